@@ -1,0 +1,147 @@
+"""A plan that travels: plan, files, config and policy in one archive, and never a value."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from templedb_nb.app.configs import Current
+from templedb_nb.app.planning import Case
+from templedb_nb.core import config as configs
+from templedb_nb.errors import ConfigError, Stale, StoreError
+from templedb_nb.model.file import FileEntry
+from templedb_nb.model.plain import Digest, from_plain, to_plain
+from templedb_nb.model.plan import Plan, Preview
+from templedb_nb.model.project import Project, Release, Slug, tree_hash
+from templedb_nb.model.target import Target
+from templedb_nb.model.variable import Variable
+
+FORMAT = 1
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """What an archive holds; `id` and `content_hash` are what it says of itself."""
+
+    format: int
+    id: str
+    content_hash: str
+    preview: Preview
+    slug: Slug
+    known_as: str
+    target: Target
+    config: str
+    origin: str
+    files: tuple[FileEntry, ...]
+    variables: tuple[Variable, ...]
+    made_at: datetime
+
+
+def write_bundle(path: Path, preview: Preview, case: Case) -> None:
+    """Write the plan of *preview* with all that its run needs; equal plans give equal archives."""
+    if path.exists():
+        raise ConfigError(f"{path} is there already", hint="name a file that is not there")
+    plan = preview.plan
+    bundle = Bundle(
+        format=FORMAT,
+        id=plan.id,
+        content_hash=plan.content_hash,
+        preview=preview,
+        slug=case.project.slug,
+        known_as=case.project.known_as,
+        target=case.target,
+        config=json.dumps(configs.document(case.current.config)),
+        origin=case.current.origin,
+        files=case.release.files,
+        variables=case.current.file.variables if case.current.file else (),
+        made_at=case.release.made_at,
+    )
+    part = path.with_name(f".{path.name}.part")
+    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+        _add(archive, "bundle.json", json.dumps(to_plain(bundle), sort_keys=True).encode())
+        for blob, body in sorted(case.read({each.blob for each in case.release.files}).items()):
+            _add(archive, f"blobs/{blob}", body)
+    part.replace(path)
+
+
+def read_bundle(path: Path) -> tuple[Bundle, Mapping[Digest, bytes]]:
+    """Return what is in an archive, after every hash in it was computed anew."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            bundle = from_plain(Bundle, json.loads(archive.read("bundle.json")))
+            blobs = {
+                Digest(name.removeprefix("blobs/")): archive.read(name)
+                for name in archive.namelist()
+                if name.startswith("blobs/")
+            }
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    except (zipfile.BadZipFile, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path} is no plan bundle: {error}") from None
+    _verify(path, bundle, blobs)
+    return bundle, blobs
+
+
+def _verify(path: Path, bundle: Bundle, blobs: Mapping[Digest, bytes]) -> None:
+    plan: Plan = bundle.preview.plan
+    problems = [
+        f"the content {blob[:12]} is not what its address says"
+        for blob, body in blobs.items()
+        if hashlib.sha256(body).hexdigest() != blob
+    ]
+    problems += [f"{f.path} is missing" for f in bundle.files if f.blob not in blobs]
+    if tree_hash(bundle.files) != bundle.preview.tree:
+        problems.append("its files are not those of its release")
+    if (plan.content_hash, plan.id) != (bundle.content_hash, bundle.id):
+        problems.append("its plan is not the one that it names")
+    if bundle.format > FORMAT:
+        problems.append(f"a newer templedb wrote it: format {bundle.format}, known is {FORMAT}")
+    if problems:
+        raise Stale(f"{path} was changed after it was made", problems=problems)
+
+
+def bundled_case(bundle: Bundle, blobs: Mapping[Digest, bytes], local: Project | None) -> Case:
+    """Return the case of a bundle; only variables are looked up here, by the caller."""
+    from templedb_nb.core.environ import Known
+
+    config, findings = configs.parse(json.loads(bundle.config))
+    project = Project(
+        slug=bundle.slug,
+        known_as=bundle.known_as,
+        root=local.root if local else None,
+        created_at=bundle.made_at,
+    )
+    release = Release(
+        project=bundle.slug,
+        number=bundle.preview.release,
+        tree=bundle.preview.tree,
+        files=bundle.files,
+        made_at=bundle.made_at,
+    )
+
+    def read(wanted: Iterable[Digest]) -> Mapping[Digest, bytes]:
+        try:
+            return {blob: blobs[blob] for blob in wanted}
+        except KeyError as error:
+            raise StoreError(f"the bundle has no content {error}") from None
+
+    return Case(
+        project=project,
+        target=bundle.target,
+        current=Current(config=config, origin=bundle.origin, findings=findings),
+        release=release,
+        read=read,
+        known=Known(),
+    )
+
+
+def _add(archive: zipfile.ZipFile, name: str, body: bytes) -> None:
+    entry = zipfile.ZipInfo(name, _EPOCH)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    archive.writestr(entry, body)

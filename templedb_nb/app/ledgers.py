@@ -1,0 +1,73 @@
+"""Opening the databases that keep ledgers, by the scheme of their addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from templedb_nb.errors import ConfigError
+from templedb_nb.model.ledger import Ledger
+from templedb_nb.model.secret import Secret
+from templedb_nb.model.target import DatabaseName, TargetName
+from templedb_nb.ports import Session
+
+Sessions = Mapping[DatabaseName, Session]
+
+
+class Ledgers:
+    """Opens sessions; one that cannot be opened closes those before it."""
+
+    def __init__(self, state: Path) -> None:
+        """Refuse the *state* file itself as a target."""
+        self._state = state
+
+    @contextmanager
+    def open(
+        self,
+        urls: Mapping[DatabaseName, Secret],
+        target: TargetName,
+        root: Path | None,
+        name: str,
+    ) -> Iterator[Sessions]:
+        """Open every database of *urls*, under *name*, and close them all."""
+        with ExitStack() as held:
+            sessions: dict[DatabaseName, Session] = {}
+            for database, url in sorted(urls.items()):
+                session = self._session(url, target, database, root, name)
+                held.callback(session.close)
+                sessions[database] = session
+            yield sessions
+
+    def _session(
+        self,
+        url: Secret,
+        target: TargetName,
+        database: DatabaseName,
+        root: Path | None,
+        name: str,
+    ) -> Session:
+        text = url.reveal().strip()
+        if text.startswith("duckdb:"):
+            from templedb_nb.targets.duckdb import DuckdbSession, path_of
+
+            path = path_of(text, root)
+            if path.exists() and self._state.exists() and path.samefile(self._state):
+                raise ConfigError(f"{database} is templedb's own state file, which is no target")
+            return DuckdbSession(path, target, database)
+        if text.startswith(("postgresql://", "postgres://")) or ("=" in text and "://" not in text):
+            from templedb_nb.targets.postgres import PostgresSession
+
+            return PostgresSession(url, target, database, name)
+        hint = "postgresql://USER:PASSWORD@HOST/DATABASE, or duckdb:///PATH for a DuckDB file"
+        raise ConfigError(f"{database} of {target} is no address of a known database", hint=hint)
+
+
+def read_all(sessions: Sessions, project: str) -> dict[DatabaseName, Ledger]:
+    """Return what each database says of *project* now."""
+    return {name: session.ledger(project) for name, session in sessions.items()}
+
+
+def names(urls: Iterable[DatabaseName]) -> tuple[DatabaseName, ...]:
+    """Return the databases in the order in which their locks are taken."""
+    return tuple(sorted(urls))

@@ -1,0 +1,193 @@
+"""Migrations as people ask for them: where each stands, what happened, what they say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from templedb_nb.app.planning import Opened, Planning, scripts, unified
+from templedb_nb.app.running import Running, Wish
+from templedb_nb.core import tracking
+from templedb_nb.core.planner import Options
+from templedb_nb.errors import Ambiguous, UnknownName, UsageProblem
+from templedb_nb.model.history import MigrationHistory, MigrationRow
+from templedb_nb.model.ledger import Checksums
+from templedb_nb.model.plain import Digest
+from templedb_nb.model.plan import Amend, Preview, Verb
+from templedb_nb.model.result import Result
+from templedb_nb.model.shown import MigrationShown
+from templedb_nb.model.status import WAITING, FileState, MigrationStatus, Tracked
+from templedb_nb.store.memory import Memory
+
+NOTHING = Digest("")
+
+
+class Migrations:
+    """Use cases around single migrations."""
+
+    def __init__(self, planning: Planning, running: Running, memory: Memory) -> None:
+        """Track by *planning*, amend by *running*."""
+        self._planning = planning
+        self._running = running
+        self._memory = memory
+
+    def status(self, opened: Opened) -> MigrationStatus:
+        """Return where every migration stands on the target."""
+        case = opened.case
+        return MigrationStatus(
+            slug=case.project.slug, target=case.target.name, rows=self._rows(opened)
+        )
+
+    def _rows(self, opened: Opened) -> tuple[Tracked, ...]:
+        case = opened.case
+        found = tracking.migrations(case.current.config, case.release.files)
+        texts = scripts(case.read, tracking.unread(found, opened.ledgers))
+        return tracking.track(found, opened.ledgers, texts)
+
+    def history(self, opened: Opened, limit: int | None) -> MigrationHistory:
+        """Return the ledger's entries, newest first."""
+        case = opened.case
+        rows = [
+            MigrationRow(target=case.target.name, database=name, entry=entry)
+            for name, ledger in opened.ledgers.items()
+            for entry in ledger.entries
+        ]
+        rows.sort(key=lambda row: row.entry.run_seq, reverse=True)
+        return MigrationHistory(slug=case.project.slug, rows=tuple(rows[:limit]))
+
+    def show(self, opened: Opened, named: str) -> MigrationShown:
+        """Return one migration with its text, and how that differs from what ran."""
+        row = pick(self._rows(opened), named)
+        case = opened.case
+        text, diff = "", ""
+        if row.blob:
+            text = scripts(case.read, [row.blob])[row.blob].text
+        if row.state in {FileState.CHANGED, FileState.COSMETIC, FileState.MISSING}:
+            ran = self._ran(opened, row)
+            diff = unified(ran, text, row.file) if row.blob else ""
+            text = text or ran
+        return MigrationShown(
+            slug=case.project.slug,
+            target=case.target.name,
+            file=row.file,
+            state=row.state,
+            facts=_facts(row),
+            text=text,
+            diff=diff,
+        )
+
+    def _ran(self, opened: Opened, row: Tracked) -> str:
+        session = opened.sessions[row.database]
+        return session.applied_sql(opened.case.project.known_as, [row.key]).get(row.key, "")
+
+    def mark_applied(self, opened: Opened, named: str, reason: str, wish: Wish) -> Result:
+        """Say that a migration is in effect, without running it."""
+        row = pick(self._rows(opened), named, prefer=WAITING)
+        if row.state not in WAITING or row.blob is None:
+            message = f"{row.file} is {row.state} on {opened.case.target.name} already"
+            raise UsageProblem(message, hint=row.mend)
+        return self._amend(opened, self._step(opened, row, Verb.MARK_APPLIED, reason), wish)
+
+    def accept_checksum(self, opened: Opened, named: str, reason: str, wish: Wish) -> Result:
+        """Say that an edit of an applied file is known and harmless."""
+        edited = frozenset({FileState.CHANGED, FileState.COSMETIC})
+        row = pick(self._rows(opened), named, prefer=edited)
+        if row.state not in edited or row.entry is None:
+            message = f"{row.file} is {row.state}: there is no changed checksum to accept"
+            raise UsageProblem(message)
+        step = self._step(opened, row, Verb.ACCEPT_CHECKSUM, reason)
+        return self._amend(opened, replace(step, old_checksum=row.entry.checksums.text), wish)
+
+    def rename(self, opened: Opened, old: str, new: str, reason: str, wish: Wish) -> Result:
+        """Say that an applied migration's file has another path now."""
+        rows = self._rows(opened)
+        moved = [row for row in rows if row.state is FileState.MOVED]
+        row = next((each for each in moved if _fits(each, new) and old in each.was), None)
+        if row is None:
+            row = self._retold(rows, old, new)
+        step = replace(self._step(opened, row, Verb.RENAME, reason), old_key=row.was)
+        return self._amend(opened, step, wish)
+
+    def _retold(self, rows: Sequence[Tracked], old: str, new: str) -> Tracked:
+        gone = pick([r for r in rows if r.state is FileState.MISSING], old)
+        here = pick([r for r in rows if r.state in WAITING], new)
+        if gone.database != here.database:
+            raise UsageProblem(f"{old} and {new} belong to different databases")
+        return replace(here, was=gone.key, entry=gone.entry)
+
+    def _step(self, opened: Opened, row: Tracked, verb: Verb, reason: str) -> Amend:
+        blob = row.blob
+        sums = scripts(opened.case.read, [blob])[blob].checksums if blob else _no_sums()
+        return Amend(
+            group=row.group,
+            database=row.database,
+            verb=verb,
+            key=row.key,
+            file=row.file,
+            checksums=sums,
+            reason=reason,
+        )
+
+    def _amend(self, opened: Opened, step: Amend, wish: Wish) -> Result:
+        options = Options(amend=(step,))
+        wish = replace(wish, options=options, reason=step.verb.value)
+        only = {step.database: opened.sessions[step.database]}
+        narrow = replace(
+            opened,
+            sessions=only,
+            ledgers={step.database: opened.ledgers[step.database]},
+            databases=(step.database,),
+        )
+        preview: Preview = self._planning.preview(narrow, options)
+        return self._running.run(narrow, preview, wish)
+
+
+def pick(
+    rows: Sequence[Tracked], named: str, prefer: frozenset[FileState] = frozenset()
+) -> Tracked:
+    """Return the one migration that *named* means: its path, its file name, or a part of it.
+
+    Where a part fits several, those in a preferred state are the ones that were meant.
+    """
+    for fits in (_is_path, _is_name, _is_stem, _fits):
+        found = [row for row in rows if fits(row, named)]
+        if len(found) > 1 and prefer:
+            found = [row for row in found if row.state in prefer] or found
+        if len(found) == 1:
+            return found[0]
+        if found:
+            message = f"{named!r} fits {len(found)} migrations"
+            files = [row.file for row in found]
+            raise Ambiguous(message, hint="name one by its path", problems=files)
+    hint = "templedb migration list"
+    raise UnknownName(f"there is no migration {named!r}", hint=hint)
+
+
+def _is_path(row: Tracked, named: str) -> bool:
+    return named in {row.file, row.key}
+
+
+def _is_name(row: Tracked, named: str) -> bool:
+    return row.file.rsplit("/", 1)[-1] == named
+
+
+def _is_stem(row: Tracked, named: str) -> bool:
+    return row.file.rsplit("/", 1)[-1].removesuffix(".sql") == named
+
+
+def _fits(row: Tracked, named: str) -> bool:
+    return named in row.file
+
+
+def _facts(row: Tracked) -> tuple[tuple[str, str], ...]:
+    facts = [("group", row.group), ("database", row.database), ("state", row.state.value)]
+    facts += [("note", row.note), ("mend", row.mend)]
+    if entry := row.entry:
+        when = f"{entry.finished_at:%Y-%m-%d %H:%M:%S %Z}" if entry.finished_at else ""
+        facts += [("how", entry.kind.value), ("when", when), ("by", entry.client)]
+        facts += [("role", entry.applied_by), ("plan", entry.plan[:12]), ("error", entry.error)]
+    return tuple((name, value) for name, value in facts if value)
+
+
+def _no_sums() -> Checksums:
+    return Checksums(text=NOTHING, tokens=NOTHING)

@@ -1,0 +1,244 @@
+"""Plans: made from config, release and ledgers; shown, kept, carried in bundles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from templedb_nb.app.configs import Configs, Current
+from templedb_nb.app.ledgers import Ledgers, Sessions, names, read_all
+from templedb_nb.app.projects import Projects
+from templedb_nb.app.system import System
+from templedb_nb.app.targets import Targets
+from templedb_nb.app.values import NOTHING_GIVEN, Given, Values
+from templedb_nb.core import groups, planner, tracking
+from templedb_nb.core.environ import Known
+from templedb_nb.core.planner import Options, Situation
+from templedb_nb.core.script import Script, read_script
+from templedb_nb.errors import ConfigError
+from templedb_nb.model.approval import Approval
+from templedb_nb.model.ledger import Ledger
+from templedb_nb.model.plain import Digest
+from templedb_nb.model.plan import Draft, Plan, Preview
+from templedb_nb.model.project import Changes, Project, Release
+from templedb_nb.model.secret import Secret
+from templedb_nb.model.target import DATABASE_URL, DatabaseName, Policy, Target
+from templedb_nb.store.content import Content
+from templedb_nb.store.memory import Memory
+
+Read = Callable[[Iterable[Digest]], Mapping[Digest, bytes]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One project on one target, with everything that does not depend on the target's state."""
+
+    project: Project
+    target: Target
+    current: Current
+    release: Release
+    read: Read
+    known: Known
+    given: Given = NOTHING_GIVEN
+    changes: Changes = Changes()
+
+    @property
+    def root(self) -> Path | None:
+        """Return the project's folder, if it is there."""
+        return _root(self.project)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A case with its databases open, and what they say."""
+
+    case: Case
+    sessions: Sessions
+    ledgers: Mapping[DatabaseName, Ledger]
+    urls: Mapping[DatabaseName, Secret]
+    databases: tuple[DatabaseName, ...]
+
+
+class Planning:
+    """Use cases around plans."""
+
+    def __init__(
+        self,
+        projects: Projects,
+        configs: Configs,
+        targets: Targets,
+        values: Values,
+        ledgers: Ledgers,
+        content: Content,
+        memory: Memory,
+        system: System,
+    ) -> None:
+        """Plan from what those hold."""
+        self._projects = projects
+        self._configs = configs
+        self._targets = targets
+        self._values = values
+        self._ledgers = ledgers
+        self._content = content
+        self._memory = memory
+        self._system = system
+
+    def case(
+        self,
+        project: Project,
+        target: Target | str | None,
+        *,
+        release: int | None = None,
+        sync: bool = True,
+        given: Given = NOTHING_GIVEN,
+    ) -> Case:
+        """Gather everything that a plan follows from; sync first, if the folder is there."""
+        changes = Changes()
+        if sync and release is None and project.root and Path(project.root).is_dir():
+            changes = self._projects.sync(project).changes
+        found = self._projects.release(project, release)
+        current = self._configs.current(project, found)
+        chosen = (
+            target if isinstance(target, Target) else self._targets.pick(project, current, target)
+        )
+        from_file = current.file.variables if current.file else ()
+        kept = self._values.kept(project, chosen.name, from_file)
+        return Case(
+            project=project,
+            target=chosen,
+            current=current,
+            release=found,
+            read=self._content.read,
+            known=self._values.known(kept, given, _root(project)),
+            given=given,
+            changes=changes,
+        )
+
+    @contextmanager
+    def opened(self, case: Case, skip: Iterable[str] = (), name: str = "plan") -> Iterator[Opened]:
+        """Open the databases of a case that have an address, and read their ledgers."""
+        databases = self.databases(case, skip)
+        urls = self._urls(case, databases)
+        title = f"templedb:{name}:{case.project.known_as}"
+        with self._ledgers.open(urls, case.target.name, case.root, title) as sessions:
+            ledgers = read_all(sessions, case.project.known_as)
+            yield Opened(
+                case=case,
+                sessions=sessions,
+                ledgers=ledgers,
+                urls=urls,
+                databases=databases,
+            )
+
+    def databases(self, case: Case, skip: Iterable[str] = ()) -> tuple[DatabaseName, ...]:
+        """Return the databases whose ledgers a deployment needs, in the order of their names."""
+        config = case.current.config
+        left = replace(config, groups=tuple(g for g in config.groups if g.name not in set(skip)))
+        found = set(groups.databases(left))
+        if DATABASE_URL in case.known.names:
+            found.add(DATABASE_URL)
+        return names(found)
+
+    def _urls(self, case: Case, databases: Iterable[DatabaseName]) -> dict[DatabaseName, Secret]:
+        found = {}
+        for database in databases:
+            readable = database not in case.known.unreadable
+            value = self._values.reveal(database, case.known, case.given, case.root)
+            if readable and value:
+                found[database] = value
+        return found
+
+    def situation(
+        self, opened: Opened, options: Options, ledgers: Mapping[DatabaseName, Ledger]
+    ) -> Situation:
+        """Return everything that the plan follows from, with the ledgers as they are given."""
+        case = opened.case
+        found = tracking.migrations(case.current.config, case.release.files)
+        policy = Policy.of(case.target)
+        for ledger in ledgers.values():
+            policy = policy.stricter(ledger.policy)
+        return Situation(
+            project=case.project.known_as,
+            target=case.target.name,
+            policy=policy,
+            config=case.current.config,
+            files=case.release.files,
+            tree=case.release.tree,
+            ledgers=ledgers,
+            scripts=scripts(case.read, tracking.unread(found, ledgers)),
+            known=case.known,
+            options=options,
+            databases=opened.databases,
+        )
+
+    def preview(self, opened: Opened, options: Options) -> Preview:
+        """Make a plan, with everything that was found, and keep it."""
+        case = opened.case
+        draft = planner.plan(self.situation(opened, options, opened.ledgers))
+        draft = replace(draft, findings=(*case.current.findings, *draft.findings))
+        preview = Preview(
+            draft=draft,
+            slug=case.project.slug,
+            release=case.release.number,
+            tree=case.release.tree,
+            config=case.current.origin,
+            made_at=self._system.clock.now(),
+            made_by=self._system.user(),
+            changes=case.changes,
+            approvals=self.approvals(draft.plan, opened.sessions),
+            diffs=self._diffs(opened, draft),
+        )
+        self._memory.keep_plan(preview)
+        return preview
+
+    def approvals(self, plan: Plan, sessions: Sessions) -> tuple[Approval, ...]:
+        """Return every approval of the plan's content, from the store and the ledgers."""
+        found = {each.id: each for each in self._memory.approvals(plan.content_hash)}
+        for session in sessions.values():
+            for each in session.approvals(plan.project, plan.content_hash):
+                known = found.get(each.id)
+                found[each.id] = known if known and known.used_by else each
+        return tuple(sorted(found.values(), key=lambda each: each.given_at))
+
+    def _diffs(self, opened: Opened, draft: Draft) -> tuple[tuple[str, str], ...]:
+        """Return, for each edited migration, how its file differs from what ran."""
+        found = []
+        for row in draft.edited:
+            session = opened.sessions.get(row.database)
+            ran = session.applied_sql(draft.plan.project, [row.key]) if session else {}
+            if row.key in ran and row.blob:
+                text = scripts(opened.case.read, [row.blob])[row.blob].text
+                found.append((row.file, unified(ran[row.key], text, row.file)))
+        return tuple(found)
+
+
+def _root(project: Project) -> Path | None:
+    root = Path(project.root) if project.root else None
+    return root if root and root.is_dir() else None
+
+
+def scripts(read: Read, blobs: Iterable[Digest]) -> dict[Digest, Script]:
+    """Return the migrations at those addresses, read and split."""
+    return {blob: read_script(body) for blob, body in read(blobs).items()}
+
+
+def unified(ran: str, now: str, file: str) -> str:
+    """Return how a file differs from what ran, as a unified diff."""
+    import difflib
+
+    if ran.startswith("sha256:") and "\n" not in ran:
+        return f"what ran was too long to be kept; its address is {ran}"
+    lines = difflib.unified_diff(
+        ran.splitlines(), now.splitlines(), f"{file} (as applied)", f"{file} (now)", lineterm=""
+    )
+    return "\n".join(lines)
+
+
+def refuse_empty(case: Case) -> None:
+    """Refuse a project that nobody said how to deploy."""
+    if case.current.origin == "none" and case.release.entry(planner.DEPLOY_SCRIPT) is None:
+        hint = f"templedb deploy init {case.project.slug}"
+        message = f"project {case.project.slug} has no deployment config and no deploy.sh"
+        raise ConfigError(message, hint=hint)

@@ -1,0 +1,261 @@
+"""Runs: a plan that may run, its tools, and what is left to do after a process died."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from templedb_nb.app.planning import Opened, Planning, scripts
+from templedb_nb.app.system import System
+from templedb_nb.app.workplace import Workplace
+from templedb_nb.core import planner, staleness
+from templedb_nb.core.masking import Masker
+from templedb_nb.core.planner import Options
+from templedb_nb.core.policy import Approved
+from templedb_nb.core.script import Script
+from templedb_nb.engine.broadcast import Broadcast
+from templedb_nb.engine.execute import Origin, execute
+from templedb_nb.engine.steps import Tools
+from templedb_nb.errors import PlanRefused, Stale, StoreError, TempleError, Unresolved
+from templedb_nb.model.event import Outcome, RunFinished, RunId, Stamped
+from templedb_nb.model.finding import Finding, Topic, errors
+from templedb_nb.model.ledger import Ledger
+from templedb_nb.model.plain import Digest, short
+from templedb_nb.model.plan import Apply, Plan, Preview
+from templedb_nb.model.result import Result, StepState
+from templedb_nb.model.target import DatabaseName
+from templedb_nb.ports import Claim, Observer
+from templedb_nb.store.file import StateFile
+from templedb_nb.store.journal import Orphan, RunJournal, orphans
+from templedb_nb.store.logs import FileLog
+from templedb_nb.store.memory import Memory
+from templedb_nb.version import __version__
+
+DIED = 13
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """How a run is to be carried out."""
+
+    options: Options = Options()
+    observers: tuple[Observer, ...] = ()
+    lock_wait_s: float = 10.0
+    reason: str = "deploy run"
+
+
+class Running:
+    """Use cases that change targets."""
+
+    def __init__(
+        self,
+        planning: Planning,
+        memory: Memory,
+        state: StateFile,
+        workplace: Workplace,
+        masker: Masker,
+        system: System,
+    ) -> None:
+        """Carry out what *planning* makes."""
+        self._planning = planning
+        self._memory = memory
+        self._state = state
+        self._workplace = workplace
+        self._masker = masker
+        self._system = system
+
+    @property
+    def journals(self) -> Path:
+        """Return where the journals of live runs are."""
+        return self._state.folder / "journal"
+
+    @property
+    def logs(self) -> Path:
+        """Return where the output of steps is kept."""
+        return self._state.folder / "logs"
+
+    def run(self, opened: Opened, preview: Preview, wish: Wish) -> Result:
+        """Execute *preview*'s plan, or raise before anything is touched."""
+        plan = preview.plan
+        refuse(preview.findings, plan)
+        self._refuse_unresolved(opened, preview)
+        self._refuse_repeated(plan)
+        approved = Approved(plan=plan, approvals=preview.approvals)
+        run = RunId(self._system.new_id())
+        journal = RunJournal(self.journals, run, self._memory.fold)
+        clock, mask = self._system.clock, self._masker.mask
+        emit = Broadcast(run, journal, wish.observers, clock, mask)
+        claim = self._claim(run, opened, plan, wish)
+        origin = Origin(slug=preview.slug, release=preview.release)
+        try:
+            with ExitStack() as held:
+                tools = self._tools(opened, plan, run, held)
+                check = self._check(opened, preview, wish.options)
+                execute(approved, claim, origin, tools, check, emit)
+        finally:
+            self._close(journal)
+        if journal.result.outcome is Outcome.SUCCEEDED:
+            self._memory.use_approvals(plan.content_hash, run)
+        self._copy_ledgers(opened)
+        return journal.result
+
+    def _close(self, journal: RunJournal) -> None:
+        """Fold the journal; if the store is busy it stays, and the next command folds it."""
+        with suppress(StoreError):
+            journal.close()
+
+    def _claim(self, run: RunId, opened: Opened, plan: Plan, wish: Wish) -> Claim:
+        user, host = self._system.user(), self._system.host
+        return Claim(
+            run=run,
+            project=plan.project,
+            target=plan.target,
+            owner=user,
+            host=host,
+            pid=self._system.pid,
+            reason=f"{wish.reason} of {opened.case.project.slug} to {plan.target}",
+            client=f"{user} on {host}",
+            version=__version__,
+            plan=plan.id,
+            content_hash=plan.content_hash,
+            wait_s=wish.lock_wait_s,
+        )
+
+    def _tools(self, opened: Opened, plan: Plan, run: RunId, held: ExitStack) -> Tools:
+        place = self._workplace.prepare(opened, plan, run, held)
+        return Tools(
+            sessions={name: opened.sessions[name] for name in plan.databases},
+            script=_reader(opened, plan),
+            invocation=place.invocation,
+            shell=place.shell,
+            psql=place.psql,
+            log=lambda step: FileLog(self.logs, run, step),
+            clock=self._system.clock,
+            new_id=self._system.new_id,
+        )
+
+    def _check(
+        self, opened: Opened, preview: Preview, options: Options
+    ) -> Callable[[Mapping[DatabaseName, Ledger]], staleness.Done]:
+        """Return what decides, under the lock, whether the plan still holds."""
+        plan = preview.plan
+
+        def check(ledgers: Mapping[DatabaseName, Ledger]) -> staleness.Done:
+            now = self._planning.situation(opened, options, ledgers)
+            fresh = planner.plan(now)
+            refuse([each for each in fresh.findings if each.topic is Topic.UNRESOLVED], plan)
+            Approved(plan=plan, approvals=self._planning.approvals(plan, opened.sessions))
+            if fresh.plan.content_hash == plan.content_hash:
+                return frozenset()
+            if staleness.moved_by_itself(plan, ledgers):
+                return staleness.done(plan, ledgers)
+            raise stale(plan, fresh.plan)
+
+        return check
+
+    def _refuse_unresolved(self, opened: Opened, preview: Preview) -> None:
+        """Refuse to go on where a run without a ledger ended in a way that nobody saw."""
+        runs = self._memory.unresolved(preview.slug, preview.plan.target)
+        if runs and not opened.sessions:
+            raise unresolved(runs[0])
+
+    def _refuse_repeated(self, plan: Plan) -> None:
+        if plan.steps and (run := self._memory.succeeded(plan.id)):
+            message = f"plan {short(plan.id)} succeeded already, in run {run}"
+            raise Stale(message, hint="templedb deploy run makes a new plan")
+
+    def _copy_ledgers(self, opened: Opened) -> None:
+        case = opened.case
+        with suppress(TempleError):
+            for name, session in opened.sessions.items():
+                entries = session.ledger(case.project.known_as).entries
+                now = self._system.clock.now()
+                self._memory.copy_ledger(case.project.slug, case.target.name, name, entries, now)
+
+    def reconcile(self) -> tuple[str, ...]:
+        """Fold the journals of runs whose processes died; return those runs."""
+        return tuple(self._adopt(orphan) for orphan in orphans(self.journals))
+
+    def _adopt(self, orphan: Orphan) -> str:
+        folded = False
+        try:
+            entries = orphan.entries()
+            if entries:
+                entries = self._ended(entries)
+                self._memory.fold(entries, Result.of(entries))
+            folded = True
+        finally:
+            orphan.close(remove=folded)
+        return orphan.run
+
+    def _ended(self, entries: Sequence[Stamped]) -> tuple[Stamped, ...]:
+        """Add the last event that a dead process could not write."""
+        last = entries[-1]
+        if isinstance(last.event, RunFinished):
+            return tuple(entries)
+        event = _death(Result.of(entries))
+        now = self._system.clock.now()
+        added = replace(last, seq=last.seq + 1, at=now, event=event)
+        return (*entries, added)
+
+
+def _death(result: Result) -> RunFinished:
+    """Return how a run ended that was cut off, by what its journal proves."""
+    running = next((step for step in result.steps if step.state is StepState.RUNNING), None)
+    if running is None:
+        if result.steps and result.count(StepState.DONE) == len(result.steps):
+            message = "its process died after the last step"
+            return RunFinished(outcome=Outcome.SUCCEEDED, exit_code=0, message=message)
+        return _failed(result, "its process died between two steps")
+    title = f"{running.label.group}: {running.label.title}"
+    if running.label.kind == "apply":
+        message = f"its process died in {title}; the ledger says whether it is applied"
+        return RunFinished(outcome=Outcome.FAILED, exit_code=12, message=message)
+    if running.label.mutates:
+        message = f"its process died in {title}; nobody saw how that ended"
+        return RunFinished(outcome=Outcome.UNKNOWN, exit_code=DIED, message=message)
+    return _failed(result, f"its process died in {title}")
+
+
+def _failed(result: Result, message: str) -> RunFinished:
+    code = 12 if result.changed else 10
+    return RunFinished(outcome=Outcome.FAILED, exit_code=code, message=message)
+
+
+def refuse(findings: Iterable[Finding], plan: Plan) -> None:
+    """Raise, with every finding that forbids a run, if there is one."""
+    found = errors(tuple(findings))
+    if not found:
+        return
+    problems = [str(each) for each in found]
+    message = f"the plan for {plan.target} may not run; nothing was executed"
+    if any(each.topic is Topic.UNRESOLVED for each in found):
+        raise Unresolved(message, problems=problems)
+    raise PlanRefused(message, problems=problems)
+
+
+def unresolved(run: str) -> Unresolved:
+    """Return the error for a run that a person must look at first."""
+    hint = f"look what it did, then: templedb run resolve {run} --reason WHAT-YOU-SAW"
+    return Unresolved(f"run {run} ended in a way that nobody saw", hint=hint)
+
+
+def stale(plan: Plan, fresh: Plan) -> Stale:
+    """Return the error for a target that moved, with every difference."""
+    message = f"{plan.target} moved since plan {short(plan.id)} was made; nothing was executed"
+    hint = "templedb deploy plan, and an approval of that one if the target wants one"
+    return Stale(message, hint=hint, problems=staleness.differences(plan, fresh))
+
+
+def _reader(opened: Opened, plan: Plan) -> Callable[[Digest], Script]:
+    wanted = {step.blob for step in plan.steps if isinstance(step, Apply)}
+    read: dict[Digest, Script] = {}
+
+    def script(blob: Digest) -> Script:
+        if not read:
+            read.update(scripts(opened.case.read, wanted))
+        return read[blob]
+
+    return script

@@ -1,0 +1,454 @@
+"""One object that holds everything together; its methods are what people can do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from templedb_nb.app.bundles import bundled_case, read_bundle, write_bundle
+from templedb_nb.app.configs import Configs
+from templedb_nb.app.ledgers import Ledgers
+from templedb_nb.app.migrations import Migrations
+from templedb_nb.app.planning import Case, Opened, Planning, refuse_empty
+from templedb_nb.app.projects import Projects
+from templedb_nb.app.running import Running, Wish
+from templedb_nb.app.system import System
+from templedb_nb.app.targets import Targets
+from templedb_nb.app.values import NOTHING_GIVEN, Given, Values
+from templedb_nb.app.workplace import Workplace
+from templedb_nb.core import groups
+from templedb_nb.core.findings import on_variables
+from templedb_nb.core.masking import Masker
+from templedb_nb.core.planner import Options
+from templedb_nb.errors import ConfigError, TempleError, UnknownName, UsageProblem
+from templedb_nb.model.approval import Approval
+from templedb_nb.model.event import RunId
+from templedb_nb.model.finding import Severity
+from templedb_nb.model.history import DeployHistory
+from templedb_nb.model.plan import Preview
+from templedb_nb.model.project import Project, Release
+from templedb_nb.model.result import Result
+from templedb_nb.model.shown import Said, TargetShown, Validation, VariableList
+from templedb_nb.model.status import FileState, TargetStatus
+from templedb_nb.model.target import DATABASE_URL, Policy, Probe, Target, TargetName
+from templedb_nb.model.variable import Variable
+from templedb_nb.secrets.sealing import Seal
+from templedb_nb.store.content import Content
+from templedb_nb.store.file import StateFile, discover
+from templedb_nb.store.memory import Memory
+from templedb_nb.store.settings import Settings
+
+ATTENTION = frozenset(
+    {FileState.CHANGED, FileState.MOVED, FileState.MISSING, FileState.IN_DOUBT, FileState.FAILED}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Which project and target the words of a command mean."""
+
+    project: str | None = None
+    target: str | None = None
+
+
+@dataclass
+class Temple:
+    """Everything that templedb can do, over one state file."""
+
+    state: StateFile
+    system: System = field(default_factory=System)
+    reserved: frozenset[str] = frozenset()
+
+    @classmethod
+    def open(cls, path: str | Path | None = None, *, system: System | None = None) -> Temple:
+        """Use the state at *path*, or where TEMPLEDB_STATE, the folder or the user has it."""
+        world = system or System()
+        named = str(path) if path else world.environ.get("TEMPLEDB_STATE")
+        return cls(state=StateFile(_state_path(world, named)), system=world)
+
+    # --- what everything else is made of --------------------------------------------------------
+
+    @cached_property
+    def masker(self) -> Masker:
+        """Return what knows every secret that this process has seen."""
+        return Masker()
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Return projects, configs, targets and variables."""
+        return Settings(self.state)
+
+    @cached_property
+    def content(self) -> Content:
+        """Return files and releases."""
+        return Content(self.state)
+
+    @cached_property
+    def memory(self) -> Memory:
+        """Return plans, approvals and runs."""
+        return Memory(self.state)
+
+    @cached_property
+    def projects(self) -> Projects:
+        """Return the use cases around projects."""
+        return Projects(self.state, self.settings, self.content, self.system, self.reserved)
+
+    @cached_property
+    def configs(self) -> Configs:
+        """Return the use cases around configs."""
+        return Configs(self.settings, self.content, self.system)
+
+    @cached_property
+    def targets(self) -> Targets:
+        """Return the use cases around targets."""
+        return Targets(self.settings, self.content, self.projects, self.configs)
+
+    @cached_property
+    def values(self) -> Values:
+        """Return the use cases around variables."""
+        key = self.system.environ.get("TEMPLEDB_KEY")
+        seal = Seal(key, self.system.config_folder / "key")
+        return Values(self.settings, seal, self.masker, self.system)
+
+    @cached_property
+    def planning(self) -> Planning:
+        """Return the use cases around plans."""
+        return Planning(
+            self.projects,
+            self.configs,
+            self.targets,
+            self.values,
+            Ledgers(self.state.path),
+            self.content,
+            self.memory,
+            self.system,
+        )
+
+    @cached_property
+    def running(self) -> Running:
+        """Return the use cases that change targets."""
+        place = Workplace(self.state.folder / "work", self.values, self.masker, self.system)
+        return Running(self.planning, self.memory, self.state, place, self.masker, self.system)
+
+    @cached_property
+    def migrations(self) -> Migrations:
+        """Return the use cases around single migrations."""
+        return Migrations(self.planning, self.running, self.memory)
+
+    # --- plans and runs -------------------------------------------------------------------------
+
+    @contextmanager
+    def opened(self, choice: Choice, **how: Any) -> Iterator[Opened]:
+        """Gather a case and open its databases, after closing what dead processes left."""
+        skip = how.pop("skip", ())
+        with self.state.session():
+            project = self.projects.pick(choice.project)
+            case = self.planning.case(project, choice.target, **how)
+        self.running.reconcile()
+        with self.planning.opened(case, skip) as opened:
+            yield opened
+
+    def plan(
+        self,
+        choice: Choice,
+        options: Options = Options(),
+        *,
+        release: int | None = None,
+        sync: bool = True,
+        given: Given = NOTHING_GIVEN,
+        out: Path | None = None,
+    ) -> Preview:
+        """Return what a run would do; with *out*, also as a bundle that travels."""
+        how = {"release": release, "sync": sync, "given": given, "skip": options.skip_groups}
+        with self.opened(choice, **how) as opened:
+            refuse_empty(opened.case)
+            preview = self.planning.preview(opened, options)
+            if out:
+                write_bundle(out, preview, opened.case)
+            return preview
+
+    def run(
+        self,
+        choice: Choice,
+        wish: Wish = Wish(),
+        *,
+        release: int | None = None,
+        sync: bool = True,
+        given: Given = NOTHING_GIVEN,
+    ) -> Result:
+        """Plan and run."""
+        how = {"release": release, "sync": sync, "given": given}
+        with self.opened(choice, skip=wish.options.skip_groups, **how) as opened:
+            refuse_empty(opened.case)
+            preview = self.planning.preview(opened, wish.options)
+            return self.running.run(opened, preview, wish)
+
+    def run_plan(self, named: str, wish: Wish = Wish(), given: Given = NOTHING_GIVEN) -> Result:
+        """Run exactly the plan of that id or in that bundle, or refuse."""
+        path = Path(named)
+        self.running.reconcile()
+        if path.is_file():
+            preview, case = self._bundled(path, given)
+        else:
+            preview = self.memory.plan(named)
+            project = self.projects.pick(preview.slug)
+            how: dict[str, Any] = {"release": preview.release, "given": given}
+            case = self.planning.case(project, preview.plan.target, **how)
+        skip = tuple(each.what.removeprefix("group ") for each in preview.draft.skips)
+        options = replace(wish.options, skip_groups=(*wish.options.skip_groups, *skip))
+        with self.planning.opened(case, skip) as opened:
+            now = replace(preview, approvals=self.planning.approvals(preview.plan, opened.sessions))
+            return self.running.run(opened, now, replace(wish, options=options))
+
+    def _bundled(self, path: Path, given: Given) -> tuple[Preview, Case]:
+        bundle, blobs = read_bundle(path)
+        local = next((p for p in self.projects.all() if p.slug == bundle.slug), None)
+        case = bundled_case(bundle, blobs, local)
+        kept = self.values.kept(case.project, case.target.name, bundle.variables)
+        return bundle.preview, replace(
+            case, known=self.values.known(kept, given, case.root), given=given
+        )
+
+    def approve(self, named: str, reason: str, through: str) -> tuple[Approval, str]:
+        """Say that the content of a plan may run; return also where that is written."""
+        preview, slug = self._plan_of(named)
+        plan = preview.plan
+        approval = Approval(
+            id=self.system.new_id(),
+            plan=plan.id,
+            content_hash=plan.content_hash,
+            project=plan.project,
+            target=plan.target,
+            given_by=self.system.user(),
+            given_at=self.system.clock.now(),
+            reason=reason,
+            through=through,
+        )
+        self.memory.keep_approval(approval)
+        return approval, self._share(approval, slug)
+
+    def _plan_of(self, named: str) -> tuple[Preview, str]:
+        if Path(named).is_file():
+            bundle, _ = read_bundle(Path(named))
+            return bundle.preview, bundle.slug
+        preview = self.memory.plan(named)
+        return preview, preview.slug
+
+    def _share(self, approval: Approval, slug: str) -> str:
+        """Write an approval into the target's ledger, where there is one that can be reached."""
+        try:
+            project = self.projects.pick(slug)
+            case = self.planning.case(project, approval.target, sync=False)
+            with self.planning.opened(case, name="approve") as opened:
+                written = [session.approve([approval]) for session in opened.sessions.values()]
+        except TempleError as error:
+            return f"kept in this state file alone: {error.message}"
+        return "kept here and in the target's ledger" if any(written) else "kept in this state file"
+
+    # --- what is true ---------------------------------------------------------------------------
+
+    def status(self, choice: Choice) -> tuple[TargetStatus, ...]:
+        """Return a project's targets at a glance: all of them, or the one that was chosen."""
+        with self.state.session():
+            project = self.projects.pick(choice.project)
+            found = self.targets.all(project)
+            chosen = [self.targets.pick(project, None, choice.target)] if choice.target else found
+        self.running.reconcile()
+        return tuple(self._glance(project, target) for target in chosen)
+
+    def _glance(self, project: Project, target: Target) -> TargetStatus:
+        with self.state.session():
+            last = self.memory.runs(project.slug, target.name, 1)
+            case = self.planning.case(project, target, sync=False)
+        row = TargetStatus(
+            slug=project.slug,
+            target=target.name,
+            protected=target.protected,
+            release=case.release.number,
+            last_outcome=last[0].outcome if last else None,
+            last_run=last[0].run if last else "",
+            last_at=last[0].started_at if last else None,
+        )
+        if not self.planning.databases(case):
+            return row
+        try:
+            with self.planning.opened(case, name="status") as opened:
+                return self._counted(row, opened)
+        except TempleError as error:
+            return replace(row, note=error.message)
+
+    def _counted(self, row: TargetStatus, opened: Opened) -> TargetStatus:
+        missing = [name for name in opened.databases if name not in opened.sessions]
+        if missing:
+            return replace(row, note=f"{', '.join(missing)} has no value")
+        status = self.migrations.status(opened)
+        notes = [f"locked by {x.holder}" for x in opened.ledgers.values() if _held(x)]
+        notes += [
+            f"run {x.unresolved[0].run} unresolved" for x in opened.ledgers.values() if x.unresolved
+        ]
+        return replace(
+            row,
+            applied=status.applied,
+            pending=status.pending,
+            attention=sum(status.count(state) for state in ATTENTION),
+            note="; ".join(notes),
+        )
+
+    def reachable(self, opened: Opened) -> Opened:
+        """Return *opened* if every database that it needs is open, or raise what is missing."""
+        missing = [name for name in opened.databases if name not in opened.sessions]
+        if not opened.databases or missing:
+            case = opened.case
+            names = missing or [DATABASE_URL]
+            problems = [case.known.unreadable.get(name, f"{name} has no value") for name in names]
+            hint = f"templedb env set {case.project.slug} {names[0]} --target {case.target.name}"
+            message = f"target {case.target.name} has no database that could be asked"
+            raise ConfigError(message, hint=hint, problems=problems)
+        return opened
+
+    def history(self, choice: Choice, last: int) -> DeployHistory:
+        """Return the newest runs of a project, on one target or on all."""
+        self.running.reconcile()
+        with self.state.session():
+            project = self.projects.pick(choice.project)
+            if choice.target:
+                target = self.targets.pick(project, None, choice.target)
+                rows = self.memory.runs(project.slug, target.name, last)
+            else:
+                rows = self.memory.runs(project.slug, None, last)
+        return DeployHistory(slug=project.slug, rows=rows)
+
+    def result(self, named: str) -> Result:
+        """Return what the run of that id came to."""
+        self.running.reconcile()
+        with self.state.session():
+            return Result.of(self.memory.events(self.memory.run(named)))
+
+    def resolve(self, choice: Choice, named: str, reason: str) -> Said:
+        """Record what a person saw of a run that nobody saw end; the ledger may know it alone."""
+        self.running.reconcile()
+        run, choice = self._unresolved(choice, named)
+        with self.state.session():
+            project = self.projects.pick(choice.project)
+            case = self.planning.case(project, choice.target, sync=False)
+        user, now, closed = self.system.user(), self.system.clock.now(), 0
+        with self.planning.opened(case, name="resolve") as opened:
+            for session in opened.sessions.values():
+                closed += session.resolve(project.known_as, run, user, reason)
+        self.memory.resolve(run, now, user, reason)
+        return Said(text=f"run {run} is resolved", also=(f"{closed} open commands closed",))
+
+    def _unresolved(self, choice: Choice, named: str) -> tuple[RunId, Choice]:
+        try:
+            run = self.memory.run(named)
+        except UnknownName:
+            return RunId(named), choice
+        result = Result.of(self.memory.events(run))
+        return run, Choice(project=result.slug, target=result.target)
+
+    def with_variables(
+        self, project: Project, release: Release, found: Validation, target: str | None
+    ) -> Validation:
+        """Add the variables without a value: errors for a named target, notes without one."""
+        current = self.configs.current(project, release)
+        targets = self.targets.all(project, current)
+        if target is None and len(targets) != 1:
+            return found
+        case = self.planning.case(project, target, sync=False)
+        config = case.current.config
+        missing = on_variables(config.groups, groups.databases(config), case.known, may_miss=False)
+        if target is None:
+            missing = [replace(each, severity=Severity.NOTE) for each in missing]
+        return replace(found, findings=(*found.findings, *missing))
+
+    # --- targets and variables ------------------------------------------------------------------
+
+    def show_target(self, choice: Choice) -> TargetShown:
+        """Return a target with the names of its variables."""
+        with self.state.session():
+            project = self.projects.pick(choice.project)
+            case = self.planning.case(project, choice.target, sync=False)
+        return TargetShown(
+            slug=project.slug,
+            target=case.target,
+            variables=case.known.kept,
+            address=self._address(case),
+        )
+
+    def _address(self, case: Case) -> str:
+        """Return where the target's database is, without its password."""
+        try:
+            url = self.values.reveal(DATABASE_URL, case.known, case.given, case.root)
+            if url is None:
+                return ""
+            if url.reveal().startswith("duckdb:"):
+                return url.reveal()
+            from templedb_nb.targets.postgres_connection import address
+
+            return str(address(url))
+        except TempleError as error:
+            return error.message
+
+    def probe(self, choice: Choice) -> Probe:
+        """Connect for real and report what is there."""
+        with self.state.session():
+            project = self.projects.pick(choice.project)
+            case = self.planning.case(project, choice.target, sync=False)
+        with self.planning.opened(case, name="test") as opened:
+            if not opened.sessions:
+                hint = f"templedb env set {project.slug} DATABASE_URL --target {case.target.name}"
+                message = f"target {case.target.name} has no DATABASE_URL to test"
+                raise UsageProblem(message, hint=hint)
+            return next(iter(opened.sessions.values())).probe()
+
+    def update_target(
+        self, choice: Choice, fields: Mapping[str, Any], reason: str
+    ) -> tuple[Target, bool]:
+        """Change a target; a policy that gets weaker is lowered in the ledger, with a reason."""
+        with self.state.session():
+            project = self.projects.pick(choice.project)
+            target = self.targets.pick(project, None, choice.target)
+        changed = replace(target, **fields)
+        weaker = Policy.of(changed) != Policy.of(changed).stricter(Policy.of(target))
+        lowered = weaker and self._lower(project, target, Policy.of(changed), reason)
+        return self.targets.update(project, target, fields), lowered
+
+    def _lower(self, project: Project, target: Target, policy: Policy, reason: str) -> bool:
+        if not reason:
+            message = f"this lowers what {target.name} demands of a run"
+            raise UsageProblem(message, hint="say why, with --reason")
+        case = self.planning.case(project, target, sync=False)
+        if not self.planning.databases(case):
+            return False
+        with self.planning.opened(case, name="policy") as opened:
+            user = self.system.user()
+            lowered = [
+                session.set_policy(project.known_as, policy, user, reason)
+                for session in opened.sessions.values()
+            ]
+        return any(lowered)
+
+    def variables(self, choice: Choice) -> VariableList:
+        """Return the names of a project's variables, of one target or of all."""
+        with self.state.session():
+            project = self.projects.pick(choice.project)
+            current = self.targets.current(project)
+            name = TargetName(choice.target) if choice.target else None
+            from_file: Sequence[Variable] = current.file.variables if current.file else ()
+            kept = self.values.kept(project, name, from_file)
+            if name is None:
+                own = self.settings.variables(project.slug)
+                kept = (*own, *(v for v in from_file if v not in own))
+        return VariableList(slug=project.slug, rows=tuple(kept))
+
+
+def _held(ledger: Any) -> bool:
+    return bool(ledger.holder and ledger.holder.live)
+
+
+def _state_path(system: System, named: str | None) -> Path:
+    return discover(named, system.folder, system.data_folder)

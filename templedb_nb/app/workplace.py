@@ -1,0 +1,176 @@
+"""Where the commands of a run work: their folder, their variables, the programs that run them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from templedb_nb.app.planning import Case, Opened
+from templedb_nb.app.system import System
+from templedb_nb.app.values import Values
+from templedb_nb.core.command import with_file_variable
+from templedb_nb.core.environ import inherited, permitted
+from templedb_nb.core.masking import Masker
+from templedb_nb.core.planner import sees_folder
+from templedb_nb.errors import Busy, FilesError
+from templedb_nb.model.command import Invocation
+from templedb_nb.model.config import Group, WorkFolder
+from templedb_nb.model.event import RunId
+from templedb_nb.model.plan import Plan, RunCommand, RunScript
+from templedb_nb.ports import Psql, Shell
+
+
+@dataclass(slots=True, kw_only=True)
+class Place:
+    """What one run's commands work with; the folder is made at the first need."""
+
+    shell: Shell
+    psql: Psql
+    case: Case
+    run: RunId
+    plan: Plan
+    environments: Mapping[str, Mapping[str, str]]
+    folder: Folder
+
+    def invocation(self, step: RunCommand | RunScript, attempt: str) -> Invocation:
+        """Return how a step's command is started."""
+        return Invocation(
+            argv=_argv(step),
+            cwd=self._cwd(step),
+            environment={**self.environments[step.group], **self._facts(step, attempt)},
+            timeout_s=step.timeout_s if isinstance(step, RunCommand) else None,
+        )
+
+    def _cwd(self, step: RunCommand | RunScript) -> str:
+        if step.workdir is WorkFolder.RELEASE:
+            return self.folder.path()
+        if self.case.root is None:
+            message = f"group {step.group} works in the project's folder, which is gone"
+            raise FilesError(message, hint=f"bring {self.case.project.root} back")
+        return str(self.case.root)
+
+    def _facts(self, step: RunCommand | RunScript, attempt: str) -> dict[str, str]:
+        file = step.file or ""
+        facts = {
+            "TEMPLEDB_RUN_ID": self.run,
+            "TEMPLEDB_PLAN": self.plan.id,
+            "TEMPLEDB_PROJECT": self.case.project.slug,
+            "TEMPLEDB_TARGET": self.plan.target,
+            "TEMPLEDB_GROUP": step.group,
+            "TEMPLEDB_STEP": step.phase.value,
+            "TEMPLEDB_ATTEMPT": attempt,
+            "DEPLOYMENT_TARGET": self.plan.target,
+        }
+        if file:
+            facts["TEMPLEDB_FILE"] = f"./{file}" if file.startswith("-") else file
+        return facts
+
+
+@dataclass(slots=True, kw_only=True)
+class Folder:
+    """The release as files, written when a command first needs them."""
+
+    case: Case
+    root: Path
+    held: ExitStack
+    _made: str = field(default="", init=False)
+
+    def path(self) -> str:
+        """Return the folder with the release's files in it."""
+        from templedb_nb.files.workfolder import Damaged, Unfit
+        from templedb_nb.files.workfolder import WorkFolder as Folders
+
+        if not self._made:
+            folder, files = Folders(self.root), self.case.release.files
+            try:
+                folder.materialise(files, lambda blobs: self.case.read(blobs).items())
+            except Unfit as error:
+                message = "the release cannot be written as files"
+                raise FilesError(message, problems=error.problems) from None
+            except (Damaged, OSError) as error:
+                raise FilesError(f"the release cannot be written as files: {error}") from None
+            self._made = str(folder.tree)
+        return self._made
+
+
+class Workplace:
+    """Prepares the place of a run: everything that could be missing is found before it begins."""
+
+    def __init__(self, folder: Path, values: Values, masker: Masker, system: System) -> None:
+        """Keep work folders below *folder*."""
+        self._folder = folder
+        self._values = values
+        self._masker = masker
+        self._system = system
+
+    def prepare(self, opened: Opened, plan: Plan, run: RunId, held: ExitStack) -> Place:
+        """Resolve every value, and hold the target's work folder for as long as *held* is."""
+        from templedb_nb.shell.psql import PsqlProgram
+        from templedb_nb.shell.runner import SupervisedShell
+
+        case = opened.case
+        folder = Folder(case=case, root=self._root(case), held=held)
+        if any(sees_folder(step) for step in plan.steps):
+            self._hold(folder, held)
+        shell = SupervisedShell(self._masker)
+        return Place(
+            shell=shell,
+            psql=PsqlProgram(
+                shell, _claim_sql, opened.urls, folder.path, inherited(self._system.environ)
+            ),
+            case=case,
+            run=run,
+            plan=plan,
+            environments=self._environments(case, plan),
+            folder=folder,
+        )
+
+    def _root(self, case: Case) -> Path:
+        name = hashlib.sha256(f"{case.project.slug}\0{case.target.name}".encode()).hexdigest()[:8]
+        return self._folder / f"{case.project.slug}-{case.target.name}-{name}"
+
+    def _hold(self, folder: Folder, held: ExitStack) -> None:
+        from templedb_nb.files.workfolder import Occupied
+        from templedb_nb.files.workfolder import WorkFolder as Folders
+
+        try:
+            held.enter_context(Folders(folder.root).hold())
+        except Occupied as error:
+            message = f"another run of {folder.case.project.slug} to {folder.case.target.name}"
+            raise Busy(f"{message} has the work folder", hint="wait for it to end") from error
+
+    def _environments(self, case: Case, plan: Plan) -> dict[str, dict[str, str]]:
+        """Return what the commands of each group get, every secret known to the masker."""
+        groups = {each.name: case.current.config.group(each.name) for each in plan.groups}
+        wanted = {step.group for step in plan.steps if isinstance(step, RunCommand | RunScript)}
+        return {name: self._environment(case, plan, groups[name]) for name in wanted}
+
+    def _environment(self, case: Case, plan: Plan, group: Group | None) -> dict[str, str]:
+        own = dict(group.env) if group else {}
+        needed = group.required_env_vars if group else ()
+        names = {*case.known.names, *own, *needed, *plan.databases}
+        allowed = group.allow_dangerous_env if group else ()
+        found = inherited(self._system.environ)
+        for name in sorted(permitted(names, allowed)):
+            value = self._values.reveal(name, case.known, case.given, case.root, group)
+            if value is not None:
+                found[name] = value.reveal()
+        return found
+
+
+def _claim_sql(*args: object, **named: object) -> str:
+    from templedb_nb.targets.postgres_ledger import claim_sql
+
+    return claim_sql(*args, **named)  # type: ignore[arg-type]
+
+
+def _argv(step: RunCommand | RunScript) -> tuple[str, ...]:
+    from templedb_nb.shell.runner import bash
+
+    if isinstance(step, RunScript):
+        starter = (f"./{step.file}",) if step.executable else ("bash", step.file)
+        return (*starter, *step.arguments)
+    return bash(with_file_variable(step.command))

@@ -1,0 +1,162 @@
+"""The terminal front end: text out, exit code back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from templedb_nb.commands.base import Call
+from templedb_nb.commands.tree import reserved, tree
+from templedb_nb.errors import TempleError
+
+if TYPE_CHECKING:
+    from templedb_nb.app import Temple
+    from templedb_nb.model.event import Stamped
+
+USAGE, INTERRUPTED, TERMINATED, INTERNAL = 64, 130, 143, 1
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: the run inside is cancelled as by an interrupt, and the process ends with 143."""
+
+    exit_code = TERMINATED
+
+
+def main() -> NoReturn:
+    """Run one command and leave with its exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(words: Sequence[str]) -> int:
+    """Run one command, show what it returned, and return the exit code."""
+    call = _call()
+    try:
+        value = tree.main(list(words), prog_name="templedb", obj=call, standalone_mode=False)
+        return _show(call, value)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return USAGE
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except TempleError as error:
+        _complain(call, error)
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt) as error:
+        cause = error if isinstance(error, KeyboardInterrupt) else error.__context__
+        click.echo("cancelled", err=True)
+        return int(getattr(cause, "exit_code", INTERRUPTED))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - a defect of ours, told without its values
+        return _defect(call, error)
+
+
+def _call() -> Call:
+    call = Call(
+        open_app=_open,
+        stdin=sys.stdin,
+        ask_secret=_ask_secret,
+        project=os.environ.get("TEMPLEDB_PROJECT") or None,
+        target=os.environ.get("TEMPLEDB_TARGET") or None,
+    )
+    call.observers = (_Watch(call),)
+    return call
+
+
+def _open() -> Temple:
+    from templedb_nb.app import Temple
+
+    app = Temple.open()
+    app.reserved = reserved()
+    return app
+
+
+class _Watch:
+    """Shows a run as it goes on: lines for people, JSON for programs."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._lines: Any = None
+
+    def __call__(self, entry: Stamped) -> None:
+        if self._call.json:
+            from templedb_nb.views import plain
+
+            if self._lines is None:
+                click.echo(plain.header())
+                self._lines = True
+            click.echo(plain.event_line(entry))
+            return
+        from templedb_nb.views.lines import Lines
+
+        self._lines = self._lines or Lines(click.echo)
+        self._lines(entry)
+
+    @property
+    def began(self) -> bool:
+        """Return whether anything was shown."""
+        return self._lines is not None
+
+
+def _show(call: Call, value: Any) -> int:
+    if isinstance(value, int):  # click's own exit, after --help
+        return value
+    from templedb_nb.exits import exit_code
+    from templedb_nb.model.result import Result
+    from templedb_nb.views import plain
+    from templedb_nb.views.text import closing, text
+
+    began = any(isinstance(each, _Watch) and each.began for each in call.observers)
+    if call.json:
+        told = plain.line(value) if began else f"{plain.header()}\n{plain.line(value)}"
+    else:
+        told = closing(value) if began and isinstance(value, Result) else text(value)
+    click.echo(_masked(call, told))
+    return exit_code(value)
+
+
+def _complain(call: Call, error: TempleError) -> None:
+    lines = [_masked(call, line) for line in error.lines()]
+    if call.json:
+        import json
+
+        body = {"kind": type(error).__name__, "message": lines[0], "exit_code": error.exit_code}
+        body |= {"problems": [_masked(call, each) for each in error.problems]}
+        click.echo(json.dumps({**body, "mend": _masked(call, error.hint)}))
+    click.echo("\n".join(["error: " + lines[0], *lines[1:]]), err=True)
+
+
+def _defect(call: Call, error: Exception) -> int:
+    import traceback
+
+    told = "".join(traceback.format_exception(error))
+    click.echo(_masked(call, told), err=True)
+    click.echo("error: this is a defect of templedb; nothing you did should lead here", err=True)
+    return INTERNAL
+
+
+def _masked(call: Call, text: str) -> str:
+    opened = call.__dict__.get("app")
+    return opened.masker.mask(text) if opened is not None else text
+
+
+def _ask_secret(name: str) -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.read().removesuffix("\n").removesuffix("\r")
+    import getpass
+
+    return getpass.getpass(f"{name} (hidden): ")
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise Terminated

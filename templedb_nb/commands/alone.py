@@ -1,0 +1,68 @@
+"""Verbs that stand alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from templedb_nb.commands.base import Call, Command, on_target, pass_call, take, words
+
+if TYPE_CHECKING:
+    from templedb_nb.model.shown import Said
+    from templedb_nb.model.status import StatusTable
+
+
+@click.command(cls=Command)
+@words
+@on_target
+@pass_call
+def status(call: Call, words: tuple[str, ...], target: str | None) -> StatusTable:
+    """Show a project on all its targets, or on the one that is named or in use."""
+    from templedb_nb.model.status import StatusTable
+
+    (name,) = call.split(words)
+    choice = call.choice(name, target)
+    rows = call.app.status(choice)
+    project = call.app.projects.pick(choice.project)
+    return StatusTable(slug=project.slug, rows=rows)
+
+
+@click.command(cls=Command)
+@click.argument("plan", metavar="PLAN")
+@click.option("--reason", required=True, metavar="TEXT", help="Why it may run; kept for good.")
+@pass_call
+def approve(call: Call, plan: str, reason: str) -> Said:
+    """Say that exactly PLAN (its id, or the beginning of it, or a bundle) may run."""
+    from templedb_nb.model.plain import short
+    from templedb_nb.model.shown import Said
+
+    if not reason.strip():
+        raise click.UsageError("--reason must say something")
+    approval, where = call.app.approve(plan, reason, call.through)
+    by = f"{approval.given_by} approves plan {short(approval.plan)} for {approval.target}"
+    then = f"templedb deploy run --plan {short(approval.plan)}"
+    return Said(text=by, also=(where, f"next: {then}"))
+
+
+@click.command(cls=Command)
+@take("[PROJECT]")
+@on_target
+@pass_call
+def use(call: Call, words: tuple[str, ...], target: str | None) -> Said:
+    """In a notebook: leave PROJECT and --target out from now on, in this kernel."""
+    from templedb_nb.model.shown import Said
+
+    if call.use is None:
+        message = "`use` lives in a notebook's kernel; a terminal has TEMPLEDB_PROJECT and"
+        raise click.UsageError(f"{message} TEMPLEDB_TARGET")
+    (name,) = call.split(words)
+    with call.app.state.session():
+        project = call.app.projects.pick(name or call.project)
+        found = call.app.targets.pick(project, None, target) if target else None
+    call.use(project.slug, found.name if found else None)
+    place = f" on {found.name}{' (protected)' if found.protected else ''}" if found else ""
+    return Said(text=f"in use: {project.slug}{place}")
+
+
+verbs = (status, approve, use)

@@ -1,0 +1,143 @@
+"""What every command shares: who calls, which words mean a project, and the common options."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+if TYPE_CHECKING:
+    from templedb_nb.app.temple import Choice, Temple
+    from templedb_nb.ports import Observer
+
+HELPS = ["-h", "--help"]
+CONTEXT: dict[str, Any] = {"help_option_names": HELPS, "max_content_width": 100}
+
+
+@dataclass
+class Call:
+    """One use of the tree by a front end, with what that end has to offer."""
+
+    open_app: Callable[[], Temple]
+    stdin: TextIO
+    ask_secret: Callable[[str], str]
+    project: str | None = None
+    target: str | None = None
+    notebook: bool = False
+    through: str = "terminal"
+    observers: tuple[Observer, ...] = ()
+    cell: str | None = None
+    json: bool = field(default=False)
+    use: Callable[[str | None, str | None], None] | None = None
+
+    @cached_property
+    def app(self) -> Temple:
+        """Return the application, opened at its first use."""
+        return self.open_app()
+
+    def choice(self, project: str | None, target: str | None = None) -> Choice:
+        """Return which project and target are meant: by the words, else by what is in use."""
+        from templedb_nb.app.temple import Choice
+
+        same = self.project is None or project in {None, self.project}
+        meant = target or (self.target if same else None)
+        return Choice(project=project or self.project, target=meant)
+
+    def split(self, words: Sequence[str], *names: str, optional: int = 0) -> list[str | None]:
+        """Return the project, if the first word is one, and a word for each of *names*.
+
+        The last *optional* names may be missing. With every word there, the first is the project;
+        with fewer, it is one only if a project is known by it.
+        """
+        given: list[str | None] = list(words)
+        first = len(given) > len(names) or self._is_slug(given)
+        project = given.pop(0) if first and given else None
+        if len(given) > len(names):
+            raise click.UsageError(f"too many words: {' '.join(words)}")
+        if len(given) < len(names) - optional:
+            raise click.UsageError(f"{names[len(given)]} is missing")
+        return [project, *given, *[None] * (len(names) - len(given))]
+
+    def _is_slug(self, words: Sequence[str | None]) -> bool:
+        return bool(words) and any(each.slug == words[0] for each in self.app.projects.all())
+
+
+class Command(click.Command):
+    """A command whose value any front end can give as JSON."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        """Add the options that every command has."""
+        super().__init__(*args, **named)
+        self.params.append(
+            click.Option(
+                ["--json"],
+                is_flag=True,
+                expose_value=False,
+                callback=_json,
+                help="Give the value as JSON, one object a line.",
+            )
+        )
+
+
+def _json(ctx: click.Context, _: click.Parameter, value: Any) -> None:
+    if value and isinstance(ctx.obj, Call):
+        ctx.obj.json = True
+
+
+class Group(click.Group):
+    """A noun: its commands are verbs."""
+
+    command_class = Command
+
+    def __init__(self, *args: Any, default: str | None = None, **named: Any) -> None:
+        """Let *default* stand for a verb that is left out."""
+        super().__init__(*args, **named)
+        self.default = default
+        self.no_args_is_help = default is None
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Insert the default verb where the first word is no verb."""
+        if self.default and not (args and (args[0] in self.commands or args[0] in HELPS)):
+            self._refuse_misspelling(args)
+            args = [self.default, *args]
+        return super().parse_args(ctx, args)
+
+    def _refuse_misspelling(self, args: Sequence[str]) -> None:
+        close = difflib.get_close_matches(args[0], self.commands, n=1, cutoff=0.75) if args else []
+        if close:
+            raise click.UsageError(f"there is no {args[0]!r}; did you mean {close[0]!r}?")
+
+
+Group.group_class = type
+
+
+def group(name: str, *, default: str | None = None, **named: Any) -> Callable[..., Group]:
+    """Declare a noun."""
+    return click.group(name, cls=Group, default=default, **named)
+
+
+words = click.argument("words", nargs=-1, metavar="[PROJECT]")
+pass_call = click.make_pass_decorator(Call)
+
+
+def take(metavar: str) -> Callable[[Any], Any]:
+    """Declare the bare words of a command."""
+    return click.argument("words", nargs=-1, metavar=metavar)
+
+
+def on_target(function: Any) -> Any:
+    """Declare the option that names a target."""
+    from templedb_nb.commands.completion import targets
+
+    option = click.option(
+        "-t",
+        "--target",
+        metavar="TARGET",
+        shell_complete=targets,
+        help="The target; may be left out where there is only one, or one is in use.",
+    )
+    return option(function)

@@ -1,0 +1,229 @@
+"""Deployments: configure, plan, run, look back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from templedb_nb.commands.base import Call, group, on_target, pass_call, words
+
+if TYPE_CHECKING:
+    from templedb_nb.app.temple import Choice
+    from templedb_nb.app.values import Given
+    from templedb_nb.core.planner import Options
+    from templedb_nb.model.history import DeployHistory
+    from templedb_nb.model.plan import Preview
+    from templedb_nb.model.result import Result
+    from templedb_nb.model.shown import Coded, Proposed
+
+PLANNING = (
+    click.option("--release", type=int, metavar="N", help="Deploy an older release."),
+    click.option("--no-sync", is_flag=True, help="Take the newest stored release as it is."),
+    click.option("--skip-group", "skip", multiple=True, metavar="GROUP", help="Leave a group out."),
+    click.option("--skip-validation", is_flag=True, help="Go on without required variables."),
+    click.option(
+        "--env", "env", multiple=True, metavar="NAME[=VALUE]", help="A value for this run alone."
+    ),
+)
+
+
+def planning(function: Any) -> Any:
+    """Declare the options that change a plan."""
+    for option in reversed(PLANNING):
+        function = option(function)
+    return function
+
+
+@group("deploy", default="run")
+def commands() -> None:
+    """Configure, plan and run deployments; alone, it means `deploy run`."""
+
+
+@commands.command()
+@words
+@click.option("--force", is_flag=True, help="Replace the config that is there.")
+@pass_call
+def init(call: Call, words: tuple[str, ...], *, force: bool) -> Proposed:
+    """Look at the project's files, propose groups, and keep them as its config."""
+    (name,) = call.split(words)
+    app = call.app
+    with app.state.session():
+        project = app.projects.pick(call.choice(name).project)
+        return app.configs.init(project, app.projects.release(project, None), force=force)
+
+
+@commands.command()
+@words
+@click.option("--show", is_flag=True, help="Show the config (the default).")
+@click.option("--format", "form", type=click.Choice(["json", "yaml"]), help="How to show it.")
+@click.option("--validate", is_flag=True, help="Report all its problems at once.")
+@click.option("--file", "file", metavar="FILE", help="With --validate: a file that is not set yet.")
+@click.option("--set", "set_", metavar="FILE", help="Keep FILE (- for stdin) as the new version.")
+@click.option("--note", default="", help="With --set: why.")
+@click.option("--history", is_flag=True, help="List the versions.")
+@click.option("--schema", is_flag=True, help="Give the JSON Schema of a config.")
+@on_target
+@pass_call
+def config(
+    call: Call, /, words: tuple[str, ...], form: str | None, file: str | None, set_: str | None,
+    note: str, target: str | None, **what: bool,
+) -> Any:  # fmt: skip
+    """Show, check or set the deployment config.
+
+    \b
+    Examples:
+      templedb deploy config shop --show --format yaml
+      templedb deploy config shop --validate --target production
+      templedb deploy config shop --set deploy.yaml
+    """
+    if sum([*(bool(v) for v in what.values()), set_ is not None]) > 1:
+        raise click.UsageError(
+            "--show, --validate, --set, --history and --schema exclude one another"
+        )
+    if what["schema"]:
+        return _schema()
+    (name,) = call.split(words)
+    app = call.app
+    with app.state.session():
+        project = app.projects.pick(call.choice(name).project)
+        release = app.projects.release(project, None)
+        if what["history"]:
+            return app.configs.history(project)
+        if set_ is not None:
+            return app.configs.set(project, release, _document(call, set_), note)
+        if what["validate"]:
+            return _validate(call, name, file, target)
+        shown = app.configs.show(project, release)
+    from dataclasses import replace
+
+    return replace(shown, format=form or "json")
+
+
+def _schema() -> Any:
+    from templedb_nb.core.config import schema
+    from templedb_nb.model.shown import Document
+
+    return Document(document=schema())
+
+
+def _document(call: Call, path: str) -> object:
+    from templedb_nb.files.document import read_document
+
+    return read_document(path, call.stdin)
+
+
+def _validate(call: Call, name: str | None, file: str | None, target: str | None) -> Any:
+    app = call.app
+    project = app.projects.pick(call.choice(name).project)
+    release = app.projects.release(project, None)
+    if file is not None:
+        return app.configs.validate_document(project, release, _document(call, file), file)
+    found = app.configs.validate(project, release)
+    return app.with_variables(project, release, found, target)
+
+
+@commands.command()
+@words
+@on_target
+@planning
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write a bundle, too.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if there is something to do.")
+@pass_call
+def plan(
+    call: Call, /, words: tuple[str, ...], target: str | None, out: Path | None,
+    *, detailed_exitcode: bool, **how: Any,
+) -> Preview | Coded:  # fmt: skip
+    """Show what a run would do, in order; change nothing."""
+    from templedb_nb.model.shown import Coded
+
+    (name,) = call.split(words)
+    choice = call.choice(name, target)
+    preview = call.app.plan(choice, _options(how), out=out, **_how(call, how))
+    if detailed_exitcode and preview.plan.steps:
+        return Coded(value=preview, exit_code=2)
+    return preview
+
+
+@commands.command()
+@words
+@on_target
+@planning
+@click.option("--dry-run", is_flag=True, help="Show the plan; execute nothing.")
+@click.option("--plan", "named", metavar="ID|FILE", help="Run exactly this plan, or refuse.")
+@click.option("--lock-wait", type=float, default=10, metavar="SECONDS", show_default=True,
+              help="How long to wait for another run.")  # fmt: skip
+@pass_call
+def run(
+    call: Call, /, words: tuple[str, ...], target: str | None, named: str | None, lock_wait: float,
+    *, dry_run: bool, **how: Any,
+) -> Preview | Result:  # fmt: skip
+    """Carry out a deployment: sync, plan, and execute the plan.
+
+    \b
+    Examples:
+      templedb deploy run shop --target staging --dry-run
+      templedb deploy run shop --target production
+      templedb deploy run --plan 3f9a1c2b7d10
+      templedb deploy run shop --skip-group typescript_build
+    """
+    from dataclasses import replace
+
+    from templedb_nb.app.running import Wish
+
+    (name,) = call.split(words)
+    if named and (name or dry_run or how["skip"] or how["release"]):
+        raise click.UsageError(
+            "--plan runs a plan as it is: leave PROJECT and the other options out"
+        )
+    wish = Wish(options=_options(how), observers=call.observers, lock_wait_s=lock_wait)
+    if named:
+        return call.app.run_plan(named, wish, _given(call, how))
+    choice: Choice = call.choice(name, target)
+    if dry_run:
+        return replace(call.app.plan(choice, wish.options, **_how(call, how)), dry_run=True)
+    return call.app.run(choice, wish, **_how(call, how))
+
+
+@commands.command()
+@words
+@on_target
+@click.option("--last", type=click.IntRange(1), default=20, show_default=True, help="How many.")
+@pass_call
+def history(call: Call, words: tuple[str, ...], target: str | None, last: int) -> DeployHistory:
+    """List the runs of a project, newest first."""
+    (name,) = call.split(words)
+    choice = call.choice(name, target)
+    return call.app.history(choice, last)
+
+
+@commands.command("show")
+@click.argument("run_id", metavar="RUN")
+@pass_call
+def show(call: Call, run_id: str) -> Result:
+    """Show one run, step by step."""
+    return call.app.result(run_id)
+
+
+def _options(how: dict[str, Any]) -> Options:
+    from templedb_nb.core.planner import Options
+
+    return Options(skip_groups=tuple(how["skip"]), skip_validation=how["skip_validation"])
+
+
+def _given(call: Call, how: dict[str, Any]) -> Given:
+    from templedb_nb.app.values import Given
+
+    if call.notebook and any("=" in text for text in how["env"]):
+        message = "a value in a cell is saved with the notebook"
+        raise click.UsageError(f"{message}: give --env NAME, from the environment")
+    return Given.parsed(how["env"], call.app.system.environ)
+
+
+def _how(call: Call, how: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "release": how["release"],
+        "sync": not how["no_sync"],
+        "given": _given(call, how),
+    }

@@ -1,0 +1,110 @@
+"""Variables of projects and targets; secret unless said otherwise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from templedb_nb.commands.base import Call, group, on_target, pass_call, take, words
+
+if TYPE_CHECKING:
+    from templedb_nb.model.shown import Said, VariableList
+
+
+@group("env")
+def commands() -> None:
+    """Keep the values that deployments need: sealed, plain, or as references."""
+
+
+@commands.command("set")
+@take("[PROJECT] NAME [VALUE]")
+@on_target
+@click.option("--plain", is_flag=True, help="Keep the value readable: it is no secret.")
+@pass_call
+def set_(call: Call, words: tuple[str, ...], target: str | None, *, plain: bool) -> Said:
+    """Set a variable of a target, or of the whole project.
+
+    Without VALUE it is read from standard input or asked for, so that it stays out of the shell's
+    history. A reference (env:NAME, file:PATH) is kept as it is and read at each run.
+
+    \b
+    Examples:
+      templedb env set shop DATABASE_URL --target production < url.txt
+      templedb env set shop DATABASE_URL env:PROD_URL --target production
+      templedb env set shop NODE_ENV production --plain
+    """
+    from templedb_nb.core.environ import is_reference
+    from templedb_nb.model.shown import Said
+    from templedb_nb.model.variable import Keeping
+
+    project_name, name, value = call.split(words, "NAME", "VALUE", optional=1)
+    if value is not None and call.notebook and not plain and not is_reference(value):
+        message = "a secret in a cell is saved with the notebook and its history"
+        raise click.UsageError(
+            f"{message}: leave the value out and you are asked, or give a reference"
+        )
+    if value is None:
+        value = call.ask_secret(str(name))
+    with call.app.state.session():
+        project = call.app.projects.pick(call.choice(project_name).project)
+        where = call.app.targets.pick(project, None, target).name if target else None
+        keeping = Keeping.PLAIN if plain else Keeping.SEALED
+        (kept,) = call.app.values.set(project, where, {str(name): value}, keeping)
+    place = f"target {where}" if where else "all targets"
+    return Said(text=f"{kept.name} is set for {place} of {project.slug} ({kept.keeping})")
+
+
+@commands.command()
+@take("[PROJECT] NAME")
+@on_target
+@pass_call
+def unset(call: Call, words: tuple[str, ...], target: str | None) -> Said:
+    """Forget a variable."""
+    from templedb_nb.errors import UnknownName
+    from templedb_nb.model.shown import Said
+    from templedb_nb.model.target import TargetName
+
+    project_name, name = call.split(words, "NAME")
+    with call.app.state.session():
+        project = call.app.projects.pick(call.choice(project_name).project)
+        where = TargetName(target) if target else None
+        if not call.app.settings.remove_variable(project.slug, where, str(name)):
+            place = f"target {target}" if target else "the project itself"
+            hint = f"templedb env list {project.slug}"
+            raise UnknownName(f"{place} has no variable {name}", hint=hint)
+    return Said(text=f"{name} is forgotten")
+
+
+@commands.command("list")
+@words
+@on_target
+@pass_call
+def list_(call: Call, words: tuple[str, ...], target: str | None) -> VariableList:
+    """List the variables; secret values are never shown."""
+    (name,) = call.split(words)
+    from templedb_nb.app.temple import Choice
+
+    return call.app.variables(Choice(project=call.choice(name).project, target=target))
+
+
+@commands.command("import")
+@take("[PROJECT] FILE")
+@on_target
+@click.option("--plain", is_flag=True, help="Keep the values readable: they are no secrets.")
+@pass_call
+def import_(call: Call, words: tuple[str, ...], target: str | None, *, plain: bool) -> Said:
+    """Set every variable of a .env file, all or none."""
+    from templedb_nb.files.document import parse_env, read_text
+    from templedb_nb.model.shown import Said
+    from templedb_nb.model.variable import Keeping
+
+    project_name, file = call.split(words, "FILE")
+    pairs = parse_env(read_text(str(file), call.stdin), str(file))
+    with call.app.state.session():
+        project = call.app.projects.pick(call.choice(project_name).project)
+        where = call.app.targets.pick(project, None, target).name if target else None
+        keeping = Keeping.PLAIN if plain else Keeping.SEALED
+        kept = call.app.values.set(project, where, pairs, keeping)
+    names = ", ".join(each.name for each in kept)
+    return Said(text=f"{len(kept)} variables are set for {where or project.slug}", also=(names,))

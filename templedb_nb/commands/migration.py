@@ -1,0 +1,135 @@
+"""Migrations: where each stands, and what people say of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from templedb_nb.commands.base import Call, group, on_target, pass_call, take, words
+
+if TYPE_CHECKING:
+    from templedb_nb.app.running import Wish
+    from templedb_nb.model.history import MigrationHistory
+    from templedb_nb.model.result import Result
+    from templedb_nb.model.shown import MigrationShown
+    from templedb_nb.model.status import MigrationStatus
+
+reason = click.option("--reason", default="", metavar="TEXT", help="Why; kept for good.")
+
+
+@group("migration")
+def commands() -> None:
+    """See which migrations are applied, and mend what the ledger says of them.
+
+    A migration may be named by its path, its file name, or a part that fits it alone.
+    """
+
+
+@commands.command("list")
+@words
+@on_target
+@pass_call
+def list_(call: Call, words: tuple[str, ...], target: str | None) -> MigrationStatus:
+    """List every migration with its state, in the order in which they run."""
+    return _status(call, words, target)
+
+
+@commands.command()
+@words
+@on_target
+@click.option("--show-applied", is_flag=True, help="List the applied ones, too.")
+@pass_call
+def status(
+    call: Call, words: tuple[str, ...], target: str | None, *, show_applied: bool
+) -> MigrationStatus:
+    """Count applied and pending migrations, and list those that are not applied."""
+    from dataclasses import replace
+
+    from templedb_nb.model.status import FileState
+
+    found = _status(call, words, target)
+    if show_applied:
+        return found
+    return replace(found, only=frozenset(FileState) - {FileState.APPLIED})
+
+
+@commands.command()
+@words
+@on_target
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="The newest N alone.")
+@pass_call
+def history(
+    call: Call, words: tuple[str, ...], target: str | None, limit: int | None
+) -> MigrationHistory:
+    """List what was applied, by whom and when, newest first."""
+    (name,) = call.split(words)
+    with call.app.opened(call.choice(name, target), sync=False) as opened:
+        return call.app.migrations.history(call.app.reachable(opened), limit)
+
+
+@commands.command()
+@take("[PROJECT] FILE")
+@on_target
+@pass_call
+def show(call: Call, words: tuple[str, ...], target: str | None) -> MigrationShown:
+    """Show one migration: its text, where it stands, how it differs from what ran."""
+    name, file = call.split(words, "FILE")
+    with call.app.opened(call.choice(name, target)) as opened:
+        return call.app.migrations.show(call.app.reachable(opened), str(file))
+
+
+@commands.command("mark-applied")
+@take("[PROJECT] FILE")
+@on_target
+@reason
+@pass_call
+def mark_applied(call: Call, words: tuple[str, ...], target: str | None, reason: str) -> Result:
+    """Say that a migration is in effect already; nothing of it runs."""
+    return _amend(call, words, target, "mark_applied", reason)
+
+
+@commands.command("accept-checksum")
+@take("[PROJECT] FILE")
+@on_target
+@reason
+@pass_call
+def accept_checksum(call: Call, words: tuple[str, ...], target: str | None, reason: str) -> Result:
+    """Say that an edit of an applied migration is known and changes nothing."""
+    if not reason:
+        raise click.UsageError("say why the edit is harmless, with --reason")
+    return _amend(call, words, target, "accept_checksum", reason)
+
+
+@commands.command()
+@take("[PROJECT] OLD NEW")
+@on_target
+@reason
+@pass_call
+def rename(call: Call, words: tuple[str, ...], target: str | None, reason: str) -> Result:
+    """Say that the file of an applied migration is now called NEW."""
+    name, old, new = call.split(words, "OLD", "NEW")
+    with call.app.opened(call.choice(name, target)) as opened:
+        migrations = call.app.migrations
+        found = call.app.reachable(opened)
+        return migrations.rename(found, str(old), str(new), reason, _wish(call))
+
+
+def _status(call: Call, words: tuple[str, ...], target: str | None) -> MigrationStatus:
+    (name,) = call.split(words)
+    with call.app.opened(call.choice(name, target)) as opened:
+        return call.app.migrations.status(call.app.reachable(opened))
+
+
+def _amend(call: Call, words: tuple[str, ...], target: str | None, verb: str, why: str) -> Result:
+    name, file = call.split(words, "FILE")
+    with call.app.opened(call.choice(name, target)) as opened:
+        act: Any = getattr(call.app.migrations, verb)
+        found: Result = act(call.app.reachable(opened), str(file), why, _wish(call))
+        return found
+
+
+def _wish(call: Call) -> Wish:
+    from templedb_nb.app.running import Wish
+
+    return Wish(observers=call.observers)

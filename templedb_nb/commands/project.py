@@ -1,0 +1,131 @@
+"""Projects: what is deployed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from templedb_nb.commands.base import Call, group, pass_call, take, words
+
+if TYPE_CHECKING:
+    from templedb_nb.model.project import Project, Synced
+    from templedb_nb.model.shown import FileList, ProjectList, ProjectRow, ProjectShown, Said
+
+
+@group("project")
+def commands() -> None:
+    """Import projects, keep them in step with their folders, look at them."""
+
+
+@commands.command("import")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--slug", metavar="NAME", help="What to call the project; default: its folder.")
+@click.option("--known-as", metavar="NAME", help="Its name in ledgers, where they know it already.")
+@pass_call
+def import_(call: Call, path: Path, slug: str | None, known_as: str | None) -> Synced:
+    """Take the files of the folder PATH in, under a name.
+
+    .gitignore and .templedbignore are honoured; .env files are left out. Importing a folder again
+    takes in what changed.
+
+    \b
+    Example:
+      templedb project import ./woofs --slug woofs_projects
+    """
+    return call.app.projects.import_(path, slug, known_as)
+
+
+@commands.command()
+@words
+@click.option("--known-as", metavar="NAME", help="Its name in ledgers, where they know it already.")
+@pass_call
+def sync(call: Call, words: tuple[str, ...], known_as: str | None) -> Synced:
+    """Take in what changed in the project's folder."""
+    (name,) = call.split(words)
+    project = call.app.projects.pick(call.choice(name).project)
+    return call.app.projects.sync(project, known_as)
+
+
+@commands.command("list")
+@pass_call
+def list_(call: Call) -> ProjectList:
+    """List the projects."""
+    from templedb_nb.model.shown import ProjectList
+
+    with call.app.state.session():
+        return ProjectList(rows=tuple(_row(call, each) for each in call.app.projects.all()))
+
+
+@commands.command()
+@words
+@pass_call
+def show(call: Call, words: tuple[str, ...]) -> ProjectShown:
+    """Show a project, its newest releases and its targets."""
+    from templedb_nb.model.shown import ProjectShown, ReleaseRow
+
+    (name,) = call.split(words)
+    app = call.app
+    with app.state.session():
+        project = app.projects.pick(call.choice(name).project)
+        releases = [
+            ReleaseRow(number=n, tree=tree, files=files, size=size, made_at=at, made_by=by)
+            for n, tree, files, size, at, by in app.content.releases(project.slug)[:10]
+        ]
+        current = app.targets.current(project)
+        return ProjectShown(
+            row=_row(call, project),
+            config=current.origin,
+            releases=tuple(releases),
+            targets=app.targets.all(project, current),
+        )
+
+
+@commands.command()
+@words
+@click.option("--release", type=int, metavar="N", help="An older release.")
+@pass_call
+def files(call: Call, words: tuple[str, ...], release: int | None) -> FileList:
+    """List the files of a release."""
+    from templedb_nb.model.shown import FileList, FileRow
+
+    (name,) = call.split(words)
+    with call.app.state.session():
+        project = call.app.projects.pick(call.choice(name).project)
+        found = call.app.projects.release(project, release)
+    rows = [
+        FileRow(path=f.path, size=f.size, executable=f.executable, blob=f.blob) for f in found.files
+    ]
+    return FileList(slug=project.slug, release=found.number, rows=tuple(rows))
+
+
+@commands.command()
+@take("PROJECT")
+@click.option("--yes", is_flag=True, help="Remove its targets and variables, too.")
+@pass_call
+def remove(call: Call, words: tuple[str, ...], *, yes: bool) -> Said:
+    """Forget a project; its history and the ledgers of its targets stay."""
+    from templedb_nb.model.shown import Said
+
+    if len(words) != 1:
+        raise click.UsageError("PROJECT is missing")
+    with call.app.state.session():
+        removed = call.app.projects.remove(call.app.projects.pick(words[0]), sure=yes)
+    also = ("its history and the ledgers of its targets stay",)
+    return Said(text=f"project {removed.slug} is forgotten", also=also)
+
+
+def _row(call: Call, project: Project) -> ProjectRow:
+    from templedb_nb.model.shown import ProjectRow
+
+    releases = call.app.content.releases(project.slug)
+    newest = releases[0] if releases else None
+    return ProjectRow(
+        project=project,
+        release=newest[0] if newest else None,
+        files=newest[2] if newest else 0,
+        size=newest[3] if newest else 0,
+        synced_at=newest[4] if newest else None,
+        targets=len(call.app.settings.targets(project.slug)),
+    )

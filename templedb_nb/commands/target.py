@@ -1,0 +1,151 @@
+"""Targets: where projects are deployed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from templedb_nb.commands.base import Call, group, pass_call, take, words
+
+if TYPE_CHECKING:
+    from templedb_nb.model.shown import Document, Said, TargetList, TargetShown
+    from templedb_nb.model.target import Probe
+
+TYPES = ("database", "edge_function", "static_site", "service")
+ORDERS = ("non-linear", "linear", "linear-skip")
+FIELDS = (
+    click.option("--type", type=click.Choice(TYPES), help="What the target is; a label."),
+    click.option("--provider", metavar="NAME", help="Who runs it."),
+    click.option(
+        "--host", metavar="HOST", help="Where it is; a label: DATABASE_URL is what counts."
+    ),
+    click.option("--region", metavar="NAME", help="Where that is."),
+    click.option("--url", metavar="URL", help="Where people reach it."),
+    click.option(
+        "--protected/--no-protected", default=None, help="Run only plans that have an approval."
+    ),
+    click.option(
+        "--order-policy", type=click.Choice(ORDERS), help="What a migration out of order does."
+    ),
+)
+
+
+def fields(function: Any) -> Any:
+    """Declare what is said of a target."""
+    for option in reversed(FIELDS):
+        function = option(function)
+    return function
+
+
+@group("target")
+def commands() -> None:
+    """Say where a project is deployed, and test whether it can be."""
+
+
+@commands.command()
+@take("[PROJECT] NAME")
+@fields
+@pass_call
+def add(call: Call, /, words: tuple[str, ...], **given: Any) -> Said:
+    """Add a target.
+
+    \b
+    Example:
+      templedb target add shop production --provider supabase --protected
+      templedb env set shop DATABASE_URL --target production
+    """
+    from templedb_nb.model.shown import Said
+
+    name, target = call.split(words, "NAME")
+    with call.app.state.session():
+        project = call.app.projects.pick(call.choice(name).project)
+        made = call.app.targets.add(project, str(target), _typed(given))
+    how = f"templedb env set {project.slug} DATABASE_URL --target {made.name}"
+    return Said(text=f"target {made.name} of {project.slug} is added", also=(f"next: {how}",))
+
+
+@commands.command("list")
+@words
+@pass_call
+def list_(call: Call, words: tuple[str, ...]) -> TargetList:
+    """List the targets of a project."""
+    from templedb_nb.model.shown import TargetList
+
+    (name,) = call.split(words)
+    with call.app.state.session():
+        project = call.app.projects.pick(call.choice(name).project)
+        return TargetList(slug=project.slug, rows=call.app.targets.all(project))
+
+
+@commands.command()
+@take("[PROJECT] [NAME]")
+@pass_call
+def show(call: Call, words: tuple[str, ...]) -> TargetShown:
+    """Show a target and the names of its variables."""
+    name, target = call.split(words, "NAME", optional=1)
+    return call.app.show_target(call.choice(name, target))
+
+
+@commands.command()
+@take("[PROJECT] [NAME]")
+@fields
+@click.option("--reason", default="", help="Why, where this lowers what the target demands.")
+@pass_call
+def update(call: Call, /, words: tuple[str, ...], reason: str, **given: Any) -> Said:
+    """Change what is said of a target; what is not named stays."""
+    from templedb_nb.model.shown import Said
+
+    name, target = call.split(words, "NAME", optional=1)
+    changed = _typed(given)
+    if not changed:
+        raise click.UsageError("name what is to change, such as --protected")
+    made, lowered = call.app.update_target(call.choice(name, target), changed, reason)
+    also = ("its ledger has the weaker policy, with your reason",) if lowered else ()
+    return Said(text=f"target {made.name} is changed: {', '.join(changed)}", also=also)
+
+
+@commands.command()
+@take("[PROJECT] NAME")
+@pass_call
+def remove(call: Call, words: tuple[str, ...]) -> Said:
+    """Forget a target and its variables; its ledger and its history stay."""
+    from templedb_nb.model.shown import Said
+
+    name, target = call.split(words, "NAME")
+    with call.app.state.session():
+        project = call.app.projects.pick(call.choice(name).project)
+        found = call.app.targets.pick(project, None, target)
+        call.app.targets.remove(project, found)
+    return Said(text=f"target {found.name} of {project.slug} is forgotten")
+
+
+@commands.command()
+@take("[PROJECT] [NAME]")
+@pass_call
+def test(call: Call, words: tuple[str, ...]) -> Probe:
+    """Connect for real: server, role, latency, ledger, what stands in the way."""
+    name, target = call.split(words, "NAME", optional=1)
+    return call.app.probe(call.choice(name, target))
+
+
+@commands.command("ledger-sql")
+@click.option("--role", metavar="ROLE", help="Print the GRANTs for this role, too.")
+@pass_call
+def ledger_sql(call: Call, role: str | None) -> Document:
+    """Print the SQL that creates the ledger, for a role that may."""
+    from templedb_nb.model.shown import Document
+    from templedb_nb.targets.postgres_ledger import ddl, grants
+
+    del call
+    quoted = '"' + (role or "").replace('"', '""') + '"'
+    text = ddl() + ("\n" + grants().replace(":role", quoted) if role else "")
+    return Document(document=text)
+
+
+def _typed(given: dict[str, Any]) -> dict[str, Any]:
+    from templedb_nb.model.target import OrderPolicy, TargetType
+
+    kinds: dict[str, Any] = {"type": TargetType, "order_policy": OrderPolicy}
+    kept = {key: value for key, value in given.items() if value is not None}
+    return {key: kinds[key](value) if key in kinds else value for key, value in kept.items()}

@@ -1,0 +1,44 @@
+"""The tree: nouns, their verbs, and the few verbs that stand alone."""
+
+from __future__ import annotations
+
+import click
+
+from templedb_nb.commands import alone, deploy, env, migration, project, run, state, target
+from templedb_nb.commands.base import CONTEXT, Group
+from templedb_nb.version import __version__
+
+
+@click.group("templedb", cls=Group, context_settings=CONTEXT)
+@click.version_option(__version__, message="templedb %(version)s")
+def tree() -> None:
+    """Plan, review, approve and carry out deployments, and keep every step.
+
+    \b
+    A first deployment:
+      templedb project import ./shop
+      templedb deploy init shop
+      templedb target add shop staging
+      templedb env set shop DATABASE_URL --target staging
+      templedb deploy run shop --target staging --dry-run
+      templedb deploy run shop --target staging
+
+    PROJECT and --target may be left out where there is only one, or where TEMPLEDB_PROJECT and
+    TEMPLEDB_TARGET name them. The state is a file: TEMPLEDB_STATE, else the nearest .templedb
+    folder upwards, else one in the user's data folder.
+    """
+
+
+for noun in (project, deploy, migration, target, env, run, state):
+    tree.add_command(noun.commands)
+for verb in alone.verbs:
+    tree.add_command(verb)
+
+
+def reserved() -> frozenset[str]:
+    """Return the words that cannot be a project's slug."""
+    found: set[str] = set(tree.commands)
+    for command in tree.commands.values():
+        if isinstance(command, click.Group):
+            found |= set(command.commands)
+    return frozenset(found)

@@ -1,0 +1,167 @@
+"""What the reader of a plan must know, gathered from everything that it follows from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from templedb_nb.core import groups
+from templedb_nb.core.config import problem
+from templedb_nb.core.environ import Known
+from templedb_nb.core.groups import migrating
+from templedb_nb.core.layouts import recognise
+from templedb_nb.core.script import Script
+from templedb_nb.core.tracking import Ledgers, Migrations, Scripts
+from templedb_nb.model.config import Executor, Group
+from templedb_nb.model.finding import Finding, Severity, Topic
+from templedb_nb.model.ledger import Ledger
+from templedb_nb.model.plan import Plan
+from templedb_nb.model.status import WAITING, FileState, Tracked
+from templedb_nb.model.target import DatabaseName, OrderPolicy
+
+
+def on_migrations(
+    found: Sequence[Migrations],
+    rows: Sequence[Tracked],
+    scripts: Scripts,
+    policies: Mapping[str, OrderPolicy],
+    paths: Sequence[str],
+) -> list[Finding]:
+    """Return what is to say of the migrations of the chosen groups and of their files."""
+    out: list[Finding] = []
+    executors = {each.group.name: each.group.executor for each in found}
+    for each in found:
+        out += [*each.arranged.findings, *_recognised(each.group), *_downs(each)]
+        if not each.files and each.group.file_patterns:
+            out.append(_warning(Topic.FILES, "matches no migration", each.group.name))
+    for row in rows:
+        if row.group not in executors:
+            continue
+        out += _standing(row, policies[row.group])
+        if row.state in WAITING and row.blob is not None:
+            out += _text(row, scripts[row.blob], executors[row.group], paths)
+    return out
+
+
+def _recognised(group: Group) -> Iterable[Finding]:
+    own = migrating(group)
+    if own and own.recognised and own.executor is Executor.NATIVE:
+        message = f"{group.deploy_command!r} runs natively: psql exits with 0 when its SQL fails"
+        yield _note(Topic.COMMAND, message, group.name)
+
+
+def _downs(each: Migrations) -> Iterable[Finding]:
+    if each.arranged.downs:
+        count = len(each.arranged.downs)
+        message = f"{count} down part{'s' * (count > 1)} left out: {', '.join(each.arranged.downs)}"
+        yield _note(Topic.MIGRATION, message, each.group.name)
+
+
+def _standing(row: Tracked, policy: OrderPolicy) -> Iterable[Finding]:
+    match row.state:
+        case FileState.COSMETIC:
+            yield _note(Topic.MIGRATION, row.note, row.file, row.mend)
+        case FileState.CHANGED | FileState.MOVED:
+            yield problem(row.file, row.note, row.mend, topic=Topic.MIGRATION)
+        case FileState.IN_DOUBT:
+            mend = f"templedb migration show {row.file}"
+            yield problem(row.file, row.note, mend, topic=Topic.UNRESOLVED)
+        case FileState.MISSING:
+            yield _warning(Topic.MIGRATION, row.note, row.file, row.mend)
+        case FileState.FAILED:
+            yield _note(Topic.MIGRATION, row.note, row.file)
+        case FileState.OUT_OF_ORDER:
+            yield from _out_of_order(row, policy)
+        case FileState.APPLIED | FileState.PENDING:
+            pass
+
+
+def _out_of_order(row: Tracked, policy: OrderPolicy) -> Iterable[Finding]:
+    message = f"is out of order: {row.note}"
+    match policy:
+        case OrderPolicy.LINEAR:
+            mend = "give the file a later name, or target update TARGET --order-policy non-linear"
+            yield problem(row.file, message, mend, topic=Topic.ORDER)
+        case OrderPolicy.LINEAR_SKIP:
+            yield _warning(Topic.ORDER, f"{message}; it is left out", row.file)
+        case OrderPolicy.NON_LINEAR:
+            yield _warning(Topic.ORDER, f"{message}; it is applied all the same", row.file)
+
+
+def _text(
+    row: Tracked, script: Script, executor: Executor, paths: Sequence[str]
+) -> Iterable[Finding]:
+    if dialect := recognise.tool_of(row.file, paths, {row.file: script.text}):
+        message = f"is in the manner of {dialect.tool} ({dialect.evidence}), which is not read yet"
+        mend = f"keep on with {dialect.tool} for this folder, or make it a plain SQL file"
+        yield problem(row.file, message, mend, topic=Topic.MIGRATION)
+        return
+    for each in script.problems_for(executor):
+        at = f"{row.file}:{each.line}" if each.line else row.file
+        yield problem(at, each.message, each.mend, topic=Topic.MIGRATION)
+    for each in script.warnings:
+        yield _warning(Topic.MIGRATION, each.message, f"{row.file}:{each.line}", each.mend)
+
+
+def on_target(ledgers: Ledgers, plan: Plan, rows: Sequence[Tracked]) -> list[Finding]:
+    """Return what the target's own records say against a run."""
+    out: list[Finding] = []
+    for name, ledger in sorted(ledgers.items()):
+        out += _elsewhere(name, ledger, plan, rows)
+        for each in ledger.unresolved:
+            message = f"run {each.run} started {each.step!r} and nobody saw it end"
+            mend = f"look what it did, then: templedb run resolve {each.run} --reason WHAT-YOU-SAW"
+            out.append(problem(f"target {plan.target}", message, mend, topic=Topic.UNRESOLVED))
+        if ledger.holder and ledger.holder.live:
+            message = f"is locked by {ledger.holder}"
+            out.append(_warning(Topic.LOCK, message, f"target {plan.target} ({name})"))
+    return out
+
+
+def _elsewhere(
+    name: DatabaseName, ledger: Ledger, plan: Plan, rows: Sequence[Tracked]
+) -> Iterable[Finding]:
+    if ledger.entries or not ledger.elsewhere:
+        return
+    waiting = {row.key: row.blob for row in rows if row.database == name}
+    for project in sorted({each.project for each in ledger.elsewhere}):
+        theirs = [each for each in ledger.elsewhere if each.project == project]
+        same_text = {each.checksum for each in theirs} & set(waiting.values())
+        same_names = {each.key for each in theirs} & set(waiting)
+        if same_text or len(same_names) * 2 > len(waiting):
+            message = f"this database knows these files as project {project!r}"
+            mend = f"templedb project sync {plan.project} --known-as {project}"
+            yield problem(f"target {plan.target} ({name})", message, mend, topic=Topic.LEDGER)
+
+
+def on_variables(
+    chosen: Sequence[Group],
+    databases: Sequence[DatabaseName],
+    known: Known,
+    *,
+    may_miss: bool,
+) -> list[Finding]:
+    """Return the names that have no value, and those whose value cannot be read.
+
+    With *may_miss*, only a database must have one: without its address nothing can be done.
+    """
+    wanted: dict[str, list[str]] = {str(name): [] for name in databases}
+    for group in () if may_miss else chosen:
+        for name in groups.required(group):
+            wanted.setdefault(name, []).append(group.name)
+    out = [
+        problem(name, why, topic=Topic.VARIABLE) for name, why in sorted(known.unreadable.items())
+    ]
+    for name, users in wanted.items():
+        if not any(known.source(name, group) for group in [None, *chosen]):
+            needed = f", which {' and '.join(users)} needs" if users else ""
+            mend = f"templedb env set {name} --target TARGET"
+            out.append(problem(name, f"has no value{needed}", mend, topic=Topic.VARIABLE))
+    return out
+
+
+def _note(topic: Topic, message: str, where: str, mend: str = "") -> Finding:
+    return Finding(severity=Severity.NOTE, topic=topic, message=message, where=where, mend=mend)
+
+
+def _warning(topic: Topic, message: str, where: str, mend: str = "") -> Finding:
+    return Finding(severity=Severity.WARNING, topic=topic, message=message, where=where, mend=mend)

@@ -1,0 +1,1 @@
+"""Folder conventions: which files of a folder are migrations, in which order, under which key."""

@@ -1,0 +1,298 @@
+"""Decide what must happen; touch nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from templedb_nb.core import environ, groups, tracking
+from templedb_nb.core import patterns as globs
+from templedb_nb.core.command import per_file
+from templedb_nb.core.config import problem
+from templedb_nb.core.findings import on_migrations, on_target, on_variables
+from templedb_nb.core.script import Script
+from templedb_nb.core.shape import nearest
+from templedb_nb.core.tracking import Ledgers, Scripts
+from templedb_nb.model.config import DeployConfig, Executor, Group, Hook
+from templedb_nb.model.file import FileEntry
+from templedb_nb.model.finding import Finding, Topic
+from templedb_nb.model.plain import Digest
+from templedb_nb.model.plan import (
+    Amend,
+    Apply,
+    Draft,
+    Phase,
+    Plan,
+    PlannedGroup,
+    RunCommand,
+    RunScript,
+    ScriptSummary,
+    Skip,
+    Step,
+    base,
+)
+from templedb_nb.model.status import IN_EFFECT, WAITING, FileState, Tracked
+from templedb_nb.model.target import DatabaseName, OrderPolicy, Policy, TargetName
+from templedb_nb.model.variable import Source
+
+DEPLOY_SCRIPT = "deploy.sh"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the person who plans wants to be different."""
+
+    skip_groups: tuple[str, ...] = ()
+    skip_validation: bool = False
+    amend: tuple[Amend, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """Everything that a plan follows from."""
+
+    project: str
+    target: TargetName
+    policy: Policy
+    config: DeployConfig
+    files: tuple[FileEntry, ...]
+    tree: Digest
+    ledgers: Ledgers
+    scripts: Scripts
+    known: environ.Known = field(default_factory=environ.Known)
+    options: Options = field(default_factory=Options)
+    databases: tuple[DatabaseName, ...] = ()
+
+
+def plan(now: Situation) -> Draft:
+    """Return what must happen, with everything that was found on the way, all at once."""
+    if now.options.amend:
+        return _amendment(now)
+    chosen, skips, findings = _chosen(now)
+    rows = tracking.track(tracking.migrations(now.config, now.files), now.ledgers, now.scripts)
+    planned = tuple(_planned(group, rows, now) for group in chosen) or _fallback(now)
+    skips += _skipped_files(rows, chosen, now)
+    made = _plan(now, tuple(group for group in planned if group.steps))
+    findings += _all_findings(now, made, rows, chosen)
+    return Draft(
+        plan=made,
+        findings=tuple(findings),
+        skips=tuple(skips),
+        sources=_sources(now, chosen),
+        scripts=_summaries(made, now.scripts),
+        edited=tuple(row for row in rows if row.state is FileState.CHANGED),
+        applied=sum(row.state in IN_EFFECT for row in rows),
+    )
+
+
+def _plan(now: Situation, planned: tuple[PlannedGroup, ...]) -> Plan:
+    steps = [step for group in planned for step in group.steps]
+    folder = any(sees_folder(step) for step in steps)
+    names = now.known.names if folder else frozenset()
+    needed = {str(name) for name in now.databases}
+    for group in now.config.groups:
+        needed |= set(group.required_env_vars) if folder else set()
+    return Plan(
+        project=now.project,
+        target=now.target,
+        groups=planned,
+        policy=now.policy,
+        databases=now.databases,
+        variables=tuple(sorted(names | needed)),
+        base=base(now.ledgers),
+        tree=now.tree if folder else None,
+    )
+
+
+def sees_folder(step: Step) -> bool:
+    """Return whether a step may read any file of the release, not only those that it names."""
+    by_psql = isinstance(step, Apply) and step.executor is Executor.PSQL
+    return by_psql or isinstance(step, RunCommand | RunScript)
+
+
+def _chosen(now: Situation) -> tuple[tuple[Group, ...], list[Skip], list[Finding]]:
+    findings: list[Finding] = []
+    names = [group.name for group in now.config.groups]
+    for name in now.options.skip_groups:
+        if name not in names:
+            message = f"there is no group {name!r}{nearest(name, names)}"
+            findings.append(problem("--skip-group", message))
+    ordered = groups.ordered(now.config.groups)
+    out = [group for group in ordered if group.name in now.options.skip_groups]
+    skips = [Skip(what=f"group {group.name}", why="--skip-group") for group in out]
+    return tuple(group for group in ordered if group not in out), skips, findings
+
+
+def _planned(group: Group, rows: Sequence[Tracked], now: Situation) -> PlannedGroup:
+    before = _hooks(group, group.pre_deploy, Phase.PRE_DEPLOY)
+    built = [*_command(group, Phase.BUILD), *_command(group, Phase.TEST)]
+    work = _migrations(group, rows, now) if groups.migrating(group) else _deploy(group, now)
+    after = _hooks(group, group.post_deploy, Phase.POST_DEPLOY)
+    steps = (*before, *built, *work, *after)
+    return PlannedGroup(name=group.name, steps=steps, continue_on_failure=group.continue_on_failure)
+
+
+def _hooks(group: Group, hooks: Sequence[Hook], phase: Phase) -> list[Step]:
+    after = phase is Phase.POST_DEPLOY
+    return [
+        replace(
+            _run(group, phase, hook.command),
+            timeout_s=hook.timeout_s or group.hook_timeout_s,
+            critical=hook.critical or not after,
+        )
+        for hook in hooks
+    ]
+
+
+def _command(group: Group, phase: Phase) -> list[Step]:
+    text = group.build_command if phase is Phase.BUILD else group.test_command
+    return [_retried(group, _run(group, phase, text))] if text else []
+
+
+def _deploy(group: Group, now: Situation) -> list[Step]:
+    if not group.deploy_command:
+        return []
+    step = _retried(group, _run(group, Phase.DEPLOY, group.deploy_command))
+    if not per_file(group.deploy_command):
+        return [step]
+    matched = _matched(group, now.files)
+    return [replace(step, file=entry.path, blob=entry.blob) for entry in matched]
+
+
+def _matched(group: Group, files: Sequence[FileEntry]) -> list[FileEntry]:
+    entries = {entry.path: entry for entry in files}
+    paths: dict[str, None] = {}
+    for pattern in group.file_patterns:
+        if not globs.complaints(pattern):
+            paths.update(dict.fromkeys(globs.match(pattern, tuple(entries))))
+    return [entries[path] for path in paths]
+
+
+def _run(group: Group, phase: Phase, text: str) -> RunCommand:
+    mutates = phase in {Phase.DEPLOY, Phase.POST_DEPLOY}
+    return RunCommand(
+        group=group.name,
+        phase=phase,
+        command=text,
+        environment=group.env,
+        allow_dangerous_env=group.allow_dangerous_env,
+        workdir=group.workdir,
+        mutates=mutates if group.mutates is None else group.mutates,
+    )
+
+
+def _retried(group: Group, step: RunCommand) -> RunCommand:
+    attempts = 1 + group.retry_attempts
+    delay = group.retry_delay_s
+    return replace(step, timeout_s=group.timeout_s, attempts=attempts, retry_delay_s=delay)
+
+
+def _migrations(group: Group, rows: Sequence[Tracked], now: Situation) -> list[Step]:
+    own = groups.migrating(group)
+    assert own is not None  # noqa: S101 - the caller asked
+    steps: list[Step] = []
+    for row in rows:
+        if row.group != group.name or row.state not in WAITING or row.blob is None:
+            continue
+        if not _held_back(row, group, now):
+            steps.append(
+                Apply(
+                    group=group.name,
+                    database=own.database,
+                    key=row.key,
+                    file=row.file,
+                    blob=row.blob,
+                    checksums=now.scripts[row.blob].checksums,
+                    executor=own.executor,
+                )
+            )
+    return steps
+
+
+def order_policy(group: Group, now: Situation) -> OrderPolicy:
+    """Return the policy that holds for a group: its own or the target's, the stricter one."""
+    own = Policy(order_policy=group.order_policy or OrderPolicy.NON_LINEAR)
+    return now.policy.stricter(own).order_policy
+
+
+def _held_back(row: Tracked, group: Group, now: Situation) -> bool:
+    skips = order_policy(group, now) is OrderPolicy.LINEAR_SKIP
+    return skips and row.state is FileState.OUT_OF_ORDER
+
+
+def _fallback(now: Situation) -> tuple[PlannedGroup, ...]:
+    """Plan the project's own deploy.sh, where it has no groups at all."""
+    script = next((entry for entry in now.files if entry.path == DEPLOY_SCRIPT), None)
+    if now.config.groups or script is None:
+        return ()
+    step = RunScript(
+        group=DEPLOY_SCRIPT,
+        file=script.path,
+        blob=script.blob,
+        arguments=("--target", now.target),
+        executable=script.executable,
+    )
+    return (PlannedGroup(name=DEPLOY_SCRIPT, steps=(step,)),)
+
+
+def _skipped_files(rows: Iterable[Tracked], chosen: Sequence[Group], now: Situation) -> list[Skip]:
+    by_name = {group.name: group for group in chosen}
+    return [
+        Skip(what=row.file, why=f"out of order: {row.note}; order_policy is linear-skip")
+        for row in rows
+        if row.group in by_name and _held_back(row, by_name[row.group], now)
+    ]
+
+
+def _all_findings(
+    now: Situation, made: Plan, rows: Sequence[Tracked], chosen: Sequence[Group]
+) -> list[Finding]:
+    found = list(groups.check(now.config, [entry.path for entry in now.files]))
+    migrations = [m for m in tracking.migrations(now.config, now.files) if m.group in chosen]
+    policies = {group.name: order_policy(group, now) for group in chosen}
+    found += on_migrations(migrations, rows, now.scripts, policies, [f.path for f in now.files])
+    found += on_target(now.ledgers, made, rows)
+    if not now.config.groups and not made.steps:
+        found.append(_nothing_to_do())
+    may_miss = now.options.skip_validation
+    return found + on_variables(chosen, now.databases, now.known, may_miss=may_miss)
+
+
+def _nothing_to_do() -> Finding:
+    mend = "templedb deploy init, or add a deploy.sh"
+    return problem("config", "the project has neither groups nor a deploy.sh", mend)
+
+
+def _sources(now: Situation, chosen: Sequence[Group]) -> tuple[Source, ...]:
+    found: dict[str, Source] = {}
+    wanted = [(str(name), None) for name in now.databases]
+    for group in chosen:
+        for name in (*groups.required(group), *dict(group.env)):
+            if source := now.known.source(name, group):
+                found[name] = source
+    for name, _ in wanted:
+        if source := now.known.source(name):
+            found.setdefault(name, source)
+    return tuple(found[name] for name in sorted(found))
+
+
+def _summaries(made: Plan, scripts: Mapping[Digest, Script]) -> tuple[ScriptSummary, ...]:
+    return tuple(
+        ScriptSummary(
+            file=step.file,
+            statements=len(scripts[step.blob].statements),
+            lines=scripts[step.blob].lines,
+            note=scripts[step.blob].note,
+        )
+        for step in made.steps
+        if isinstance(step, Apply) and step.blob in scripts
+    )
+
+
+def _amendment(now: Situation) -> Draft:
+    group = PlannedGroup(name="ledger", steps=now.options.amend)
+    made = _plan(now, (group,))
+    rows: tuple[Tracked, ...] = ()
+    found = on_target(now.ledgers, made, rows)
+    found = [each for each in found if each.topic is not Topic.UNRESOLVED]
+    return Draft(plan=made, findings=tuple(found))

@@ -1,0 +1,102 @@
+"""``templedb.yaml``: a project's config, targets and variable references, checked in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from templedb_nb.core.config import CONFIG, NAME, TEXT, VARIABLE, build, problem
+from templedb_nb.core.environ import is_reference
+from templedb_nb.core.shape import Choice, Flag, Key, Object, PairsOf
+from templedb_nb.model.config import DeployConfig
+from templedb_nb.model.finding import Finding
+from templedb_nb.model.project import Slug
+from templedb_nb.model.target import OrderPolicy, Target, TargetName, TargetType
+from templedb_nb.model.variable import Keeping, Variable
+
+PATH = "templedb.yaml"
+
+
+def _given(**given: Any) -> dict[str, Any]:
+    return given
+
+
+VARIABLES = PairsOf(VARIABLE, TEXT)
+TARGET = Object(
+    _given,
+    (
+        Key("type", Choice(TargetType), "What the target is.", TargetType.DATABASE),
+        Key("provider", TEXT, "Who runs it.", ""),
+        Key("host", TEXT, "Where it is.", ""),
+        Key("region", TEXT, "Where that is.", ""),
+        Key("url", TEXT, "Where people reach it.", ""),
+        Key("protected", Flag(), "Runs only plans that have an approval.", False),  # noqa: FBT003 - a default
+        Key("order_policy", Choice(OrderPolicy), "What a migration out of order does.", None),
+        Key("variables", VARIABLES, "References of this target: env:NAME, file:PATH.", ()),
+    ),
+)
+DOCUMENT = Object(
+    _given,
+    (
+        *CONFIG.keys,
+        Key("targets", PairsOf(NAME, TARGET), "Where the project is deployed.", ()),
+        Key("variables", VARIABLES, "References of the project: env:NAME, file:PATH.", ()),
+    ),
+    title="templedb project file",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectFile:
+    """What a checked-in file says."""
+
+    config: DeployConfig
+    targets: tuple[Target, ...]
+    variables: tuple[Variable, ...]
+    findings: tuple[Finding, ...]
+
+
+def parse(document: object, slug: Slug) -> ProjectFile:
+    """Return what *document* says, with every complaint about its form."""
+    findings: list[Finding] = []
+
+    def complain(at: str, message: str) -> None:
+        findings.append(problem(f"{PATH}: {at}" if at else PATH, message))
+
+    read = DOCUMENT.read(document, "", complain)
+    config = build(read["groups"] or (), findings)
+    named = [(TargetName(name), given) for name, given in read["targets"]]
+    variables = _variables(slug, None, read["variables"], findings)
+    for name, given in named:
+        variables += _variables(slug, name, given["variables"], findings)
+    targets = tuple(_target(name, given) for name, given in named)
+    return ProjectFile(
+        config=config, targets=targets, variables=tuple(variables), findings=tuple(findings)
+    )
+
+
+def _target(name: TargetName, given: dict[str, Any]) -> Target:
+    own = {key: value for key, value in given.items() if key != "variables"}
+    return Target(name=name, from_file=True, **own)
+
+
+def _variables(
+    slug: Slug, target: TargetName | None, pairs: Any, findings: list[Finding]
+) -> list[Variable]:
+    at = f"{PATH}: targets.{target}.variables" if target else f"{PATH}: variables"
+    for name, text in pairs:
+        if not is_reference(text) and not text.startswith("duckdb:"):
+            mend = f"a reference such as env:{name}; values go in by templedb env set"
+            findings.append(
+                problem(f"{at}.{name}", "is a value, and this file is checked in", mend)
+            )
+    return [
+        Variable(
+            project=slug,
+            target=target,
+            name=name,
+            keeping=Keeping.REFERENCE if is_reference(text) else Keeping.PLAIN,
+            text=text,
+        )
+        for name, text in pairs
+    ]

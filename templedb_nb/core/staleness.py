@@ -1,0 +1,53 @@
+"""Whether a plan still fits a target that moved, and what moved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from templedb_nb.model.ledger import Ledger, State
+from templedb_nb.model.plan import Apply, Plan, Step, base
+from templedb_nb.model.target import DatabaseName
+
+Ledgers = Mapping[DatabaseName, Ledger]
+Done = frozenset[tuple[DatabaseName, str]]
+"""Databases and keys of the migrations that need not be applied again."""
+
+
+def moved_by_itself(plan: Plan, ledgers: Ledgers) -> bool:
+    """Return whether nothing but this plan's own attempts moved the target since it was made."""
+    before = {name: ledger.without(plan.id) for name, ledger in ledgers.items()}
+    return base(before) == plan.base
+
+
+def done(plan: Plan, ledgers: Ledgers) -> Done:
+    """Return which migrations an earlier attempt of this very plan brought into effect."""
+    return frozenset(
+        (name, entry.key)
+        for name, ledger in ledgers.items()
+        for entry in ledger.entries
+        if entry.plan == plan.id and entry.state is State.APPLIED
+    )
+
+
+def differences(planned: Plan, fresh: Plan) -> tuple[str, ...]:
+    """Return, step by step, how a new plan differs from the one that was made."""
+    old, new = _steps(planned), _steps(fresh)
+    gone = [f"no longer to do: {what}" for what in old if what not in new]
+    more = [f"now to do as well: {what}" for what in new if what not in old]
+    other = [f"changed: {what}" for what in old if what in new and old[what] != new[what]]
+    if planned.policy != fresh.policy:
+        other.append(f"the target's policy: {planned.policy} -> {fresh.policy}")
+    if planned.tree != fresh.tree:
+        other.append("files of the release that commands may see")
+    if planned.variables != fresh.variables:
+        names = sorted(set(planned.variables) ^ set(fresh.variables))
+        other.append(f"variables: {', '.join(names)}")
+    return (*gone, *more, *other)
+
+
+def _steps(plan: Plan) -> dict[str, Step]:
+    found: dict[str, Step] = {}
+    for step in plan.steps:
+        kind = "migration" if isinstance(step, Apply) else step.phase
+        found[f"{step.group}: {kind} {step.title}"] = step
+    return found

@@ -1,0 +1,1 @@
+"""The loops: plans in, events out; impure only through ports."""

@@ -1,0 +1,165 @@
+"""Carry out an approved plan: the only module that changes a target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from templedb_nb.core.policy import Approved
+from templedb_nb.core.staleness import Done
+from templedb_nb.engine.steps import INTERRUPTED, Ended, Steps, Tools
+from templedb_nb.errors import TargetError, TempleError
+from templedb_nb.model.event import (
+    LockAwaited,
+    Outcome,
+    RunFinished,
+    RunStarted,
+    StepLabel,
+    StepSkipped,
+)
+from templedb_nb.model.ledger import Ledger
+from templedb_nb.model.plan import Plan, PlannedGroup, RunCommand, Step
+from templedb_nb.model.target import DatabaseName
+from templedb_nb.ports import Claim, Emit, Session
+
+Check = Callable[[Mapping[DatabaseName, Ledger]], Done]
+"""Raises, under the lock, if the plan may not run on the target as it stands; else returns which
+migrations an earlier attempt of this very plan brought into effect."""
+
+_FAILED_BEFORE_ANYTHING = 10
+_FAILED_AFTER_CHANGES = 12
+_CODES = {Outcome.TIMED_OUT: 124, Outcome.UNKNOWN: 13}
+_GRAVEST = (Outcome.UNKNOWN, Outcome.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What the run's first event says beside its plan."""
+
+    slug: str
+    release: int
+
+
+def execute(
+    approved: Approved, claim: Claim, origin: Origin, tools: Tools, check: Check, emit: Emit
+) -> None:
+    """Run the plan's steps in order, group after group.
+
+    A failed step is an event; a broken machine is an exception. Either way the locks are let go,
+    and the last event says how it ended.
+    """
+    plan = approved.plan
+    emit(_started(plan, claim, origin))
+    try:
+        with ExitStack() as held:
+            for name in plan.databases:
+                held.enter_context(tools.sessions[name].lock(claim, _tell(emit)))
+            now = {name: tools.sessions[name].ledger(claim.project) for name in plan.databases}
+            done = check(now)
+            for name in plan.databases:
+                tools.sessions[name].begin_run(claim, plan.policy)
+            finished = _run(plan, Steps(claim, tools, emit, done), emit)
+            finished = _recorded(finished, claim, tools.sessions)
+    except KeyboardInterrupt as error:
+        code = getattr(error, "exit_code", INTERRUPTED)
+        message = "cancelled before the first step"
+        finished = RunFinished(outcome=Outcome.CANCELLED, exit_code=code, message=message)
+    except TempleError as error:
+        emit(RunFinished(outcome=Outcome.FAILED, exit_code=error.exit_code, message=error.message))
+        raise
+    except Exception as error:
+        message = f"templedb broke: {type(error).__name__}: {error}"
+        emit(RunFinished(outcome=Outcome.UNKNOWN, exit_code=1, message=message))
+        raise
+    emit(finished)
+
+
+def _tell(emit: Emit) -> Callable[[str], None]:
+    return lambda holder: emit(LockAwaited(holder=holder))
+
+
+def labels(steps: Sequence[Step]) -> tuple[StepLabel, ...]:
+    """Return how every view names the steps."""
+    return tuple(
+        StepLabel(
+            group=step.group,
+            phase=step.phase,
+            kind=step.kind,
+            title=step.title,
+            key=getattr(step, "key", ""),
+            mutates=not isinstance(step, RunCommand) or step.mutates,
+        )
+        for step in steps
+    )
+
+
+def _started(plan: Plan, claim: Claim, origin: Origin) -> RunStarted:
+    return RunStarted(
+        plan=plan.id,
+        content_hash=plan.content_hash,
+        project=plan.project,
+        slug=origin.slug,
+        target=plan.target,
+        started_by=claim.client,
+        host=claim.host,
+        pid=claim.pid,
+        release=origin.release,
+        steps=labels(plan.steps),
+    )
+
+
+def _run(plan: Plan, steps: Steps, emit: Emit) -> RunFinished:
+    ends: list[Ended] = []
+    stopped, number = "", 0
+    for group in plan.groups:
+        ended = _group(group, number, steps, emit, stopped)
+        number += len(group.steps)
+        if ended is None:
+            continue
+        ends.append(ended)
+        if not group.continue_on_failure or ended.outcome in _GRAVEST:
+            stopped = stopped or f"upstream failed: {group.name}"
+    return _finished(_worst(ends), changed=steps.changed)
+
+
+def _worst(ends: Sequence[Ended]) -> Ended | None:
+    """Return what the run is judged by: what a person must look at, else the first failure."""
+    grave = (each for outcome in _GRAVEST for each in ends if each.outcome is outcome)
+    return next(grave, ends[0] if ends else None)
+
+
+def _group(group: PlannedGroup, first: int, steps: Steps, emit: Emit, stopped: str) -> Ended | None:
+    ended: Ended | None = None
+    for number, step in enumerate(group.steps, start=first):
+        if stopped or ended:
+            emit(StepSkipped(step=number, reason=stopped or f"upstream failed: {group.name}"))
+            continue
+        ended = steps.run(number, step)
+    return None if stopped else ended
+
+
+def _finished(worst: Ended | None, *, changed: bool) -> RunFinished:
+    if worst is None:
+        return RunFinished(outcome=Outcome.SUCCEEDED, exit_code=0)
+    if worst.outcome is Outcome.FAILED:
+        code = _FAILED_AFTER_CHANGES if changed else _FAILED_BEFORE_ANYTHING
+        return RunFinished(outcome=worst.outcome, exit_code=code, message=worst.message)
+    code = worst.exit_code or _CODES[worst.outcome]
+    return RunFinished(outcome=worst.outcome, exit_code=code, message=worst.message)
+
+
+def _recorded(
+    finished: RunFinished, claim: Claim, sessions: Mapping[DatabaseName, Session]
+) -> RunFinished:
+    """Write the end into every ledger; where that fails, nobody may call it a success."""
+    outcome, code, message = finished.outcome, finished.exit_code, finished.message
+    try:
+        for session in sessions.values():
+            session.end_run(claim.run, outcome, code, message)
+    except TargetError as error:
+        if outcome is not Outcome.SUCCEEDED:
+            return finished
+        told = f"every step is done, but the ledger could not record the end: {error.message}"
+        return RunFinished(outcome=Outcome.UNKNOWN, exit_code=13, message=told)
+    return finished

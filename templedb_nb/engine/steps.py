@@ -1,0 +1,280 @@
+"""One step at a time: tell that it begins, do it, tell what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from templedb_nb.core.script import Script
+from templedb_nb.core.staleness import Done
+from templedb_nb.errors import StatementFailed, StoreError, TempleError, Unresolved
+from templedb_nb.model.command import Exit, Invocation
+from templedb_nb.model.config import Executor
+from templedb_nb.model.event import (
+    Event,
+    Log,
+    Outcome,
+    OutputWritten,
+    StatementRan,
+    StepFailed,
+    StepFinished,
+    StepRetried,
+    StepSkipped,
+    StepStarted,
+    StepWarned,
+)
+from templedb_nb.model.plain import Digest
+from templedb_nb.model.plan import Amend, Apply, Phase, RunCommand, RunScript, Step
+from templedb_nb.model.target import DATABASE_URL, DatabaseName
+from templedb_nb.ports import Claim, Clock, Emit, Psql, Session, Shell, StepLog
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What the steps of one run work with."""
+
+    sessions: Mapping[DatabaseName, Session]
+    script: Callable[[Digest], Script]
+    invocation: Callable[[RunCommand | RunScript, str], Invocation]
+    shell: Shell
+    psql: Psql
+    log: Callable[[int], StepLog]
+    clock: Clock
+    new_id: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """Why a run does not go on as planned."""
+
+    outcome: Outcome
+    message: str
+    exit_code: int | None = None
+
+
+@dataclass(slots=True)
+class Steps:
+    """Runs steps; `changed` is true once the target changed, or may have."""
+
+    claim: Claim
+    tools: Tools
+    emit: Emit
+    done: Done = frozenset()
+    changed: bool = field(default=False, init=False)
+    interrupt: int | None = field(default=None, init=False)
+
+    def run(self, number: int, step: Step) -> Ended | None:
+        """Do one step, over its attempts; return why the run must end, or None."""
+        if isinstance(step, Apply) and (step.database, step.key) in self.done:
+            self.emit(StepSkipped(step=number, reason="an earlier run of this plan applied it"))
+            return None
+        attempts = step.attempts if isinstance(step, RunCommand) else 1
+        for attempt in range(1, attempts + 1):
+            event = self._attempt(number, step, attempt)
+            if not isinstance(event, StepFailed) or event.cancelled or attempt == attempts:
+                break
+            self._retry(event, step, attempt)
+        self.changed |= _changes(step, event)
+        self.emit(event)
+        if self.interrupt is not None:
+            message = f"cancelled at {step.group}: {step.title}"
+            return Ended(outcome=Outcome.CANCELLED, message=message, exit_code=self.interrupt)
+        return _ended(step, event)
+
+    def _attempt(self, number: int, step: Step, attempt: int) -> Event:
+        attempt_id = self.tools.new_id()
+        self.emit(StepStarted(step=number, attempt=attempt, attempt_id=attempt_id))
+        try:
+            match step:
+                case RunCommand() | RunScript():
+                    return self._command(number, step, attempt_id)
+                case Apply(executor=Executor.PSQL):
+                    return self._psql(number, step, attempt_id)
+                case Apply():
+                    return self._apply(number, step, attempt_id)
+                case Amend():
+                    self.tools.sessions[step.database].amend(step, self.claim, attempt_id)
+                    return StepFinished(step=number)
+        except StoreError:
+            raise
+        except TempleError as error:
+            return _broken(number, error)
+
+    def _apply(self, number: int, step: Apply, attempt_id: str) -> Event:
+        session, script = self.tools.sessions[step.database], self.tools.script(step.blob)
+        try:
+            session.apply(
+                step,
+                script,
+                attempt_id,
+                self.claim,
+                lambda index: self.emit(StatementRan(step=number, statement=index)),
+            )
+        except StatementFailed as error:
+            session.failed(step, script, attempt_id, self.claim, error.message)
+            return _statement_failed(number, step, error)
+        except KeyboardInterrupt as error:
+            self._interrupted(error)
+            if not session.applied(step, attempt_id, self.claim):
+                return _cancelled(number, "nothing of it was applied")
+        return StepFinished(step=number, statements=len(script.statements))
+
+    def _psql(self, number: int, step: Apply, attempt_id: str) -> Event:
+        session, script = self.tools.sessions[step.database], self.tools.script(step.blob)
+        log = self.tools.log(number)
+        ended: Exit | None = None
+        try:
+            ended = self.tools.psql.apply(
+                step, script, self.claim, attempt_id, self._sink(number, log)
+            )
+        except KeyboardInterrupt as error:
+            self._interrupted(error)
+        kept, tail = log.close()
+        if session.applied(step, attempt_id, self.claim):
+            return StepFinished(step=number, exit_status=0, log=kept, tail=tail)
+        if ended is None:
+            return _cancelled(number, "nothing of it was applied")
+        message = f"psql {_how(ended)}; nothing of {step.file} was applied"
+        session.failed(step, script, attempt_id, self.claim, f"{message}\n{tail}")
+        return _exited(number, ended, message, log=kept, tail=tail)
+
+    def _command(self, number: int, step: RunCommand | RunScript, attempt_id: str) -> Event:
+        log = self.tools.log(number)
+        books = self._books(step)
+        if books:
+            books.command_started(self.claim, attempt_id, step.title)
+        try:
+            invocation = self.tools.invocation(step, attempt_id)
+            ended = self.tools.shell.run(invocation, self._sink(number, log))
+        except KeyboardInterrupt as error:
+            self._interrupted(error)
+            self._close_books(books, attempt_id, None)
+            log.close()
+            return _cancelled(number, "its processes are ended", changed=_mutates(step))
+        except TempleError:
+            self._close_books(books, attempt_id, None)
+            raise
+        kept, tail = log.close()
+        self._close_books(books, attempt_id, ended)
+        if ended.ok:
+            return StepFinished(step=number, exit_status=0, log=kept, tail=tail)
+        if isinstance(step, RunCommand) and not step.critical and step.phase is Phase.POST_DEPLOY:
+            message = f"{step.title} {_how(ended)}; the hook is not critical"
+            return StepWarned(
+                step=number, message=message, exit_status=ended.status, log=kept, tail=tail
+            )
+        message = f"{step.title} {_how(ended)}"
+        return _exited(number, ended, message, changed=_mutates(step), log=kept, tail=tail)
+
+    def _books(self, step: RunCommand | RunScript) -> Session | None:
+        """Return the ledger that must know of a command which may change the target."""
+        sessions = self.tools.sessions
+        if not sessions or not _mutates(step):
+            return None
+        return sessions.get(DATABASE_URL) or next(iter(sessions.values()))
+
+    def _close_books(self, books: Session | None, attempt_id: str, ended: Exit | None) -> None:
+        if books:
+            state = "finished" if ended and ended.ok else "failed"
+            books.command_finished(attempt_id, state, ended.status if ended else None)
+
+    def _sink(self, number: int, log: StepLog) -> Callable[[str], None]:
+        def write(text: str) -> None:
+            log.write(text)
+            self.emit(OutputWritten(step=number, text=text))
+
+        return write
+
+    def _interrupted(self, error: KeyboardInterrupt) -> None:
+        self.interrupt = getattr(error, "exit_code", INTERRUPTED)
+
+    def _retry(self, event: StepFailed, step: Step, attempt: int) -> None:
+        self.emit(
+            StepRetried(
+                step=event.step,
+                attempt=attempt,
+                message=event.message,
+                exit_status=event.exit_status,
+            )
+        )
+        if isinstance(step, RunCommand) and step.retry_delay_s:
+            self.tools.clock.sleep(step.retry_delay_s)
+
+
+def _changes(step: Step, event: Event) -> bool:
+    if isinstance(event, StepFailed):
+        return event.changed
+    return not isinstance(step, RunCommand) or step.mutates
+
+
+def _mutates(step: RunCommand | RunScript) -> bool:
+    return isinstance(step, RunScript) or step.mutates
+
+
+def _ended(step: Step, event: Event) -> Ended | None:
+    if not isinstance(event, StepFailed):
+        return None
+    message = f"{step.group}: {event.message}"
+    if event.timed_out:
+        return Ended(outcome=Outcome.TIMED_OUT, message=message)
+    if event.unknown:
+        return Ended(outcome=Outcome.UNKNOWN, message=message)
+    return Ended(outcome=Outcome.FAILED, message=message)
+
+
+def _how(ended: Exit) -> str:
+    if ended.timed_out:
+        return "took longer than its timeout and was ended"
+    if ended.signal is not None:
+        return f"was killed by signal {ended.signal}"
+    return f"exited with {ended.status}"
+
+
+def _statement_failed(number: int, step: Apply, error: StatementFailed) -> StepFailed:
+    place = f"{step.file}:{error.line}:{error.column}" if error.line else step.file
+    return StepFailed(
+        step=number,
+        message=f"{place}: {error.message}",
+        changed=False,
+        hint=error.hint,
+        detail=error.detail,
+        statement=error.statement + 1 if error.statement >= 0 else None,
+        line=error.line or None,
+        column=error.column or None,
+        sqlstate=error.sqlstate,
+    )
+
+
+def _broken(number: int, error: TempleError) -> StepFailed:
+    unknown = isinstance(error, Unresolved)
+    return StepFailed(
+        step=number, message=error.message, changed=unknown, hint=error.hint, unknown=unknown
+    )
+
+
+def _cancelled(number: int, what: str, *, changed: bool = False) -> StepFailed:
+    message = f"cancelled; {what}"
+    return StepFailed(step=number, message=message, changed=changed, cancelled=True)
+
+
+def _exited(
+    number: int,
+    ended: Exit,
+    message: str,
+    *,
+    changed: bool = False,
+    log: Log | None = None,
+    tail: str = "",
+) -> StepFailed:
+    return StepFailed(
+        step=number,
+        message=message,
+        changed=changed,
+        exit_status=ended.status,
+        signal=ended.signal,
+        timed_out=ended.timed_out,
+        log=log,
+        tail=tail,
+    )

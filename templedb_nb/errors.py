@@ -1,0 +1,177 @@
+"""Everything that templedb_nb raises on purpose.
+
+TempleError
+├── UsageProblem            64  the words do not say what to do
+│   ├── UnknownName         64  no project, target, group, plan, run or migration of that name
+│   └── Ambiguous           64  more than one fits
+├── ConfigError             78  a file or a setting is wrong
+│   ├── InvalidConfig       78  the deployment config, with all its problems
+│   ├── SecretError         78  a variable cannot be sealed, opened or found
+│   ├── FilesError          78  a file of the project cannot be read or stored
+│   └── PlanRefused         78  the plan holds findings that forbid a run
+├── ApprovalMissing         20  the target wants an approval that is not there
+├── Stale                   22  the target moved since the plan was made
+├── Busy                    24  somebody else holds the lock
+├── Unresolved              13  a person must look first
+├── TargetError             69  a target refused or could not be reached
+│   ├── Unreachable         69  no connection, or it was lost
+│   ├── LedgerRefused       69  the role may not read, write or create the ledger
+│   ├── UnfitServer         69  a pooler, a replica, a read-only or an unknown server
+│   └── StatementFailed     12  the server rejected one statement
+├── StoreError              69  the state file could not be read or written
+│   └── StoreTooNew         69  a newer templedb wrote it
+├── RunFailed               10… a run ended without success; carries its result's exit code
+└── InternalError            1  a defect of templedb itself
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class TempleError(Exception):
+    """Base of the tree: one message for people, the problems, one mend, one exit code."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "", problems: Sequence[str] = ()) -> None:
+        """Say what happened, to what, and what mends it."""
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.problems = tuple(problems)
+
+    def lines(self) -> list[str]:
+        """Return the message, each problem, and the mend, as people read them."""
+        listed = [f"  - {problem}" for problem in self.problems]
+        return [self.message, *listed, *([f"mend: {self.hint}"] if self.hint else [])]
+
+    def _render_traceback_(self) -> list[str]:
+        # IPython shows these lines in place of a traceback.
+        return [f"{type(self).__name__}: {self.message}", *self.lines()[1:]]
+
+
+class UsageProblem(TempleError):
+    """The words do not say what to do."""
+
+    exit_code = 64
+
+
+class UnknownName(UsageProblem):
+    """Nothing of that name is known here."""
+
+
+class Ambiguous(UsageProblem):
+    """More than one thing fits the words."""
+
+
+class ConfigError(TempleError):
+    """A file or a setting is wrong."""
+
+    exit_code = 78
+
+
+class InvalidConfig(ConfigError):
+    """The deployment config is wrong; `problems` has every complaint with its key."""
+
+
+class SecretError(ConfigError):
+    """A variable cannot be sealed, opened or found."""
+
+
+class FilesError(ConfigError):
+    """Files of the project cannot be read or stored; nothing was stored."""
+
+
+class PlanRefused(ConfigError):
+    """The plan holds findings that forbid a run; nothing was executed."""
+
+
+class ApprovalMissing(TempleError):
+    """The target wants an approval of exactly this plan; nothing was executed."""
+
+    exit_code = 20
+
+
+class Stale(TempleError):
+    """The target moved since the plan was made; nothing was executed."""
+
+    exit_code = 22
+
+
+class Busy(TempleError):
+    """Somebody else holds the lock; nothing was executed."""
+
+    exit_code = 24
+
+
+class Unresolved(TempleError):
+    """An earlier run ended in a way that a person must look at first."""
+
+    exit_code = 13
+
+
+class TargetError(TempleError):
+    """A target refused, or could not be reached."""
+
+    exit_code = 69
+
+
+class Unreachable(TargetError):
+    """No connection, or it was lost."""
+
+
+class LedgerRefused(TargetError):
+    """The role may not read, write or create the ledger."""
+
+
+class UnfitServer(TargetError):
+    """The server cannot give what a deployment needs: a pooler, a replica, read-only."""
+
+
+class StatementFailed(TargetError):
+    """The server rejected one statement; nothing of its migration stays."""
+
+    exit_code = 12
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        statement: int,
+        line: int,
+        column: int,
+        sqlstate: str | None = None,
+        detail: str = "",
+        hint: str = "",
+    ) -> None:
+        """Keep where it failed, so that a view can point at the line."""
+        super().__init__(message, hint=hint)
+        self.statement = statement
+        self.line = line
+        self.column = column
+        self.sqlstate = sqlstate
+        self.detail = detail
+
+
+class StoreError(TempleError):
+    """The state file could not be read or written."""
+
+    exit_code = 69
+
+
+class StoreTooNew(StoreError):
+    """A newer templedb wrote the state file."""
+
+
+class RunFailed(TempleError):
+    """A run ended without success."""
+
+    def __init__(self, message: str, *, exit_code: int, hint: str = "") -> None:
+        """Carry the exit code of the run's result."""
+        super().__init__(message, hint=hint)
+        self.exit_code = exit_code
+
+
+class InternalError(TempleError):
+    """A defect of templedb itself."""

@@ -1,0 +1,30 @@
+"""Exit codes: what a value means to whoever started the process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from templedb_nb.model.finding import Topic, errors
+from templedb_nb.model.plan import Preview
+from templedb_nb.model.result import Result
+from templedb_nb.model.shown import Coded, Validation
+
+USAGE, CONFIG, UNKNOWN, INTERRUPTED, TERMINATED, INTERNAL = 64, 78, 13, 130, 143, 1
+
+
+def exit_code(value: Any) -> int:
+    """Return 0, unless *value* says otherwise; the codes are listed in the docs."""
+    match value:
+        case Coded(exit_code=code, value=inner):
+            return exit_code(inner) or code
+        case Result(exit_code=code):
+            return INTERNAL if code is None else code
+        case Validation(valid=False):
+            return CONFIG
+        case Preview():
+            found = errors(value.findings)
+            if any(each.topic is Topic.UNRESOLVED for each in found):
+                return UNKNOWN
+            return CONFIG if found else 0
+        case _:
+            return 0

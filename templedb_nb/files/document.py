@@ -1,0 +1,96 @@
+"""Documents that people write, as plain values: JSON or YAML, where a key stands once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+from templedb_nb.errors import FilesError, InvalidConfig
+
+STDIN = "-"
+
+
+def read_document(path: str, stdin: Any) -> object:
+    """Return what the file at *path* says; ``-`` reads *stdin*."""
+    return parse_document(read_text(path, stdin), "standard input" if path == STDIN else path)
+
+
+def read_text(path: str, stdin: Any) -> str:
+    """Return the text of the file at *path*; ``-`` reads *stdin*."""
+    if path == STDIN:
+        return str(stdin.read())
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise FilesError(f"{path} is not UTF-8: {error}") from None
+    except OSError as error:
+        raise FilesError(f"cannot read {path}: {error.strerror}") from None
+
+
+def parse_document(text: str, name: str) -> object:
+    """Return what *text* says, or raise `InvalidConfig` with the place of the mistake."""
+    return _json(text, name) if text.lstrip().startswith(("{", "[")) else _yaml(text, name)
+
+
+def parse_env(text: str, name: str) -> dict[str, str]:
+    """Return the variables of a .env file, or raise with every bad line; no value is expanded."""
+    import io
+
+    from dotenv.parser import parse_stream
+
+    bindings = list(parse_stream(io.StringIO(text)))
+    problems = [
+        f"{name}:{each.original.line}: is no NAME=VALUE"
+        for each in bindings
+        if each.error or (each.key is not None and each.value is None)
+    ]
+    if problems:
+        raise InvalidConfig(f"{name} was not taken in", problems=problems)
+    return {each.key: each.value for each in bindings if each.key and each.value is not None}
+
+
+def as_yaml(document: object) -> str:
+    """Return *document* as YAML, keys in their order."""
+    import yaml
+
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _json(text: str, name: str) -> object:
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        if twice := {key for key in keys if keys.count(key) > 1}:
+            raise InvalidConfig(f"{name}: {', '.join(sorted(twice))} stands twice in one object")
+        return dict(pairs)
+
+    try:
+        return json.loads(text, object_pairs_hook=once)
+    except json.JSONDecodeError as error:
+        where = f"{name}:{error.lineno}:{error.colno}"
+        raise InvalidConfig(f"{where}: no JSON: {error.msg}") from None
+
+
+def _yaml(text: str, name: str) -> object:
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """Refuses a key that stands twice; YAML itself forbids it, PyYAML takes the last."""
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's own signature
+            keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
+            for place, key in enumerate(keys):
+                if key in keys[:place]:
+                    line = node.value[place][0].start_mark.line + 1
+                    raise InvalidConfig(f"{name}:{line}: {key} stands twice in one object")
+            return super().construct_mapping(node, deep)
+
+    try:
+        return yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        raise InvalidConfig(f"{where}: no YAML: {error.problem}") from None
+    except (yaml.YAMLError, TypeError, ValueError) as error:
+        raise InvalidConfig(f"{name}: no YAML: {error}") from None

@@ -1,0 +1,317 @@
+"""The notebook front end: ``%templedb`` returns the value that it shows."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from templedb_nb.commands.base import Call
+from templedb_nb.commands.tree import reserved, tree
+from templedb_nb.errors import InternalError, RunFailed, TempleError
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from templedb_nb.app import Temple
+
+NAME = "templedb"
+PROGRAM = f"%{NAME}"
+_LONE = re.compile(rf"^%%{NAME}\b")
+_HEAD = re.compile(rf"^\s*(?:[\w, ]+=\s*)?%{{1,2}}{NAME}\s+")
+_UNDO = "_templedb_undo"
+
+
+def load(shell: InteractiveShell) -> None:
+    """Add the magic, its completion and the looks of plans and runs to *shell*."""
+    unload(shell)
+    from IPython.core.magic import no_var_expand
+
+    magic = Magic(shell)
+
+    def templedb(line: str, cell: str | None = None) -> Any:
+        return magic(line, cell)
+
+    templedb.__doc__ = _help()
+    unexpanded: Any = no_var_expand(templedb)
+    shell.register_magic_function(unexpanded, "line_cell", NAME)
+    matcher = magic.matcher()
+    shell.Completer.custom_matchers.append(matcher)
+    shell.input_transformers_cleanup.append(lone_cell)
+    undo: list[Callable[[], None]] = [
+        lambda: shell.Completer.custom_matchers.remove(matcher),
+        lambda: shell.input_transformers_cleanup.remove(lone_cell),
+        _add_looks(shell),
+    ]
+    shell.__dict__[_UNDO] = undo
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Take back everything that `load` gave."""
+    for step in shell.__dict__.pop(_UNDO, []):
+        step()
+    for kind in ("line", "cell"):
+        shell.magics_manager.magics[kind].pop(NAME, None)
+
+
+def lone_cell(lines: list[str]) -> list[str]:
+    """Turn a cell that holds nothing but ``%%templedb …`` into the line magic.
+
+    IPython refuses a cell magic without a body before any magic is asked.
+    """
+    filled = [line for line in lines if line.strip()]
+    if len(filled) == 1 and _LONE.match(filled[0]):
+        return [filled[0][1:]]
+    return lines
+
+
+@dataclass
+class Magic:
+    """The command tree in one kernel; what is in use lives as long as the kernel does."""
+
+    shell: InteractiveShell
+    project: str | None = field(default_factory=lambda: os.environ.get("TEMPLEDB_PROJECT") or None)
+    target: str | None = field(default_factory=lambda: os.environ.get("TEMPLEDB_TARGET") or None)
+
+    def __call__(self, line: str, cell: str | None) -> Any:
+        """Run one command and return its value: a DataFrame where it is a table."""
+        from IPython.core.error import UsageError
+
+        call = self._call(cell)
+        try:
+            return self._returned(call, self._run(call, line))
+        except click.exceptions.NoArgsIsHelpError as error:
+            print(error.format_message())
+        except click.UsageError as error:
+            where = f"\n  try: {error.ctx.command_path} --help" if error.ctx else ""
+            raise UsageError(f"{PROGRAM}: {error.format_message()}{where}") from None
+        except click.ClickException as error:
+            raise UsageError(f"{PROGRAM}: {error.format_message()}") from None
+        except click.Abort:
+            raise KeyboardInterrupt from None
+        except TempleError as error:
+            raise self._masked(call, error) from None
+        except Exception as error:  # noqa: BLE001 - a defect of ours, told without its values
+            raise self._defect(call, error) from None
+
+    def _run(self, call: Call, line: str) -> Any:
+        if call.cell is not None and call.cell.strip():
+            raise click.UsageError("the cell's body says nothing to this command: leave it empty")
+        try:
+            given = [self._word(word) for word in shlex.split(line, comments=False)]
+        except ValueError as error:
+            raise click.UsageError(f"cannot read the line: {error}") from None
+        return tree.main(given, prog_name=PROGRAM, standalone_mode=False, obj=call)
+
+    def _word(self, word: str) -> str:
+        """Return the text of the Python variable that a whole word ``{name}`` names."""
+        if not (word.startswith("{") and word.endswith("}")):
+            return word
+        name = word[1:-1]
+        if name not in self.shell.user_ns:
+            raise click.UsageError(f"there is no Python variable {name!r} for {word}")
+        return str(self.shell.user_ns[name])
+
+    def _call(self, cell: str | None) -> Call:
+        return Call(
+            open_app=_open,
+            stdin=sys.stdin,
+            ask_secret=_ask_secret,
+            project=self.project,
+            target=self.target,
+            notebook=True,
+            through="notebook",
+            observers=(_Live(),),
+            cell=cell,
+            use=self._use,
+        )
+
+    def _use(self, project: str | None, target: str | None) -> None:
+        self.project, self.target = project, target
+
+    def _returned(self, call: Call, value: Any) -> Any:
+        if value is None or isinstance(value, int):  # click's own exit, after --help
+            return None
+        from templedb_nb.exits import exit_code
+        from templedb_nb.model.result import Result
+        from templedb_nb.model.shown import Coded
+        from templedb_nb.views.frames import frame
+        from templedb_nb.views.text import text
+
+        if call.json:
+            from templedb_nb.views import plain
+
+            print(call.app.masker.mask(plain.header() + "\n" + plain.line(value)))
+            return None
+        if isinstance(value, Result) and exit_code(value):
+            self._show(value)
+            raise RunFailed(
+                f"run {value.run[:13]} to {value.target}: {value.outcome}: {value.message}",
+                exit_code=exit_code(value),
+                hint=value.failure.hint if value.failure else "",
+            )
+        plain_value = value.value if isinstance(value, Coded) else value
+        table = frame(plain_value)
+        if table is not None:
+            return table
+        if _has_looks(plain_value):
+            return plain_value
+        print(call.app.masker.mask(text(plain_value)))
+        return None
+
+    def _show(self, value: Any) -> None:
+        from IPython.display import display
+
+        display(value)
+
+    def _masked(self, call: Call, error: TempleError) -> TempleError:
+        mask = _mask(call)
+        error.message, error.hint = mask(error.message), mask(error.hint)
+        error.problems = tuple(mask(each) for each in error.problems)
+        error.args = (error.message,)
+        return error
+
+    def _defect(self, call: Call, error: Exception) -> InternalError:
+        import traceback
+
+        told = "".join(traceback.format_exception(error)[-3:]).strip()
+        message = f"a defect of templedb: {type(error).__name__}: {_mask(call)(str(error))}"
+        return InternalError(message, problems=_mask(call)(told).splitlines())
+
+    def matcher(self) -> Any:
+        """Return what completes words of this magic, and leaves all others alone."""
+        from click.shell_completion import ShellComplete
+        from IPython.core.completer import SimpleCompletion, context_matcher
+
+        @context_matcher(identifier=NAME, priority=1000)  # type: ignore[untyped-decorator]
+        def matcher(context: Any) -> Any:
+            first = context.full_text.split("\n", 1)[0].lstrip()
+            head = _HEAD.match(context.text_until_cursor)
+            if head is None or (context.cursor_line > 0 and first.startswith("%%")):
+                return {"completions": [], "suppress": False}
+            given, incomplete = _split(context.text_until_cursor[head.end() :])
+            shell = ShellComplete(tree, {"obj": self._call(None)}, NAME, "")
+            found = shell.get_completions(given, incomplete)
+            before, equals, _ = incomplete.partition("=")
+            prefix = f"{before}=" if equals and incomplete.startswith("--") else ""
+            completions = [
+                SimpleCompletion(text=prefix + each.value, type=each.help or "option")
+                for each in found
+            ]
+            return {
+                "completions": completions,
+                "matched_fragment": incomplete,
+                "suppress": True,
+            }
+
+        return matcher
+
+
+class _Live:
+    """Shows a run as it goes on, in one output that keeps replacing itself."""
+
+    EVERY_MS = 125
+    LAST = 12
+
+    def __init__(self) -> None:
+        from templedb_nb.views.lines import Lines
+
+        self._written: list[str] = []
+        self._watch = Lines(self._written.append)
+        self._handle: Any = None
+        self._shown_ms = -self.EVERY_MS
+
+    def __call__(self, entry: Any) -> None:
+        from templedb_nb.model.event import RunFinished
+
+        self._watch(entry)
+        del self._written[: -self.LAST]
+        ended = isinstance(entry.event, RunFinished)
+        if ended or entry.elapsed_ms - self._shown_ms >= self.EVERY_MS:
+            self._shown_ms = entry.elapsed_ms
+            self._update(entry.run, ended=ended)
+
+    def _update(self, run: str, *, ended: bool) -> None:
+        from html import escape
+
+        from IPython.display import display
+
+        told = f"run {run[:13]} has ended" if ended else "\n".join(self._written)
+        picture = {"text/plain": told, "text/html": f"<pre>{escape(told)}</pre>"}
+        if self._handle is None:
+            self._handle = display(picture, raw=True, display_id=True)
+        else:
+            self._handle.update(picture, raw=True)
+
+
+def _split(rest: str) -> tuple[list[str], str]:
+    try:
+        given = shlex.split(rest, comments=False)
+    except ValueError:
+        given = rest.split()
+    incomplete = "" if not rest or rest[-1].isspace() else given.pop()
+    return given, incomplete
+
+
+def _open() -> Temple:
+    from templedb_nb.app import Temple
+
+    app = Temple.open()
+    app.reserved = reserved()
+    return app
+
+
+def _mask(call: Call) -> Callable[[str], str]:
+    opened = call.__dict__.get("app")
+    return opened.masker.mask if opened is not None else str
+
+
+def _help() -> str:
+    with tree.make_context(PROGRAM, [], resilient_parsing=True) as context:
+        return tree.get_help(context)
+
+
+def _ask_secret(name: str) -> str:
+    import getpass
+
+    return getpass.getpass(f"{name} (hidden): ")
+
+
+_LOOKS = (("templedb_nb.model.plan", "Preview"), ("templedb_nb.model.result", "Result"))
+
+
+def _has_looks(value: Any) -> bool:
+    return (type(value).__module__, type(value).__name__) in _LOOKS
+
+
+def _add_looks(shell: InteractiveShell) -> Callable[[], None]:
+    """Teach *shell* how plans and runs look; return what takes that back."""
+    formatter = shell.display_formatter
+    if formatter is None:  # a shell without displays, as in some tests
+        return lambda: None
+    own = formatter.mimebundle_formatter
+    for module, name in _LOOKS:
+        own.for_type_by_name(module, name, _bundle)
+
+    def take_back() -> None:
+        for module, name in _LOOKS:
+            own.deferred_printers.pop((module, name), None)
+            for kind in [
+                k for k in own.type_printers if (k.__module__, k.__name__) == (module, name)
+            ]:
+                own.type_printers.pop(kind, None)
+
+    return take_back
+
+
+def _bundle(value: Any, include: Any = None, exclude: Any = None) -> Any:
+    from templedb_nb.views.html import bundle
+
+    del include, exclude
+    return bundle(value)

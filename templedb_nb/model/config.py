@@ -1,0 +1,130 @@
+"""How a project is deployed: ordered groups of work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from templedb_nb.model.target import DATABASE_URL, DatabaseName, OrderPolicy
+
+
+class GroupKind(StrEnum):
+    """What a group's files are."""
+
+    MIGRATIONS = "migrations"
+    COMMANDS = "commands"
+
+
+class Executor(StrEnum):
+    """Who sends a migration to the server."""
+
+    NATIVE = "native"
+    PSQL = "psql"
+
+
+class WorkFolder(StrEnum):
+    """Where a group's commands run."""
+
+    RELEASE = "release"
+    PROJECT = "project"
+
+
+class HealthType(StrEnum):
+    """How health is measured."""
+
+    HTTP = "http"
+    TCP = "tcp"
+    COMMAND = "command"
+    SQL = "sql"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """A command before or after a group; a failing critical post hook fails the run."""
+
+    command: str
+    critical: bool = False
+    timeout_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthCheck:
+    """A question to a deployed target, asked until it is answered or time is up."""
+
+    type: HealthType
+    url: str = ""
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
+    expect_status: tuple[int, ...] = (200,)
+    expect_body: str = ""
+    expect_version: str = ""
+    host: str = ""
+    port: int | None = None
+    command: str = ""
+    query: str = ""
+    initial_delay_s: int = 0
+    interval_s: int = 5
+    timeout_s: int = 10
+    deadline_s: int = 300
+    success_threshold: int = 1
+    failure_threshold: int = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """One ordered piece of a deployment; times are in seconds."""
+
+    name: str
+    order: int
+    kind: GroupKind = GroupKind.COMMANDS
+    file_patterns: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    pre_deploy: tuple[Hook, ...] = ()
+    build_command: str = ""
+    test_command: str = ""
+    deploy_command: str = ""
+    post_deploy: tuple[Hook, ...] = ()
+    required_env_vars: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    allow_dangerous_env: tuple[str, ...] = ()
+    continue_on_failure: bool = False
+    retry_attempts: int = 0
+    retry_delay_s: int = 0
+    timeout_s: int | None = None
+    hook_timeout_s: int | None = None
+    order_policy: OrderPolicy | None = None
+    executor: Executor = Executor.NATIVE
+    database: DatabaseName = DATABASE_URL
+    workdir: WorkFolder = WorkFolder.RELEASE
+    mutates: bool | None = None
+    health_check: HealthCheck | None = None
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """Return every command text of the group, in the order of its phases."""
+        hooks = [*(h.command for h in self.pre_deploy)]
+        middle = [self.build_command, self.test_command, self.deploy_command]
+        after = [h.command for h in self.post_deploy]
+        return tuple(text for text in (*hooks, *middle, *after) if text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployConfig:
+    """Every group of a project."""
+
+    groups: tuple[Group, ...] = field(default=())
+
+    def group(self, name: str) -> Group | None:
+        """Return the group of that name."""
+        return next((each for each in self.groups if each.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptConfig:
+    """A config as it is kept: the document of its author, its version, who and when."""
+
+    config: DeployConfig
+    document: str
+    origin: str
+    set_at: str = ""
+    set_by: str = ""

@@ -1,0 +1,204 @@
+"""What happened: facts, in the order in which they became true.
+
+An event holds no time and no run: the broadcaster stamps those on, so that two equal executions
+produce two equal lists of events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar, NewType, TypeAlias
+
+RunId = NewType("RunId", str)
+
+
+class Outcome(StrEnum):
+    """How a run ended; each is final."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed_out"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepLabel:
+    """How a step is named in every view of a run."""
+
+    group: str
+    phase: str
+    kind: str
+    title: str
+    key: str = ""
+    mutates: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted:
+    """The run was recorded; nothing has touched the target yet."""
+
+    kind: ClassVar[str] = "run_started"
+    plan: str
+    content_hash: str
+    project: str
+    slug: str
+    target: str
+    started_by: str
+    host: str
+    pid: int
+    release: int
+    steps: tuple[StepLabel, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockAwaited:
+    """Somebody else holds the lock; the run waits for it."""
+
+    kind: ClassVar[str] = "lock_awaited"
+    holder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepStarted:
+    """Recorded before the step, so that a crash leaves evidence."""
+
+    kind: ClassVar[str] = "step_started"
+    step: int
+    attempt: int
+    attempt_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementRan:
+    """One statement of a migration came back; its transaction is still open."""
+
+    kind: ClassVar[str] = "statement_ran"
+    step: int
+    statement: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputWritten:
+    """A command wrote something; masked, at most 64 KiB."""
+
+    kind: ClassVar[str] = "output_written"
+    step: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """Where the output of a step is kept; the digest is of the uncompressed text."""
+
+    path: str
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRetried:
+    """An attempt failed and the config allows another."""
+
+    kind: ClassVar[str] = "step_retried"
+    step: int
+    attempt: int
+    message: str
+    exit_status: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFinished:
+    """The step took effect."""
+
+    kind: ClassVar[str] = "step_finished"
+    step: int
+    exit_status: int | None = None
+    statements: int | None = None
+    log: Log | None = None
+    tail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepWarned:
+    """A step failed whose failure does not fail the run: a post hook that is not critical."""
+
+    kind: ClassVar[str] = "step_warned"
+    step: int
+    message: str
+    exit_status: int | None = None
+    log: Log | None = None
+    tail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFailed:
+    """The step failed; `changed` says whether the target may have changed by it."""
+
+    kind: ClassVar[str] = "step_failed"
+    step: int
+    message: str
+    changed: bool
+    hint: str = ""
+    detail: str = ""
+    statement: int | None = None
+    line: int | None = None
+    column: int | None = None
+    sqlstate: str | None = None
+    exit_status: int | None = None
+    signal: int | None = None
+    timed_out: bool = False
+    cancelled: bool = False
+    unknown: bool = False
+    log: Log | None = None
+    tail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSkipped:
+    """The step was not tried."""
+
+    kind: ClassVar[str] = "step_skipped"
+    step: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished:
+    """The last event of every run; a later process writes it for one that died."""
+
+    kind: ClassVar[str] = "run_finished"
+    outcome: Outcome
+    exit_code: int
+    message: str = ""
+
+
+Event: TypeAlias = (
+    RunStarted
+    | LockAwaited
+    | StepStarted
+    | StatementRan
+    | OutputWritten
+    | StepRetried
+    | StepFinished
+    | StepWarned
+    | StepFailed
+    | StepSkipped
+    | RunFinished
+)
+
+Passing: TypeAlias = StatementRan | OutputWritten
+"""Shown while it happens and kept elsewhere, if at all: output has its log, SQL its ledger."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamped:
+    """An event, with where and when it belongs."""
+
+    run: RunId
+    seq: int
+    at: datetime
+    elapsed_ms: int
+    event: Event

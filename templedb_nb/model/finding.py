@@ -1,0 +1,52 @@
+"""What a reader of a plan or a config must know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How much a finding matters."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+class Topic(StrEnum):
+    """What a finding is about; some are answered by an option, some by nothing but a mend."""
+
+    CONFIG = "config"
+    VARIABLE = "variable"
+    MIGRATION = "migration"
+    ORDER = "order"
+    COMMAND = "command"
+    FILES = "files"
+    LOCK = "lock"
+    APPROVAL = "approval"
+    UNRESOLVED = "unresolved"
+    LEDGER = "ledger"
+    HEALTH = "health"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was found, where it is, and what mends it."""
+
+    severity: Severity
+    topic: Topic
+    message: str
+    where: str = ""
+    mend: str = ""
+
+    def __str__(self) -> str:
+        """Return the finding as one line."""
+        place = f"{self.where}: " if self.where else ""
+        mend = f" ({self.mend})" if self.mend else ""
+        return f"{place}{self.message}{mend}"
+
+
+def errors(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Return those that forbid a run."""
+    return tuple(each for each in findings if each.severity is Severity.ERROR)

@@ -1,0 +1,147 @@
+"""What a target says has been done to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from templedb_nb.model.plain import Digest, digest
+from templedb_nb.model.target import Policy
+
+TEXT_CHECKSUM = "sha256-text-1"
+"""SHA-256 over the UTF-8 text without BOM, line ends normalised to LF."""
+
+TOKEN_CHECKSUM = "sha256-tokens-1"  # noqa: S105 - the name of an algorithm
+"""SHA-256 over the text's tokens without comments and white space."""
+
+FORMAT = 1
+"""The version of the ledger's tables that this code reads and writes."""
+
+
+class State(StrEnum):
+    """What is true of one migration."""
+
+    RUNNING = "running"
+    APPLIED = "applied"
+    REVERTED = "reverted"
+    FAILED = "failed"
+    IN_DOUBT = "in_doubt"
+
+
+class EntryKind(StrEnum):
+    """How an entry came about."""
+
+    RUN = "run"
+    MARKED = "marked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checksums:
+    """What a migration's text is, by letters and by tokens."""
+
+    text: Digest
+    tokens: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One migration that a target knows."""
+
+    key: str
+    file: str
+    kind: EntryKind
+    state: State
+    checksums: Checksums
+    mode: str = "transaction"
+    plan: str = ""
+    attempt: str = ""
+    applied_by: str = ""
+    client: str = ""
+    version: str = ""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    run_seq: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """A migration that the target knows under another project's name."""
+
+    project: str
+    key: str
+    checksum: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who holds a target's lock, as the lock row says."""
+
+    run: str
+    owner: str
+    host: str
+    pid: int
+    reason: str
+    since: datetime | None = None
+    live: bool = True
+
+    def __str__(self) -> str:
+        """Return the holder as people read it."""
+        since = f" since {self.since:%Y-%m-%d %H:%M:%S %Z}" if self.since else ""
+        return f"{self.owner} (pid {self.pid} on {self.host}){since}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenCommand:
+    """A command that was started and whose end nobody recorded."""
+
+    run: str
+    attempt: str
+    step: str
+    started_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedRun:
+    """A run that ended, by whatever outcome, and its plan."""
+
+    run: str
+    plan: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """Everything that one database says of one project, read in one transaction."""
+
+    exists: bool = False
+    uuid: str = ""
+    entries: tuple[Entry, ...] = ()
+    elsewhere: tuple[Elsewhere, ...] = ()
+    finished: tuple[FinishedRun, ...] = ()
+    policy: Policy | None = None
+    holder: Holder | None = None
+    unresolved: tuple[OpenCommand, ...] = ()
+
+    @property
+    def head(self) -> Digest:
+        """Name the exact set of entries; equal for a missing ledger and an empty one."""
+        known = sorted((e.key, e.state, e.checksums.text) for e in self.entries)
+        return digest(tuple(known))
+
+    @property
+    def last_run(self) -> str:
+        """Return the run that ended last; `finished` has the newest few, newest first."""
+        return self.finished[0].run if self.finished else ""
+
+    def without(self, plan: str) -> Ledger:
+        """Return the ledger as it stood before any attempt of *plan*."""
+        return replace(
+            self,
+            entries=tuple(each for each in self.entries if each.plan != plan),
+            finished=tuple(each for each in self.finished if each.plan != plan),
+        )
+
+    def entry(self, key: str) -> Entry | None:
+        """Return the entry of that key."""
+        return next((each for each in self.entries if each.key == key), None)

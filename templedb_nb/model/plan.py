@@ -1,0 +1,272 @@
+"""What will happen: immutable, ordered, and addressed by content.
+
+A plan names everything that its execution needs by hash, so that nothing is read again from the
+working folder between plan and run. It never holds a value of a variable, a clock reading or a
+path of a machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar, NewType, TypeAlias
+
+from templedb_nb.model.approval import Approval
+from templedb_nb.model.config import Executor, WorkFolder
+from templedb_nb.model.finding import Finding
+from templedb_nb.model.ledger import Checksums, Ledger
+from templedb_nb.model.plain import Digest, digest, to_plain
+from templedb_nb.model.project import Changes, Slug
+from templedb_nb.model.status import Tracked
+from templedb_nb.model.target import DatabaseName, Policy, TargetName
+from templedb_nb.model.variable import Source
+
+PlanId = NewType("PlanId", str)
+FORMAT = 1
+
+
+class Phase(StrEnum):
+    """The parts of a group, in the order in which they run."""
+
+    PRE_DEPLOY = "pre_deploy"
+    BUILD = "build"
+    TEST = "test"
+    MIGRATIONS = "migrations"
+    DEPLOY = "deploy"
+    POST_DEPLOY = "post_deploy"
+
+
+class Mode(StrEnum):
+    """How a migration reaches the server."""
+
+    TRANSACTION = "transaction"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCommand:
+    """Run a command of the config; nobody can say beforehand what it does."""
+
+    kind: ClassVar[str] = "command"
+    group: str
+    phase: Phase
+    command: str
+    file: str | None = None
+    blob: Digest | None = None
+    environment: tuple[tuple[str, str], ...] = ()
+    allow_dangerous_env: tuple[str, ...] = ()
+    workdir: WorkFolder = WorkFolder.RELEASE
+    timeout_s: int | None = None
+    attempts: int = 1
+    retry_delay_s: int = 0
+    mutates: bool = False
+    critical: bool = True
+
+    @property
+    def title(self) -> str:
+        """Name the step in one line."""
+        about = f"  [{self.file}]" if self.file else ""
+        return f"{self.command}{about}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunScript:
+    """Run the project's own deploy.sh; nobody can say beforehand what it does."""
+
+    kind: ClassVar[str] = "script"
+    group: str
+    file: str
+    blob: Digest
+    arguments: tuple[str, ...]
+    executable: bool
+    workdir: WorkFolder = WorkFolder.RELEASE
+
+    @property
+    def phase(self) -> Phase:
+        """A script is a deployment."""
+        return Phase.DEPLOY
+
+    @property
+    def title(self) -> str:
+        """Name the step in one line."""
+        return " ".join([self.file, *self.arguments])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apply:
+    """Bring a migration into effect, together with its ledger row."""
+
+    kind: ClassVar[str] = "apply"
+    group: str
+    database: DatabaseName
+    key: str
+    file: str
+    blob: Digest
+    checksums: Checksums
+    mode: Mode = Mode.TRANSACTION
+    executor: Executor = Executor.NATIVE
+
+    @property
+    def phase(self) -> Phase:
+        """A migration runs among the migrations."""
+        return Phase.MIGRATIONS
+
+    @property
+    def title(self) -> str:
+        """Name the step in one line."""
+        return self.file
+
+
+class Verb(StrEnum):
+    """What a person may say of a migration, in place of running it."""
+
+    MARK_APPLIED = "mark-applied"
+    ACCEPT_CHECKSUM = "accept-checksum"
+    RENAME = "rename"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amend:
+    """Change the ledger on a person's word; no SQL of the project runs."""
+
+    kind: ClassVar[str] = "amend"
+    group: str
+    database: DatabaseName
+    verb: Verb
+    key: str
+    file: str
+    checksums: Checksums
+    reason: str
+    old_key: str = ""
+    old_checksum: str = ""
+
+    @property
+    def phase(self) -> Phase:
+        """An amendment stands among the migrations."""
+        return Phase.MIGRATIONS
+
+    @property
+    def title(self) -> str:
+        """Name the step in one line."""
+        was = f"{self.old_key} -> " if self.verb is Verb.RENAME else ""
+        return f"{self.verb} {was}{self.file}"
+
+
+Step: TypeAlias = RunCommand | RunScript | Apply | Amend
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedGroup:
+    """The steps of one group, and what a failure among them means for later groups."""
+
+    name: str
+    steps: tuple[Step, ...]
+    continue_on_failure: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The steps that take *target* from *base* to its goal."""
+
+    project: str
+    target: TargetName
+    groups: tuple[PlannedGroup, ...]
+    policy: Policy
+    databases: tuple[DatabaseName, ...]
+    variables: tuple[str, ...]
+    base: Digest
+    tree: Digest | None = None
+    format: int = FORMAT
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Return every step, in order."""
+        return tuple(step for group in self.groups for step in group.steps)
+
+    @property
+    def content_hash(self) -> Digest:
+        """Address what will run, wherever the target stands; approvals bind to this."""
+        plain = to_plain(self)
+        assert isinstance(plain, dict)  # noqa: S101 - a dataclass is an object
+        return digest({key: item for key, item in plain.items() if key != "base"})
+
+    @property
+    def id(self) -> PlanId:
+        """Address the plan: what will run, from where."""
+        return PlanId(hashlib.sha256(f"{self.content_hash}{self.base}".encode()).hexdigest())
+
+    @property
+    def opaque(self) -> bool:
+        """Return whether any step is a command, which may see the whole folder."""
+        return any(isinstance(step, RunCommand | RunScript) for step in self.steps)
+
+
+def base(ledgers: Mapping[DatabaseName, Ledger]) -> Digest:
+    """Return where a target stands: what each ledger holds, and its last finished run."""
+    known = {str(name): (ledger.head, ledger.last_run) for name, ledger in ledgers.items()}
+    return digest(known)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skip:
+    """Something that the plan leaves out, and why."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptSummary:
+    """What a reader wants to know of a pending migration's text."""
+
+    file: str
+    statements: int
+    lines: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A plan with everything that was found while it was made."""
+
+    plan: Plan
+    findings: tuple[Finding, ...]
+    skips: tuple[Skip, ...] = ()
+    sources: tuple[Source, ...] = ()
+    scripts: tuple[ScriptSummary, ...] = ()
+    edited: tuple[Tracked, ...] = ()
+    applied: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """A draft as it is shown and kept: with its release, its config and its approvals."""
+
+    draft: Draft
+    slug: Slug
+    release: int
+    tree: Digest
+    config: str
+    made_at: datetime
+    made_by: str
+    changes: Changes = Changes()
+    approvals: tuple[Approval, ...] = ()
+    diffs: tuple[tuple[str, str], ...] = ()
+    dry_run: bool = False
+
+    @property
+    def plan(self) -> Plan:
+        """Return the plan itself."""
+        return self.draft.plan
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Return what was found."""
+        return self.draft.findings
+
+
+def opaque_mutations(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """Return the steps whose effect on the target only they know."""
+    return tuple(s for s in steps if isinstance(s, RunScript) or getattr(s, "mutates", False))

@@ -1,0 +1,199 @@
+"""What commands return to be looked at: settings, lists and short answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from templedb_nb.model.config import Group
+from templedb_nb.model.finding import Finding, errors
+from templedb_nb.model.project import Project, Slug
+from templedb_nb.model.target import Target
+from templedb_nb.model.variable import Variable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A short answer: what was done; `also` has what else is to be known."""
+
+    text: str
+    also: tuple[str, ...] = ()
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coded:
+    """A value that is shown as it is, and ends the process with a code of its own."""
+
+    value: Any
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A text, or a document that is given as JSON."""
+
+    document: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownConfig:
+    """A deployment config as its document."""
+
+    slug: Slug
+    origin: str
+    document: Mapping[str, Any]
+    format: str = "json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """What is wrong with a config; it is valid if no finding is an error."""
+
+    slug: Slug
+    origin: str
+    groups: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def valid(self) -> bool:
+        """Return whether nothing forbids its use."""
+        return not errors(self.findings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigVersion:
+    """One version of a config."""
+
+    slug: Slug
+    version: int
+    set_at: datetime
+    set_by: str
+    note: str
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why something was proposed, or left out."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposed:
+    """A config that was proposed from a project's files, and kept."""
+
+    version: ConfigVersion
+    groups: tuple[Group, ...]
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigHistory:
+    """Every version of a config, newest first."""
+
+    slug: Slug
+    rows: tuple[ConfigVersion, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectRow:
+    """One project at a glance."""
+
+    project: Project
+    release: int | None
+    files: int
+    size: int
+    synced_at: datetime | None
+    targets: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectList:
+    """Every project, by slug."""
+
+    rows: tuple[ProjectRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseRow:
+    """One release at a glance."""
+
+    number: int
+    tree: str
+    files: int
+    size: int
+    made_at: datetime
+    made_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectShown:
+    """A project, its newest releases and its targets."""
+
+    row: ProjectRow
+    config: str
+    releases: tuple[ReleaseRow, ...]
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRow:
+    """One file of a release."""
+
+    path: str
+    size: int
+    executable: bool
+    blob: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileList:
+    """The files of a release, by path."""
+
+    slug: Slug
+    release: int
+    rows: tuple[FileRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetList:
+    """The targets of a project, by name."""
+
+    slug: Slug
+    rows: tuple[Target, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetShown:
+    """One target with the names of its variables; never their values."""
+
+    slug: Slug
+    target: Target
+    variables: tuple[Variable, ...]
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariableList:
+    """The variables of a project; `plain` has the values of those that are no secrets."""
+
+    slug: Slug
+    rows: tuple[Variable, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationShown:
+    """One migration: where it stands, its text, and how that differs from what ran."""
+
+    slug: Slug
+    target: str
+    file: str
+    state: str
+    facts: tuple[tuple[str, str], ...]
+    text: str
+    diff: str = ""

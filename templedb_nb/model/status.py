@@ -1,0 +1,101 @@
+"""Where each migration of a project stands on a target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from templedb_nb.model.event import Outcome
+from templedb_nb.model.ledger import Entry
+from templedb_nb.model.plain import Digest
+from templedb_nb.model.project import Slug
+from templedb_nb.model.target import DatabaseName, TargetName
+
+
+class FileState(StrEnum):
+    """What is true of one migration file on one target."""
+
+    APPLIED = "applied"
+    COSMETIC = "cosmetic"
+    PENDING = "pending"
+    OUT_OF_ORDER = "out of order"
+    FAILED = "failed"
+    CHANGED = "changed"
+    MOVED = "moved"
+    MISSING = "missing"
+    IN_DOUBT = "in doubt"
+
+
+IN_EFFECT = frozenset({FileState.APPLIED, FileState.COSMETIC, FileState.CHANGED})
+WAITING = frozenset({FileState.PENDING, FileState.OUT_OF_ORDER, FileState.FAILED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracked:
+    """One migration: the file as the release has it, the entry as the ledger has it."""
+
+    group: str
+    database: DatabaseName
+    key: str
+    file: str
+    state: FileState
+    blob: Digest | None = None
+    entry: Entry | None = None
+    was: str = ""
+    note: str = ""
+    mend: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationStatus:
+    """Every migration of a project on one target, in the order in which they run."""
+
+    slug: Slug
+    target: TargetName
+    rows: tuple[Tracked, ...]
+    only: frozenset[FileState] | None = None
+
+    @property
+    def applied(self) -> int:
+        """Return how many are in effect."""
+        return sum(row.state in IN_EFFECT for row in self.rows)
+
+    @property
+    def pending(self) -> int:
+        """Return how many wait to be applied."""
+        return sum(row.state in WAITING for row in self.rows)
+
+    @property
+    def shown(self) -> tuple[Tracked, ...]:
+        """Return the rows that were asked for."""
+        return tuple(r for r in self.rows if self.only is None or r.state in self.only)
+
+    def count(self, state: FileState) -> int:
+        """Return how many are in that state."""
+        return sum(row.state is state for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetStatus:
+    """One target of a project at a glance; counts are None where they could not be read."""
+
+    slug: Slug
+    target: TargetName
+    protected: bool
+    release: int
+    applied: int | None = None
+    pending: int | None = None
+    attention: int | None = None
+    last_outcome: Outcome | None = None
+    last_run: str = ""
+    last_at: datetime | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusTable:
+    """A project on its targets."""
+
+    slug: Slug
+    rows: tuple[TargetStatus, ...]

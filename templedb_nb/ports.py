@@ -1,0 +1,176 @@
+"""What the engine asks of the outside world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeAlias
+
+from templedb_nb.core.script import Script
+from templedb_nb.model.approval import Approval
+from templedb_nb.model.command import Exit, Invocation
+from templedb_nb.model.event import Event, Log, Outcome, RunId, Stamped
+from templedb_nb.model.ledger import Ledger
+from templedb_nb.model.plain import Digest
+from templedb_nb.model.plan import Amend, Apply
+from templedb_nb.model.target import Policy, Probe
+
+Emit: TypeAlias = Callable[[Event], None]
+Observer: TypeAlias = Callable[[Stamped], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Who wants to work on a target, and why: what the lock row and the run row say."""
+
+    run: RunId
+    project: str
+    target: str
+    owner: str
+    host: str
+    pid: int
+    reason: str
+    client: str
+    version: str
+    plan: str
+    content_hash: str
+    wait_s: float = 10.0
+
+
+class Session(Protocol):
+    """One open session with one database that keeps a ledger.
+
+    Implementations translate every driver error into a `TargetError`.
+    """
+
+    def ledger(self, project: str) -> Ledger:
+        """Return what the database says of *project* now; create nothing."""
+        ...
+
+    def applied_sql(self, project: str, keys: Sequence[str]) -> dict[str, str]:
+        """Return the text that ran for each of *keys*."""
+        ...
+
+    def lock(self, claim: Claim, waiting: Callable[[str], None]) -> AbstractContextManager[None]:
+        """Hold the project's lock, after creating the ledger if it is not there, or raise `Busy`.
+
+        Call *waiting* once with the holder, if there is one to wait for.
+        """
+        ...
+
+    def begin_run(self, claim: Claim, policy: Policy) -> None:
+        """Record the run, and keep *policy*; runs that died are closed."""
+        ...
+
+    def end_run(self, run: str, outcome: Outcome, exit_code: int, message: str) -> None:
+        """Record how the run ended; a success uses up the approvals of its content."""
+        ...
+
+    def apply(
+        self, step: Apply, script: Script, attempt: str, claim: Claim, ran: Callable[[int], None]
+    ) -> None:
+        """Make the migration and its ledger row true together, or neither.
+
+        Call *ran* with each statement's index as it comes back.
+        """
+        ...
+
+    def applied(self, step: Apply, attempt: str, claim: Claim) -> bool:
+        """Return whether the ledger has that attempt, as done."""
+        ...
+
+    def failed(self, step: Apply, script: Script, attempt: str, claim: Claim, error: str) -> None:
+        """Record, as well as can be, that the migration failed and left nothing."""
+        ...
+
+    def amend(self, step: Amend, claim: Claim, attempt: str) -> None:
+        """Change the ledger on a person's word, with an event that says so."""
+        ...
+
+    def command_started(self, claim: Claim, attempt: str, step: str) -> None:
+        """Record, before it starts, a command whose outcome nothing else can prove."""
+        ...
+
+    def command_finished(self, attempt: str, state: str, exit_status: int | None) -> None:
+        """Record how the command ended."""
+        ...
+
+    def resolve(self, project: str, run: str, by: str, reason: str) -> int:
+        """Close the commands of *run* that nobody saw end, on a person's word; say how many."""
+        ...
+
+    def approve(self, approvals: Sequence[Approval]) -> bool:
+        """Record approvals, if there is a ledger; say whether."""
+        ...
+
+    def approvals(self, project: str, content_hash: Digest) -> tuple[Approval, ...]:
+        """Return every approval of that content, used up or not."""
+        ...
+
+    def set_policy(self, project: str, policy: Policy, by: str, reason: str) -> bool:
+        """Set the kept policy, with an event that says who and why; say whether there is one."""
+        ...
+
+    def probe(self) -> Probe:
+        """Report what the server is and what the role may do; write nothing."""
+        ...
+
+    def close(self) -> None:
+        """End the session; its locks are free after that."""
+        ...
+
+
+class Shell(Protocol):
+    """Where commands run."""
+
+    def run(self, invocation: Invocation, sink: Callable[[str], None]) -> Exit:
+        """Run to the end, giving masked output to *sink* in pieces of at most 64 KiB."""
+        ...
+
+
+class Psql(Protocol):
+    """The real psql program, for files with psql's own commands."""
+
+    def apply(
+        self, step: Apply, script: Script, claim: Claim, attempt: str, sink: Callable[[str], None]
+    ) -> Exit:
+        """Run the file in one transaction with its ledger row."""
+        ...
+
+
+class StepLog(Protocol):
+    """Where one step's output is kept."""
+
+    def write(self, text: str) -> None:
+        """Add *text*, which is masked already."""
+        ...
+
+    def close(self) -> tuple[Log | None, str]:
+        """Return where the output is, if there was any, and its last lines."""
+        ...
+
+
+class Journal(Protocol):
+    """A run's own record: what was written is there after a crash."""
+
+    def append(self, entry: Stamped, *, durable: bool) -> None:
+        """Add *entry*; with *durable*, it is on the disk when this returns."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, passed in, so that tests can hold it still."""
+
+    def now(self) -> datetime:
+        """Return the time of day, with its zone."""
+        ...
+
+    def monotonic_ms(self) -> int:
+        """Return a reading that never goes back."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        ...

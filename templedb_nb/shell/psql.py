@@ -1,0 +1,122 @@
+"""The real psql, for files with psql's own commands.
+
+One transaction holds the ledger row and the file: ``psql -X -1 -v ON_ERROR_STOP=1 -f ROW -f FILE``.
+The connection goes by PG* variables and a 0600 password file; nothing of it is an argument.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from templedb_nb.core.script import Script
+from templedb_nb.errors import ConfigError, FilesError
+from templedb_nb.model.command import Exit, Invocation
+from templedb_nb.model.plan import Apply
+from templedb_nb.model.secret import Secret
+from templedb_nb.model.target import DatabaseName
+from templedb_nb.ports import Claim, Shell
+
+
+class ClaimSql(Protocol):
+    """How the ledger row is written as SQL text."""
+
+    def __call__(self, step: Apply, script: Script, attempt: str, claim: Claim) -> str:
+        """Return the INSERT, with its values quoted."""
+        ...
+
+
+class PsqlProgram:
+    """Runs files by psql under the supervisor."""
+
+    def __init__(
+        self,
+        shell: Shell,
+        claim_sql: ClaimSql,
+        urls: Mapping[DatabaseName, Secret],
+        folder: Callable[[], str],
+        environment: Mapping[str, str],
+    ) -> None:
+        """Use the databases at *urls*; files are read below the release's *folder*."""
+        self._shell = shell
+        self._claim_sql = claim_sql
+        self._urls = urls
+        self._folder = folder
+        self._environment = environment
+
+    def apply(
+        self, step: Apply, script: Script, claim: Claim, attempt: str, sink: Callable[[str], None]
+    ) -> Exit:
+        """Run the file in one transaction with its ledger row."""
+        program = shutil.which("psql", path=self._environment.get("PATH"))
+        if program is None:
+            hint = "install PostgreSQL's client, or set executor: native for the group"
+            raise ConfigError(f"{step.file}: executor psql needs the program psql", hint=hint)
+        folder = self._folder()
+        _verify(Path(folder) / step.file, step)
+        row = self._claim_sql(step, script, attempt, claim)
+        with _private(_row_text(row, attempt), _passfile(self._urls[step.database])) as files:
+            ledger, passwords = files
+            argv = (program, "-X", "-q", "-1", "-v", "ON_ERROR_STOP=1")
+            return self._shell.run(
+                Invocation(
+                    argv=(*argv, "-f", ledger, "-f", f"./{step.file}"),
+                    cwd=folder,
+                    environment={
+                        **self._environment,
+                        **_variables(self._urls[step.database]),
+                        "PGPASSFILE": passwords,
+                        "PGAPPNAME": f"templedb:{claim.run}:psql"[:63],
+                        "PGCLIENTENCODING": "UTF8",
+                        "PSQL_HISTORY": os.devnull,
+                    },
+                ),
+                sink,
+            )
+
+
+def _row_text(row: str, attempt: str) -> str:
+    """Return the row's INSERT, and a division by zero where it met a row of somebody else."""
+    check = f"SELECT 1 / count(*) FROM templedb.migration WHERE attempt_id = '{attempt}';"  # noqa: S608 - a UUID of ours
+    return f"\\o {os.devnull}\n{row};\n{check}\n\\o\n"
+
+
+def _verify(path: Path, step: Apply) -> None:
+    """Refuse a file that is no longer what the plan says: a build may have rewritten it."""
+    if hashlib.sha256(path.read_bytes()).hexdigest() != step.blob:
+        message = f"{step.file} in the work folder is not what was planned: a command rewrote it"
+        raise FilesError(message, hint="let builds write elsewhere than over migrations")
+
+
+def _variables(url: Secret) -> dict[str, str]:
+    from psycopg import conninfo, pq
+
+    names = {o.keyword.decode(): o.envvar for o in pq.Conninfo.get_defaults() if o.envvar}
+    given = conninfo.conninfo_to_dict(url.reveal())
+    wanted = {key: str(value) for key, value in given.items() if key != "password"}
+    return {names[key].decode(): value for key, value in wanted.items() if key in names}
+
+
+def _passfile(url: Secret) -> str:
+    from psycopg import conninfo
+
+    password = str(conninfo.conninfo_to_dict(url.reveal()).get("password", ""))
+    return "*:*:*:*:" + password.replace("\\", "\\\\").replace(":", "\\:") + "\n"
+
+
+@contextmanager
+def _private(*texts: str) -> Iterator[list[str]]:
+    with tempfile.TemporaryDirectory(prefix="templedb-") as folder:
+        paths = []
+        for number, text in enumerate(texts):
+            path = Path(folder) / str(number)
+            path.touch(mode=0o600)
+            path.write_text(text, encoding="utf-8")
+            paths.append(str(path))
+        yield paths

@@ -1,0 +1,1 @@
+"""The project's memory: one DuckDB file, opened for one short session at a time."""

@@ -1,0 +1,182 @@
+"""The state file: where it is, who may open it, and which schema it has.
+
+DuckDB lets one process at a time have a file open, and 2.0 reads a file's header before it takes
+its lock. Every session therefore holds a lock file of ours around open and close, and opens with
+the ``duckdb:`` prefix, which skips that early read.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from templedb_nb.errors import StoreError, StoreTooNew
+
+if TYPE_CHECKING:
+    import duckdb
+
+FOLDER = ".templedb"
+FILE = "state.duckdb"
+WAIT_S = 60.0
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "python_enable_replacements": "false",
+}
+
+
+class StateFile:
+    """One DuckDB file and the folder of its journals, logs and work folders."""
+
+    def __init__(self, path: Path) -> None:
+        """Point at *path*; nothing is created before the first session."""
+        self.path = path
+        private = path.name == FILE and path.parent.name in {FOLDER, FOLDER.removeprefix(".")}
+        self.folder = path.parent if private else path.with_name(f"{path.name}.d")
+        self._local = threading.local()
+
+    @contextmanager
+    def session(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the file, yield a connection in a transaction, commit and close.
+
+        A session inside another of the same thread is the same session.
+        """
+        inherited = getattr(self._local, "connection", None)
+        if inherited is not None:
+            yield inherited
+            return
+        self._prepare()
+        with self._locked(), self._opened() as connection:
+            self._local.connection = connection
+            try:
+                connection.execute("BEGIN")
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                self._local.connection = None
+
+    def backup(self, to: Path) -> int:
+        """Copy the file, whole and at rest, to *to*; return its size in bytes."""
+        if to.exists():
+            raise StoreError(f"{to} is there already", hint="name a file that is not there")
+        with self.session():
+            pass
+        with self._locked(), self._opened() as connection:
+            connection.execute("CHECKPOINT")
+            connection.close()
+            part = to.with_name(f".{to.name}.part")
+            shutil.copyfile(self.path, part)
+            part.chmod(0o600)
+            _flush(part)
+            part.replace(to)
+        return to.stat().st_size
+
+    def _prepare(self) -> None:
+        try:
+            for folder in {self.path.parent, self.folder}:
+                if not folder.is_dir():
+                    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+            ignore = self.folder / ".gitignore"
+            if self.folder.name == FOLDER and not ignore.exists():
+                ignore.write_text("*\n", encoding="utf-8")
+        except OSError as error:
+            raise StoreError(f"cannot make the state folder {self.folder}: {error}") from error
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(f"{self.path}.lock", mode=0o600, poll_interval=0.01)
+        try:
+            with lock.acquire(timeout=WAIT_S):
+                yield
+        except Timeout as error:
+            message = f"the state file {self.path} was busy for {WAIT_S:.0f} s"
+            raise StoreError(
+                message, hint="end the other templedb process, then try again"
+            ) from error
+        except PermissionError as error:
+            raise StoreError(f"may not lock the state file {self.path}: {error}") from error
+
+    @contextmanager
+    def _opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        import duckdb
+
+        fresh = not self.path.exists()
+        try:
+            connection = duckdb.connect(f"duckdb:{self.path}", config=_SETTINGS)
+        except duckdb.Error as error:
+            raise self._explained(error) from error
+        try:
+            if fresh:
+                self.path.chmod(0o600)
+            _migrate(connection, self.path)
+            yield connection
+        except duckdb.Error as error:
+            raise StoreError(f"the state file {self.path} refused: {_first(error)}") from error
+        finally:
+            with suppress(duckdb.Error):
+                connection.close()
+
+    def _explained(self, error: Exception) -> StoreError:
+        text = _first(error)
+        if "lock" in text.lower():
+            hint = "close the other program that has it open (templedb itself never keeps it open)"
+            return StoreError(f"the state file {self.path} is in use: {text}", hint=hint)
+        hint = "restore it from a backup, or move it away to begin anew; targets keep their ledgers"
+        return StoreError(f"cannot open the state file {self.path}: {text}", hint=hint)
+
+
+def discover(named: str | None, start: Path, fallback: Path) -> Path:
+    """Return where the state is: as *named*, else in the nearest .templedb upwards, else there."""
+    if named:
+        return Path(named).expanduser().absolute()
+    for folder in (start, *start.parents):
+        if (folder / FOLDER).is_dir():
+            return folder / FOLDER / FILE
+    return fallback / FILE
+
+
+def _migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    scripts = sorted(
+        (each.name, each)
+        for each in (resources.files("templedb_nb.store") / "schema").iterdir()
+        if each.name.endswith(".sql")
+    )
+    have, know = _version(connection), len(scripts)
+    if have > know:
+        message = f"the state file {path} has schema {have}; this templedb knows {know}"
+        raise StoreTooNew(message, hint="pip install --upgrade templedb-nb")
+    for number, (_, script) in enumerate(scripts[have:], start=have + 1):
+        connection.execute("BEGIN")
+        connection.execute(script.read_text(encoding="utf-8"))
+        connection.execute("CREATE OR REPLACE TABLE schema_version AS SELECT ? AS number", [number])
+        connection.execute("COMMIT")
+
+
+def _version(connection: duckdb.DuckDBPyConnection) -> int:
+    found = connection.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'main' AND table_name = 'schema_version'"
+    ).fetchone()
+    if not found:
+        return 0
+    row = connection.execute("SELECT number FROM schema_version").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _first(error: Exception) -> str:
+    return str(error).split("\n", 1)[0]

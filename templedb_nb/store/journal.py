@@ -1,0 +1,187 @@
+"""A run's own record: a file of one event a line, which outlives whoever writes it.
+
+A line is ``{"v": 1, "run", "seq", "at", "elapsed_ms", "event"}``. The writer holds an OS lock on
+the file; anybody may fold it into the store, and only a holder of the lock removes it. A last line
+without its line end was torn by a crash and is dropped.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from templedb_nb.errors import StoreError
+from templedb_nb.model.event import Event, OutputWritten, RunId, Stamped, StatementRan
+from templedb_nb.model.plain import from_plain, to_plain
+from templedb_nb.model.result import Result
+
+FORMAT = 1
+FOLD_EVERY_MS = 3000
+
+Fold = Callable[[Sequence[Stamped], Result], None]
+
+
+class RunJournal:
+    """Writes one run's events, and folds them into the store now and then."""
+
+    def __init__(self, folder: Path, run: RunId, fold: Fold) -> None:
+        """Create the run's file, and lock it."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path = folder / f"{run}.jsonl"
+        self._fold = fold
+        self._unfolded: list[Stamped] = []
+        self._result = Result()
+        self._folded_ms = 0
+        self._size = 0
+        unlocked = folder / f".{run}.new"  # under its own name it is locked from the first instant
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        self._handle = os.open(unlocked, flags, 0o600)
+        fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        unlocked.rename(self._path)
+        _flush_folder(folder)
+
+    @property
+    def result(self) -> Result:
+        """Return what the run has come to so far."""
+        return self._result
+
+    def append(self, entry: Stamped, *, durable: bool) -> None:
+        """Add *entry*; with *durable*, it is on the disk when this returns."""
+        self._result = self._result.after(entry)
+        if isinstance(entry.event, StatementRan | OutputWritten):
+            return
+        line = _line(entry)
+        try:
+            _write(self._handle, line)
+            self._size += len(line)
+            if durable:
+                os.fsync(self._handle)
+        except OSError as error:
+            os.ftruncate(self._handle, self._size)
+            message = f"cannot write the run's journal {self._path}: {error.strerror}"
+            raise StoreError(
+                message, hint="free some space; no further step was started"
+            ) from error
+        self._unfolded.append(entry)
+        if entry.elapsed_ms - self._folded_ms > FOLD_EVERY_MS:
+            self._try_fold(entry.elapsed_ms)
+
+    def close(self) -> None:
+        """Fold the rest and remove the file; if the store refuses, the file stays for later."""
+        try:
+            self._fold(self._unfolded, self._result)
+            self._path.unlink()
+        except StoreError:
+            os.fsync(self._handle)
+            raise
+        finally:
+            os.close(self._handle)
+
+    def _try_fold(self, now_ms: int) -> None:
+        self._folded_ms = now_ms
+        try:
+            self._fold(self._unfolded, self._result)
+        except StoreError:
+            return  # the journal has it all; the end of the run, or the next command, tries again
+        self._unfolded = []
+
+
+class Orphan:
+    """The journal of a run whose process is gone; while it is held, nobody else mends it."""
+
+    def __init__(self, path: Path, handle: int) -> None:
+        """Take over *handle*, which is locked."""
+        self._path = path
+        self._handle = handle
+
+    @property
+    def run(self) -> RunId:
+        """Return whose journal it is."""
+        return RunId(self._path.stem)
+
+    def entries(self) -> tuple[Stamped, ...]:
+        """Return what was recorded, without a torn last line."""
+        text = self._path.read_bytes()
+        whole = text[: text.rfind(b"\n") + 1]
+        return tuple(_entry(json.loads(line)) for line in whole.splitlines())
+
+    def close(self, *, remove: bool) -> None:
+        """Let go of the file, and remove it once its end is in the store."""
+        if remove:
+            self._path.unlink()
+        os.close(self._handle)
+
+
+def orphans(folder: Path) -> Iterator[Orphan]:
+    """Yield each journal that nobody holds, held by us, oldest run first."""
+    for path in sorted(folder.glob("*.jsonl")):
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            continue
+        if _locked(handle) and path.exists():
+            yield Orphan(path, handle)
+        else:
+            os.close(handle)
+
+
+def live(folder: Path, run: str) -> bool:
+    """Return whether the process that writes the run's journal is there."""
+    try:
+        handle = os.open(folder / f"{run}.jsonl", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _locked(handle)
+    finally:
+        os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _line(entry: Stamped) -> bytes:
+    plain: dict[str, Any] = {
+        "v": FORMAT,
+        "run": entry.run,
+        "seq": entry.seq,
+        "at": entry.at.isoformat(),
+        "elapsed_ms": entry.elapsed_ms,
+        "event": to_plain(entry.event),
+    }
+    return json.dumps(plain, separators=(",", ":")).encode() + b"\n"
+
+
+def _entry(plain: dict[str, Any]) -> Stamped:
+    if plain["v"] > FORMAT:
+        raise StoreError(f"a newer templedb wrote the journal of run {plain['run']}")
+    return Stamped(
+        run=plain["run"],
+        seq=plain["seq"],
+        at=datetime.fromisoformat(plain["at"]),
+        elapsed_ms=plain["elapsed_ms"],
+        event=from_plain(Event, plain["event"]),
+    )
+
+
+def _write(handle: int, line: bytes) -> None:
+    while line:
+        line = line[os.write(handle, line) :]
+
+
+def _flush_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

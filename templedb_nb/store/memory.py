@@ -1,0 +1,268 @@
+"""Plans, approvals, runs and their events, and the copies of the ledgers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from templedb_nb.errors import Ambiguous, StoreError, UnknownName
+from templedb_nb.model.approval import Approval
+from templedb_nb.model.event import Event, Outcome, RunId, Stamped
+from templedb_nb.model.history import RunRow
+from templedb_nb.model.ledger import Entry
+from templedb_nb.model.plain import Digest, from_plain, short, to_plain
+from templedb_nb.model.plan import PlanId, Preview
+from templedb_nb.model.project import Slug
+from templedb_nb.model.result import Result, StepState
+from templedb_nb.model.target import DatabaseName, TargetName
+from templedb_nb.store.file import StateFile
+from templedb_nb.store.times import bare, zoned
+
+
+class Memory:
+    """What was planned, approved and done; each method is one short session."""
+
+    def __init__(self, file: StateFile) -> None:
+        """Remember in *file*."""
+        self._file = file
+
+    def keep_plan(self, preview: Preview) -> None:
+        """Keep a plan under its id; keeping it twice changes nothing."""
+        plan = preview.plan
+        row: list[Any] = [plan.id, plan.content_hash, preview.slug, plan.target]
+        row += [json.dumps(to_plain(preview)), bare(preview.made_at), preview.made_by]
+        with self._file.session() as session:
+            session.execute(
+                "INSERT INTO plans VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", row
+            )
+
+    def plan(self, start: str) -> Preview:
+        """Return the one plan whose id begins with *start*."""
+        with self._file.session() as session:
+            rows = session.execute(
+                "SELECT id, preview FROM plans WHERE starts_with(id, ?) LIMIT 5", [start]
+            ).fetchall()
+        if len(rows) != 1:
+            raise _not_one("plan", start, [short(row[0]) for row in rows], "templedb deploy plan")
+        preview: Preview = read(Preview, rows[0][1])
+        return preview
+
+    def keep_approval(self, approval: Approval) -> None:
+        """Record an approval, for good."""
+        row: list[Any] = [approval.id, approval.plan, approval.content_hash, approval.project]
+        row += [approval.target, approval.given_by, bare(approval.given_at), approval.reason]
+        row += [approval.through, approval.used_by]
+        with self._file.session() as session:
+            session.execute(
+                "INSERT INTO approvals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT DO NOTHING",
+                row,
+            )
+
+    def approvals(self, content_hash: Digest) -> tuple[Approval, ...]:
+        """Return every approval of that content, used up or not, oldest first."""
+        with self._file.session() as session:
+            rows = session.execute(
+                "SELECT * FROM approvals WHERE content_hash = ? ORDER BY given_at", [content_hash]
+            ).fetchall()
+        return tuple(_approval(row) for row in rows)
+
+    def use_approvals(self, content_hash: Digest, run: RunId) -> None:
+        """Record that the run succeeded under every open approval of that content."""
+        with self._file.session() as session:
+            session.execute(
+                "UPDATE approvals SET used_by = ? WHERE content_hash = ? AND used_by = ''",
+                [run, content_hash],
+            )
+
+    def succeeded(self, plan: PlanId) -> str:
+        """Return the run that succeeded with that plan, or nothing."""
+        with self._file.session() as session:
+            row = session.execute(
+                "SELECT run FROM runs WHERE plan = ? AND outcome = 'succeeded' LIMIT 1", [plan]
+            ).fetchone()
+        return str(row[0]) if row else ""
+
+    def fold(self, entries: Sequence[Stamped], result: Result) -> None:
+        """Add a run's events that are not there yet; *result* is what all of them come to."""
+        if not entries:
+            return
+        run = entries[0].run
+        with self._file.session() as session:
+            _insert_events(session, entries)
+            row = _run_row(run, result)
+            marks = ", ".join("?" * len(row))
+            session.execute(f"INSERT OR REPLACE INTO runs VALUES ({marks})", row)  # noqa: S608 - marks alone
+
+    def events(self, run: RunId) -> tuple[Stamped, ...]:
+        """Return a run's events, in order."""
+        with self._file.session() as session:
+            rows = session.execute(
+                "SELECT seq, happened_at, elapsed_ms, body FROM events WHERE run = ? ORDER BY seq",
+                [run],
+            ).fetchall()
+        return tuple(
+            Stamped(run=run, seq=seq, at=zoned(at), elapsed_ms=ms, event=read(Event, body))
+            for seq, at, ms, body in rows
+        )
+
+    def run(self, start: str) -> RunId:
+        """Return the one run whose id begins with *start*."""
+        with self._file.session() as session:
+            rows = session.execute(
+                "SELECT run FROM runs WHERE starts_with(run, ?) ORDER BY run DESC LIMIT 5", [start]
+            ).fetchall()
+        if len(rows) != 1:
+            raise _not_one("run", start, [row[0] for row in rows], "templedb deploy history")
+        return RunId(rows[0][0])
+
+    def runs(self, slug: Slug, target: TargetName | None, last: int) -> tuple[RunRow, ...]:
+        """Return the newest runs of a project, newest first."""
+        with self._file.session() as session:
+            rows = session.execute(
+                "SELECT run, project, target, plan, release, started_at, finished_at, elapsed_ms,"
+                " outcome, exit_code, steps, done, applied, started_by, message FROM runs"
+                " WHERE project = ? AND (? IS NULL OR target = ?) ORDER BY run DESC LIMIT ?",
+                [slug, target, target, last],
+            ).fetchall()
+        return tuple(_history(row) for row in rows)
+
+    def unresolved(self, slug: Slug, target: TargetName) -> tuple[str, ...]:
+        """Return the runs of a target whose outcome is unknown and that nobody resolved."""
+        with self._file.session() as session:
+            rows = session.execute(
+                "SELECT run FROM runs WHERE project = ? AND target = ? AND outcome = 'unknown'"
+                " AND run NOT IN (SELECT run FROM resolutions) ORDER BY run",
+                [slug, target],
+            ).fetchall()
+        return tuple(row[0] for row in rows)
+
+    def resolve(self, run: RunId, at: datetime, by: str, reason: str) -> None:
+        """Record what a person said of a run that nobody saw end."""
+        with self._file.session() as session:
+            session.execute(
+                "INSERT INTO resolutions VALUES (?, ?, ?, ?)", [run, bare(at), by, reason]
+            )
+
+    def copy_ledger(
+        self,
+        slug: Slug,
+        target: TargetName,
+        database: DatabaseName,
+        entries: Iterable[Entry],
+        at: datetime,
+    ) -> None:
+        """Bring the copy of a ledger up to what the ledger said at *at*."""
+        fresh = {e.key: (e.state.value, json.dumps(to_plain(e))) for e in entries}
+        where = [slug, target, database]
+        with self._file.session() as session:
+            known = session.execute(
+                "SELECT key, state, body FROM ledger_copies"
+                " WHERE project = ? AND target = ? AND database_name = ?",
+                where,
+            ).fetchall()
+            old = {key: (state, body) for key, state, body in known}
+            gone = [key for key in old if old[key] != fresh.get(key)]
+            new = [key for key in fresh if fresh[key] != old.get(key)]
+            session.execute(
+                "DELETE FROM ledger_copies WHERE project = ? AND target = ?"
+                " AND database_name = ? AND list_contains(?::VARCHAR[], key)",
+                [*where, gone],
+            )
+            session.execute(
+                "INSERT INTO ledger_copies SELECT ?, ?, ?, ?,"
+                " unnest(?::VARCHAR[]), unnest(?::VARCHAR[]), unnest(?::VARCHAR[])",
+                [*where, bare(at), new, [fresh[k][0] for k in new], [fresh[k][1] for k in new]],
+            )
+
+
+def read(kind: Any, text: str) -> Any:
+    """Return the value of *kind* that the JSON *text* stands for."""
+    try:
+        return from_plain(kind, json.loads(text))
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"the state holds what this templedb cannot read: {error}") from error
+
+
+def _insert_events(session: Any, entries: Sequence[Stamped]) -> None:
+    columns = list(
+        zip(
+            *(
+                (e.seq, bare(e.at), e.elapsed_ms, str(e.event.kind), json.dumps(to_plain(e.event)))
+                for e in entries
+            ),
+            strict=True,
+        )
+    )
+    session.execute(
+        "INSERT INTO events SELECT ?, unnest(?::INTEGER[]), unnest(?::TIMESTAMP[]),"
+        " unnest(?::BIGINT[]), unnest(?::VARCHAR[]), unnest(?::VARCHAR[])"
+        " ON CONFLICT DO NOTHING",
+        [entries[0].run, *(list(column) for column in columns)],
+    )
+
+
+def _run_row(run: RunId, result: Result) -> list[Any]:
+    return [
+        run,
+        result.slug,
+        result.target,
+        result.plan,
+        result.release,
+        bare(result.started_at) if result.started_at else None,
+        bare(result.finished_at) if result.finished_at else None,
+        result.elapsed_ms,
+        result.outcome,
+        result.exit_code,
+        len(result.steps),
+        result.count(StepState.DONE),
+        result.applied(),
+        result.started_by,
+        result.message,
+    ]
+
+
+def _history(row: Sequence[Any]) -> RunRow:
+    run, slug, target, plan, release, started, finished, ms, outcome, code, *rest = row
+    steps, done, applied, by, message = rest
+    return RunRow(
+        run=run,
+        slug=slug,
+        target=target,
+        plan=plan,
+        release=release,
+        started_at=zoned(started),
+        finished_at=zoned(finished),
+        elapsed_ms=ms,
+        outcome=Outcome(outcome) if outcome else None,
+        exit_code=code,
+        steps=steps,
+        done=done,
+        applied=applied,
+        started_by=by,
+        message=message,
+    )
+
+
+def _approval(row: Sequence[Any]) -> Approval:
+    key, plan, content_hash, project, target, by, at, reason, through, used_by = row
+    return Approval(
+        id=key,
+        plan=plan,
+        content_hash=content_hash,
+        project=project,
+        target=target,
+        given_by=by,
+        given_at=zoned(at),
+        reason=reason,
+        through=through,
+        used_by=used_by,
+    )
+
+
+def _not_one(noun: str, start: str, found: Sequence[str], mend: str) -> UnknownName | Ambiguous:
+    if found:
+        return Ambiguous(f"{start!r} begins more than one {noun}", problems=found)
+    return UnknownName(f"no {noun} begins with {start!r} here", hint=mend)

@@ -1,0 +1,354 @@
+"""A DuckDB file as a target: the same ledger and contract, where a file can keep it.
+
+The lock is a file beside the database. The database itself is open only while a migration or a
+row is written, so that a command of the project can open it in between.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from templedb_nb.core.lexer import position
+from templedb_nb.core.script import Script
+from templedb_nb.errors import Busy, ConfigError, StatementFailed, TargetError, Unreachable
+from templedb_nb.model.approval import Approval
+from templedb_nb.model.event import Outcome
+from templedb_nb.model.ledger import Ledger
+from templedb_nb.model.plain import Digest
+from templedb_nb.model.plan import Amend, Apply
+from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
+from templedb_nb.ports import Claim
+from templedb_nb.targets import duckdb_ledger as ledger_sql
+
+if TYPE_CHECKING:
+    import duckdb
+
+    Connection = duckdb.DuckDBPyConnection
+
+SCHEME = "duckdb:"
+OPEN_WAIT_S = 10.0
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {"python_enable_replacements": "false"}
+_LINE = re.compile(r"^LINE (\d+): (.*)\n( *)\^", re.MULTILINE)
+
+
+def path_of(url: str, root: Path | None) -> Path:
+    """Return the file of ``duckdb:///absolute/path`` or ``duckdb:path`` below the project."""
+    rest = unquote(url.removeprefix(SCHEME))
+    if rest.startswith("//"):
+        rest = "/" + rest.lstrip("/")
+    if not rest.strip("/") or ":memory:" in rest:
+        hint = "duckdb:///absolute/path.duckdb, or duckdb:path.duckdb below the project's folder"
+        raise ConfigError("the address of a DuckDB target names no file", hint=hint)
+    return Path(rest) if rest.startswith("/") else (root or Path.cwd()) / rest
+
+
+class DuckdbSession:
+    """One DuckDB file; it is opened for each piece of work and closed before any command."""
+
+    def __init__(self, path: Path, target: TargetName, database: DatabaseName) -> None:
+        """Point at *path*; nothing is created before the lock is held."""
+        self._path = path
+        self._target = target
+        self._database = database
+        self._kept: Connection | None = None
+
+    @property
+    def where(self) -> str:
+        """Return the target and its file, as messages name them."""
+        return f"target {self._target} ({self._path})"
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+    def ledger(self, project: str) -> Ledger:
+        """Return what the file says of *project* now; create nothing."""
+        if not self._path.exists():
+            return Ledger()
+        with self._work() as connection:
+            return ledger_sql.read_ledger(connection, project, locked=self._locked(project))
+
+    def applied_sql(self, project: str, keys: Sequence[str]) -> dict[str, str]:
+        """Return the text that ran for each of *keys*."""
+        with self._work() as connection:
+            rows = connection.execute(
+                "SELECT key, sql FROM templedb.migration"
+                " WHERE project = ? AND list_contains(?::VARCHAR[], key)",
+                [project, list(keys)],
+            ).fetchall()
+        return dict(rows)
+
+    @contextmanager
+    def lock(self, claim: Claim, waiting: Callable[[str], None]) -> Iterator[None]:
+        """Hold the lock file, after creating the database and the ledger if they are not there."""
+        from filelock import FileLock, Timeout
+
+        self._refuse_folder()
+        held = FileLock(self._lock_file(claim.project), poll_interval=0.1)
+        try:
+            held.acquire(timeout=0)
+        except Timeout:
+            waiting(self._holder(claim.project))
+            try:
+                held.acquire(timeout=claim.wait_s)
+            except Timeout:
+                message = f"{self.where} is locked by {self._holder(claim.project)}"
+                hint = "wait for it to end, then try again"
+                raise Busy(message, hint=hint) from None
+        try:
+            self._begin(claim)
+            yield
+        finally:
+            with suppress(TargetError), self._work() as connection:
+                connection.execute("DELETE FROM templedb.lock WHERE run = ?", [claim.run])
+            self.close()
+            held.release()
+
+    def begin_run(self, claim: Claim, policy: Policy) -> None:
+        """Record the run, and keep the policy."""
+        with self._work() as connection:
+            ledger_sql.begin_run(connection, claim, policy)
+
+    def end_run(self, run: str, outcome: Outcome, exit_code: int, message: str) -> None:
+        """Record how the run ended."""
+        with self._work() as connection:
+            ledger_sql.end_run(connection, run, outcome, exit_code, message)
+
+    def apply(
+        self, step: Apply, script: Script, attempt: str, claim: Claim, ran: Callable[[int], None]
+    ) -> None:
+        """Make the migration and its ledger row true together, or neither."""
+        import duckdb
+
+        with self._work(keep=True) as opened:
+            connection = opened.cursor()  # a session of its own: what the script sets ends with it
+            try:
+                connection.execute("BEGIN")
+                if not ledger_sql.claim_row(connection, step, script, attempt, claim):
+                    raise Busy(f"{step.file} is in the ledger of {self.where} already")
+                self._statements(connection, script, ran)
+                connection.execute("COMMIT")
+            except duckdb.Error as error:
+                raise _commit_failed(error) from None
+            finally:
+                with suppress(duckdb.Error):
+                    connection.execute("ROLLBACK")
+                connection.close()
+
+    def failed(self, step: Apply, script: Script, attempt: str, claim: Claim, error: str) -> None:
+        """Record, as well as can be, that the migration failed and left nothing."""
+        with suppress(TargetError), self._work(keep=True) as connection:
+            ledger_sql.failed_row(connection, step, script, attempt, claim, error)
+
+    def applied(self, step: Apply, attempt: str, claim: Claim) -> bool:
+        """Return whether the attempt is in the ledger, as done."""
+        with self._work(keep=True) as connection:
+            row = connection.execute(
+                "SELECT 1 FROM templedb.migration WHERE project = ? AND key = ?"
+                " AND attempt_id = ? AND state = 'applied'",
+                [claim.project, step.key, attempt],
+            ).fetchone()
+        return row is not None
+
+    def amend(self, step: Amend, claim: Claim, attempt: str) -> None:
+        """Change the ledger on a person's word."""
+        with self._work() as connection:
+            ledger_sql.amend(connection, step, claim, attempt)
+
+    def command_started(self, claim: Claim, attempt: str, step: str) -> None:
+        """Record a command before it starts, and close the file: the command may open it."""
+        with self._work() as connection:
+            ledger_sql.command_started(connection, claim, attempt, step)
+
+    def command_finished(self, attempt: str, state: str, exit_status: int | None) -> None:
+        """Record how a command ended."""
+        with self._work() as connection:
+            ledger_sql.command_finished(connection, attempt, state, exit_status)
+
+    def resolve(self, project: str, run: str, by: str, reason: str) -> int:
+        """Close what nobody saw end, on a person's word."""
+        if not self._path.exists():
+            return 0
+        with self._work() as connection:
+            if not ledger_sql.present(connection):
+                return 0
+            return ledger_sql.resolve(connection, project, run, by, reason)
+
+    def approve(self, approvals: Sequence[Approval]) -> bool:
+        """Record approvals, if there is a ledger; say whether."""
+        if not self._path.exists():
+            return False
+        with self._work() as connection:
+            if not ledger_sql.present(connection):
+                return False
+            ledger_sql.keep_approvals(connection, approvals)
+        return True
+
+    def approvals(self, project: str, content_hash: Digest) -> tuple[Approval, ...]:
+        """Return every approval of that content."""
+        if not self._path.exists():
+            return ()
+        with self._work() as connection:
+            if not ledger_sql.present(connection):
+                return ()
+            return ledger_sql.read_approvals(connection, project, content_hash)
+
+    def set_policy(self, project: str, policy: Policy, by: str, reason: str) -> bool:
+        """Set the kept policy, with an event that says who and why; say whether there is one."""
+        if not self._path.exists():
+            return False
+        with self._work() as connection:
+            if not ledger_sql.present(connection):
+                return False
+            ledger_sql.keep_policy(connection, project, policy)
+            detail = {"by": by, "reason": reason}
+            ledger_sql.record(connection, project, "", "", "policy", detail)
+        return True
+
+    def probe(self) -> Probe:
+        """Report what the file is; write nothing."""
+        import duckdb
+
+        there = self._path.exists()
+        began = time.perf_counter_ns()
+        ledger = "absent"
+        if there:
+            with self._work() as connection:
+                ledger = "present" if ledger_sql.present(connection) else "absent"
+        return Probe(
+            target=self._target,
+            database=self._database,
+            address=str(self._path),
+            server=f"DuckDB {duckdb.__version__}",
+            role="",
+            latency_us=(time.perf_counter_ns() - began) // 1000,
+            ledger=ledger,
+            may_create_ledger=self._path.parent.is_dir(),
+            findings=() if there else ("the file is not there yet: the first run makes it",),
+        )
+
+    # --- the file -------------------------------------------------------------------------------
+
+    def _refuse_folder(self) -> None:
+        if not self._path.parent.is_dir():
+            message = f"{self.where}: there is no folder {self._path.parent}"
+            raise Unreachable(message, hint=f"mkdir -p {self._path.parent}")
+
+    def _lock_file(self, project: str) -> Path:
+        safe = re.sub(r"[^A-Za-z0-9._-]", "_", project)
+        return self._path.with_name(f".{self._path.name}.{safe}.templedb-lock")
+
+    def _locked(self, project: str) -> bool:
+        from filelock import FileLock, Timeout
+
+        path = self._lock_file(project)
+        if not path.exists():
+            return False
+        try:
+            with FileLock(path).acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    def _holder(self, project: str) -> str:
+        with suppress(TargetError):
+            if holder := self.ledger(project).holder:
+                return str(holder)
+        return "another process that has the file open"
+
+    def _begin(self, claim: Claim) -> None:
+        with self._work() as connection:
+            if not ledger_sql.present(connection):
+                ledger_sql.create(connection)
+            connection.execute(
+                f"INSERT OR REPLACE INTO templedb.lock VALUES (?, ?, ?, ?, ?, ?, {ledger_sql.NOW})",
+                [claim.project, claim.run, claim.owner, claim.host, claim.pid, claim.reason],
+            )
+
+    @contextmanager
+    def _work(self, *, keep: bool = False) -> Iterator[Connection]:
+        """Open the file, or go on with the open one; *keep* leaves it open for the next piece."""
+        import duckdb
+
+        if self._kept is None:
+            self._kept = self._open()
+        try:
+            yield self._kept
+        except duckdb.Error as error:
+            with suppress(duckdb.Error):
+                self._kept.execute("ROLLBACK")
+            raise TargetError(f"{self.where} refused: {_first(error)}") from None
+        finally:
+            if not keep:
+                self.close()
+
+    def _open(self) -> Connection:
+        import duckdb
+
+        end = time.monotonic() + OPEN_WAIT_S
+        while True:
+            try:
+                return duckdb.connect(f"duckdb:{self._path}", config=_SETTINGS)
+            except duckdb.IOException as error:
+                if "lock" not in str(error).lower():
+                    raise Unreachable(f"cannot open {self.where}: {_first(error)}") from None
+                if time.monotonic() > end:
+                    hint = "close the program that has the file open"
+                    message = f"{self.where} is in use: {_first(error)}"
+                    raise Busy(message, hint=hint) from None
+                time.sleep(0.05)
+            except duckdb.Error as error:
+                raise Unreachable(f"cannot open {self.where}: {_first(error)}") from None
+
+    def _statements(
+        self, connection: Connection, script: Script, ran: Callable[[int], None]
+    ) -> None:
+        import duckdb
+
+        at, index = 0, 0
+        try:
+            parts = connection.extract_statements(script.text)
+        except duckdb.Error as error:
+            raise _failed(script.text, 0, 0, error) from None
+        for index, part in enumerate(parts):
+            body = part.query.strip()
+            at = max(script.text.find(body, at), at)
+            try:
+                connection.execute(body)
+            except duckdb.Error as error:
+                raise _failed(script.text, index, at, error) from None
+            at += len(body)
+            ran(index)
+
+
+def _failed(text: str, index: int, start: int, error: Exception) -> StatementFailed:
+    line, column = position(text, start)
+    if found := _LINE.search(str(error)):
+        inner = int(found[1])
+        shown = len(found[3]) - len(f"LINE {found[1]}: ")
+        column = shown + 1 if inner > 1 else column + shown
+        line += inner - 1
+    message = str(error).split("\n\n", 1)[0].replace("\n", " ")
+    return StatementFailed(
+        message,
+        statement=index,
+        line=line,
+        column=max(column, 1),
+        hint="mend the file and run again: nothing of it was applied",
+    )
+
+
+def _commit_failed(error: Exception) -> StatementFailed:
+    return StatementFailed(_first(error), statement=-1, line=0, column=0)
+
+
+def _first(error: Exception) -> str:
+    return str(error).split("\n", 1)[0]

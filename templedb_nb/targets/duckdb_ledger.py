@@ -1,0 +1,393 @@
+"""The ledger's tables in a DuckDB file: the same words as in PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from templedb_nb.core.script import Script
+from templedb_nb.errors import TargetError
+from templedb_nb.model.approval import Approval
+from templedb_nb.model.event import Outcome
+from templedb_nb.model.ledger import (
+    FORMAT,
+    TEXT_CHECKSUM,
+    TOKEN_CHECKSUM,
+    Checksums,
+    Elsewhere,
+    Entry,
+    EntryKind,
+    FinishedRun,
+    Holder,
+    Ledger,
+    OpenCommand,
+    State,
+)
+from templedb_nb.model.plain import Digest, from_plain, to_plain
+from templedb_nb.model.plan import Amend, Apply, Verb
+from templedb_nb.model.target import Policy
+from templedb_nb.ports import Claim
+
+if TYPE_CHECKING:
+    import duckdb
+
+    Connection = duckdb.DuckDBPyConnection
+
+NOW = "CAST(now() AT TIME ZONE 'UTC' AS TIMESTAMP)"
+SQL_LIMIT = 1 << 20
+_COLUMNS = (
+    "project, key, kind, file, checksum, checksum_alg, token_checksum, token_alg, sql, state, mode,"
+    " steps, step_done, attempt_id, run, plan, xid, applied_by, client, version, started_at,"
+    " finished_at, error"
+)
+_UPSERT = f"""
+INSERT INTO templedb.migration AS m ({_COLUMNS})
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'transaction', ?, ?, ?, ?, ?, '', ?, ?, ?, {NOW}, {NOW}, ?)
+ON CONFLICT (project, key) DO UPDATE SET
+  kind = excluded.kind, file = excluded.file, checksum = excluded.checksum,
+  token_checksum = excluded.token_checksum, sql = excluded.sql, state = excluded.state,
+  steps = excluded.steps, step_done = excluded.step_done, attempt_id = excluded.attempt_id,
+  run = excluded.run, plan = excluded.plan, applied_by = excluded.applied_by,
+  client = excluded.client, version = excluded.version, started_at = excluded.started_at,
+  finished_at = excluded.finished_at, error = excluded.error,
+  run_seq = nextval('templedb.migration_seq')
+WHERE m.state IN ('failed', 'reverted')
+RETURNING 1
+"""
+
+
+def present(connection: Connection) -> bool:
+    """Return whether the ledger is there."""
+    found = connection.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'templedb' AND table_name = 'migration'"
+        " AND database_name = current_database()"
+    )
+    return found.fetchone() is not None
+
+
+def create(connection: Connection) -> None:
+    """Create the ledger's tables, all or none."""
+    text = (resources.files("templedb_nb.targets") / "sql" / "duckdb_ledger.sql").read_text("utf-8")
+    connection.execute("BEGIN")
+    connection.execute(text)
+    connection.execute("COMMIT")
+
+
+def read_ledger(connection: Connection, project: str, *, locked: bool) -> Ledger:
+    """Return everything that the file says of *project*."""
+    if not present(connection):
+        return Ledger()
+    meta = dict(connection.execute("SELECT k, v FROM templedb.meta").fetchall())
+    if int(meta.get("format", "0")) > FORMAT:
+        message = f"a newer templedb wrote the ledger: format {meta['format']}, known is {FORMAT}"
+        raise TargetError(message, hint="pip install --upgrade templedb-nb")
+    rows = connection.execute(
+        "SELECT key, file, kind, state, checksum, token_checksum, mode, plan, attempt_id,"
+        " applied_by, client, version, started_at, finished_at, run_seq, error"
+        " FROM templedb.migration WHERE project = ? ORDER BY run_seq",
+        [project],
+    ).fetchall()
+    entries = tuple(_entry(row) for row in rows)
+    holder = _holder(connection, project, locked=locked)
+    policy = meta.get(f"policy/{project}")
+    return Ledger(
+        exists=True,
+        uuid=meta.get("target_uuid", ""),
+        entries=entries,
+        elsewhere=() if entries else _elsewhere(connection, project),
+        finished=_finished(connection, project),
+        policy=from_plain(Policy, json.loads(policy)) if policy else None,
+        holder=holder,
+        unresolved=_unresolved(connection, project, holder),
+    )
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    key, file, kind, state, text, tokens, mode, plan, attempt, by, client, version, *rest = row
+    started, finished, seq, error = rest
+    return Entry(
+        key=key,
+        file=file,
+        kind=EntryKind(kind),
+        state=State(state),
+        checksums=Checksums(text=Digest(text), tokens=Digest(tokens)),
+        mode=mode,
+        plan=plan,
+        attempt=attempt,
+        applied_by=by,
+        client=client,
+        version=version,
+        started_at=_zoned(started),
+        finished_at=_zoned(finished),
+        run_seq=seq,
+        error=error,
+    )
+
+
+def _zoned(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment else None
+
+
+def _elsewhere(connection: Connection, project: str) -> tuple[Elsewhere, ...]:
+    rows = connection.execute(
+        "SELECT project, key, checksum FROM templedb.migration"
+        " WHERE project <> ? AND state = 'applied'",
+        [project],
+    ).fetchall()
+    return tuple(Elsewhere(project=p, key=k, checksum=Digest(c)) for p, k, c in rows)
+
+
+def _finished(connection: Connection, project: str) -> tuple[FinishedRun, ...]:
+    rows = connection.execute(
+        "SELECT id, plan FROM templedb.run WHERE project = ? AND finished_at IS NOT NULL"
+        " ORDER BY id DESC LIMIT 20",
+        [project],
+    ).fetchall()
+    return tuple(FinishedRun(run=run, plan=plan) for run, plan in rows)
+
+
+def _holder(connection: Connection, project: str, *, locked: bool) -> Holder | None:
+    row = connection.execute(
+        "SELECT run, owner, host, pid, reason, since FROM templedb.lock WHERE project = ?",
+        [project],
+    ).fetchone()
+    if row is None:
+        return None
+    run, owner, host, pid, reason, since = row
+    return Holder(
+        run=run,
+        owner=owner,
+        host=host,
+        pid=pid,
+        reason=reason,
+        since=_zoned(since),
+        live=locked,
+    )
+
+
+def _unresolved(
+    connection: Connection, project: str, holder: Holder | None
+) -> tuple[OpenCommand, ...]:
+    live = holder.run if holder and holder.live else None
+    rows = connection.execute(
+        "SELECT run, attempt_id, step, started_at FROM templedb.command"
+        " WHERE project = ? AND state IN ('running', 'unknown') ORDER BY attempt_id",
+        [project],
+    ).fetchall()
+    return tuple(
+        OpenCommand(run=run, attempt=attempt, step=step, started_at=_zoned(at))
+        for run, attempt, step, at in rows
+        if run != live
+    )
+
+
+def claim_row(
+    connection: Connection, step: Apply, script: Script, attempt: str, claim: Claim
+) -> bool:
+    """Write the migration's row as applied, in the open transaction; say whether it was free."""
+    values = _row(step, script, attempt, claim, State.APPLIED, len(script.statements), "")
+    return connection.execute(_UPSERT, values).fetchone() is not None
+
+
+def failed_row(
+    connection: Connection, step: Apply, script: Script, attempt: str, claim: Claim, error: str
+) -> None:
+    """Write that the attempt failed and left nothing."""
+    connection.execute(_UPSERT, _row(step, script, attempt, claim, State.FAILED, 0, error))
+
+
+def _row(
+    step: Apply, script: Script, attempt: str, claim: Claim, state: State, done: int, error: str
+) -> list[Any]:
+    text = script.text if len(script.text) <= SQL_LIMIT else f"sha256:{step.blob}"
+    sums = [step.checksums.text, TEXT_CHECKSUM, step.checksums.tokens, TOKEN_CHECKSUM]
+    about = [claim.project, step.key, "run", step.file, *sums, text, state]
+    counts = [len(script.statements), done]
+    by = [attempt, claim.run, claim.plan, claim.owner, claim.client, claim.version]
+    return [*about, *counts, *by, error]
+
+
+def amend(connection: Connection, step: Amend, claim: Claim, attempt: str) -> None:
+    """Change the ledger on a person's word, with an event, in one transaction."""
+    connection.execute("BEGIN")
+    match step.verb:
+        case Verb.MARK_APPLIED:
+            done = _mark(connection, step, claim, attempt)
+        case Verb.ACCEPT_CHECKSUM:
+            done = _changed(
+                connection,
+                "checksum = ?, token_checksum = ?",
+                [step.checksums.text, step.checksums.tokens],
+                "checksum = ?",
+                [claim.project, step.key, step.old_checksum],
+            )
+        case Verb.RENAME:
+            done = _rename(connection, step, claim)
+    if not done:
+        connection.execute("ROLLBACK")
+        raise TargetError(f"{step.file}: the ledger no longer fits {step.verb}")
+    detail = to_plain(step)
+    assert isinstance(detail, dict)  # noqa: S101 - a dataclass is an object
+    record(
+        connection, claim.project, step.key, attempt, step.verb, detail | {"client": claim.client}
+    )
+    connection.execute("COMMIT")
+
+
+def _mark(connection: Connection, step: Amend, claim: Claim, attempt: str) -> bool:
+    sums = [step.checksums.text, TEXT_CHECKSUM, step.checksums.tokens, TOKEN_CHECKSUM]
+    about = [claim.project, step.key, "marked", step.file, *sums, "", State.APPLIED, 0, 0]
+    by = [attempt, claim.run, claim.plan, claim.owner, claim.client, claim.version]
+    return connection.execute(_UPSERT, [*about, *by, ""]).fetchone() is not None
+
+
+def _changed(
+    connection: Connection, setting: str, values: list[Any], condition: str, where: list[Any]
+) -> bool:
+    found = connection.execute(
+        f"UPDATE templedb.migration SET {setting} WHERE project = ? AND key = ?"
+        f" AND {condition} AND state = 'applied' RETURNING 1",
+        [*values, *where],
+    )
+    return found.fetchone() is not None
+
+
+def _rename(connection: Connection, step: Amend, claim: Claim) -> bool:
+    return _changed(
+        connection,
+        "key = ?, file = ?",
+        [step.key, step.file],
+        "true",
+        [claim.project, step.old_key],
+    )
+
+
+def record(
+    connection: Connection, project: str, key: str, attempt: str, what: str, detail: dict[str, Any]
+) -> None:
+    """Add to the ledger's own history."""
+    connection.execute(
+        "INSERT INTO templedb.event (happened_at, project, key, attempt_id, what, detail)"
+        f" VALUES ({NOW}, ?, ?, ?, ?, ?)",
+        [project, key, attempt, what, json.dumps(detail)],
+    )
+
+
+def begin_run(connection: Connection, claim: Claim, policy: Policy) -> None:
+    """Close the runs that died, record this one, and keep the policy, in one transaction."""
+    connection.execute("BEGIN")
+    connection.execute(
+        "UPDATE templedb.command SET state = 'unknown' WHERE project = ? AND state = 'running'",
+        [claim.project],
+    )
+    connection.execute(
+        f"UPDATE templedb.run SET finished_at = {NOW}, message = 'its process died',"
+        " state = CASE WHEN id IN (SELECT run FROM templedb.command WHERE state = 'unknown')"
+        " THEN 'unknown' ELSE 'failed' END WHERE project = ? AND state = 'running'",
+        [claim.project],
+    )
+    about = [claim.run, claim.project, claim.target, claim.plan, claim.content_hash]
+    connection.execute(
+        "INSERT INTO templedb.run (id, project, target, plan, content_hash, state, client, version,"
+        f" started_at) VALUES (?, ?, ?, ?, ?, 'running', ?, ?, {NOW})",
+        [*about, claim.client, claim.version],
+    )
+    keep_policy(connection, claim.project, policy)
+    connection.execute("COMMIT")
+
+
+def keep_policy(connection: Connection, project: str, policy: Policy) -> None:
+    """Set what runs of the project must satisfy, whoever starts them."""
+    key = f"policy/{project}"
+    if policy == Policy():
+        connection.execute("DELETE FROM templedb.meta WHERE k = ?", [key])
+    else:
+        body = json.dumps(to_plain(policy))
+        connection.execute("INSERT OR REPLACE INTO templedb.meta VALUES (?, ?)", [key, body])
+
+
+def end_run(
+    connection: Connection, run: str, outcome: Outcome, exit_code: int, message: str
+) -> None:
+    """Record how the run ended; a success uses up the approvals of its content."""
+    connection.execute("BEGIN")
+    row = connection.execute(
+        f"UPDATE templedb.run SET state = ?, exit_code = ?, message = ?, finished_at = {NOW}"
+        " WHERE id = ? AND state = 'running' RETURNING content_hash",
+        [outcome, exit_code, message, run],
+    ).fetchone()
+    if row and outcome is Outcome.SUCCEEDED:
+        connection.execute(
+            "UPDATE templedb.approval SET used_by = ? WHERE content_hash = ? AND used_by = ''",
+            [run, row[0]],
+        )
+    connection.execute("COMMIT")
+
+
+def command_started(connection: Connection, claim: Claim, attempt: str, step: str) -> None:
+    """Record a command before it starts."""
+    connection.execute(
+        "INSERT INTO templedb.command (attempt_id, run, project, step, state, started_at)"
+        f" VALUES (?, ?, ?, ?, 'running', {NOW})",
+        [attempt, claim.run, claim.project, step],
+    )
+
+
+def command_finished(
+    connection: Connection, attempt: str, state: str, exit_status: int | None
+) -> None:
+    """Record how a command ended."""
+    connection.execute(
+        f"UPDATE templedb.command SET state = ?, exit_status = ?, finished_at = {NOW}"
+        " WHERE attempt_id = ?",
+        [state, exit_status, attempt],
+    )
+
+
+def resolve(connection: Connection, project: str, run: str, by: str, reason: str) -> int:
+    """Close what nobody saw end, on a person's word; return how many commands that were."""
+    connection.execute("BEGIN")
+    closed = connection.execute(
+        f"UPDATE templedb.command SET state = 'resolved', finished_at = {NOW}"
+        " WHERE project = ? AND run = ? AND state IN ('running', 'unknown') RETURNING step",
+        [project, run],
+    ).fetchall()
+    connection.execute(
+        f"UPDATE templedb.run SET state = 'unknown', finished_at = {NOW}"
+        " WHERE id = ? AND state = 'running'",
+        [run],
+    )
+    detail = {"run": run, "by": by, "reason": reason, "steps": [row[0] for row in closed]}
+    record(connection, project, "", "", "resolve", detail)
+    connection.execute("COMMIT")
+    return len(closed)
+
+
+def keep_approvals(connection: Connection, approvals: Iterable[Approval]) -> None:
+    """Record approvals; one that is there already stays as it is."""
+    for each in approvals:
+        at = each.given_at.astimezone(UTC).replace(tzinfo=None)
+        row = [each.id, each.plan, each.content_hash, each.project, each.target, each.given_by, at]
+        connection.execute(
+            "INSERT INTO templedb.approval VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO NOTHING",
+            [*row, each.reason, each.through, each.used_by],
+        )
+
+
+def read_approvals(
+    connection: Connection, project: str, content_hash: Digest
+) -> tuple[Approval, ...]:
+    """Return every approval of that content, oldest first."""
+    rows = connection.execute(
+        "SELECT id, plan, content_hash, project, target, given_by, given_at, reason, through,"
+        " used_by FROM templedb.approval WHERE project = ? AND content_hash = ? ORDER BY given_at",
+        [project, content_hash],
+    ).fetchall()
+    names = ("id", "plan", "content_hash", "project", "target", "given_by", "given_at", "reason",
+             "through", "used_by")  # fmt: skip
+    found = (dict(zip(names, row, strict=True)) for row in rows)
+    return tuple(Approval(**each | {"given_at": _zoned(each["given_at"])}) for each in found)

@@ -1,0 +1,165 @@
+"""Tables as pandas DataFrames, with proper types: times in UTC, durations, categories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from templedb_nb.model.history import DeployHistory, MigrationHistory
+from templedb_nb.model.shown import ConfigHistory, FileList, ProjectList, TargetList, VariableList
+from templedb_nb.model.status import MigrationStatus, StatusTable
+from templedb_nb.model.variable import Keeping
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TIMES, SPANS, WORDS, COUNTS = "time", "span", "word", "count"
+Column = tuple[str, str, Callable[[Any], Any]]
+TEXT = "text"
+
+
+def _target(row: Any) -> Any:
+    return row.target
+
+
+COLUMNS: dict[type, Sequence[Column]] = {
+    MigrationStatus: (
+        ("file", TEXT, lambda r: r.file),
+        ("state", WORDS, lambda r: r.state.value),
+        ("group", WORDS, lambda r: r.group),
+        ("database", WORDS, lambda r: r.database),
+        ("applied_at", TIMES, lambda r: r.entry and r.entry.finished_at),
+        ("applied_by", TEXT, lambda r: r.entry and r.entry.client),
+        ("checksum", TEXT, lambda r: r.entry and r.entry.checksums.text),
+        ("note", TEXT, lambda r: r.note),
+        ("mend", TEXT, lambda r: r.mend),
+    ),
+    StatusTable: (
+        ("target", TEXT, _target),
+        ("protected", TEXT, lambda r: r.protected),
+        ("applied", COUNTS, lambda r: r.applied),
+        ("pending", COUNTS, lambda r: r.pending),
+        ("attention", COUNTS, lambda r: r.attention),
+        ("last_outcome", WORDS, lambda r: r.last_outcome and r.last_outcome.value),
+        ("last_run", TEXT, lambda r: r.last_run),
+        ("last_at", TIMES, lambda r: r.last_at),
+        ("release", COUNTS, lambda r: r.release),
+        ("note", TEXT, lambda r: r.note),
+    ),
+    MigrationHistory: (
+        ("file", TEXT, lambda r: r.entry.file),
+        ("state", WORDS, lambda r: r.entry.state.value),
+        ("how", WORDS, lambda r: r.entry.kind.value),
+        ("target", WORDS, _target),
+        ("database", WORDS, lambda r: r.database),
+        ("applied_at", TIMES, lambda r: r.entry.finished_at),
+        ("took", SPANS, lambda r: _span(r.entry.started_at, r.entry.finished_at)),
+        ("client", TEXT, lambda r: r.entry.client),
+        ("role", TEXT, lambda r: r.entry.applied_by),
+        ("checksum", TEXT, lambda r: r.entry.checksums.text),
+        ("plan", TEXT, lambda r: r.entry.plan),
+        ("error", TEXT, lambda r: r.entry.error),
+    ),
+    DeployHistory: (
+        ("run", TEXT, lambda r: r.run),
+        ("target", WORDS, _target),
+        ("outcome", WORDS, lambda r: r.outcome and r.outcome.value),
+        ("started_at", TIMES, lambda r: r.started_at),
+        ("finished_at", TIMES, lambda r: r.finished_at),
+        ("took", SPANS, lambda r: _milliseconds(r.elapsed_ms)),
+        ("steps", COUNTS, lambda r: r.steps),
+        ("done", COUNTS, lambda r: r.done),
+        ("applied", COUNTS, lambda r: r.applied),
+        ("release", COUNTS, lambda r: r.release),
+        ("exit_code", COUNTS, lambda r: r.exit_code),
+        ("started_by", TEXT, lambda r: r.started_by),
+        ("plan", TEXT, lambda r: r.plan),
+        ("message", TEXT, lambda r: r.message),
+    ),
+    TargetList: (
+        ("target", TEXT, lambda r: r.name),
+        ("type", WORDS, lambda r: r.type.value),
+        ("provider", TEXT, lambda r: r.provider),
+        ("host", TEXT, lambda r: r.host),
+        ("region", TEXT, lambda r: r.region),
+        ("protected", TEXT, lambda r: r.protected),
+    ),
+    ProjectList: (
+        ("project", TEXT, lambda r: r.project.slug),
+        ("release", COUNTS, lambda r: r.release),
+        ("files", COUNTS, lambda r: r.files),
+        ("size", COUNTS, lambda r: r.size),
+        ("synced_at", TIMES, lambda r: r.synced_at),
+        ("targets", COUNTS, lambda r: r.targets),
+        ("folder", TEXT, lambda r: r.project.root),
+    ),
+    FileList: (
+        ("path", TEXT, lambda r: r.path),
+        ("size", COUNTS, lambda r: r.size),
+        ("executable", TEXT, lambda r: r.executable),
+        ("content", TEXT, lambda r: r.blob),
+    ),
+    VariableList: (
+        ("variable", TEXT, lambda r: r.name),
+        ("target", TEXT, lambda r: r.target or ""),
+        ("kept", WORDS, lambda r: r.keeping.value),
+        ("value", TEXT, lambda r: "***" if r.keeping is Keeping.SEALED else r.text),
+        ("set_at", TIMES, lambda r: r.set_at),
+        ("set_by", TEXT, lambda r: r.set_by),
+    ),
+    ConfigHistory: (
+        ("version", COUNTS, lambda r: r.version),
+        ("set_at", TIMES, lambda r: r.set_at),
+        ("set_by", TEXT, lambda r: r.set_by),
+        ("groups", TEXT, lambda r: ", ".join(r.groups)),
+        ("note", TEXT, lambda r: r.note),
+    ),
+}
+
+
+def frame(value: Any) -> pd.DataFrame | None:
+    """Return a table as a DataFrame, or None for a value that is none.
+
+    Times are ``datetime64[us, UTC]``, durations ``timedelta64``, words of a fixed set categories,
+    counts nullable ``Int64``. A `MigrationStatus` has its counts in ``attrs``.
+    """
+    columns = COLUMNS.get(type(value))
+    if columns is None:
+        return None
+    import pandas as pd
+
+    rows = value.shown if isinstance(value, MigrationStatus) else value.rows
+    series = {name: _series([pick(row) for row in rows], kind) for name, kind, pick in columns}
+    made = pd.DataFrame(series, columns=[name for name, _, _ in columns])
+    if isinstance(value, MigrationStatus):
+        made.attrs.update(project=value.slug, target=value.target)
+        made.attrs.update(applied=value.applied, pending=value.pending)
+    return made
+
+
+def _series(values: list[Any], kind: str) -> pd.Series[Any]:
+    import pandas as pd
+
+    match kind:
+        case "time":
+            return pd.Series(pd.to_datetime(pd.Series(values, dtype=object), utc=True)).dt.as_unit(
+                "us"
+            )
+        case "span":
+            return pd.Series(values, dtype="timedelta64[ms]")
+        case "word":
+            return pd.Series(values, dtype="category")
+        case "count":
+            return pd.Series(values, dtype="Int64")
+        case _:
+            return pd.Series(values)
+
+
+def _span(start: Any, end: Any) -> Any:
+    return end - start if start and end else None
+
+
+def _milliseconds(count: int) -> Any:
+    from datetime import timedelta
+
+    return timedelta(milliseconds=count)

