@@ -18,6 +18,7 @@ from templedb_nb.errors import TempleError
 if TYPE_CHECKING:
     from templedb_nb.app import Temple
     from templedb_nb.model.event import Stamped
+    from templedb_nb.model.plan import Preview
 
 USAGE, INTERRUPTED, TERMINATED, INTERNAL = 64, 130, 143, 1
 
@@ -68,7 +69,8 @@ def _call() -> Call:
         project=os.environ.get("TEMPLEDB_PROJECT") or None,
         target=os.environ.get("TEMPLEDB_TARGET") or None,
     )
-    call.observers = (_Watch(call),)
+    watch = _Watch(call)
+    call.observers, call.planned = (watch,), watch.planned
     return call
 
 
@@ -100,6 +102,13 @@ class _Watch:
 
         self._lines = self._lines or Lines(click.echo)
         self._lines(entry)
+
+    def planned(self, preview: Preview) -> None:
+        """Show what a reader must know just before the run."""
+        from templedb_nb.views.text import briefing
+
+        if not self._call.json and (told := briefing(preview)):
+            click.echo(_masked(self._call, told))
 
     @property
     def began(self) -> bool:

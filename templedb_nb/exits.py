@@ -15,8 +15,8 @@ USAGE, CONFIG, UNKNOWN, INTERRUPTED, TERMINATED, INTERNAL = 64, 78, 13, 130, 143
 def exit_code(value: Any) -> int:
     """Return 0, unless *value* says otherwise; the codes are listed in the docs."""
     match value:
-        case Coded(exit_code=code, value=inner):
-            return exit_code(inner) or code
+        case Coded(exit_code=code):
+            return code
         case Result(exit_code=code):
             return INTERNAL if code is None else code
         case Validation(valid=False):

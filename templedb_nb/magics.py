@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from templedb_nb.app import Temple
+    from templedb_nb.model.plan import Preview
 
 NAME = "templedb"
 PROGRAM = f"%{NAME}"
@@ -128,6 +129,7 @@ class Magic:
             notebook=True,
             through="notebook",
             observers=(_Live(),),
+            planned=_brief,
             cell=cell,
             use=self._use,
         )
@@ -211,6 +213,13 @@ class Magic:
             }
 
         return matcher
+
+
+def _brief(preview: Preview) -> None:
+    from templedb_nb.views.text import briefing
+
+    if told := briefing(preview):
+        print(told)
 
 
 class _Live:

@@ -42,6 +42,7 @@ class Wish:
 
     options: Options = Options()
     observers: tuple[Observer, ...] = ()
+    planned: Callable[[Preview], None] | None = None
     lock_wait_s: float = 10.0
     reason: str = "deploy run"
 
@@ -79,6 +80,8 @@ class Running:
     def run(self, opened: Opened, preview: Preview, wish: Wish) -> Result:
         """Execute *preview*'s plan, or raise before anything is touched."""
         plan = preview.plan
+        if wish.planned:
+            wish.planned(preview)
         refuse(preview.findings, plan)
         self._refuse_unresolved(opened, preview)
         self._refuse_repeated(plan)
@@ -143,10 +146,12 @@ class Running:
         plan = preview.plan
 
         def check(ledgers: Mapping[DatabaseName, Ledger]) -> staleness.Done:
-            now = self._planning.situation(opened, options, ledgers)
-            fresh = planner.plan(now)
-            refuse([each for each in fresh.findings if each.topic is Topic.UNRESOLVED], plan)
             Approved(plan=plan, approvals=self._planning.approvals(plan, opened.sessions))
+            if staleness.same_base(plan, ledgers) and not unsettled(ledgers):
+                return frozenset()
+            fresh = planner.plan(self._planning.situation(opened, options, ledgers))
+            if not options.amend:
+                refuse([each for each in fresh.findings if each.topic is Topic.UNRESOLVED], plan)
             if fresh.plan.content_hash == plan.content_hash:
                 return frozenset()
             if staleness.moved_by_itself(plan, ledgers):
@@ -234,6 +239,11 @@ def refuse(findings: Iterable[Finding], plan: Plan) -> None:
     if any(each.topic is Topic.UNRESOLVED for each in found):
         raise Unresolved(message, problems=problems)
     raise PlanRefused(message, problems=problems)
+
+
+def unsettled(ledgers: Mapping[DatabaseName, Ledger]) -> bool:
+    """Return whether a ledger knows of a command that nobody saw end."""
+    return any(ledger.unresolved for ledger in ledgers.values())
 
 
 def unresolved(run: str) -> Unresolved:

@@ -21,6 +21,7 @@ from templedb_nb.app.targets import Targets
 from templedb_nb.app.values import NOTHING_GIVEN, Given, Values
 from templedb_nb.app.workplace import Workplace
 from templedb_nb.core import groups
+from templedb_nb.core.environ import Known
 from templedb_nb.core.findings import on_variables
 from templedb_nb.core.masking import Masker
 from templedb_nb.core.planner import Options
@@ -35,7 +36,7 @@ from templedb_nb.model.result import Result
 from templedb_nb.model.shown import Said, TargetShown, Validation, VariableList
 from templedb_nb.model.status import FileState, TargetStatus
 from templedb_nb.model.target import DATABASE_URL, Policy, Probe, Target, TargetName
-from templedb_nb.model.variable import Variable
+from templedb_nb.model.variable import Scope, Variable
 from templedb_nb.secrets.sealing import Seal
 from templedb_nb.store.content import Content
 from templedb_nb.store.file import StateFile, discover
@@ -355,12 +356,13 @@ class Temple:
     ) -> Validation:
         """Add the variables without a value: errors for a named target, notes without one."""
         current = self.configs.current(project, release)
-        targets = self.targets.all(project, current)
-        if target is None and len(targets) != 1:
-            return found
-        case = self.planning.case(project, target, sync=False)
-        config = case.current.config
-        missing = on_variables(config.groups, groups.databases(config), case.known, may_miss=False)
+        config = current.config
+        if target is None:
+            own = self.settings.variables(project.slug)
+            known = Known(kept=tuple(each for each in own if each.scope is Scope.PROJECT))
+        else:
+            known = self.planning.case(project, target, sync=False).known
+        missing = on_variables(config.groups, groups.databases(config), known, may_miss=False)
         if target is None:
             missing = [replace(each, severity=Severity.NOTE) for each in missing]
         return replace(found, findings=(*found.findings, *missing))

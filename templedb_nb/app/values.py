@@ -8,10 +8,9 @@ from pathlib import Path
 
 from templedb_nb.app.system import System
 from templedb_nb.core import masking
-from templedb_nb.core.environ import Known, effective, is_reference
+from templedb_nb.core.environ import NOTHING, Known, effective, is_reference
 from templedb_nb.core.masking import Masker
 from templedb_nb.errors import SecretError, UsageProblem
-from templedb_nb.model.config import Group
 from templedb_nb.model.project import Project
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.target import TargetName
@@ -130,13 +129,18 @@ class Values:
                 return ""
 
     def reveal(
-        self, name: str, known: Known, given: Given, root: Path | None, group: Group | None = None
+        self,
+        name: str,
+        known: Known,
+        given: Given,
+        root: Path | None,
+        own: Mapping[str, str] = NOTHING,
     ) -> Secret | None:
         """Return the value of *name*, registered with the masker; None if it has none."""
-        source = known.source(name, group)
+        source = known.source(name, own)
         if source is None:
             return None
-        value = self._value(name, source.scope, known, given, root, group)
+        value = self._value(name, source.scope, known, given, root, own)
         if source.keeping is not Keeping.PLAIN:
             self._mask(name, value, source.scope)
         return Secret(name, value)
@@ -155,14 +159,13 @@ class Values:
         known: Known,
         given: Given,
         root: Path | None,
-        group: Group | None,
+        own: Mapping[str, str],
     ) -> str:
         match scope:
             case Scope.OPTION:
                 return given.options[name].reveal()
             case Scope.GROUP:
-                text = dict(group.env)[name] if group else ""
-                return self._text(text, root)
+                return self._text(own[name], root)
             case Scope.ENVIRONMENT:
                 return self._system.environ[name]
             case Scope.TARGET | Scope.PROJECT:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from templedb_nb.core.masking import Masker
 from templedb_nb.core.planner import sees_folder
 from templedb_nb.errors import Busy, FilesError
 from templedb_nb.model.command import Invocation
-from templedb_nb.model.config import Group, WorkFolder
+from templedb_nb.model.config import WorkFolder
 from templedb_nb.model.event import RunId
 from templedb_nb.model.plan import Plan, RunCommand, RunScript
 from templedb_nb.ports import Psql, Shell
@@ -143,19 +143,25 @@ class Workplace:
             raise Busy(f"{message} has the work folder", hint="wait for it to end") from error
 
     def _environments(self, case: Case, plan: Plan) -> dict[str, dict[str, str]]:
-        """Return what the commands of each group get, every secret known to the masker."""
-        groups = {each.name: case.current.config.group(each.name) for each in plan.groups}
-        wanted = {step.group for step in plan.steps if isinstance(step, RunCommand | RunScript)}
-        return {name: self._environment(case, plan, groups[name]) for name in wanted}
+        """Return what the commands of each group get, every secret known to the masker.
 
-    def _environment(self, case: Case, plan: Plan, group: Group | None) -> dict[str, str]:
-        own = dict(group.env) if group else {}
-        needed = group.required_env_vars if group else ()
-        names = {*case.known.names, *own, *needed, *plan.databases}
-        allowed = group.allow_dangerous_env if group else ()
+        The names are those of the plan, which is what people approved.
+        """
+        found: dict[str, dict[str, str]] = {}
+        for step in plan.steps:
+            if isinstance(step, RunScript):
+                found[step.group] = self._environment(case, plan, {}, ())
+            elif isinstance(step, RunCommand):
+                own, allowed = dict(step.environment), step.allow_dangerous_env
+                found[step.group] = self._environment(case, plan, own, allowed)
+        return found
+
+    def _environment(
+        self, case: Case, plan: Plan, own: Mapping[str, str], allowed: Sequence[str]
+    ) -> dict[str, str]:
         found = inherited(self._system.environ)
-        for name in sorted(permitted(names, allowed)):
-            value = self._values.reveal(name, case.known, case.given, case.root, group)
+        for name in sorted(permitted({*plan.variables, *own}, allowed)):
+            value = self._values.reveal(name, case.known, case.given, case.root, own)
             if value is not None:
                 found[name] = value.reveal()
         return found

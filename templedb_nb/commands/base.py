@@ -12,6 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from templedb_nb.app.temple import Choice, Temple
+    from templedb_nb.model.plan import Preview
     from templedb_nb.ports import Observer
 
 HELPS = ["-h", "--help"]
@@ -30,6 +31,7 @@ class Call:
     notebook: bool = False
     through: str = "terminal"
     observers: tuple[Observer, ...] = ()
+    planned: Callable[[Preview], None] | None = None
     cell: str | None = None
     json: bool = field(default=False)
     use: Callable[[str | None, str | None], None] | None = None

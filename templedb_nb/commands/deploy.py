@@ -136,12 +136,13 @@ def plan(
     *, detailed_exitcode: bool, **how: Any,
 ) -> Preview | Coded:  # fmt: skip
     """Show what a run would do, in order; change nothing."""
+    from templedb_nb.model.finding import errors
     from templedb_nb.model.shown import Coded
 
     (name,) = call.split(words)
     choice = call.choice(name, target)
     preview = call.app.plan(choice, _options(how), out=out, **_how(call, how))
-    if detailed_exitcode and preview.plan.steps:
+    if detailed_exitcode and preview.plan.steps and not errors(preview.findings):
         return Coded(value=preview, exit_code=2)
     return preview
 
@@ -177,7 +178,12 @@ def run(
         raise click.UsageError(
             "--plan runs a plan as it is: leave PROJECT and the other options out"
         )
-    wish = Wish(options=_options(how), observers=call.observers, lock_wait_s=lock_wait)
+    wish = Wish(
+        options=_options(how),
+        observers=call.observers,
+        planned=call.planned,
+        lock_wait_s=lock_wait,
+    )
     if named:
         return call.app.run_plan(named, wish, _given(call, how))
     choice: Choice = call.choice(name, target)
@@ -201,9 +207,11 @@ def history(call: Call, words: tuple[str, ...], target: str | None, last: int) -
 @commands.command("show")
 @click.argument("run_id", metavar="RUN")
 @pass_call
-def show(call: Call, run_id: str) -> Result:
+def show(call: Call, run_id: str) -> Coded:
     """Show one run, step by step."""
-    return call.app.result(run_id)
+    from templedb_nb.model.shown import Coded
+
+    return Coded(value=call.app.result(run_id), exit_code=0)
 
 
 def _options(how: dict[str, Any]) -> Options:

@@ -17,7 +17,7 @@ def commands() -> None:
     """Keep the values that deployments need: sealed, plain, or as references."""
 
 
-@commands.command("set")
+@commands.command("set", context_settings={"ignore_unknown_options": True})
 @take("[PROJECT] NAME [VALUE]")
 @on_target
 @click.option("--plain", is_flag=True, help="Keep the value readable: it is no secret.")

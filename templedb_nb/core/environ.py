@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from templedb_nb.core.groups import DANGEROUS
-from templedb_nb.model.config import Group
 from templedb_nb.model.variable import Keeping, Scope, Source, Variable
 
 INHERITED = frozenset(
@@ -17,6 +17,9 @@ INHERITED = frozenset(
         "SSL_CERT_FILE", "SSL_CERT_DIR",
     }
 )  # fmt: skip
+
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +36,15 @@ class Known:
         """Return the names that every command of the target gets."""
         return frozenset(v.name for v in self.kept) | self.options
 
-    def source(self, name: str, group: Group | None = None) -> Source | None:
-        """Return where the value of *name* comes from; the highest precedence wins."""
+    def source(self, name: str, own: Mapping[str, str] = NOTHING) -> Source | None:
+        """Return where the value of *name* comes from; *own* is what a group says itself.
+
+        The highest precedence wins.
+        """
         if name in self.options:
             return Source(name=name, scope=Scope.OPTION, keeping=Keeping.SEALED)
-        if group and name in dict(group.env):
-            return Source(name=name, scope=Scope.GROUP, keeping=_literal(dict(group.env)[name]))
+        if name in own:
+            return Source(name=name, scope=Scope.GROUP, keeping=_literal(own[name]))
         if kept := effective(self.kept).get(name):
             return Source(name=name, scope=kept.scope, keeping=kept.keeping)
         if name in self.process:

@@ -102,6 +102,12 @@ def _text(
         yield _warning(Topic.MIGRATION, each.message, f"{row.file}:{each.line}", each.mend)
 
 
+def on_health(chosen: Sequence[Group]) -> list[Finding]:
+    """Return a warning for each health check: nobody asks it yet."""
+    message = "its health_check is not measured by this version: a success says nothing of health"
+    return [_warning(Topic.HEALTH, message, g.name) for g in chosen if g.health_check]
+
+
 def on_target(ledgers: Ledgers, plan: Plan, rows: Sequence[Tracked]) -> list[Finding]:
     """Return what the target's own records say against a run."""
     out: list[Finding] = []
@@ -152,7 +158,7 @@ def on_variables(
         problem(name, why, topic=Topic.VARIABLE) for name, why in sorted(known.unreadable.items())
     ]
     for name, users in wanted.items():
-        if not any(known.source(name, group) for group in [None, *chosen]):
+        if not any(known.source(name, dict(env)) for env in ((), *(g.env for g in chosen))):
             needed = f", which {' and '.join(users)} needs" if users else ""
             mend = f"templedb env set {name} --target TARGET"
             out.append(problem(name, f"has no value{needed}", mend, topic=Topic.VARIABLE))

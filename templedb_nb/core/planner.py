@@ -9,7 +9,7 @@ from templedb_nb.core import environ, groups, tracking
 from templedb_nb.core import patterns as globs
 from templedb_nb.core.command import per_file
 from templedb_nb.core.config import problem
-from templedb_nb.core.findings import on_migrations, on_target, on_variables
+from templedb_nb.core.findings import on_health, on_migrations, on_target, on_variables
 from templedb_nb.core.script import Script
 from templedb_nb.core.shape import nearest
 from templedb_nb.core.tracking import Ledgers, Scripts
@@ -252,6 +252,7 @@ def _all_findings(
     policies = {group.name: order_policy(group, now) for group in chosen}
     found += on_migrations(migrations, rows, now.scripts, policies, [f.path for f in now.files])
     found += on_target(now.ledgers, made, rows)
+    found += on_health(chosen)
     if not now.config.groups and not made.steps:
         found.append(_nothing_to_do())
     may_miss = now.options.skip_validation
@@ -268,7 +269,7 @@ def _sources(now: Situation, chosen: Sequence[Group]) -> tuple[Source, ...]:
     wanted = [(str(name), None) for name in now.databases]
     for group in chosen:
         for name in (*groups.required(group), *dict(group.env)):
-            if source := now.known.source(name, group):
+            if source := now.known.source(name, dict(group.env)):
                 found[name] = source
     for name, _ in wanted:
         if source := now.known.source(name):

@@ -13,10 +13,16 @@ Done = frozenset[tuple[DatabaseName, str]]
 """Databases and keys of the migrations that need not be applied again."""
 
 
+def same_base(plan: Plan, ledgers: Ledgers) -> bool:
+    """Return whether the target stands where it stood when the plan was made, policy included."""
+    policies = [plan.policy.stricter(ledger.policy) for ledger in ledgers.values()]
+    return base(ledgers) == plan.base and all(each == plan.policy for each in policies)
+
+
 def moved_by_itself(plan: Plan, ledgers: Ledgers) -> bool:
     """Return whether nothing but this plan's own attempts moved the target since it was made."""
     before = {name: ledger.without(plan.id) for name, ledger in ledgers.items()}
-    return base(before) == plan.base
+    return same_base(plan, before)
 
 
 def done(plan: Plan, ledgers: Ledgers) -> Done:

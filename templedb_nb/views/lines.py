@@ -12,6 +12,7 @@ from templedb_nb.model.event import (
     StepFailed,
     StepFinished,
     StepRetried,
+    StepSkipped,
     StepStarted,
     StepWarned,
 )
@@ -47,6 +48,8 @@ class Lines:
             case StepFinished() | StepWarned() | StepFailed():
                 self._flush()
                 self._ended(event)
+            case StepSkipped(step=step, reason=reason):
+                self._write(f"  skip   {self._name(step)}  ({shown(reason)})")
             case _:
                 pass
 

@@ -359,6 +359,17 @@ def _(value: Preview) -> str:
     return "\n".join([*lines, *_approval(value)])
 
 
+def briefing(value: Preview) -> str:
+    """Return what a reader must know of a plan just before it runs; nothing, if there is nothing.
+
+    Findings that forbid the run are left to the error that says so.
+    """
+    lines = [f"since the last release: {line}" for line in changed(value.changes)]
+    lines += [f"left out: {each.what}: {each.why}" for each in value.draft.skips]
+    told = tuple(each for each in value.findings if each.severity is Severity.WARNING)
+    return "\n".join([*lines, *(line.strip() for line in findings(told))])
+
+
 def _applies(value: Preview) -> int:
     return sum(step.kind == "apply" for step in value.plan.steps)
 

@@ -1,0 +1,233 @@
+"""Values reach their place, and no other."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import psutil
+import pytest
+
+from tests.conftest import HARD_PASSWORD, MIGRATIONS, Database, Shop, Terminal
+
+
+def everything_kept(terminal: Terminal) -> str:
+    """Return every row of every table of the state, as text, and every other file below home."""
+    parts = []
+    with duckdb.connect(f"duckdb:{terminal.state}", read_only=True) as state:
+        for (table,) in state.execute("SELECT table_name FROM duckdb_tables()").fetchall():
+            parts.append(str(state.execute(f'SELECT * FROM "{table}"').fetchall()))
+    files = (each for each in terminal.home.rglob("*") if each.is_file())
+    parts += [each.read_bytes().decode("latin-1") for each in files if each.suffix != ".duckdb"]
+    return "\n".join(parts)
+
+
+def test_the_password_of_the_database_is_nowhere_but_in_the_connection(
+    shop: Shop, pg: Database
+) -> None:
+    shop.migration("003_bad.sql", "SELECT nope;")
+    shop.config(
+        MIGRATIONS
+        | {"pre_deploy": ["echo url $DATABASE_URL", "psql \"$DATABASE_URL\" -Atc 'SELECT 1'"]}
+    )
+    said = [shop.run(code=12).all, shop.run("--dry-run", code=None).all]
+    said += [shop.terminal(*words).all for words in (
+        ("target", "show"), ("target", "test"), ("env", "list"), ("deploy", "history"), ("status",),
+        ("deploy", "plan", "--json"), ("env", "list", "--json"), ("target", "show", "--json"),
+    )]  # fmt: skip
+    assert "url ***[DATABASE_URL]" in said[0]
+    kept = "\n".join([*said, everything_kept(shop.terminal)])
+    written = pg.dsn.split(":", 2)[2].split("@")[0]
+    for form in (HARD_PASSWORD, written, pg.dsn):
+        assert form not in kept
+    rows = pg.query("SELECT * FROM templedb.run") + pg.query("SELECT * FROM templedb.command")
+    assert HARD_PASSWORD not in str(rows)
+
+
+def test_no_process_shows_a_value(shop: Shop, pg: Database) -> None:
+    begun = shop.terminal.home / "begun"
+    shop.config({"name": "x", "deploy_command": f"echo $$ > {begun}; sleep 300"})
+    process = shop.terminal.process("deploy", "run", "app")
+    try:
+        end = time.monotonic() + 30
+        while not begun.exists():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        me = psutil.Process(process.pid)
+        lines = [" ".join(each.cmdline()) for each in [me, *me.children(recursive=True)]]
+        assert len(lines) >= 3
+        assert HARD_PASSWORD not in str(lines)
+        assert pg.dsn not in str(lines)
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def test_a_sealed_value_opens_only_where_it_belongs(shop: Shop) -> None:
+    shop.terminal("env", "set", "TOKEN", "one-secret-value")
+    with duckdb.connect(f"duckdb:{shop.terminal.state}") as state:
+        state.execute("UPDATE variables SET name = 'OTHER' WHERE name = 'TOKEN'")
+    shop.config({"name": "x", "deploy_command": "true"})
+    assert "damaged, or belongs elsewhere" in shop.run(code=78).err
+
+
+def test_the_key_file_is_private_and_must_stay_so(shop: Shop) -> None:
+    key = Path(os.environ["XDG_CONFIG_HOME"]) / "templedb" / "key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    key.chmod(0o644)
+    assert "others may read the key file" in shop.run(code=78).err
+
+
+def test_a_key_may_come_from_the_environment(shop: Shop) -> None:
+    shop.terminal.set(TEMPLEDB_KEY="not a key")
+    said = shop.terminal("env", "set", "TOKEN", "abcdefgh", code=78)
+    assert "openssl rand -base64 32" in said.err
+
+
+def test_the_state_is_private(shop: Shop) -> None:
+    shop.run()
+    for path in [shop.terminal.state, *shop.terminal.home.joinpath("state").rglob("*")]:
+        assert not path.stat().st_mode & 0o077, path
+
+
+def test_a_value_too_short_to_be_masked_is_refused(shop: Shop) -> None:
+    said = shop.terminal("env", "set", "PIN", "123", code=78)
+    assert "too short to be masked" in said.err
+    shop.terminal("env", "set", "PIN", "123", "--plain")
+
+
+def test_references_are_kept_as_references_and_read_at_the_run(shop: Shop) -> None:
+    shop.terminal("env", "set", "TOKEN", "env:CI_TOKEN")
+    shop.terminal("env", "set", "CERT", f"file:{shop.terminal.home / 'cert'}")
+    assert "env:CI_TOKEN" in shop.terminal("env", "list").out
+    shop.config({"name": "x", "deploy_command": "echo $TOKEN $CERT"})
+    said = shop.run(code=78)
+    assert "CI_TOKEN" in said.err
+    assert "cert" in said.err
+    shop.terminal.set(CI_TOKEN="value-of-ci")
+    shop.terminal.file("cert", "value-of-cert\n")
+    assert "***[TOKEN] ***[CERT]" in shop.run().out
+
+
+def test_a_required_name_may_come_from_our_own_environment(shop: Shop) -> None:
+    shop.config(
+        {
+            "name": "x",
+            "deploy_command": "test $CI_ONLY = from-the-pipeline",
+            "required_env_vars": ["CI_ONLY"],
+        }
+    )
+    assert "CI_ONLY has no value" in shop.run(code=78).err.replace(": ", " ")
+    shop.terminal.set(CI_ONLY="from-the-pipeline")
+    assert "CI_ONLY from process environment" in shop.run("--dry-run").out
+    shop.run()
+
+
+def test_skip_validation_drops_the_missing_variable_alone(shop: Shop) -> None:
+    shop.config({"name": "x", "deploy_command": "true", "required_env_vars": ["CI_ONLY"]})
+    shop.run("--skip-validation")
+    shop.migration("003.sql", "VACUUM;")
+    shop.config(MIGRATIONS)
+    assert "VACUUM" in shop.run("--skip-validation", code=78).err
+
+
+def test_precedence_is_project_target_group_option(shop: Shop) -> None:
+    group = {"name": "x", "deploy_command": 'echo "got <$WHO>"'}
+    shop.terminal("env", "set", "WHO", "project", "--plain")
+    shop.config(group)
+    assert "got <project>" in shop.run().out
+    shop.terminal("env", "set", "app", "WHO", "target", "--target", "staging", "--plain")
+    assert "got <target>" in shop.run().out
+    shop.config(group | {"env": {"WHO": "group"}})
+    assert "got <group>" in shop.run().out
+    assert "got <***[WHO]>" in shop.run("--env", "WHO=option").out
+
+
+def test_names_that_change_how_programs_start_need_leave(shop: Shop) -> None:
+    shop.terminal("env", "set", "NODE_OPTIONS", "--require ./evil.js", "--plain")
+    shop.config({"name": "x", "deploy_command": 'echo "<${NODE_OPTIONS:-none}>"'})
+    assert "<none>" in shop.run().out
+    shop.config(
+        {
+            "name": "x",
+            "deploy_command": 'echo "<${NODE_OPTIONS:-none}>"',
+            "allow_dangerous_env": ["NODE_OPTIONS"],
+        }
+    )
+    assert "<--require ./evil.js>" in shop.run().out
+
+
+def test_an_env_file_is_taken_in_whole_or_not_at_all(shop: Shop) -> None:
+    path = shop.terminal.file(
+        "prod.env", "A=first-value\n# note\nexport B='second value'\nC=$A-not-expanded\n"
+    )
+    shop.terminal("env", "import", "app", str(path), "--target", "staging")
+    said = shop.terminal("env", "list").out
+    assert [name in said for name in ("A ", "B ", "C ")] == [True] * 3
+    shop.config(
+        {
+            "name": "x",
+            "deploy_command": "test \"$B\" = 'second value' -a \"$C\" = '$A-not-expanded'",
+        }
+    )
+    shop.run()
+    bad = shop.terminal.file("bad.env", "D=fourth-value\nthis is no line\n")
+    assert "bad.env:2" in shop.terminal("env", "import", "app", str(bad), code=78).err
+    assert "D " not in shop.terminal("env", "list").out
+
+
+def test_an_env_file_in_the_project_is_not_stored(terminal: Terminal) -> None:
+    terminal.file("web/.env", "TOKEN=in-the-folder")
+    terminal.file("web/.env.example", "TOKEN=")
+    terminal("project", "import", "web")
+    said = terminal("project", "files").out
+    assert ".env.example" in said
+    assert " .env\n" not in said
+    assert "in-the-folder" not in everything_kept(terminal).replace("TOKEN=in-the-folder", "", 1)
+
+
+def test_unset_forgets(shop: Shop) -> None:
+    shop.terminal("env", "set", "TOKEN", "abcdefgh")
+    shop.terminal("env", "unset", "TOKEN")
+    assert "TOKEN" not in shop.terminal("env", "list").out
+    assert "has no variable TOKEN" in shop.terminal("env", "unset", "TOKEN", code=64).err
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://u:p@ss-word/x@127.0.0.1:1/db",
+        "postgresql://u:secret-pw@127.0.0.1:notaport/db",
+        "mysql://u:secret-pw@h/db",
+    ],
+)
+def test_an_address_that_cannot_be_read_is_not_repeated(shop: Shop, address: str) -> None:
+    shop.terminal("env", "set", "app", "DATABASE_URL", address, "--target", "staging")
+    said = shop.run(code=78)
+    assert "secret-pw" not in said.all
+    assert "ss-word" not in said.all
+    assert "DATABASE_URL" in said.err
+
+
+def test_a_traceback_of_ours_shows_no_value(shop: Shop) -> None:
+    """Even a defect is told through the mask; the program is made to have one."""
+    code = (
+        "import sys, templedb_nb.app.planning as p, templedb_nb.cli as c\n"
+        "def broken(self, opened, options):\n"
+        "    raise RuntimeError([url.reveal() for url in opened.urls.values()])\n"
+        "p.Planning.preview = broken\n"
+        "sys.exit(c.run(['deploy', 'plan', 'app']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False,
+        env={**os.environ, **shop.terminal.environ},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "RuntimeError" in done.stderr
+    assert "***[DATABASE_URL]" in done.stderr
+    assert HARD_PASSWORD not in done.stderr
