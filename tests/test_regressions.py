@@ -238,7 +238,7 @@ def test_what_a_step_does_is_on_record_before_it_does_it(shop: Shop) -> None:
     process.communicate()
     said = shop.run(code=13)
     assert "nobody saw it end" in said.err
-    (run,) = {word for word in said.err.split() if word.count("-") == 4}
+    run = said.err.split("run resolve ")[1].split()[0]
     shop.config({"name": "switch", "deploy_command": "echo switched"})
     shop.run(code=13)
     shop.terminal("run", "resolve", run, "--reason", "looked: the old slot is live")

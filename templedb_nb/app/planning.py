@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +27,9 @@ from templedb_nb.model.secret import Secret
 from templedb_nb.model.target import DATABASE_URL, DatabaseName, Policy, Target
 from templedb_nb.store.content import Content
 from templedb_nb.store.memory import Memory
+
+NO_DATABASE = DatabaseName("")
+"""Stands for the store, which alone knows the runs of a target without a database."""
 
 Read = Callable[[Iterable[Digest]], Mapping[Digest, bytes]]
 
@@ -123,7 +126,7 @@ class Planning:
         urls = self._urls(case, databases)
         title = f"templedb:{name}:{case.project.known_as}"
         with self._ledgers.open(urls, case.target.name, case.root, title) as sessions:
-            ledgers = read_all(sessions, case.project.known_as)
+            ledgers = self.with_store(case, databases, read_all(sessions, case.project.known_as))
             yield Opened(
                 case=case,
                 sessions=sessions,
@@ -131,6 +134,14 @@ class Planning:
                 urls=urls,
                 databases=databases,
             )
+
+    def with_store(
+        self, case: Case, databases: Sequence[DatabaseName], ledgers: Mapping[DatabaseName, Ledger]
+    ) -> dict[DatabaseName, Ledger]:
+        """Let the store tell of earlier runs where no database keeps a ledger."""
+        if databases:
+            return dict(ledgers)
+        return {NO_DATABASE: self._memory.ledger(case.project.slug, case.target.name)}
 
     def databases(self, case: Case, skip: Iterable[str] = ()) -> tuple[DatabaseName, ...]:
         """Return the databases whose ledgers a deployment needs, in the order of their names."""

@@ -83,7 +83,6 @@ class Running:
         if wish.planned:
             wish.planned(preview)
         refuse(preview.findings, plan)
-        self._refuse_unresolved(opened, preview)
         self._refuse_repeated(plan)
         approved = Approved(plan=plan, approvals=preview.approvals)
         run = RunId(self._system.new_id())
@@ -145,7 +144,8 @@ class Running:
         """Return what decides, under the lock, whether the plan still holds."""
         plan = preview.plan
 
-        def check(ledgers: Mapping[DatabaseName, Ledger]) -> staleness.Done:
+        def check(known: Mapping[DatabaseName, Ledger]) -> staleness.Done:
+            ledgers = self._planning.with_store(opened.case, plan.databases, known)
             Approved(plan=plan, approvals=self._planning.approvals(plan, opened.sessions))
             if staleness.same_base(plan, ledgers) and not unsettled(ledgers):
                 return frozenset()
@@ -159,12 +159,6 @@ class Running:
             raise stale(plan, fresh.plan)
 
         return check
-
-    def _refuse_unresolved(self, opened: Opened, preview: Preview) -> None:
-        """Refuse to go on where a run without a ledger ended in a way that nobody saw."""
-        runs = self._memory.unresolved(preview.slug, preview.plan.target)
-        if runs and not opened.sessions:
-            raise unresolved(runs[0])
 
     def _refuse_repeated(self, plan: Plan) -> None:
         if plan.steps and (run := self._memory.succeeded(plan.id)):
@@ -244,12 +238,6 @@ def refuse(findings: Iterable[Finding], plan: Plan) -> None:
 def unsettled(ledgers: Mapping[DatabaseName, Ledger]) -> bool:
     """Return whether a ledger knows of a command that nobody saw end."""
     return any(ledger.unresolved for ledger in ledgers.values())
-
-
-def unresolved(run: str) -> Unresolved:
-    """Return the error for a run that a person must look at first."""
-    hint = f"look what it did, then: templedb run resolve {run} --reason WHAT-YOU-SAW"
-    return Unresolved(f"run {run} ended in a way that nobody saw", hint=hint)
 
 
 def stale(plan: Plan, fresh: Plan) -> Stale:

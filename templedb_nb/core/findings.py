@@ -114,7 +114,7 @@ def on_target(ledgers: Ledgers, plan: Plan, rows: Sequence[Tracked]) -> list[Fin
     for name, ledger in sorted(ledgers.items()):
         out += _elsewhere(name, ledger, plan, rows)
         for each in ledger.unresolved:
-            message = f"run {each.run} started {each.step!r} and nobody saw it end"
+            message = f"run {each.run}: nobody saw it end: {each.step}"
             mend = f"look what it did, then: templedb run resolve {each.run} --reason WHAT-YOU-SAW"
             out.append(problem(f"target {plan.target}", message, mend, topic=Topic.UNRESOLVED))
         if ledger.holder and ledger.holder.live:

@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,8 @@ class RunJournal:
 
     def append(self, entry: Stamped, *, durable: bool) -> None:
         """Add *entry*; with *durable*, it is on the disk when this returns."""
-        self._result = self._result.after(entry)
         if isinstance(entry.event, StatementRan | OutputWritten):
+            self._result = self._result.after(entry)
             return
         line = _line(entry)
         try:
@@ -62,11 +63,13 @@ class RunJournal:
             if durable:
                 os.fsync(self._handle)
         except OSError as error:
-            os.ftruncate(self._handle, self._size)
+            with suppress(OSError):
+                os.ftruncate(self._handle, self._size)
             message = f"cannot write the run's journal {self._path}: {error.strerror}"
             raise StoreError(
                 message, hint="free some space; no further step was started"
             ) from error
+        self._result = self._result.after(entry)
         self._unfolded.append(entry)
         if entry.elapsed_ms - self._folded_ms > FOLD_EVERY_MS:
             self._try_fold(entry.elapsed_ms)

@@ -11,7 +11,7 @@ from templedb_nb.errors import Ambiguous, StoreError, UnknownName
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Event, Outcome, RunId, Stamped
 from templedb_nb.model.history import RunRow
-from templedb_nb.model.ledger import Entry
+from templedb_nb.model.ledger import Entry, FinishedRun, Ledger, OpenCommand
 from templedb_nb.model.plain import Digest, from_plain, short, to_plain
 from templedb_nb.model.plan import PlanId, Preview
 from templedb_nb.model.project import Slug
@@ -129,15 +129,26 @@ class Memory:
             ).fetchall()
         return tuple(_history(row) for row in rows)
 
-    def unresolved(self, slug: Slug, target: TargetName) -> tuple[str, ...]:
-        """Return the runs of a target whose outcome is unknown and that nobody resolved."""
+    def ledger(self, slug: Slug, target: TargetName) -> Ledger:
+        """Return what is known of the runs of a target that keeps no ledger of its own."""
         with self._file.session() as session:
-            rows = session.execute(
-                "SELECT run FROM runs WHERE project = ? AND target = ? AND outcome = 'unknown'"
-                " AND run NOT IN (SELECT run FROM resolutions) ORDER BY run",
+            ended = session.execute(
+                "SELECT run, plan FROM runs WHERE project = ? AND target = ?"
+                " AND outcome IS NOT NULL ORDER BY run DESC LIMIT 20",
                 [slug, target],
             ).fetchall()
-        return tuple(row[0] for row in rows)
+            unknown = session.execute(
+                "SELECT run, message FROM runs WHERE project = ? AND target = ?"
+                " AND outcome = 'unknown' AND run NOT IN (SELECT run FROM resolutions)"
+                " ORDER BY run",
+                [slug, target],
+            ).fetchall()
+        return Ledger(
+            finished=tuple(FinishedRun(run=run, plan=plan) for run, plan in ended),
+            unresolved=tuple(
+                OpenCommand(run=run, attempt="", step=message) for run, message in unknown
+            ),
+        )
 
     def resolve(self, run: RunId, at: datetime, by: str, reason: str) -> None:
         """Record what a person said of a run that nobody saw end."""
