@@ -51,7 +51,9 @@ def status(
     found = _status(call, words, target)
     if show_applied:
         return found
-    return replace(found, only=frozenset(FileState) - {FileState.APPLIED})
+    return replace(
+        found, only=tuple(state for state in FileState if state is not FileState.APPLIED)
+    )
 
 
 @commands.command()

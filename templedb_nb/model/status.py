@@ -54,7 +54,7 @@ class MigrationStatus:
     slug: Slug
     target: TargetName
     rows: tuple[Tracked, ...]
-    only: frozenset[FileState] | None = None
+    only: tuple[FileState, ...] | None = None
 
     @property
     def applied(self) -> int:

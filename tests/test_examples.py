@@ -1,0 +1,92 @@
+"""What the README and the notebooks promise, done as a reader would."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from jupyter_client.manager import KernelManager
+from nbclient import NotebookClient
+
+from tests.conftest import Database, Terminal
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def execute(path: Path, environ: dict[str, str]) -> Any:
+    notebook = nbformat.read(path, as_version=4)
+    manager = KernelManager(kernel_name="python3")
+    manager.kernel_spec.argv[0] = sys.executable
+    client = NotebookClient(
+        notebook, km=manager, timeout=120, resources={"metadata": {"path": str(path.parent)}}
+    )
+    client.owns_km = True
+    client.execute(env={**os.environ, **environ})
+    return notebook
+
+
+def texts(notebook: Any) -> str:
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    parts = [output.get("text", "") for output in outputs]
+    return "\n".join(
+        [*parts, *(str(output.get("data", {}).get("text/plain", "")) for output in outputs)]
+    )
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_top_to_bottom_without_a_server(terminal: Terminal, path: Path) -> None:
+    told = texts(execute(path, terminal.environ))
+    assert "3 migrations applied" in told
+    assert "nothing applied: no migration was pending" in told
+    assert "1 migration applied" in told
+
+
+def test_the_quickstart_is_the_same_story_on_postgresql(terminal: Terminal, pg: Database) -> None:
+    environ = {**terminal.environ, "DATABASE_URL": pg.dsn}
+    notebook = execute(ROOT / "notebooks" / "01_quickstart.ipynb", environ)
+    assert "PostgreSQL" in texts(notebook)
+    assert pg.tables() == ["cities", "customers", "orders"]
+    assert len(pg.applied()) == 4
+    assert pg.dsn not in nbformat.writes(notebook)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells)
+
+
+def test_the_first_command_of_the_readme_deploys_the_sample(tmp_path: Path) -> None:
+    """The set-up is the installer's part; what it sets up is this very environment."""
+    (Path(sys.prefix) / ".templedb-base").touch()
+    environ = {
+        **os.environ,
+        "VENV": sys.prefix,
+        "DEMO": str(tmp_path / "demo"),
+        "XDG_CONFIG_HOME": str(tmp_path),
+    }
+    for name in ("TEMPLEDB_STATE", "TEMPLEDB_PROJECT", "TEMPLEDB_TARGET"):
+        environ.pop(name, None)
+    done = subprocess.run(
+        [ROOT / "scripts" / "demo"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for word in (
+        "nothing is executed",
+        "3 migrations applied",
+        "Applied: 3",
+        "Pending: 0",
+        "succeeded",
+    ):
+        assert word in done.stdout

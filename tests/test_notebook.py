@@ -1,0 +1,281 @@
+"""The magic in a real kernel: the same words, the same results, as values."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from jupyter_client.manager import KernelManager
+
+from tests.conftest import HARD_PASSWORD, Shop
+
+ROOT = Path(__file__).parent.parent
+
+
+class Kernel:
+    """A kernel of this interpreter, asked as a front end would."""
+
+    def __init__(self, manager: KernelManager, home: Path) -> None:
+        self.manager = manager
+        self.client = manager.client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=60)
+        self.home = home
+
+    def run(self, code: str, *, ok: bool = True, answer: str | None = None) -> dict[str, Any]:
+        """Run a cell; return what came: texts, data, errors."""
+        found: dict[str, Any] = {
+            "stdout": "",
+            "stderr": "",
+            "data": {},
+            "displays": [],
+            "error": None,
+        }
+
+        def take(message: dict[str, Any]) -> None:
+            content = message["content"]
+            match message["msg_type"]:
+                case "stream":
+                    found[content["name"]] += content["text"]
+                case "execute_result":
+                    found["data"] = content["data"]
+                case "display_data" | "update_display_data":
+                    found["displays"].append(content["data"])
+                case "error":
+                    found["error"] = content
+
+        def answering(_: dict[str, Any]) -> None:
+            self.client.input(answer or "")
+
+        reply = self.client.execute_interactive(
+            code,
+            output_hook=take,
+            stdin_hook=answering,
+            allow_stdin=answer is not None,
+            timeout=120,
+        )
+        if ok:
+            assert reply["content"]["status"] == "ok", found
+        found["status"] = reply["content"]["status"]
+        return found
+
+    def value(self, expression: str) -> str:
+        return str(self.run(f"print(repr(({expression})))")["stdout"]).strip()
+
+    def complete(self, code: str) -> list[str]:
+        reply = self.client.complete(code, len(code), reply=True, timeout=30)
+        return list(reply["content"]["matches"])
+
+
+@pytest.fixture
+def kernel(shop: Shop) -> Iterator[Kernel]:
+    manager = KernelManager(kernel_name="python3", transport="ipc")
+    manager.kernel_spec.argv[0] = sys.executable
+    manager.start_kernel(cwd=str(shop.terminal.home), env={**os.environ, **shop.terminal.environ})
+    it = Kernel(manager, shop.terminal.home)
+    it.run("%load_ext templedb_nb")
+    yield it
+    it.client.stop_channels()
+    manager.shutdown_kernel(now=True)
+    manager.cleanup_resources()
+
+
+def test_the_story_in_a_notebook(kernel: Kernel, shop: Shop) -> None:
+    said = kernel.run("%templedb use app --target staging")
+    assert "in use: app on staging" in said["stdout"]
+    kernel.run("status = %templedb status")
+    assert kernel.value("type(status).__name__, int(status.pending[0])") == "('DataFrame', 2)"
+
+    planned = kernel.run("%%templedb deploy --dry-run")
+    assert "001_users.sql" in planned["data"]["text/plain"]
+    assert "<table" in planned["data"]["text/html"]
+    assert "application/vnd.templedb.plan+json" in planned["data"]
+    assert shop.pg.tables() == []
+
+    ran = kernel.run("%templedb deploy run")
+    assert "2 migrations applied" in ran["data"]["text/plain"]
+    assert "application/vnd.templedb.run+json" in ran["data"]
+    assert shop.pg.tables() == ["orders", "users"]
+
+    kernel.run("history = %templedb migration history")
+    assert (
+        kernel.value("list(history.file)")
+        == "['migrations/002_orders.sql', 'migrations/001_users.sql']"
+    )
+    assert kernel.value(
+        "str(history.applied_at.dtype), str(history.took.dtype), str(history.state.dtype)"
+    ) == ("('datetime64[us, UTC]', 'timedelta64[ms]', 'category')")
+    kernel.run("migrations = %templedb migration status --show-applied")
+    assert kernel.value("migrations.attrs['applied'], migrations.attrs['pending']") == "(2, 0)"
+
+
+def test_a_failed_deployment_stops_run_all_with_one_line(kernel: Kernel, shop: Shop) -> None:
+    shop.migration("003_bad.sql", "SELECT nope;")
+    said = kernel.run("%templedb deploy run", ok=False)
+    assert said["error"]["ename"] == "RunFailed"
+    assert len("\n".join(said["error"]["traceback"]).splitlines()) <= 2
+    assert any("text/html" in each and "nope" in each["text/html"] for each in said["displays"])
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "word"),
+    [
+        ("%templedb migration show nobody", "UnknownName", "there is no migration"),
+        ("%templedb deploy plan other", "UnknownName", "there is no project"),
+        ("%templedb deploy hisotry", None, "did you mean 'history'"),
+        ("%templedb nonsense", None, "No such command"),
+        ("%templedb status --nope", None, "No such option"),
+        ("%templedb status 'unclosed", None, "cannot read the line"),
+        ("%templedb status {nobody}", None, "there is no Python variable"),
+    ],
+)
+def test_mistakes_are_answered_in_a_line_or_two(
+    kernel: Kernel, line: str, name: str | None, word: str
+) -> None:
+    said = kernel.run(line, ok=False)
+    assert said["status"] == "error"
+    told = said["stderr"] + "\n".join((said["error"] or {}).get("traceback", []))
+    assert word in told
+    assert "Traceback" not in told
+    if name:
+        assert said["error"]["ename"] == name
+
+
+def test_a_variable_may_stand_for_a_word(kernel: Kernel) -> None:
+    kernel.run("where = 'staging'")
+    assert "staging" in kernel.run("%templedb target show app {where}")["stdout"]
+
+
+def test_a_secret_is_asked_for_and_never_typed_into_a_cell(kernel: Kernel, shop: Shop) -> None:
+    refused = kernel.run("%templedb env set app TOKEN a-secret-in-a-cell", ok=False)
+    assert "saved with the notebook" in refused["stderr"]
+    kernel.run("%templedb env set app TOKEN", answer="asked-for-secret")
+    kernel.run("%templedb env set app OTHER env:HOME")
+    shop.config({"name": "x", "deploy_command": "echo $TOKEN"})
+    said = kernel.run("%templedb deploy run")
+    assert "asked-for-secret" not in json.dumps(said)
+
+
+def test_a_cell_body_is_not_passed_over_in_silence(kernel: Kernel) -> None:
+    said = kernel.run("%%templedb deploy --dry-run\nsome words", ok=False)
+    assert "leave it empty" in said["stderr"]
+
+
+def test_words_complete(kernel: Kernel) -> None:
+    assert "migration" in kernel.complete("%templedb mig")
+    assert "mark-applied" in kernel.complete("%templedb migration m")
+    assert "--dry-run" in kernel.complete("%templedb deploy run --d")
+    assert kernel.complete("%templedb deploy run --target sta") == ["staging"]
+    assert "templedb" not in str(kernel.complete("import os; os.pa"))
+
+
+def test_help_is_there(kernel: Kernel) -> None:
+    assert "mark-applied" in kernel.run("%templedb migration --help")["stdout"]
+    assert "Plan, review, approve" in kernel.value(
+        "get_ipython().magics_manager.magics['line']['templedb'].__doc__"
+    )
+
+
+def test_loading_twice_leaves_one_and_unloading_leaves_nothing(kernel: Kernel) -> None:
+    count = "len(ip.Completer.custom_matchers), len(ip.input_transformers_cleanup), len(ip.display_formatter.mimebundle_formatter.deferred_printers)"
+    kernel.run("ip = get_ipython()")
+    loaded = kernel.value(count)
+    kernel.run("%reload_ext templedb_nb\n%reload_ext templedb_nb")
+    assert kernel.value(count) == loaded
+    kernel.run("%templedb deploy --dry-run\n")
+    kernel.run("%unload_ext templedb_nb")
+    assert (
+        kernel.value(
+            "'templedb' in ip.magics_manager.magics['line'], 'templedb' in ip.magics_manager.magics['cell']"
+        )
+        == "(False, False)"
+    )
+    assert kernel.value("[k for k in vars(ip) if 'templedb' in k]") == "[]"
+    assert kernel.value("len(ip.Completer.custom_matchers)") == "0"
+    assert "templedb" not in kernel.value(
+        "str(ip.display_formatter.mimebundle_formatter.type_printers)"
+    )
+
+
+def test_an_interrupted_cell_leaves_no_migration_behind(kernel: Kernel, shop: Shop) -> None:
+    import threading
+    import time
+
+    shop.migration("003_slow.sql", "CREATE TABLE half (id int); SELECT pg_sleep(300);")
+
+    def interrupt() -> None:
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            if shop.pg.query(
+                "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(300)%' AND state = 'active' AND pid <> pg_backend_pid() AND datname = current_database()"
+            ):
+                kernel.manager.interrupt_kernel()
+                return
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    said = kernel.run("%templedb deploy run", ok=False)
+    thread.join()
+    assert "cancelled" in json.dumps(said)
+    assert "half" not in shop.pg.tables()
+    assert "cancelled" in shop.terminal("deploy", "history").out
+
+
+def test_nothing_heavy_is_loaded_before_it_is_used() -> None:
+    code = (
+        "import sys, templedb_nb\n"
+        "from IPython.core.interactiveshell import InteractiveShell\n"
+        "shell = InteractiveShell.instance()\n"
+        "before = set(sys.modules)\n"
+        "shell.run_line_magic('load_ext', 'templedb_nb')\n"
+        "heavy = {'pandas', 'duckdb', 'psycopg', 'ipywidgets', 'nbclient', 'numpy', 'yaml', 'cryptography'}\n"
+        "print(sorted(heavy & (set(sys.modules) - before)))\n"
+    )
+    for script in (
+        code,
+        "import sys, templedb_nb.cli, templedb_nb\nprint(sorted({'pandas', 'duckdb', 'psycopg', 'IPython', 'yaml'} & set(sys.modules)))",
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == "[]"
+
+
+def test_a_saved_notebook_holds_no_secret(shop: Shop) -> None:
+    from nbclient import NotebookClient
+
+    shop.migration("003_bad.sql", "SELECT nope;")
+    shop.config(
+        {"name": "x", "build_command": "echo $DATABASE_URL"},
+        {"name": "migrations", "file_patterns": ["migrations/*.sql"]},
+    )
+    notebook = nbformat.v4.new_notebook()
+    lines = [
+        "%load_ext templedb_nb",
+        "%templedb use app",
+        "%templedb target show",
+        "%templedb env list",
+        "%templedb deploy --dry-run",
+        "%templedb deploy run",
+    ]
+    notebook.cells = [nbformat.v4.new_code_cell(line) for line in lines]
+    manager = KernelManager(kernel_name="python3", transport="ipc")
+    manager.kernel_spec.argv[0] = sys.executable
+    client = NotebookClient(
+        notebook, km=manager, timeout=120, resources={"metadata": {"path": str(shop.terminal.home)}}
+    )
+    client.owns_km = True
+    with pytest.raises(Exception, match="RunFailed"):
+        client.execute(env={**os.environ, **shop.terminal.environ})
+    saved = nbformat.writes(notebook)
+    assert "RunFailed" in saved
+    assert HARD_PASSWORD not in saved
+    assert shop.pg.dsn not in saved
