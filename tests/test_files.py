@@ -1,103 +1,17 @@
-"""Folders become releases, and releases folders; what was hashed is what is stored."""
+"""Projects and their releases, as a user imports, syncs and deploys them."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import random
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from templedb_nb.core import patterns
-from templedb_nb.files.workfolder import Damaged, Occupied, Unfit, WorkFolder
-from templedb_nb.model.file import FileEntry
-from templedb_nb.model.plain import Digest
 from tests.conftest import Terminal
-
-NAMES = st.text(
-    st.characters(codec="utf-8", exclude_characters="/\0", exclude_categories=("Cs",)),
-    min_size=1,
-    max_size=12,
-).filter(lambda name: name not in {".", ".."} and len(name.encode()) < 200)
-TREES = st.dictionaries(
-    st.lists(NAMES, min_size=1, max_size=3).map("/".join), st.binary(max_size=40), max_size=8
-)
-
-
-def entries(tree: dict[str, bytes]) -> tuple[list[FileEntry], dict[Digest, bytes]]:
-    bodies = {Digest(hashlib.sha256(body).hexdigest()): body for body in tree.values()}
-    found = [
-        FileEntry(path=path, blob=Digest(hashlib.sha256(body).hexdigest()), size=len(body))
-        for path, body in tree.items()
-    ]
-    return found, bodies
-
-
-def materialise(folder: WorkFolder, tree: dict[str, bytes]) -> object:
-    files, bodies = entries(tree)
-    with folder.hold():
-        return folder.materialise(files, lambda blobs: [(blob, bodies[blob]) for blob in blobs])
-
-
-def on_disk(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and not path.is_symlink()
-    }
-
-
-def consistent(tree: dict[str, bytes]) -> bool:
-    return not any(other.startswith(f"{path}/") for path in tree for other in tree)
-
-
-# --- patterns -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("pattern", "path", "fits"),
-    [
-        ("*.sql", "a.sql", True),
-        ("*.sql", "d/a.sql", False),
-        ("d/*.sql", "d/e/a.sql", False),
-        ("**/*.sql", "a.sql", True),
-        ("**/*.sql", "d/e/a.sql", True),
-        ("d/**", "d/e/a.sql", True),
-        ("d/**/a.sql", "d/a.sql", True),
-        ("a?.sql", "ab.sql", True),
-        ("a?.sql", "a/.sql", False),
-        ("[0-9]*.sql", "1.sql", True),
-        ("[!0-9]*.sql", "1.sql", False),
-        ("a.sql", "A.sql", False),
-        ("{a,b}.sql", "a.sql", False),
-    ],
-)
-def test_a_pattern_means_what_it_says(pattern: str, path: str, *, fits: bool) -> None:
-    assert bool(patterns.match(pattern, [path])) is fits
-
-
-@pytest.mark.parametrize(
-    "pattern", ["", "/a", "../a", "a/../b", "./a", "a//b", "a\\b", "a**b", "[a", "a\0"]
-)
-def test_what_is_no_pattern_is_said(pattern: str) -> None:
-    assert patterns.complaints(pattern)
-
-
-@given(st.text(), st.text())
-@settings(max_examples=200)
-def test_no_pattern_breaks_the_matcher(pattern: str, path: str) -> None:
-    if not patterns.complaints(pattern):
-        patterns.match(pattern, [path])
-
-
-# --- projects -------------------------------------------------------------------------------------
 
 
 def test_unchanged_files_are_not_read_again_and_make_no_release(terminal: Terminal) -> None:
@@ -263,114 +177,3 @@ def test_removing_a_project_with_targets_wants_to_be_sure(terminal: Terminal) ->
     assert "--yes" in terminal("project", "remove", "app", code=64).err
     terminal("project", "remove", "app", "--yes")
     assert "no project" in terminal("project", "list").out
-
-
-# --- work folders ---------------------------------------------------------------------------------
-
-
-@given(TREES.filter(consistent), TREES.filter(consistent))
-@settings(max_examples=60, deadline=None)
-def test_a_work_folder_becomes_the_release_whatever_it_was(
-    tmp_path_factory: pytest.TempPathFactory, one: dict[str, bytes], two: dict[str, bytes]
-) -> None:
-    folder = WorkFolder(tmp_path_factory.mktemp("work"))
-    for tree in (one, two, two):
-        materialise(folder, tree)
-        assert on_disk(folder.tree) == tree
-
-
-def test_an_unchanged_file_is_not_written_again(tmp_path: Path) -> None:
-    folder = WorkFolder(tmp_path / "w")
-    materialise(folder, {"a": b"1", "b/c": b"2"})
-    before = (folder.tree / "b" / "c").stat()
-    done = materialise(folder, {"a": b"9", "b/c": b"2"})
-    assert (done.written, done.kept) == (("a",), ("b/c",))  # type: ignore[attr-defined]
-    assert (folder.tree / "b" / "c").stat() == before
-
-
-def test_what_a_build_made_stays_and_files_of_an_older_release_go(tmp_path: Path) -> None:
-    folder = WorkFolder(tmp_path / "w")
-    materialise(folder, {"src/a": b"1", "old/b": b"2"})
-    (folder.tree / "node_modules").mkdir()
-    (folder.tree / "node_modules" / "x").write_bytes(b"made")
-    materialise(folder, {"src/a": b"1"})
-    assert on_disk(folder.tree) == {"src/a": b"1", "node_modules/x": b"made"}
-    assert not (folder.tree / "old").exists()
-
-
-def test_a_file_that_a_build_changed_is_written_again(tmp_path: Path) -> None:
-    folder = WorkFolder(tmp_path / "w")
-    materialise(folder, {"lock.json": b"1"})
-    (folder.tree / "lock.json").write_bytes(b"2")
-    materialise(folder, {"lock.json": b"1"})
-    assert on_disk(folder.tree) == {"lock.json": b"1"}
-
-
-def test_whatever_stands_in_the_way_is_removed(tmp_path: Path) -> None:
-    folder = WorkFolder(tmp_path / "w")
-    materialise(folder, {"x": b""})
-    (folder.tree / "a").mkdir()
-    (folder.tree / "a" / "deep").write_bytes(b"")
-    (folder.tree / "b").write_bytes(b"")
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (folder.tree / "c").symlink_to(outside)
-    (folder.tree / "d").symlink_to(tmp_path / "nowhere")
-    tree = {"a": b"1", "b/f": b"2", "c/f": b"3", "d": b"4"}
-    materialise(folder, tree)
-    assert on_disk(folder.tree) == tree
-    assert list(outside.iterdir()) == []
-
-
-@pytest.mark.parametrize("path", ["/etc/x", "../x", "a/../../x", "a//b", "a/./b", "", "a\0b"])
-def test_a_path_that_leads_out_is_refused_before_anything_is_written(
-    tmp_path: Path, path: str
-) -> None:
-    folder = WorkFolder(tmp_path / "w")
-    with pytest.raises(Unfit):
-        materialise(folder, {"fine": b"", path: b"x"})
-    assert not folder.tree.exists()
-
-
-def test_bytes_that_are_not_what_they_are_called_are_refused(tmp_path: Path) -> None:
-    folder = WorkFolder(tmp_path / "w")
-    files, _ = entries({"a": b"1"})
-    with folder.hold(), pytest.raises(Damaged):
-        folder.materialise(files, lambda blobs: [(blob, b"other") for blob in blobs])
-
-
-def test_two_cannot_work_in_one_folder(tmp_path: Path) -> None:
-    folder = WorkFolder(tmp_path / "w")
-    with folder.hold(), pytest.raises(Occupied), WorkFolder(tmp_path / "w").hold():
-        pass
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_a_folder_whose_writer_was_killed_is_mended_by_the_next(tmp_path: Path, seed: int) -> None:
-    code = (
-        "import sys, hashlib, itertools\n"
-        "from pathlib import Path\n"
-        "from templedb_nb.files.workfolder import WorkFolder\n"
-        "from templedb_nb.model.file import FileEntry\n"
-        "folder = WorkFolder(Path(sys.argv[1]))\n"
-        "for turn in itertools.count():\n"
-        "    bodies = {f'd{n % 7}/f{n}': f'{turn}-{n}'.encode() * 50 for n in range(turn % 3, 90)}\n"
-        "    by_hash = {hashlib.sha256(b).hexdigest(): b for b in bodies.values()}\n"
-        "    files = [FileEntry(path=p, blob=hashlib.sha256(b).hexdigest(), size=len(b)) for p, b in bodies.items()]\n"
-        "    with folder.hold():\n"
-        "        folder.materialise(files, lambda blobs: [(x, by_hash[x]) for x in blobs])\n"
-        "    print(turn, flush=True)\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / "w")], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    process.stdout.readline()
-    time.sleep(random.Random(seed).uniform(0.0, 0.15))
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
-    tree = {f"d{n % 7}/f{n}": f"last-{n}".encode() for n in range(5, 60)}
-    folder = WorkFolder(tmp_path / "w")
-    materialise(folder, tree)
-    assert on_disk(folder.tree) == tree

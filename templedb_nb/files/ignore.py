@@ -213,6 +213,7 @@ def _any(sources: Iterable[str]) -> re.Pattern[str]:
 
 _NEVER = "(?!)"
 _STARS = re.compile(r"(?<![^/])\*{3,}(?![^/])")
+_STAR = "[^/]*"
 _BELOW = re.compile(r"/\*\*+\Z")
 _GROUP = re.compile(r"\(\?P<\w+>")
 _HELD = "\ue000"
@@ -267,8 +268,21 @@ def _source(glob: str) -> str:
         source = None
     if source is None or _NEVER in held:
         return _NEVER
-    first, *others = _GROUP.sub("(?:", source).split(_HELD)
+    first, *others = _frugal(_GROUP.sub("(?:", source)).split(_HELD)
     return _whole(first + "".join(map("".join, zip(held, others, strict=True))), glob)
+
+
+def _frugal(source: str) -> str:
+    """Let what stands between two stars take the first place that fits, which serves them all.
+
+    Else a name that does not match would be tried in every way to share it among the stars.
+    """
+    first, *between = source.split(_STAR)
+    if not between:
+        return source
+    *inner, last = between
+    tamed = (f"{_STAR}{each}" if ".+" in each else f"(?>[^/]*?{each})" for each in inner)
+    return f"{first}{''.join(tamed)}{_STAR}{last}"
 
 
 def _whole(source: str, glob: str) -> str:

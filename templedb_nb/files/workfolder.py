@@ -12,32 +12,52 @@ release is removed, links are never followed, and what a build made elsewhere st
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import json
 import os
-import shutil
 import stat
+import time
+import unicodedata
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import TypeAlias
+from dataclasses import dataclass, field, fields
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, TypeAlias
 
 from filelock import FileLock, Timeout
 
+from templedb_nb.files.tree import (
+    FOLDER,
+    fill,
+    is_folder,
+    is_there,
+    look,
+    make,
+    new,
+    opened,
+    regain,
+    remove,
+    walk,
+)
 from templedb_nb.model.file import FileEntry, Seen
 from templedb_nb.model.plain import Digest, short
 
 Read: TypeAlias = Callable[[Sequence[Digest]], Iterable[tuple[Digest, bytes]]]
-"""Gives the bytes of blobs: in any order, each once."""
+"""Gives the bytes of blobs: in any order, each whole or in parts that follow on one another."""
 
 BATCH = 64 * 1024 * 1024
-"""Blobs are asked for together up to this many bytes; a larger one alone."""
+"""Blobs are asked for together up to this many bytes; a larger one alone, its parts never held."""
 
+_BATCH_FILES = 4096
 _FORMAT = 1
 _TREE, _MANIFEST, _PART, _LOCK = "tree", "manifest.json", "part", "lock"
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_PROBE = "Probe-\u00e9"
+_TICKS = 2500
+_COLUMNS = tuple(each.name for each in fields(Seen))
+_ROW = attrgetter(*_COLUMNS)
 
 
 class Unfit(Exception):
@@ -89,13 +109,13 @@ class WorkFolder:
     @contextmanager
     def hold(self) -> Iterator[None]:
         """Keep every other process out, or raise `Occupied`."""
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.path.chmod(0o700)
+        _make_private(self.path)
         try:
-            with FileLock(self.path / _LOCK, mode=0o600).acquire(timeout=0):
-                yield
+            held = FileLock(self.path / _LOCK, mode=0o600).acquire(timeout=0)
         except Timeout:
             raise Occupied(self.path) from None
+        with held:
+            yield
 
     def materialise(self, files: Sequence[FileEntry], read: Read) -> Materialised:
         """Make the tree hold *files*, and nothing of an earlier release; the caller holds it.
@@ -103,36 +123,15 @@ class WorkFolder:
         A file that nobody touched since it was written is left alone. Raise `Unfit` before
         anything is written, or `Damaged`.
         """
-        refuse_unfit(files, folds_case=_folds_case(self.path))
-        manifest = _load(self.path / _MANIFEST)
-        with _folder(self.path) as home:
+        with opened(os.open(self.path, FOLDER)) as home:
+            _refuse_unfit([each.path for each in files], home)
+            manifest = _load(home)
             if manifest is None:
-                _remove(_TREE, home)
-            with _within(home, _TREE) as tree:
-                work = _Work(home=self.path, tree=tree, old=manifest or _Manifest())
+                # Nothing vouches for what stands there.
+                remove(_TREE, home)
+            with opened(make(_TREE, home)) as tree:
+                work = _Work(home=home, tree=tree, old=manifest or _Manifest())
                 return work.carry_out(files, read)
-
-
-def refuse_unfit(files: Iterable[FileEntry], *, folds_case: bool) -> None:
-    """Refuse paths that could lead out of the tree, or that cannot stand beside one another."""
-    problems: list[str] = []
-    folded: dict[str, str] = {}
-    for path in (each.path for each in files):
-        parts = path.split("/")
-        if "\0" in path or any(part in {"", ".", ".."} for part in parts):
-            problems.append(f"{path!r} is no path within a project")
-        other = folded.setdefault(path.casefold(), path)
-        if other != path and folds_case:
-            problems.append(f"{path!r} and {other!r} are one file on this system")
-    if problems:
-        raise Unfit(tuple(problems))
-
-
-def _folds_case(folder: Path) -> bool:
-    """Return whether names that differ by case alone are one name here."""
-    return (
-        folder.with_name(folder.name.swapcase()).exists() and folder.name.swapcase() != folder.name
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +150,7 @@ class _Manifest:
 class _Work:
     """The change from what stands to what is wanted."""
 
-    home: Path
+    home: int
     tree: int
     old: _Manifest
 
@@ -159,7 +158,7 @@ class _Work:
         kept = self._untouched(files)
         stale = [each for each in files if each.path not in kept]
         surplus = sorted(self.old.paths.difference(each.path for each in files))
-        if stale or surplus or self.old.uncertain:
+        if stale or surplus:
             doubtful = frozenset({*surplus, *(each.path for each in stale)})
             _save(self.home, _Manifest(seen=kept, uncertain=doubtful))
             self._clear(surplus)
@@ -170,70 +169,110 @@ class _Work:
         )
 
     def _untouched(self, files: Sequence[FileEntry]) -> dict[str, Seen]:
-        """Return what looks as it did when it was written, and is what is wanted."""
-        root, kept = self.home / _TREE, {}
-        for each in files:
-            seen = self.old.seen.get(each.path)
-            if seen is None or seen.entry != each:
-                continue
-            with suppress(OSError):
-                if _seen(each, os.lstat(root / each.path)) == seen and not _linked(root, each.path):
-                    kept[each.path] = seen
+        """Return those of *files* that stand in the tree as they were written."""
+        kept: dict[str, Seen] = {}
+        for folder, entries in groupby(sorted(files, key=_place), key=_parent):
+            with suppress(OSError), opened(walk(self.tree, folder, look)) as fd:
+                for each in entries:
+                    seen = self.old.seen.get(each.path)
+                    if seen is not None and _stands(seen, each, fd):
+                        kept[each.path] = seen
         return kept
 
     def _clear(self, surplus: Sequence[str]) -> None:
-        """Take away files of an older release, and the folders that are empty without them."""
+        """Remove files of an earlier release, and the folders that are empty without them."""
         for path in surplus:
-            parent, name = _split(path)
-            with suppress(OSError), _within(self.tree, *parent, make=False) as folder:
-                if not stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
-                    os.unlink(name, dir_fd=folder)
-            self._prune(parent)
-
-    def _prune(self, parts: tuple[str, ...]) -> None:
-        while parts:
-            with suppress(OSError), _within(self.tree, *parts[:-1], make=False) as folder:
-                os.rmdir(parts[-1], dir_fd=folder)
-            parts = parts[:-1]
+            folder, _, name = path.rpartition("/")
+            with _unless_gone(), opened(walk(self.tree, folder, regain)) as fd:
+                if not is_folder(name, fd):
+                    os.unlink(name, dir_fd=fd)
+        for path in sorted(_folders(surplus), reverse=True):
+            folder, _, name = path.rpartition("/")
+            with suppress(OSError), opened(walk(self.tree, folder, look)) as fd:
+                os.rmdir(name, dir_fd=fd)
 
     def _write(self, stale: Sequence[FileEntry], read: Read) -> dict[str, Seen]:
+        """Write files, and return how each looks now."""
         written: dict[str, Seen] = {}
-        for batch in _batches(stale):
-            bodies = dict(read(sorted({each.blob for each in batch})))
-            for each in batch:
-                body = bodies.get(each.blob)
-                if body is None or hashlib.sha256(body).hexdigest() != each.blob:
-                    raise Damaged(each.path, each.blob)
-                written[each.path] = self._put(each, body)
+        bodies = _bodies(sorted(stale, key=_place), read)
+        for folder, pairs in groupby(bodies, key=lambda pair: _parent(pair[0])):
+            with opened(walk(self.tree, folder, make)) as fd:
+                for each, body in pairs:
+                    written[each.path] = self._put(each, body, fd)
         return written
 
-    def _put(self, each: FileEntry, body: bytes) -> Seen:
-        """Grow the file outside of the tree, and move it to its place whole."""
-        parent, name = _split(each.path)
-        part = self.home / _PART
-        part.unlink(missing_ok=True)
-        handle = os.open(part, _NEW, 0o700 if each.executable else 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(body)
-        with _within(self.tree, *parent) as folder:
-            with suppress(FileNotFoundError):
-                if stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
-                    _remove(name, folder)
-            os.replace(part, name, dst_dir_fd=folder)
-            return _seen(each, os.lstat(name, dir_fd=folder))
+    def _put(self, each: FileEntry, body: Iterable[bytes], folder: int) -> Seen:
+        """Grow one file outside of the tree, and move it to its place whole."""
+        name = each.path.rpartition("/")[2]
+        with opened(new(_PART, self.home)) as fd:
+            if fill(fd, body) != each.blob:
+                raise Damaged(each.path, each.blob)
+            os.fchmod(fd, 0o700 if each.executable else 0o600)
+            try:
+                os.replace(_PART, name, src_dir_fd=self.home, dst_dir_fd=folder)
+            except IsADirectoryError:
+                remove(name, folder)
+                os.replace(_PART, name, src_dir_fd=self.home, dst_dir_fd=folder)
+            return Seen.of(each.path, each.blob, os.fstat(fd))
 
 
-def _linked(root: Path, path: str) -> bool:
-    """Return whether a folder on the way is a link by now."""
-    parents = PurePosixPath(path).parents
-    return any((root / parent).is_symlink() for parent in parents if parent.name)
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    """Go on where a build has removed or replaced what is to be removed."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise
 
 
-def _batches(files: Sequence[FileEntry]) -> Iterator[list[FileEntry]]:
+def _parent(file: FileEntry) -> str:
+    return file.path.rpartition("/")[0]
+
+
+def _place(file: FileEntry) -> tuple[str, str, str]:
+    return file.path.rpartition("/")
+
+
+def _folders(paths: Iterable[str]) -> set[str]:
+    """Return every folder that holds one of *paths*, at any depth."""
+    found: set[str] = set()
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition("/")[0]
+    return found
+
+
+def _stands(seen: Seen, file: FileEntry, folder: int) -> bool:
+    if seen.blob != file.blob or seen.executable != file.executable:
+        return False
+    name = file.path.rpartition("/")[2]
+    try:
+        return seen.looks_like(os.stat(name, dir_fd=folder, follow_symlinks=False))
+    except OSError:
+        return False
+
+
+def _bodies(files: Sequence[FileEntry], read: Read) -> Iterator[tuple[FileEntry, Iterable[bytes]]]:
+    for batch in _batches(files):
+        parts = read(list(dict.fromkeys(each.blob for each in batch)))
+        if len(batch) == 1:
+            yield batch[0], (part for _, part in parts)
+            continue
+        bodies: defaultdict[Digest, list[bytes]] = defaultdict(list)
+        for blob, part in parts:
+            bodies[blob].append(part)
+        for each in batch:
+            yield each, bodies[each.blob]
+
+
+def _batches(files: Iterable[FileEntry]) -> Iterator[list[FileEntry]]:
     batch: list[FileEntry] = []
     size = 0
     for each in files:
-        if batch and size + each.size > BATCH:
+        if batch and (size + each.size > BATCH or len(batch) == _BATCH_FILES):
             yield batch
             batch, size = [], 0
         batch.append(each)
@@ -242,95 +281,118 @@ def _batches(files: Sequence[FileEntry]) -> Iterator[list[FileEntry]]:
         yield batch
 
 
-def _split(path: str) -> tuple[tuple[str, ...], str]:
-    *parent, name = path.split("/")
-    return tuple(parent), name
+def _make_private(path: Path) -> None:
+    for folder in reversed(path.parents):
+        if not folder.is_dir():
+            folder.mkdir(exist_ok=True)
+            folder.chmod(stat.S_IRWXU)
+    path.mkdir(exist_ok=True)
+    path.chmod(stat.S_IRWXU)
 
 
-@contextmanager
-def _folder(path: Path) -> Iterator[int]:
-    handle = os.open(path, _FOLDER)
+def _load(home: int) -> _Manifest | None:
+    """Return what the manifest says, if we wrote it."""
     try:
-        yield handle
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def _within(folder: int, *parts: str, make: bool = True) -> Iterator[int]:
-    """Open a folder below *folder*, one step at a time, following no link.
-
-    With *make*, what is missing is made, and what is no folder is removed before.
-    """
-    here = os.dup(folder)
-    try:
-        for part in parts:
-            below = _step(here, part, make=make)
-            os.close(here)
-            here = below
-        yield here
-    finally:
-        os.close(here)
-
-
-def _step(here: int, part: str, *, make: bool) -> int:
-    try:
-        return os.open(part, _FOLDER, dir_fd=here)
-    except FileNotFoundError:
-        if not make:
-            raise
-    except OSError:  # a link or a file stands where a folder must
-        if not make:
-            raise
-        os.unlink(part, dir_fd=here)
-    os.mkdir(part, 0o700, dir_fd=here)
-    return os.open(part, _FOLDER, dir_fd=here)
-
-
-def _remove(name: str, folder: int) -> None:
-    """Remove whatever *name* is, with all below it; links are removed, never followed."""
-    try:
-        is_folder = stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode)
-    except FileNotFoundError:
-        return
-    if is_folder:
-        shutil.rmtree(name, dir_fd=folder)
-    else:
-        os.unlink(name, dir_fd=folder)
-
-
-def _seen(each: FileEntry, status: os.stat_result) -> Seen:
-    regular = stat.S_ISREG(status.st_mode)
-    return Seen(
-        path=each.path,
-        blob=each.blob if regular else Digest(""),
-        size=status.st_size,
-        mtime_ns=status.st_mtime_ns,
-        ctime_ns=status.st_ctime_ns,
-        inode=status.st_ino,
-        executable=bool(status.st_mode & stat.S_IXUSR),
-    )
-
-
-def _load(path: Path) -> _Manifest | None:
-    """Return what the manifest says; None if it is not there, or was not written by us."""
-    try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
-        if plain["format"] != _FORMAT:
-            return None
-        seen = {each["path"]: Seen(**each) for each in plain["seen"]}
-        return _Manifest(seen=seen, uncertain=frozenset(plain["uncertain"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        fd = os.open(_MANIFEST, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=home)
+        with os.fdopen(fd, "rb") as file:
+            return _manifest(json.load(file))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
-def _save(home: Path, manifest: _Manifest) -> None:
-    plain = {
-        "format": _FORMAT,
-        "seen": [asdict(each) for each in manifest.seen.values()],
-        "uncertain": sorted(manifest.uncertain),
-    }
-    part = home / f"{_MANIFEST}.part"
-    part.write_text(json.dumps(plain), encoding="utf-8")
-    part.chmod(0o600)
-    part.replace(home / _MANIFEST)
+def _manifest(plain: Any) -> _Manifest:
+    if plain["format"] != _FORMAT:
+        raise ValueError("another version wrote it")
+    seen = {row[0]: Seen(**dict(zip(_COLUMNS, row, strict=True))) for row in plain["seen"]}
+    manifest = _Manifest(seen=seen, uncertain=frozenset(plain["uncertain"]))
+    if any(_complaint(path) for path in manifest.paths):
+        raise ValueError("it names files outside of the tree")
+    return manifest
+
+
+def _save(home: int, manifest: _Manifest) -> None:
+    """Write the manifest; what was touched in the present tick of the clock is left uncertain."""
+    part = f"{_MANIFEST}.{_PART}"
+    with opened(new(part, home)) as fd:
+        now = _after(max((each.ctime_ns for each in manifest.seen.values()), default=0), fd)
+        sure = [each for each in manifest.seen.values() if each.ctime_ns < now]
+        plain = {
+            "format": _FORMAT,
+            "seen": [_ROW(each) for each in sure],
+            "uncertain": sorted(manifest.paths.difference(each.path for each in sure)),
+        }
+        fill(fd, [json.dumps(plain).encode()])
+    os.replace(part, _MANIFEST, src_dir_fd=home, dst_dir_fd=home)
+
+
+def _after(then_ns: int, fd: int) -> int:
+    """Wait until the file system's clock, seen through *fd*, has left *then_ns*, and return it.
+
+    A change in the same tick would leave no trace. A tick is 10 ms at most on the file systems of
+    Linux and macOS, 2 s on a memory card; after that, the clock is returned as it is.
+    """
+    for _ in range(_TICKS):
+        os.utime(fd)
+        if os.fstat(fd).st_ctime_ns > then_ns:
+            break
+        time.sleep(0.001)
+    return os.fstat(fd).st_ctime_ns
+
+
+def _refuse_unfit(paths: Sequence[str], home: int) -> None:
+    problems = [f"{path!r} {wrong}" for path in paths if (wrong := _complaint(path))]
+    if next(_clashes(paths, _alike), None):
+        clashes = _clashes(paths, _fold_of(home))
+        problems += [f"{one!r} and {two!r} cannot stand side by side here" for one, two in clashes]
+    if problems:
+        raise Unfit(tuple(problems))
+
+
+def _complaint(path: str) -> str:
+    segments = path.split("/")
+    if "" in segments:
+        return "is absolute or has an empty segment"
+    if "." in segments or ".." in segments:
+        return "has a segment that is . or .."
+    if "\0" in path:
+        return "has a NUL character"
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return "is no Unicode text"
+    return ""
+
+
+def _clashes(paths: Iterable[str], fold: Callable[[str], str]) -> Iterator[tuple[str, str]]:
+    """Return paths that are one file, or of which one is a file and the other's folder."""
+    files: dict[str, str] = {}
+    for path in paths:
+        if (key := fold(path)) in files:
+            yield files[key], path
+        files[key] = path
+    folders: set[str] = set()
+    for key, path in files.items():
+        folder = key.rpartition("/")[0]
+        while folder and folder not in folders:
+            folders.add(folder)
+            if folder in files:
+                yield files[folder], path
+            folder = folder.rpartition("/")[0]
+
+
+def _alike(path: str) -> str:
+    return unicodedata.normalize("NFD", path).casefold() if not path.isascii() else path.lower()
+
+
+def _fold_of(home: int) -> Callable[[str], str]:
+    """Return what this file system takes names to be, as it takes one of ours."""
+    with opened(new(_PROBE, home)):
+        case = is_there(_PROBE.lower(), home)
+        form = is_there(unicodedata.normalize("NFD", _PROBE), home)
+    os.unlink(_PROBE, dir_fd=home)
+
+    def fold(path: str) -> str:
+        path = unicodedata.normalize("NFD", path) if form else path
+        return path.casefold() if case else path
+
+    return fold
