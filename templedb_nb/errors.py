@@ -33,6 +33,8 @@ class TempleError(Exception):
     """Base of the tree: one message for people, the problems, one mend, one exit code."""
 
     exit_code = 1
+    told = False
+    """Whether a picture beside it tells the problems and the mend: then one line is left to say."""
 
     def __init__(self, message: str, *, hint: str = "", problems: Sequence[str] = ()) -> None:
         """Say what happened, to what, and what mends it."""
@@ -48,7 +50,8 @@ class TempleError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         # IPython shows these lines in place of a traceback.
-        return [f"{type(self).__name__}: {self.message}", *self.lines()[1:]]
+        head = f"{type(self).__name__}: {self.message}"
+        return [head] if self.told else [head, *self.lines()[1:]]
 
 
 class UsageProblem(TempleError):

@@ -97,9 +97,9 @@ class Magic:
         except click.Abort:
             raise KeyboardInterrupt from None
         except TempleError as error:
-            raise self._masked(call, error) from None
+            raise self._told(self._masked(call, error)) from None
         except Exception as error:  # noqa: BLE001 - a defect of ours, told without its values
-            raise self._defect(call, error) from None
+            raise self._told(self._defect(call, error)) from None
 
     def _run(self, call: Call, line: str) -> Any:
         if call.cell is not None and call.cell.strip():
@@ -153,11 +153,13 @@ class Magic:
             return None
         if isinstance(value, Result) and exit_code(value):
             self._show(value)
-            raise RunFailed(
+            failed = RunFailed(
                 f"run {value.run[:13]} to {value.target}: {value.outcome}: {value.message}",
                 exit_code=exit_code(value),
                 hint=value.failure.hint if value.failure else "",
             )
+            failed.told = True
+            raise failed
         plain_value = value.value if isinstance(value, Coded) else value
         table = frame(plain_value)
         if table is not None:
@@ -171,6 +173,19 @@ class Magic:
         from IPython.display import display
 
         display(value)
+
+    def _told(self, error: TempleError) -> TempleError:
+        """Show an error as a card where cards can be seen; one line of it is left for the cell."""
+        from templedb_nb.views.html import bundle
+
+        formatter = self.shell.display_formatter
+        pictures = formatter is not None and "text/html" in formatter.active_types
+        if pictures and not error.told:
+            from IPython.display import display
+
+            display(bundle(error), raw=True)
+            error.told = True
+        return error
 
     def _masked(self, call: Call, error: TempleError) -> TempleError:
         mask = _mask(call)
@@ -241,18 +256,18 @@ class _Live:
 
         self._watch(entry)
         del self._written[: -self.LAST]
-        ended = isinstance(entry.event, RunFinished)
+        ended = entry.event if isinstance(entry.event, RunFinished) else None
         if ended or entry.elapsed_ms - self._shown_ms >= self.EVERY_MS:
             self._shown_ms = entry.elapsed_ms
-            self._update(entry.run, ended=ended)
+            last = f"run {entry.run[:13]} has ended: {ended.outcome}" if ended else ""
+            self._update(last or "\n".join(self._written))
 
-    def _update(self, run: str, *, ended: bool) -> None:
+    def _update(self, told: str) -> None:
         from html import escape
 
         from IPython.display import display
 
-        told = f"run {run[:13]} has ended" if ended else "\n".join(self._written)
-        picture = {"text/plain": told, "text/html": f"<pre>{escape(told)}</pre>"}
+        picture = {"text/plain": told, "text/html": f"<div><pre>{escape(told)}</pre></div>"}
         if self._handle is None:
             self._handle = display(picture, raw=True, display_id=True)
         else:
@@ -292,7 +307,12 @@ def _ask_secret(name: str) -> str:
     return getpass.getpass(f"{name} (hidden): ")
 
 
-_LOOKS = (("templedb_nb.model.plan", "Preview"), ("templedb_nb.model.result", "Result"))
+_LOOKS = (
+    ("templedb_nb.model.plan", "Preview"),
+    ("templedb_nb.model.result", "Result"),
+    ("templedb_nb.model.status", "StatusTable"),
+    ("templedb_nb.model.status", "MigrationStatus"),
+)
 
 
 def _has_looks(value: Any) -> bool:

@@ -425,7 +425,7 @@ def closing(value: Result) -> str:
     """Return what a run came to, without its steps."""
     outcome = value.outcome.value if value.outcome else "running"
     head = f"run {value.run[:13]}: {value.slug} to {value.target}: {outcome}"
-    lines = [f"{head} in {duration(value.elapsed_ms)}", _came_to(value)]
+    lines = [f"{head} in {duration(value.elapsed_ms)}", came_to(value)]
     if value.failure:
         lines += ["", *failure(value)]
     elif value.message:
@@ -448,7 +448,8 @@ def _step(step: StepResult) -> list[str]:
     ]
 
 
-def _came_to(value: Result) -> str:
+def came_to(value: Result) -> str:
+    """Return what a run did to the target, in a few words."""
     applied = value.applied()
     if applied:
         return f"{many(applied, 'migration')} applied"

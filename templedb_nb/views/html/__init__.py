@@ -1,0 +1,43 @@
+"""Plans, statuses, runs and errors as HTML that is at home in a notebook: static, without script.
+
+Each card reads well without its style sheet, too: GitHub takes it away, and so does JupyterLab in a
+notebook that is not trusted. So headings, captions, lists and words carry what is meant; colour
+only repeats it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from templedb_nb.errors import TempleError
+from templedb_nb.model.plain import to_plain
+from templedb_nb.model.plan import Preview
+from templedb_nb.model.result import Result
+from templedb_nb.model.status import MigrationStatus, StatusTable
+from templedb_nb.views.html.error import error_card
+from templedb_nb.views.html.plan import plan_card
+from templedb_nb.views.html.run import run_card
+from templedb_nb.views.html.status import migrations_card, status_card
+from templedb_nb.views.text import text
+
+
+def bundle(value: Any) -> dict[str, Any] | None:
+    """Return every picture of *value*, for a notebook to choose from; None if it has no card.
+
+    Text is always among them: it is what a terminal, a diff of the notebook, and a front end
+    without HTML show.
+    """
+    match value:
+        case Preview():
+            html, data = plan_card(value), {"application/vnd.templedb.plan+json": to_plain(value)}
+        case Result():
+            html, data = run_card(value), {"application/vnd.templedb.run+json": to_plain(value)}
+        case StatusTable():
+            html, data = status_card(value), {}
+        case MigrationStatus():
+            html, data = migrations_card(value), {}
+        case TempleError():
+            return {"text/plain": "\n".join(value.lines()), "text/html": error_card(value)}
+        case _:
+            return None
+    return {"text/plain": text(value), "text/html": html, **data}

@@ -1,0 +1,167 @@
+"""What all cards are made of: their frame, badges, tables, facts, and commands to copy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+from importlib import resources
+
+from templedb_nb.views.html.markup import Child, Html, join, tag, unbroken
+from templedb_nb.views.words import moment
+
+LONG = 48
+_COMMAND = re.compile(r"`([^`]+)`|(?<![%\w./-])(templedb [^,;()]+)")
+
+
+class Tone(StrEnum):
+    """What a colour means; a word or a symbol always says the same."""
+
+    GOOD = "good"
+    BAD = "bad"
+    LOUD = "loud"
+    QUIET = "quiet"
+    PLAIN = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: numbers stand digit under digit, a wide one takes the room that is left."""
+
+    name: str
+    number: bool = False
+    wide: bool = False
+
+
+def card(tone: Tone, *children: Child) -> Html:
+    """Return a card with its style sheet."""
+    style = Html(f"<style>{_style()}</style>")
+    return tag("div", style, *children, class_=f"tdb tdb-is-{tone}")
+
+
+def title(*children: Child) -> Html:
+    """Return a card's heading."""
+    return tag("h3", *children)
+
+
+def badge(tone: Tone, mark: str, words: str) -> Html:
+    """Return an outcome, as a word in a frame."""
+    inner = join(tag("span", mark, aria_hidden="true"), unbroken(f" {words}"))
+    return join(" ", tag("strong", inner, class_=f"tdb-badge tdb-{tone}"))
+
+
+def toned(tone: Tone, *children: Child) -> Html:
+    """Return words in a colour."""
+    return tag("span", *children, class_=f"tdb-{tone}")
+
+
+def marked(tone: Tone, mark: str, words: str) -> Html:
+    """Return a state: a symbol for the eye, a word for everybody."""
+    return toned(tone, tag("span", mark, aria_hidden="true"), unbroken(f" {words}"))
+
+
+def band(tone: Tone, *children: Child) -> Html:
+    """Return a paragraph that cannot be overlooked."""
+    return tag("p", *children, class_=f"tdb-band tdb-on-{tone}")
+
+
+def quiet(*children: Child) -> Html:
+    """Return a paragraph of second rank."""
+    return tag("p", *children, class_="tdb-quiet")
+
+
+def code(text: str, whole: str | None = None) -> Html:
+    """Return a name, a path or a command; *whole* is what it abbreviates."""
+    return tag("code", _breaking(text), title=whole)
+
+
+def when(at: datetime | None) -> Html | None:
+    """Return a time, in UTC, that machines can read, too."""
+    return tag("time", moment(at), datetime=at.isoformat()) if at else None
+
+
+def with_commands(text: str) -> Html:
+    """Return a mend with its commands as a notebook takes them: ``%templedb …``."""
+    parts: list[Child] = []
+    end = 0
+    for found in _COMMAND.finditer(text):
+        command = (found[1] or found[2]).rstrip()
+        command = f"%{command}" if command.startswith("templedb ") else command
+        parts += [text[end : found.start()], code(command)]
+        end = found.start() + len(found[0].rstrip())
+    return join(*parts, text[end:])
+
+
+def facts(pairs: Iterable[tuple[str, Child]]) -> Html | None:
+    """Return names and what they stand for; those that stand for nothing are left out."""
+    given = [(name, value) for name, value in pairs if value]
+    if not given:
+        return None
+    return tag("dl", [join(tag("dt", name), tag("dd", value)) for name, value in given])
+
+
+def listed(items: Sequence[Child]) -> Child:
+    """Return one thing as it is, and several as a list."""
+    return (
+        items[0]
+        if len(items) == 1
+        else tag("ul", [tag("li", each) for each in items])
+        if items
+        else None
+    )
+
+
+def table(caption: str, columns: Sequence[Column], *bodies: Child) -> Html:
+    """Return a table with its caption and the names of its columns."""
+    head = tag("tr", [tag("th", each.name, scope="col", **_cell(each)) for each in columns])
+    named = tag("caption", caption)
+    return tag("table", named, tag("thead", head), *bodies)
+
+
+def body(columns: Sequence[Column], rows: Iterable[Sequence[Child]], name: Child = None) -> Html:
+    """Return rows of a table, below the name that they share."""
+    head = (
+        tag("tr", tag("th", name, scope="rowgroup", colspan=str(len(columns)), **_sided("left")))
+        if name
+        else None
+    )
+    return tag("tbody", head, [_row(columns, row) for row in rows])
+
+
+def folded(summary: Child, *children: Child, opened: bool = False) -> Html:
+    """Return something that is shown on demand, without a script."""
+    return tag("details", tag("summary", summary), *children, open=opened)
+
+
+def _breaking(text: str) -> Child:
+    """Let a long name break where its parts end, and not in the middle of a word."""
+    ends = "/_" if len(text) > LONG else "/"
+    first, *rest = re.split(rf"(?<=[{ends}])(?=[^{ends}])", text)
+    return [first, [(tag("wbr"), part) for part in rest]]
+
+
+def _row(columns: Sequence[Column], row: Sequence[Child]) -> Html:
+    cells = zip(columns, row, strict=True)
+    return tag("tr", [tag("td", child, **_cell(column)) for column, child in cells])
+
+
+def _cell(column: Column) -> dict[str, str]:
+    if column.number:
+        return {**_sided("right"), "class_": "tdb-number"}
+    return {**_sided("left"), **({"class_": "tdb-wide"} if column.wide else {})}
+
+
+def _sided(side: str) -> dict[str, str]:
+    """Say it twice: GitHub keeps the attribute, a notebook that is not trusted keeps the style."""
+    return {"align": side, "style": f"text-align:{side}"}
+
+
+@cache
+def _style() -> str:
+    """Return the style sheet, on few lines: it stands in every card."""
+    text = resources.files(__package__).joinpath("card.css").read_text(encoding="utf-8")
+    bare = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    return re.sub(r"\s*([{};:,])\s+", r"\1", " ".join(bare.split())).strip()

@@ -1,0 +1,140 @@
+"""A run as a card: how it ended, why it failed if it did, and every step."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from templedb_nb.model.event import Outcome, StepFailed
+from templedb_nb.model.result import Result, StepResult, StepState
+from templedb_nb.views.html.card import (
+    Column,
+    Tone,
+    badge,
+    band,
+    body,
+    card,
+    code,
+    facts,
+    folded,
+    marked,
+    table,
+    title,
+    toned,
+    when,
+    with_commands,
+)
+from templedb_nb.views.html.markup import Child, Html, block, join, prose, tag, unbroken
+from templedb_nb.views.text import came_to
+from templedb_nb.views.words import duration, many
+
+COLUMNS = (Column("State"), Column("Phase"), Column("Step", wide=True), Column("Took", number=True))
+STATES = {
+    StepState.DONE: (Tone.GOOD, "✓"),
+    StepState.FAILED: (Tone.BAD, "✗"),
+    StepState.WARNED: (Tone.LOUD, "!"),
+    StepState.UNKNOWN: (Tone.BAD, "?"),
+    StepState.SKIPPED: (Tone.QUIET, "»"),
+    StepState.RUNNING: (Tone.LOUD, "▸"),
+    StepState.PENDING: (Tone.QUIET, "·"),
+}
+OUTCOMES = {
+    Outcome.SUCCEEDED: (Tone.GOOD, "✓"),
+    Outcome.FAILED: (Tone.BAD, "✗"),
+    Outcome.CANCELLED: (Tone.BAD, "■"),
+    Outcome.TIMED_OUT: (Tone.BAD, "✗"),
+    Outcome.UNKNOWN: (Tone.BAD, "?"),
+}
+EXPLAINED = frozenset({StepState.SKIPPED, StepState.WARNED, StepState.UNKNOWN, StepState.RUNNING})
+LONGEST = 40
+TAIL = 20
+
+
+def run_card(value: Result) -> Html:
+    """Return a run, over or still going on, as a card."""
+    tone, mark = OUTCOMES[value.outcome] if value.outcome else (Tone.PLAIN, "▸")
+    words = value.outcome.value.replace("_", " ") if value.outcome else "running"
+    name = code(value.run[:13], value.run)
+    head = title("Run ", name, f": {value.slug} to {value.target}", badge(tone, mark, words))
+    return card(tone, head, _sum(value), _why(value), _steps(value), _facts(value))
+
+
+def _sum(value: Result) -> Html:
+    took = f" in {duration(value.elapsed_ms)}" if value.elapsed_ms else ""
+    warned = value.count(StepState.WARNED)
+    tail = f"; {many(warned, 'step')} warned" if warned else ""
+    told = came_to(value)
+    return tag("p", tag("strong", told[:1].upper() + told[1:]), f"{took}{tail}.")
+
+
+def _why(value: Result) -> Html | None:
+    if value.failure:
+        return _failure(value, value.failure)
+    if not value.message:
+        return None
+    return band(
+        Tone.PLAIN if value.outcome in {None, Outcome.SUCCEEDED} else Tone.BAD, prose(value.message)
+    )
+
+
+def _failure(value: Result, event: StepFailed) -> Html:
+    step = value.steps[event.step]
+    place = f"Step {event.step + 1} of {len(value.steps)} failed: "
+    parts: list[Child] = [
+        tag("p", tag("strong", place), code(step.label.title)),
+        block(event.message),
+        facts(
+            [
+                ("Statement", str(event.statement) if event.statement is not None else None),
+                ("SQLSTATE", code(event.sqlstate) if event.sqlstate else None),
+                ("Detail", prose(event.detail)),
+                (
+                    "Last output",
+                    block("\n".join(event.tail.splitlines()[-TAIL:])) if event.tail else None,
+                ),
+                ("Target", _left(value)),
+                ("What to do", with_commands(event.hint)),
+            ]
+        ),
+    ]
+    return tag("div", parts, class_="tdb-band tdb-on-bad")
+
+
+def _left(value: Result) -> Html:
+    told = tag("strong", "changed before that") if value.changed else tag("strong", "unchanged")
+    return join(told, f" (exit {value.exit_code})" if value.exit_code is not None else None)
+
+
+def _steps(value: Result) -> Html | None:
+    if not value.steps:
+        return None
+    shared = groupby(value.steps, key=lambda step: step.label.group)
+    bodies = [body(COLUMNS, [_step(step) for step in steps], group) for group, steps in shared]
+    whole = table("Steps, in order", COLUMNS, bodies)
+    if len(value.steps) <= LONGEST:
+        return whole
+    counts = [f"{n} {state.value}" for state in StepState if (n := value.count(state))]
+    return folded(f"{many(len(value.steps), 'step')}: {', '.join(counts)}", whole)
+
+
+def _step(step: StepResult) -> list[Child]:
+    tone, mark = STATES[step.state]
+    again = f", {step.attempts} attempts" if step.attempts > 1 else ""
+    why = tag("br"), toned(Tone.QUIET, step.message)
+    return [
+        marked(tone, mark, f"{step.state.value}{again}"),
+        toned(Tone.QUIET, step.label.phase),
+        join(code(step.label.title), why if step.state in EXPLAINED and step.message else None),
+        unbroken(duration(step.duration_ms)),
+    ]
+
+
+def _facts(value: Result) -> Html | None:
+    if value.started_at is None:
+        return None
+    return facts(
+        [
+            ("Started", join(when(value.started_at), f" by {value.started_by}")),
+            ("Release", str(value.release) if value.release else None),
+            ("Plan", code(value.plan[:12], value.plan) if value.plan else None),
+        ]
+    )

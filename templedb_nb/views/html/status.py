@@ -1,0 +1,98 @@
+"""Where a project stands on its targets, and each migration on one of them, as cards."""
+
+from __future__ import annotations
+
+from templedb_nb.model.status import FileState, MigrationStatus, StatusTable, TargetStatus, Tracked
+from templedb_nb.views.html.card import (
+    Column,
+    Tone,
+    body,
+    card,
+    code,
+    marked,
+    table,
+    title,
+    toned,
+    when,
+    with_commands,
+)
+from templedb_nb.views.html.markup import Child, Html, join, tag
+from templedb_nb.views.html.run import OUTCOMES
+from templedb_nb.views.words import many
+
+TARGETS = (
+    Column("Target"),
+    Column("Applied", number=True),
+    Column("Pending", number=True),
+    Column("Attention", number=True),
+    Column("Last run"),
+    Column("When"),
+    Column("Note", wide=True),
+)
+MIGRATIONS = (Column("State"), Column("File", wide=True), Column("When"))
+STATES = {
+    FileState.APPLIED: (Tone.GOOD, "✓"),
+    FileState.COSMETIC: (Tone.GOOD, "✓"),
+    FileState.PENDING: (Tone.PLAIN, "·"),
+    FileState.OUT_OF_ORDER: (Tone.LOUD, "!"),
+    FileState.FAILED: (Tone.BAD, "✗"),
+    FileState.CHANGED: (Tone.BAD, "✗"),
+    FileState.MOVED: (Tone.LOUD, "!"),
+    FileState.MISSING: (Tone.LOUD, "!"),
+    FileState.IN_DOUBT: (Tone.BAD, "?"),
+}
+
+
+def status_card(value: StatusTable) -> Html:
+    """Return a project on its targets as a card."""
+    if not value.rows:
+        none = join("No target yet: ", code(f"%templedb target add {value.slug} NAME"))
+        return card(Tone.PLAIN, title(value.slug), tag("p", none))
+    noted = any(row.note for row in value.rows)
+    columns = TARGETS if noted else TARGETS[:-1]
+    rows = body(columns, [_target(row)[: len(columns)] for row in value.rows])
+    head = title(f"{value.slug}, release {value.rows[0].release}")
+    return card(Tone.PLAIN, head, table("Targets", columns, rows))
+
+
+def _target(row: TargetStatus) -> list[Child]:
+    guard = join(" ", toned(Tone.LOUD, "▲ protected")) if row.protected else None
+    waits = tag("strong", _count(row.pending)) if row.pending else _count(row.pending)
+    needs = (
+        tag("strong", toned(Tone.BAD, _count(row.attention)))
+        if row.attention
+        else _count(row.attention)
+    )
+    name = join(tag("strong", row.target), guard)
+    return [name, _count(row.applied), waits, needs, _last(row), when(row.last_at), row.note]
+
+
+def _last(row: TargetStatus) -> Child:
+    if row.last_outcome:
+        return marked(*OUTCOMES[row.last_outcome], row.last_outcome.value.replace("_", " "))
+    return toned(Tone.QUIET, "running" if row.last_run else "never")
+
+
+def _count(number: int | None) -> str:
+    return "?" if number is None else str(number)
+
+
+def migrations_card(value: MigrationStatus) -> Html:
+    """Return where each migration stands as a card."""
+    head = title(f"Migrations: {value.slug} on {value.target}")
+    told = f", {value.pending} pending" if value.pending else "; nothing is pending"
+    counted = tag("p", tag("strong", f"{many(value.applied, 'migration')} applied"), f"{told}.")
+    rows = body(MIGRATIONS, [_migration(row) for row in value.shown])
+    shown = table("In the order in which they run", MIGRATIONS, rows) if value.shown else None
+    return card(Tone.PLAIN, head, counted, shown)
+
+
+def _migration(row: Tracked) -> list[Child]:
+    state = marked(*STATES[row.state], row.state.value)
+    note = join(tag("br"), toned(Tone.QUIET, row.note)) if row.note else None
+    mend = join(tag("br"), with_commands(row.mend)) if row.mend else None
+    return [
+        state,
+        join(code(row.file), note, mend),
+        when(row.entry.finished_at if row.entry else None),
+    ]

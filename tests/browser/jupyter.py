@@ -1,0 +1,101 @@
+"""A real Jupyter server for a folder, which serves JupyterLab and Notebook 7, and its settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+STARTUP = '''"""Give a kernel the environment that kernel-env.json, beside its notebook, asks for."""
+import json as _json, os as _os
+if _os.path.exists("kernel-env.json"):
+    with open("kernel-env.json") as _file:
+        _os.environ.update(_json.load(_file))
+    del _file
+del _json, _os
+'''
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server: `url` with its slash, the folder it serves, where its settings are."""
+
+    url: str
+    token: str
+    root: Path
+    settings: Path
+
+    def theme(self, name: str) -> None:
+        """Choose the theme, ``light`` or ``dark``, of every page that is opened from now on."""
+        self._set("apputils-extension/themes", {"theme": THEMES[name], "adaptive-theme": False})
+
+    def _set(self, plugin: str, settings: dict[str, Any]) -> None:
+        path = self.settings / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(settings))
+
+
+@contextmanager
+def jupyter(home: Path, *, port: int = 8888) -> Iterator[Server]:
+    """Yield a server for the folder ``home/work``; all that it keeps stays in *home*."""
+    root, settings = home / "work", home / "settings"
+    root.mkdir(exist_ok=True)
+    _startup(home)
+    token = "token-of-a-test"
+    words = ["--no-browser", f"--port={port}", "--allow-root", f"--IdentityProvider.token={token}"]
+    log = (home / "jupyter.log").open("w")
+    with (
+        log,
+        subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *words, f"--ServerApp.root_dir={root}"],
+            env=_environment(home, settings),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        ) as process,
+    ):
+        try:
+            server = Server(_address(home, process), token, root, settings)
+            # Cells off the screen are drawn, too; no question about news in front of the notebook.
+            server._set("notebook-extension/tracker", {"windowingMode": "none"})
+            server._set("apputils-extension/notification", {"fetchNews": "false"})
+            yield server
+        finally:
+            process.terminate()
+
+
+def _startup(home: Path) -> None:
+    folder = home / "ipython" / "profile_default" / "startup"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "00-environment.py").write_text(STARTUP)
+
+
+def _environment(home: Path, settings: Path) -> dict[str, str]:
+    return {
+        **{k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "TEMPLEDB"))},
+        "HOME": str(home),
+        "IPYTHONDIR": str(home / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(settings),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+    }
+
+
+def _address(home: Path, process: subprocess.Popen[bytes]) -> str:
+    """Return where the server listens: it takes the next port if its own is taken."""
+    end = time.monotonic() + 60
+    facts = home / "runtime" / f"jpserver-{process.pid}.json"
+    while time.monotonic() < end and process.poll() is None:
+        if facts.exists() and (text := facts.read_text()).endswith("}"):
+            return str(json.loads(text)["url"])
+        time.sleep(0.05)
+    raise AssertionError("Jupyter did not start:\n" + (home / "jupyter.log").read_text())

@@ -1,0 +1,129 @@
+"""A project, its targets and a notebook that shows every card there is: good, bad, empty and long."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+LONG = "migrations/20260301_120000_backfill_the_loyalty_points_of_customers_who_moved_between_regions.sql"
+FAILING = """\
+CREATE TABLE loyalty (customer integer NOT NULL REFERENCES customers, points integer CHECK (points >= 0));
+INSERT INTO loyalty SELECT id, -1 FROM customers;
+"""
+GROUPS = [
+    {
+        "name": "migrations",
+        "file_patterns": ["migrations/*.sql"],
+        "pre_deploy": ["test -n \"$RELEASE_CHANNEL\" && echo 'a rather long check of what must be there before anything else is touched at all' > /dev/null"],
+        "required_env_vars": ["DATABASE_URL", "RELEASE_CHANNEL"],
+    },
+    {
+        "name": "storefront",
+        "file_patterns": ["README.md"],
+        "build_command": "echo built the storefront",
+        "deploy_command": "echo deployed {file}",
+        "post_deploy": [{"command": "echo 'the cache did not answer' >&2; exit 3", "critical": False}],
+    },
+]  # fmt: skip
+WRONG = {"groups": [{"name": "a", "file_paterns": ["*.sql"]}, {"name": "a", "order": -1}]}
+
+CELLS = {
+    "load": "%load_ext templedb_nb\n%templedb use shop --target production",
+    "plan": "%%templedb deploy --dry-run",
+    "refused": "%templedb deploy run",
+    "approve": (
+        "plan = %templedb deploy plan\nid = plan.plan.id\n"
+        '%templedb approve {id} --reason "Read every statement; the window is open until 18:00"'
+    ),
+    "approved": "%templedb deploy plan",
+    "run": "%templedb deploy run",
+    "nothing": "%templedb deploy plan --target staging",
+    "failed": (
+        f"from pathlib import Path\n_ = Path('shop/{LONG}').write_text({FAILING!r})\n"
+        "%templedb deploy run --target staging"
+    ),
+    "refused plan": "%templedb deploy plan --target staging --skip-group storefront",
+    "unknown": "%templedb migration show nobody_knows_this",
+    "config": "%templedb deploy config --set wrong.json",
+    "status": (
+        "from templedb_nb.app.temple import Choice, Temple\n"
+        "from templedb_nb.model.status import StatusTable\n"
+        "temple = Temple.open()\n"
+        "StatusTable(slug='shop', rows=temple.status(Choice(project='shop')))"
+    ),
+    "migrations": (
+        "with temple.opened(Choice(project='shop', target='staging')) as opened:\n"
+        "    known = temple.migrations.status(opened)\nknown"
+    ),
+    "tables": "%templedb migration status --show-applied",
+}
+RAISING = {"refused", "failed", "unknown", "config"}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A notebook in a server's folder, and what its kernel's environment is."""
+
+    notebook: str
+    home: Path
+
+
+def tell(home: Path, database: str) -> Told:
+    """Make the project, its targets and the notebook in *home*; *database* is the address of one."""
+    home.mkdir(parents=True)
+    shutil.copytree(EXAMPLES / "shop", home / "shop")
+    environ = {
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "XDG_DATA_HOME": str(home / "data"),
+        "TEMPLEDB_STATE": str(home / "state" / "state.duckdb"),
+        "TEMPLEDB_USER": "rosa",
+    }
+    (home / "kernel-env.json").write_text(json.dumps(environ))
+    (home / "config.json").write_text(json.dumps({"groups": GROUPS}))
+    (home / "wrong.json").write_text(json.dumps(WRONG))
+    for line in (
+        "project import shop",
+        "deploy config shop --set config.json",
+        "target add shop production --protected",
+        "target add shop staging",
+        "env set shop RELEASE_CHANNEL stable --plain",
+        f"env set shop DATABASE_URL duckdb://{home}/production.duckdb --target production --plain",
+        f"env set shop DATABASE_URL {database} --target staging",
+        "deploy run shop --target staging",
+    ):
+        _templedb(line, home, environ)
+    name = "deploy.ipynb"
+    nbformat.write(_notebook(), home / name)
+    return Told(name, home)
+
+
+def _templedb(line: str, home: Path, environ: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "templedb_nb", *line.split()],
+        cwd=home,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, (
+        f"templedb {line}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+    )
+
+
+def _notebook() -> nbformat.NotebookNode:
+    made = nbformat.v4.new_notebook()
+    made.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    for name, source in CELLS.items():
+        tags = {"tags": ["raises-exception"]} if name in RAISING else {}
+        made.cells.append(nbformat.v4.new_code_cell(source, metadata=tags))
+    return made

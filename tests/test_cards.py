@@ -1,0 +1,220 @@
+"""Cards as markup: whatever a file, a target or an error is called, and whatever is missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from templedb_nb.errors import InvalidConfig, RunFailed, TempleError, UnknownName
+from templedb_nb.model.event import (
+    Event,
+    Outcome,
+    RunFinished,
+    RunId,
+    RunStarted,
+    Stamped,
+    StepFailed,
+    StepFinished,
+    StepLabel,
+    StepStarted,
+)
+from templedb_nb.model.finding import Finding, Severity, Topic
+from templedb_nb.model.plain import Digest
+from templedb_nb.model.plan import Draft, Phase, Plan, PlannedGroup, Preview, RunCommand
+from templedb_nb.model.project import Slug
+from templedb_nb.model.result import Result
+from templedb_nb.model.status import MigrationStatus, StatusTable, TargetStatus
+from templedb_nb.model.target import Policy, TargetName
+from templedb_nb.views.html import bundle
+from templedb_nb.views.html.card import with_commands
+
+HOSTILE = "<img src=x onerror=alert(1)>&\"'\u202e\x1b[31m\n</code></td>"
+AT = datetime(2026, 11, 23, 13, 2, 5, tzinfo=UTC)
+VOID = {"br", "wbr"}
+
+
+class Outline(HTMLParser):
+    """What a card is made of; it fails where an element is not closed in its turn."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words = ""
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.words += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def card(value: Any) -> Outline:
+    made = bundle(value)
+    assert made is not None
+    assert made["text/plain"].strip()
+    return Outline(made["text/html"])
+
+
+def plan(*commands: str, protected: bool = False, **changes: Any) -> Preview:
+    steps = tuple(RunCommand(group="web", phase=Phase.DEPLOY, command=each) for each in commands)
+    made = Plan(
+        project="p",
+        target=TargetName("production"),
+        groups=(PlannedGroup(name="web", steps=steps),) if steps else (),
+        policy=Policy(protected=protected),
+        databases=(),
+        variables=(),
+        base=Digest("0" * 64),
+    )
+    whole = Preview(
+        draft=Draft(plan=made, findings=changes.pop("findings", ())),
+        slug=Slug("shop"),
+        release=3,
+        tree=Digest("1" * 64),
+        config="version 2",
+        made_at=AT,
+        made_by="rosa",
+    )
+    return replace(whole, **changes)
+
+
+def run(*titles: str, then: tuple[Event, ...]) -> Result:
+    labels = tuple(StepLabel(group="web", phase="deploy", kind="command", title=t) for t in titles)
+    began = RunStarted(
+        plan="a" * 64, content_hash="", project="p", slug="shop", target="production",
+        started_by="rosa", host="here", pid=1, release=3, steps=labels,
+    )  # fmt: skip
+    stamped = (Stamped(run=RunId("r" * 36), seq=n, at=AT, elapsed_ms=n * 1000, event=event)
+               for n, event in enumerate((began, *then)))  # fmt: skip
+    return Result.of(stamped)
+
+
+def failing(**facts: Any) -> Result:
+    failed = StepFailed(step=0, message="it broke", changed=False, **facts)
+    ended = RunFinished(outcome=Outcome.FAILED, exit_code=10)
+    return run("a", "b", then=(StepStarted(step=0, attempt=1, attempt_id="1"), failed, ended))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        plan(HOSTILE, made_by=HOSTILE, config=HOSTILE, diffs=((HOSTILE, HOSTILE),)),
+        plan(findings=(Finding(severity=Severity.ERROR, topic=Topic.FILES, message=HOSTILE, where=HOSTILE, mend=HOSTILE),)),
+        run(HOSTILE, then=()),
+        failing(detail=HOSTILE, tail=HOSTILE, hint=HOSTILE, sqlstate=HOSTILE),
+        InvalidConfig(HOSTILE, hint=HOSTILE, problems=[HOSTILE]),
+        StatusTable(slug=Slug("shop"), rows=(TargetStatus(slug=Slug("shop"), target=TargetName(HOSTILE), protected=True, release=1, note=HOSTILE),)),
+    ],
+)  # fmt: skip
+def test_no_text_becomes_markup(value: Any) -> None:
+    made = card(value)
+    assert made.all("img") == []
+    assert "<img" in made.words
+    assert "\x1b" not in made.words
+    assert "\u202e" not in made.words
+
+
+@pytest.mark.parametrize(
+    "value",
+    [plan("echo"), plan("echo", protected=True), run("a", then=()), failing(), MigrationStatus(slug=Slug("shop"), target=TargetName("t"), rows=())],
+)  # fmt: skip
+def test_a_card_has_one_heading_and_every_table_its_caption_and_named_columns(value: Any) -> None:
+    made = card(value)
+    assert len(made.all("h3")) == 1
+    assert len(made.all("caption")) == len(made.all("table"))
+    assert {each["scope"] for each in made.all("th")} <= {"col", "rowgroup"}
+    assert made.all("script") == []
+
+
+def test_a_protected_target_says_so_first_and_in_words() -> None:
+    words = card(plan("echo", protected=True)).words
+    assert "PROTECTED TARGET: production" in words
+    assert words.index("PROTECTED") < words.index("command to run")
+    assert "needs an approval: %templedb approve" in words
+    assert "PROTECTED" not in card(plan("echo")).words
+
+
+def test_an_empty_plan_says_that_nothing_is_to_do() -> None:
+    made = card(plan())
+    assert "Nothing to do: no step is left." in made.words
+    assert made.all("table") == []
+
+
+def test_a_project_without_targets_says_how_to_add_one() -> None:
+    assert "%templedb target add shop NAME" in card(StatusTable(slug=Slug("shop"), rows=())).words
+
+
+def test_the_gravest_finding_comes_first() -> None:
+    found = tuple(
+        Finding(severity=each, topic=Topic.FILES, message=f"a {each}") for each in (Severity.NOTE, Severity.ERROR)
+    )  # fmt: skip
+    words = card(plan("echo", findings=found)).words
+    assert words.index("an error" if "an error" in words else "a error") < words.index("a note")
+
+
+def test_a_failure_is_told_before_the_steps() -> None:
+    words = card(
+        failing(statement=2, sqlstate="23514", detail="Failing row", hint="templedb deploy run")
+    ).words
+    for fact in (
+        "Step 1 of 2 failed:",
+        "23514",
+        "Failing row",
+        "unchanged (exit 10)",
+        "%templedb deploy run",
+    ):
+        assert fact in words
+        assert words.index(fact) < words.index("Steps, in order")
+
+
+def test_many_steps_are_folded_and_counted() -> None:
+    titles = [f"step {n}" for n in range(200)]
+    done = tuple(StepFinished(step=n) for n in range(199))
+    made = card(run(*titles, then=done))
+    assert len(made.all("details")) == 1
+    assert "open" not in made.all("details")[0]
+    assert "200 steps: 1 pending, 199 done" in made.words
+
+
+def test_commands_of_a_mend_are_shown_as_a_notebook_takes_them() -> None:
+    said = with_commands("templedb approve abc --reason WHY, then run it again")
+    assert said == "<code>%templedb approve abc --reason WHY</code>, then run it again"
+    assert with_commands("edit templedb.yaml, then deploy") == "edit templedb.yaml, then deploy"
+    assert with_commands("install `psql`") == "install <code>psql</code>"
+
+
+def test_an_error_that_was_told_leaves_one_line_for_the_traceback() -> None:
+    error = InvalidConfig("it is wrong", hint="mend it", problems=["a", "b"])
+    assert len(error._render_traceback_()) > 1
+    error.told = True
+    assert error._render_traceback_() == ["InvalidConfig: it is wrong"]
+
+
+@pytest.mark.parametrize(
+    "error", [UnknownName("no such thing"), RunFailed("it failed", exit_code=12)]
+)
+def test_every_error_has_a_card(error: TempleError) -> None:
+    words = card(error).words
+    assert type(error).__name__ in words
+    assert error.message in words
+
+
+def test_other_values_have_no_card() -> None:
+    assert bundle("text") is None
