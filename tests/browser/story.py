@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
-import nbformat
+from tests.browser.place import Place
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 LONG = "migrations/20260301_120000_backfill_the_loyalty_points_of_customers_who_moved_between_regions.sql"
 FAILING = """\
 CREATE TABLE loyalty (customer integer NOT NULL REFERENCES customers, points integer CHECK (points >= 0));
@@ -65,29 +59,12 @@ CELLS = {
     ),
     "tables": "%templedb migration status --show-applied",
 }
-RAISING = {"refused", "failed", "unknown", "config"}
+RAISING = frozenset({"refused", "failed", "unknown", "config"})
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A notebook in a server's folder, and what its kernel's environment is."""
-
-    notebook: str
-    home: Path
-
-
-def tell(home: Path, database: str) -> Told:
-    """Make the project, its targets and the notebook in *home*; *database* is the address of one."""
-    home.mkdir(parents=True)
-    shutil.copytree(EXAMPLES / "shop", home / "shop")
-    environ = {
-        "HOME": str(home),
-        "XDG_CONFIG_HOME": str(home / "config"),
-        "XDG_DATA_HOME": str(home / "data"),
-        "TEMPLEDB_STATE": str(home / "state" / "state.duckdb"),
-        "TEMPLEDB_USER": "rosa",
-    }
-    (home / "kernel-env.json").write_text(json.dumps(environ))
+def tell(home: Path, database: str) -> Path:
+    """Make the project, its targets and the notebook; *database* is the address of one."""
+    place = Place.made(home, example="shop")
     (home / "config.json").write_text(json.dumps({"groups": GROUPS}))
     (home / "wrong.json").write_text(json.dumps(WRONG))
     for line in (
@@ -100,30 +77,5 @@ def tell(home: Path, database: str) -> Told:
         f"env set shop DATABASE_URL {database} --target staging",
         "deploy run shop --target staging",
     ):
-        _templedb(line, home, environ)
-    name = "deploy.ipynb"
-    nbformat.write(_notebook(), home / name)
-    return Told(name, home)
-
-
-def _templedb(line: str, home: Path, environ: dict[str, str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "templedb_nb", *line.split()],
-        cwd=home,
-        env={**os.environ, **environ},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, (
-        f"templedb {line}: exit {done.returncode}\n{done.stdout}{done.stderr}"
-    )
-
-
-def _notebook() -> nbformat.NotebookNode:
-    made = nbformat.v4.new_notebook()
-    made.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    for name, source in CELLS.items():
-        tags = {"tags": ["raises-exception"]} if name in RAISING else {}
-        made.cells.append(nbformat.v4.new_code_cell(source, metadata=tags))
-    return made
+        place.templedb(line)
+    return place.notebook("deploy.ipynb", CELLS, RAISING)

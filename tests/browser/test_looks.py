@@ -21,7 +21,7 @@ PASSWORD = "a-password-of-staging"
 
 
 @pytest.fixture(scope="package")
-def told(browser: Browser, jupyter_server: Server, server: postgres.Server) -> Iterator[story.Told]:
+def told(browser: Browser, jupyter_server: Server, server: postgres.Server) -> Iterator[Path]:
     """The notebook of all cards, run and saved in a real JupyterLab."""
     with psycopg.connect(server.admin, autocommit=True) as admin:
         admin.execute(f"CREATE ROLE looks LOGIN PASSWORD '{PASSWORD}'")
@@ -31,7 +31,7 @@ def told(browser: Browser, jupyter_server: Server, server: postgres.Server) -> I
         made = story.tell(jupyter_server.root / "looks", address)
         jupyter_server.theme("light")
         lab = front(browser, jupyter_server, "lab")
-        lab.open(f"looks/{made.notebook}")
+        lab.open(f"looks/{made.name}")
         lab.run_all()
         lab.save()
         lab.page.close()
@@ -41,7 +41,7 @@ def told(browser: Browser, jupyter_server: Server, server: postgres.Server) -> I
 
 
 @pytest.fixture
-def opened(browser: Browser, jupyter_server: Server, told: story.Told) -> Iterator[Opener]:
+def opened(browser: Browser, jupyter_server: Server, told: Path) -> Iterator[Opener]:
     opener = Opener(browser, jupyter_server, told)
     yield opener
     for page in opener.pages:
@@ -51,7 +51,7 @@ def opened(browser: Browser, jupyter_server: Server, told: story.Told) -> Iterat
 class Opener:
     """Opens the saved notebook, and forgets no page."""
 
-    def __init__(self, browser: Browser, server: Server, told: story.Told) -> None:
+    def __init__(self, browser: Browser, server: Server, told: Path) -> None:
         self.browser, self.server, self.told = browser, server, told
         self.pages: list[Page] = []
 
@@ -61,7 +61,7 @@ class Opener:
         self.server.theme(theme)
         it = front(self.browser, self.server, kind, width=width)
         self.pages.append(it.page)
-        it.open(f"looks/{notebook or self.told.notebook}")
+        it.open(f"looks/{notebook or self.told.name}")
         it.fit()
         return it
 
@@ -127,11 +127,11 @@ def test_an_error_says_one_line_below_its_card(opened: Opener) -> None:
 
 
 def test_a_notebook_that_nobody_trusts_tells_the_same(
-    opened: Opener, told: story.Told, artefacts: Path
+    opened: Opener, told: Path, artefacts: Path
 ) -> None:
-    copied = nbformat.read(told.home / told.notebook, as_version=4)
+    copied = nbformat.read(told, as_version=4)
     copied.cells.append(nbformat.v4.new_markdown_cell("This came from somebody else."))
-    nbformat.write(copied, told.home / "untrusted.ipynb")
+    nbformat.write(copied, told.parent / "untrusted.ipynb")
     it = opened("lab", notebook="untrusted.ipynb")
     picture(it.page, artefacts / "looks", "untrusted")
     expect(it.page.locator(".tdb style")).to_have_count(0)
@@ -142,9 +142,9 @@ def test_a_notebook_that_nobody_trusts_tells_the_same(
     ("template", "theme"), [("lab", "light"), ("lab", "dark"), ("classic", "light")]
 )
 def test_cards_survive_nbconvert(
-    opened: Opener, told: story.Told, tmp_path: Path, artefacts: Path, template: str, theme: str
+    opened: Opener, told: Path, tmp_path: Path, artefacts: Path, template: str, theme: str
 ) -> None:
-    made = elsewhere.nbconvert(told.home / told.notebook, tmp_path, template=template, theme=theme)
+    made = elsewhere.nbconvert(told, tmp_path, template=template, theme=theme)
     page = opened.file(made)
     page.screenshot(path=artefacts / "looks" / f"nbconvert-{template}-{theme}.png", full_page=True)
     tells_everything(page)
@@ -153,21 +153,19 @@ def test_cards_survive_nbconvert(
 
 
 def test_github_leaves_what_matters(
-    opened: Opener, told: story.Told, tmp_path: Path, artefacts: Path
+    opened: Opener, told: Path, tmp_path: Path, artefacts: Path
 ) -> None:
-    page = opened.file(
-        elsewhere.github(told.home / told.notebook, tmp_path / "github.html"), width=1000
-    )
+    page = opened.file(elsewhere.github(told, tmp_path / "github.html"), width=1000)
     page.screenshot(path=artefacts / "looks" / "github.png", full_page=True)
     expect(page.locator("[style], [class], style, script")).to_have_count(0)
     tells_everything(page)
 
 
-def test_text_stands_beside_every_card_and_no_card_runs_anything(told: story.Told) -> None:
-    for data in elsewhere.pictures(told.home / told.notebook):
+def test_text_stands_beside_every_card_and_no_card_runs_anything(told: Path) -> None:
+    for data in elsewhere.pictures(told):
         assert data["text/plain"].strip()
         assert not re.search(r"<script|javascript:|\son\w+=|<link|@import|url\(", data["text/html"])
 
 
-def test_no_secret_and_no_address_is_in_a_picture_or_in_the_notebook(told: story.Told) -> None:
-    assert PASSWORD not in (told.home / told.notebook).read_text()
+def test_no_secret_and_no_address_is_in_a_picture_or_in_the_notebook(told: Path) -> None:
+    assert PASSWORD not in told.read_text()

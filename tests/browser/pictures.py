@@ -1,0 +1,89 @@
+"""The pictures of the documents, taken of the real thing: ``scripts/pictures`` remakes them."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser
+
+from tests.browser.chromium import chromium
+from tests.browser.front import PATIENCE_MS, Front
+from tests.browser.jupyter import THEMES, Server, jupyter
+from tests.browser.place import Place
+
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+WIDTH, SHARPNESS, MARGIN = 1060, 2, 12
+FAILING = """\
+CREATE TABLE loyalty (customer integer NOT NULL, points integer CHECK (points >= 0));
+INSERT INTO loyalty SELECT id, -1 FROM (VALUES (1)) AS moved(id);
+"""
+CELLS = {
+    "title": "# Deploy the shop\nRead the plan, approve it, carry it out.",
+    "use": "%load_ext templedb_nb\n%templedb use shop --target production",
+    "plan": "%templedb deploy plan",
+    "approve": 'id = _.plan.id\n%templedb approve {id} --reason "Read every statement"',
+    "run": "%templedb deploy run",
+}
+MORE = {
+    "use": "%load_ext templedb_nb\n%templedb use shop --target production",
+    "failed": "%templedb deploy run --target staging",
+    "error": "%templedb migration show 005_invoices",
+}
+
+
+def main() -> None:
+    """Write every picture, in both themes."""
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
+        home = Path(folder).resolve()
+        with jupyter(home) as server:
+            for theme in THEMES:
+                server.theme(theme)
+                _theme(browser, server, theme)
+
+
+def _theme(browser: Browser, server: Server, theme: str) -> None:
+    place = Place.made(server.root / theme, example="shop", user="deployer")
+    for line in (
+        "project import shop",
+        "deploy init shop",
+        "target add shop production --protected",
+        "target add shop staging",
+        f"env set shop DATABASE_URL duckdb://{place.home}/live.duckdb --target production --plain",
+        f"env set shop DATABASE_URL duckdb://{place.home}/test.duckdb --target staging --plain",
+        "deploy run shop --target staging",
+    ):
+        place.templedb(line)
+    page = _ran(browser, server, place.notebook("deploy.ipynb", CELLS, frozenset()))
+    page.fit(WIDTH)
+    _until_the_last_cell(page, IMAGES / f"notebook-{theme}.png")
+    page.page.close()
+    (place.home / "shop" / "migrations" / "004_loyalty.sql").write_text(FAILING)
+    page = _ran(browser, server, place.notebook("more.ipynb", MORE, frozenset(MORE)))
+    page.fit(WIDTH)
+    for name, card in (("failed", 0), ("error", 1)):
+        page.page.locator(".tdb").nth(card).screenshot(path=IMAGES / f"{name}-{theme}.png")
+    page.page.close()
+
+
+def _until_the_last_cell(it: Front, path: Path) -> None:
+    panel = it.page.locator(".jp-NotebookPanel").bounding_box()
+    last = it.cells.last.bounding_box()
+    assert panel is not None
+    assert last is not None
+    height = last["y"] + last["height"] + MARGIN - panel["y"]
+    it.page.screenshot(path=path, clip={**panel, "height": height})
+
+
+def _ran(browser: Browser, server: Server, notebook: Path) -> Front:
+    page = browser.new_page(viewport={"width": WIDTH, "height": 900}, device_scale_factor=SHARPNESS)
+    page.set_default_timeout(PATIENCE_MS)
+    it = Front(page, server, "lab")
+    it.open(str(notebook.relative_to(server.root)))
+    it.run_all()
+    return it
+
+
+if __name__ == "__main__":
+    main()
