@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from templedb_nb.core import groups
 from templedb_nb.core.config import problem
@@ -24,7 +24,7 @@ def on_migrations(
     rows: Sequence[Tracked],
     scripts: Scripts,
     policies: Mapping[str, OrderPolicy],
-    paths: Sequence[str],
+    paths: Set[str],
 ) -> list[Finding]:
     """Return what is to say of the migrations of the chosen groups and of their files."""
     out: list[Finding] = []
@@ -88,7 +88,7 @@ def _out_of_order(row: Tracked, policy: OrderPolicy) -> Iterable[Finding]:
 
 
 def _text(
-    row: Tracked, script: Script, executor: Executor, paths: Sequence[str]
+    row: Tracked, script: Script, executor: Executor, paths: Set[str]
 ) -> Iterable[Finding]:
     if dialect := recognise.tool_of(row.file, paths, {row.file: script.text}):
         message = f"is in the manner of {dialect.tool} ({dialect.evidence}), which is not read yet"

@@ -250,7 +250,7 @@ def _all_findings(
     found = list(groups.check(now.config, [entry.path for entry in now.files]))
     migrations = [m for m in tracking.migrations(now.config, now.files) if m.group in chosen]
     policies = {group.name: order_policy(group, now) for group in chosen}
-    found += on_migrations(migrations, rows, now.scripts, policies, [f.path for f in now.files])
+    found += on_migrations(migrations, rows, now.scripts, policies, {f.path for f in now.files})
     found += on_target(now.ledgers, made, rows)
     found += on_health(chosen)
     if not now.config.groups and not made.steps:

@@ -112,7 +112,8 @@ def _base(folder: PurePosixPath) -> str:
 def _foreign(
     files: Sequence[str], paths: Sequence[str], texts: Mapping[str, str]
 ) -> recognise.Dialect | None:
-    found = (recognise.tool_of(path, paths, texts) for path in files)
+    there = frozenset(paths)
+    found = (recognise.tool_of(path, there, texts) for path in files)
     return next((dialect for dialect in found if dialect), None)
 
 

@@ -7,7 +7,7 @@ and a down part, run as it stands, would do both.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -64,16 +64,15 @@ def by_text(text: str) -> Dialect | None:
     return None
 
 
-def by_sidecar(folder: str, paths: Iterable[str]) -> Dialect | None:
-    """Return whose plan or lock file lies in *folder*, if any."""
-    here = {PurePosixPath(p).name for p in paths if str(PurePosixPath(p).parent) == folder}
+def by_sidecar(folder: str, paths: Set[str]) -> Dialect | None:
+    """Return whose plan or lock file lies in *folder*, if any of *paths* is one."""
     for name, tool in _SIDECARS.items():
-        if name in here:
+        if f"{folder}/{name}".removeprefix("./") in paths:
             return Dialect(tool=tool, evidence=f"the file {name}")
     return None
 
 
-def tool_of(path: str, paths: Iterable[str], texts: Mapping[str, str]) -> Dialect | None:
+def tool_of(path: str, paths: Set[str], texts: Mapping[str, str]) -> Dialect | None:
     """Return whose file this is, by name, sidecar and text, or None for a plain one."""
     parent = str(PurePosixPath(path).parent)
     found = by_name(path) or by_sidecar(parent, paths)
