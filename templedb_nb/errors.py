@@ -21,6 +21,7 @@ TempleError
 ├── StoreError              69  the state file could not be read or written
 │   └── StoreTooNew         69  a newer templedb wrote it
 ├── RunFailed               10… a run ended without success; carries its result's exit code
+├── RehearsedFailure         1  a failure that TEMPLEDB_FAILPOINT asked for
 └── InternalError            1  a defect of templedb itself
 """
 
@@ -133,7 +134,7 @@ class UnfitServer(TargetError):
 
 
 class StatementFailed(TargetError):
-    """The server rejected one statement; nothing of its migration stays."""
+    """The server rejected one statement; `changed` says whether earlier steps of it stand."""
 
     exit_code = 12
 
@@ -147,6 +148,7 @@ class StatementFailed(TargetError):
         sqlstate: str | None = None,
         detail: str = "",
         hint: str = "",
+        changed: bool = False,
     ) -> None:
         """Keep where it failed, so that a view can point at the line."""
         super().__init__(message, hint=hint)
@@ -155,6 +157,7 @@ class StatementFailed(TargetError):
         self.column = column
         self.sqlstate = sqlstate
         self.detail = detail
+        self.changed = changed
 
 
 class StoreError(TempleError):
@@ -174,6 +177,10 @@ class RunFailed(TempleError):
         """Carry the exit code of the run's result."""
         super().__init__(message, hint=hint)
         self.exit_code = exit_code
+
+
+class RehearsedFailure(TempleError):
+    """A failure on purpose: TEMPLEDB_FAILPOINT asked for it."""
 
 
 class InternalError(TempleError):

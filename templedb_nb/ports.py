@@ -81,6 +81,10 @@ class Session(Protocol):
         """Return whether the ledger has that attempt, as done."""
         ...
 
+    def stands(self, step: Apply, claim: Claim) -> int:
+        """Return how many steps of the migration the ledger counts as done."""
+        ...
+
     def failed(self, step: Apply, script: Script, attempt: str, claim: Claim, error: str) -> None:
         """Record, as well as can be, that the migration failed and left nothing."""
         ...

@@ -99,6 +99,10 @@ class Said:
         return self.out + self.err
 
     @property
+    def text(self) -> str:
+        return self.out + self.err
+
+    @property
     def json(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.out.splitlines()]
 

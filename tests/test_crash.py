@@ -16,6 +16,7 @@ import psutil
 import psycopg
 import pytest
 
+from templedb_nb import failpoints
 from templedb_nb.model.event import RunId
 from templedb_nb.store.file import StateFile
 from templedb_nb.store.memory import Memory
@@ -182,26 +183,9 @@ def test_a_connection_that_is_cut_rolls_back_and_says_so(shop: Shop) -> None:
 
 def test_a_commit_whose_answer_is_lost_is_looked_up(shop: Shop) -> None:
     """The server commits, and the connection dies before the answer is read."""
-    from templedb_nb.targets import postgres
-
-    shop.pg.query("SELECT 1")
-    lost: list[str] = []
-    real = postgres.PostgresSession._commit
-
-    def cut(self: postgres.PostgresSession, *args: object) -> None:
-        connection = self._connection
-        if not lost:
-            lost.append("once")
-            connection.execute("COMMIT")
-            os.close(os.dup(connection.fileno()))
-            connection.close()
-        real(self, *args)  # type: ignore[arg-type]
-
-    postgres.PostgresSession._commit = cut  # type: ignore[method-assign]
-    try:
-        said = shop.run()
-    finally:
-        postgres.PostgresSession._commit = real  # type: ignore[method-assign]
+    shop.terminal.set(TEMPLEDB_FAILPOINT="apply.commit-sent:drop")
+    said = shop.run()
+    assert failpoints.reached("apply.commit-sent") == 2
     assert "2 migrations applied" in said.out
     assert shop.pg.applied() == ["migrations/001_users.sql", "migrations/002_orders.sql"]
     assert shop.pg.query("SELECT count(*) FROM orders") == [(1,)]
@@ -216,7 +200,7 @@ def test_a_rival_that_is_not_ours_cannot_make_a_migration_run_twice(shop: Shop) 
     with psycopg.connect(shop.pg.server.database(shop.pg.name)) as other:
         other.execute(
             "INSERT INTO templedb.migration SELECT project, 'migrations/003.sql', kind, 'migrations/003.sql', layout,"
-            " checksum, checksum_alg, token_checksum, token_alg, sql, 'applied', mode, steps, step_done, 'theirs', run,"
+            " checksum, checksum_alg, token_checksum, token_alg, sql, 'applied', mode, steps, step_done, step_started, 'theirs', run,"
             " plan, xid, applied_by, client, version FROM templedb.migration LIMIT 1"
         )
     assert "changed" in shop.terminal("migration", "status").out

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from templedb_nb.core.script import read_script
 from templedb_nb.model.config import Executor
+from templedb_nb.model.plan import Mode
 
 
 def problems(sql: str | bytes, executor: Executor = Executor.NATIVE) -> list[str]:
@@ -55,28 +56,96 @@ def test_a_pair_around_the_whole_file_is_dropped() -> None:
 
 
 @pytest.mark.parametrize(
-    "sql",
+    ("sql", "steps", "reason"),
     [
-        "BEGIN; SELECT 1; COMMIT; SELECT 2;",
-        "SELECT 1; COMMIT;",
-        "BEGIN; SELECT 1;",
-        "BEGIN; SELECT 1; COMMIT; BEGIN; SELECT 2; COMMIT;",
-        "BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT 1; COMMIT;",
-        "BEGIN; SELECT 1; ROLLBACK;",
-        "CREATE INDEX CONCURRENTLY i ON t (a);",
-        "VACUUM t;",
-        "CALL p();",
+        ("BEGIN; SELECT 1; COMMIT; SELECT 2;", ["SELECT 1", "SELECT 2"], "line 1: BEGIN"),
+        ("SELECT 1; COMMIT;", ["SELECT 1"], "line 1: COMMIT"),
+        ("BEGIN; SELECT 1; COMMIT; BEGIN; SELECT 2; COMMIT;", ["SELECT 1", "SELECT 2"], "BEGIN"),
+        ("BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT 1; COMMIT;", ["SELECT 1"], "BEGIN"),
+        ("BEGIN; SELECT 1; ROLLBACK;", ["SELECT 1"], "BEGIN"),
+        ("CREATE INDEX CONCURRENTLY i ON t (a);", ["CREATE INDEX"], "CREATE INDEX CONCURRENTLY"),
+        ("SELECT 1;\nVACUUM t;", ["SELECT 1", "VACUUM t"], "line 2: VACUUM"),
+        ("CALL p();", ["CALL p()"], "CALL"),
+        ("-- templedb:no-transaction\nSELECT 1;", ["SELECT 1"], "line 1: templedb:no-transaction"),
+        ("CREATE TABLE t (a int); -- CONCURRENTLY\nSELECT 'VACUUM';", [], ""),
     ],
 )
-def test_what_needs_more_than_our_transaction_is_refused_with_the_reason(sql: str) -> None:
-    (first, *_) = problems(sql)
-    assert "this version runs every migration in one transaction" in first
+def test_what_needs_more_than_our_transaction_runs_step_by_step(
+    sql: str, steps: list[str], reason: str
+) -> None:
+    script = read_script(sql.encode())
+    assert not script.problems
+    assert (script.mode is Mode.STATEMENTS) == bool(steps)
+    assert reason in script.note
+    assert len(script.units) == len(steps)
+    for unit, begin in zip(script.units, steps, strict=True):
+        assert unit.title.startswith(begin)
 
 
-@pytest.mark.parametrize("word", ["down", "no-transaction", "porbe", ""])
-def test_a_directive_is_an_error_and_no_comment(word: str) -> None:
-    assert "directive" in problems(f"SELECT 1;\n-- templedb:{word} x\n")[0]
-    assert problems(f"SELECT '-- templedb:{word}';") == []
+@pytest.mark.parametrize(
+    ("sql", "complaint"),
+    [
+        ("BEGIN; SELECT 1;", "this BEGIN has no COMMIT"),
+        ("BEGIN; VACUUM; COMMIT;", "stands between BEGIN and COMMIT"),
+        ("SELECT 1; COMMIT AND CHAIN;", "no ledger can follow"),
+        ("BEGIN; SELECT 1; PREPARE TRANSACTION 'x';", "no ledger can follow"),
+        ("BEGIN READ ONLY; SELECT 1; COMMIT;", "cannot record its step"),
+    ],
+)
+def test_what_no_ledger_can_follow_is_refused_with_the_reason(sql: str, complaint: str) -> None:
+    assert complaint in problems(sql)[0]
+
+
+def test_psql_runs_no_script_step_by_step() -> None:
+    said = problems("VACUUM;", Executor.PSQL)
+    assert "executor psql runs a file in one transaction" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("sql", "complaint"),
+    [
+        ("-- templedb:porbe x", "no directive templedb:porbe; did you mean probe?"),
+        ("-- templedb:", "no directive templedb:"),
+        ("SELECT 1;\n-- templedb:no-transaction", "out of place"),
+        ("SELECT 1; -- templedb:idempotent\nVACUUM;", "stands behind something"),
+        ("-- templedb:lock-timeout soon", "no duration"),
+        ("-- templedb:lock-timeout 99999h", "no duration"),
+        ("-- templedb:no-transaction please", "takes nothing"),
+        ("-- templedb:requires", "names no file"),
+        ("-- templedb:verify DROP TABLE t", "wants a query"),
+        ("-- templedb:idempotent\nSELECT 1;", "that a transaction proves"),
+        ("-- templedb:idempotent\n-- templedb:probe SELECT true\nCALL p();", "has two"),
+        ("-- templedb:probe SELECT true", "before no statement"),
+        ("SELECT\n-- templedb:idempotent\n1;", "before no statement"),
+        ("-- templedb:repeatable\n-- templedb:no-transaction\nSELECT 1;", "contradict"),
+        ("SELECT 1;\n-- templedb:down\nSELECT 2;\n-- templedb:down\n", "twice"),
+    ],
+)
+def test_a_directive_that_is_wrong_is_an_error_and_no_comment(sql: str, complaint: str) -> None:
+    assert any(complaint in each for each in problems(sql))
+    quoted = sql.replace("'", "''")
+    assert problems(f"SELECT '{quoted}';") == []
+
+
+def test_directives_are_read() -> None:
+    script = read_script(
+        b"-- a comment\n-- templedb:lock-timeout 10s\n--templedb:statement-timeout 5m\n"
+        b"-- templedb:requires 001_users.sql\n-- templedb:verify SELECT true;\n"
+        b"CREATE TABLE t (a int);\n-- templedb:down\nDROP TABLE t;\n"
+    )
+    asked = script.asked
+    assert (asked.lock_timeout_ms, asked.statement_timeout_ms) == (10_000, 300_000)
+    assert (asked.requires, asked.verify) == (("001_users.sql",), ("SELECT true",))
+    assert [each.text for each in script.statements] == ["CREATE TABLE t (a int)"]
+    assert script.down is not None
+    assert [(each.text, each.line) for each in script.down.statements] == [("DROP TABLE t", 8)]
+
+
+def test_a_down_part_is_no_part_of_what_ran() -> None:
+    one = read_script(b"SELECT 1;\n-- templedb:down\nSELECT 2;\n")
+    other = read_script(b"SELECT 1;\n-- templedb:down\nSELECT 3;\n")
+    assert one.checksums.tokens == other.checksums.tokens
+    assert one.checksums.text != other.checksums.text
 
 
 def test_commands_of_psql_need_psql() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -15,7 +16,7 @@ from templedb_nb.errors import Busy, LedgerRefused, StatementFailed, UnfitServer
 from templedb_nb.model.event import Outcome, RunId
 from templedb_nb.model.ledger import Checksums, EntryKind, State
 from templedb_nb.model.plain import Digest
-from templedb_nb.model.plan import Amend, Apply, Verb
+from templedb_nb.model.plan import Amend, Apply, Mode, Verb
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.target import DATABASE_URL, OrderPolicy, Policy, TargetName
 from templedb_nb.ports import Claim, Session
@@ -35,7 +36,13 @@ def a_step(sql: str, key: str = "m/1.sql") -> tuple[Apply, Script]:
     script = read_script(sql.encode())
     blob = Digest(hashlib.sha256(sql.encode()).hexdigest())
     return Apply(
-        group="m", database=DATABASE_URL, key=key, file=key, blob=blob, checksums=script.checksums
+        group="m",
+        database=DATABASE_URL,
+        key=key,
+        file=key,
+        blob=blob,
+        checksums=script.checksums,
+        mode=script.mode,
     ), script
 
 
@@ -210,7 +217,7 @@ def test_nothing_of_a_script_leaks_into_the_next(pg: Database) -> None:
     pg.query(f"GRANT pg_monitor TO {pg.role}")
     session = postgres_session(pg)
     apply(session, LEAKS.replace("CREATE TEMP TABLE users (x int); ", ""), key="m/1.sql")
-    connection = session._connection
+    connection = session._link.connection
     asked = (
         "SELECT current_user, current_setting('search_path'), current_setting('statement_timeout'),"
         " current_setting('lock_timeout'), (SELECT count(*) FROM pg_prepared_statements)"
@@ -238,6 +245,7 @@ def test_a_script_that_ends_our_transaction_is_found_out(pg: Database) -> None:
     session = postgres_session(pg)
     claim = a_claim()
     step, script = a_step("CREATE TABLE t (id int); COMMIT; CREATE TABLE u (id int); BEGIN;")
+    step = replace(step, mode=Mode.TRANSACTION)
     with (
         session.lock(claim, lambda _: None),
         pytest.raises(Unresolved, match="ended the transaction"),
@@ -301,7 +309,7 @@ def test_a_lock_that_somebody_holds_for_a_moment_is_waited_for(pg: Database) -> 
     pg.query("CREATE TABLE busy (id int)")
     pg.query(f"ALTER TABLE busy OWNER TO {pg.role}")
     session = postgres_session(pg)
-    session._connection.execute("ALTER ROLE CURRENT_USER SET lock_timeout = '100ms'")
+    session._link.connection.execute("ALTER ROLE CURRENT_USER SET lock_timeout = '100ms'")
     holder = psycopg.connect(pg.server.database(pg.name))
     holder.execute("LOCK TABLE busy IN ACCESS EXCLUSIVE MODE")
     threading.Timer(6, holder.commit).start()

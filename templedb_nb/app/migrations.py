@@ -82,11 +82,20 @@ class Migrations:
 
     def mark_applied(self, opened: Opened, named: str, reason: str, wish: Wish) -> Result:
         """Say that a migration is in effect, without running it."""
-        row = pick(self._rows(opened), named, prefer=WAITING)
-        if row.state not in WAITING or row.blob is None:
+        free = WAITING | {FileState.IN_DOUBT}
+        row = pick(self._rows(opened), named, prefer=free)
+        if row.state not in free or row.blob is None:
             message = f"{row.file} is {row.state} on {opened.case.target.name} already"
             raise UsageProblem(message, hint=row.mend)
         return self._amend(opened, self._step(opened, row, Verb.MARK_APPLIED, reason), wish)
+
+    def resolve(self, opened: Opened, named: str, verb: Verb, reason: str, wish: Wish) -> Result:
+        """Say what became of the step in doubt: it took effect, or it did not."""
+        row = pick(self._rows(opened), named, prefer=frozenset({FileState.IN_DOUBT}))
+        if row.state is not FileState.IN_DOUBT:
+            message = f"{row.file} is {row.state} on {opened.case.target.name}, not in doubt"
+            raise UsageProblem(message, hint=row.mend)
+        return self._amend(opened, self._step(opened, row, verb, reason), wish)
 
     def accept_checksum(self, opened: Opened, named: str, reason: str, wish: Wish) -> Result:
         """Say that an edit of an applied file is known and harmless."""

@@ -7,6 +7,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from templedb_nb import failpoints
 from templedb_nb.app.planning import Opened, Planning, scripts
 from templedb_nb.app.system import System
 from templedb_nb.app.workplace import Workplace
@@ -84,6 +85,7 @@ class Running:
             wish.planned(preview)
         refuse(preview.findings, plan)
         self._refuse_repeated(plan)
+        self._arm(plan)
         approved = Approved(plan=plan, approvals=preview.approvals)
         run = RunId(self._system.new_id())
         journal = RunJournal(self.journals, run, self._memory.fold)
@@ -102,6 +104,14 @@ class Running:
             self._memory.use_approvals(plan.content_hash, run)
         self._copy_ledgers(opened)
         return journal.result
+
+    def _arm(self, plan: Plan) -> None:
+        """Take the failures that a rehearsal asks for, where one may be."""
+        wanted = self._system.environ.get("TEMPLEDB_FAILPOINT")
+        if failpoints.arm(wanted) and plan.policy.protected:
+            failpoints.arm(None)
+            message = f"target {plan.target} is protected, and TEMPLEDB_FAILPOINT is set"
+            raise PlanRefused(message, hint="unset TEMPLEDB_FAILPOINT, or rehearse on another")
 
     def _close(self, journal: RunJournal) -> None:
         """Fold the journal; if the store is busy it stays, and the next command folds it."""

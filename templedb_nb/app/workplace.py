@@ -168,7 +168,7 @@ class Workplace:
 
 
 def _claim_sql(*args: object, **named: object) -> str:
-    from templedb_nb.targets.postgres_ledger import claim_sql
+    from templedb_nb.targets.postgres_rows import claim_sql
 
     return claim_sql(*args, **named)  # type: ignore[arg-type]
 

@@ -91,6 +91,28 @@ def mark_applied(call: Call, words: tuple[str, ...], target: str | None, reason:
     return _amend(call, words, target, "mark_applied", reason)
 
 
+@commands.command()
+@take("[PROJECT] FILE")
+@on_target
+@click.option("--applied", "answer", flag_value="applied", help="It took effect.")
+@click.option("--not-applied", "answer", flag_value="not-applied", help="It did not.")
+@reason
+@pass_call
+def resolve(
+    call: Call, words: tuple[str, ...], target: str | None, answer: str | None, reason: str
+) -> Result:
+    """Say what became of the step of a migration that is in doubt, after you looked."""
+    if answer is None or not reason:
+        raise click.UsageError("say --applied or --not-applied, and what you saw with --reason")
+    from templedb_nb.model.plan import Verb
+
+    name, named = call.split(words, "FILE")
+    verb = Verb(f"resolve-{answer}")
+    with call.app.opened(call.choice(name, target)) as opened:
+        found = call.app.reachable(opened)
+        return call.app.migrations.resolve(found, str(named), verb, reason, _wish(call))
+
+
 @commands.command("accept-checksum")
 @take("[PROJECT] FILE")
 @on_target

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from templedb_nb.core import groups
 from templedb_nb.core.config import problem
@@ -24,7 +25,7 @@ def on_migrations(
     rows: Sequence[Tracked],
     scripts: Scripts,
     policies: Mapping[str, OrderPolicy],
-    paths: Set[str],
+    paths: AbstractSet[str],
 ) -> list[Finding]:
     """Return what is to say of the migrations of the chosen groups and of their files."""
     out: list[Finding] = []
@@ -63,11 +64,10 @@ def _standing(row: Tracked, policy: OrderPolicy) -> Iterable[Finding]:
         case FileState.CHANGED | FileState.MOVED:
             yield problem(row.file, row.note, row.mend, topic=Topic.MIGRATION)
         case FileState.IN_DOUBT:
-            mend = f"templedb migration show {row.file}"
-            yield problem(row.file, row.note, mend, topic=Topic.UNRESOLVED)
+            yield problem(row.file, row.note, row.mend, topic=Topic.UNRESOLVED)
         case FileState.MISSING:
             yield _warning(Topic.MIGRATION, row.note, row.file, row.mend)
-        case FileState.FAILED:
+        case FileState.FAILED | FileState.PARTIAL:
             yield _note(Topic.MIGRATION, row.note, row.file)
         case FileState.OUT_OF_ORDER:
             yield from _out_of_order(row, policy)
@@ -88,7 +88,7 @@ def _out_of_order(row: Tracked, policy: OrderPolicy) -> Iterable[Finding]:
 
 
 def _text(
-    row: Tracked, script: Script, executor: Executor, paths: Set[str]
+    row: Tracked, script: Script, executor: Executor, paths: AbstractSet[str]
 ) -> Iterable[Finding]:
     if dialect := recognise.tool_of(row.file, paths, {row.file: script.text}):
         message = f"is in the manner of {dialect.tool} ({dialect.evidence}), which is not read yet"

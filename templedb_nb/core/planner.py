@@ -10,6 +10,7 @@ from templedb_nb.core import patterns as globs
 from templedb_nb.core.command import per_file
 from templedb_nb.core.config import problem
 from templedb_nb.core.findings import on_health, on_migrations, on_target, on_variables
+from templedb_nb.core.requirements import on_scripts
 from templedb_nb.core.script import Script
 from templedb_nb.core.shape import nearest
 from templedb_nb.core.tracking import Ledgers, Scripts
@@ -74,6 +75,7 @@ def plan(now: Situation) -> Draft:
     skips += _skipped_files(rows, chosen, now)
     made = _plan(now, tuple(group for group in planned if group.steps))
     findings += _all_findings(now, made, rows, chosen)
+    findings += on_scripts(made, rows, now.ledgers, now.scripts)
     return Draft(
         plan=made,
         findings=tuple(findings),
@@ -191,7 +193,7 @@ def _migrations(group: Group, rows: Sequence[Tracked], now: Situation) -> list[S
     own = groups.migrating(group)
     assert own is not None  # noqa: S101 - the caller asked
     steps: list[Step] = []
-    for row in rows:
+    for row in _repeatable_last(rows, now.scripts):
         if row.group != group.name or row.state not in WAITING or row.blob is None:
             continue
         if not _held_back(row, group, now):
@@ -203,10 +205,24 @@ def _migrations(group: Group, rows: Sequence[Tracked], now: Situation) -> list[S
                     file=row.file,
                     blob=row.blob,
                     checksums=now.scripts[row.blob].checksums,
+                    mode=now.scripts[row.blob].mode,
                     executor=own.executor,
                 )
             )
     return steps
+
+
+def _repeatable_last(rows: Sequence[Tracked], known: Scripts) -> list[Tracked]:
+    """Return the rows with those that run again when they change at the end, by name."""
+
+    def late(row: Tracked) -> bool:
+        script = known.get(row.blob) if row.blob else None
+        return script is not None and script.asked.repeatable
+
+    return [
+        *(row for row in rows if not late(row)),
+        *sorted((row for row in rows if late(row)), key=lambda row: row.file),
+    ]
 
 
 def order_policy(group: Group, now: Situation) -> OrderPolicy:

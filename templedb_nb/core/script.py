@@ -8,40 +8,37 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from templedb_nb.core import classify
-from templedb_nb.core.classify import Begins, Commits, Controls, CopiesOut, Outside
-from templedb_nb.core.lexer import Meta, Split, Statement, TokenKind, split, tokens
+from templedb_nb.core.directives import NONE, Directives, Remark, directives, down_part
+from templedb_nb.core.lexer import Meta, Split, Statement, TokenKind, split
+from templedb_nb.core.units import Unit, course
 from templedb_nb.model.config import Executor
 from templedb_nb.model.ledger import Checksums
 from templedb_nb.model.plain import Digest
+from templedb_nb.model.plan import Mode
 
 _BOM = b"\xef\xbb\xbf"
-_LATER = "this version runs every migration in one transaction"
 _IGNORED_METAS = re.compile(r"\\(?:set\s+ON_ERROR_STOP\b.*|restrict\b.*|unrestrict\b.*)")
 _SWITCHES = re.compile(r"\\(?:c|connect)\b")
-_DIRECTIVE = re.compile(r"--\s*templedb:(\S*)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remark:
-    """Something about one line of a script; `native_only` if psql itself would take it."""
-
-    message: str
-    line: int = 0
-    mend: str = ""
-    native_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
     """A migration that was read.
 
-    `text` is UTF-8 without its BOM, line ends as LF. `statements` are what runs: where the whole
-    file stands in one ``BEGIN … COMMIT``, that pair is dropped, and our transaction stands in.
+    `text` is UTF-8 without its BOM, line ends as LF; `up` is that without its down part.
+    `statements` are what runs: where the whole file stands in one ``BEGIN … COMMIT``, that pair is
+    dropped, and our transaction stands in. A script of mode STATEMENTS runs by its `units`. `down`
+    is what takes it back, if the file says so; the lines of its statements are those of the file.
     """
 
     text: str
+    up: str
     checksums: Checksums
     statements: tuple[Statement, ...]
+    mode: Mode = Mode.TRANSACTION
+    units: tuple[Unit, ...] = ()
+    asked: Directives = NONE
+    down: Script | None = None
     problems: tuple[Remark, ...] = ()
     warnings: tuple[Remark, ...] = ()
     note: str = ""
@@ -51,10 +48,21 @@ class Script:
         """Return how many lines the text has."""
         return len(self.text.splitlines())
 
+    @property
+    def steps(self) -> int:
+        """Return how many steps the ledger counts: units, or else statements."""
+        return len(self.units) if self.mode is Mode.STATEMENTS else len(self.statements)
+
     def problems_for(self, executor: Executor) -> tuple[Remark, ...]:
         """Return what forbids the script, when *executor* sends it."""
-        by_psql = executor is Executor.PSQL
-        return tuple(each for each in self.problems if not (by_psql and each.native_only))
+        if executor is Executor.NATIVE:
+            return self.problems
+        found = [each for each in self.problems if not each.native_only]
+        if self.mode is Mode.STATEMENTS:
+            message = f"{self.note}, and executor psql runs a file in one transaction"
+            mend = "give the file to a group without executor: psql"
+            found.append(Remark(message=message, mend=mend))
+        return tuple(found)
 
 
 def read_script(raw: bytes) -> Script:
@@ -70,18 +78,32 @@ def read_script(raw: bytes) -> Script:
     return _read(text)
 
 
-def _read(text: str) -> Script:
+def _read(text: str, *, may_have_down: bool = True) -> Script:
     found = split(text)
-    statements, note = _without_pair(found)
+    cut = down_part(text, found) if may_have_down and "templedb:" in text else None
+    down = None
+    if cut is not None:
+        below = text.index("\n", cut) + 1 if "\n" in text[cut:] else len(text)
+        lines = "\n" * text.count("\n", 0, below)
+        down = _read(lines + text[below:], may_have_down=False)
+        found = split(text[:cut])
+    asked = directives(text if cut is None else text[:cut], found)
+    way = course(found.statements, asked)
+    below_problems = down.problems if down else ()
     return Script(
         text=text,
+        up=text if cut is None else text[:cut],
         checksums=Checksums(
             text=_sha256(text), tokens=_sha256(classify.canonical_tokens(found.pieces))
         ),
-        statements=statements,
-        problems=tuple(_problems(text, found, statements)),
-        warnings=tuple(_warnings(statements)),
-        note=note,
+        statements=way.statements,
+        mode=way.mode,
+        units=way.units,
+        asked=asked,
+        down=down,
+        problems=(*_problems(found), *asked.problems, *way.problems, *below_problems),
+        warnings=tuple(_warnings(way.statements)) if way.mode is Mode.TRANSACTION else (),
+        note=way.note,
     )
 
 
@@ -89,34 +111,18 @@ def _unreadable(raw: bytes, message: str, line: int = 0) -> Script:
     address = Digest(hashlib.sha256(raw).hexdigest())
     sums = Checksums(text=address, tokens=address)
     remark = Remark(message=message, line=line, mend="save the file as UTF-8")
-    return Script(text="", checksums=sums, statements=(), problems=(remark,))
+    return Script(text="", up="", checksums=sums, statements=(), problems=(remark,))
 
 
 def _sha256(text: str) -> Digest:
     return Digest(hashlib.sha256(text.encode()).hexdigest())
 
 
-def _without_pair(found: Split) -> tuple[tuple[Statement, ...], str]:
-    """Drop a BEGIN … COMMIT that stands around everything else."""
-    statements = found.statements
-    if len(statements) < 2:  # noqa: PLR2004 - a pair
-        return statements, ""
-    needs = [classify.need(each) for each in statements]
-    inner = needs[1:-1]
-    around = needs[0] == Begins() and needs[-1] == Commits()
-    if around and not any(isinstance(each, Begins | Commits | Controls) for each in inner):
-        return statements[1:-1], "its own BEGIN and COMMIT are dropped: our transaction stands in"
-    return statements, ""
-
-
-def _problems(text: str, found: Split, statements: Sequence[Statement]) -> Iterator[Remark]:
+def _problems(found: Split) -> Iterator[Remark]:
     for each in found.problems:
         yield Remark(message=each.message, line=each.line)
     for meta in found.metas:
         yield from _about_meta(meta)
-    for statement in statements:
-        yield from _about(statement)
-    yield from _directives(text)
 
 
 def _about_meta(meta: Meta) -> Iterator[Remark]:
@@ -126,41 +132,6 @@ def _about_meta(meta: Meta) -> Iterator[Remark]:
         message = f"{meta.text.split()[0]} is a command of psql"
         mend = "set executor: psql for its group"
         yield Remark(message=message, line=meta.line, mend=mend, native_only=True)
-
-
-def _about(statement: Statement) -> Iterator[Remark]:
-    match classify.need(statement):
-        case Begins(modes=modes):
-            what = f"BEGIN {modes}".strip()
-            yield _outside(statement, f"{what} begins a transaction of its own")
-        case Commits():
-            yield _outside(statement, "COMMIT ends the transaction before the file does")
-        case Controls(what=what):
-            yield _outside(statement, f"{what} controls the transaction")
-        case Outside(what=what):
-            yield _outside(statement, f"{what} cannot run in a transaction")
-        case CopiesOut():
-            message = "COPY … TO stdout gives rows to nobody"
-            yield Remark(message=message, line=statement.line, native_only=True)
-        case _:
-            pass
-
-
-def _outside(statement: Statement, message: str) -> Remark:
-    mend = "move it out of the migrations until a later version takes it"
-    return Remark(message=f"{message}, and {_LATER}", line=statement.line, mend=mend)
-
-
-def _directives(text: str) -> Iterator[Remark]:
-    """Refuse directives: one that is passed over in silence would be worse than none."""
-    if "templedb:" not in text:
-        return
-    for token in tokens(text):
-        found = _DIRECTIVE.match(token.text) if token.kind is TokenKind.COMMENT else None
-        if found:
-            line = text.count("\n", 0, token.start) + 1
-            message = f"the directive templedb:{found[1]} is not known to this version"
-            yield Remark(message=message, line=line, mend="take it out, or upgrade templedb-nb")
 
 
 def _warnings(statements: Sequence[Statement]) -> Iterator[Remark]:

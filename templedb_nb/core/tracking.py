@@ -67,7 +67,7 @@ def track(found: Sequence[Migrations], ledgers: Ledgers, scripts: Scripts) -> tu
     for each in found:
         entries = {e.key: e for e in ledgers.get(each.database, NO_LEDGER).entries}
         own = [_compare(each, file, entries.get(file.path), scripts) for file in each.files]
-        rows += _out_of_order(own)
+        rows += _out_of_order(own, scripts)
     return tuple(_moved(rows, _gone(found, ledgers), scripts))
 
 
@@ -84,14 +84,20 @@ def _compare(each: Migrations, file: FileEntry, entry: Entry | None, scripts: Sc
     if entry is None:
         return row
     match entry.state:
+        case State.FAILED | State.RUNNING if entry.step_started or entry.state is State.RUNNING:
+            note = (
+                f"{entry.step_done} of {entry.steps} steps stand; the next run goes on from there"
+            )
+            return replace(row, state=FileState.PARTIAL, note=note)
         case State.FAILED:
             note = "its last attempt failed and left nothing; the next run tries it again"
             return replace(row, state=FileState.FAILED, note=note)
         case State.REVERTED:
             return replace(row, note="was applied before and reverted")
         case State.RUNNING | State.IN_DOUBT:
-            note = "its last attempt ended in a way that nobody can tell"
-            return replace(row, state=FileState.IN_DOUBT, note=note)
+            note = entry.error or "its last attempt ended in a way that nobody can tell"
+            mend = f"templedb migration resolve {file.path} --applied|--not-applied --reason WHY"
+            return replace(row, state=FileState.IN_DOUBT, note=note, mend=mend)
         case State.APPLIED:
             return _applied(row, entry.checksums, file, scripts)
 
@@ -100,6 +106,8 @@ def _applied(row: Tracked, known: Checksums, file: FileEntry, scripts: Scripts) 
     script = scripts.get(file.blob)
     if known.text == file.blob or script is None or script.checksums.text == known.text:
         return replace(row, state=FileState.APPLIED)
+    if script.asked.repeatable:
+        return replace(row, note="is repeatable and changed: it runs again")
     mend = f"templedb migration accept-checksum {row.file} --reason WHY"
     if script.checksums.tokens == known.tokens:
         note = "comments or layout were edited after it was applied"
@@ -109,7 +117,13 @@ def _applied(row: Tracked, known: Checksums, file: FileEntry, scripts: Scripts) 
     return replace(row, state=FileState.CHANGED, note=note, mend=undo)
 
 
-def _out_of_order(rows: Sequence[Tracked]) -> list[Tracked]:
+def _first_time(row: Tracked, scripts: Scripts) -> bool:
+    """Return whether a file waits for its first run, and only that one."""
+    script = scripts.get(row.blob) if row.blob else None
+    return row.state is FileState.PENDING and not (script and script.asked.repeatable)
+
+
+def _out_of_order(rows: Sequence[Tracked], scripts: Scripts) -> list[Tracked]:
     """Mark what sorts before the newest one of its folder that a run applied."""
     newest: dict[str, int] = {}
     for place, row in enumerate(rows):
@@ -122,7 +136,7 @@ def _out_of_order(rows: Sequence[Tracked]) -> list[Tracked]:
             state=FileState.OUT_OF_ORDER,
             note=f"sorts before {rows[newest[plain.folder(row.file)]].file}, which is applied",
         )
-        if row.state is FileState.PENDING and place < newest.get(plain.folder(row.file), -1)
+        if _first_time(row, scripts) and place < newest.get(plain.folder(row.file), -1)
         else row
         for place, row in enumerate(rows)
     ]

@@ -10,6 +10,7 @@ from templedb_nb.core.policy import Approved
 from templedb_nb.core.staleness import Done
 from templedb_nb.engine.steps import INTERRUPTED, Ended, Steps, Tools
 from templedb_nb.errors import TargetError, TempleError
+from templedb_nb.failpoints import reach
 from templedb_nb.model.event import (
     LockAwaited,
     Outcome,
@@ -52,15 +53,20 @@ def execute(
     plan = approved.plan
     emit(_started(plan, claim, origin))
     try:
+        reach("run.before-lock")
         with ExitStack() as held:
             for name in plan.databases:
                 held.enter_context(tools.sessions[name].lock(claim, _tell(emit)))
+            reach("run.locked")
             now = {name: tools.sessions[name].ledger(claim.project) for name in plan.databases}
             done = check(now)
             for name in plan.databases:
                 tools.sessions[name].begin_run(claim, plan.policy)
+            reach("run.begun")
             finished = _run(plan, Steps(claim, tools, emit, done), emit)
+            reach("run.before-end")
             finished = _recorded(finished, claim, tools.sessions)
+            reach("run.ended")
     except KeyboardInterrupt as error:
         code = getattr(error, "exit_code", INTERRUPTED)
         message = "cancelled before the first step"

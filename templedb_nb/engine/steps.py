@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from templedb_nb.core.script import Script
 from templedb_nb.core.staleness import Done
 from templedb_nb.errors import StatementFailed, StoreError, TempleError, Unresolved
+from templedb_nb.failpoints import reach
 from templedb_nb.model.command import Exit, Invocation
 from templedb_nb.model.config import Executor
 from templedb_nb.model.event import (
@@ -24,7 +26,7 @@ from templedb_nb.model.event import (
     StepWarned,
 )
 from templedb_nb.model.plain import Digest
-from templedb_nb.model.plan import Amend, Apply, Phase, RunCommand, RunScript, Step
+from templedb_nb.model.plan import Amend, Apply, Mode, Phase, RunCommand, RunScript, Step
 from templedb_nb.model.target import DATABASE_URL, DatabaseName
 from templedb_nb.ports import Claim, Clock, Emit, Psql, Session, Shell, StepLog
 
@@ -77,6 +79,7 @@ class Steps:
                 break
             self._retry(event, step, attempt)
         self.changed |= _changes(step, event)
+        reach("step.done")
         self.emit(event)
         if self.interrupt is not None:
             message = f"cancelled at {step.group}: {step.title}"
@@ -86,6 +89,7 @@ class Steps:
     def _attempt(self, number: int, step: Step, attempt: int) -> Event:
         attempt_id = self.tools.new_id()
         self.emit(StepStarted(step=number, attempt=attempt, attempt_id=attempt_id))
+        reach("step.started")
         try:
             match step:
                 case RunCommand() | RunScript():
@@ -100,7 +104,20 @@ class Steps:
         except StoreError:
             raise
         except TempleError as error:
-            return _broken(number, error)
+            return _broken(number, error, changed=self._took_effect(step, attempt_id))
+
+    def _took_effect(self, step: Step, attempt_id: str) -> bool:
+        """Return whether a step that broke may have changed the target all the same."""
+        if isinstance(step, RunCommand | RunScript):
+            return _mutates(step)
+        if not isinstance(step, Apply):
+            return False
+        session = self.tools.sessions[step.database]
+        with suppress(TempleError):
+            return session.applied(step, attempt_id, self.claim) or bool(
+                session.stands(step, self.claim)
+            )
+        return False
 
     def _apply(self, number: int, step: Apply, attempt_id: str) -> Event:
         session, script = self.tools.sessions[step.database], self.tools.script(step.blob)
@@ -113,13 +130,21 @@ class Steps:
                 lambda index: self.emit(StatementRan(step=number, statement=index)),
             )
         except StatementFailed as error:
-            session.failed(step, script, attempt_id, self.claim, error.message)
+            if step.mode is Mode.TRANSACTION:
+                session.failed(step, script, attempt_id, self.claim, error.message)
             return _statement_failed(number, step, error)
         except KeyboardInterrupt as error:
             self._interrupted(error)
             if not session.applied(step, attempt_id, self.claim):
-                return _cancelled(number, "nothing of it was applied")
+                return self._stopped(number, step, script)
         return StepFinished(step=number, statements=len(script.statements))
+
+    def _stopped(self, number: int, step: Apply, script: Script) -> Event:
+        if step.mode is Mode.TRANSACTION:
+            return _cancelled(number, "nothing of it was applied")
+        stands = self.tools.sessions[step.database].stands(step, self.claim)
+        what = f"{stands} of {script.steps} steps stand; the next run goes on from there"
+        return _cancelled(number, what, changed=True)
 
     def _psql(self, number: int, step: Apply, attempt_id: str) -> Event:
         session, script = self.tools.sessions[step.database], self.tools.script(step.blob)
@@ -146,8 +171,10 @@ class Steps:
         if books:
             books.command_started(self.claim, attempt_id, step.title)
         try:
+            reach("command.recorded")
             invocation = self.tools.invocation(step, attempt_id)
             ended = self.tools.shell.run(invocation, self._sink(number, log))
+            reach("command.ran")
         except KeyboardInterrupt as error:
             self._interrupted(error)
             self._close_books(books, attempt_id, None)
@@ -158,6 +185,7 @@ class Steps:
             raise
         kept, tail = log.close()
         self._close_books(books, attempt_id, ended)
+        reach("command.closed")
         if ended.ok:
             return StepFinished(step=number, exit_status=0, log=kept, tail=tail)
         if isinstance(step, RunCommand) and not step.critical and step.phase is Phase.POST_DEPLOY:
@@ -237,7 +265,7 @@ def _statement_failed(number: int, step: Apply, error: StatementFailed) -> StepF
     return StepFailed(
         step=number,
         message=f"{place}: {error.message}",
-        changed=False,
+        changed=error.changed,
         hint=error.hint,
         detail=error.detail,
         statement=error.statement + 1 if error.statement >= 0 else None,
@@ -247,10 +275,14 @@ def _statement_failed(number: int, step: Apply, error: StatementFailed) -> StepF
     )
 
 
-def _broken(number: int, error: TempleError) -> StepFailed:
+def _broken(number: int, error: TempleError, *, changed: bool) -> StepFailed:
     unknown = isinstance(error, Unresolved)
     return StepFailed(
-        step=number, message=error.message, changed=unknown, hint=error.hint, unknown=unknown
+        step=number,
+        message=error.message,
+        changed=unknown or changed,
+        hint=error.hint,
+        unknown=unknown,
     )
 
 

@@ -34,6 +34,7 @@ class EntryKind(StrEnum):
 
     RUN = "run"
     MARKED = "marked"
+    REPEATABLE = "repeatable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,9 @@ class Entry:
     state: State
     checksums: Checksums
     mode: str = "transaction"
+    steps: int = 0
+    step_done: int = 0
+    step_started: int = 0
     plan: str = ""
     attempt: str = ""
     applied_by: str = ""
@@ -112,9 +116,13 @@ class FinishedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
-    """Everything that one database says of one project, read in one transaction."""
+    """Everything that one database says of one project, read in one transaction.
+
+    `stepwise` is whether the database can take a migration that runs step by step.
+    """
 
     exists: bool = False
+    stepwise: bool = True
     uuid: str = ""
     entries: tuple[Entry, ...] = ()
     elsewhere: tuple[Elsewhere, ...] = ()
@@ -126,7 +134,7 @@ class Ledger:
     @property
     def head(self) -> Digest:
         """Name the exact set of entries; equal for a missing ledger and an empty one."""
-        known = sorted((e.key, e.state, e.checksums.text) for e in self.entries)
+        known = sorted((e.key, e.state, e.checksums.text, e.step_done) for e in self.entries)
         return digest(tuple(known))
 
     @property

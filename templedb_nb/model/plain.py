@@ -43,6 +43,8 @@ def short(value: str) -> str:
 
 def to_plain(value: object) -> Json:
     """Return *value* as plain JSON, or raise `TypeError`: a Secret or a float has no such form."""
+    if type(value) in _PLAIN:
+        return value  # type: ignore[return-value]
     match value:
         case Enum():
             return to_plain(value.value)
@@ -60,6 +62,9 @@ def to_plain(value: object) -> Json:
             raise TypeError(f"{type(value).__name__} has no canonical form")
 
 
+_PLAIN = frozenset({str, int, bool, type(None)})
+
+
 def from_plain(kind: Any, plain: Any) -> Any:
     """Return the value of type *kind* that *plain* stands for; the inverse of `to_plain`.
 
@@ -71,9 +76,20 @@ def from_plain(kind: Any, plain: Any) -> Any:
 
 
 def _object(value: Any) -> dict[str, Json]:
-    fields = {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    kind = getattr(value, "kind", None)
-    return {"kind": str(kind), **fields} if kind and "kind" not in fields else fields
+    cls: Any = type(value)
+    names, kind = _shape(cls)
+    plain: dict[str, Json] = {"kind": kind} if kind else {}
+    for name in names:
+        plain[name] = to_plain(getattr(value, name))
+    return plain
+
+
+@cache
+def _shape(kind: Any) -> tuple[tuple[str, ...], str]:
+    """Return the names of a dataclass's fields, and the word that tells it from its siblings."""
+    names = tuple(field.name for field in dataclasses.fields(kind))
+    word = getattr(kind, "kind", None)
+    return names, str(word) if word and "kind" not in names else ""
 
 
 @cache

@@ -43,6 +43,7 @@ class Mode(StrEnum):
     """How a migration reaches the server."""
 
     TRANSACTION = "transaction"
+    STATEMENTS = "statements"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +126,8 @@ class Verb(StrEnum):
     MARK_APPLIED = "mark-applied"
     ACCEPT_CHECKSUM = "accept-checksum"
     RENAME = "rename"
+    RESOLVE_APPLIED = "resolve-applied"
+    RESOLVE_NOT_APPLIED = "resolve-not-applied"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

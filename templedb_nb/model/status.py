@@ -21,6 +21,7 @@ class FileState(StrEnum):
     PENDING = "pending"
     OUT_OF_ORDER = "out of order"
     FAILED = "failed"
+    PARTIAL = "partly applied"
     CHANGED = "changed"
     MOVED = "moved"
     MISSING = "missing"
@@ -28,7 +29,9 @@ class FileState(StrEnum):
 
 
 IN_EFFECT = frozenset({FileState.APPLIED, FileState.COSMETIC, FileState.CHANGED})
-WAITING = frozenset({FileState.PENDING, FileState.OUT_OF_ORDER, FileState.FAILED})
+WAITING = frozenset(
+    {FileState.PENDING, FileState.OUT_OF_ORDER, FileState.FAILED, FileState.PARTIAL}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,7 +72,7 @@ class DuckdbSession:
     def ledger(self, project: str) -> Ledger:
         """Return what the file says of *project* now; create nothing."""
         if not self._path.exists():
-            return Ledger()
+            return Ledger(stepwise=False)
         with self._work() as connection:
             return ledger_sql.read_ledger(connection, project, locked=self._locked(project))
 
@@ -142,6 +142,10 @@ class DuckdbSession:
                 with suppress(duckdb.Error):
                     connection.execute("ROLLBACK")
                 connection.close()
+
+    def stands(self, step: Apply, claim: Claim) -> int:  # noqa: ARG002 - as Session has it
+        """Return 0: a DuckDB file takes a migration whole, or not at all."""
+        return 0
 
     def failed(self, step: Apply, script: Script, attempt: str, claim: Claim, error: str) -> None:
         """Record, as well as can be, that the migration failed and left nothing."""
@@ -315,18 +319,32 @@ class DuckdbSession:
 
         at, index = 0, 0
         try:
-            parts = connection.extract_statements(script.text)
+            parts = connection.extract_statements(script.up)
         except duckdb.Error as error:
-            raise _failed(script.text, 0, 0, error) from None
+            raise _failed(script.up, 0, 0, error) from None
         for index, part in enumerate(parts):
             body = part.query.strip()
-            at = max(script.text.find(body, at), at)
+            at = max(script.up.find(body, at), at)
             try:
                 connection.execute(body)
             except duckdb.Error as error:
-                raise _failed(script.text, index, at, error) from None
+                raise _failed(script.up, index, at, error) from None
             at += len(body)
             ran(index)
+        for query in script.asked.verify:
+            self._verify(connection, query)
+
+    def _verify(self, connection: Connection, query: str) -> None:
+        """Ask what the file says must be true after it."""
+        import duckdb
+
+        try:
+            found = connection.execute(query).fetchall()
+        except duckdb.Error as error:
+            raise _commit_failed(error) from None
+        if found != [(True,)]:
+            message = f"templedb:verify is not true but {found}: {query}"
+            raise StatementFailed(message, statement=-1, line=0, column=0)
 
 
 def _failed(text: str, index: int, start: int, error: Exception) -> StatementFailed:

@@ -40,12 +40,12 @@ NOW = "CAST(now() AT TIME ZONE 'UTC' AS TIMESTAMP)"
 SQL_LIMIT = 1 << 20
 _COLUMNS = (
     "project, key, kind, file, checksum, checksum_alg, token_checksum, token_alg, sql, state, mode,"
-    " steps, step_done, attempt_id, run, plan, xid, applied_by, client, version, started_at,"
-    " finished_at, error"
+    " steps, step_done, step_started, attempt_id, run, plan, xid, applied_by, client, version,"
+    " started_at, finished_at, error"
 )
 _UPSERT = f"""
 INSERT INTO templedb.migration AS m ({_COLUMNS})
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'transaction', ?, ?, ?, ?, ?, '', ?, ?, ?, {NOW}, {NOW}, ?)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'transaction', ?, ?, 0, ?, ?, ?, '', ?, ?, ?, {NOW}, {NOW}, ?)
 ON CONFLICT (project, key) DO UPDATE SET
   kind = excluded.kind, file = excluded.file, checksum = excluded.checksum,
   token_checksum = excluded.token_checksum, sql = excluded.sql, state = excluded.state,
@@ -55,6 +55,7 @@ ON CONFLICT (project, key) DO UPDATE SET
   finished_at = excluded.finished_at, error = excluded.error,
   run_seq = nextval('templedb.migration_seq')
 WHERE m.state IN ('failed', 'reverted')
+  OR (m.state = 'applied' AND excluded.kind = 'repeatable' AND m.checksum <> excluded.checksum)
 RETURNING 1
 """
 
@@ -79,14 +80,15 @@ def create(connection: Connection) -> None:
 def read_ledger(connection: Connection, project: str, *, locked: bool) -> Ledger:
     """Return everything that the file says of *project*."""
     if not present(connection):
-        return Ledger()
+        return Ledger(stepwise=False)
     meta = dict(connection.execute("SELECT k, v FROM templedb.meta").fetchall())
     if int(meta.get("format", "0")) > FORMAT:
         message = f"a newer templedb wrote the ledger: format {meta['format']}, known is {FORMAT}"
         raise TargetError(message, hint="pip install --upgrade templedb-nb")
     rows = connection.execute(
         "SELECT key, file, kind, state, checksum, token_checksum, mode, plan, attempt_id,"
-        " applied_by, client, version, started_at, finished_at, run_seq, error"
+        " applied_by, client, version, started_at, finished_at, run_seq, error, steps, step_done,"
+        " step_started"
         " FROM templedb.migration WHERE project = ? ORDER BY run_seq",
         [project],
     ).fetchall()
@@ -94,6 +96,7 @@ def read_ledger(connection: Connection, project: str, *, locked: bool) -> Ledger
     holder = _holder(connection, project, locked=locked)
     policy = meta.get(f"policy/{project}")
     return Ledger(
+        stepwise=False,
         exists=True,
         uuid=meta.get("target_uuid", ""),
         entries=entries,
@@ -107,7 +110,7 @@ def read_ledger(connection: Connection, project: str, *, locked: bool) -> Ledger
 
 def _entry(row: Sequence[Any]) -> Entry:
     key, file, kind, state, text, tokens, mode, plan, attempt, by, client, version, *rest = row
-    started, finished, seq, error = rest
+    started, finished, seq, error, steps, done, begun = rest
     return Entry(
         key=key,
         file=file,
@@ -124,6 +127,9 @@ def _entry(row: Sequence[Any]) -> Entry:
         finished_at=_zoned(finished),
         run_seq=seq,
         error=error,
+        steps=steps,
+        step_done=done,
+        step_started=begun,
     )
 
 
@@ -204,7 +210,8 @@ def _row(
 ) -> list[Any]:
     text = script.text if len(script.text) <= SQL_LIMIT else f"sha256:{step.blob}"
     sums = [step.checksums.text, TEXT_CHECKSUM, step.checksums.tokens, TOKEN_CHECKSUM]
-    about = [claim.project, step.key, "run", step.file, *sums, text, state]
+    kind = "repeatable" if script.asked.repeatable else "run"
+    about = [claim.project, step.key, kind, step.file, *sums, text, state]
     counts = [len(script.statements), done]
     by = [attempt, claim.run, claim.plan, claim.owner, claim.client, claim.version]
     return [*about, *counts, *by, error]
@@ -226,6 +233,8 @@ def amend(connection: Connection, step: Amend, claim: Claim, attempt: str) -> No
             )
         case Verb.RENAME:
             done = _rename(connection, step, claim)
+        case Verb.RESOLVE_APPLIED | Verb.RESOLVE_NOT_APPLIED:
+            done = False  # a DuckDB file takes a migration whole, or not at all
     if not done:
         connection.execute("ROLLBACK")
         raise TargetError(f"{step.file}: the ledger no longer fits {step.verb}")

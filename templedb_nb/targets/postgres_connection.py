@@ -19,8 +19,8 @@ from templedb_nb.model.secret import Secret
 
 NAME_LIMIT = 63
 CONNECT_TIMEOUT_S = 15
-_LOCK_TIMEOUT = "5s"
-_SETTINGS = {"lock_timeout": _LOCK_TIMEOUT, "statement_timeout": "0"}
+LOCK_TIMEOUT = "5s"
+_SETTINGS = {"lock_timeout": LOCK_TIMEOUT, "statement_timeout": "0"}
 _NOTICE_LOSS = {"client_connection_check_interval": "1s"}  # PostgreSQL 14, and not on every system
 _KEEPALIVES = {
     "keepalives": "1",
@@ -28,7 +28,7 @@ _KEEPALIVES = {
     "keepalives_interval": "10",
     "keepalives_count": "3",
 }
-_FINE = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK, ExecStatus.EMPTY_QUERY)
+FINE = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK, ExecStatus.EMPTY_QUERY)
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -94,7 +94,7 @@ def run(connection: Connection, statement: str) -> list[PGresult]:
     connection.pgconn.send_query_params(statement.encode(), None)
     results: list[PGresult] = connection.wait(generators.execute(connection.pgconn))
     for result in results:
-        if result.status not in _FINE:
+        if result.status not in FINE:
             raise pg_errors.error_from_result(result, encoding="utf-8")
     return results
 

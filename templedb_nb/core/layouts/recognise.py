@@ -7,7 +7,8 @@ and a down part, run as it stands, would do both.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -64,7 +65,7 @@ def by_text(text: str) -> Dialect | None:
     return None
 
 
-def by_sidecar(folder: str, paths: Set[str]) -> Dialect | None:
+def by_sidecar(folder: str, paths: AbstractSet[str]) -> Dialect | None:
     """Return whose plan or lock file lies in *folder*, if any of *paths* is one."""
     for name, tool in _SIDECARS.items():
         if f"{folder}/{name}".removeprefix("./") in paths:
@@ -72,7 +73,7 @@ def by_sidecar(folder: str, paths: Set[str]) -> Dialect | None:
     return None
 
 
-def tool_of(path: str, paths: Set[str], texts: Mapping[str, str]) -> Dialect | None:
+def tool_of(path: str, paths: AbstractSet[str], texts: Mapping[str, str]) -> Dialect | None:
     """Return whose file this is, by name, sidecar and text, or None for a plain one."""
     parent = str(PurePosixPath(path).parent)
     found = by_name(path) or by_sidecar(parent, paths)

@@ -23,6 +23,7 @@ CREATE TABLE templedb.migration (
     mode           VARCHAR NOT NULL,
     steps          INTEGER NOT NULL,
     step_done      INTEGER NOT NULL,
+    step_started   INTEGER NOT NULL,
     attempt_id     VARCHAR NOT NULL,
     run            VARCHAR NOT NULL,
     plan           VARCHAR NOT NULL,

@@ -30,6 +30,7 @@ CREATE TABLE templedb.migration (
     mode           text NOT NULL,
     steps          integer NOT NULL,
     step_done      integer NOT NULL,
+    step_started   integer NOT NULL,
     attempt_id     text NOT NULL,
     run            text NOT NULL,
     plan           text NOT NULL,
@@ -46,7 +47,7 @@ CREATE TABLE templedb.migration (
 COMMENT ON TABLE templedb.migration IS 'Every migration that this database knows; its row commits in the migration''s own transaction.';
 COMMENT ON COLUMN templedb.migration.project IS 'The project''s name at its first apply; it survives a rename of the slug.';
 COMMENT ON COLUMN templedb.migration.key IS 'What identifies the migration within its project; in the plain layout the path from the project''s root.';
-COMMENT ON COLUMN templedb.migration.kind IS 'run: templedb ran it; marked: a person said that it is in effect.';
+COMMENT ON COLUMN templedb.migration.kind IS 'run: templedb ran it; repeatable: and runs it again when it changes; marked: a person said that it is in effect.';
 COMMENT ON COLUMN templedb.migration.file IS 'The path of its file.';
 COMMENT ON COLUMN templedb.migration.layout IS 'The folder convention that gave the key.';
 COMMENT ON COLUMN templedb.migration.checksum IS 'Over the text, by checksum_alg.';
@@ -54,10 +55,11 @@ COMMENT ON COLUMN templedb.migration.checksum_alg IS 'The name of the algorithm.
 COMMENT ON COLUMN templedb.migration.token_checksum IS 'Over the tokens without comments and white space, by token_alg.';
 COMMENT ON COLUMN templedb.migration.token_alg IS 'The name of the algorithm.';
 COMMENT ON COLUMN templedb.migration.sql IS 'The text that ran, up to 1 MiB; of a longer one its SHA-256.';
-COMMENT ON COLUMN templedb.migration.state IS 'running, applied, reverted, failed (nothing of it stays) or in_doubt (a person must look).';
-COMMENT ON COLUMN templedb.migration.mode IS 'transaction: it and this row committed together.';
-COMMENT ON COLUMN templedb.migration.steps IS 'How many statements it has.';
+COMMENT ON COLUMN templedb.migration.state IS 'running, applied, reverted, failed (step_done steps of it stand) or in_doubt (a person must look).';
+COMMENT ON COLUMN templedb.migration.mode IS 'transaction: it and this row committed together; statements: step by step, counted in step_done.';
+COMMENT ON COLUMN templedb.migration.steps IS 'How many steps it has: statements, or blocks between its own BEGIN and COMMIT.';
 COMMENT ON COLUMN templedb.migration.step_done IS 'How many of them are proven done.';
+COMMENT ON COLUMN templedb.migration.step_started IS 'How many of them were begun: one more than step_done while a step runs that no transaction proves.';
 COMMENT ON COLUMN templedb.migration.attempt_id IS 'The attempt (UUIDv7) that last touched the row.';
 COMMENT ON COLUMN templedb.migration.run IS 'The run (UUIDv7) of that attempt.';
 COMMENT ON COLUMN templedb.migration.plan IS 'The plan of that run.';
@@ -142,8 +144,11 @@ CREATE TABLE templedb.lock (
     backend_pid bigint NOT NULL,
     reason      text NOT NULL,
     since       timestamptz NOT NULL DEFAULT clock_timestamp(),
-    heartbeat   timestamptz NOT NULL DEFAULT clock_timestamp()
+    heartbeat   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    cancel      text NOT NULL DEFAULT ''
 );
 COMMENT ON TABLE templedb.lock IS 'Who holds the advisory lock of a project; the advisory lock is what excludes, the row is what tells.';
+COMMENT ON COLUMN templedb.lock.heartbeat IS 'When the holder last showed that it lives.';
+COMMENT ON COLUMN templedb.lock.cancel IS 'Who wants the holder to stop, and why; empty if nobody does.';
 
 INSERT INTO templedb.meta (k, v) VALUES ('format', '1'), ('target_uuid', gen_random_uuid()::text);

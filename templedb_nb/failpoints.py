@@ -1,0 +1,103 @@
+"""Places at which a rehearsal may break a run on purpose, to see what is true afterwards.
+
+``TEMPLEDB_FAILPOINT=NAME:ACTION`` names one place, or several with commas between them;
+``NAME@2:ACTION`` means the second time that the place is reached. A protected target refuses them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from templedb_nb.errors import RehearsedFailure, UsageProblem
+
+PLACES = {
+    "run.before-lock": "the run is in the journal; no lock is held",
+    "run.locked": "the lock is held and its row written; the ledger is not read yet",
+    "run.begun": "the run is in the ledger; no step has begun",
+    "run.before-end": "every step is done; the run's end is not in the ledger yet",
+    "run.ended": "the run's end is in the ledger, and not in the journal",
+    "step.started": "the journal says that a step began; nothing was done",
+    "step.done": "a step is done; the journal does not say so yet",
+    "apply.begun": "BEGIN; the ledger row is written in the open transaction",
+    "apply.ran": "every statement came back; nothing is committed",
+    "apply.commit-sent": "COMMIT is on its way; its answer was not read",
+    "apply.committed": "the migration and its row are committed",
+    "stepwise.entered": "the row says running, committed; no step has begun",
+    "stepwise.ran": "a step's statements came back; its transaction is open",
+    "stepwise.commit-sent": "a step's COMMIT is on its way; its answer was not read",
+    "stepwise.committed": "a step and its count are committed",
+    "alone.started": "the ledger counts as begun a statement that no transaction proves",
+    "alone.asked": "the catalog was asked; the statement is not sent",
+    "alone.sent": "the statement is on its way; its answer was not read",
+    "alone.ran": "the statement came back; it is not counted",
+    "alone.counted": "the statement is counted",
+    "stepwise.before-end": "every step is counted; the row still says running",
+    "stepwise.ended": "the row says applied",
+    "command.recorded": "the ledger says that a command begins; it has not",
+    "command.ran": "the command ended; the ledger does not say so",
+    "command.closed": "the ledger says how the command ended",
+}
+ACTIONS = ("kill9", "drop", "error", "sleep")
+SLEEP_S = 3600.0
+
+
+@dataclass(slots=True)
+class _Armed:
+    """The places that are to fail, and how often each was reached."""
+
+    wanted: dict[str, tuple[int, str]] = field(default_factory=dict)
+    reached: dict[str, int] = field(default_factory=dict)
+
+
+_armed = _Armed()
+
+
+def arm(text: str | None) -> bool:
+    """Take the places of *text* to fail, and no others; say whether there are any.
+
+    Raises `UsageProblem` for a place or an action that does not exist, with all that do.
+    """
+    _armed.wanted, _armed.reached = {}, {}
+    for each in (text or "").split(","):
+        if each.strip():
+            name, count, action = _parsed(each.strip())
+            _armed.wanted[name] = (count, action)
+    return bool(_armed.wanted)
+
+
+def _parsed(text: str) -> tuple[str, int, str]:
+    place, _, action = text.partition(":")
+    name, _, count = place.partition("@")
+    if name not in PLACES or action not in ACTIONS or not (count or "1").isdecimal():
+        problems = [f"{place}: {what}" for place, what in PLACES.items()]
+        hint = f"TEMPLEDB_FAILPOINT=PLACE:ACTION, where ACTION is one of {', '.join(ACTIONS)}"
+        raise UsageProblem(f"{text!r} names no failure to rehearse", hint=hint, problems=problems)
+    return name, int(count or "1"), action
+
+
+def reach(place: str, cut: Callable[[], None] | None = None) -> None:
+    """Fail here, if that was asked for; *cut* drops the connection that is at stake."""
+    if not _armed.wanted or place not in _armed.wanted:
+        return
+    _armed.reached[place] = _armed.reached.get(place, 0) + 1
+    count, action = _armed.wanted[place]
+    if _armed.reached[place] != count:
+        return
+    match action:
+        case "kill9":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "drop" if cut is not None:
+            cut()
+        case "sleep":
+            time.sleep(SLEEP_S)
+        case _:
+            raise RehearsedFailure(f"TEMPLEDB_FAILPOINT: failed at {place}: {PLACES[place]}")
+
+
+def reached(place: str) -> int:
+    """Return how often an armed place was reached since it was armed."""
+    return _armed.reached.get(place, 0)

@@ -1,0 +1,266 @@
+"""A migration in one transaction with its ledger row: both are true, or neither is."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import psycopg
+from psycopg.pq.abc import PGresult
+
+from templedb_nb.core.lexer import Statement, position
+from templedb_nb.core.script import Script
+from templedb_nb.errors import Busy, StatementFailed, Unresolved
+from templedb_nb.failpoints import reach
+from templedb_nb.model.ledger import State
+from templedb_nb.model.plan import Apply
+from templedb_nb.ports import Claim
+from templedb_nb.targets import postgres_rows as rows
+from templedb_nb.targets.explain import explained
+from templedb_nb.targets.postgres_connection import first_line, run
+from templedb_nb.targets.postgres_link import CLEAN, Link, failure
+from templedb_nb.targets.postgres_lock import Lock
+
+ATTEMPTS = 5
+AGAIN = frozenset({"55P03", "40P01", "40001"})
+"""A wait for a lock that lasted too long, a deadlock, a serialization failure."""
+
+_OURS = (
+    "SELECT 1 OPERATOR(pg_catalog./) (coalesce(pg_catalog.pg_current_xact_id_if_assigned()"
+    "::pg_catalog.text OPERATOR(pg_catalog.=) '{xid}', false))::pg_catalog.int4"
+)
+"""Divides by zero where the transaction is not the one that we began."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One attempt at one migration, and whom to tell of each statement that came back."""
+
+    step: Apply
+    script: Script
+    id: str
+    claim: Claim
+    ran: Callable[[int], None]
+
+
+def apply(link: Link, lock: Lock, attempt: Attempt) -> None:
+    """Make the migration and its ledger row true together, or neither.
+
+    A wait for a lock that lasted too long, a deadlock and a serialization failure roll everything
+    back and are tried again, a bounded number of times.
+    """
+    again(lambda: _transaction(link, lock, attempt), link)
+
+
+def again(work: Callable[[], None], link: Link) -> None:
+    """Do *work*, and again where others were in its way; it leaves nothing where it fails."""
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            work()
+        except StatementFailed as error:
+            link.clean()
+            if error.sqlstate not in AGAIN or not left:
+                raise
+            time.sleep(random.uniform(0.1, 0.5) * (ATTEMPTS - left))  # noqa: S311 - jitter
+        except BaseException:
+            link.clean()
+            raise
+        else:
+            return
+
+
+def _transaction(link: Link, lock: Lock, attempt: Attempt) -> None:
+    index = -1
+    try:
+        xid = _begin(link, lock, attempt)
+        reach("apply.begun", link.cut)
+        for index, statement in enumerate(attempt.script.statements):
+            send(link, statement)
+            attempt.ran(index)
+        verify(link, attempt)
+        _refuse_ended(link, attempt)
+        reach("apply.ran", link.cut)
+    except psycopg.Error as error:
+        link.roll_back()
+        raise statement_failed(link, attempt, index, error) from None
+    except BaseException:
+        link.roll_back()
+        raise
+    _commit(link, lock, attempt, xid)
+    reach("apply.committed", link.cut)
+
+
+def _begin(link: Link, lock: Lock, attempt: Attempt) -> str:
+    """Begin, take the lock of the transaction, and write the row: one message, one answer."""
+    step = attempt.step
+    values = rows.claim_values(step, attempt.script, attempt.id, attempt.claim, lock.key)
+    claimed = f"BEGIN; {timeouts(attempt.script)} {rows.claim_statement()}"
+    results = link.batch(claimed, values)
+    if error := failure(results):
+        raise error
+    last = results[-1]
+    if last.ntuples == 1:
+        return value(last)
+    if not lock.try_transaction():
+        raise Busy(f"{link.where}: this session lost its lock before {step.file}")
+    raise Busy(f"{step.file} is in the ledger of {link.where} already, by somebody else")
+
+
+def timeouts(script: Script) -> str:
+    """Return the settings that a file asks for, for the transaction that is open."""
+    asked = script.asked
+    wanted = (
+        ("lock_timeout", asked.lock_timeout_ms),
+        ("statement_timeout", asked.statement_timeout_ms),
+    )
+    return " ".join(f"SET LOCAL {name} = {ms};" for name, ms in wanted if ms is not None)
+
+
+def send(link: Link, statement: Statement) -> None:
+    """Run one statement, by the extended protocol; its COPY data by the copy protocol."""
+    if statement.data is None:
+        run(link.connection, statement.text)
+        return
+    with link.connection.cursor() as cursor, cursor.copy(statement.text.encode()) as copy:
+        copy.write(statement.data)
+
+
+def verify(link: Link, attempt: Attempt) -> None:
+    """Ask what the file says must be true after it; one answer that is not true is a failure."""
+    for query in attempt.script.asked.verify:
+        results = run(link.connection, query)
+        last = results[-1]
+        if last.ntuples != 1 or value(last) != "t":
+            told = value(last) if last.ntuples == 1 else f"{last.ntuples} rows"
+            message = f"templedb:verify is not true but {told or 'null'}: {query}"
+            raise StatementFailed(message, statement=-1, line=0, column=0)
+
+
+def value(result: PGresult) -> str:
+    """Return the first value of a result as text; null is nothing."""
+    found = result.get_value(0, 0)
+    return found.decode() if found is not None else ""
+
+
+def _refuse_ended(link: Link, attempt: Attempt) -> None:
+    if not link.in_transaction:
+        raise _ended(link, attempt)
+
+
+def _ended(link: Link, attempt: Attempt) -> Unresolved:
+    """Record a script that ended our transaction, even if it began another one."""
+    link.roll_back()
+    link.clean()
+    step, told = attempt.step, "the script ended the transaction that it was given"
+    rows.failed_row(
+        link.connection, step, attempt.script, attempt.id, attempt.claim, State.IN_DOUBT, told
+    )
+    hint = f"look at what it did, then: templedb migration resolve {step.file} --reason WHY"
+    return Unresolved(f"{step.file}: {told}; part of it may stand", hint=hint)
+
+
+def _commit(link: Link, lock: Lock, attempt: Attempt, xid: str) -> None:
+    """Commit if the transaction is still ours, clean the session, and take the lock once more.
+
+    A lock that somebody else has meanwhile is found out by the next transaction.
+    """
+    batch = f"{_OURS.format(xid=xid)}; COMMIT; {CLEAN}; {lock.again()}"
+    try:
+        results = link.batch(batch, sent="apply.commit-sent")
+    except psycopg.Error as error:
+        if not link.lost:
+            link.roll_back()
+            raise failed_at_commit(attempt, error) from None
+        _settle(link, lock, attempt)
+        return
+    except BaseException:
+        link.roll_back()
+        raise
+    refused = failure(results)
+    if committed(results):
+        if refused is not None:
+            link.clean()
+        return
+    link.roll_back()
+    if refused is not None and refused.sqlstate == "22012":
+        raise _ended(link, attempt)
+    raise failed_at_commit(attempt, refused)
+
+
+def committed(results: Iterable[PGresult]) -> bool:
+    """Return whether a batch's COMMIT was answered as one."""
+    return any(each.command_status == b"COMMIT" for each in results)
+
+
+def failed_at_commit(attempt: Attempt, error: psycopg.Error | None) -> StatementFailed:
+    """Return the error for a COMMIT that the server refused: deferred constraints, for one."""
+    said = first_line(error) if error else "the server rolled back in place of a COMMIT"
+    return StatementFailed(
+        f"{said} (at COMMIT)",
+        statement=-1,
+        line=0,
+        column=0,
+        sqlstate=error.sqlstate if error else None,
+        detail=(error.diag.message_detail or "") if error else "",
+        hint=explained(error.sqlstate if error else None, attempt.step.file),
+    )
+
+
+def _settle(link: Link, lock: Lock, attempt: Attempt) -> None:
+    """Find out what became of a COMMIT whose answer was lost: the ledger row tells."""
+    link.reopen(attempt.step.file)
+    lock.take(attempt.claim, lambda _: None)
+    if not applied(link, attempt.claim.project, attempt.step.key, attempt.id):
+        message = "the connection was lost at COMMIT, and the server rolled it back"
+        raise StatementFailed(message, statement=-1, line=0, column=0)
+    lock.write_row(attempt.claim)
+
+
+def applied(link: Link, project: str, key: str, attempt: str) -> bool:
+    """Return whether the ledger has that attempt, as done."""
+    row = link.connection.execute(
+        "SELECT 1 FROM templedb.migration"
+        " WHERE project = %s AND key = %s AND attempt_id = %s AND state = 'applied'",
+        [project, key, attempt],
+    ).fetchone()
+    return row is not None
+
+
+def statement_failed(
+    link: Link, attempt: Attempt, index: int, error: psycopg.Error, *, stands: str = ""
+) -> StatementFailed:
+    """Return the error for the statement of that index, with its place in the file.
+
+    *stands* says what of the file remains; where it is empty, the server rolled everything back.
+    """
+    script = attempt.script
+    statement = script.statements[index] if index >= 0 else None
+    offset = _offset(statement, error)
+    line, column = position(script.text, offset) if statement else (0, 0)
+    diag = error.diag
+    message = first_line(error)
+    if index < 0:
+        message = f"the ledger refused its row: {message}"
+    if link.lost:
+        what = "the connection was lost" + ("" if stands else ", and the server rolled back")
+        message = f"{what}: {message}"
+    told = stands or explained(error.sqlstate, attempt.step.file)
+    return StatementFailed(
+        message,
+        statement=index,
+        line=line,
+        column=column,
+        sqlstate=error.sqlstate,
+        detail="\n".join(each for each in (diag.message_detail, diag.context) if each),
+        hint=" ".join(each for each in (diag.message_hint, told) if each),
+        changed=bool(stands),
+    )
+
+
+def _offset(statement: Statement | None, error: psycopg.Error) -> int:
+    if statement is None:
+        return 0
+    found = error.diag.statement_position
+    return statement.start + (int(found) - 1 if found else 0)

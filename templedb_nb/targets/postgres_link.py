@@ -1,0 +1,115 @@
+"""The one connection of a session: it both holds the lock and does the work."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+import psycopg
+from psycopg import ClientCursor, generators
+from psycopg import errors as pg_errors
+from psycopg.pq import TransactionStatus
+from psycopg.pq.abc import PGresult
+
+from templedb_nb.errors import Unreachable, Unresolved
+from templedb_nb.failpoints import reach
+from templedb_nb.model.secret import Secret
+from templedb_nb.model.target import DatabaseName, TargetName
+from templedb_nb.targets.postgres_connection import FINE, Connection, address, lost, open_connection
+
+RECONNECT_S = 30.0
+CLEAN = (
+    "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; CLOSE ALL; UNLISTEN *; DEALLOCATE ALL;"
+    " DISCARD TEMP; DISCARD SEQUENCES"
+)
+"""Takes back what a script leaves in a session. Never DISCARD ALL: it drops the lock."""
+
+
+class Link:
+    """A connection that can be opened again; everybody who works on the session shares it."""
+
+    def __init__(self, url: Secret, target: TargetName, database: DatabaseName, name: str) -> None:
+        """Connect to *url*, under *name* in pg_stat_activity."""
+        self.url = url
+        self.target = target
+        self.database = database
+        self.name = name
+        self.connection: Connection = open_connection(url, name)
+
+    @property
+    def where(self) -> str:
+        """Return the target and its database, as messages name them."""
+        return f"target {self.target} ({address(self.url)})"
+
+    @property
+    def lost(self) -> bool:
+        """Return whether the connection is of no more use."""
+        return lost(self.connection)
+
+    @property
+    def in_transaction(self) -> bool:
+        """Return whether a transaction is open and sound."""
+        return self.connection.info.transaction_status == TransactionStatus.INTRANS
+
+    def cut(self) -> None:
+        """Drop the connection under the session's feet, as a network does: a rehearsal."""
+        with socket.socket(fileno=os.dup(self.connection.fileno())) as wire:
+            wire.shutdown(socket.SHUT_RDWR)
+
+    def batch(
+        self, text: str, values: Sequence[object] = (), sent: str | None = None
+    ) -> list[PGresult]:
+        """Send several statements in one message, and return what came back for each.
+
+        The first that fails ends the batch, and its error is the last of the results. A lost
+        connection raises `psycopg.OperationalError`. *sent* is the place to rehearse a failure
+        between the message and its answer.
+        """
+        query = ClientCursor(self.connection).mogrify(text.encode(), values) if values else text
+        pgconn = self.connection.pgconn
+        pgconn.send_query(query.encode())
+        if sent:
+            self.connection.wait(generators.send(pgconn))
+            reach(sent, self.cut)
+        results: list[PGresult] = self.connection.wait(generators.execute(pgconn))
+        return results
+
+    def roll_back(self) -> None:
+        """Leave whatever transaction is open."""
+        with suppress(psycopg.Error):
+            if not self.lost:
+                self.connection.rollback()
+
+    def clean(self) -> None:
+        """Take back what a script leaves in the session: roles, settings, temporary tables."""
+        with suppress(psycopg.Error):
+            if not self.lost:
+                self.connection.execute(CLEAN.encode())
+
+    def reopen(self, about: str) -> None:
+        """Connect again, for as long as a server may take to come back; *about* is at stake."""
+        with suppress(psycopg.Error):
+            self.connection.close()
+        end = time.monotonic() + RECONNECT_S
+        while True:
+            try:
+                self.connection = open_connection(self.url, self.name)
+            except Unreachable:
+                if time.monotonic() > end:
+                    hint = "the ledger knows: templedb migration status, once the server answers"
+                    message = f"{about}: the connection was lost for good"
+                    raise Unresolved(message, hint=hint) from None
+                time.sleep(random.uniform(0.2, 1.0))  # noqa: S311 - jitter
+            else:
+                return
+
+
+def failure(results: Sequence[PGresult]) -> psycopg.Error | None:
+    """Return the error that ended a batch, if one did."""
+    if results and results[-1].status not in FINE:
+        return pg_errors.error_from_result(results[-1], encoding="utf-8")
+    return None

@@ -1,0 +1,149 @@
+"""What the ledger in PostgreSQL records beside migrations: runs, commands, approvals, policy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from templedb_nb.model.approval import Approval
+from templedb_nb.model.event import Outcome
+from templedb_nb.model.plain import to_plain
+from templedb_nb.model.target import OrderPolicy, Policy
+from templedb_nb.ports import Claim
+from templedb_nb.targets.postgres_connection import Connection
+
+
+def record(
+    connection: Connection, claim: Claim, key: str, attempt: str, what: str, detail: dict[str, Any]
+) -> None:
+    """Add to the ledger's own history."""
+    connection.execute(
+        "INSERT INTO templedb.event (project, key, attempt_id, what, detail)"
+        " VALUES (%s, %s, %s, %s, %s::jsonb)",
+        [claim.project, key, attempt, what, json.dumps(detail)],
+    )
+
+
+def begin_run(connection: Connection, claim: Claim, policy: Policy) -> None:
+    """Close the runs that died, record this one, and keep the policy, in one transaction.
+
+    The lock is held: whatever else still runs by the book is dead.
+    """
+    with connection.transaction():
+        connection.execute(
+            "UPDATE templedb.command SET state = 'unknown'"
+            " WHERE project = %s AND state = 'running'",
+            [claim.project],
+        )
+        connection.execute(
+            "UPDATE templedb.run r SET finished_at = pg_catalog.clock_timestamp(),"
+            " message = 'its process died', state = CASE WHEN EXISTS (SELECT 1 FROM"
+            " templedb.command c WHERE c.run = r.id AND c.state = 'unknown')"
+            " THEN 'unknown' ELSE 'failed' END WHERE project = %s AND state = 'running'",
+            [claim.project],
+        )
+        connection.execute(
+            "INSERT INTO templedb.run"
+            " (id, project, target, plan, content_hash, state, client, version)"
+            " VALUES (%s, %s, %s, %s, %s, 'running', %s, %s)",
+            [claim.run, claim.project, claim.target, claim.plan, claim.content_hash, claim.client,
+             claim.version],
+        )  # fmt: skip
+        keep_policy(connection, claim.project, policy)
+
+
+def keep_policy(connection: Connection, project: str, policy: Policy) -> None:
+    """Set what runs of the project must satisfy, whoever starts them."""
+    if policy == Policy(protected=False, order_policy=OrderPolicy.NON_LINEAR):
+        connection.execute("DELETE FROM templedb.meta WHERE k = %s", [f"policy/{project}"])
+        return
+    connection.execute(
+        "INSERT INTO templedb.meta (k, v) VALUES (%s, %s)"
+        " ON CONFLICT (k) DO UPDATE SET v = excluded.v",
+        [f"policy/{project}", json.dumps(to_plain(policy))],
+    )
+
+
+def end_run(
+    connection: Connection, run: str, outcome: Outcome, exit_code: int, message: str
+) -> None:
+    """Record how the run ended; a success uses up the approvals of its content."""
+    with connection.transaction():
+        connection.execute(
+            "UPDATE templedb.run SET state = %s, exit_code = %s, message = %s,"
+            " finished_at = pg_catalog.clock_timestamp() WHERE id = %s AND state = 'running'",
+            [outcome, exit_code, message, run],
+        )
+        if outcome is Outcome.SUCCEEDED:
+            connection.execute(
+                "UPDATE templedb.approval a SET used_by = %s FROM templedb.run r WHERE r.id = %s"
+                " AND a.content_hash = r.content_hash AND a.used_by = ''",
+                [run, run],
+            )
+
+
+def command_started(connection: Connection, claim: Claim, attempt: str, step: str) -> None:
+    """Record a command before it starts."""
+    connection.execute(
+        "INSERT INTO templedb.command (attempt_id, run, project, step, state)"
+        " VALUES (%s, %s, %s, %s, 'running')",
+        [attempt, claim.run, claim.project, step],
+    )
+
+
+def command_finished(
+    connection: Connection, attempt: str, state: str, exit_status: int | None
+) -> None:
+    """Record how a command ended."""
+    connection.execute(
+        "UPDATE templedb.command SET state = %s, exit_status = %s,"
+        " finished_at = pg_catalog.clock_timestamp() WHERE attempt_id = %s",
+        [state, exit_status, attempt],
+    )
+
+
+def resolve(connection: Connection, project: str, run: str, by: str, reason: str) -> int:
+    """Close what nobody saw end, on a person's word; return how many commands that were."""
+    with connection.transaction():
+        closed = connection.execute(
+            "UPDATE templedb.command SET state = 'resolved',"
+            " finished_at = pg_catalog.clock_timestamp()"
+            " WHERE project = %s AND run = %s AND state IN ('running', 'unknown') RETURNING step",
+            [project, run],
+        ).fetchall()
+        connection.execute(
+            "UPDATE templedb.run SET state = 'unknown', finished_at = pg_catalog.clock_timestamp()"
+            " WHERE id = %s AND state = 'running'",
+            [run],
+        )
+        detail = {"run": run, "by": by, "reason": reason, "steps": [row[0] for row in closed]}
+        connection.execute(
+            "INSERT INTO templedb.event (project, what, detail) VALUES (%s, 'resolve', %s::jsonb)",
+            [project, json.dumps(detail)],
+        )
+    return len(closed)
+
+
+def keep_approvals(connection: Connection, approvals: Iterable[Approval]) -> None:
+    """Record approvals; one that is there already stays as it is."""
+    for each in approvals:
+        connection.execute(
+            "INSERT INTO templedb.approval (id, plan, content_hash, project, target, given_by,"
+            " given_at, reason, through, used_by)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            [each.id, each.plan, each.content_hash, each.project, each.target, each.given_by,
+             each.given_at, each.reason, each.through, each.used_by],
+        )  # fmt: skip
+
+
+def record_policy(
+    connection: Connection, project: str, policy: Policy, by: str, reason: str
+) -> None:
+    """Record who set the policy, and why."""
+    plain = to_plain(policy)
+    detail = {"by": by, "reason": reason, "policy": plain}
+    connection.execute(
+        "INSERT INTO templedb.event (project, what, detail) VALUES (%s, 'policy', %s::jsonb)",
+        [project, json.dumps(detail)],
+    )
