@@ -158,7 +158,7 @@ class Magic:
                 exit_code=exit_code(value),
                 hint=value.failure.hint if value.failure else "",
             )
-            failed.told = True
+            failed.told = self._watched()
             raise failed
         plain_value = value.value if isinstance(value, Coded) else value
         table = frame(plain_value)
@@ -179,13 +179,22 @@ class Magic:
         from templedb_nb.views.html import bundle
 
         formatter = self.shell.display_formatter
-        pictures = formatter is not None and "text/html" in formatter.active_types
-        if pictures and not error.told:
+        if formatter is not None and "text/html" in formatter.active_types and not error.told:
             from IPython.display import display
 
             display(bundle(error), raw=True)
-            error.told = True
+            error.told = self._watched()
         return error
+
+    def _watched(self) -> bool:
+        """Return whether somebody sees what this cell displays, and not only its error.
+
+        A notebook that a program runs sends its error into a log, where it has to say it all; such
+        a program lets no cell ask for input.
+        """
+        kernel = getattr(self.shell, "kernel", None)
+        request = kernel.get_parent("shell") if kernel is not None else {}
+        return bool(request.get("content", {}).get("allow_stdin"))
 
     def _masked(self, call: Call, error: TempleError) -> TempleError:
         mask = _mask(call)

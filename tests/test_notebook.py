@@ -148,6 +148,17 @@ def test_mistakes_are_answered_in_a_line_or_two(
         assert said["error"]["ename"] == name
 
 
+def test_an_error_is_told_by_a_card_and_whole_in_a_log(kernel: Kernel, shop: Shop) -> None:
+    shop.terminal.file("wrong.json", '{"groups": [{"name": "a", "oder": 1}, {"name": "a"}]}')
+    line = "%templedb deploy config app --set wrong.json"
+    watched = kernel.run(line, ok=False, answer="nobody asks")
+    assert "did you mean order" in watched["displays"][0]["text/html"]
+    assert "did you mean order" in watched["displays"][0]["text/plain"]
+    assert len(watched["error"]["traceback"]) == 1
+    by_a_program = kernel.run(line, ok=False)
+    assert "did you mean order" in "\n".join(by_a_program["error"]["traceback"])
+
+
 def test_a_variable_may_stand_for_a_word(kernel: Kernel) -> None:
     kernel.run("where = 'staging'")
     assert "staging" in kernel.run("%templedb target show app {where}")["stdout"]

@@ -79,6 +79,11 @@ class Front:
         self.page.keyboard.press("Control+s")
         expect(self.page.locator(".jp-mod-dirty")).to_have_count(0, timeout=PATIENCE_MS)
 
+    def errors(self) -> list[str]:
+        """Return the text of every error, without the cards above them."""
+        red = "[data-mime-type='application/vnd.jupyter.stderr']"
+        return self.page.locator(f".jp-OutputArea-output{red}").all_inner_texts()
+
     @property
     def cells(self) -> Locator:
         """Return every cell."""

@@ -117,13 +117,10 @@ def test_a_saved_card_is_the_same_after_a_reload(opened: Opener) -> None:
 
 
 def test_an_error_says_one_line_below_its_card(opened: Opener) -> None:
-    it = opened("lab")
-    errors = it.page.locator(
-        ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']"
-    )
-    expect(errors).to_have_count(len(story.RAISING))
-    for said in errors.all_inner_texts():
-        assert len(said.strip().splitlines()) == 1, said
+    said = opened("lab").errors()
+    assert len(said) == len(story.RAISING)
+    for each in said:
+        assert len(each.strip().splitlines()) == 1, each
 
 
 def test_a_notebook_that_nobody_trusts_tells_the_same(

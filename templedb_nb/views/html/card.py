@@ -10,11 +10,11 @@ from enum import StrEnum
 from functools import cache
 from importlib import resources
 
-from templedb_nb.views.html.markup import Child, Html, join, tag, unbroken
+from templedb_nb.views.html.markup import Child, Html, join, prose, tag, unbroken
 from templedb_nb.views.words import moment
 
 LONG = 48
-_COMMAND = re.compile(r"`([^`]+)`|(?<![%\w./-])(templedb [^,;()]+)")
+_COMMAND = re.compile(r"`([^`]+)`|(?<![%\w./-])(templedb [^,;()\n]+)")
 
 
 class Tone(StrEnum):
@@ -90,9 +90,9 @@ def with_commands(text: str) -> Html:
     for found in _COMMAND.finditer(text):
         command = (found[1] or found[2]).rstrip()
         command = f"%{command}" if command.startswith("templedb ") else command
-        parts += [text[end : found.start()], code(command)]
+        parts += [prose(text[end : found.start()]), code(command)]
         end = found.start() + len(found[0].rstrip())
-    return join(*parts, text[end:])
+    return join(*parts, prose(text[end:]))
 
 
 def facts(pairs: Iterable[tuple[str, Child]]) -> Html | None:

@@ -12,7 +12,7 @@ def error_card(value: TempleError) -> Html:
     name = tag(
         "strong", tag("span", "✗ ", aria_hidden="true"), type(value).__name__, class_="tdb-bad"
     )
-    problems = tag("ul", [tag("li", prose(each)) for each in value.problems])
+    problems = tag("ul", [tag("li", with_commands(each)) for each in value.problems])
     return card(
         Tone.BAD,
         tag("p", name, ": ", prose(value.message)),
