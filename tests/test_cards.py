@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from templedb_nb.errors import InvalidConfig, RunFailed, TempleError, UnknownName
+from templedb_nb.errors import InternalError, InvalidConfig, RunFailed, TempleError, UnknownName
 from templedb_nb.model.event import (
     Event,
     Outcome,
@@ -191,6 +191,26 @@ def test_many_steps_are_folded_and_counted() -> None:
     assert len(made.all("details")) == 1
     assert "open" not in made.all("details")[0]
     assert "200 steps: 1 pending, 199 done" in made.words
+
+
+def test_a_run_claims_no_more_than_was_seen() -> None:
+    going_on = run("a", then=(StepStarted(step=0, attempt=1, attempt_id="1"),))
+    assert "Nothing applied so far" in card(going_on).words
+    ended = RunFinished(outcome=Outcome.UNKNOWN, exit_code=13, message="its process died")
+    lost = run("a", then=(StepStarted(step=0, attempt=1, attempt_id="1"), ended))
+    assert "Nothing is known to be applied" in card(lost).words
+    assert "its process died" in card(lost).words
+
+
+def test_a_defect_keeps_its_traceback_in_shape() -> None:
+    made = card(InternalError("a defect", problems=["Traceback", '  File "x"', "KeyError"]))
+    assert 'Traceback\n  File "x"\nKeyError' in made.words
+
+
+def test_a_difference_is_told_by_signs_and_colours() -> None:
+    made = card(plan("echo", diffs=(("a.sql", "--- applied\n+++ now\n-\told\n+\tnew"),)))
+    assert "-       old\n+       new" in made.words
+    assert {"class": "tdb-good"} in made.all("span")
 
 
 def test_commands_of_a_mend_are_shown_as_a_notebook_takes_them() -> None:

@@ -458,9 +458,12 @@ def came_to(value: Result) -> str:
         return (
             f"{many(len(amended), 'ledger entry').replace('entrys', 'entries')} changed; no SQL ran"
         )
-    return (
-        "nothing applied: no migration was pending" if value.failure is None else "nothing applied"
-    )
+    if value.count(StepState.UNKNOWN):
+        return "nothing is known to be applied"
+    if value.outcome is None:
+        return "nothing applied so far"
+    idle = value.failure is None and not any(step.label.kind == "apply" for step in value.steps)
+    return "nothing applied: no migration was pending" if idle else "nothing applied"
 
 
 def failure(value: Result) -> list[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from templedb_nb.errors import TempleError
+from templedb_nb.errors import InternalError, TempleError
 from templedb_nb.views.html.card import Tone, card, facts, with_commands
-from templedb_nb.views.html.markup import Html, prose, tag
+from templedb_nb.views.html.markup import Html, block, prose, tag
 
 
 def error_card(value: TempleError) -> Html:
@@ -12,10 +12,15 @@ def error_card(value: TempleError) -> Html:
     name = tag(
         "strong", tag("span", "✗ ", aria_hidden="true"), type(value).__name__, class_="tdb-bad"
     )
-    problems = tag("ul", [tag("li", with_commands(each)) for each in value.problems])
     return card(
         Tone.BAD,
         tag("p", name, ": ", prose(value.message)),
-        problems if value.problems else None,
+        _problems(value) if value.problems else None,
         facts([("What to do", with_commands(value.hint))]),
     )
+
+
+def _problems(value: TempleError) -> Html:
+    if isinstance(value, InternalError):  # a traceback, whose indents matter
+        return block("\n".join(value.problems))
+    return tag("ul", [tag("li", with_commands(each)) for each in value.problems])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from html import escape
 from typing import TypeAlias
 
@@ -42,12 +42,10 @@ def unbroken(text: str) -> Html:
     return Html(_child(text).replace(" ", "&nbsp;"))
 
 
-def block(text: str) -> Html:
-    """Return text of several lines, as it stands, in a block of its own."""
-    lines = (
-        escape("\t".join(shown(part) for part in line.split("\t"))) for line in text.split("\n")
-    )
-    return Html(f"<pre>{chr(10).join(lines)}</pre>")
+def block(text: str, line: Callable[[str], Html] = join) -> Html:
+    """Return text of several lines, as it stands, in a block of its own; *line* dresses each."""
+    dressed = (line(each.expandtabs()) for each in text.split("\n"))
+    return Html(f"<pre>{chr(10).join(dressed)}</pre>")
 
 
 def _child(child: Child) -> str:

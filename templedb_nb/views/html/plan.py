@@ -180,6 +180,10 @@ def _variables(value: Preview) -> Iterator[Html]:
 
 
 def _diff(file: str, diff: str) -> Html:
-    return folded(
-        join("How ", code(file), " differs from what was applied"), block(diff), opened=True
-    )
+    summary = join("How ", code(file), " differs from what was applied")
+    return folded(summary, block(diff, _diff_line), opened=True)
+
+
+def _diff_line(line: str) -> Html:
+    tone = {"+": Tone.GOOD, "-": Tone.BAD}.get(line[:1])
+    return toned(tone, line) if tone else join(line)
