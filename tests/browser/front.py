@@ -18,7 +18,7 @@ Kind = Literal["lab", "notebook"]
 KINDS: tuple[Kind, ...] = ("lab", "notebook")
 PATHS = {"lab": "doc/tree", "notebook": "notebooks"}
 WIDE, NARROW, TALL = 1400, 600, 900
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 
 
 @dataclass
