@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from enum import StrEnum
 from html.parser import HTMLParser
 from typing import Any
 
@@ -23,14 +24,26 @@ from templedb_nb.model.event import (
     StepStarted,
 )
 from templedb_nb.model.finding import Finding, Severity, Topic
+from templedb_nb.model.ledger import Checksums
 from templedb_nb.model.plain import Digest
-from templedb_nb.model.plan import Draft, Phase, Plan, PlannedGroup, Preview, RunCommand
+from templedb_nb.model.plan import (
+    Apply,
+    Draft,
+    Mode,
+    Phase,
+    Plan,
+    PlannedGroup,
+    Preview,
+    RunCommand,
+)
 from templedb_nb.model.project import Slug
-from templedb_nb.model.result import Result
-from templedb_nb.model.status import MigrationStatus, StatusTable, TargetStatus
-from templedb_nb.model.target import Policy, TargetName
-from templedb_nb.views.html import bundle
-from templedb_nb.views.html.card import with_commands
+from templedb_nb.model.result import Result, StepState
+from templedb_nb.model.status import FileState, MigrationStatus, StatusTable, TargetStatus
+from templedb_nb.model.target import DatabaseName, Policy, TargetName
+from templedb_nb.views.html import bundle, status
+from templedb_nb.views.html import plan as plans
+from templedb_nb.views.html import run as runs
+from templedb_nb.views.html.card import Tone, with_commands
 
 HOSTILE = "<img src=x onerror=alert(1)>&\"'\u202e\x1b[31m\n</code></td>"
 AT = datetime(2026, 11, 23, 13, 2, 5, tzinfo=UTC)
@@ -182,6 +195,34 @@ def test_a_failure_is_told_before_the_steps() -> None:
     ):
         assert fact in words
         assert words.index(fact) < words.index("Steps, in order")
+
+
+@pytest.mark.parametrize(
+    ("kind", "looks"),
+    [
+        (FileState, status.STATES),
+        (StepState, runs.STATES),
+        (Outcome, runs.OUTCOMES),
+        (Severity, plans.SEVERITIES),
+    ],
+)
+def test_every_state_has_a_sign_of_its_own_or_shares_one_that_means_the_same(
+    kind: type[StrEnum], looks: dict[Any, tuple[Tone, str]]
+) -> None:
+    assert set(looks) == set(kind)
+    assert all(mark for _, mark in looks.values())
+
+
+def test_a_migration_without_a_transaction_says_so() -> None:
+    sums = Checksums(text="a" * 64, tokens="b" * 64)
+    step = Apply(
+        group="web", database=DatabaseName("DATABASE_URL"), key="a", file="a.sql",
+        blob=Digest("2" * 64), checksums=sums, mode=Mode.STATEMENTS,
+    )  # fmt: skip
+    made = plan("echo")
+    whole = replace(made.plan, groups=(PlannedGroup(name="web", steps=(step,)),))
+    value = replace(made, draft=replace(made.draft, plan=whole))
+    assert "exact, no transaction" in card(value).words
 
 
 def test_many_steps_are_folded_and_counted() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from templedb_nb.model.finding import Finding, Severity
 from templedb_nb.model.plain import short
-from templedb_nb.model.plan import Preview, ScriptSummary, Step
+from templedb_nb.model.plan import Apply, Mode, Preview, ScriptSummary, Step
 from templedb_nb.views.html.card import (
     Column,
     Tone,
@@ -142,21 +142,17 @@ def _steps(value: Preview) -> Html | None:
 
 
 def _step(number: int, step: Step, script: ScriptSummary | None) -> list[Child]:
-    known = _known(step, script)
-    return [
-        str(number),
-        toned(Tone.QUIET, step.phase.value),
-        code(step.title),
-        toned(Tone.QUIET, known),
-    ]
+    phase = toned(Tone.QUIET, step.phase.value)
+    return [str(number), phase, code(step.title), _known(step, script)]
 
 
-def _known(step: Step, script: ScriptSummary | None) -> str:
+def _known(step: Step, script: ScriptSummary | None) -> Child:
     if step.kind in OPAQUE:
-        return "opaque command"
-    if script is None:
-        return "exact"
-    return f"exact, {many(script.statements, 'statement')}"
+        return toned(Tone.QUIET, "opaque command")
+    counted = f", {many(script.statements, 'statement')}" if script else ""
+    alone = isinstance(step, Apply) and step.mode is not Mode.TRANSACTION
+    loud = join(", ", toned(Tone.LOUD, "no transaction")) if alone else None
+    return join(toned(Tone.QUIET, f"exact{counted}"), loud)
 
 
 def _facts(value: Preview) -> Html | None:

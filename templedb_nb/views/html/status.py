@@ -36,6 +36,7 @@ STATES = {
     FileState.PENDING: (Tone.PLAIN, "·"),
     FileState.OUT_OF_ORDER: (Tone.LOUD, "!"),
     FileState.FAILED: (Tone.BAD, "✗"),
+    FileState.PARTIAL: (Tone.BAD, "!"),
     FileState.CHANGED: (Tone.BAD, "✗"),
     FileState.MOVED: (Tone.LOUD, "!"),
     FileState.MISSING: (Tone.LOUD, "!"),
