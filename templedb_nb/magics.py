@@ -269,14 +269,14 @@ class _Live:
         if ended or entry.elapsed_ms - self._shown_ms >= self.EVERY_MS:
             self._shown_ms = entry.elapsed_ms
             last = f"run {entry.run[:13]} has ended: {ended.outcome}" if ended else ""
-            self._update(last or "\n".join(self._written))
+            self._update(last)
 
-    def _update(self, told: str) -> None:
-        from html import escape
-
+    def _update(self, last: str) -> None:
         from IPython.display import display
 
-        picture = {"text/plain": told, "text/html": f"<div><pre>{escape(told)}</pre></div>"}
+        from templedb_nb.views.html import live
+
+        picture = {"text/plain": last} if last else live(self._watch.result, self._written)
         if self._handle is None:
             self._handle = display(picture, raw=True, display_id=True)
         else:

@@ -148,6 +148,18 @@ def test_mistakes_are_answered_in_a_line_or_two(
         assert said["error"]["ename"] == name
 
 
+def test_a_run_is_a_card_while_it_goes_on_and_one_line_when_it_is_over(
+    kernel: Kernel, shop: Shop
+) -> None:
+    shop.config({"name": "web", "build_command": "echo built one; sleep 0.5; echo built two"})
+    *going_on, last = kernel.run("run = %templedb deploy run")["displays"]
+    assert all("running" in each["text/html"] for each in going_on)
+    assert "| built one" in going_on[-1]["text/html"]
+    assert "| built one" in going_on[-1]["text/plain"]
+    assert last.keys() == {"text/plain"}
+    assert last["text/plain"].endswith("has ended: succeeded")
+
+
 def test_an_error_is_told_by_a_card_and_whole_in_a_log(kernel: Kernel, shop: Shop) -> None:
     shop.terminal.file("wrong.json", '{"groups": [{"name": "a", "oder": 1}, {"name": "a"}]}')
     line = "%templedb deploy config app --set wrong.json"

@@ -29,6 +29,11 @@ class Lines:
         self._result = Result()
         self._partial = ""
 
+    @property
+    def result(self) -> Result:
+        """Return the state of the run so far."""
+        return self._result
+
     def __call__(self, entry: Stamped) -> None:
         """Write what *entry* says, if people want to read it."""
         self._result = self._result.after(entry)

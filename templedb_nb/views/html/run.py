@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
+from textwrap import dedent
 
 from templedb_nb.model.event import Outcome, StepFailed
 from templedb_nb.model.result import Result, StepResult, StepState
@@ -49,13 +51,14 @@ LONGEST = 40
 TAIL = 20
 
 
-def run_card(value: Result) -> Html:
-    """Return a run, over or still going on, as a card."""
+def run_card(value: Result, written: Sequence[str] = ()) -> Html:
+    """Return a run as a card, over or still going on; *written* is the last that it wrote."""
     tone, mark = OUTCOMES[value.outcome] if value.outcome else (Tone.PLAIN, "▸")
     words = value.outcome.value.replace("_", " ") if value.outcome else "running"
     name = code(value.run[:13], value.run)
     head = title("Run ", name, f": {value.slug} to {value.target}", badge(tone, mark, words))
-    return card(tone, head, _sum(value), _why(value), _steps(value), _facts(value))
+    last = block(dedent("\n".join(written))) if written else None
+    return card(tone, head, _sum(value), _why(value), _steps(value), last, _facts(value))
 
 
 def _sum(value: Result) -> Html:
@@ -63,7 +66,9 @@ def _sum(value: Result) -> Html:
     warned = value.count(StepState.WARNED)
     tail = f"; {many(warned, 'step')} warned" if warned else ""
     told = came_to(value)
-    return tag("p", tag("strong", told[:1].upper() + told[1:]), f"{took}{tail}.")
+    done = f"; {value.count(StepState.DONE)} of {many(len(value.steps), 'step')} done"
+    so_far = done if value.outcome is None and value.steps else ""
+    return tag("p", tag("strong", told[:1].upper() + told[1:]), f"{took}{so_far}{tail}.")
 
 
 def _why(value: Result) -> Html | None:
