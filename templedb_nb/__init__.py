@@ -12,13 +12,14 @@ from templedb_nb.version import __version__
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from templedb_nb.app import Temple
+    from templedb_nb.api import Temple, frame
     from templedb_nb.errors import TempleError
 
 __all__ = [
     "Temple",
     "TempleError",
     "__version__",
+    "frame",
     "load_ipython_extension",
     "unload_ipython_extension",
 ]
@@ -40,10 +41,10 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
 
 def __getattr__(name: str) -> Any:
     """Import the public names at their first use, so that importing the package costs little."""
-    if name == "Temple":
-        from templedb_nb.app import Temple
+    if name in {"Temple", "frame"}:
+        from templedb_nb import api
 
-        return Temple
+        return getattr(api, name)
     if name == "TempleError":
         from templedb_nb.errors import TempleError
 

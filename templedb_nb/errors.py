@@ -18,6 +18,7 @@ TempleError
 │   ├── LedgerRefused       69  the role may not read, write or create the ledger
 │   ├── UnfitServer         69  a pooler, a replica, a read-only or an unknown server
 │   └── StatementFailed     12  the server rejected one statement
+├── QueryRefused            64  a question to the state is no SQL, or more than reading
 ├── StoreError              69  the state file could not be read or written
 │   └── StoreTooNew         69  a newer templedb wrote it
 ├── RunFailed               10… a run ended without success; carries its result's exit code
@@ -158,6 +159,10 @@ class StatementFailed(TargetError):
         self.sqlstate = sqlstate
         self.detail = detail
         self.changed = changed
+
+
+class QueryRefused(UsageProblem):
+    """A question to the state that is no SQL, or wants more than to read."""
 
 
 class StoreError(TempleError):

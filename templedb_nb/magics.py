@@ -48,7 +48,7 @@ def load(shell: InteractiveShell) -> None:
     undo: list[Callable[[], None]] = [
         lambda: shell.Completer.custom_matchers.remove(matcher),
         lambda: shell.input_transformers_cleanup.remove(lone_cell),
-        _add_looks(shell),
+        add_looks(shell),
     ]
     shell.__dict__[_UNDO] = undo
 
@@ -102,12 +102,12 @@ class Magic:
             raise self._told(self._defect(call, error)) from None
 
     def _run(self, call: Call, line: str) -> Any:
-        if call.cell is not None and call.cell.strip():
-            raise click.UsageError("the cell's body says nothing to this command: leave it empty")
         try:
             given = [self._word(word) for word in shlex.split(line, comments=False)]
         except ValueError as error:
             raise click.UsageError(f"cannot read the line: {error}") from None
+        if call.cell is not None and call.cell.strip() and not _takes_cell(given):
+            raise click.UsageError("the cell's body says nothing to this command: leave it empty")
         return tree.main(given, prog_name=PROGRAM, standalone_mode=False, obj=call)
 
     def _word(self, word: str) -> str:
@@ -161,6 +161,8 @@ class Magic:
             failed.told = self._watched()
             raise failed
         plain_value = value.value if isinstance(value, Coded) else value
+        if type(plain_value).__module__.startswith("pandas."):
+            return plain_value
         table = frame(plain_value)
         if table is not None:
             return table
@@ -237,6 +239,16 @@ class Magic:
             }
 
         return matcher
+
+
+def _takes_cell(given: list[str]) -> bool:
+    """Return whether the command that the words begin with reads the cell's body."""
+    command: click.Command | None = tree
+    for word in given:
+        if not isinstance(command, click.Group):
+            break
+        command = command.commands.get(word)
+    return bool(getattr(command, "takes_cell", False))
 
 
 def _brief(preview: Preview) -> None:
@@ -328,7 +340,7 @@ def _has_looks(value: Any) -> bool:
     return (type(value).__module__, type(value).__name__) in _LOOKS
 
 
-def _add_looks(shell: InteractiveShell) -> Callable[[], None]:
+def add_looks(shell: InteractiveShell) -> Callable[[], None]:
     """Teach *shell* how plans and runs look; return what takes that back."""
     formatter = shell.display_formatter
     if formatter is None:  # a shell without displays, as in some tests

@@ -10,8 +10,8 @@ from templedb_nb.app.running import Running, Wish
 from templedb_nb.core import tracking
 from templedb_nb.core.planner import Options
 from templedb_nb.errors import Ambiguous, UnknownName, UsageProblem
-from templedb_nb.model.history import MigrationHistory, MigrationRow
-from templedb_nb.model.ledger import Checksums
+from templedb_nb.model.history import Filter, MigrationHistory, MigrationRow
+from templedb_nb.model.ledger import Checksums, Entry
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Amend, Preview, Verb
 from templedb_nb.model.result import Result
@@ -44,16 +44,17 @@ class Migrations:
         texts = scripts(case.read, tracking.unread(found, opened.ledgers))
         return tracking.track(found, opened.ledgers, texts)
 
-    def history(self, opened: Opened, limit: int | None) -> MigrationHistory:
+    def history(self, opened: Opened, wanted: Filter) -> MigrationHistory:
         """Return the ledger's entries, newest first."""
         case = opened.case
         rows = [
             MigrationRow(target=case.target.name, database=name, entry=entry)
             for name, ledger in opened.ledgers.items()
             for entry in ledger.entries
+            if _wanted(entry, wanted)
         ]
         rows.sort(key=lambda row: row.entry.run_seq, reverse=True)
-        return MigrationHistory(slug=case.project.slug, rows=tuple(rows[:limit]))
+        return MigrationHistory(slug=case.project.slug, rows=tuple(rows[: wanted.last]))
 
     def show(self, opened: Opened, named: str) -> MigrationShown:
         """Return one migration with its text, and how that differs from what ran."""
@@ -170,6 +171,12 @@ def pick(
             raise Ambiguous(message, hint="name one by its path", problems=files)
     hint = "templedb migration list"
     raise UnknownName(f"there is no migration {named!r}", hint=hint)
+
+
+def _wanted(entry: Entry, wanted: Filter) -> bool:
+    at = entry.finished_at or entry.started_at
+    recent = wanted.since is None or (at is not None and at >= wanted.since)
+    return recent and (not wanted.status or entry.state.value in wanted.status)
 
 
 def _is_path(row: Tracked, named: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from templedb_nb.app.bundles import bundled_case, read_bundle, write_bundle
 from templedb_nb.app.configs import Configs
+from templedb_nb.app.history import History
 from templedb_nb.app.ledgers import Ledgers
 from templedb_nb.app.migrations import Migrations
 from templedb_nb.app.planning import Case, Opened, Planning, refuse_empty
@@ -29,7 +30,7 @@ from templedb_nb.errors import ConfigError, TempleError, UnknownName, UsageProbl
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import RunId
 from templedb_nb.model.finding import Severity
-from templedb_nb.model.history import DeployHistory
+from templedb_nb.model.history import DeployHistory, Filter
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.project import Project, Release
 from templedb_nb.model.result import Result
@@ -41,6 +42,7 @@ from templedb_nb.secrets.sealing import Seal
 from templedb_nb.store.content import Content
 from templedb_nb.store.file import StateFile, discover
 from templedb_nb.store.memory import Memory
+from templedb_nb.store.query import Query
 from templedb_nb.store.settings import Settings
 
 ATTENTION = frozenset(
@@ -139,6 +141,11 @@ class Temple:
     def migrations(self) -> Migrations:
         """Return the use cases around single migrations."""
         return Migrations(self.planning, self.running, self.memory)
+
+    @cached_property
+    def past(self) -> History:
+        """Return the use cases around what happened."""
+        return History(self.memory, self.running, Query(self.state), self.system)
 
     # --- plans and runs -------------------------------------------------------------------------
 
@@ -263,7 +270,7 @@ class Temple:
 
     def _glance(self, project: Project, target: Target) -> TargetStatus:
         with self.state.session():
-            last = self.memory.runs(project.slug, target.name, 1)
+            last = self.memory.runs(project.slug, target.name, Filter(last=1))
             case = self.planning.case(project, target, sync=False)
         row = TargetStatus(
             slug=project.slug,
@@ -311,23 +318,18 @@ class Temple:
             raise ConfigError(message, hint=hint, problems=problems)
         return opened
 
-    def history(self, choice: Choice, last: int) -> DeployHistory:
-        """Return the newest runs of a project, on one target or on all."""
-        self.running.reconcile()
+    def named(self, choice: Choice) -> tuple[Project, Target | None]:
+        """Return the project that is meant, and its target if one was named."""
         with self.state.session():
             project = self.projects.pick(choice.project)
-            if choice.target:
-                target = self.targets.pick(project, None, choice.target)
-                rows = self.memory.runs(project.slug, target.name, last)
-            else:
-                rows = self.memory.runs(project.slug, None, last)
-        return DeployHistory(slug=project.slug, rows=rows)
+            if not choice.target:
+                return project, None
+            return project, self.targets.pick(project, None, choice.target)
 
-    def result(self, named: str) -> Result:
-        """Return what the run of that id came to."""
-        self.running.reconcile()
-        with self.state.session():
-            return Result.of(self.memory.events(self.memory.run(named)))
+    def history(self, choice: Choice, wanted: Filter) -> DeployHistory:
+        """Return runs of a project, newest first, on one target or on all."""
+        project, target = self.named(choice)
+        return self.past.runs(project, target.name if target else None, wanted)
 
     def resolve(self, choice: Choice, named: str, reason: str) -> Said:
         """Record what a person saw of a run that nobody saw end; the ledger may know it alone."""

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from templedb_nb.app.temple import Choice
     from templedb_nb.app.values import Given
     from templedb_nb.core.planner import Options
-    from templedb_nb.model.history import DeployHistory
     from templedb_nb.model.plan import Preview
     from templedb_nb.model.result import Result
     from templedb_nb.model.shown import Coded, Proposed
@@ -153,11 +152,11 @@ def plan(
 @planning
 @click.option("--dry-run", is_flag=True, help="Show the plan; execute nothing.")
 @click.option("--plan", "named", metavar="ID|FILE", help="Run exactly this plan, or refuse.")
-@click.option("--lock-wait", type=float, default=10, metavar="SECONDS", show_default=True,
-              help="How long to wait for another run.")  # fmt: skip
+@click.option("--lock-wait", default="10s", metavar="TIME", show_default=True,
+              help="How long to wait for another run: 90s, 15m.")  # fmt: skip
 @pass_call
 def run(
-    call: Call, /, words: tuple[str, ...], target: str | None, named: str | None, lock_wait: float,
+    call: Call, /, words: tuple[str, ...], target: str | None, named: str | None, lock_wait: str,
     *, dry_run: bool, **how: Any,
 ) -> Preview | Result:  # fmt: skip
     """Carry out a deployment: sync, plan, and execute the plan.
@@ -172,6 +171,7 @@ def run(
     from dataclasses import replace
 
     from templedb_nb.app.running import Wish
+    from templedb_nb.core.moments import wait_s
 
     (name,) = call.split(words)
     if named and (name or dry_run or how["skip"] or how["release"]):
@@ -182,7 +182,7 @@ def run(
         options=_options(how),
         observers=call.observers,
         planned=call.planned,
-        lock_wait_s=lock_wait,
+        lock_wait_s=wait_s(lock_wait),
     )
     if named:
         return call.app.run_plan(named, wish, _given(call, how))
@@ -190,28 +190,6 @@ def run(
     if dry_run:
         return replace(call.app.plan(choice, wish.options, **_how(call, how)), dry_run=True)
     return call.app.run(choice, wish, **_how(call, how))
-
-
-@commands.command()
-@words
-@on_target
-@click.option("--last", type=click.IntRange(1), default=20, show_default=True, help="How many.")
-@pass_call
-def history(call: Call, words: tuple[str, ...], target: str | None, last: int) -> DeployHistory:
-    """List the runs of a project, newest first."""
-    (name,) = call.split(words)
-    choice = call.choice(name, target)
-    return call.app.history(choice, last)
-
-
-@commands.command("show")
-@click.argument("run_id", metavar="RUN")
-@pass_call
-def show(call: Call, run_id: str) -> Coded:
-    """Show one run, step by step."""
-    from templedb_nb.model.shown import Coded
-
-    return Coded(value=call.app.result(run_id), exit_code=0)
 
 
 def _options(how: dict[str, Any]) -> Options:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from templedb_nb.model.shown import MigrationShown
     from templedb_nb.model.status import MigrationStatus
 
+STATES = ("running", "applied", "reverted", "failed", "in_doubt")
 reason = click.option("--reason", default="", metavar="TEXT", help="Why; kept for good.")
 
 
@@ -59,15 +60,28 @@ def status(
 @commands.command()
 @words
 @on_target
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="The newest N alone.")
+@click.option("--limit", "--last", "limit", type=click.IntRange(1), metavar="N",
+              help="The newest N alone.")  # fmt: skip
+@click.option("--since", metavar="WHEN", help="Since then: 2026-11-01, 12h, 7d.")
+@click.option(
+    "--status", multiple=True, type=click.Choice(STATES), help="In that state; repeatable."
+)
 @pass_call
 def history(
-    call: Call, words: tuple[str, ...], target: str | None, limit: int | None
-) -> MigrationHistory:
-    """List what was applied, by whom and when, newest first."""
+    call: Call, /, words: tuple[str, ...], target: str | None, limit: int | None,
+    since: str | None, status: tuple[str, ...],
+) -> MigrationHistory:  # fmt: skip
+    """List what was applied, by whom and when, newest first.
+
+    \b
+    Examples:
+      templedb migration history shop --target production --last 5
+      templedb migration history shop --since 7d --status failed
+    """
     (name,) = call.split(words)
+    wanted = call.app.past.filter(limit, since, tuple(status))
     with call.app.opened(call.choice(name, target), sync=False) as opened:
-        return call.app.migrations.history(call.app.reachable(opened), limit)
+        return call.app.migrations.history(call.app.reachable(opened), wanted)
 
 
 @commands.command()

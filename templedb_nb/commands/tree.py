@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import click
 
-from templedb_nb.commands import alone, deploy, env, migration, project, run, state, target
+from templedb_nb.commands import (
+    alone,
+    deploy,
+    env,
+    history,
+    migration,
+    project,
+    run,
+    state,
+    target,
+)
 from templedb_nb.commands.base import CONTEXT, Group
 from templedb_nb.version import __version__
 
@@ -31,7 +41,7 @@ def tree() -> None:
 
 for noun in (project, deploy, migration, target, env, run, state):
     tree.add_command(noun.commands)
-for verb in alone.verbs:
+for verb in (*alone.verbs, history.sql):
     tree.add_command(verb)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.ledger import Entry
@@ -33,6 +34,15 @@ class RunRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which rows of a history are wanted: the newest `last`, since a moment, in some states."""
+
+    last: int | None = None
+    since: datetime | None = None
+    status: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeployHistory:
     """Runs of a project, newest first."""
 
@@ -55,3 +65,73 @@ class MigrationHistory:
 
     slug: Slug
     rows: tuple[MigrationRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepLogs:
+    """What the commands of a run wrote, as far as it is kept: title and text of each step."""
+
+    run: str
+    steps: tuple[tuple[str, str], ...]
+    gone: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStatus:
+    """One target: the run that goes on there, and the one that ended last."""
+
+    target: TargetName
+    live_run: str = ""
+    live_step: str = ""
+    live_since: datetime | None = None
+    last_run: str = ""
+    last_outcome: Outcome | None = None
+    last_at: datetime | None = None
+    message: str = ""
+    unresolved: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployStatus:
+    """What goes on, and what ended last, on every target of a project."""
+
+    slug: Slug
+    rows: tuple[RunStatus, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatsRow:
+    """The runs of one target in one span of time; durations are of the runs that succeeded."""
+
+    target: TargetName
+    span: str
+    runs: int
+    succeeded: int
+    failed: int
+    other: int
+    applied: int
+    median_ms: int | None
+    p90_ms: int | None
+
+    @property
+    def failure_rate(self) -> float:
+        """Return the part of the runs that did not succeed, from 0 to 1."""
+        return 1 - self.succeeded / self.runs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployStats:
+    """How often a project was deployed, with what success, and how long that took."""
+
+    slug: Slug
+    rows: tuple[StatsRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The rows that a question to the state gave; `kinds` are DuckDB's types."""
+
+    columns: tuple[str, ...]
+    kinds: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    more: bool = False

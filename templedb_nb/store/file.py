@@ -61,6 +61,26 @@ class StateFile:
             finally:
                 self._local.connection = None
 
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the file for questions alone: no writing, no other file, no extension."""
+        import duckdb
+
+        with self.session():
+            pass
+        with self._locked():
+            try:
+                connection = duckdb.connect(f"duckdb:{self.path}", read_only=True, config=_SETTINGS)
+            except duckdb.Error as error:
+                raise self._explained(error) from error
+            try:
+                connection.execute("SET TimeZone = 'UTC'; SET search_path = 'history,main'")
+                connection.execute("SET enable_external_access = false")
+                connection.execute("SET lock_configuration = true")
+                yield connection
+            finally:
+                connection.close()
+
     def backup(self, to: Path) -> int:
         """Copy the file, whole and at rest, to *to*; return its size in bytes."""
         if to.exists():

@@ -109,9 +109,7 @@ class Orphan:
 
     def entries(self) -> tuple[Stamped, ...]:
         """Return what was recorded, without a torn last line."""
-        text = self._path.read_bytes()
-        whole = text[: text.rfind(b"\n") + 1]
-        return tuple(_entry(json.loads(line)) for line in whole.splitlines())
+        return _read(self._path.read_bytes())
 
     def close(self, *, remove: bool) -> None:
         """Let go of the file, and remove it once its end is in the store."""
@@ -145,12 +143,25 @@ def live(folder: Path, run: str) -> bool:
         os.close(handle)
 
 
+def going_on(folder: Path) -> Iterator[Result]:
+    """Yield what each live run has come to so far, as its journal says; a torn line is left out."""
+    for path in sorted(folder.glob("*.jsonl")):
+        if live(folder, path.stem):
+            with suppress(FileNotFoundError):
+                yield Result.of(_read(path.read_bytes()))
+
+
 def _locked(handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
+
+
+def _read(text: bytes) -> tuple[Stamped, ...]:
+    whole = text[: text.rfind(b"\n") + 1]
+    return tuple(_entry(json.loads(line)) for line in whole.splitlines())
 
 
 def _line(entry: Stamped) -> bytes:

@@ -44,3 +44,12 @@ class FileLog:
         self._file.close()
         log = Log(path=self._name, digest=self._digest.hexdigest(), size=self._size)
         return log, self._tail
+
+
+def read_log(folder: Path, log: Log) -> str | None:
+    """Return the output that *log* names, or None where it is no longer kept."""
+    try:
+        with gzip.open(folder / log.path, "rt", encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None

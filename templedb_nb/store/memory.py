@@ -10,7 +10,7 @@ from typing import Any
 from templedb_nb.errors import Ambiguous, StoreError, UnknownName
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Event, Outcome, RunId, Stamped
-from templedb_nb.model.history import RunRow
+from templedb_nb.model.history import Filter, RunRow, StatsRow
 from templedb_nb.model.ledger import Entry, FinishedRun, Ledger, OpenCommand
 from templedb_nb.model.plain import Digest, from_plain, short, to_plain
 from templedb_nb.model.plan import PlanId, Preview
@@ -118,16 +118,59 @@ class Memory:
             raise _not_one("run", start, [row[0] for row in rows], "templedb deploy history")
         return RunId(rows[0][0])
 
-    def runs(self, slug: Slug, target: TargetName | None, last: int) -> tuple[RunRow, ...]:
-        """Return the newest runs of a project, newest first."""
+    def runs(self, slug: Slug, target: TargetName | None, wanted: Filter) -> tuple[RunRow, ...]:
+        """Return runs of a project, newest first."""
         with self._file.session() as session:
             rows = session.execute(
                 "SELECT run, project, target, plan, release, started_at, finished_at, elapsed_ms,"
                 " outcome, exit_code, steps, done, applied, started_by, message FROM runs"
-                " WHERE project = ? AND (? IS NULL OR target = ?) ORDER BY run DESC LIMIT ?",
-                [slug, target, target, last],
+                " WHERE project = $slug AND ($target IS NULL OR target = $target)"
+                " AND ($since IS NULL OR started_at >= $since)"
+                " AND (len($status) = 0 OR list_contains($status, coalesce(outcome, 'running')))"
+                " ORDER BY run DESC LIMIT $last",
+                {
+                    "slug": slug,
+                    "target": target,
+                    "since": bare(wanted.since) if wanted.since else None,
+                    "status": list(wanted.status),
+                    "last": wanted.last,
+                },
             ).fetchall()
         return tuple(_history(row) for row in rows)
+
+    def stats(
+        self, slug: Slug, target: TargetName | None, by: str, since: datetime | None
+    ) -> tuple[StatsRow, ...]:
+        """Return counts and durations of the runs that ended, by target and span of time."""
+        shape = {"all": "'all'", "month": "strftime(started_at, '%Y-%m')"}
+        span = shape.get(by, "strftime(started_at, '%G-W%V')")
+        with self._file.session() as session:
+            rows = session.execute(
+                f"SELECT target, {span}, count(*),"  # noqa: S608 - one of three constants
+                " count(*) FILTER (outcome = 'succeeded'),"
+                " count(*) FILTER (outcome = 'failed'),"
+                " count(*) FILTER (outcome NOT IN ('succeeded', 'failed')), sum(applied)::INTEGER,"
+                " (quantile_cont(elapsed_ms, 0.5) FILTER (outcome = 'succeeded'))::BIGINT,"
+                " (quantile_cont(elapsed_ms, 0.9) FILTER (outcome = 'succeeded'))::BIGINT"
+                " FROM runs WHERE project = $slug AND outcome IS NOT NULL"
+                " AND ($target IS NULL OR target = $target)"
+                " AND ($since IS NULL OR started_at >= $since)"
+                " GROUP BY 1, 2 ORDER BY 1, 2",
+                {"slug": slug, "target": target, "since": bare(since) if since else None},
+            ).fetchall()
+        names = ("target", "span", "runs", "succeeded", "failed", "other", "applied", "median_ms",
+                 "p90_ms")  # fmt: skip
+        return tuple(StatsRow(**dict(zip(names, row, strict=True))) for row in rows)
+
+    def unresolved(self, slug: Slug) -> frozenset[str]:
+        """Return the runs that nobody saw end, and of which nobody said what they did."""
+        with self._file.session() as session:
+            rows = session.execute(
+                "SELECT run FROM runs WHERE project = ? AND outcome = 'unknown'"
+                " AND run NOT IN (SELECT run FROM resolutions)",
+                [slug],
+            ).fetchall()
+        return frozenset(row[0] for row in rows)
 
     def ledger(self, slug: Slug, target: TargetName) -> Ledger:
         """Return what is known of the runs of a target that keeps no ledger of its own."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from templedb_nb.model.history import DeployHistory, MigrationHistory
+from templedb_nb.model.history import DeployHistory, DeployStats, DeployStatus, MigrationHistory
 from templedb_nb.model.shown import ConfigHistory, FileList, ProjectList, TargetList, VariableList
 from templedb_nb.model.status import MigrationStatus, StatusTable
 from templedb_nb.model.variable import Keeping
@@ -75,6 +75,29 @@ COLUMNS: dict[type, Sequence[Column]] = {
         ("started_by", TEXT, lambda r: r.started_by),
         ("plan", TEXT, lambda r: r.plan),
         ("message", TEXT, lambda r: r.message),
+    ),
+    DeployStatus: (
+        ("target", TEXT, _target),
+        ("live_run", TEXT, lambda r: r.live_run),
+        ("live_step", TEXT, lambda r: r.live_step),
+        ("live_since", TIMES, lambda r: r.live_since),
+        ("last_run", TEXT, lambda r: r.last_run),
+        ("last_outcome", WORDS, lambda r: r.last_outcome and r.last_outcome.value),
+        ("last_at", TIMES, lambda r: r.last_at),
+        ("unresolved", TEXT, lambda r: r.unresolved),
+        ("message", TEXT, lambda r: r.message),
+    ),
+    DeployStats: (
+        ("target", WORDS, _target),
+        ("span", TEXT, lambda r: r.span),
+        ("runs", COUNTS, lambda r: r.runs),
+        ("succeeded", COUNTS, lambda r: r.succeeded),
+        ("failed", COUNTS, lambda r: r.failed),
+        ("other", COUNTS, lambda r: r.other),
+        ("failure_rate", TEXT, lambda r: r.failure_rate),
+        ("applied", COUNTS, lambda r: r.applied),
+        ("median", SPANS, lambda r: _milliseconds(r.median_ms)),
+        ("p90", SPANS, lambda r: _milliseconds(r.p90_ms)),
     ),
     TargetList: (
         ("target", TEXT, lambda r: r.name),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 from templedb_nb.model.event import Stamped
+from templedb_nb.model.history import Answer
 from templedb_nb.model.plain import to_plain
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
@@ -39,12 +41,31 @@ def plain(value: Any) -> dict[str, Any]:
             return plain(inner)
         case Document(document=document) | ShownConfig(document=document):
             return {"kind": type(value).__name__, "document": document}
+        case Answer():
+            rows = [[_cell(cell) for cell in row] for row in value.rows]
+            about = {"columns": list(value.columns), "types": list(value.kinds)}
+            return {"kind": "Answer", **about, "rows": rows, "more": value.more}
         case None:
             return {"kind": "None"}
         case _:
             body = to_plain(_without_seals(value))
             own = body if isinstance(body, dict) else {"value": body}
             return {"kind": type(value).__name__, **own, **dict(_extras(value))}
+
+
+def _cell(cell: Any) -> Any:
+    """Return a value of the database as JSON has it: times in ISO 8601, durations in seconds."""
+    match cell:
+        case None | bool() | int() | float() | str():
+            return cell
+        case datetime():
+            return cell.isoformat()
+        case timedelta():
+            return cell.total_seconds()
+        case list() | tuple():
+            return [_cell(each) for each in cell]
+        case _:
+            return str(cell)
 
 
 def _extras(value: Any) -> Iterator[tuple[str, Any]]:

@@ -1,0 +1,187 @@
+"""The Python API: what the commands do, as methods that return the same values."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from templedb_nb.app.running import Wish
+from templedb_nb.app.temple import Choice
+from templedb_nb.app.temple import Temple as App
+from templedb_nb.app.values import Given
+from templedb_nb.core.moments import wait_s
+from templedb_nb.core.planner import Options
+from templedb_nb.model.approval import Approval
+from templedb_nb.model.event import Stamped
+from templedb_nb.model.history import DeployHistory
+from templedb_nb.model.plan import Preview
+from templedb_nb.model.result import Result
+from templedb_nb.model.status import MigrationStatus, StatusTable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Temple:
+    """Everything that templedb knows of its projects, over one state file.
+
+    *project* and *target* of every method may be left out where TEMPLEDB_PROJECT and
+    TEMPLEDB_TARGET name them, or where there is only one. What is raised on purpose is a
+    `templedb_nb.errors.TempleError`: it has ``message``, ``problems``, ``hint`` and ``exit_code``.
+    """
+
+    def __init__(self, app: App) -> None:
+        """Stand before *app*; `Temple.open` makes both."""
+        self._app = app
+
+    @classmethod
+    def open(cls, state: str | Path | None = None) -> Temple:
+        """Use the state file at *state*, or the one that the commands would use.
+
+        Nothing is opened or created before the first question. In a notebook, plans, runs and
+        statuses are shown as cards from now on.
+        """
+        _show_cards()
+        return cls(App.open(state))
+
+    def plan(
+        self,
+        project: str | None = None,
+        target: str | None = None,
+        *,
+        release: int | None = None,
+        sync: bool = True,
+        skip_groups: Iterable[str] = (),
+        skip_validation: bool = False,
+        env: Mapping[str, str] | None = None,
+        out: str | Path | None = None,
+    ) -> Preview:
+        """Return what a run would do, in order; change nothing.
+
+        *sync* takes over what changed in the project's folder first. *env* are values for this plan
+        alone; they are never kept. *out* also writes a bundle that travels.
+        Raises `UnknownName`, `ConfigError`, `TargetError`.
+        """
+        options = Options(skip_groups=tuple(skip_groups), skip_validation=skip_validation)
+        return self._app.plan(
+            self._choice(project, target),
+            options,
+            release=release,
+            sync=sync,
+            given=self._given(env),
+            out=Path(out) if out else None,
+        )
+
+    def run(  # noqa: PLR0913 - each is an option of the command, by name
+        self,
+        project: str | None = None,
+        target: str | None = None,
+        *,
+        plan: Preview | str | Path | None = None,
+        release: int | None = None,
+        sync: bool = True,
+        skip_groups: Iterable[str] = (),
+        skip_validation: bool = False,
+        env: Mapping[str, str] | None = None,
+        lock_wait: str | float = "10s",
+        on_event: Callable[[Stamped], None] | None = None,
+    ) -> Result:
+        """Carry out a deployment and return what it came to.
+
+        With *plan* (a `Preview`, the id of one, or a bundle's path) exactly that plan runs, or
+        none. A step that fails is no exception: look at ``result.outcome`` and ``result.exit_code``.
+        *lock_wait* is in seconds, or ``"15m"``. *on_event* hears every event as it happens.
+        Raises `PlanRefused`, `ApprovalMissing`, `Stale`, `Busy`, `Unresolved` before anything is
+        touched.
+        """
+        wish = Wish(
+            options=Options(skip_groups=tuple(skip_groups), skip_validation=skip_validation),
+            observers=(on_event,) if on_event else (),
+            lock_wait_s=wait_s(str(lock_wait)),
+        )
+        if plan is not None:
+            named = plan.plan.id if isinstance(plan, Preview) else str(plan)
+            return self._app.run_plan(named, wish, self._given(env))
+        choice = self._choice(project, target)
+        return self._app.run(choice, wish, release=release, sync=sync, given=self._given(env))
+
+    def approve(self, plan: Preview | str | Path, reason: str) -> Approval:
+        """Say that exactly the content of *plan* may run, and why; it is kept for good."""
+        named = plan.plan.id if isinstance(plan, Preview) else str(plan)
+        approval, _ = self._app.approve(named, reason, "python")
+        return approval
+
+    def status(self, project: str | None = None, target: str | None = None) -> StatusTable:
+        """Return a project on all its targets, or on one: counts, last run, what needs a look.
+
+        ``rows`` has a `TargetStatus` each; counts are None where a target could not be asked, and
+        ``note`` says why.
+        """
+        choice = self._choice(project, target)
+        rows = self._app.status(choice)
+        return StatusTable(slug=self._app.projects.pick(choice.project).slug, rows=rows)
+
+    def migrations(self, project: str | None = None, target: str | None = None) -> MigrationStatus:
+        """Return where every migration stands on a target, in the order in which they run."""
+        with self._app.opened(self._choice(project, target)) as opened:
+            return self._app.migrations.status(self._app.reachable(opened))
+
+    def history(
+        self,
+        project: str | None = None,
+        target: str | None = None,
+        *,
+        last: int | None = 20,
+        since: str | None = None,
+        status: Iterable[str] = (),
+    ) -> DeployHistory:
+        """Return runs, newest first: the *last* ones, *since* a moment (``"7d"``), by outcome."""
+        wanted = self._app.past.filter(last, since, tuple(status))
+        return self._app.history(self._choice(project, target), wanted)
+
+    def show(self, run: str) -> Result:
+        """Return the run whose id begins so, with every step; times are milliseconds."""
+        return self._app.past.result(run)
+
+    def sql(self, query: str) -> pd.DataFrame:
+        """Return the answer of the state to *query*: times in UTC, durations as timedeltas.
+
+        The views are ``runs``, ``steps``, ``migrations``, ``events`` and ``approvals``. Nothing can
+        be changed by it. Raises `QueryRefused`.
+        """
+        return self._app.past.frame(query)
+
+    def _choice(self, project: str | None, target: str | None) -> Choice:
+        named = self._app.system.environ
+        project = project or named.get("TEMPLEDB_PROJECT") or None
+        return Choice(project=project, target=target or named.get("TEMPLEDB_TARGET") or None)
+
+    def _given(self, env: Mapping[str, str] | None) -> Given:
+        words = [f"{name}={value}" for name, value in (env or {}).items()]
+        return Given.parsed(words, self._app.system.environ)
+
+
+def frame(value: Any) -> pd.DataFrame:
+    """Return a status or a history as a DataFrame.
+
+    Times are ``datetime64[us, UTC]``, durations ``timedelta64``, words of a fixed set categories,
+    counts nullable ``Int64``. Raises `TypeError` for a value that is no table.
+    """
+    from templedb_nb.views import frames
+
+    made = frames.frame(value)
+    if made is None:
+        raise TypeError(f"a {type(value).__name__} is no table")
+    return made
+
+
+def _show_cards() -> None:
+    """Teach a running IPython how plans and runs look, once."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is not None:
+        from templedb_nb.magics import add_looks
+
+        add_looks(shell)

@@ -1,0 +1,138 @@
+"""Looking back: runs, their output, their numbers, and questions in SQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from templedb_nb.app.running import Running
+from templedb_nb.app.system import System
+from templedb_nb.core import moments
+from templedb_nb.errors import UsageProblem
+from templedb_nb.model.event import Outcome
+from templedb_nb.model.history import (
+    Answer,
+    DeployHistory,
+    DeployStats,
+    DeployStatus,
+    Filter,
+    RunRow,
+    RunStatus,
+    StepLogs,
+)
+from templedb_nb.model.project import Project
+from templedb_nb.model.result import Result, StepState
+from templedb_nb.model.target import TargetName
+from templedb_nb.store.journal import going_on
+from templedb_nb.store.logs import read_log
+from templedb_nb.store.memory import Memory
+from templedb_nb.store.query import Query
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class History:
+    """Use cases around what happened."""
+
+    def __init__(self, memory: Memory, running: Running, query: Query, system: System) -> None:
+        """Read from *memory*, once *running* has closed what dead processes left."""
+        self._memory = memory
+        self._running = running
+        self._query = query
+        self._system = system
+
+    def filter(
+        self, last: int | None = None, since: str | None = None, status: tuple[str, ...] = ()
+    ) -> Filter:
+        """Return which rows those words mean."""
+        moment = moments.since(since, self._system.clock.now()) if since else None
+        return Filter(last=last, since=moment, status=status)
+
+    def runs(self, project: Project, target: TargetName | None, wanted: Filter) -> DeployHistory:
+        """Return runs of a project, newest first, on one target or on all."""
+        self._running.reconcile()
+        return DeployHistory(
+            slug=project.slug, rows=self._memory.runs(project.slug, target, wanted)
+        )
+
+    def result(self, named: str) -> Result:
+        """Return what the run whose id begins so came to, or has come to so far."""
+        self._running.reconcile()
+        live = [each for each in going_on(self._running.journals) if each.run.startswith(named)]
+        if len(live) == 1:
+            return live[0]
+        return Result.of(self._memory.events(self._memory.run(named)))
+
+    def logs(self, named: str, step: int | None) -> StepLogs:
+        """Return what the commands of a run wrote; steps are counted from 1."""
+        result = self.result(named)
+        if step is not None and not 1 <= step <= len(result.steps):
+            message = f"run {result.run[:13]} has no step {step}"
+            raise UsageProblem(message, hint=f"its steps are 1 to {len(result.steps)}")
+        kept: list[tuple[str, str]] = []
+        gone: list[str] = []
+        for number, each in enumerate(result.steps, start=1):
+            if each.log is None or step not in {None, number}:
+                continue
+            title = f"{number} {each.label.group}: {each.label.title}"
+            text = read_log(self._running.logs, each.log)
+            if text is None:
+                gone.append(title)
+            else:
+                kept.append((title, text))
+        return StepLogs(run=result.run, steps=tuple(kept), gone=tuple(gone))
+
+    def status(self, project: Project, targets: tuple[TargetName, ...]) -> DeployStatus:
+        """Return what goes on, and what ended last, on each of *targets*."""
+        self._running.reconcile()
+        live = {(each.slug, each.target): each for each in going_on(self._running.journals)}
+        open_runs = self._memory.unresolved(project.slug)
+        rows = []
+        for target in targets:
+            ended = self._memory.runs(project.slug, target, Filter(last=1, status=_ENDED))
+            now = live.get((project.slug, target))
+            rows.append(_status(target, now, ended[0] if ended else None, open_runs))
+        return DeployStatus(slug=project.slug, rows=tuple(rows))
+
+    def stats(
+        self, project: Project, target: TargetName | None, by: str, wanted: Filter
+    ) -> DeployStats:
+        """Return counts and durations of the runs that ended, by target and by week or month."""
+        self._running.reconcile()
+        rows = self._memory.stats(project.slug, target, by, wanted.since)
+        return DeployStats(slug=project.slug, rows=rows)
+
+    def answer(self, sql: str) -> Answer:
+        """Return the first rows of a question to the state."""
+        self._running.reconcile()
+        return self._query.answer(sql)
+
+    def frame(self, sql: str) -> pd.DataFrame:
+        """Return every row of a question to the state as a DataFrame."""
+        self._running.reconcile()
+        return self._query.frame(sql)
+
+
+_ENDED = tuple(each.value for each in Outcome)
+
+
+def _status(
+    target: TargetName, live: Result | None, last: RunRow | None, unresolved: frozenset[str]
+) -> RunStatus:
+    return RunStatus(
+        target=target,
+        live_run=live.run if live else "",
+        live_step=_step(live) if live else "",
+        live_since=live.started_at if live else None,
+        last_run=last.run if last else "",
+        last_outcome=last.outcome if last else None,
+        last_at=last.started_at if last else None,
+        message=last.message if last else "",
+        unresolved=bool(last and last.run in unresolved),
+    )
+
+
+def _step(result: Result) -> str:
+    """Return the step that runs now."""
+    running = (each.label for each in result.steps if each.state is StepState.RUNNING)
+    return next((f"{label.group}: {label.title}" for label in running), "")

@@ -1,0 +1,140 @@
+"""Looking back: what ran, what it wrote, how it usually goes, and questions in SQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from templedb_nb.commands.base import Call, Command, on_target, pass_call, words
+from templedb_nb.commands.deploy import commands as deploy
+
+if TYPE_CHECKING:
+    from templedb_nb.model.history import DeployHistory, DeployStats, DeployStatus, StepLogs
+    from templedb_nb.model.shown import Coded
+
+OUTCOMES = ("succeeded", "failed", "cancelled", "timed_out", "unknown", "running")
+since = click.option(
+    "--since", metavar="WHEN", help="Since then: 2026-11-01, 2026-11-01T10:30, 12h, 7d."
+)
+
+
+@deploy.command()
+@words
+@on_target
+@click.option("--last", type=click.IntRange(1), default=20, show_default=True, help="How many.")
+@since
+@click.option(
+    "--status", multiple=True, type=click.Choice(OUTCOMES), help="With that outcome; repeatable."
+)
+@pass_call
+def history(
+    call: Call, /, words: tuple[str, ...], target: str | None, last: int, since: str | None,
+    status: tuple[str, ...],
+) -> DeployHistory:  # fmt: skip
+    """List the runs of a project, newest first.
+
+    \b
+    Examples:
+      templedb deploy history shop --target production --last 5
+      templedb deploy history shop --since 7d --status failed --status unknown
+    """
+    (name,) = call.split(words)
+    return call.app.history(
+        call.choice(name, target), call.app.past.filter(last, since, tuple(status))
+    )
+
+
+@deploy.command("show")
+@click.argument("run_id", metavar="RUN")
+@pass_call
+def show(call: Call, run_id: str) -> Coded:
+    """Show one run, step by step; the beginning of its id is enough.
+
+    \b
+    Example:
+      templedb deploy show 01a20896-82b9
+    """
+    from templedb_nb.model.shown import Coded
+
+    return Coded(value=call.app.past.result(run_id), exit_code=0)
+
+
+@deploy.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--step", type=click.IntRange(1), metavar="N", help="That step alone, from 1.")
+@pass_call
+def logs(call: Call, run_id: str, step: int | None) -> StepLogs:
+    """Print what the commands of a run wrote, masked as it was kept.
+
+    \b
+    Examples:
+      templedb deploy logs 01a20896-82b9
+      templedb deploy logs 01a20896-82b9 --step 3 | less -R
+    """
+    return call.app.past.logs(run_id, step)
+
+
+@deploy.command()
+@words
+@on_target
+@pass_call
+def status(call: Call, words: tuple[str, ...], target: str | None) -> DeployStatus:
+    """Show what runs now on each target, and how the last run ended.
+
+    \b
+    Example:
+      templedb deploy status shop
+    """
+    (name,) = call.split(words)
+    project, found = call.app.named(call.choice(name, target))
+    targets = [found] if found else call.app.targets.all(project)
+    return call.app.past.status(project, tuple(each.name for each in targets))
+
+
+@deploy.command()
+@words
+@on_target
+@since
+@click.option(
+    "--by", type=click.Choice(["all", "week", "month"]), default="all", help="A row for each."
+)
+@pass_call
+def stats(
+    call: Call, words: tuple[str, ...], target: str | None, since: str | None, by: str
+) -> DeployStats:
+    """Count runs by target and outcome, with their usual durations.
+
+    \b
+    Examples:
+      templedb deploy stats shop --since 90d
+      templedb deploy stats shop --target production --by week
+    """
+    (name,) = call.split(words)
+    project, found = call.app.named(call.choice(name, target))
+    past = call.app.past
+    return past.stats(project, found.name if found else None, by, past.filter(since=since))
+
+
+@click.command(cls=Command)
+@click.argument("query", nargs=-1, metavar="[QUERY]")
+@pass_call
+def sql(call: Call, query: tuple[str, ...]) -> Any:
+    """Ask the state in SQL; it is only read.
+
+    The views are runs, steps, migrations, events and approvals (docs/history.md); without QUERY it
+    is read from standard input, in a notebook from the cell.
+
+    \b
+    Examples:
+      templedb sql "SELECT target, outcome, count(*) FROM runs GROUP BY ALL"
+      templedb sql "SELECT title, took FROM steps ORDER BY took DESC LIMIT 10" --json
+    """
+    text = " ".join(query) or (call.cell if call.notebook else call.stdin.read()) or ""
+    if not text.strip():
+        raise click.UsageError("there is no query: SELECT * FROM runs LIMIT 10, for one")
+    past = call.app.past
+    return past.frame(text) if call.notebook and not call.json else past.answer(text)
+
+
+sql.takes_cell = True  # type: ignore[attr-defined]

@@ -1,0 +1,138 @@
+"""Looking back, as plain text."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from templedb_nb.model.history import (
+    Answer,
+    DeployHistory,
+    DeployStats,
+    DeployStatus,
+    MigrationHistory,
+    RunStatus,
+    StatsRow,
+    StepLogs,
+)
+from templedb_nb.model.plain import short
+from templedb_nb.views.text.base import text
+from templedb_nb.views.words import duration, moment, table
+
+
+@text.register
+def _(value: MigrationHistory) -> str:
+    if not value.rows:
+        return f"no migration of {value.slug} was applied yet"
+    rows = [
+        [
+            moment(row.entry.finished_at),
+            row.entry.state.value,
+            row.entry.kind.value,
+            row.entry.file,
+            short(row.entry.checksums.text),
+            row.entry.client,
+            row.entry.error,
+        ]
+        for row in value.rows
+    ]
+    return table(["WHEN", "STATE", "HOW", "FILE", "CHECKSUM", "WHO", "ERROR"], rows)
+
+
+@text.register
+def _(value: DeployHistory) -> str:
+    if not value.rows:
+        return f"no run of {value.slug} yet"
+    rows = [
+        [
+            row.run[:13],
+            row.target,
+            row.outcome.value if row.outcome else "running",
+            moment(row.started_at),
+            duration(row.elapsed_ms),
+            f"{row.done}/{row.steps}",
+            str(row.applied),
+            str(row.release),
+            row.started_by,
+            row.message,
+        ]
+        for row in value.rows
+    ]
+    headers = [
+        "RUN",
+        "TARGET",
+        "OUTCOME",
+        "WHEN",
+        "TOOK",
+        "STEPS",
+        "APPLIED",
+        "RELEASE",
+        "WHO",
+        "MESSAGE",
+    ]
+    return table(headers, rows)
+
+
+@text.register
+def _(value: StepLogs) -> str:
+    parts = [f"== step {title}\n{body.rstrip()}" for title, body in value.steps]
+    parts += [f"== step {title}\n(its output is no longer kept)" for title in value.gone]
+    return "\n\n".join(parts) or f"run {value.run[:13]} wrote no output"
+
+
+@text.register
+def _(value: DeployStatus) -> str:
+    if not value.rows:
+        return f"{value.slug}: no targets"
+    heads = ["TARGET", "NOW", "LAST RUN", "OUTCOME", "WHEN", "MESSAGE"]
+    return table(heads, [_row(row) for row in value.rows])
+
+
+def _row(row: RunStatus) -> list[str]:
+    now = "idle"
+    if row.live_run:
+        now = f"run {row.live_run[:13]} since {moment(row.live_since)}"
+        now += f", in {row.live_step}" if row.live_step else ""
+    outcome = row.last_outcome.value if row.last_outcome else "never"
+    note = row.message
+    if row.unresolved:
+        note = f"look, then: templedb run resolve {row.last_run} --reason WHAT-YOU-SAW"
+    return [row.target, now, row.last_run[:13], outcome, moment(row.last_at), note]
+
+
+@text.register
+def _(value: DeployStats) -> str:
+    if not value.rows:
+        return f"{value.slug}: no runs that ended"
+    heads = ["TARGET", "SPAN", "RUNS", "SUCCEEDED", "FAILED", "OTHER", "FAILING", "APPLIED",
+             "MEDIAN", "P90"]  # fmt: skip
+    return table(heads, [_stats(row) for row in value.rows])
+
+
+def _stats(row: StatsRow) -> list[str]:
+    counts = [row.runs, row.succeeded, row.failed, row.other]
+    spans = [duration(row.median_ms), duration(row.p90_ms)]
+    rate = f"{row.failure_rate:.0%}"
+    return [row.target, row.span, *map(str, counts), rate, str(row.applied), *spans]
+
+
+@text.register
+def _(value: Answer) -> str:
+    if not value.columns:
+        return "done"
+    if not value.rows:
+        return f"{', '.join(value.columns)}: no rows"
+    told = table(value.columns, [[_cell(cell) for cell in row] for row in value.rows])
+    return f"{told}\n… and more rows than that" if value.more else told
+
+
+def _cell(cell: Any) -> str:
+    match cell:
+        case None:
+            return ""
+        case datetime():
+            return moment(cell)
+        case timedelta():
+            return duration(round(cell.total_seconds() * 1000))
+        case _:
+            return str(cell)

@@ -1,0 +1,77 @@
+"""Plans, as plain text."""
+
+from __future__ import annotations
+
+from templedb_nb.model.finding import Severity
+from templedb_nb.model.plain import short
+from templedb_nb.model.plan import Preview
+from templedb_nb.views.text.base import INDENT, columns, findings, text
+from templedb_nb.views.text.setting import changed
+from templedb_nb.views.words import indented, many, moment, shown
+
+
+@text.register
+def _(value: Preview) -> str:
+    plan, draft = value.plan, value.draft
+    protected = " (protected)" if plan.policy.protected else ""
+    lines = [
+        f"plan {short(plan.id)}: {value.slug} to {plan.target}{protected}",
+        f"{INDENT}release {value.release}, config: {value.config}",
+    ]
+    if value.dry_run:
+        lines.append(f"{INDENT}a dry run: nothing is executed, nothing is changed")
+    lines += [f"{INDENT}since the last release: {line}" for line in changed(value.changes)]
+    lines += _groups(value) or ["", "nothing to do: no step is left"]
+    lines += ["", f"migrations: {draft.applied} applied, {_applies(value)} to apply"]
+    if draft.skips:
+        lines += ["", "left out", *(f"{INDENT}{each.what}: {each.why}" for each in draft.skips)]
+    if draft.sources:
+        lines += ["", "variables", *(f"{INDENT}{each}" for each in draft.sources)]
+    if value.findings:
+        lines += ["", "findings", *findings(value.findings)]
+    for file, diff in value.diffs:
+        lines += ["", f"how {file} differs from what was applied", indented(diff, INDENT)]
+    return "\n".join([*lines, *_approval(value)])
+
+
+def briefing(value: Preview) -> str:
+    """Return what a reader must know of a plan just before it runs; nothing, if there is nothing.
+
+    Findings that forbid the run are left to the error that says so.
+    """
+    lines = [f"since the last release: {line}" for line in changed(value.changes)]
+    lines += [f"left out: {each.what}: {each.why}" for each in value.draft.skips]
+    told = tuple(each for each in value.findings if each.severity is Severity.WARNING)
+    return "\n".join([*lines, *(line.strip() for line in findings(told))])
+
+
+def _applies(value: Preview) -> int:
+    return sum(step.kind == "apply" for step in value.plan.steps)
+
+
+def _groups(value: Preview) -> list[str]:
+    summaries = {each.file: each for each in value.draft.scripts}
+    lines: list[str] = []
+    for number, group in enumerate(value.plan.groups, start=1):
+        go_on = "  (later groups run even if it fails)" if group.continue_on_failure else ""
+        lines += ["", f"{number}. {group.name}{go_on}"]
+        rows = []
+        for step in group.steps:
+            summary = summaries.get(step.title)
+            about = many(summary.statements, "statement") if summary else ""
+            label = "opaque" if step.kind in {"command", "script"} else "exact"
+            what = "apply" if step.kind == "apply" else step.phase.value
+            rows.append([what, shown(step.title), label, about])
+        lines.append("\n".join(f"   {line}" for line in columns(rows)))
+    return lines
+
+
+def _approval(value: Preview) -> list[str]:
+    plan = value.plan
+    if not plan.policy.protected or not plan.steps:
+        return []
+    open_ones = [each for each in value.approvals if not each.used_by]
+    if open_ones:
+        each = open_ones[-1]
+        return ["", f"approved by {each.given_by} at {moment(each.given_at)}: {each.reason}"]
+    return ["", f"needs an approval: templedb approve {short(plan.id)} --reason WHY"]

@@ -1,0 +1,81 @@
+"""Runs, as plain text."""
+
+from __future__ import annotations
+
+from templedb_nb.model.result import Result, StepResult, StepState
+from templedb_nb.views.text.base import INDENT, columns, text
+from templedb_nb.views.words import duration, indented, many, shown
+
+
+@text.register
+def _(value: Result) -> str:
+    head, *rest = closing(value).split("\n")
+    rows = [_step(step) for step in value.steps]
+    table_lines = [f"{INDENT}{line}" for line in columns(rows)] if rows else []
+    return "\n".join([head, *table_lines, *rest])
+
+
+def closing(value: Result) -> str:
+    """Return what a run came to, without its steps."""
+    outcome = value.outcome.value if value.outcome else "running"
+    head = f"run {value.run[:13]}: {value.slug} to {value.target}: {outcome}"
+    lines = [f"{head} in {duration(value.elapsed_ms)}", came_to(value)]
+    if value.failure:
+        lines += ["", *failure(value)]
+    elif value.message:
+        lines += ["", value.message]
+    return "\n".join(lines)
+
+
+def _step(step: StepResult) -> list[str]:
+    again = f" ({step.attempts} attempts)" if step.attempts > 1 else ""
+    label = step.label
+    why = step.message if step.state in {StepState.SKIPPED, StepState.WARNED} else ""
+    state = f"{step.state.value}{again}"
+    return [
+        state,
+        label.group,
+        label.phase,
+        shown(label.title),
+        duration(step.duration_ms),
+        shown(why),
+    ]
+
+
+def came_to(value: Result) -> str:
+    """Return what a run did to the target, in a few words."""
+    applied = value.applied()
+    if applied:
+        return f"{many(applied, 'migration')} applied"
+    amended = [s for s in value.steps if s.label.kind == "amend" and s.state is StepState.DONE]
+    if amended:
+        return (
+            f"{many(len(amended), 'ledger entry').replace('entrys', 'entries')} changed; no SQL ran"
+        )
+    if value.count(StepState.UNKNOWN):
+        return "nothing is known to be applied"
+    if value.outcome is None:
+        return "nothing applied so far"
+    idle = value.failure is None and not any(step.label.kind == "apply" for step in value.steps)
+    return "nothing applied: no migration was pending" if idle else "nothing applied"
+
+
+def failure(value: Result) -> list[str]:
+    """Return why a run failed, with the last lines of the step's output."""
+    event = value.failure
+    if event is None:
+        return []
+    lines = [f"failed: {shown(event.message)}"]
+    facts = [("statement", event.statement), ("SQLSTATE", event.sqlstate)]
+    lines += [f"{INDENT}{name}: {fact}" for name, fact in facts if fact is not None]
+    if event.detail:
+        lines += [f"{INDENT}detail: {line}" for line in event.detail.splitlines()]
+    if event.tail:
+        lines += [
+            f"{INDENT}last output:",
+            indented("\n".join(event.tail.splitlines()[-20:]), "    | "),
+        ]
+    changed_what = "the target changed before that" if value.changed else "the target is unchanged"
+    if value.exit_code is not None:
+        lines.append(f"{INDENT}exit {value.exit_code}: {changed_what}")
+    return [*lines, *([f"mend: {event.hint}"] if event.hint else [])]

@@ -1,0 +1,64 @@
+"""Where targets and migrations stand, as plain text."""
+
+from __future__ import annotations
+
+from templedb_nb.model.shown import (
+    MigrationShown,
+)
+from templedb_nb.model.status import MigrationStatus, StatusTable
+from templedb_nb.views.text.base import INDENT, text
+from templedb_nb.views.words import moment, shown, table
+
+
+@text.register
+def _(value: StatusTable) -> str:
+    if not value.rows:
+        return f"{value.slug} has no target yet (templedb target add {value.slug} NAME)"
+    rows = [
+        [
+            row.target + (" (protected)" if row.protected else ""),
+            _count(row.applied),
+            _count(row.pending),
+            _count(row.attention),
+            row.last_outcome.value
+            if row.last_outcome
+            else "never"
+            if not row.last_run
+            else "running",
+            moment(row.last_at),
+            row.note,
+        ]
+        for row in value.rows
+    ]
+    headers = ["TARGET", "APPLIED", "PENDING", "ATTENTION", "LAST RUN", "WHEN", "NOTE"]
+    return f"project {value.slug}, release {value.rows[0].release}\n{table(headers, rows)}"
+
+
+def _count(number: int | None) -> str:
+    return "?" if number is None else str(number)
+
+
+@text.register
+def _(value: MigrationStatus) -> str:
+    lines = [
+        f"{value.slug} on {value.target}",
+        f"Applied: {value.applied}",
+        f"Pending: {value.pending}",
+    ]
+    rows = [
+        [row.state.value, row.file, moment(row.entry.finished_at) if row.entry else "", row.note]
+        for row in value.shown
+    ]
+    if rows:
+        lines.append(table(["STATE", "FILE", "WHEN", "NOTE"], rows))
+    lines += [f"mend {row.file}: {row.mend}" for row in value.shown if row.mend]
+    return "\n".join(lines)
+
+
+@text.register
+def _(value: MigrationShown) -> str:
+    lines = [f"{value.file} on {value.target}"]
+    lines += [f"{INDENT}{name:<10}{shown(fact)}" for name, fact in value.facts]
+    if value.diff:
+        lines += ["", value.diff]
+    return "\n".join([*lines, "", value.text.rstrip("\n")])

@@ -1,0 +1,73 @@
+"""Targets and variables, as plain text."""
+
+from __future__ import annotations
+
+from templedb_nb.model.shown import (
+    TargetList,
+    TargetShown,
+    VariableList,
+)
+from templedb_nb.model.target import Probe, Target
+from templedb_nb.model.variable import Keeping, Variable
+from templedb_nb.views.text.base import INDENT, text
+from templedb_nb.views.words import table
+
+
+@text.register
+def _(value: TargetList) -> str:
+    if not value.rows:
+        return f"no target yet (templedb target add {value.slug} NAME)"
+    rows = [
+        [t.name, t.type, t.provider, t.host, t.region, "yes" if t.protected else "no", _from(t)]
+        for t in value.rows
+    ]
+    return table(["TARGET", "TYPE", "PROVIDER", "HOST", "REGION", "PROTECTED", "FROM"], rows)
+
+
+def _from(target: Target) -> str:
+    return "templedb.yaml" if target.from_file else "database"
+
+
+@text.register
+def _(value: TargetShown) -> str:
+    target = value.target
+    facts = [
+        ("type", target.type.value),
+        ("provider", target.provider),
+        ("host", target.host),
+        ("region", target.region),
+        ("url", target.url),
+        ("protected", "yes: runs only plans that have an approval" if target.protected else "no"),
+        ("order policy", target.order_policy.value if target.order_policy else ""),
+        ("database", value.address),
+    ]
+    lines = [f"{INDENT}{name:<12}  {fact}" for name, fact in facts if fact]
+    rows = [_variable(each) for each in value.variables]
+    names = [table(["VARIABLE", "OF", "KEPT", "VALUE"], rows, INDENT)] if rows else []
+    return "\n".join([f"target {target.name} of {value.slug}", *lines, *names])
+
+
+@text.register
+def _(value: VariableList) -> str:
+    if not value.rows:
+        return f"no variable yet (templedb env set {value.slug} NAME)"
+    return table(["VARIABLE", "OF", "KEPT", "VALUE"], [_variable(each) for each in value.rows])
+
+
+def _variable(each: Variable) -> list[str]:
+    visible = each.text if each.keeping is not Keeping.SEALED else "***"
+    return [each.name, each.target or "all targets", each.keeping.value, visible]
+
+
+@text.register
+def _(value: Probe) -> str:
+    facts = [
+        ("server", value.server),
+        ("role", f"{value.role}{' (superuser)' if value.superuser else ''}"),
+        ("latency", f"{value.latency_us / 1000:.1f} ms"),
+        ("ledger", value.ledger),
+        ("may create it", "yes" if value.may_create_ledger else "no"),
+    ]
+    lines = [f"{INDENT}{name:<14}{fact}" for name, fact in facts if fact]
+    notes = [f"{INDENT}! {each}" for each in value.findings]
+    return "\n".join([f"target {value.target}: reached {value.address}", *lines, *notes])

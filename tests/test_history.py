@@ -1,0 +1,239 @@
+"""Looking back: runs, output, numbers, questions in SQL, and the same from Python."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import templedb_nb
+from templedb_nb import Temple, frame
+from templedb_nb.core import moments
+from templedb_nb.errors import QueryRefused, TempleError, UnknownName, UsageProblem
+from templedb_nb.model.event import Outcome
+from tests.conftest import MIGRATIONS, Shop
+
+COMMAND = {
+    "name": "announce",
+    "kind": "commands",
+    "order": 2,
+    "deploy_command": "echo hello from the command; exit ${CODE:-0}",
+}
+
+
+@pytest.fixture
+def ran(shop: Shop) -> Shop:
+    """A shop with a run that succeeded and one whose command failed."""
+    shop.config(MIGRATIONS | {"order": 1}, COMMAND)
+    shop.run()
+    shop.migration("003_more.sql", "CREATE TABLE more (id int);")
+    shop.run("--env", "CODE=7", code=12)
+    return shop
+
+
+def test_runs_are_found_by_outcome_and_moment(ran: Shop) -> None:
+    rows = ran.terminal("deploy", "history", "app", "--json").json[-1]["rows"]
+    assert [row["outcome"] for row in rows] == ["failed", "succeeded"]
+    failed = ran.terminal("deploy", "history", "app", "--status", "failed", "--json").json[-1]
+    assert [row["run"] for row in failed["rows"]] == [rows[0]["run"]]
+    since = ran.terminal("deploy", "history", "app", "--since", "1h", "--last", "1", "--json")
+    assert len(since.json[-1]["rows"]) == 1
+    never = ran.terminal("deploy", "history", "app", "--since", "2999-01-01").out
+    assert "no run" in never
+    assert "is no moment" in ran.terminal("deploy", "history", "--since", "soon", code=64).err
+
+
+def test_a_run_is_shown_by_the_beginning_of_its_id(ran: Shop) -> None:
+    row = ran.terminal("deploy", "history", "app", "--json").json[-1]["rows"][0]
+    said = ran.terminal("deploy", "show", row["run"][:18]).out
+    assert "announce" in said
+    assert "exited with 7" in said
+    assert "no run begins with" in ran.terminal("deploy", "show", "zzz", code=64).err
+
+
+def test_what_commands_wrote_is_kept_masked(ran: Shop) -> None:
+    ran.config(MIGRATIONS | {"order": 1}, COMMAND | {"deploy_command": "echo at $DATABASE_URL"})
+    ran.run()
+    row = ran.terminal("deploy", "history", "app", "--json").json[-1]["rows"][0]
+    said = ran.terminal("deploy", "logs", row["run"]).out
+    assert "announce" in said
+    assert "at ***[DATABASE_URL]" in said
+    assert ran.pg.dsn.split(":")[2].split("@")[0] not in said
+    steps = len(ran.terminal("deploy", "show", row["run"], "--json").json[-1]["steps"])
+    assert "wrote no output" in ran.terminal("deploy", "logs", row["run"], "--step", "1").out
+    over = ran.terminal("deploy", "logs", row["run"], "--step", str(steps + 1), code=64)
+    assert "has no step" in over.err
+
+
+def test_status_says_what_runs_now_and_what_ended_last(ran: Shop) -> None:
+    ran.config(MIGRATIONS | {"order": 1}, COMMAND | {"deploy_command": "sleep 60"})
+    process = ran.terminal.process("deploy", "run", "app")
+    try:
+        while "announce: sleep 60" not in (said := ran.terminal("deploy", "status", "app").out):
+            assert process.poll() is None
+        assert "failed" in said
+    finally:
+        process.kill()
+        process.communicate()
+    said = ran.terminal("deploy", "status", "app").out
+    assert "idle" in said
+    assert "run resolve" in said
+
+
+def test_stats_count_and_time_the_runs(ran: Shop) -> None:
+    (row,) = ran.terminal("deploy", "stats", "app", "--by", "month", "--json").json[-1]["rows"]
+    assert (row["runs"], row["succeeded"], row["failed"]) == (2, 1, 1)
+    assert row["median_ms"] > 0
+    assert "50%" in ran.terminal("deploy", "stats", "app").out
+
+
+def test_migration_history_is_filtered(ran: Shop) -> None:
+    said = ran.terminal("migration", "history", "app", "--last", "1", "--since", "1d").out
+    assert "003_more.sql" in said
+    assert "001_users.sql" not in said
+    assert "001" not in ran.terminal("migration", "history", "app", "--status", "failed").out
+
+
+VIEWS = ["approvals", "events", "migrations", "runs", "steps"]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_is_documented_with_its_columns(ran: Shop, view: str) -> None:
+    answer = ran.terminal("sql", f"SELECT * FROM {view}", "--json").json[-1]
+    text = (Path(templedb_nb.__file__).parents[1] / "docs" / "history.md").read_text("utf-8")
+    section = text.split(f"## {view}\n", 1)[1].split("\n## ", 1)[0]
+    told = [
+        name.strip()
+        for line in section.splitlines()
+        if line.startswith("| ")
+        for name in line.split("|")[1].split(",")
+    ]
+    assert told[1:] == answer["columns"] or set(told[1:]) == set(answer["columns"])  # fmt: skip
+
+
+def test_steps_say_what_became_of_each(ran: Shop) -> None:
+    answer = ran.terminal("sql", "SELECT title, state, exit_status FROM steps ORDER BY run, step", "--json")  # fmt: skip
+    rows = answer.json[-1]["rows"]
+    assert [row[1] for row in rows] == ["done", "done", "done", "done", "failed"]
+    assert rows[-1][2] == 7
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "DELETE FROM main.runs",
+        "CREATE TABLE x (a int)",
+        "COPY main.runs TO '/tmp/stolen.csv'",
+        "SELECT * FROM read_text('/etc/passwd')",
+        "SELECT * FROM '/etc/passwd'",
+        "ATTACH '/tmp/other.duckdb'",
+        "SET enable_external_access = true",
+        "INSTALL httpfs",
+        "EXPORT DATABASE '/tmp/stolen'",
+        "SELECT nope FROM runs",
+        "this is no SQL",
+    ],
+)
+def test_a_question_can_only_read(ran: Shop, query: str) -> None:
+    said = ran.terminal("sql", query, code=64)
+    assert "the state refused the query" in said.err
+    assert len(ran.terminal("deploy", "history", "app", "--json").json[-1]["rows"]) == 2
+
+
+def test_a_question_comes_from_standard_input(ran: Shop) -> None:
+    assert "42" in ran.terminal("sql", stdin="SELECT 42 AS n").out
+    assert "there is no query" in ran.terminal("sql", stdin="", code=64).err
+
+
+def test_answers_are_json_that_programs_read(ran: Shop) -> None:
+    said = ran.terminal("sql", "SELECT started_at, took, [1, 2] AS l FROM runs LIMIT 1", "--json")
+    (row,) = json.loads(said.out.splitlines()[-1])["rows"]
+    assert datetime.fromisoformat(row[0]).tzinfo is not None
+    assert row[1] > 0
+    assert row[2] == [1, 2]
+
+
+# --- from Python ------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("ran")
+def test_a_frame_has_proper_types() -> None:
+    runs = Temple.open().sql("SELECT * FROM runs")
+    assert isinstance(runs.started_at.dtype, pd.DatetimeTZDtype)
+    assert pd.api.types.is_timedelta64_dtype(runs.took)
+    assert isinstance(runs.outcome.dtype, pd.CategoricalDtype)
+    assert Temple.open().sql("SELECT * FROM events").elapsed.max() > timedelta(0)
+    assert len(Temple.open().sql("SELECT * FROM approvals")) == 0
+
+
+@pytest.mark.usefixtures("shop")
+def test_the_api_plans_runs_and_looks_back() -> None:
+    temple = Temple.open()
+    heard: list[str] = []
+    plan = temple.plan("app", "staging")
+    assert len(plan.plan.steps) == 2
+    result = temple.run(plan=plan, on_event=lambda entry: heard.append(entry.event.kind))
+    assert (result.outcome, result.exit_code) == (Outcome.SUCCEEDED, 0)
+    assert (heard[0], heard[-1]) == ("run_started", "run_finished")
+    assert temple.status("app").rows[0].applied == 2
+    assert temple.migrations("app").pending == 0
+    (row,) = temple.history("app", since="1h", status=["succeeded"]).rows
+    assert temple.show(row.run[:18]).steps == result.steps
+    assert list(frame(temple.history("app")).outcome) == ["succeeded"]
+    with pytest.raises(TypeError, match="no table"):
+        frame(plan)
+
+
+@pytest.mark.usefixtures("shop")
+def test_the_api_raises_what_the_commands_say() -> None:
+    temple = Temple.open()
+    with pytest.raises(UnknownName) as refused:
+        temple.plan("app", "nowhere")
+    assert isinstance(refused.value, TempleError)
+    assert refused.value.problems
+    with pytest.raises(QueryRefused):
+        temple.sql("DROP TABLE main.runs")
+
+
+def test_a_failing_step_is_no_exception(shop: Shop) -> None:
+    shop.migration("003_bad.sql", "SELECT\n  nope;")
+    result = Temple.open().run("app")
+    assert result.exit_code == 12
+    assert result.failure is not None
+    assert (result.failure.line, result.failure.sqlstate) == (2, "42703")
+
+
+def test_an_approval_from_python_counts(shop: Shop) -> None:
+    shop.terminal("target", "update", "app", "staging", "--protected")
+    temple = Temple.open()
+    plan = temple.plan("app")
+    with pytest.raises(TempleError, match="has no approval"):
+        temple.run(plan=plan)
+    assert temple.approve(plan, "looked at it").through == "python"
+    assert temple.run(plan=plan).exit_code == 0
+
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("7d", NOW - timedelta(days=7)),
+        ("30m ago", NOW - timedelta(minutes=30)),
+        ("2w", NOW - timedelta(weeks=2)),
+        ("2026-11-01", datetime(2026, 11, 1, tzinfo=UTC)),
+        ("2026-11-01T10:30+02:00", datetime(2026, 11, 1, 8, 30, tzinfo=UTC)),
+    ],
+)
+def test_moments(text: str, moment: datetime) -> None:
+    assert moments.since(text, NOW) == moment
+
+
+def test_lengths_of_time() -> None:
+    assert [moments.wait_s(text) for text in ("10", "0.5", "90s", "15m", "1h")] == [10, 0.5, 90, 900, 3600]  # fmt: skip
+    with pytest.raises(UsageProblem):
+        moments.wait_s("a while")
