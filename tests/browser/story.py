@@ -47,16 +47,8 @@ CELLS = {
     "refused plan": "%templedb deploy plan --target staging --skip-group storefront",
     "unknown": "%templedb migration show nobody_knows_this",
     "config": "%templedb deploy config --set wrong.json",
-    "status": (
-        "from templedb_nb.app.temple import Choice, Temple\n"
-        "from templedb_nb.model.status import StatusTable\n"
-        "temple = Temple.open()\n"
-        "StatusTable(slug='shop', rows=temple.status(Choice(project='shop')))"
-    ),
-    "migrations": (
-        "with temple.opened(Choice(project='shop', target='staging')) as opened:\n"
-        "    known = temple.migrations.status(opened)\nknown"
-    ),
+    "status": "from templedb_nb import Temple\ntemple = Temple.open()\ntemple.status('shop')",
+    "migrations": "temple.migrations('shop', 'staging')",
     "tables": "%templedb migration status --show-applied",
 }
 RAISING = frozenset({"refused", "failed", "unknown", "config"})
