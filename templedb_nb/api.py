@@ -91,7 +91,7 @@ class Temple:
         """Carry out a deployment and return what it came to.
 
         With *plan* (a `Preview`, the id of one, or a bundle's path) exactly that plan runs, or
-        none. A step that fails is no exception: see ``result.outcome`` and ``result.exit_code``.
+        none. A step that fails is no exception: the result's ``outcome`` says so.
         *lock_wait* is in seconds, or ``"15m"``. *on_event* hears every event as it happens.
         Raises `PlanRefused`, `ApprovalMissing`, `Stale`, `Busy`, `Unresolved` before anything is
         touched.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -14,6 +16,7 @@ import click
 from templedb_nb.commands.base import Call
 from templedb_nb.commands.tree import reserved, tree
 from templedb_nb.errors import TempleError
+from templedb_nb.ticker import Ticker
 
 if TYPE_CHECKING:
     from templedb_nb.app import Temple
@@ -38,21 +41,29 @@ def main() -> NoReturn:
 def run(words: Sequence[str]) -> int:
     """Run one command, show what it returned, and return the exit code."""
     call = _call()
+    ticker = _ticker(call)
+    with ticker.running(), _fitted():
+        return _run(call, words)
+
+
+def _run(call: Call, words: Sequence[str]) -> int:
     try:
         value = tree.main(list(words), prog_name="templedb", obj=call, standalone_mode=False)
+        if call.verbose and "app" in call.__dict__:
+            _echo(f"state: {call.app.state.path}", err=True)
         return _show(call, value)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
+        _echo(error.format_message())
         return USAGE
     except click.ClickException as error:
-        error.show()
+        _usage(error)
         return USAGE
     except TempleError as error:
         _complain(call, error)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
         cause = error if isinstance(error, KeyboardInterrupt) else error.__context__
-        click.echo("cancelled", err=True)
+        _echo("cancelled", err=True)
         return int(getattr(cause, "exit_code", INTERRUPTED))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -62,16 +73,62 @@ def run(words: Sequence[str]) -> int:
 
 
 def _call() -> Call:
-    call = Call(
+    return Call(
         open_app=_open,
         stdin=sys.stdin,
         ask_secret=_ask_secret,
         project=os.environ.get("TEMPLEDB_PROJECT") or None,
         target=os.environ.get("TEMPLEDB_TARGET") or None,
     )
-    watch = _Watch(call)
+
+
+def _ticker(call: Call) -> Ticker:
+    """Give *call* what shows that something goes on."""
+    ticker = Ticker(sys.stderr, terminal=sys.stderr.isatty())
+    watch = _Watch(call, ticker)
     call.observers, call.planned = (watch,), watch.planned
-    return call
+
+    @contextmanager
+    def working(what: str) -> Iterator[None]:
+        began = time.monotonic_ns()
+        with ticker.working(what):
+            yield
+        if call.verbose:
+            from templedb_nb.views.words import duration
+
+            _echo(f"{what}: {duration((time.monotonic_ns() - began) // 1_000_000)}", err=True)
+
+    call.working = working
+    return ticker
+
+
+def _fitted() -> AbstractContextManager[None]:
+    if not sys.stdout.isatty():
+        return nullcontext()
+    import shutil
+
+    from templedb_nb.views.words import fitted
+
+    return fitted(shutil.get_terminal_size().columns)
+
+
+def _echo(text: str, *, err: bool = False) -> None:
+    """Write a text, with colours where they are wanted."""
+    from templedb_nb.views import colour
+
+    stream = sys.stderr if err else sys.stdout
+    if colour.wanted(os.environ, terminal=stream.isatty()):
+        click.echo(colour.painted(text), err=err, color=True)
+    else:
+        click.echo(text, err=err)
+
+
+def _usage(error: click.ClickException) -> None:
+    """Say what is wrong with the words, and where the right ones are."""
+    lines = [f"error: {error.format_message()}"]
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        lines.append(f"mend: {error.ctx.command_path} --help")
+    _echo("\n".join(lines), err=True)
 
 
 def _open() -> Temple:
@@ -85,8 +142,9 @@ def _open() -> Temple:
 class _Watch:
     """Shows a run as it goes on: lines for people, JSON for programs."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, ticker: Ticker) -> None:
         self._call = call
+        self._ticker = ticker
         self._lines: Any = None
 
     def __call__(self, entry: Stamped) -> None:
@@ -100,15 +158,22 @@ class _Watch:
             return
         from templedb_nb.views.lines import Lines
 
-        self._lines = self._lines or Lines(click.echo)
+        self._lines = self._lines or Lines(self._write)
         self._lines(entry)
+        self._ticker.say(self._lines.now)
+
+    def _write(self, line: str) -> None:
+        if not self._call.quiet:
+            self._ticker.clear()
+            _echo(line)
 
     def planned(self, preview: Preview) -> None:
         """Show what a reader must know just before the run."""
         from templedb_nb.views.text import briefing
 
-        if not self._call.json and (told := briefing(preview)):
-            click.echo(_masked(self._call, told))
+        if not self._call.json and not self._call.quiet and (told := briefing(preview)):
+            self._ticker.clear()
+            _echo(_masked(self._call, told))
 
     @property
     def began(self) -> bool:
@@ -129,7 +194,10 @@ def _show(call: Call, value: Any) -> int:
         told = plain.line(value) if began else f"{plain.header()}\n{plain.line(value)}"
     else:
         told = closing(value) if began and isinstance(value, Result) else text(value)
-    click.echo(_masked(call, told))
+    if call.json:
+        click.echo(_masked(call, told))
+    elif not (call.quiet and began and not exit_code(value)):
+        _echo(_masked(call, told))
     return exit_code(value)
 
 
@@ -141,7 +209,7 @@ def _complain(call: Call, error: TempleError) -> None:
         body = {"kind": type(error).__name__, "message": lines[0], "exit_code": error.exit_code}
         body |= {"problems": [_masked(call, each) for each in error.problems]}
         click.echo(json.dumps({**body, "mend": _masked(call, error.hint)}))
-    click.echo("\n".join(["error: " + lines[0], *lines[1:]]), err=True)
+    _echo("\n".join(["error: " + lines[0], *lines[1:]]), err=True)
 
 
 def _defect(call: Call, error: Exception) -> int:

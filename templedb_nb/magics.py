@@ -7,7 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from templedb_nb.app import Temple
+    from templedb_nb.kernel_config import TempleDB
     from templedb_nb.model.plan import Preview
 
 NAME = "templedb"
 PROGRAM = f"%{NAME}"
 _LONE = re.compile(rf"^%%{NAME}\b")
-_HEAD = re.compile(rf"^\s*(?:[\w, ]+=\s*)?%{{1,2}}{NAME}\s+")
+_HEAD = re.compile(rf"^\s*(?:[\w, ]+=\s*)?%{{1,2}}{NAME}\s+(?:\w+\s*<<\s*)?")
+_ASSIGNED = re.compile(r"\s*([^\W\d]\w*)\s*<<\s*")
 _UNDO = "_templedb_undo"
 
 
@@ -34,7 +36,14 @@ def load(shell: InteractiveShell) -> None:
     unload(shell)
     from IPython.core.magic import no_var_expand
 
-    magic = Magic(shell)
+    from templedb_nb.kernel_config import TempleDB
+
+    config = TempleDB(
+        parent=shell,
+        project=os.environ.get("TEMPLEDB_PROJECT", ""),
+        target=os.environ.get("TEMPLEDB_TARGET", ""),
+    )
+    magic = Magic(shell, config)
 
     def templedb(line: str, cell: str | None = None) -> Any:
         return magic(line, cell)
@@ -45,9 +54,12 @@ def load(shell: InteractiveShell) -> None:
     matcher = magic.matcher()
     shell.Completer.custom_matchers.append(matcher)
     shell.input_transformers_cleanup.append(lone_cell)
+    settings: list[Any] = shell.configurables
+    settings.append(config)
     undo: list[Callable[[], None]] = [
         lambda: shell.Completer.custom_matchers.remove(matcher),
         lambda: shell.input_transformers_cleanup.remove(lone_cell),
+        lambda: settings.remove(config),
         add_looks(shell),
     ]
     shell.__dict__[_UNDO] = undo
@@ -77,16 +89,20 @@ class Magic:
     """The command tree in one kernel; what is in use lives as long as the kernel does."""
 
     shell: InteractiveShell
-    project: str | None = field(default_factory=lambda: os.environ.get("TEMPLEDB_PROJECT") or None)
-    target: str | None = field(default_factory=lambda: os.environ.get("TEMPLEDB_TARGET") or None)
+    config: TempleDB
 
     def __call__(self, line: str, cell: str | None) -> Any:
-        """Run one command and return its value: a DataFrame where it is a table."""
+        """Run one command and return its value: a DataFrame where it is a table.
+
+        ``name << command`` gives the value to a variable, as ``name = %templedb command`` does for
+        a line; a ``;`` at the end shows nothing.
+        """
         from IPython.core.error import UsageError
 
         call = self._call(cell)
+        name, line, silent = _parted(line)
         try:
-            return self._returned(call, self._run(call, line))
+            value = self._returned(call, self._run(call, line), quiet=bool(name) or silent)
         except click.exceptions.NoArgsIsHelpError as error:
             print(error.format_message())
         except click.UsageError as error:
@@ -100,6 +116,11 @@ class Magic:
             raise self._told(self._masked(call, error)) from None
         except Exception as error:  # noqa: BLE001 - a defect of ours, told without its values
             raise self._told(self._defect(call, error)) from None
+        else:
+            if name:
+                self.shell.push({name: value})
+            return None if name or silent else value
+        return None
 
     def _run(self, call: Call, line: str) -> Any:
         try:
@@ -121,23 +142,30 @@ class Magic:
 
     def _call(self, cell: str | None) -> Call:
         return Call(
-            open_app=_open,
+            open_app=self._open,
             stdin=sys.stdin,
             ask_secret=_ask_secret,
-            project=self.project,
-            target=self.target,
+            project=self.config.project or None,
+            target=self.config.target or None,
             notebook=True,
             through="notebook",
-            observers=(_Live(),),
+            observers=(_Live(),) if self.config.live else (),
             planned=_brief,
             cell=cell,
             use=self._use,
         )
 
     def _use(self, project: str | None, target: str | None) -> None:
-        self.project, self.target = project, target
+        self.config.project, self.config.target = project or "", target or ""
 
-    def _returned(self, call: Call, value: Any) -> Any:
+    def _open(self) -> Temple:
+        from templedb_nb.app import Temple
+
+        app = Temple.open(self.config.state or None)
+        app.reserved = reserved()
+        return app
+
+    def _returned(self, call: Call, value: Any, *, quiet: bool) -> Any:
         if value is None or isinstance(value, int):  # click's own exit, after --help
             return None
         from templedb_nb.exits import exit_code
@@ -161,14 +189,15 @@ class Magic:
             failed.told = self._watched()
             raise failed
         plain_value = value.value if isinstance(value, Coded) else value
-        if type(plain_value).__module__.startswith("pandas."):
+        if type(plain_value).__module__.split(".")[0] == "pandas":
             return plain_value
         table = frame(plain_value)
         if table is not None:
             return table
         if _has_looks(plain_value):
             return plain_value
-        print(call.app.masker.mask(text(plain_value)))
+        if not quiet:
+            print(call.app.masker.mask(text(plain_value)))
         return None
 
     def _show(self, value: Any) -> None:
@@ -241,6 +270,15 @@ class Magic:
         return matcher
 
 
+def _parted(line: str) -> tuple[str, str, bool]:
+    """Return the variable before a ``<<``, the command, and whether a ``;`` silences it."""
+    found = _ASSIGNED.match(line)
+    name, rest = (found[1], line[found.end() :]) if found else ("", line)
+    stripped = rest.rstrip()
+    silent = stripped.endswith(";")
+    return name, stripped[:-1] if silent else rest, silent
+
+
 def _takes_cell(given: list[str]) -> bool:
     """Return whether the command that the words begin with reads the cell's body."""
     command: click.Command | None = tree
@@ -302,14 +340,6 @@ def _split(rest: str) -> tuple[list[str], str]:
         given = rest.split()
     incomplete = "" if not rest or rest[-1].isspace() else given.pop()
     return given, incomplete
-
-
-def _open() -> Temple:
-    from templedb_nb.app import Temple
-
-    app = Temple.open()
-    app.reserved = reserved()
-    return app
 
 
 def _mask(call: Call) -> Callable[[str], str]:

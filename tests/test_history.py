@@ -56,6 +56,7 @@ def test_a_run_is_shown_by_the_beginning_of_its_id(ran: Shop) -> None:
 
 def test_what_commands_wrote_is_kept_masked(ran: Shop) -> None:
     ran.config(MIGRATIONS | {"order": 1}, COMMAND | {"deploy_command": "echo at $DATABASE_URL"})
+    ran.migration("004_last.sql", "CREATE TABLE last (id int);")
     ran.run()
     row = ran.terminal("deploy", "history", "app", "--json").json[-1]["rows"][0]
     said = ran.terminal("deploy", "logs", row["run"]).out

@@ -302,3 +302,91 @@ def test_a_saved_notebook_holds_no_secret(shop: Shop) -> None:
     assert "RunFailed" in saved
     assert HARD_PASSWORD not in saved
     assert shop.pg.dsn not in saved
+
+
+def test_a_cell_magic_gives_its_value_to_a_variable(kernel: Kernel, shop: Shop) -> None:
+    shop.run()
+    kernel.run("%load_ext templedb_nb")
+    kernel.run("%%templedb plan << deploy --dry-run")
+    assert kernel.value("type(plan).__name__") == "'Preview'"
+    kernel.run("%%templedb rows << sql\nSELECT run\nFROM runs")
+    assert kernel.value("len(rows)") == "1"
+    said = kernel.run("rows << 1", ok=False)
+    assert said["status"] == "error"
+
+
+def test_a_semicolon_shows_nothing(kernel: Kernel, shop: Shop) -> None:
+    shop.run()
+    kernel.run("%load_ext templedb_nb")
+    for code in ("%templedb status;", "%templedb target list app;", "%%templedb deploy --dry-run;"):
+        said = kernel.run(code)
+        assert (said["data"], said["displays"], said["stdout"]) == ({}, [], ""), code
+
+
+def test_sql_in_a_cell_is_a_frame(kernel: Kernel, shop: Shop) -> None:
+    shop.run()
+    kernel.run("%load_ext templedb_nb")
+    said = kernel.run("%%templedb sql\nSELECT target, outcome, took\nFROM runs")
+    assert "staging" in said["data"]["text/plain"]
+    assert "<table" in said["data"]["text/html"]
+    frame = "get_ipython().run_line_magic('templedb', 'sql SELECT took, outcome FROM runs')"
+    assert (
+        kernel.value(f"[str(each) for each in {frame}.dtypes]") == "['timedelta64[us]', 'category']"
+    )
+    refused = kernel.run("%templedb sql DROP TABLE main.runs", ok=False)
+    assert "refused the query" in refused["error"]["evalue"]
+
+
+def test_config_shows_and_sets_what_is_in_use(kernel: Kernel, shop: Shop) -> None:
+    shop.run()
+    kernel.run("%load_ext templedb_nb")
+    assert "TempleDB.target" in kernel.run("%config TempleDB")["stdout"]
+    kernel.run("%templedb use app --target staging")
+    assert kernel.run("%config TempleDB.target")["data"]["text/plain"] == "'staging'"
+    kernel.run("%config TempleDB.target = 'nowhere'")
+    assert "nowhere" in kernel.run("%templedb migration status", ok=False)["error"]["evalue"]
+    kernel.run("%unload_ext templedb_nb")
+    assert "TempleDB" not in kernel.run("%config")["stdout"]
+
+
+def test_loading_twice_leaves_one_of_each(kernel: Kernel) -> None:
+    kernel.run("%load_ext templedb_nb\n%reload_ext templedb_nb\n%reload_ext templedb_nb")
+    counted = (
+        "ip = get_ipython(); n = lambda found: sum('templedb' in (getattr(e, '__module__', '') or '') for e in found);"
+        "print([n(ip.Completer.custom_matchers), n(ip.input_transformers_cleanup), n(ip.configurables)])"
+    )
+    assert kernel.run(counted)["stdout"].strip() == "[1, 1, 1]"
+    kernel.run("%unload_ext templedb_nb")
+    assert kernel.run(counted)["stdout"].strip() == "[0, 0, 0]"
+
+
+def test_a_question_mark_teaches(kernel: Kernel) -> None:
+    kernel.run("%load_ext templedb_nb")
+    reply = kernel.client.execute_interactive("%templedb?", timeout=60, store_history=False)
+    (page,) = reply["content"]["payload"]
+    assert "A first deployment:" in page["data"]["text/plain"]
+    assert "deploy" in page["data"]["text/plain"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered", "told"),
+    [
+        ("%templedb deploy run --skip-group mi", "migrations", "group of app"),
+        (
+            "%templedb migration show app migrations/00",
+            "migrations/001_users.sql",
+            "migration of app",
+        ),
+        ("%templedb target show app st", "staging", "database of app"),
+        ("%templedb deploy show 0", "0", "succeeded: app to staging"),
+        ("%%templedb plan << deploy --dry", "--dry-run", "Show the plan"),
+    ],
+)
+def test_names_complete_with_what_they_are(
+    kernel: Kernel, shop: Shop, typed: str, offered: str, told: str
+) -> None:
+    shop.run()
+    kernel.run("%load_ext templedb_nb")
+    reply = kernel.client.complete(typed, reply=True, timeout=60)["content"]
+    found = reply["metadata"]["_jupyter_types_experimental"]
+    assert any(each["text"].startswith(offered) and told in each["type"] for each in found), found

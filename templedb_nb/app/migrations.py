@@ -9,6 +9,7 @@ from templedb_nb.app.planning import Opened, Planning, scripts, unified
 from templedb_nb.app.running import Running, Wish
 from templedb_nb.core import tracking
 from templedb_nb.core.planner import Options
+from templedb_nb.core.shape import nearest
 from templedb_nb.errors import Ambiguous, UnknownName, UsageProblem
 from templedb_nb.model.history import Filter, MigrationHistory, MigrationRow
 from templedb_nb.model.ledger import Checksums, Entry
@@ -170,7 +171,8 @@ def pick(
             files = [row.file for row in found]
             raise Ambiguous(message, hint="name one by its path", problems=files)
     hint = "templedb migration list"
-    raise UnknownName(f"there is no migration {named!r}", hint=hint)
+    names = [each for row in rows for each in (row.file, row.file.rsplit("/", 1)[-1])]
+    raise UnknownName(f"there is no migration {named!r}{nearest(named, names)}", hint=hint)
 
 
 def _wanted(entry: Entry, wanted: Filter) -> bool:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from templedb_nb.commands import completion
 from templedb_nb.commands.base import Call, Command, on_target, pass_call, take, words
 
 if TYPE_CHECKING:
-    from templedb_nb.model.shown import Said
+    from templedb_nb.model.shown import Document, Said
     from templedb_nb.model.status import StatusTable
 
 
@@ -23,13 +24,14 @@ def status(call: Call, words: tuple[str, ...], target: str | None) -> StatusTabl
 
     (name,) = call.split(words)
     choice = call.choice(name, target)
-    rows = call.app.status(choice)
+    with call.working("asking the targets"):
+        rows = call.app.status(choice)
     project = call.app.projects.pick(choice.project)
     return StatusTable(slug=project.slug, rows=rows)
 
 
 @click.command(cls=Command)
-@click.argument("plan", metavar="PLAN")
+@click.argument("plan", metavar="PLAN", shell_complete=completion.plans)
 @click.option("--reason", required=True, metavar="TEXT", help="Why it may run; kept for good.")
 @pass_call
 def approve(call: Call, plan: str, reason: str) -> Said:
@@ -65,4 +67,20 @@ def use(call: Call, words: tuple[str, ...], target: str | None) -> Said:
     return Said(text=f"in use: {project.slug}{place}")
 
 
-verbs = (status, approve, use)
+@click.command("completion", cls=Command)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@pass_call
+def complete(call: Call, shell: str) -> Document:
+    """Print what makes a shell complete the words of templedb."""
+    from click.shell_completion import get_completion_class
+
+    from templedb_nb.commands.tree import tree
+    from templedb_nb.model.shown import Document
+
+    del call
+    found = get_completion_class(shell)
+    assert found is not None  # noqa: S101 - click knows the three shells
+    return Document(document=found(tree, {}, "templedb", "_TEMPLEDB_COMPLETE").source())
+
+
+verbs = (status, approve, use, complete)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from templedb_nb.commands import completion
+
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from templedb_nb.app.temple import Choice, Temple
     from templedb_nb.model.plan import Preview
     from templedb_nb.ports import Observer
@@ -34,6 +39,9 @@ class Call:
     planned: Callable[[Preview], None] | None = None
     cell: str | None = None
     json: bool = field(default=False)
+    quiet: bool = field(default=False)
+    verbose: bool = field(default=False)
+    working: Callable[[str], AbstractContextManager[None]] = field(default=lambda _: nullcontext())
     use: Callable[[str | None, str | None], None] | None = None
 
     @cached_property
@@ -83,11 +91,24 @@ class Command(click.Command):
                 help="Give the value as JSON, one object a line.",
             )
         )
+        for name, short, told in (
+            ("quiet", "-q", "Say nothing but the result and errors."),
+            ("verbose", "-v", "Say on standard error what is done, and how long it takes."),
+        ):
+            option = click.Option(
+                [short, f"--{name}"], is_flag=True, expose_value=False, callback=_set, help=told
+            )
+            self.params.append(option)
 
 
 def _json(ctx: click.Context, _: click.Parameter, value: Any) -> None:
     if value and isinstance(ctx.obj, Call):
         ctx.obj.json = True
+
+
+def _set(ctx: click.Context, option: click.Parameter, value: Any) -> None:
+    if value and isinstance(ctx.obj, Call) and option.name:
+        setattr(ctx.obj, option.name, True)
 
 
 class Group(click.Group):
@@ -103,10 +124,26 @@ class Group(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Insert the default verb where the first word is no verb."""
-        if self.default and not (args and (args[0] in self.commands or args[0] in HELPS)):
+        completing = ctx.resilient_parsing and not args
+        known = bool(args) and (args[0] in self.commands or args[0] in HELPS)
+        if self.default and not known and not completing:
             self._refuse_misspelling(args)
             args = [self.default, *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the verbs, and what may follow the one that can be left out."""
+        found = super().shell_complete(ctx, incomplete)
+        if self.default:
+            verb = self.commands[self.default]
+            inner = verb.make_context(self.default, [], parent=ctx, resilient_parsing=True)
+            there = {each.value for each in found}
+            values = [*verb.shell_complete(inner, incomplete)]
+            for parameter in verb.get_params(inner):
+                if parameter.name == "words" and not incomplete.startswith("-"):
+                    values += parameter.shell_complete(inner, incomplete)
+            found += [each for each in values if each.value not in there]
+        return found
 
     def _refuse_misspelling(self, args: Sequence[str]) -> None:
         close = difflib.get_close_matches(args[0], self.commands, n=1, cutoff=0.75) if args else []
@@ -122,24 +159,25 @@ def group(name: str, *, default: str | None = None, **named: Any) -> Callable[..
     return click.group(name, cls=Group, default=default, **named)
 
 
-words = click.argument("words", nargs=-1, metavar="[PROJECT]")
 pass_call = click.make_pass_decorator(Call)
 
 
 def take(metavar: str) -> Callable[[Any], Any]:
     """Declare the bare words of a command."""
-    return click.argument("words", nargs=-1, metavar=metavar)
+    completer = completion.words(metavar)
+    return click.argument("words", nargs=-1, metavar=metavar, shell_complete=completer)
+
+
+words = take("[PROJECT]")
 
 
 def on_target(function: Any) -> Any:
     """Declare the option that names a target."""
-    from templedb_nb.commands.completion import targets
-
     option = click.option(
         "-t",
         "--target",
         metavar="TARGET",
-        shell_complete=targets,
+        shell_complete=completion.targets,
         help="The target; may be left out where there is only one, or one is in use.",
     )
     return option(function)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from templedb_nb.commands import completion
 from templedb_nb.commands.base import Call, group, on_target, pass_call, words
 
 if TYPE_CHECKING:
@@ -17,10 +18,18 @@ if TYPE_CHECKING:
     from templedb_nb.model.result import Result
     from templedb_nb.model.shown import Coded, Proposed
 
+PLANNED = "looking at the files and the target"
 PLANNING = (
     click.option("--release", type=int, metavar="N", help="Deploy an older release."),
     click.option("--no-sync", is_flag=True, help="Take the newest stored release as it is."),
-    click.option("--skip-group", "skip", multiple=True, metavar="GROUP", help="Leave a group out."),
+    click.option(
+        "--skip-group",
+        "skip",
+        multiple=True,
+        metavar="GROUP",
+        shell_complete=completion.groups,
+        help="Leave a group out.",
+    ),
     click.option("--skip-validation", is_flag=True, help="Go on without required variables."),
     click.option(
         "--env", "env", multiple=True, metavar="NAME[=VALUE]", help="A value for this run alone."
@@ -140,7 +149,8 @@ def plan(
 
     (name,) = call.split(words)
     choice = call.choice(name, target)
-    preview = call.app.plan(choice, _options(how), out=out, **_how(call, how))
+    with call.working(PLANNED):
+        preview = call.app.plan(choice, _options(how), out=out, **_how(call, how))
     if detailed_exitcode and preview.plan.steps and not errors(preview.findings):
         return Coded(value=preview, exit_code=2)
     return preview
@@ -151,7 +161,8 @@ def plan(
 @on_target
 @planning
 @click.option("--dry-run", is_flag=True, help="Show the plan; execute nothing.")
-@click.option("--plan", "named", metavar="ID|FILE", help="Run exactly this plan, or refuse.")
+@click.option("--plan", "named", metavar="ID|FILE", shell_complete=completion.plans,
+              help="Run exactly this plan, or refuse.")  # fmt: skip
 @click.option("--lock-wait", default="10s", metavar="TIME", show_default=True,
               help="How long to wait for another run: 90s, 15m.")  # fmt: skip
 @pass_call
@@ -184,12 +195,13 @@ def run(
         planned=call.planned,
         lock_wait_s=wait_s(lock_wait),
     )
-    if named:
-        return call.app.run_plan(named, wish, _given(call, how))
-    choice: Choice = call.choice(name, target)
-    if dry_run:
-        return replace(call.app.plan(choice, wish.options, **_how(call, how)), dry_run=True)
-    return call.app.run(choice, wish, **_how(call, how))
+    with call.working(PLANNED):
+        if named:
+            return call.app.run_plan(named, wish, _given(call, how))
+        choice: Choice = call.choice(name, target)
+        if dry_run:
+            return replace(call.app.plan(choice, wish.options, **_how(call, how)), dry_run=True)
+        return call.app.run(choice, wish, **_how(call, how))
 
 
 def _options(how: dict[str, Any]) -> Options:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from templedb_nb.commands import completion
 from templedb_nb.commands.base import Call, Command, on_target, pass_call, words
 from templedb_nb.commands.deploy import commands as deploy
 
@@ -46,7 +47,7 @@ def history(
 
 
 @deploy.command("show")
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=completion.runs)
 @pass_call
 def show(call: Call, run_id: str) -> Coded:
     """Show one run, step by step; the beginning of its id is enough.
@@ -61,7 +62,7 @@ def show(call: Call, run_id: str) -> Coded:
 
 
 @deploy.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=completion.runs)
 @click.option("--step", type=click.IntRange(1), metavar="N", help="That step alone, from 1.")
 @pass_call
 def logs(call: Call, run_id: str, step: int | None) -> StepLogs:

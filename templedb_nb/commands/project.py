@@ -34,7 +34,8 @@ def import_(call: Call, path: Path, slug: str | None, known_as: str | None) -> S
     Example:
       templedb project import ./woofs --slug woofs_projects
     """
-    return call.app.projects.import_(path, slug, known_as)
+    with call.working(f"taking in the files of {path}"):
+        return call.app.projects.import_(path, slug, known_as)
 
 
 @commands.command()
@@ -45,7 +46,8 @@ def sync(call: Call, words: tuple[str, ...], known_as: str | None) -> Synced:
     """Take in what changed in the project's folder."""
     (name,) = call.split(words)
     project = call.app.projects.pick(call.choice(name).project)
-    return call.app.projects.sync(project, known_as)
+    with call.working(f"taking in what changed in {project.slug}"):
+        return call.app.projects.sync(project, known_as)
 
 
 @commands.command("list")

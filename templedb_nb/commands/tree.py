@@ -8,6 +8,7 @@ from templedb_nb.commands import (
     alone,
     deploy,
     env,
+    examples,
     history,
     migration,
     project,
@@ -43,6 +44,7 @@ for noun in (project, deploy, migration, target, env, run, state):
     tree.add_command(noun.commands)
 for verb in (*alone.verbs, history.sql):
     tree.add_command(verb)
+examples.attach(tree)
 
 
 def reserved() -> frozenset[str]:

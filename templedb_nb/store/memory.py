@@ -49,6 +49,15 @@ class Memory:
         preview: Preview = read(Preview, rows[0][1])
         return preview
 
+    def recent_plans(self, last: int) -> tuple[tuple[str, str, str, datetime], ...]:
+        """Return id, project, target and moment of the newest plans."""
+        with self._file.session() as session:
+            rows = session.execute(
+                "SELECT id, project, target, made_at FROM plans ORDER BY made_at DESC LIMIT ?",
+                [last],
+            ).fetchall()
+        return tuple((plan, slug, target, zoned(at)) for plan, slug, target, at in rows)
+
     def keep_approval(self, approval: Approval) -> None:
         """Record an approval, for good."""
         row: list[Any] = [approval.id, approval.plan, approval.content_hash, approval.project]

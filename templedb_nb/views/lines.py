@@ -16,7 +16,7 @@ from templedb_nb.model.event import (
     StepStarted,
     StepWarned,
 )
-from templedb_nb.model.result import Result
+from templedb_nb.model.result import Result, StepState
 from templedb_nb.views.words import duration, many, shown
 
 
@@ -33,6 +33,12 @@ class Lines:
     def result(self) -> Result:
         """Return the state of the run so far."""
         return self._result
+
+    @property
+    def now(self) -> str:
+        """Return the step that runs, or nothing between steps."""
+        running = (n for n, s in enumerate(self._result.steps) if s.state is StepState.RUNNING)
+        return next((self._name(number) for number in running), "")
 
     def __call__(self, entry: Stamped) -> None:
         """Write what *entry* says, if people want to read it."""

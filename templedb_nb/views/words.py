@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 
 _SECOND, _MINUTE, _HOUR = 1000, 60_000, 3_600_000
@@ -45,15 +46,87 @@ def many(count: int, noun: str) -> str:
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], indent: str = "") -> str:
-    """Return aligned columns; a line break inside a cell is shown as what it is."""
+    """Return aligned columns; a line break inside a cell is shown as what it is.
+
+    Where `fitted` says how wide the reader's window is, the widest columns give way; where even
+    that is too narrow, each row becomes a few lines.
+    """
     cells = [[shown(cell) for cell in row] for row in (headers, *rows)]
-    widths = [max(width(row[n]) for row in cells) for n in range(len(headers))]
+    limit = _limit.get()
+    if limit is not None and rows:
+        cells = _without_empty(cells)
+    widths = [max(width(row[n]) for row in cells) for n in range(len(cells[0]))]
+    if limit is not None:
+        cap = _cap(widths, limit - width(indent) - 2 * (len(widths) - 1))
+        if cap is None:
+            return _records(cells, indent)
+        widths = [wide if wide <= _KEPT else min(wide, cap) for wide in widths]
+        cells = [[cut(cell, wide) for cell, wide in zip(row, widths, strict=True)] for row in cells]
     return "\n".join(
         indent
         + "  ".join(
             cell + " " * (wide - width(cell)) for cell, wide in zip(row, widths, strict=True)
         ).rstrip()
         for row in cells
+    )
+
+
+_limit: ContextVar[int | None] = ContextVar("limit", default=None)
+_KEPT = 20
+"""A column as narrow as this is never cut: a time, a count, an outcome."""
+_NARROWEST = 10
+
+
+@contextmanager
+def fitted(columns: int | None) -> Iterator[None]:
+    """Let tables fit a window of so many columns while the block runs; None lets them be."""
+    token = _limit.set(columns)
+    try:
+        yield
+    finally:
+        _limit.reset(token)
+
+
+def _without_empty(cells: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Leave out columns that have nothing but their head."""
+    kept = [n for n in range(len(cells[0])) if any(row[n] for row in cells[1:])]
+    return [[row[n] for n in kept] for row in cells]
+
+
+def _cap(widths: Sequence[int], room: int) -> int | None:
+    """Return how wide the wide columns may be so that all have room; None if that is too narrow."""
+    room -= sum(wide for wide in widths if wide <= _KEPT)
+    left = sorted(wide for wide in widths if wide > _KEPT)
+    while left and left[0] * len(left) <= room:
+        room -= left.pop(0)
+    if not left:
+        return max(widths, default=0) if room >= 0 else None
+    cap = room // len(left)
+    return cap if cap >= _NARROWEST else None
+
+
+def cut(text: str, columns: int) -> str:
+    """Return a text that takes no more than so many columns; a path keeps its end."""
+    if width(text) <= columns:
+        return text
+    end = "/" in text and " " not in text
+    kept = text[::-1] if end else text
+    while width(kept) > columns - 1:
+        kept = kept[:-1]
+    return f"…{kept[::-1]}" if end else f"{kept}…"
+
+
+def _records(cells: Sequence[Sequence[str]], indent: str) -> str:
+    """Return each row as lines of a name and a value, where a window is too narrow for columns."""
+    heads, *rows = cells
+    wide = max((width(head) for head in heads), default=0)
+    return f"\n{indent}\n".join(
+        "\n".join(
+            f"{indent}{head}{' ' * (wide - width(head))}  {cell}".rstrip()
+            for head, cell in zip(heads, row, strict=True)
+            if cell
+        )
+        for row in rows
     )
 
 
@@ -66,10 +139,11 @@ def shown(text: str) -> str:
 
 def width(text: str) -> int:
     """Return how many columns a terminal gives a text."""
-    return sum(
-        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1
-        for each in text
-    )
+    if text.isascii():
+        return len(text)
+    from wcwidth import wcswidth
+
+    return max(int(wcswidth(text)), 0)
 
 
 def indented(text: str, indent: str) -> str:

@@ -1,0 +1,89 @@
+"""What each command looks like in use; its --help ends with that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+EXAMPLES = {
+    "project import": ("project import ./shop", "project import ../apps/shop --slug web_shop"),
+    "project sync": ("project sync shop",),
+    "project list": ("project list",),
+    "project show": ("project show shop",),
+    "project files": ("project files shop --release 3",),
+    "project remove": ("project remove shop --yes",),
+    "deploy init": ("deploy init shop", "deploy init shop --force"),
+    "deploy plan": (
+        "deploy plan shop --target staging",
+        "deploy plan shop --target production --out release.plan",
+        "deploy plan shop --target staging --detailed-exitcode   # 2: there is something to do",
+    ),
+    "migration list": ("migration list shop --target staging",),
+    "migration status": ("migration status shop --target production --show-applied",),
+    "migration show": ("migration show shop 003_orders --target staging",),
+    "migration mark-applied": (
+        'migration mark-applied shop 003_orders --target production --reason "done by hand"',
+    ),
+    "migration resolve": (
+        'migration resolve shop 007_index --target production --applied --reason "it is there"',
+    ),
+    "migration accept-checksum": (
+        'migration accept-checksum shop 003_orders --target production --reason "a typo"',
+    ),
+    "migration rename": (
+        "migration rename shop db/003_orders.sql migrations/003_orders.sql --target production",
+    ),
+    "target add": (
+        "target add shop staging --type database --host db.example.com",
+        "target add shop production --protected",
+    ),
+    "target list": ("target list shop",),
+    "target show": ("target show shop staging",),
+    "target update": (
+        "target update shop production --protected",
+        'target update shop production --no-protected --reason "being retired"',
+    ),
+    "target remove": ("target remove shop old-staging",),
+    "target test": ("target test shop staging",),
+    "target ledger-sql": ("target ledger-sql --role deployer | psql -f - service=production",),
+    "env set": (
+        "env set shop DATABASE_URL --target staging          # asks, and shows nothing",
+        "env set shop NODE_ENV production --plain",
+        "env set shop API_KEY env:CI_API_KEY                  # a reference",
+    ),
+    "env unset": ("env unset shop API_KEY --target staging",),
+    "env list": ("env list shop --target staging",),
+    "env import": ("env import shop .env --target staging",),
+    "run resolve": ('run resolve 01a20896-82b9 --reason "looked: it did not run"',),
+    "state backup": ("state backup state-2026-11-01.duckdb",),
+    "state show": ("state show",),
+    "state init": ("state init",),
+    "status": ("status shop", "status shop --target production"),
+    "approve": ('approve 3f9a1c2b7d10 --reason "reviewed with the team"',),
+    "use": ("use shop --target staging",),
+    "completion": (
+        "completion bash >> ~/.bashrc",
+        "completion zsh > ~/.zfunc/_templedb",
+        "completion fish > ~/.config/fish/completions/templedb.fish",
+    ),
+}
+
+
+def attach(tree: click.Group) -> None:
+    """Give each command its examples; one whose text has some already keeps those."""
+    for path, command in leaves(tree):
+        if path in EXAMPLES and "Example" not in (command.help or ""):
+            lines = "\n".join(f"  templedb {each}" for each in EXAMPLES[path])
+            title = "Examples" if len(EXAMPLES[path]) > 1 else "Example"
+            command.epilog = f"\b\n{title}:\n{lines}"
+
+
+def leaves(group: click.Group, before: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Yield every command that does something, with the words that lead to it."""
+    for name, command in sorted(group.commands.items()):
+        path = f"{before}{name}"
+        if isinstance(command, click.Group):
+            yield from leaves(command, f"{path} ")
+        else:
+            yield path, command
