@@ -99,6 +99,8 @@ def _ticker(call: Call) -> Ticker:
             _echo(f"{what}: {duration((time.monotonic_ns() - began) // 1_000_000)}", err=True)
 
     call.working = working
+    call.interactive = sys.stdin.isatty()
+    call.tell = _tell
     return ticker
 
 
@@ -232,6 +234,11 @@ def _ask_secret(name: str) -> str:
     import getpass
 
     return getpass.getpass(f"{name} (hidden): ")
+
+
+def _tell(text: str) -> None:
+    """Say something from within a signal's handler, where a buffered stream may be in use."""
+    os.write(2, f"\n{text}\n".encode())
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

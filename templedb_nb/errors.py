@@ -11,6 +11,7 @@ TempleError
 │   └── PlanRefused         78  the plan holds findings that forbid a run
 ├── ApprovalMissing         20  the target wants an approval that is not there
 ├── Stale                   22  the target moved since the plan was made
+├── Frozen                  23  somebody keeps every run away from the target
 ├── Busy                    24  somebody else holds the lock
 ├── Unresolved              13  a person must look first
 ├── TargetError             69  a target refused or could not be reached
@@ -102,6 +103,12 @@ class Stale(TempleError):
     """The target moved since the plan was made; nothing was executed."""
 
     exit_code = 22
+
+
+class Frozen(TempleError):
+    """Somebody keeps every run away from the target; nothing was executed."""
+
+    exit_code = 23
 
 
 class Busy(TempleError):

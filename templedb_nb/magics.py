@@ -151,6 +151,8 @@ class Magic:
             through="notebook",
             observers=(_Live(),) if self.config.live else (),
             planned=_brief,
+            interactive=self._watched(),
+            tell=print,
             cell=cell,
             use=self._use,
         )

@@ -12,7 +12,7 @@ from templedb_nb.core.script import Script
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.command import Exit, Invocation
 from templedb_nb.model.event import Event, Log, Outcome, RunId, Stamped
-from templedb_nb.model.ledger import Ledger
+from templedb_nb.model.ledger import Freeze, Held, Ledger
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Amend, Apply
 from templedb_nb.model.target import Policy, Probe
@@ -53,11 +53,34 @@ class Session(Protocol):
         """Return the text that ran for each of *keys*."""
         ...
 
-    def lock(self, claim: Claim, waiting: Callable[[str], None]) -> AbstractContextManager[None]:
+    def lock(
+        self, claim: Claim, waiting: Callable[[str], None], asked: Callable[[str], None] = ...
+    ) -> AbstractContextManager[None]:
         """Hold the project's lock, after creating the ledger if it is not there, or raise `Busy`.
 
-        Call *waiting* once with the holder, if there is one to wait for.
+        Call *waiting* once with the holder, if there is one to wait for, and *asked*, from another
+        thread, when somebody wants the run to end.
         """
+        ...
+
+    def held(self, project: str) -> Held | None:
+        """Return who holds the lock, if anybody does."""
+        ...
+
+    def freeze(self, project: str, wanted: Freeze) -> bool:
+        """Keep every run away; say whether there is a ledger that can."""
+        ...
+
+    def thaw(self, project: str, by: str, reason: str) -> bool:
+        """Lift a freeze; say whether there was one."""
+        ...
+
+    def steal(self, project: str, expect: str, by: str, reason: str, *, terminate: bool) -> None:
+        """Take the lock from a holder that is gone, or raise why that cannot be."""
+        ...
+
+    def ask_to_end(self, project: str, run: str, wish: str) -> bool:
+        """Ask the holder to end its run; say whether it holds the lock."""
         ...
 
     def begin_run(self, claim: Claim, policy: Policy) -> None:
@@ -123,6 +146,24 @@ class Session(Protocol):
 
     def close(self) -> None:
         """End the session; its locks are free after that."""
+        ...
+
+
+class Interruptions(Protocol):
+    """Whether somebody wants the run to end."""
+
+    @property
+    def draining(self) -> bool:
+        """Return whether no further step may begin."""
+        ...
+
+    @property
+    def wish(self) -> str:
+        """Return who wants that and why, where they said so from elsewhere."""
+        ...
+
+    def asked(self, wish: str) -> None:
+        """Hear, from any thread, that somebody wants an end now."""
         ...
 
 

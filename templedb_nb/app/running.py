@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from templedb_nb import failpoints
+from templedb_nb.app.interrupts import Interrupts
 from templedb_nb.app.planning import Opened, Planning, scripts
 from templedb_nb.app.system import System
 from templedb_nb.app.workplace import Workplace
@@ -19,7 +20,7 @@ from templedb_nb.core.script import Script
 from templedb_nb.engine.broadcast import Broadcast
 from templedb_nb.engine.execute import Origin, execute
 from templedb_nb.engine.steps import Tools
-from templedb_nb.errors import PlanRefused, Stale, StoreError, TempleError, Unresolved
+from templedb_nb.errors import Frozen, PlanRefused, Stale, StoreError, TempleError, Unresolved
 from templedb_nb.model.event import Outcome, RunFinished, RunId, Stamped
 from templedb_nb.model.finding import Finding, Topic, errors
 from templedb_nb.model.ledger import Ledger
@@ -45,6 +46,8 @@ class Wish:
     observers: tuple[Observer, ...] = ()
     planned: Callable[[Preview], None] | None = None
     lock_wait_s: float = 10.0
+    interactive: bool = False
+    tell: Callable[[str], None] = lambda _: None
     reason: str = "deploy run"
 
 
@@ -93,9 +96,12 @@ class Running:
         emit = Broadcast(run, journal, wish.observers, clock, mask)
         claim = self._claim(run, opened, plan, wish)
         origin = Origin(slug=preview.slug, release=preview.release)
+        interrupts = Interrupts(interactive=wish.interactive, tell=wish.tell)
         try:
             with ExitStack() as held:
+                held.enter_context(interrupts.heard())
                 tools = self._tools(opened, plan, run, held)
+                tools = replace(tools, interrupts=interrupts)
                 check = self._check(opened, preview, wish.options)
                 execute(approved, claim, origin, tools, check, emit)
         finally:
@@ -160,8 +166,8 @@ class Running:
             if staleness.same_base(plan, ledgers) and not unsettled(ledgers):
                 return frozenset()
             fresh = planner.plan(self._planning.situation(opened, options, ledgers))
-            if not options.amend:
-                refuse([each for each in fresh.findings if each.topic is Topic.UNRESOLVED], plan)
+            grave = {Topic.FROZEN} if options.amend else {Topic.FROZEN, Topic.UNRESOLVED}
+            refuse([each for each in fresh.findings if each.topic in grave], plan)
             if fresh.plan.content_hash == plan.content_hash:
                 return frozenset()
             if staleness.moved_by_itself(plan, ledgers):
@@ -242,12 +248,14 @@ def refuse(findings: Iterable[Finding], plan: Plan) -> None:
     message = f"the plan for {plan.target} may not run; nothing was executed"
     if any(each.topic is Topic.UNRESOLVED for each in found):
         raise Unresolved(message, problems=problems)
+    if any(each.topic is Topic.FROZEN for each in found):
+        raise Frozen(message, problems=problems)
     raise PlanRefused(message, problems=problems)
 
 
 def unsettled(ledgers: Mapping[DatabaseName, Ledger]) -> bool:
-    """Return whether a ledger knows of a command that nobody saw end."""
-    return any(ledger.unresolved for ledger in ledgers.values())
+    """Return whether a ledger knows of a command that nobody saw end, or of a freeze."""
+    return any(ledger.unresolved or ledger.frozen for ledger in ledgers.values())
 
 
 def stale(plan: Plan, fresh: Plan) -> Stale:

@@ -13,6 +13,7 @@ from templedb_nb.app.bundles import bundled_case, read_bundle, write_bundle
 from templedb_nb.app.configs import Configs
 from templedb_nb.app.history import History
 from templedb_nb.app.ledgers import Ledgers
+from templedb_nb.app.locks import Locks
 from templedb_nb.app.migrations import Migrations
 from templedb_nb.app.planning import Case, Opened, Planning, refuse_empty
 from templedb_nb.app.projects import Projects
@@ -41,6 +42,7 @@ from templedb_nb.model.variable import Scope, Variable
 from templedb_nb.secrets.sealing import Seal
 from templedb_nb.store.content import Content
 from templedb_nb.store.file import StateFile, discover
+from templedb_nb.store.journal import going_on
 from templedb_nb.store.memory import Memory
 from templedb_nb.store.query import Query
 from templedb_nb.store.settings import Settings
@@ -141,6 +143,11 @@ class Temple:
     def migrations(self) -> Migrations:
         """Return the use cases around single migrations."""
         return Migrations(self.planning, self.running, self.memory)
+
+    @cached_property
+    def locks(self) -> Locks:
+        """Return the use cases around locks."""
+        return Locks(self.planning, self.running, self.system)
 
     @cached_property
     def past(self) -> History:
@@ -317,6 +324,15 @@ class Temple:
             message = f"target {case.target.name} has no database that could be asked"
             raise ConfigError(message, hint=hint, problems=problems)
         return opened
+
+    def of_run(self, start: str) -> tuple[Project, Target | None] | None:
+        """Return the project and target of the run whose id begins so, if it is known here."""
+        live = [e for e in going_on(self.running.journals) if e.run.startswith(start)]
+        try:
+            result = live[0] if live else Result.of(self.memory.events(self.memory.run(start)))
+        except UnknownName:
+            return None
+        return self.named(Choice(project=result.slug, target=result.target))
 
     def named(self, choice: Choice) -> tuple[Project, Target | None]:
         """Return the project that is meant, and its target if one was named."""

@@ -41,6 +41,8 @@ class Call:
     json: bool = field(default=False)
     quiet: bool = field(default=False)
     verbose: bool = field(default=False)
+    interactive: bool = False
+    tell: Callable[[str], None] = field(default=lambda _: None)
     working: Callable[[str], AbstractContextManager[None]] = field(default=lambda _: nullcontext())
     use: Callable[[str | None, str | None], None] | None = None
 

@@ -194,6 +194,8 @@ def run(
         observers=call.observers,
         planned=call.planned,
         lock_wait_s=wait_s(lock_wait),
+        interactive=call.interactive,
+        tell=call.tell,
     )
     with call.working(PLANNED):
         if named:

@@ -56,6 +56,13 @@ EXAMPLES = {
     "env list": ("env list shop --target staging",),
     "env import": ("env import shop .env --target staging",),
     "run resolve": ('run resolve 01a20896-82b9 --reason "looked: it did not run"',),
+    "run cancel": ('run cancel 01a20896-82b9 --reason "wrong release"',),
+    "lock show": ("lock show shop --target production",),
+    "lock acquire": ('lock acquire shop --target production --reason "release weekend"',),
+    "lock release": ('lock release shop --target production --reason "all clear"',),
+    "lock steal": (
+        'lock steal shop --target production --expect 01a20896-82b9 --reason "its laptop is gone"',
+    ),
     "state backup": ("state backup state-2026-11-01.duckdb",),
     "state show": ("state show",),
     "state init": ("state init",),

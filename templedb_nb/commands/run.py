@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from templedb_nb.commands import completion
 from templedb_nb.commands.base import Call, group, on_target, pass_call, take
 
 if TYPE_CHECKING:
@@ -14,7 +15,27 @@ if TYPE_CHECKING:
 
 @group("run")
 def commands() -> None:
-    """Settle runs that nobody saw end."""
+    """End runs, and settle those that nobody saw end."""
+
+
+@commands.command()
+@click.argument("run_id", metavar="RUN", shell_complete=completion.runs)
+@click.option("--project", metavar="PROJECT", help="Where the state does not know the run.")
+@on_target
+@click.option("--reason", default="", metavar="TEXT", help="Why; the run's history shows it.")
+@pass_call
+def cancel(call: Call, run_id: str, project: str | None, target: str | None, reason: str) -> Said:
+    """Ask a run to end, from another terminal or another machine."""
+    from templedb_nb.errors import TempleError
+
+    found = None
+    try:
+        meant, chosen = call.app.of_run(run_id) or call.app.named(call.choice(project, target))
+        found = (meant, chosen or call.app.targets.pick(meant, None, None))
+    except TempleError:
+        if project or target:
+            raise
+    return call.app.locks.cancel(run_id, found, reason or "no reason given")
 
 
 @commands.command()

@@ -10,6 +10,7 @@ from templedb_nb.commands import (
     env,
     examples,
     history,
+    lock,
     migration,
     project,
     run,
@@ -40,7 +41,7 @@ def tree() -> None:
     """
 
 
-for noun in (project, deploy, migration, target, env, run, state):
+for noun in (project, deploy, migration, target, env, run, lock, state):
     tree.add_command(noun.commands)
 for verb in (*alone.verbs, history.sql):
     tree.add_command(verb)

@@ -117,6 +117,11 @@ def on_target(ledgers: Ledgers, plan: Plan, rows: Sequence[Tracked]) -> list[Fin
             message = f"run {each.run}: nobody saw it end: {each.step}"
             mend = f"look what it did, then: templedb run resolve {each.run} --reason WHAT-YOU-SAW"
             out.append(problem(f"target {plan.target}", message, mend, topic=Topic.UNRESOLVED))
+        if ledger.frozen:
+            since = f"{ledger.frozen.since:%Y-%m-%d %H:%M}Z"
+            message = f"is frozen by {ledger.frozen.by} since {since}: {ledger.frozen.reason}"
+            mend = f"templedb lock release --target {plan.target} --reason WHY"
+            out.append(problem(f"target {plan.target}", message, mend, topic=Topic.FROZEN))
         if ledger.holder and ledger.holder.live:
             message = f"is locked by {ledger.holder}"
             out.append(_warning(Topic.LOCK, message, f"target {plan.target} ({name})"))

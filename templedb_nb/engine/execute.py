@@ -56,7 +56,8 @@ def execute(
         reach("run.before-lock")
         with ExitStack() as held:
             for name in plan.databases:
-                held.enter_context(tools.sessions[name].lock(claim, _tell(emit)))
+                session = tools.sessions[name]
+                held.enter_context(session.lock(claim, _tell(emit), tools.interrupts.asked))
             reach("run.locked")
             now = {name: tools.sessions[name].ledger(claim.project) for name in plan.databases}
             done = check(now)

@@ -28,9 +28,30 @@ from templedb_nb.model.event import (
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Amend, Apply, Mode, Phase, RunCommand, RunScript, Step
 from templedb_nb.model.target import DATABASE_URL, DatabaseName
-from templedb_nb.ports import Claim, Clock, Emit, Psql, Session, Shell, StepLog
+from templedb_nb.ports import (
+    Claim,
+    Clock,
+    Emit,
+    Interruptions,
+    Psql,
+    Session,
+    Shell,
+    StepLog,
+)
 
 INTERRUPTED = 130
+
+
+@dataclass(slots=True)
+class Undisturbed:
+    """Nobody interrupts the run."""
+
+    draining: bool = False
+    wish: str = ""
+
+    def asked(self, wish: str) -> None:
+        """Let no further step begin."""
+        self.wish, self.draining = wish, True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +66,7 @@ class Tools:
     log: Callable[[int], StepLog]
     clock: Clock
     new_id: Callable[[], str]
+    interrupts: Interruptions = field(default_factory=Undisturbed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +91,9 @@ class Steps:
 
     def run(self, number: int, step: Step) -> Ended | None:
         """Do one step, over its attempts; return why the run must end, or None."""
+        if self.tools.interrupts.draining:
+            self.emit(StepSkipped(step=number, reason="cancelled before it began"))
+            return self._cancelled(f"cancelled before {step.group}: {step.title}")
         if isinstance(step, Apply) and (step.database, step.key) in self.done:
             self.emit(StepSkipped(step=number, reason="an earlier run of this plan applied it"))
             return None
@@ -82,9 +107,13 @@ class Steps:
         reach("step.done")
         self.emit(event)
         if self.interrupt is not None:
-            message = f"cancelled at {step.group}: {step.title}"
-            return Ended(outcome=Outcome.CANCELLED, message=message, exit_code=self.interrupt)
+            return self._cancelled(f"cancelled at {step.group}: {step.title}")
         return _ended(step, event)
+
+    def _cancelled(self, message: str) -> Ended:
+        by = f", by {self.tools.interrupts.wish}" if self.tools.interrupts.wish else ""
+        code = INTERRUPTED if self.interrupt is None else self.interrupt
+        return Ended(outcome=Outcome.CANCELLED, message=f"{message}{by}", exit_code=code)
 
     def _attempt(self, number: int, step: Step, attempt: int) -> Event:
         attempt_id = self.tools.new_id()

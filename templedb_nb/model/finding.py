@@ -24,6 +24,7 @@ class Topic(StrEnum):
     COMMAND = "command"
     FILES = "files"
     LOCK = "lock"
+    FROZEN = "frozen"
     APPROVAL = "approval"
     UNRESOLVED = "unresolved"
     LEDGER = "ledger"

@@ -97,6 +97,37 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Who holds a lock now: `heartbeat_s` is how long ago they showed that they live, in seconds.
+
+    `backend` is their session on the server, None where it is gone; `doing` is its statement.
+    """
+
+    run: str
+    owner: str
+    host: str
+    pid: int
+    reason: str
+    since: datetime
+    heartbeat_s: int
+    backend: int | None
+    doing: str
+
+    def __str__(self) -> str:
+        """Return the holder as people read it."""
+        return f"{self.owner} (pid {self.pid} on {self.host}), run {self.run[:13]}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freeze:
+    """Somebody keeps every run away from a target, on purpose."""
+
+    by: str
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenCommand:
     """A command that was started and whose end nobody recorded."""
 
@@ -129,6 +160,7 @@ class Ledger:
     finished: tuple[FinishedRun, ...] = ()
     policy: Policy | None = None
     holder: Holder | None = None
+    frozen: Freeze | None = None
     unresolved: tuple[OpenCommand, ...] = ()
 
     @property

@@ -9,9 +9,28 @@ from typing import Any
 
 from templedb_nb.model.config import Group
 from templedb_nb.model.finding import Finding, errors
+from templedb_nb.model.ledger import Freeze, Held
 from templedb_nb.model.project import Project, Slug
-from templedb_nb.model.target import Target
+from templedb_nb.model.target import DatabaseName, Target, TargetName
 from templedb_nb.model.variable import Variable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockRow:
+    """One database of a target: who holds it, and who froze it."""
+
+    database: DatabaseName
+    held: Held | None
+    frozen: Freeze | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockList:
+    """The locks of a target."""
+
+    slug: Slug
+    target: TargetName
+    rows: tuple[LockRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,11 +19,12 @@ from templedb_nb.core.script import Script
 from templedb_nb.errors import Busy, ConfigError, StatementFailed, TargetError, Unreachable
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Outcome
-from templedb_nb.model.ledger import Ledger
+from templedb_nb.model.ledger import Freeze, Held, Ledger
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Amend, Apply
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
 from templedb_nb.ports import Claim
+from templedb_nb.targets import duckdb_hold as hold
 from templedb_nb.targets import duckdb_ledger as ledger_sql
 
 if TYPE_CHECKING:
@@ -87,7 +88,12 @@ class DuckdbSession:
         return dict(rows)
 
     @contextmanager
-    def lock(self, claim: Claim, waiting: Callable[[str], None]) -> Iterator[None]:
+    def lock(
+        self,
+        claim: Claim,
+        waiting: Callable[[str], None],
+        asked: Callable[[str], None] = lambda _: None,  # noqa: ARG002 - a file tells nobody
+    ) -> Iterator[None]:
         """Hold the lock file, after creating the database and the ledger if they are not there."""
         from filelock import FileLock, Timeout
 
@@ -111,6 +117,37 @@ class DuckdbSession:
                 connection.execute("DELETE FROM templedb.lock WHERE run = ?", [claim.run])
             self.close()
             held.release()
+
+    def held(self, project: str) -> Held | None:
+        """Return who holds the lock, if anybody does."""
+        return hold.held(self.ledger(project))
+
+    def freeze(self, project: str, wanted: Freeze) -> bool:
+        """Keep every run away; say whether there is a ledger that can."""
+        if not self.ledger(project).exists:
+            return False
+        with self._work() as connection:
+            hold.freeze(connection, project, wanted)
+        return True
+
+    def thaw(self, project: str, by: str, reason: str) -> bool:
+        """Lift a freeze; say whether there was one."""
+        if not self.ledger(project).exists:
+            return False
+        with self._work() as connection:
+            return hold.thaw(connection, project, by, reason)
+
+    def steal(self, project: str, expect: str, by: str, reason: str, *, terminate: bool) -> None:
+        """Refuse: the lock is a file's, and is free as soon as its process is gone."""
+        del expect, by, reason, terminate
+        raise Busy(
+            f"{self.where} is locked by {self._holder(project)}, which lives",
+            hint="end that process: the lock goes with it",
+        )
+
+    def ask_to_end(self, project: str, run: str, wish: str) -> bool:  # noqa: ARG002 - as Session has it
+        """Say that nobody hears it there: a DuckDB file has no second session."""
+        return False
 
     def begin_run(self, claim: Claim, policy: Policy) -> None:
         """Record the run, and keep the policy."""

@@ -21,6 +21,7 @@ from templedb_nb.model.ledger import (
     Entry,
     EntryKind,
     FinishedRun,
+    Freeze,
     Holder,
     Ledger,
     OpenCommand,
@@ -94,7 +95,7 @@ def read_ledger(connection: Connection, project: str, *, locked: bool) -> Ledger
     ).fetchall()
     entries = tuple(_entry(row) for row in rows)
     holder = _holder(connection, project, locked=locked)
-    policy = meta.get(f"policy/{project}")
+    policy, freeze = meta.get(f"policy/{project}"), meta.get(f"freeze/{project}")
     return Ledger(
         stepwise=False,
         exists=True,
@@ -102,6 +103,7 @@ def read_ledger(connection: Connection, project: str, *, locked: bool) -> Ledger
         entries=entries,
         elsewhere=() if entries else _elsewhere(connection, project),
         finished=_finished(connection, project),
+        frozen=from_plain(Freeze, json.loads(freeze)) if freeze else None,
         policy=from_plain(Policy, json.loads(policy)) if policy else None,
         holder=holder,
         unresolved=_unresolved(connection, project, holder),

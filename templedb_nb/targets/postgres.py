@@ -11,13 +11,14 @@ from templedb_nb.core.script import Script
 from templedb_nb.errors import UnfitServer
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Outcome
-from templedb_nb.model.ledger import Ledger, State
+from templedb_nb.model.ledger import Freeze, Held, Ledger, State
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Amend, Apply, Mode
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
 from templedb_nb.ports import Claim
 from templedb_nb.targets import postgres_apply, postgres_rows
+from templedb_nb.targets import postgres_hold as hold
 from templedb_nb.targets import postgres_ledger as ledger_sql
 from templedb_nb.targets import postgres_records as records
 from templedb_nb.targets.postgres_amend import amend
@@ -27,6 +28,7 @@ from templedb_nb.targets.postgres_fitness import fitness, unfit
 from templedb_nb.targets.postgres_link import Link
 from templedb_nb.targets.postgres_lock import Lock, halves, lock_key
 from templedb_nb.targets.postgres_stepwise import apply_stepwise
+from templedb_nb.targets.postgres_watch import watched
 
 
 class PostgresSession:
@@ -56,7 +58,12 @@ class PostgresSession:
             return ledger_sql.applied_sql(self._link.connection, project, keys)
 
     @contextmanager
-    def lock(self, claim: Claim, waiting: Callable[[str], None]) -> Iterator[None]:
+    def lock(
+        self,
+        claim: Claim,
+        waiting: Callable[[str], None],
+        asked: Callable[[str], None] = lambda _: None,
+    ) -> Iterator[None]:
         """Hold the project's lock, after creating the ledger if it is not there."""
         lock = Lock(self._link, claim.project)
         with translated(self.where):
@@ -66,10 +73,43 @@ class PostgresSession:
             lock.create_ledger(claim.wait_s)
             lock.write_row(claim)
         try:
-            yield
+            with watched(self._link, claim, asked):
+                yield
         finally:
             with suppress(psycopg.Error):
                 lock.release(claim)
+
+    def held(self, project: str) -> Held | None:
+        """Return who holds the lock, if anybody does."""
+        with translated(self.where):
+            if not ledger_sql.present(self._link.connection):
+                return None
+            return hold.held(self._link.connection, project)
+
+    def freeze(self, project: str, wanted: Freeze) -> bool:
+        """Keep every run away; say whether there is a ledger that can."""
+        with translated(self.where):
+            if not ledger_sql.present(self._link.connection):
+                return False
+            hold.freeze(self._link.connection, project, wanted)
+            return True
+
+    def thaw(self, project: str, by: str, reason: str) -> bool:
+        """Lift a freeze; say whether there was one."""
+        with translated(self.where):
+            there = ledger_sql.present(self._link.connection)
+            return there and hold.thaw(self._link.connection, project, by, reason)
+
+    def steal(self, project: str, expect: str, by: str, reason: str, *, terminate: bool) -> None:
+        """Take the lock from a holder that is gone, or raise why that cannot be."""
+        with translated(self.where):
+            hold.steal(self._link.connection, project, expect, by, reason, terminate=terminate)
+
+    def ask_to_end(self, project: str, run: str, wish: str) -> bool:
+        """Ask the holder to end its run; say whether it holds the lock."""
+        with translated(self.where):
+            there = ledger_sql.present(self._link.connection)
+            return there and hold.ask_to_end(self._link.connection, project, run, wish)
 
     def begin_run(self, claim: Claim, policy: Policy) -> None:
         """Record the run, and keep the policy."""

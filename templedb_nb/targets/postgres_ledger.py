@@ -19,6 +19,7 @@ from templedb_nb.model.ledger import (
     Entry,
     EntryKind,
     FinishedRun,
+    Freeze,
     Holder,
     Ledger,
     OpenCommand,
@@ -131,6 +132,7 @@ def _ledger(connection: Connection, project: str, lock: tuple[int, int]) -> Ledg
         elsewhere=() if entries else _elsewhere(connection, project),
         finished=tuple(FinishedRun(run=run, plan=plan) for run, plan in runs),
         policy=_policy(meta.get(f"policy/{project}")),
+        frozen=read_freeze(meta.get(f"freeze/{project}")),
         holder=holder,
         unresolved=_unresolved(connection, project, holder),
     )
@@ -192,6 +194,11 @@ def usual_duration_s(connection: Connection, project: str) -> float | None:
         [project],
     ).fetchone()
     return row[0] if row else None
+
+
+def read_freeze(text: str | None) -> Freeze | None:
+    """Return the freeze that the ledger's fact says, if there is one."""
+    return from_plain(Freeze, json.loads(text)) if text else None
 
 
 def _policy(text: str | None) -> Policy | None:

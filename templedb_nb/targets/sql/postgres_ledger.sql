@@ -9,7 +9,7 @@ CREATE TABLE templedb.meta (
     v text NOT NULL
 );
 COMMENT ON TABLE templedb.meta IS 'Facts of the ledger itself: its format, the identity of this database, the policy of each project.';
-COMMENT ON COLUMN templedb.meta.k IS 'format, target_uuid, or policy/<project>.';
+COMMENT ON COLUMN templedb.meta.k IS 'format, target_uuid, policy/<project> or freeze/<project>.';
 COMMENT ON COLUMN templedb.meta.v IS 'The fact, as text or JSON.';
 
 CREATE SEQUENCE templedb.migration_seq;
@@ -82,7 +82,7 @@ CREATE TABLE templedb.event (
     detail      jsonb NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE templedb.event IS 'What people said of migrations, runs and policy, in order; never updated.';
-COMMENT ON COLUMN templedb.event.what IS 'mark-applied, accept-checksum, rename, resolve, policy.';
+COMMENT ON COLUMN templedb.event.what IS 'mark-applied, accept-checksum, rename, resolve, policy, freeze, thaw, steal.';
 COMMENT ON COLUMN templedb.event.detail IS 'Who, why, and what was there before.';
 
 CREATE TABLE templedb.run (

@@ -1,0 +1,124 @@
+"""Locks as people see them: who holds a target, freezes, takes over, or asks for an end."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from templedb_nb.app.planning import Opened, Planning
+from templedb_nb.app.running import Running
+from templedb_nb.app.system import System
+from templedb_nb.errors import TempleError, UsageProblem
+from templedb_nb.model.ledger import Freeze
+from templedb_nb.model.project import Project
+from templedb_nb.model.result import Result
+from templedb_nb.model.shown import LockList, LockRow, Said
+from templedb_nb.model.target import Target
+from templedb_nb.store.journal import going_on
+
+_NO_LEDGER = "the target has no ledger yet: nothing was ever deployed there"
+
+
+class Locks:
+    """Use cases around locks."""
+
+    def __init__(self, planning: Planning, running: Running, system: System) -> None:
+        """Open targets by *planning*."""
+        self._planning = planning
+        self._running = running
+        self._system = system
+
+    @contextmanager
+    def _opened(self, project: Project, target: Target) -> Iterator[Opened]:
+        case = self._planning.case(project, target, sync=False)
+        with self._planning.opened(case, name="lock") as opened:
+            if not opened.sessions:
+                message = f"target {target.name} has no database, and so no lock that others see"
+                raise UsageProblem(message)
+            yield opened
+
+    def show(self, project: Project, target: Target) -> LockList:
+        """Return who holds each database of a target, and who froze it."""
+        with self._opened(project, target) as opened:
+            rows = tuple(
+                LockRow(
+                    database=name,
+                    held=session.held(project.known_as),
+                    frozen=opened.ledgers[name].frozen,
+                )
+                for name, session in opened.sessions.items()
+            )
+        return LockList(slug=project.slug, target=target.name, rows=rows)
+
+    def freeze(self, project: Project, target: Target, reason: str) -> Said:
+        """Keep every run away from a target until somebody lifts that."""
+        wanted = Freeze(by=self._system.user(), reason=reason, since=self._system.clock.now())
+        with self._opened(project, target) as opened:
+            done = [each.freeze(project.known_as, wanted) for each in opened.sessions.values()]
+        if not any(done):
+            raise UsageProblem(_NO_LEDGER, hint="deploy once, then freeze it")
+        lift = f"templedb lock release {project.slug} --target {target.name} --reason WHY"
+        return Said(
+            text=f"{target.name} is frozen: no run begins there", also=(f"lift it: {lift}",)
+        )
+
+    def thaw(self, project: Project, target: Target, reason: str) -> Said:
+        """Lift a freeze."""
+        with self._opened(project, target) as opened:
+            user = self._system.user()
+            done = [e.thaw(project.known_as, user, reason) for e in opened.sessions.values()]
+        if not any(done):
+            hint = "a lock that a run holds ends with it: templedb run cancel, or lock steal"
+            raise UsageProblem(f"{target.name} is not frozen", hint=hint)
+        return Said(text=f"{target.name} is no longer frozen")
+
+    def steal(
+        self, project: Project, target: Target, expect: str, reason: str, *, terminate: bool
+    ) -> Said:
+        """Take the lock from a holder that is gone."""
+        user, taken = self._system.user(), 0
+        with self._opened(project, target) as opened:
+            for session in opened.sessions.values():
+                if session.held(project.known_as) is not None:
+                    session.steal(project.known_as, expect, user, reason, terminate=terminate)
+                    taken += 1
+        if not taken:
+            raise UsageProblem("nobody holds the lock: there is nothing to take")
+        return Said(
+            text=f"the lock of {target.name} is free",
+            also=("what its holder left is looked at by the next run",),
+        )
+
+    def cancel(self, named: str, found: tuple[Project, Target] | None, reason: str) -> Said:
+        """Ask a run to end, wherever it runs; it cancels the step that it is in."""
+        live = [each for each in going_on(self._running.journals) if each.run.startswith(named)]
+        wish = f"{self._system.user()} on {self._system.host}: {reason}"
+        if found is not None and self._asked(*found, live[0].run if live else named, wish):
+            told = "its next heartbeat hears it, within seconds"
+            return Said(text=f"run {named} is asked to end", also=(told,))
+        if live and live[0].host == self._system.host:
+            return self._interrupted(live[0])
+        hint = "templedb deploy status says what runs; templedb lock show who holds the target"
+        raise UsageProblem(f"no run whose id begins with {named} goes on here", hint=hint)
+
+    def _asked(self, project: Project, target: Target, run: str, wish: str) -> bool:
+        try:
+            with self._opened(project, target) as opened:
+                held = {name: s.held(project.known_as) for name, s in opened.sessions.items()}
+                return any(
+                    opened.sessions[name].ask_to_end(project.known_as, each.run, wish)
+                    for name, each in held.items()
+                    if each and each.run.startswith(run)
+                )
+        except TempleError:
+            return False
+
+    def _interrupted(self, live: Result) -> Said:
+        """Interrupt a process of this machine whose target keeps no lock that it listens to."""
+        os.kill(live.pid, signal.SIGINT)
+        return Said(
+            text=f"run {live.run[:13]} is interrupted (pid {live.pid})",
+            also=("at a terminal it finishes its step; once more cancels that",),
+        )

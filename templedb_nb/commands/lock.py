@@ -1,0 +1,73 @@
+"""Locks: who holds a target, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from templedb_nb.commands.base import Call, group, on_target, pass_call, words
+
+if TYPE_CHECKING:
+    from templedb_nb.model.project import Project
+    from templedb_nb.model.shown import LockList, Said
+    from templedb_nb.model.target import Target
+
+reason = click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
+
+
+@group("lock")
+def commands() -> None:
+    """See who holds a target, keep runs away from it, take a lock over."""
+
+
+@commands.command()
+@words
+@on_target
+@pass_call
+def show(call: Call, words: tuple[str, ...], target: str | None) -> LockList:
+    """Show who holds the target, since when, and what they are doing."""
+    return call.app.locks.show(*_meant(call, words, target))
+
+
+@commands.command()
+@words
+@on_target
+@reason
+@pass_call
+def acquire(call: Call, words: tuple[str, ...], target: str | None, reason: str) -> Said:
+    """Freeze a target: no run begins there until it is released."""
+    return call.app.locks.freeze(*_meant(call, words, target), reason)
+
+
+@commands.command()
+@words
+@on_target
+@reason
+@pass_call
+def release(call: Call, words: tuple[str, ...], target: str | None, reason: str) -> Said:
+    """Lift the freeze of a target."""
+    return call.app.locks.thaw(*_meant(call, words, target), reason)
+
+
+@commands.command()
+@words
+@on_target
+@click.option("--expect", required=True, metavar="RUN", help="The run that holds it, as you know.")
+@click.option("--terminate", is_flag=True, help="End its session on the server, too.")
+@reason
+@pass_call
+def steal(
+    call: Call, words: tuple[str, ...], target: str | None, expect: str, reason: str,
+    *, terminate: bool,
+) -> Said:  # fmt: skip
+    """Take the lock from a run that is gone: its heart no longer beats."""
+    project, found = _meant(call, words, target)
+    return call.app.locks.steal(project, found, expect, reason, terminate=terminate)
+
+
+def _meant(call: Call, words: tuple[str, ...], target: str | None) -> tuple[Project, Target]:
+    (name,) = call.split(words)
+    choice = call.choice(name, target)
+    project, found = call.app.named(choice)
+    return project, found or call.app.targets.pick(project, None, None)

@@ -1,0 +1,238 @@
+"""Who holds a target, who froze it, who may take it over, and how a run is asked to end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+import pexpect
+import pytest
+
+from tests.conftest import MIGRATIONS, Shop
+from tests.test_screen import PROGRAM
+
+SLOW = "CREATE TABLE half (id int);\nSELECT pg_sleep(300);\n"
+
+
+def until(true: Callable[[], bool], seconds: float = 40) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never became true"
+        time.sleep(0.05)
+
+
+def sleeping(shop: Shop) -> bool:
+    return shop.pg.query(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND state = 'active' AND query LIKE '%pg_sleep(300)%' AND pid <> pg_backend_pid()"
+    ) == [(1,)]
+
+
+@pytest.fixture
+def busy(shop: Shop) -> subprocess.Popen[str]:
+    """A process whose run holds the lock, in a statement that lasts."""
+    shop.run()
+    shop.migration("003_slow.sql", SLOW)
+    process = shop.terminal.process("deploy", "run", "app", stdin=subprocess.DEVNULL)
+    until(lambda: sleeping(shop))
+    return process
+
+
+def run_of(shop: Shop) -> str:
+    ((run,),) = shop.pg.query("SELECT run FROM templedb.lock")
+    return str(run)
+
+
+def test_the_holder_is_shown_with_what_they_do(shop: Shop, busy: subprocess.Popen[str]) -> None:
+    try:
+        said = shop.terminal("lock", "show", "app").out
+        assert "held by rosa" in said
+        assert f"pid {busy.pid}" in said
+        assert run_of(shop) in said
+        assert "pg_sleep(300)" in said
+        loser = shop.run("--lock-wait", "0.1", code=24)
+        assert "rosa" in loser.text
+        assert "such runs usually last" in loser.text
+        assert "--lock-wait 15m" in loser.text
+    finally:
+        busy.kill()
+        busy.communicate()
+    until(lambda: "nobody holds" in shop.terminal("lock", "show", "app").out or not sleeping(shop))
+
+
+def test_a_run_is_asked_to_end_from_another_terminal(
+    shop: Shop, busy: subprocess.Popen[str]
+) -> None:
+    said = shop.terminal("run", "cancel", run_of(shop)[:18], "--reason", "wrong release")
+    assert "is asked to end" in said.out
+    out, err = busy.communicate(timeout=60)
+    assert busy.returncode == 130, out + err
+    assert "wrong release" in shop.terminal("deploy", "history", "app").out
+    assert "half" not in shop.pg.tables()
+    assert shop.pg.query("SELECT count(*) FROM templedb.lock") == [(0,)]
+    gone = shop.terminal("run", "cancel", run_of_last(shop), code=64)
+    assert "goes on here" in gone.err
+
+
+def run_of_last(shop: Shop) -> str:
+    return str(shop.terminal("deploy", "history", "app", "--json").json[-1]["rows"][0]["run"])
+
+
+def test_another_state_can_ask_too(shop: Shop, busy: subprocess.Popen[str]) -> None:
+    """A colleague whose own state never heard of the run asks by its target."""
+    run = run_of(shop)
+    shop.terminal.set(TEMPLEDB_STATE=str(shop.terminal.home / "other" / "state.duckdb"))
+    shop.terminal("project", "import", "app")
+    shop.terminal.config(MIGRATIONS)
+    shop.terminal("target", "add", "app", "staging")
+    shop.terminal("env", "set", "app", "DATABASE_URL", shop.pg.dsn, "--target", "staging")
+    shop.terminal("run", "cancel", run, "--project", "app", "--target", "staging")
+    busy.communicate(timeout=60)
+    assert busy.returncode == 130
+
+
+def test_a_frozen_target_lets_no_run_begin(shop: Shop) -> None:
+    shop.run()
+    shop.terminal("lock", "acquire", "app", "--reason", "release weekend")
+    shop.migration("003.sql", "CREATE TABLE three (id int);")
+    said = shop.run(code=23)
+    assert "frozen by rosa" in said.err
+    assert "release weekend" in said.err
+    assert "frozen" in shop.run("--dry-run", code=78).out
+    assert "release weekend" in shop.terminal("lock", "show", "app").out
+    assert "three" not in shop.pg.tables()
+    shop.terminal("migration", "mark-applied", "app", "003.sql", code=23)
+    shop.terminal("lock", "release", "app", "--reason", "all clear")
+    shop.run()
+    assert "is not frozen" in shop.terminal("lock", "release", "app", "--reason", "x", code=64).err
+    events = shop.pg.query("SELECT what FROM templedb.event ORDER BY id")
+    assert events == [("freeze",), ("thaw",)]
+
+
+def test_a_freeze_that_came_after_the_plan_counts(shop: Shop) -> None:
+    shop.run()
+    shop.migration("003.sql", "CREATE TABLE three (id int);")
+    plan = shop.terminal("deploy", "plan", "app", "--json").json[-1]["plan_id"]
+    shop.terminal("lock", "acquire", "app", "--reason", "stop")
+    assert "frozen" in shop.terminal("deploy", "run", "--plan", plan, code=23).err
+    assert "three" not in shop.pg.tables()
+
+
+def test_the_lock_of_a_run_that_lives_is_not_taken(shop: Shop, busy: subprocess.Popen[str]) -> None:
+    try:
+        said = shop.terminal(
+            "lock", "steal", "app", "--expect", run_of(shop), "--reason", "x", "--terminate", code=24
+        )  # fmt: skip
+        assert "lives" in said.err
+        assert "run cancel" in said.err
+        wrong = shop.terminal("lock", "steal", "app", "--expect", "zzz", "--reason", "x", code=64)
+        assert "not run zzz" in wrong.err
+        assert sleeping(shop)
+    finally:
+        busy.kill()
+        busy.communicate()
+
+
+def test_a_zombie_loses_its_lock_and_finds_out_before_it_writes(
+    shop: Shop, busy: subprocess.Popen[str]
+) -> None:
+    """A laptop sleeps with its lid closed; the lock is taken; it wakes up."""
+    run = run_of(shop)
+    os.kill(busy.pid, signal.SIGSTOP)
+    shop.pg.query("UPDATE templedb.lock SET heartbeat = heartbeat - interval '1 hour'")
+    until(lambda: shop.pg.query("SELECT clock_timestamp() - heartbeat > interval '50 min' FROM templedb.lock") == [(True,)])  # fmt: skip
+    said = shop.terminal("lock", "steal", "app", "--expect", run, "--reason", "it sleeps", code=24)
+    assert "--terminate" in said.err
+    shop.terminal("lock", "steal", "app", "--expect", run, "--reason", "it sleeps", "--terminate")
+    shop.migration("003_slow.sql", "CREATE TABLE quick (id int);")
+    shop.run()
+    os.kill(busy.pid, signal.SIGCONT)
+    out, err = busy.communicate(timeout=60)
+    assert busy.returncode in {10, 12, 69}, out + err
+    assert shop.pg.applied()[-1] == "migrations/003_slow.sql"
+    assert {"quick"} == set(shop.pg.tables()) & {"quick", "half"}
+    assert "steal" in [row[0] for row in shop.pg.query("SELECT what FROM templedb.event")]
+
+
+# --- interrupts -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def steps(shop: Shop) -> Shop:
+    one = {"name": "one", "kind": "commands", "order": 1}
+    two = {"name": "two", "kind": "commands", "order": 2, "deploy_command": "echo two > ../two"}
+    shop.config(
+        one | {"deploy_command": "sleep 3; echo one > ../one"}, two | {"workdir": "project"}
+    )
+    return shop
+
+
+def at_terminal(shop: Shop) -> pexpect.spawn[str]:
+    child = pexpect.spawn(
+        f"{PROGRAM} deploy run app",
+        cwd=str(shop.terminal.home),
+        env={**os.environ, **shop.terminal.environ},
+        encoding="utf-8",
+        timeout=60,
+    )
+    child.expect("one deploy: sleep")
+    return child
+
+
+def test_the_first_interrupt_at_a_terminal_finishes_the_step(steps: Shop) -> None:
+    child = at_terminal(steps)
+    child.sendintr()
+    child.expect("finishing the step that runs; once more cancels it")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 130
+    rows = steps.terminal("sql", "SELECT state FROM steps ORDER BY step", "--json").json[-1]["rows"]
+    assert rows == [["done"], ["skipped"]]
+
+
+def test_the_second_interrupt_cancels_the_step(steps: Shop) -> None:
+    began = time.monotonic()
+    child = at_terminal(steps)
+    child.sendintr()
+    child.expect("once more cancels")
+    child.sendintr()
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 130
+    assert time.monotonic() - began < 30
+    rows = steps.terminal("sql", "SELECT state FROM steps ORDER BY step", "--json").json[-1]["rows"]
+    assert rows == [["failed"], ["skipped"]]
+
+
+def test_the_third_interrupt_kills_what_does_not_listen(shop: Shop) -> None:
+    stubborn = "trap '' INT TERM; echo stubborn; while :; do sleep 1; done"
+    shop.config({"name": "one", "kind": "commands", "deploy_command": stubborn})
+    child = pexpect.spawn(
+        f"{PROGRAM} deploy run app",
+        cwd=str(shop.terminal.home),
+        env={**os.environ, **shop.terminal.environ},
+        encoding="utf-8",
+        timeout=60,
+    )
+    child.expect(r"\| stubborn")
+    child.sendintr()
+    child.expect("once more cancels")
+    child.sendintr()
+    child.sendintr()
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 130
+
+
+def test_without_anybody_to_ask_the_first_interrupt_cancels(steps: Shop) -> None:
+    process = steps.terminal.process("deploy", "run", "app", stdin=subprocess.DEVNULL)
+    assert process.stdout is not None
+    while "one deploy" not in process.stdout.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, out + err
+    assert not (steps.terminal.home / "two").exists()
