@@ -1,4 +1,4 @@
-.PHONY: demo test check clean
+.PHONY: demo test check docs references clean
 
 demo:
 	scripts/demo
@@ -8,6 +8,12 @@ test:
 
 check:
 	scripts/check
+
+docs:
+	scripts/docs
+
+references:
+	scripts/references
 
 clean:
 	rm -rf .venv .demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

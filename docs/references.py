@@ -1,0 +1,288 @@
+"""Writes the generated parts of the documents from the code that they speak of.
+
+A part stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``. Without arguments every
+part is written anew; ``--check`` writes nothing, and fails where one is not current.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+import sys
+import typing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import click
+
+from templedb_nb.commands.tree import tree
+from templedb_nb.core import config, project_file, shape
+from templedb_nb.failpoints import PLACES
+from templedb_nb.model.event import Event, Passing
+
+FOLDER = Path(__file__).parent
+PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def current(text: str) -> str:
+    """Return *text* with every generated part as it should be."""
+    return PART.sub(lambda found: f"{found[1]}\n{PARTS[found[2]]()}\n\n{found[3]}", text)
+
+
+def main(words: Sequence[str]) -> int:
+    """Write the parts, or compare them."""
+    stale = 0
+    for page in sorted(FOLDER.rglob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        wanted = current(text)
+        if text == wanted:
+            continue
+        stale += 1
+        if "--check" in words:
+            names = (f"{page} as it is", "as the code says")
+            lines = (text.splitlines(keepends=True), wanted.splitlines(keepends=True))
+            sys.stdout.writelines(difflib.unified_diff(*lines, *names))
+        else:
+            page.write_text(wanted, encoding="utf-8")
+            print(f"written: {page.relative_to(FOLDER.parent)}")
+    if stale and "--check" in words:
+        print("mend: scripts/references")
+        return 1
+    return 0
+
+
+# --- commands ---------------------------------------------------------------------------------
+
+
+def commands() -> str:
+    """Return the reference of the command tree."""
+    shared = _shared_options()
+    parts = [
+        "Every command has these options, and `-h, --help`:",
+        _options_table(shared),
+        "## templedb",
+    ]
+    parts.append(_help(tree))
+    parts.append(_options_table(_options(tree)))
+    for command, path in _walk(tree, "templedb"):
+        level = "##" if path.count(" ") == 1 else "###"
+        parts.append(f"{level} {path.removeprefix('templedb ')}")
+        if isinstance(command, click.Group):
+            parts.append(_help(command))
+            continue
+        parts += [f"`{_usage(command, path)}`", _help(command)]
+        options = [each for each in _options(command) if each.opts not in [s.opts for s in shared]]
+        parts += [_options_table(options)] if options else []
+    return "\n\n".join(part for part in parts if part)
+
+
+def _walk(group: click.Group, path: str) -> Iterator[tuple[click.Command, str]]:
+    for name, command in group.commands.items():
+        yield command, f"{path} {name}"
+        if isinstance(command, click.Group):
+            yield from _walk(command, f"{path} {name}")
+
+
+def _leaves() -> list[click.Command]:
+    return [each for each, _ in _walk(tree, "") if not isinstance(each, click.Group)]
+
+
+def _shared_options() -> list[click.Option]:
+    first, *others = [_options(each) for each in _leaves()]
+    return [o for o in first if all(o.opts in [each.opts for each in other] for other in others)]
+
+
+def _options(command: click.Command) -> list[click.Option]:
+    context = click.Context(command)
+    found = command.get_params(context)
+    told = [each for each in found if isinstance(each, click.Option) and not each.hidden]
+    return [each for each in told if "--help" not in each.opts]
+
+
+def _usage(command: click.Command, path: str) -> str:
+    context = click.Context(command)
+    words = [
+        each.make_metavar(context) for each in command.params if isinstance(each, click.Argument)
+    ]
+    return " ".join([path, *words, "[OPTIONS]"])
+
+
+def _help(command: click.Command) -> str:
+    """Return a command's help as Markdown; a paragraph that keeps its lines holds examples."""
+    told = f"{inspect.cleandoc(command.help or '')}\n\n{inspect.cleandoc(command.epilog or '')}"
+    paragraphs = told.strip().split("\n\n")
+    return "\n\n".join(_paragraph(each) for each in paragraphs)
+
+
+def _paragraph(text: str) -> str:
+    if not text.startswith("\b\n"):
+        return _linked(" ".join(text.split()))
+    title, *lines = text.removeprefix("\b\n").splitlines()
+    code = "\n".join(line.strip() for line in lines if line.strip())
+    return f"{title}\n\n```bash no-run: a test reads these by the tree\n{code}\n```"
+
+
+def _linked(text: str) -> str:
+    return re.sub(r"(--[a-z][a-z-]*)", r"`\1`", text).replace("``", "`")
+
+
+def _options_table(options: Iterable[click.Option]) -> str:
+    rows = [(_option(each), _cell(_linked(_said(each)))) for each in options]
+    return _table(("option", "what it does"), rows)
+
+
+def _option(option: click.Option) -> str:
+    names = [*option.opts, *option.secondary_opts]
+    value = "" if option.is_flag else f" {option.make_metavar(click.Context(tree))}"
+    return f"`{', '.join(names)}{value}`".replace("|", "\\|")
+
+
+def _said(option: click.Option) -> str:
+    notes = []
+    if option.required:
+        notes.append("required")
+    if option.multiple:
+        notes.append("repeatable")
+    if option.show_default and isinstance(option.default, str | int) and not option.is_flag:
+        notes.append(f"default: {option.default}")
+    told = option.help or ""
+    return f"{told} ({'; '.join(notes)})" if notes and "repeatable" not in told else told
+
+
+# --- config -----------------------------------------------------------------------------------
+
+
+def project() -> str:
+    """Return the reference of a whole document."""
+    return _object(project_file.DOCUMENT)
+
+
+def group() -> str:
+    """Return the reference of a group."""
+    return _object(config.GROUP)
+
+
+def hook() -> str:
+    """Return the reference of a hook."""
+    return _object(config.HOOK)
+
+
+def health_check() -> str:
+    """Return the reference of a health check."""
+    return _object(config.HEALTH_CHECK)
+
+
+def target() -> str:
+    """Return the reference of a target."""
+    return _object(project_file.TARGET)
+
+
+def _object(found: shape.Object) -> str:
+    rows = [
+        (f"`{key.name}`", _kind(key.shape), _default(key), _cell(_linked(key.doc)))
+        for key in found.keys
+    ]
+    return _table(("key", "value", "default", "what it says"), rows)
+
+
+def _kind(found: shape.Shape) -> str:
+    match found:
+        case shape.Text(pattern=pattern):
+            return f"text: `{pattern}`".replace("|", "\\|") if pattern else "text"
+        case shape.Whole(least=least, most=most):
+            return f"whole number, {least} {f'to {most}' if most is not None else 'or more'}"
+        case shape.Duration(least=least):
+            return f"duration, {least} s or more" if least else "duration"
+        case shape.Flag():
+            return "`true` or `false`"
+        case shape.Choice(words=words):
+            return ", ".join(f"`{word.value}`" for word in words)
+        case shape.ListOf(item=item, single=single):
+            return f"list: {_kind(item)}{'; or one alone' if single else ''}"
+        case shape.PairsOf(name=name, item=item):
+            return f"object of names ({_kind(name)}) and values ({_kind(item)})"
+        case shape.TextOr(key=key, long=long):
+            return f"text (its `{key}`), or {_kind(long)}"
+        case shape.Object():
+            return _PLACES[id(found)]
+        case _:
+            raise TypeError(f"the reference cannot name a {type(found).__name__}")
+
+
+_PLACES = {
+    id(config.HOOK): "a [hook](#hook)",
+    id(config.HEALTH_CHECK): "a [health check](#health-check)",
+    id(config.GROUP): "a [group](#group)",
+    id(project_file.TARGET): "a [target](#target)",
+}
+
+
+def _default(key: shape.Key) -> str:
+    match key.default:
+        case shape.REQUIRED:
+            return "required"
+        case Enum() as word:
+            return f"`{word.value}`"
+        case bool() as flag:
+            return f"`{str(flag).lower()}`"
+        case None | "" | ():
+            return ""
+        case tuple() as several:
+            return ", ".join(f"`{each}`" for each in several)
+        case other:
+            return f"`{other}`"
+
+
+# --- events -----------------------------------------------------------------------------------
+
+
+def events() -> str:
+    """Return the table of the kinds of events, with their fields."""
+    kept = set(typing.get_args(Event)) - set(typing.get_args(Passing))
+    rows = [
+        (
+            f"`{each.kind}`",
+            "yes" if each in kept else "no",
+            _cell(_first_paragraph(each)),
+            ", ".join(f"`{name}`" for name in each.__dataclass_fields__),
+        )
+        for each in typing.get_args(Event)
+    ]
+    return _table(("kind", "kept", "what became true", "fields"), rows)
+
+
+def _first_paragraph(thing: Any) -> str:
+    return " ".join(inspect.cleandoc(thing.__doc__ or "").split("\n\n")[0].split())
+
+
+# --- failpoints -------------------------------------------------------------------------------
+
+
+def failpoints() -> str:
+    """Return the table of the places at which a rehearsal may break a run."""
+    rows = [(f"`{name}`", _cell(what)) for name, what in PLACES.items()]
+    return _table(("place", "what is true there"), rows)
+
+
+# --- tables -----------------------------------------------------------------------------------
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    each.__name__: each
+    for each in (commands, project, group, hook, health_check, target, events, failpoints)
+}
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,230 @@
+"""The documents are true: their blocks run, their references are current, nothing is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import click
+import pytest
+import yaml
+
+from templedb_nb import errors, exits
+from templedb_nb.app import bundles
+from templedb_nb.commands.tree import tree
+from templedb_nb.core import project_file
+from templedb_nb.core.script import read_script
+from templedb_nb.engine import execute
+from templedb_nb.model import ledger, plan
+from templedb_nb.model.event import Event
+from templedb_nb.model.project import Slug
+from templedb_nb.store import journal
+from templedb_nb.views import plain
+from tests import postgres
+from tests.documents.page import NO_RUN, READ, ROOT, RUN, SHOWN, SITE, Block, before, blocks, pages
+from tests.documents.place import place
+
+PAGES = pages()
+BLOCKS = [each for page in PAGES for each in blocks(page)]
+LIVELY = [
+    page
+    for page in PAGES
+    if any(each.language in RUN and each.left_out is None for each in blocks(page))
+]
+A_COMMAND = re.compile(
+    r"^\s*(?:[$%] ?)?(?:%{0,2}templedb [a-z]|scripts/|make |pip |export |python )", re.MULTILINE
+)
+
+
+@pytest.mark.parametrize("page", LIVELY, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_block_of_a_page_runs_in_its_order(
+    page: Path, tmp_path: Path, server: postgres.Server
+) -> None:
+    with place(tmp_path, server) as there:
+        for each in (*before(page), page):
+            for block in blocks(each):
+                there.take(block)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_no_block_is_left_out_without_saying_why(block: Block) -> None:
+    assert block.language in RUN | READ | SHOWN | SITE, f"{block}: a fence wants a known language"
+    if block.left_out is not None:
+        assert block.language in RUN
+        assert len(block.left_out.split()) >= 3, f"{block}: {NO_RUN} wants a reason"
+    if block.language in SHOWN and block.words != ("output",):
+        assert not A_COMMAND.search(block.code), f"{block}: commands belong in a block that runs"
+    if block.language not in SITE:
+        assert set(block.words) <= {"output"}, f"{block}: {block.words} is not known"
+    assert set(block.named) <= {"exit", "stdin", "file"}, f"{block}: {block.named} is not known"
+
+
+@pytest.mark.parametrize("block", [each for each in BLOCKS if each.language in READ], ids=str)
+def test_what_is_not_run_can_be_read(block: Block) -> None:
+    match block.language:
+        case "json" | "yaml":
+            document = (
+                json.loads(block.code) if block.language == "json" else yaml.safe_load(block.code)
+            )
+            if isinstance(document, dict) and "groups" in document:
+                assert project_file.parse(document, Slug("shop")).findings == ()
+        case "toml":
+            tomllib.loads(block.code)
+        case "sql":
+            assert read_script(block.code.encode()).problems == ()
+
+
+# --- references -------------------------------------------------------------------------------
+
+
+def test_the_generated_references_are_current() -> None:
+    done = subprocess.run(
+        [sys.executable, "docs/references.py", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_stale_reference_is_found_out(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    page = tmp_path / "docs" / "reference" / "commands.md"
+    text = page.read_text()
+    page.write_text(text.replace("### deploy plan", "### deploy scheme"))
+    words = [sys.executable, str(tmp_path / "docs" / "references.py")]
+    told = subprocess.run([*words, "--check"], capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert "-### deploy scheme" in told.stdout
+    subprocess.run(words, check=True, capture_output=True)
+    assert page.read_text() == text
+
+
+def test_the_examples_of_every_help_are_words_of_the_tree() -> None:
+    examples = [
+        line.strip()
+        for command in _commands(tree)
+        for line in (command.help or "").splitlines()
+        if line.strip().startswith("templedb ")
+    ]
+    assert len(examples) > 10
+    for line in examples:
+        _, *words = shlex.split(line.partition(" < ")[0].partition(" | ")[0])
+        _parse(tree, words)
+
+
+def _commands(group: click.Group) -> Iterator[click.Command]:
+    yield group
+    for command in group.commands.values():
+        if isinstance(command, click.Group):
+            yield from _commands(command)
+        else:
+            yield command
+
+
+def _parse(command: click.Command, words: list[str]) -> None:
+    """Read the words as the command would, and run nothing."""
+    context = command.make_context("templedb", words, resilient_parsing=False)
+    if isinstance(command, click.Group):
+        rest = [*context._protected_args, *context.args]
+        _, inner, others = command.resolve_command(context, rest)
+        assert inner is not None
+        _parse(inner, others)
+
+
+# --- nothing is missing -----------------------------------------------------------------------
+
+
+def text_of(name: str) -> str:
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def test_every_error_has_its_place_in_troubleshooting() -> None:
+    found = dict(_sections(text_of("troubleshooting.md")))
+    classes = [each for each in vars(errors).values() if _is_error(each)]
+    assert set(found) == {each.__name__ for each in classes}
+    for each in classes:
+        if each is not errors.RunFailed:
+            assert re.match(rf"Exit code {each.exit_code}\b", found[each.__name__]), each
+        assert each is errors.TempleError or re.search(r"Mend|`templedb", found[each.__name__]), (
+            each
+        )
+
+
+def _sections(text: str) -> Iterator[tuple[str, str]]:
+    for part in text.split("\n## ")[1:]:
+        title, _, body = part.partition("\n")
+        yield title.strip(), body.strip()
+
+
+def test_every_exit_code_has_its_row() -> None:
+    rows = {
+        int(code)
+        for code in re.findall(r"^\| (\d+) \|", text_of("reference/exit-codes.md"), re.MULTILINE)
+    }
+    raised = {each.exit_code for each in vars(errors).values() if _is_error(each)}
+    runs = {execute._FAILED_BEFORE_ANYTHING, execute._FAILED_AFTER_CHANGES}
+    runs |= set(execute._CODES.values())
+    ends = {exits.INTERRUPTED, exits.TERMINATED}
+    assert rows == raised | runs | ends | {0, 2}
+
+
+def _is_error(thing: object) -> bool:
+    return isinstance(thing, type) and issubclass(thing, errors.TempleError)
+
+
+def test_every_kind_of_event_stands_in_one_table() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (?:yes|no) \|", text_of("formats.md"), re.MULTILINE)
+    assert rows == [each.kind for each in get_args(Event)]
+
+
+def test_every_format_has_its_version() -> None:
+    found = re.findall(
+        r"^\| (?:\[([^]]+)\]\S+|\w+) \|.*\| (\S+) \|$", text_of("formats.md"), re.MULTILINE
+    )
+    assert {name: int(number) for name, number in found if name} == {
+        "events as lines": plain.FORMAT,
+        "plan bundle": bundles.FORMAT,
+        "journal": journal.FORMAT,
+        "plan": plan.FORMAT,
+        "ledger": ledger.FORMAT,
+    }
+
+
+def test_every_variable_of_the_environment_is_told() -> None:
+    code = "".join(path.read_text() for path in (ROOT / "templedb_nb").rglob("*.py"))
+    names = set(re.findall(r"\b(?:TEMPLEDB_[A-Z_]+|NO_COLOR)\b", code))
+    told = text_of("reference/environment.md")
+    assert {name for name in names if f"`{name}" not in told} == set()
+
+
+# --- the site ---------------------------------------------------------------------------------
+
+
+def test_the_site_builds_without_a_network_and_asks_for_none(tmp_path: Path) -> None:
+    (Path(sys.prefix) / ".templedb-docs").touch()  # this very environment has it
+    nowhere = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9")
+    done = subprocess.run(
+        [ROOT / "scripts" / "docs", str(tmp_path)],
+        env={**os.environ, **nowhere, "VENV": sys.prefix},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = list(tmp_path.rglob("*.html"))
+    assert len(made) > len(list((ROOT / "docs").rglob("*.md"))) - 1
+    fetched = re.compile(
+        r'<(?:script|img|iframe|source)[^>]+src(?:set)?="(?:https?:)?//|<link[^>]+href="(?:https?:)?//'
+    )
+    assert [page.name for page in made if fetched.search(page.read_text(encoding="utf-8"))] == []
