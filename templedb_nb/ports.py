@@ -79,6 +79,10 @@ class Session(Protocol):
         """Take the lock from a holder that is gone, or raise why that cannot be."""
         ...
 
+    def rebind(self, project: str, by: str, reason: str) -> bool:
+        """Give a copy of a database an identity of its own; say whether it is one."""
+        ...
+
     def ask_to_end(self, project: str, run: str, wish: str) -> bool:
         """Ask the holder to end its run; say whether it holds the lock."""
         ...

@@ -17,6 +17,7 @@ from templedb_nb.model.result import Result
 from templedb_nb.model.shown import LockList, LockRow, Said
 from templedb_nb.model.target import Target
 from templedb_nb.store.journal import going_on
+from templedb_nb.store.memory import Memory
 
 _NO_LEDGER = "the target has no ledger yet: nothing was ever deployed there"
 
@@ -24,9 +25,12 @@ _NO_LEDGER = "the target has no ledger yet: nothing was ever deployed there"
 class Locks:
     """Use cases around locks."""
 
-    def __init__(self, planning: Planning, running: Running, system: System) -> None:
+    def __init__(
+        self, planning: Planning, running: Running, memory: Memory, system: System
+    ) -> None:
         """Open targets by *planning*."""
         self._planning = planning
+        self._memory = memory
         self._running = running
         self._system = system
 
@@ -89,6 +93,17 @@ class Locks:
         return Said(
             text=f"the lock of {target.name} is free",
             also=("what its holder left is looked at by the next run",),
+        )
+
+    def rebind(self, project: Project, target: Target, reason: str) -> Said:
+        """Say that a target's database is the right one, though it is not what it was."""
+        user = self._system.user()
+        with self._opened(project, target) as opened:
+            copies = [e.rebind(project.known_as, user, reason) for e in opened.sessions.values()]
+        self._memory.forget_ledger(project.slug, target.name, self._system.clock.now())
+        also = ("it has an identity of its own now; its migrations are inherited",)
+        return Said(
+            text=f"{target.name} is bound to its database", also=also if any(copies) else ()
         )
 
     def cancel(self, named: str, found: tuple[Project, Target] | None, reason: str) -> Said:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from templedb_nb.app.configs import Configs, Current
@@ -13,13 +13,13 @@ from templedb_nb.app.projects import Projects
 from templedb_nb.app.system import System
 from templedb_nb.app.targets import Targets
 from templedb_nb.app.values import NOTHING_GIVEN, Given, Values
-from templedb_nb.core import groups, planner, tracking
+from templedb_nb.core import groups, planner, standing, tracking
 from templedb_nb.core.environ import Known
 from templedb_nb.core.planner import Options, Situation
 from templedb_nb.core.script import Script, read_script
 from templedb_nb.errors import ConfigError
 from templedb_nb.model.approval import Approval
-from templedb_nb.model.ledger import Ledger
+from templedb_nb.model.ledger import Ledger, LedgerHead
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Draft, Plan, Preview
 from templedb_nb.model.project import Changes, Project, Release
@@ -62,6 +62,7 @@ class Opened:
     ledgers: Mapping[DatabaseName, Ledger]
     urls: Mapping[DatabaseName, Secret]
     databases: tuple[DatabaseName, ...]
+    known: Mapping[DatabaseName, LedgerHead] = field(default_factory=dict)
 
 
 class Planning:
@@ -126,14 +127,33 @@ class Planning:
         urls = self._urls(case, databases)
         title = f"templedb:{name}:{case.project.known_as}"
         with self._ledgers.open(urls, case.target.name, case.root, title) as sessions:
-            ledgers = self.with_store(case, databases, read_all(sessions, case.project.known_as))
+            read = read_all(sessions, case.project.known_as)
+            known = self._memory.ledger_heads(case.project.slug, case.target.name)
+            if not standing.suspicions(known, read):
+                self.remember(case, read)
+            ledgers = self.with_store(case, databases, read)
             yield Opened(
+                known=known,
                 case=case,
                 sessions=sessions,
                 ledgers=ledgers,
                 urls=urls,
                 databases=databases,
             )
+
+    @contextmanager
+    def of_target(self, slug: str, target: str) -> Iterator[Opened]:
+        """Open a target as it is, without taking in the project's folder."""
+        project = self._projects.pick(slug)
+        with self.opened(self.case(project, target, sync=False), name="reconcile") as opened:
+            yield opened
+
+    def remember(self, case: Case, ledgers: Mapping[DatabaseName, Ledger]) -> None:
+        """Bring the store's copies of ledgers up to what they say now; a copy that is, stays."""
+        slug, target, now = case.project.slug, case.target.name, self._system.clock.now()
+        for name, ledger in ledgers.items():
+            if ledger.exists and self._memory.ledger_moved(slug, target, name, ledger):
+                self._memory.copy_ledger(slug, target, name, ledger, now)
 
     def with_store(
         self, case: Case, databases: Sequence[DatabaseName], ledgers: Mapping[DatabaseName, Ledger]
@@ -182,6 +202,7 @@ class Planning:
             known=case.known,
             options=options,
             databases=opened.databases,
+            suspicions=standing.suspicions(opened.known, ledgers),
         )
 
     def preview(self, opened: Opened, options: Options) -> Preview:

@@ -12,7 +12,7 @@ from templedb_nb.app.interrupts import Interrupts
 from templedb_nb.app.planning import Opened, Planning, scripts
 from templedb_nb.app.system import System
 from templedb_nb.app.workplace import Workplace
-from templedb_nb.core import planner, staleness
+from templedb_nb.core import aftermath, planner, staleness
 from templedb_nb.core.masking import Masker
 from templedb_nb.core.planner import Options
 from templedb_nb.core.policy import Approved
@@ -26,16 +26,14 @@ from templedb_nb.model.finding import Finding, Topic, errors
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.plain import Digest, short
 from templedb_nb.model.plan import Apply, Plan, Preview
-from templedb_nb.model.result import Result, StepState
-from templedb_nb.model.target import DatabaseName
+from templedb_nb.model.result import Result
+from templedb_nb.model.target import DatabaseName, Policy
 from templedb_nb.ports import Claim, Observer
 from templedb_nb.store.file import StateFile
 from templedb_nb.store.journal import Orphan, RunJournal, orphans
 from templedb_nb.store.logs import FileLog
 from templedb_nb.store.memory import Memory
 from templedb_nb.version import __version__
-
-DIED = 13
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +44,7 @@ class Wish:
     observers: tuple[Observer, ...] = ()
     planned: Callable[[Preview], None] | None = None
     lock_wait_s: float = 10.0
+    resumed: int = 0
     interactive: bool = False
     tell: Callable[[str], None] = lambda _: None
     reason: str = "deploy run"
@@ -101,7 +100,7 @@ class Running:
             with ExitStack() as held:
                 held.enter_context(interrupts.heard())
                 tools = self._tools(opened, plan, run, held)
-                tools = replace(tools, interrupts=interrupts)
+                tools = replace(tools, interrupts=interrupts, resumed=wish.resumed)
                 check = self._check(opened, preview, wish.options)
                 execute(approved, claim, origin, tools, check, emit)
         finally:
@@ -163,14 +162,15 @@ class Running:
         def check(known: Mapping[DatabaseName, Ledger]) -> staleness.Done:
             ledgers = self._planning.with_store(opened.case, plan.databases, known)
             Approved(plan=plan, approvals=self._planning.approvals(plan, opened.sessions))
-            if staleness.same_base(plan, ledgers) and not unsettled(ledgers):
+            stricter = plan.policy.stricter(Policy.of(opened.case.target)) != plan.policy
+            if staleness.same_base(plan, ledgers) and not unsettled(ledgers) and not stricter:
                 return frozenset()
             fresh = planner.plan(self._planning.situation(opened, options, ledgers))
             grave = {Topic.FROZEN} if options.amend else {Topic.FROZEN, Topic.UNRESOLVED}
             refuse([each for each in fresh.findings if each.topic in grave], plan)
             if fresh.plan.content_hash == plan.content_hash:
                 return frozenset()
-            if staleness.moved_by_itself(plan, ledgers):
+            if staleness.moved_by_itself(plan, ledgers) and not stricter:
                 return staleness.done(plan, ledgers)
             raise stale(plan, fresh.plan)
 
@@ -184,59 +184,51 @@ class Running:
     def _copy_ledgers(self, opened: Opened) -> None:
         case = opened.case
         with suppress(TempleError):
-            for name, session in opened.sessions.items():
-                entries = session.ledger(case.project.known_as).entries
-                now = self._system.clock.now()
-                self._memory.copy_ledger(case.project.slug, case.target.name, name, entries, now)
+            ledgers = {n: s.ledger(case.project.known_as) for n, s in opened.sessions.items()}
+            self._planning.remember(case, ledgers)
 
     def reconcile(self) -> tuple[str, ...]:
-        """Fold the journals of runs whose processes died; return those runs."""
+        """Fold the journals of runs whose processes died, asking their targets; return those runs.
+
+        A run whose statement the server still works on is left for later.
+        """
         return tuple(self._adopt(orphan) for orphan in orphans(self.journals))
 
     def _adopt(self, orphan: Orphan) -> str:
         folded = False
         try:
-            entries = orphan.entries()
-            if entries:
-                entries = self._ended(entries)
-                self._memory.fold(entries, Result.of(entries))
-            folded = True
+            entries = self._ended(orphan.entries())
+            if entries is not None:
+                if entries:
+                    self._memory.fold(entries, Result.of(entries))
+                folded = True
         finally:
             orphan.close(remove=folded)
         return orphan.run
 
-    def _ended(self, entries: Sequence[Stamped]) -> tuple[Stamped, ...]:
-        """Add the last event that a dead process could not write."""
-        last = entries[-1]
-        if isinstance(last.event, RunFinished):
+    def _ended(self, entries: Sequence[Stamped]) -> tuple[Stamped, ...] | None:
+        """Add the last events that a dead process could not write; None while the server works."""
+        if not entries or isinstance(entries[-1].event, RunFinished):
             return tuple(entries)
-        event = _death(Result.of(entries))
-        now = self._system.clock.now()
-        added = replace(last, seq=last.seq + 1, at=now, event=event)
-        return (*entries, added)
+        result = Result.of(entries)
+        ledgers = self._asked(result) if aftermath.awaits_ledger(result) else None
+        if ledgers is not None and aftermath.still_there(result, ledgers):
+            return None
+        now, last = self._system.clock.now(), entries[-1]
+        events = aftermath.aftermath(result, ledgers)
+        added = (
+            replace(last, seq=last.seq + number, at=now, event=event)
+            for number, event in enumerate(events, start=1)
+        )
+        return (*entries, *added)
 
-
-def _death(result: Result) -> RunFinished:
-    """Return how a run ended that was cut off, by what its journal proves."""
-    running = next((step for step in result.steps if step.state is StepState.RUNNING), None)
-    if running is None:
-        if result.steps and result.count(StepState.DONE) == len(result.steps):
-            message = "its process died after the last step"
-            return RunFinished(outcome=Outcome.SUCCEEDED, exit_code=0, message=message)
-        return _failed(result, "its process died between two steps")
-    title = f"{running.label.group}: {running.label.title}"
-    if running.label.kind == "apply":
-        message = f"its process died in {title}; the ledger says whether it is applied"
-        return RunFinished(outcome=Outcome.FAILED, exit_code=12, message=message)
-    if running.label.mutates:
-        message = f"its process died in {title}; nobody saw how that ended"
-        return RunFinished(outcome=Outcome.UNKNOWN, exit_code=DIED, message=message)
-    return _failed(result, f"its process died in {title}")
-
-
-def _failed(result: Result, message: str) -> RunFinished:
-    code = 12 if result.changed else 10
-    return RunFinished(outcome=Outcome.FAILED, exit_code=code, message=message)
+    def _asked(self, result: Result) -> Mapping[DatabaseName, Ledger] | None:
+        """Return the ledgers of a run's target, or None where they cannot be read now."""
+        try:
+            with self._planning.of_target(result.slug, result.target) as opened:
+                return opened.ledgers if opened.sessions else None
+        except TempleError:
+            return None
 
 
 def refuse(findings: Iterable[Finding], plan: Plan) -> None:

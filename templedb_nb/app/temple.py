@@ -29,12 +29,12 @@ from templedb_nb.core.masking import Masker
 from templedb_nb.core.planner import Options
 from templedb_nb.errors import ConfigError, TempleError, UnknownName, UsageProblem
 from templedb_nb.model.approval import Approval
-from templedb_nb.model.event import RunId
+from templedb_nb.model.event import Outcome, RunId
 from templedb_nb.model.finding import Severity
 from templedb_nb.model.history import DeployHistory, Filter
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.project import Project, Release
-from templedb_nb.model.result import Result
+from templedb_nb.model.result import Result, StepState
 from templedb_nb.model.shown import Said, TargetShown, Validation, VariableList
 from templedb_nb.model.status import FileState, TargetStatus
 from templedb_nb.model.target import DATABASE_URL, Policy, Probe, Target, TargetName
@@ -147,7 +147,7 @@ class Temple:
     @cached_property
     def locks(self) -> Locks:
         """Return the use cases around locks."""
-        return Locks(self.planning, self.running, self.system)
+        return Locks(self.planning, self.running, self.memory, self.system)
 
     @cached_property
     def past(self) -> History:
@@ -218,6 +218,25 @@ class Temple:
         with self.planning.opened(case, skip) as opened:
             now = replace(preview, approvals=self.planning.approvals(preview.plan, opened.sessions))
             return self.running.run(opened, now, replace(wish, options=options))
+
+    def resume(self, choice: Choice, named: str | None, wish: Wish, given: Given) -> Result:
+        """Go on with a run that broke off: the same plan, from the first step that is not done."""
+        self.running.reconcile()
+        project, target = self.named(choice)
+        if named is None:
+            rows = self.memory.runs(project.slug, target.name if target else None, Filter(last=1))
+            if not rows or rows[0].outcome is Outcome.SUCCEEDED:
+                hint = "templedb deploy history shows the runs; deploy run makes a new plan"
+                raise UsageProblem("the last run succeeded: there is nothing to resume", hint=hint)
+            named = rows[0].run
+        result = self.past.result(named)
+        if result.outcome in {None, Outcome.SUCCEEDED}:
+            state = "goes on" if result.outcome is None else "succeeded"
+            raise UsageProblem(f"run {result.run} {state}: there is nothing to resume")
+        finished = {StepState.DONE, StepState.WARNED}
+        steps = enumerate(result.steps)
+        done = next((n for n, each in steps if each.state not in finished), len(result.steps))
+        return self.run_plan(result.plan, replace(wish, resumed=done), given)
 
     def _bundled(self, path: Path, given: Given) -> tuple[Preview, Case]:
         bundle, blobs = read_bundle(path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.base import Call, group, on_target, pass_call, words
+from templedb_nb.commands.base import Call, group, on_target, pass_call, take, words
 
 if TYPE_CHECKING:
     from templedb_nb.app.temple import Choice
@@ -204,6 +204,43 @@ def run(
         if dry_run:
             return replace(call.app.plan(choice, wish.options, **_how(call, how)), dry_run=True)
         return call.app.run(choice, wish, **_how(call, how))
+
+
+@commands.command()
+@take("[PROJECT] [RUN]")
+@on_target
+@click.option("--lock-wait", default="10s", metavar="TIME", show_default=True,
+              help="How long to wait for another run: 90s, 15m.")  # fmt: skip
+@click.option(
+    "--env", "env", multiple=True, metavar="NAME[=VALUE]", help="A value for this run alone."
+)
+@pass_call
+def resume(
+    call: Call, /, words: tuple[str, ...], target: str | None, lock_wait: str, env: tuple[str, ...]
+) -> Result:
+    """Go on with a run that broke off, or with the last one, from its first step that is not done.
+
+    It is the same plan under the same approvals; values are read anew. What a person must look at
+    first is refused until they say what they saw: `templedb run resolve`.
+
+    \b
+    Example:
+      templedb deploy resume shop --target production
+    """
+    from templedb_nb.app.running import Wish
+    from templedb_nb.core.moments import wait_s
+
+    name, run_id = call.split(words, "RUN", optional=1)
+    wish = Wish(
+        observers=call.observers,
+        planned=call.planned,
+        lock_wait_s=wait_s(lock_wait),
+        reason="deploy resume",
+        interactive=call.interactive,
+        tell=call.tell,
+    )
+    with call.working(PLANNED):
+        return call.app.resume(call.choice(name, target), run_id, wish, _given(call, {"env": env}))
 
 
 def _options(how: dict[str, Any]) -> Options:

@@ -46,6 +46,7 @@ EXAMPLES = {
     ),
     "target remove": ("target remove shop old-staging",),
     "target test": ("target test shop staging",),
+    "target rebind": ('target rebind shop staging --reason "restored from production"',),
     "target ledger-sql": ("target ledger-sql --role deployer | psql -f - service=production",),
     "env set": (
         "env set shop DATABASE_URL --target staging          # asks, and shows nothing",

@@ -129,6 +129,18 @@ def test(call: Call, words: tuple[str, ...]) -> Probe:
     return call.app.probe(call.choice(name, target))
 
 
+@commands.command()
+@take("[PROJECT] [NAME]")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
+@pass_call
+def rebind(call: Call, words: tuple[str, ...], reason: str) -> Said:
+    """Say that a restored, cloned or exchanged database is the right one."""
+    name, target = call.split(words, "NAME", optional=1)
+    project, found = call.app.named(call.choice(name, target))
+    meant = found or call.app.targets.pick(project, None, None)
+    return call.app.locks.rebind(project, meant, reason)
+
+
 @commands.command("ledger-sql")
 @click.option("--role", metavar="ROLE", help="Print the GRANTs for this role, too.")
 @pass_call

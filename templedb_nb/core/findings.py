@@ -17,7 +17,7 @@ from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.status import WAITING, FileState, Tracked
-from templedb_nb.model.target import DatabaseName, OrderPolicy
+from templedb_nb.model.target import DatabaseName, OrderPolicy, TargetName
 
 
 def on_migrations(
@@ -126,6 +126,15 @@ def on_target(ledgers: Ledgers, plan: Plan, rows: Sequence[Tracked]) -> list[Fin
             message = f"is locked by {ledger.holder}"
             out.append(_warning(Topic.LOCK, message, f"target {plan.target} ({name})"))
     return out
+
+
+def on_suspicions(found: Mapping[DatabaseName, str], target: TargetName) -> list[Finding]:
+    """Return an error for each database that is not what it was."""
+    mend = f"look at DATABASE_URL; if it is right: templedb target rebind {target} --reason WHY"
+    return [
+        problem(f"target {target} ({name})", told, mend, topic=Topic.LEDGER)
+        for name, told in sorted(found.items())
+    ]
 
 
 def _elsewhere(

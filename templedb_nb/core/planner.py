@@ -9,7 +9,13 @@ from templedb_nb.core import environ, groups, tracking
 from templedb_nb.core import patterns as globs
 from templedb_nb.core.command import per_file
 from templedb_nb.core.config import problem
-from templedb_nb.core.findings import on_health, on_migrations, on_target, on_variables
+from templedb_nb.core.findings import (
+    on_health,
+    on_migrations,
+    on_suspicions,
+    on_target,
+    on_variables,
+)
 from templedb_nb.core.requirements import on_scripts
 from templedb_nb.core.script import Script
 from templedb_nb.core.shape import nearest
@@ -63,6 +69,7 @@ class Situation:
     known: environ.Known = field(default_factory=environ.Known)
     options: Options = field(default_factory=Options)
     databases: tuple[DatabaseName, ...] = ()
+    suspicions: Mapping[DatabaseName, str] = field(default_factory=dict)
 
 
 def plan(now: Situation) -> Draft:
@@ -268,6 +275,7 @@ def _all_findings(
     policies = {group.name: order_policy(group, now) for group in chosen}
     found += on_migrations(migrations, rows, now.scripts, policies, {f.path for f in now.files})
     found += on_target(now.ledgers, made, rows)
+    found += on_suspicions(now.suspicions, now.target)
     found += on_health(chosen)
     if not now.config.groups and not made.steps:
         found.append(_nothing_to_do())
@@ -310,6 +318,6 @@ def _amendment(now: Situation) -> Draft:
     group = PlannedGroup(name="ledger", steps=now.options.amend)
     made = _plan(now, (group,))
     rows: tuple[Tracked, ...] = ()
-    found = on_target(now.ledgers, made, rows)
+    found = on_target(now.ledgers, made, rows) + on_suspicions(now.suspicions, now.target)
     found = [each for each in found if each.topic is not Topic.UNRESOLVED]
     return Draft(plan=made, findings=tuple(found))

@@ -67,6 +67,7 @@ class Tools:
     clock: Clock
     new_id: Callable[[], str]
     interrupts: Interruptions = field(default_factory=Undisturbed)
+    resumed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +95,9 @@ class Steps:
         if self.tools.interrupts.draining:
             self.emit(StepSkipped(step=number, reason="cancelled before it began"))
             return self._cancelled(f"cancelled before {step.group}: {step.title}")
+        if number < self.tools.resumed and not isinstance(step, Apply):
+            self.emit(StepSkipped(step=number, reason="the run that is resumed did it"))
+            return None
         if isinstance(step, Apply) and (step.database, step.key) in self.done:
             self.emit(StepSkipped(step=number, reason="an earlier run of this plan applied it"))
             return None

@@ -34,6 +34,7 @@ class EntryKind(StrEnum):
 
     RUN = "run"
     MARKED = "marked"
+    INHERITED = "inherited"
     REPEATABLE = "repeatable"
 
 
@@ -128,6 +129,16 @@ class Freeze:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerHead:
+    """Which ledger a target had when it was last read, and how far that had come."""
+
+    uuid: str
+    head: Digest
+    applied: int
+    run_seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenCommand:
     """A command that was started and whose end nobody recorded."""
 
@@ -149,11 +160,13 @@ class FinishedRun:
 class Ledger:
     """Everything that one database says of one project, read in one transaction.
 
-    `stepwise` is whether the database can take a migration that runs step by step.
+    `stepwise` is whether the database can take a migration that runs step by step, `cloned`
+    whether the ledger was written in another database than the one that it is in.
     """
 
     exists: bool = False
     stepwise: bool = True
+    cloned: bool = False
     uuid: str = ""
     entries: tuple[Entry, ...] = ()
     elsewhere: tuple[Elsewhere, ...] = ()

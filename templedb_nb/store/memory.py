@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from templedb_nb.errors import Ambiguous, StoreError, UnknownName
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Event, Outcome, RunId, Stamped
 from templedb_nb.model.history import Filter, RunRow, StatsRow
-from templedb_nb.model.ledger import Entry, FinishedRun, Ledger, OpenCommand
+from templedb_nb.model.ledger import FinishedRun, Ledger, LedgerHead, OpenCommand, State
 from templedb_nb.model.plain import Digest, from_plain, short, to_plain
 from templedb_nb.model.plan import PlanId, Preview
 from templedb_nb.model.project import Slug
@@ -90,7 +90,10 @@ class Memory:
         """Return the run that succeeded with that plan, or nothing."""
         with self._file.session() as session:
             row = session.execute(
-                "SELECT run FROM runs WHERE plan = ? AND outcome = 'succeeded' LIMIT 1", [plan]
+                "SELECT run FROM runs r WHERE plan = ? AND outcome = 'succeeded' AND NOT EXISTS"
+                " (FROM rebinds b WHERE b.project = r.project AND b.target = r.target"
+                " AND b.at_time > r.started_at) LIMIT 1",
+                [plan],
             ).fetchone()
         return str(row[0]) if row else ""
 
@@ -214,12 +217,14 @@ class Memory:
         slug: Slug,
         target: TargetName,
         database: DatabaseName,
-        entries: Iterable[Entry],
+        ledger: Ledger,
         at: datetime,
     ) -> None:
         """Bring the copy of a ledger up to what the ledger said at *at*."""
-        fresh = {e.key: (e.state.value, json.dumps(to_plain(e))) for e in entries}
+        fresh = {e.key: (e.state.value, json.dumps(to_plain(e))) for e in ledger.entries}
         where = [slug, target, database]
+        applied = [e for e in ledger.entries if e.state is State.APPLIED]
+        newest = max((e.run_seq for e in applied), default=0)
         with self._file.session() as session:
             known = session.execute(
                 "SELECT key, state, body FROM ledger_copies"
@@ -239,6 +244,40 @@ class Memory:
                 " unnest(?::VARCHAR[]), unnest(?::VARCHAR[]), unnest(?::VARCHAR[])",
                 [*where, bare(at), new, [fresh[k][0] for k in new], [fresh[k][1] for k in new]],
             )
+            session.execute(
+                "INSERT OR REPLACE INTO ledger_heads VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [*where, ledger.uuid, ledger.head, len(applied), newest, bare(at)],
+            )
+
+    def ledger_heads(self, slug: Slug, target: TargetName) -> dict[DatabaseName, LedgerHead]:
+        """Return which ledgers a target had when they were last read."""
+        with self._file.session() as session:
+            rows = session.execute(
+                "SELECT database_name, uuid, head, applied, run_seq FROM ledger_heads"
+                " WHERE project = ? AND target = ?",
+                [slug, target],
+            ).fetchall()
+        return {
+            DatabaseName(name): LedgerHead(uuid=uuid, head=Digest(head), applied=n, run_seq=seq)
+            for name, uuid, head, n, seq in rows
+        }
+
+    def ledger_moved(
+        self, slug: Slug, target: TargetName, database: DatabaseName, ledger: Ledger
+    ) -> bool:
+        """Return whether a ledger says anything that its copy does not."""
+        known = self.ledger_heads(slug, target).get(database)
+        return known is None or (known.uuid, known.head) != (ledger.uuid, ledger.head)
+
+    def forget_ledger(self, slug: Slug, target: TargetName, at: datetime) -> None:
+        """Forget which ledgers a target had: the next one that is read is the right one."""
+        with self._file.session() as session:
+            for table in ("ledger_heads", "ledger_copies"):
+                session.execute(
+                    f"DELETE FROM {table} WHERE project = ? AND target = ?",  # noqa: S608 - a constant
+                    [slug, target],
+                )
+            session.execute("INSERT INTO rebinds VALUES (?, ?, ?)", [slug, target, bare(at)])
 
 
 def read(kind: Any, text: str) -> Any:

@@ -145,6 +145,10 @@ class DuckdbSession:
             hint="end that process: the lock goes with it",
         )
 
+    def rebind(self, project: str, by: str, reason: str) -> bool:  # noqa: ARG002 - as Session has it
+        """Say no: a DuckDB file does not know where it was made."""
+        return False
+
     def ask_to_end(self, project: str, run: str, wish: str) -> bool:  # noqa: ARG002 - as Session has it
         """Say that nobody hears it there: a DuckDB file has no second session."""
         return False

@@ -105,6 +105,14 @@ class PostgresSession:
         with translated(self.where):
             hold.steal(self._link.connection, project, expect, by, reason, terminate=terminate)
 
+    def rebind(self, project: str, by: str, reason: str) -> bool:
+        """Give a copy an identity of its own; say whether it is one."""
+        with translated(self.where):
+            if not self.ledger(project).cloned:
+                return False
+            hold.rebind(self._link.connection, project, by, reason)
+            return True
+
     def ask_to_end(self, project: str, run: str, wish: str) -> bool:
         """Ask the holder to end its run; say whether it holds the lock."""
         with translated(self.where):

@@ -74,7 +74,7 @@ def again(work: Callable[[], None], link: Link) -> None:
 def _transaction(link: Link, lock: Lock, attempt: Attempt) -> None:
     index = -1
     try:
-        xid = _begin(link, lock, attempt)
+        xid = _begin_on_a_whole_connection(link, lock, attempt)
         reach("apply.begun", link.cut)
         for index, statement in enumerate(attempt.script.statements):
             send(link, statement)
@@ -90,6 +90,22 @@ def _transaction(link: Link, lock: Lock, attempt: Attempt) -> None:
         raise
     _commit(link, lock, attempt, xid)
     reach("apply.committed", link.cut)
+
+
+def _begin_on_a_whole_connection(link: Link, lock: Lock, attempt: Attempt) -> str:
+    """Begin; where the connection was lost since the last migration, connect again, once.
+
+    Nothing of this one was sent before, and holding the lock proves that the old session is over.
+    """
+    try:
+        return _begin(link, lock, attempt)
+    except psycopg.OperationalError:
+        if not link.lost:
+            raise
+        link.reopen(attempt.step.file)
+        lock.take(attempt.claim, lambda _: None)
+        lock.write_row(attempt.claim)
+        return _begin(link, lock, attempt)
 
 
 def _begin(link: Link, lock: Lock, attempt: Attempt) -> str:

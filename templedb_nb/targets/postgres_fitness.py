@@ -30,7 +30,20 @@ def unfit(connection: Connection, url: Secret) -> tuple[str, ...]:
         reasons.append("default_transaction_read_only is on for this role or database")
     if backend != connection.info.backend_pid and _shares_backends(connection, url):
         reasons.append("a pooler gives each transaction another session: use the direct address")
+    for table, trigger in connection.execute(_TRIGGERS).fetchall():
+        reasons.append(f"trigger {trigger} on templedb.{table} stands between us and the ledger")
     return tuple(reasons)
+
+
+_TRIGGERS = """
+SELECT c.relname, t.tgname FROM pg_catalog.pg_trigger t
+JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'templedb' AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+UNION ALL
+SELECT tablename, rulename FROM pg_catalog.pg_rules WHERE schemaname = 'templedb'
+"""
+"""What a database's owner may have put on our tables, such as an audit: it could drop our rows."""
 
 
 def fitness(

@@ -8,6 +8,7 @@ import time
 from templedb_nb.errors import Busy, UsageProblem
 from templedb_nb.model.ledger import Freeze, Held
 from templedb_nb.model.plain import to_plain
+from templedb_nb.targets import postgres_ledger as ledger_sql
 from templedb_nb.targets.postgres_connection import Connection
 from templedb_nb.targets.postgres_lock import halves, lock_key
 
@@ -108,6 +109,31 @@ def steal(
             "steal",
             {"by": by, "reason": reason, "run": found.run, "owner": found.owner},
         )
+
+
+def rebind(connection: Connection, project: str, by: str, reason: str) -> str:
+    """Call a copy a database of its own: a new identity, its rows inherited; return what it was.
+
+    What the original left open (commands, its lock) does not concern the copy.
+    """
+    with connection.transaction():
+        row = connection.execute("SELECT v FROM templedb.meta WHERE k = 'target_uuid'").fetchone()
+        was = str(row[0]) if row else ""
+        connection.execute(
+            "UPDATE templedb.meta SET v = gen_random_uuid()::text WHERE k = 'target_uuid'"
+        )
+        connection.execute(
+            "UPDATE templedb.meta SET v = %s WHERE k = 'system'", [ledger_sql.system(connection)]
+        )
+        connection.execute(
+            "UPDATE templedb.migration SET kind = 'inherited' WHERE state = 'applied'"
+        )
+        connection.execute(
+            "UPDATE templedb.command SET state = 'resolved' WHERE state IN ('running', 'unknown')"
+        )
+        connection.execute("DELETE FROM templedb.lock")
+        _event(connection, project, "rebind", {"by": by, "reason": reason, "was": was})
+    return was
 
 
 def _end_session(connection: Connection, project: str, found: Held, *, terminate: bool) -> None:

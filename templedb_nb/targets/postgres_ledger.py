@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from typing import Any
 
@@ -89,10 +89,26 @@ def present(connection: Connection) -> bool:
     return True
 
 
+_SYSTEM = """
+SELECT s.system_identifier::text || '/' || d.oid FROM pg_catalog.pg_control_system() s,
+pg_catalog.pg_database d WHERE d.datname = current_database()
+"""
+
+
+def system(connection: Connection) -> str:
+    """Return what tells this database from its copies; nothing where the role may not know."""
+    with suppress(psycopg.Error), connection.transaction():
+        row = connection.execute(_SYSTEM).fetchone()
+        return str(row[0]) if row else ""
+    return ""
+
+
 def create(connection: Connection) -> None:
     """Create the ledger's tables, in the transaction that is open."""
     try:
         connection.execute(ddl().encode())
+        if here := system(connection):
+            connection.execute("INSERT INTO templedb.meta (k, v) VALUES ('system', %s)", [here])
     except psycopg.errors.InsufficientPrivilege:
         message = f"role {connection.info.user!r} may not create the ledger (schema templedb)"
         hint = "templedb target ledger-sql prints it for a role that may, with the GRANTs"
@@ -127,6 +143,7 @@ def _ledger(connection: Connection, project: str, lock: tuple[int, int]) -> Ledg
     holder = read_holder(connection, project, lock)
     return Ledger(
         exists=True,
+        cloned="system" in meta and system(connection) not in {"", meta["system"]},
         uuid=meta.get("target_uuid", ""),
         entries=entries,
         elsewhere=() if entries else _elsewhere(connection, project),

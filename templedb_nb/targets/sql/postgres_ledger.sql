@@ -9,7 +9,7 @@ CREATE TABLE templedb.meta (
     v text NOT NULL
 );
 COMMENT ON TABLE templedb.meta IS 'Facts of the ledger itself: its format, the identity of this database, the policy of each project.';
-COMMENT ON COLUMN templedb.meta.k IS 'format, target_uuid, policy/<project> or freeze/<project>.';
+COMMENT ON COLUMN templedb.meta.k IS 'format, target_uuid, system (the server and the database that it was made in), policy/<project>, freeze/<project>.';
 COMMENT ON COLUMN templedb.meta.v IS 'The fact, as text or JSON.';
 
 CREATE SEQUENCE templedb.migration_seq;
@@ -47,7 +47,7 @@ CREATE TABLE templedb.migration (
 COMMENT ON TABLE templedb.migration IS 'Every migration that this database knows; its row commits in the migration''s own transaction.';
 COMMENT ON COLUMN templedb.migration.project IS 'The project''s name at its first apply; it survives a rename of the slug.';
 COMMENT ON COLUMN templedb.migration.key IS 'What identifies the migration within its project; in the plain layout the path from the project''s root.';
-COMMENT ON COLUMN templedb.migration.kind IS 'run: templedb ran it; repeatable: and runs it again when it changes; marked: a person said that it is in effect.';
+COMMENT ON COLUMN templedb.migration.kind IS 'run: templedb ran it; repeatable: and runs it again when it changes; marked: a person said that it is in effect; inherited: it came with a copy of the database.';
 COMMENT ON COLUMN templedb.migration.file IS 'The path of its file.';
 COMMENT ON COLUMN templedb.migration.layout IS 'The folder convention that gave the key.';
 COMMENT ON COLUMN templedb.migration.checksum IS 'Over the text, by checksum_alg.';
@@ -82,7 +82,7 @@ CREATE TABLE templedb.event (
     detail      jsonb NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE templedb.event IS 'What people said of migrations, runs and policy, in order; never updated.';
-COMMENT ON COLUMN templedb.event.what IS 'mark-applied, accept-checksum, rename, resolve, policy, freeze, thaw, steal.';
+COMMENT ON COLUMN templedb.event.what IS 'mark-applied, accept-checksum, rename, resolve, policy, freeze, thaw, steal, rebind.';
 COMMENT ON COLUMN templedb.event.detail IS 'Who, why, and what was there before.';
 
 CREATE TABLE templedb.run (

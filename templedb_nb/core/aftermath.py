@@ -1,0 +1,79 @@
+"""How a run ended whose process died: by what its journal proves, and what the ledger says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from templedb_nb.model.event import Event, Outcome, RunFinished, StepFailed, StepFinished
+from templedb_nb.model.ledger import Ledger, State
+from templedb_nb.model.result import Result, StepResult, StepState
+from templedb_nb.model.target import DatabaseName
+
+DIED = 13
+Ledgers = Mapping[DatabaseName, Ledger]
+
+
+def awaits_ledger(result: Result) -> bool:
+    """Return whether only the target can say what became of the step that was running."""
+    running = _running(result)
+    return running is not None and running[1].label.kind == "apply"
+
+
+def still_there(result: Result, ledgers: Ledgers) -> bool:
+    """Return whether the server still works on what the dead process had sent."""
+    holders = (ledger.holder for ledger in ledgers.values())
+    return any(holder and holder.live and holder.run == result.run for holder in holders)
+
+
+def aftermath(result: Result, ledgers: Ledgers | None) -> tuple[Event, ...]:
+    """Return the events that the dead process could not write; without *ledgers*, fewer."""
+    found = _running(result)
+    if found is None:
+        return (_between(result),)
+    number, step = found
+    title = f"{step.label.group}: {step.label.title}"
+    if step.label.kind == "apply":
+        return _by_ledger(number, step, title, ledgers)
+    if step.label.mutates:
+        message = f"its process died in {title}; nobody saw how that ended"
+        return (RunFinished(outcome=Outcome.UNKNOWN, exit_code=DIED, message=message),)
+    return (_failed(result, f"its process died in {title}"),)
+
+
+def _running(result: Result) -> tuple[int, StepResult] | None:
+    steps = enumerate(result.steps)
+    return next(((n, step) for n, step in steps if step.state is StepState.RUNNING), None)
+
+
+def _between(result: Result) -> RunFinished:
+    if result.steps and result.count(StepState.DONE) == len(result.steps):
+        message = "its process died after the last step"
+        return RunFinished(outcome=Outcome.SUCCEEDED, exit_code=0, message=message)
+    return _failed(result, "its process died between two steps")
+
+
+def _by_ledger(
+    number: int, step: StepResult, title: str, ledgers: Ledgers | None
+) -> tuple[Event, ...]:
+    if ledgers is None:
+        message = f"its process died in {title}; the ledger says whether it is applied"
+        return (RunFinished(outcome=Outcome.FAILED, exit_code=12, message=message),)
+    entries = (e for ledger in ledgers.values() for e in ledger.entries)
+    entry = next((each for each in entries if each.attempt == step.attempt_id), None)
+    if entry is not None and entry.state is State.APPLIED:
+        message = f"its process died in {title}, which is applied: the ledger has it"
+        done = StepFinished(step=number, statements=entry.steps)
+        return (done, RunFinished(outcome=Outcome.FAILED, exit_code=12, message=message))
+    if entry is not None and entry.step_started:
+        what = f"{entry.step_done} of {entry.steps} steps stand; the next run goes on from there"
+    else:
+        what = "nothing of it is applied: the ledger does not have it"
+    changed = entry is not None and entry.step_started > 0
+    message = f"its process died in {title}; {what}"
+    broken = StepFailed(step=number, message=message, changed=changed)
+    return (broken, RunFinished(outcome=Outcome.FAILED, exit_code=12, message=message))
+
+
+def _failed(result: Result, message: str) -> RunFinished:
+    code = 12 if result.changed else 10
+    return RunFinished(outcome=Outcome.FAILED, exit_code=code, message=message)
