@@ -144,6 +144,30 @@ def test_a_question_can_only_read(ran: Shop, query: str) -> None:
     assert len(ran.terminal("deploy", "history", "app", "--json").json[-1]["rows"]) == 2
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "COPY (SELECT 1) TO '{state}' (USE_TMP_FILE false)",
+        "COPY (SELECT 1) TO '{state}.wal'",
+        "COPY main.runs FROM '{state}'",
+        "SELECT * FROM read_blob('{state}')",
+        "ATTACH '{state}' AS again",
+    ],
+)
+def test_a_question_cannot_reach_the_state_file_itself(ran: Shop, query: str) -> None:
+    state = ran.terminal.state
+    before = state.read_bytes()
+    said = ran.terminal("sql", query.format(state=state), code=64)
+    assert "the state refused the query" in said.err
+    assert state.read_bytes() == before
+    assert not state.with_name(f"{state.name}.wal").exists()
+
+
+@pytest.mark.parametrize("query", [";", "-- nothing"])
+def test_a_question_needs_a_statement(ran: Shop, query: str) -> None:
+    assert "no statement" in ran.terminal("sql", "--", query, code=64).err
+
+
 def test_a_question_comes_from_standard_input(ran: Shop) -> None:
     assert "42" in ran.terminal("sql", stdin="SELECT 42 AS n").out
     assert "there is no query" in ran.terminal("sql", stdin="", code=64).err

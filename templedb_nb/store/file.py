@@ -76,6 +76,8 @@ class StateFile:
             try:
                 connection.execute("SET TimeZone = 'UTC'; SET search_path = 'history,main'")
                 connection.execute("SET enable_external_access = false")
+                # The setting above still lets a COPY overwrite the file that is open.
+                connection.execute("SET disabled_filesystems = 'LocalFileSystem'")
                 connection.execute("SET lock_configuration = true")
                 yield connection
             finally:

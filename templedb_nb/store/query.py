@@ -17,6 +17,8 @@ T = TypeVar("T")
 LIMIT = 10_000
 """Rows that are given to a terminal, which cannot show more."""
 
+HINT = "the views are runs, steps, migrations, events and approvals: DESCRIBE runs"
+
 CATEGORIES = frozenset(
     {"project", "target", "database", "outcome", "kind", "state", "phase", "group", "how"}
 )
@@ -63,8 +65,10 @@ class Query:
 
         with self._state.reading() as connection:
             try:
-                return read(connection.execute(sql))
+                found = connection.execute(sql)
+                if found is None:
+                    raise QueryRefused("the query has no statement", hint=HINT)
+                return read(found)
             except duckdb.Error as error:
                 message = str(error).split("\n\n", 1)[0]
-                hint = "the views are runs, steps, migrations, events and approvals: DESCRIBE runs"
-                raise QueryRefused(f"the state refused the query: {message}", hint=hint) from None
+                raise QueryRefused(f"the state refused the query: {message}", hint=HINT) from None
