@@ -18,6 +18,8 @@ exclude_patterns = ["_build"]
 nitpicky = True
 
 html_theme = "furo"
+html_static_path = ["site"]
+html_css_files = ["site.css"]
 html_title = f"templedb-nb {version}"
 html_copy_source = False
 html_show_sourcelink = False

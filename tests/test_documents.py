@@ -228,3 +228,13 @@ def test_the_site_builds_without_a_network_and_asks_for_none(tmp_path: Path) -> 
         r'<(?:script|img|iframe|source)[^>]+src(?:set)?="(?:https?:)?//|<link[^>]+href="(?:https?:)?//'
     )
     assert [page.name for page in made if fetched.search(page.read_text(encoding="utf-8"))] == []
+
+
+def test_the_picture_of_the_terminal_is_recorded_from_a_real_run(tmp_path: Path) -> None:
+    (Path(sys.prefix) / ".templedb-docs").touch()
+    words = [ROOT / "scripts" / "recording", str(tmp_path)]
+    environ = {**os.environ, "VENV": sys.prefix, "XDG_CONFIG_HOME": str(tmp_path)}
+    subprocess.run(words, env=environ, check=True, capture_output=True)
+    made = (tmp_path / "terminal-dark.svg").read_text(encoding="utf-8").replace("&#160;", " ")
+    assert "3 migrations applied" in made
+    assert "url(" not in made.replace("url(#", "")

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parent.parent.parent
 RUN = frozenset({"bash", "python", "ipython"})
 READ = frozenset({"yaml", "json", "toml", "sql"})
 SHOWN = frozenset({"text"})
-SITE = frozenset({"{toctree}", "{include}"})
+SITE = frozenset({"{toctree}", "{include}", "{image}"})
 NO_RUN = "no-run:"
 _CONTINUES = re.compile(r"<!-- continues: (\S+) -->")
 
