@@ -208,6 +208,12 @@ def test_every_variable_of_the_environment_is_told() -> None:
     assert {name for name in names if f"`{name}" not in told} == set()
 
 
+def test_the_architecture_names_every_part_of_the_package() -> None:
+    parts = {path.name for path in (ROOT / "templedb_nb").iterdir()} - {"__pycache__", "py.typed"}
+    told = text_of("architecture.md")
+    assert {name for name in parts if not re.search(rf"\b{re.escape(name)}", told)} == set()
+
+
 # --- the site ---------------------------------------------------------------------------------
 
 

@@ -169,13 +169,9 @@ def _addresses(stack: ExitStack, server: postgres.Server) -> dict[str, str]:
     given = psycopg.conninfo.conninfo_to_dict(server.admin)
     at = f"{given['host']}:{given['port']}"
     found: dict[str, str] = {}
-    for statement in (
-        f"DROP ROLE IF EXISTS {role}",
-        f"CREATE ROLE {role} LOGIN PASSWORD {password}",
-    ):
-        admin.execute(statement.encode())
-    # The roles that a page makes are the server's, and the databases are theirs: they go last.
-    stack.callback(_forget_roles, admin, role)
+    admin.execute(f"CREATE ROLE {role} LOGIN PASSWORD {password}".encode())
+    # Roles own the databases, so they go last.
+    stack.callback(_forget, admin, role)
     for variable, name in DATABASES.items():
         database = f"page_{name}_{os.getpid()}"
         admin.execute(f"CREATE DATABASE {database} OWNER {role}".encode())
@@ -186,6 +182,8 @@ def _addresses(stack: ExitStack, server: postgres.Server) -> dict[str, str]:
     return found
 
 
-def _forget_roles(admin: psycopg.Connection[Any], *own: str) -> None:
+def _forget(admin: psycopg.Connection[Any], *own: str) -> None:
+    """Drop what pages make beside their databases: a server may outlive the tests."""
+    admin.execute(b"DROP DATABASE IF EXISTS shop_copy WITH (FORCE)")
     for name in (*own, "shop_deployer", "shop_reader"):
         admin.execute(f"DROP ROLE IF EXISTS {name}".encode())
