@@ -213,6 +213,15 @@ def test_a_bundle_that_was_changed_is_refused(shop: Shop, tmp_path: Path, what: 
     assert shop.pg.tables() == []
 
 
+def test_a_bundle_of_a_newer_templedb_is_told(shop: Shop, tmp_path: Path) -> None:
+    path = tmp_path / "plan.templedb"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("bundle.json", json.dumps({"format": 2, "brand_new": True}))
+    said = shop.terminal("deploy", "run", "--plan", str(path), code=78)
+    assert "a newer templedb wrote" in said.err
+    assert "--upgrade" in said.err
+
+
 def test_detailed_exit_codes_tell_whether_there_is_something_to_do(shop: Shop) -> None:
     shop.terminal("deploy", "plan", "app", "--detailed-exitcode", code=2)
     shop.run()

@@ -44,7 +44,10 @@ class Bundle:
 
 
 def write_bundle(path: Path, preview: Preview, case: Case) -> None:
-    """Write the plan of *preview* with all that its run needs; equal plans give equal archives."""
+    """Write the plan of *preview* with all that its run needs.
+
+    Archives of one plan differ in nothing but the time at which its preview was made.
+    """
     if path.exists():
         raise ConfigError(f"{path} is there already", hint="name a file that is not there")
     plan = preview.plan
@@ -74,7 +77,9 @@ def read_bundle(path: Path) -> tuple[Bundle, Mapping[Digest, bytes]]:
     """Return what is in an archive, after every hash in it was computed anew."""
     try:
         with zipfile.ZipFile(path) as archive:
-            bundle = from_plain(Bundle, json.loads(archive.read("bundle.json")))
+            plain = json.loads(archive.read("bundle.json"))
+            _refuse_newer(path, plain["format"])
+            bundle = from_plain(Bundle, plain)
             blobs = {
                 Digest(name.removeprefix("blobs/")): archive.read(name)
                 for name in archive.namelist()
@@ -86,6 +91,13 @@ def read_bundle(path: Path) -> tuple[Bundle, Mapping[Digest, bytes]]:
         raise ConfigError(f"{path} is no plan bundle: {error}") from None
     _verify(path, bundle, blobs)
     return bundle, blobs
+
+
+def _refuse_newer(path: Path, number: int) -> None:
+    """Refuse before anything else is read: a newer format has fields that are not known here."""
+    if number > FORMAT:
+        message = f"a newer templedb wrote {path}: format {number}, known is {FORMAT}"
+        raise ConfigError(message, hint="pip install --upgrade templedb-nb")
 
 
 def _verify(path: Path, bundle: Bundle, blobs: Mapping[Digest, bytes]) -> None:
@@ -100,8 +112,6 @@ def _verify(path: Path, bundle: Bundle, blobs: Mapping[Digest, bytes]) -> None:
         problems.append("its files are not those of its release")
     if (plan.content_hash, plan.id) != (bundle.content_hash, bundle.id):
         problems.append("its plan is not the one that it names")
-    if bundle.format > FORMAT:
-        problems.append(f"a newer templedb wrote it: format {bundle.format}, known is {FORMAT}")
     if problems:
         raise Stale(f"{path} was changed after it was made", problems=problems)
 
