@@ -18,12 +18,21 @@ from typing import Any
 
 import click
 
+from templedb_nb import api
 from templedb_nb.commands.tree import tree
 from templedb_nb.core import config, project_file, shape
 from templedb_nb.failpoints import PLACES
-from templedb_nb.model.event import Event, Passing
+from templedb_nb.model.approval import Approval
+from templedb_nb.model.event import Event, Passing, StepFailed
+from templedb_nb.model.finding import Finding
+from templedb_nb.model.history import RunRow
+from templedb_nb.model.plan import Preview
+from templedb_nb.model.result import Result, StepResult
+from templedb_nb.model.status import TargetStatus, Tracked
 
 FOLDER = Path(__file__).parent
+WIDE = 80
+VALUES = (Preview, Finding, Approval, Result, StepResult, StepFailed, TargetStatus, Tracked, RunRow)
 PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -258,6 +267,60 @@ def _first_paragraph(thing: Any) -> str:
     return " ".join(inspect.cleandoc(thing.__doc__ or "").split("\n\n")[0].split())
 
 
+# --- Python -----------------------------------------------------------------------------------
+
+
+def methods() -> str:
+    """Return the reference of the Python API: each method, and `frame`."""
+    public = [each for name, each in vars(api.Temple).items() if not name.startswith("_")]
+    return "\n\n".join(_function(getattr(each, "__func__", each)) for each in (*public, api.frame))
+
+
+def _function(function: Any) -> str:
+    signature = inspect.signature(function)
+    words = [_parameter(each) for each in signature.parameters.values()]
+    if first := next(
+        (
+            n
+            for n, each in enumerate(signature.parameters.values())
+            if each.kind is each.KEYWORD_ONLY
+        ),
+        0,
+    ):
+        words.insert(first, "*")
+    own = [each for each in words if each not in {"self", "cls"}]
+    line = f"{function.__name__}({', '.join(own)}) -> {signature.return_annotation}"
+    if len(line) > WIDE:
+        inside = "".join(f"    {each},\n" for each in own)
+        line = f"{function.__name__}(\n{inside}) -> {signature.return_annotation}"
+    fenced = f"```python no-run: a signature alone\ndef {line}: ...\n```"
+    return f"### {function.__name__}\n\n{fenced}\n\n{_prose(function)}"
+
+
+def _parameter(found: inspect.Parameter) -> str:
+    if found.annotation is found.empty:
+        return found.name
+    default = "" if found.default is found.empty else f" = {found.default!r}"
+    return f"{found.name}: {found.annotation}{default}"
+
+
+def values() -> str:
+    """Return what the values have that the methods return."""
+    return "\n\n".join(_value_of(each) for each in VALUES)
+
+
+def _value_of(kind: Any) -> str:
+    fields = [(name, each) for name, each in kind.__annotations__.items() if "ClassVar" not in each]
+    rows = [(f"`{name}`", _cell(f"`{hint}`")) for name, hint in fields]
+    own = [name for name, each in vars(kind).items() if isinstance(each, property)]
+    rows += [(f"`{name}`", f"computed: {_prose(getattr(kind, name))}") for name in own]
+    return f"### {kind.__name__}\n\n{_prose(kind)}\n\n{_table(('field', 'type'), rows)}"
+
+
+def _prose(thing: Any) -> str:
+    return inspect.cleandoc(thing.__doc__ or "").replace("``", "`")
+
+
 # --- failpoints -------------------------------------------------------------------------------
 
 
@@ -281,8 +344,10 @@ def _cell(text: str) -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     each.__name__: each
-    for each in (commands, project, group, hook, health_check, target, events, failpoints)
-}
+    for each in (
+        commands, project, group, hook, health_check, target, events, methods, values, failpoints,
+    )
+}  # fmt: skip
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
