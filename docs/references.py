@@ -6,6 +6,7 @@ part is written anew; ``--check`` writes nothing, and fails where one is not cur
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import inspect
 import re
@@ -199,8 +200,8 @@ def _object(found: shape.Object) -> str:
 
 def _kind(found: shape.Shape) -> str:
     match found:
-        case shape.Text(pattern=pattern):
-            return f"text: `{pattern}`".replace("|", "\\|") if pattern else "text"
+        case shape.Text():
+            return _WORDS.get(found, "word" if found.says else "text")
         case shape.Whole(least=least, most=most):
             return f"whole number, {least} {f'to {most}' if most is not None else 'or more'}"
         case shape.Duration(least=least):
@@ -210,15 +211,22 @@ def _kind(found: shape.Shape) -> str:
         case shape.Choice(words=words):
             return ", ".join(f"`{word.value}`" for word in words)
         case shape.ListOf(item=item, single=single):
-            return f"list: {_kind(item)}{'; or one alone' if single else ''}"
+            return f"list of {_plural(_kind(item))}{'; or one alone' if single else ''}"
         case shape.PairsOf(name=name, item=item):
-            return f"object of names ({_kind(name)}) and values ({_kind(item)})"
+            return f"object: {_kind(name)} to {_kind(item)}"
         case shape.TextOr(key=key, long=long):
-            return f"text (its `{key}`), or {_kind(long)}"
+            return f"{_kind(long)}, or a text: its `{key}`"
         case shape.Object():
             return _PLACES[id(found)]
         case _:
             raise TypeError(f"the reference cannot name a {type(found).__name__}")
+
+
+def _plural(kind: str) -> str:
+    return f"{kind}s" if kind in {"text", "name", "variable"} else f"items, each {kind}"
+
+
+_WORDS = {config.NAME: "name", config.VARIABLE: "variable"}
 
 
 _PLACES = {
@@ -256,7 +264,7 @@ def events() -> str:
             f"`{each.kind}`",
             "yes" if each in kept else "no",
             _cell(_first_paragraph(each)),
-            ", ".join(f"`{name}`" for name in each.__dataclass_fields__),
+            ", ".join(f"`{field.name}`" for field in dataclasses.fields(each)),
         )
         for each in typing.get_args(Event)
     ]

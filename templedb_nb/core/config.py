@@ -102,13 +102,42 @@ GROUP_KEYS = (
     ),
     Key("retry_attempts", Whole(0, 100), "How often a failed command is tried again.", 0),
     Key("retry_delay", Duration(), "The wait before a retry.", 0, "retry_delay_s"),
-    Key("timeout", Duration(1), "How long a command may take.", None, "timeout_s"),
-    Key("hook_timeout", Duration(1), "How long a hook may take.", None, "hook_timeout_s"),
-    Key("order_policy", Choice(OrderPolicy), "What a migration out of order does.", None),
+    Key(
+        "timeout", Duration(1), "How long a command may take. Default: no limit.", None, "timeout_s"
+    ),
+    Key(
+        "hook_timeout",
+        Duration(1),
+        "How long a hook may take that has no timeout of its own. Default: no limit.",
+        None,
+        "hook_timeout_s",
+    ),
+    Key(
+        "order_policy",
+        Choice(OrderPolicy),
+        "What a migration out of order does. Default: non-linear. The stricter one of this and the"
+        " target's holds.",
+        None,
+    ),
     Key("executor", Choice(Executor), "Who sends migrations to the server.", Executor.NATIVE),
-    Key("database", VARIABLE, "The variable with the database's address.", None),
-    Key("workdir", Choice(WorkFolder), "Where commands run.", WorkFolder.RELEASE),
-    Key("mutates", Flag(), "Whether its commands change the target. Default: by phase.", None),
+    Key(
+        "database",
+        VARIABLE,
+        "The variable with the database's address. Default: DATABASE_URL.",
+        None,
+    ),
+    Key(
+        "workdir",
+        Choice(WorkFolder),
+        "Where commands run: in a copy of the release, or in the project's own folder.",
+        WorkFolder.RELEASE,
+    ),
+    Key(
+        "mutates",
+        Flag(),
+        "Whether its commands change the target. Default: deploy_command and post_deploy do.",
+        None,
+    ),
     Key("health_check", HEALTH_CHECK, "What must hold after the group.", None),
 )
 

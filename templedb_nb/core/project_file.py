@@ -31,7 +31,12 @@ TARGET = Object(
         Key("region", TEXT, "Where that is.", ""),
         Key("url", TEXT, "Where people reach it.", ""),
         Key("protected", Flag(), "Runs only plans that have an approval.", False),  # noqa: FBT003 - a default
-        Key("order_policy", Choice(OrderPolicy), "What a migration out of order does.", None),
+        Key(
+            "order_policy",
+            Choice(OrderPolicy),
+            "What a migration out of order does. Default: linear if protected, else non-linear.",
+            None,
+        ),
         Key("variables", VARIABLES, "References of this target: env:NAME, file:PATH.", ()),
     ),
 )
