@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from templedb_nb.app.running import Wish
 from templedb_nb.app.temple import Choice
@@ -15,10 +15,12 @@ from templedb_nb.core.moments import wait_s
 from templedb_nb.core.planner import Options
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Stamped
-from templedb_nb.model.history import DeployHistory
+from templedb_nb.model.history import DeployHistory, DeployStats, MigrationHistory, StepLogs
 from templedb_nb.model.plan import Preview
+from templedb_nb.model.project import Project
 from templedb_nb.model.result import Result
 from templedb_nb.model.status import MigrationStatus, StatusTable
+from templedb_nb.model.target import Target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,6 +147,56 @@ class Temple:
         """Return the run whose id begins so, with every step; times are milliseconds."""
         return self._app.past.result(run)
 
+    def logs(self, run: str, step: int | None = None) -> StepLogs:
+        """Return what the commands of a run wrote, masked as it was kept; steps count from 1.
+
+        ``steps`` are pairs of title and text. Raises `UnknownName`, `UsageProblem`.
+        """
+        return self._app.past.logs(run, step)
+
+    def stats(
+        self,
+        project: str | None = None,
+        target: str | None = None,
+        *,
+        by: Literal["all", "day", "week", "month"] = "all",
+        since: str | None = None,
+    ) -> DeployStats:
+        """Return counts by outcome and durations of the runs that ended, by target and span.
+
+        Spans are in UTC (``2026-11-23``, ``2026-W48``, ``2026-11``); ``failure_rate`` is from 0 to
+        1; ``median_ms`` and ``p90_ms`` are of the runs that succeeded, None where none did.
+        """
+        found, on = self._app.named(self._choice(project, target))
+        wanted = self._app.past.filter(since=since)
+        return self._app.past.stats(found, on.name if on else None, by, wanted)
+
+    def ledger(
+        self,
+        project: str | None = None,
+        target: str | None = None,
+        *,
+        last: int | None = None,
+        since: str | None = None,
+        status: Iterable[str] = (),
+    ) -> MigrationHistory:
+        """Return what a target's own ledger says was applied, newest first.
+
+        ``rows`` have a database and its `Entry` each. Raises `TargetError`, `ConfigError`.
+        """
+        wanted = self._app.past.filter(last, since, tuple(status))
+        with self._app.opened(self._choice(project, target), sync=False) as opened:
+            return self._app.migrations.history(self._app.reachable(opened), wanted)
+
+    def projects(self) -> tuple[Project, ...]:
+        """Return every project, by slug."""
+        return self._app.projects.all()
+
+    def targets(self, project: str | None = None) -> tuple[Target, ...]:
+        """Return the targets of a project, by name."""
+        found, _ = self._app.named(self._choice(project, None))
+        return self._app.targets.all(found)
+
     def sql(self, query: str) -> pd.DataFrame:
         """Return the answer of the state to *query*: times in UTC, durations as timedeltas.
 
@@ -164,13 +216,16 @@ class Temple:
 
 
 def frame(value: Any) -> pd.DataFrame:
-    """Return a status or a history as a DataFrame.
+    """Return a status, a history, or the steps of a plan or of a run as a DataFrame.
 
-    Times are ``datetime64[us, UTC]``, durations ``timedelta64``, words of a fixed set categories,
-    counts nullable ``Int64``. Raises `TypeError` for a value that is no table.
+    A row is a target, a migration, a run or a step; ``step`` counts from 1. Times
+    are ``datetime64[us, UTC]``, durations ``timedelta64``, words of a fixed set categories, counts
+    nullable ``Int64``. Raises `TypeError` for a value that is no table.
     """
     from templedb_nb.views import frames
 
+    if isinstance(value, Result | Preview):
+        return frames.steps(value)
     made = frames.frame(value)
     if made is None:
         raise TypeError(f"a {type(value).__name__} is no table")

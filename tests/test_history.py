@@ -84,6 +84,49 @@ def test_status_says_what_runs_now_and_what_ended_last(ran: Shop) -> None:
     assert "run resolve" in said
 
 
+def test_what_a_killed_run_wrote_can_be_read(shop: Shop) -> None:
+    shop.config(COMMAND | {"deploy_command": "echo half of it; sleep 60"})
+    process = shop.terminal.process("deploy", "run", "app")
+    try:
+        while not (rows := shop.terminal("sql", "SELECT run FROM runs", "--json").json[-1]["rows"]):
+            assert process.poll() is None
+        ((run,),) = rows
+        while "half of it" not in shop.terminal("deploy", "logs", run).out:
+            assert process.poll() is None
+    finally:
+        process.kill()
+        process.communicate()
+    assert "1 announce" in (said := shop.terminal("deploy", "logs", run).out)
+    assert "half of it" in said
+
+
+def test_a_run_says_which_steps_wrote_something(ran: Shop) -> None:
+    row = ran.terminal("deploy", "history", "app", "--json").json[-1]["rows"][1]
+    number, command = (
+        ran.terminal("deploy", "show", row["run"])
+        .out.rsplit("output of step ", 1)[1]
+        .strip()
+        .split(": ")
+    )
+    assert "hello from the command" in ran.terminal(*command.split()[1:]).out
+    ((step, log),) = ran.terminal(
+        "sql",
+        f"SELECT step, log FROM steps WHERE log IS NOT NULL AND run = '{row['run']}'",
+        "--json",
+    ).json[-1]["rows"]
+    assert str(step) == number
+    assert (ran.terminal.state.parent / "state.duckdb.d" / "logs" / log).is_file()
+
+
+def test_stats_of_a_target_that_never_succeeded(shop: Shop) -> None:
+    shop.config(COMMAND | {"deploy_command": "exit 3"})
+    shop.run(code=12)
+    (row,) = shop.terminal("deploy", "stats", "app", "--by", "day", "--json").json[-1]["rows"]
+    assert (row["failed"], row["failure_rate"], row["median_ms"]) == (1, 1.0, None)
+    assert "100%" in shop.terminal("deploy", "stats", "app").out
+    assert frame(Temple.open().stats("app")).p90.isna().all()
+
+
 def test_stats_count_and_time_the_runs(ran: Shop) -> None:
     (row,) = ran.terminal("deploy", "stats", "app", "--by", "month", "--json").json[-1]["rows"]
     assert (row["runs"], row["succeeded"], row["failed"]) == (2, 1, 1)
@@ -173,6 +216,14 @@ def test_a_question_comes_from_standard_input(ran: Shop) -> None:
     assert "there is no query" in ran.terminal("sql", stdin="", code=64).err
 
 
+def test_answers_are_json_whatever_their_types(ran: Shop) -> None:
+    said = ran.terminal(
+        "sql", "SELECT 'nan'::DOUBLE, {'a': 1.5::DOUBLE}, 'x'::BLOB, NULL", "--json"
+    ).out
+    kept = json.loads(said.splitlines()[-1], parse_constant=pytest.fail)
+    assert kept["rows"] == [["nan", {"a": 1.5}, "78", None]]
+
+
 def test_answers_are_json_that_programs_read(ran: Shop) -> None:
     said = ran.terminal("sql", "SELECT started_at, took, [1, 2] AS l FROM runs LIMIT 1", "--json")
     (row,) = json.loads(said.out.splitlines()[-1])["rows"]
@@ -209,7 +260,36 @@ def test_the_api_plans_runs_and_looks_back() -> None:
     assert temple.show(row.run[:18]).steps == result.steps
     assert list(frame(temple.history("app")).outcome) == ["succeeded"]
     with pytest.raises(TypeError, match="no table"):
-        frame(plan)
+        frame(temple)
+
+
+@pytest.mark.usefixtures("ran")
+def test_steps_of_plans_and_runs_are_frames() -> None:
+    temple = Temple.open()
+    planned = frame(temple.plan("app", "staging"))
+    assert list(planned.step) == list(range(1, len(planned) + 1))
+    result = temple.show(temple.history("app").rows[0].run)
+    steps, asked = frame(result), temple.sql(f"SELECT * FROM steps WHERE run = '{result.run}'")
+    assert steps.attrs["run"] == result.run
+    assert [*steps.columns] == [name for name in asked.columns if name not in {"run", "project", "target"}]  # fmt: skip
+    for name in ("step", "title", "state", "attempts", "took", "log"):
+        assert [*steps[name].dropna()] == [*asked[name].dropna()], name
+    assert isinstance(steps.started_at.dtype, pd.DatetimeTZDtype)
+    assert list(steps.started_at.isna()) == list(asked.started_at.isna())
+    assert isinstance(steps.state.dtype, pd.CategoricalDtype)
+    assert pd.api.types.is_timedelta64_dtype(steps.took)
+
+
+@pytest.mark.usefixtures("ran")
+def test_the_api_looks_back() -> None:
+    temple = Temple.open()
+    assert [each.slug for each in temple.projects()] == ["app"]
+    assert [each.name for each in temple.targets("app")] == ["staging"]
+    (row,) = temple.stats("app", by="week").rows
+    assert (row.runs, row.succeeded, row.failure_rate) == (2, 1, 0.5)
+    ((_, text),) = temple.logs(temple.history("app").rows[1].run).steps
+    assert text == "hello from the command\n"
+    assert temple.ledger("app", last=1).rows[0].entry.file == "migrations/003_more.sql"
 
 
 @pytest.mark.usefixtures("shop")

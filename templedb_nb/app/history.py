@@ -23,7 +23,7 @@ from templedb_nb.model.project import Project
 from templedb_nb.model.result import Result, StepState
 from templedb_nb.model.target import TargetName
 from templedb_nb.store.journal import going_on
-from templedb_nb.store.logs import read_log
+from templedb_nb.store.logs import log_path, read_log
 from templedb_nb.store.memory import Memory
 from templedb_nb.store.query import Query
 
@@ -64,7 +64,10 @@ class History:
         return Result.of(self._memory.events(self._memory.run(named)))
 
     def logs(self, named: str, step: int | None) -> StepLogs:
-        """Return what the commands of a run wrote; steps are counted from 1."""
+        """Return what the commands of a run wrote; steps are counted from 1.
+
+        Of a step that goes on, was cancelled or that nobody saw end, it is what there is so far.
+        """
         result = self.result(named)
         if step is not None and not 1 <= step <= len(result.steps):
             message = f"run {result.run[:13]} has no step {step}"
@@ -72,14 +75,15 @@ class History:
         kept: list[tuple[str, str]] = []
         gone: list[str] = []
         for number, each in enumerate(result.steps, start=1):
-            if each.log is None or step not in {None, number}:
+            if step not in {None, number} or each.started_ms is None:
                 continue
             title = f"{number} {each.label.group}: {each.label.title}"
-            text = read_log(self._running.logs, each.log)
-            if text is None:
-                gone.append(title)
-            else:
+            path = each.log.path if each.log else log_path(result.run, number - 1)
+            text = read_log(self._running.logs, path)
+            if text is not None:
                 kept.append((title, text))
+            elif each.log:
+                gone.append(title)
         return StepLogs(run=result.run, steps=tuple(kept), gone=tuple(gone))
 
     def status(self, project: Project, targets: tuple[TargetName, ...]) -> DeployStatus:

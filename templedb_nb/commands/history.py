@@ -98,7 +98,10 @@ def status(call: Call, words: tuple[str, ...], target: str | None) -> DeployStat
 @on_target
 @since
 @click.option(
-    "--by", type=click.Choice(["all", "week", "month"]), default="all", help="A row for each."
+    "--by",
+    type=click.Choice(["all", "day", "week", "month"]),
+    default="all",
+    help="A row for each.",
 )
 @pass_call
 def stats(

@@ -108,7 +108,9 @@ class StatsRow:
     runs: int
     succeeded: int
     failed: int
-    other: int
+    cancelled: int
+    timed_out: int
+    unknown: int
     applied: int
     median_ms: int | None
     p90_ms: int | None

@@ -9,6 +9,7 @@ from pathlib import Path
 from templedb_nb.model.event import Log
 
 TAIL = 4096
+PART = 1 << 16
 
 
 class FileLog:
@@ -17,7 +18,7 @@ class FileLog:
     def __init__(self, folder: Path, run: str, step: int) -> None:
         """Point at the step's file below *folder*."""
         self._folder = folder
-        self._name = f"{run}/{step:04d}.log.gz"
+        self._name = log_path(run, step)
         self._file: gzip.GzipFile | None = None
         self._digest = hashlib.sha256()
         self._size = 0
@@ -46,10 +47,20 @@ class FileLog:
         return log, self._tail
 
 
-def read_log(folder: Path, log: Log) -> str | None:
-    """Return the output that *log* names, or None where it is no longer kept."""
+def log_path(run: str, step: int) -> str:
+    """Return where the output of a run's step is kept, below the folder of logs; from 0."""
+    return f"{run}/{step:04d}.log.gz"
+
+
+def read_log(folder: Path, path: str) -> str | None:
+    """Return the output at *path* as far as it was written, or None where there is none."""
+    parts = []
     try:
-        with gzip.open(folder / log.path, "rt", encoding="utf-8") as file:
-            return file.read()
+        with gzip.open(folder / path) as file:
+            while part := file.read1(PART):
+                parts.append(part)
     except FileNotFoundError:
         return None
+    except EOFError:
+        pass  # whoever wrote it is still at it, or was killed
+    return b"".join(parts).decode(errors="replace")

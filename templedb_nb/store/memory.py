@@ -20,6 +20,14 @@ from templedb_nb.model.target import DatabaseName, TargetName
 from templedb_nb.store.file import StateFile
 from templedb_nb.store.times import bare, zoned
 
+SPANS = {
+    "all": "'all'",
+    "day": "strftime(started_at, '%Y-%m-%d')",
+    "week": "strftime(started_at, '%G-W%V')",
+    "month": "strftime(started_at, '%Y-%m')",
+}
+"""How the runs of one span of time are told from those of another, in UTC."""
+
 
 class Memory:
     """What was planned, approved and done; each method is one short session."""
@@ -154,14 +162,14 @@ class Memory:
         self, slug: Slug, target: TargetName | None, by: str, since: datetime | None
     ) -> tuple[StatsRow, ...]:
         """Return counts and durations of the runs that ended, by target and span of time."""
-        shape = {"all": "'all'", "month": "strftime(started_at, '%Y-%m')"}
-        span = shape.get(by, "strftime(started_at, '%G-W%V')")
+        span = SPANS[by]
         with self._file.session() as session:
             rows = session.execute(
-                f"SELECT target, {span}, count(*),"  # noqa: S608 - one of three constants
-                " count(*) FILTER (outcome = 'succeeded'),"
-                " count(*) FILTER (outcome = 'failed'),"
-                " count(*) FILTER (outcome NOT IN ('succeeded', 'failed')), sum(applied)::INTEGER,"
+                f"SELECT target, {span}, count(*),"  # noqa: S608 - one of four constants
+                " count(*) FILTER (outcome = 'succeeded'), count(*) FILTER (outcome = 'failed'),"
+                " count(*) FILTER (outcome = 'cancelled'),"
+                " count(*) FILTER (outcome = 'timed_out'),"
+                " count(*) FILTER (outcome = 'unknown'), sum(applied)::INTEGER,"
                 " (quantile_cont(elapsed_ms, 0.5) FILTER (outcome = 'succeeded'))::BIGINT,"
                 " (quantile_cont(elapsed_ms, 0.9) FILTER (outcome = 'succeeded'))::BIGINT"
                 " FROM runs WHERE project = $slug AND outcome IS NOT NULL"
@@ -170,8 +178,8 @@ class Memory:
                 " GROUP BY 1, 2 ORDER BY 1, 2",
                 {"slug": slug, "target": target, "since": bare(since) if since else None},
             ).fetchall()
-        names = ("target", "span", "runs", "succeeded", "failed", "other", "applied", "median_ms",
-                 "p90_ms")  # fmt: skip
+        names = ("target", "span", "runs", "succeeded", "failed", "cancelled", "timed_out",
+                 "unknown", "applied", "median_ms", "p90_ms")  # fmt: skip
         return tuple(StatsRow(**dict(zip(names, row, strict=True))) for row in rows)
 
     def unresolved(self, slug: Slug) -> frozenset[str]:

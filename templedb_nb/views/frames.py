@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from templedb_nb.model.history import DeployHistory, DeployStats, DeployStatus, MigrationHistory
+from templedb_nb.model.plan import Preview
+from templedb_nb.model.result import Result
 from templedb_nb.model.shown import ConfigHistory, FileList, ProjectList, TargetList, VariableList
 from templedb_nb.model.status import MigrationStatus, StatusTable
 from templedb_nb.model.variable import Keeping
@@ -93,7 +96,9 @@ COLUMNS: dict[type, Sequence[Column]] = {
         ("runs", COUNTS, lambda r: r.runs),
         ("succeeded", COUNTS, lambda r: r.succeeded),
         ("failed", COUNTS, lambda r: r.failed),
-        ("other", COUNTS, lambda r: r.other),
+        ("cancelled", COUNTS, lambda r: r.cancelled),
+        ("timed_out", COUNTS, lambda r: r.timed_out),
+        ("unknown", COUNTS, lambda r: r.unknown),
         ("failure_rate", TEXT, lambda r: r.failure_rate),
         ("applied", COUNTS, lambda r: r.applied),
         ("median", SPANS, lambda r: _milliseconds(r.median_ms)),
@@ -139,6 +144,29 @@ COLUMNS: dict[type, Sequence[Column]] = {
     ),
 }
 
+PLANNED: Sequence[Column] = (
+    ("step", COUNTS, lambda r: r[0]),
+    ("group", WORDS, lambda r: r[1].group),
+    ("phase", WORDS, lambda r: r[1].phase.value),
+    ("kind", WORDS, lambda r: r[1].kind),
+    ("title", TEXT, lambda r: r[1].title),
+)
+RAN: Sequence[Column] = (
+    ("step", COUNTS, lambda r: r[0]),
+    ("group", WORDS, lambda r: r[1].label.group),
+    ("phase", WORDS, lambda r: r[1].label.phase),
+    ("kind", WORDS, lambda r: r[1].label.kind),
+    ("title", TEXT, lambda r: r[1].label.title),
+    ("state", WORDS, lambda r: r[1].state.value),
+    ("attempts", COUNTS, lambda r: r[1].attempts),
+    ("started_at", TIMES, lambda r: _at(r[2], r[1].started_ms)),
+    ("finished_at", TIMES, lambda r: _at(r[2], r[1].ended_ms)),
+    ("took", SPANS, lambda r: _milliseconds(r[1].duration_ms)),
+    ("exit_status", COUNTS, lambda r: r[1].exit_status),
+    ("message", TEXT, lambda r: r[1].message),
+    ("log", TEXT, lambda r: r[1].log and r[1].log.path),
+)
+
 
 def frame(value: Any) -> pd.DataFrame | None:
     """Return a table as a DataFrame, or None for a value that is none.
@@ -149,15 +177,38 @@ def frame(value: Any) -> pd.DataFrame | None:
     columns = COLUMNS.get(type(value))
     if columns is None:
         return None
-    import pandas as pd
-
-    rows = value.shown if isinstance(value, MigrationStatus) else value.rows
-    series = {name: _series([pick(row) for row in rows], kind) for name, kind, pick in columns}
-    made = pd.DataFrame(series, columns=[name for name, _, _ in columns])
+    made = _table(columns, value.shown if isinstance(value, MigrationStatus) else value.rows)
     if isinstance(value, MigrationStatus):
         made.attrs.update(project=value.slug, target=value.target)
         made.attrs.update(applied=value.applied, pending=value.pending)
     return made
+
+
+def steps(value: Result | Preview) -> pd.DataFrame:
+    """Return the steps of a run or of a plan, a row each; `step` counts from 1.
+
+    Those of a run have the columns of the view ``steps``, but for what is the same in all: that is
+    in ``attrs``.
+    """
+    if isinstance(value, Preview):
+        made = _table(PLANNED, list(enumerate(value.plan.steps, start=1)))
+        made.attrs.update(plan=value.plan.id, project=value.slug, target=value.plan.target)
+        return made
+    began = value.started_at
+    made = _table(RAN, [(n, step, began) for n, step in enumerate(value.steps, start=1)])
+    made.attrs.update(run=value.run, project=value.slug, target=value.target)
+    return made
+
+
+def _table(columns: Sequence[Column], rows: Sequence[Any]) -> pd.DataFrame:
+    import pandas as pd
+
+    series = {name: _series([pick(row) for row in rows], kind) for name, kind, pick in columns}
+    return pd.DataFrame(series, columns=[name for name, _, _ in columns])
+
+
+def _at(began: datetime | None, after_ms: int | None) -> datetime | None:
+    return began + timedelta(milliseconds=after_ms) if began and after_ms is not None else None
 
 
 def _series(values: list[Any], kind: str) -> pd.Series[Any]:
@@ -182,7 +233,5 @@ def _span(start: Any, end: Any) -> Any:
     return end - start if start and end else None
 
 
-def _milliseconds(count: int) -> Any:
-    from datetime import timedelta
-
-    return timedelta(milliseconds=count)
+def _milliseconds(count: int | None) -> timedelta | None:
+    return None if count is None else timedelta(milliseconds=count)

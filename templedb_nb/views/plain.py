@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import datetime, timedelta
+from math import isfinite
 from typing import Any
 
 from templedb_nb.model.event import Stamped
-from templedb_nb.model.history import Answer
+from templedb_nb.model.history import Answer, DeployStats
 from templedb_nb.model.plain import to_plain
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
@@ -54,9 +56,14 @@ def plain(value: Any) -> dict[str, Any]:
 
 
 def _cell(cell: Any) -> Any:
-    """Return a value of the database as JSON has it: times in ISO 8601, durations in seconds."""
+    """Return a value of the database as JSON has it.
+
+    Times are in ISO 8601, durations in seconds, bytes in hex.
+    """
     match cell:
-        case None | bool() | int() | float() | str():
+        case float():
+            return cell if isfinite(cell) else str(cell)  # JSON has no word for the others
+        case None | bool() | int() | str():
             return cell
         case datetime():
             return cell.isoformat()
@@ -64,6 +71,10 @@ def _cell(cell: Any) -> Any:
             return cell.total_seconds()
         case list() | tuple():
             return [_cell(each) for each in cell]
+        case dict():
+            return {str(name): _cell(each) for name, each in cell.items()}
+        case bytes():
+            return cell.hex()
         case _:
             return str(cell)
 
@@ -78,6 +89,9 @@ def _extras(value: Any) -> Iterator[tuple[str, Any]]:
         case Result():
             yield "applied", value.applied()
             yield "changed", value.changed
+        case DeployStats():
+            rated = [{**asdict(row), "failure_rate": row.failure_rate} for row in value.rows]
+            yield "rows", rated
         case _:
             for name in ("applied", "pending", "valid"):
                 if hasattr(value, name) and not callable(getattr(value, name)):

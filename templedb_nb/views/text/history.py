@@ -110,10 +110,12 @@ def _(value: DeployStats) -> str:
 
 
 def _stats(row: StatsRow) -> list[str]:
-    counts = [row.runs, row.succeeded, row.failed, row.other]
+    counts = [row.runs, row.succeeded, row.failed]
+    others = {"cancelled": row.cancelled, "timed out": row.timed_out, "unknown": row.unknown}
+    other = ", ".join(f"{count} {name}" for name, count in others.items() if count)
     spans = [duration(row.median_ms), duration(row.p90_ms)]
     rate = f"{row.failure_rate:.0%}"
-    return [row.target, row.span, *map(str, counts), rate, str(row.applied), *spans]
+    return [row.target, row.span, *map(str, counts), other, rate, str(row.applied), *spans]
 
 
 @text.register

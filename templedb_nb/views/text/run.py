@@ -10,9 +10,18 @@ from templedb_nb.views.words import duration, indented, many, shown
 @text.register
 def _(value: Result) -> str:
     head, *rest = closing(value).split("\n")
-    rows = [_step(step) for step in value.steps]
+    rows = [[str(n), *_step(step)] for n, step in enumerate(value.steps, start=1)]
     table_lines = [f"{INDENT}{line}" for line in columns(rows)] if rows else []
-    return "\n".join([head, *table_lines, *rest])
+    return "\n".join([head, *table_lines, *rest, *_logs(value)])
+
+
+def _logs(value: Result) -> list[str]:
+    """Return what prints the whole output of the steps that have one."""
+    kept = [str(n) for n, step in enumerate(value.steps, start=1) if step.log]
+    word = "step" if len(kept) == 1 else "steps"
+    only = f" --step {kept[0]}" if len(kept) == 1 else ""
+    command = f"templedb deploy logs {value.run[:13]}{only}"
+    return ["", f"output of {word} {', '.join(kept)}: {command}"] if kept else []
 
 
 def closing(value: Result) -> str:
