@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import inspect
+import json
 import re
 import sys
 import typing
@@ -308,7 +309,8 @@ def _function(function: Any) -> str:
 def _parameter(found: inspect.Parameter) -> str:
     if found.annotation is found.empty:
         return found.name
-    default = "" if found.default is found.empty else f" = {found.default!r}"
+    value = json.dumps(found.default) if isinstance(found.default, str) else repr(found.default)
+    default = "" if found.default is found.empty else f" = {value}"
     return f"{found.name}: {found.annotation}{default}"
 
 

@@ -61,9 +61,7 @@ EXAMPLES = {
     "lock show": ("lock show shop --target production",),
     "lock acquire": ('lock acquire shop --target production --reason "release weekend"',),
     "lock release": ('lock release shop --target production --reason "all clear"',),
-    "lock steal": (
-        'lock steal shop --target production --expect 01a20896-82b9 --reason "its laptop is gone"',
-    ),
+    "lock steal": ('lock steal shop --expect 01a20896-82b9 --reason "its laptop is gone"',),
     "state backup": ("state backup state-2026-11-01.duckdb",),
     "state show": ("state show",),
     "state init": ("state init",),
