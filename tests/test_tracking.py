@@ -238,3 +238,17 @@ def test_two_databases_have_two_ledgers(shop: Shop, terminal: Terminal, server: 
         with psycopg.connect(shop.pg.server.admin, autocommit=True) as admin:
             admin.execute(f"DROP DATABASE {other} WITH (FORCE)".encode())
     del server
+
+
+def test_a_baseline_marks_everything_up_to_a_file(shop: Shop) -> None:
+    shop.migration("003_more.sql", "CREATE TABLE more (id int);")
+    said = shop.terminal("migration", "baseline", "app", "--through", "002_orders", "--reason", "was there")  # fmt: skip
+    assert "succeeded" in said.out
+    assert "1 migration applied" in shop.run().out
+    kinds = shop.pg.query("SELECT kind FROM templedb.migration ORDER BY key")
+    assert kinds == [("marked",), ("marked",), ("run",)]
+    assert set(shop.pg.tables()) & {"users", "orders", "more"} == {"more"}
+    events = shop.pg.query("SELECT what, detail->>'reason' FROM templedb.event ORDER BY id")
+    assert events == [("mark-applied", "was there")] * 2
+    again = shop.terminal("migration", "baseline", "app", "--through", "002_orders", "--reason", "x", code=64)  # fmt: skip
+    assert "nothing up to" in again.err

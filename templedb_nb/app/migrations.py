@@ -89,7 +89,20 @@ class Migrations:
         if row.state not in free or row.blob is None:
             message = f"{row.file} is {row.state} on {opened.case.target.name} already"
             raise UsageProblem(message, hint=row.mend)
-        return self._amend(opened, self._step(opened, row, Verb.MARK_APPLIED, reason), wish)
+        return self._amend(opened, self._step(opened, row, Verb.MARK_APPLIED, reason), wish=wish)
+
+    def baseline(self, opened: Opened, named: str, reason: str, wish: Wish) -> Result:
+        """Say that a migration and all that come before it in its group are in effect."""
+        rows = self._rows(opened)
+        last = pick(rows, named)
+        here = [row for row in rows if row.group == last.group and row.blob is not None]
+        before = here[: here.index(last) + 1] if last in here else []
+        free = [row for row in before if row.state in WAITING]
+        if not free:
+            message = f"nothing up to {last.file} waits on {opened.case.target.name}"
+            raise UsageProblem(message, hint="templedb migration status")
+        steps = [self._step(opened, row, Verb.MARK_APPLIED, reason) for row in free]
+        return self._amend(opened, *steps, wish=replace(wish, reason="baseline"))
 
     def resolve(self, opened: Opened, named: str, verb: Verb, reason: str, wish: Wish) -> Result:
         """Say what became of the step in doubt: it took effect, or it did not."""
@@ -97,7 +110,7 @@ class Migrations:
         if row.state is not FileState.IN_DOUBT:
             message = f"{row.file} is {row.state} on {opened.case.target.name}, not in doubt"
             raise UsageProblem(message, hint=row.mend)
-        return self._amend(opened, self._step(opened, row, verb, reason), wish)
+        return self._amend(opened, self._step(opened, row, verb, reason), wish=wish)
 
     def accept_checksum(self, opened: Opened, named: str, reason: str, wish: Wish) -> Result:
         """Say that an edit of an applied file is known and harmless."""
@@ -107,7 +120,7 @@ class Migrations:
             message = f"{row.file} is {row.state}: there is no changed checksum to accept"
             raise UsageProblem(message)
         step = self._step(opened, row, Verb.ACCEPT_CHECKSUM, reason)
-        return self._amend(opened, replace(step, old_checksum=row.entry.checksums.text), wish)
+        return self._amend(opened, replace(step, old_checksum=row.entry.checksums.text), wish=wish)
 
     def rename(self, opened: Opened, old: str, new: str, reason: str, wish: Wish) -> Result:
         """Say that an applied migration's file has another path now."""
@@ -117,7 +130,7 @@ class Migrations:
         if row is None:
             row = self._retold(rows, old, new)
         step = replace(self._step(opened, row, Verb.RENAME, reason), old_key=row.was)
-        return self._amend(opened, step, wish)
+        return self._amend(opened, step, wish=wish)
 
     def _retold(self, rows: Sequence[Tracked], old: str, new: str) -> Tracked:
         gone = pick([r for r in rows if r.state is FileState.MISSING], old)
@@ -139,15 +152,16 @@ class Migrations:
             reason=reason,
         )
 
-    def _amend(self, opened: Opened, step: Amend, wish: Wish) -> Result:
-        options = Options(amend=(step,))
-        wish = replace(wish, options=options, reason=step.verb.value)
-        only = {step.database: opened.sessions[step.database]}
+    def _amend(self, opened: Opened, *steps: Amend, wish: Wish) -> Result:
+        options = Options(amend=steps)
+        reason = wish.reason if len(steps) > 1 else steps[0].verb.value
+        wish = replace(wish, options=options, reason=reason)
+        database = steps[0].database
         narrow = replace(
             opened,
-            sessions=only,
-            ledgers={step.database: opened.ledgers[step.database]},
-            databases=(step.database,),
+            sessions={database: opened.sessions[database]},
+            ledgers={database: opened.ledgers[database]},
+            databases=(database,),
         )
         preview: Preview = self._planning.preview(narrow, options)
         return self._running.run(narrow, preview, wish)

@@ -25,6 +25,9 @@ EXAMPLES = {
     "migration mark-applied": (
         'migration mark-applied shop 003_orders --target production --reason "done by hand"',
     ),
+    "migration baseline": (
+        'migration baseline shop --through 041_orders --target production --reason "was there"',
+    ),
     "migration resolve": (
         'migration resolve shop 007_index --target production --applied --reason "it is there"',
     ),

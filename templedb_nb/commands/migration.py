@@ -106,6 +106,22 @@ def mark_applied(call: Call, words: tuple[str, ...], target: str | None, reason:
 
 
 @commands.command()
+@words
+@on_target
+@click.option("--through", required=True, metavar="FILE", help="The last one that is in effect.")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
+@pass_call
+def baseline(
+    call: Call, words: tuple[str, ...], target: str | None, through: str, reason: str
+) -> Result:
+    """Say that FILE, and every migration before it in its group, is in effect already."""
+    (name,) = call.split(words)
+    with call.app.opened(call.choice(name, target)) as opened:
+        found = call.app.reachable(opened)
+        return call.app.migrations.baseline(found, through, reason, _wish(call))
+
+
+@commands.command()
 @take("[PROJECT] FILE")
 @on_target
 @click.option("--applied", "answer", flag_value="applied", help="It took effect.")
