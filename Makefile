@@ -1,10 +1,14 @@
-.PHONY: demo test check docs references clean
+.PHONY: demo test chaos check docs references clean
 
 demo:
 	scripts/demo
 
 test:
 	scripts/test
+
+chaos:
+	scripts/setup test
+	$${VENV:-.venv}/bin/python -m tests.chaos --jobs $(or $(JOBS),500)
 
 check:
 	scripts/check

@@ -219,7 +219,7 @@ def test_four_processes_write_one_state_and_lose_nothing(tmp_path: Path) -> None
         "from templedb_nb.store.file import StateFile\n"
         "from templedb_nb.store.settings import Settings\n"
         "settings = Settings(StateFile(Path(sys.argv[1])))\n"
-        "for n in range(60):\n"
+        "for n in range(500):\n"
         "    name = f'{sys.argv[2]}-{n}'\n"
         "    settings.keep_project(Project(slug=name, known_as=name, root=None, created_at=datetime.now(UTC)))\n"
     )
@@ -230,11 +230,11 @@ def test_four_processes_write_one_state_and_lose_nothing(tmp_path: Path) -> None
         for n in range(4)
     ]
     for rival in rivals:
-        _, err = rival.communicate(timeout=300)
+        _, err = rival.communicate(timeout=600)
         assert rival.returncode == 0, err
     from templedb_nb.store.settings import Settings
 
-    assert len(Settings(StateFile(path)).projects()) == 240
+    assert len(Settings(StateFile(path)).projects()) == 2000
 
 
 @pytest.mark.parametrize("seed", range(3))
