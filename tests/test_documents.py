@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -30,7 +31,20 @@ from templedb_nb.model.project import Slug
 from templedb_nb.store import journal
 from templedb_nb.views import plain
 from tests import postgres
-from tests.documents.page import NO_RUN, READ, ROOT, RUN, SHOWN, SITE, Block, before, blocks, pages
+from tests.documents.commands import commands_in, texts, unknown
+from tests.documents.page import (
+    NO_RUN,
+    READ,
+    ROOT,
+    RUN,
+    SHOWN,
+    SITE,
+    Block,
+    before,
+    blocks,
+    pages,
+    spoken,
+)
 from tests.documents.place import place
 
 PAGES = pages()
@@ -140,6 +154,30 @@ def _parse(command: click.Command, words: list[str]) -> None:
         _, inner, others = command.resolve_command(context, rest)
         assert inner is not None
         _parse(inner, others)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_in_a_sentence_exists(page: Path) -> None:
+    scripts = [each.code for each in blocks(page) if each.language == "yaml"]
+    lines = [line.strip(" -") for code in scripts for line in code.splitlines()]
+    told = [*spoken(page), *(line.removeprefix("run: ") for line in lines)]
+    for command in told:
+        if command.startswith("templedb "):
+            assert unknown(command) == "", f"`{command}`"
+
+
+def test_every_command_that_a_message_names_exists() -> None:
+    """A mend that does not work is worse than none."""
+    for path in (ROOT / "templedb_nb").rglob("*.py"):
+        for text in texts(ast.parse(path.read_text(encoding="utf-8"))):
+            for found in commands_in(text):
+                assert unknown(found) == "", f"{path.relative_to(ROOT)}: {found!r} in {text!r}"
+
+
+def test_a_command_that_does_not_exist_is_found_out() -> None:
+    assert unknown("templedb lock shwo") == "shwo"
+    assert unknown("templedb deploy run --plam") == "--plam"
+    assert unknown("templedb deploy shop --dry-run") == ""
 
 
 # --- nothing is missing -----------------------------------------------------------------------

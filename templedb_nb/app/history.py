@@ -50,7 +50,7 @@ class History:
 
     def runs(self, project: Project, target: TargetName | None, wanted: Filter) -> DeployHistory:
         """Return runs of a project, newest first, on one target or on all."""
-        self._running.reconcile()
+        self._catch_up()
         return DeployHistory(
             slug=project.slug, rows=self._memory.runs(project.slug, target, wanted)
         )
@@ -102,19 +102,24 @@ class History:
         self, project: Project, target: TargetName | None, by: str, wanted: Filter
     ) -> DeployStats:
         """Return counts and durations of the runs that ended, by target and by week or month."""
-        self._running.reconcile()
+        self._catch_up()
         rows = self._memory.stats(project.slug, target, by, wanted.since)
         return DeployStats(slug=project.slug, rows=rows)
 
     def answer(self, sql: str) -> Answer:
         """Return the first rows of a question to the state."""
-        self._running.reconcile()
+        self._catch_up()
         return self._query.answer(sql)
 
     def frame(self, sql: str) -> pd.DataFrame:
         """Return every row of a question to the state as a DataFrame."""
-        self._running.reconcile()
+        self._catch_up()
         return self._query.frame(sql)
+
+    def _catch_up(self) -> None:
+        """Take in what was written by runs that died, and by those that go on."""
+        self._running.reconcile()
+        self._memory.fold_live(self._running.journals)
 
 
 _ENDED = tuple(each.value for each in Outcome)

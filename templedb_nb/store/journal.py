@@ -145,10 +145,15 @@ def live(folder: Path, run: str) -> bool:
 
 def going_on(folder: Path) -> Iterator[Result]:
     """Yield what each live run has come to so far, as its journal says; a torn line is left out."""
+    return (Result.of(entries) for entries in written(folder))
+
+
+def written(folder: Path) -> Iterator[tuple[Stamped, ...]]:
+    """Yield what each live run has written so far, oldest run first."""
     for path in sorted(folder.glob("*.jsonl")):
         if live(folder, path.stem):
             with suppress(FileNotFoundError):
-                yield Result.of(_read(path.read_bytes()))
+                yield _read(path.read_bytes())
 
 
 def _locked(handle: int) -> bool:

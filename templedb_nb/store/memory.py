@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from templedb_nb.errors import Ambiguous, StoreError, UnknownName
@@ -18,6 +19,7 @@ from templedb_nb.model.project import Slug
 from templedb_nb.model.result import Result, StepState
 from templedb_nb.model.target import DatabaseName, TargetName
 from templedb_nb.store.file import StateFile
+from templedb_nb.store.journal import written
 from templedb_nb.store.times import bare, zoned
 
 SPANS = {
@@ -115,6 +117,17 @@ class Memory:
             row = _run_row(run, result)
             marks = ", ".join("?" * len(row))
             session.execute(f"INSERT OR REPLACE INTO runs VALUES ({marks})", row)  # noqa: S608 - marks alone
+
+    def fold_live(self, folder: Path) -> None:
+        """Add what the runs that go on have written to their journals in *folder* so far.
+
+        A journal that is read while the file is ours holds whatever was folded from it, so that
+        nothing newer is overwritten.
+        """
+        if any(folder.glob("*.jsonl")):
+            with self._file.session():
+                for entries in written(folder):
+                    self.fold(entries, Result.of(entries))
 
     def events(self, run: RunId) -> tuple[Stamped, ...]:
         """Return a run's events, in order."""

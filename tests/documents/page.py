@@ -68,6 +68,13 @@ def before(page: Path) -> list[Path]:
     return [*before(earlier), earlier]
 
 
+def spoken(page: Path) -> list[str]:
+    """Return the pieces of code within the sentences of *page*."""
+    tokens = MarkdownIt("commonmark").enable("table").parse(page.read_text(encoding="utf-8"))
+    inner = [child for each in tokens for child in each.children or ()]
+    return [" ".join(each.content.split()) for each in inner if each.type == "code_inline"]
+
+
 def _block(page: Path, token: Token) -> Block:
     assert token.map is not None
     language, _, rest = token.info.strip().partition(" ")
