@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shlex
 import shutil
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import click
@@ -27,11 +30,15 @@ LEAVES = dict(leaves(tree))
 
 def at_terminal(terminal: Terminal, words: str, columns: int = 80, **environ: str) -> str:
     """Run a command on a terminal of its own, and return what that shows."""
+    inherited = {k: v for k, v in os.environ.items() if k not in {"COLUMNS", "LINES"}}
+    size = struct.pack("HHHH", 24, columns, 0, 0)
     child = pexpect.spawn(
         f"{PROGRAM} {words}",
         cwd=str(terminal.home),
-        env={**os.environ, **terminal.environ, "TERM": "xterm", **environ},
+        env={**inherited, **terminal.environ, "TERM": "xterm", **environ},
         dimensions=(24, columns),
+        # The line above sets the size from outside, maybe after the program asked for it.
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSWINSZ, size),
         encoding="utf-8",
         timeout=60,
     )
