@@ -311,7 +311,8 @@ def _parameter(found: inspect.Parameter) -> str:
         return found.name
     value = json.dumps(found.default) if isinstance(found.default, str) else repr(found.default)
     default = "" if found.default is found.empty else f" = {value}"
-    return f"{found.name}: {found.annotation}{default}"
+    hint = found.annotation.replace("'", '"')  # as the formatter has it
+    return f"{found.name}: {hint}{default}"
 
 
 def values() -> str:
