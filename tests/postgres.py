@@ -71,8 +71,8 @@ def wheel_binaries() -> list[Path]:
 
 
 @contextmanager
-def started(folder: Path, place: Path) -> Iterator[Server]:
-    """Start a server of our own below *place*, and stop it."""
+def started(folder: Path, place: Path, *, careless: bool = True) -> Iterator[Server]:
+    """Start a server of our own below *place*, and stop it; *careless*, it waits for no disk."""
     user = _user()
     place.chmod(0o755)
     folder = _reachable(folder, place) if user else folder
@@ -90,10 +90,11 @@ def started(folder: Path, place: Path) -> Iterator[Server]:
     )  # fmt: skip
     port = _free_port()
     settings = {
-        "port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off",
-        "synchronous_commit": "off", "full_page_writes": "off", "max_connections": 60,
-        "max_prepared_transactions": 5, "wal_level": "logical",
+        "port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "",
+        "max_connections": 60, "max_prepared_transactions": 5, "wal_level": "logical",
     }  # fmt: skip
+    if careless:
+        settings |= dict.fromkeys(("fsync", "synchronous_commit", "full_page_writes"), "off")
     words = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     with (place / "log").open("wb") as log:
         process = subprocess.Popen(

@@ -228,10 +228,21 @@ def test_a_migration_without_a_transaction_says_so() -> None:
 def test_many_steps_are_folded_and_counted() -> None:
     titles = [f"step {n}" for n in range(200)]
     done = tuple(StepFinished(step=n) for n in range(199))
-    made = card(run(*titles, then=done))
+    last = StepStarted(step=199, attempt=1, attempt_id="1")
+    ended = RunFinished(outcome=Outcome.SUCCEEDED, exit_code=0)
+    made = card(run(*titles, then=(*done, last, StepFinished(step=199), ended)))
     assert len(made.all("details")) == 1
     assert "open" not in made.all("details")[0]
-    assert "200 steps: 1 pending, 199 done" in made.words
+    assert "200 steps: 200 done" in made.words
+
+
+def test_of_many_steps_a_run_that_goes_on_shows_the_one_that_runs() -> None:
+    titles = [f"step {n}" for n in range(200)]
+    done = tuple(StepFinished(step=n) for n in range(199))
+    made = card(run(*titles, then=(*done, StepStarted(step=199, attempt=1, attempt_id="1"))))
+    assert "200 steps: 1 running, 199 done" in made.words
+    assert "step 199" in made.words
+    assert "step 198" not in made.words
 
 
 def test_a_run_claims_no_more_than_was_seen() -> None:

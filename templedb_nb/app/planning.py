@@ -251,9 +251,22 @@ def _root(project: Project) -> Path | None:
     return root if root and root.is_dir() else None
 
 
+_READ: dict[Digest, Script] = {}
+"""Scripts by the address of their content, which never changes: planned, then run."""
+_MOST, _LONGEST = 4096, 1 << 16
+
+
 def scripts(read: Read, blobs: Iterable[Digest]) -> dict[Digest, Script]:
     """Return the migrations at those addresses, read and split."""
-    return {blob: read_script(body) for blob, body in read(blobs).items()}
+    wanted = frozenset(blobs)
+    found = {blob: _READ[blob] for blob in wanted if blob in _READ}
+    for blob, body in read(wanted - found.keys()).items():
+        found[blob] = read_script(body)
+        if len(body) <= _LONGEST:
+            _READ[blob] = found[blob]
+    while len(_READ) > _MOST:
+        del _READ[next(iter(_READ))]
+    return found
 
 
 def unified(ran: str, now: str, file: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from templedb_nb.app.system import System
 from templedb_nb.core.shape import nearest
 from templedb_nb.errors import Ambiguous, ConfigError, FilesError, UnknownName, UsageProblem
-from templedb_nb.model.project import Project, Release, Slug, Synced
+from templedb_nb.model.project import Changes, Project, Release, Slug, Synced
 from templedb_nb.store.content import Content
 from templedb_nb.store.file import StateFile
 from templedb_nb.store.settings import Settings
@@ -126,16 +126,20 @@ class Projects:
             found = _scanned(root, known, sink, known_at)
             sink.flush()
             self._settings.keep_project(project)
-            self._content.keep_scan(project.slug, known, found.files, began)
-            files = [seen.entry for seen in found.files]
-            now, user = self._system.clock.now(), self._system.user()
-            release, differs = self._content.keep_release(project.slug, files, now, user)
+            newest = self._content.newest_tree(project.slug)
+            differs = Changes()
+            if newest is None or found.fresh or len(found.files) != len(known):
+                self._content.keep_scan(project.slug, known, found.files, began)
+                files = [seen.entry for seen in found.files]
+                now, user = self._system.clock.now(), self._system.user()
+                release, differs = self._content.keep_release(project.slug, files, now, user)
+                newest = release.number, release.tree
         return Synced(
             project=project,
-            release=release.number,
-            tree=release.tree,
-            files=len(files),
-            size=sum(each.size for each in files),
+            release=newest[0],
+            tree=newest[1],
+            files=len(found.files),
+            size=sum(each.size for each in found.files),
             changes=differs,
             left_out=tuple(f"{each.path}: {each.reason}" for each in found.skipped),
         )

@@ -107,7 +107,8 @@ class Running:
             self._close(journal)
         if journal.result.outcome is Outcome.SUCCEEDED:
             self._memory.use_approvals(plan.content_hash, run)
-        self._copy_ledgers(opened)
+        if plan.steps:
+            self._copy_ledgers(opened)
         return journal.result
 
     def _arm(self, plan: Plan) -> None:

@@ -77,11 +77,12 @@ def plan(now: Situation) -> Draft:
     if now.options.amend:
         return _amendment(now)
     chosen, skips, findings = _chosen(now)
-    rows = tracking.track(tracking.migrations(now.config, now.files), now.ledgers, now.scripts)
+    found = tracking.migrations(now.config, now.files)
+    rows = tracking.track(found, now.ledgers, now.scripts)
     planned = tuple(_planned(group, rows, now) for group in chosen) or _fallback(now)
     skips += _skipped_files(rows, chosen, now)
     made = _plan(now, tuple(group for group in planned if group.steps))
-    findings += _all_findings(now, made, rows, chosen)
+    findings += _all_findings(now, made, rows, [m for m in found if m.group in chosen], chosen)
     findings += on_scripts(made, rows, now.ledgers, now.scripts)
     return Draft(
         plan=made,
@@ -268,10 +269,13 @@ def _skipped_files(rows: Iterable[Tracked], chosen: Sequence[Group], now: Situat
 
 
 def _all_findings(
-    now: Situation, made: Plan, rows: Sequence[Tracked], chosen: Sequence[Group]
+    now: Situation,
+    made: Plan,
+    rows: Sequence[Tracked],
+    migrations: Sequence[tracking.Migrations],
+    chosen: Sequence[Group],
 ) -> list[Finding]:
     found = list(groups.check(now.config, [entry.path for entry in now.files]))
-    migrations = [m for m in tracking.migrations(now.config, now.files) if m.group in chosen]
     policies = {group.name: order_policy(group, now) for group in chosen}
     found += on_migrations(migrations, rows, now.scripts, policies, {f.path for f in now.files})
     found += on_target(now.ledgers, made, rows)

@@ -72,16 +72,17 @@ def track(found: Sequence[Migrations], ledgers: Ledgers, scripts: Scripts) -> tu
 
 
 def _compare(each: Migrations, file: FileEntry, entry: Entry | None, scripts: Scripts) -> Tracked:
+    in_effect = entry and entry.state is State.APPLIED and entry.checksums.text == file.blob
     row = Tracked(
         group=each.group.name,
         database=each.database,
         key=file.path,
         file=file.path,
-        state=FileState.PENDING,
+        state=FileState.APPLIED if in_effect else FileState.PENDING,
         blob=file.blob,
         entry=entry,
     )
-    if entry is None:
+    if entry is None or in_effect:
         return row
     match entry.state:
         case State.FAILED | State.RUNNING if entry.step_started or entry.state is State.RUNNING:
@@ -104,7 +105,7 @@ def _compare(each: Migrations, file: FileEntry, entry: Entry | None, scripts: Sc
 
 def _applied(row: Tracked, known: Checksums, file: FileEntry, scripts: Scripts) -> Tracked:
     script = scripts.get(file.blob)
-    if known.text == file.blob or script is None or script.checksums.text == known.text:
+    if script is None or script.checksums.text == known.text:
         return replace(row, state=FileState.APPLIED)
     if script.asked.repeatable:
         return replace(row, note="is repeatable and changed: it runs again")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from templedb_nb.model.plain import Digest, digest
+from templedb_nb.model.plain import Digest, rows_digest
 from templedb_nb.model.target import Policy
 
 TEXT_CHECKSUM = "sha256-text-1"
@@ -180,7 +180,7 @@ class Ledger:
     def head(self) -> Digest:
         """Name the exact set of entries; equal for a missing ledger and an empty one."""
         known = sorted((e.key, e.state, e.checksums.text, e.step_done) for e in self.entries)
-        return digest(tuple(known))
+        return rows_digest(known)
 
     @property
     def last_run(self) -> str:

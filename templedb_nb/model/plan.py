@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import ClassVar, NewType, TypeAlias
 
 from templedb_nb.model.approval import Approval
@@ -191,9 +192,7 @@ class Plan:
     @property
     def content_hash(self) -> Digest:
         """Address what will run, wherever the target stands; approvals bind to this."""
-        plain = to_plain(self)
-        assert isinstance(plain, dict)  # noqa: S101 - a dataclass is an object
-        return digest({key: item for key, item in plain.items() if key != "base"})
+        return _content_hash(self)
 
     @property
     def id(self) -> PlanId:
@@ -204,6 +203,13 @@ class Plan:
     def opaque(self) -> bool:
         """Return whether any step is a command, which may see the whole folder."""
         return any(isinstance(step, RunCommand | RunScript) for step in self.steps)
+
+
+@lru_cache(maxsize=4)
+def _content_hash(plan: Plan) -> Digest:
+    plain = to_plain(plan)
+    assert isinstance(plain, dict)  # noqa: S101 - a dataclass is an object
+    return digest({key: item for key, item in plain.items() if key != "base"})
 
 
 def base(ledgers: Mapping[DatabaseName, Ledger]) -> Digest:

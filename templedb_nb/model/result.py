@@ -88,26 +88,10 @@ class Result:
     @classmethod
     def of(cls, entries: Iterable[Stamped]) -> Result:
         """Return what *entries* add up to."""
-        result = cls()
+        progress = Progress()
         for entry in entries:
-            result = result.after(entry)
-        return result
-
-    def after(self, entry: Stamped) -> Result:
-        """Return the state once *entry* has happened."""
-        moved = replace(self, elapsed_ms=entry.elapsed_ms)
-        match event := entry.event:
-            case RunStarted():
-                return _started(moved, entry, event)
-            case RunFinished():
-                return _finished(moved, entry, event)
-            case LockAwaited(holder=holder):
-                return replace(moved, message=f"waits for the lock of {holder}")
-            case StepFailed():
-                failed = moved if moved.failure else replace(moved, failure=event)
-                return _step(failed, entry, event)
-            case _:
-                return _step(moved, entry, event)
+            progress.add(entry)
+        return progress.result
 
     def count(self, state: StepState) -> int:
         """Return how many steps stand there."""
@@ -126,6 +110,60 @@ class Result:
         return by_failure or any(s.label.mutates and s.state in touched for s in self.steps)
 
 
+StepEvent = (
+    StepStarted
+    | StatementRan
+    | OutputWritten
+    | StepRetried
+    | StepFinished
+    | StepWarned
+    | StepFailed
+    | StepSkipped
+)
+
+
+class Progress:
+    """Follows a run, event by event, at a cost that does not grow with its steps."""
+
+    def __init__(self) -> None:
+        """Begin before the first event."""
+        self._run = Result()
+        self._elapsed_ms = 0
+        self.steps: list[StepResult] = []
+        self.running: int | None = None
+
+    @property
+    def result(self) -> Result:
+        """Return what the run has come to so far."""
+        return replace(self._run, elapsed_ms=self._elapsed_ms, steps=tuple(self.steps))
+
+    def add(self, entry: Stamped) -> None:
+        """Take in what happened next."""
+        self._elapsed_ms = entry.elapsed_ms
+        match event := entry.event:
+            case RunStarted():
+                self._run = _started(self._run, entry, event)
+                self.steps = [StepResult(label=label) for label in event.steps]
+            case RunFinished():
+                self._run = _finished(self._run, entry, event)
+                ends = {StepState.RUNNING: StepState.UNKNOWN, StepState.PENDING: StepState.SKIPPED}
+                steps = enumerate(self.steps)
+                open_ones = [(n, ends[each.state]) for n, each in steps if each.state in ends]
+                for number, state in open_ones:
+                    self.steps[number] = replace(self.steps[number], state=state)
+                self.running = None
+            case LockAwaited(holder=holder):
+                self._run = replace(self._run, message=f"waits for the lock of {holder}")
+            case OutputWritten():
+                pass
+            case _:
+                if isinstance(event, StepFailed) and self._run.failure is None:
+                    self._run = replace(self._run, failure=event)
+                step = _moved(self.steps[event.step], entry.elapsed_ms, event)
+                self.steps[event.step] = step
+                self.running = event.step if step.state is StepState.RUNNING else None
+
+
 def _started(result: Result, entry: Stamped, event: RunStarted) -> Result:
     return replace(
         result,
@@ -139,16 +177,12 @@ def _started(result: Result, entry: Stamped, event: RunStarted) -> Result:
         host=event.host,
         pid=event.pid,
         started_at=entry.at,
-        steps=tuple(StepResult(label=label) for label in event.steps),
     )
 
 
 def _finished(result: Result, entry: Stamped, event: RunFinished) -> Result:
-    ends = {StepState.RUNNING: StepState.UNKNOWN, StepState.PENDING: StepState.SKIPPED}
-    steps = tuple(replace(s, state=ends.get(s.state, s.state)) for s in result.steps)
     return replace(
         result,
-        steps=steps,
         finished_at=entry.at,
         outcome=event.outcome,
         exit_code=event.exit_code,
@@ -156,32 +190,17 @@ def _finished(result: Result, entry: Stamped, event: RunFinished) -> Result:
     )
 
 
-StepEvent = (
-    StepStarted
-    | StatementRan
-    | OutputWritten
-    | StepRetried
-    | StepFinished
-    | StepWarned
-    | StepFailed
-    | StepSkipped
-)
-
-
-def _step(result: Result, entry: Stamped, event: StepEvent) -> Result:
-    if isinstance(event, OutputWritten):
-        return result
-    step = _moved(result.steps[event.step], entry.elapsed_ms, event)
-    steps = (*result.steps[: event.step], step, *result.steps[event.step + 1 :])
-    return replace(result, steps=steps)
-
-
 def _moved(step: StepResult, now: int, event: StepEvent) -> StepResult:
     match event:
         case StepStarted(attempt=attempt, attempt_id=attempt_id):
             began = now if step.started_ms is None else step.started_ms
-            moved = replace(step, state=StepState.RUNNING, started_ms=began, attempts=attempt)
-            return replace(moved, attempt_id=attempt_id)
+            return replace(
+                step,
+                state=StepState.RUNNING,
+                started_ms=began,
+                attempts=attempt,
+                attempt_id=attempt_id,
+            )
         case StatementRan(statement=statement):
             return replace(step, statements=statement + 1)
         case OutputWritten():

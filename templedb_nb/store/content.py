@@ -10,6 +10,7 @@ import hashlib
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from templedb_nb.errors import StoreError, UnknownName
@@ -39,12 +40,15 @@ class BlobSink:
     def __init__(self, session: Connection) -> None:
         """Write through *session*."""
         self._session = session
-        rows = session.execute("SELECT DISTINCT sha256 FROM content_blobs").fetchall()
-        self._known = {row[0] for row in rows}
         self._parts: list[tuple[int, str, bytes]] = []
         self._batch: list[tuple[str, int, int, str, bytes]] = []
         self._waiting = 0
         self._spilled = 0
+
+    @cached_property
+    def _known(self) -> set[str]:
+        rows = self._session.execute("SELECT DISTINCT sha256 FROM content_blobs").fetchall()
+        return {row[0] for row in rows}
 
     def write(self, part: bytes) -> None:
         """Take the next bytes of the current file."""
@@ -145,6 +149,15 @@ class Content:
         """Return the newest release, if there is one."""
         return self._release(slug, "ORDER BY number DESC LIMIT 1", [])
 
+    def newest_tree(self, slug: Slug) -> tuple[int, Digest] | None:
+        """Return number and tree of the newest release, without its files."""
+        with self._file.session() as session:
+            row = session.execute(
+                "SELECT number, tree FROM releases WHERE project = ? ORDER BY number DESC LIMIT 1",
+                [slug],
+            ).fetchone()
+        return (row[0], Digest(row[1])) if row else None
+
     def release(self, slug: Slug, number: int) -> Release:
         """Return the release of that number."""
         found = self._release(slug, "AND number = ?", [number])
@@ -186,6 +199,8 @@ class Content:
     def read(self, blobs: Iterable[Digest]) -> dict[Digest, bytes]:
         """Return the contents at those addresses; each is verified."""
         wanted = sorted(set(blobs))
+        if not wanted:
+            return {}
         with self._file.session() as session:
             rows = session.execute(
                 "SELECT sha256, encoding, body FROM content_blobs"

@@ -19,7 +19,7 @@ from typing import Any
 from templedb_nb.errors import StoreError
 from templedb_nb.model.event import Event, OutputWritten, RunId, Stamped, StatementRan
 from templedb_nb.model.plain import from_plain, to_plain
-from templedb_nb.model.result import Result
+from templedb_nb.model.result import Progress, Result
 
 FORMAT = 1
 FOLD_EVERY_MS = 3000
@@ -36,7 +36,7 @@ class RunJournal:
         self._path = folder / f"{run}.jsonl"
         self._fold = fold
         self._unfolded: list[Stamped] = []
-        self._result = Result()
+        self._progress = Progress()
         self._folded_ms = 0
         self._size = 0
         unlocked = folder / f".{run}.new"  # under its own name it is locked from the first instant
@@ -49,12 +49,12 @@ class RunJournal:
     @property
     def result(self) -> Result:
         """Return what the run has come to so far."""
-        return self._result
+        return self._progress.result
 
     def append(self, entry: Stamped, *, durable: bool) -> None:
         """Add *entry*; with *durable*, it is on the disk when this returns."""
         if isinstance(entry.event, StatementRan | OutputWritten):
-            self._result = self._result.after(entry)
+            self._progress.add(entry)
             return
         line = _line(entry)
         try:
@@ -69,7 +69,7 @@ class RunJournal:
             raise StoreError(
                 message, hint="free some space; no further step was started"
             ) from error
-        self._result = self._result.after(entry)
+        self._progress.add(entry)
         self._unfolded.append(entry)
         if entry.elapsed_ms - self._folded_ms > FOLD_EVERY_MS:
             self._try_fold(entry.elapsed_ms)
@@ -77,7 +77,7 @@ class RunJournal:
     def close(self) -> None:
         """Fold the rest and remove the file; if the store refuses, the file stays for later."""
         try:
-            self._fold(self._unfolded, self._result)
+            self._fold(self._unfolded, self.result)
             self._path.unlink()
         except StoreError:
             os.fsync(self._handle)
@@ -88,7 +88,7 @@ class RunJournal:
     def _try_fold(self, now_ms: int) -> None:
         self._folded_ms = now_ms
         try:
-            self._fold(self._unfolded, self._result)
+            self._fold(self._unfolded, self.result)
         except StoreError:
             return  # the journal has it all; the end of the run, or the next command, tries again
         self._unfolded = []

@@ -29,9 +29,11 @@ class Settings:
 
     def keep_project(self, project: Project) -> None:
         """Add a project, or replace the one of the same slug."""
-        row = [project.slug, project.known_as, project.root, bare(project.created_at)]
+        row = (project.slug, project.known_as, project.root, bare(project.created_at))
         with self._file.session() as session:
-            session.execute("INSERT OR REPLACE INTO projects VALUES (?, ?, ?, ?)", row)
+            there = session.execute("SELECT * FROM projects WHERE slug = ?", [project.slug])
+            if there.fetchone() != row:
+                session.execute("INSERT OR REPLACE INTO projects VALUES (?, ?, ?, ?)", row)
 
     def remove_project(self, slug: Slug) -> None:
         """Forget a project's files, configs, targets and variables; its history stays."""

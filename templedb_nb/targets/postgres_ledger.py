@@ -155,14 +155,18 @@ def _ledger(connection: Connection, project: str, lock: tuple[int, int]) -> Ledg
     )
 
 
+_KINDS = {each.value: each for each in EntryKind}  # ten times as quick as a call of the class
+_STATES = {each.value: each for each in State}
+
+
 def _entry(row: Sequence[Any]) -> Entry:
     key, file, kind, state, text, tokens, mode, plan, attempt, by, client, version, *rest = row
     started, finished, seq, error, steps, done, begun = rest
     return Entry(
         key=key,
         file=file,
-        kind=EntryKind(kind),
-        state=State(state),
+        kind=_KINDS.get(kind) or EntryKind(kind),
+        state=_STATES.get(state) or State(state),
         checksums=Checksums(text=Digest(text), tokens=Digest(tokens)),
         mode=mode,
         plan=plan,

@@ -16,7 +16,7 @@ from templedb_nb.model.event import (
     StepStarted,
     StepWarned,
 )
-from templedb_nb.model.result import Result, StepState
+from templedb_nb.model.result import Progress, Result
 from templedb_nb.views.words import duration, many, shown
 
 
@@ -26,23 +26,23 @@ class Lines:
     def __init__(self, write: Callable[[str], None]) -> None:
         """Write each line with *write*."""
         self._write = write
-        self._result = Result()
+        self._progress = Progress()
         self._partial = ""
 
     @property
     def result(self) -> Result:
         """Return the state of the run so far."""
-        return self._result
+        return self._progress.result
 
     @property
     def now(self) -> str:
         """Return the step that runs, or nothing between steps."""
-        running = (n for n, s in enumerate(self._result.steps) if s.state is StepState.RUNNING)
-        return next((self._name(number) for number in running), "")
+        running = self._progress.running
+        return "" if running is None else self._name(running)
 
     def __call__(self, entry: Stamped) -> None:
         """Write what *entry* says, if people want to read it."""
-        self._result = self._result.after(entry)
+        self._progress.add(entry)
         match event := entry.event:
             case RunStarted():
                 steps = many(len(event.steps), "step")
@@ -66,14 +66,14 @@ class Lines:
 
     def _ended(self, event: StepFinished | StepWarned | StepFailed) -> None:
         words = {StepFinished: "done", StepWarned: "warned", StepFailed: "FAILED"}
-        took = duration(self._result.steps[event.step].duration_ms)
+        took = duration(self._progress.steps[event.step].duration_ms)
         self._write(f"  {words[type(event)]:<6} {self._name(event.step)}  ({took})")
 
     def _opaque(self, step: int) -> bool:
-        return self._result.steps[step].label.kind in {"command", "script"}
+        return self._progress.steps[step].label.kind in {"command", "script"}
 
     def _name(self, step: int) -> str:
-        label = self._result.steps[step].label
+        label = self._progress.steps[step].label
         return f"{label.group} {label.phase}: {shown(label.title)}"
 
     def _output(self, text: str) -> None:

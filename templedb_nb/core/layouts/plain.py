@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import PurePosixPath
 
 from templedb_nb.core import patterns as globs
 from templedb_nb.model.finding import Finding, Severity, Topic
@@ -19,6 +18,7 @@ NAME = "plain"
 _DOWN = re.compile(
     r"(?P<stem>.*?)(?P<joint>[._-]?)(?P<word>down|rollback|revert|undo)\.sql", re.IGNORECASE
 )
+_ENDS = ("down.sql", "rollback.sql", "revert.sql", "undo.sql")
 _ALWAYS_DOWN = re.compile(r"(?:.*\.)?down\.sql", re.IGNORECASE)
 _NUMBER = re.compile(r"[Vv]?(\d+)")
 
@@ -39,11 +39,16 @@ def arrange(file_patterns: Sequence[str], paths: Sequence[str]) -> Arranged:
     downs: dict[str, None] = {}
     findings: list[Finding] = []
     for pattern in file_patterns:
-        matched = [p for p in globs.match(pattern, paths) if p not in taken]
-        ups = [path for path in matched if not is_down(path, there)]
-        downs.update(dict.fromkeys(path for path in matched if path not in ups))
-        for folder in sorted({_folder(path) for path in ups}):
-            names = sorted(path for path in ups if _folder(path) == folder)
+        ups: dict[str, list[str]] = {}
+        for path in globs.match(pattern, paths):
+            if path in taken:
+                continue
+            if is_down(path, there):
+                downs[path] = None
+            else:
+                ups.setdefault(folder(path), []).append(path)
+        for _, names in sorted(ups.items()):
+            names.sort()
             findings += _disagreement(names)
             taken.update(dict.fromkeys(names))
     return Arranged(paths=tuple(taken), downs=tuple(downs), findings=tuple(findings))
@@ -51,7 +56,9 @@ def arrange(file_patterns: Sequence[str], paths: Sequence[str]) -> Arranged:
 
 def is_down(path: str, there: Iterable[str]) -> bool:
     """Return whether a file takes back what another does."""
-    name = PurePosixPath(path).name
+    name = _name(path)
+    if not name.lower().endswith(_ENDS):
+        return False
     if _ALWAYS_DOWN.fullmatch(name):
         return True
     found = _DOWN.fullmatch(name)
@@ -60,23 +67,23 @@ def is_down(path: str, there: Iterable[str]) -> bool:
 
 def folder(path: str) -> str:
     """Return the folder of a file; order is compared within one."""
-    return _folder(path)
+    return path.rpartition("/")[0] or "."
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _ups(path: str, found: re.Match[str]) -> list[str]:
-    base, stem, joint = PurePosixPath(path).parent, found["stem"], found["joint"]
+    base, stem, joint = path.removesuffix(_name(path)), found["stem"], found["joint"]
     words = {"down": "up", "rollback": "apply", "revert": "deploy", "undo": "do"}
     names = [f"{stem}.sql"] if stem else []
     names += [f"{stem}{joint}{word}.sql" for word in ("up", words[found["word"].lower()])]
-    return [str(base / name) for name in names]
-
-
-def _folder(path: str) -> str:
-    return str(PurePosixPath(path).parent)
+    return [f"{base}{name}" for name in names]
 
 
 def _disagreement(names: Sequence[str]) -> list[Finding]:
-    numbers = [(n, int(found[1])) for n in names if (found := _NUMBER.match(PurePosixPath(n).name))]
+    numbers = [(n, int(found[1])) for n in names if (found := _NUMBER.match(_name(n)))]
     for (before, low), (after, high) in pairwise(numbers):
         if low > high:
             message = f"{before} sorts before {after} by letters, and after it by number"
@@ -86,7 +93,7 @@ def _disagreement(names: Sequence[str]) -> list[Finding]:
                     severity=Severity.ERROR,
                     topic=Topic.ORDER,
                     message=message,
-                    where=_folder(before),
+                    where=folder(before),
                     mend=mend,
                 )
             ]

@@ -113,11 +113,14 @@ def _steps(value: Result) -> Html | None:
     if not value.steps:
         return None
     shared = groupby(value.steps, key=lambda step: step.label.group)
+    counts = [f"{n} {state.value}" for state in StepState if (n := value.count(state))]
+    if len(value.steps) > LONGEST and value.outcome is None:  # it is drawn anew every moment
+        running = [body(COLUMNS, [_step(s)]) for s in value.steps if s.state is StepState.RUNNING]
+        return table(f"{many(len(value.steps), 'step')}: {', '.join(counts)}", COLUMNS, running)
     bodies = [body(COLUMNS, [_step(step) for step in steps], group) for group, steps in shared]
     whole = table("Steps, in order", COLUMNS, bodies)
     if len(value.steps) <= LONGEST:
         return whole
-    counts = [f"{n} {state.value}" for state in StepState if (n := value.count(state))]
     return folded(f"{many(len(value.steps), 'step')}: {', '.join(counts)}", whole)
 
 
