@@ -153,6 +153,18 @@ class Session(Protocol):
         ...
 
 
+class Scratch(Protocol):
+    """A copy of a database that is thrown away; it has the schema, and maybe no rows."""
+
+    def run(self, script: Script, file: str) -> None:
+        """Run every statement, or raise `TargetError` with the place in *file*."""
+        ...
+
+    def schema(self) -> str:
+        """Return what the copy holds beside rows, as text that is equal for equal schemas."""
+        ...
+
+
 class Interruptions(Protocol):
     """Whether somebody wants the run to end."""
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from templedb_nb.app.system import System
 from templedb_nb.errors import ConfigError
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.target import DatabaseName, TargetName
-from templedb_nb.ports import Session
+from templedb_nb.ports import Scratch, Session
 
 Sessions = Mapping[DatabaseName, Session]
 
@@ -38,6 +39,29 @@ class Ledgers:
                 held.callback(session.close)
                 sessions[database] = session
             yield sessions
+
+    @contextmanager
+    def scratch(
+        self, url: Secret, target: TargetName, root: Path | None, system: System
+    ) -> Iterator[Scratch]:
+        """Make a copy of a database's schema, and throw it away."""
+        text = url.reveal().strip()
+        if text.startswith("duckdb:"):
+            from templedb_nb.targets import duckdb_scratch
+            from templedb_nb.targets.duckdb import path_of
+
+            with duckdb_scratch.copied(path_of(text, root)) as file:
+                yield file
+        else:
+            from templedb_nb.shell.psql import passfile, variables
+            from templedb_nb.targets import postgres_scratch
+
+            inherited = {k: v for k, v in system.environ.items() if not k.startswith("PG")}
+            number = system.new_id().replace("-", "")[-12:]
+            with postgres_scratch.copied(
+                url, target, lambda each: ({**inherited, **variables(each)}, passfile(each)), number
+            ) as copy:
+                yield copy
 
     def _session(
         self,

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from templedb_nb.app.planning import Opened, Planning, scripts, unified
 from templedb_nb.app.running import Running, Wish
-from templedb_nb.core import tracking
+from templedb_nb.core import reverting, tracking
 from templedb_nb.core.planner import Options
 from templedb_nb.core.shape import nearest
 from templedb_nb.errors import Ambiguous, UnknownName, UsageProblem
+from templedb_nb.model.file import FileEntry
 from templedb_nb.model.history import Filter, MigrationHistory, MigrationRow
 from templedb_nb.model.ledger import Checksums, Entry
 from templedb_nb.model.plain import Digest
-from templedb_nb.model.plan import Amend, Preview, Verb
+from templedb_nb.model.plan import Amend, Preview, Revert, Verb
 from templedb_nb.model.result import Result
 from templedb_nb.model.shown import MigrationShown
-from templedb_nb.model.status import WAITING, FileState, MigrationStatus, Tracked
+from templedb_nb.model.status import IN_EFFECT, WAITING, FileState, MigrationStatus, Tracked
 from templedb_nb.store.memory import Memory
 
 NOTHING = Digest("")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Back:
+    """What to take back: one file, all after a file, or the last few of a group."""
+
+    file: str | None = None
+    to: str | None = None
+    steps: int | None = None
+    group: str | None = None
+    reason: str = ""
 
 
 class Migrations:
@@ -104,6 +116,47 @@ class Migrations:
         steps = [self._step(opened, row, Verb.MARK_APPLIED, reason) for row in free]
         return self._amend(opened, *steps, wish=replace(wish, reason="baseline"))
 
+    def mark_reverted(self, opened: Opened, named: str, reason: str, wish: Wish) -> Result:
+        """Say that a migration was taken back by hand."""
+        row = pick(self._rows(opened), named, prefer=IN_EFFECT)
+        if row.state not in IN_EFFECT:
+            message = f"{row.file} is {row.state} on {opened.case.target.name}, not applied"
+            raise UsageProblem(message, hint=row.mend)
+        return self._amend(opened, self._step(opened, row, Verb.MARK_REVERTED, reason), wish=wish)
+
+    def down(self, opened: Opened, back: Back, wish: Wish) -> Result:
+        """Take migrations back, newest first, each by its down part and with its ledger row."""
+        narrow, options = self._narrow(opened, self.way_back(opened, back))
+        preview = self._planning.preview(narrow, options)
+        return self._running.run(narrow, preview, replace(wish, options=options, reason="down"))
+
+    def down_plan(self, opened: Opened, back: Back) -> Preview:
+        """Return what `down` would do."""
+        narrow, options = self._narrow(opened, self.way_back(opened, back))
+        return self._planning.preview(narrow, options)
+
+    def way_back(self, opened: Opened, back: Back) -> tuple[Revert, ...]:
+        """Return the steps that take back what *back* names, or raise every reason against it."""
+        case, rows = opened.case, self._rows(opened)
+        chosen = _chosen(rows, back)
+        read = scripts(case.read, [row.blob for row in rows if row.blob and _later(row, chosen)])
+        files = {each.path: each for each in case.release.files}
+        problems = list(reverting.complaints(chosen, rows, read))
+        steps = []
+        for row in chosen:
+            script = read.get(row.blob) if row.blob else None
+            if script is None or row.entry is None:
+                problems.append(f"{row.file} is not in the release: nobody knows its down part")
+            elif (found := reverting.way_back(row, script, files)) is None:
+                problems.append(f"{row.file} has no down part")
+            else:
+                steps.append(_revert(row, found, back.reason))
+        if problems:
+            hint = "write '-- templedb:down' and below it what takes it back, or NAME.down.sql; or"
+            hint = f"{hint} do it by hand, and: templedb migration mark-reverted FILE --reason WHY"
+            raise UsageProblem("nothing was taken back", hint=hint, problems=problems)
+        return tuple(steps)
+
     def resolve(self, opened: Opened, named: str, verb: Verb, reason: str, wish: Wish) -> Result:
         """Say what became of the step in doubt: it took effect, or it did not."""
         row = pick(self._rows(opened), named, prefer=frozenset({FileState.IN_DOUBT}))
@@ -153,9 +206,13 @@ class Migrations:
         )
 
     def _amend(self, opened: Opened, *steps: Amend, wish: Wish) -> Result:
-        options = Options(amend=steps)
         reason = wish.reason if len(steps) > 1 else steps[0].verb.value
-        wish = replace(wish, options=options, reason=reason)
+        narrow, options = self._narrow(opened, steps)
+        preview: Preview = self._planning.preview(narrow, options)
+        return self._running.run(narrow, preview, replace(wish, options=options, reason=reason))
+
+    def _narrow(self, opened: Opened, steps: Sequence[Amend | Revert]) -> tuple[Opened, Options]:
+        """Leave the database that *steps* are about, and nothing else to do there."""
         database = steps[0].database
         narrow = replace(
             opened,
@@ -163,8 +220,7 @@ class Migrations:
             ledgers={database: opened.ledgers[database]},
             databases=(database,),
         )
-        preview: Preview = self._planning.preview(narrow, options)
-        return self._running.run(narrow, preview, wish)
+        return narrow, Options(amend=tuple(steps))
 
 
 def pick(
@@ -187,6 +243,48 @@ def pick(
     hint = "templedb migration list"
     names = [each for row in rows for each in (row.file, row.file.rsplit("/", 1)[-1])]
     raise UnknownName(f"there is no migration {named!r}{nearest(named, names)}", hint=hint)
+
+
+def _chosen(rows: Sequence[Tracked], back: Back) -> list[Tracked]:
+    """Return the migrations to take back, newest first."""
+    if back.file:
+        return [pick(rows, back.file, prefer=IN_EFFECT)]
+    if back.to:
+        last = pick(rows, back.to, prefer=IN_EFFECT)
+        if last.state not in IN_EFFECT:
+            raise UsageProblem(f"{last.file} is {last.state}: it is no place to go back to")
+        chosen = reverting.later(last, rows)
+        nothing = f"nothing came into effect after {last.file}"
+    else:
+        found = reverting.newest_first(rows)
+        groups = sorted({row.group for row in found})
+        if back.group is None and len(groups) > 1:
+            hint = "name one with --group"
+            raise UsageProblem("several groups have migrations", hint=hint, problems=groups)
+        chosen = [row for row in found if back.group in {None, row.group}][: back.steps]
+        nothing = "no migration is in effect"
+    if not chosen:
+        raise UsageProblem(nothing, hint="templedb migration status --show-applied")
+    return chosen
+
+
+def _later(row: Tracked, chosen: Sequence[Tracked]) -> bool:
+    """Return whether *row* is to be taken back, or may need what is."""
+    first = min(each.entry.run_seq for each in chosen if each.entry) if chosen else 0
+    return row in chosen or (row.entry is not None and row.entry.run_seq > first)
+
+
+def _revert(row: Tracked, found: FileEntry, reason: str) -> Revert:
+    assert row.entry is not None  # noqa: S101 - it is in effect
+    return Revert(
+        group=row.group,
+        database=row.database,
+        key=row.key,
+        file=found.path,
+        blob=found.blob,
+        checksums=row.entry.checksums,
+        reason=reason,
+    )
 
 
 def _wanted(entry: Entry, wanted: Filter) -> bool:

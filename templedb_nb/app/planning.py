@@ -21,7 +21,7 @@ from templedb_nb.errors import ConfigError
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.ledger import Ledger, LedgerHead
 from templedb_nb.model.plain import Digest
-from templedb_nb.model.plan import Draft, Plan, Preview
+from templedb_nb.model.plan import Draft, Plan, Preview, Revert
 from templedb_nb.model.project import Changes, Project, Release
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.target import DATABASE_URL, DatabaseName, Policy, Target
@@ -198,7 +198,7 @@ class Planning:
             files=case.release.files,
             tree=case.release.tree,
             ledgers=ledgers,
-            scripts=scripts(case.read, tracking.unread(found, ledgers)),
+            scripts=scripts(case.read, tracking.unread(found, ledgers) | _taken_back(options)),
             known=case.known,
             options=options,
             databases=opened.databases,
@@ -244,6 +244,10 @@ class Planning:
                 text = scripts(opened.case.read, [row.blob])[row.blob].text
                 found.append((row.file, unified(ran[row.key], text, row.file)))
         return tuple(found)
+
+
+def _taken_back(options: Options) -> frozenset[Digest]:
+    return frozenset(step.blob for step in options.amend if isinstance(step, Revert))
 
 
 def _root(project: Project) -> Path | None:

@@ -17,6 +17,7 @@ from templedb_nb.app.locks import Locks
 from templedb_nb.app.migrations import Migrations
 from templedb_nb.app.planning import Case, Opened, Planning, refuse_empty
 from templedb_nb.app.projects import Projects
+from templedb_nb.app.proving import Proving
 from templedb_nb.app.running import Running, Wish
 from templedb_nb.app.system import System
 from templedb_nb.app.targets import Targets
@@ -143,6 +144,11 @@ class Temple:
     def migrations(self) -> Migrations:
         """Return the use cases around single migrations."""
         return Migrations(self.planning, self.running, self.memory)
+
+    @cached_property
+    def proving(self) -> Proving:
+        """Return the use case that tries down parts on a copy."""
+        return Proving(self.migrations, Ledgers(self.state.path), self.system)
 
     @cached_property
     def locks(self) -> Locks:

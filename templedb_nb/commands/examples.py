@@ -28,6 +28,9 @@ EXAMPLES = {
     "migration baseline": (
         'migration baseline shop --through 041_orders --target production --reason "was there"',
     ),
+    "migration mark-reverted": (
+        'migration mark-reverted shop 007_index --target staging --reason "dropped by hand"',
+    ),
     "migration resolve": (
         'migration resolve shop 007_index --target production --applied --reason "it is there"',
     ),

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from templedb_nb.commands import completion
 from templedb_nb.commands.base import Call, group, on_target, pass_call, take, words
 
 if TYPE_CHECKING:
     from templedb_nb.app.running import Wish
     from templedb_nb.model.history import MigrationHistory
+    from templedb_nb.model.plan import Preview
+    from templedb_nb.model.proof import Proof
     from templedb_nb.model.result import Result
-    from templedb_nb.model.shown import MigrationShown
+    from templedb_nb.model.shown import Coded, MigrationShown
     from templedb_nb.model.status import MigrationStatus
 
 STATES = ("running", "applied", "reverted", "failed", "in_doubt")
@@ -119,6 +122,71 @@ def baseline(
     with call.app.opened(call.choice(name, target)) as opened:
         found = call.app.reachable(opened)
         return call.app.migrations.baseline(found, through, reason, _wish(call))
+
+
+@commands.command()
+@take("[PROJECT] [FILE]")
+@on_target
+@click.option("--to", metavar="FILE", help="Take back all that came into effect after FILE.")
+@click.option("--steps", type=click.IntRange(1), metavar="N", help="Take back the newest N.")
+@click.option("--group", metavar="GROUP", shell_complete=completion.groups,
+              help="With --steps: of that group.")  # fmt: skip
+@reason
+@click.option("--dry-run", is_flag=True, help="Show the plan; execute nothing.")
+@click.option("--check", is_flag=True,
+              help="Prove on a copy of the schema that down and up lead back to it.")  # fmt: skip
+@pass_call
+def down(
+    call: Call,
+    /,
+    words: tuple[str, ...],
+    target: str | None,
+    *,
+    dry_run: bool,
+    check: bool,
+    **how: Any,
+) -> Preview | Result | Coded:
+    """Take migrations back, newest first, each by its down part and with its ledger row.
+
+    The down part stands in the migration's file, below a line `-- templedb:down`, or in
+    NAME.down.sql beside it. A plan is made, which a protected target wants approved. Data that a
+    down part drops is gone.
+
+    \b
+    Examples:
+      templedb migration down shop 004_index --target staging --dry-run
+      templedb migration down shop --to 002_orders --target staging
+      templedb migration down shop --steps 1 --check
+    """
+    from templedb_nb.app.migrations import Back
+
+    name, file = call.split(words, "FILE", optional=1)
+    back = Back(file=file, **how)
+    if sum(each is not None for each in (back.file, back.to, back.steps)) != 1:
+        raise click.UsageError("say what to take back: FILE, --to FILE or --steps N")
+    with call.app.opened(call.choice(name, target)) as opened:
+        found = call.app.reachable(opened)
+        if check:
+            return _proven(call.app.proving.prove(found, back))
+        if dry_run:
+            return call.app.migrations.down_plan(found, back)
+        return call.app.migrations.down(found, back, _wish(call))
+
+
+def _proven(proof: Proof) -> Coded:
+    from templedb_nb.model.shown import Coded
+
+    return Coded(value=proof, exit_code=0 if proof.holds else 10)
+
+
+@commands.command("mark-reverted")
+@take("[PROJECT] FILE")
+@on_target
+@click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
+@pass_call
+def mark_reverted(call: Call, words: tuple[str, ...], target: str | None, reason: str) -> Result:
+    """Say that a migration was taken back by hand; nothing of it runs."""
+    return _amend(call, words, target, "mark_reverted", reason)
 
 
 @commands.command()

@@ -10,13 +10,15 @@ from templedb_nb.model.result import Result, StepResult, StepState
 from templedb_nb.model.target import DatabaseName
 
 DIED = 13
+_BY_LEDGER = {"apply": "applied", "revert": "taken back"}
+"""Kinds of steps that a target's ledger proves, and what it then says of them."""
 Ledgers = Mapping[DatabaseName, Ledger]
 
 
 def awaits_ledger(result: Result) -> bool:
     """Return whether only the target can say what became of the step that was running."""
     running = _running(result)
-    return running is not None and running[1].label.kind == "apply"
+    return running is not None and running[1].label.kind in _BY_LEDGER
 
 
 def still_there(result: Result, ledgers: Ledgers) -> bool:
@@ -32,7 +34,7 @@ def aftermath(result: Result, ledgers: Ledgers | None) -> tuple[Event, ...]:
         return (_between(result),)
     number, step = found
     title = f"{step.label.group}: {step.label.title}"
-    if step.label.kind == "apply":
+    if step.label.kind in _BY_LEDGER:
         return _by_ledger(number, step, title, ledgers)
     if step.label.mutates:
         message = f"its process died in {title}; nobody saw how that ended"
@@ -55,19 +57,20 @@ def _between(result: Result) -> RunFinished:
 def _by_ledger(
     number: int, step: StepResult, title: str, ledgers: Ledgers | None
 ) -> tuple[Event, ...]:
+    done = _BY_LEDGER[step.label.kind]
     if ledgers is None:
-        message = f"its process died in {title}; the ledger says whether it is applied"
+        message = f"its process died in {title}; the ledger says whether it is {done}"
         return (RunFinished(outcome=Outcome.FAILED, exit_code=12, message=message),)
     entries = (e for ledger in ledgers.values() for e in ledger.entries)
     entry = next((each for each in entries if each.attempt == step.attempt_id), None)
-    if entry is not None and entry.state is State.APPLIED:
-        message = f"its process died in {title}, which is applied: the ledger has it"
-        done = StepFinished(step=number, statements=entry.steps)
-        return (done, RunFinished(outcome=Outcome.FAILED, exit_code=12, message=message))
+    if entry is not None and entry.state in {State.APPLIED, State.REVERTED}:
+        message = f"its process died in {title}, which is {done}: the ledger has it"
+        finished = StepFinished(step=number, statements=entry.steps)
+        return (finished, RunFinished(outcome=Outcome.FAILED, exit_code=12, message=message))
     if entry is not None and entry.step_started:
         what = f"{entry.step_done} of {entry.steps} steps stand; the next run goes on from there"
     else:
-        what = "nothing of it is applied: the ledger does not have it"
+        what = f"nothing of it is {done}: the ledger does not have it"
     changed = entry is not None and entry.step_started > 0
     message = f"its process died in {title}; {what}"
     broken = StepFailed(step=number, message=message, changed=changed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from templedb_nb.core import environ, groups, tracking
+from templedb_nb.core import environ, groups, reverting, tracking
 from templedb_nb.core import patterns as globs
 from templedb_nb.core.command import per_file
 from templedb_nb.core.config import problem
@@ -17,6 +17,7 @@ from templedb_nb.core.findings import (
     on_variables,
 )
 from templedb_nb.core.requirements import on_scripts
+from templedb_nb.core.reverting import down_script
 from templedb_nb.core.script import Script
 from templedb_nb.core.shape import nearest
 from templedb_nb.core.tracking import Ledgers, Scripts
@@ -31,6 +32,7 @@ from templedb_nb.model.plan import (
     Phase,
     Plan,
     PlannedGroup,
+    Revert,
     RunCommand,
     RunScript,
     ScriptSummary,
@@ -51,7 +53,7 @@ class Options:
 
     skip_groups: tuple[str, ...] = ()
     skip_validation: bool = False
-    amend: tuple[Amend, ...] = ()
+    amend: tuple[Amend | Revert, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,15 +308,14 @@ def _sources(now: Situation, chosen: Sequence[Group]) -> tuple[Source, ...]:
 
 
 def _summaries(made: Plan, scripts: Mapping[Digest, Script]) -> tuple[ScriptSummary, ...]:
-    return tuple(
-        ScriptSummary(
-            file=step.file,
-            statements=len(scripts[step.blob].statements),
-            lines=scripts[step.blob].lines,
-            note=scripts[step.blob].note,
-        )
+    read = [
+        (step.file, down_script(script) if isinstance(step, Revert) else script)
         for step in made.steps
-        if isinstance(step, Apply) and step.blob in scripts
+        if isinstance(step, Apply) and (script := scripts.get(step.blob)) is not None
+    ]
+    return tuple(
+        ScriptSummary(file=f, statements=len(s.statements), lines=s.lines, note=s.note)
+        for f, s in read
     )
 
 
@@ -324,4 +325,5 @@ def _amendment(now: Situation) -> Draft:
     rows: tuple[Tracked, ...] = ()
     found = on_target(now.ledgers, made, rows) + on_suspicions(now.suspicions, now.target)
     found = [each for each in found if each.topic is not Topic.UNRESOLVED]
-    return Draft(plan=made, findings=tuple(found))
+    found += reverting.on_reverts(made, now.ledgers, now.scripts)
+    return Draft(plan=made, findings=tuple(found), scripts=_summaries(made, now.scripts))

@@ -50,7 +50,7 @@ def _requires(
 ) -> Iterator[Finding]:
     files = [row.file for row in rows]
     for name in wanted:
-        found = [each for each in files if _is(each, name)]
+        found = [each for each in files if names(each, name)]
         if len(found) != 1:
             count = f"{len(found)} migrations are" if found else "no migration is"
             message = f"requires {name}, and {count} called so{nearest(name, files)}"
@@ -61,6 +61,7 @@ def _requires(
             yield problem(file, message, mend, topic=Topic.MIGRATION)
 
 
-def _is(path: str, name: str) -> bool:
+def names(path: str, name: str) -> bool:
+    """Return whether *name* means the migration at *path*."""
     last = path.rsplit("/", 1)[-1]
     return name in {path, last, last.removesuffix(".sql")}

@@ -26,12 +26,12 @@ def moved_by_itself(plan: Plan, ledgers: Ledgers) -> bool:
 
 
 def done(plan: Plan, ledgers: Ledgers) -> Done:
-    """Return which migrations an earlier attempt of this very plan brought into effect."""
+    """Return which migrations an earlier attempt of this very plan applied, or took back."""
     return frozenset(
         (name, entry.key)
         for name, ledger in ledgers.items()
         for entry in ledger.entries
-        if entry.plan == plan.id and entry.state is State.APPLIED
+        if entry.plan == plan.id and entry.state in {State.APPLIED, State.REVERTED}
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from templedb_nb.model.ledger import Ledger, LedgerHead, State
+from templedb_nb.model.ledger import Ledger, LedgerHead
 from templedb_nb.model.target import DatabaseName
 
 
@@ -28,7 +28,6 @@ def _suspicion(before: LedgerHead | None, ledger: Ledger) -> str:
         return f"has no ledger, and {before.applied} migrations were applied there before"
     if ledger.uuid != before.uuid:
         return "is not the database that it was: its ledger is another one"
-    newest = max((e.run_seq for e in ledger.entries if e.state is State.APPLIED), default=0)
-    if newest < before.run_seq:
+    if ledger.newest < before.run_seq:
         return "was taken back to an earlier state: migrations that it had are gone"
     return ""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from templedb_nb.core.reverting import down_script
 from templedb_nb.core.script import Script
 from templedb_nb.core.staleness import Done
 from templedb_nb.errors import StatementFailed, StoreError, TempleError, Unresolved
@@ -26,7 +27,16 @@ from templedb_nb.model.event import (
     StepWarned,
 )
 from templedb_nb.model.plain import Digest
-from templedb_nb.model.plan import Amend, Apply, Mode, Phase, RunCommand, RunScript, Step
+from templedb_nb.model.plan import (
+    Amend,
+    Apply,
+    Mode,
+    Phase,
+    Revert,
+    RunCommand,
+    RunScript,
+    Step,
+)
 from templedb_nb.model.target import DATABASE_URL, DatabaseName
 from templedb_nb.ports import (
     Claim,
@@ -154,6 +164,8 @@ class Steps:
 
     def _apply(self, number: int, step: Apply, attempt_id: str) -> Event:
         session, script = self.tools.sessions[step.database], self.tools.script(step.blob)
+        if isinstance(step, Revert):
+            script = down_script(script)
         try:
             session.apply(
                 step,
@@ -174,7 +186,8 @@ class Steps:
 
     def _stopped(self, number: int, step: Apply, script: Script) -> Event:
         if step.mode is Mode.TRANSACTION:
-            return _cancelled(number, "nothing of it was applied")
+            done = "taken back" if isinstance(step, Revert) else "applied"
+            return _cancelled(number, f"nothing of it was {done}")
         stands = self.tools.sessions[step.database].stands(step, self.claim)
         what = f"{stands} of {script.steps} steps stand; the next run goes on from there"
         return _cancelled(number, what, changed=True)

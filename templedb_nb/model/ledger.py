@@ -183,6 +183,12 @@ class Ledger:
         return rows_digest(known)
 
     @property
+    def newest(self) -> int:
+        """Return the number of what came into effect, or was taken back, last; 0 for nothing."""
+        settled = (State.APPLIED, State.REVERTED)
+        return max((e.run_seq for e in self.entries if e.state in settled), default=0)
+
+    @property
     def last_run(self) -> str:
         """Return the run that ended last; `finished` has the newest few, newest first."""
         return self.finished[0].run if self.finished else ""

@@ -121,10 +121,29 @@ class Apply:
         return self.file
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revert(Apply):
+    """Take a migration back by its down part, together with its ledger row.
+
+    `key` and `checksums` are the migration's own; `file` and `blob` are where its down part
+    stands: in the migration's file, or in one of its own beside it.
+    """
+
+    kind: ClassVar[str] = "revert"
+    reason: str = ""
+
+    @property
+    def title(self) -> str:
+        """Name the step in one line."""
+        beside = f" (by {self.file})" if self.file != self.key else ""
+        return f"take back {self.key}{beside}"
+
+
 class Verb(StrEnum):
     """What a person may say of a migration, in place of running it."""
 
     MARK_APPLIED = "mark-applied"
+    MARK_REVERTED = "mark-reverted"
     ACCEPT_CHECKSUM = "accept-checksum"
     RENAME = "rename"
     RESOLVE_APPLIED = "resolve-applied"
@@ -158,7 +177,7 @@ class Amend:
         return f"{self.verb} {was}{self.file}"
 
 
-Step: TypeAlias = RunCommand | RunScript | Apply | Amend
+Step: TypeAlias = RunCommand | RunScript | Apply | Revert | Amend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,7 +61,7 @@ class PsqlProgram:
         folder = self._folder()
         _verify(Path(folder) / step.file, step)
         row = self._claim_sql(step, script, attempt, claim)
-        with _private(_row_text(row, attempt), _passfile(self._urls[step.database])) as files:
+        with _private(_row_text(row, attempt), passfile(self._urls[step.database])) as files:
             ledger, passwords = files
             argv = (program, "-X", "-q", "-1", "-v", "ON_ERROR_STOP=1")
             return self._shell.run(
@@ -70,7 +70,7 @@ class PsqlProgram:
                     cwd=folder,
                     environment={
                         **self._environment,
-                        **_variables(self._urls[step.database]),
+                        **variables(self._urls[step.database]),
                         "PGPASSFILE": passwords,
                         "PGAPPNAME": f"templedb:{claim.run}:psql"[:63],
                         "PGCLIENTENCODING": "UTF8",
@@ -94,7 +94,8 @@ def _verify(path: Path, step: Apply) -> None:
         raise FilesError(message, hint="let builds write elsewhere than over migrations")
 
 
-def _variables(url: Secret) -> dict[str, str]:
+def variables(url: Secret) -> dict[str, str]:
+    """Return the PG* variables that lead to *url*, without its password."""
     from psycopg import conninfo, pq
 
     names = {o.keyword.decode(): o.envvar for o in pq.Conninfo.get_defaults() if o.envvar}
@@ -103,7 +104,8 @@ def _variables(url: Secret) -> dict[str, str]:
     return {names[key].decode(): value for key, value in wanted.items() if key in names}
 
 
-def _passfile(url: Secret) -> str:
+def passfile(url: Secret) -> str:
+    """Return what a password file must hold."""
     from psycopg import conninfo
 
     password = str(conninfo.conninfo_to_dict(url.reveal()).get("password", ""))

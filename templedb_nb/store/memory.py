@@ -245,7 +245,6 @@ class Memory:
         fresh = {e.key: (e.state.value, json.dumps(to_plain(e))) for e in ledger.entries}
         where = [slug, target, database]
         applied = [e for e in ledger.entries if e.state is State.APPLIED]
-        newest = max((e.run_seq for e in applied), default=0)
         with self._file.session() as session:
             known = session.execute(
                 "SELECT key, state, body FROM ledger_copies"
@@ -267,7 +266,7 @@ class Memory:
             )
             session.execute(
                 "INSERT OR REPLACE INTO ledger_heads VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [*where, ledger.uuid, ledger.head, len(applied), newest, bare(at)],
+                [*where, ledger.uuid, ledger.head, len(applied), ledger.newest, bare(at)],
             )
 
     def ledger_heads(self, slug: Slug, target: TargetName) -> dict[DatabaseName, LedgerHead]:

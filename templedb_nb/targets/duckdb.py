@@ -21,7 +21,7 @@ from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.ledger import Freeze, Held, Ledger
 from templedb_nb.model.plain import Digest
-from templedb_nb.model.plan import Amend, Apply
+from templedb_nb.model.plan import Amend, Apply, Revert
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
 from templedb_nb.ports import Claim
 from templedb_nb.targets import duckdb_hold as hold
@@ -174,7 +174,8 @@ class DuckdbSession:
             try:
                 connection.execute("BEGIN")
                 if not ledger_sql.claim_row(connection, step, script, attempt, claim):
-                    raise Busy(f"{step.file} is in the ledger of {self.where} already")
+                    now = "not applied any more" if isinstance(step, Revert) else "there already"
+                    raise Busy(f"{step.key}: in the ledger of {self.where} it is {now}")
                 self._statements(connection, script, ran)
                 connection.execute("COMMIT")
             except duckdb.Error as error:
@@ -198,7 +199,7 @@ class DuckdbSession:
         with self._work(keep=True) as connection:
             row = connection.execute(
                 "SELECT 1 FROM templedb.migration WHERE project = ? AND key = ?"
-                " AND attempt_id = ? AND state = 'applied'",
+                " AND attempt_id = ? AND state IN ('applied', 'reverted')",
                 [claim.project, step.key, attempt],
             ).fetchone()
         return row is not None

@@ -28,7 +28,7 @@ from templedb_nb.model.ledger import (
     State,
 )
 from templedb_nb.model.plain import Digest, from_plain, to_plain
-from templedb_nb.model.plan import Amend, Apply, Verb
+from templedb_nb.model.plan import Amend, Apply, Revert, Verb
 from templedb_nb.model.target import Policy
 from templedb_nb.ports import Claim
 
@@ -196,6 +196,8 @@ def claim_row(
     connection: Connection, step: Apply, script: Script, attempt: str, claim: Claim
 ) -> bool:
     """Write the migration's row as applied, in the open transaction; say whether it was free."""
+    if isinstance(step, Revert):
+        return _taken_back(connection, step, attempt, claim)
     values = _row(step, script, attempt, claim, State.APPLIED, len(script.statements), "")
     return connection.execute(_UPSERT, values).fetchone() is not None
 
@@ -204,7 +206,40 @@ def failed_row(
     connection: Connection, step: Apply, script: Script, attempt: str, claim: Claim, error: str
 ) -> None:
     """Write that the attempt failed and left nothing."""
+    if isinstance(step, Revert):
+        detail = {"error": error, "client": claim.client}
+        record(connection, claim.project, step.key, attempt, "revert-failed", detail)
+        return
     connection.execute(_UPSERT, _row(step, script, attempt, claim, State.FAILED, 0, error))
+
+
+def _taken_back(connection: Connection, step: Revert, attempt: str, claim: Claim) -> bool:
+    """Write that the migration is reverted, and keep what the row said until now."""
+    was = connection.execute(
+        "SELECT kind, checksum, finished_at, applied_by, run, attempt_id FROM templedb.migration"
+        " WHERE project = ? AND key = ? AND state = 'applied' AND checksum = ?",
+        [claim.project, step.key, step.checksums.text],
+    ).fetchone()
+    if was is None or not _unmark(connection, step.key, claim, attempt):
+        return False
+    kind, checksum, at, by, run, former = was
+    detail = {"reason": step.reason, "client": claim.client, "by": claim.owner, "kind": kind,
+              "checksum": checksum, "applied_at": at and at.isoformat(), "applied_by": by,
+              "applied_run": run, "applied_attempt": former}  # fmt: skip
+    record(connection, claim.project, step.key, attempt, "reverted", detail)
+    return True
+
+
+def _unmark(connection: Connection, key: str, claim: Claim, attempt: str) -> bool:
+    by = [attempt, claim.run, claim.plan, claim.client, claim.version]
+    found = connection.execute(
+        "UPDATE templedb.migration SET state = 'reverted', step_done = 0, attempt_id = ?, run = ?,"
+        f" plan = ?, client = ?, version = ?, finished_at = {NOW}, error = '',"
+        " run_seq = nextval('templedb.migration_seq')"
+        " WHERE project = ? AND key = ? AND state = 'applied' RETURNING 1",
+        [*by, claim.project, key],
+    )
+    return found.fetchone() is not None
 
 
 def _row(
@@ -225,6 +260,8 @@ def amend(connection: Connection, step: Amend, claim: Claim, attempt: str) -> No
     match step.verb:
         case Verb.MARK_APPLIED:
             done = _mark(connection, step, claim, attempt)
+        case Verb.MARK_REVERTED:
+            done = _unmark(connection, step.key, claim, attempt)
         case Verb.ACCEPT_CHECKSUM:
             done = _changed(
                 connection,

@@ -13,7 +13,7 @@ from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.ledger import Freeze, Held, Ledger, State
 from templedb_nb.model.plain import Digest
-from templedb_nb.model.plan import Amend, Apply, Mode
+from templedb_nb.model.plan import Amend, Apply, Mode, Revert
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
 from templedb_nb.ports import Claim
@@ -149,6 +149,11 @@ class PostgresSession:
     def failed(self, step: Apply, script: Script, attempt: str, claim: Claim, error: str) -> None:
         """Record, as well as can be, that the migration failed and left nothing."""
         with suppress(psycopg.Error):
+            if isinstance(step, Revert):
+                detail = {"error": error, "client": claim.client}
+                connection = self._link.connection
+                records.record(connection, claim, step.key, attempt, "revert-failed", detail)
+                return
             postgres_rows.failed_row(
                 self._link.connection, step, script, attempt, claim, State.FAILED, error
             )

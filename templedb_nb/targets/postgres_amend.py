@@ -34,6 +34,8 @@ def amend(connection: Connection, step: Amend, claim: Claim, attempt: str) -> No
         match step.verb:
             case Verb.MARK_APPLIED:
                 done = _mark(connection, step, claim, attempt)
+            case Verb.MARK_REVERTED:
+                done = _unmark(connection, step, claim, attempt)
             case Verb.ACCEPT_CHECKSUM:
                 done = _accept(connection, step, claim)
             case Verb.RENAME:
@@ -53,6 +55,18 @@ def _mark(connection: Connection, step: Amend, claim: Claim, attempt: str) -> bo
     sums = [step.checksums.text, TEXT_CHECKSUM, step.checksums.tokens, TOKEN_CHECKSUM]
     values = [claim.project, step.key, step.file, *sums, attempt, *by_whom(claim)]
     return connection.execute(_MARKED_ROW, values).fetchone() is not None
+
+
+def _unmark(connection: Connection, step: Amend, claim: Claim, attempt: str) -> bool:
+    found = connection.execute(
+        "UPDATE templedb.migration SET state = 'reverted', step_done = 0, step_started = 0,"
+        " attempt_id = %s, run = %s, plan = %s, client = %s, version = %s,"
+        " finished_at = pg_catalog.clock_timestamp(),"
+        " run_seq = pg_catalog.nextval('templedb.migration_seq')"
+        " WHERE project = %s AND key = %s AND state = 'applied' RETURNING 1",
+        [attempt, *by_whom(claim), claim.project, step.key],
+    )
+    return found.fetchone() is not None
 
 
 def _accept(connection: Connection, step: Amend, claim: Claim) -> bool:

@@ -15,7 +15,7 @@ from templedb_nb.core.script import Script
 from templedb_nb.errors import Busy, StatementFailed, Unresolved
 from templedb_nb.failpoints import reach
 from templedb_nb.model.ledger import State
-from templedb_nb.model.plan import Apply
+from templedb_nb.model.plan import Apply, Revert
 from templedb_nb.ports import Claim
 from templedb_nb.targets import postgres_rows as rows
 from templedb_nb.targets.explain import explained
@@ -112,7 +112,7 @@ def _begin(link: Link, lock: Lock, attempt: Attempt) -> str:
     """Begin, take the lock of the transaction, and write the row: one message, one answer."""
     step = attempt.step
     values = rows.claim_values(step, attempt.script, attempt.id, attempt.claim, lock.key)
-    claimed = f"BEGIN; {timeouts(attempt.script)} {rows.claim_statement()}"
+    claimed = f"BEGIN; {timeouts(attempt.script)} {rows.claim_statement(step)}"
     results = link.batch(claimed, values)
     if error := failure(results):
         raise error
@@ -121,7 +121,8 @@ def _begin(link: Link, lock: Lock, attempt: Attempt) -> str:
         return value(last)
     if not lock.try_transaction():
         raise Busy(f"{link.where}: this session lost its lock before {step.file}")
-    raise Busy(f"{step.file} is in the ledger of {link.where} already, by somebody else")
+    now = "not applied any more" if isinstance(step, Revert) else "there already"
+    raise Busy(f"{step.key}: in the ledger of {link.where} it is {now}, by somebody else")
 
 
 def timeouts(script: Script) -> str:
@@ -238,7 +239,7 @@ def applied(link: Link, project: str, key: str, attempt: str) -> bool:
     """Return whether the ledger has that attempt, as done."""
     row = link.connection.execute(
         "SELECT 1 FROM templedb.migration"
-        " WHERE project = %s AND key = %s AND attempt_id = %s AND state = 'applied'",
+        " WHERE project = %s AND key = %s AND attempt_id = %s AND state IN ('applied', 'reverted')",
         [project, key, attempt],
     ).fetchone()
     return row is not None

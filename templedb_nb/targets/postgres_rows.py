@@ -8,7 +8,7 @@ from typing import Any
 
 from templedb_nb.core.script import Script
 from templedb_nb.model.ledger import TEXT_CHECKSUM, TOKEN_CHECKSUM, State
-from templedb_nb.model.plan import Apply
+from templedb_nb.model.plan import Apply, Revert
 from templedb_nb.ports import Claim
 from templedb_nb.targets.postgres_connection import Connection
 
@@ -44,6 +44,22 @@ INSERT INTO templedb.migration AS m {_COLUMNS} {_APPLIED}
 FROM (SELECT pg_catalog.pg_try_advisory_xact_lock(%s) AS held) AS lock WHERE held {_CONFLICT}
 """
 _CLAIM_WITHOUT_LOCK = f"INSERT INTO templedb.migration AS m {_COLUMNS} {_APPLIED} {_CONFLICT}"
+_REVERTED = """
+INSERT INTO templedb.event (project, key, attempt_id, what, detail)
+SELECT m.project, m.key, %s, 'reverted', pg_catalog.jsonb_build_object(
+  'reason', %s::text, 'client', %s::text, 'by', session_user, 'kind', m.kind,
+  'checksum', m.checksum, 'applied_at', m.finished_at, 'applied_by', m.applied_by,
+  'applied_run', m.run, 'applied_attempt', m.attempt_id)
+FROM templedb.migration m WHERE m.project = %s AND m.key = %s AND m.state = 'applied';
+UPDATE templedb.migration m SET
+  state = 'reverted', step_done = 0, step_started = 0, attempt_id = %s, run = %s, plan = %s,
+  client = %s, version = %s, xid = pg_catalog.pg_current_xact_id()::text, error = '',
+  applied_by = session_user, finished_at = pg_catalog.clock_timestamp(),
+  run_seq = pg_catalog.nextval('templedb.migration_seq')
+FROM (SELECT pg_catalog.pg_try_advisory_xact_lock(%s) AS held) AS lock
+WHERE lock.held AND m.project = %s AND m.key = %s AND m.state = 'applied' AND m.checksum = %s
+RETURNING m.xid
+"""
 _FAILED = f"""
 INSERT INTO templedb.migration AS m {_COLUMNS}
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, %s, %s, %s, '', %s, %s,
@@ -75,15 +91,22 @@ class Attempted:
     step_started: int
 
 
-def claim_statement() -> str:
-    """Return the INSERT that takes the lock of the transaction and the row, or returns no row."""
-    return _CLAIM
+def claim_statement(step: Apply) -> str:
+    """Return the statements that take the lock of the transaction and the row.
+
+    The last one returns no row where either is somebody else's.
+    """
+    return _REVERTED if isinstance(step, Revert) else _CLAIM
 
 
 def claim_values(
     step: Apply, script: Script, attempt: str, claim: Claim, key: int | None = None
 ) -> list[Any]:
     """Return the values of `claim_statement`; *key* is the advisory lock's."""
+    if isinstance(step, Revert):
+        told = [attempt, step.reason, claim.client, claim.project, step.key]
+        where = [claim.project, step.key, step.checksums.text]
+        return [*told, attempt, *by_whom(claim), key, *where]
     count = script.steps
     counts = [step.mode.value, count, count, count, attempt]
     values = [*about(step, script, claim), *counts, *by_whom(claim)]

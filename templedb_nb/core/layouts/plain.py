@@ -65,6 +65,16 @@ def is_down(path: str, there: Iterable[str]) -> bool:
     return found is not None and any(up in there for up in _ups(path, found))
 
 
+def down_file(path: str, there: Iterable[str]) -> str | None:
+    """Return the file among *there* that takes *path* back, if one does."""
+    here = folder(path)
+    for each in there:
+        found = _DOWN.fullmatch(_name(each)) if folder(each) == here else None
+        if found and path in _ups(each, found):
+            return each
+    return None
+
+
 def folder(path: str) -> str:
     """Return the folder of a file; order is compared within one."""
     return path.rpartition("/")[0] or "."

@@ -16,8 +16,9 @@ from templedb_nb.model.history import (
     StepLogs,
 )
 from templedb_nb.model.plain import short
-from templedb_nb.views.text.base import text
-from templedb_nb.views.words import duration, moment, table
+from templedb_nb.model.proof import Proof
+from templedb_nb.views.text.base import columns, text
+from templedb_nb.views.words import duration, moment, shown, table
 
 
 @text.register
@@ -138,3 +139,13 @@ def _cell(cell: Any) -> str:
             return duration(round(cell.total_seconds() * 1000))
         case _:
             return str(cell)
+
+
+@text.register
+def _(value: Proof) -> str:
+    rows = [[row.verdict.value, row.file, shown(row.told)] for row in value.rows]
+    lines = [f"back and forth on a copy of {value.target}", *columns(rows)]
+    for row in value.rows:
+        if row.diff:
+            lines += ["", f"{row.file} leaves another schema than it found:", row.diff]
+    return "\n".join(lines)

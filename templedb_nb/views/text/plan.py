@@ -60,7 +60,7 @@ def _groups(value: Preview) -> list[str]:
             summary = summaries.get(step.title)
             about = many(summary.statements, "statement") if summary else ""
             label = "opaque" if step.kind in {"command", "script"} else "exact"
-            what = "apply" if step.kind == "apply" else step.phase.value
+            what = step.kind if step.kind in {"apply", "revert"} else step.phase.value
             rows.append([what, shown(step.title), label, about])
         lines.append("\n".join(f"   {line}" for line in columns(rows)))
     return lines

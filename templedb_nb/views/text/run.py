@@ -56,6 +56,9 @@ def came_to(value: Result) -> str:
     applied = value.applied()
     if applied:
         return f"{many(applied, 'migration')} applied"
+    reverted = [s for s in value.steps if s.label.kind == "revert" and s.state is StepState.DONE]
+    if reverted:
+        return f"{many(len(reverted), 'migration')} taken back"
     amended = [s for s in value.steps if s.label.kind == "amend" and s.state is StepState.DONE]
     if amended:
         return (
@@ -65,7 +68,8 @@ def came_to(value: Result) -> str:
         return "nothing is known to be applied"
     if value.outcome is None:
         return "nothing applied so far"
-    idle = value.failure is None and not any(step.label.kind == "apply" for step in value.steps)
+    wanted = {"apply", "revert"}
+    idle = value.failure is None and not any(s.label.kind in wanted for s in value.steps)
     return "nothing applied: no migration was pending" if idle else "nothing applied"
 
 

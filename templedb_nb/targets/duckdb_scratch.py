@@ -1,0 +1,83 @@
+"""A copy of a DuckDB file, rows and all, in a folder that is thrown away."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from templedb_nb.core.script import Script
+from templedb_nb.errors import TargetError, Unreachable
+
+if TYPE_CHECKING:
+    import duckdb
+
+_SCHEMA = """
+SELECT sql FROM duckdb_schemas() WHERE NOT internal AND schema_name <> 'templedb'
+UNION ALL SELECT sql FROM duckdb_tables() WHERE schema_name <> 'templedb'
+UNION ALL SELECT sql FROM duckdb_indexes() WHERE schema_name <> 'templedb'
+UNION ALL SELECT sql FROM duckdb_views() WHERE NOT internal
+UNION ALL SELECT format('SEQUENCE {}.{} INCREMENT {} MIN {} MAX {}', schema_name, sequence_name,
+  increment_by, min_value, max_value) FROM duckdb_sequences() WHERE schema_name <> 'templedb'
+UNION ALL SELECT format('TYPE {}.{} {} {}', schema_name, type_name, logical_type, labels)
+  FROM duckdb_types() WHERE NOT internal
+UNION ALL SELECT format('MACRO {}.{} {} {}', schema_name, function_name, parameters,
+  macro_definition) FROM duckdb_functions() WHERE NOT internal AND macro_definition IS NOT NULL
+UNION ALL SELECT format('COMMENT {}.{} {}', schema_name, table_name, comment)
+  FROM duckdb_tables() WHERE comment IS NOT NULL AND schema_name <> 'templedb'
+ORDER BY 1
+"""
+
+
+@contextmanager
+def copied(path: Path) -> Iterator[DuckdbScratch]:
+    """Copy the file, open the copy, and remove it."""
+    import duckdb
+
+    with tempfile.TemporaryDirectory(prefix="templedb-") as folder:
+        copy = Path(folder) / "copy.duckdb"
+        try:
+            for each in (path, path.with_name(f"{path.name}.wal")):
+                if each.exists():
+                    shutil.copyfile(each, copy.with_name(each.name.replace(path.name, copy.name)))
+            connection = duckdb.connect(str(copy))
+        except (OSError, duckdb.Error) as error:
+            raise Unreachable(f"cannot copy {path}: {error}") from None
+        try:
+            yield DuckdbScratch(connection)
+        finally:
+            connection.close()
+
+
+class DuckdbScratch:
+    """Runs scripts on the copy."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Use a connection to the copy."""
+        self._connection = connection
+
+    def run(self, script: Script, file: str) -> None:
+        """Run every statement in one transaction."""
+        import duckdb
+
+        connection = self._connection.cursor()
+        try:
+            connection.execute("BEGIN")
+            for part in connection.extract_statements(script.up):
+                connection.execute(part.query)
+            connection.execute("COMMIT")
+        except duckdb.Error as error:
+            with suppress(duckdb.Error):
+                connection.execute("ROLLBACK")
+            message = str(error).split("\n", 1)[0]
+            raise TargetError(f"{file}: {message}") from None
+        finally:
+            connection.close()
+
+    def schema(self) -> str:
+        """Return every definition, in the order of its text."""
+        rows = self._connection.execute(_SCHEMA).fetchall()
+        return "\n".join(str(row[0]) for row in rows)

@@ -1,0 +1,234 @@
+"""Taking migrations back: by their down parts, with their rows, and proven on a copy before."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MIGRATIONS, Database, Said, Shop, Terminal
+
+MORE = "CREATE TABLE more (id int);\nCREATE INDEX more_id ON more (id);\n"
+BACK = "-- templedb:down\nDROP TABLE more;\n"
+
+
+@pytest.fixture
+def deployed(shop: Shop) -> Shop:
+    shop.migration("002_orders.down.sql", "DROP TABLE orders;")
+    shop.migration("003_more.sql", MORE + BACK)
+    shop.run()
+    return shop
+
+
+def down(shop: Shop, *words: str, code: int | None = 0) -> Said:
+    return shop.terminal("migration", "down", "app", *words, code=code)
+
+
+def test_one_goes_by_the_down_part_in_its_file(deployed: Shop) -> None:
+    said = down(deployed, "003_more", "--reason", "not needed")
+    assert "1 migration taken back" in said.out
+    assert "more" not in deployed.pg.tables()
+    ((state, done),) = deployed.pg.query(
+        "SELECT state, step_done FROM templedb.migration WHERE key LIKE '%003%'"
+    )
+    assert (state, done) == ("reverted", 0)
+    ((what, detail),) = deployed.pg.query("SELECT what, detail FROM templedb.event")
+    assert what == "reverted"
+    assert detail["reason"] == "not needed"
+    assert detail["applied_attempt"]
+    history = deployed.terminal("migration", "history", "app", "--status", "reverted").out
+    assert "003_more.sql" in history
+
+
+def test_it_is_pending_again_and_the_next_run_applies_it(deployed: Shop) -> None:
+    down(deployed, "--steps", "1")
+    assert "was applied before and reverted" in deployed.terminal("migration", "list").out
+    assert "1 migration applied" in deployed.run().out
+    assert "more" in deployed.pg.tables()
+
+
+def test_all_after_a_file_go_newest_first(deployed: Shop) -> None:
+    planned = down(deployed, "--to", "001_users", "--dry-run").out
+    assert planned.index("take back migrations/003_more.sql") < planned.index(
+        "take back migrations/002_orders.sql (by migrations/002_orders.down.sql)"
+    )
+    assert set(deployed.pg.tables()) == {"users", "orders", "more"}
+    assert "2 migrations taken back" in down(deployed, "--to", "001_users").out
+    assert deployed.pg.tables() == ["users"]
+
+
+def test_what_has_no_way_back_is_told_and_nothing_is_done(deployed: Shop) -> None:
+    said = down(deployed, "--steps", "3", code=64)
+    assert "migrations/001_users.sql has no down part" in said.err
+    assert "mark-reverted" in said.err
+    assert set(deployed.pg.tables()) == {"users", "orders", "more"}
+
+
+def test_every_reason_is_told_at_once(deployed: Shop) -> None:
+    deployed.migration(
+        "004_view.sql", "-- templedb:requires 002_orders\nCREATE VIEW v AS SELECT * FROM orders;"
+    )
+    deployed.run()
+    deployed.migration("003_more.sql", MORE.replace("int", "bigint") + BACK)
+    said = down(deployed, "--to", "001_users", code=64).err
+    assert "003_more.sql was edited after it was applied" in said
+    assert "004_view.sql has no down part" in said
+    alone = down(deployed, "002_orders", code=64).err
+    assert "004_view.sql requires migrations/002_orders.sql, and would stay" in alone
+
+
+def test_what_came_later_and_stays_is_told(deployed: Shop) -> None:
+    planned = down(deployed, "002_orders", "--dry-run").out
+    assert "migrations/003_more.sql came into effect later, and would stay" in planned
+
+
+def test_a_down_part_that_fails_leaves_everything(deployed: Shop) -> None:
+    deployed.migration(
+        "004_bad.sql",
+        "CREATE TABLE bad (id int);\n-- templedb:down\nDROP TABLE bad;\nDROP TABLE nope;\n",
+    )
+    deployed.run()
+    said = down(deployed, "004_bad", code=10)
+    assert "004_bad.sql:4" in said.text
+    assert "nope" in said.text
+    assert "bad" in deployed.pg.tables()
+    ((state,),) = deployed.pg.query("SELECT state FROM templedb.migration WHERE key LIKE '%004%'")
+    assert state == "applied"
+    assert deployed.pg.query("SELECT what FROM templedb.event") == [("revert-failed",)]
+
+
+def test_what_no_transaction_holds_is_refused(shop: Shop) -> None:
+    shop.migration(
+        "003_index.sql",
+        "CREATE INDEX orders_id ON orders (id);\n-- templedb:down\nDROP INDEX CONCURRENTLY orders_id;\n",
+    )
+    shop.run()
+    said = down(shop, "003_index", code=78)
+    assert "a down part runs in one transaction" in said.err
+    assert "mark-reverted migrations/003_index.sql" in said.err
+
+
+def test_by_hand_and_said_so(deployed: Shop) -> None:
+    deployed.pg.query("DROP TABLE more")
+    deployed.terminal("migration", "mark-reverted", "003_more", "--reason", "dropped by hand")
+    assert "Pending: 1" in deployed.terminal("migration", "status", "app").out
+    assert deployed.pg.query("SELECT what FROM templedb.event") == [("mark-reverted",)]
+    again = deployed.terminal("migration", "mark-reverted", "003_more", "--reason", "x", code=64)
+    assert "not applied" in again.err
+
+
+def test_a_protected_target_wants_the_way_back_approved(deployed: Shop) -> None:
+    deployed.terminal("target", "update", "app", "staging", "--protected")
+    waiting = down(deployed, "003_more", code=20).err
+    plan = waiting.split("templedb approve ")[1].split()[0]
+    deployed.terminal("approve", plan, "--reason", "rollback of release 7")
+    assert "1 migration taken back" in deployed.terminal("deploy", "run", "--plan", plan).out
+    assert "more" not in deployed.pg.tables()
+
+
+def test_a_colleague_s_state_takes_the_way_back_for_no_restored_database(
+    deployed: Shop, tmp_path: Path
+) -> None:
+    import shutil
+
+    copy = tmp_path / "other.duckdb"
+    shutil.copyfile(deployed.terminal.state, copy)
+    down(deployed, "003_more")
+    deployed.terminal.set(TEMPLEDB_STATE=str(copy))
+    assert "1 migration applied" in deployed.run().out
+
+
+@pytest.mark.parametrize(
+    "place", ["apply.begun", "apply.ran", "apply.commit-sent", "apply.committed"]
+)
+@pytest.mark.parametrize("action", ["kill9", "drop", "error"])
+def test_wherever_it_breaks_the_row_tells_what_is_true(
+    deployed: Shop, place: str, action: str
+) -> None:
+    deployed.terminal.set(TEMPLEDB_FAILPOINT=f"{place}:{action}")
+    process = deployed.terminal.process("migration", "down", "app", "003_more")
+    process.communicate(timeout=60)
+    assert (process.returncode == -signal.SIGKILL) == (action == "kill9")
+    deployed.terminal.unset("TEMPLEDB_FAILPOINT")
+    deployed.terminal("status", "app")
+    ((state,),) = deployed.pg.query("SELECT state FROM templedb.migration WHERE key LIKE '%003%'")
+    assert ("more" in deployed.pg.tables()) == (state == "applied")
+    assert state in {"applied", "reverted"}
+    if state == "applied":
+        down(deployed, "003_more")
+    assert "more" not in deployed.pg.tables()
+    assert "1 migration applied" in deployed.run().out
+
+
+# --- proven on a copy ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def may_create(deployed: Shop) -> Shop:
+    deployed.pg.query(f"ALTER ROLE {deployed.pg.role} CREATEDB")
+    return deployed
+
+
+def databases(pg: Database) -> int:
+    ((count,),) = pg.query("SELECT count(*) FROM pg_database WHERE datname LIKE 'templedb_check%'")
+    return int(count)
+
+
+def test_a_way_back_is_proven_on_a_copy(may_create: Shop) -> None:
+    said = down(may_create, "--to", "001_users", "--check").out
+    assert said.count("holds") == 2
+    assert set(may_create.pg.tables()) == {"users", "orders", "more"}
+    assert databases(may_create.pg) == 0
+
+
+def test_a_way_back_that_leaves_something_is_shown(may_create: Shop) -> None:
+    may_create.migration(
+        "004_email.sql",
+        "ALTER TABLE users ADD email text; CREATE TYPE mood AS ENUM ('ok');\n"
+        "-- templedb:down\nALTER TABLE users DROP email; ALTER TABLE users ADD left_over int; DROP TYPE mood;\n",
+    )
+    may_create.run()
+    said = down(may_create, "--steps", "2", "--check", code=10).out
+    assert "differs" in said
+    assert "+    left_over integer" in said
+    assert "not tried" in said
+    assert databases(may_create.pg) == 0
+
+
+def test_a_way_back_that_fails_is_told_with_its_place(may_create: Shop) -> None:
+    may_create.migration("004_x.sql", "CREATE TABLE x (id int);\n-- templedb:down\nDROP TABLE y;\n")
+    may_create.run()
+    said = down(may_create, "004_x", "--check", code=10).out
+    assert "failed" in said
+    assert '004_x.sql:3: table "y" does not exist' in said
+
+
+def test_without_the_right_to_create_a_copy_that_is_said(deployed: Shop) -> None:
+    said = down(deployed, "003_more", "--check", code=None)
+    assert "may not create the copy" in said.err
+    assert "CREATEDB" in said.err
+
+
+def test_no_password_is_shown_by_a_check(may_create: Shop) -> None:
+    said = down(may_create, "003_more", "--check").text
+    assert "p@ss" not in said
+    assert "p%40ss" not in said
+
+
+def test_a_duckdb_file_goes_back_too(terminal: Terminal) -> None:
+    terminal.file(
+        "app/migrations/001_a.sql",
+        "CREATE TABLE a (id INTEGER);\n-- templedb:down\nDROP TABLE a;\n",
+    )
+    terminal("project", "import", "app")
+    terminal.config(MIGRATIONS)
+    terminal("target", "add", "app", "dev")
+    terminal(
+        "env", "set", "app", "DATABASE_URL", f"duckdb:///{terminal.home}/dev.duckdb", "-t", "dev"
+    )
+    terminal("deploy", "run", "app")
+    assert "holds" in terminal("migration", "down", "app", "001_a", "--check").out
+    assert "1 migration taken back" in terminal("migration", "down", "app", "001_a").out
+    assert "Pending: 1" in terminal("migration", "status", "app").out
+    assert "1 migration applied" in terminal("deploy", "run", "app").out
