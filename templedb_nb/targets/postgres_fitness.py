@@ -18,10 +18,11 @@ def unfit(connection: Connection, url: Secret) -> tuple[str, ...]:
     reasons = []
     row = connection.execute(
         "SELECT pg_catalog.pg_is_in_recovery(),"
-        " pg_catalog.current_setting('default_transaction_read_only'), pg_catalog.pg_backend_pid()"
+        " pg_catalog.current_setting('default_transaction_read_only'), pg_catalog.pg_backend_pid(),"
+        " pg_catalog.current_setting('lock_timeout')"
     ).fetchone()
     assert row is not None  # noqa: S101 - a SELECT without FROM has one row
-    replica, read_only, backend = row
+    replica, read_only, backend, lock_timeout = row
     if connection.info.server_version < OLDEST:
         reasons.append(f"PostgreSQL {_version(connection)} is older than 13")
     if replica:
@@ -30,6 +31,8 @@ def unfit(connection: Connection, url: Secret) -> tuple[str, ...]:
         reasons.append("default_transaction_read_only is on for this role or database")
     if backend != connection.info.backend_pid and _shares_backends(connection, url):
         reasons.append("a pooler gives each transaction another session: use the direct address")
+    elif lock_timeout == "0" and "lock_timeout" not in url.reveal():
+        reasons.append("a pooler drops the settings of our session (lock_timeout): pass them on")
     for table, trigger in connection.execute(_TRIGGERS).fetchall():
         reasons.append(f"trigger {trigger} on templedb.{table} stands between us and the ledger")
     return tuple(reasons)

@@ -39,11 +39,8 @@ class Link:
         self.database = database
         self.name = name
         self.connection: Connection = open_connection(url, name)
-
-    @property
-    def where(self) -> str:
-        """Return the target and its database, as messages name them."""
-        return f"target {self.target} ({address(self.url)})"
+        self.where = f"target {target} ({address(url)})"
+        """The target and its database, as messages name them."""
 
     @property
     def lost(self) -> bool:
