@@ -1,4 +1,4 @@
-.PHONY: demo test chaos check docs references clean
+.PHONY: demo test matrix chaos bench check docs references clean
 
 demo:
 	scripts/demo
@@ -6,9 +6,16 @@ demo:
 test:
 	scripts/test
 
+matrix:
+	scripts/matrix
+
 chaos:
 	scripts/setup test
 	$${VENV:-.venv}/bin/python -m tests.chaos --jobs $(or $(JOBS),500)
+
+bench:
+	scripts/setup test
+	$${VENV:-.venv}/bin/python -m benchmarks $(NAMES)
 
 check:
 	scripts/check
