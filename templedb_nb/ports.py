@@ -39,6 +39,23 @@ class Claim:
     wait_s: float = 10.0
 
 
+def _nothing(text: str) -> None:
+    del text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """Who is told what happens around a lock; the last two from a thread of their own.
+
+    `waiting` hears once of the holder, if there is one to wait for; `asked` that somebody wants the
+    run to end; `blocked` whom the running statement waits for, and an empty text when no longer.
+    """
+
+    waiting: Callable[[str], None] = _nothing
+    asked: Callable[[str], None] = _nothing
+    blocked: Callable[[str], None] = _nothing
+
+
 class Session(Protocol):
     """One open session with one database that keeps a ledger.
 
@@ -53,13 +70,10 @@ class Session(Protocol):
         """Return the text that ran for each of *keys*."""
         ...
 
-    def lock(
-        self, claim: Claim, waiting: Callable[[str], None], asked: Callable[[str], None] = ...
-    ) -> AbstractContextManager[None]:
+    def lock(self, claim: Claim, hear: Heard) -> AbstractContextManager[None]:
         """Hold the project's lock, after creating the ledger if it is not there, or raise `Busy`.
 
-        Call *waiting* once with the holder, if there is one to wait for, and *asked*, from another
-        thread, when somebody wants the run to end.
+        *hear* is told what happens around it.
         """
         ...
 

@@ -334,7 +334,9 @@ def test_a_ledger_that_many_create_at_once_is_created_once(shop: Shop) -> None:
             Secret("DATABASE_URL", shop.pg.dsn), TargetName("t"), DATABASE_URL, "test"
         )
         try:
-            with session.lock(a_claim(project=f"p{n}"), lambda _: None):
+            from templedb_nb.ports import Heard
+
+            with session.lock(a_claim(project=f"p{n}"), Heard()):
                 pass
         except BaseException as error:  # noqa: BLE001 - told below
             failures.append(error)

@@ -269,9 +269,9 @@ def test_a_lock_timeout_of_the_file_holds(table: Shop) -> None:
 def test_a_concurrent_build_waits_for_others_without_a_timeout_of_ours(table: Shop) -> None:
     sql = "SELECT 1 / (current_setting('lock_timeout') = '5s')::int;\n" + BUILD
     table.migration("003_steps.sql", sql)
-    dsn = table.pg.server.database(table.pg.name)
-    with psycopg.connect(dsn) as other:
+    with psycopg.connect(table.pg.dsn, application_name="nightly report") as other:
         other.execute("INSERT INTO orders VALUES (0, 'mine')")
+        who = f"pid {other.info.backend_pid}, role {other.info.user}, nightly report"
         process = table.terminal.process("deploy", "run", "app")
         with pytest.raises(Exception, match="timed out"):
             process.wait(7)
@@ -279,6 +279,14 @@ def test_a_concurrent_build_waits_for_others_without_a_timeout_of_ours(table: Sh
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, out + err
     assert indexes(table) == [("orders_who", True)]
+    assert f"waits for {who}, idle in transaction" in out
+    assert "INSERT INTO orders" not in out
+    ((told,),) = table.terminal(
+        "sql",
+        "SELECT body->>'by' FROM events WHERE kind = 'statement_blocked' AND body->>'by' <> ''",
+        "--json",
+    ).json[-1]["rows"]
+    assert "nightly report" in told
 
 
 def test_a_required_file_must_come_before(table: Shop) -> None:

@@ -19,7 +19,7 @@ from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Amend, Apply, Mode, Verb
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.target import DATABASE_URL, OrderPolicy, Policy, TargetName
-from templedb_nb.ports import Claim, Session
+from templedb_nb.ports import Claim, Heard, Session
 from templedb_nb.targets.duckdb import DuckdbSession
 from templedb_nb.targets.postgres import PostgresSession
 from tests.conftest import Database, Shop
@@ -67,7 +67,7 @@ def apply(
 ) -> None:
     claim = a_claim(run=run)
     step, script = a_step(sql, key)
-    with session.lock(claim, lambda _: None):
+    with session.lock(claim, Heard()):
         session.begin_run(claim, Policy())
         session.apply(step, script, attempt, claim, lambda _: None)
         session.end_run(claim.run, Outcome.SUCCEEDED, 0, "")
@@ -92,7 +92,7 @@ def test_a_failing_statement_leaves_neither(session: Session) -> None:
     claim = a_claim()
     step, script = a_step("CREATE TABLE t (id int);\n\nSELECT id,\n  nope FROM t;")
     seen: list[int] = []
-    with session.lock(claim, lambda _: None):
+    with session.lock(claim, Heard()):
         with pytest.raises(StatementFailed) as failed:
             session.apply(step, script, "a1", claim, seen.append)
         session.failed(step, script, "a1", claim, "no such table")
@@ -114,7 +114,7 @@ def test_a_migration_that_is_applied_is_not_applied_again(session: Session) -> N
 def test_an_attempt_can_be_asked_after(session: Session) -> None:
     apply(session, "CREATE TABLE t (id int);")
     step, _ = a_step("CREATE TABLE t (id int);")
-    with session.lock(a_claim(), lambda _: None):
+    with session.lock(a_claim(), Heard()):
         assert session.applied(step, "a1", a_claim())
         assert not session.applied(step, "a2", a_claim())
 
@@ -134,7 +134,7 @@ def test_words_of_a_person_change_the_ledger_with_an_event(session: Session) -> 
         "checksums": sums,
         "reason": "why",
     }
-    with session.lock(claim, lambda _: None):
+    with session.lock(claim, Heard()):
         session.amend(Amend(verb=Verb.MARK_APPLIED, **said), claim, "a1")
         other = said | {"checksums": Checksums(text=Digest("3"), tokens=Digest("4"))}
         session.amend(Amend(verb=Verb.ACCEPT_CHECKSUM, old_checksum="1", **other), claim, "a2")
@@ -147,7 +147,7 @@ def test_words_of_a_person_change_the_ledger_with_an_event(session: Session) -> 
 
 def test_a_command_without_an_end_is_unresolved_until_a_person_looked(session: Session) -> None:
     claim = a_claim()
-    with session.lock(claim, lambda _: None):
+    with session.lock(claim, Heard()):
         session.begin_run(claim, Policy())
         session.command_started(claim, "a1", "deploy it")
         assert session.ledger("app").unresolved == ()
@@ -159,7 +159,7 @@ def test_a_command_without_an_end_is_unresolved_until_a_person_looked(session: S
 
 def test_a_command_that_ended_is_settled(session: Session) -> None:
     claim = a_claim()
-    with session.lock(claim, lambda _: None):
+    with session.lock(claim, Heard()):
         session.begin_run(claim, Policy())
         session.command_started(claim, "a1", "deploy it")
         session.command_finished("a1", "finished", 0)
@@ -171,7 +171,7 @@ def test_a_command_that_ended_is_settled(session: Session) -> None:
 def test_the_policy_is_kept_and_can_be_lowered_with_a_reason(session: Session) -> None:
     claim, policy = a_claim(), Policy(protected=True, order_policy=OrderPolicy.LINEAR)
     assert not session.set_policy("app", policy, "rosa", "before there is a ledger")
-    with session.lock(claim, lambda _: None):
+    with session.lock(claim, Heard()):
         session.begin_run(claim, policy)
     assert session.ledger("app").policy == policy
     assert session.set_policy("app", Policy(), "rosa", "a drill")
@@ -186,14 +186,17 @@ def test_the_lock_excludes_and_names_its_holder(
     else:
         rival = DuckdbSession(session._path, TargetName("t"), DATABASE_URL)  # type: ignore[attr-defined]
     told: list[str] = []
-    with session.lock(a_claim(), lambda _: None):
+    with session.lock(a_claim(), Heard()):
         holder = rival.ledger("app").holder
         assert holder is not None
         assert holder.live
-        with pytest.raises(Busy, match="rosa"), rival.lock(a_claim(run="run-2"), told.append):
+        with (
+            pytest.raises(Busy, match="rosa"),
+            rival.lock(a_claim(run="run-2"), Heard(waiting=told.append)),
+        ):
             pass
     assert len(told) == 1
-    with rival.lock(a_claim(run="run-2"), told.append):
+    with rival.lock(a_claim(run="run-2"), Heard(waiting=told.append)):
         pass
     rival.close()
 
@@ -247,7 +250,7 @@ def test_a_script_that_ends_our_transaction_is_found_out(pg: Database) -> None:
     step, script = a_step("CREATE TABLE t (id int); COMMIT; CREATE TABLE u (id int); BEGIN;")
     step = replace(step, mode=Mode.TRANSACTION)
     with (
-        session.lock(claim, lambda _: None),
+        session.lock(claim, Heard()),
         pytest.raises(Unresolved, match="ended the transaction"),
     ):
         session.apply(step, script, "a1", claim, lambda _: None)
@@ -322,7 +325,7 @@ def test_a_lock_that_somebody_holds_for_a_moment_is_waited_for(pg: Database) -> 
 def test_a_read_only_database_is_refused_before_anything_runs(pg: Database) -> None:
     pg.query(f"ALTER DATABASE {pg.name} SET default_transaction_read_only = on")
     session = postgres_session(pg)
-    with pytest.raises(UnfitServer) as refused, session.lock(a_claim(), lambda _: None):
+    with pytest.raises(UnfitServer) as refused, session.lock(a_claim(), Heard()):
         pass
     assert "read_only" in str(refused.value.problems)
     assert "read_only" in str(session.probe().findings)
@@ -337,7 +340,7 @@ def test_a_role_without_the_right_to_create_is_told_how(pg: Database) -> None:
     assert not session.probe().may_create_ledger
     with (
         pytest.raises(LedgerRefused, match="may not create the ledger") as refused,
-        session.lock(a_claim(), lambda _: None),
+        session.lock(a_claim(), Heard()),
     ):
         pass
     assert "ledger-sql" in refused.value.hint

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,6 +16,7 @@ from templedb_nb.model.event import (
     RunId,
     RunStarted,
     Stamped,
+    StatementBlocked,
     StatementRan,
     StepStarted,
 )
@@ -54,6 +56,7 @@ class Broadcast:
         self._start = clock.monotonic_ms()
         self._seq = 0
         self._opaque: frozenset[int] = frozenset()
+        self._turn = threading.Lock()
 
     def __call__(self, event: Event) -> None:
         """Stamp *event*, record it, and show it.
@@ -61,9 +64,10 @@ class Broadcast:
         What only the journal can prove is on the disk before this returns: that a command began or
         ended, and how the run did. What a ledger proves is appended and no more.
         """
-        stamped = self._stamped(masked(event, self._mask))
-        self._journal.append(stamped, durable=self._durable(event))
-        self._show(stamped)
+        with self._turn:  # whoever watches the server tells of it from a thread of its own
+            stamped = self._stamped(masked(event, self._mask))
+            self._journal.append(stamped, durable=self._durable(event))
+            self._show(stamped)
 
     def _durable(self, event: Event) -> bool:
         match event:
@@ -73,7 +77,7 @@ class Broadcast:
                 return True
             case RunFinished():
                 return True
-            case LockAwaited() | OutputWritten() | StatementRan():
+            case LockAwaited() | StatementBlocked() | OutputWritten() | StatementRan():
                 return False
             case _:
                 return event.step in self._opaque

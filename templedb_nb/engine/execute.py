@@ -16,13 +16,14 @@ from templedb_nb.model.event import (
     Outcome,
     RunFinished,
     RunStarted,
+    StatementBlocked,
     StepLabel,
     StepSkipped,
 )
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.plan import Plan, PlannedGroup, RunCommand, Step
 from templedb_nb.model.target import DatabaseName
-from templedb_nb.ports import Claim, Emit, Session
+from templedb_nb.ports import Claim, Emit, Heard, Session
 
 Check = Callable[[Mapping[DatabaseName, Ledger]], Done]
 """Raises, under the lock, if the plan may not run on the target as it stands; else returns which
@@ -57,7 +58,12 @@ def execute(
         with ExitStack() as held:
             for name in plan.databases:
                 session = tools.sessions[name]
-                held.enter_context(session.lock(claim, _tell(emit), tools.interrupts.asked))
+                hear = Heard(
+                    waiting=_tell(emit),
+                    asked=tools.interrupts.asked,
+                    blocked=lambda by: emit(StatementBlocked(by=by)),
+                )
+                held.enter_context(session.lock(claim, hear))
             reach("run.locked")
             now = {name: tools.sessions[name].ledger(claim.project) for name in plan.databases}
             done = check(now)

@@ -62,6 +62,14 @@ class LockAwaited:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StatementBlocked:
+    """The server lets the running statement wait for another session; empty: no longer."""
+
+    kind: ClassVar[str] = "statement_blocked"
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepStarted:
     """Recorded before the step, so that a crash leaves evidence."""
 
@@ -178,6 +186,7 @@ class RunFinished:
 Event: TypeAlias = (
     RunStarted
     | LockAwaited
+    | StatementBlocked
     | StepStarted
     | StatementRan
     | OutputWritten

@@ -16,6 +16,7 @@ from templedb_nb.model.event import (
     RunFinished,
     RunStarted,
     Stamped,
+    StatementBlocked,
     StatementRan,
     StepFailed,
     StepFinished,
@@ -154,6 +155,8 @@ class Progress:
                 self.running = None
             case LockAwaited(holder=holder):
                 self._run = replace(self._run, message=f"waits for the lock of {holder}")
+            case StatementBlocked(by=by):
+                self._run = replace(self._run, message=f"waits for {by}" if by else "")
             case OutputWritten():
                 pass
             case _:

@@ -23,7 +23,7 @@ from templedb_nb.model.ledger import Freeze, Held, Ledger
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Amend, Apply, Revert
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
-from templedb_nb.ports import Claim
+from templedb_nb.ports import Claim, Heard
 from templedb_nb.targets import duckdb_hold as hold
 from templedb_nb.targets import duckdb_ledger as ledger_sql
 
@@ -88,12 +88,7 @@ class DuckdbSession:
         return dict(rows)
 
     @contextmanager
-    def lock(
-        self,
-        claim: Claim,
-        waiting: Callable[[str], None],
-        asked: Callable[[str], None] = lambda _: None,  # noqa: ARG002 - a file tells nobody
-    ) -> Iterator[None]:
+    def lock(self, claim: Claim, hear: Heard) -> Iterator[None]:
         """Hold the lock file, after creating the database and the ledger if they are not there."""
         from filelock import FileLock, Timeout
 
@@ -102,7 +97,7 @@ class DuckdbSession:
         try:
             held.acquire(timeout=0)
         except Timeout:
-            waiting(self._holder(claim.project))
+            hear.waiting(self._holder(claim.project))
             try:
                 held.acquire(timeout=claim.wait_s)
             except Timeout:

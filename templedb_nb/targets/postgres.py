@@ -16,7 +16,7 @@ from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Amend, Apply, Mode, Revert
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
-from templedb_nb.ports import Claim
+from templedb_nb.ports import Claim, Heard
 from templedb_nb.targets import postgres_apply, postgres_rows
 from templedb_nb.targets import postgres_hold as hold
 from templedb_nb.targets import postgres_ledger as ledger_sql
@@ -58,22 +58,17 @@ class PostgresSession:
             return ledger_sql.applied_sql(self._link.connection, project, keys)
 
     @contextmanager
-    def lock(
-        self,
-        claim: Claim,
-        waiting: Callable[[str], None],
-        asked: Callable[[str], None] = lambda _: None,
-    ) -> Iterator[None]:
+    def lock(self, claim: Claim, hear: Heard) -> Iterator[None]:
         """Hold the project's lock, after creating the ledger if it is not there."""
         lock = Lock(self._link, claim.project)
         with translated(self.where):
             if reasons := unfit(self._link.connection, self._link.url):
                 raise UnfitServer(f"{self.where} is not fit for deployments", problems=reasons)
-            lock.take(claim, waiting)
+            lock.take(claim, hear.waiting)
             lock.create_ledger(claim.wait_s)
             lock.write_row(claim)
         try:
-            with watched(self._link, claim, asked):
+            with watched(self._link, claim, hear):
                 yield
         finally:
             with suppress(psycopg.Error):

@@ -1,60 +1,94 @@
-"""The heartbeat of a run: a second session shows that it lives, and hears who wants it to stop."""
+"""The heartbeat of a run: a second session shows that it lives, and sees what is in its way."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import psycopg
 
 from templedb_nb.errors import TargetError
-from templedb_nb.ports import Claim
-from templedb_nb.targets.postgres_connection import connect
+from templedb_nb.ports import Claim, Heard
+from templedb_nb.targets.postgres_connection import Connection, connect
 from templedb_nb.targets.postgres_link import Link
 
 BEAT_S = 2.0
 log = logging.getLogger(__name__)
 
+_BLOCKERS = """
+SELECT 'pid ' || other.pid || coalesce(', role ' || other.usename, '')
+  || coalesce(', ' || nullif(other.application_name, ''), '')
+  || coalesce(', ' || other.state, '')
+  || coalesce(', in a transaction since '
+     || to_char(other.xact_start AT TIME ZONE 'UTC', 'HH24:MI:SS') || 'Z', '')
+FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids(%s)) AS blocking(pid)
+JOIN pg_catalog.pg_stat_activity other ON other.pid = blocking.pid ORDER BY other.pid
+"""
+"""Who they are; never their statements, which may hold what is nobody's business."""
+
 
 @contextmanager
-def watched(link: Link, claim: Claim, asked: Callable[[str], None]) -> Iterator[None]:
-    """Beat every `BEAT_S` seconds while the block runs; call *asked* once, with who wants an end.
+def watched(link: Link, claim: Claim, hear: Heard) -> Iterator[None]:
+    """Beat every `BEAT_S` seconds while the block runs, and tell *hear* what is seen.
 
     The first beat comes after that time, so that a short run opens no second session.
     """
-    over = threading.Event()
-    thread = threading.Thread(target=_beat, args=(link, claim, asked, over), daemon=True)
+    watch = _Watch(link, claim, hear)
+    thread = threading.Thread(target=watch.beat, daemon=True)
     thread.start()
     try:
         yield
     finally:
-        over.set()
+        watch.over.set()
         thread.join()
 
 
-def _beat(link: Link, claim: Claim, asked: Callable[[str], None], over: threading.Event) -> None:
-    told = False
-    while not over.wait(BEAT_S):
-        try:
-            with connect(link.url, f"{link.name}:heartbeat") as connection:
-                while True:
-                    wish = _wish(connection, claim)
-                    if wish and not told:
-                        told = True
-                        asked(wish)
-                    if over.wait(BEAT_S):
-                        return
-        except (psycopg.Error, TargetError) as error:
-            log.warning("the heartbeat of run %s stopped for now: %s", claim.run, error)
+@dataclass(slots=True)
+class _Watch:
+    link: Link
+    claim: Claim
+    hear: Heard
+    over: threading.Event = field(default_factory=threading.Event)
+    asked: bool = False
+    blocked: str = ""
+
+    def beat(self) -> None:
+        while not self.over.wait(BEAT_S):
+            try:
+                with connect(self.link.url, f"{self.link.name}:heartbeat") as connection:
+                    self._look(connection)
+                    while not self.over.wait(BEAT_S):
+                        self._look(connection)
+            except (psycopg.Error, TargetError) as error:
+                log.warning("the heartbeat of run %s stopped for now: %s", self.claim.run, error)
+
+    def _look(self, connection: Connection) -> None:
+        wish = _wish(connection, self.claim)
+        if wish and not self.asked:
+            self.asked = True
+            self.hear.asked(wish)
+        blocked = _blockers(connection, self.link)
+        if blocked != self.blocked:
+            self.blocked = blocked
+            self.hear.blocked(blocked)
 
 
-def _wish(connection: psycopg.Connection[tuple[str]], claim: Claim) -> str:
+def _wish(connection: Connection, claim: Claim) -> str:
     """Show that the run lives; return who wants it to end, and why."""
     row = connection.execute(
         "UPDATE templedb.lock SET heartbeat = pg_catalog.clock_timestamp()"
         " WHERE project = %s AND run = %s RETURNING cancel",
         [claim.project, claim.run],
     ).fetchone()
-    return row[0] if row else ""
+    return str(row[0]) if row else ""
+
+
+def _blockers(connection: Connection, link: Link) -> str:
+    """Return whom the working session waits for."""
+    if link.lost:
+        return ""
+    rows = connection.execute(_BLOCKERS, [link.connection.info.backend_pid]).fetchall()
+    return "; ".join(str(row[0]) for row in rows)

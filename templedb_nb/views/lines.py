@@ -9,6 +9,7 @@ from templedb_nb.model.event import (
     OutputWritten,
     RunStarted,
     Stamped,
+    StatementBlocked,
     StepFailed,
     StepFinished,
     StepRetried,
@@ -49,6 +50,8 @@ class Lines:
                 self._write(f"run {entry.run[:13]}: {event.slug} to {event.target}, {steps}")
             case LockAwaited(holder=holder):
                 self._write(f"  waits for the lock of {holder}")
+            case StatementBlocked(by=by) if by:
+                self._write(f"    waits for {shown(by)}")
             case StepStarted(step=step, attempt=1) if self._opaque(step):
                 self._write(f"  {self._name(step)} …")
             case OutputWritten(text=text):
