@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -41,8 +42,9 @@ PLACES = {
     "command.ran": "the command ended; the ledger does not say so",
     "command.closed": "the ledger says how the command ended",
 }
-ACTIONS = ("kill9", "drop", "error", "sleep")
+ACTIONS = ("kill9", "drop", "error", "sleep", "sleep=SECONDS")
 SLEEP_S = 3600.0
+_ACTION = re.compile(r"kill9|drop|error|sleep(?:=\d+)?")
 
 
 @dataclass(slots=True)
@@ -72,7 +74,7 @@ def arm(text: str | None) -> bool:
 def _parsed(text: str) -> tuple[str, int, str]:
     place, _, action = text.partition(":")
     name, _, count = place.partition("@")
-    if name not in PLACES or action not in ACTIONS or not (count or "1").isdecimal():
+    if name not in PLACES or not _ACTION.fullmatch(action) or not (count or "1").isdecimal():
         problems = [f"{place}: {what}" for place, what in PLACES.items()]
         hint = f"TEMPLEDB_FAILPOINT=PLACE:ACTION, where ACTION is one of {', '.join(ACTIONS)}"
         raise UsageProblem(f"{text!r} names no failure to rehearse", hint=hint, problems=problems)
@@ -92,8 +94,8 @@ def reach(place: str, cut: Callable[[], None] | None = None) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         case "drop" if cut is not None:
             cut()
-        case "sleep":
-            time.sleep(SLEEP_S)
+        case _ if action.startswith("sleep"):
+            time.sleep(float(action.partition("=")[2] or SLEEP_S))
         case _:
             raise RehearsedFailure(f"TEMPLEDB_FAILPOINT: failed at {place}: {PLACES[place]}")
 

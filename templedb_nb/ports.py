@@ -192,6 +192,10 @@ class Interruptions(Protocol):
         """Return who wants that and why, where they said so from elsewhere."""
         ...
 
+    def cancellable(self) -> AbstractContextManager[None]:
+        """Let an interrupt break off what the block does; elsewhere it is kept until the next."""
+        ...
+
     def asked(self, wish: str) -> None:
         """Hear, from any thread, that somebody wants an end now."""
         ...

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pexpect
 import pytest
 
+from templedb_nb.app.interrupts import Interrupts
 from tests.conftest import MIGRATIONS, Shop
 from tests.test_screen import PROGRAM
 
@@ -205,6 +206,60 @@ def test_the_second_interrupt_cancels_the_step(steps: Shop) -> None:
     assert time.monotonic() - began < 30
     rows = steps.terminal("sql", "SELECT state FROM steps ORDER BY step", "--json").json[-1]["rows"]
     assert rows == [["failed"], ["skipped"]]
+
+
+def test_an_interrupt_while_a_run_writes_down_is_kept_until_something_can_be_cancelled() -> None:
+    told: list[str] = []
+    interrupts = Interrupts(interactive=True, tell=told.append)
+    with interrupts.heard():
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+        assert interrupts.draining
+        assert len(told) == 1
+        with pytest.raises(KeyboardInterrupt), interrupts.cancellable():
+            raise AssertionError("it was kept for here")
+        with interrupts.cancellable():
+            pass
+        with pytest.raises(KeyboardInterrupt):
+            _interrupted(interrupts)
+
+
+def _interrupted(interrupts: Interrupts) -> None:
+    with interrupts.cancellable():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("place", ["step.started", "command.recorded", "command.closed"])
+def test_an_interrupt_beside_a_command_leaves_nothing_unresolved(
+    shop: Shop, place: str, number: signal.Signals
+) -> None:
+    shop.config({"name": "one", "kind": "commands", "deploy_command": "echo one"})
+    shop.terminal.set(TEMPLEDB_FAILPOINT=f"{place}:sleep=3")
+    process = shop.terminal.process("deploy", "run", "app", stdin=subprocess.DEVNULL)
+    until(lambda: reached(shop, place))
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    over = place == "command.closed"  # it was done, and nothing was left to cancel
+    code = 130 if number == signal.SIGINT else 143
+    assert process.returncode == (0 if over else code), out + err
+    shop.terminal.unset("TEMPLEDB_FAILPOINT")
+    rows = shop.terminal("sql", "SELECT state FROM steps", "--json").json[-1]["rows"]
+    assert rows == [["done" if over else "failed"]]
+    assert "unresolved" not in shop.terminal("status", "app").out
+    shop.run()
+
+
+def reached(shop: Shop, place: str) -> bool:
+    """Return whether what comes right before a place is written down."""
+    if place == "step.started":
+        folder = shop.terminal.state.with_name(f"{shop.terminal.state.name}.d") / "journal"
+        return any("step_started" in each.read_text() for each in folder.glob("*.jsonl"))
+    if not shop.pg.query("SELECT 1 FROM pg_namespace WHERE nspname = 'templedb'"):
+        return False
+    state = "running" if place == "command.recorded" else "finished"
+    return shop.pg.query("SELECT state FROM templedb.command") == [(state,)]
 
 
 def test_the_third_interrupt_kills_what_does_not_listen(shop: Shop) -> None:

@@ -3,6 +3,9 @@
 At a terminal, and in a kernel whose front end lets it ask, the first interrupt lets the step end;
 the second cancels it; the third kills its processes. Elsewhere (CI, a notebook that a program runs)
 the first one cancels: such a job has about ten seconds in all.
+
+An interrupt is raised only where something waits that can be cancelled. Between such places, where
+a run writes down what it did, it is kept until the next one.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ class Interrupts:
         self._tell = tell
         self._installed = False
         self._forced = False
+        self._cancellable = 0
+        self._kept: Callable[[], None] | None = None
         self.draining = False
         self.wish = ""
 
@@ -36,12 +41,28 @@ class Interrupts:
             yield
             return
         before = signal.signal(signal.SIGINT, self._handle)
+        ending = signal.getsignal(signal.SIGTERM)
+        if callable(ending):
+            signal.signal(signal.SIGTERM, lambda *about: self._cancel(lambda: ending(*about)))
         self._installed = True
         try:
             yield
         finally:
             self._installed = False
             signal.signal(signal.SIGINT, before)
+            signal.signal(signal.SIGTERM, ending)
+
+    @contextmanager
+    def cancellable(self) -> Iterator[None]:
+        """Let an interrupt break off what the block does; raise one that was kept."""
+        self._cancellable += 1
+        try:
+            if self._kept:
+                raised, self._kept = self._kept, None
+                raised()
+            yield
+        finally:
+            self._cancellable -= 1
 
     def asked(self, wish: str) -> None:
         """Cancel the step that runs, because somebody elsewhere wants that; from any thread."""
@@ -57,5 +78,15 @@ class Interrupts:
             self.draining = True
             self._tell(TOLD)
             return
+        self._cancel(_interrupt)
+
+    def _cancel(self, raised: Callable[[], None]) -> None:
         self.draining = True
-        raise KeyboardInterrupt
+        if self._cancellable:
+            raised()
+        else:
+            self._kept = raised
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt

@@ -56,17 +56,17 @@ def execute(
     try:
         reach("run.before-lock")
         with ExitStack() as held:
-            for name in plan.databases:
-                session = tools.sessions[name]
-                hear = Heard(
-                    waiting=_tell(emit),
-                    asked=tools.interrupts.asked,
-                    blocked=lambda by: emit(StatementBlocked(by=by)),
-                )
-                held.enter_context(session.lock(claim, hear))
-            reach("run.locked")
-            now = {name: tools.sessions[name].ledger(claim.project) for name in plan.databases}
-            done = check(now)
+            hear = Heard(
+                waiting=_tell(emit),
+                asked=tools.interrupts.asked,
+                blocked=lambda by: emit(StatementBlocked(by=by)),
+            )
+            with tools.interrupts.cancellable():
+                for name in plan.databases:
+                    held.enter_context(tools.sessions[name].lock(claim, hear))
+                reach("run.locked")
+                now = {name: tools.sessions[name].ledger(claim.project) for name in plan.databases}
+                done = check(now)
             for name in plan.databases:
                 tools.sessions[name].begin_run(claim, plan.policy)
             reach("run.begun")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 
 from templedb_nb.core.reverting import down_script
@@ -58,6 +58,10 @@ class Undisturbed:
 
     draining: bool = False
     wish: str = ""
+
+    def cancellable(self) -> AbstractContextManager[None]:
+        """Let the block be."""
+        return nullcontext()
 
     def asked(self, wish: str) -> None:
         """Let no further step begin."""
@@ -116,7 +120,9 @@ class Steps:
             event = self._attempt(number, step, attempt)
             if not isinstance(event, StepFailed) or event.cancelled or attempt == attempts:
                 break
-            self._retry(event, step, attempt)
+            if cancelled := self._retry(event, step, attempt):
+                event = cancelled
+                break
         self.changed |= _changes(step, event)
         reach("step.done")
         self.emit(event)
@@ -167,13 +173,14 @@ class Steps:
         if isinstance(step, Revert):
             script = down_script(script)
         try:
-            session.apply(
-                step,
-                script,
-                attempt_id,
-                self.claim,
-                lambda index: self.emit(StatementRan(step=number, statement=index)),
-            )
+            with self.tools.interrupts.cancellable():
+                session.apply(
+                    step,
+                    script,
+                    attempt_id,
+                    self.claim,
+                    lambda index: self.emit(StatementRan(step=number, statement=index)),
+                )
         except StatementFailed as error:
             if step.mode is Mode.TRANSACTION:
                 session.failed(step, script, attempt_id, self.claim, error.message)
@@ -197,9 +204,10 @@ class Steps:
         log = self.tools.log(number)
         ended: Exit | None = None
         try:
-            ended = self.tools.psql.apply(
-                step, script, self.claim, attempt_id, self._sink(number, log)
-            )
+            with self.tools.interrupts.cancellable():
+                ended = self.tools.psql.apply(
+                    step, script, self.claim, attempt_id, self._sink(number, log)
+                )
         except KeyboardInterrupt as error:
             self._interrupted(error)
         kept, tail = log.close()
@@ -219,7 +227,8 @@ class Steps:
         try:
             reach("command.recorded")
             invocation = self.tools.invocation(step, attempt_id)
-            ended = self.tools.shell.run(invocation, self._sink(number, log))
+            with self.tools.interrupts.cancellable():
+                ended = self.tools.shell.run(invocation, self._sink(number, log))
             reach("command.ran")
         except KeyboardInterrupt as error:
             self._interrupted(error)
@@ -264,7 +273,8 @@ class Steps:
     def _interrupted(self, error: KeyboardInterrupt) -> None:
         self.interrupt = getattr(error, "exit_code", INTERRUPTED)
 
-    def _retry(self, event: StepFailed, step: Step, attempt: int) -> None:
+    def _retry(self, event: StepFailed, step: Step, attempt: int) -> StepFailed | None:
+        """Tell that another attempt follows, and wait for it; return why there will be none."""
         self.emit(
             StepRetried(
                 step=event.step,
@@ -274,7 +284,13 @@ class Steps:
             )
         )
         if isinstance(step, RunCommand) and step.retry_delay_s:
-            self.tools.clock.sleep(step.retry_delay_s)
+            try:
+                with self.tools.interrupts.cancellable():
+                    self.tools.clock.sleep(step.retry_delay_s)
+            except KeyboardInterrupt as error:
+                self._interrupted(error)
+                return _cancelled(event.step, f"after {event.message}", changed=event.changed)
+        return None
 
 
 def _changes(step: Step, event: Event) -> bool:
