@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -16,6 +18,25 @@ from templedb_nb.model.result import Result
 from templedb_nb.store.file import StateFile, discover
 from templedb_nb.store.memory import Memory
 from tests.conftest import Shop, Terminal
+
+
+def test_a_forked_child_works_on_the_state_and_ends_in_peace(tmp_path: Path) -> None:
+    file = StateFile(tmp_path / "s.duckdb")
+    with file.session() as session:
+        session.execute("CREATE TABLE forked (id INTEGER)")
+    pid = os.fork()
+    if pid == 0:
+        try:
+            with file.session() as session:
+                session.execute("INSERT INTO forked VALUES (1)")
+            del file, session
+            gc.collect()
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    assert status == 0
+    with file.session() as session:
+        assert session.execute("SELECT * FROM forked").fetchall() == [(1,)]
 
 
 def test_the_state_is_where_it_is_named_else_nearby_else_the_users(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -35,6 +36,17 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
+_begun: weakref.WeakSet[StateFile] = weakref.WeakSet()
+
+
+def _leave_instances() -> None:
+    for each in tuple(_begun):
+        each.leave_instance()
+
+
+os.register_at_fork(after_in_child=_leave_instances)
+
+
 class StateFile:
     """One DuckDB file and the folder of its journals, logs and work folders."""
 
@@ -44,7 +56,7 @@ class StateFile:
         private = path.name == FILE and path.parent.name in {FOLDER, FOLDER.removeprefix(".")}
         self.folder = path.parent if private else path.with_name(f"{path.name}.d")
         self._local = threading.local()
-        self._instance: tuple[int, duckdb.DuckDBPyConnection] | None = None
+        self._instance: duckdb.DuckDBPyConnection | None = None
 
     @contextmanager
     def session(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -164,17 +176,29 @@ class StateFile:
     def _empty_instance(self) -> duckdb.DuckDBPyConnection:
         import duckdb
 
-        if self._instance is None or self._instance[0] != os.getpid():
+        if self._instance is None:
             config = {**_SETTINGS, "temp_directory": f"{self.path}.tmp"}
-            self._instance = os.getpid(), duckdb.connect(":memory:", config=config)
-        return self._instance[1]
+            self._instance = duckdb.connect(":memory:", config=config)
+            _begun.add(self)
+        return self._instance
 
     def _end_instance(self) -> None:
         import duckdb
 
         if self._instance is not None:
             with suppress(duckdb.Error):
-                self._instance[1].close()
+                self._instance.close()
+        self._instance = None
+
+    def leave_instance(self) -> None:
+        """In a forked child: use the parent's instance no more, and never end it either.
+
+        The threads that it would join are not here; ending it kills the process (SIGSEGV).
+        """
+        import ctypes
+
+        if self._instance is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._instance))
         self._instance = None
 
     def _explained(self, error: Exception) -> StoreError:
