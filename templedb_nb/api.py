@@ -13,7 +13,7 @@ from templedb_nb.app.temple import Temple as App
 from templedb_nb.app.values import Given
 from templedb_nb.core.moments import wait_s
 from templedb_nb.core.planner import Options
-from templedb_nb.model.approval import Approval
+from templedb_nb.model.approval import Approval, ApprovalList, Verdict
 from templedb_nb.model.event import Stamped
 from templedb_nb.model.history import DeployHistory, DeployStats, MigrationHistory, StepLogs
 from templedb_nb.model.plan import Preview
@@ -112,8 +112,19 @@ class Temple:
     def approve(self, plan: Preview | str | Path, reason: str) -> Approval:
         """Say that exactly the content of *plan* may run, and why; it is kept for good."""
         named = plan.plan.id if isinstance(plan, Preview) else str(plan)
-        approval, _ = self._app.approve(named, reason, "python")
+        approval, _ = self._app.judge(named, Verdict.APPROVED, reason, "python")
         return approval
+
+    def reject(self, plan: Preview | str | Path, reason: str) -> Approval:
+        """Say that exactly this plan may not run, whoever approves it. Raises `UnknownName`."""
+        named = plan.plan.id if isinstance(plan, Preview) else str(plan)
+        rejection, _ = self._app.judge(named, Verdict.REJECTED, reason, "python")
+        return rejection
+
+    def approvals(self, plan: Preview | str | Path | None = None) -> ApprovalList:
+        """Return what people said of a plan, or the newest of all; newest first."""
+        named = plan.plan.id if isinstance(plan, Preview) else plan
+        return self._app.approvals(str(named) if named else None)
 
     def status(self, project: str | None = None, target: str | None = None) -> StatusTable:
         """Return a project on all its targets, or on one: counts, last run, what needs a look.

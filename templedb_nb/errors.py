@@ -10,6 +10,7 @@ TempleError
 │   ├── FilesError          78  a file of the project cannot be read or stored
 │   └── PlanRefused         78  the plan holds findings that forbid a run
 ├── ApprovalMissing         20  the target wants an approval that is not there
+├── Rejected                21  a person said that the plan may not run
 ├── Stale                   22  the target moved since the plan was made
 ├── Frozen                  23  somebody keeps every run away from the target
 ├── Busy                    24  somebody else holds the lock
@@ -97,6 +98,12 @@ class ApprovalMissing(TempleError):
     """The target wants an approval of exactly this plan; nothing was executed."""
 
     exit_code = 20
+
+
+class Rejected(TempleError):
+    """A person said that exactly this plan may not run; nothing was executed."""
+
+    exit_code = 21
 
 
 class Stale(TempleError):

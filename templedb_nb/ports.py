@@ -56,6 +56,10 @@ class Heard:
     blocked: Callable[[str], None] = _nothing
 
 
+Decide = Callable[[Sequence[Approval]], None]
+"""Raises where a database's approvals, with those that are known already, let no run begin."""
+
+
 class Session(Protocol):
     """One open session with one database that keeps a ledger.
 
@@ -101,8 +105,12 @@ class Session(Protocol):
         """Ask the holder to end its run; say whether it holds the lock."""
         ...
 
-    def begin_run(self, claim: Claim, policy: Policy) -> None:
-        """Record the run, and keep *policy*; runs that died are closed."""
+    def begin_run(self, claim: Claim, policy: Policy, decide: Decide = ...) -> None:
+        """Record the run, and keep *policy*; runs that died are closed.
+
+        *decide* gets every approval of the run's content while none can be added: if it raises,
+        there is no run.
+        """
         ...
 
     def end_run(self, run: str, outcome: Outcome, exit_code: int, message: str) -> None:

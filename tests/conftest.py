@@ -212,6 +212,18 @@ class Shop:
     def run(self, *words: str, code: int | None = 0) -> Said:
         return self.terminal("deploy", "run", "app", *words, code=code)
 
+    def approve(self, plan: str, by: str = "emil", reason: str = "read it", code: int = 0) -> Said:
+        """Approve as somebody else than who plans."""
+        return self.judge("approve", plan, by, reason, code)
+
+    def judge(self, verb: str, plan: str, by: str, reason: str, code: int = 0) -> Said:
+        before = self.terminal.environ["TEMPLEDB_USER"]
+        self.terminal.set(TEMPLEDB_USER=by)
+        try:
+            return self.terminal(verb, plan, "--reason", reason, code=code)
+        finally:
+            self.terminal.set(TEMPLEDB_USER=before)
+
     def config(self, *groups: dict[str, Any]) -> None:
         self.terminal.config(*groups)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import MIGRATIONS, Database, Said, Shop, Terminal
+from templedb_nb.model.target import NOBODY, Policy
+from templedb_nb.store.file import StateFile
+from tests.conftest import MIGRATIONS, Database, Said, Shop
 
 
 @pytest.fixture
@@ -26,7 +29,7 @@ def plan(shop: Shop, *words: str) -> str:
 
 
 def approve(shop: Shop, plan: str) -> None:
-    shop.terminal("approve", plan[:12], "--reason", "read it")
+    shop.approve(plan[:12])
 
 
 def test_a_protected_target_runs_only_what_was_approved(guarded: Shop) -> None:
@@ -34,7 +37,7 @@ def test_a_protected_target_runs_only_what_was_approved(guarded: Shop) -> None:
     assert "has no approval" in said.err
     assert guarded.pg.tables() == []
     named = said.err.split("templedb approve ")[1].split()[0]
-    guarded.terminal("approve", named, "--reason", "read it")
+    guarded.approve(named)
     assert "2 migrations applied" in guarded.run().out
 
 
@@ -118,9 +121,7 @@ def test_words_of_a_person_need_an_approval_on_a_protected_target(guarded: Shop)
     said = guarded.terminal(
         "migration", "mark-applied", "001_users", "--reason", "by hand", code=20
     )
-    guarded.terminal(
-        "approve", said.err.split("templedb approve ")[1].split()[0], "--reason", "so it is"
-    )
+    guarded.approve(said.err.split("templedb approve ")[1].split()[0])
     guarded.terminal("migration", "mark-applied", "001_users", "--reason", "by hand")
     assert guarded.pg.applied() == ["migrations/001_users.sql"]
 
@@ -239,10 +240,175 @@ def test_a_plan_that_does_nothing_needs_no_approval(guarded: Shop) -> None:
     assert "nothing applied" in guarded.run().out
 
 
-def test_approvals_say_who_and_why(guarded: Shop, terminal: Terminal) -> None:
-    terminal.set(TEMPLEDB_USER="emil")
+def test_approvals_say_who_and_why(guarded: Shop) -> None:
     made = plan(guarded)
     approve(guarded, made)
     said = guarded.run("--dry-run").out
     assert "approved by emil" in said
     assert "read it" in said
+
+
+# --- how many, by whom, for how long --------------------------------------------------------------
+
+
+def wants(shop: Shop, *words: str) -> str:
+    """Say what the target demands, and return a plan that waits."""
+    shop.terminal("target", "update", "app", "staging", *words)
+    return plan(shop)[:12]
+
+
+def test_who_made_the_plan_does_not_count_on_a_protected_target(guarded: Shop) -> None:
+    made = plan(guarded)[:12]
+    guarded.approve(made, by="rosa")
+    said = guarded.run(code=20).err
+    assert "the approval of rosa does not count: they made the plan" in said
+    assert "1 approval, not by who planned it" in said
+    guarded.terminal(
+        "target", "update", "app", "staging", "--self-approval", "--reason", "alone here"
+    )
+    guarded.approve(plan(guarded)[:12], by="rosa")
+    guarded.run()
+
+
+def test_a_reviewer_who_looks_at_a_plan_has_not_made_it(guarded: Shop) -> None:
+    made = plan(guarded)[:12]
+    guarded.terminal.set(TEMPLEDB_USER="emil")
+    guarded.run("--dry-run")
+    guarded.terminal("approve", made, "--reason", "read it")
+    assert "2 migrations applied" in guarded.run().out
+
+
+def test_two_people_are_two_approvals_and_one_twice_is_one(shop: Shop) -> None:
+    made = wants(shop, "--approvals", "2")
+    shop.approve(made, by="emil")
+    shop.approve(made, by="emil", reason="and again")
+    said = shop.run(code=20).err
+    assert "has 1 of 2 approvals" in said
+    shop.approve(made, by="ana")
+    assert "2 migrations applied" in shop.run().out
+
+
+def test_only_those_who_are_named_count(shop: Shop) -> None:
+    made = wants(shop, "--approvals", "1", "--approvers", "ana, zoe")
+    shop.approve(made, by="emil")
+    assert "the approval of emil does not count: it wants ana, zoe" in shop.run(code=20).err
+    shop.approve(made, by="zoe")
+    shop.run()
+
+
+def test_an_approval_that_is_too_old_does_not_count(shop: Shop) -> None:
+    made = wants(shop, "--approvals", "1", "--expires", "1h")
+    shop.approve(made)
+    old = "UPDATE approvals SET given_at = given_at - INTERVAL 2 HOUR"
+    with StateFile(shop.terminal.state).session() as session:
+        session.execute(old)
+    said = shop.run(code=20).err
+    assert "the approval of emil does not count: it expired after 1:00:00" in said
+    shop.approve(made)
+    shop.run()
+
+
+def test_a_rejection_forbids_the_run_whoever_approves(shop: Shop) -> None:
+    made = wants(shop, "--approvals", "1")
+    shop.judge("reject", made, "ana", "the index is missing")
+    shop.approve(made, by="emil")
+    said = shop.run(code=21).err
+    assert "was rejected by ana: the index is missing" in said
+    assert shop.pg.tables() == []
+    assert "REJECTED by ana" in shop.run("--dry-run").out
+    shop.approve(made, by="ana", reason="it is in the next one")
+    shop.run()
+
+
+def test_a_word_that_comes_just_before_the_start_counts(shop: Shop) -> None:
+    """The count and the start of the run are decided in one transaction of the ledger."""
+    shop.run()
+    shop.migration("003.sql", "CREATE TABLE more (id int);")
+    made = wants(shop, "--approvals", "1")
+    shop.approve(made)
+    shop.terminal.set(TEMPLEDB_FAILPOINT="run.locked:sleep=3")
+    process = shop.terminal.process("deploy", "run", "app")
+    end = time.monotonic() + 40
+    while shop.pg.query("SELECT count(*) FROM templedb.lock") != [(1,)]:
+        assert time.monotonic() < end
+    shop.terminal.unset("TEMPLEDB_FAILPOINT")
+    shop.judge("reject", made, "ana", "stop")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 21, err
+    assert "more" not in shop.pg.tables()
+
+
+def test_words_are_listed_with_who_gave_them_and_that_nobody_checked(shop: Shop) -> None:
+    made = wants(shop, "--approvals", "2")
+    assert "nobody said anything" in shop.terminal("approvals").out
+    shop.approve(made, by="emil")
+    shop.judge("reject", made, "ana", "no index")
+    for said in (shop.terminal("approvals").out, shop.terminal("approvals", made).out):
+        assert "emil (unverified)" in said
+        assert said.index("rejected") < said.index("approved")
+        assert "no index" in said
+    rows = shop.terminal("sql", "SELECT verdict FROM approvals ORDER BY given_at", "--json").json[
+        -1
+    ]
+    assert rows["rows"] == [["approved"], ["rejected"]]
+
+
+def test_a_plan_of_an_older_release_is_not_approved_any_more(guarded: Shop) -> None:
+    old = plan(guarded)[:12]
+    guarded.migration("003.sql", "CREATE TABLE more (id int);")
+    new = plan(guarded)[:12]
+    said = guarded.approve(old, code=22).err
+    assert f"plan {new} of a newer one replaces it" in said
+    guarded.approve(new)
+    guarded.run()
+
+
+def test_a_run_may_wait_for_its_approval(guarded: Shop) -> None:
+    process = guarded.terminal.process("deploy", "run", "app", "--wait-approval", "1m")
+    end = time.monotonic() + 40
+    while not (
+        rows := guarded.terminal("sql", "SELECT id FROM main.plans", "--json").json[-1]["rows"]
+    ):
+        assert time.monotonic() < end
+    guarded.approve(rows[0][0])
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out + err
+    assert "2 migrations applied" in out
+    assert "waiting: plan" in err
+
+
+def test_a_wait_ends_with_a_rejection_or_when_its_time_is_over(guarded: Shop) -> None:
+    assert "has no approval" in guarded.run("--wait-approval", "1s", code=20).err
+    guarded.judge("reject", plan(guarded)[:12], "ana", "not today")
+    assert "not today" in guarded.run("--wait-approval", "1m", code=21).err
+
+
+def test_a_checked_in_file_says_what_a_target_wants(shop: Shop) -> None:
+    shop.terminal.file(
+        "app/templedb.yaml",
+        'groups: [{name: migrations, file_patterns: ["migrations/*.sql"]}]\n'
+        "targets:\n  live:\n    approvals: 2\n    approvers: [ana, emil]\n"
+        "    self_approval: false\n    approval_expires_s: 4h\n",
+    )
+    shop.terminal("project", "sync", "app")
+    said = shop.terminal("target", "show", "app", "live").out
+    assert "2 approvals by ana, emil, not by who planned it, no older than 4:00:00" in said
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        (Policy(approvals=1), Policy(approvals=2), Policy(approvals=2)),
+        (Policy(approvers=("a",)), Policy(), Policy(approvers=("a",))),
+        (Policy(approvers=("a", "b")), Policy(approvers=("b", "c")), Policy(approvers=("b",))),
+        (Policy(approvers=("a",)), Policy(approvers=("b",)), Policy(approvers=NOBODY)),
+        (Policy(self_approval=False), Policy(), Policy(self_approval=False)),
+        (Policy(approval_expires_s=60), Policy(), Policy(approval_expires_s=60)),
+        (Policy(approval_expires_s=60), Policy(approval_expires_s=9), Policy(approval_expires_s=9)),
+    ],
+)
+def test_the_stricter_of_two_policies_satisfies_both(
+    one: Policy, other: Policy, both: Policy
+) -> None:
+    assert one.stricter(other) == other.stricter(one) == both
+    assert both.stricter(one) == both

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from templedb_nb.core.policy import decision
 from templedb_nb.errors import InternalError, InvalidConfig, RunFailed, TempleError, UnknownName
 from templedb_nb.model.event import (
     Event,
@@ -157,7 +158,9 @@ def test_a_card_has_one_heading_and_every_table_its_caption_and_named_columns(va
 
 
 def test_a_protected_target_says_so_first_and_in_words() -> None:
-    words = card(plan("echo", protected=True)).words
+    made = plan("echo", protected=True)
+    made = replace(made, decision=decision(made.plan, (), "rosa", AT))
+    words = card(made).words
     assert "PROTECTED TARGET: production" in words
     assert words.index("PROTECTED") < words.index("command to run")
     assert "needs an approval: %templedb approve" in words

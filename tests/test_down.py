@@ -122,7 +122,7 @@ def test_a_protected_target_wants_the_way_back_approved(deployed: Shop) -> None:
     deployed.terminal("target", "update", "app", "staging", "--protected")
     waiting = down(deployed, "003_more", code=20).err
     plan = waiting.split("templedb approve ")[1].split()[0]
-    deployed.terminal("approve", plan, "--reason", "rollback of release 7")
+    deployed.approve(plan, reason="rollback of release 7")
     assert "1 migration taken back" in deployed.terminal("deploy", "run", "--plan", plan).out
     assert "more" not in deployed.pg.tables()
 

@@ -312,12 +312,16 @@ def test_a_failing_step_is_no_exception(shop: Shop) -> None:
 
 
 def test_an_approval_from_python_counts(shop: Shop) -> None:
-    shop.terminal("target", "update", "app", "staging", "--protected")
+    shop.terminal("target", "update", "app", "staging", "--approvals", "1")
     temple = Temple.open()
     plan = temple.plan("app")
     with pytest.raises(TempleError, match="has no approval"):
         temple.run(plan=plan)
+    assert temple.reject(plan, "not yet").verdict == "rejected"
+    with pytest.raises(TempleError, match="was rejected"):
+        temple.run(plan=plan)
     assert temple.approve(plan, "looked at it").through == "python"
+    assert [each.verdict for each in temple.approvals(plan).rows] == ["approved", "rejected"]
     assert temple.run(plan=plan).exit_code == 0
 
 

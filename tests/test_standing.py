@@ -164,7 +164,7 @@ def test_a_target_that_was_protected_meanwhile_wants_an_approval(broken: Shop) -
     broken.terminal("deploy", "resume", "app", code=22)
     assert lines(broken, "told") == 0
     plan = broken.terminal("deploy", "plan", "app", "--json").json[-1]["plan_id"]
-    broken.terminal("approve", plan, "--reason", "looked at it")
+    broken.approve(plan)
     broken.terminal("deploy", "run", "--plan", plan)
     assert lines(broken, "told") == 1
 

@@ -16,6 +16,7 @@ from templedb_nb.app.values import NOTHING_GIVEN, Given, Values
 from templedb_nb.core import groups, planner, standing, tracking
 from templedb_nb.core.environ import Known
 from templedb_nb.core.planner import Options, Situation
+from templedb_nb.core.policy import decision
 from templedb_nb.core.script import Script, read_script
 from templedb_nb.errors import ConfigError
 from templedb_nb.model.approval import Approval
@@ -210,16 +211,20 @@ class Planning:
         case = opened.case
         draft = planner.plan(self.situation(opened, options, opened.ledgers))
         draft = replace(draft, findings=(*case.current.findings, *draft.findings))
+        found = self.approvals(draft.plan, opened.sessions)
+        user, now = self._system.user(), self._system.clock.now()
+        maker = self._memory.planner(draft.plan.content_hash) or user
         preview = Preview(
             draft=draft,
             slug=case.project.slug,
             release=case.release.number,
             tree=case.release.tree,
             config=case.current.origin,
-            made_at=self._system.clock.now(),
-            made_by=self._system.user(),
+            made_at=now,
+            made_by=user,
             changes=case.changes,
-            approvals=self.approvals(draft.plan, opened.sessions),
+            approvals=found,
+            decision=decision(draft.plan, found, maker, now),
             diffs=self._diffs(opened, draft),
         )
         self._memory.keep_plan(preview)

@@ -21,6 +21,7 @@ from templedb_nb.engine.broadcast import Broadcast
 from templedb_nb.engine.execute import Origin, execute
 from templedb_nb.engine.steps import Tools
 from templedb_nb.errors import Frozen, PlanRefused, Stale, StoreError, TempleError, Unresolved
+from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Outcome, RunFinished, RunId, Stamped
 from templedb_nb.model.finding import Finding, Topic, errors
 from templedb_nb.model.ledger import Ledger
@@ -28,7 +29,7 @@ from templedb_nb.model.plain import Digest, short
 from templedb_nb.model.plan import Apply, Plan, Preview
 from templedb_nb.model.result import Result
 from templedb_nb.model.target import DatabaseName, Policy
-from templedb_nb.ports import Claim, Observer
+from templedb_nb.ports import Claim, Decide, Observer
 from templedb_nb.store.file import StateFile
 from templedb_nb.store.journal import Orphan, RunJournal, orphans
 from templedb_nb.store.logs import FileLog
@@ -44,6 +45,7 @@ class Wish:
     observers: tuple[Observer, ...] = ()
     planned: Callable[[Preview], None] | None = None
     lock_wait_s: float = 10.0
+    approval_wait_s: float = 0.0
     resumed: int = 0
     interactive: bool = False
     tell: Callable[[str], None] = lambda _: None
@@ -88,7 +90,14 @@ class Running:
         refuse(preview.findings, plan)
         self._refuse_repeated(plan)
         self._arm(plan)
-        approved = Approved(plan=plan, approvals=preview.approvals)
+        planner = self._memory.planner(plan.content_hash) or preview.made_by
+        decide = self._decide(plan, planner)
+        approved = Approved(
+            plan=plan,
+            approvals=preview.approvals,
+            planner=planner,
+            now=self._system.clock.now(),
+        )
         run = RunId(self._system.new_id())
         journal = RunJournal(self.journals, run, self._memory.fold)
         clock, mask = self._system.clock, self._masker.mask
@@ -100,7 +109,7 @@ class Running:
             with ExitStack() as held:
                 held.enter_context(interrupts.heard())
                 tools = self._tools(opened, plan, run, held)
-                tools = replace(tools, interrupts=interrupts, resumed=wish.resumed)
+                tools = replace(tools, interrupts=interrupts, resumed=wish.resumed, decide=decide)
                 check = self._check(opened, preview, wish.options)
                 execute(approved, claim, origin, tools, check, emit)
         finally:
@@ -162,7 +171,6 @@ class Running:
 
         def check(known: Mapping[DatabaseName, Ledger]) -> staleness.Done:
             ledgers = self._planning.with_store(opened.case, plan.databases, known)
-            Approved(plan=plan, approvals=self._planning.approvals(plan, opened.sessions))
             stricter = plan.policy.stricter(Policy.of(opened.case.target)) != plan.policy
             if staleness.same_base(plan, ledgers) and not unsettled(ledgers) and not stricter:
                 return frozenset()
@@ -176,6 +184,17 @@ class Running:
             raise stale(plan, fresh.plan)
 
         return check
+
+    def _decide(self, plan: Plan, planner: str) -> Decide:
+        """Return what counts people's words when a run is about to begin."""
+
+        def decide(there: Sequence[Approval]) -> None:
+            found = {each.id: each for each in there}
+            found |= {each.id: each for each in self._memory.approvals(plan.content_hash)}
+            now = self._system.clock.now()
+            Approved(plan=plan, approvals=tuple(found.values()), planner=planner, now=now)
+
+        return decide
 
     def _refuse_repeated(self, plan: Plan) -> None:
         if plan.steps and (run := self._memory.succeeded(plan.id)):

@@ -10,6 +10,7 @@ from templedb_nb.commands import completion
 from templedb_nb.commands.base import Call, Command, on_target, pass_call, take, words
 
 if TYPE_CHECKING:
+    from templedb_nb.model.approval import Approval, ApprovalList, Verdict
     from templedb_nb.model.shown import Document, Said
     from templedb_nb.model.status import StatusTable
 
@@ -36,15 +37,43 @@ def status(call: Call, words: tuple[str, ...], target: str | None) -> StatusTabl
 @pass_call
 def approve(call: Call, plan: str, reason: str) -> Said:
     """Say that exactly PLAN (its id, or the beginning of it, or a bundle) may run."""
+    from templedb_nb.model.approval import Verdict
     from templedb_nb.model.plain import short
     from templedb_nb.model.shown import Said
 
-    if not reason.strip():
-        raise click.UsageError("--reason must say something")
-    approval, where = call.app.approve(plan, reason, call.through)
+    approval, where = _judged(call, plan, Verdict.APPROVED, reason)
     by = f"{approval.given_by} approves plan {short(approval.plan)} for {approval.target}"
     then = f"templedb deploy run --plan {short(approval.plan)}"
     return Said(text=by, also=(where, f"next: {then}"))
+
+
+@click.command(cls=Command)
+@click.argument("plan", metavar="PLAN", shell_complete=completion.plans)
+@click.option("--reason", required=True, metavar="TEXT", help="Why it may not run; kept for good.")
+@pass_call
+def reject(call: Call, plan: str, reason: str) -> Said:
+    """Say that exactly PLAN may not run, whoever approves it; approving it takes that back."""
+    from templedb_nb.model.approval import Verdict
+    from templedb_nb.model.plain import short
+    from templedb_nb.model.shown import Said
+
+    rejection, where = _judged(call, plan, Verdict.REJECTED, reason)
+    by = f"{rejection.given_by} rejects plan {short(rejection.plan)} for {rejection.target}"
+    return Said(text=by, also=(where,))
+
+
+def _judged(call: Call, plan: str, verdict: Verdict, reason: str) -> tuple[Approval, str]:
+    if not reason.strip():
+        raise click.UsageError("--reason must say something")
+    return call.app.judge(plan, verdict, reason, call.through)
+
+
+@click.command(cls=Command)
+@click.argument("plan", metavar="[PLAN]", required=False, shell_complete=completion.plans)
+@pass_call
+def approvals(call: Call, plan: str | None) -> ApprovalList:
+    """List what people said of PLAN, here and in its target's ledger; or the newest of all."""
+    return call.app.approvals(plan)
 
 
 @click.command(cls=Command)
@@ -83,4 +112,4 @@ def complete(call: Call, shell: str) -> Document:
     return Document(document=found(tree, {}, "templedb", "_TEMPLEDB_COMPLETE").source())
 
 
-verbs = (status, approve, use, complete)
+verbs = (status, approve, reject, approvals, use, complete)

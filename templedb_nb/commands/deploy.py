@@ -165,10 +165,12 @@ def plan(
               help="Run exactly this plan, or refuse.")  # fmt: skip
 @click.option("--lock-wait", default="10s", metavar="TIME", show_default=True,
               help="How long to wait for another run: 90s, 15m.")  # fmt: skip
+@click.option("--wait-approval", metavar="TIME", is_flag=False, flag_value="30m",
+              help="Wait for missing approvals: 10m, 2h; 30m if no time is named.")  # fmt: skip
 @pass_call
 def run(
     call: Call, /, words: tuple[str, ...], target: str | None, named: str | None, lock_wait: str,
-    *, dry_run: bool, **how: Any,
+    wait_approval: str | None, *, dry_run: bool, **how: Any,
 ) -> Preview | Result:  # fmt: skip
     """Carry out a deployment: sync, plan, and execute the plan.
 
@@ -194,6 +196,7 @@ def run(
         observers=call.observers,
         planned=call.planned,
         lock_wait_s=wait_s(lock_wait),
+        approval_wait_s=wait_s(wait_approval) if wait_approval else 0.0,
         interactive=call.interactive,
         tell=call.tell,
     )

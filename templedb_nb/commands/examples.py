@@ -72,6 +72,8 @@ EXAMPLES = {
     "state show": ("state show",),
     "state init": ("state init",),
     "status": ("status shop", "status shop --target production"),
+    "reject": ('reject 3f9a1c2b7d10 --reason "the index is missing"',),
+    "approvals": ("approvals 3f9a1c2b7d10",),
     "approve": ('approve 3f9a1c2b7d10 --reason "reviewed with the team"',),
     "use": ("use shop --target staging",),
     "completion": (

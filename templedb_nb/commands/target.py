@@ -26,6 +26,21 @@ FIELDS = (
         "--protected/--no-protected", default=None, help="Run only plans that have an approval."
     ),
     click.option(
+        "--approvals",
+        type=click.IntRange(1),
+        metavar="N",
+        help="How many people must approve a plan; 1 on a protected target.",
+    ),
+    click.option("--approvers", metavar="A,B", help="Who may approve; '' means anybody."),
+    click.option(
+        "--self-approval/--no-self-approval",
+        default=None,
+        help="Whether who made a plan may approve it; not on a protected target.",
+    ),
+    click.option(
+        "--expires", metavar="TIME", help="How long an approval counts: 4h; 0 is for good."
+    ),
+    click.option(
         "--order-policy", type=click.Choice(ORDERS), help="What a migration out of order does."
     ),
 )
@@ -156,8 +171,13 @@ def ledger_sql(call: Call, role: str | None) -> Document:
 
 
 def _typed(given: dict[str, Any]) -> dict[str, Any]:
+    from templedb_nb.core.moments import wait_s
     from templedb_nb.model.target import OrderPolicy, TargetType
 
     kinds: dict[str, Any] = {"type": TargetType, "order_policy": OrderPolicy}
     kept = {key: value for key, value in given.items() if value is not None}
+    if (expires := kept.pop("expires", None)) is not None:
+        kept["approval_expires_s"] = int(wait_s(expires))
+    if (named := kept.pop("approvers", None)) is not None:
+        kept["approvers"] = tuple(each.strip() for each in named.split(",") if each.strip())
     return {key: kinds[key](value) if key in kinds else value for key, value in kept.items()}

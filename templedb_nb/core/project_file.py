@@ -7,7 +7,16 @@ from typing import Any
 
 from templedb_nb.core.config import CONFIG, NAME, TEXT, VARIABLE, build, problem
 from templedb_nb.core.environ import is_reference
-from templedb_nb.core.shape import Choice, Flag, Key, Object, PairsOf
+from templedb_nb.core.shape import (
+    Choice,
+    Duration,
+    Flag,
+    Key,
+    ListOf,
+    Object,
+    PairsOf,
+    Whole,
+)
 from templedb_nb.model.config import DeployConfig
 from templedb_nb.model.finding import Finding
 from templedb_nb.model.project import Slug
@@ -37,6 +46,20 @@ TARGET = Object(
             "What a migration out of order does. Default: linear if protected, else non-linear.",
             None,
         ),
+        Key(
+            "approvals",
+            Whole(1),
+            "How many people must approve a plan. Default: 1 if protected.",
+            None,
+        ),
+        Key("approvers", ListOf(TEXT), "Who may approve. Default: anybody.", ()),
+        Key(
+            "self_approval",
+            Flag(),
+            "Whether who made a plan may approve it. Default: not if protected.",
+            None,
+        ),
+        Key("approval_expires_s", Duration(), "How long an approval counts; 0: for good.", 0),
         Key("variables", VARIABLES, "References of this target: env:NAME, file:PATH.", ()),
     ),
 )

@@ -67,8 +67,10 @@ def execute(
                 reach("run.locked")
                 now = {name: tools.sessions[name].ledger(claim.project) for name in plan.databases}
                 done = check(now)
+            if not plan.databases:
+                tools.decide(())
             for name in plan.databases:
-                tools.sessions[name].begin_run(claim, plan.policy)
+                tools.sessions[name].begin_run(claim, plan.policy, tools.decide)
             reach("run.begun")
             finished = _run(plan, Steps(claim, tools, emit, done), emit)
             reach("run.before-end")

@@ -41,6 +41,7 @@ from templedb_nb.model.target import DATABASE_URL, DatabaseName
 from templedb_nb.ports import (
     Claim,
     Clock,
+    Decide,
     Emit,
     Interruptions,
     Psql,
@@ -80,6 +81,7 @@ class Tools:
     log: Callable[[int], StepLog]
     clock: Clock
     new_id: Callable[[], str]
+    decide: Decide = lambda _: None
     interrupts: Interruptions = field(default_factory=Undisturbed)
     resumed: int = 0
 

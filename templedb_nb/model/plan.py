@@ -15,7 +15,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import ClassVar, NewType, TypeAlias
 
-from templedb_nb.model.approval import Approval
+from templedb_nb.model.approval import Approval, Decision
 from templedb_nb.model.config import Executor, WorkFolder
 from templedb_nb.model.finding import Finding
 from templedb_nb.model.ledger import Checksums, Ledger
@@ -281,6 +281,7 @@ class Preview:
     made_by: str
     changes: Changes = Changes()
     approvals: tuple[Approval, ...] = ()
+    decision: Decision = Decision()
     diffs: tuple[tuple[str, str], ...] = ()
     dry_run: bool = False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import NewType
 
@@ -42,21 +43,60 @@ class Target:
     url: str = ""
     protected: bool = False
     order_policy: OrderPolicy | None = None
+    approvals: int | None = None
+    approvers: tuple[str, ...] = ()
+    self_approval: bool | None = None
+    approval_expires_s: int = 0
     from_file: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What a target demands of a run; the stricter of store and ledger holds."""
+    """What a target demands of a run; the stricter of store and ledger holds.
+
+    `approvals` is how many people must approve, `approvers` who may (empty: anybody), an approval
+    counts for `approval_expires_s` seconds (0: for good).
+    """
 
     protected: bool = False
     order_policy: OrderPolicy = OrderPolicy.NON_LINEAR
+    approvals: int = 0
+    approvers: tuple[str, ...] = ()
+    self_approval: bool = True
+    approval_expires_s: int = 0
 
     @classmethod
     def of(cls, target: Target) -> Policy:
         """Return what *target* demands; a protected one is linear unless it says otherwise."""
         default = OrderPolicy.LINEAR if target.protected else OrderPolicy.NON_LINEAR
-        return cls(protected=target.protected, order_policy=target.order_policy or default)
+        alone = target.self_approval
+        return cls(
+            protected=target.protected,
+            order_policy=target.order_policy or default,
+            approvals=target.approvals or int(target.protected),
+            approvers=tuple(sorted(target.approvers)),
+            self_approval=not target.protected if alone is None else alone,
+            approval_expires_s=target.approval_expires_s,
+        )
+
+    @property
+    def wanted(self) -> str:
+        """Return what approvals a run must have, as people say it; nothing where it needs none."""
+        if not self.needed:
+            return ""
+        told = f"{self.needed} approval{'s' if self.needed > 1 else ''}"
+        if self.approvers:
+            told += f" by {', '.join(self.approvers)}"
+        if not self.self_approval:
+            told += ", not by who planned it"
+        if self.approval_expires_s:
+            told += f", no older than {timedelta(seconds=self.approval_expires_s)}"
+        return told
+
+    @property
+    def needed(self) -> int:
+        """Return how many people must approve a plan; a protected target wants one at least."""
+        return max(self.approvals, int(self.protected))
 
     def stricter(self, other: Policy | None) -> Policy:
         """Return a policy that satisfies both; linear refuses, linear-skip skips, in that order."""
@@ -64,7 +104,25 @@ class Policy:
             return self
         ranked = (OrderPolicy.LINEAR, OrderPolicy.LINEAR_SKIP, OrderPolicy.NON_LINEAR)
         order = min(self.order_policy, other.order_policy, key=ranked.index)
-        return Policy(protected=self.protected or other.protected, order_policy=order)
+        lasts = [s for s in (self.approval_expires_s, other.approval_expires_s) if s]
+        return Policy(
+            protected=self.protected or other.protected,
+            order_policy=order,
+            approvals=max(self.approvals, other.approvals),
+            approvers=_both(self.approvers, other.approvers),
+            self_approval=self.self_approval and other.self_approval,
+            approval_expires_s=min(lasts, default=0),
+        )
+
+
+NOBODY = ("(nobody)",)
+"""Who may approve where two policies name nobody in common."""
+
+
+def _both(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    if not one or not other:
+        return one or other
+    return tuple(sorted(set(one) & set(other))) or NOBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

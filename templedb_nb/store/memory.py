@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from templedb_nb.errors import Ambiguous, StoreError, UnknownName
-from templedb_nb.model.approval import Approval
+from templedb_nb.model.approval import Approval, Verdict
 from templedb_nb.model.event import Event, Outcome, RunId, Stamped
 from templedb_nb.model.history import Filter, RunRow, StatsRow
 from templedb_nb.model.ledger import FinishedRun, Ledger, LedgerHead, OpenCommand, State
@@ -72,10 +72,10 @@ class Memory:
         """Record an approval, for good."""
         row: list[Any] = [approval.id, approval.plan, approval.content_hash, approval.project]
         row += [approval.target, approval.given_by, bare(approval.given_at), approval.reason]
-        row += [approval.through, approval.used_by]
+        row += [approval.through, approval.used_by, approval.verdict]
         with self._file.session() as session:
             session.execute(
-                "INSERT INTO approvals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                "INSERT INTO approvals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT DO NOTHING",
                 row,
             )
@@ -87,6 +87,35 @@ class Memory:
                 "SELECT * FROM approvals WHERE content_hash = ? ORDER BY given_at", [content_hash]
             ).fetchall()
         return tuple(_approval(row) for row in rows)
+
+    def recent_approvals(self, slug: str | None, last: int) -> tuple[Approval, ...]:
+        """Return the newest words on plans, of a project by its first name or of all."""
+        with self._file.session() as session:
+            rows = session.execute(
+                "SELECT * FROM approvals WHERE ? IS NULL OR project = ?"
+                " ORDER BY given_at DESC LIMIT ?",
+                [slug, slug, last],
+            ).fetchall()
+        return tuple(_approval(row) for row in rows)
+
+    def planner(self, content_hash: Digest) -> str:
+        """Return who made the first plan of that content, or nothing."""
+        with self._file.session() as session:
+            row = session.execute(
+                "SELECT made_by FROM plans WHERE content_hash = ? ORDER BY made_at LIMIT 1",
+                [content_hash],
+            ).fetchone()
+        return str(row[0]) if row else ""
+
+    def newer_plan(self, preview: Preview) -> PlanId | None:
+        """Return a plan for the same target that was made of a newer release, if there is one."""
+        with self._file.session() as session:
+            row = session.execute(
+                "SELECT id FROM plans WHERE project = ? AND target = ? AND content_hash <> ?"
+                " AND CAST(preview->>'$.release' AS INTEGER) > ? ORDER BY made_at DESC LIMIT 1",
+                [preview.slug, preview.plan.target, preview.plan.content_hash, preview.release],
+            ).fetchone()
+        return PlanId(row[0]) if row else None
 
     def use_approvals(self, content_hash: Digest, run: RunId) -> None:
         """Record that the run succeeded under every open approval of that content."""
@@ -369,7 +398,7 @@ def _history(row: Sequence[Any]) -> RunRow:
 
 
 def _approval(row: Sequence[Any]) -> Approval:
-    key, plan, content_hash, project, target, by, at, reason, through, used_by = row
+    key, plan, content_hash, project, target, by, at, reason, through, used_by, verdict = row
     return Approval(
         id=key,
         plan=plan,
@@ -381,6 +410,7 @@ def _approval(row: Sequence[Any]) -> Approval:
         reason=reason,
         through=through,
         used_by=used_by,
+        verdict=Verdict(verdict),
     )
 
 

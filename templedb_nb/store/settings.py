@@ -77,7 +77,8 @@ class Settings:
         """Return the targets of a project, by name."""
         with self._file.session() as session:
             rows = session.execute(
-                "SELECT name, type, provider, host, region, url, protected, order_policy"
+                "SELECT name, type, provider, host, region, url, protected, order_policy,"
+                " approvals, approvers, self_approval, approval_expires_s"
                 " FROM targets WHERE project = ? ORDER BY name",
                 [slug],
             ).fetchall()
@@ -93,10 +94,11 @@ class Settings:
             target.host,
             target.region,
         ]
-        row += [target.url, target.protected, target.order_policy]
+        row += [target.url, target.protected, target.order_policy, target.approvals]
+        row += [",".join(target.approvers), target.self_approval, target.approval_expires_s]
         with self._file.session() as session:
             session.execute(
-                "INSERT OR REPLACE INTO targets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row
+                "INSERT OR REPLACE INTO targets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row
             )
 
     def remove_target(self, slug: Slug, name: TargetName) -> None:
@@ -144,7 +146,8 @@ def _project(row: Sequence[Any]) -> Project:
 
 
 def _target(row: Sequence[Any]) -> Target:
-    name, kind, provider, host, region, url, protected, order_policy = row
+    name, kind, provider, host, region, url, protected, order_policy, *how = row
+    approvals, approvers, alone, expires = how
     return Target(
         name=name,
         type=TargetType(kind),
@@ -154,6 +157,10 @@ def _target(row: Sequence[Any]) -> Target:
         url=url,
         protected=protected,
         order_policy=OrderPolicy(order_policy) if order_policy else None,
+        approvals=approvals,
+        approvers=tuple(each for each in (approvers or "").split(",") if each),
+        self_approval=alone,
+        approval_expires_s=expires or 0,
     )
 
 

@@ -23,7 +23,7 @@ from templedb_nb.model.ledger import Freeze, Held, Ledger
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Amend, Apply, Revert
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
-from templedb_nb.ports import Claim, Heard
+from templedb_nb.ports import Claim, Decide, Heard
 from templedb_nb.targets import duckdb_hold as hold
 from templedb_nb.targets import duckdb_ledger as ledger_sql
 
@@ -148,10 +148,10 @@ class DuckdbSession:
         """Say that nobody hears it there: a DuckDB file has no second session."""
         return False
 
-    def begin_run(self, claim: Claim, policy: Policy) -> None:
-        """Record the run, and keep the policy."""
+    def begin_run(self, claim: Claim, policy: Policy, decide: Decide = lambda _: None) -> None:
+        """Record the run, unless *decide* refuses it, and keep the policy."""
         with self._work() as connection:
-            ledger_sql.begin_run(connection, claim, policy)
+            ledger_sql.begin_run(connection, claim, policy, decide)
 
     def end_run(self, run: str, outcome: Outcome, exit_code: int, message: str) -> None:
         """Record how the run ended."""

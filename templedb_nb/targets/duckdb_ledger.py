@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from templedb_nb.core.script import Script
 from templedb_nb.errors import TargetError
-from templedb_nb.model.approval import Approval
+from templedb_nb.model.approval import Approval, Verdict
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.ledger import (
     FORMAT,
@@ -30,7 +30,7 @@ from templedb_nb.model.ledger import (
 from templedb_nb.model.plain import Digest, from_plain, to_plain
 from templedb_nb.model.plan import Amend, Apply, Revert, Verb
 from templedb_nb.model.target import Policy
-from templedb_nb.ports import Claim
+from templedb_nb.ports import Claim, Decide
 
 if TYPE_CHECKING:
     import duckdb
@@ -324,8 +324,13 @@ def record(
     )
 
 
-def begin_run(connection: Connection, claim: Claim, policy: Policy) -> None:
-    """Close the runs that died, record this one, and keep the policy, in one transaction."""
+def begin_run(connection: Connection, claim: Claim, policy: Policy, decide: Decide) -> None:
+    """Close the runs that died, record this one, and keep the policy, in one transaction.
+
+    While the file is open here, nobody else can add a word on the plan.
+    """
+    if policy.needed:
+        decide(read_approvals(connection, claim.project, Digest(claim.content_hash)))
     connection.execute("BEGIN")
     connection.execute(
         "UPDATE templedb.command SET state = 'unknown' WHERE project = ? AND state = 'running'",
@@ -420,9 +425,9 @@ def keep_approvals(connection: Connection, approvals: Iterable[Approval]) -> Non
         at = each.given_at.astimezone(UTC).replace(tzinfo=None)
         row = [each.id, each.plan, each.content_hash, each.project, each.target, each.given_by, at]
         connection.execute(
-            "INSERT INTO templedb.approval VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            "INSERT INTO templedb.approval VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT DO NOTHING",
-            [*row, each.reason, each.through, each.used_by],
+            [*row, each.reason, each.through, each.used_by, each.verdict],
         )
 
 
@@ -432,10 +437,16 @@ def read_approvals(
     """Return every approval of that content, oldest first."""
     rows = connection.execute(
         "SELECT id, plan, content_hash, project, target, given_by, given_at, reason, through,"
-        " used_by FROM templedb.approval WHERE project = ? AND content_hash = ? ORDER BY given_at",
+        " used_by, verdict FROM templedb.approval WHERE project = ? AND content_hash = ?"
+        " ORDER BY given_at",
         [project, content_hash],
     ).fetchall()
     names = ("id", "plan", "content_hash", "project", "target", "given_by", "given_at", "reason",
-             "through", "used_by")  # fmt: skip
+             "through", "used_by", "verdict")  # fmt: skip
     found = (dict(zip(names, row, strict=True)) for row in rows)
-    return tuple(Approval(**each | {"given_at": _zoned(each["given_at"])}) for each in found)
+    return tuple(
+        Approval(
+            **each | {"given_at": _zoned(each["given_at"]), "verdict": Verdict(each["verdict"])}
+        )
+        for each in found
+    )

@@ -16,7 +16,7 @@ from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Amend, Apply, Mode, Revert
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
-from templedb_nb.ports import Claim, Heard
+from templedb_nb.ports import Claim, Decide, Heard
 from templedb_nb.targets import postgres_apply, postgres_rows
 from templedb_nb.targets import postgres_hold as hold
 from templedb_nb.targets import postgres_ledger as ledger_sql
@@ -114,10 +114,10 @@ class PostgresSession:
             there = ledger_sql.present(self._link.connection)
             return there and hold.ask_to_end(self._link.connection, project, run, wish)
 
-    def begin_run(self, claim: Claim, policy: Policy) -> None:
-        """Record the run, and keep the policy."""
+    def begin_run(self, claim: Claim, policy: Policy, decide: Decide = lambda _: None) -> None:
+        """Record the run, unless *decide* refuses it, and keep the policy."""
         with translated(self.where):
-            records.begin_run(self._link.connection, claim, policy)
+            records.begin_run(self._link.connection, claim, policy, decide)
 
     def end_run(self, run_id: str, outcome: Outcome, exit_code: int, message: str) -> None:
         """Record how the run ended."""
@@ -202,7 +202,7 @@ class PostgresSession:
         with translated(self.where):
             if not ledger_sql.present(self._link.connection):
                 return ()
-            return ledger_sql.read_approvals(self._link.connection, project, content_hash)
+            return records.read_approvals(self._link.connection, project, content_hash)
 
     def set_policy(self, project: str, policy: Policy, by: str, reason: str) -> bool:
         """Set the kept policy, with an event that says who and why; say whether there is one."""

@@ -11,7 +11,6 @@ from typing import Any
 import psycopg
 
 from templedb_nb.errors import LedgerRefused, TargetError
-from templedb_nb.model.approval import Approval
 from templedb_nb.model.ledger import (
     FORMAT,
     Checksums,
@@ -240,21 +239,6 @@ def _unresolved(
         for run, attempt, step, at in rows
         if run != live
     )
-
-
-def read_approvals(
-    connection: Connection, project: str, content_hash: Digest
-) -> tuple[Approval, ...]:
-    """Return every approval of that content, oldest first."""
-    rows = connection.execute(
-        "SELECT id, plan, content_hash, project, target, given_by, given_at, reason, through,"
-        " used_by FROM templedb.approval WHERE project = %s AND content_hash = %s"
-        " ORDER BY given_at",
-        [project, content_hash],
-    ).fetchall()
-    names = ("id", "plan", "content_hash", "project", "target", "given_by", "given_at", "reason",
-             "through", "used_by")  # fmt: skip
-    return tuple(Approval(**dict(zip(names, row, strict=True))) for row in rows)
 
 
 def applied_sql(connection: Connection, project: str, keys: Sequence[str]) -> dict[str, str]:

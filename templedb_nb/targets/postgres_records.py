@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from templedb_nb.model.approval import Approval
+from templedb_nb.model.approval import Approval, Verdict
 from templedb_nb.model.event import Outcome
-from templedb_nb.model.plain import to_plain
-from templedb_nb.model.target import OrderPolicy, Policy
-from templedb_nb.ports import Claim
+from templedb_nb.model.plain import Digest, to_plain
+from templedb_nb.model.target import Policy
+from templedb_nb.ports import Claim, Decide
 from templedb_nb.targets.postgres_connection import Connection
 
 
@@ -25,12 +25,16 @@ def record(
     )
 
 
-def begin_run(connection: Connection, claim: Claim, policy: Policy) -> None:
+def begin_run(connection: Connection, claim: Claim, policy: Policy, decide: Decide) -> None:
     """Close the runs that died, record this one, and keep the policy, in one transaction.
 
-    The lock is held: whatever else still runs by the book is dead.
+    The lock is held: whatever else still runs by the book is dead. Nobody can add a word on the
+    plan between the count of approvals and the start.
     """
     with connection.transaction():
+        if policy.needed:
+            connection.execute("LOCK TABLE templedb.approval IN SHARE ROW EXCLUSIVE MODE")
+            decide(read_approvals(connection, claim.project, Digest(claim.content_hash)))
         connection.execute(
             "UPDATE templedb.command SET state = 'unknown'"
             " WHERE project = %s AND state = 'running'",
@@ -55,7 +59,7 @@ def begin_run(connection: Connection, claim: Claim, policy: Policy) -> None:
 
 def keep_policy(connection: Connection, project: str, policy: Policy) -> None:
     """Set what runs of the project must satisfy, whoever starts them."""
-    if policy == Policy(protected=False, order_policy=OrderPolicy.NON_LINEAR):
+    if policy == Policy():
         connection.execute("DELETE FROM templedb.meta WHERE k = %s", [f"policy/{project}"])
         return
     connection.execute(
@@ -130,11 +134,29 @@ def keep_approvals(connection: Connection, approvals: Iterable[Approval]) -> Non
     for each in approvals:
         connection.execute(
             "INSERT INTO templedb.approval (id, plan, content_hash, project, target, given_by,"
-            " given_at, reason, through, used_by)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            " given_at, reason, through, used_by, verdict)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
             [each.id, each.plan, each.content_hash, each.project, each.target, each.given_by,
-             each.given_at, each.reason, each.through, each.used_by],
+             each.given_at, each.reason, each.through, each.used_by, each.verdict],
         )  # fmt: skip
+
+
+def read_approvals(
+    connection: Connection, project: str, content_hash: Digest
+) -> tuple[Approval, ...]:
+    """Return every approval of that content, oldest first."""
+    rows = connection.execute(
+        "SELECT id, plan, content_hash, project, target, given_by, given_at, reason, through,"
+        " used_by, verdict FROM templedb.approval WHERE project = %s AND content_hash = %s"
+        " ORDER BY given_at",
+        [project, content_hash],
+    ).fetchall()
+    names = ("id", "plan", "content_hash", "project", "target", "given_by", "given_at", "reason",
+             "through", "used_by")  # fmt: skip
+    return tuple(
+        Approval(**dict(zip(names, row[:-1], strict=True)), verdict=Verdict(row[-1]))
+        for row in rows
+    )
 
 
 def record_policy(

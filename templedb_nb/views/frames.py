@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from templedb_nb.model.approval import ApprovalList
 from templedb_nb.model.history import DeployHistory, DeployStats, DeployStatus, MigrationHistory
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
@@ -26,6 +27,16 @@ def _target(row: Any) -> Any:
 
 
 COLUMNS: dict[type, Sequence[Column]] = {
+    ApprovalList: (
+        ("given_at", TIMES, lambda r: r.given_at),
+        ("verdict", WORDS, lambda r: r.verdict.value),
+        ("plan", TEXT, lambda r: r.plan),
+        ("target", WORDS, _target),
+        ("given_by", TEXT, lambda r: r.given_by),
+        ("through", WORDS, lambda r: r.through),
+        ("used_by", TEXT, lambda r: r.used_by),
+        ("reason", TEXT, lambda r: r.reason),
+    ),
     MigrationStatus: (
         ("file", TEXT, lambda r: r.file),
         ("state", WORDS, lambda r: r.state.value),

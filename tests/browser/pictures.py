@@ -48,7 +48,7 @@ def _theme(browser: Browser, server: Server, theme: str) -> None:
     for line in (
         "project import shop",
         "deploy init shop",
-        "target add shop production --protected",
+        "target add shop production --protected --self-approval",
         "target add shop staging",
         f"env set shop DATABASE_URL duckdb://{place.home}/live.duckdb --target production --plain",
         f"env set shop DATABASE_URL duckdb://{place.home}/test.duckdb --target staging --plain",

@@ -62,7 +62,7 @@ def tell(home: Path, database: str) -> Path:
     for line in (
         "project import shop",
         "deploy config shop --set config.json",
-        "target add shop production --protected",
+        "target add shop production --protected --self-approval",
         "target add shop staging",
         "env set shop RELEASE_CHANNEL stable --plain",
         f"env set shop DATABASE_URL duckdb://{home}/production.duckdb --target production --plain",

@@ -89,9 +89,10 @@ CREATE TABLE templedb.approval (
     given_at     TIMESTAMP NOT NULL,
     reason       VARCHAR NOT NULL,
     through      VARCHAR NOT NULL,
-    used_by      VARCHAR NOT NULL DEFAULT ''
+    used_by      VARCHAR NOT NULL DEFAULT '',
+    verdict      VARCHAR NOT NULL DEFAULT 'approved'
 );
-COMMENT ON TABLE templedb.approval IS 'Who said that which content may run; used_by is the run that succeeded under it.';
+COMMENT ON TABLE templedb.approval IS 'Who said that which content may run, or may not; used_by is the run that succeeded under it.';
 
 CREATE TABLE templedb.lock (
     project     VARCHAR PRIMARY KEY,

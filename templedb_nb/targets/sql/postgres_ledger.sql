@@ -130,10 +130,12 @@ CREATE TABLE templedb.approval (
     given_at     timestamptz NOT NULL,
     reason       text NOT NULL,
     through      text NOT NULL,
-    used_by      text NOT NULL DEFAULT ''
+    used_by      text NOT NULL DEFAULT '',
+    verdict      text NOT NULL DEFAULT 'approved'
 );
 CREATE INDEX approval_of ON templedb.approval (content_hash);
-COMMENT ON TABLE templedb.approval IS 'Who said that which content may run; used_by is the run that succeeded under it.';
+COMMENT ON TABLE templedb.approval IS 'Who said that which content may run, or may not; used_by is the run that succeeded under it.';
+COMMENT ON COLUMN templedb.approval.verdict IS 'approved or rejected; of each person the last word counts.';
 
 CREATE TABLE templedb.lock (
     project     text PRIMARY KEY,

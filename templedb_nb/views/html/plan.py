@@ -45,7 +45,7 @@ OPAQUE = frozenset({"command", "script"})
 
 def plan_card(value: Preview) -> Html:
     """Return a plan as a card; that of a protected target cannot be taken for another."""
-    guarded = value.plan.policy.protected
+    guarded = value.plan.policy.needed > 0
     return card(
         Tone.LOUD if guarded else Tone.PLAIN,
         _title(value),
@@ -65,35 +65,35 @@ def _title(value: Preview) -> Html:
 
 
 def _guard(value: Preview) -> Html:
-    target = tag("strong", "▲ PROTECTED TARGET: ", value.plan.target)
+    what = "PROTECTED TARGET" if value.plan.policy.protected else "WANTS APPROVAL"
+    target = tag("strong", f"▲ {what}: ", value.plan.target)
     if not value.plan.steps:
         return band(Tone.LOUD, target)
-    open_ones = [each for each in value.approvals if not each.used_by]
-    if not open_ones:
+    found = value.decision
+    lines: list[Child] = []
+    for each in found.counted:
+        yes = marked(Tone.GOOD, "✓", "Approved")
+        lines += [tag("br"), yes, f" by {each.given_by}, ", when(each.given_at), f": {each.reason}"]
+    if veto := found.veto:
+        no = marked(Tone.BAD, "✗", "Rejected")
+        who, why = f" by {veto.given_by}, ", f": {veto.reason}"
+        lines += [tag("br"), no, who, when(veto.given_at), why]
+    elif found.missing:
         how = code(f"%templedb approve {short(value.plan.id)} --reason WHY")
-        return band(Tone.LOUD, target, tag("br"), "This plan needs an approval: ", how)
-    given = open_ones[-1]
-    told = f" by {given.given_by}, "
-    why = f": {given.reason}"
-    return band(
-        Tone.LOUD,
-        target,
-        tag("br"),
-        marked(Tone.GOOD, "✓", "Approved"),
-        told,
-        when(given.given_at),
-        why,
-    )
+        more = "an approval" if found.missing == 1 else f"{found.missing} approvals"
+        lines += [tag("br"), f"This plan needs {more}: ", how]
+        lines += [part for told in found.problems for part in (tag("br"), told)]
+    return band(Tone.LOUD, target, *lines)
 
 
 def _sum(value: Preview) -> Html:
     steps = value.plan.steps
-    applies = sum(step.kind == "apply" for step in steps)
+    applies, reverts = (sum(step.kind == k for step in steps) for k in ("apply", "revert"))
     opaque = sum(step.kind in OPAQUE for step in steps)
+    what = f"{many(applies, 'migration')} to apply" if applies else ""
+    what = f"{many(reverts, 'migration')} to take back" if reverts else what
     parts = [
-        tag("strong", many(applies, "migration"), " to apply")
-        if applies
-        else "No migration to apply",
+        tag("strong", what) if what else "No migration to apply",
         f", {value.draft.applied} applied before",
         f"; {many(opaque, 'command')} to run" if opaque else None,
         "." if steps else ". Nothing to do: no step is left.",

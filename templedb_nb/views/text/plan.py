@@ -67,11 +67,18 @@ def _groups(value: Preview) -> list[str]:
 
 
 def _approval(value: Preview) -> list[str]:
-    plan = value.plan
-    if not plan.policy.protected or not plan.steps:
+    plan, found = value.plan, value.decision
+    if not found.needed:
         return []
-    open_ones = [each for each in value.approvals if not each.used_by]
-    if open_ones:
-        each = open_ones[-1]
-        return ["", f"approved by {each.given_by} at {moment(each.given_at)}: {each.reason}"]
-    return ["", f"needs an approval: templedb approve {short(plan.id)} --reason WHY"]
+    lines = [
+        f"approved by {each.given_by} at {moment(each.given_at)}: {each.reason}"
+        for each in found.counted
+    ]
+    if found.veto:
+        each = found.veto
+        return ["", f"REJECTED by {each.given_by} at {moment(each.given_at)}: {each.reason}"]
+    if found.missing:
+        many_more = "an approval" if found.missing == 1 else f"{found.missing} approvals"
+        more = f"needs {many_more}: templedb approve {short(plan.id)} --reason WHY"
+        lines = [*lines, more, *(f"{INDENT}{each}" for each in found.problems)]
+    return ["", *lines]

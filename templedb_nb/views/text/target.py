@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from templedb_nb.model.approval import ApprovalList
+from templedb_nb.model.plain import short
 from templedb_nb.model.shown import (
     TargetList,
     TargetShown,
     VariableList,
 )
-from templedb_nb.model.target import Probe, Target
+from templedb_nb.model.target import Policy, Probe, Target
 from templedb_nb.model.variable import Keeping, Variable
 from templedb_nb.views.text.base import INDENT, text
-from templedb_nb.views.words import table
+from templedb_nb.views.words import moment, table
 
 
 @text.register
@@ -37,7 +39,8 @@ def _(value: TargetShown) -> str:
         ("host", target.host),
         ("region", target.region),
         ("url", target.url),
-        ("protected", "yes: runs only plans that have an approval" if target.protected else "no"),
+        ("protected", "yes" if target.protected else "no"),
+        ("wants", Policy.of(target).wanted),
         ("order policy", target.order_policy.value if target.order_policy else ""),
         ("database", value.address),
     ]
@@ -71,3 +74,23 @@ def _(value: Probe) -> str:
     lines = [f"{INDENT}{name:<14}{fact}" for name, fact in facts if fact]
     notes = [f"{INDENT}! {each}" for each in value.findings]
     return "\n".join([f"target {value.target}: reached {value.address}", *lines, *notes])
+
+
+@text.register
+def _(value: ApprovalList) -> str:
+    if not value.rows:
+        return "nobody said anything of a plan yet"
+    rows = [
+        [
+            moment(row.given_at),
+            row.verdict.value,
+            short(row.plan),
+            row.target,
+            f"{row.given_by} (unverified)",
+            row.through,
+            f"used by {row.used_by[:13]}" if row.used_by else "",
+            row.reason,
+        ]
+        for row in value.rows
+    ]
+    return table(["WHEN", "VERDICT", "PLAN", "TARGET", "WHO", "THROUGH", "USED", "WHY"], rows)
