@@ -321,7 +321,8 @@ def rampage(
     with (
         tempfile.TemporaryDirectory(prefix="chaos-") as place,
         tempfile.TemporaryDirectory(prefix="tdb-", dir="/tmp") as home,
-        postgres.started(postgres.binaries(), Path(home)) as server,
+        # It waits for its disk: else a crash of the server takes back what it had acknowledged.
+        postgres.started(postgres.binaries(), Path(home), careless=False) as server,
     ):
         for number in range(jobs):
             mine = order[number * faults : (number + 1) * faults]

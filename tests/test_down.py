@@ -53,6 +53,7 @@ def test_all_after_a_file_go_newest_first(deployed: Shop) -> None:
     assert planned.index("take back migrations/003_more.sql") < planned.index(
         "take back migrations/002_orders.sql (by migrations/002_orders.down.sql)"
     )
+    assert "migrations: 2 to take back" in planned
     assert set(deployed.pg.tables()) == {"users", "orders", "more"}
     assert "2 migrations taken back" in down(deployed, "--to", "001_users").out
     assert deployed.pg.tables() == ["users"]

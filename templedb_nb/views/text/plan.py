@@ -22,7 +22,9 @@ def _(value: Preview) -> str:
         lines.append(f"{INDENT}a dry run: nothing is executed, nothing is changed")
     lines += [f"{INDENT}since the last release: {line}" for line in changed(value.changes)]
     lines += _groups(value) or ["", "nothing to do: no step is left"]
-    lines += ["", f"migrations: {draft.applied} applied, {_applies(value)} to apply"]
+    reverts = sum(step.kind == "revert" for step in value.plan.steps)
+    todo = f"{draft.applied} applied, {_applies(value)} to apply"
+    lines += ["", f"migrations: {f'{reverts} to take back' if reverts else todo}"]
     if draft.skips:
         lines += ["", "left out", *(f"{INDENT}{each.what}: {each.why}" for each in draft.skips)]
     if draft.sources:
