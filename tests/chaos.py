@@ -266,6 +266,8 @@ def finish(job: Job) -> None:
     """Bring the job to its end with plain runs; two must be enough."""
     said = ""
     for _ in range(2):
+        with job.inside():  # a server that was crashed takes a moment to come back
+            pass
         process = job.deploy()
         said, _err = process.communicate(timeout=240)
         if process.returncode == 0:
