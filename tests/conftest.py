@@ -3,7 +3,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,9 +23,9 @@ _serial = itertools.count(1)
 
 @pytest.fixture(scope="session", autouse=True)
 def psql_on_path(server: postgres.Server) -> None:
-    """Commands of the tests call psql; where the machine has none, the server's own is taken."""
-    if shutil.which("psql") is None and server.bin is not None:
-        os.environ["PATH"] = f"{os.environ['PATH']}{os.pathsep}{server.bin}"
+    """Commands of the tests call psql, and checks pg_dump: the server's own, where it has them."""
+    if server.bin is not None and (server.bin / "pg_dump").exists():
+        os.environ["PATH"] = f"{server.bin}{os.pathsep}{os.environ['PATH']}"
 
 
 @pytest.fixture(scope="session")

@@ -101,6 +101,20 @@ def test_a_rival_finishes_what_a_killed_run_began(mixed: Shop, place: str) -> No
     assert_true(mixed)
 
 
+@pytest.mark.parametrize("place", ["run.before-end", "run.ended"])
+def test_a_run_of_commands_alone_that_died_at_its_end_is_followed_by_a_plain_one(
+    mixed: Shop, place: str
+) -> None:
+    mixed.run()
+    mixed.terminal.set(TEMPLEDB_FAILPOINT=f"{place}:kill9")
+    process = mixed.terminal.process("deploy", "run", "app")
+    process.communicate(timeout=60)
+    assert process.returncode == -9
+    mixed.terminal.unset("TEMPLEDB_FAILPOINT")
+    mixed.run()
+    assert (mixed.terminal.home / "ran.txt").read_text().split() == ["ran"] * 3
+
+
 def test_a_place_that_does_not_exist_is_told(shop: Shop) -> None:
     shop.terminal.set(TEMPLEDB_FAILPOINT="apply.comitted:kill9")
     said = shop.run(code=64)

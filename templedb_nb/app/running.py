@@ -88,7 +88,6 @@ class Running:
         if wish.planned:
             wish.planned(preview)
         refuse(preview.findings, plan)
-        self._refuse_repeated(plan)
         self._arm(plan)
         planner = self._memory.planner(plan.content_hash) or preview.made_by
         decide = self._decide(plan, planner)
@@ -196,7 +195,8 @@ class Running:
 
         return decide
 
-    def _refuse_repeated(self, plan: Plan) -> None:
+    def refuse_repeated(self, plan: Plan) -> None:
+        """Raise if a plan that somebody names has succeeded; one that is made anew may run."""
         if plan.steps and (run := self._memory.succeeded(plan.id)):
             message = f"plan {short(plan.id)} succeeded already, in run {run}"
             raise Stale(message, hint="templedb deploy run makes a new plan")

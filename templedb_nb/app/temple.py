@@ -257,6 +257,7 @@ class Temple:
             project = self.projects.pick(preview.slug)
             how: dict[str, Any] = {"release": preview.release, "given": given}
             case = self.planning.case(project, preview.plan.target, **how)
+        self.running.refuse_repeated(preview.plan)
         skip = tuple(each.what.removeprefix("group ") for each in preview.draft.skips)
         options = replace(wish.options, skip_groups=(*wish.options.skip_groups, *skip))
         with self.planning.opened(case, skip) as opened:
