@@ -112,19 +112,19 @@ class Temple:
     def approve(self, plan: Preview | str | Path, reason: str) -> Approval:
         """Say that exactly the content of *plan* may run, and why; it is kept for good."""
         named = plan.plan.id if isinstance(plan, Preview) else str(plan)
-        approval, _ = self._app.judge(named, Verdict.APPROVED, reason, "python")
+        approval, _ = self._app.judging.judge(named, Verdict.APPROVED, reason, "python")
         return approval
 
     def reject(self, plan: Preview | str | Path, reason: str) -> Approval:
         """Say that exactly this plan may not run, whoever approves it. Raises `UnknownName`."""
         named = plan.plan.id if isinstance(plan, Preview) else str(plan)
-        rejection, _ = self._app.judge(named, Verdict.REJECTED, reason, "python")
+        rejection, _ = self._app.judging.judge(named, Verdict.REJECTED, reason, "python")
         return rejection
 
     def approvals(self, plan: Preview | str | Path | None = None) -> ApprovalList:
         """Return what people said of a plan, or the newest of all; newest first."""
         named = plan.plan.id if isinstance(plan, Preview) else plan
-        return self._app.approvals(str(named) if named else None)
+        return self._app.judging.words(str(named) if named else None)
 
     def status(self, project: str | None = None, target: str | None = None) -> StatusTable:
         """Return a project on all its targets, or on one: counts, last run, what needs a look.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from templedb_nb.app.bundles import bundled_case, read_bundle, write_bundle
 from templedb_nb.app.configs import Configs
 from templedb_nb.app.history import History
+from templedb_nb.app.judging import Judging
 from templedb_nb.app.ledgers import Ledgers
 from templedb_nb.app.locks import Locks
 from templedb_nb.app.migrations import Migrations
@@ -28,20 +29,16 @@ from templedb_nb.core.environ import Known
 from templedb_nb.core.findings import on_variables
 from templedb_nb.core.masking import Masker
 from templedb_nb.core.planner import Options
-from templedb_nb.core.policy import Approved
 from templedb_nb.errors import (
     ApprovalMissing,
     ConfigError,
-    Stale,
     TempleError,
     UnknownName,
     UsageProblem,
 )
-from templedb_nb.model.approval import Approval, ApprovalList, Verdict
 from templedb_nb.model.event import Outcome, RunId
 from templedb_nb.model.finding import Severity
 from templedb_nb.model.history import DeployHistory, Filter
-from templedb_nb.model.plain import short
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.project import Project, Release
 from templedb_nb.model.result import Result, StepState
@@ -56,12 +53,6 @@ from templedb_nb.store.journal import going_on
 from templedb_nb.store.memory import Memory
 from templedb_nb.store.query import Query
 from templedb_nb.store.settings import Settings
-
-NEWEST = 50
-"""Words on plans that are listed where no plan is named."""
-
-POLL_S = 1.0
-"""How often somebody who waits for an approval looks for one."""
 
 ATTENTION = frozenset(
     {FileState.CHANGED, FileState.MOVED, FileState.MISSING, FileState.IN_DOUBT, FileState.FAILED}
@@ -161,6 +152,11 @@ class Temple:
         return Migrations(self.planning, self.running, self.memory)
 
     @cached_property
+    def judging(self) -> Judging:
+        """Return the use cases around approvals."""
+        return Judging(self.projects, self.planning, self.memory, self.system)
+
+    @cached_property
     def proving(self) -> Proving:
         """Return the use case that tries down parts on a copy."""
         return Proving(self.migrations, Ledgers(self.state.path), self.system)
@@ -227,24 +223,8 @@ class Temple:
                 if not wish.approval_wait_s:
                     raise
                 wish.tell(f"waiting: {missing.message}; {missing.hint.split(',')[0]}")
-        self._await_approval(preview, wish)
+        self.judging.wait(preview, wish.approval_wait_s)
         return self.run_plan(preview.plan.id, wish, given)
-
-    def _await_approval(self, preview: Preview, wish: Wish) -> None:
-        """Return once the plan may run; no lock and no session is held meanwhile."""
-        plan, clock = preview.plan, self.system.clock
-        planner = self.memory.planner(plan.content_hash) or preview.made_by
-        end = clock.monotonic_ms() + wish.approval_wait_s * 1000
-        while True:
-            found = self.approvals(plan.id).rows
-            try:
-                Approved(plan=plan, approvals=found, planner=planner, now=clock.now())
-            except ApprovalMissing:
-                if clock.monotonic_ms() > end:
-                    raise
-                clock.sleep(POLL_S)
-            else:
-                return
 
     def run_plan(self, named: str, wish: Wish = Wish(), given: Given = NOTHING_GIVEN) -> Result:
         """Run exactly the plan of that id or in that bundle, or refuse."""
@@ -291,63 +271,6 @@ class Temple:
         return bundle.preview, replace(
             case, known=self.values.known(kept, given, case.root), given=given
         )
-
-    def judge(
-        self, named: str, verdict: Verdict, reason: str, through: str
-    ) -> tuple[Approval, str]:
-        """Say that the content of a plan may run, or may not; return also where that is written."""
-        preview, slug = self._plan_of(named)
-        plan = preview.plan
-        newer = self.memory.newer_plan(preview) if verdict is Verdict.APPROVED else None
-        if newer:
-            message = f"plan {short(plan.id)} is of release {preview.release}, and plan"
-            message = f"{message} {short(newer)} of a newer one replaces it"
-            raise Stale(message, hint=f"look at that: templedb approve {short(newer)} --reason WHY")
-        approval = Approval(
-            id=self.system.new_id(),
-            plan=plan.id,
-            content_hash=plan.content_hash,
-            project=plan.project,
-            target=plan.target,
-            given_by=self.system.user(),
-            given_at=self.system.clock.now(),
-            reason=reason,
-            through=through,
-            verdict=verdict,
-        )
-        self.memory.keep_approval(approval)
-        return approval, self._share(approval, slug)
-
-    def approvals(self, named: str | None) -> ApprovalList:
-        """Return what people said of a plan, here and in its target's ledger; or the newest."""
-        if named is None:
-            return ApprovalList(rows=self.memory.recent_approvals(None, NEWEST))
-        preview, slug = self._plan_of(named)
-        with suppress(TempleError):
-            project = self.projects.pick(slug)
-            case = self.planning.case(project, preview.plan.target, sync=False)
-            with self.planning.opened(case, name="approvals") as opened:
-                found = self.planning.approvals(preview.plan, opened.sessions)
-                return ApprovalList(rows=found[::-1])
-        return ApprovalList(rows=self.memory.approvals(preview.plan.content_hash)[::-1])
-
-    def _plan_of(self, named: str) -> tuple[Preview, str]:
-        if Path(named).is_file():
-            bundle, _ = read_bundle(Path(named))
-            return bundle.preview, bundle.slug
-        preview = self.memory.plan(named)
-        return preview, preview.slug
-
-    def _share(self, approval: Approval, slug: str) -> str:
-        """Write an approval into the target's ledger, where there is one that can be reached."""
-        try:
-            project = self.projects.pick(slug)
-            case = self.planning.case(project, approval.target, sync=False)
-            with self.planning.opened(case, name="approve") as opened:
-                written = [session.approve([approval]) for session in opened.sessions.values()]
-        except TempleError as error:
-            return f"kept in this state file alone: {error.message}"
-        return "kept here and in the target's ledger" if any(written) else "kept in this state file"
 
     # --- what is true ---------------------------------------------------------------------------
 

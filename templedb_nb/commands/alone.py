@@ -65,7 +65,7 @@ def reject(call: Call, plan: str, reason: str) -> Said:
 def _judged(call: Call, plan: str, verdict: Verdict, reason: str) -> tuple[Approval, str]:
     if not reason.strip():
         raise click.UsageError("--reason must say something")
-    return call.app.judge(plan, verdict, reason, call.through)
+    return call.app.judging.judge(plan, verdict, reason, call.through)
 
 
 @click.command(cls=Command)
@@ -73,7 +73,7 @@ def _judged(call: Call, plan: str, verdict: Verdict, reason: str) -> tuple[Appro
 @pass_call
 def approvals(call: Call, plan: str | None) -> ApprovalList:
     """List what people said of PLAN, here and in its target's ledger; or the newest of all."""
-    return call.app.approvals(plan)
+    return call.app.judging.words(plan)
 
 
 @click.command(cls=Command)

@@ -1,0 +1,109 @@
+"""What people say of plans: that one may run, that it may not; and waiting for that."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from templedb_nb.app.bundles import read_bundle
+from templedb_nb.app.planning import Planning
+from templedb_nb.app.projects import Projects
+from templedb_nb.app.system import System
+from templedb_nb.core.policy import Approved
+from templedb_nb.errors import ApprovalMissing, Stale, TempleError
+from templedb_nb.model.approval import Approval, ApprovalList, Verdict
+from templedb_nb.model.plain import short
+from templedb_nb.model.plan import Preview
+from templedb_nb.store.memory import Memory
+
+NEWEST = 50
+"""Words on plans that are listed where no plan is named."""
+
+POLL_S = 1.0
+"""How often somebody who waits for an approval looks for one."""
+
+
+class Judging:
+    """Use cases around approvals."""
+
+    def __init__(
+        self, projects: Projects, planning: Planning, memory: Memory, system: System
+    ) -> None:
+        """Keep words in *memory*, and in ledgers that *planning* opens."""
+        self._projects = projects
+        self._planning = planning
+        self._memory = memory
+        self._system = system
+
+    def judge(
+        self, named: str, verdict: Verdict, reason: str, through: str
+    ) -> tuple[Approval, str]:
+        """Say that the content of a plan may run, or may not; return also where that is written."""
+        preview, slug = self._plan_of(named)
+        plan = preview.plan
+        newer = self._memory.newer_plan(preview) if verdict is Verdict.APPROVED else None
+        if newer:
+            message = f"plan {short(plan.id)} is of release {preview.release}, and plan"
+            message = f"{message} {short(newer)} of a newer one replaces it"
+            raise Stale(message, hint=f"look at that: templedb approve {short(newer)} --reason WHY")
+        approval = Approval(
+            id=self._system.new_id(),
+            plan=plan.id,
+            content_hash=plan.content_hash,
+            project=plan.project,
+            target=plan.target,
+            given_by=self._system.user(),
+            given_at=self._system.clock.now(),
+            reason=reason,
+            through=through,
+            verdict=verdict,
+        )
+        self._memory.keep_approval(approval)
+        return approval, self._share(approval, slug)
+
+    def words(self, named: str | None) -> ApprovalList:
+        """Return what people said of a plan, here and in its target's ledger; or the newest."""
+        if named is None:
+            return ApprovalList(rows=self._memory.recent_approvals(None, NEWEST))
+        preview, slug = self._plan_of(named)
+        with suppress(TempleError):
+            project = self._projects.pick(slug)
+            case = self._planning.case(project, preview.plan.target, sync=False)
+            with self._planning.opened(case, name="approvals") as opened:
+                found = self._planning.approvals(preview.plan, opened.sessions)
+                return ApprovalList(rows=found[::-1])
+        return ApprovalList(rows=self._memory.approvals(preview.plan.content_hash)[::-1])
+
+    def _plan_of(self, named: str) -> tuple[Preview, str]:
+        if Path(named).is_file():
+            bundle, _ = read_bundle(Path(named))
+            return bundle.preview, bundle.slug
+        preview = self._memory.plan(named)
+        return preview, preview.slug
+
+    def _share(self, approval: Approval, slug: str) -> str:
+        """Write an approval into the target's ledger, where there is one that can be reached."""
+        try:
+            project = self._projects.pick(slug)
+            case = self._planning.case(project, approval.target, sync=False)
+            with self._planning.opened(case, name="approve") as opened:
+                written = [session.approve([approval]) for session in opened.sessions.values()]
+        except TempleError as error:
+            return f"kept in this state file alone: {error.message}"
+        return "kept here and in the target's ledger" if any(written) else "kept in this state file"
+
+    def wait(self, preview: Preview, seconds: float) -> None:
+        """Return once the plan may run; no lock and no session is held meanwhile."""
+        plan, clock = preview.plan, self._system.clock
+        planner = self._memory.planner(plan.content_hash) or preview.made_by
+        end = clock.monotonic_ms() + seconds * 1000
+        while True:
+            found = self.words(plan.id).rows
+            try:
+                Approved(plan=plan, approvals=found, planner=planner, now=clock.now())
+            except ApprovalMissing:
+                if clock.monotonic_ms() > end:
+                    raise
+                clock.sleep(POLL_S)
+            else:
+                return
