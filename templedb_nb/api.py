@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from templedb_nb.app.choice import Choice
 from templedb_nb.app.running import Wish
-from templedb_nb.app.temple import Choice
 from templedb_nb.app.temple import Temple as App
 from templedb_nb.app.values import Given
 from templedb_nb.core.moments import wait_s
@@ -133,7 +133,7 @@ class Temple:
         ``note`` says why.
         """
         choice = self._choice(project, target)
-        rows = self._app.status(choice)
+        rows = self._app.overview.status(choice)
         return StatusTable(slug=self._app.projects.pick(choice.project).slug, rows=rows)
 
     def migrations(self, project: str | None = None, target: str | None = None) -> MigrationStatus:

@@ -26,7 +26,7 @@ def status(call: Call, words: tuple[str, ...], target: str | None) -> StatusTabl
     (name,) = call.split(words)
     choice = call.choice(name, target)
     with call.working("asking the targets"):
-        rows = call.app.status(choice)
+        rows = call.app.overview.status(choice)
     project = call.app.projects.pick(choice.project)
     return StatusTable(slug=project.slug, rows=rows)
 

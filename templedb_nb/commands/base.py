@@ -16,7 +16,8 @@ from templedb_nb.commands import completion
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from templedb_nb.app.temple import Choice, Temple
+    from templedb_nb.app.choice import Choice
+    from templedb_nb.app.temple import Temple
     from templedb_nb.model.plan import Preview
     from templedb_nb.ports import Observer
 
@@ -53,7 +54,7 @@ class Call:
 
     def choice(self, project: str | None, target: str | None = None) -> Choice:
         """Return which project and target are meant: by the words, else by what is in use."""
-        from templedb_nb.app.temple import Choice
+        from templedb_nb.app.choice import Choice
 
         same = self.project is None or project in {None, self.project}
         meant = target or (self.target if same else None)

@@ -11,7 +11,7 @@ from templedb_nb.commands import completion
 from templedb_nb.commands.base import Call, group, on_target, pass_call, take, words
 
 if TYPE_CHECKING:
-    from templedb_nb.app.temple import Choice
+    from templedb_nb.app.choice import Choice
     from templedb_nb.app.values import Given
     from templedb_nb.core.planner import Options
     from templedb_nb.model.plan import Preview

@@ -83,7 +83,7 @@ def unset(call: Call, words: tuple[str, ...], target: str | None) -> Said:
 def list_(call: Call, words: tuple[str, ...], target: str | None) -> VariableList:
     """List the variables; secret values are never shown."""
     (name,) = call.split(words)
-    from templedb_nb.app.temple import Choice
+    from templedb_nb.app.choice import Choice
 
     return call.app.variables(Choice(project=call.choice(name).project, target=target))
 

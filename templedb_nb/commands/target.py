@@ -99,7 +99,7 @@ def list_(call: Call, words: tuple[str, ...]) -> TargetList:
 def show(call: Call, words: tuple[str, ...]) -> TargetShown:
     """Show a target and the names of its variables."""
     name, target = call.split(words, "NAME", optional=1)
-    return call.app.show_target(call.choice(name, target))
+    return call.app.overview.show(call.choice(name, target))
 
 
 @commands.command()
@@ -115,7 +115,7 @@ def update(call: Call, /, words: tuple[str, ...], reason: str, **given: Any) -> 
     changed = _typed(given)
     if not changed:
         raise click.UsageError("name what is to change, such as --protected")
-    made, lowered = call.app.update_target(call.choice(name, target), changed, reason)
+    made, lowered = call.app.overview.update(call.choice(name, target), changed, reason)
     also = ("its ledger has the weaker policy, with your reason",) if lowered else ()
     return Said(text=f"target {made.name} is changed: {', '.join(changed)}", also=also)
 
@@ -141,7 +141,7 @@ def remove(call: Call, words: tuple[str, ...]) -> Said:
 def test(call: Call, words: tuple[str, ...]) -> Probe:
     """Connect for real: server, role, latency, ledger, what stands in the way."""
     name, target = call.split(words, "NAME", optional=1)
-    return call.app.probe(call.choice(name, target))
+    return call.app.overview.probe(call.choice(name, target))
 
 
 @commands.command()

@@ -26,6 +26,7 @@ from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
 from templedb_nb.ports import Claim, Decide, Heard
 from templedb_nb.targets import duckdb_hold as hold
 from templedb_nb.targets import duckdb_ledger as ledger_sql
+from templedb_nb.targets import duckdb_records as records
 
 if TYPE_CHECKING:
     import duckdb
@@ -151,12 +152,12 @@ class DuckdbSession:
     def begin_run(self, claim: Claim, policy: Policy, decide: Decide = lambda _: None) -> None:
         """Record the run, unless *decide* refuses it, and keep the policy."""
         with self._work() as connection:
-            ledger_sql.begin_run(connection, claim, policy, decide)
+            records.begin_run(connection, claim, policy, decide)
 
     def end_run(self, run: str, outcome: Outcome, exit_code: int, message: str) -> None:
         """Record how the run ended."""
         with self._work() as connection:
-            ledger_sql.end_run(connection, run, outcome, exit_code, message)
+            records.end_run(connection, run, outcome, exit_code, message)
 
     def apply(
         self, step: Apply, script: Script, attempt: str, claim: Claim, ran: Callable[[int], None]
@@ -207,12 +208,12 @@ class DuckdbSession:
     def command_started(self, claim: Claim, attempt: str, step: str) -> None:
         """Record a command before it starts, and close the file: the command may open it."""
         with self._work() as connection:
-            ledger_sql.command_started(connection, claim, attempt, step)
+            records.command_started(connection, claim, attempt, step)
 
     def command_finished(self, attempt: str, state: str, exit_status: int | None) -> None:
         """Record how a command ended."""
         with self._work() as connection:
-            ledger_sql.command_finished(connection, attempt, state, exit_status)
+            records.command_finished(connection, attempt, state, exit_status)
 
     def resolve(self, project: str, run: str, by: str, reason: str) -> int:
         """Close what nobody saw end, on a person's word."""
@@ -221,7 +222,7 @@ class DuckdbSession:
         with self._work() as connection:
             if not ledger_sql.present(connection):
                 return 0
-            return ledger_sql.resolve(connection, project, run, by, reason)
+            return records.resolve(connection, project, run, by, reason)
 
     def approve(self, approvals: Sequence[Approval]) -> bool:
         """Record approvals, if there is a ledger; say whether."""
@@ -230,7 +231,7 @@ class DuckdbSession:
         with self._work() as connection:
             if not ledger_sql.present(connection):
                 return False
-            ledger_sql.keep_approvals(connection, approvals)
+            records.keep_approvals(connection, approvals)
         return True
 
     def approvals(self, project: str, content_hash: Digest) -> tuple[Approval, ...]:
@@ -240,7 +241,7 @@ class DuckdbSession:
         with self._work() as connection:
             if not ledger_sql.present(connection):
                 return ()
-            return ledger_sql.read_approvals(connection, project, content_hash)
+            return records.read_approvals(connection, project, content_hash)
 
     def set_policy(self, project: str, policy: Policy, by: str, reason: str) -> bool:
         """Set the kept policy, with an event that says who and why; say whether there is one."""
@@ -249,7 +250,7 @@ class DuckdbSession:
         with self._work() as connection:
             if not ledger_sql.present(connection):
                 return False
-            ledger_sql.keep_policy(connection, project, policy)
+            records.keep_policy(connection, project, policy)
             detail = {"by": by, "reason": reason}
             ledger_sql.record(connection, project, "", "", "policy", detail)
         return True

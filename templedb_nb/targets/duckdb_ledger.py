@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from templedb_nb.core.script import Script
 from templedb_nb.errors import TargetError
-from templedb_nb.model.approval import Approval, Verdict
-from templedb_nb.model.event import Outcome
 from templedb_nb.model.ledger import (
     FORMAT,
     TEXT_CHECKSUM,
@@ -30,7 +28,7 @@ from templedb_nb.model.ledger import (
 from templedb_nb.model.plain import Digest, from_plain, to_plain
 from templedb_nb.model.plan import Amend, Apply, Revert, Verb
 from templedb_nb.model.target import Policy
-from templedb_nb.ports import Claim, Decide
+from templedb_nb.ports import Claim
 
 if TYPE_CHECKING:
     import duckdb
@@ -125,8 +123,8 @@ def _entry(row: Sequence[Any]) -> Entry:
         applied_by=by,
         client=client,
         version=version,
-        started_at=_zoned(started),
-        finished_at=_zoned(finished),
+        started_at=zoned(started),
+        finished_at=zoned(finished),
         run_seq=seq,
         error=error,
         steps=steps,
@@ -135,7 +133,8 @@ def _entry(row: Sequence[Any]) -> Entry:
     )
 
 
-def _zoned(moment: datetime | None) -> datetime | None:
+def zoned(moment: datetime | None) -> datetime | None:
+    """Return a moment of the file, which is in UTC, as one that says so."""
     return moment.replace(tzinfo=UTC) if moment else None
 
 
@@ -171,7 +170,7 @@ def _holder(connection: Connection, project: str, *, locked: bool) -> Holder | N
         host=host,
         pid=pid,
         reason=reason,
-        since=_zoned(since),
+        since=zoned(since),
         live=locked,
     )
 
@@ -186,7 +185,7 @@ def _unresolved(
         [project],
     ).fetchall()
     return tuple(
-        OpenCommand(run=run, attempt=attempt, step=step, started_at=_zoned(at))
+        OpenCommand(run=run, attempt=attempt, step=step, started_at=zoned(at))
         for run, attempt, step, at in rows
         if run != live
     )
@@ -321,132 +320,4 @@ def record(
         "INSERT INTO templedb.event (happened_at, project, key, attempt_id, what, detail)"
         f" VALUES ({NOW}, ?, ?, ?, ?, ?)",
         [project, key, attempt, what, json.dumps(detail)],
-    )
-
-
-def begin_run(connection: Connection, claim: Claim, policy: Policy, decide: Decide) -> None:
-    """Close the runs that died, record this one, and keep the policy, in one transaction.
-
-    While the file is open here, nobody else can add a word on the plan.
-    """
-    if policy.needed:
-        decide(read_approvals(connection, claim.project, Digest(claim.content_hash)))
-    connection.execute("BEGIN")
-    connection.execute(
-        "UPDATE templedb.command SET state = 'unknown' WHERE project = ? AND state = 'running'",
-        [claim.project],
-    )
-    connection.execute(
-        f"UPDATE templedb.run SET finished_at = {NOW}, message = 'its process died',"
-        " state = CASE WHEN id IN (SELECT run FROM templedb.command WHERE state = 'unknown')"
-        " THEN 'unknown' ELSE 'failed' END WHERE project = ? AND state = 'running'",
-        [claim.project],
-    )
-    about = [claim.run, claim.project, claim.target, claim.plan, claim.content_hash]
-    connection.execute(
-        "INSERT INTO templedb.run (id, project, target, plan, content_hash, state, client, version,"
-        f" started_at) VALUES (?, ?, ?, ?, ?, 'running', ?, ?, {NOW})",
-        [*about, claim.client, claim.version],
-    )
-    keep_policy(connection, claim.project, policy)
-    connection.execute("COMMIT")
-
-
-def keep_policy(connection: Connection, project: str, policy: Policy) -> None:
-    """Set what runs of the project must satisfy, whoever starts them."""
-    key = f"policy/{project}"
-    if policy == Policy():
-        connection.execute("DELETE FROM templedb.meta WHERE k = ?", [key])
-    else:
-        body = json.dumps(to_plain(policy))
-        connection.execute("INSERT OR REPLACE INTO templedb.meta VALUES (?, ?)", [key, body])
-
-
-def end_run(
-    connection: Connection, run: str, outcome: Outcome, exit_code: int, message: str
-) -> None:
-    """Record how the run ended; a success uses up the approvals of its content."""
-    connection.execute("BEGIN")
-    row = connection.execute(
-        f"UPDATE templedb.run SET state = ?, exit_code = ?, message = ?, finished_at = {NOW}"
-        " WHERE id = ? AND state = 'running' RETURNING content_hash",
-        [outcome, exit_code, message, run],
-    ).fetchone()
-    if row and outcome is Outcome.SUCCEEDED:
-        connection.execute(
-            "UPDATE templedb.approval SET used_by = ? WHERE content_hash = ? AND used_by = ''",
-            [run, row[0]],
-        )
-    connection.execute("COMMIT")
-
-
-def command_started(connection: Connection, claim: Claim, attempt: str, step: str) -> None:
-    """Record a command before it starts."""
-    connection.execute(
-        "INSERT INTO templedb.command (attempt_id, run, project, step, state, started_at)"
-        f" VALUES (?, ?, ?, ?, 'running', {NOW})",
-        [attempt, claim.run, claim.project, step],
-    )
-
-
-def command_finished(
-    connection: Connection, attempt: str, state: str, exit_status: int | None
-) -> None:
-    """Record how a command ended."""
-    connection.execute(
-        f"UPDATE templedb.command SET state = ?, exit_status = ?, finished_at = {NOW}"
-        " WHERE attempt_id = ?",
-        [state, exit_status, attempt],
-    )
-
-
-def resolve(connection: Connection, project: str, run: str, by: str, reason: str) -> int:
-    """Close what nobody saw end, on a person's word; return how many commands that were."""
-    connection.execute("BEGIN")
-    closed = connection.execute(
-        f"UPDATE templedb.command SET state = 'resolved', finished_at = {NOW}"
-        " WHERE project = ? AND run = ? AND state IN ('running', 'unknown') RETURNING step",
-        [project, run],
-    ).fetchall()
-    connection.execute(
-        f"UPDATE templedb.run SET state = 'unknown', finished_at = {NOW}"
-        " WHERE id = ? AND state = 'running'",
-        [run],
-    )
-    detail = {"run": run, "by": by, "reason": reason, "steps": [row[0] for row in closed]}
-    record(connection, project, "", "", "resolve", detail)
-    connection.execute("COMMIT")
-    return len(closed)
-
-
-def keep_approvals(connection: Connection, approvals: Iterable[Approval]) -> None:
-    """Record approvals; one that is there already stays as it is."""
-    for each in approvals:
-        at = each.given_at.astimezone(UTC).replace(tzinfo=None)
-        row = [each.id, each.plan, each.content_hash, each.project, each.target, each.given_by, at]
-        connection.execute(
-            "INSERT INTO templedb.approval VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT DO NOTHING",
-            [*row, each.reason, each.through, each.used_by, each.verdict],
-        )
-
-
-def read_approvals(
-    connection: Connection, project: str, content_hash: Digest
-) -> tuple[Approval, ...]:
-    """Return every approval of that content, oldest first."""
-    rows = connection.execute(
-        "SELECT id, plan, content_hash, project, target, given_by, given_at, reason, through,"
-        " used_by, verdict FROM templedb.approval WHERE project = ? AND content_hash = ?"
-        " ORDER BY given_at",
-        [project, content_hash],
-    ).fetchall()
-    names = ("id", "plan", "content_hash", "project", "target", "given_by", "given_at", "reason",
-             "through", "used_by", "verdict")  # fmt: skip
-    found = (dict(zip(names, row, strict=True)) for row in rows)
-    return tuple(
-        Approval(
-            **each | {"given_at": _zoned(each["given_at"]), "verdict": Verdict(each["verdict"])}
-        )
-        for each in found
     )

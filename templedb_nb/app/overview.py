@@ -1,0 +1,157 @@
+"""What targets are and how they stand; and what is demanded of those who deploy to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from templedb_nb.app.choice import Choice
+from templedb_nb.app.migrations import Migrations
+from templedb_nb.app.planning import Case, Opened, Planning
+from templedb_nb.app.projects import Projects
+from templedb_nb.app.running import Running
+from templedb_nb.app.system import System
+from templedb_nb.app.targets import Targets
+from templedb_nb.app.values import Values
+from templedb_nb.errors import TempleError, UsageProblem
+from templedb_nb.model.history import Filter
+from templedb_nb.model.project import Project
+from templedb_nb.model.shown import TargetShown
+from templedb_nb.model.status import FileState, TargetStatus
+from templedb_nb.model.target import DATABASE_URL, Policy, Probe, Target
+from templedb_nb.store.file import StateFile
+from templedb_nb.store.memory import Memory
+
+ATTENTION = frozenset(
+    {FileState.CHANGED, FileState.MOVED, FileState.MISSING, FileState.IN_DOUBT, FileState.FAILED}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """Use cases around targets that ask the databases which *planning* opens."""
+
+    state: StateFile
+    projects: Projects
+    targets: Targets
+    values: Values
+    planning: Planning
+    migrations: Migrations
+    running: Running
+    memory: Memory
+    system: System
+
+    def status(self, choice: Choice) -> tuple[TargetStatus, ...]:
+        """Return a project's targets at a glance: all of them, or the one that was chosen."""
+        with self.state.session():
+            project = self.projects.pick(choice.project)
+            found = self.targets.all(project)
+            chosen = [self.targets.pick(project, None, choice.target)] if choice.target else found
+        self.running.reconcile()
+        return tuple(self._glance(project, target) for target in chosen)
+
+    def _glance(self, project: Project, target: Target) -> TargetStatus:
+        with self.state.session():
+            last = self.memory.runs(project.slug, target.name, Filter(last=1))
+            case = self.planning.case(project, target, sync=False)
+        row = TargetStatus(
+            slug=project.slug,
+            target=target.name,
+            protected=target.protected,
+            release=case.release.number,
+            last_outcome=last[0].outcome if last else None,
+            last_run=last[0].run if last else "",
+            last_at=last[0].started_at if last else None,
+        )
+        if not self.planning.databases(case):
+            return row
+        try:
+            with self.planning.opened(case, name="status") as opened:
+                return self._counted(row, opened)
+        except TempleError as error:
+            return replace(row, note=error.message)
+
+    def _counted(self, row: TargetStatus, opened: Opened) -> TargetStatus:
+        missing = [name for name in opened.databases if name not in opened.sessions]
+        if missing:
+            return replace(row, note=f"{', '.join(missing)} has no value")
+        status = self.migrations.status(opened)
+        notes = [f"locked by {x.holder}" for x in opened.ledgers.values() if _held(x)]
+        notes += [
+            f"run {x.unresolved[0].run} unresolved" for x in opened.ledgers.values() if x.unresolved
+        ]
+        return replace(
+            row,
+            applied=status.applied,
+            pending=status.pending,
+            attention=sum(status.count(state) for state in ATTENTION),
+            note="; ".join(notes),
+        )
+
+    def show(self, choice: Choice) -> TargetShown:
+        """Return a target with the names of its variables."""
+        with self.state.session():
+            project = self.projects.pick(choice.project)
+            case = self.planning.case(project, choice.target, sync=False)
+        return TargetShown(
+            slug=project.slug,
+            target=case.target,
+            variables=case.known.kept,
+            address=self._address(case),
+        )
+
+    def _address(self, case: Case) -> str:
+        """Return where the target's database is, without its password."""
+        try:
+            url = self.values.reveal(DATABASE_URL, case.known, case.given, case.root)
+            if url is None:
+                return ""
+            if url.reveal().startswith("duckdb:"):
+                return url.reveal()
+            from templedb_nb.targets.postgres_connection import address
+
+            return str(address(url))
+        except TempleError as error:
+            return error.message
+
+    def probe(self, choice: Choice) -> Probe:
+        """Connect for real and report what is there."""
+        with self.state.session():
+            project = self.projects.pick(choice.project)
+            case = self.planning.case(project, choice.target, sync=False)
+        with self.planning.opened(case, name="test") as opened:
+            if not opened.sessions:
+                hint = f"templedb env set {project.slug} DATABASE_URL --target {case.target.name}"
+                message = f"target {case.target.name} has no DATABASE_URL to test"
+                raise UsageProblem(message, hint=hint)
+            return next(iter(opened.sessions.values())).probe()
+
+    def update(self, choice: Choice, fields: Mapping[str, Any], reason: str) -> tuple[Target, bool]:
+        """Change a target; a policy that gets weaker is lowered in the ledger, with a reason."""
+        with self.state.session():
+            project = self.projects.pick(choice.project)
+            target = self.targets.pick(project, None, choice.target)
+        changed = replace(target, **fields)
+        weaker = Policy.of(changed) != Policy.of(changed).stricter(Policy.of(target))
+        lowered = weaker and self._lower(project, target, Policy.of(changed), reason)
+        return self.targets.update(project, target, fields), lowered
+
+    def _lower(self, project: Project, target: Target, policy: Policy, reason: str) -> bool:
+        if not reason:
+            message = f"this lowers what {target.name} demands of a run"
+            raise UsageProblem(message, hint="say why, with --reason")
+        case = self.planning.case(project, target, sync=False)
+        if not self.planning.databases(case):
+            return False
+        with self.planning.opened(case, name="policy") as opened:
+            user = self.system.user()
+            lowered = [
+                session.set_policy(project.known_as, policy, user, reason)
+                for session in opened.sessions.values()
+            ]
+        return any(lowered)
+
+
+def _held(ledger: Any) -> bool:
+    return bool(ledger.holder and ledger.holder.live)

@@ -1,0 +1,148 @@
+"""Runs, commands, approvals and the policy in a DuckDB file's ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from templedb_nb.model.approval import Approval, Verdict
+from templedb_nb.model.event import Outcome
+from templedb_nb.model.plain import Digest, to_plain
+from templedb_nb.model.target import Policy
+from templedb_nb.ports import Claim, Decide
+from templedb_nb.targets.duckdb_ledger import NOW, record, zoned
+
+if TYPE_CHECKING:
+    import duckdb
+
+    Connection = duckdb.DuckDBPyConnection
+
+
+def begin_run(connection: Connection, claim: Claim, policy: Policy, decide: Decide) -> None:
+    """Close the runs that died, record this one, and keep the policy, in one transaction.
+
+    While the file is open here, nobody else can add a word on the plan.
+    """
+    if policy.needed:
+        decide(read_approvals(connection, claim.project, Digest(claim.content_hash)))
+    connection.execute("BEGIN")
+    connection.execute(
+        "UPDATE templedb.command SET state = 'unknown' WHERE project = ? AND state = 'running'",
+        [claim.project],
+    )
+    connection.execute(
+        f"UPDATE templedb.run SET finished_at = {NOW}, message = 'its process died',"
+        " state = CASE WHEN id IN (SELECT run FROM templedb.command WHERE state = 'unknown')"
+        " THEN 'unknown' ELSE 'failed' END WHERE project = ? AND state = 'running'",
+        [claim.project],
+    )
+    about = [claim.run, claim.project, claim.target, claim.plan, claim.content_hash]
+    connection.execute(
+        "INSERT INTO templedb.run (id, project, target, plan, content_hash, state, client, version,"
+        f" started_at) VALUES (?, ?, ?, ?, ?, 'running', ?, ?, {NOW})",
+        [*about, claim.client, claim.version],
+    )
+    keep_policy(connection, claim.project, policy)
+    connection.execute("COMMIT")
+
+
+def keep_policy(connection: Connection, project: str, policy: Policy) -> None:
+    """Set what runs of the project must satisfy, whoever starts them."""
+    key = f"policy/{project}"
+    if policy == Policy():
+        connection.execute("DELETE FROM templedb.meta WHERE k = ?", [key])
+    else:
+        body = json.dumps(to_plain(policy))
+        connection.execute("INSERT OR REPLACE INTO templedb.meta VALUES (?, ?)", [key, body])
+
+
+def end_run(
+    connection: Connection, run: str, outcome: Outcome, exit_code: int, message: str
+) -> None:
+    """Record how the run ended; a success uses up the approvals of its content."""
+    connection.execute("BEGIN")
+    row = connection.execute(
+        f"UPDATE templedb.run SET state = ?, exit_code = ?, message = ?, finished_at = {NOW}"
+        " WHERE id = ? AND state = 'running' RETURNING content_hash",
+        [outcome, exit_code, message, run],
+    ).fetchone()
+    if row and outcome is Outcome.SUCCEEDED:
+        connection.execute(
+            "UPDATE templedb.approval SET used_by = ? WHERE content_hash = ? AND used_by = ''",
+            [run, row[0]],
+        )
+    connection.execute("COMMIT")
+
+
+def command_started(connection: Connection, claim: Claim, attempt: str, step: str) -> None:
+    """Record a command before it starts."""
+    connection.execute(
+        "INSERT INTO templedb.command (attempt_id, run, project, step, state, started_at)"
+        f" VALUES (?, ?, ?, ?, 'running', {NOW})",
+        [attempt, claim.run, claim.project, step],
+    )
+
+
+def command_finished(
+    connection: Connection, attempt: str, state: str, exit_status: int | None
+) -> None:
+    """Record how a command ended."""
+    connection.execute(
+        f"UPDATE templedb.command SET state = ?, exit_status = ?, finished_at = {NOW}"
+        " WHERE attempt_id = ?",
+        [state, exit_status, attempt],
+    )
+
+
+def resolve(connection: Connection, project: str, run: str, by: str, reason: str) -> int:
+    """Close what nobody saw end, on a person's word; return how many commands that were."""
+    connection.execute("BEGIN")
+    closed = connection.execute(
+        f"UPDATE templedb.command SET state = 'resolved', finished_at = {NOW}"
+        " WHERE project = ? AND run = ? AND state IN ('running', 'unknown') RETURNING step",
+        [project, run],
+    ).fetchall()
+    connection.execute(
+        f"UPDATE templedb.run SET state = 'unknown', finished_at = {NOW}"
+        " WHERE id = ? AND state = 'running'",
+        [run],
+    )
+    detail = {"run": run, "by": by, "reason": reason, "steps": [row[0] for row in closed]}
+    record(connection, project, "", "", "resolve", detail)
+    connection.execute("COMMIT")
+    return len(closed)
+
+
+def keep_approvals(connection: Connection, approvals: Iterable[Approval]) -> None:
+    """Record approvals; one that is there already stays as it is."""
+    for each in approvals:
+        at = each.given_at.astimezone(UTC).replace(tzinfo=None)
+        row = [each.id, each.plan, each.content_hash, each.project, each.target, each.given_by, at]
+        connection.execute(
+            "INSERT INTO templedb.approval VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO NOTHING",
+            [*row, each.reason, each.through, each.used_by, each.verdict],
+        )
+
+
+def read_approvals(
+    connection: Connection, project: str, content_hash: Digest
+) -> tuple[Approval, ...]:
+    """Return every approval of that content, oldest first."""
+    rows = connection.execute(
+        "SELECT id, plan, content_hash, project, target, given_by, given_at, reason, through,"
+        " used_by, verdict FROM templedb.approval WHERE project = ? AND content_hash = ?"
+        " ORDER BY given_at",
+        [project, content_hash],
+    ).fetchall()
+    names = ("id", "plan", "content_hash", "project", "target", "given_by", "given_at", "reason",
+             "through", "used_by", "verdict")  # fmt: skip
+    found = (dict(zip(names, row, strict=True)) for row in rows)
+    return tuple(
+        Approval(
+            **each | {"given_at": zoned(each["given_at"]), "verdict": Verdict(each["verdict"])}
+        )
+        for each in found
+    )
