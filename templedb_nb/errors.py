@@ -20,7 +20,9 @@ TempleError
 │   ├── LedgerRefused       69  the role may not read, write or create the ledger
 │   ├── UnfitServer         69  a pooler, a replica, a read-only or an unknown server
 │   └── StatementFailed     12  the server rejected one statement
-├── QueryRefused            64  a question to the state is no SQL, or more than reading
+├── QueryRefused            64  a question is no SQL, or wants more than to read
+├── QueryTimedOut          124  a question to a target took too long
+├── ExpectationFailed       10  a target answered otherwise than was expected
 ├── StoreError              69  the state file could not be read or written
 │   └── StoreTooNew         69  a newer templedb wrote it
 ├── RunFailed               10… a run ended without success; carries its result's exit code
@@ -176,7 +178,19 @@ class StatementFailed(TargetError):
 
 
 class QueryRefused(UsageProblem):
-    """A question to the state that is no SQL, or wants more than to read."""
+    """A question that is no SQL, or wants more than to read."""
+
+
+class QueryTimedOut(TempleError):
+    """A question to a target took longer than it may; it was cancelled."""
+
+    exit_code = 124
+
+
+class ExpectationFailed(TempleError):
+    """A target answered otherwise than was expected; nothing was changed."""
+
+    exit_code = 10
 
 
 class StoreError(TempleError):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from templedb_nb.commands.base import Call
+from templedb_nb.commands.base import Call, takes_cell
 from templedb_nb.commands.tree import reserved, tree
 from templedb_nb.errors import InternalError, RunFailed, TempleError
 
@@ -124,21 +124,26 @@ class Magic:
 
     def _run(self, call: Call, line: str) -> Any:
         try:
-            given = [self._word(word) for word in shlex.split(line, comments=False)]
+            words = shlex.split(line, comments=False)
         except ValueError as error:
             raise click.UsageError(f"cannot read the line: {error}") from None
-        if call.cell is not None and call.cell.strip() and not _takes_cell(given):
+        given = [self._word(each, last) for last, each in zip(["", *words], words, strict=False)]
+        if call.cell is not None and call.cell.strip() and not takes_cell(tree, given):
             raise click.UsageError("the cell's body says nothing to this command: leave it empty")
         return tree.main(given, prog_name=PROGRAM, standalone_mode=False, obj=call)
 
-    def _word(self, word: str) -> str:
-        """Return the text of the Python variable that a whole word ``{name}`` names."""
-        if not (word.startswith("{") and word.endswith("}")):
+    def _word(self, word: str, last: str) -> str:
+        """Return the text of the Python variable that a whole word ``{name}`` names.
+
+        Behind an option it may be the value of a pair: ``--param id={name}``.
+        """
+        before, equals, whole = word.partition("=") if last.startswith("--") else ("", "", word)
+        if not (whole.startswith("{") and whole.endswith("}")):
             return word
-        name = word[1:-1]
+        name = whole[1:-1]
         if name not in self.shell.user_ns:
             raise click.UsageError(f"there is no Python variable {name!r} for {word}")
-        return str(self.shell.user_ns[name])
+        return f"{before}{equals}{self.shell.user_ns[name]}"
 
     def _call(self, cell: str | None) -> Call:
         return Call(
@@ -279,16 +284,6 @@ def _parted(line: str) -> tuple[str, str, bool]:
     stripped = rest.rstrip()
     silent = stripped.endswith(";")
     return name, stripped[:-1] if silent else rest, silent
-
-
-def _takes_cell(given: list[str]) -> bool:
-    """Return whether the command that the words begin with reads the cell's body."""
-    command: click.Command | None = tree
-    for word in given:
-        if not isinstance(command, click.Group):
-            break
-        command = command.commands.get(word)
-    return bool(getattr(command, "takes_cell", False))
 
 
 def _brief(preview: Preview) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from templedb_nb.app.system import System
 from templedb_nb.errors import ConfigError
+from templedb_nb.model.history import Answer
 from templedb_nb.model.ledger import Ledger
+from templedb_nb.model.question import Question
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.target import DatabaseName, TargetName
 from templedb_nb.ports import Scratch, Session
@@ -63,6 +65,27 @@ class Ledgers:
             ) as copy:
                 yield copy
 
+    def answer(
+        self,
+        url: Secret,
+        target: TargetName,
+        database: DatabaseName,
+        root: Path | None,
+        name: str,
+        asked: Question,
+    ) -> Answer:
+        """Return what a database answers; it is only read, and no lock is taken."""
+        text = url.reveal().strip()
+        if text.startswith("duckdb:"):
+            from templedb_nb.targets import duckdb_query
+
+            return duckdb_query.answer(self._file(text, database, root), target, asked)
+        if _is_postgres(text):
+            from templedb_nb.targets import postgres_query
+
+            return postgres_query.answer(url, target, name, asked)
+        raise _unknown(target, database)
+
     def _session(
         self,
         url: Secret,
@@ -73,18 +96,31 @@ class Ledgers:
     ) -> Session:
         text = url.reveal().strip()
         if text.startswith("duckdb:"):
-            from templedb_nb.targets.duckdb import DuckdbSession, path_of
+            from templedb_nb.targets.duckdb import DuckdbSession
 
-            path = path_of(text, root)
-            if path.exists() and self._state.exists() and path.samefile(self._state):
-                raise ConfigError(f"{database} is templedb's own state file, which is no target")
-            return DuckdbSession(path, target, database)
-        if text.startswith(("postgresql://", "postgres://")) or ("=" in text and "://" not in text):
+            return DuckdbSession(self._file(text, database, root), target, database)
+        if _is_postgres(text):
             from templedb_nb.targets.postgres import PostgresSession
 
             return PostgresSession(url, target, database, name)
-        hint = "postgresql://USER:PASSWORD@HOST/DATABASE, or duckdb:///PATH for a DuckDB file"
-        raise ConfigError(f"{database} of {target} is no address of a known database", hint=hint)
+        raise _unknown(target, database)
+
+    def _file(self, text: str, database: DatabaseName, root: Path | None) -> Path:
+        from templedb_nb.targets.duckdb import path_of
+
+        path = path_of(text, root)
+        if path.exists() and self._state.exists() and path.samefile(self._state):
+            raise ConfigError(f"{database} is templedb's own state file, which is no target")
+        return path
+
+
+def _is_postgres(text: str) -> bool:
+    return text.startswith(("postgresql://", "postgres://")) or ("=" in text and "://" not in text)
+
+
+def _unknown(target: TargetName, database: DatabaseName) -> ConfigError:
+    hint = "postgresql://USER:PASSWORD@HOST/DATABASE, or duckdb:///PATH for a DuckDB file"
+    return ConfigError(f"{database} of {target} is no address of a known database", hint=hint)
 
 
 def read_all(sessions: Sessions, project: str) -> dict[DatabaseName, Ledger]:

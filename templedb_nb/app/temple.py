@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from templedb_nb.app.asking import Asking
 from templedb_nb.app.bundles import bundled_case, read_bundle, write_bundle
 from templedb_nb.app.choice import Choice
 from templedb_nb.app.configs import Configs
@@ -148,6 +149,12 @@ class Temple:
     def proving(self) -> Proving:
         """Return the use case that tries down parts on a copy."""
         return Proving(self.migrations, Ledgers(self.state.path), self.system)
+
+    @cached_property
+    def asking(self) -> Asking:
+        """Return the use cases that only read what a target holds."""
+        ledgers = Ledgers(self.state.path)
+        return Asking(self.state, self.projects, self.planning, ledgers, self.values, self.masker)
 
     @cached_property
     def locks(self) -> Locks:

@@ -52,6 +52,13 @@ class Call:
         """Return the application, opened at its first use."""
         return self.open_app()
 
+    def body(self, said: str | None = None) -> str:
+        """Return the text that a command works on: *said*, the cell's body, or standard input."""
+        cell = (self.cell or "").strip()
+        if said and cell:
+            raise click.UsageError("the cell has a body: leave the text of the line out")
+        return said or (cell and str(self.cell)) or ("" if self.notebook else self.stdin.read())
+
     def choice(self, project: str | None, target: str | None = None) -> Choice:
         """Return which project and target are meant: by the words, else by what is in use."""
         from templedb_nb.app.choice import Choice
@@ -160,6 +167,17 @@ Group.group_class = type
 def group(name: str, *, default: str | None = None, **named: Any) -> Callable[..., Group]:
     """Declare a noun."""
     return click.group(name, cls=Group, default=default, **named)
+
+
+def takes_cell(root: click.Command, given: Sequence[str]) -> bool:
+    """Return whether the command that the words begin with reads a cell's body."""
+    command: click.Command | None = root
+    for word in given:
+        if not isinstance(command, click.Group):
+            break
+        default = command.default if isinstance(command, Group) else None
+        command = command.commands.get(word) or command.commands.get(default or "")
+    return bool(getattr(command, "takes_cell", False))
 
 
 pass_call = click.make_pass_decorator(Call)

@@ -46,6 +46,16 @@ def plans(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[Compl
     return found or [CompletionItem(incomplete, type="file")]
 
 
+def databases(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the variables that hold addresses of the project's databases."""
+    return _items(ctx, incomplete, _databases)
+
+
+def expectations(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete what an answer may be expected to be."""
+    return [CompletionItem(n, help=told) for n, told in _EXPECTED if n.startswith(incomplete)]
+
+
 def words(metavar: str) -> Callable[..., list[CompletionItem]]:
     """Return what completes the bare words of a command: its project, then what *metavar* says."""
 
@@ -145,6 +155,23 @@ def _plans(call: Call, _: click.Context) -> Named:
     ]
 
 
+def _databases(call: Call, ctx: click.Context) -> Named:
+    from templedb_nb.core.groups import databases
+
+    for project in _chosen(call, ctx):
+        release = call.app.projects.release(project, None)
+        for each in databases(call.app.configs.current(project, release).config):
+            yield each, f"database of {project.slug}"
+
+
+_EXPECTED = (
+    ("true", "one row with one value that is true"),
+    ("false", "one row with one value that is false"),
+    ("empty", "no row"),
+    ("rows", "one row or more"),
+    ("rows=1", "so many rows; also >= > < <= !="),
+    ("0", "one row with that value; any text may stand here"),
+)
 _SOURCES: dict[str, Callable[[Call, click.Context], Named]] = {
     "RUN": _runs,
     "PLAN": _plans,

@@ -134,7 +134,7 @@ def sql(call: Call, query: tuple[str, ...]) -> Any:
       templedb sql "SELECT target, outcome, count(*) FROM runs GROUP BY ALL"
       templedb sql "SELECT title, took FROM steps ORDER BY took DESC LIMIT 10" --json
     """
-    text = " ".join(query) or (call.cell if call.notebook else call.stdin.read()) or ""
+    text = call.body(" ".join(query))
     if not text.strip():
         raise click.UsageError("there is no query: SELECT * FROM runs LIMIT 10, for one")
     past = call.app.past

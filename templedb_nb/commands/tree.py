@@ -13,6 +13,7 @@ from templedb_nb.commands import (
     lock,
     migration,
     project,
+    query,
     run,
     state,
     target,
@@ -43,7 +44,7 @@ def tree() -> None:
 
 for noun in (project, deploy, migration, target, env, run, lock, state):
     tree.add_command(noun.commands)
-for verb in (*alone.verbs, history.sql):
+for verb in (*alone.verbs, history.sql, query.query):
     tree.add_command(verb)
 examples.attach(tree)
 

@@ -131,9 +131,16 @@ class DeployStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The rows that a question to the state gave; `kinds` are DuckDB's types."""
+    """The rows that a question gave; `kinds` are the types as the database calls them."""
 
     columns: tuple[str, ...]
     kinds: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
     more: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Csv:
+    """An answer that is wanted as CSV."""
+
+    answer: Answer

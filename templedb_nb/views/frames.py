@@ -7,7 +7,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from templedb_nb.model.approval import ApprovalList
-from templedb_nb.model.history import DeployHistory, DeployStats, DeployStatus, MigrationHistory
+from templedb_nb.model.history import (
+    Answer,
+    DeployHistory,
+    DeployStats,
+    DeployStatus,
+    MigrationHistory,
+)
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
 from templedb_nb.model.shown import ConfigHistory, FileList, ProjectList, TargetList, VariableList
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
 TIMES, SPANS, WORDS, COUNTS = "time", "span", "word", "count"
 Column = tuple[str, str, Callable[[Any], Any]]
 TEXT = "text"
+_WORD = 1 << 63
 
 
 def _target(row: Any) -> Any:
@@ -185,6 +192,8 @@ def frame(value: Any) -> pd.DataFrame | None:
     Times are ``datetime64[us, UTC]``, durations ``timedelta64``, words of a fixed set categories,
     counts nullable ``Int64``. A `MigrationStatus` has its counts in ``attrs``.
     """
+    if isinstance(value, Answer):
+        return _answer(value)
     columns = COLUMNS.get(type(value))
     if columns is None:
         return None
@@ -216,6 +225,35 @@ def _table(columns: Sequence[Column], rows: Sequence[Any]) -> pd.DataFrame:
 
     series = {name: _series([pick(row) for row in rows], kind) for name, kind, pick in columns}
     return pd.DataFrame(series, columns=[name for name, _, _ in columns])
+
+
+def _answer(value: Answer) -> pd.DataFrame:
+    """Return an answer as a DataFrame; two columns may have one name."""
+    import pandas as pd
+
+    series = [_told([row[n] for row in value.rows]) for n in range(len(value.columns))]
+    made = pd.DataFrame(dict(enumerate(series)))
+    made.columns = pd.Index(value.columns, dtype=object)
+    made.attrs.update(more=value.more)
+    return made
+
+
+def _told(values: list[Any]) -> pd.Series[Any]:
+    """Return a column whose type is that of its values: NULL makes no number a float."""
+    import pandas as pd
+
+    kinds = {type(each) for each in values} - {type(None)}
+    if kinds == {int}:
+        small = all(each is None or abs(each) < _WORD for each in values)
+        return pd.Series(values, dtype="Int64" if small else object)
+    if kinds == {bool}:
+        return pd.Series(values, dtype="boolean")
+    if kinds == {timedelta}:
+        return pd.Series(values, dtype="timedelta64[us]")
+    if kinds == {datetime}:
+        aware = {each.tzinfo is not None for each in values if each is not None}
+        return _series(values, TIMES) if aware == {True} else pd.Series(values, dtype="M8[us]")
+    return pd.Series(values, dtype=None if kinds <= {str, float} and kinds else object)
 
 
 def _at(began: datetime | None, after_ms: int | None) -> datetime | None:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import datetime, timedelta
-from math import isfinite
 from typing import Any
 
 from templedb_nb.model.event import Stamped
-from templedb_nb.model.history import Answer, DeployStats
+from templedb_nb.model.history import Answer, Csv, DeployStats
 from templedb_nb.model.plain import to_plain
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
 from templedb_nb.model.shown import Coded, Document, ShownConfig
 from templedb_nb.model.variable import Keeping, Variable
+from templedb_nb.views.cells import cell_plain
 from templedb_nb.views.text import text
 
 FORMAT = 1
@@ -39,12 +38,12 @@ def event_line(entry: Stamped) -> str:
 def plain(value: Any) -> dict[str, Any]:
     """Return *value* as an object; a sealed value never shows, not even sealed."""
     match value:
-        case Coded(value=inner):
+        case Coded(value=inner) | Csv(answer=inner):
             return plain(inner)
         case Document(document=document) | ShownConfig(document=document):
             return {"kind": type(value).__name__, "document": document}
         case Answer():
-            rows = [[_cell(cell) for cell in row] for row in value.rows]
+            rows = [[cell_plain(cell) for cell in row] for row in value.rows]
             about = {"columns": list(value.columns), "types": list(value.kinds)}
             return {"kind": "Answer", **about, "rows": rows, "more": value.more}
         case None:
@@ -53,30 +52,6 @@ def plain(value: Any) -> dict[str, Any]:
             body = to_plain(_without_seals(value))
             own = body if isinstance(body, dict) else {"value": body}
             return {"kind": type(value).__name__, **own, **dict(_extras(value))}
-
-
-def _cell(cell: Any) -> Any:
-    """Return a value of the database as JSON has it.
-
-    Times are in ISO 8601, durations in seconds, bytes in hex.
-    """
-    match cell:
-        case float():
-            return cell if isfinite(cell) else str(cell)  # JSON has no word for the others
-        case None | bool() | int() | str():
-            return cell
-        case datetime():
-            return cell.isoformat()
-        case timedelta():
-            return cell.total_seconds()
-        case list() | tuple():
-            return [_cell(each) for each in cell]
-        case dict():
-            return {str(name): _cell(each) for name, each in cell.items()}
-        case bytes():
-            return cell.hex()
-        case _:
-            return str(cell)
 
 
 def _extras(value: Any) -> Iterator[tuple[str, Any]]:

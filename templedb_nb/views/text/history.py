@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any
-
 from templedb_nb.model.history import (
     Answer,
+    Csv,
     DeployHistory,
     DeployStats,
     DeployStatus,
@@ -17,6 +15,7 @@ from templedb_nb.model.history import (
 )
 from templedb_nb.model.plain import short
 from templedb_nb.model.proof import Proof
+from templedb_nb.views.cells import cell_text, csv_text
 from templedb_nb.views.text.base import columns, text
 from templedb_nb.views.words import duration, moment, shown, table
 
@@ -125,20 +124,13 @@ def _(value: Answer) -> str:
         return "done"
     if not value.rows:
         return f"{', '.join(value.columns)}: no rows"
-    told = table(value.columns, [[_cell(cell) for cell in row] for row in value.rows])
+    told = table(value.columns, [[cell_text(cell) for cell in row] for row in value.rows])
     return f"{told}\n… and more rows than that" if value.more else told
 
 
-def _cell(cell: Any) -> str:
-    match cell:
-        case None:
-            return ""
-        case datetime():
-            return moment(cell)
-        case timedelta():
-            return duration(round(cell.total_seconds() * 1000))
-        case _:
-            return str(cell)
+@text.register
+def _(value: Csv) -> str:
+    return csv_text(value.answer)
 
 
 @text.register

@@ -1,0 +1,80 @@
+"""Values of a database as text, JSON and CSV have them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from math import isfinite
+from typing import Any
+
+from templedb_nb.model.history import Answer
+from templedb_nb.views.words import duration, moment
+
+
+def cell_text(cell: Any) -> str:
+    """Return a value for a table: nothing for NULL, times in UTC to the second."""
+    match cell:
+        case None:
+            return ""
+        case datetime(tzinfo=None):
+            return cell.isoformat(sep=" ")
+        case datetime():
+            return moment(cell)
+        case timedelta():
+            return duration(round(cell.total_seconds() * 1000))
+        case list() | tuple() | dict():
+            return json.dumps(cell_plain(cell), ensure_ascii=False)
+        case _:
+            return str(cell)
+
+
+def cell_plain(cell: Any) -> Any:
+    """Return a value of the database as JSON has it.
+
+    Times are in ISO 8601, durations in seconds, bytes in hex.
+    """
+    match cell:
+        case float():
+            return cell if isfinite(cell) else str(cell)  # JSON has no word for the others
+        case None | bool() | int() | str():
+            return cell
+        case datetime():
+            return cell.isoformat()
+        case timedelta():
+            return cell.total_seconds()
+        case list() | tuple():
+            return [cell_plain(each) for each in cell]
+        case dict():
+            return {str(name): cell_plain(each) for name, each in cell.items()}
+        case bytes():
+            return cell.hex()
+        case _:
+            return str(cell)
+
+
+def csv_text(answer: Answer) -> str:
+    """Return an answer as CSV with a head: RFC 4180, but its lines end as those of Unix do.
+
+    NULL is an empty field, an empty text is ``""``.
+    """
+    lines = [answer.columns, *answer.rows]
+    return "\n".join(_line(row) for row in lines)
+
+
+def _line(row: Iterable[Any]) -> str:
+    return ",".join(_field(cell_plain(cell)) for cell in row)
+
+
+def _field(cell: Any) -> str:
+    match cell:
+        case None:
+            return ""
+        case bool():
+            return "true" if cell else "false"
+        case list() | dict():
+            written = json.dumps(cell, ensure_ascii=False)
+        case _:
+            written = str(cell)
+    quoted = not written or any(each in written for each in ',"\r\n')
+    return '"' + written.replace('"', '""') + '"' if quoted else written
