@@ -121,6 +121,17 @@ class Temple:
         rejection, _ = self._app.judging.judge(named, Verdict.REJECTED, reason, "python")
         return rejection
 
+    async def gate(self, plan: Preview) -> None:
+        """In a notebook: show *plan* with buttons, and return once it may run; `run` it then.
+
+        Other tasks of the kernel go on meanwhile. Raises `ApprovalPending`, `Rejected`.
+        """
+        from templedb_nb.notebook.gate import Gate
+
+        if self._app.judging.standing(plan).decision.missing:
+            await Gate(self._app.judging, plan).decided()
+        self._app.judging.demand(plan)
+
     def approvals(self, plan: Preview | str | Path | None = None) -> ApprovalList:
         """Return what people said of a plan, or the newest of all; newest first."""
         named = plan.plan.id if isinstance(plan, Preview) else plan

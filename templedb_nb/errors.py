@@ -102,6 +102,10 @@ class ApprovalMissing(TempleError):
     exit_code = 20
 
 
+class ApprovalPending(ApprovalMissing):
+    """A notebook showed the plan to those who may approve it, and nobody has decided yet."""
+
+
 class Rejected(TempleError):
     """A person said that exactly this plan may not run; nothing was executed."""
 

@@ -8,6 +8,8 @@ import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -146,7 +148,7 @@ class Magic:
         return f"{before}{equals}{self.shell.user_ns[name]}"
 
     def _call(self, cell: str | None) -> Call:
-        return Call(
+        call = Call(
             open_app=self._open,
             stdin=sys.stdin,
             ask_secret=_ask_secret,
@@ -161,6 +163,9 @@ class Magic:
             cell=cell,
             use=self._use,
         )
+        if call.interactive and find_spec("ipywidgets"):
+            call.gate = partial(_gate, call)
+        return call
 
     def _use(self, project: str | None, target: str | None) -> None:
         self.config.project, self.config.target = project or "", target or ""
@@ -291,6 +296,16 @@ def _brief(preview: Preview) -> None:
 
     if told := briefing(preview):
         print(told)
+
+
+def _gate(call: Call, waits: bool, preview: Preview) -> None:  # noqa: FBT001 - as the tree calls it
+    from templedb_nb.notebook.gate import Gate
+
+    gate = Gate(call.app.judging, preview)
+    if waits:
+        gate.wait()
+    else:
+        gate.leave()
 
 
 class _Live:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,16 @@ class Kernel:
         self.client.wait_for_ready(timeout=60)
         self.home = home
 
-    def run(self, code: str, *, ok: bool = True, answer: str | None = None) -> dict[str, Any]:
-        """Run a cell; return what came: texts, data, errors."""
+    def run(
+        self,
+        code: str,
+        *,
+        ok: bool = True,
+        answer: str | None = None,
+        answers: Callable[[], str] | None = None,
+    ) -> dict[str, Any]:
+        """Run a cell; return what came: texts, data, errors. *answers* is asked for each input."""
+        asked = answers or (None if answer is None else lambda: answer)
         found: dict[str, Any] = {
             "stdout": "",
             "stderr": "",
@@ -52,13 +60,14 @@ class Kernel:
                     found["error"] = content
 
         def answering(_: dict[str, Any]) -> None:
-            self.client.input(answer or "")
+            assert asked is not None
+            self.client.input(asked())
 
         reply = self.client.execute_interactive(
             code,
             output_hook=take,
             stdin_hook=answering,
-            allow_stdin=answer is not None,
+            allow_stdin=asked is not None,
             timeout=120,
         )
         if ok:

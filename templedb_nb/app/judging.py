@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from templedb_nb.app.bundles import read_bundle
-from templedb_nb.app.planning import Planning
+from templedb_nb.app.planning import Opened, Planning
 from templedb_nb.app.projects import Projects
 from templedb_nb.app.system import System
-from templedb_nb.core.policy import Approved
-from templedb_nb.errors import ApprovalMissing, Stale, TempleError
-from templedb_nb.model.approval import Approval, ApprovalList, Verdict
+from templedb_nb.core.policy import Approved, decision
+from templedb_nb.errors import Stale, TempleError
+from templedb_nb.model.approval import Approval, ApprovalList, Standing, Verdict
 from templedb_nb.model.plain import short
 from templedb_nb.model.plan import Preview
 from templedb_nb.store.memory import Memory
@@ -66,12 +67,9 @@ class Judging:
         if named is None:
             return ApprovalList(rows=self._memory.recent_approvals(None, NEWEST))
         preview, slug = self._plan_of(named)
-        with suppress(TempleError):
-            project = self._projects.pick(slug)
-            case = self._planning.case(project, preview.plan.target, sync=False)
-            with self._planning.opened(case, name="approvals") as opened:
-                found = self._planning.approvals(preview.plan, opened.sessions)
-                return ApprovalList(rows=found[::-1])
+        with suppress(TempleError), self._opened(slug, preview.plan.target) as opened:
+            found = self._planning.approvals(preview.plan, opened.sessions)
+            return ApprovalList(rows=found[::-1])
         return ApprovalList(rows=self._memory.approvals(preview.plan.content_hash)[::-1])
 
     def _plan_of(self, named: str) -> tuple[Preview, str]:
@@ -81,12 +79,16 @@ class Judging:
         preview = self._memory.plan(named)
         return preview, preview.slug
 
+    @contextmanager
+    def _opened(self, slug: str, target: str) -> Iterator[Opened]:
+        case = self._planning.case(self._projects.pick(slug), target, sync=False)
+        with self._planning.opened(case, name="approvals") as opened:
+            yield opened
+
     def _share(self, approval: Approval, slug: str) -> str:
         """Write an approval into the target's ledger, where there is one that can be reached."""
         try:
-            project = self._projects.pick(slug)
-            case = self._planning.case(project, approval.target, sync=False)
-            with self._planning.opened(case, name="approve") as opened:
+            with self._opened(slug, approval.target) as opened:
                 written = [session.approve([approval]) for session in opened.sessions.values()]
         except TempleError as error:
             return f"kept in this state file alone: {error.message}"
@@ -94,16 +96,47 @@ class Judging:
 
     def wait(self, preview: Preview, seconds: float) -> None:
         """Return once the plan may run; no lock and no session is held meanwhile."""
-        plan, clock = preview.plan, self._system.clock
-        planner = self._memory.planner(plan.content_hash) or preview.made_by
+        clock = self._system.clock
         end = clock.monotonic_ms() + seconds * 1000
-        while True:
-            found = self.words(plan.id).rows
-            try:
-                Approved(plan=plan, approvals=found, planner=planner, now=clock.now())
-            except ApprovalMissing:
-                if clock.monotonic_ms() > end:
-                    raise
-                clock.sleep(POLL_S)
-            else:
-                return
+        while self.standing(preview).decision.missing:
+            if clock.monotonic_ms() > end:
+                self.demand(preview)
+            clock.sleep(POLL_S)
+        self.demand(preview)
+
+    def demand(self, preview: Preview) -> None:
+        """Raise `Rejected` or `ApprovalMissing` unless the plan may run now."""
+        found, planner = self._said(preview), self._planner(preview)
+        Approved(plan=preview.plan, approvals=found, planner=planner, now=self._system.clock.now())
+
+    def standing(self, preview: Preview) -> Standing:
+        """Return how the plan stands, and whether a word of who asks would count."""
+        plan, me, now = preview.plan, self._system.user(), self._system.clock.now()
+        found, planner = self._said(preview), self._planner(preview)
+        word = Approval(
+            id="",
+            plan=plan.id,
+            content_hash=plan.content_hash,
+            project=plan.project,
+            target=plan.target,
+            given_by=me,
+            given_at=now,
+            reason="",
+            through="",
+        )
+        without = decision(plan, [each for each in found if each.given_by != me], planner, now)
+        mine = decision(
+            plan, [each for each in found if each.given_by != me] + [word], planner, now
+        )
+        told = [each for each in mine.left_out if each not in without.left_out]
+        return Standing(
+            me=me, decision=decision(plan, found, planner, now), mine=told[0] if told else ""
+        )
+
+    def _planner(self, preview: Preview) -> str:
+        return self._memory.planner(preview.plan.content_hash) or preview.made_by
+
+    def _said(self, preview: Preview) -> tuple[Approval, ...]:
+        with suppress(TempleError), self._opened(preview.slug, preview.plan.target) as opened:
+            return self._planning.approvals(preview.plan, opened.sessions)
+        return self._memory.approvals(preview.plan.content_hash)

@@ -46,6 +46,7 @@ class Wish:
     planned: Callable[[Preview], None] | None = None
     lock_wait_s: float = 10.0
     approval_wait_s: float = 0.0
+    gate: Callable[[Preview], None] | None = None
     resumed: int = 0
     interactive: bool = False
     tell: Callable[[str], None] = lambda _: None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -230,14 +230,33 @@ class Temple:
             try:
                 return self.running.run(opened, preview, wish)
             except ApprovalMissing as missing:
-                if not wish.approval_wait_s:
-                    raise
-                wish.tell(f"waiting: {missing.message}; {missing.hint.split(',')[0]}")
-        self.judging.wait(preview, wish.approval_wait_s)
-        return self.run_plan(preview.plan.id, wish, given)
+                waited = self._waits(preview, wish, missing)
+        waited()
+        return self.run_plan(preview.plan.id, replace(wish, planned=None), given)
 
     def run_plan(self, named: str, wish: Wish = Wish(), given: Given = NOTHING_GIVEN) -> Result:
         """Run exactly the plan of that id or in that bundle, or refuse."""
+        try:
+            return self._run_plan(named, wish, given)
+        except ApprovalMissing as missing:
+            path = Path(named)
+            preview = read_bundle(path)[0].preview if path.is_file() else self.memory.plan(named)
+            waited = self._waits(preview, wish, missing)
+        waited()
+        return self._run_plan(named, replace(wish, planned=None), given)
+
+    def _waits(self, preview: Preview, wish: Wish, missing: ApprovalMissing) -> Callable[[], None]:
+        """Return what waits for people's word, with no database open, or raise what is missing."""
+        if wish.approval_wait_s:
+            wish.tell(f"waiting: {missing.message}; {missing.hint.split(',')[0]}")
+            return lambda: self.judging.wait(preview, wish.approval_wait_s)
+        gate = wish.gate
+        if gate is None:
+            raise missing
+        self.memory.keep_plan(preview)
+        return lambda: gate(preview)
+
+    def _run_plan(self, named: str, wish: Wish, given: Given) -> Result:
         path = Path(named)
         self.running.reconcile()
         if path.is_file():

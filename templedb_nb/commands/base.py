@@ -38,6 +38,7 @@ class Call:
     through: str = "terminal"
     observers: tuple[Observer, ...] = ()
     planned: Callable[[Preview], None] | None = None
+    gate: Callable[[bool, Preview], None] | None = None
     cell: str | None = None
     json: bool = field(default=False)
     quiet: bool = field(default=False)

@@ -167,10 +167,11 @@ def plan(
               help="How long to wait for another run: 90s, 15m.")  # fmt: skip
 @click.option("--wait-approval", metavar="TIME", is_flag=False, flag_value="30m",
               help="Wait for missing approvals: 10m, 2h; 30m if no time is named.")  # fmt: skip
+@click.option("--no-wait", is_flag=True, help="In a notebook: show who may approve, and stop.")
 @pass_call
 def run(
     call: Call, /, words: tuple[str, ...], target: str | None, named: str | None, lock_wait: str,
-    wait_approval: str | None, *, dry_run: bool, **how: Any,
+    wait_approval: str | None, *, dry_run: bool, no_wait: bool, **how: Any,
 ) -> Preview | Result:  # fmt: skip
     """Carry out a deployment: sync, plan, and execute the plan.
 
@@ -182,6 +183,7 @@ def run(
       templedb deploy run shop --skip-group typescript_build
     """
     from dataclasses import replace
+    from functools import partial
 
     from templedb_nb.app.running import Wish
     from templedb_nb.core.moments import wait_s
@@ -197,6 +199,7 @@ def run(
         planned=call.planned,
         lock_wait_s=wait_s(lock_wait),
         approval_wait_s=wait_s(wait_approval) if wait_approval else 0.0,
+        gate=partial(call.gate, not no_wait) if call.gate else None,
         interactive=call.interactive,
         tell=call.tell,
     )

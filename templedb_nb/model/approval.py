@@ -64,6 +64,18 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a plan stands with those who may approve it, as *me* sees it.
+
+    `mine` says why an approval of *me* would not count; it is empty where it would.
+    """
+
+    me: str
+    decision: Decision
+    mine: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalList:
     """What people said of plans, newest first."""
 

@@ -32,7 +32,7 @@ WRONG = {"groups": [{"name": "a", "file_paterns": ["*.sql"]}, {"name": "a", "ord
 CELLS = {
     "load": "%load_ext templedb_nb\n%templedb use shop --target production",
     "plan": "%%templedb deploy --dry-run",
-    "refused": "%templedb deploy run",
+    "refused": "%templedb deploy run --no-wait",
     "approve": (
         "plan = %templedb deploy plan\nid = plan.plan.id\n"
         '%templedb approve {id} --reason "Read every statement; the window is open until 18:00"'

@@ -1,0 +1,224 @@
+"""The gate before a protected target, in real front ends: decided by buttons, and from elsewhere."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from playwright.sync_api import Browser, Locator, expect
+
+from tests.browser.front import KINDS, NARROW, Front, Kind, front, picture
+from tests.browser.jupyter import THEMES, Server
+from tests.browser.place import Place
+from tests.browser.reading import cut_off, pale
+
+CELLS = {
+    "load": "%load_ext templedb_nb\n%templedb use shop --target production",
+    "deploy": "%templedb deploy run",
+    "next": "print('the cell behind the gate ran')",
+}
+BEHIND = "the cell behind the gate ran"
+
+
+class Gate:
+    """A notebook whose second cell waits at the gate, in one front end."""
+
+    def __init__(self, it: Front, place: Place, path: Path) -> None:
+        self.it, self.place, self.path = it, place, path
+        it.open(f"{place.home.name}/{path.name}")
+
+    def reach(self) -> Gate:
+        self.it.choose("Run", "Run All Cells")
+        expect(self.button("Approve and deploy")).to_be_visible()
+        return self
+
+    def button(self, name: str) -> Locator:
+        return self.it.page.get_by_role("button", name=name, exact=True)
+
+    def field(self, name: str) -> Locator:
+        return self.it.page.get_by_label(name)
+
+    def type(self, reason: str = "read it", target: str = "production") -> Gate:
+        self.field("Reason").fill(reason)
+        self.field("Type production to approve").fill(target)
+        return self
+
+    def sees(self, text: str | re.Pattern[str]) -> Gate:
+        outputs = self.it.page.locator(".jp-OutputArea-output").filter(has_text=text)
+        expect(outputs.first).to_be_visible()
+        return self
+
+    @property
+    def plan(self) -> str:
+        text = self.it.page.get_by_role("heading", name=re.compile("Plan ")).first.inner_text()
+        return text.split()[1].rstrip(":")
+
+    @property
+    def went_on(self) -> bool:
+        return any(BEHIND in each for each in self.it.said())
+
+    def applied(self) -> str:
+        return self.place.templedb("migration status shop --target production --json")
+
+    def saved(self) -> str:
+        before = self.path.stat().st_mtime_ns
+        self.it.save()
+        end = time.monotonic() + 30
+        while self.path.stat().st_mtime_ns == before and time.monotonic() < end:
+            time.sleep(0.05)
+        return self.path.read_text()
+
+
+@pytest.fixture
+def gate(
+    request: pytest.FixtureRequest, browser: Browser, jupyter_server: Server
+) -> Iterator[Gate]:
+    wanted = getattr(request, "param", {})
+    name = re.sub(r"\W+", "-", request.node.name)
+    place = Place.made(jupyter_server.root / name, example="shop")
+    for line in (
+        "project import shop",
+        "deploy init shop",
+        f"target add shop production --protected {wanted.get('policy', '--self-approval')}",
+        f"env set shop DATABASE_URL duckdb://{place.home}/p.duckdb --target production --plain",
+    ):
+        place.templedb(line)
+    cells = CELLS | wanted.get("cells", {})
+    jupyter_server.theme(wanted.get("theme", "light"))
+    kind: Kind = wanted.get("kind", "lab")
+    it = front(browser, jupyter_server, kind)
+    yield Gate(it, place, place.notebook("gate.ipynb", cells, frozenset()))
+    it.page.close()
+
+
+@pytest.mark.parametrize("gate", [{"kind": kind} for kind in KINDS], indirect=True, ids=KINDS)
+def test_approve_and_deploy(gate: Gate, artefacts: Path) -> None:
+    gate.reach().sees("0 of 1 approval")
+    assert not gate.went_on
+    picture(gate.it.page, artefacts / "gate", f"waiting-{gate.it.kind}")
+    gate.type().button("Approve and deploy").click()
+    gate.sees(BEHIND).sees(re.compile("3 migrations applied"))
+    gate.sees(re.compile("approved by rosa through notebook button"))
+    expect(gate.button("Approve and deploy")).to_have_count(0)
+    assert '"pending": 0' in gate.applied()
+    saved = gate.saved()
+    assert "widget-view" not in saved
+    assert "approved by rosa" in saved
+    picture(gate.it.page, artefacts / "gate", f"after-{gate.it.kind}")
+
+
+def test_run_all_stops_at_a_rejection(gate: Gate) -> None:
+    gate.reach().type("not on a Friday").button("Reject").click()
+    gate.sees(re.compile("was rejected by rosa: not on a Friday"))
+    assert not gate.went_on
+    assert '"applied": 0' in gate.applied()
+
+
+def test_approve_alone_deploys_nothing_until_deploy(gate: Gate) -> None:
+    gate.reach().type().button("Approve").click()
+    gate.sees(re.compile("may run, and waits for Deploy"))
+    assert '"applied": 0' in gate.applied()
+    assert not gate.went_on
+    gate.button("Deploy").click()
+    gate.sees(BEHIND)
+    assert '"pending": 0' in gate.applied()
+
+
+def test_a_click_without_reason_or_name_says_what_is_missing(gate: Gate) -> None:
+    gate.reach().button("Approve and deploy").click()
+    expect(gate.it.page.get_by_role("alert")).to_contain_text("say why first")
+    gate.type(target="staging").button("Approve and deploy").click()
+    expect(gate.it.page.get_by_role("alert")).to_contain_text("type its name, production")
+    assert not gate.went_on
+    gate.type().button("Approve and deploy").click()
+    gate.sees(BEHIND)
+
+
+def test_a_stopped_gate_executes_nothing(gate: Gate) -> None:
+    gate.reach().button("Stop waiting").click()
+    gate.sees(re.compile("stopped; nothing was executed; the plan waits"))
+    assert not gate.went_on
+
+
+def test_an_interrupt_ends_the_wait(gate: Gate) -> None:
+    gate.reach()
+    gate.it.choose("Kernel", "Interrupt Kernel")
+    gate.sees(re.compile("interrupted; nothing was executed; the plan waits"))
+    assert not gate.went_on
+
+
+def test_decided_in_another_terminal(gate: Gate) -> None:
+    gate.reach()
+    gate.place.templedb(f"approve {gate.plan} --reason read")
+    gate.sees(BEHIND)
+    assert '"pending": 0' in gate.applied()
+
+
+@pytest.mark.parametrize("gate", [{"policy": ""}], indirect=True)
+def test_the_approval_of_who_planned_it_does_not_count(gate: Gate) -> None:
+    gate.reach().sees(re.compile("Your own approval would not count"))
+    expect(gate.button("Approve and deploy")).to_be_disabled()
+    expect(gate.button("Approve")).to_be_disabled()
+    Place(gate.place.home, "emil").templedb(f"approve {gate.plan} --reason read")
+    gate.sees(BEHIND)
+
+
+@pytest.mark.parametrize(
+    "gate", [{"cells": {"deploy": "%templedb deploy run --no-wait"}}], indirect=True
+)
+def test_without_waiting_the_buttons_stay(gate: Gate) -> None:
+    gate.it.choose("Run", "Run All Cells")
+    gate.sees(re.compile("waits for a decision; nothing was executed"))
+    expect(gate.button("Approve and deploy")).not_to_be_visible()
+    assert not gate.went_on
+    gate.type().button("Approve").click()
+    gate.sees(re.compile("approved by rosa through notebook button"))
+    assert '"applied": 0' in gate.applied()
+    gate.it.choose("Run", "Run All Cells")
+    gate.sees(BEHIND)
+    assert '"pending": 0' in gate.applied()
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [{"cells": {"deploy": (
+        "from templedb_nb import Temple\ntemple = Temple.open()\n"
+        "plan = temple.plan('shop', 'production')\n"
+        "await temple.gate(plan)\nresult = temple.run(plan=plan)\nprint(result.outcome)"
+    )}}],
+    indirect=True,
+)  # fmt: skip
+def test_a_cell_may_await_the_gate(gate: Gate) -> None:
+    gate.reach().type().button("Approve and deploy").click()
+    gate.sees("succeeded").sees(BEHIND)
+
+
+@pytest.mark.parametrize("gate", [{"theme": theme} for theme in THEMES], indirect=True, ids=THEMES)
+def test_the_panel_can_be_read(gate: Gate, artefacts: Path, request: pytest.FixtureRequest) -> None:
+    theme = request.node.callspec.id
+    gate.reach()
+    for width in (1400, NARROW):
+        gate.it.fit(width)
+        picture(gate.it.page, artefacts / "gate", f"panel-{theme}-{width}")
+        assert pale(gate.it.page) == []
+        assert cut_off(gate.it.page) == []
+    gate.button("Stop waiting").click()
+    gate.sees(re.compile("stopped; nothing was executed"))
+
+
+def test_a_saved_notebook_of_an_open_gate_has_a_static_twin(gate: Gate) -> None:
+    gate.reach()
+    gate.it.save()
+    cells = nbformat.read(gate.path, as_version=4).cells
+    views = [
+        o.data for o in cells[1].outputs if "application/vnd.jupyter.widget-view+json" in o.get("data", {})
+    ]  # fmt: skip
+    assert len(views) == 1
+    assert "templedb approve" in views[0]["text/plain"]
+    assert "templedb approve" in views[0]["text/html"]
+    gate.button("Stop waiting").click()
+    gate.sees(re.compile("stopped; nothing was executed"))

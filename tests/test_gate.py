@@ -1,0 +1,88 @@
+"""The gate in a kernel whose front end brings no clicks: it asks in the cell, and never hangs."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from tests.conftest import Shop
+from tests.test_notebook import Kernel, kernel
+
+__all__ = ["kernel"]
+
+
+@pytest.fixture
+def guarded(kernel: Kernel, shop: Shop) -> Kernel:
+    shop.terminal("target", "update", "app", "staging", "--approvals", "1")
+    kernel.run("%templedb use app --target staging")
+    return kernel
+
+
+def test_an_answer_in_the_cell_approves_and_deploys(guarded: Kernel, shop: Shop) -> None:
+    said = guarded.run("%templedb deploy run", answer="deploy staging read every line")
+    assert "Buttons do not reach a busy kernel here" in said["stdout"]
+    assert "2 migrations applied" in said["data"]["text/plain"]
+    listed = shop.terminal("approvals").out
+    assert "read every line" in listed
+    assert "notebook prompt" in listed
+
+
+def test_an_approval_alone_deploys_nothing(guarded: Kernel, shop: Shop) -> None:
+    said = guarded.run("%templedb deploy run", answer="approve read it", ok=False)
+    assert said["error"]["ename"] == "ApprovalPending"
+    assert "approved, and not deployed" in said["error"]["evalue"]
+    assert shop.pg.tables() == []
+    assert "2 migrations applied" in guarded.run("%templedb deploy run")["data"]["text/plain"]
+
+
+def test_a_rejection_in_the_cell_stops_it(guarded: Kernel, shop: Shop) -> None:
+    said = guarded.run("%templedb deploy run", answer="reject not today", ok=False)
+    assert said["error"]["ename"] == "Rejected"
+    assert "not today" in said["error"]["evalue"]
+    assert shop.pg.tables() == []
+
+
+@pytest.mark.parametrize("answer", ["stop", "deploy production read it", "deploy staging", "yes"])
+def test_no_other_answer_deploys(guarded: Kernel, shop: Shop, answer: str) -> None:
+    answers = iter([answer, "stop"])
+
+    def next_answer() -> str:
+        return next(answers, "stop")
+
+    said = guarded.run("%templedb deploy run", answers=next_answer, ok=False)
+    assert said["error"]["ename"] == "ApprovalPending"
+    assert shop.pg.tables() == []
+
+
+def test_nothing_typed_looks_again_for_a_word_from_elsewhere(guarded: Kernel, shop: Shop) -> None:
+    guarded.run("made = %templedb deploy plan")
+    plan = guarded.value("made.plan.id").strip("'")
+
+    def approved_elsewhere() -> str:
+        shop.terminal("approve", plan, "--reason", "read")
+        return ""
+
+    said = guarded.run("%templedb deploy run", answers=approved_elsewhere)
+    assert "2 migrations applied" in said["data"]["text/plain"]
+
+
+def test_a_headless_cell_never_waits(guarded: Kernel, shop: Shop) -> None:
+    said = guarded.run("%templedb deploy run", ok=False)
+    assert said["error"]["ename"] == "ApprovalMissing"
+    assert "templedb approve" in "".join(said["error"]["traceback"])
+    assert shop.pg.tables() == []
+
+
+def test_an_interrupt_at_the_gate_executes_nothing(guarded: Kernel, shop: Shop) -> None:
+    timer = threading.Event()
+
+    def interrupt() -> str:
+        guarded.manager.interrupt_kernel()
+        timer.set()
+        return "deploy staging too late"
+
+    said = guarded.run("%templedb deploy run", answers=interrupt, ok=False)
+    assert timer.is_set()
+    assert said["error"]["ename"] == "ApprovalPending"
+    assert shop.pg.tables() == []
