@@ -13,6 +13,7 @@ from templedb_nb.app.asking import Asking
 from templedb_nb.app.bundles import bundled_case, read_bundle, write_bundle
 from templedb_nb.app.choice import Choice
 from templedb_nb.app.configs import Configs
+from templedb_nb.app.drafting import Drafting
 from templedb_nb.app.history import History
 from templedb_nb.app.judging import Judging
 from templedb_nb.app.ledgers import Ledgers
@@ -139,6 +140,11 @@ class Temple:
     def migrations(self) -> Migrations:
         """Return the use cases around single migrations."""
         return Migrations(self.planning, self.running, self.memory)
+
+    @cached_property
+    def drafting(self) -> Drafting:
+        """Return the use cases that write files of a project."""
+        return Drafting(self.projects, self.configs, self.content, self.system)
 
     @cached_property
     def judging(self) -> Judging:

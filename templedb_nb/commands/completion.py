@@ -67,7 +67,8 @@ def words(metavar: str) -> Callable[..., list[CompletionItem]]:
             if source := _SOURCES.get(word):
                 found += _items(ctx, incomplete, source)
             elif word == "NAME":
-                found += _items(ctx, incomplete, _targets if _noun(ctx) == "target" else _variables)
+                named_by = {"target": _targets, "env": _variables}.get(_noun(ctx))
+                found += _items(ctx, incomplete, named_by) if named_by else []
             elif word == "FILE" and "VALUE" not in named and _noun(ctx) == "migration":
                 found += _items(ctx, incomplete, _migrations)
             elif word == "FILE":

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from templedb_nb.model.plan import Preview
     from templedb_nb.model.proof import Proof
     from templedb_nb.model.result import Result
-    from templedb_nb.model.shown import Coded, MigrationShown
+    from templedb_nb.model.shown import Coded, MigrationShown, Said
     from templedb_nb.model.status import MigrationStatus
 
 STATES = ("running", "applied", "reverted", "failed", "in_doubt")
@@ -96,6 +96,41 @@ def show(call: Call, words: tuple[str, ...], target: str | None) -> MigrationSho
     name, file = call.split(words, "FILE")
     with call.app.opened(call.choice(name, target)) as opened:
         return call.app.migrations.show(call.app.reachable(opened), str(file))
+
+
+@commands.command()
+@take("[PROJECT] NAME")
+@click.option("--group", metavar="GROUP", shell_complete=completion.groups,
+              help="The group, where there are several of migrations.")  # fmt: skip
+@click.option("--folder", metavar="FOLDER", help="Its folder, where the group has several.")
+@click.option("--file", "file", metavar="FILE", help="Take its text from there; - for stdin.")
+@click.option("--down", is_flag=True, help="With an empty part that takes it back.")
+@pass_call
+def new(call: Call, /, words: tuple[str, ...], file: str | None, **how: Any) -> Said:
+    """Write a new migration into the project's folder, under the next number of its neighbours.
+
+    Its text is FILE's, in a notebook the cell's; without any, the file is yours to fill. A text
+    that could not run is refused with its lines. Nothing that is there is replaced.
+
+    \b
+    Examples:
+      templedb migration new shop add_email --down
+      templedb migration new add_index --group migrations --file - < index.sql
+    """
+    from templedb_nb.app.drafting import Wanted
+    from templedb_nb.files.document import read_text
+
+    project, name = call.split(words, "NAME")
+    said = read_text(file, call.stdin) if file is not None else None
+    if said is not None and (call.cell or "").strip():
+        raise click.UsageError("the cell has a body: leave --file out")
+    wanted = Wanted(name=str(name), body=said or call.cell or "", **how)
+    with call.app.state.session():
+        found = call.app.projects.pick(call.choice(project).project)
+        return call.app.drafting.new(found, wanted)
+
+
+new.takes_cell = True  # type: ignore[attr-defined]
 
 
 @commands.command("mark-applied")

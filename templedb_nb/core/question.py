@@ -14,7 +14,7 @@ from templedb_nb.model.question import Question
 READING = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "SHOW", "EXPLAIN", "("})
 """What a statement that asks begins with, in PostgreSQL."""
 
-HINT = "a change of the database is a migration, which templedb deploy run applies"
+HINT = "a change of the database is a migration: templedb migration new NAME"
 _EXAMPLE = 'templedb query "SELECT count(*) FROM orders" --target staging'
 
 

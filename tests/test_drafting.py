@@ -1,0 +1,167 @@
+"""New migrations: named as their neighbours are, checked, and never over what is there."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from templedb_nb.core.naming import named
+from templedb_nb.core.tracking import Migrations, migrations
+from templedb_nb.errors import Ambiguous, FilesError, UsageProblem
+from templedb_nb.model.config import DeployConfig, Group, GroupKind
+from templedb_nb.model.file import FileEntry
+from templedb_nb.model.plain import Digest
+from tests.conftest import MIGRATIONS, Shop
+
+NOW = datetime(2026, 11, 23, 14, 5, 9, tzinfo=UTC)
+
+
+def group_of(*paths: str, patterns: tuple[str, ...] = ("migrations/*.sql",)) -> Migrations:
+    group = Group(name="m", order=1, kind=GroupKind.MIGRATIONS, file_patterns=patterns)
+    files = [FileEntry(path=p, blob=Digest("0" * 64), size=1, executable=False) for p in paths]
+    (found,) = migrations(DeployConfig(groups=(group,)), files)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("there", "made"),
+    [
+        ((), "001_add_email.sql"),
+        (("001_a.sql", "002_b.sql"), "003_add_email.sql"),
+        (("0009_a.sql", "0010_b.sql"), "0011_add_email.sql"),
+        (("1-a.sql", "2-b.sql"), "3-add_email.sql"),
+        (("1.sql", "2.sql"), "3_add_email.sql"),
+        (("20260101120000_a.sql",), "20261123140509_add_email.sql"),
+        (("202601011200_a.sql",), "202611231405_add_email.sql"),
+        (("20260101_a.sql",), "20261123_add_email.sql"),
+        (("29990101120000_later.sql",), "29990101120001_add_email.sql"),
+        (("1700000000_a.sql",), "1795442709_add_email.sql"),
+        (("V1_a.sql",), "V2_add_email.sql"),
+        (("001_a.up.sql", "001_a.down.sql"), "002_add_email.up.sql"),
+        (("001_a.sql", "seed.sql"), "002_add_email.sql"),
+        (("a.sql", "aa.sql"), "add_email.sql"),
+    ],
+)
+def test_a_name_follows_its_neighbours(there: tuple[str, ...], made: str) -> None:
+    found = named(group_of(*(f"migrations/{each}" for each in there)), "add_email", None, NOW)
+    assert found.path == f"migrations/{made}"
+
+
+def test_the_way_back_stands_where_those_of_the_neighbours_do() -> None:
+    apart = group_of("migrations/001_a.sql", "migrations/001_a.down.sql")
+    assert named(apart, "b", None, NOW).down == "migrations/002_b.down.sql"
+    assert named(group_of("migrations/001_a.sql"), "b", None, NOW).down == ""
+
+
+def test_the_folder_is_that_of_the_files_or_of_the_pattern() -> None:
+    assert named(group_of(patterns=("db/sql/**/*.sql",)), "b", None, NOW).path == "db/sql/001_b.sql"
+    assert named(group_of(patterns=("*.sql",)), "b", None, NOW).path == "001_b.sql"
+    two = group_of("a/m/001_x.sql", "b/m/004_y.sql", patterns=("*/m/*.sql",))
+    with pytest.raises(Ambiguous) as raised:
+        named(two, "b", None, NOW)
+    assert raised.value.problems == ("a/m", "b/m")
+    assert named(two, "b", "a/m", NOW).path == "a/m/002_b.sql"
+    with pytest.raises(UsageProblem, match="matched by no pattern"):
+        named(two, "b", "../out", NOW)
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a/b", "-rf", ".hidden", "a b", "a\n", "x" * 101, "a..b", "ä"])  # fmt: skip
+def test_an_unsafe_name_is_refused(name: str) -> None:
+    with pytest.raises(UsageProblem, match="is no name for"):
+        named(group_of("migrations/001_a.sql"), name, None, NOW)
+
+
+def test_numbers_without_room_are_told() -> None:
+    with pytest.raises(FilesError, match="no room left"):
+        named(group_of("migrations/998_a.sql", "migrations/999_b.sql"), "c", None, NOW)
+    with pytest.raises(UsageProblem, match="has a number already"):
+        named(group_of("migrations/001_a.sql"), "002_b", None, NOW)
+
+
+def test_a_name_without_numbers_says_what_it_sorts_before() -> None:
+    group = group_of("migrations/a.sql", "migrations/zebra.sql")
+    assert named(group, "mouse", None, NOW).before == "zebra.sql"
+
+
+# --- through the command ------------------------------------------------------------------------
+
+
+def test_a_migration_is_written_and_runs(shop: Shop) -> None:
+    said = shop.terminal(
+        "migration", "new", "app", "add_email", "--file", "-", stdin="CREATE TABLE email (id int);"
+    )
+    assert "migrations/003_add_email.sql written" in said.out
+    text = (shop.terminal.home / "app/migrations/003_add_email.sql").read_text()
+    assert text == "CREATE TABLE email (id int);\n"
+    shop.run()
+    assert "email" in shop.pg.tables()
+
+
+def test_a_template_waits_to_be_filled(shop: Shop) -> None:
+    shop.terminal("migration", "new", "add_email", "--down")
+    text = (shop.terminal.home / "app/migrations/003_add_email.sql").read_text()
+    assert text.startswith("-- add_email: what it changes, and why\n")
+    assert "\n-- templedb:down\n" in text
+
+
+def test_the_way_back_is_a_file_of_its_own_where_that_is_the_manner(shop: Shop) -> None:
+    shop.migration("002_orders.down.sql", "DROP TABLE orders;")
+    (body,) = shop.terminal("migration", "new", "x", "--down", "--json").json[1:]
+    assert body["data"]["down"] == "migrations/003_x.down.sql"
+    assert (shop.terminal.home / "app" / body["data"]["down"]).is_file()
+
+
+def test_a_number_that_was_given_by_hand_counts(shop: Shop) -> None:
+    shop.migration("007_by_hand.sql", "SELECT 1;")
+    assert "008_x.sql" in shop.terminal("migration", "new", "x").out
+
+
+def test_a_text_that_could_not_run_is_told_with_its_lines(shop: Shop) -> None:
+    text = "SELECT 1;\n\\d users\n-- templedb:no-transactoin\nSELECT 'half"
+    said = shop.terminal("migration", "new", "x", "--file", "-", stdin=text, code=78)
+    assert "line 2" in said.err
+    assert "line 3" in said.err
+    assert "line 4" in said.err
+    assert not (shop.terminal.home / "app/migrations/003_x.sql").exists()
+
+
+def test_nothing_is_replaced(shop: Shop) -> None:
+    path = shop.terminal.file("app/.templedbignore", "migrations/003_x.sql\n").with_name(
+        "migrations"
+    )
+    hidden = path / "003_x.sql"
+    hidden.write_text("mine")
+    assert "is there already" in shop.terminal("migration", "new", "x", code=78).err
+    assert hidden.read_text() == "mine"
+
+
+def test_a_folder_that_is_a_link_is_not_followed(shop: Shop, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (shop.terminal.home / "app/linked").symlink_to(outside)
+    shop.config({"name": "migrations", "file_patterns": ["linked/*.sql"]})
+    assert "outside of" in shop.terminal("migration", "new", "x", code=78).err
+    assert list(outside.iterdir()) == []
+
+
+def test_another_tools_folder_is_left_to_that_tool(shop: Shop) -> None:
+    shop.migration("003_goose.sql", "-- +goose Up\nSELECT 1;\n")
+    said = shop.terminal("migration", "new", "x", code=78)
+    assert "goose" in said.err
+
+
+def test_a_group_is_named_where_there_are_several(shop: Shop) -> None:
+    shop.config(MIGRATIONS, {"name": "seed", "file_patterns": ["seed/*.sql"]})
+    said = shop.terminal("migration", "new", "x", code=64)
+    assert "--group migrations" in said.err
+    assert "seed/001_x.sql" in shop.terminal("migration", "new", "x", "--group", "seed").out
+    assert (
+        "did you mean seed" in shop.terminal("migration", "new", "y", "--group", "sed", code=64).err
+    )
+
+
+def test_a_project_without_a_folder_here_says_so(shop: Shop) -> None:
+    (shop.terminal.home / "app").rename(shop.terminal.home / "gone")
+    assert "is gone" in shop.terminal("migration", "new", "x", code=78).err
