@@ -320,12 +320,54 @@ def test_a_rejection_forbids_the_run_whoever_approves(shop: Shop) -> None:
     shop.run()
 
 
-def test_a_word_that_comes_just_before_the_start_counts(shop: Shop) -> None:
+def test_a_rejection_counts_where_no_approval_is_wanted(shop: Shop) -> None:
+    made = plan(shop)[:12]
+    shop.judge("reject", made, "ana", "the index is missing")
+    assert "REJECTED by ana" in shop.run("--dry-run").out
+    assert "was rejected by ana: the index is missing" in shop.run(code=21).err
+    assert shop.pg.tables() == []
+    shop.approve(made, by="ana", reason="it is in the next one")
+    shop.run()
+
+
+def test_a_rejection_by_who_may_not_approve_forbids_nothing(shop: Shop) -> None:
+    made = wants(shop, "--approvers", "zoe")
+    shop.judge("reject", made, "ana", "no")
+    assert "REJECTED" not in shop.run("--dry-run").out
+    shop.run()
+
+
+def test_a_plan_that_does_nothing_cannot_be_rejected_into_a_failure(shop: Shop) -> None:
+    shop.run()
+    shop.judge("reject", plan(shop)[:12], "ana", "no")
+    assert "nothing applied" in shop.run().out
+
+
+def test_a_rejection_in_a_duckdb_ledger_counts_for_another_state_file(
+    shop: Shop, tmp_path: Path
+) -> None:
+    address = f"duckdb://{tmp_path}/shop.duckdb"
+    shop.terminal("env", "set", "app", "DATABASE_URL", address, "--target", "staging", "--plain")
+    shop.run()
+    shop.migration("003.sql", "CREATE TABLE more (id int);")
+    shop.terminal("deploy", "plan", "app", "--out", "plan.templedb")
+    shop.judge("reject", "plan.templedb", "ana", "not yet")
+    ci = shop.terminal
+    ci.set(TEMPLEDB_STATE=str(tmp_path / "ci" / "state.duckdb"), DATABASE_URL=address)
+    said = ci("deploy", "run", "--plan", "plan.templedb", code=21).err
+    assert "was rejected by ana: not yet" in said
+
+
+@pytest.mark.parametrize("approvals", ["1", None])
+def test_a_word_that_comes_just_before_the_start_counts(shop: Shop, approvals: str | None) -> None:
     """The count and the start of the run are decided in one transaction of the ledger."""
     shop.run()
     shop.migration("003.sql", "CREATE TABLE more (id int);")
-    made = wants(shop, "--approvals", "1")
-    shop.approve(made)
+    if approvals:
+        made = wants(shop, "--approvals", approvals)
+        shop.approve(made)
+    else:
+        made = plan(shop)[:12]
     shop.terminal.set(TEMPLEDB_FAILPOINT="run.locked:sleep=3")
     process = shop.terminal.process("deploy", "run", "app")
     end = time.monotonic() + 40

@@ -12,6 +12,7 @@ import pytest
 
 from templedb_nb.core.policy import decision
 from templedb_nb.errors import InternalError, InvalidConfig, RunFailed, TempleError, UnknownName
+from templedb_nb.model.approval import Approval, Verdict
 from templedb_nb.model.event import (
     Event,
     Outcome,
@@ -155,6 +156,25 @@ def test_a_card_has_one_heading_and_every_table_its_caption_and_named_columns(va
     assert len(made.all("caption")) == len(made.all("table"))
     assert {each["scope"] for each in made.all("th")} <= {"col", "rowgroup"}
     assert made.all("script") == []
+
+
+def test_a_rejection_shows_first_where_nothing_is_wanted() -> None:
+    made = plan("echo")
+    veto = Approval(
+        id="1",
+        plan=made.plan.id,
+        content_hash=made.plan.content_hash,
+        project="shop",
+        target=made.plan.target,
+        given_by="ana",
+        given_at=AT,
+        reason="no",
+        through="terminal",
+        verdict=Verdict.REJECTED,
+    )
+    made = replace(made, decision=decision(made.plan, [veto], "rosa", AT))
+    card = str(bundle(made)["text/html"])
+    assert 0 < card.find("REJECTED PLAN") < card.find("Rejected") < card.find("ana")
 
 
 def test_a_protected_target_says_so_first_and_in_words() -> None:

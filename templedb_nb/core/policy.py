@@ -43,12 +43,12 @@ def decision(
 ) -> Decision:
     """Return what *approvals* come to for *plan*, made by *planner*, at *now*.
 
-    Of each person the last word counts. A rejection by somebody who may approve forbids the run. A
-    plan that does nothing needs no approval.
+    Of each person the last word counts. A rejection by somebody who may approve forbids the run,
+    whether approvals are needed or not. A plan that does nothing needs none, and nobody forbids it.
     """
     policy = plan.policy
-    if not policy.needed or not plan.steps:
-        return Decision(needed=0)
+    if not plan.steps:
+        return Decision()
     valid = [a for a in approvals if a.content_hash == plan.content_hash and not a.used_by]
     last = {each.given_by: each for each in sorted(valid, key=lambda each: each.given_at)}
     counted, left_out = [], []
@@ -57,6 +57,8 @@ def decision(
         if each.verdict is Verdict.REJECTED:
             if may:
                 return Decision(needed=policy.needed, wants=policy.wanted, veto=each)
+            continue
+        if not policy.needed:
             continue
         why = "" if may else f"it wants {', '.join(policy.approvers)}"
         if each.given_by == planner and not policy.self_approval:

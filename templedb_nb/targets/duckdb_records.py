@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 def begin_run(connection: Connection, claim: Claim, policy: Policy, decide: Decide) -> None:
     """Close the runs that died, record this one, and keep the policy, in one transaction.
 
-    While the file is open here, nobody else can add a word on the plan.
+    While the file is open here, nobody else can add a word on the plan; if *decide* raises, the
+    file is closed, and with it the transaction is gone.
     """
-    if policy.needed:
-        decide(read_approvals(connection, claim.project, Digest(claim.content_hash)))
     connection.execute("BEGIN")
+    decide(read_approvals(connection, claim.project, Digest(claim.content_hash)))
     connection.execute(
         "UPDATE templedb.command SET state = 'unknown' WHERE project = ? AND state = 'running'",
         [claim.project],

@@ -32,9 +32,8 @@ def begin_run(connection: Connection, claim: Claim, policy: Policy, decide: Deci
     plan between the count of approvals and the start.
     """
     with connection.transaction():
-        if policy.needed:
-            connection.execute("LOCK TABLE templedb.approval IN SHARE ROW EXCLUSIVE MODE")
-            decide(read_approvals(connection, claim.project, Digest(claim.content_hash)))
+        connection.execute("LOCK TABLE templedb.approval IN SHARE ROW EXCLUSIVE MODE")
+        decide(read_approvals(connection, claim.project, Digest(claim.content_hash)))
         connection.execute(
             "UPDATE templedb.command SET state = 'unknown'"
             " WHERE project = %s AND state = 'running'",

@@ -45,7 +45,7 @@ OPAQUE = frozenset({"command", "script"})
 
 def plan_card(value: Preview) -> Html:
     """Return a plan as a card; that of a protected target cannot be taken for another."""
-    guarded = value.plan.policy.needed > 0
+    guarded = value.plan.policy.needed > 0 or value.decision.veto is not None
     return card(
         Tone.LOUD if guarded else Tone.PLAIN,
         _title(value),
@@ -65,7 +65,9 @@ def _title(value: Preview) -> Html:
 
 
 def _guard(value: Preview) -> Html:
-    what = "PROTECTED TARGET" if value.plan.policy.protected else "WANTS APPROVAL"
+    policy = value.plan.policy
+    what = "WANTS APPROVAL" if policy.needed else "REJECTED PLAN"
+    what = "PROTECTED TARGET" if policy.protected else what
     target = tag("strong", f"▲ {what}: ", value.plan.target)
     if not value.plan.steps:
         return band(Tone.LOUD, target)

@@ -70,15 +70,14 @@ def _groups(value: Preview) -> list[str]:
 
 def _approval(value: Preview) -> list[str]:
     plan, found = value.plan, value.decision
+    if each := found.veto:
+        return ["", f"REJECTED by {each.given_by} at {moment(each.given_at)}: {each.reason}"]
     if not found.needed:
         return []
     lines = [
         f"approved by {each.given_by} at {moment(each.given_at)}: {each.reason}"
         for each in found.counted
     ]
-    if found.veto:
-        each = found.veto
-        return ["", f"REJECTED by {each.given_by} at {moment(each.given_at)}: {each.reason}"]
     if found.missing:
         many_more = "an approval" if found.missing == 1 else f"{found.missing} approvals"
         more = f"needs {many_more}: templedb approve {short(plan.id)} --reason WHY"
