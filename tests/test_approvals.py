@@ -405,6 +405,35 @@ def test_a_plan_of_an_older_release_is_not_approved_any_more(guarded: Shop) -> N
     guarded.run()
 
 
+def test_a_plan_of_an_older_release_that_was_made_on_purpose_is_approved(guarded: Shop) -> None:
+    old = plan(guarded)[:12]
+    guarded.migration("003.sql", "CREATE TABLE more (id int);")
+    plan(guarded)
+    assert plan(guarded, "--release", "1")[:12] == old
+    guarded.approve(old)
+    said = guarded.terminal("deploy", "run", "--plan", old)
+    assert "2 migrations applied" in said.out
+
+
+def test_a_plan_of_an_older_release_keeps_who_made_it_first(guarded: Shop) -> None:
+    old = plan(guarded)[:12]
+    guarded.terminal.set(TEMPLEDB_USER="emil")
+    assert plan(guarded)[:12] == old
+    guarded.approve(old, by="rosa")
+    assert "the approval of rosa does not count: they made the plan" in guarded.run(code=20).err
+
+
+def test_words_on_the_ledger_and_ways_back_replace_no_plan(guarded: Shop) -> None:
+    old = plan(guarded)[:12]
+    guarded.terminal.file("app/README.md", "another release")
+    words = ("migration", "mark-applied", "001_users", "--reason", "by hand")
+    marked = guarded.terminal(*words, code=20).err.split("templedb approve ")[1].split()[0]
+    guarded.approve(old)
+    guarded.migration("003.sql", "CREATE TABLE more (id int);")
+    plan(guarded)
+    guarded.approve(marked)
+
+
 def test_a_run_may_wait_for_its_approval(guarded: Shop) -> None:
     process = guarded.terminal.process("deploy", "run", "app", "--wait-approval", "1m")
     end = time.monotonic() + 40

@@ -219,6 +219,11 @@ class Plan:
         return PlanId(hashlib.sha256(f"{self.content_hash}{self.base}".encode()).hexdigest())
 
     @property
+    def deploys(self) -> bool:
+        """Return whether it brings a release into effect: no way back, no word on the ledger."""
+        return not any(isinstance(step, Revert | Amend) for step in self.steps)
+
+    @property
     def opaque(self) -> bool:
         """Return whether any step is a command, which may see the whole folder."""
         return any(isinstance(step, RunCommand | RunScript) for step in self.steps)

@@ -39,13 +39,15 @@ class Memory:
         self._file = file
 
     def keep_plan(self, preview: Preview) -> None:
-        """Keep a plan under its id; keeping it twice changes nothing."""
-        plan = preview.plan
+        """Keep a plan under its id; keeping it again changes when it was last made, and no more."""
+        plan, now = preview.plan, bare(preview.made_at)
         row: list[Any] = [plan.id, plan.content_hash, preview.slug, plan.target]
-        row += [json.dumps(to_plain(preview)), bare(preview.made_at), preview.made_by]
+        row += [json.dumps(to_plain(preview)), now, preview.made_by, now]
         with self._file.session() as session:
             session.execute(
-                "INSERT INTO plans VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", row
+                "INSERT INTO plans VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET asked_at = excluded.asked_at",
+                row,
             )
 
     def plan(self, start: str) -> Preview:
@@ -108,12 +110,32 @@ class Memory:
         return str(row[0]) if row else ""
 
     def newer_plan(self, preview: Preview) -> PlanId | None:
-        """Return a plan for the same target that was made of a newer release, if there is one."""
+        """Return a plan that replaces this one, if there is one.
+
+        It deploys a newer release to the same target, and was made after this one was last made:
+        who makes a plan of an older release on purpose means it. What deploys no release (words on
+        the ledger, ways back) replaces nothing, and is not replaced.
+        """
+        plan = preview.plan
+        if not plan.deploys:
+            return None
         with self._file.session() as session:
             row = session.execute(
-                "SELECT id FROM plans WHERE project = ? AND target = ? AND content_hash <> ?"
-                " AND CAST(preview->>'$.release' AS INTEGER) > ? ORDER BY made_at DESC LIMIT 1",
-                [preview.slug, preview.plan.target, preview.plan.content_hash, preview.release],
+                "SELECT id FROM plans WHERE project = $slug AND target = $target"
+                " AND content_hash <> $content_hash"
+                " AND CAST(preview->>'$.release' AS INTEGER) > $release"
+                " AND NOT list_has_any("
+                "preview->>'$.draft.plan.groups[*].steps[*].kind', ['amend', 'revert'])"
+                " AND asked_at > greatest($made_at,"
+                " (SELECT max(asked_at) FROM plans WHERE content_hash = $content_hash))"
+                " ORDER BY asked_at DESC LIMIT 1",
+                {
+                    "slug": preview.slug,
+                    "target": plan.target,
+                    "content_hash": plan.content_hash,
+                    "release": preview.release,
+                    "made_at": bare(preview.made_at),
+                },
             ).fetchone()
         return PlanId(row[0]) if row else None
 
