@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from templedb_nb.app.bundles import read_bundle
@@ -67,10 +67,10 @@ class Judging:
         if named is None:
             return ApprovalList(rows=self._memory.recent_approvals(None, NEWEST))
         preview, slug = self._plan_of(named)
-        with suppress(TempleError), self._opened(slug, preview.plan.target) as opened:
-            found = self._planning.approvals(preview.plan, opened.sessions)
-            return ApprovalList(rows=found[::-1])
-        return ApprovalList(rows=self._memory.approvals(preview.plan.content_hash)[::-1])
+        found, why = self._said(preview, slug)
+        alone = f"the ledger of {preview.plan.target} could not be asked"
+        note = f"{alone}; this is what this state file has: {why}" if why else ""
+        return ApprovalList(rows=found[::-1], note=note)
 
     def _plan_of(self, named: str) -> tuple[Preview, str]:
         if Path(named).is_file():
@@ -106,13 +106,13 @@ class Judging:
 
     def demand(self, preview: Preview) -> None:
         """Raise `Rejected` or `ApprovalMissing` unless the plan may run now."""
-        found, planner = self._said(preview), self._planner(preview)
+        (found, _), planner = self._said(preview, preview.slug), self._planner(preview)
         Approved(plan=preview.plan, approvals=found, planner=planner, now=self._system.clock.now())
 
     def standing(self, preview: Preview) -> Standing:
         """Return how the plan stands, and whether a word of who asks would count."""
         plan, me, now = preview.plan, self._system.user(), self._system.clock.now()
-        found, planner = self._said(preview), self._planner(preview)
+        (found, _), planner = self._said(preview, preview.slug), self._planner(preview)
         word = Approval(
             id="",
             plan=plan.id,
@@ -136,7 +136,13 @@ class Judging:
     def _planner(self, preview: Preview) -> str:
         return self._memory.planner(preview.plan.content_hash) or preview.made_by
 
-    def _said(self, preview: Preview) -> tuple[Approval, ...]:
-        with suppress(TempleError), self._opened(preview.slug, preview.plan.target) as opened:
-            return self._planning.approvals(preview.plan, opened.sessions)
-        return self._memory.approvals(preview.plan.content_hash)
+    def _said(self, preview: Preview, slug: str) -> tuple[tuple[Approval, ...], str]:
+        """Return the words on a plan, oldest first, and why no ledger was asked for them."""
+        plan = preview.plan
+        try:
+            with self._opened(slug, plan.target) as opened:
+                found = self._planning.approvals(plan, opened.sessions)
+                silent = [name for name in opened.databases if name not in opened.sessions]
+                return found, f"{', '.join(silent)} has no value" if silent else ""
+        except TempleError as error:
+            return self._memory.approvals(plan.content_hash), error.message

@@ -77,6 +77,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalList:
-    """What people said of plans, newest first."""
+    """What people said of plans, newest first; `note` says what may be missing, and why."""
 
     rows: tuple[Approval, ...]
+    note: str = ""

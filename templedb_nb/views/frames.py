@@ -198,6 +198,8 @@ def frame(value: Any) -> pd.DataFrame | None:
     if columns is None:
         return None
     made = _table(columns, value.shown if isinstance(value, MigrationStatus) else value.rows)
+    if isinstance(value, ApprovalList) and value.note:
+        made.attrs.update(note=value.note)
     if isinstance(value, MigrationStatus):
         made.attrs.update(project=value.slug, target=value.target)
         made.attrs.update(applied=value.applied, pending=value.pending)

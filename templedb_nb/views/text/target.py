@@ -78,8 +78,9 @@ def _(value: Probe) -> str:
 
 @text.register
 def _(value: ApprovalList) -> str:
+    note = [value.note] if value.note else []
     if not value.rows:
-        return "nobody said anything of a plan yet"
+        return "\n".join(["nobody said anything of a plan yet", *note])
     rows = [
         [
             moment(row.given_at),
@@ -93,4 +94,5 @@ def _(value: ApprovalList) -> str:
         ]
         for row in value.rows
     ]
-    return table(["WHEN", "VERDICT", "PLAN", "TARGET", "WHO", "THROUGH", "USED", "WHY"], rows)
+    names = ["WHEN", "VERDICT", "PLAN", "TARGET", "WHO", "THROUGH", "USED", "WHY"]
+    return "\n".join([table(names, rows), *note])
