@@ -13,6 +13,7 @@ from templedb_nb.app.temple import Temple as App
 from templedb_nb.app.values import Given
 from templedb_nb.core.moments import wait_s
 from templedb_nb.core.planner import Options
+from templedb_nb.errors import UsageProblem
 from templedb_nb.model.approval import Approval, ApprovalList, Verdict
 from templedb_nb.model.event import Stamped
 from templedb_nb.model.history import DeployHistory, DeployStats, MigrationHistory, StepLogs
@@ -48,7 +49,7 @@ class Temple:
         _show_cards()
         return cls(App.open(state))
 
-    def plan(
+    def plan(  # noqa: PLR0913 - each is an option of the command, by name
         self,
         project: str | None = None,
         target: str | None = None,
@@ -58,12 +59,14 @@ class Temple:
         skip_groups: Iterable[str] = (),
         skip_validation: bool = False,
         env: Mapping[str, str] | None = None,
+        overlay: Mapping[str, Any] | None = None,
         out: str | Path | None = None,
     ) -> Preview:
         """Return what a run would do, in order; change nothing.
 
         *sync* takes over what changed in the project's folder first. *env* are values for this plan
-        alone; they are never kept. *out* also writes a bundle that travels.
+        alone; they are never kept. *overlay* is what of the config is different for this plan:
+        ``{"groups": {"web": {"timeout": "5m"}}}``. *out* also writes a bundle that travels.
         Raises `UnknownName`, `ConfigError`, `TargetError`.
         """
         options = Options(skip_groups=tuple(skip_groups), skip_validation=skip_validation)
@@ -73,6 +76,7 @@ class Temple:
             release=release,
             sync=sync,
             given=self._given(env),
+            overlay=overlay,
             out=Path(out) if out else None,
         )
 
@@ -87,6 +91,7 @@ class Temple:
         skip_groups: Iterable[str] = (),
         skip_validation: bool = False,
         env: Mapping[str, str] | None = None,
+        overlay: Mapping[str, Any] | None = None,
         lock_wait: str | float = "10s",
         on_event: Callable[[Stamped], None] | None = None,
     ) -> Result:
@@ -94,7 +99,8 @@ class Temple:
 
         With *plan* (a `Preview`, the id of one, or a bundle's path) exactly that plan runs, or
         none. A step that fails is no exception: the result's ``outcome`` says so.
-        *lock_wait* is in seconds, or ``"15m"``. *on_event* hears every event as it happens.
+        *overlay* is that of `plan`. *lock_wait* is in seconds, or ``"15m"``. *on_event* hears every
+        event as it happens.
         Raises `PlanRefused`, `ApprovalMissing`, `Stale`, `Busy`, `Unresolved` before anything is
         touched.
         """
@@ -104,10 +110,13 @@ class Temple:
             lock_wait_s=wait_s(str(lock_wait)),
         )
         if plan is not None:
+            if overlay is not None:
+                raise UsageProblem("a plan runs as it is: give the overlay to Temple.plan")
             named = plan.plan.id if isinstance(plan, Preview) else str(plan)
             return self._app.run_plan(named, wish, self._given(env))
         choice = self._choice(project, target)
-        return self._app.run(choice, wish, release=release, sync=sync, given=self._given(env))
+        how: dict[str, Any] = {"release": release, "sync": sync, "overlay": overlay}
+        return self._app.run(choice, wish, given=self._given(env), **how)
 
     def approve(self, plan: Preview | str | Path, reason: str) -> Approval:
         """Say that exactly the content of *plan* may run, and why; it is kept for good."""

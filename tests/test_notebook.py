@@ -196,7 +196,7 @@ def test_a_secret_is_asked_for_and_never_typed_into_a_cell(kernel: Kernel, shop:
 
 
 def test_a_cell_body_is_not_passed_over_in_silence(kernel: Kernel) -> None:
-    said = kernel.run("%%templedb deploy --dry-run\nsome words", ok=False)
+    said = kernel.run("%%templedb status\nsome words", ok=False)
     assert "leave it empty" in said["stderr"]
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from templedb_nb.app.configs import Current
 from templedb_nb.app.planning import Case
 from templedb_nb.core import config as configs
+from templedb_nb.core.overlay import Overlay
 from templedb_nb.errors import ConfigError, Stale, StoreError
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.plain import Digest, from_plain, to_plain
@@ -148,6 +149,7 @@ def bundled_case(bundle: Bundle, blobs: Mapping[Digest, bytes], local: Project |
         release=release,
         read=read,
         known=Known(),
+        overlay=Overlay(text=bundle.preview.plan.overlay, changes=bundle.preview.overlay),
     )
 
 

@@ -15,11 +15,13 @@ from templedb_nb.app.targets import Targets
 from templedb_nb.app.values import NOTHING_GIVEN, Given, Values
 from templedb_nb.core import groups, planner, standing, tracking
 from templedb_nb.core.environ import Known
+from templedb_nb.core.overlay import NO_OVERLAY, Overlay, overlaid
 from templedb_nb.core.planner import Options, Situation
 from templedb_nb.core.policy import decision
 from templedb_nb.core.script import Script, read_script
-from templedb_nb.errors import ConfigError
+from templedb_nb.errors import ConfigError, InvalidConfig
 from templedb_nb.model.approval import Approval
+from templedb_nb.model.finding import errors
 from templedb_nb.model.ledger import Ledger, LedgerHead
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Draft, Plan, Preview, Revert
@@ -47,6 +49,7 @@ class Case:
     known: Known
     given: Given = NOTHING_GIVEN
     changes: Changes = Changes()
+    overlay: Overlay = NO_OVERLAY
 
     @property
     def root(self) -> Path | None:
@@ -98,13 +101,17 @@ class Planning:
         release: int | None = None,
         sync: bool = True,
         given: Given = NOTHING_GIVEN,
+        overlay: object = None,
     ) -> Case:
-        """Gather everything that a plan follows from; sync first, if the folder is there."""
+        """Gather everything that a plan follows from; sync first, if the folder is there.
+
+        The config is that of the project under *overlay*, which is kept nowhere but in the plan.
+        """
         changes = Changes()
         if sync and release is None and project.root and Path(project.root).is_dir():
             changes = self._projects.sync(project).changes
         found = self._projects.release(project, release)
-        current = self._configs.current(project, found)
+        current, laid = _under(self._configs.current(project, found), overlay)
         chosen = (
             target if isinstance(target, Target) else self._targets.pick(project, current, target)
         )
@@ -119,6 +126,7 @@ class Planning:
             known=self._values.known(kept, given, _root(project)),
             given=given,
             changes=changes,
+            overlay=laid,
         )
 
     @contextmanager
@@ -204,11 +212,15 @@ class Planning:
             options=options,
             databases=opened.databases,
             suspicions=standing.suspicions(opened.known, ledgers),
+            overlay=case.overlay.text,
         )
 
     def preview(self, opened: Opened, options: Options) -> Preview:
         """Make a plan, with everything that was found, and keep it."""
         case = opened.case
+        if self._values.told_by(case.overlay.text):
+            hint = "name a reference in it, env:NAME, or give the value by --env NAME"
+            raise InvalidConfig("the overlay holds the value of a secret", hint=hint)
         draft = planner.plan(self.situation(opened, options, opened.ledgers))
         draft = replace(draft, findings=(*case.current.findings, *draft.findings))
         found = self.approvals(draft.plan, opened.sessions)
@@ -226,6 +238,7 @@ class Planning:
             approvals=found,
             decision=decision(draft.plan, found, maker, now),
             diffs=self._diffs(opened, draft),
+            overlay=case.overlay.changes,
         )
         self._memory.keep_plan(preview)
         return preview
@@ -249,6 +262,24 @@ class Planning:
                 text = scripts(opened.case.read, [row.blob])[row.blob].text
                 found.append((row.file, unified(ran[row.key], text, row.file)))
         return tuple(found)
+
+
+def _under(current: Current, document: object) -> tuple[Current, Overlay]:
+    """Return the config under an overlay, if there is one."""
+    if document is None:
+        return current, NO_OVERLAY
+    config, laid = overlaid(current.config, document)
+    findings = (*current.findings, *laid.findings)
+    origin = f"{current.origin}, with an overlay" if laid.text else current.origin
+    return replace(current, config=config, findings=findings, origin=origin), laid
+
+
+def refuse_unfit(case: Case) -> None:
+    """Refuse an overlay that does not fit the config, with everything that is wrong with it."""
+    if found := errors(case.overlay.findings):
+        problems = [str(each) for each in found]
+        message = "the overlay does not fit the config; nothing was planned"
+        raise InvalidConfig(message, problems=problems, hint="templedb deploy config --show")
 
 
 def _taken_back(options: Options) -> frozenset[Digest]:

@@ -20,7 +20,7 @@ from templedb_nb.app.ledgers import Ledgers
 from templedb_nb.app.locks import Locks
 from templedb_nb.app.migrations import Migrations
 from templedb_nb.app.overview import Overview
-from templedb_nb.app.planning import Case, Opened, Planning, refuse_empty
+from templedb_nb.app.planning import Case, Opened, Planning, refuse_empty, refuse_unfit
 from templedb_nb.app.projects import Projects
 from templedb_nb.app.proving import Proving
 from templedb_nb.app.running import Running, Wish
@@ -32,6 +32,7 @@ from templedb_nb.core import groups
 from templedb_nb.core.environ import Known
 from templedb_nb.core.findings import on_variables
 from templedb_nb.core.masking import Masker
+from templedb_nb.core.overlay import document_of
 from templedb_nb.core.planner import Options
 from templedb_nb.errors import (
     ApprovalMissing,
@@ -196,6 +197,7 @@ class Temple:
         with self.state.session():
             project = self.projects.pick(choice.project)
             case = self.planning.case(project, choice.target, **how)
+            refuse_unfit(case)
         self.running.reconcile()
         with self.planning.opened(case, skip) as opened:
             yield opened
@@ -208,11 +210,15 @@ class Temple:
         release: int | None = None,
         sync: bool = True,
         given: Given = NOTHING_GIVEN,
+        overlay: object = None,
         out: Path | None = None,
     ) -> Preview:
-        """Return what a run would do; with *out*, also as a bundle that travels."""
-        how = {"release": release, "sync": sync, "given": given, "skip": options.skip_groups}
-        with self.opened(choice, **how) as opened:
+        """Return what a run would do; with *out*, also as a bundle that travels.
+
+        *overlay* is a document that changes the config for this plan alone.
+        """
+        how = {"release": release, "sync": sync, "given": given, "overlay": overlay}
+        with self.opened(choice, skip=options.skip_groups, **how) as opened:
             refuse_empty(opened.case)
             preview = self.planning.preview(opened, options)
             if out:
@@ -227,9 +233,10 @@ class Temple:
         release: int | None = None,
         sync: bool = True,
         given: Given = NOTHING_GIVEN,
+        overlay: object = None,
     ) -> Result:
         """Plan and run."""
-        how = {"release": release, "sync": sync, "given": given}
+        how = {"release": release, "sync": sync, "given": given, "overlay": overlay}
         with self.opened(choice, skip=wish.options.skip_groups, **how) as opened:
             refuse_empty(opened.case)
             preview = self.planning.preview(opened, wish.options)
@@ -270,7 +277,8 @@ class Temple:
         else:
             preview = self.memory.plan(named)
             project = self.projects.pick(preview.slug)
-            how: dict[str, Any] = {"release": preview.release, "given": given}
+            laid = document_of(preview.plan.overlay)
+            how: dict[str, Any] = {"release": preview.release, "given": given, "overlay": laid}
             case = self.planning.case(project, preview.plan.target, **how)
         self.running.refuse_repeated(preview.plan)
         skip = tuple(each.what.removeprefix("group ") for each in preview.draft.skips)

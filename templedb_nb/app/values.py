@@ -145,6 +145,10 @@ class Values:
             self._mask(name, value, source.scope)
         return Secret(name, value)
 
+    def told_by(self, text: str) -> bool:
+        """Return whether *text* holds a secret that this process knows."""
+        return self._masker.mask(text) != text
+
     def _mask(self, name: str, value: str, scope: Scope) -> None:
         if not masking.too_short(value):
             self._masker.add(name, value)

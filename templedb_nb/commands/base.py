@@ -173,11 +173,10 @@ def group(name: str, *, default: str | None = None, **named: Any) -> Callable[..
 def takes_cell(root: click.Command, given: Sequence[str]) -> bool:
     """Return whether the command that the words begin with reads a cell's body."""
     command: click.Command | None = root
-    for word in given:
-        if not isinstance(command, click.Group):
+    for word in [*given, ""]:
+        if not isinstance(command, Group):
             break
-        default = command.default if isinstance(command, Group) else None
-        command = command.commands.get(word) or command.commands.get(default or "")
+        command = command.commands.get(word) or command.commands.get(command.default or "")
     return bool(getattr(command, "takes_cell", False))
 
 

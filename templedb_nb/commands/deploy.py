@@ -34,6 +34,9 @@ PLANNING = (
     click.option(
         "--env", "env", multiple=True, metavar="NAME[=VALUE]", help="A value for this run alone."
     ),
+    click.option(
+        "--overlay", metavar="FILE", help="What of the config is different for this plan alone."
+    ),
 )
 
 
@@ -78,7 +81,9 @@ def config(
     call: Call, /, words: tuple[str, ...], form: str | None, file: str | None, set_: str | None,
     note: str, target: str | None, **what: bool,
 ) -> Any:  # fmt: skip
-    """Show, check or set the deployment config.
+    """Show, check or set the deployment config; FILE is JSON, YAML or TOML.
+
+    In a notebook a cell's body is the new version; with --validate it is checked alone.
 
     \b
     Examples:
@@ -92,6 +97,9 @@ def config(
         )
     if what["schema"]:
         return _schema()
+    body = bool((call.cell or "").strip())
+    if body and (file or set_ or what["show"] or what["history"]):
+        raise click.UsageError("the cell has a body: leave the other options out")
     (name,) = call.split(words)
     app = call.app
     with app.state.session():
@@ -99,8 +107,8 @@ def config(
         release = app.projects.release(project, None)
         if what["history"]:
             return app.configs.history(project)
-        if set_ is not None:
-            return app.configs.set(project, release, _document(call, set_), note)
+        if set_ is not None or (body and not what["validate"]):
+            return app.configs.set(project, release, document(call, set_), note)
         if what["validate"]:
             return _validate(call, name, file, target)
         shown = app.configs.show(project, release)
@@ -116,9 +124,12 @@ def _schema() -> Any:
     return Document(document=schema())
 
 
-def _document(call: Call, path: str) -> object:
-    from templedb_nb.files.document import read_document
+def document(call: Call, path: str | None) -> object:
+    """Return what a file says, or the cell's body where there is one."""
+    from templedb_nb.files.document import parse_document, read_document
 
+    if path is None:
+        return parse_document(call.cell or "", "the cell")
     return read_document(path, call.stdin)
 
 
@@ -126,10 +137,11 @@ def _validate(call: Call, name: str | None, file: str | None, target: str | None
     app = call.app
     project = app.projects.pick(call.choice(name).project)
     release = app.projects.release(project, None)
-    if file is not None:
-        return app.configs.validate_document(project, release, _document(call, file), file)
-    found = app.configs.validate(project, release)
-    return app.with_variables(project, release, found, target)
+    if file is not None or (call.cell or "").strip():
+        found = document(call, file)
+        return app.configs.validate_document(project, release, found, file or "the cell")
+    checked = app.configs.validate(project, release)
+    return app.with_variables(project, release, checked, target)
 
 
 @commands.command()
@@ -189,7 +201,8 @@ def run(
     from templedb_nb.core.moments import wait_s
 
     (name,) = call.split(words)
-    if named and (name or dry_run or how["skip"] or how["release"]):
+    alone = how["skip"] or how["release"] or how["overlay"] or (call.cell or "").strip()
+    if named and (name or dry_run or alone):
         raise click.UsageError(
             "--plan runs a plan as it is: leave PROJECT and the other options out"
         )
@@ -269,4 +282,19 @@ def _how(call: Call, how: dict[str, Any]) -> dict[str, Any]:
         "release": how["release"],
         "sync": not how["no_sync"],
         "given": _given(call, how),
+        "overlay": _overlay(call, how["overlay"]),
     }
+
+
+def _overlay(call: Call, path: str | None) -> object:
+    """Return what the file says, or the cell's body; None for no overlay."""
+    cell = call.cell or ""
+    if path is None and not cell.strip():
+        return None
+    if path is not None and cell.strip():
+        raise click.UsageError("the cell has a body: leave --overlay out")
+    return document(call, path)
+
+
+for each in (config, plan, run):
+    each.takes_cell = True  # type: ignore[attr-defined]

@@ -19,6 +19,7 @@ EXAMPLES = {
         "deploy plan shop --target production --out release.plan",
         "deploy plan shop --target staging --detailed-exitcode   # 2: there is something to do",
     ),
+    "config set": ("config set shop deploy.toml --note longer", "config set shop - < deploy.yaml"),
     "migration list": ("migration list shop --target staging",),
     "migration status": ("migration status shop --target production --show-applied",),
     "migration show": ("migration show shop 003_orders --target staging",),

@@ -6,6 +6,7 @@ import click
 
 from templedb_nb.commands import (
     alone,
+    config,
     deploy,
     env,
     examples,
@@ -42,7 +43,7 @@ def tree() -> None:
     """
 
 
-for noun in (project, deploy, migration, target, env, run, lock, state):
+for noun in (project, deploy, config, migration, target, env, run, lock, state):
     tree.add_command(noun.commands)
 for verb in (*alone.verbs, history.sql, query.query):
     tree.add_command(verb)

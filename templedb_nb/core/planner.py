@@ -72,6 +72,7 @@ class Situation:
     options: Options = field(default_factory=Options)
     databases: tuple[DatabaseName, ...] = ()
     suspicions: Mapping[DatabaseName, str] = field(default_factory=dict)
+    overlay: str = ""
 
 
 def plan(now: Situation) -> Draft:
@@ -113,6 +114,7 @@ def _plan(now: Situation, planned: tuple[PlannedGroup, ...]) -> Plan:
         variables=tuple(sorted(names | needed)),
         base=base(now.ledgers),
         tree=now.tree if folder else None,
+        overlay=now.overlay,
     )
 
 

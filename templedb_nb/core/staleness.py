@@ -45,6 +45,8 @@ def differences(planned: Plan, fresh: Plan) -> tuple[str, ...]:
         other.append(f"the target's policy: {planned.policy} -> {fresh.policy}")
     if planned.tree != fresh.tree:
         other.append("files of the release that commands may see")
+    if planned.overlay != fresh.overlay:
+        other.append("the overlay of the config")
     if planned.variables != fresh.variables:
         names = sorted(set(planned.variables) ^ set(fresh.variables))
         other.append(f"variables: {', '.join(names)}")

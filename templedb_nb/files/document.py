@@ -1,8 +1,9 @@
-"""Documents that people write, as plain values: JSON or YAML, where a key stands once."""
+"""Documents that people write, as plain values: JSON, YAML or TOML; a key stands once."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from templedb_nb.errors import FilesError, InvalidConfig
 
 STDIN = "-"
+_LIKE_TOML = re.compile(r"^\s*(?:\[[^]\n]+\]\s*$|[\w.\"'-]+\s*=)", re.MULTILINE)
 
 
 def read_document(path: str, stdin: Any) -> object:
@@ -30,8 +32,41 @@ def read_text(path: str, stdin: Any) -> str:
 
 
 def parse_document(text: str, name: str) -> object:
-    """Return what *text* says, or raise `InvalidConfig` with the place of the mistake."""
-    return _json(text, name) if text.lstrip().startswith(("{", "[")) else _yaml(text, name)
+    """Return what *text* says, or raise `InvalidConfig` with the place of the mistake.
+
+    The end of *name* says which format it is; without one of theirs, the text itself does.
+    """
+    end = name.rpartition(".")[2].lower()
+    if end == "toml":
+        return _toml(text, name)
+    if text.lstrip().startswith("{"):
+        return _json(text, name)
+    if end in {"yaml", "yml"}:
+        return _yaml(text, name)
+    return _told(text, name)
+
+
+def _told(text: str, name: str) -> object:
+    """Return what a text says that may be YAML, TOML or a list in JSON."""
+    found: list[object] = []
+    complaints: dict[str, InvalidConfig] = {}
+    for form, reader in (("JSON", _json), ("YAML", _yaml), ("TOML", _toml)):
+        try:
+            said = reader(text, name)
+        except InvalidConfig as error:
+            complaints[form] = error
+            continue
+        if isinstance(said, dict | list) and said not in found:
+            found.append(said)
+    if len(found) > 1:
+        message = f"{name} can be read as YAML and as TOML, and they differ"
+        raise InvalidConfig(message, hint="write it as JSON, or [groups.NAME] on top for TOML")
+    if found:
+        return found[0]
+    likely = "TOML" if _LIKE_TOML.search(text) else "YAML"
+    if likely in complaints:
+        raise complaints[likely]
+    raise InvalidConfig(f"{name} is no object in JSON, YAML or TOML")
 
 
 def parse_env(text: str, name: str) -> dict[str, str]:
@@ -70,6 +105,15 @@ def _json(text: str, name: str) -> object:
     except json.JSONDecodeError as error:
         where = f"{name}:{error.lineno}:{error.colno}"
         raise InvalidConfig(f"{where}: no JSON: {error.msg}") from None
+
+
+def _toml(text: str, name: str) -> object:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidConfig(f"{name}: no TOML: {error}") from None
 
 
 def _yaml(text: str, name: str) -> object:

@@ -191,7 +191,10 @@ class PlannedGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The steps that take *target* from *base* to its goal."""
+    """The steps that take *target* from *base* to its goal.
+
+    `overlay` is what of the config was different for this plan alone, as canonical JSON.
+    """
 
     project: str
     target: TargetName
@@ -201,6 +204,7 @@ class Plan:
     variables: tuple[str, ...]
     base: Digest
     tree: Digest | None = None
+    overlay: str = ""
     format: int = FORMAT
 
     @property
@@ -233,7 +237,8 @@ class Plan:
 def _content_hash(plan: Plan) -> Digest:
     plain = to_plain(plan)
     assert isinstance(plain, dict)  # noqa: S101 - a dataclass is an object
-    return digest({key: item for key, item in plain.items() if key != "base"})
+    left_out = {"base"} if plan.overlay else {"base", "overlay"}
+    return digest({key: item for key, item in plain.items() if key not in left_out})
 
 
 def base(ledgers: Mapping[DatabaseName, Ledger]) -> Digest:
@@ -248,6 +253,15 @@ class Skip:
 
     what: str
     why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlaid:
+    """One key of the config that an overlay changes for a plan: its place, what was, what is."""
+
+    at: str
+    before: str
+    after: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,6 +302,7 @@ class Preview:
     approvals: tuple[Approval, ...] = ()
     decision: Decision = Decision()
     diffs: tuple[tuple[str, str], ...] = ()
+    overlay: tuple[Overlaid, ...] = ()
     dry_run: bool = False
 
     @property

@@ -35,6 +35,7 @@ COLUMNS = (
     Column("Step", wide=True),
     Column("What is known"),
 )
+OVERLAID = (Column("Key"), Column("In the config"), Column("For this plan", wide=True))
 SEVERITIES = {
     Severity.ERROR: (Tone.BAD, "✗"),
     Severity.WARNING: (Tone.LOUD, "!"),
@@ -52,6 +53,7 @@ def plan_card(value: Preview) -> Html:
         _guard(value) if guarded else None,
         _sum(value),
         _findings(value.findings),
+        _overlay(value),
         _steps(value),
         _facts(value),
         [_diff(file, diff) for file, diff in value.diffs],
@@ -122,6 +124,17 @@ def _finding(each: Finding) -> Html:
     place = join(code(each.where), ": ") if each.where else None
     mend = join(" (", with_commands(each.mend), ")") if each.mend else None
     return join(marked(tone, mark, each.severity.value), " ", place, each.message, mend)
+
+
+def _overlay(value: Preview) -> Html | None:
+    """Return what of the config is different for this plan, as a diff."""
+    if not value.overlay:
+        return None
+    rows: list[list[Child]] = [
+        [code(each.at), toned(Tone.BAD, f"- {each.before}"), toned(Tone.GOOD, f"+ {each.after}")]
+        for each in value.overlay
+    ]
+    return table("Overlay: the config, for this plan alone", OVERLAID, [body(OVERLAID, rows)])
 
 
 def _steps(value: Preview) -> Html | None:

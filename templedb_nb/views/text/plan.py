@@ -25,6 +25,8 @@ def _(value: Preview) -> str:
     reverts = sum(step.kind == "revert" for step in value.plan.steps)
     todo = f"{draft.applied} applied, {_applies(value)} to apply"
     lines += ["", f"migrations: {f'{reverts} to take back' if reverts else todo}"]
+    if value.overlay:
+        lines += ["", "overlay, for this plan alone", *(f"{INDENT}{e}" for e in overlaid(value))]
     if draft.skips:
         lines += ["", "left out", *(f"{INDENT}{each.what}: {each.why}" for each in draft.skips)]
     if draft.sources:
@@ -42,9 +44,15 @@ def briefing(value: Preview) -> str:
     Findings that forbid the run are left to the error that says so.
     """
     lines = [f"since the last release: {line}" for line in changed(value.changes)]
+    lines += [f"overlay: {each}" for each in overlaid(value)]
     lines += [f"left out: {each.what}: {each.why}" for each in value.draft.skips]
     told = tuple(each for each in value.findings if each.severity is Severity.WARNING)
     return "\n".join([*lines, *(line.strip() for line in findings(told))])
+
+
+def overlaid(value: Preview) -> list[str]:
+    """Return what an overlay changes in the config for this plan, a key a line."""
+    return [f"{each.at}: {shown(f'{each.before} → {each.after}')}" for each in value.overlay]
 
 
 def _applies(value: Preview) -> int:

@@ -1,0 +1,41 @@
+"""The deployment config under its own name, for cells that hold one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from templedb_nb.commands.base import Call, group, pass_call, take
+from templedb_nb.commands.deploy import document
+
+if TYPE_CHECKING:
+    from templedb_nb.model.shown import ConfigVersion
+
+
+@group("config")
+def commands() -> None:
+    """Keep the deployment config; `deploy config` shows, checks and lists it."""
+
+
+@commands.command("set")
+@take("[PROJECT] [FILE]")
+@click.option("--note", default="", help="Why; kept with the version.")
+@pass_call
+def set_(call: Call, words: tuple[str, ...], note: str) -> ConfigVersion:
+    """Keep FILE (JSON, YAML or TOML; - for stdin) as the new version: `deploy config --set`.
+
+    In a notebook a cell's body is the new version. One that has errors is refused with all of them.
+    """
+    name, file = call.split(words, "FILE", optional=1)
+    body = bool((call.cell or "").strip())
+    if body == (file is not None):
+        raise click.UsageError("name one FILE" + (": the cell has a body" if body else ""))
+    app = call.app
+    with app.state.session():
+        project = app.projects.pick(call.choice(name).project)
+        release = app.projects.release(project, None)
+        return app.configs.set(project, release, document(call, file), note)
+
+
+set_.takes_cell = True  # type: ignore[attr-defined]
