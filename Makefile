@@ -1,4 +1,4 @@
-.PHONY: demo test matrix chaos bench check docs references clean
+.PHONY: demo test matrix kernels chaos bench check docs references clean
 
 demo:
 	scripts/demo
@@ -8,6 +8,10 @@ test:
 
 matrix:
 	scripts/matrix
+
+kernels:
+	scripts/setup test
+	scripts/kernels
 
 chaos:
 	scripts/setup test

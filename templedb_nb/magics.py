@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from templedb_nb.app import Temple
     from templedb_nb.kernel_config import TempleDB
     from templedb_nb.model.plan import Preview
+    from templedb_nb.model.status import Board, Choices
 
 NAME = "templedb"
 PROGRAM = f"%{NAME}"
@@ -165,6 +166,8 @@ class Magic:
         )
         if call.interactive and find_spec("ipywidgets"):
             call.gate = partial(_gate, call)
+            call.board = _board
+            call.picker = partial(_pick, call)
         return call
 
     def _use(self, project: str | None, target: str | None) -> None:
@@ -240,11 +243,7 @@ class Magic:
         return bool(request.get("content", {}).get("allow_stdin"))
 
     def _masked(self, call: Call, error: TempleError) -> TempleError:
-        mask = _mask(call)
-        error.message, error.hint = mask(error.message), mask(error.hint)
-        error.problems = tuple(mask(each) for each in error.problems)
-        error.args = (error.message,)
-        return error
+        return _without_secrets(error, _mask(call))
 
     def _defect(self, call: Call, error: Exception) -> InternalError:
         import traceback
@@ -308,6 +307,28 @@ def _gate(call: Call, waits: bool, preview: Preview) -> None:  # noqa: FBT001 - 
         gate.leave()
 
 
+def _board(board: Board, load: Callable[[], Board]) -> None:
+    from templedb_nb.notebook.panels import BoardPanel
+
+    BoardPanel(board, load).show()
+
+
+def _pick(call: Call, choices: Choices) -> None:
+    from templedb_nb.app.choice import Choice
+    from templedb_nb.core.planner import Options
+    from templedb_nb.notebook.panels import Picker
+
+    def plan(target: str, release: int | None, skip: tuple[str, ...]) -> Preview:
+        choice = Choice(project=choices.slug, target=target)
+        app = call.open_app()
+        try:
+            return app.plan(choice, Options(skip_groups=skip), release=release)
+        except TempleError as error:
+            raise _without_secrets(error, app.masker.mask) from None
+
+    Picker(choices, plan).show()
+
+
 class _Live:
     """Shows a run as it goes on, in one output that keeps replacing itself."""
 
@@ -359,6 +380,13 @@ def _mask(call: Call) -> Callable[[str], str]:
     return opened.masker.mask if opened is not None else str
 
 
+def _without_secrets(error: TempleError, mask: Callable[[str], str]) -> TempleError:
+    error.message, error.hint = mask(error.message), mask(error.hint)
+    error.problems = tuple(mask(each) for each in error.problems)
+    error.args = (error.message,)
+    return error
+
+
 def _help() -> str:
     with tree.make_context(PROGRAM, [], resilient_parsing=True) as context:
         return tree.get_help(context)
@@ -374,6 +402,8 @@ _LOOKS = (
     ("templedb_nb.model.plan", "Preview"),
     ("templedb_nb.model.result", "Result"),
     ("templedb_nb.model.status", "StatusTable"),
+    ("templedb_nb.model.status", "Board"),
+    ("templedb_nb.model.status", "Choices"),
     ("templedb_nb.model.status", "MigrationStatus"),
 )
 

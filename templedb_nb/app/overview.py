@@ -18,10 +18,14 @@ from templedb_nb.errors import TempleError, UsageProblem
 from templedb_nb.model.history import Filter
 from templedb_nb.model.project import Project
 from templedb_nb.model.shown import TargetShown
-from templedb_nb.model.status import FileState, TargetStatus
+from templedb_nb.model.status import Choices, FileState, TargetStatus
 from templedb_nb.model.target import DATABASE_URL, Policy, Probe, Target
+from templedb_nb.store.content import Content
 from templedb_nb.store.file import StateFile
 from templedb_nb.store.memory import Memory
+
+RECENT = 30
+"""Releases that are listed to pick from."""
 
 ATTENTION = frozenset(
     {FileState.CHANGED, FileState.MOVED, FileState.MISSING, FileState.IN_DOUBT, FileState.FAILED}
@@ -35,6 +39,7 @@ class Overview:
     state: StateFile
     projects: Projects
     targets: Targets
+    content: Content
     values: Values
     planning: Planning
     migrations: Migrations
@@ -87,6 +92,21 @@ class Overview:
             pending=status.pending,
             attention=sum(status.count(state) for state in ATTENTION),
             note="; ".join(notes),
+        )
+
+    def choices(self, choice: Choice) -> Choices:
+        """Return what a deployment of a project may be made of, from the state alone."""
+        with self.state.session():
+            project = self.projects.pick(choice.project)
+            current = self.targets.current(project)
+            made = self.content.releases(project.slug)[:RECENT]
+        releases = [(number, f"{at:%Y-%m-%d %H:%M}Z by {by}") for number, _, _, _, at, by in made]
+        return Choices(
+            slug=project.slug,
+            targets=tuple(str(each.name) for each in self.targets.all(project)),
+            releases=tuple(releases),
+            groups=tuple(each.name for each in current.config.groups),
+            target=choice.target or "",
         )
 
     def show(self, choice: Choice) -> TargetShown:

@@ -175,6 +175,7 @@ class Temple:
             state=self.state,
             projects=self.projects,
             targets=self.targets,
+            content=self.content,
             values=self.values,
             planning=self.planning,
             migrations=self.migrations,

@@ -12,7 +12,7 @@ from templedb_nb.commands.base import Call, Command, on_target, pass_call, take,
 if TYPE_CHECKING:
     from templedb_nb.model.approval import Approval, ApprovalList, Verdict
     from templedb_nb.model.shown import Document, Said
-    from templedb_nb.model.status import StatusTable
+    from templedb_nb.model.status import Board, StatusTable
 
 
 @click.command(cls=Command)
@@ -29,6 +29,37 @@ def status(call: Call, words: tuple[str, ...], target: str | None) -> StatusTabl
         rows = call.app.overview.status(choice)
     project = call.app.projects.pick(choice.project)
     return StatusTable(slug=project.slug, rows=rows)
+
+
+@click.command(cls=Command)
+@words
+@pass_call
+def board(call: Call, words: tuple[str, ...]) -> Board | None:
+    """Show projects side by side on all their targets; in a notebook with a filter and a refresh.
+
+    \b
+    Examples:
+      templedb board
+      templedb board shop
+    """
+    from templedb_nb.app.choice import Choice
+    from templedb_nb.model.status import Board, StatusTable
+
+    (name,) = call.split(words)
+    every = [each.slug for each in call.app.projects.all()]
+    named = [call.app.projects.pick(name).slug] if name else every
+
+    def load() -> Board:
+        app = call.open_app() if call.board else call.app
+        found = {slug: app.overview.status(Choice(project=slug)) for slug in named}
+        return Board(tables=tuple(StatusTable(slug=slug, rows=found[slug]) for slug in found))
+
+    with call.working("asking the targets"):
+        found = load()
+    if call.board is None or call.json:
+        return found
+    call.board(found, load)
+    return None
 
 
 @click.command(cls=Command)
@@ -112,4 +143,4 @@ def complete(call: Call, shell: str) -> Document:
     return Document(document=found(tree, {}, "templedb", "_TEMPLEDB_COMPLETE").source())
 
 
-verbs = (status, approve, reject, approvals, use, complete)
+verbs = (status, board, approve, reject, approvals, use, complete)

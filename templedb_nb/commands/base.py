@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from templedb_nb.app.choice import Choice
     from templedb_nb.app.temple import Temple
     from templedb_nb.model.plan import Preview
+    from templedb_nb.model.status import Board, Choices
     from templedb_nb.ports import Observer
 
 HELPS = ["-h", "--help"]
@@ -39,6 +40,8 @@ class Call:
     observers: tuple[Observer, ...] = ()
     planned: Callable[[Preview], None] | None = None
     gate: Callable[[bool, Preview], None] | None = None
+    board: Callable[[Board, Callable[[], Board]], None] | None = None
+    picker: Callable[[Choices], None] | None = None
     cell: str | None = None
     json: bool = field(default=False)
     quiet: bool = field(default=False)

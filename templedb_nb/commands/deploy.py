@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from templedb_nb.model.plan import Preview
     from templedb_nb.model.result import Result
     from templedb_nb.model.shown import Coded, Proposed
+    from templedb_nb.model.status import Choices
 
 PLANNED = "looking at the files and the target"
 PLANNING = (
@@ -223,6 +224,23 @@ def run(
         if dry_run:
             return replace(call.app.plan(choice, wish.options, **_how(call, how)), dry_run=True)
         return call.app.run(choice, wish, **_how(call, how))
+
+
+@commands.command()
+@words
+@on_target
+@pass_call
+def pick(call: Call, words: tuple[str, ...], target: str | None) -> Choices | None:
+    """List what a deployment may be made of; in a notebook, to pick from. It never runs one."""
+    from templedb_nb.app.choice import Choice
+
+    (name,) = call.split(words)
+    chosen = call.choice(name, target)
+    found = call.app.overview.choices(Choice(project=chosen.project, target=chosen.target))
+    if call.picker is None or call.json:
+        return found
+    call.picker(found)
+    return None
 
 
 @commands.command()

@@ -14,6 +14,7 @@ EXAMPLES = {
     "project files": ("project files shop --release 3",),
     "project remove": ("project remove shop --yes",),
     "deploy init": ("deploy init shop", "deploy init shop --force"),
+    "deploy pick": ("deploy pick shop", "deploy pick shop --target staging"),
     "deploy plan": (
         "deploy plan shop --target staging",
         "deploy plan shop --target production --out release.plan",

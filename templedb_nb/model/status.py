@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -102,3 +102,50 @@ class StatusTable:
 
     slug: Slug
     rows: tuple[TargetStatus, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """Projects on their targets, side by side."""
+
+    tables: tuple[StatusTable, ...]
+
+    @property
+    def rows(self) -> tuple[TargetStatus, ...]:
+        """Return every target of every project."""
+        return tuple(row for table in self.tables for row in table.rows)
+
+    def matching(self, words: str, *, wanting: bool) -> Board:
+        """Return the targets whose project or name has every one of *words*.
+
+        With *wanting*, those alone that wait for something: a pending migration, a look, an end.
+        """
+        wanted = words.lower().split()
+        tables = [
+            replace(table, rows=tuple(
+                row for row in table.rows
+                if all(word in f"{row.slug} {row.target}".lower() for word in wanted)
+                and (_wants(row) or not wanting)
+            ))
+            for table in self.tables
+        ]  # fmt: skip
+        return Board(tables=tuple(each for each in tables if each.rows))
+
+
+def _wants(row: TargetStatus) -> bool:
+    ended_well = row.last_outcome in {None, Outcome.SUCCEEDED}
+    return bool(row.pending or row.attention or row.note or not ended_well)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What a deployment of a project may be made of: its targets, releases and groups.
+
+    `releases` are numbers and what is told of them, newest first.
+    """
+
+    slug: Slug
+    targets: tuple[str, ...]
+    releases: tuple[tuple[int, str], ...]
+    groups: tuple[str, ...]
+    target: str = ""

@@ -63,7 +63,7 @@ class Gate:
         except KeyboardInterrupt:
             raise self._pending("interrupted") from None
         except BaseException:
-            self._panel.close(self._judging.standing(self._preview), STOPPED)
+            self._end()
             raise
 
     async def decided(self) -> None:
@@ -74,8 +74,14 @@ class Gate:
                     self._ask()
                 await asyncio.sleep(TURN_S)
         except BaseException:
-            self._panel.close(self._judging.standing(self._preview), STOPPED)
+            self._end()
             raise
+
+    def _end(self) -> None:
+        """Leave the record of a wait that let nothing pass."""
+        standing = self._judging.standing(self._preview)
+        last = "rejected; nothing was executed" if standing.decision.veto else STOPPED
+        self._panel.close(standing, last)
 
     def leave(self) -> None:
         """Show the panel, and stop the cell: the buttons stay, for a word at any time."""
@@ -282,7 +288,7 @@ class Panel:
         decided = replace(self._preview, decision=standing.decision)
         self._card.update(bundle(decided), raw=True)
         self._handle.update(settled_bundle(standing, self._preview, last), raw=True)
-        self._handle = None
-        for each in (*self._widgets, self.clicks.pulse, self._box):
-            each.close()
-        self._box = None
+        if self._box is not None:
+            for each in (*self._widgets, self.clicks.pulse, self._box):
+                each.close()
+            self._box = None

@@ -17,7 +17,7 @@ from templedb_nb.model.history import (
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
 from templedb_nb.model.shown import ConfigHistory, FileList, ProjectList, TargetList, VariableList
-from templedb_nb.model.status import MigrationStatus, StatusTable
+from templedb_nb.model.status import Board, MigrationStatus, StatusTable
 from templedb_nb.model.variable import Keeping
 
 if TYPE_CHECKING:
@@ -32,6 +32,19 @@ _WORD = 1 << 63
 def _target(row: Any) -> Any:
     return row.target
 
+
+_STATUS: Sequence[Column] = (
+    ("target", TEXT, _target),
+    ("protected", TEXT, lambda r: r.protected),
+    ("applied", COUNTS, lambda r: r.applied),
+    ("pending", COUNTS, lambda r: r.pending),
+    ("attention", COUNTS, lambda r: r.attention),
+    ("last_outcome", WORDS, lambda r: r.last_outcome and r.last_outcome.value),
+    ("last_run", TEXT, lambda r: r.last_run),
+    ("last_at", TIMES, lambda r: r.last_at),
+    ("release", COUNTS, lambda r: r.release),
+    ("note", TEXT, lambda r: r.note),
+)
 
 COLUMNS: dict[type, Sequence[Column]] = {
     ApprovalList: (
@@ -55,18 +68,11 @@ COLUMNS: dict[type, Sequence[Column]] = {
         ("note", TEXT, lambda r: r.note),
         ("mend", TEXT, lambda r: r.mend),
     ),
-    StatusTable: (
-        ("target", TEXT, _target),
-        ("protected", TEXT, lambda r: r.protected),
-        ("applied", COUNTS, lambda r: r.applied),
-        ("pending", COUNTS, lambda r: r.pending),
-        ("attention", COUNTS, lambda r: r.attention),
-        ("last_outcome", WORDS, lambda r: r.last_outcome and r.last_outcome.value),
-        ("last_run", TEXT, lambda r: r.last_run),
-        ("last_at", TIMES, lambda r: r.last_at),
-        ("release", COUNTS, lambda r: r.release),
-        ("note", TEXT, lambda r: r.note),
+    Board: (
+        ("project", TEXT, lambda r: r.slug),
+        *_STATUS,
     ),
+    StatusTable: _STATUS,
     MigrationHistory: (
         ("file", TEXT, lambda r: r.entry.file),
         ("state", WORDS, lambda r: r.entry.state.value),

@@ -23,6 +23,9 @@ if _os.path.exists("kernel-env.json"):
 del _json, _os
 '''
 
+KERNEL = os.environ.get("TEMPLEDB_TEST_KERNEL", "")
+"""The Python whose ipykernel runs the notebooks; this one, if none is named."""
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -36,6 +39,11 @@ class Server:
     def theme(self, name: str) -> None:
         """Choose the theme, ``light`` or ``dark``, of every page that is opened from now on."""
         self._set("apputils-extension/themes", {"theme": THEMES[name], "adaptive-theme": False})
+
+    def deaf(self, *, while_busy: bool) -> None:
+        """Let pages keep clicks back from a busy kernel, as older front ends do."""
+        how = {"commsOverSubshells": "disabled" if while_busy else "perCommTarget"}
+        self._set("apputils-extension/kernels-settings", how)
 
     def _set(self, plugin: str, settings: dict[str, Any]) -> None:
         path = self.settings / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
@@ -75,6 +83,13 @@ def _startup(home: Path) -> None:
     folder = home / "ipython" / "profile_default" / "startup"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "00-environment.py").write_text(STARTUP)
+    if KERNEL:
+        spec = home / "data" / "kernels" / "python3" / "kernel.json"
+        spec.parent.mkdir(parents=True, exist_ok=True)
+        argv = [KERNEL, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        spec.write_text(
+            json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"})
+        )
 
 
 def _environment(home: Path, settings: Path) -> dict[str, str]:

@@ -14,11 +14,11 @@ from templedb_nb.errors import TempleError
 from templedb_nb.model.plain import to_plain
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
-from templedb_nb.model.status import MigrationStatus, StatusTable
+from templedb_nb.model.status import Board, Choices, MigrationStatus, StatusTable
 from templedb_nb.views.html.error import error_card
 from templedb_nb.views.html.plan import plan_card
 from templedb_nb.views.html.run import run_card
-from templedb_nb.views.html.status import migrations_card, status_card
+from templedb_nb.views.html.status import board_card, choices_card, migrations_card, status_card
 from templedb_nb.views.text import text
 
 
@@ -42,6 +42,10 @@ def bundle(value: Any) -> dict[str, Any] | None:
             html, data = status_card(value), {}
         case MigrationStatus():
             html, data = migrations_card(value), {}
+        case Board():
+            html, data = board_card(value), {}
+        case Choices():
+            html, data = choices_card(value), {}
         case TempleError():
             return {"text/plain": "\n".join(value.lines()), "text/html": error_card(value)}
         case _:

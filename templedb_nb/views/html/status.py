@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from templedb_nb.model.status import FileState, MigrationStatus, StatusTable, TargetStatus, Tracked
+from templedb_nb.model.status import (
+    Board,
+    Choices,
+    FileState,
+    MigrationStatus,
+    StatusTable,
+    TargetStatus,
+    Tracked,
+)
 from templedb_nb.views.html.card import (
     Column,
     Tone,
     body,
     card,
     code,
+    facts,
+    listed,
     marked,
     table,
     title,
@@ -54,6 +64,25 @@ def status_card(value: StatusTable) -> Html:
     rows = body(columns, [_target(row)[: len(columns)] for row in value.rows])
     head = title(f"{value.slug}, release {value.rows[0].release}")
     return card(Tone.PLAIN, head, table("Targets", columns, rows))
+
+
+def board_card(value: Board) -> Html:
+    """Return projects side by side, as a card each."""
+    if not value.tables:
+        return card(Tone.PLAIN, tag("p", "No target is like that."))
+    return join([status_card(each) for each in value.tables])
+
+
+def choices_card(value: Choices) -> Html:
+    """Return what a deployment may be made of, and the command that makes a plan of it."""
+    releases: list[Child] = [f"{number}: {told}" for number, told in value.releases]
+    how = f"%templedb deploy plan {value.slug} --target T --release N --skip-group G"
+    return card(
+        Tone.PLAIN,
+        title(f"What a deployment of {value.slug} may be made of"),
+        facts([("Targets", listed(value.targets)), ("Releases", listed(releases)),
+               ("Groups", listed(value.groups)), ("Next", code(how))]),
+    )  # fmt: skip
 
 
 def _target(row: TargetStatus) -> list[Child]:

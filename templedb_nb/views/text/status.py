@@ -5,7 +5,7 @@ from __future__ import annotations
 from templedb_nb.model.shown import (
     MigrationShown,
 )
-from templedb_nb.model.status import MigrationStatus, StatusTable
+from templedb_nb.model.status import Board, Choices, MigrationStatus, StatusTable
 from templedb_nb.views.text.base import INDENT, text
 from templedb_nb.views.words import moment, shown, table
 
@@ -32,6 +32,22 @@ def _(value: StatusTable) -> str:
     ]
     headers = ["TARGET", "APPLIED", "PENDING", "ATTENTION", "LAST RUN", "WHEN", "NOTE"]
     return f"project {value.slug}, release {value.rows[0].release}\n{table(headers, rows)}"
+
+
+@text.register
+def _(value: Board) -> str:
+    return "\n\n".join(text(each) for each in value.tables) or "no target"
+
+
+@text.register
+def _(value: Choices) -> str:
+    releases = [f"{number}: {told}" for number, told in value.releases]
+    found = {"targets": value.targets, "releases": releases, "groups": value.groups}
+    lines = [f"a deployment of {value.slug} may be made of"]
+    for name, items in found.items():
+        lines += [f"{INDENT}{name}", *(f"{INDENT}{INDENT}{each}" for each in items or ["none"])]
+    how = f"templedb deploy plan {value.slug} --target T --release N --skip-group G"
+    return "\n".join([*lines, f"next: {how}"])
 
 
 def _count(number: int | None) -> str:
