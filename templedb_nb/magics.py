@@ -140,7 +140,8 @@ class Magic:
 
         Behind an option it may be the value of a pair: ``--param id={name}``.
         """
-        before, equals, whole = word.partition("=") if last.startswith("--") else ("", "", word)
+        pair = last.startswith("--") and not word.startswith("{")
+        before, equals, whole = word.partition("=") if pair else ("", "", word)
         if not (whole.startswith("{") and whole.endswith("}")):
             return word
         name = whole[1:-1]

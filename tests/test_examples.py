@@ -12,6 +12,7 @@ import nbformat
 import pytest
 from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 
 from tests.conftest import Database, Terminal
 
@@ -39,12 +40,37 @@ def texts(notebook: Any) -> str:
     )
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_top_to_bottom_without_a_server(terminal: Terminal, path: Path) -> None:
-    told = texts(execute(path, terminal.environ))
-    assert "3 migrations applied" in told
-    assert "nothing applied: no migration was pending" in told
-    assert "1 migration applied" in told
+TOLD = {
+    "01_quickstart": (
+        "3 migrations applied",
+        "nothing applied: no migration was pending",
+        "1 migration applied",
+    ),
+    "03_failed_deploy": (
+        "the target is unchanged",
+        "the process ended with -9",
+        "its process died",
+        "an earlier run of this plan applied it",
+        "1 migration taken back",
+    ),
+    "04_promotion_review": ("migrations/004_cities.sql", "approves plan", "needs an approval"),
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_a_notebook_runs_top_to_bottom_without_a_server(terminal: Terminal, name: str) -> None:
+    told = texts(execute(ROOT / "notebooks" / f"{name}.ipynb", terminal.environ))
+    for each in TOLD[name]:
+        assert each in told
+
+
+def test_the_deployment_stops_at_the_gate_where_nobody_can_answer(terminal: Terminal) -> None:
+    with pytest.raises(CellExecutionError, match="has no approval"):
+        execute(ROOT / "notebooks" / "02_production_deploy.ipynb", terminal.environ)
+
+
+def test_every_notebook_is_tried() -> None:
+    assert {path.stem for path in NOTEBOOKS} == {*TOLD, "02_production_deploy"}
 
 
 def test_the_quickstart_is_the_same_story_on_postgresql(terminal: Terminal, pg: Database) -> None:

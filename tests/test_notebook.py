@@ -399,3 +399,17 @@ def test_names_complete_with_what_they_are(
     reply = kernel.client.complete(typed, reply=True, timeout=60)["content"]
     found = reply["metadata"]["_jupyter_types_experimental"]
     assert any(each["text"].startswith(offered) and told in each["type"] for each in found), found
+
+
+def test_a_variable_stands_for_a_word_and_for_the_value_of_an_option(kernel: Kernel) -> None:
+    kernel.run("project, where = 'app', 'staging'")
+    said = kernel.run("%templedb use {project} --target {where}")
+    assert "in use: app on staging" in said["stdout"]
+
+
+def test_states_of_two_tables_can_be_compared(kernel: Kernel, shop: Shop) -> None:
+    kernel.run("%templedb use app --target staging")
+    kernel.run("before = %templedb migration status")
+    kernel.run("%templedb deploy run")
+    kernel.run("after = %templedb migration status --show-applied")
+    assert kernel.value("(before.state != after.state).all()") == "True"

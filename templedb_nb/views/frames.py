@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from templedb_nb.model.approval import ApprovalList
+from templedb_nb.model.approval import ApprovalList, Verdict
+from templedb_nb.model.event import Outcome
 from templedb_nb.model.history import (
     Answer,
     DeployHistory,
@@ -14,17 +16,18 @@ from templedb_nb.model.history import (
     DeployStatus,
     MigrationHistory,
 )
+from templedb_nb.model.ledger import Entry, State
 from templedb_nb.model.plan import Preview
-from templedb_nb.model.result import Result
+from templedb_nb.model.result import Result, StepState
 from templedb_nb.model.shown import ConfigHistory, FileList, ProjectList, TargetList, VariableList
-from templedb_nb.model.status import Board, MigrationStatus, StatusTable
+from templedb_nb.model.status import Board, FileState, MigrationStatus, StatusTable
 from templedb_nb.model.variable import Keeping
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TIMES, SPANS, WORDS, COUNTS = "time", "span", "word", "count"
-Column = tuple[str, str, Callable[[Any], Any]]
+Column = tuple[str, str | type[StrEnum], Callable[[Any], Any]]
 TEXT = "text"
 _WORD = 1 << 63
 
@@ -39,7 +42,7 @@ _STATUS: Sequence[Column] = (
     ("applied", COUNTS, lambda r: r.applied),
     ("pending", COUNTS, lambda r: r.pending),
     ("attention", COUNTS, lambda r: r.attention),
-    ("last_outcome", WORDS, lambda r: r.last_outcome and r.last_outcome.value),
+    ("last_outcome", Outcome, lambda r: r.last_outcome and r.last_outcome.value),
     ("last_run", TEXT, lambda r: r.last_run),
     ("last_at", TIMES, lambda r: r.last_at),
     ("release", COUNTS, lambda r: r.release),
@@ -49,7 +52,7 @@ _STATUS: Sequence[Column] = (
 COLUMNS: dict[type, Sequence[Column]] = {
     ApprovalList: (
         ("given_at", TIMES, lambda r: r.given_at),
-        ("verdict", WORDS, lambda r: r.verdict.value),
+        ("verdict", Verdict, lambda r: r.verdict.value),
         ("plan", TEXT, lambda r: r.plan),
         ("target", WORDS, _target),
         ("given_by", TEXT, lambda r: r.given_by),
@@ -59,7 +62,7 @@ COLUMNS: dict[type, Sequence[Column]] = {
     ),
     MigrationStatus: (
         ("file", TEXT, lambda r: r.file),
-        ("state", WORDS, lambda r: r.state.value),
+        ("state", FileState, lambda r: r.state.value),
         ("group", WORDS, lambda r: r.group),
         ("database", WORDS, lambda r: r.database),
         ("applied_at", TIMES, lambda r: r.entry and r.entry.finished_at),
@@ -75,12 +78,12 @@ COLUMNS: dict[type, Sequence[Column]] = {
     StatusTable: _STATUS,
     MigrationHistory: (
         ("file", TEXT, lambda r: r.entry.file),
-        ("state", WORDS, lambda r: r.entry.state.value),
+        ("state", State, lambda r: r.entry.state.value),
         ("how", WORDS, lambda r: r.entry.kind.value),
         ("target", WORDS, _target),
         ("database", WORDS, lambda r: r.database),
         ("applied_at", TIMES, lambda r: r.entry.finished_at),
-        ("took", SPANS, lambda r: _span(r.entry.started_at, r.entry.finished_at)),
+        ("took", SPANS, lambda r: _took(r.entry)),
         ("client", TEXT, lambda r: r.entry.client),
         ("role", TEXT, lambda r: r.entry.applied_by),
         ("checksum", TEXT, lambda r: r.entry.checksums.text),
@@ -90,7 +93,7 @@ COLUMNS: dict[type, Sequence[Column]] = {
     DeployHistory: (
         ("run", TEXT, lambda r: r.run),
         ("target", WORDS, _target),
-        ("outcome", WORDS, lambda r: r.outcome and r.outcome.value),
+        ("outcome", Outcome, lambda r: r.outcome and r.outcome.value),
         ("started_at", TIMES, lambda r: r.started_at),
         ("finished_at", TIMES, lambda r: r.finished_at),
         ("took", SPANS, lambda r: _milliseconds(r.elapsed_ms)),
@@ -109,7 +112,7 @@ COLUMNS: dict[type, Sequence[Column]] = {
         ("live_step", TEXT, lambda r: r.live_step),
         ("live_since", TIMES, lambda r: r.live_since),
         ("last_run", TEXT, lambda r: r.last_run),
-        ("last_outcome", WORDS, lambda r: r.last_outcome and r.last_outcome.value),
+        ("last_outcome", Outcome, lambda r: r.last_outcome and r.last_outcome.value),
         ("last_at", TIMES, lambda r: r.last_at),
         ("unresolved", TEXT, lambda r: r.unresolved),
         ("message", TEXT, lambda r: r.message),
@@ -181,7 +184,7 @@ RAN: Sequence[Column] = (
     ("phase", WORDS, lambda r: r[1].label.phase),
     ("kind", WORDS, lambda r: r[1].label.kind),
     ("title", TEXT, lambda r: r[1].label.title),
-    ("state", WORDS, lambda r: r[1].state.value),
+    ("state", StepState, lambda r: r[1].state.value),
     ("attempts", COUNTS, lambda r: r[1].attempts),
     ("started_at", TIMES, lambda r: _at(r[2], r[1].started_ms)),
     ("finished_at", TIMES, lambda r: _at(r[2], r[1].ended_ms)),
@@ -268,9 +271,11 @@ def _at(began: datetime | None, after_ms: int | None) -> datetime | None:
     return began + timedelta(milliseconds=after_ms) if began and after_ms is not None else None
 
 
-def _series(values: list[Any], kind: str) -> pd.Series[Any]:
+def _series(values: list[Any], kind: str | type[StrEnum]) -> pd.Series[Any]:
     import pandas as pd
 
+    if isinstance(kind, type):  # the same categories in every table, so that two can be compared
+        return pd.Series(pd.Categorical(values, categories=[each.value for each in kind]))
     match kind:
         case "time":
             return pd.Series(pd.to_datetime(pd.Series(values, dtype=object), utc=True)).dt.as_unit(
@@ -286,8 +291,10 @@ def _series(values: list[Any], kind: str) -> pd.Series[Any]:
             return pd.Series(values)
 
 
-def _span(start: Any, end: Any) -> Any:
-    return end - start if start and end else None
+def _took(entry: Entry) -> timedelta | None:
+    """Return how long the migration took; a row that says it was taken back tells of neither."""
+    start, end = entry.started_at, entry.finished_at
+    return end - start if start and end and entry.state is not State.REVERTED else None
 
 
 def _milliseconds(count: int | None) -> timedelta | None:

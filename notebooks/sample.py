@@ -1,0 +1,63 @@
+"""What the runbooks of this folder are shown on: a small shop, two targets, a little history.
+
+Everything is made anew in a folder of its own; both targets are DuckDB files. A runbook of yours
+has no such cell: its project and its targets are there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from templedb_nb import cli
+
+NEXT = """\
+-- Where customers are, for the courier.
+ALTER TABLE customers ADD COLUMN city text;
+UPDATE customers SET city = 'Lisbon';
+"""
+
+
+def begin() -> Path:
+    """Make the shop, with a release on both targets and a newer one on staging; return its folder."""
+    folders = [Path.cwd(), *Path.cwd().parents]
+    examples = next(each / "examples" for each in folders if (each / "examples" / "shop").is_dir())
+    home = Path(tempfile.mkdtemp(prefix="runbook-"))
+    shop = shutil.copytree(examples / "shop", home / "shop")
+    os.environ["TEMPLEDB_STATE"] = str(home / "state.duckdb")
+    for line in (
+        f"project import {shop}",
+        "deploy init shop",
+        "target add shop staging",
+        "target add shop production --protected --self-approval",
+        f"env set shop DATABASE_URL duckdb://{home}/staging.duckdb --target staging --plain",
+        f"env set shop DATABASE_URL duckdb://{home}/production.duckdb --target production --plain",
+        "deploy run shop --target staging",
+    ):
+        templedb(*line.split())
+    deploy_to_production("the first release")
+    (shop / "migrations" / "004_cities.sql").write_text(NEXT)
+    templedb("deploy", "run", "shop", "--target", "staging")
+    return shop
+
+
+def deploy_to_production(reason: str) -> None:
+    """Plan, approve and run, as one would in a terminal."""
+    plan = json.loads(templedb("deploy", "plan", "shop", "--target", "production", "--json"))
+    templedb("approve", plan["plan_id"], "--reason", reason)
+    templedb("deploy", "run", "--plan", plan["plan_id"])
+
+
+def templedb(*words: str) -> str:
+    """Run a command as a terminal would, and return the last line that it says."""
+    said, told = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(told):
+        code = cli.run(words)
+    if code:
+        raise RuntimeError(f"templedb {' '.join(words)}: {told.getvalue()}")
+    return said.getvalue().strip().rpartition("\n")[2]
