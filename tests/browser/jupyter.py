@@ -23,6 +23,7 @@ if _os.path.exists("kernel-env.json"):
 del _json, _os
 '''
 
+TOKEN = "token-of-a-test"
 KERNEL = os.environ.get("TEMPLEDB_TEST_KERNEL", "")
 """The Python whose ipykernel runs the notebooks; this one, if none is named."""
 
@@ -45,8 +46,12 @@ class Server:
         how = {"commsOverSubshells": "disabled" if while_busy else "perCommTarget"}
         self._set("apputils-extension/kernels-settings", how)
 
-    def _set(self, plugin: str, settings: dict[str, Any]) -> None:
-        path = self.settings / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
+    def keep_widgets(self, *, saved: bool) -> None:
+        """Let pages save the state of widgets with a notebook, which nobody does by default."""
+        self._set("jupyterlab-manager/plugin", {"saveState": saved}, "@jupyter-widgets")
+
+    def _set(self, plugin: str, settings: dict[str, Any], of: str = "@jupyterlab") -> None:
+        path = self.settings / of / f"{plugin}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings))
 
@@ -57,24 +62,29 @@ def jupyter(home: Path, *, port: int = 8888) -> Iterator[Server]:
     root, settings = home / "work", home / "settings"
     root.mkdir(exist_ok=True)
     _startup(home)
-    token = "token-of-a-test"
-    words = ["--no-browser", f"--port={port}", "--allow-root", f"--IdentityProvider.token={token}"]
-    log = (home / "jupyter.log").open("w")
+    with served(_environment(home, settings), root, home, port) as url:
+        server = Server(url, TOKEN, root, settings)
+        # Cells off the screen are drawn, too; no question about news in front of the notebook.
+        server._set("notebook-extension/tracker", {"windowingMode": "none"})
+        server._set("apputils-extension/notification", {"fetchNews": "false"})
+        yield server
+
+
+@contextmanager
+def served(environ: dict[str, str], root: Path, home: Path, port: int = 8888) -> Iterator[str]:
+    """Yield the address of a JupyterLab that serves *root*; its runtime files stay in *home*."""
+    words = ["--no-browser", f"--port={port}", "--allow-root", f"--IdentityProvider.token={TOKEN}"]
     with (
-        log,
+        (home / "jupyter.log").open("w") as log,
         subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *words, f"--ServerApp.root_dir={root}"],
-            env=_environment(home, settings),
+            env={**environ, "JUPYTER_RUNTIME_DIR": str(home / "runtime")},
             stdout=log,
             stderr=subprocess.STDOUT,
         ) as process,
     ):
         try:
-            server = Server(_address(home, process), token, root, settings)
-            # Cells off the screen are drawn, too; no question about news in front of the notebook.
-            server._set("notebook-extension/tracker", {"windowingMode": "none"})
-            server._set("apputils-extension/notification", {"fetchNews": "false"})
-            yield server
+            yield _address(home, process)
         finally:
             process.terminate()
 
@@ -99,7 +109,6 @@ def _environment(home: Path, settings: Path) -> dict[str, str]:
         "IPYTHONDIR": str(home / "ipython"),
         "JUPYTER_CONFIG_DIR": str(home / "config"),
         "JUPYTER_DATA_DIR": str(home / "data"),
-        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
         "JUPYTERLAB_SETTINGS_DIR": str(settings),
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
     }

@@ -100,6 +100,7 @@ def gate(
         place.templedb(line)
     cells = CELLS | wanted.get("cells", {})
     jupyter_server.theme(wanted.get("theme", "light"))
+    jupyter_server.keep_widgets(saved=wanted.get("saved", False))
     jupyter_server.deaf(while_busy=wanted.get("deaf", False))
     kind: Kind = wanted.get("kind", "lab")
     it = front(browser, jupyter_server, kind)
