@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from templedb_nb.app.choice import Choice
 from templedb_nb.app.running import Wish
+from templedb_nb.app.signing import Key
 from templedb_nb.app.temple import Temple as App
 from templedb_nb.app.values import Given
 from templedb_nb.core.moments import wait_s
@@ -93,14 +94,16 @@ class Temple:
         env: Mapping[str, str] | None = None,
         overlay: Mapping[str, Any] | None = None,
         lock_wait: str | float = "10s",
+        approvals: Iterable[str | Path] = (),
         on_event: Callable[[Stamped], None] | None = None,
     ) -> Result:
         """Carry out a deployment and return what it came to.
 
         With *plan* (a `Preview`, the id of one, or a bundle's path) exactly that plan runs, or
         none. A step that fails is no exception: the result's ``outcome`` says so.
-        *overlay* is that of `plan`. *lock_wait* is in seconds, or ``"15m"``. *on_event* hears every
-        event as it happens.
+        *overlay* is that of `plan`. *lock_wait* is in seconds, or ``"15m"``. *approvals* are files
+        of signed approvals, which count beside those that are known. *on_event* hears every event
+        as it happens.
         Raises `PlanRefused`, `ApprovalMissing`, `Stale`, `Busy`, `Unresolved` before anything is
         touched.
         """
@@ -108,6 +111,7 @@ class Temple:
             options=Options(skip_groups=tuple(skip_groups), skip_validation=skip_validation),
             observers=(on_event,) if on_event else (),
             lock_wait_s=wait_s(str(lock_wait)),
+            approvals=tuple(Path(each) for each in approvals),
         )
         if plan is not None:
             if overlay is not None:
@@ -118,17 +122,28 @@ class Temple:
         how: dict[str, Any] = {"release": release, "sync": sync, "overlay": overlay}
         return self._app.run(choice, wish, given=self._given(env), **how)
 
-    def approve(self, plan: Preview | str | Path, reason: str) -> Approval:
-        """Say that exactly the content of *plan* may run, and why; it is kept for good."""
-        named = plan.plan.id if isinstance(plan, Preview) else str(plan)
-        approval, _ = self._app.judging.judge(named, Verdict.APPROVED, reason, "python")
-        return approval
+    def approve(
+        self, plan: Preview | str | Path, reason: str, *, sign: str | Path | bool = False
+    ) -> Approval:
+        """Say that exactly the content of *plan* may run, and why; it is kept for good.
 
-    def reject(self, plan: Preview | str | Path, reason: str) -> Approval:
+        *sign* names the SSH key that signs it; True takes the one that git signs with. Nobody is
+        asked for a passphrase: a key that has one must be in ssh-agent. Raises `ConfigError`.
+        """
+        return self._judge(plan, Verdict.APPROVED, reason, _key(sign=sign))
+
+    def reject(
+        self, plan: Preview | str | Path, reason: str, *, sign: str | Path | bool = False
+    ) -> Approval:
         """Say that exactly this plan may not run, whoever approves it. Raises `UnknownName`."""
+        return self._judge(plan, Verdict.REJECTED, reason, _key(sign=sign))
+
+    def _judge(
+        self, plan: Preview | str | Path, verdict: Verdict, reason: str, key: Key | None
+    ) -> Approval:
         named = plan.plan.id if isinstance(plan, Preview) else str(plan)
-        rejection, _ = self._app.judging.judge(named, Verdict.REJECTED, reason, "python")
-        return rejection
+        given, _ = self._app.judging.judge(named, verdict, reason, "python", key)
+        return given
 
     async def gate(self, plan: Preview) -> None:
         """In a notebook: show *plan* with buttons, and return once it may run; `run` it then.
@@ -244,6 +259,12 @@ class Temple:
     def _given(self, env: Mapping[str, str] | None) -> Given:
         words = [f"{name}={value}" for name, value in (env or {}).items()]
         return Given.parsed(words, self._app.system.environ)
+
+
+def _key(*, sign: str | Path | bool) -> Key | None:
+    if not sign:
+        return None
+    return Key() if sign is True else Key(file=str(sign))
 
 
 def frame(value: Any) -> pd.DataFrame:

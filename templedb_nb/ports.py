@@ -56,8 +56,9 @@ class Heard:
     blocked: Callable[[str], None] = _nothing
 
 
-Decide = Callable[[Sequence[Approval]], None]
-"""Raises where a database's approvals, with those that are known already, let no run begin."""
+Decide = Callable[[Sequence[Approval]], Sequence[Approval]]
+"""Raises where a database's approvals, with those that are known already, let no run begin; else
+returns all of them, for the database to keep."""
 
 
 class Session(Protocol):
@@ -109,7 +110,7 @@ class Session(Protocol):
         """Record the run, and keep *policy*; runs that died are closed.
 
         *decide* gets every approval of the run's content while none can be added: if it raises,
-        there is no run.
+        there is no run. What it returns stands in the ledger from then on.
         """
         ...
 

@@ -91,6 +91,14 @@ def test_an_approval_in_the_ledger_counts_for_another_state_file(
     assert "1 migration applied" in guarded.run().out
 
 
+def test_the_words_that_a_first_run_was_decided_by_stand_in_its_ledger(guarded: Shop) -> None:
+    made = plan(guarded)
+    approve(guarded, made)
+    guarded.run()
+    kept = guarded.pg.query("SELECT given_by, reason, used_by <> '' FROM templedb.approval")
+    assert kept == [("emil", "read it", True)]
+
+
 def test_a_fresh_state_cannot_lower_the_policy_by_not_knowing_it(
     guarded: Shop, tmp_path: Path
 ) -> None:

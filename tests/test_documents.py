@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from templedb_nb import errors, exits
-from templedb_nb.app import bundles
+from templedb_nb.app import bundles, signing
 from templedb_nb.commands.tree import tree
 from templedb_nb.core import project_file
 from templedb_nb.core.script import read_script
@@ -233,6 +233,7 @@ def test_every_format_has_its_version() -> None:
     assert {name: int(number) for name, number in found if name} == {
         "events as lines": plain.FORMAT,
         "plan bundle": bundles.FORMAT,
+        "approval": signing.FORMAT,
         "journal": journal.FORMAT,
         "plan": plan.FORMAT,
         "ledger": ledger.FORMAT,

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from templedb_nb.app.bundles import read_bundle
+from templedb_nb.app.ledgers import Sessions
 from templedb_nb.app.planning import Opened, Planning
 from templedb_nb.app.projects import Projects
+from templedb_nb.app.signing import Key, fitting, read_approval
 from templedb_nb.app.system import System
-from templedb_nb.core.policy import Approved, decision
-from templedb_nb.errors import Stale, TempleError
+from templedb_nb.core.policy import Approved, decision, doubted, identified
+from templedb_nb.core.signers import names
+from templedb_nb.errors import ApprovalMissing, ConfigError, Stale, TempleError
 from templedb_nb.model.approval import Approval, ApprovalList, Standing, Verdict
 from templedb_nb.model.plain import short
-from templedb_nb.model.plan import Preview
+from templedb_nb.model.plan import Plan, Preview
 from templedb_nb.store.memory import Memory
 
 NEWEST = 50
@@ -37,9 +41,12 @@ class Judging:
         self._system = system
 
     def judge(
-        self, named: str, verdict: Verdict, reason: str, through: str
+        self, named: str, verdict: Verdict, reason: str, through: str, key: Key | None = None
     ) -> tuple[Approval, str]:
-        """Say that the content of a plan may run, or may not; return also where that is written."""
+        """Say that the content of a plan may run, or may not; return also where that is written.
+
+        With *key*, it is signed; a signature that would not count is refused, and nothing is kept.
+        """
         preview, slug = self._plan_of(named)
         plan = preview.plan
         newer = self._memory.newer_plan(preview) if verdict is Verdict.APPROVED else None
@@ -59,18 +66,63 @@ class Judging:
             through=through,
             verdict=verdict,
         )
+        if key:
+            approval = self._signed(approval, plan, key)
         self._memory.keep_approval(approval)
-        return approval, self._share(approval, slug)
+        where = self._share(approval, slug)
+        if plan.policy.signed and not key and verdict is Verdict.APPROVED:
+            where = f"{where}; it does not count: {plan.target} wants it signed (--sign)"
+        return approval, where
+
+    def _signed(self, approval: Approval, plan: Plan, key: Key) -> Approval:
+        signatures = self._planning.signatures
+        signed = signatures.signed(approval, key)
+        proofs = signatures.proofs(plan.policy, [signed])
+        if plan.policy.signers and (doubt := doubted(signed, plan.policy, proofs)):
+            message = f"the word of {signed.given_by} would not count: {doubt}; nothing was kept"
+            may = ", ".join(names(plan.policy.signers))
+            hint = f"sign as one of {may}: TEMPLEDB_USER or git's user.email, and their key"
+            raise ConfigError(message, hint=hint)
+        return identified(signed, plan.policy, proofs)
+
+    def admit(self, files: Iterable[Path], preview: Preview, sessions: Sessions) -> Preview:
+        """Take in approvals from files, each by its signature alone, and count again."""
+        plan = preview.plan
+        for file in files:
+            approval = fitting(file, read_approval(file), plan)
+            proofs = self._planning.signatures.proofs(plan.policy, [approval])
+            if doubt := doubted(approval, plan.policy, proofs):
+                message = f"{file} does not count: {doubt}"
+                raise ApprovalMissing(message, hint="templedb approve PLAN --sign --out FILE")
+            self._memory.keep_approval(approval)
+            for session in sessions.values():
+                session.approve([approval])
+        return self._planning.decided(preview, self._planning.approvals(plan, sessions))
 
     def words(self, named: str | None) -> ApprovalList:
         """Return what people said of a plan, here and in its target's ledger; or the newest."""
         if named is None:
-            return ApprovalList(rows=self._memory.recent_approvals(None, NEWEST))
+            rows = self._memory.recent_approvals(None, NEWEST)
+            return ApprovalList(rows=tuple(self._identified(each) for each in rows))
         preview, slug = self._plan_of(named)
         found, why = self._said(preview, slug)
+        policy = preview.plan.policy
+        proofs = self._planning.signatures.proofs(replace(policy, signed=False), found)
+        found = tuple(identified(each, policy, proofs) for each in found)
         alone = f"the ledger of {preview.plan.target} could not be asked"
         note = f"{alone}; this is what this state file has: {why}" if why else ""
         return ApprovalList(rows=found[::-1], note=note)
+
+    def _identified(self, each: Approval) -> Approval:
+        """Return a word with what is known of who gave it, if its plan is still known here."""
+        if not each.signature:
+            return each
+        try:
+            policy = self._memory.plan(each.plan).plan.policy
+        except TempleError:
+            return each
+        proofs = self._planning.signatures.proofs(replace(policy, signed=False), [each])
+        return identified(each, policy, proofs)
 
     def _plan_of(self, named: str) -> tuple[Preview, str]:
         if Path(named).is_file():
@@ -106,8 +158,11 @@ class Judging:
 
     def demand(self, preview: Preview) -> None:
         """Raise `Rejected` or `ApprovalMissing` unless the plan may run now."""
-        (found, _), planner = self._said(preview, preview.slug), self._planner(preview)
-        Approved(plan=preview.plan, approvals=found, planner=planner, now=self._system.clock.now())
+        plan, planner = preview.plan, self._planner(preview)
+        found, _ = self._said(preview, preview.slug)
+        proofs = self._planning.signatures.proofs(plan.policy, found)
+        now = self._system.clock.now()
+        Approved(plan=plan, approvals=found, planner=planner, now=now, proofs=proofs)
 
     def standing(self, preview: Preview) -> Standing:
         """Return how the plan stands, and whether a word of who asks would count."""
@@ -124,14 +179,13 @@ class Judging:
             reason="",
             through="",
         )
-        without = decision(plan, [each for each in found if each.given_by != me], planner, now)
-        mine = decision(
-            plan, [each for each in found if each.given_by != me] + [word], planner, now
-        )
+        proofs = self._planning.signatures.proofs(plan.policy, found)
+        others = [each for each in found if each.given_by != me]
+        without = decision(plan, others, planner, now, proofs)
+        mine = decision(plan, [*others, word], planner, now, proofs)
         told = [each for each in mine.left_out if each not in without.left_out]
-        return Standing(
-            me=me, decision=decision(plan, found, planner, now), mine=told[0] if told else ""
-        )
+        now_is = decision(plan, found, planner, now, proofs)
+        return Standing(me=me, decision=now_is, mine=told[0] if told else "")
 
     def _planner(self, preview: Preview) -> str:
         return self._memory.planner(preview.plan.content_hash) or preview.made_by

@@ -12,7 +12,7 @@ from templedb_nb.app.planning import Case, Opened, Planning
 from templedb_nb.app.projects import Projects
 from templedb_nb.app.running import Running
 from templedb_nb.app.system import System
-from templedb_nb.app.targets import Targets
+from templedb_nb.app.targets import Targets, coherent
 from templedb_nb.app.values import Values
 from templedb_nb.errors import TempleError, UsageProblem
 from templedb_nb.model.history import Filter
@@ -152,7 +152,7 @@ class Overview:
         with self.state.session():
             project = self.projects.pick(choice.project)
             target = self.targets.pick(project, None, choice.target)
-        changed = replace(target, **fields)
+        changed = coherent(replace(target, **fields))
         weaker = Policy.of(changed) != Policy.of(changed).stricter(Policy.of(target))
         lowered = weaker and self._lower(project, target, Policy.of(changed), reason)
         return self.targets.update(project, target, fields), lowered

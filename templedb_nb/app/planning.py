@@ -10,6 +10,7 @@ from pathlib import Path
 from templedb_nb.app.configs import Configs, Current
 from templedb_nb.app.ledgers import Ledgers, Sessions, names, read_all
 from templedb_nb.app.projects import Projects
+from templedb_nb.app.signing import Signatures
 from templedb_nb.app.system import System
 from templedb_nb.app.targets import Targets
 from templedb_nb.app.values import NOTHING_GIVEN, Given, Values
@@ -17,7 +18,7 @@ from templedb_nb.core import groups, planner, standing, tracking
 from templedb_nb.core.environ import Known
 from templedb_nb.core.overlay import NO_OVERLAY, Overlay, overlaid
 from templedb_nb.core.planner import Options, Situation
-from templedb_nb.core.policy import decision
+from templedb_nb.core.policy import decision, identified, merged
 from templedb_nb.core.script import Script, read_script
 from templedb_nb.errors import ConfigError, InvalidConfig
 from templedb_nb.model.approval import Approval
@@ -92,6 +93,7 @@ class Planning:
         self._content = content
         self._memory = memory
         self._system = system
+        self.signatures = Signatures(system)
 
     def case(
         self,
@@ -223,34 +225,37 @@ class Planning:
             raise InvalidConfig("the overlay holds the value of a secret", hint=hint)
         draft = planner.plan(self.situation(opened, options, opened.ledgers))
         draft = replace(draft, findings=(*case.current.findings, *draft.findings))
-        found = self.approvals(draft.plan, opened.sessions)
-        user, now = self._system.user(), self._system.clock.now()
-        maker = self._memory.planner(draft.plan.content_hash) or user
         preview = Preview(
             draft=draft,
             slug=case.project.slug,
             release=case.release.number,
             tree=case.release.tree,
             config=case.current.origin,
-            made_at=now,
-            made_by=user,
+            made_at=self._system.clock.now(),
+            made_by=self._system.user(),
             changes=case.changes,
-            approvals=found,
-            decision=decision(draft.plan, found, maker, now),
             diffs=self._diffs(opened, draft),
             overlay=case.overlay.changes,
         )
+        preview = self.decided(preview, self.approvals(draft.plan, opened.sessions))
         self._memory.keep_plan(preview)
         return preview
 
+    def decided(self, preview: Preview, words: tuple[Approval, ...]) -> Preview:
+        """Return *preview* with what people said of it, and what that comes to now."""
+        plan, now = preview.plan, self._system.clock.now()
+        maker = self._memory.planner(plan.content_hash) or preview.made_by
+        proofs = self.signatures.proofs(plan.policy, words)
+        found = decision(plan, words, maker, now, proofs)
+        told = tuple(identified(each, plan.policy, proofs) for each in words)
+        return replace(preview, approvals=told, decision=found)
+
     def approvals(self, plan: Plan, sessions: Sessions) -> tuple[Approval, ...]:
         """Return every approval of the plan's content, from the store and the ledgers."""
-        found = {each.id: each for each in self._memory.approvals(plan.content_hash)}
-        for session in sessions.values():
-            for each in session.approvals(plan.project, plan.content_hash):
-                known = found.get(each.id)
-                found[each.id] = known if known and known.used_by else each
-        return tuple(sorted(found.values(), key=lambda each: each.given_at))
+        there = [
+            session.approvals(plan.project, plan.content_hash) for session in sessions.values()
+        ]
+        return merged(*there, self._memory.approvals(plan.content_hash))
 
     def _diffs(self, opened: Opened, draft: Draft) -> tuple[tuple[str, str], ...]:
         """Return, for each edited migration, how its file differs from what ran."""

@@ -15,13 +15,13 @@ from templedb_nb.app.workplace import Workplace
 from templedb_nb.core import aftermath, planner, staleness
 from templedb_nb.core.masking import Masker
 from templedb_nb.core.planner import Options
-from templedb_nb.core.policy import Approved
+from templedb_nb.core.policy import Approved, merged
 from templedb_nb.core.script import Script
 from templedb_nb.engine.broadcast import Broadcast
 from templedb_nb.engine.execute import Origin, execute
 from templedb_nb.engine.steps import Tools
 from templedb_nb.errors import Frozen, PlanRefused, Stale, StoreError, TempleError, Unresolved
-from templedb_nb.model.approval import Approval
+from templedb_nb.model.approval import Approval, Proofs
 from templedb_nb.model.event import Outcome, RunFinished, RunId, Stamped
 from templedb_nb.model.finding import Finding, Topic, errors
 from templedb_nb.model.ledger import Ledger
@@ -46,6 +46,7 @@ class Wish:
     planned: Callable[[Preview], None] | None = None
     lock_wait_s: float = 10.0
     approval_wait_s: float = 0.0
+    approvals: tuple[Path, ...] = ()
     gate: Callable[[Preview], None] | None = None
     resumed: int = 0
     interactive: bool = False
@@ -91,12 +92,14 @@ class Running:
         refuse(preview.findings, plan)
         self._arm(plan)
         planner = self._memory.planner(plan.content_hash) or preview.made_by
-        decide = self._decide(plan, planner)
+        proofs = self._planning.signatures.proofs(plan.policy, preview.approvals)
+        decide = self._decide(plan, planner, proofs)
         approved = Approved(
             plan=plan,
             approvals=preview.approvals,
             planner=planner,
             now=self._system.clock.now(),
+            proofs=proofs,
         )
         run = RunId(self._system.new_id())
         journal = RunJournal(self.journals, run, self._memory.fold)
@@ -185,14 +188,17 @@ class Running:
 
         return check
 
-    def _decide(self, plan: Plan, planner: str) -> Decide:
-        """Return what counts people's words when a run is about to begin."""
+    def _decide(self, plan: Plan, planner: str, proofs: Proofs) -> Decide:
+        """Return what counts people's words when a run is about to begin.
 
-        def decide(there: Sequence[Approval]) -> None:
-            found = {each.id: each for each in there}
-            found |= {each.id: each for each in self._memory.approvals(plan.content_hash)}
+        A signature that is not among *proofs* came after they were made: it proves nothing here.
+        """
+
+        def decide(there: Sequence[Approval]) -> tuple[Approval, ...]:
+            found = merged(there, self._memory.approvals(plan.content_hash))
             now = self._system.clock.now()
-            Approved(plan=plan, approvals=tuple(found.values()), planner=planner, now=now)
+            Approved(plan=plan, approvals=found, planner=planner, now=now, proofs=proofs)
+            return found
 
         return decide
 

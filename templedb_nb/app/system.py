@@ -69,7 +69,23 @@ class System:
         """Return who this is, as far as anybody says: TEMPLEDB_USER, git, the system."""
         if named := self.environ.get("TEMPLEDB_USER"):
             return named
-        return _git_identity(self.folder) or getpass.getuser()
+        return self.git("user.email") or getpass.getuser()
+
+    def git(self, *words: str) -> str:
+        """Return what git's config says, as ``git config`` with *words* has it, or nothing."""
+        try:
+            told = subprocess.run(  # noqa: S603 - words of ours
+                ["git", "config", *words],  # noqa: S607 - whichever git the person has
+                cwd=self.folder,
+                env=dict(self.environ),
+                capture_output=True,
+                text=True,
+                timeout=5,
+                check=False,
+            )
+        except (OSError, subprocess.SubprocessError):
+            return ""
+        return told.stdout.strip()
 
     def new_id(self) -> str:
         """Return a UUID of version 7 (RFC 9562, 5.7): ids sort by the time they were made."""
@@ -80,18 +96,3 @@ class System:
         number = (number & ~(0x3 << 62)) | (0x2 << 62)
         digits = f"{number:032x}"
         return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
-
-
-def _git_identity(folder: Path) -> str:
-    try:
-        told = subprocess.run(
-            ["git", "config", "user.email"],  # noqa: S607 - whichever git the person has
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return told.stdout.strip()

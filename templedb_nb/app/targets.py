@@ -71,14 +71,14 @@ class Targets:
         if any(each.name == name for each in self.all(project)):
             hint = f"templedb target update {project.slug} {name} …"
             raise ConfigError(f"project {project.slug} has a target {name} already", hint=hint)
-        target = replace(Target(name=TargetName(name)), **fields)
+        target = coherent(replace(Target(name=TargetName(name)), **fields))
         self._settings.keep_target(project.slug, target)
         return target
 
     def update(self, project: Project, target: Target, fields: Mapping[str, Any]) -> Target:
         """Change what is said of a target."""
         self._refuse_file(target)
-        changed = replace(target, **fields)
+        changed = coherent(replace(target, **fields))
         self._settings.keep_target(project.slug, changed)
         return changed
 
@@ -91,3 +91,11 @@ class Targets:
         if target.from_file:
             message = f"target {target.name} stands in templedb.yaml"
             raise ConfigError(message, hint="edit templedb.yaml, then deploy")
+
+
+def coherent(target: Target) -> Target:
+    """Return *target*, or raise if it wants signatures that nobody could give."""
+    if target.signed and not target.signers:
+        message = f"target {target.name} wants signed approvals, and names nobody who may sign"
+        raise UsageProblem(message, hint="name an allowed_signers file, too: --signers FILE")
+    return target

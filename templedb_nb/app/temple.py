@@ -71,7 +71,7 @@ class Temple:
         """Use the state at *path*, or where TEMPLEDB_STATE, the folder or the user has it."""
         world = system or System()
         named = str(path) if path else world.environ.get("TEMPLEDB_STATE")
-        return cls(state=StateFile(_state_path(world, named)), system=world)
+        return cls(state=StateFile(discover(named, world.folder, world.data_folder)), system=world)
 
     # --- what everything else is made of --------------------------------------------------------
 
@@ -241,6 +241,8 @@ class Temple:
         with self.opened(choice, skip=wish.options.skip_groups, **how) as opened:
             refuse_empty(opened.case)
             preview = self.planning.preview(opened, wish.options)
+            if wish.approvals:
+                preview = self.judging.admit(wish.approvals, preview, opened.sessions)
             try:
                 return self.running.run(opened, preview, wish)
             except ApprovalMissing as missing:
@@ -265,7 +267,7 @@ class Temple:
             wish.tell(f"waiting: {missing.message}; {missing.hint.split(',')[0]}")
             return lambda: self.judging.wait(preview, wish.approval_wait_s)
         gate = wish.gate
-        if gate is None:
+        if gate is None or wish.approvals:
             raise missing
         self.memory.keep_plan(preview)
         return lambda: gate(preview)
@@ -285,7 +287,7 @@ class Temple:
         skip = tuple(each.what.removeprefix("group ") for each in preview.draft.skips)
         options = replace(wish.options, skip_groups=(*wish.options.skip_groups, *skip))
         with self.planning.opened(case, skip) as opened:
-            now = replace(preview, approvals=self.planning.approvals(preview.plan, opened.sessions))
+            now = self.judging.admit(wish.approvals, preview, opened.sessions)
             return self.running.run(opened, now, replace(wish, options=options))
 
     def resume(self, choice: Choice, named: str | None, wish: Wish, given: Given) -> Result:
@@ -404,7 +406,3 @@ class Temple:
                 own = self.settings.variables(project.slug)
                 kept = (*own, *(v for v in from_file if v not in own))
         return VariableList(slug=project.slug, rows=tuple(kept))
-
-
-def _state_path(system: System, named: str | None) -> Path:
-    return discover(named, system.folder, system.data_folder)

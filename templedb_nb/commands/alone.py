@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -29,6 +30,18 @@ def status(call: Call, words: tuple[str, ...], target: str | None) -> StatusTabl
         rows = call.app.overview.status(choice)
     project = call.app.projects.pick(choice.project)
     return StatusTable(slug=project.slug, rows=rows)
+
+
+def signing(function: Any) -> Any:
+    """Declare the options of a word that is signed."""
+    for option in (
+        click.option("--out", type=click.Path(path_type=Path), metavar="FILE",
+                     help="With --sign: write it into a file, too, for deploy run --approval."),
+        click.option("--sign", metavar="[KEYFILE]", is_flag=False, flag_value="",
+                     help="Sign it by this SSH key (a .pub for ssh-agent), or the one of git."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
 
 
 @click.command(cls=Command)
@@ -65,38 +78,63 @@ def board(call: Call, words: tuple[str, ...]) -> Board | None:
 @click.command(cls=Command)
 @click.argument("plan", metavar="PLAN", shell_complete=completion.plans)
 @click.option("--reason", required=True, metavar="TEXT", help="Why it may run; kept for good.")
+@signing
 @pass_call
-def approve(call: Call, plan: str, reason: str) -> Said:
+def approve(call: Call, plan: str, reason: str, sign: str | None, out: Path | None) -> Said:
     """Say that exactly PLAN (its id, or the beginning of it, or a bundle) may run."""
     from templedb_nb.model.approval import Verdict
     from templedb_nb.model.plain import short
     from templedb_nb.model.shown import Said
 
-    approval, where = _judged(call, plan, Verdict.APPROVED, reason)
+    approval, also = _judged(call, plan, Verdict.APPROVED, reason, sign, out)
     by = f"{approval.given_by} approves plan {short(approval.plan)} for {approval.target}"
-    then = f"templedb deploy run --plan {short(approval.plan)}"
-    return Said(text=by, also=(where, f"next: {then}"))
+    given = f" --approval {out}" if out else ""
+    then = f"templedb deploy run --plan {short(approval.plan)}{given}"
+    return Said(text=by, also=(*also, f"next: {then}"))
 
 
 @click.command(cls=Command)
 @click.argument("plan", metavar="PLAN", shell_complete=completion.plans)
 @click.option("--reason", required=True, metavar="TEXT", help="Why it may not run; kept for good.")
+@signing
 @pass_call
-def reject(call: Call, plan: str, reason: str) -> Said:
+def reject(call: Call, plan: str, reason: str, sign: str | None, out: Path | None) -> Said:
     """Say that exactly PLAN may not run, whoever approves it; approving it takes that back."""
     from templedb_nb.model.approval import Verdict
     from templedb_nb.model.plain import short
     from templedb_nb.model.shown import Said
 
-    rejection, where = _judged(call, plan, Verdict.REJECTED, reason)
+    rejection, also = _judged(call, plan, Verdict.REJECTED, reason, sign, out)
     by = f"{rejection.given_by} rejects plan {short(rejection.plan)} for {rejection.target}"
-    return Said(text=by, also=(where,))
+    return Said(text=by, also=also)
 
 
-def _judged(call: Call, plan: str, verdict: Verdict, reason: str) -> tuple[Approval, str]:
+def _judged(
+    call: Call, plan: str, verdict: Verdict, reason: str, sign: str | None, out: Path | None
+) -> tuple[Approval, tuple[str, ...]]:
+    from templedb_nb.app.signing import Key, write_approval
+
     if not reason.strip():
         raise click.UsageError("--reason must say something")
-    return call.app.judging.judge(plan, verdict, reason, call.through)
+    if out and sign is None:
+        raise click.UsageError("--out wants --sign: a file counts by its signature alone")
+    if out and out.exists():
+        raise click.UsageError(f"--out {out} is there already: name a file that is not")
+    asks = call.interactive and not call.notebook
+    key = None if sign is None else Key(file=sign, prompts=asks)
+    given, where = call.app.judging.judge(plan, verdict, reason, call.through, key)
+    if out:
+        write_approval(out, given)
+    signed = [] if sign is None else [_signature(given)]
+    return given, (*signed, where, *([f"written to {out}"] if out else []))
+
+
+def _signature(given: Approval) -> str:
+    from templedb_nb.model.approval import UNVERIFIED
+
+    if given.identity != UNVERIFIED:
+        return given.identity
+    return f"signed; {given.target} names nobody who may sign, so that it stays {UNVERIFIED}"
 
 
 @click.command(cls=Command)

@@ -180,6 +180,8 @@ def plan(
               help="How long to wait for another run: 90s, 15m.")  # fmt: skip
 @click.option("--wait-approval", metavar="TIME", is_flag=False, flag_value="30m",
               help="Wait for missing approvals: 10m, 2h; 30m if no time is named.")  # fmt: skip
+@click.option("--approval", "approvals", type=click.Path(path_type=Path), multiple=True,
+              metavar="FILE", help="Count a signed approval (approve --sign --out).")  # fmt: skip
 @click.option("--no-wait", is_flag=True, help="In a notebook: show who may approve, and stop.")
 @pass_call
 def run(
@@ -193,6 +195,7 @@ def run(
       templedb deploy run shop --target staging --dry-run
       templedb deploy run shop --target production
       templedb deploy run --plan 3f9a1c2b7d10
+      templedb deploy run --plan shop.plan --approval approval.json
       templedb deploy run shop --skip-group typescript_build
     """
     from dataclasses import replace
@@ -207,11 +210,14 @@ def run(
         raise click.UsageError(
             "--plan runs a plan as it is: leave PROJECT and the other options out"
         )
+    if how["approvals"] and (dry_run or wait_approval):
+        raise click.UsageError("--approval goes with a run that does not wait")
     wish = Wish(
         options=_options(how),
         observers=call.observers,
         planned=call.planned,
         lock_wait_s=wait_s(lock_wait),
+        approvals=how["approvals"],
         approval_wait_s=wait_s(wait_approval) if wait_approval else 0.0,
         gate=partial(call.gate, not no_wait) if call.gate else None,
         interactive=call.interactive,

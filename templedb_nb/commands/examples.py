@@ -50,6 +50,7 @@ EXAMPLES = {
     "target show": ("target show shop staging",),
     "target update": (
         "target update shop production --protected",
+        "target update shop production --signers allowed_signers --signed",
         'target update shop production --no-protected --reason "being retired"',
     ),
     "target remove": ("target remove shop old-staging",),
@@ -76,7 +77,10 @@ EXAMPLES = {
     "status": ("status shop", "status shop --target production"),
     "reject": ('reject 3f9a1c2b7d10 --reason "the index is missing"',),
     "approvals": ("approvals 3f9a1c2b7d10",),
-    "approve": ('approve 3f9a1c2b7d10 --reason "reviewed with the team"',),
+    "approve": (
+        'approve 3f9a1c2b7d10 --reason "reviewed with the team"',
+        'approve shop.plan --reason "read it" --sign ~/.ssh/id_ed25519 --out approval.json',
+    ),
     "use": ("use shop --target staging",),
     "completion": (
         "completion bash >> ~/.bashrc",

@@ -41,6 +41,14 @@ FIELDS = (
         "--expires", metavar="TIME", help="How long an approval counts: 4h; 0 is for good."
     ),
     click.option(
+        "--signers",
+        metavar="FILE",
+        help="Who may sign: an allowed_signers file, taken in as it is now; '' takes it away.",
+    ),
+    click.option(
+        "--signed/--no-signed", default=None, help="Count approvals only if they are signed."
+    ),
+    click.option(
         "--order-policy", type=click.Choice(ORDERS), help="What a migration out of order does."
     ),
 )
@@ -158,19 +166,22 @@ def rebind(call: Call, words: tuple[str, ...], reason: str) -> Said:
 
 @commands.command("ledger-sql")
 @click.option("--role", metavar="ROLE", help="Print the GRANTs for this role, too.")
+@click.option("--upgrade", is_flag=True, help="Print what brings an earlier ledger up to date.")
 @pass_call
-def ledger_sql(call: Call, role: str | None) -> Document:
+def ledger_sql(call: Call, role: str | None, *, upgrade: bool) -> Document:
     """Print the SQL that creates the ledger, for a role that may."""
     from templedb_nb.model.shown import Document
-    from templedb_nb.targets.postgres_ledger import ddl, grants
+    from templedb_nb.targets.postgres_ledger import ddl, grants, upgrades
 
     del call
     quoted = '"' + (role or "").replace('"', '""') + '"'
-    text = ddl() + ("\n" + grants().replace(":role", quoted) if role else "")
+    made = upgrades() if upgrade else ddl()
+    text = made + ("\n" + grants().replace(":role", quoted) if role else "")
     return Document(document=text)
 
 
 def _typed(given: dict[str, Any]) -> dict[str, Any]:
+    from templedb_nb.app.signing import read_signers
     from templedb_nb.core.moments import wait_s
     from templedb_nb.model.target import OrderPolicy, TargetType
 
@@ -180,4 +191,6 @@ def _typed(given: dict[str, Any]) -> dict[str, Any]:
         kept["approval_expires_s"] = int(wait_s(expires))
     if (named := kept.pop("approvers", None)) is not None:
         kept["approvers"] = tuple(each.strip() for each in named.split(",") if each.strip())
+    if (file := kept.get("signers")) is not None:
+        kept["signers"] = read_signers(file) if file else ()
     return {key: kinds[key](value) if key in kinds else value for key, value in kept.items()}

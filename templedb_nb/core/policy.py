@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from templedb_nb.errors import ApprovalMissing, Rejected
-from templedb_nb.model.approval import Approval, Decision, Verdict
+from templedb_nb.model.approval import (
+    UNVERIFIED,
+    Approval,
+    Decision,
+    Proofs,
+    Verdict,
+    signed_by,
+)
 from templedb_nb.model.plain import short
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.target import Policy
@@ -21,11 +28,12 @@ class Approved:
     approvals: tuple[Approval, ...] = ()
     planner: str = ""
     now: datetime | None = None
+    proofs: Proofs = Proofs()
 
     def __post_init__(self) -> None:
         """Refuse a plan that somebody rejected, or that has not the approvals that it needs."""
         plan, about = self.plan, f"plan {short(self.plan.id)} for {self.plan.target}"
-        found = decision(plan, self.approvals, self.planner, self.now)
+        found = decision(plan, self.approvals, self.planner, self.now, self.proofs)
         if found.veto is not None:
             veto = found.veto
             message = f"{about} was rejected by {veto.given_by}: {veto.reason}"
@@ -34,25 +42,31 @@ class Approved:
         if found.missing:
             has = f"{len(found.counted)} of {plan.policy.needed} approvals"
             message = f"{about} has {has if found.counted else 'no approval'}"
-            hint = f"templedb approve {short(plan.id)} --reason WHY, then run it again"
+            sign = " --sign" if plan.policy.signed else ""
+            hint = f"templedb approve {short(plan.id)} --reason WHY{sign}, then run it again"
             raise ApprovalMissing(message, hint=hint, problems=found.problems)
 
 
 def decision(
-    plan: Plan, approvals: Iterable[Approval], planner: str, now: datetime | None
+    plan: Plan,
+    approvals: Iterable[Approval],
+    planner: str,
+    now: datetime | None,
+    proofs: Proofs = Proofs(),
 ) -> Decision:
     """Return what *approvals* come to for *plan*, made by *planner*, at *now*.
 
     Of each person the last word counts. A rejection by somebody who may approve forbids the run,
     whether approvals are needed or not. A plan that does nothing needs none, and nobody forbids it.
+    Where signatures are demanded, an approval without one that *proofs* has as good is not heard at
+    all, so that it takes back no rejection; a rejection is heard with or without.
     """
     policy = plan.policy
     if not plan.steps:
         return Decision()
-    valid = [a for a in approvals if a.content_hash == plan.content_hash and not a.used_by]
-    last = {each.given_by: each for each in sorted(valid, key=lambda each: each.given_at)}
-    counted, left_out = [], []
-    for each in last.values():
+    last, left_out = _last_words(plan, approvals, proofs)
+    counted = []
+    for each in last:
         may = not policy.approvers or each.given_by in policy.approvers
         if each.verdict is Verdict.REJECTED:
             if may:
@@ -66,7 +80,7 @@ def decision(
         elif _expired(each, policy, now):
             why = f"it expired after {timedelta(seconds=policy.approval_expires_s)}"
         if why:
-            left_out.append(f"the approval of {each.given_by} does not count: {why}")
+            left_out.append(_left_out(each, why))
         else:
             counted.append(each)
     return Decision(
@@ -75,6 +89,64 @@ def decision(
         counted=tuple(counted),
         left_out=tuple(left_out),
     )
+
+
+def _last_words(
+    plan: Plan, approvals: Iterable[Approval], proofs: Proofs
+) -> tuple[list[Approval], list[str]]:
+    """Return the last word of each person that is heard, and whose is not, and why."""
+    policy = plan.policy
+    last: dict[str, Approval] = {}
+    unheard: dict[str, str] = {}
+    valid = [a for a in approvals if a.content_hash == plan.content_hash and not a.used_by]
+    for word in sorted(valid, key=lambda each: each.given_at):
+        each, doubt = identified(word, policy, proofs), doubted(word, policy, proofs)
+        if policy.signed and doubt and each.verdict is Verdict.APPROVED:
+            unheard[each.given_by] = _left_out(each, doubt)
+        else:
+            last[each.given_by] = each
+            unheard.pop(each.given_by, None)
+    return list(last.values()), list(unheard.values())
+
+
+def doubted(each: Approval, policy: Policy, proofs: Proofs) -> str:
+    """Return why nobody can say that who *each* names has signed it; nothing if they have."""
+    if not each.signature:
+        return "it is not signed"
+    if not policy.signers:
+        return "the target names nobody who may sign"
+    if proofs.signers != policy.signers:
+        return NOT_CHECKED
+    return proofs.found.get(each.proof, NOT_CHECKED)
+
+
+NOT_CHECKED = "its signature was not checked yet; try again"
+
+
+def identified(each: Approval, policy: Policy, proofs: Proofs) -> Approval:
+    """Return *each* with what can be said of who gave it."""
+    doubt = doubted(each, policy, proofs)
+    if not doubt:
+        return replace(each, identity=signed_by(each))
+    told = each.signature and policy.signers
+    return replace(each, identity=f"{UNVERIFIED}: {doubt}" if told else UNVERIFIED)
+
+
+def merged(*sources: Iterable[Approval]) -> tuple[Approval, ...]:
+    """Return the words of all *sources*, oldest first: of two copies the one that came first.
+
+    What any of them knows as used up is used up.
+    """
+    found: dict[str, Approval] = {}
+    for each in (each for source in sources for each in source):
+        known = found.setdefault(each.id, each)
+        if each.used_by and not known.used_by:
+            found[each.id] = replace(known, used_by=each.used_by)
+    return tuple(sorted(found.values(), key=lambda each: each.given_at))
+
+
+def _left_out(each: Approval, why: str) -> str:
+    return f"the approval of {each.given_by} does not count: {why}"
 
 
 def _expired(each: Approval, policy: Policy, now: datetime | None) -> bool:

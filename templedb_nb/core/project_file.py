@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from templedb_nb.core import signers
 from templedb_nb.core.config import CONFIG, NAME, TEXT, VARIABLE, build, problem
 from templedb_nb.core.environ import is_reference
 from templedb_nb.core.shape import (
@@ -60,6 +61,13 @@ TARGET = Object(
             None,
         ),
         Key("approval_expires_s", Duration(), "How long an approval counts; 0: for good.", 0),
+        Key("signed", Flag(), "Counts only approvals that are signed.", False),  # noqa: FBT003 - a default
+        Key(
+            "signers",
+            ListOf(TEXT),
+            "Who may sign: lines of an allowed_signers file, NAME KEYTYPE KEY. Default: nobody.",
+            (),
+        ),
         Key("variables", VARIABLES, "References of this target: env:NAME, file:PATH.", ()),
     ),
 )
@@ -97,15 +105,20 @@ def parse(document: object, slug: Slug) -> ProjectFile:
     variables = _variables(slug, None, read["variables"], findings)
     for name, given in named:
         variables += _variables(slug, name, given["variables"], findings)
-    targets = tuple(_target(name, given) for name, given in named)
+    targets = tuple(_target(name, given, findings) for name, given in named)
     return ProjectFile(
         config=config, targets=targets, variables=tuple(variables), findings=tuple(findings)
     )
 
 
-def _target(name: TargetName, given: dict[str, Any]) -> Target:
+def _target(name: TargetName, given: dict[str, Any], findings: list[Finding]) -> Target:
     own = {key: value for key, value in given.items() if key != "variables"}
-    return Target(name=name, from_file=True, **own)
+    lines, wrong = signers.signers("\n".join(own["signers"]))
+    at = f"{PATH}: targets.{name}.signers"
+    findings += [problem(at, told) for told in wrong]
+    if own["signed"] and not lines and not wrong:
+        findings.append(problem(at, "nobody is named, and signed: true wants signatures"))
+    return Target(name=name, from_file=True, **own | {"signers": lines})
 
 
 def _variables(

@@ -81,7 +81,7 @@ class Tools:
     log: Callable[[int], StepLog]
     clock: Clock
     new_id: Callable[[], str]
-    decide: Decide = lambda _: None
+    decide: Decide = lambda _: ()
     interrupts: Interruptions = field(default_factory=Undisturbed)
     resumed: int = 0
 

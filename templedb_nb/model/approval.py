@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 
-from templedb_nb.model.plain import Digest
+from templedb_nb.model.plain import Digest, canonical, digest
 from templedb_nb.model.target import TargetName
+
+UNVERIFIED = "unverified"
+"""What is shown of whoever nobody checked."""
+
+STATEMENT = 1
+"""The version of what is signed."""
 
 
 class Verdict(StrEnum):
@@ -21,7 +28,9 @@ class Verdict(StrEnum):
 class Approval:
     """Binds to a plan's content; the run that succeeds under it uses it up.
 
-    `given_by` is what the person's environment says, and nobody checked it.
+    `given_by` is what the person's environment says. `signature` is one of `statement`, as
+    ssh-keygen writes it, or empty. `identity` says what was found of it, just now; it is for
+    people, it is never kept, and nothing is decided by it.
     """
 
     id: str
@@ -35,6 +44,57 @@ class Approval:
     through: str
     used_by: str = ""
     verdict: Verdict = Verdict.APPROVED
+    signature: str = ""
+    identity: str = UNVERIFIED
+
+    @property
+    def statement(self) -> bytes:
+        """Return what is signed: canonical JSON, without an end of line."""
+        said = {"plan": self.content_hash, "project": self.project, "target": self.target}
+        word = {
+            "verdict": self.verdict,
+            "by": self.given_by,
+            "at": self.moment,
+            "reason": self.reason,
+        }
+        return canonical({"templedb_approval": STATEMENT, "id": self.id, **said, **word})
+
+    @property
+    def moment(self) -> str:
+        """Return when it was given, as every machine writes it."""
+        return self.given_at.astimezone(UTC).isoformat(timespec="microseconds")
+
+    @property
+    def proof(self) -> Digest:
+        """Address the statement and its signature together."""
+        return digest([self.statement.decode(), self.signature])
+
+    @property
+    def who(self) -> str:
+        """Return who gave the word, and how sure that is."""
+        signed = self.identity == signed_by(self)
+        return self.identity if signed else f"{self.given_by} ({self.identity})"
+
+    @property
+    def by(self) -> str:
+        """Return who gave the word, as it follows what they did."""
+        return f"{'and' if self.identity == signed_by(self) else 'by'} {self.who}"
+
+
+def signed_by(approval: Approval) -> str:
+    """Return how the identity of who signed is shown."""
+    return f"signed by {approval.given_by}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proofs:
+    """What was found of signatures under one list of signers.
+
+    `found` has, for each approval's `proof`, why its signature does not hold; empty where it does.
+    """
+
+    signers: tuple[str, ...] = ()
+    found: Mapping[Digest, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

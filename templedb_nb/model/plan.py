@@ -233,12 +233,21 @@ class Plan:
         return any(isinstance(step, RunCommand | RunScript) for step in self.steps)
 
 
+_LATER = frozenset({"signed", "signers"})
+"""What came into policies after their first format: left out of the address where it is not used,
+so that earlier plans, bundles and approvals keep theirs."""
+
+
 @lru_cache(maxsize=4)
 def _content_hash(plan: Plan) -> Digest:
     plain = to_plain(plan)
     assert isinstance(plain, dict)  # noqa: S101 - a dataclass is an object
+    policy = to_plain(plan.policy)
+    assert isinstance(policy, dict)  # noqa: S101 - so is a policy
+    used = {key: item for key, item in policy.items() if item or key not in _LATER}
     left_out = {"base"} if plan.overlay else {"base", "overlay"}
-    return digest({key: item for key, item in plain.items() if key not in left_out})
+    body = {key: item for key, item in plain.items() if key not in left_out}
+    return digest(body | {"policy": used})
 
 
 def base(ledgers: Mapping[DatabaseName, Ledger]) -> Digest:

@@ -47,6 +47,8 @@ class Target:
     approvers: tuple[str, ...] = ()
     self_approval: bool | None = None
     approval_expires_s: int = 0
+    signed: bool = False
+    signers: tuple[str, ...] = ()
     from_file: bool = False
 
 
@@ -55,7 +57,9 @@ class Policy:
     """What a target demands of a run; the stricter of store and ledger holds.
 
     `approvals` is how many people must approve, `approvers` who may (empty: anybody), an approval
-    counts for `approval_expires_s` seconds (0: for good).
+    counts for `approval_expires_s` seconds (0: for good). `signers` are the lines of an
+    allowed_signers file itself: whose key may sign for whom; with `signed`, an approval counts only
+    if such a key signed it.
     """
 
     protected: bool = False
@@ -64,6 +68,8 @@ class Policy:
     approvers: tuple[str, ...] = ()
     self_approval: bool = True
     approval_expires_s: int = 0
+    signed: bool = False
+    signers: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, target: Target) -> Policy:
@@ -73,10 +79,12 @@ class Policy:
         return cls(
             protected=target.protected,
             order_policy=target.order_policy or default,
-            approvals=target.approvals or int(target.protected),
+            approvals=target.approvals or int(target.protected or target.signed),
             approvers=tuple(sorted(target.approvers)),
             self_approval=not target.protected if alone is None else alone,
             approval_expires_s=target.approval_expires_s,
+            signed=target.signed,
+            signers=tuple(sorted(target.signers)),
         )
 
     @property
@@ -84,7 +92,8 @@ class Policy:
         """Return what approvals a run must have, as people say it; nothing where it needs none."""
         if not self.needed:
             return ""
-        told = f"{self.needed} approval{'s' if self.needed > 1 else ''}"
+        what = "signed approval" if self.signed else "approval"
+        told = f"{self.needed} {what}{'s' if self.needed > 1 else ''}"
         if self.approvers:
             told += f" by {', '.join(self.approvers)}"
         if not self.self_approval:
@@ -95,8 +104,8 @@ class Policy:
 
     @property
     def needed(self) -> int:
-        """Return how many people must approve a plan; a protected target wants one at least."""
-        return max(self.approvals, int(self.protected))
+        """Return how many people must approve a plan; who wants signatures wants one at least."""
+        return max(self.approvals, int(self.protected or self.signed))
 
     def stricter(self, other: Policy | None) -> Policy:
         """Return a policy that satisfies both; linear refuses, linear-skip skips, in that order."""
@@ -112,11 +121,13 @@ class Policy:
             approvers=_both(self.approvers, other.approvers),
             self_approval=self.self_approval and other.self_approval,
             approval_expires_s=min(lasts, default=0),
+            signed=self.signed or other.signed,
+            signers=_both(self.signers, other.signers),
         )
 
 
 NOBODY = ("(nobody)",)
-"""Who may approve where two policies name nobody in common."""
+"""Who may approve, or sign, where two policies name nobody in common."""
 
 
 def _both(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:

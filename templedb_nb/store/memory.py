@@ -8,18 +8,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from templedb_nb.errors import Ambiguous, StoreError, UnknownName
-from templedb_nb.model.approval import Approval, Verdict
-from templedb_nb.model.event import Event, Outcome, RunId, Stamped
+from templedb_nb.errors import Ambiguous, UnknownName
+from templedb_nb.model.approval import Approval
+from templedb_nb.model.event import Event, RunId, Stamped
 from templedb_nb.model.history import Filter, RunRow, StatsRow
 from templedb_nb.model.ledger import FinishedRun, Ledger, LedgerHead, OpenCommand, State
-from templedb_nb.model.plain import Digest, from_plain, short, to_plain
+from templedb_nb.model.plain import Digest, short, to_plain
 from templedb_nb.model.plan import PlanId, Preview
 from templedb_nb.model.project import Slug
-from templedb_nb.model.result import Result, StepState
+from templedb_nb.model.result import Result
 from templedb_nb.model.target import DatabaseName, TargetName
 from templedb_nb.store.file import StateFile
 from templedb_nb.store.journal import written
+from templedb_nb.store.rows import as_approval, as_run, insert_events, read, run_row
 from templedb_nb.store.times import bare, zoned
 
 SPANS = {
@@ -46,7 +47,8 @@ class Memory:
         with self._file.session() as session:
             session.execute(
                 "INSERT INTO plans VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET asked_at = excluded.asked_at",
+                " ON CONFLICT DO UPDATE SET"
+                " asked_at = greatest(asked_at, excluded.asked_at)",
                 row,
             )
 
@@ -74,11 +76,11 @@ class Memory:
         """Record an approval, for good."""
         row: list[Any] = [approval.id, approval.plan, approval.content_hash, approval.project]
         row += [approval.target, approval.given_by, bare(approval.given_at), approval.reason]
-        row += [approval.through, approval.used_by, approval.verdict]
+        row += [approval.through, approval.used_by, approval.verdict, approval.signature]
+        marks = ", ".join("?" * len(row))
         with self._file.session() as session:
             session.execute(
-                "INSERT INTO approvals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT DO NOTHING",
+                f"INSERT INTO approvals VALUES ({marks}) ON CONFLICT DO NOTHING",  # noqa: S608 - marks alone
                 row,
             )
 
@@ -88,7 +90,7 @@ class Memory:
             rows = session.execute(
                 "SELECT * FROM approvals WHERE content_hash = ? ORDER BY given_at", [content_hash]
             ).fetchall()
-        return tuple(_approval(row) for row in rows)
+        return tuple(as_approval(row) for row in rows)
 
     def recent_approvals(self, slug: str | None, last: int) -> tuple[Approval, ...]:
         """Return the newest words on plans, of a project by its first name or of all."""
@@ -98,7 +100,7 @@ class Memory:
                 " ORDER BY given_at DESC LIMIT ?",
                 [slug, slug, last],
             ).fetchall()
-        return tuple(_approval(row) for row in rows)
+        return tuple(as_approval(row) for row in rows)
 
     def planner(self, content_hash: Digest) -> str:
         """Return who made the first plan of that content, or nothing."""
@@ -164,8 +166,8 @@ class Memory:
             return
         run = entries[0].run
         with self._file.session() as session:
-            _insert_events(session, entries)
-            row = _run_row(run, result)
+            insert_events(session, entries)
+            row = run_row(run, result)
             marks = ", ".join("?" * len(row))
             session.execute(f"INSERT OR REPLACE INTO runs VALUES ({marks})", row)  # noqa: S608 - marks alone
 
@@ -220,7 +222,7 @@ class Memory:
                     "last": wanted.last,
                 },
             ).fetchall()
-        return tuple(_history(row) for row in rows)
+        return tuple(as_run(row) for row in rows)
 
     def stats(
         self, slug: Slug, target: TargetName | None, by: str, since: datetime | None
@@ -349,91 +351,6 @@ class Memory:
                     [slug, target],
                 )
             session.execute("INSERT INTO rebinds VALUES (?, ?, ?)", [slug, target, bare(at)])
-
-
-def read(kind: Any, text: str) -> Any:
-    """Return the value of *kind* that the JSON *text* stands for."""
-    try:
-        return from_plain(kind, json.loads(text))
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"the state holds what this templedb cannot read: {error}") from error
-
-
-def _insert_events(session: Any, entries: Sequence[Stamped]) -> None:
-    columns = list(
-        zip(
-            *(
-                (e.seq, bare(e.at), e.elapsed_ms, str(e.event.kind), json.dumps(to_plain(e.event)))
-                for e in entries
-            ),
-            strict=True,
-        )
-    )
-    session.execute(
-        "INSERT INTO events SELECT ?, unnest(?::INTEGER[]), unnest(?::TIMESTAMP[]),"
-        " unnest(?::BIGINT[]), unnest(?::VARCHAR[]), unnest(?::VARCHAR[])"
-        " ON CONFLICT DO NOTHING",
-        [entries[0].run, *(list(column) for column in columns)],
-    )
-
-
-def _run_row(run: RunId, result: Result) -> list[Any]:
-    return [
-        run,
-        result.slug,
-        result.target,
-        result.plan,
-        result.release,
-        bare(result.started_at) if result.started_at else None,
-        bare(result.finished_at) if result.finished_at else None,
-        result.elapsed_ms,
-        result.outcome,
-        result.exit_code,
-        len(result.steps),
-        result.count(StepState.DONE),
-        result.applied(),
-        result.started_by,
-        result.message,
-    ]
-
-
-def _history(row: Sequence[Any]) -> RunRow:
-    run, slug, target, plan, release, started, finished, ms, outcome, code, *rest = row
-    steps, done, applied, by, message = rest
-    return RunRow(
-        run=run,
-        slug=slug,
-        target=target,
-        plan=plan,
-        release=release,
-        started_at=zoned(started),
-        finished_at=zoned(finished),
-        elapsed_ms=ms,
-        outcome=Outcome(outcome) if outcome else None,
-        exit_code=code,
-        steps=steps,
-        done=done,
-        applied=applied,
-        started_by=by,
-        message=message,
-    )
-
-
-def _approval(row: Sequence[Any]) -> Approval:
-    key, plan, content_hash, project, target, by, at, reason, through, used_by, verdict = row
-    return Approval(
-        id=key,
-        plan=plan,
-        content_hash=content_hash,
-        project=project,
-        target=target,
-        given_by=by,
-        given_at=zoned(at),
-        reason=reason,
-        through=through,
-        used_by=used_by,
-        verdict=Verdict(verdict),
-    )
 
 
 def _not_one(noun: str, start: str, found: Sequence[str], mend: str) -> UnknownName | Ambiguous:

@@ -78,7 +78,7 @@ class Settings:
         with self._file.session() as session:
             rows = session.execute(
                 "SELECT name, type, provider, host, region, url, protected, order_policy,"
-                " approvals, approvers, self_approval, approval_expires_s"
+                " approvals, approvers, self_approval, approval_expires_s, signed, signers"
                 " FROM targets WHERE project = ? ORDER BY name",
                 [slug],
             ).fetchall()
@@ -96,10 +96,10 @@ class Settings:
         ]
         row += [target.url, target.protected, target.order_policy, target.approvals]
         row += [",".join(target.approvers), target.self_approval, target.approval_expires_s]
+        row += [target.signed, "\n".join(target.signers)]
+        marks = ", ".join("?" * len(row))
         with self._file.session() as session:
-            session.execute(
-                "INSERT OR REPLACE INTO targets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row
-            )
+            session.execute(f"INSERT OR REPLACE INTO targets VALUES ({marks})", row)  # noqa: S608 - marks alone
 
     def remove_target(self, slug: Slug, name: TargetName) -> None:
         """Forget a target and its variables; its history stays."""
@@ -147,7 +147,7 @@ def _project(row: Sequence[Any]) -> Project:
 
 def _target(row: Sequence[Any]) -> Target:
     name, kind, provider, host, region, url, protected, order_policy, *how = row
-    approvals, approvers, alone, expires = how
+    approvals, approvers, alone, expires, signed, signers = how
     return Target(
         name=name,
         type=TargetType(kind),
@@ -161,6 +161,8 @@ def _target(row: Sequence[Any]) -> Target:
         approvers=tuple(each for each in (approvers or "").split(",") if each),
         self_approval=alone,
         approval_expires_s=expires or 0,
+        signed=bool(signed),
+        signers=tuple((signers or "").splitlines()),
     )
 
 

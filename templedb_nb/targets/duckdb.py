@@ -149,7 +149,7 @@ class DuckdbSession:
         """Say that nobody hears it there: a DuckDB file has no second session."""
         return False
 
-    def begin_run(self, claim: Claim, policy: Policy, decide: Decide = lambda _: None) -> None:
+    def begin_run(self, claim: Claim, policy: Policy, decide: Decide = lambda _: ()) -> None:
         """Record the run, unless *decide* refuses it, and keep the policy."""
         with self._work() as connection:
             records.begin_run(connection, claim, policy, decide)
@@ -231,6 +231,7 @@ class DuckdbSession:
         with self._work() as connection:
             if not ledger_sql.present(connection):
                 return False
+            ledger_sql.upgrade(connection)
             records.keep_approvals(connection, approvals)
         return True
 
@@ -310,6 +311,7 @@ class DuckdbSession:
         with self._work() as connection:
             if not ledger_sql.present(connection):
                 ledger_sql.create(connection)
+            ledger_sql.upgrade(connection)
             connection.execute(
                 f"INSERT OR REPLACE INTO templedb.lock VALUES (?, ?, ?, ?, ?, ?, {ledger_sql.NOW})",
                 [claim.project, claim.run, claim.owner, claim.host, claim.pid, claim.reason],

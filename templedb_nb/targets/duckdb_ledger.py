@@ -70,7 +70,18 @@ def present(connection: Connection) -> bool:
 
 def create(connection: Connection) -> None:
     """Create the ledger's tables, all or none."""
-    text = (resources.files("templedb_nb.targets") / "sql" / "duckdb_ledger.sql").read_text("utf-8")
+    _all_or_none(connection, "duckdb_ledger.sql")
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring a ledger that an earlier templedb made to this format."""
+    row = connection.execute("SELECT v FROM templedb.meta WHERE k = 'format'").fetchone()
+    if row is not None and int(row[0]) < FORMAT:
+        _all_or_none(connection, "duckdb_upgrade.sql")
+
+
+def _all_or_none(connection: Connection, name: str) -> None:
+    text = (resources.files("templedb_nb.targets") / "sql" / name).read_text("utf-8")
     connection.execute("BEGIN")
     connection.execute(text)
     connection.execute("COMMIT")

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from templedb_nb.model.approval import Approval, Verdict
+from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.plain import Digest, to_plain
 from templedb_nb.model.target import Policy
 from templedb_nb.ports import Claim, Decide
-from templedb_nb.targets.duckdb_ledger import NOW, record, zoned
+from templedb_nb.targets import approvals as rows
+from templedb_nb.targets.duckdb_ledger import NOW, record
 
 if TYPE_CHECKING:
     import duckdb
@@ -27,7 +28,8 @@ def begin_run(connection: Connection, claim: Claim, policy: Policy, decide: Deci
     file is closed, and with it the transaction is gone.
     """
     connection.execute("BEGIN")
-    decide(read_approvals(connection, claim.project, Digest(claim.content_hash)))
+    there = read_approvals(connection, claim.project, Digest(claim.content_hash))
+    keep_approvals(connection, rows.beside(there, decide(there)))
     connection.execute(
         "UPDATE templedb.command SET state = 'unknown' WHERE project = ? AND state = 'running'",
         [claim.project],
@@ -118,12 +120,12 @@ def resolve(connection: Connection, project: str, run: str, by: str, reason: str
 def keep_approvals(connection: Connection, approvals: Iterable[Approval]) -> None:
     """Record approvals; one that is there already stays as it is."""
     for each in approvals:
-        at = each.given_at.astimezone(UTC).replace(tzinfo=None)
-        row = [each.id, each.plan, each.content_hash, each.project, each.target, each.given_by, at]
+        row = rows.row(each) | {"given_at": each.given_at.astimezone(UTC).replace(tzinfo=None)}
+        marks = ", ".join("?" * len(row))
         connection.execute(
-            "INSERT INTO templedb.approval VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            f"INSERT INTO templedb.approval ({', '.join(row)}) VALUES ({marks})"
             " ON CONFLICT DO NOTHING",
-            [*row, each.reason, each.through, each.used_by, each.verdict],
+            list(row.values()),
         )
 
 
@@ -131,18 +133,8 @@ def read_approvals(
     connection: Connection, project: str, content_hash: Digest
 ) -> tuple[Approval, ...]:
     """Return every approval of that content, oldest first."""
-    rows = connection.execute(
-        "SELECT id, plan, content_hash, project, target, given_by, given_at, reason, through,"
-        " used_by, verdict FROM templedb.approval WHERE project = ? AND content_hash = ?"
-        " ORDER BY given_at",
+    found = connection.execute(
+        "SELECT * FROM templedb.approval WHERE project = ? AND content_hash = ? ORDER BY given_at",
         [project, content_hash],
-    ).fetchall()
-    names = ("id", "plan", "content_hash", "project", "target", "given_by", "given_at", "reason",
-             "through", "used_by", "verdict")  # fmt: skip
-    found = (dict(zip(names, row, strict=True)) for row in rows)
-    return tuple(
-        Approval(
-            **each | {"given_at": zoned(each["given_at"]), "verdict": Verdict(each["verdict"])}
-        )
-        for each in found
     )
+    return rows.read([name for name, *_ in found.description or ()], found.fetchall())

@@ -114,7 +114,7 @@ class PostgresSession:
             there = ledger_sql.present(self._link.connection)
             return there and hold.ask_to_end(self._link.connection, project, run, wish)
 
-    def begin_run(self, claim: Claim, policy: Policy, decide: Decide = lambda _: None) -> None:
+    def begin_run(self, claim: Claim, policy: Policy, decide: Decide = lambda _: ()) -> None:
         """Record the run, unless *decide* refuses it, and keep the policy."""
         with translated(self.where):
             records.begin_run(self._link.connection, claim, policy, decide)
@@ -194,6 +194,8 @@ class PostgresSession:
         with translated(self.where):
             if not ledger_sql.present(self._link.connection):
                 return False
+            if any(each.signature for each in approvals):
+                Lock(self._link, approvals[0].project).create_ledger(5.0)
             records.keep_approvals(self._link.connection, approvals)
             return True
 

@@ -119,6 +119,27 @@ def ddl() -> str:
     return _sql("postgres_ledger.sql")
 
 
+def outdated(connection: Connection) -> bool:
+    """Return whether an earlier templedb made the ledger."""
+    row = connection.execute("SELECT v FROM templedb.meta WHERE k = 'format'").fetchone()
+    return row is not None and int(row[0]) < FORMAT
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring the ledger to the format of this templedb, in the transaction that is open."""
+    try:
+        connection.execute(upgrades().encode())
+    except psycopg.errors.InsufficientPrivilege:
+        message = f"role {connection.info.user!r} may not change the ledger, which is of an earlier"
+        hint = "templedb target ledger-sql --upgrade prints what its owner has to run"
+        raise LedgerRefused(f"{message} templedb", hint=hint) from None
+
+
+def upgrades() -> str:
+    """Return the SQL that brings an earlier ledger to this format."""
+    return _sql("postgres_upgrade.sql")
+
+
 def grants() -> str:
     """Return the SQL that lets another role write it; ``:role`` stands for its name."""
     return _sql("postgres_grants.sql")

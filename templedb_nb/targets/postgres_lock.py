@@ -53,9 +53,12 @@ class Lock:
         return f"SELECT pg_catalog.pg_try_advisory_lock({self.key})"
 
     def create_ledger(self, wait_s: float) -> None:
-        """Create the ledger under a lock of its own: other projects may be doing so right now."""
+        """Create the ledger, or bring it up to date, under a lock of its own.
+
+        Other projects may be doing so right now.
+        """
         connection = self._link.connection
-        if ledger_sql.present(connection):
+        if ledger_sql.present(connection) and not ledger_sql.outdated(connection):
             return
         end = time.monotonic() + max(wait_s, 5.0)
         with connection.transaction():
@@ -65,6 +68,8 @@ class Lock:
                 time.sleep(random.uniform(0.02, 0.1))  # noqa: S311 - jitter
             if not ledger_sql.present(connection):
                 ledger_sql.create(connection)
+            elif ledger_sql.outdated(connection):
+                ledger_sql.upgrade(connection)
 
     def write_row(self, claim: Claim) -> None:
         """Say who holds the lock."""

@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from templedb_nb.model.approval import Approval, Verdict
+from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.plain import Digest, to_plain
 from templedb_nb.model.target import Policy
 from templedb_nb.ports import Claim, Decide
+from templedb_nb.targets import approvals as rows
 from templedb_nb.targets.postgres_connection import Connection
 
 
@@ -33,7 +34,8 @@ def begin_run(connection: Connection, claim: Claim, policy: Policy, decide: Deci
     """
     with connection.transaction():
         connection.execute("LOCK TABLE templedb.approval IN SHARE ROW EXCLUSIVE MODE")
-        decide(read_approvals(connection, claim.project, Digest(claim.content_hash)))
+        there = read_approvals(connection, claim.project, Digest(claim.content_hash))
+        keep_approvals(connection, rows.beside(there, decide(there)))
         connection.execute(
             "UPDATE templedb.command SET state = 'unknown'"
             " WHERE project = %s AND state = 'running'",
@@ -131,31 +133,27 @@ def resolve(connection: Connection, project: str, run: str, by: str, reason: str
 def keep_approvals(connection: Connection, approvals: Iterable[Approval]) -> None:
     """Record approvals; one that is there already stays as it is."""
     for each in approvals:
+        row = rows.row(each)
+        marks = ", ".join(["%s"] * len(row))
         connection.execute(
-            "INSERT INTO templedb.approval (id, plan, content_hash, project, target, given_by,"
-            " given_at, reason, through, used_by, verdict)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-            [each.id, each.plan, each.content_hash, each.project, each.target, each.given_by,
-             each.given_at, each.reason, each.through, each.used_by, each.verdict],
-        )  # fmt: skip
+            (
+                f"INSERT INTO templedb.approval ({', '.join(row)}) VALUES ({marks})"  # noqa: S608 - names of ours
+                " ON CONFLICT DO NOTHING"
+            ).encode(),
+            list(row.values()),
+        )
 
 
 def read_approvals(
     connection: Connection, project: str, content_hash: Digest
 ) -> tuple[Approval, ...]:
     """Return every approval of that content, oldest first."""
-    rows = connection.execute(
-        "SELECT id, plan, content_hash, project, target, given_by, given_at, reason, through,"
-        " used_by, verdict FROM templedb.approval WHERE project = %s AND content_hash = %s"
+    found = connection.execute(
+        "SELECT * FROM templedb.approval WHERE project = %s AND content_hash = %s"
         " ORDER BY given_at",
         [project, content_hash],
-    ).fetchall()
-    names = ("id", "plan", "content_hash", "project", "target", "given_by", "given_at", "reason",
-             "through", "used_by")  # fmt: skip
-    return tuple(
-        Approval(**dict(zip(names, row[:-1], strict=True)), verdict=Verdict(row[-1]))
-        for row in rows
     )
+    return rows.read([each.name for each in found.description or ()], found.fetchall())
 
 
 def record_policy(

@@ -56,6 +56,7 @@ COLUMNS: dict[type, Sequence[Column]] = {
         ("plan", TEXT, lambda r: r.plan),
         ("target", WORDS, _target),
         ("given_by", TEXT, lambda r: r.given_by),
+        ("identity", TEXT, lambda r: r.identity),
         ("through", WORDS, lambda r: r.through),
         ("used_by", TEXT, lambda r: r.used_by),
         ("reason", TEXT, lambda r: r.reason),

@@ -1,4 +1,4 @@
--- The ledger of templedb in a DuckDB file, format 1: the columns of the one in PostgreSQL. Every
+-- The ledger of templedb in a DuckDB file, format 2: the columns of the one in PostgreSQL. Every
 -- TIMESTAMP is UTC.
 
 CREATE SCHEMA templedb;
@@ -90,7 +90,8 @@ CREATE TABLE templedb.approval (
     reason       VARCHAR NOT NULL,
     through      VARCHAR NOT NULL,
     used_by      VARCHAR NOT NULL DEFAULT '',
-    verdict      VARCHAR NOT NULL DEFAULT 'approved'
+    verdict      VARCHAR NOT NULL DEFAULT 'approved',
+    signature    VARCHAR DEFAULT ''
 );
 COMMENT ON TABLE templedb.approval IS 'Who said that which content may run, or may not; used_by is the run that succeeded under it.';
 
@@ -105,4 +106,4 @@ CREATE TABLE templedb.lock (
 );
 COMMENT ON TABLE templedb.lock IS 'Who holds the lock file beside the database; the lock file is what excludes, the row is what tells.';
 
-INSERT INTO templedb.meta (k, v) VALUES ('format', '1'), ('target_uuid', CAST(uuid() AS VARCHAR));
+INSERT INTO templedb.meta (k, v) VALUES ('format', '2'), ('target_uuid', CAST(uuid() AS VARCHAR));

@@ -1,4 +1,4 @@
--- The ledger of templedb, format 1. One transaction creates it; `templedb target ledger-sql` prints
+-- The ledger of templedb, format 2. One transaction creates it; `templedb target ledger-sql` prints
 -- it, for a role that may not.
 
 CREATE SCHEMA templedb;
@@ -131,11 +131,13 @@ CREATE TABLE templedb.approval (
     reason       text NOT NULL,
     through      text NOT NULL,
     used_by      text NOT NULL DEFAULT '',
-    verdict      text NOT NULL DEFAULT 'approved'
+    verdict      text NOT NULL DEFAULT 'approved',
+    signature    text NOT NULL DEFAULT ''
 );
 CREATE INDEX approval_of ON templedb.approval (content_hash);
 COMMENT ON TABLE templedb.approval IS 'Who said that which content may run, or may not; used_by is the run that succeeded under it.';
 COMMENT ON COLUMN templedb.approval.verdict IS 'approved or rejected; of each person the last word counts.';
+COMMENT ON COLUMN templedb.approval.signature IS 'An SSH signature of the approval, as ssh-keygen -Y sign writes it; empty where there is none.';
 
 CREATE TABLE templedb.lock (
     project     text PRIMARY KEY,
@@ -153,4 +155,4 @@ COMMENT ON TABLE templedb.lock IS 'Who holds the advisory lock of a project; the
 COMMENT ON COLUMN templedb.lock.heartbeat IS 'When the holder last showed that it lives.';
 COMMENT ON COLUMN templedb.lock.cancel IS 'Who wants the holder to stop, and why; empty if nobody does.';
 
-INSERT INTO templedb.meta (k, v) VALUES ('format', '1'), ('target_uuid', gen_random_uuid()::text);
+INSERT INTO templedb.meta (k, v) VALUES ('format', '2'), ('target_uuid', gen_random_uuid()::text);

@@ -48,7 +48,8 @@ def _lines(value: Standing, preview: Preview, *, held: bool) -> list[str]:
     lines.append(f"You are {value.me}, which nobody has verified.")
     if value.mine:
         lines.append(f"Your own approval would not count: {value.mine.rpartition(': ')[2]}.")
-    lines.append(f"From elsewhere: templedb approve {short(preview.plan.id)} --reason WHY")
+    sign = " --sign" if preview.plan.policy.signed else ""
+    lines.append(f"From elsewhere: templedb approve {short(preview.plan.id)} --reason WHY{sign}")
     return lines
 
 
@@ -56,13 +57,13 @@ def _paragraphs(lines: list[str], value: Standing, *, opened: bool) -> list[Chil
     first, *rest = lines
     tone, mark = (Tone.GOOD, "✓") if opened else (Tone.LOUD, "◷")
     rows: list[Child] = [tag("p", tag("strong", _mark(tone, mark), first))]
-    rows += [tag("p", f"{each.given_by} approved it, ", when(each.given_at), f": {each.reason}")
+    rows += [tag("p", f"Approved {each.by}, ", when(each.given_at), f": {each.reason}")
              for each in value.decision.counted]  # fmt: skip
     return [*rows, *(tag("p", toned(Tone.QUIET, with_commands(each))) for each in rest)]
 
 
 def _what(each: Approval) -> str:
-    return f"{each.verdict} by {each.given_by} through {each.through}"
+    return f"{each.verdict} {each.by} through {each.through}"
 
 
 def _word(each: Approval) -> Html:

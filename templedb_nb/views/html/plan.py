@@ -77,13 +77,15 @@ def _guard(value: Preview) -> Html:
     lines: list[Child] = []
     for each in found.counted:
         yes = marked(Tone.GOOD, "✓", "Approved")
-        lines += [tag("br"), yes, f" by {each.given_by}, ", when(each.given_at), f": {each.reason}"]
+        who = f" {each.by}, "
+        lines += [tag("br"), yes, who, when(each.given_at), f": {each.reason}"]
     if veto := found.veto:
         no = marked(Tone.BAD, "✗", "Rejected")
-        who, why = f" by {veto.given_by}, ", f": {veto.reason}"
+        who, why = f" {veto.by}, ", f": {veto.reason}"
         lines += [tag("br"), no, who, when(veto.given_at), why]
     elif found.missing:
-        how = code(f"%templedb approve {short(value.plan.id)} --reason WHY")
+        sign = " --sign" if policy.signed else ""
+        how = code(f"%templedb approve {short(value.plan.id)} --reason WHY{sign}")
         more = "an approval" if found.missing == 1 else f"{found.missing} approvals"
         lines += [tag("br"), f"This plan needs {more}: ", how]
         lines += [part for told in found.problems for part in (tag("br"), told)]

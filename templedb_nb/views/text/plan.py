@@ -79,15 +79,15 @@ def _groups(value: Preview) -> list[str]:
 def _approval(value: Preview) -> list[str]:
     plan, found = value.plan, value.decision
     if each := found.veto:
-        return ["", f"REJECTED by {each.given_by} at {moment(each.given_at)}: {each.reason}"]
+        return ["", f"REJECTED {each.by} at {moment(each.given_at)}: {each.reason}"]
     if not found.needed:
         return []
     lines = [
-        f"approved by {each.given_by} at {moment(each.given_at)}: {each.reason}"
-        for each in found.counted
+        f"approved {each.by} at {moment(each.given_at)}: {each.reason}" for each in found.counted
     ]
     if found.missing:
         many_more = "an approval" if found.missing == 1 else f"{found.missing} approvals"
-        more = f"needs {many_more}: templedb approve {short(plan.id)} --reason WHY"
+        sign = " --sign" if plan.policy.signed else ""
+        more = f"needs {many_more}: templedb approve {short(plan.id)} --reason WHY{sign}"
         lines = [*lines, more, *(f"{INDENT}{each}" for each in found.problems)]
     return ["", *lines]

@@ -41,6 +41,7 @@ def _(value: TargetShown) -> str:
         ("url", target.url),
         ("protected", "yes" if target.protected else "no"),
         ("wants", Policy.of(target).wanted),
+        ("signers", ", ".join(dict.fromkeys(each.split(" ", 1)[0] for each in target.signers))),
         ("order policy", target.order_policy.value if target.order_policy else ""),
         ("database", value.address),
     ]
@@ -87,7 +88,7 @@ def _(value: ApprovalList) -> str:
             row.verdict.value,
             short(row.plan),
             row.target,
-            f"{row.given_by} (unverified)",
+            row.who,
             row.through,
             f"used by {row.used_by[:13]}" if row.used_by else "",
             row.reason,
