@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 NAME = "templedb"
 PROGRAM = f"%{NAME}"
 _LONE = re.compile(rf"^%%{NAME}\b")
-_HEAD = re.compile(rf"^\s*(?:[\w, ]+=\s*)?%{{1,2}}{NAME}\s+(?:\w+\s*<<\s*)?")
 _ASSIGNED = re.compile(r"\s*([^\W\d]\w*)\s*<<\s*")
 _UNDO = "_templedb_undo"
 
@@ -40,6 +39,8 @@ def load(shell: InteractiveShell) -> None:
     from IPython.core.magic import no_var_expand
 
     from templedb_nb.kernel_config import TempleDB
+    from templedb_nb.notebook import completing
+    from templedb_nb.notebook.manual import manual
 
     config = TempleDB(
         parent=shell,
@@ -51,10 +52,10 @@ def load(shell: InteractiveShell) -> None:
     def templedb(line: str, cell: str | None = None) -> Any:
         return magic(line, cell)
 
-    templedb.__doc__ = _help()
+    templedb.__doc__ = manual()
     unexpanded: Any = no_var_expand(templedb)
     shell.register_magic_function(unexpanded, "line_cell", NAME)
-    matcher = magic.matcher()
+    matcher = completing.matcher(lambda: magic.call(None), shell.user_ns)
     shell.Completer.custom_matchers.append(matcher)
     shell.input_transformers_cleanup.append(lone_cell)
     settings: list[Any] = shell.configurables
@@ -102,7 +103,7 @@ class Magic:
         """
         from IPython.core.error import UsageError
 
-        call = self._call(cell)
+        call = self.call(cell)
         name, line, silent = _parted(line)
         try:
             value = self._returned(call, self._run(call, line), quiet=bool(name) or silent)
@@ -149,7 +150,8 @@ class Magic:
             raise click.UsageError(f"there is no Python variable {name!r} for {word}")
         return f"{before}{equals}{self.shell.user_ns[name]}"
 
-    def _call(self, cell: str | None) -> Call:
+    def call(self, cell: str | None) -> Call:
+        """Return a use of the tree by this notebook, with the body of its cell."""
         call = Call(
             open_app=self._open,
             stdin=sys.stdin,
@@ -253,34 +255,6 @@ class Magic:
         message = f"a defect of templedb: {type(error).__name__}: {_mask(call)(str(error))}"
         return InternalError(message, problems=_mask(call)(told).splitlines())
 
-    def matcher(self) -> Any:
-        """Return what completes words of this magic, and leaves all others alone."""
-        from click.shell_completion import ShellComplete
-        from IPython.core.completer import SimpleCompletion, context_matcher
-
-        @context_matcher(identifier=NAME, priority=1000)  # type: ignore[untyped-decorator]
-        def matcher(context: Any) -> Any:
-            first = context.full_text.split("\n", 1)[0].lstrip()
-            head = _HEAD.match(context.text_until_cursor)
-            if head is None or (context.cursor_line > 0 and first.startswith("%%")):
-                return {"completions": [], "suppress": False}
-            given, incomplete = _split(context.text_until_cursor[head.end() :])
-            shell = ShellComplete(tree, {"obj": self._call(None)}, NAME, "")
-            found = shell.get_completions(given, incomplete)
-            before, equals, _ = incomplete.partition("=")
-            prefix = f"{before}=" if equals and incomplete.startswith("--") else ""
-            completions = [
-                SimpleCompletion(text=prefix + each.value, type=each.help or "option")
-                for each in found
-            ]
-            return {
-                "completions": completions,
-                "matched_fragment": incomplete,
-                "suppress": True,
-            }
-
-        return matcher
-
 
 def _parted(line: str) -> tuple[str, str, bool]:
     """Return the variable before a ``<<``, the command, and whether a ``;`` silences it."""
@@ -367,15 +341,6 @@ class _Live:
             self._handle.update(picture, raw=True)
 
 
-def _split(rest: str) -> tuple[list[str], str]:
-    try:
-        given = shlex.split(rest, comments=False)
-    except ValueError:
-        given = rest.split()
-    incomplete = "" if not rest or rest[-1].isspace() else given.pop()
-    return given, incomplete
-
-
 def _mask(call: Call) -> Callable[[str], str]:
     opened = call.__dict__.get("app")
     return opened.masker.mask if opened is not None else str
@@ -386,11 +351,6 @@ def _without_secrets(error: TempleError, mask: Callable[[str], str]) -> TempleEr
     error.problems = tuple(mask(each) for each in error.problems)
     error.args = (error.message,)
     return error
-
-
-def _help() -> str:
-    with tree.make_context(PROGRAM, [], resilient_parsing=True) as context:
-        return tree.get_help(context)
 
 
 def _ask_secret(name: str) -> str:

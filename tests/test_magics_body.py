@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from jupyter_client.manager import KernelManager
 
+from templedb_nb.commands.examples import leaves
+from templedb_nb.commands.tree import tree
+from templedb_nb.kernel_config import TempleDB
 from tests.conftest import HARD_PASSWORD, MIGRATIONS, Shop
 from tests.test_notebook import Kernel
 
@@ -137,3 +141,88 @@ def test_a_migration_is_written_from_the_body_and_runs(kernel: Kernel, shop: Sho
     wrong = kernel.run("%%templedb migration new wrong\nSELECT 1;\nSELECT 'half", ok=False)
     assert "line 2" in "\n".join(wrong["error"]["traceback"])
     assert not (shop.terminal.home / "app/migrations/004_wrong.sql").exists()
+
+
+# --- completion ---------------------------------------------------------------------------------
+
+
+def offered(kernel: Kernel, typed: str) -> dict[str, str]:
+    """Return what Tab offers in a real kernel, with what is told of it."""
+    reply = kernel.client.complete(typed, reply=True, timeout=60)["content"]
+    found = reply["metadata"]["_jupyter_types_experimental"]
+    return {each["text"]: each["type"] for each in found}
+
+
+def test_everything_that_has_a_name_completes_with_what_it_is(kernel: Kernel, shop: Shop) -> None:
+    shop.run("--skip-group", "web")
+    file = "targets: {qa: {variables: {DATABASE_URL: 'env:QA_URL'}}}\n"
+    shop.terminal("env", "set", "app", "API_KEY", "env:HOME", "--target", "staging")
+    for typed, name, told in (
+        ("deploy run a", "app", str(shop.terminal.home / "app")),
+        ("deploy run --target st", "staging", "database of app"),
+        ("deploy run --skip-group w", "web", "commands group of app"),
+        ("deploy run --env AP", "API_KEY", "of staging"),
+        ("deploy run --release ", "1", "app: 2 files; just now"),
+        ("deploy run --lock-wait 15", "15m", "15 minutes"),
+        ("deploy history --status un", "unknown", "nobody saw it end"),
+        ("deploy history --since 7", "7d", "the last week"),
+        ("migration down --to migrations/00", "migrations/002_orders.sql", "migration of app"),
+        ("target update staging --order-policy linear-", "linear-skip", "say so"),
+        ("query --expect em", "empty", "no row"),
+        ("query --database D", "DATABASE_URL", "database of app"),
+        ("env unset app AP", "API_KEY", "of staging"),
+        ("con", "config", "Keep the deployment config"),
+        ("completion z", "zsh", "$fpath"),
+        ("deploy config --format y", "yaml", "as YAML"),
+    ):
+        found = offered(kernel, f"%templedb {typed}")
+        assert told in found[name], (typed, found)
+    (plan,) = offered(kernel, "%templedb approve ").items()
+    assert plan[1].startswith("app to staging; planned just now")
+    (run,) = offered(kernel, "%templedb deploy show ").items()
+    assert run[1].startswith("succeeded: app to staging on ")
+    shop.terminal.file("app/templedb.yaml", file)
+    shop.terminal("project", "sync", "app")
+    assert "database of app" in offered(kernel, "%templedb status --target q")["qa"]
+
+
+def test_no_word_completes_without_a_word_on_it(kernel: Kernel) -> None:
+    for typed in ("", "deploy ", "deploy run --", "migration ", "target update --", "query --"):
+        found = offered(kernel, f"%templedb {typed}")
+        assert found
+        assert [text for text, told in found.items() if told in {"", "option"}] == []
+
+
+def test_files_and_python_variables_complete(kernel: Kernel, shop: Shop) -> None:
+    shop.terminal.file("over.toml", "")
+    assert offered(kernel, "%templedb deploy run --overlay ov") == {"over.toml": "file"}
+    assert offered(kernel, "%templedb deploy run --overlay=ov") == {"--overlay=over.toml": "file"}
+    assert offered(kernel, "%templedb deploy config --set ap") == {"app/": "folder"}
+    kernel.run("where = 'staging'")
+    assert offered(kernel, "%templedb target show app {wh") == {"{where}": "Python variable: str"}
+    assert "id={where}" in offered(kernel, "%templedb query --param id={wh")
+
+
+def test_the_settings_of_the_kernel_are_told_and_complete(kernel: Kernel) -> None:
+    told = kernel.run("%config TempleDB")["stdout"]
+    guide = (Path(__file__).parent.parent / "docs" / "guide.md").read_text()
+    for name, trait in TempleDB.class_traits(config=True).items():
+        assert f"TempleDB.{name}" in told
+        assert trait.help
+        assert f"| `{name}` |" in guide
+    found = kernel.complete("%config TempleDB.")
+    assert "TempleDB.target" in found
+    assert kernel.complete("%config TempleDB.target = 'st") == ["'staging'"]
+    assert kernel.complete("%config TempleDB.project = ") == ["'app'"]
+    kernel.run('%config TempleDB.target = "staging"')
+    assert kernel.run("%config TempleDB.target")["data"]["text/plain"] == "'staging'"
+    assert "staging" in kernel.run("%templedb target show")["stdout"]
+
+
+def test_a_question_mark_shows_the_whole_help_with_examples(kernel: Kernel) -> None:
+    reply = kernel.client.execute_interactive("%templedb?", timeout=60, store_history=False)
+    text = reply["content"]["payload"][0]["data"]["text/plain"]
+    for part in ("A first deployment:", "In a notebook", "%%templedb config set", "<< query"):
+        assert part in text
+    for path, _ in leaves(tree):
+        assert f"\n  {path} " in text

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -43,7 +44,27 @@ def runs(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[Comple
 def plans(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete recent plans, the newest first, and the names of files."""
     found = _items(ctx, incomplete, _plans)
-    return found or [CompletionItem(incomplete, type="file")]
+    return found or files(ctx, _, incomplete)
+
+
+def migrations(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the migrations of the project that is meant."""
+    return _items(ctx, incomplete, _migrations)
+
+
+def releases(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the releases of the project that is meant, the newest first."""
+    return _items(ctx, incomplete, _releases)
+
+
+def variables(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the variables of the project that is meant."""
+    return _items(ctx, incomplete, _variables)
+
+
+def files(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Leave the names of files to the shell, or to the notebook."""
+    return [CompletionItem(incomplete, type="file")]
 
 
 def databases(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -110,7 +131,7 @@ def _projects(call: Call, _: click.Context) -> Named:
 
 def _targets(call: Call, ctx: click.Context) -> Named:
     for project in _chosen(call, ctx):
-        for each in call.app.settings.targets(project.slug):
+        for each in call.app.targets.all(project):
             protected = "protected " if each.protected else ""
             yield each.name, f"{protected}{each.type} of {project.slug}"
 
@@ -119,7 +140,7 @@ def _groups(call: Call, ctx: click.Context) -> Named:
     for project in _chosen(call, ctx):
         release = call.app.projects.release(project, None)
         for each in call.app.configs.current(project, release).config.groups:
-            yield each.name, f"group of {project.slug}"
+            yield each.name, f"{each.kind} group of {project.slug}"
 
 
 def _migrations(call: Call, ctx: click.Context) -> Named:
@@ -135,8 +156,18 @@ def _migrations(call: Call, ctx: click.Context) -> Named:
 
 def _variables(call: Call, ctx: click.Context) -> Named:
     for project in _chosen(call, ctx):
-        for each in call.app.settings.variables(project.slug):
+        own = call.app.settings.variables(project.slug)
+        file = call.app.targets.current(project).file
+        kept = {(each.target, each.name) for each in own}
+        there = [e for e in (file.variables if file else ()) if (e.target, e.name) not in kept]
+        for each in (*own, *there):
             yield each.name, f"{each.keeping} of {each.target or project.slug}"
+
+
+def _releases(call: Call, ctx: click.Context) -> Named:
+    for project in _chosen(call, ctx):
+        for number, _, files, _, made_at, _ in call.app.content.releases(project.slug)[:RECENT]:
+            yield str(number), f"{project.slug}: {files} files; {_ago(call, made_at)}"
 
 
 def _runs(call: Call, _: click.Context) -> Named:
@@ -151,7 +182,7 @@ def _runs(call: Call, _: click.Context) -> Named:
 
 def _plans(call: Call, _: click.Context) -> Named:
     return [
-        (each[:12], f"{slug} to {target} on {at:%d %b %H:%M}")
+        (each[:12], f"{slug} to {target}; planned {_ago(call, at)}")
         for each, slug, target, at in call.app.memory.recent_plans(RECENT)
     ]
 
@@ -163,6 +194,14 @@ def _databases(call: Call, ctx: click.Context) -> Named:
         release = call.app.projects.release(project, None)
         for each in databases(call.app.configs.current(project, release).config):
             yield each, f"database of {project.slug}"
+
+
+def _ago(call: Call, at: datetime) -> str:
+    seconds = max(0, int((call.app.system.clock.now() - at).total_seconds()))
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit} ago"
+    return "just now"
 
 
 _EXPECTED = (
@@ -178,4 +217,101 @@ _SOURCES: dict[str, Callable[[Call, click.Context], Named]] = {
     "PLAN": _plans,
     "OLD": _migrations,
     "NEW": _migrations,
+}
+
+
+# --- options whose own words say what fits ------------------------------------------------------
+
+MEANT = {
+    "succeeded": "every step took effect",
+    "failed": "a step failed",
+    "cancelled": "somebody ended it",
+    "timed_out": "a step took too long",
+    "unknown": "nobody saw it end",
+    "running": "it goes on",
+    "applied": "it is in effect",
+    "reverted": "it was taken back",
+    "in_doubt": "a person must look at it",
+    "database": "migrations are applied to it",
+    "edge_function": "code that others run",
+    "static_site": "files that others serve",
+    "service": "a program that runs",
+    "non-linear": "apply a late file and say so",
+    "linear": "refuse a late file",
+    "linear-skip": "leave a late file and say so",
+    "all": "one row a target",
+    "day": "one row a day",
+    "week": "one row a week",
+    "month": "one row a month",
+    "json": "as JSON",
+    "yaml": "as YAML",
+    "bash": "for ~/.bashrc",
+    "zsh": "for a folder of $fpath",
+    "fish": "for ~/.config/fish/completions",
+}
+"""What the words of fixed sets mean."""
+
+_WHEN = (
+    ("1h", "the last hour"),
+    ("24h", "the last day"),
+    ("7d", "the last week"),
+    ("30d", "the last thirty days"),
+)
+_TIME = (("30s", "30 seconds"), ("5m", "5 minutes"), ("15m", "15 minutes"), ("1h", "an hour"))
+
+
+class Meaning(click.Choice[str]):
+    """A word of a fixed set, which completes with what it means."""
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Complete the words that begin so."""
+        del ctx, param
+        words = [each for each in self.choices if each.startswith(incomplete)]
+        return [CompletionItem(each, help=MEANT.get(each, "")) for each in words]
+
+
+class Told(click.types.StringParamType):
+    """A text that completes by what its option calls it."""
+
+    def __init__(self, source: Callable[..., list[CompletionItem]]) -> None:
+        """Complete from *source*."""
+        self._source = source
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Complete what begins so."""
+        return self._source(ctx, param, incomplete)
+
+
+def _fixed(said: Named) -> Callable[..., list[CompletionItem]]:
+    def complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(n, help=told) for n, told in said if n.startswith(incomplete)]
+
+    return complete
+
+
+def attach(root: click.Group) -> None:
+    """Let every option complete that takes words of a set, files, moments or names."""
+    for command in root.commands.values():
+        if isinstance(command, click.Group):
+            attach(command)
+            continue
+        for each in command.params:
+            source = _BY_METAVAR.get(each.metavar or "")
+            if isinstance(each.type, click.Choice):
+                each.type = Meaning(each.type.choices)
+            elif source and each.type is click.STRING:
+                each.type = Told(source)
+
+
+_BY_METAVAR: dict[str, Callable[..., list[CompletionItem]]] = {
+    "FILE": files,
+    "RUN": runs,
+    "PROJECT": projects,
+    "NAME[=VALUE]": variables,
+    "WHEN": _fixed(_WHEN),
+    "TIME": _fixed(_TIME),
 }

@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 
 PLANNED = "looking at the files and the target"
 PLANNING = (
-    click.option("--release", type=int, metavar="N", help="Deploy an older release."),
+    click.option(
+        "--release",
+        type=int,
+        metavar="N",
+        shell_complete=completion.releases,
+        help="Deploy an older release.",
+    ),
     click.option("--no-sync", is_flag=True, help="Take the newest stored release as it is."),
     click.option(
         "--skip-group",

@@ -146,7 +146,8 @@ def mark_applied(call: Call, words: tuple[str, ...], target: str | None, reason:
 @commands.command()
 @words
 @on_target
-@click.option("--through", required=True, metavar="FILE", help="The last one that is in effect.")
+@click.option("--through", required=True, metavar="FILE", shell_complete=completion.migrations,
+              help="The last one that is in effect.")  # fmt: skip
 @click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
 @pass_call
 def baseline(
@@ -162,7 +163,8 @@ def baseline(
 @commands.command()
 @take("[PROJECT] [FILE]")
 @on_target
-@click.option("--to", metavar="FILE", help="Take back all that came into effect after FILE.")
+@click.option("--to", metavar="FILE", shell_complete=completion.migrations,
+              help="Take back all that came into effect after FILE.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1), metavar="N", help="Take back the newest N.")
 @click.option("--group", metavar="GROUP", shell_complete=completion.groups,
               help="With --steps: of that group.")  # fmt: skip

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from templedb_nb.commands import completion
 from templedb_nb.commands.base import Call, group, pass_call, take, words
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ def show(call: Call, words: tuple[str, ...]) -> ProjectShown:
 
 @commands.command()
 @words
-@click.option("--release", type=int, metavar="N", help="An older release.")
+@click.option("--release", type=int, metavar="N", shell_complete=completion.releases,
+              help="An older release.")  # fmt: skip
 @pass_call
 def files(call: Call, words: tuple[str, ...], release: int | None) -> FileList:
     """List the files of a release."""

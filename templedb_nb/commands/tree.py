@@ -6,6 +6,7 @@ import click
 
 from templedb_nb.commands import (
     alone,
+    completion,
     config,
     deploy,
     env,
@@ -48,6 +49,7 @@ for noun in (project, deploy, config, migration, target, env, run, lock, state):
 for verb in (*alone.verbs, history.sql, query.query):
     tree.add_command(verb)
 examples.attach(tree)
+completion.attach(tree)
 
 
 def reserved() -> frozenset[str]:
