@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +21,7 @@ from templedb_nb.model.event import Stamped
 from templedb_nb.model.history import DeployHistory, DeployStats, MigrationHistory, StepLogs
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.project import Project
+from templedb_nb.model.question import LIMIT
 from templedb_nb.model.result import Result
 from templedb_nb.model.status import MigrationStatus, StatusTable
 from templedb_nb.model.target import Target
@@ -250,6 +252,36 @@ class Temple:
         be changed by it. Raises `QueryRefused`.
         """
         return self._app.past.frame(query)
+
+    def query(
+        self,
+        query: str,
+        project: str | None = None,
+        target: str | None = None,
+        *,
+        database: str | None = None,
+        params: Mapping[str, str] | None = None,
+        expect: str | None = None,
+        limit: int = LIMIT,
+        timeout: str | float = "30s",
+    ) -> pd.DataFrame:
+        """Return the answer of a target's database to *query*; it is only read.
+
+        *params* are bound where ``%(name)s`` stands. *expect* makes it a check: ``"0"``,
+        ``"empty"``, ``"rows>=1"``. *limit* is of rows; ``attrs["more"]`` says whether there are
+        more. Raises `QueryRefused`, `QueryTimedOut`, `ExpectationFailed`, `TargetError`.
+        """
+        from templedb_nb.core.expectation import expectation
+        from templedb_nb.core.question import question
+        from templedb_nb.views.frames import frame
+
+        asked = question(query, params or {})
+        asked = replace(asked, limit=limit, timeout_s=wait_s(str(timeout)))
+        wanted = expectation(expect) if expect is not None else None
+        choice = self._choice(project, target)
+        made = frame(self._app.asking.answer(choice, asked, database, wanted))
+        assert made is not None  # noqa: S101 - an answer is a table
+        return made
 
     def _choice(self, project: str | None, target: str | None) -> Choice:
         named = self._app.system.environ

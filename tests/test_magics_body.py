@@ -126,6 +126,20 @@ def test_an_expectation_fails_the_cell(kernel: Kernel) -> None:
     assert "read only" in writes["error"]["evalue"]
 
 
+def test_a_file_is_asked_and_deployed_with_an_overlay_as_a_server_is(
+    kernel: Kernel, shop: Shop
+) -> None:
+    shop.terminal("target", "add", "app", "local")
+    url = f"duckdb://{shop.terminal.home}/local.duckdb"
+    shop.terminal("env", "set", "app", "DATABASE_URL", url, "--plain", "--target", "local")
+    kernel.run("%%templedb deploy run -t local\n[groups.web]\ndeploy_command = 'echo over >> ran'")
+    assert (shop.terminal.home / "app/ran").read_text() == "over\n"
+    kernel.run("%%templedb found << query -t local --expect rows=1\nSELECT id FROM orders")
+    assert kernel.value("found.id.tolist(), str(found.id.dtype)") == "([1], 'Int64')"
+    writes = kernel.run("%%templedb query -t local\nDELETE FROM orders", ok=False)
+    assert "read only" in writes["error"]["evalue"]
+
+
 def test_no_secret_of_the_target_is_shown(kernel: Kernel) -> None:
     literal = HARD_PASSWORD.replace("'", "''")
     said = str(kernel.run(f"%%templedb query\nSELECT $a${literal}$a$ || $b${HARD_PASSWORD}$b$"))

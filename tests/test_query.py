@@ -9,9 +9,10 @@ from typing import Any
 import duckdb
 import pytest
 
+from templedb_nb import Temple
 from templedb_nb.core.expectation import expectation, unmet
 from templedb_nb.core.question import question
-from templedb_nb.errors import QueryRefused, UsageProblem
+from templedb_nb.errors import ExpectationFailed, QueryRefused, UsageProblem
 from templedb_nb.model.history import Answer
 from tests.conftest import HARD_PASSWORD, MIGRATIONS, Database, Said, Shop, Terminal
 
@@ -241,6 +242,16 @@ def test_a_file_shows_nothing_of_the_machine(terminal: Terminal) -> None:
         "COPY does more"
         in terminal("query", f"COPY (SELECT 1) TO '{terminal.home}/x'", code=64).err
     )
+
+
+def test_from_python_an_answer_is_a_frame(ask: Asked) -> None:
+    temple = Temple.open(ask.terminal.state)
+    sql = "SELECT id FROM orders WHERE id > %(least)s ORDER BY id"
+    found = temple.query(sql, "app", params={"least": "1"}, limit=1)
+    assert list(found.id) == [2]
+    assert found.attrs["more"] is True
+    with pytest.raises(ExpectationFailed, match="expected empty, and got 3 rows"):
+        temple.query("SELECT id FROM orders", expect="empty")
 
 
 # --- the pure parts -----------------------------------------------------------------------------

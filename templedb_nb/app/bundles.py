@@ -113,6 +113,8 @@ def _verify(path: Path, bundle: Bundle, blobs: Mapping[Digest, bytes]) -> None:
         problems.append("its files are not those of its release")
     if (plan.content_hash, plan.id) != (bundle.content_hash, bundle.id):
         problems.append("its plan is not the one that it names")
+    if bool(plan.overlay) != bool(bundle.preview.overlay):
+        problems.append("what it shows of its overlay is not what its plan was made of")
     if problems:
         raise Stale(f"{path} was changed after it was made", problems=problems)
 
