@@ -501,6 +501,39 @@ def test_a_checked_in_file_names_signers_by_their_lines(ring: Ring) -> None:
     assert "nobody is named" in said
 
 
+def test_a_new_signer_of_a_checked_in_target_is_let_into_the_ledger_with_a_reason(
+    ring: Ring,
+) -> None:
+    shop = ring.shop
+    emil, ana = ring.line("emil", EMIL), ring.line("ana", ANA)
+    head = (
+        'groups: [{name: migrations, file_patterns: ["migrations/*.sql"]}]\ntargets:\n  staging:\n'
+    )
+
+    def team(*lines: str) -> None:
+        named = "".join(f"      - '{line}'\n" for line in lines)
+        text = f"{head}    signed: true\n    signers:\n{named}"
+        shop.terminal.file("app/templedb.yaml", text)
+        shop.terminal("project", "sync", "app")
+
+    team(emil)
+    ring.say(plan(shop)[:12], EMIL, "emil")
+    shop.run()
+    team(emil, ana)
+    shop.migration("003.sql", "CREATE TABLE more (id int);")
+    assert "may not sign here" in ring.say(plan(shop)[:12], ANA, "ana", code=78).err
+    how = ("target", "update", "app", "staging", "--signers")
+    other = ring.signers(emil, ring.line("zoe", "zoe@example.com"))
+    said = shop.terminal(*how, other, "--reason", "ana is new", code=78).err
+    assert "edit templedb.yaml" in said
+    both = ring.signers(emil, ana)
+    shop.terminal(*how, both, code=78)
+    assert "may not sign here" in ring.say(plan(shop)[:12], ANA, "ana", code=78).err
+    assert "its ledger has this policy" in shop.terminal(*how, both, "--reason", "ana is new").out
+    ring.say(plan(shop)[:12], ANA, "ana")
+    shop.run()
+
+
 @pytest.mark.parametrize(
     ("one", "other", "both"),
     [

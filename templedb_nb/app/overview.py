@@ -148,14 +148,22 @@ class Overview:
             return next(iter(opened.sessions.values())).probe()
 
     def update(self, choice: Choice, fields: Mapping[str, Any], reason: str) -> tuple[Target, bool]:
-        """Change a target; a policy that gets weaker is lowered in the ledger, with a reason."""
+        """Change a target; a policy that gets weaker is lowered in the ledger, with a reason.
+
+        With a reason the ledger takes the policy in any case: that of a checked-in target, too, for
+        which the fields say what its file says already.
+        """
         with self.state.session():
             project = self.projects.pick(choice.project)
             target = self.targets.pick(project, None, choice.target)
         changed = coherent(replace(target, **fields))
         weaker = Policy.of(changed) != Policy.of(changed).stricter(Policy.of(target))
-        lowered = weaker and self._lower(project, target, Policy.of(changed), reason)
-        return self.targets.update(project, target, fields), lowered
+        if target.from_file and (changed != target or not reason):
+            self.targets.refuse_file(target)
+        lowered = bool(weaker or reason) and self._lower(
+            project, target, Policy.of(changed), reason
+        )
+        return target if target.from_file else self.targets.update(project, target, fields), lowered
 
     def _lower(self, project: Project, target: Target, policy: Policy, reason: str) -> bool:
         if not reason:

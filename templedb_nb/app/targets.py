@@ -77,20 +77,22 @@ class Targets:
 
     def update(self, project: Project, target: Target, fields: Mapping[str, Any]) -> Target:
         """Change what is said of a target."""
-        self._refuse_file(target)
+        self.refuse_file(target)
         changed = coherent(replace(target, **fields))
         self._settings.keep_target(project.slug, changed)
         return changed
 
     def remove(self, project: Project, target: Target) -> None:
         """Forget a target and its variables; its ledger and its history stay."""
-        self._refuse_file(target)
+        self.refuse_file(target)
         self._settings.remove_target(project.slug, target.name)
 
-    def _refuse_file(self, target: Target) -> None:
+    def refuse_file(self, target: Target) -> None:
+        """Raise if the checked-in file says what the target is."""
         if target.from_file:
             message = f"target {target.name} stands in templedb.yaml"
-            raise ConfigError(message, hint="edit templedb.yaml, then deploy")
+            hint = "edit templedb.yaml, then deploy; where that lowers what the ledger demands, say"
+            raise ConfigError(message, hint=f"{hint} the same here, too, with --reason")
 
 
 def coherent(target: Target) -> Target:

@@ -124,7 +124,7 @@ def update(call: Call, /, words: tuple[str, ...], reason: str, **given: Any) -> 
     if not changed:
         raise click.UsageError("name what is to change, such as --protected")
     made, lowered = call.app.overview.update(call.choice(name, target), changed, reason)
-    also = ("its ledger has the weaker policy, with your reason",) if lowered else ()
+    also = ("its ledger has this policy now, with your reason",) if lowered else ()
     return Said(text=f"target {made.name} is changed: {', '.join(changed)}", also=also)
 
 
