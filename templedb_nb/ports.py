@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias
 from templedb_nb.core.script import Script
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.command import Exit, Invocation
-from templedb_nb.model.event import Event, Log, Outcome, RunId, Stamped
+from templedb_nb.model.event import Blocker, Event, Log, Outcome, RunId, Stamped
 from templedb_nb.model.ledger import Freeze, Held, Ledger
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Amend, Apply
@@ -39,8 +39,8 @@ class Claim:
     wait_s: float = 10.0
 
 
-def _nothing(text: str) -> None:
-    del text
+def _nothing(what: object) -> None:
+    del what
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +48,12 @@ class Heard:
     """Who is told what happens around a lock; the last two from a thread of their own.
 
     `waiting` hears once of the holder, if there is one to wait for; `asked` that somebody wants the
-    run to end; `blocked` whom the running statement waits for, and an empty text when no longer.
+    run to end; `blocked` whom the running statement waits for, and of nobody when no longer.
     """
 
     waiting: Callable[[str], None] = _nothing
     asked: Callable[[str], None] = _nothing
-    blocked: Callable[[str], None] = _nothing
+    blocked: Callable[[tuple[Blocker, ...]], None] = _nothing
 
 
 Decide = Callable[[Sequence[Approval]], Sequence[Approval]]
@@ -104,6 +104,17 @@ class Session(Protocol):
 
     def ask_to_end(self, project: str, run: str, wish: str) -> bool:
         """Ask the holder to end its run; say whether it holds the lock."""
+        ...
+
+    def blockers(self, project: str) -> tuple[Blocker, ...]:
+        """Return whom the holder of the project's lock waits for, and whom those wait for."""
+        ...
+
+    def unblock(self, project: str, pid: int, by: str, reason: str, *, terminate: bool) -> None:
+        """Cancel the statement of a session that the holder waits for, or end that session.
+
+        Raises `UsageProblem` if the holder does not wait for it, `TargetError` if it may not.
+        """
         ...
 
     def begin_run(self, claim: Claim, policy: Policy, decide: Decide = ...) -> None:

@@ -271,7 +271,7 @@ def test_a_concurrent_build_waits_for_others_without_a_timeout_of_ours(table: Sh
     table.migration("003_steps.sql", sql)
     with psycopg.connect(table.pg.dsn, application_name="nightly report") as other:
         other.execute("INSERT INTO orders VALUES (0, 'mine')")
-        who = f"pid {other.info.backend_pid}, role {other.info.user}, nightly report"
+        who = f"pid {other.info.backend_pid} · nightly report · role {other.info.user}"
         process = table.terminal.process("deploy", "run", "app")
         with pytest.raises(Exception, match="timed out"):
             process.wait(7)
@@ -279,8 +279,9 @@ def test_a_concurrent_build_waits_for_others_without_a_timeout_of_ours(table: Sh
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, out + err
     assert indexes(table) == [("orders_who", True)]
-    assert f"waits for {who}, idle in transaction" in out
-    assert "INSERT INTO orders" not in out
+    assert f"└─ {who} · idle in transaction for" in out
+    assert "INSERT INTO orders VALUES (?, ?)" in out
+    assert "'mine'" not in out
     ((told,),) = table.terminal(
         "sql",
         "SELECT body->>'by' FROM events WHERE kind = 'statement_blocked' AND body->>'by' <> ''",

@@ -14,7 +14,7 @@ from templedb_nb.errors import TempleError, UsageProblem
 from templedb_nb.model.ledger import Freeze
 from templedb_nb.model.project import Project
 from templedb_nb.model.result import Result
-from templedb_nb.model.shown import LockList, LockRow, Said
+from templedb_nb.model.shown import BlockerList, LockList, LockRow, Said
 from templedb_nb.model.target import Target
 from templedb_nb.store.journal import going_on
 from templedb_nb.store.memory import Memory
@@ -105,6 +105,30 @@ class Locks:
         return Said(
             text=f"{target.name} is bound to its database", also=also if any(copies) else ()
         )
+
+    def blockers(self, project: Project, target: Target) -> BlockerList:
+        """Return who is in the way of the run that holds the target now."""
+        with self._opened(project, target) as opened:
+            found = [s.blockers(project.known_as) for s in opened.sessions.values()]
+        now = self._system.clock.now()
+        rows = tuple(each for some in found for each in some)
+        return BlockerList(slug=project.slug, target=target.name, rows=rows, at=now)
+
+    def unblock(
+        self, project: Project, target: Target, pid: int, reason: str, *, terminate: bool
+    ) -> Said:
+        """Cancel the statement of a session that a run waits for, or end that session."""
+        user = self._system.user()
+        with self._opened(project, target) as opened:
+            waiting = [
+                session
+                for session in opened.sessions.values()
+                if pid in {each.pid for each in session.blockers(project.known_as)}
+            ]
+            for session in waiting or [*opened.sessions.values()][:1]:
+                session.unblock(project.known_as, pid, user, reason, terminate=terminate)
+        does = "is ended" if terminate else "is asked to cancel its statement"
+        return Said(text=f"session {pid} of {target.name} {does}")
 
     def cancel(self, named: str, found: tuple[Project, Target] | None, reason: str) -> Said:
         """Ask a run to end, wherever it runs; it cancels the step that it is in."""

@@ -10,12 +10,12 @@ from templedb_nb.commands import completion
 from templedb_nb.commands.base import Call, group, on_target, pass_call, take
 
 if TYPE_CHECKING:
-    from templedb_nb.model.shown import Said
+    from templedb_nb.model.shown import BlockerList, Said
 
 
 @group("run")
 def commands() -> None:
-    """End runs, and settle those that nobody saw end."""
+    """End runs, clear their way, and settle those that nobody saw end."""
 
 
 @commands.command()
@@ -36,6 +36,34 @@ def cancel(call: Call, run_id: str, project: str | None, target: str | None, rea
         if project or target:
             raise
     return call.app.locks.cancel(run_id, found, reason or "no reason given")
+
+
+@commands.command()
+@take("[PROJECT] [TARGET]")
+@pass_call
+def blockers(call: Call, words: tuple[str, ...]) -> BlockerList:
+    """Show whom the run on a target waits for: sessions that hold a lock it needs."""
+    name, target = call.split(words, "TARGET", optional=1)
+    project, found = call.app.named(call.choice(name, target))
+    return call.app.locks.blockers(project, found or call.app.targets.pick(project, None, None))
+
+
+@commands.command()
+@take("[PROJECT] PID")
+@on_target
+@click.option("--terminate", is_flag=True, help="End the session, not its statement alone.")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
+@pass_call
+def unblock(
+    call: Call, words: tuple[str, ...], target: str | None, reason: str, *, terminate: bool
+) -> Said:
+    """Cancel what session PID does, if the run on the target waits for it; or end that session."""
+    name, pid = call.split(words, "PID")
+    if not str(pid).isdecimal():
+        raise click.UsageError(f"PID is a number, as `templedb run blockers` tells it: {pid}")
+    project, found = call.app.named(call.choice(name, target))
+    meant = found or call.app.targets.pick(project, None, None)
+    return call.app.locks.unblock(project, meant, int(str(pid)), reason, terminate=terminate)
 
 
 @commands.command()

@@ -12,6 +12,7 @@ from templedb_nb.engine.steps import INTERRUPTED, Ended, Steps, Tools
 from templedb_nb.errors import TargetError, TempleError
 from templedb_nb.failpoints import reach
 from templedb_nb.model.event import (
+    Blocker,
     LockAwaited,
     Outcome,
     RunFinished,
@@ -59,7 +60,7 @@ def execute(
             hear = Heard(
                 waiting=_tell(emit),
                 asked=tools.interrupts.asked,
-                blocked=lambda by: emit(StatementBlocked(by=by)),
+                blocked=lambda found: emit(_blocked(found)),
             )
             with tools.interrupts.cancellable():
                 for name in plan.databases:
@@ -178,3 +179,8 @@ def _recorded(
         told = f"every step is done, but the ledger could not record the end: {error.message}"
         return RunFinished(outcome=Outcome.UNKNOWN, exit_code=13, message=told)
     return finished
+
+
+def _blocked(found: tuple[Blocker, ...]) -> StatementBlocked:
+    by = "; ".join(str(each) for each in found if each.direct)
+    return StatementBlocked(by=by, blockers=found)

@@ -62,11 +62,40 @@ class LockAwaited:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Blocker:
+    """A session of the server that others wait for; `waits_for` are those that it waits for.
+
+    `since` is when its transaction began. `query` is its last statement without values, or what
+    the server says to a role that may not see it. `direct` says that the run itself waits for it.
+    """
+
+    pid: int
+    role: str = ""
+    application: str = ""
+    state: str = ""
+    query: str = ""
+    since: datetime | None = None
+    waits_for: tuple[int, ...] = ()
+    direct: bool = True
+
+    def __str__(self) -> str:
+        """Name the session on one line."""
+        since = f"in a transaction since {self.since:%H:%M:%S}Z" if self.since else ""
+        role = f"role {self.role}" if self.role else ""
+        told = (f"pid {self.pid}", role, self.application, self.state, since)
+        return ", ".join(each for each in told if each)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatementBlocked:
-    """The server lets the running statement wait for another session; empty: no longer."""
+    """The server lets the running statement wait for other sessions; empty: no longer.
+
+    `blockers` are all that stand in the way, also those that only others wait for.
+    """
 
     kind: ClassVar[str] = "statement_blocked"
     by: str
+    blockers: tuple[Blocker, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from templedb_nb.model.config import Group
+from templedb_nb.model.event import Blocker
 from templedb_nb.model.finding import Finding, errors
 from templedb_nb.model.ledger import Freeze, Held
 from templedb_nb.model.project import Project, Slug
@@ -216,3 +217,13 @@ class MigrationShown:
     facts: tuple[tuple[str, str], ...]
     text: str
     diff: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockerList:
+    """Whom the run on a target waits for, at a moment."""
+
+    slug: Slug
+    target: TargetName
+    rows: tuple[Blocker, ...]
+    at: datetime

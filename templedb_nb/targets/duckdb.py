@@ -16,9 +16,16 @@ from urllib.parse import unquote
 
 from templedb_nb.core.lexer import position
 from templedb_nb.core.script import Script
-from templedb_nb.errors import Busy, ConfigError, StatementFailed, TargetError, Unreachable
+from templedb_nb.errors import (
+    Busy,
+    ConfigError,
+    StatementFailed,
+    TargetError,
+    Unreachable,
+    UsageProblem,
+)
 from templedb_nb.model.approval import Approval
-from templedb_nb.model.event import Outcome
+from templedb_nb.model.event import Blocker, Outcome
 from templedb_nb.model.ledger import Freeze, Held, Ledger
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Amend, Apply, Revert
@@ -148,6 +155,15 @@ class DuckdbSession:
     def ask_to_end(self, project: str, run: str, wish: str) -> bool:  # noqa: ARG002 - as Session has it
         """Say that nobody hears it there: a DuckDB file has no second session."""
         return False
+
+    def blockers(self, project: str) -> tuple[Blocker, ...]:  # noqa: ARG002 - as Session has it
+        """Return nobody: a DuckDB file belongs to one process at a time."""
+        return ()
+
+    def unblock(self, project: str, pid: int, by: str, reason: str, *, terminate: bool) -> None:
+        """Refuse: nobody can be in the way."""
+        del project, by, reason, terminate
+        raise UsageProblem(f"{self.where} has no sessions: no run waits for pid {pid} there")
 
     def begin_run(self, claim: Claim, policy: Policy, decide: Decide = lambda _: ()) -> None:
         """Record the run, unless *decide* refuses it, and keep the policy."""

@@ -10,7 +10,7 @@ import psycopg
 from templedb_nb.core.script import Script
 from templedb_nb.errors import UnfitServer
 from templedb_nb.model.approval import Approval
-from templedb_nb.model.event import Outcome
+from templedb_nb.model.event import Blocker, Outcome
 from templedb_nb.model.ledger import Freeze, Held, Ledger, State
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Amend, Apply, Mode, Revert
@@ -113,6 +113,18 @@ class PostgresSession:
         with translated(self.where):
             there = ledger_sql.present(self._link.connection)
             return there and hold.ask_to_end(self._link.connection, project, run, wish)
+
+    def blockers(self, project: str) -> tuple[Blocker, ...]:
+        """Return whom the holder of the project's lock waits for, and whom those wait for."""
+        with translated(self.where):
+            there = ledger_sql.present(self._link.connection)
+            return hold.whom_it_waits_for(self._link.connection, project) if there else ()
+
+    def unblock(self, project: str, pid: int, by: str, reason: str, *, terminate: bool) -> None:
+        """Take a session out of the holder's way."""
+        with translated(self.where):
+            connection = self._link.connection
+            hold.unblock(connection, project, pid, by, reason, terminate=terminate)
 
     def begin_run(self, claim: Claim, policy: Policy, decide: Decide = lambda _: ()) -> None:
         """Record the run, unless *decide* refuses it, and keep the policy."""

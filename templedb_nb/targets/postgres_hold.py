@@ -6,9 +6,12 @@ import json
 import time
 
 from templedb_nb.errors import Busy, UsageProblem
+from templedb_nb.model.event import Blocker
 from templedb_nb.model.ledger import Freeze, Held
 from templedb_nb.model.plain import to_plain
 from templedb_nb.targets import postgres_ledger as ledger_sql
+from templedb_nb.targets.postgres_blockers import blockers
+from templedb_nb.targets.postgres_blockers import unblock as take_away
 from templedb_nb.targets.postgres_connection import Connection
 from templedb_nb.targets.postgres_lock import halves, lock_key
 
@@ -82,6 +85,25 @@ def ask_to_end(connection: Connection, project: str, run: str, wish: str) -> boo
         [wish, project, run],
     )
     return found.fetchone() is not None
+
+
+def whom_it_waits_for(connection: Connection, project: str) -> tuple[Blocker, ...]:
+    """Return who is in the way of the session that holds the lock."""
+    found = held(connection, project)
+    return blockers(connection, found.backend) if found and found.backend else ()
+
+
+def unblock(
+    connection: Connection, project: str, pid: int, by: str, reason: str, *, terminate: bool
+) -> None:
+    """Take a session out of the holder's way, and record who did so."""
+    found = held(connection, project)
+    if found is None or found.backend is None:
+        raise UsageProblem("no run holds the lock: nobody waits")
+    gone = take_away(connection, found.backend, pid, terminate=terminate)
+    detail: dict[str, object] = {"by": by, "reason": reason, "run": found.run}
+    what = "terminate" if terminate else "cancel"
+    _event(connection, project, what, {**detail, "session": str(gone)})
 
 
 def steal(

@@ -10,24 +10,15 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from templedb_nb.errors import TargetError
+from templedb_nb.errors import TempleError
+from templedb_nb.model.event import Blocker
 from templedb_nb.ports import Claim, Heard
+from templedb_nb.targets.postgres_blockers import blockers
 from templedb_nb.targets.postgres_connection import Connection, connect
 from templedb_nb.targets.postgres_link import Link
 
 BEAT_S = 2.0
 log = logging.getLogger(__name__)
-
-_BLOCKERS = """
-SELECT 'pid ' || other.pid || coalesce(', role ' || other.usename, '')
-  || coalesce(', ' || nullif(other.application_name, ''), '')
-  || coalesce(', ' || other.state, '')
-  || coalesce(', in a transaction since '
-     || to_char(other.xact_start AT TIME ZONE 'UTC', 'HH24:MI:SS') || 'Z', '')
-FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids(%s)) AS blocking(pid)
-JOIN pg_catalog.pg_stat_activity other ON other.pid = blocking.pid ORDER BY other.pid
-"""
-"""Who they are; never their statements, which may hold what is nobody's business."""
 
 
 @contextmanager
@@ -53,7 +44,7 @@ class _Watch:
     hear: Heard
     over: threading.Event = field(default_factory=threading.Event)
     asked: bool = False
-    blocked: str = ""
+    blocked: tuple[Blocker, ...] = ()
 
     def beat(self) -> None:
         while not self.over.wait(BEAT_S):
@@ -62,7 +53,7 @@ class _Watch:
                     self._look(connection)
                     while not self.over.wait(BEAT_S):
                         self._look(connection)
-            except (psycopg.Error, TargetError) as error:
+            except (psycopg.Error, TempleError) as error:
                 log.warning("the heartbeat of run %s stopped for now: %s", self.claim.run, error)
 
     def _look(self, connection: Connection) -> None:
@@ -86,9 +77,6 @@ def _wish(connection: Connection, claim: Claim) -> str:
     return str(row[0]) if row else ""
 
 
-def _blockers(connection: Connection, link: Link) -> str:
+def _blockers(connection: Connection, link: Link) -> tuple[Blocker, ...]:
     """Return whom the working session waits for."""
-    if link.lost:
-        return ""
-    rows = connection.execute(_BLOCKERS, [link.connection.info.backend_pid]).fetchall()
-    return "; ".join(str(row[0]) for row in rows)
+    return () if link.lost else blockers(connection, link.connection.info.backend_pid)

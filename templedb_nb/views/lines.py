@@ -18,6 +18,7 @@ from templedb_nb.model.event import (
     StepWarned,
 )
 from templedb_nb.model.result import Progress, Result
+from templedb_nb.views import blockers
 from templedb_nb.views.words import duration, many, shown
 
 
@@ -50,8 +51,10 @@ class Lines:
                 self._write(f"run {entry.run[:13]}: {event.slug} to {event.target}, {steps}")
             case LockAwaited(holder=holder):
                 self._write(f"  waits for the lock of {holder}")
-            case StatementBlocked(by=by) if by:
-                self._write(f"    waits for {shown(by)}")
+            case StatementBlocked(by=by, blockers=found) if by:
+                self._write("    waits for")
+                for line in blockers.lines(found, entry.at) or [shown(by)]:
+                    self._write(f"    {line}")
             case StepStarted(step=step, attempt=1) if self._opaque(step):
                 self._write(f"  {self._name(step)} …")
             case OutputWritten(text=text):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from templedb_nb.model.shown import LockList, LockRow
+from templedb_nb.model.shown import BlockerList, LockList, LockRow
+from templedb_nb.views import blockers
 from templedb_nb.views.text.base import INDENT, text
 from templedb_nb.views.words import duration, moment
 
@@ -10,6 +11,15 @@ from templedb_nb.views.words import duration, moment
 @text.register
 def _(value: LockList) -> str:
     return "\n".join(line for row in value.rows for line in _lines(value, row))
+
+
+@text.register
+def _(value: BlockerList) -> str:
+    if not value.rows:
+        return f"no run on {value.target} waits for anybody"
+    how = "templedb run unblock PID --reason WHY (with --terminate to end the session)"
+    head = f"the run on {value.target} waits for"
+    return "\n".join([head, *blockers.lines(value.rows, value.at), f"mend: {how}"])
 
 
 def _lines(value: LockList, row: LockRow) -> list[str]:
