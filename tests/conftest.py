@@ -73,6 +73,11 @@ class Database:
 
 @pytest.fixture
 def pg(server: postgres.Server) -> Iterator[Database]:
+    yield from databases(server)
+
+
+def databases(server: postgres.Server) -> Iterator[Database]:
+    """Make one database, and drop it when the test is over."""
     number = next(_serial)
     name = f"tdb_{os.getpid()}_{number}"
     role = f"deployer_{os.getpid()}_{number}"

@@ -332,11 +332,14 @@ def test_init_looks_at_the_files_and_says_why(terminal: Terminal) -> None:
     terminal("project", "import", "site")
     said = terminal("deploy", "init").out
     assert "db/migrate/*.sql" in said
-    for tool in ("Flyway", "dbmate", "Prisma"):
+    for tool in ("flyway", "dbmate", "prisma"):
         assert f"in the manner of {tool}" in said
     assert "node_build" in said
     assert "Makefile" in said
     shown = json.loads(terminal("deploy", "config", "--show").out)
-    assert shown["groups"][0]["file_patterns"] == ["db/migrate/*.sql"]
+    assert shown["groups"][0]["file_patterns"] == [
+        "db/migrate/*.sql", "flyway/migrations/*.sql", "mate/migrations/*.sql",
+        "prisma/migrations/**/*.sql",
+    ]  # fmt: skip
     assert "init --force" in terminal("deploy", "init", code=78).err
     terminal("deploy", "init", "--force")

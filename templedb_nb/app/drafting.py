@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from templedb_nb.app.configs import Configs
-from templedb_nb.app.planning import scripts
+from templedb_nb.app.planning import look, scripts
 from templedb_nb.app.projects import Projects
 from templedb_nb.app.system import System
 from templedb_nb.core import tracking
@@ -53,7 +53,9 @@ class Drafting:
         self._projects.sync(project)  # a number that was given by hand since counts, too
         release = self._projects.release(project, None)
         config = self._configs.current(project, release).config
-        group = _group(project, tracking.migrations(config, release.files), wanted.group)
+        seen = look(self._content.read, config, release.files)
+        found = tracking.migrations(config, release.files, seen)
+        group = _group(project, found, wanted.group)
         self._refuse_foreign(group, release.paths)
         name = named(group, wanted.name, wanted.folder, self._system.clock.now())
         texts = _texts(wanted, name, group)
@@ -71,9 +73,13 @@ class Drafting:
 
     def _refuse_foreign(self, group: Migrations, paths: Sequence[str]) -> None:
         """Refuse to add to a folder that another tool keeps."""
-        for each in group.files[-1:]:
+        for placed, each in list(group.placed)[-1:]:
+            if placed.reading is not None:
+                tool = placed.reading.layout
+                message = f"{each.path} is in the manner of {tool}"
+                raise FilesError(message, hint=f"make the new one by {tool}, too")
             text = scripts(self._content.read, [each.blob])[each.blob].text
-            if dialect := recognise.tool_of(each.path, frozenset(paths), {each.path: text}):
+            if dialect := recognise.not_read(each.path, frozenset(paths), {each.path: text}, None):
                 message = f"{each.path} is in the manner of {dialect.tool} ({dialect.evidence})"
                 raise FilesError(message, hint=f"make the new one by {dialect.tool}, too")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from templedb_nb.app.planning import Opened, Planning, scripts, unified
+from templedb_nb.app.planning import Opened, Planning, look, scripts, unified
 from templedb_nb.app.running import Running, Wish
 from templedb_nb.core import reverting, tracking
 from templedb_nb.core.planner import Options
@@ -53,7 +53,8 @@ class Migrations:
 
     def _rows(self, opened: Opened) -> tuple[Tracked, ...]:
         case = opened.case
-        found = tracking.migrations(case.current.config, case.release.files)
+        seen = look(case.read, case.current.config, case.release.files)
+        found = tracking.migrations(case.current.config, case.release.files, seen, opened.ledgers)
         texts = scripts(case.read, tracking.unread(found, opened.ledgers))
         return tracking.track(found, opened.ledgers, texts)
 
@@ -74,8 +75,8 @@ class Migrations:
         row = pick(self._rows(opened), named)
         case = opened.case
         text, diff = "", ""
-        if row.blob:
-            text = scripts(case.read, [row.blob])[row.blob].text
+        if row.source:
+            text = scripts(case.read, [row.source])[row.source].text
         if row.state in {FileState.CHANGED, FileState.COSMETIC, FileState.MISSING}:
             ran = self._ran(opened, row)
             diff = unified(ran, text, row.file) if row.blob else ""
@@ -96,7 +97,7 @@ class Migrations:
 
     def mark_applied(self, opened: Opened, named: str, reason: str, wish: Wish) -> Result:
         """Say that a migration is in effect, without running it."""
-        free = WAITING | {FileState.IN_DOUBT}
+        free = WAITING | {FileState.IN_DOUBT, FileState.OPAQUE}
         row = pick(self._rows(opened), named, prefer=free)
         if row.state not in free or row.blob is None:
             message = f"{row.file} is {row.state} on {opened.case.target.name} already"
@@ -109,7 +110,7 @@ class Migrations:
         last = pick(rows, named)
         here = [row for row in rows if row.group == last.group and row.blob is not None]
         before = here[: here.index(last) + 1] if last in here else []
-        free = [row for row in before if row.state in WAITING]
+        free = [row for row in before if row.state in WAITING | {FileState.OPAQUE}]
         if not free:
             message = f"nothing up to {last.file} waits on {opened.case.target.name}"
             raise UsageProblem(message, hint="templedb migration status")
@@ -139,12 +140,12 @@ class Migrations:
         """Return the steps that take back what *back* names, or raise every reason against it."""
         case, rows = opened.case, self._rows(opened)
         chosen = _chosen(rows, back)
-        read = scripts(case.read, [row.blob for row in rows if row.blob and _later(row, chosen)])
+        read = scripts(case.read, [r.source for r in rows if r.source and _later(r, chosen)])
         files = {each.path: each for each in case.release.files}
         problems = list(reverting.complaints(chosen, rows, read))
         steps = []
         for row in chosen:
-            script = read.get(row.blob) if row.blob else None
+            script = read.get(row.source) if row.source else None
             if script is None or row.entry is None:
                 problems.append(f"{row.file} is not in the release: nobody knows its down part")
             elif (found := reverting.way_back(row, script, files)) is None:
@@ -193,8 +194,9 @@ class Migrations:
         return replace(here, was=gone.key, entry=gone.entry)
 
     def _step(self, opened: Opened, row: Tracked, verb: Verb, reason: str) -> Amend:
-        blob = row.blob
-        sums = scripts(opened.case.read, [blob])[blob].checksums if blob else _no_sums()
+        source = row.source
+        read = scripts(opened.case.read, [source]) if source else {}
+        sums = read[source].checksums if source else _no_sums()
         return Amend(
             group=row.group,
             database=row.database,
@@ -283,6 +285,7 @@ def _revert(row: Tracked, found: FileEntry, reason: str) -> Revert:
         file=found.path,
         blob=found.blob,
         checksums=row.entry.checksums,
+        reading=row.reading,
         reason=reason,
     )
 

@@ -16,13 +16,18 @@ from templedb_nb.app.targets import Targets
 from templedb_nb.app.values import NOTHING_GIVEN, Given, Values
 from templedb_nb.core import groups, planner, standing, tracking
 from templedb_nb.core.environ import Known
+from templedb_nb.core.layouts.placing import Look, Mark
+from templedb_nb.core.layouts.recognise import marks
 from templedb_nb.core.overlay import NO_OVERLAY, Overlay, overlaid
 from templedb_nb.core.planner import Options, Situation
 from templedb_nb.core.policy import decision, identified, merged
 from templedb_nb.core.script import Script, read_script
 from templedb_nb.errors import ConfigError, InvalidConfig
 from templedb_nb.model.approval import Approval
+from templedb_nb.model.config import DeployConfig
+from templedb_nb.model.file import FileEntry
 from templedb_nb.model.finding import errors
+from templedb_nb.model.layout import Address, Source
 from templedb_nb.model.ledger import Ledger, LedgerHead
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Draft, Plan, Preview, Revert
@@ -197,7 +202,8 @@ class Planning:
     ) -> Situation:
         """Return everything that the plan follows from, with the ledgers as they are given."""
         case = opened.case
-        found = tracking.migrations(case.current.config, case.release.files)
+        seen = look(case.read, case.current.config, case.release.files)
+        found = tracking.migrations(case.current.config, case.release.files, seen, ledgers)
         policy = Policy.of(case.target)
         for ledger in ledgers.values():
             policy = policy.stricter(ledger.policy)
@@ -214,6 +220,7 @@ class Planning:
             options=options,
             databases=opened.databases,
             suspicions=standing.suspicions(opened.known, ledgers),
+            look=seen,
             overlay=case.overlay.text,
         )
 
@@ -263,8 +270,8 @@ class Planning:
         for row in draft.edited:
             session = opened.sessions.get(row.database)
             ran = session.applied_sql(draft.plan.project, [row.key]) if session else {}
-            if row.key in ran and row.blob:
-                text = scripts(opened.case.read, [row.blob])[row.blob].text
+            if row.key in ran and row.source:
+                text = scripts(opened.case.read, [row.source])[row.source].text
                 found.append((row.file, unified(ran[row.key], text, row.file)))
         return tuple(found)
 
@@ -287,8 +294,8 @@ def refuse_unfit(case: Case) -> None:
         raise InvalidConfig(message, problems=problems, hint="templedb deploy config --show")
 
 
-def _taken_back(options: Options) -> frozenset[Digest]:
-    return frozenset(step.blob for step in options.amend if isinstance(step, Revert))
+def _taken_back(options: Options) -> frozenset[Address]:
+    return frozenset(step.source for step in options.amend if isinstance(step, Revert))
 
 
 def _root(project: Project) -> Path | None:
@@ -296,22 +303,41 @@ def _root(project: Project) -> Path | None:
     return root if root and root.is_dir() else None
 
 
-_READ: dict[Digest, Script] = {}
+_READ: dict[Address, Script] = {}
 """Scripts by the address of their content, which never changes: planned, then run."""
+_MARKS: dict[Digest, tuple[Mark, ...]] = {}
 _MOST, _LONGEST = 4096, 1 << 16
 
 
-def scripts(read: Read, blobs: Iterable[Digest]) -> dict[Digest, Script]:
+def scripts(read: Read, sources: Iterable[Address]) -> dict[Address, Script]:
     """Return the migrations at those addresses, read and split."""
-    wanted = frozenset(blobs)
-    found = {blob: _READ[blob] for blob in wanted if blob in _READ}
-    for blob, body in read(wanted - found.keys()).items():
-        found[blob] = read_script(body)
-        if len(body) <= _LONGEST:
-            _READ[blob] = found[blob]
+    wanted = frozenset(sources)
+    found = {source: _READ[source] for source in wanted if source in _READ}
+    left = {each: each.blob if isinstance(each, Source) else each for each in wanted - found.keys()}
+    bodies = read(frozenset(left.values()))
+    for source, blob in left.items():
+        reading = source.reading if isinstance(source, Source) else None
+        found[source] = read_script(bodies[blob], reading)
+        if len(bodies[blob]) <= _LONGEST:
+            _READ[source] = found[source]
     while len(_READ) > _MOST:
         del _READ[next(iter(_READ))]
     return found
+
+
+def look(read: Read, config: DeployConfig, files: Sequence[FileEntry]) -> Look:
+    """Return what is to see in the files of migrations, beside their names."""
+    marked, beside = tracking.to_look_at(config, [each.path for each in files])
+    blobs = {each.path: each.blob for each in files if each.path in marked or each.path in beside}
+    new = frozenset(b for path, b in blobs.items() if path in beside or b not in _MARKS)
+    texts = {blob: body.decode("utf-8", "replace") for blob, body in read(new).items()}
+    for path in marked & blobs.keys():
+        if (blob := blobs[path]) not in _MARKS:
+            _MARKS[blob] = marks(texts[blob].removeprefix("\ufeff"))
+    seen = {path: _MARKS[blobs[path]] for path in marked & blobs.keys()}
+    while len(_MARKS) > _MOST:
+        del _MARKS[next(iter(_MARKS))]
+    return Look(marks=seen, beside={path: texts[blobs[path]] for path in beside})
 
 
 def unified(ran: str, now: str, file: str) -> str:

@@ -15,6 +15,7 @@ from templedb_nb.errors import PlanRefused, TargetError
 from templedb_nb.model.config import Executor
 from templedb_nb.model.plan import Revert
 from templedb_nb.model.proof import Proof, ProofRow, Verdict
+from templedb_nb.model.status import Tracked
 from templedb_nb.ports import Scratch
 
 Pair = tuple[Revert, Script, Script]
@@ -36,7 +37,7 @@ class Proving:
         The first that is not ends the proof: what comes after stands on it.
         """
         case, steps = opened.case, self._migrations.way_back(opened, back)
-        pairs = _pairs(opened, steps)
+        pairs = _pairs(opened, self._migrations.status(opened).rows, steps)
         database = steps[0].database
         rows: list[ProofRow] = []
         url, target = opened.urls[database], case.target.name
@@ -49,11 +50,11 @@ class Proving:
         return Proof(slug=case.project.slug, target=case.target.name, rows=tuple(rows))
 
 
-def _pairs(opened: Opened, steps: Sequence[Revert]) -> list[Pair]:
-    files = {each.path: each.blob for each in opened.case.release.files}
-    wanted = {files[step.key] for step in steps} | {step.blob for step in steps}
+def _pairs(opened: Opened, rows: Sequence[Tracked], steps: Sequence[Revert]) -> list[Pair]:
+    ups = {row.key: row.source for row in rows if row.source}
+    wanted = {ups[step.key] for step in steps} | {step.source for step in steps}
     read = scripts(opened.case.read, wanted)
-    pairs = [(step, read[files[step.key]], down_script(read[step.blob])) for step in steps]
+    pairs = [(step, read[ups[step.key]], down_script(read[step.source])) for step in steps]
     problems = list(_problems(pairs))
     if problems:
         raise PlanRefused("nothing was tried", problems=problems)

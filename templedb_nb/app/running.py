@@ -24,8 +24,9 @@ from templedb_nb.errors import Frozen, PlanRefused, Stale, StoreError, TempleErr
 from templedb_nb.model.approval import Approval, Proofs
 from templedb_nb.model.event import Outcome, RunFinished, RunId, Stamped
 from templedb_nb.model.finding import Finding, Topic, errors
+from templedb_nb.model.layout import Address
 from templedb_nb.model.ledger import Ledger
-from templedb_nb.model.plain import Digest, short
+from templedb_nb.model.plain import short
 from templedb_nb.model.plan import Apply, Plan, Preview
 from templedb_nb.model.result import Result
 from templedb_nb.model.target import DatabaseName, Policy
@@ -284,13 +285,13 @@ def stale(plan: Plan, fresh: Plan) -> Stale:
     return Stale(message, hint=hint, problems=staleness.differences(plan, fresh))
 
 
-def _reader(opened: Opened, plan: Plan) -> Callable[[Digest], Script]:
-    wanted = {step.blob for step in plan.steps if isinstance(step, Apply)}
-    read: dict[Digest, Script] = {}
+def _reader(opened: Opened, plan: Plan) -> Callable[[Address], Script]:
+    wanted = {step.source for step in plan.steps if isinstance(step, Apply)}
+    read: dict[Address, Script] = {}
 
-    def script(blob: Digest) -> Script:
+    def script(source: Address) -> Script:
         if not read:
             read.update(scripts(opened.case.read, wanted))
-        return read[blob]
+        return read[source]
 
     return script

@@ -27,9 +27,11 @@ from templedb_nb.model.config import (
     HealthCheck,
     HealthType,
     Hook,
+    OpaqueFiles,
     WorkFolder,
 )
 from templedb_nb.model.finding import Finding, Severity, Topic
+from templedb_nb.model.layout import Layout
 from templedb_nb.model.plain import to_plain
 from templedb_nb.model.target import DATABASE_URL, OrderPolicy
 
@@ -120,6 +122,24 @@ GROUP_KEYS = (
         None,
     ),
     Key("executor", Choice(Executor), "Who sends migrations to the server.", Executor.NATIVE),
+    Key(
+        "layout",
+        Choice(Layout),
+        "Whose convention the files of migrations follow. Default: told by each folder.",
+        Layout.AUTO,
+    ),
+    Key(
+        "placeholders",
+        PairsOf(TEXT, Text(r"[^\r\n]*", "must be one line")),
+        "Values for ${name} in migrations of layout flyway.",
+        (),
+    ),
+    Key(
+        "opaque",
+        Choice(OpaqueFiles),
+        "What becomes of files behind a migration that only another tool can run.",
+        OpaqueFiles.REFUSE,
+    ),
     Key(
         "database",
         VARIABLE,

@@ -42,6 +42,7 @@ class Directives:
     """Everything that a file asks for; `hints` by the offset of the statement that they precede."""
 
     no_transaction: int = 0
+    no_transaction_by: str = "templedb:no-transaction"
     lock_timeout_ms: int | None = None
     statement_timeout_ms: int | None = None
     requires: tuple[str, ...] = ()

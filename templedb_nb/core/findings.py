@@ -11,8 +11,8 @@ from templedb_nb.core.environ import Known
 from templedb_nb.core.groups import migrating
 from templedb_nb.core.layouts import recognise
 from templedb_nb.core.script import Script
-from templedb_nb.core.tracking import Ledgers, Migrations, Scripts
-from templedb_nb.model.config import Executor, Group
+from templedb_nb.core.tracking import Ledgers, Migrations, Scripts, shared_keys
+from templedb_nb.model.config import Executor, Group, OpaqueFiles
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.plan import Plan
@@ -32,14 +32,19 @@ def on_migrations(
     executors = {each.group.name: each.group.executor for each in found}
     for each in found:
         out += [*each.arranged.findings, *_recognised(each.group), *_downs(each)]
+        out += _opaque(each.group, [row for row in rows if row.group == each.group.name])
         if not each.files and each.group.file_patterns:
             out.append(_warning(Topic.FILES, "matches no migration", each.group.name))
+    for placed, other in shared_keys(found):
+        message = f"has the key {placed.key}, and so has {other.path}, in the same database"
+        mend = f"templedb project import {placed.base}: in a project of its own it has its own keys"
+        out.append(problem(placed.path, message, mend, topic=Topic.MIGRATION))
     for row in rows:
         if row.group not in executors:
             continue
         out += _standing(row, policies[row.group])
-        if row.state in WAITING and row.blob is not None:
-            out += _text(row, scripts[row.blob], executors[row.group], paths)
+        if row.state in WAITING and row.source is not None:
+            out += _text(row, scripts[row.source], executors[row.group], paths)
     return out
 
 
@@ -57,6 +62,21 @@ def _downs(each: Migrations) -> Iterable[Finding]:
         yield _note(Topic.MIGRATION, message, each.group.name)
 
 
+def _opaque(group: Group, rows: Sequence[Tracked]) -> Iterable[Finding]:
+    """Tell of what only another tool can run; an error where the plan would jump over it."""
+    waiting = [place for place, row in enumerate(rows) if row.state in WAITING]
+    for place, row in enumerate(rows):
+        if row.state is not FileState.OPAQUE:
+            continue
+        later = next((rows[each] for each in waiting if each > place), None)
+        if later is None or group.opaque is OpaqueFiles.SKIP:
+            yield _warning(Topic.MIGRATION, row.note, row.file, row.mend)
+        else:
+            message = f"{row.note}, and {later.file} would jump over it"
+            mend = f"{row.mend}; or opaque: skip in group {group.name}"
+            yield problem(row.file, message, mend, topic=Topic.ORDER)
+
+
 def _standing(row: Tracked, policy: OrderPolicy) -> Iterable[Finding]:
     match row.state:
         case FileState.COSMETIC:
@@ -71,7 +91,7 @@ def _standing(row: Tracked, policy: OrderPolicy) -> Iterable[Finding]:
             yield _note(Topic.MIGRATION, row.note, row.file)
         case FileState.OUT_OF_ORDER:
             yield from _out_of_order(row, policy)
-        case FileState.APPLIED | FileState.PENDING:
+        case FileState.APPLIED | FileState.PENDING | FileState.OPAQUE:
             pass
 
 
@@ -90,7 +110,8 @@ def _out_of_order(row: Tracked, policy: OrderPolicy) -> Iterable[Finding]:
 def _text(
     row: Tracked, script: Script, executor: Executor, paths: AbstractSet[str]
 ) -> Iterable[Finding]:
-    if dialect := recognise.tool_of(row.file, paths, {row.file: script.text}):
+    layout = row.reading.layout if row.reading else None
+    if dialect := recognise.not_read(row.file, paths, {row.file: script.text}, layout):
         message = f"is in the manner of {dialect.tool} ({dialect.evidence}), which is not read yet"
         mend = f"keep on with {dialect.tool} for this folder, or make it a plain SQL file"
         yield problem(row.file, message, mend, topic=Topic.MIGRATION)

@@ -16,14 +16,15 @@ from templedb_nb.core.findings import (
     on_target,
     on_variables,
 )
+from templedb_nb.core.layouts.placing import NOTHING_SEEN, Look
 from templedb_nb.core.requirements import on_scripts
 from templedb_nb.core.reverting import down_script
-from templedb_nb.core.script import Script
 from templedb_nb.core.shape import nearest
 from templedb_nb.core.tracking import Ledgers, Scripts
 from templedb_nb.model.config import DeployConfig, Executor, Group, Hook
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.finding import Finding, Topic
+from templedb_nb.model.layout import address
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import (
     Amend,
@@ -72,6 +73,7 @@ class Situation:
     options: Options = field(default_factory=Options)
     databases: tuple[DatabaseName, ...] = ()
     suspicions: Mapping[DatabaseName, str] = field(default_factory=dict)
+    look: Look = NOTHING_SEEN
     overlay: str = ""
 
 
@@ -80,7 +82,7 @@ def plan(now: Situation) -> Draft:
     if now.options.amend:
         return _amendment(now)
     chosen, skips, findings = _chosen(now)
-    found = tracking.migrations(now.config, now.files)
+    found = tracking.migrations(now.config, now.files, now.look, now.ledgers)
     rows = tracking.track(found, now.ledgers, now.scripts)
     planned = tuple(_planned(group, rows, now) for group in chosen) or _fallback(now)
     skips += _skipped_files(rows, chosen, now)
@@ -208,6 +210,7 @@ def _migrations(group: Group, rows: Sequence[Tracked], now: Situation) -> list[S
     for row in _repeatable_last(rows, now.scripts):
         if row.group != group.name or row.state not in WAITING or row.blob is None:
             continue
+        script = now.scripts[address(row.blob, row.reading)]
         if not _held_back(row, group, now):
             steps.append(
                 Apply(
@@ -216,9 +219,10 @@ def _migrations(group: Group, rows: Sequence[Tracked], now: Situation) -> list[S
                     key=row.key,
                     file=row.file,
                     blob=row.blob,
-                    checksums=now.scripts[row.blob].checksums,
-                    mode=now.scripts[row.blob].mode,
+                    checksums=script.checksums,
+                    mode=script.mode,
                     executor=own.executor,
+                    reading=row.reading,
                 )
             )
     return steps
@@ -228,7 +232,7 @@ def _repeatable_last(rows: Sequence[Tracked], known: Scripts) -> list[Tracked]:
     """Return the rows with those that run again when they change at the end, by name."""
 
     def late(row: Tracked) -> bool:
-        script = known.get(row.blob) if row.blob else None
+        script = known.get(row.source) if row.source else None
         return script is not None and script.asked.repeatable
 
     return [
@@ -309,11 +313,11 @@ def _sources(now: Situation, chosen: Sequence[Group]) -> tuple[Source, ...]:
     return tuple(found[name] for name in sorted(found))
 
 
-def _summaries(made: Plan, scripts: Mapping[Digest, Script]) -> tuple[ScriptSummary, ...]:
+def _summaries(made: Plan, scripts: Scripts) -> tuple[ScriptSummary, ...]:
     read = [
         (step.file, down_script(script) if isinstance(step, Revert) else script)
         for step in made.steps
-        if isinstance(step, Apply) and (script := scripts.get(step.blob)) is not None
+        if isinstance(step, Apply) and (script := scripts.get(step.source)) is not None
     ]
     return tuple(
         ScriptSummary(file=f, statements=len(s.statements), lines=s.lines, note=s.note)

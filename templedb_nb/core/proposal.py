@@ -11,7 +11,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from templedb_nb.core.layouts import plain, recognise
+from templedb_nb.core.layouts.arrange import Arranged, arrange
+from templedb_nb.core.layouts.placing import Look
 from templedb_nb.model.config import DeployConfig, Group, GroupKind
+from templedb_nb.model.layout import Layout
 from templedb_nb.model.shown import Reason
 
 _FOLDER_WORDS = re.compile(r"(?i)(^|[_-])(migrations?|migrate)$")
@@ -57,16 +60,18 @@ def _migrations(paths: Sequence[str], texts: Mapping[str, str]) -> Found:
     patterns: list[str] = []
     reasons: list[Reason] = []
     for folder, files in _folders(paths):
-        if dialect := _foreign(files, paths, texts):
+        nested = any(str(PurePosixPath(path).parent) != folder for path in files)
+        pattern = f"{folder}/**/*.sql" if nested else f"{folder}/*.sql"
+        made = _arranged(pattern, paths, texts)
+        if dialect := _foreign(files, paths, texts, made):
             why = (
                 f"its files are in the manner of {dialect.tool} ({dialect.evidence}), not read yet"
             )
             reasons.append(Reason(what=f"{folder}/", why=why))
             continue
-        count = len(files)
-        nested = any(str(PurePosixPath(path).parent) != folder for path in files)
-        patterns.append(f"{folder}/**/*.sql" if nested else f"{folder}/*.sql")
-        why = f"{count} SQL file{'s' * (count != 1)} in a folder of migrations"
+        count = len(made.files)
+        patterns.append(pattern)
+        why = f"{count} SQL file{'s' * (count != 1)} in a folder of migrations{_manner(made)}"
         reasons.append(Reason(what=patterns[-1], why=why))
     for path in _single(paths):
         patterns.append(path)
@@ -110,11 +115,24 @@ def _base(folder: PurePosixPath) -> str:
 
 
 def _foreign(
-    files: Sequence[str], paths: Sequence[str], texts: Mapping[str, str]
+    files: Sequence[str], paths: Sequence[str], texts: Mapping[str, str], made: Arranged
 ) -> recognise.Dialect | None:
+    """Return whose files these are, where that tool's are not read."""
     there = frozenset(paths)
-    found = (recognise.tool_of(path, there, texts) for path in files)
+    layouts = {p.path: p.reading.layout for p in made.files if p.reading}
+    found = (recognise.not_read(path, there, texts, layouts.get(path)) for path in files)
     return next((dialect for dialect in found if dialect), None)
+
+
+def _arranged(pattern: str, paths: Sequence[str], texts: Mapping[str, str]) -> Arranged:
+    group = Group(name="found", order=1, file_patterns=(pattern,))
+    marks = {path: recognise.marks(texts[path]) for path in paths if path in texts}
+    return arrange(group, paths, Look(marks=marks))
+
+
+def _manner(made: Arranged) -> str:
+    found = sorted({str(layout) for _, layout in made.layouts if layout is not Layout.PLAIN})
+    return f", in the manner of {' and '.join(found)}" if found else ""
 
 
 def _single(paths: Sequence[str]) -> list[str]:

@@ -18,9 +18,9 @@ def on_scripts(
     """Yield what forbids a script on this target, and what it needs that does not come before."""
     before = {row.file for row in rows if row.state in IN_EFFECT}
     for step in plan.steps:
-        if not isinstance(step, Apply) or step.blob not in scripts:
+        if not isinstance(step, Apply) or step.source not in scripts:
             continue
-        script = scripts[step.blob]
+        script = scripts[step.source]
         ledger = ledgers.get(step.database)
         if ledger is not None and not ledger.stepwise:
             yield from _for_transactions_only(step, script.note, script.asked.lock_timeout_ms)

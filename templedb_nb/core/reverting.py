@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from templedb_nb.core.config import problem
-from templedb_nb.core.layouts import plain
 from templedb_nb.core.requirements import names
 from templedb_nb.core.script import Script
 from templedb_nb.core.tracking import Ledgers, Scripts
@@ -13,7 +12,6 @@ from templedb_nb.model.config import Executor
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.ledger import EntryKind, State
-from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Mode, Plan, Revert
 from templedb_nb.model.status import IN_EFFECT, FileState, Tracked
 
@@ -41,8 +39,7 @@ def way_back(row: Tracked, script: Script, files: Mapping[str, FileEntry]) -> Fi
     """Return the file that holds the down part of a migration, if there is one."""
     if script.down is not None:
         return files.get(row.file)
-    beside = plain.down_file(row.file, files)
-    return files[beside] if beside else None
+    return files.get(row.down)
 
 
 def complaints(
@@ -59,7 +56,7 @@ def complaints(
             yield f"{row.file} is repeatable: change it, and it runs again"
     files = [row.file for row in chosen]
     for row in rows:
-        script = scripts.get(row.blob) if row.blob else None
+        script = scripts.get(row.source) if row.source else None
         if script is None or row.key in going or row.state not in IN_EFFECT:
             continue
         needed = [f for name in script.asked.requires for f in files if names(f, name)]
@@ -90,8 +87,8 @@ def on_reverts(plan: Plan, ledgers: Ledgers, scripts: Scripts) -> Iterator[Findi
             )
 
 
-def _about(step: Revert, scripts: Mapping[Digest, Script]) -> Iterator[Finding]:
-    script = down_script(scripts[step.blob])
+def _about(step: Revert, scripts: Scripts) -> Iterator[Finding]:
+    script = down_script(scripts[step.source])
     for each in script.problems_for(Executor.NATIVE):
         at = f"{step.file}:{each.line}" if each.line else step.file
         yield problem(at, each.message, each.mend, topic=Topic.MIGRATION)

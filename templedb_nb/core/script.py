@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from templedb_nb.core import classify
 from templedb_nb.core.directives import NONE, Directives, Remark, directives, down_part
+from templedb_nb.core.layouts.placing import Parts
+from templedb_nb.core.layouts.readers import parts
 from templedb_nb.core.lexer import Meta, Split, Statement, TokenKind, split
 from templedb_nb.core.units import Unit, course
 from templedb_nb.model.config import Executor
+from templedb_nb.model.layout import Reading
 from templedb_nb.model.ledger import Checksums
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Mode
@@ -58,6 +61,9 @@ class Script:
         if executor is Executor.NATIVE:
             return self.problems
         found = [each for each in self.problems if not each.native_only]
+        if self.up != self.text:
+            message = "psql runs a file as a whole, and only a part of this one goes up"
+            found.append(Remark(message=message, mend="leave executor: psql out"))
         if self.mode is Mode.STATEMENTS:
             message = f"{self.note}, and executor psql runs a file in one transaction"
             mend = "give the file to a group without executor: psql"
@@ -65,8 +71,11 @@ class Script:
         return tuple(found)
 
 
-def read_script(raw: bytes) -> Script:
-    """Return the migration that a file's bytes are; whatever they are, its problems say so."""
+def read_script(raw: bytes, reading: Reading | None = None) -> Script:
+    """Return the migration that a file's bytes are; whatever they are, its problems say so.
+
+    A *reading* of another layout than the plain one says what goes up and what goes down.
+    """
     try:
         text = raw.removeprefix(_BOM).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -75,24 +84,39 @@ def read_script(raw: bytes) -> Script:
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         return _unreadable(raw, "a NUL byte: the server would drop what follows it", line)
-    return _read(text)
+    if reading is not None and reading.opaque:
+        return _opaque(text, reading)
+    own = parts(text, reading) if reading else Parts(up=text)
+    script = _read(own.text or text, own, reading)
+    return script if not own.text else replace(script, checksums=_sums(text, script))
 
 
-def _read(text: str, *, may_have_down: bool = True) -> Script:
-    found = split(text)
-    cut = down_part(text, found) if may_have_down and "templedb:" in text else None
-    down = None
-    if cut is not None:
-        below = text.index("\n", cut) + 1 if "\n" in text[cut:] else len(text)
-        lines = "\n" * text.count("\n", 0, below)
-        down = _read(lines + text[below:], may_have_down=False)
-        found = split(text[:cut])
-    asked = directives(text if cut is None else text[:cut], found)
+def _sums(text: str, script: Script) -> Checksums:
+    """Return checksums of what stands in the file, not of what its placeholders made of it."""
+    return Checksums(text=_sha256(text), tokens=script.checksums.tokens)
+
+
+def _opaque(text: str, reading: Reading) -> Script:
+    address = _sha256(text)
+    remark = Remark(message=reading.opaque)
+    sums = Checksums(text=address, tokens=address)
+    return Script(text=text, up=text, checksums=sums, statements=(), problems=(remark,))
+
+
+def _read(
+    text: str, own: Parts, reading: Reading | None = None, *, may_have_down: bool = True
+) -> Script:
+    up, below = own.up, own.down
+    if may_have_down and below is None and "templedb:" in up and up == text:
+        up, below = _cut(text)
+    found = split(up)
+    down = _read(below, Parts(up=below), may_have_down=False) if below is not None else None
+    asked = _asked(directives(up, found), own, reading)
     way = course(found.statements, asked)
     below_problems = down.problems if down else ()
     return Script(
         text=text,
-        up=text if cut is None else text[:cut],
+        up=up,
         checksums=Checksums(
             text=_sha256(text), tokens=_sha256(classify.canonical_tokens(found.pieces))
         ),
@@ -101,10 +125,34 @@ def _read(text: str, *, may_have_down: bool = True) -> Script:
         units=way.units,
         asked=asked,
         down=down,
-        problems=(*_problems(found), *asked.problems, *way.problems, *below_problems),
+        problems=(
+            *own.problems,
+            *_problems(found),
+            *asked.problems,
+            *way.problems,
+            *below_problems,
+        ),
         warnings=tuple(_warnings(way.statements)) if way.mode is Mode.TRANSACTION else (),
         note=way.note,
     )
+
+
+def _cut(text: str) -> tuple[str, str | None]:
+    """Return a text in two at its line ``-- templedb:down``; the lines of the second stay."""
+    cut = down_part(text, split(text))
+    if cut is None:
+        return text, None
+    below = text.index("\n", cut) + 1 if "\n" in text[cut:] else len(text)
+    return text[:cut], "\n" * text.count("\n", 0, below) + text[below:]
+
+
+def _asked(asked: Directives, own: Parts, reading: Reading | None) -> Directives:
+    """Return what a file asks for, with what its layout's marks and helpers say."""
+    if own.no_transaction:
+        asked = replace(asked, no_transaction=own.no_transaction, no_transaction_by=own.words)
+    elif reading and reading.no_transaction:
+        asked = replace(asked, no_transaction=-1, no_transaction_by=reading.no_transaction)
+    return replace(asked, repeatable=True) if reading and reading.repeatable else asked
 
 
 def _unreadable(raw: bytes, message: str, line: int = 0) -> Script:

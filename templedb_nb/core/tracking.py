@@ -5,42 +5,61 @@ Which are pending is a set difference, never a high-water mark.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from templedb_nb.core import groups
-from templedb_nb.core.layouts import plain
+from templedb_nb.core import patterns as globs
+from templedb_nb.core.layouts.arrange import Arranged, arrange
+from templedb_nb.core.layouts.placing import NOTHING_SEEN, Look, Placed
 from templedb_nb.core.script import Script
 from templedb_nb.model.config import DeployConfig, Group
 from templedb_nb.model.file import FileEntry
+from templedb_nb.model.layout import Address, Layout, address
 from templedb_nb.model.ledger import Checksums, Entry, EntryKind, Ledger, State
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.status import IN_EFFECT, WAITING, FileState, Tracked
 from templedb_nb.model.target import DatabaseName
 
 Ledgers = Mapping[DatabaseName, Ledger]
-Scripts = Mapping[Digest, Script]
+Scripts = Mapping[Address, Script]
 NO_LEDGER = Ledger()
+NO_LEDGERS: Ledgers = MappingProxyType({})
+BESIDE = ("/metadata.toml", ".sql.conf")
+_THERE = State.APPLIED
+_RAN = frozenset({EntryKind.RUN})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migrations:
-    """The migrations of one group, in their order."""
+    """The migrations of one group, in their order; `arranged.files` tells how each is read."""
 
     group: Group
     database: DatabaseName
     files: tuple[FileEntry, ...]
-    arranged: plain.Arranged
+    arranged: Arranged
+
+    @property
+    def placed(self) -> Iterator[tuple[Placed, FileEntry]]:
+        """Yield each migration with its file."""
+        return zip(self.arranged.files, self.files, strict=True)
 
 
-def migrations(config: DeployConfig, files: Sequence[FileEntry]) -> tuple[Migrations, ...]:
+def migrations(
+    config: DeployConfig,
+    files: Sequence[FileEntry],
+    look: Look = NOTHING_SEEN,
+    ledgers: Ledgers = NO_LEDGERS,
+) -> tuple[Migrations, ...]:
     """Return the migrations of every group, groups in their order."""
     paths = [each.path for each in files]
     entries = {each.path: each for each in files}
     found = []
     for group in groups.ordered(config.groups):
         if own := groups.migrating(group):
-            arranged = plain.arrange(group.file_patterns, paths)
+            known = {e.key for e in ledgers.get(own.database, NO_LEDGER).entries}
+            arranged = arrange(group, paths, look, known)
             ups = tuple(entries[path] for path in arranged.paths)
             found.append(
                 Migrations(group=group, database=own.database, files=ups, arranged=arranged)
@@ -48,13 +67,38 @@ def migrations(config: DeployConfig, files: Sequence[FileEntry]) -> tuple[Migrat
     return tuple(found)
 
 
-def unread(found: Iterable[Migrations], ledgers: Ledgers) -> frozenset[Digest]:
-    """Return the blobs whose text must be read to track them: pending ones and edited ones."""
-    blobs = set()
+def shared_keys(found: Iterable[Migrations]) -> Iterator[tuple[Placed, Placed]]:
+    """Yield files of different folders that claim one key in one database, each with the first."""
+    first: dict[tuple[DatabaseName, str], Placed] = {}
+    for each in found:
+        for placed in each.arranged.files:
+            other = first.setdefault((each.database, placed.key), placed)
+            if other.path != placed.path and other.base != placed.base:
+                yield placed, other
+
+
+def to_look_at(config: DeployConfig, paths: Sequence[str]) -> tuple[set[str], set[str]]:
+    """Return the files whose marks tell of a layout, and the small ones that stand beside some."""
+    marked: set[str] = set()
+    for group in config.groups:
+        if groups.migrating(group) and group.layout is Layout.AUTO:
+            for pattern in group.file_patterns:
+                marked.update(globs.match(pattern, paths))
+    beside = {path for path in paths if path.endswith(BESIDE)}
+    return {path for path in marked if path.endswith(".sql")}, beside
+
+
+def unread(found: Iterable[Migrations], ledgers: Ledgers) -> frozenset[Address]:
+    """Return where the texts are that must be read to track them: pending and edited ones."""
+    sources = set()
     for each in found:
         applied = _in_effect(ledgers.get(each.database, NO_LEDGER))
-        blobs |= {f.blob for f in each.files if applied.get(f.path) != f.blob}
-    return frozenset(blobs)
+        sources |= {
+            address(file.blob, placed.reading)
+            for placed, file in each.placed
+            if applied.get(placed.key, applied.get(placed.path)) != file.blob
+        }
+    return frozenset(sources)
 
 
 def _in_effect(ledger: Ledger) -> dict[str, Digest]:
@@ -66,23 +110,42 @@ def track(found: Sequence[Migrations], ledgers: Ledgers, scripts: Scripts) -> tu
     rows: list[Tracked] = []
     for each in found:
         entries = {e.key: e for e in ledgers.get(each.database, NO_LEDGER).entries}
-        own = [_compare(each, file, entries.get(file.path), scripts) for file in each.files]
-        rows += _out_of_order(own, scripts)
+        own = [
+            _compare(each, placed, file, _entry(entries, placed), scripts)
+            for placed, file in each.placed
+        ]
+        rows += _out_of_order(own, each.arranged.files, scripts)
     return tuple(_moved(rows, _gone(found, ledgers), scripts))
 
 
-def _compare(each: Migrations, file: FileEntry, entry: Entry | None, scripts: Scripts) -> Tracked:
+def _entry(entries: Mapping[str, Entry], placed: Placed) -> Entry | None:
+    """Return the entry of a migration; one that was deployed as a plain file has its path."""
+    return entries.get(placed.key) or entries.get(placed.path)
+
+
+def _compare(
+    each: Migrations, placed: Placed, file: FileEntry, entry: Entry | None, scripts: Scripts
+) -> Tracked:
     in_effect = entry and entry.state is State.APPLIED and entry.checksums.text == file.blob
     row = Tracked(
         group=each.group.name,
         database=each.database,
-        key=file.path,
+        key=entry.key if entry else placed.key,
         file=file.path,
         state=FileState.APPLIED if in_effect else FileState.PENDING,
         blob=file.blob,
         entry=entry,
+        reading=placed.reading,
+        down=placed.down,
     )
-    if entry is None or in_effect:
+    if in_effect:
+        return row
+    if placed.reading and placed.reading.opaque and (entry is None or entry.state is not _THERE):
+        mend = f"run it by {placed.reading.layout}, then: templedb migration mark-applied"
+        note = placed.reading.opaque
+        mend = f"{mend} {placed.path} --reason WHY"
+        return replace(row, state=FileState.OPAQUE, note=note, mend=mend)
+    if entry is None:
         return row
     match entry.state:
         case State.FAILED | State.RUNNING if entry.step_started or entry.state is State.RUNNING:
@@ -100,11 +163,11 @@ def _compare(each: Migrations, file: FileEntry, entry: Entry | None, scripts: Sc
             mend = f"templedb migration resolve {file.path} --applied|--not-applied --reason WHY"
             return replace(row, state=FileState.IN_DOUBT, note=note, mend=mend)
         case State.APPLIED:
-            return _applied(row, entry.checksums, file, scripts)
+            return _applied(row, entry.checksums, scripts)
 
 
-def _applied(row: Tracked, known: Checksums, file: FileEntry, scripts: Scripts) -> Tracked:
-    script = scripts.get(file.blob)
+def _applied(row: Tracked, known: Checksums, scripts: Scripts) -> Tracked:
+    script = scripts.get(row.source) if row.source else None
     if script is None or script.checksums.text == known.text:
         return replace(row, state=FileState.APPLIED)
     if script.asked.repeatable:
@@ -120,24 +183,27 @@ def _applied(row: Tracked, known: Checksums, file: FileEntry, scripts: Scripts) 
 
 def _first_time(row: Tracked, scripts: Scripts) -> bool:
     """Return whether a file waits for its first run, and only that one."""
-    script = scripts.get(row.blob) if row.blob else None
+    script = scripts.get(row.source) if row.source else None
     return row.state is FileState.PENDING and not (script and script.asked.repeatable)
 
 
-def _out_of_order(rows: Sequence[Tracked], scripts: Scripts) -> list[Tracked]:
+def _out_of_order(
+    rows: Sequence[Tracked], placed: Sequence[Placed], scripts: Scripts
+) -> list[Tracked]:
     """Mark what sorts before the newest one of its folder that a run applied."""
     newest: dict[str, int] = {}
+    bases = [each.base for each in placed]
     for place, row in enumerate(rows):
-        by_run = row.entry is not None and row.entry.kind is EntryKind.RUN
+        by_run = row.entry is not None and row.entry.kind in _RAN
         if by_run and row.state in IN_EFFECT:
-            newest[plain.folder(row.file)] = place
+            newest[bases[place]] = place
     return [
         replace(
             row,
             state=FileState.OUT_OF_ORDER,
-            note=f"sorts before {rows[newest[plain.folder(row.file)]].file}, which is applied",
+            note=f"sorts before {rows[newest[bases[place]]].file}, which is applied",
         )
-        if _first_time(row, scripts) and place < newest.get(plain.folder(row.file), -1)
+        if _first_time(row, scripts) and place < newest.get(bases[place], -1)
         else row
         for place, row in enumerate(rows)
     ]
@@ -146,7 +212,8 @@ def _out_of_order(rows: Sequence[Tracked], scripts: Scripts) -> list[Tracked]:
 def _gone(found: Sequence[Migrations], ledgers: Ledgers) -> list[Tracked]:
     gone = []
     for database, ledger in sorted(ledgers.items()):
-        here = {f.path for each in found if each.database == database for f in each.files}
+        own = [each for each in found if each.database == database]
+        here = {key for each in own for p in each.arranged.files for key in (p.key, p.path)}
         group = next((each.group.name for each in found if each.database == database), "")
         gone += [
             Tracked(
@@ -182,7 +249,7 @@ def _moved(rows: Sequence[Tracked], gone: Sequence[Tracked], scripts: Scripts) -
 
 
 def _same_text(row: Tracked, gone: Tracked, scripts: Scripts) -> bool:
-    script = scripts.get(row.blob) if row.blob else None
+    script = scripts.get(row.source) if row.source else None
     if row.state not in WAITING or row.entry is not None or script is None or gone.entry is None:
         return False
     return row.database == gone.database and script.checksums.text == gone.entry.checksums.text

@@ -100,7 +100,9 @@ def _reason(
                 return f"line {statement.line}: {what} controls transactions"
             case _:
                 pass
-    return f"line {asked.no_transaction}: templedb:no-transaction" if asked.no_transaction else ""
+    if asked.no_transaction < 0:
+        return asked.no_transaction_by
+    return f"line {asked.no_transaction}: {asked.no_transaction_by}" if asked.no_transaction else ""
 
 
 def _together(statements: tuple[Statement, ...], asked: Directives, note: str) -> Course:

@@ -26,7 +26,7 @@ from templedb_nb.model.event import (
     StepStarted,
     StepWarned,
 )
-from templedb_nb.model.plain import Digest
+from templedb_nb.model.layout import Address
 from templedb_nb.model.plan import (
     Amend,
     Apply,
@@ -74,7 +74,7 @@ class Tools:
     """What the steps of one run work with."""
 
     sessions: Mapping[DatabaseName, Session]
-    script: Callable[[Digest], Script]
+    script: Callable[[Address], Script]
     invocation: Callable[[RunCommand | RunScript, str], Invocation]
     shell: Shell
     psql: Psql
@@ -171,7 +171,7 @@ class Steps:
         return False
 
     def _apply(self, number: int, step: Apply, attempt_id: str) -> Event:
-        session, script = self.tools.sessions[step.database], self.tools.script(step.blob)
+        session, script = self.tools.sessions[step.database], self.tools.script(step.source)
         if isinstance(step, Revert):
             script = down_script(script)
         try:
@@ -202,7 +202,7 @@ class Steps:
         return _cancelled(number, what, changed=True)
 
     def _psql(self, number: int, step: Apply, attempt_id: str) -> Event:
-        session, script = self.tools.sessions[step.database], self.tools.script(step.blob)
+        session, script = self.tools.sessions[step.database], self.tools.script(step.source)
         log = self.tools.log(number)
         ended: Exit | None = None
         try:

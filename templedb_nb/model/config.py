@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from templedb_nb.model.layout import Layout
 from templedb_nb.model.target import DATABASE_URL, DatabaseName, OrderPolicy
 
 
@@ -20,6 +21,13 @@ class Executor(StrEnum):
 
     NATIVE = "native"
     PSQL = "psql"
+
+
+class OpaqueFiles(StrEnum):
+    """What becomes of migrations behind one that only another tool can run."""
+
+    REFUSE = "refuse"
+    SKIP = "skip"
 
 
 class WorkFolder(StrEnum):
@@ -94,6 +102,9 @@ class Group:
     hook_timeout_s: int | None = None
     order_policy: OrderPolicy | None = None
     executor: Executor = Executor.NATIVE
+    layout: Layout = Layout.AUTO
+    placeholders: tuple[tuple[str, str], ...] = ()
+    opaque: OpaqueFiles = OpaqueFiles.REFUSE
     database: DatabaseName = DATABASE_URL
     workdir: WorkFolder = WorkFolder.RELEASE
     mutates: bool | None = None

@@ -18,6 +18,7 @@ from typing import ClassVar, NewType, TypeAlias
 from templedb_nb.model.approval import Approval, Decision
 from templedb_nb.model.config import Executor, WorkFolder
 from templedb_nb.model.finding import Finding
+from templedb_nb.model.layout import Address, Layout, Reading, address
 from templedb_nb.model.ledger import Checksums, Ledger
 from templedb_nb.model.plain import Digest, digest, to_plain
 from templedb_nb.model.project import Changes, Slug
@@ -109,6 +110,17 @@ class Apply:
     checksums: Checksums
     mode: Mode = Mode.TRANSACTION
     executor: Executor = Executor.NATIVE
+    reading: Reading | None = None
+
+    @property
+    def source(self) -> Address:
+        """Return where its script is read from."""
+        return address(self.blob, self.reading)
+
+    @property
+    def layout(self) -> str:
+        """Return the convention that gave its key."""
+        return str(self.reading.layout if self.reading else Layout.PLAIN)
 
     @property
     def phase(self) -> Phase:

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from templedb_nb.model.event import Outcome
+from templedb_nb.model.layout import Address, Reading, address
 from templedb_nb.model.ledger import Entry
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.project import Slug
@@ -26,6 +27,7 @@ class FileState(StrEnum):
     MOVED = "moved"
     MISSING = "missing"
     IN_DOUBT = "in doubt"
+    OPAQUE = "opaque"
 
 
 IN_EFFECT = frozenset({FileState.APPLIED, FileState.COSMETIC, FileState.CHANGED})
@@ -36,7 +38,10 @@ WAITING = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tracked:
-    """One migration: the file as the release has it, the entry as the ledger has it."""
+    """One migration: the file as the release has it, the entry as the ledger has it.
+
+    `reading` is how another layout than the plain one reads the file; `down` takes it back.
+    """
 
     group: str
     database: DatabaseName
@@ -48,6 +53,13 @@ class Tracked:
     was: str = ""
     note: str = ""
     mend: str = ""
+    reading: Reading | None = None
+    down: str = ""
+
+    @property
+    def source(self) -> Address | None:
+        """Return where its script is read from, if its file is there."""
+        return address(self.blob, self.reading) if self.blob else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,15 +38,17 @@ if TYPE_CHECKING:
 NOW = "CAST(now() AT TIME ZONE 'UTC' AS TIMESTAMP)"
 SQL_LIMIT = 1 << 20
 _COLUMNS = (
-    "project, key, kind, file, checksum, checksum_alg, token_checksum, token_alg, sql, state, mode,"
-    " steps, step_done, step_started, attempt_id, run, plan, xid, applied_by, client, version,"
-    " started_at, finished_at, error"
+    "project, key, kind, file, layout, checksum, checksum_alg, token_checksum, token_alg, sql,"
+    " state, mode, steps, step_done, step_started, attempt_id, run, plan, xid, applied_by, client,"
+    " version, started_at, finished_at, error"
 )
 _UPSERT = f"""
 INSERT INTO templedb.migration AS m ({_COLUMNS})
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'transaction', ?, ?, 0, ?, ?, ?, '', ?, ?, ?, {NOW}, {NOW}, ?)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'transaction',
+  ?, ?, 0, ?, ?, ?, '', ?, ?, ?, {NOW}, {NOW}, ?)
 ON CONFLICT (project, key) DO UPDATE SET
-  kind = excluded.kind, file = excluded.file, checksum = excluded.checksum,
+  kind = excluded.kind, file = excluded.file, layout = excluded.layout,
+  checksum = excluded.checksum,
   token_checksum = excluded.token_checksum, sql = excluded.sql, state = excluded.state,
   steps = excluded.steps, step_done = excluded.step_done, attempt_id = excluded.attempt_id,
   run = excluded.run, plan = excluded.plan, applied_by = excluded.applied_by,
@@ -258,7 +260,7 @@ def _row(
     text = script.text if len(script.text) <= SQL_LIMIT else f"sha256:{step.blob}"
     sums = [step.checksums.text, TEXT_CHECKSUM, step.checksums.tokens, TOKEN_CHECKSUM]
     kind = "repeatable" if script.asked.repeatable else "run"
-    about = [claim.project, step.key, kind, step.file, *sums, text, state]
+    about = [claim.project, step.key, kind, step.file, step.layout, *sums, text, state]
     counts = [len(script.statements), done]
     by = [attempt, claim.run, claim.plan, claim.owner, claim.client, claim.version]
     return [*about, *counts, *by, error]
@@ -297,7 +299,7 @@ def amend(connection: Connection, step: Amend, claim: Claim, attempt: str) -> No
 
 def _mark(connection: Connection, step: Amend, claim: Claim, attempt: str) -> bool:
     sums = [step.checksums.text, TEXT_CHECKSUM, step.checksums.tokens, TOKEN_CHECKSUM]
-    about = [claim.project, step.key, "marked", step.file, *sums, "", State.APPLIED, 0, 0]
+    about = [claim.project, step.key, "marked", step.file, "plain", *sums, "", State.APPLIED, 0, 0]
     by = [attempt, claim.run, claim.plan, claim.owner, claim.client, claim.version]
     return connection.execute(_UPSERT, [*about, *by, ""]).fetchone() is not None
 

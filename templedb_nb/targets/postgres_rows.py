@@ -14,11 +14,13 @@ from templedb_nb.targets.postgres_connection import Connection
 
 SQL_LIMIT = 1 << 20
 _COLUMNS = """
-  (project, key, kind, file, checksum, checksum_alg, token_checksum, token_alg, sql, state, mode,
-   steps, step_done, step_started, attempt_id, run, plan, xid, client, version, finished_at, error)
+  (project, key, kind, file, layout, checksum, checksum_alg, token_checksum, token_alg, sql, state,
+   mode, steps, step_done, step_started, attempt_id, run, plan, xid, client, version, finished_at,
+   error)
 """
 _ANEW = """
-  kind = excluded.kind, file = excluded.file, checksum = excluded.checksum,
+  kind = excluded.kind, file = excluded.file, layout = excluded.layout,
+  checksum = excluded.checksum,
   checksum_alg = excluded.checksum_alg, token_checksum = excluded.token_checksum,
   token_alg = excluded.token_alg, sql = excluded.sql, state = excluded.state,
   mode = excluded.mode, steps = excluded.steps, step_done = excluded.step_done,
@@ -30,7 +32,7 @@ _ANEW = """
 """
 _FREE = "(m.state IN ('failed', 'reverted', 'running') AND m.step_done = 0 AND m.step_started = 0)"
 _APPLIED = """
-SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, 'applied', %s, %s, %s, %s, %s, %s, %s,
+SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'applied', %s, %s, %s, %s, %s, %s, %s,
        pg_catalog.pg_current_xact_id()::text, %s, %s, pg_catalog.clock_timestamp(), ''
 """
 _CONFLICT = f"""
@@ -62,7 +64,7 @@ RETURNING m.xid
 """
 _FAILED = f"""
 INSERT INTO templedb.migration AS m {_COLUMNS}
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, %s, %s, %s, '', %s, %s,
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, %s, %s, %s, '', %s, %s,
         pg_catalog.clock_timestamp(), %s)
 ON CONFLICT (project, key) DO UPDATE SET
   state = excluded.state, error = excluded.error, attempt_id = excluded.attempt_id,
@@ -74,7 +76,7 @@ WHERE {_FREE} OR m.attempt_id = excluded.attempt_id
 """  # noqa: S608 - constants
 _BEGUN = f"""
 INSERT INTO templedb.migration AS m {_COLUMNS}
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 'running', %s, %s, %s, %s, %s, %s, %s, '', %s, %s,
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'running', %s, %s, %s, %s, %s, %s, %s, '', %s, %s,
         NULL, '')
 ON CONFLICT (project, key) DO UPDATE SET {_ANEW}
 """  # noqa: S608 - constants
@@ -186,7 +188,7 @@ def about(step: Apply, script: Script, claim: Claim) -> list[Any]:
     text = script.text if len(script.text) <= SQL_LIMIT else f"sha256:{step.blob}"
     kind = "repeatable" if script.asked.repeatable else "run"
     sums = [step.checksums.text, TEXT_CHECKSUM, step.checksums.tokens, TOKEN_CHECKSUM]
-    return [claim.project, step.key, kind, step.file, *sums, text]
+    return [claim.project, step.key, kind, step.file, step.layout, *sums, text]
 
 
 def by_whom(claim: Claim) -> list[Any]:

@@ -95,7 +95,8 @@ def _place(link: Link, attempt: Attempt, known: rows.Attempted | None) -> _Place
 
 def _edited(known: rows.Attempted, attempt: Attempt) -> bool:
     """Return whether any step that ran, or had begun, reads otherwise now."""
-    before = read_script(known.sql.encode()).units[: known.step_started]
+    reading = attempt.step.reading
+    before = read_script(known.sql.encode(), reading).units[: known.step_started]
     now = attempt.script.units[: known.step_started]
     return [_tokens(unit) for unit in before] != [_tokens(unit) for unit in now]
 

@@ -1,17 +1,15 @@
 """The plain convention: SQL files in the order of their names, keyed by their path.
 
-Patterns come in their order, files by name within a folder, folders by name within a pattern. A
-file that is the way back from another is never a migration.
+A file that is the way back from another is never a migration.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
-from templedb_nb.core import patterns as globs
+from templedb_nb.core.layouts.placing import Folder, Placed, Placements, left_out
 from templedb_nb.model.finding import Finding, Severity, Topic
 
 NAME = "plain"
@@ -21,37 +19,23 @@ _DOWN = re.compile(
 _ENDS = ("down.sql", "rollback.sql", "revert.sql", "undo.sql")
 _ALWAYS_DOWN = re.compile(r"(?:.*\.)?down\.sql", re.IGNORECASE)
 _NUMBER = re.compile(r"[Vv]?(\d+)")
+_NOT_READ = re.compile(
+    r"[Vv]?\d+[._-].*\.(?:[cm]?js|[cm]?ts|py|go|rb|php|exs?|java|kt"
+    r"|sql\.(?:j2|jinja2?|tmpl|tpl|template|erb|ejs|hbs|mustache|gotmpl))"
+)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arranged:
-    """The migrations of a group in their order; `folders` tells which files have one order."""
-
-    paths: tuple[str, ...]
-    downs: tuple[str, ...]
-    findings: tuple[Finding, ...]
-
-
-def arrange(file_patterns: Sequence[str], paths: Sequence[str]) -> Arranged:
-    """Return the migrations that the patterns match among *paths*."""
-    there = set(paths)
-    taken: dict[str, None] = {}
-    downs: dict[str, None] = {}
-    findings: list[Finding] = []
-    for pattern in file_patterns:
-        ups: dict[str, list[str]] = {}
-        for path in globs.match(pattern, paths):
-            if path in taken:
-                continue
-            if is_down(path, there):
-                downs[path] = None
-            else:
-                ups.setdefault(folder(path), []).append(path)
-        for _, names in sorted(ups.items()):
-            names.sort()
-            findings += _disagreement(names)
-            taken.update(dict.fromkeys(names))
-    return Arranged(paths=tuple(taken), downs=tuple(downs), findings=tuple(findings))
+def place(folder: Folder) -> Placements:
+    """Return the files in the order of their names; a key is a path."""
+    there = folder.there
+    downs = tuple(path for path in folder.files if is_down(path, there))
+    ups = [path for path in folder.files if path not in downs]
+    back = _ways_back(folder)
+    placed = [
+        Placed(path=path, key=path, down=back.get(path, ""), base=folder.base) for path in ups
+    ]
+    findings = (*_disagreement(ups), *_not_read(folder))
+    return Placements(files=tuple(placed), downs=downs, findings=findings)
 
 
 def is_down(path: str, there: Iterable[str]) -> bool:
@@ -65,14 +49,13 @@ def is_down(path: str, there: Iterable[str]) -> bool:
     return found is not None and any(up in there for up in _ups(path, found))
 
 
-def down_file(path: str, there: Iterable[str]) -> str | None:
-    """Return the file among *there* that takes *path* back, if one does."""
-    here = folder(path)
-    for each in there:
-        found = _DOWN.fullmatch(_name(each)) if folder(each) == here else None
-        if found and path in _ups(each, found):
-            return each
-    return None
+def _ways_back(folder: Folder) -> dict[str, str]:
+    """Return the file that takes each one back, for those that have one."""
+    found: dict[str, str] = {}
+    for each in folder.beside(_DOWN):
+        match = _DOWN.fullmatch(_name(each))
+        found |= {up: each for up in (_ups(each, match) if match else ()) if up in folder.there}
+    return found
 
 
 def folder(path: str) -> str:
@@ -108,3 +91,15 @@ def _disagreement(names: Sequence[str]) -> list[Finding]:
                 )
             ]
     return []
+
+
+def _not_read(folder: Folder) -> list[Finding]:
+    """Warn of what stands among numbered files, and is no SQL."""
+    if not any(_NUMBER.match(_name(path)) for path in folder.files):
+        return []
+    found = folder.beside(_NOT_READ)
+    if not found:
+        return []
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    message = f"{found[0]}{more}: no SQL, and so no migration here"
+    return [left_out(folder.base, message, "run it by a deploy_command, or write it as SQL")]

@@ -50,6 +50,7 @@ STATES = {
     FileState.CHANGED: (Tone.BAD, "✗"),
     FileState.MOVED: (Tone.LOUD, "!"),
     FileState.MISSING: (Tone.LOUD, "!"),
+    FileState.OPAQUE: (Tone.LOUD, "!"),
     FileState.IN_DOUBT: (Tone.BAD, "?"),
 }
 

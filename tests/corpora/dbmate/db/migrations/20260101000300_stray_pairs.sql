@@ -1,0 +1,11 @@
+-- migrate:up
+START TRANSACTION;
+CREATE TABLE first_half (id int);
+COMMIT;
+CREATE TABLE between_them (id int);
+BEGIN WORK;
+CREATE TABLE second_half (id int);
+END;
+
+-- migrate:down
+DROP TABLE first_half, between_them, second_half;

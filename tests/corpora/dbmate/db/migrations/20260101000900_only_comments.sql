@@ -1,0 +1,5 @@
+-- migrate:up
+-- nothing happens here;
+/* nor /* here */ ; */
+
+-- migrate:down

@@ -1,0 +1,9 @@
+-- migrate:up
+CREATE TABLE crlf (
+    id int,
+    body text DEFAULT 'two
+lines'
+);
+
+-- migrate:down
+DROP TABLE crlf;

@@ -1,0 +1,5 @@
+-- migrate:down
+DROP TABLE unended;
+-- migrate:up
+CREATE TABLE unended (id int); INSERT INTO unended VALUES (7)
+-- and a comment as the last line

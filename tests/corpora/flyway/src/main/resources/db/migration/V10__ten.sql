@@ -1,0 +1,2 @@
+CREATE TABLE ten (id int);
+ALTER TABLE nine ADD ten int;

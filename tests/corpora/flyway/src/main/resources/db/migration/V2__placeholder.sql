@@ -1,0 +1,2 @@
+-- ${not_a_placeholder_here}
+CREATE TABLE ${prefix}_items (id int);

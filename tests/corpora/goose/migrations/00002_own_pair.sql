@@ -1,0 +1,8 @@
+-- +goose Up
+BEGIN;
+CREATE TABLE paired (id int);
+INSERT INTO paired SELECT g FROM generate_series(1, 3) g;
+COMMIT;
+
+-- +goose Down
+DROP TABLE paired;

@@ -1,0 +1,5 @@
+-- +goose Up
+-- nothing happens here;
+/* nor /* here */ ; */
+
+-- +goose Down

@@ -1,0 +1,12 @@
+-- +goose Up
+BEGIN;
+CREATE TYPE mood AS ENUM ('calm');
+COMMIT;
+ALTER TYPE mood ADD VALUE 'glad';
+BEGIN;
+CREATE TABLE moods (id int, m mood DEFAULT 'glad');
+COMMIT;
+
+-- +goose Down
+DROP TABLE moods;
+DROP TYPE mood;

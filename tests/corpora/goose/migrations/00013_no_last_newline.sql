@@ -1,0 +1,5 @@
+-- +goose Down
+DROP TABLE unended;
+-- +goose Up
+CREATE TABLE unended (id int); INSERT INTO unended VALUES (7)
+-- and a comment as the last line

@@ -1,0 +1,2 @@
+-- +goose Up
+CREATE TABLE later_number (id int);

@@ -1,0 +1,1 @@
+DELETE FROM moods WHERE id = 2;

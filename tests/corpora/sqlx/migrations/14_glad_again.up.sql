@@ -1,0 +1,3 @@
+-- no-transaction
+ALTER TYPE mood ADD VALUE 'gladder';
+INSERT INTO moods VALUES (2, 'gladder');

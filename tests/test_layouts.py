@@ -1,0 +1,312 @@
+"""Other tools' folders: their order, their keys, their marks; applied as psql would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from templedb_nb.core.layouts.arrange import Arranged, arrange
+from templedb_nb.core.layouts.placing import Look
+from templedb_nb.core.layouts.recognise import marks
+from templedb_nb.core.script import Script, read_script
+from templedb_nb.model.config import Group, GroupKind
+from templedb_nb.model.layout import Layout, Reading
+from templedb_nb.model.plan import Mode
+from tests.conftest import Database, Shop, Terminal, databases
+from tests.corpus import FOLDERS, by_psql, copied, deployed, dumped
+
+FLYWAY = {"placeholders": {"prefix": "my"}}
+
+
+@pytest.fixture
+def other(server: Any) -> Iterator[Database]:
+    yield from databases(server)
+
+
+@pytest.mark.parametrize("tool", FOLDERS)
+def test_a_folder_gives_what_psql_gives(
+    tool: str, terminal: Terminal, pg: Database, other: Database, tmp_path: Path
+) -> None:
+    corpus = copied(tool, tmp_path / "project")
+    group = FLYWAY if tool == "flyway" else {}
+    deployed(terminal, corpus, pg, **group)
+    planned = terminal("deploy", "run", "app", "--dry-run").out
+    assert f"is read as {tool} would" in planned
+    terminal("deploy", "run", "app")
+    by_psql(corpus.ups(), other, tmp_path)
+    assert dumped(pg) == dumped(other)
+    ran = pg.query("SELECT file, layout FROM templedb.migration ORDER BY run_seq")
+    assert ran == [(path, tool) for path, _ in corpus.ups()]
+    assert "nothing applied" in terminal("deploy", "run", "app").out
+
+
+@pytest.mark.parametrize("tool", FOLDERS)
+def test_down_parts_are_found_and_take_back(
+    tool: str, terminal: Terminal, pg: Database, tmp_path: Path
+) -> None:
+    corpus = copied(tool, tmp_path / "project")
+    deployed(terminal, corpus, pg, **(FLYWAY if tool == "flyway" else {}))
+    terminal("deploy", "run", "app")
+    before = set(pg.tables())
+    name = "mood" if tool == "flyway" else "users"
+    if tool in {"prisma", "supabase"}:
+        said = terminal("migration", "down", "app", name, code=64)
+        assert "has no down part" in said.err
+    elif tool == "flyway":
+        terminal("migration", "down", "app", "V1_12__mood")
+        assert before - set(pg.tables()) == {"moods"}
+    else:
+        terminal("migration", "down", "app", "after_leaks")
+        assert before - set(pg.tables()) == {"in_public"}
+
+
+# --- what a folder is taken for -----------------------------------------------------------------
+
+
+def arranged(texts: dict[str, str], *, known: frozenset[str] = frozenset(), **how: Any) -> Arranged:
+    patterns = how.pop("patterns", ("m/**/*.sql",))
+    group = Group(name="m", order=1, kind=GroupKind.MIGRATIONS, file_patterns=patterns, **how)
+    seen = {path: marks(text) for path, text in texts.items() if path.endswith(".sql")}
+    beside = {path: text for path, text in texts.items() if path not in seen}
+    return arrange(group, sorted(texts), Look(marks=seen, beside=beside), known)
+
+
+def layout(texts: dict[str, str], **how: Any) -> str:
+    found = arranged(texts, **how)
+    return " ".join(dict.fromkeys(str(each) for _, each in found.layouts))
+
+
+def errors(found: Arranged) -> list[str]:
+    return [str(each) for each in found.findings if each.severity == "error"]
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ("m/1_a.up.sql m/1_a.down.sql m/10_b.up.sql", "golang-migrate"),
+        ("m/1_a.up.sql m/1_a.down.sql .sqlx/query-1.json", "sqlx"),
+        ("m/1_a.sql app/.sqlx/query-1.json", "sqlx"),
+        ("m/1_a.sql m/2_b.sql", "plain"),
+        ("m/1_a.sql m/2_b.up.sql m/2_b.down.sql", "plain"),
+        ("m/V1__a.sql m/R__b.sql m/afterMigrate.sql", "flyway"),
+        ("m/2026_a/migration.sql m/migration_lock.toml", "prisma"),
+        ("m/2026_a/migration.sql m/2026_b/migration.sql", "prisma"),
+        ("m/2026_a/migration.sql m/2026_a/snapshot.json", "plain"),
+        ("m/2026-01-01-000000_a/up.sql m/2026-01-01-000000_a/down.sql", "diesel"),
+        ("m/users/up.sql m/users/down.sql", "plain"),
+    ],
+)
+def test_names_tell_the_layout(names: str, told: str) -> None:
+    assert layout(dict.fromkeys(names.split(), "SELECT 1;")) == told
+
+
+def test_a_supabase_folder_is_told_by_where_it_is() -> None:
+    texts = {"supabase/migrations/20260101000000_a.sql": "SELECT 1;"}
+    assert layout(texts, patterns=("supabase/migrations/*.sql",)) == "supabase"
+
+
+def test_marks_tell_the_layout_wherever_they_stand() -> None:
+    licence = "-- All rights reserved\n" * 500
+    assert layout({"m/1_a.sql": f"{licence}-- +goose Up\nSELECT 1;"}) == "goose"
+    assert layout({"m/1_a.sql": "-- migrate:up\nSELECT 1;"}) == "dbmate"
+    assert layout({"m/1_a.sql": "-- no-transaction\nSELECT 1;"}) == "sqlx"
+
+
+@pytest.mark.parametrize(
+    ("texts", "shown"),
+    [
+        ({"m/1_a.sql": "-- +goose Up\n", "m/2_b.sql": "-- migrate:up\n"}, ("goose", "dbmate")),
+        ({"m/1_a.sql": "-- +goose Up\n", "m/2_b.sql": "SELECT 1;"}, ("1_a.sql", "2_b.sql")),
+        ({"m/V1__a.sql": "SELECT 1;", "m/002_b.sql": "SELECT 1;"}, ("V1__a.sql", "002_b.sql")),
+        ({"m/1_a.sql": "-- +goose Up\n", "m/atlas.sum": ""}, ("goose", "atlas.sum")),
+        ({"m/V1__a.sql": "", "m/U1__a.sql": "", "Cargo.toml": ""}, ("Cargo.toml", "refinery")),
+    ],
+)
+def test_what_contradicts_itself_is_an_error_that_shows_it(
+    texts: dict[str, str], shown: tuple[str, ...]
+) -> None:
+    (said,) = errors(arranged(texts))
+    assert all(each in said for each in (*shown, "layout:"))
+
+
+def test_a_layout_that_is_named_holds() -> None:
+    texts = {"m/1_a.sql": "-- +goose Up\nSELECT 1;", "m/2_b.sql": "SELECT 1;"}
+    assert not errors(arranged(texts, layout=Layout.SUPABASE))
+    assert [p.key for p in arranged(texts, layout=Layout.SQLX).files] == ["1", "2"]
+
+
+def test_what_was_deployed_as_plain_files_stays_plain() -> None:
+    texts = dict.fromkeys(("m/1_a.up.sql", "m/1_a.down.sql", "m/2_b.up.sql"), "SELECT 1;")
+    found = arranged(texts, known=frozenset({"m/1_a.up.sql"}))
+    assert [each.key for each in found.files] == ["m/1_a.up.sql", "m/2_b.up.sql"]
+    assert found.downs == ("m/1_a.down.sql",)
+    assert found.files[0].down == "m/1_a.down.sql"
+
+
+# --- order and keys -----------------------------------------------------------------------------
+
+
+def keys(*names: str, **how: Any) -> list[str]:
+    return [each.key for each in arranged(dict.fromkeys(names, "SELECT 1;"), **how).files]
+
+
+def test_versions_are_compared_part_by_part() -> None:
+    names = ("m/V1__a.sql", "m/V1.10__b.sql", "m/V1_9__c.sql", "m/V2.0__d.sql", "m/R__z.sql")
+    assert keys(*names) == ["1", "1.9", "1.10", "2", "R__z"]
+
+
+def test_a_baseline_stands_in_only_where_what_it_stands_for_is_gone() -> None:
+    assert keys("m/B5__base.sql", "m/V6__x.sql") == ["5", "6"]
+    assert keys("m/V5__x.sql", "m/B5__base.sql", "m/V6__x.sql") == ["5", "6"]
+    assert keys("m/B3__old.sql", "m/B5__base.sql", "m/V6__x.sql") == ["5", "6"]
+
+
+def test_dbmate_goes_by_letters_and_goose_by_number() -> None:
+    up = {"m/10_a.sql": "-- migrate:up\n", "m/9_b.sql": "-- migrate:up\n"}
+    assert [each.key for each in arranged(up).files] == ["10", "9"]
+    up = dict.fromkeys(up, "-- +goose Up\n")
+    assert [each.key for each in arranged(up).files] == ["9", "10"]
+
+
+def test_two_files_with_one_key_are_an_error() -> None:
+    (said,) = errors(arranged(dict.fromkeys(("m/1_a.up.sql", "m/01_b.up.sql"), "")))
+    assert "m/1_a.up.sql" in said
+    assert "m/01_b.up.sql" in said
+
+
+def test_what_its_tool_leaves_out_is_told(shop: Shop) -> None:
+    found = arranged({"m/1_a.sql": "-- +goose Up\n", "m/schema.sql": "SELECT 1;"})
+    assert [each.path for each in found.files] == ["m/1_a.sql"]
+    assert any("m/schema.sql" in str(each) for each in found.findings)
+    shop.migration("003_more.js", "exports.up = 1")
+    assert "003_more.js: no SQL" in shop.run("--dry-run").out
+
+
+# --- how a text is read -------------------------------------------------------------------------
+
+
+def read(tool: Layout, text: str, **how: Any) -> Script:
+    return read_script(text.encode(), Reading(layout=tool, **how))
+
+
+def statements(script: Script | None) -> list[str]:
+    return [each.text for each in script.statements] if script else []
+
+
+def test_a_down_part_is_never_taken_for_an_up() -> None:
+    for text in (
+        "-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 2;",
+        "-- migrate:down\nSELECT 2;\n-- migrate:up\nSELECT 1;",
+    ):
+        script = read(Layout.DBMATE, text)
+        assert statements(script) == ["SELECT 1"]
+        assert statements(script.down) == ["SELECT 2"]
+        assert not script.problems
+
+
+def test_lines_are_those_of_the_file() -> None:
+    script = read(Layout.GOOSE, "-- +goose Up\nSELECT 1;\n-- +goose Down\nSELECT 2;")
+    assert script.statements[0].line == 2
+    assert script.down is not None
+    assert script.down.statements[0].line == 4
+
+
+def test_an_edit_of_the_down_part_is_cosmetic() -> None:
+    text = "-- +goose Up\nSELECT 1;\n-- +goose Down\nSELECT "
+    one, two = read(Layout.GOOSE, f"{text}2;"), read(Layout.GOOSE, f"{text}3;")
+    assert one.checksums.tokens == two.checksums.tokens
+    assert one.checksums.text != two.checksums.text
+
+
+@pytest.mark.parametrize(
+    ("tool", "text", "told"),
+    [
+        (Layout.DBMATE, "-- migrate:up transaction:false\nSELECT 1;", "line 1: -- migrate:up"),
+        (Layout.GOOSE, "-- x\n-- +goose NO TRANSACTION\n-- +goose Up\nSELECT 1;", "line 2: -- +goose"),
+        (Layout.SQLX, "-- no-transaction\nSELECT 1;", "line 1: -- no-transaction"),
+    ],
+)  # fmt: skip
+def test_marks_against_a_transaction_hold(tool: Layout, text: str, told: str) -> None:
+    script = read(tool, text)
+    assert script.mode is Mode.STATEMENTS
+    assert told in script.note
+
+
+def test_what_stands_beside_a_file_counts() -> None:
+    texts = {"m/2026_a/up.sql": "SELECT 1;", "m/2026_a/metadata.toml": "run_in_transaction = false"}
+    (found,) = arranged(texts).files
+    assert read_script(b"SELECT 1;", found.reading).mode is Mode.STATEMENTS
+    texts = {"m/V1__a.sql": "SELECT 1;", "m/V1__a.sql.conf": "executeInTransaction=false\n"}
+    (found,) = arranged(texts).files
+    assert read_script(b"SELECT 1;", found.reading).mode is Mode.STATEMENTS
+
+
+@pytest.mark.parametrize(
+    ("tool", "text", "told"),
+    [
+        (Layout.DBMATE, "SELECT 1;", "migrate:up"),
+        (Layout.DBMATE, "SELECT 1;\n-- migrate:up\nSELECT 2;", "before the first"),
+        (Layout.DBMATE, "-- migrate:upp\n-- migrate:up\n", "did you mean up"),
+        (Layout.DBMATE, "-- migrate:up transaction:no\n", "no option transaction:no"),
+        (Layout.GOOSE, "SELECT 1;", "+goose Up"),
+        (Layout.GOOSE, "-- +goose Up\n-- +goose StatementBegn\n", "did you mean StatementBegin"),
+        (Layout.GOOSE, "-- +goose Up\n  -- +goose Down\nDROP TABLE x;", "indented"),
+        (Layout.GOOSE, "-- +goose Up\n-- +goose StatementBegin\nSELECT 1;", "no StatementEnd"),
+        (Layout.GOOSE, "-- +goose Up\n-- +goose ENVSUB ON\nSELECT '${X}';", "${X}"),
+        (Layout.FLYWAY, "SELECT '${x}';", "${x}"),
+    ],
+)
+def test_what_would_not_mean_what_it_says_is_a_problem(tool: Layout, text: str, told: str) -> None:
+    found = read(tool, text).problems
+    assert any(told in f"{each.message} {each.mend}" for each in found)
+
+
+def test_placeholders_take_their_values_from_the_config_alone() -> None:
+    text = "-- ${not this}\nCREATE TABLE ${name} (id int);"
+    script = read(Layout.FLYWAY, text, values=(("name", "items"),))
+    assert statements(script) == ["CREATE TABLE items (id int)"]
+    assert not script.problems
+    assert script.checksums.text == read(Layout.FLYWAY, text).checksums.text
+    assert statements(read(Layout.FLYWAY, text, literal=True)) == ["CREATE TABLE ${name} (id int)"]
+    assert statements(read(Layout.PRISMA, "SELECT '${x}';")) == ["SELECT '${x}'"]
+
+
+# --- what only its tool can run -----------------------------------------------------------------
+
+
+def test_the_plan_does_not_jump_over_what_is_opaque(shop: Shop) -> None:
+    shop.terminal.file("app/go/00001_a.sql", "-- +goose Up\nCREATE TABLE a (id int);\n")
+    shop.terminal.file("app/go/00002_b.go", "package migrations")
+    shop.terminal.file("app/go/00003_c.sql", "-- +goose Up\nCREATE TABLE c (id int);\n")
+    shop.config({"name": "migrations", "file_patterns": ["go/*.sql"]})
+    said = shop.run(code=78).err
+    assert "go/00002_b.go" in said
+    assert "go/00003_c.sql would jump over it" in said
+    shop.terminal("migration", "mark-applied", "app", "00002_b.go", "--reason", "goose ran it")
+    assert "2 migrations applied" in shop.run().out
+    assert shop.pg.tables() == ["a", "c"]
+
+
+def test_it_jumps_where_it_is_told(shop: Shop) -> None:
+    shop.terminal.file("app/go/00001_b.go", "package migrations")
+    shop.terminal.file("app/go/00002_c.sql", "-- +goose Up\nCREATE TABLE c (id int);\n")
+    shop.config({"name": "migrations", "file_patterns": ["go/*.sql"], "opaque": "skip"})
+    assert "1 migration applied" in shop.run().out
+    assert "opaque" in shop.terminal("migration", "list", "app").out
+
+
+def test_two_folders_with_the_same_keys_do_not_share_a_ledger(shop: Shop) -> None:
+    for folder in ("a", "b"):
+        shop.terminal.file(f"app/{folder}/1_x.up.sql", "SELECT 1;")
+    shop.config({"name": "migrations", "file_patterns": ["a/*.sql", "b/*.sql"]})
+    said = shop.run(code=78).err
+    assert "b/1_x.up.sql: has the key 1, and so has a/1_x.up.sql" in said
+
+
+def test_psql_never_gets_a_file_with_a_down_part(shop: Shop) -> None:
+    shop.config({"name": "migrations", "file_patterns": ["migrations/*.sql"], "executor": "psql"})
+    shop.migration("003_x.sql", "SELECT 1;\n-- templedb:down\nDROP TABLE users;\n")
+    assert "only a part of this one goes up" in shop.run(code=78).err
