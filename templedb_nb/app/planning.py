@@ -16,6 +16,7 @@ from templedb_nb.app.targets import Targets
 from templedb_nb.app.values import NOTHING_GIVEN, Given, Values
 from templedb_nb.core import groups, planner, standing, tracking
 from templedb_nb.core.environ import Known
+from templedb_nb.core.expected import expected
 from templedb_nb.core.layouts.placing import Look, Mark
 from templedb_nb.core.layouts.recognise import marks
 from templedb_nb.core.overlay import NO_OVERLAY, Overlay, overlaid
@@ -25,6 +26,7 @@ from templedb_nb.core.script import Script, read_script
 from templedb_nb.errors import ConfigError, InvalidConfig
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.config import DeployConfig
+from templedb_nb.model.expected import Expected
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.finding import errors
 from templedb_nb.model.layout import Address, Source
@@ -242,6 +244,7 @@ class Planning:
             made_by=self._system.user(),
             changes=case.changes,
             diffs=self._diffs(opened, draft),
+            expected=self._expected(case, draft.plan),
             overlay=case.overlay.changes,
         )
         preview = self.decided(preview, self.approvals(draft.plan, opened.sessions))
@@ -263,6 +266,11 @@ class Planning:
             session.approvals(plan.project, plan.content_hash) for session in sessions.values()
         ]
         return merged(*there, self._memory.approvals(plan.content_hash))
+
+    def _expected(self, case: Case, plan: Plan) -> Expected:
+        if not plan.steps:
+            return Expected()
+        return expected(plan.steps, self._memory.took(case.project.slug, case.target.name))
 
     def _diffs(self, opened: Opened, draft: Draft) -> tuple[tuple[str, str], ...]:
         """Return, for each edited migration, how its file differs from what ran."""

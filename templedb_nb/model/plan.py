@@ -17,6 +17,7 @@ from typing import ClassVar, NewType, TypeAlias
 
 from templedb_nb.model.approval import Approval, Decision
 from templedb_nb.model.config import Executor, WorkFolder
+from templedb_nb.model.expected import Expected
 from templedb_nb.model.finding import Finding
 from templedb_nb.model.layout import Address, Layout, Reading, address
 from templedb_nb.model.ledger import Checksums, Ledger
@@ -325,6 +326,7 @@ class Preview:
     diffs: tuple[tuple[str, str], ...] = ()
     overlay: tuple[Overlaid, ...] = ()
     dry_run: bool = False
+    expected: Expected = Expected()
 
     @property
     def plan(self) -> Plan:

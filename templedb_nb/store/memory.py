@@ -11,6 +11,7 @@ from typing import Any
 from templedb_nb.errors import Ambiguous, UnknownName
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Event, RunId, Stamped
+from templedb_nb.model.expected import Took
 from templedb_nb.model.history import Filter, RunRow, StatsRow
 from templedb_nb.model.ledger import FinishedRun, Ledger, LedgerHead, OpenCommand, State
 from templedb_nb.model.plain import Digest, short, to_plain
@@ -18,6 +19,7 @@ from templedb_nb.model.plan import PlanId, Preview
 from templedb_nb.model.project import Slug
 from templedb_nb.model.result import Result
 from templedb_nb.model.target import DatabaseName, TargetName
+from templedb_nb.store import durations
 from templedb_nb.store.file import StateFile
 from templedb_nb.store.journal import written
 from templedb_nb.store.rows import as_approval, as_run, insert_events, read, run_row
@@ -140,6 +142,10 @@ class Memory:
                 },
             ).fetchone()
         return PlanId(row[0]) if row else None
+
+    def took(self, slug: Slug, target: TargetName) -> dict[tuple[str, str, str, str], Took]:
+        """Return what steps took in the target's former runs."""
+        return durations.took(self._file, slug, target)
 
     def use_approvals(self, content_hash: Digest, run: RunId) -> None:
         """Record that the run succeeded under every open approval of that content."""

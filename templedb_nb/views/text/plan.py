@@ -7,7 +7,7 @@ from templedb_nb.model.plain import short
 from templedb_nb.model.plan import Preview
 from templedb_nb.views.text.base import INDENT, columns, findings, text
 from templedb_nb.views.text.setting import changed
-from templedb_nb.views.words import indented, many, moment, shown
+from templedb_nb.views.words import duration, indented, many, moment, shown
 
 
 @text.register
@@ -27,6 +27,9 @@ def _(value: Preview) -> str:
     lines += ["", f"migrations: {f'{reverts} to take back' if reverts else todo}"]
     if value.overlay:
         lines += ["", "overlay, for this plan alone", *(f"{INDENT}{e}" for e in overlaid(value))]
+    if total := value.expected.total_ms:
+        former = many(value.expected.runs, "former run")
+        lines.append(f"expected: {duration(total)}, by {former}")
     if draft.skips:
         lines += ["", "left out", *(f"{INDENT}{each.what}: {each.why}" for each in draft.skips)]
     if draft.sources:

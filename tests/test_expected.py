@@ -1,0 +1,60 @@
+"""How long a plan will take, by what the target took before; nothing where nothing is known."""
+
+from __future__ import annotations
+
+from templedb_nb.core.expected import expected
+from templedb_nb.model.expected import Expected, Took
+from templedb_nb.model.ledger import Checksums
+from templedb_nb.model.plain import Digest
+from templedb_nb.model.plan import Apply, Phase, RunCommand
+from templedb_nb.model.project import Slug
+from templedb_nb.model.target import DatabaseName, TargetName
+from templedb_nb.store.durations import took
+from templedb_nb.store.file import StateFile
+from tests.conftest import MIGRATIONS, Shop
+
+SUMS = Checksums(text=Digest("1"), tokens=Digest("2"))
+MIGRATION = Apply(
+    group="db",
+    database=DatabaseName("DATABASE_URL"),
+    key="9.sql",
+    file="9.sql",
+    blob=Digest("0"),
+    checksums=SUMS,
+)
+COMMAND = RunCommand(group="web", phase=Phase.BUILD, command="make")
+
+
+def test_a_command_takes_what_it_took_and_a_migration_a_middling_time() -> None:
+    known = {
+        ("web", "build", "command", "make"): Took(median_ms=70, times=3, runs=3),
+        ("", "", "apply", ""): Took(median_ms=5, times=40, runs=4),
+    }
+    found = expected([COMMAND, MIGRATION], known)
+    assert found == Expected(steps=(70, 5), runs=4)
+    assert found.total_ms == 75
+
+
+def test_what_nobody_knows_makes_no_sum() -> None:
+    found = expected(
+        [COMMAND, MIGRATION], {("", "", "apply", ""): Took(median_ms=5, times=1, runs=1)}
+    )
+    assert found.steps == (None, 5)
+    assert found.total_ms is None
+    assert Expected().total_ms is None
+
+
+def test_a_target_has_its_own_history(shop: Shop) -> None:
+    shop.config(MIGRATIONS | {"build_command": "sleep 0.3"})
+    first = shop.terminal("deploy", "plan", "app", "--target", "staging", "--json").json[-1]
+    assert first["expected"]["steps"] == [None, None, None]
+    shop.run()
+    shop.migration("003_more.sql", "CREATE TABLE more (id int);")
+    second = shop.terminal("deploy", "plan", "app", "--target", "staging", "--json").json[-1]
+    build, apply = second["expected"]["steps"]
+    assert build >= 300
+    assert 0 <= apply < 300
+    assert "expected" in shop.terminal("deploy", "plan", "app", "--target", "staging").out
+    known = took(StateFile(shop.terminal.state), Slug("app"), TargetName("staging"))
+    assert known[("", "", "apply", "")].times == 2
+    assert took(StateFile(shop.terminal.state), Slug("app"), TargetName("elsewhere")) == {}
