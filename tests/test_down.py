@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -215,6 +217,19 @@ def test_no_password_is_shown_by_a_check(may_create: Shop) -> None:
     said = down(may_create, "003_more", "--check").text
     assert "p@ss" not in said
     assert "p%40ss" not in said
+
+
+def test_a_check_puts_no_password_where_a_kill_would_leave_it(may_create: Shop) -> None:
+    terminal, real = may_create.terminal, shutil.which("pg_dump")
+    lists = f'#!/bin/sh\nls -A "$TMPDIR" >> "$TMPDIR.listed"\nexec {real} "$@"\n'
+    terminal.file("bin/pg_dump", lists).chmod(0o700)
+    folder = terminal.home / "temporary"
+    folder.mkdir()
+    terminal.set(PATH=f"{terminal.home}/bin:{os.environ['PATH']}", TMPDIR=str(folder))
+    process = terminal.process("migration", "down", "app", "003_more", "--check")
+    out, err = process.communicate(timeout=120)
+    assert "holds" in out, err
+    assert (terminal.home / "temporary.listed").read_text() == ""
 
 
 def test_a_duckdb_file_goes_back_too(terminal: Terminal) -> None:

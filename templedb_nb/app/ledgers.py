@@ -55,14 +55,16 @@ class Ledgers:
             with duckdb_scratch.copied(path_of(text, root)) as file:
                 yield file
         else:
-            from templedb_nb.shell.psql import passfile, variables
+            from templedb_nb.shell.psql import password, variables
             from templedb_nb.targets import postgres_scratch
 
             inherited = {k: v for k, v in system.environ.items() if not k.startswith("PG")}
             number = system.new_id().replace("-", "")[-12:]
-            with postgres_scratch.copied(
-                url, target, lambda each: ({**inherited, **variables(each)}, passfile(each)), number
-            ) as copy:
+
+            def client(where: Secret) -> Mapping[str, str]:
+                return {**inherited, **variables(where), "PGPASSWORD": password(where)}
+
+            with postgres_scratch.copied(url, target, client, number) as copy:
                 yield copy
 
     def answer(

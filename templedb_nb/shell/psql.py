@@ -104,12 +104,16 @@ def variables(url: Secret) -> dict[str, str]:
     return {names[key].decode(): value for key, value in wanted.items() if key in names}
 
 
-def passfile(url: Secret) -> str:
-    """Return what a password file must hold."""
+def password(url: Secret) -> str:
+    """Return the password in *url*, or nothing."""
     from psycopg import conninfo
 
-    password = str(conninfo.conninfo_to_dict(url.reveal()).get("password", ""))
-    return "*:*:*:*:" + password.replace("\\", "\\\\").replace(":", "\\:") + "\n"
+    return str(conninfo.conninfo_to_dict(url.reveal()).get("password", ""))
+
+
+def passfile(url: Secret) -> str:
+    """Return what a password file must hold."""
+    return "*:*:*:*:" + password(url).replace("\\", "\\\\").replace(":", "\\:") + "\n"
 
 
 @contextmanager

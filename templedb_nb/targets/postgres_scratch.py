@@ -1,7 +1,8 @@
 """A copy of a PostgreSQL database's schema beside it on its server, dropped when done.
 
 pg_dump reads the schema and psql writes it; both come with PostgreSQL's client. Connections go by
-PG* variables and a 0600 password file; nothing of them is an argument.
+PG* variables of the child alone: nothing of them is an argument, and nothing of them is left in a
+file if we are killed.
 """
 
 from __future__ import annotations
@@ -9,11 +10,10 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import TypeAlias
 
 import psycopg
 from psycopg import conninfo, sql
@@ -38,12 +38,8 @@ _NOISE = re.compile(r"--.*|\\(?:un)?restrict .*|SET .*|SELECT pg_catalog\.set_co
 _DENIED = "42501"
 
 
-class Client(Protocol):
-    """How a program of PostgreSQL is told where to connect."""
-
-    def __call__(self, url: Secret) -> tuple[Mapping[str, str], str]:
-        """Return its environment, and what its password file must hold."""
-        ...
+Client: TypeAlias = Callable[[Secret], Mapping[str, str]]
+"""Returns the environment in which a program of PostgreSQL finds a database."""
 
 
 @contextmanager
@@ -137,20 +133,14 @@ class _Program:
         self._client = client
 
     def __call__(self, words: Sequence[str], url: Secret, text: str = "") -> str:
-        environment, passwords = self._client(url)
-        with tempfile.TemporaryDirectory(prefix="templedb-") as folder:
-            file = Path(folder) / "pgpass"
-            file.touch(mode=0o600)
-            file.write_text(passwords, encoding="utf-8")
-            done = subprocess.run(  # noqa: S603 - a program of PostgreSQL, with words of ours
-                [self._path, *words],
-                input=text,
-                env={**environment, "PGPASSFILE": str(file)},
-                capture_output=True,
-                text=True,
-                check=False,
-                cwd=folder,
-            )
+        done = subprocess.run(  # noqa: S603 - a program of PostgreSQL, with words of ours
+            [self._path, *words],
+            input=text,
+            env=dict(self._client(url)),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode:
             told = done.stderr.strip().splitlines() or [f"exit {done.returncode}"]
             raise TargetError(f"{Path(self._path).name}: {told[0]}")
