@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 from templedb_nb.core.script import Script
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.command import Exit, Invocation
+from templedb_nb.model.ending import Ending
 from templedb_nb.model.event import Blocker, Event, Log, Outcome, RunId, Stamped
 from templedb_nb.model.ledger import Freeze, Held, Ledger
 from templedb_nb.model.plain import Digest
@@ -52,7 +53,7 @@ class Heard:
     """
 
     waiting: Callable[[str], None] = _nothing
-    asked: Callable[[str], None] = _nothing
+    asked: Callable[[Ending], None] = _nothing
     blocked: Callable[[tuple[Blocker, ...]], None] = _nothing
 
 
@@ -102,7 +103,7 @@ class Session(Protocol):
         """Give a copy of a database an identity of its own; say whether it is one."""
         ...
 
-    def ask_to_end(self, project: str, run: str, wish: str) -> bool:
+    def ask_to_end(self, project: str, run: str, wanted: Ending) -> bool:
         """Ask the holder to end its run; say whether it holds the lock."""
         ...
 
@@ -216,8 +217,8 @@ class Interruptions(Protocol):
         """Let an interrupt break off what the block does; elsewhere it is kept until the next."""
         ...
 
-    def asked(self, wish: str) -> None:
-        """Hear, from any thread, that somebody wants an end now."""
+    def asked(self, wanted: Ending) -> None:
+        """Hear, from any thread, that somebody wants an end."""
         ...
 
 

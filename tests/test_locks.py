@@ -7,14 +7,18 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pexpect
 import pytest
 
 from templedb_nb.app.interrupts import Interrupts
+from templedb_nb.model.ending import Ending
+from templedb_nb.store import endings
 from tests.conftest import MIGRATIONS, Shop
 from tests.test_screen import PROGRAM
 
+TWO = {"name": "two", "order": 2, "deploy_command": "echo two > ../two"}
 SLOW = "CREATE TABLE half (id int);\nSELECT pg_sleep(300);\n"
 
 
@@ -93,6 +97,79 @@ def test_another_state_can_ask_too(shop: Shop, busy: subprocess.Popen[str]) -> N
     shop.terminal("run", "cancel", run, "--project", "app", "--target", "staging")
     busy.communicate(timeout=60)
     assert busy.returncode == 130
+
+
+def journals(shop: Shop) -> list[Path]:
+    folder = shop.terminal.state.with_name(f"{shop.terminal.state.name}.d") / "journal"
+    return sorted(folder.iterdir())
+
+
+def states(shop: Shop) -> list[list[str]]:
+    said = shop.terminal("sql", "SELECT state FROM steps ORDER BY step", "--json")
+    return list(said.json[-1]["rows"])
+
+
+@pytest.mark.parametrize("database", ["postgresql", "duckdb", ""])
+@pytest.mark.parametrize("drain", [True, False])
+def test_a_run_is_asked_to_end_whatever_its_target(
+    steps: Shop, database: str, *, drain: bool
+) -> None:
+    """The step ends when a file is there, so that a drain has something to wait for."""
+    if database == "duckdb":
+        file = f"duckdb:///{steps.terminal.home}/dev.duckdb"
+        steps.terminal("env", "set", "app", "DATABASE_URL", file, "--target", "staging")
+    elif not database:
+        steps.terminal("env", "unset", "app", "DATABASE_URL", "--target", "staging")
+    wait = "echo waits; until test -e ../go; do sleep 0.1; done"
+    one = {"name": "one", "kind": "commands", "order": 1, "workdir": "project"}
+    steps.config(one | {"deploy_command": wait}, one | TWO)
+    process = steps.terminal.process("deploy", "run", "app", stdin=subprocess.DEVNULL)
+    assert process.stdout is not None
+    while "| waits" not in process.stdout.readline():
+        pass
+    run = journals(steps)[0].stem
+    after = ["--after-step"] if drain else []
+    said = steps.terminal("run", "cancel", run, "--reason", "wrong release", *after)
+    assert "is asked to end" in said.out
+    if drain:
+        until(lambda: [each.suffix for each in journals(steps)] == [".jsonl"])
+        steps.terminal.file("go", "")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    assert states(steps) == [["done" if drain else "failed"], ["skipped"]]
+    assert not (steps.terminal.home / "two").exists()
+    assert "wrong release" in steps.terminal("deploy", "history", "app").out
+    assert journals(steps) == []
+
+
+def test_a_run_of_another_machine_finishes_its_step(shop: Shop) -> None:
+    """The state file here knows nothing of it, so that only the ledger can carry the word."""
+    one = {"name": "one", "kind": "commands", "order": 1, "workdir": "project"}
+    shop.config(one | {"deploy_command": "until test -e ../go; do sleep 0.1; done"}, one | TWO)
+    process = shop.terminal.process("deploy", "run", "app", stdin=subprocess.DEVNULL)
+    until(lambda: reached(shop, "command.recorded"))
+    here = str(shop.terminal.state)
+    shop.terminal.set(TEMPLEDB_STATE=str(shop.terminal.home / "other" / "state.duckdb"))
+    shop.terminal("project", "import", "app")
+    shop.terminal("target", "add", "app", "staging")
+    shop.terminal("env", "set", "app", "DATABASE_URL", shop.pg.dsn, "--target", "staging")
+    shop.terminal("run", "cancel", run_of(shop), "--project", "app", "--after-step")
+    said = shop.pg.query("SELECT cancel FROM templedb.lock")[0][0]
+    assert said.startswith("after this step: rosa on ")
+    beat = "SELECT heartbeat FROM templedb.lock"
+    for _ in range(2):  # what the first one brings is taken in when the second comes
+        before = shop.pg.query(beat)
+        until(lambda: shop.pg.query(beat) != before)  # noqa: B023 - called before the next turn
+    shop.terminal.file("go", "")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    shop.terminal.set(TEMPLEDB_STATE=here)
+    assert states(shop) == [["done"], ["skipped"]]
+
+
+def test_word_for_a_run_that_is_over_is_taken_back(tmp_path: Path) -> None:
+    assert not endings.ask(tmp_path, "gone", Ending(wish="rosa: why"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_frozen_target_lets_no_run_begin(shop: Shop) -> None:

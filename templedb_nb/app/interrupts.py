@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from templedb_nb.model.ending import Ending
+
 TOLD = "finishing the step that runs; once more cancels it"
 
 
@@ -64,11 +66,15 @@ class Interrupts:
         finally:
             self._cancellable -= 1
 
-    def asked(self, wish: str) -> None:
-        """Cancel the step that runs, because somebody elsewhere wants that; from any thread."""
-        self.wish = wish
+    def asked(self, wanted: Ending) -> None:
+        """Let no further step begin, because somebody elsewhere wants that; from any thread.
+
+        Without `drain` the step that runs is cancelled, if it runs in the thread that hears
+        signals.
+        """
+        self.wish = wanted.wish
         self.draining = True
-        if self._installed:
+        if self._installed and not wanted.drain:
             self._forced = True
             os.kill(os.getpid(), signal.SIGINT)
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from templedb_nb.app.planning import Opened, Planning
 from templedb_nb.app.running import Running
 from templedb_nb.app.system import System
-from templedb_nb.errors import TempleError, UsageProblem
+from templedb_nb.errors import Ambiguous, TempleError, UsageProblem
+from templedb_nb.model.ending import Ending
 from templedb_nb.model.ledger import Freeze
 from templedb_nb.model.project import Project
-from templedb_nb.model.result import Result
 from templedb_nb.model.shown import BlockerList, LockList, LockRow, Said
 from templedb_nb.model.target import Target
+from templedb_nb.store import endings
 from templedb_nb.store.journal import going_on
 from templedb_nb.store.memory import Memory
 
@@ -130,34 +129,38 @@ class Locks:
         does = "is ended" if terminate else "is asked to cancel its statement"
         return Said(text=f"session {pid} of {target.name} {does}")
 
-    def cancel(self, named: str, found: tuple[Project, Target] | None, reason: str) -> Said:
-        """Ask a run to end, wherever it runs; it cancels the step that it is in."""
-        live = [each for each in going_on(self._running.journals) if each.run.startswith(named)]
-        wish = f"{self._system.user()} on {self._system.host}: {reason}"
-        if found is not None and self._asked(*found, live[0].run if live else named, wish):
-            told = "its next heartbeat hears it, within seconds"
-            return Said(text=f"run {named} is asked to end", also=(told,))
-        if live and live[0].host == self._system.host:
-            return self._interrupted(live[0])
-        hint = "templedb deploy status says what runs; templedb lock show who holds the target"
-        raise UsageProblem(f"no run whose id begins with {named} goes on here", hint=hint)
+    def cancel(
+        self,
+        named: str,
+        found: tuple[Project, Target] | None,
+        reason: str = "",
+        *,
+        drain: bool = False,
+    ) -> Said:
+        """Ask a run to end, wherever it runs: at once, or with *drain* after its step.
 
-    def _asked(self, project: Project, target: Target, run: str, wish: str) -> bool:
+        A run of this state file hears it whatever its target is; any other by its ledger.
+        """
+        live = [each for each in going_on(self._running.journals) if each.run.startswith(named)]
+        if len(live) > 1:
+            raise Ambiguous(f"{named!r} begins more than one run", problems=[e.run for e in live])
+        by = f"{self._system.user()} on {self._system.host}"
+        wanted = Ending(wish=f"{by}: {reason or 'no reason given'}", drain=drain)
+        here = bool(live) and endings.ask(self._running.journals, live[0].run, wanted)
+        if not here and not (found and self._asked(*found, named, wanted)):
+            hint = "templedb deploy status says what runs; templedb lock show who holds the target"
+            raise UsageProblem(f"no run whose id begins with {named} goes on here", hint=hint)
+        does = "finishes its step, and begins no other" if drain else "cancels its step"
+        return Said(text=f"run {named} is asked to end", also=(f"it {does}, within seconds",))
+
+    def _asked(self, project: Project, target: Target, run: str, wanted: Ending) -> bool:
         try:
             with self._opened(project, target) as opened:
                 held = {name: s.held(project.known_as) for name, s in opened.sessions.items()}
                 return any(
-                    opened.sessions[name].ask_to_end(project.known_as, each.run, wish)
+                    opened.sessions[name].ask_to_end(project.known_as, each.run, wanted)
                     for name, each in held.items()
                     if each and each.run.startswith(run)
                 )
         except TempleError:
             return False
-
-    def _interrupted(self, live: Result) -> Said:
-        """Interrupt a process of this machine whose target keeps no lock that it listens to."""
-        os.kill(live.pid, signal.SIGINT)
-        return Said(
-            text=f"run {live.run[:13]} is interrupted (pid {live.pid})",
-            also=("at a terminal it finishes its step; once more cancels that",),
-        )

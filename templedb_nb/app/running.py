@@ -31,6 +31,7 @@ from templedb_nb.model.plan import Apply, Plan, Preview
 from templedb_nb.model.result import Result
 from templedb_nb.model.target import DatabaseName, Policy
 from templedb_nb.ports import Claim, Decide, Observer
+from templedb_nb.store import endings
 from templedb_nb.store.file import StateFile
 from templedb_nb.store.journal import Orphan, RunJournal, orphans
 from templedb_nb.store.logs import FileLog
@@ -112,6 +113,7 @@ class Running:
         try:
             with ExitStack() as held:
                 held.enter_context(interrupts.heard())
+                held.enter_context(endings.heard(self.journals, run, interrupts.asked))
                 tools = self._tools(opened, plan, run, held)
                 tools = replace(tools, interrupts=interrupts, resumed=wish.resumed, decide=decide)
                 check = self._check(opened, preview, wish.options)

@@ -23,8 +23,12 @@ def commands() -> None:
 @click.option("--project", metavar="PROJECT", help="Where the state does not know the run.")
 @on_target
 @click.option("--reason", default="", metavar="TEXT", help="Why; the run's history shows it.")
+@click.option("--after-step", is_flag=True, help="Let the step that runs finish first.")
 @pass_call
-def cancel(call: Call, run_id: str, project: str | None, target: str | None, reason: str) -> Said:
+def cancel(
+    call: Call, run_id: str, project: str | None, target: str | None, reason: str,
+    *, after_step: bool,
+) -> Said:  # fmt: skip
     """Ask a run to end, from another terminal or another machine."""
     from templedb_nb.errors import TempleError
 
@@ -35,7 +39,7 @@ def cancel(call: Call, run_id: str, project: str | None, target: str | None, rea
     except TempleError:
         if project or target:
             raise
-    return call.app.locks.cancel(run_id, found, reason or "no reason given")
+    return call.app.locks.cancel(run_id, found, reason, drain=after_step)
 
 
 @commands.command()

@@ -13,6 +13,7 @@ from templedb_nb.errors import StatementFailed, StoreError, TempleError, Unresol
 from templedb_nb.failpoints import reach
 from templedb_nb.model.command import Exit, Invocation
 from templedb_nb.model.config import Executor
+from templedb_nb.model.ending import Ending
 from templedb_nb.model.event import (
     Event,
     Log,
@@ -64,9 +65,9 @@ class Undisturbed:
         """Let the block be."""
         return nullcontext()
 
-    def asked(self, wish: str) -> None:
+    def asked(self, wanted: Ending) -> None:
         """Let no further step begin."""
-        self.wish, self.draining = wish, True
+        self.wish, self.draining = wanted.wish, True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

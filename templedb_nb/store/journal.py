@@ -115,6 +115,7 @@ class Orphan:
         """Let go of the file, and remove it once its end is in the store."""
         if remove:
             self._path.unlink()
+            self._path.with_suffix(".wish").unlink(missing_ok=True)
         os.close(self._handle)
 
 

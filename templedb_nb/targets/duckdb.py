@@ -25,6 +25,7 @@ from templedb_nb.errors import (
     UsageProblem,
 )
 from templedb_nb.model.approval import Approval
+from templedb_nb.model.ending import Ending
 from templedb_nb.model.event import Blocker, Outcome
 from templedb_nb.model.ledger import Freeze, Held, Ledger
 from templedb_nb.model.plain import Digest
@@ -152,7 +153,7 @@ class DuckdbSession:
         """Say no: a DuckDB file does not know where it was made."""
         return False
 
-    def ask_to_end(self, project: str, run: str, wish: str) -> bool:  # noqa: ARG002 - as Session has it
+    def ask_to_end(self, project: str, run: str, wanted: Ending) -> bool:  # noqa: ARG002 - as Session has it
         """Say that nobody hears it there: a DuckDB file has no second session."""
         return False
 

@@ -10,6 +10,7 @@ import psycopg
 from templedb_nb.core.script import Script
 from templedb_nb.errors import UnfitServer
 from templedb_nb.model.approval import Approval
+from templedb_nb.model.ending import Ending
 from templedb_nb.model.event import Blocker, Outcome
 from templedb_nb.model.ledger import Freeze, Held, Ledger, State
 from templedb_nb.model.plain import Digest
@@ -108,11 +109,11 @@ class PostgresSession:
             hold.rebind(self._link.connection, project, by, reason)
             return True
 
-    def ask_to_end(self, project: str, run: str, wish: str) -> bool:
+    def ask_to_end(self, project: str, run: str, wanted: Ending) -> bool:
         """Ask the holder to end its run; say whether it holds the lock."""
         with translated(self.where):
             there = ledger_sql.present(self._link.connection)
-            return there and hold.ask_to_end(self._link.connection, project, run, wish)
+            return there and hold.ask_to_end(self._link.connection, project, run, wanted)
 
     def blockers(self, project: str) -> tuple[Blocker, ...]:
         """Return whom the holder of the project's lock waits for, and whom those wait for."""

@@ -6,6 +6,7 @@ import json
 import time
 
 from templedb_nb.errors import Busy, UsageProblem
+from templedb_nb.model.ending import Ending
 from templedb_nb.model.event import Blocker
 from templedb_nb.model.ledger import Freeze, Held
 from templedb_nb.model.plain import to_plain
@@ -78,11 +79,11 @@ def thaw(connection: Connection, project: str, by: str, reason: str) -> bool:
     return found is not None
 
 
-def ask_to_end(connection: Connection, project: str, run: str, wish: str) -> bool:
+def ask_to_end(connection: Connection, project: str, run: str, wanted: Ending) -> bool:
     """Let the holder's next heartbeat hear that somebody wants an end; say whether it holds."""
     found = connection.execute(
         "UPDATE templedb.lock SET cancel = %s WHERE project = %s AND run = %s RETURNING 1",
-        [wish, project, run],
+        [str(wanted), project, run],
     )
     return found.fetchone() is not None
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from templedb_nb.errors import TempleError
+from templedb_nb.model.ending import Ending
 from templedb_nb.model.event import Blocker
 from templedb_nb.ports import Claim, Heard
 from templedb_nb.targets.postgres_blockers import blockers
@@ -43,7 +44,7 @@ class _Watch:
     claim: Claim
     hear: Heard
     over: threading.Event = field(default_factory=threading.Event)
-    asked: bool = False
+    asked: str = ""
     blocked: tuple[Blocker, ...] = ()
 
     def beat(self) -> None:
@@ -58,9 +59,9 @@ class _Watch:
 
     def _look(self, connection: Connection) -> None:
         wish = _wish(connection, self.claim)
-        if wish and not self.asked:
-            self.asked = True
-            self.hear.asked(wish)
+        if wish and wish != self.asked:
+            self.asked = wish
+            self.hear.asked(Ending.of(wish))
         blocked = _blockers(connection, self.link)
         if blocked != self.blocked:
             self.blocked = blocked
