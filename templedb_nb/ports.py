@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from templedb_nb.core.script import Script
+from templedb_nb.model.adoption import History
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.command import Exit, Invocation
 from templedb_nb.model.ending import Ending
@@ -151,8 +152,15 @@ class Session(Protocol):
         """Record, as well as can be, that the migration failed and left nothing."""
         ...
 
-    def amend(self, step: Amend, claim: Claim, attempt: str) -> None:
-        """Change the ledger on a person's word, with an event that says so."""
+    def amend(self, step: Amend, claim: Claim, attempt: str, text: str = "") -> None:
+        """Change the ledger on a person's word, with an event that says so.
+
+        *text* is what is kept as what ran, where another tool's history is imported.
+        """
+        ...
+
+    def histories(self) -> tuple[History, ...]:
+        """Return the tables of other tools that are there, as of one moment."""
         ...
 
     def command_started(self, claim: Claim, attempt: str, step: str) -> None:

@@ -102,7 +102,7 @@ class Migrations:
         if row.state not in free or row.blob is None:
             message = f"{row.file} is {row.state} on {opened.case.target.name} already"
             raise UsageProblem(message, hint=row.mend)
-        return self._amend(opened, self._step(opened, row, Verb.MARK_APPLIED, reason), wish=wish)
+        return self.amend(opened, self._step(opened, row, Verb.MARK_APPLIED, reason), wish=wish)
 
     def baseline(self, opened: Opened, named: str, reason: str, wish: Wish) -> Result:
         """Say that a migration and all that come before it in its group are in effect."""
@@ -115,7 +115,7 @@ class Migrations:
             message = f"nothing up to {last.file} waits on {opened.case.target.name}"
             raise UsageProblem(message, hint="templedb migration status")
         steps = [self._step(opened, row, Verb.MARK_APPLIED, reason) for row in free]
-        return self._amend(opened, *steps, wish=replace(wish, reason="baseline"))
+        return self.amend(opened, *steps, wish=replace(wish, reason="baseline"))
 
     def mark_reverted(self, opened: Opened, named: str, reason: str, wish: Wish) -> Result:
         """Say that a migration was taken back by hand."""
@@ -123,7 +123,7 @@ class Migrations:
         if row.state not in IN_EFFECT:
             message = f"{row.file} is {row.state} on {opened.case.target.name}, not applied"
             raise UsageProblem(message, hint=row.mend)
-        return self._amend(opened, self._step(opened, row, Verb.MARK_REVERTED, reason), wish=wish)
+        return self.amend(opened, self._step(opened, row, Verb.MARK_REVERTED, reason), wish=wish)
 
     def down(self, opened: Opened, back: Back, wish: Wish) -> Result:
         """Take migrations back, newest first, each by its down part and with its ledger row."""
@@ -164,7 +164,7 @@ class Migrations:
         if row.state is not FileState.IN_DOUBT:
             message = f"{row.file} is {row.state} on {opened.case.target.name}, not in doubt"
             raise UsageProblem(message, hint=row.mend)
-        return self._amend(opened, self._step(opened, row, verb, reason), wish=wish)
+        return self.amend(opened, self._step(opened, row, verb, reason), wish=wish)
 
     def accept_checksum(self, opened: Opened, named: str, reason: str, wish: Wish) -> Result:
         """Say that an edit of an applied file is known and harmless."""
@@ -174,7 +174,7 @@ class Migrations:
             message = f"{row.file} is {row.state}: there is no changed checksum to accept"
             raise UsageProblem(message)
         step = self._step(opened, row, Verb.ACCEPT_CHECKSUM, reason)
-        return self._amend(opened, replace(step, old_checksum=row.entry.checksums.text), wish=wish)
+        return self.amend(opened, replace(step, old_checksum=row.entry.checksums.text), wish=wish)
 
     def rename(self, opened: Opened, old: str, new: str, reason: str, wish: Wish) -> Result:
         """Say that an applied migration's file has another path now."""
@@ -184,7 +184,7 @@ class Migrations:
         if row is None:
             row = self._retold(rows, old, new)
         step = replace(self._step(opened, row, Verb.RENAME, reason), old_key=row.was)
-        return self._amend(opened, step, wish=wish)
+        return self.amend(opened, step, wish=wish)
 
     def _retold(self, rows: Sequence[Tracked], old: str, new: str) -> Tracked:
         gone = pick([r for r in rows if r.state is FileState.MISSING], old)
@@ -207,7 +207,8 @@ class Migrations:
             reason=reason,
         )
 
-    def _amend(self, opened: Opened, *steps: Amend, wish: Wish) -> Result:
+    def amend(self, opened: Opened, *steps: Amend, wish: Wish) -> Result:
+        """Change the ledger of one database by a plan of those steps."""
         reason = wish.reason if len(steps) > 1 else steps[0].verb.value
         narrow, options = self._narrow(opened, steps)
         preview: Preview = self._planning.preview(narrow, options)

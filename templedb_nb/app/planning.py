@@ -24,6 +24,7 @@ from templedb_nb.core.planner import Options, Situation
 from templedb_nb.core.policy import decision, identified, merged
 from templedb_nb.core.script import Script, read_script
 from templedb_nb.errors import ConfigError, InvalidConfig
+from templedb_nb.model.adoption import History
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.config import DeployConfig
 from templedb_nb.model.expected import Expected
@@ -223,6 +224,7 @@ class Planning:
             databases=opened.databases,
             suspicions=standing.suspicions(opened.known, ledgers),
             look=seen,
+            histories=_histories(opened, ledgers, found),
             overlay=case.overlay.text,
         )
 
@@ -300,6 +302,20 @@ def refuse_unfit(case: Case) -> None:
         problems = [str(each) for each in found]
         message = "the overlay does not fit the config; nothing was planned"
         raise InvalidConfig(message, problems=problems, hint="templedb deploy config --show")
+
+
+def _histories(
+    opened: Opened,
+    ledgers: Mapping[DatabaseName, Ledger],
+    found: Iterable[tracking.Migrations],
+) -> dict[DatabaseName, tuple[History, ...]]:
+    """Return other tools' tables, where the ledger is empty and the files are such a tool's."""
+    foreign = {m.database for m in found if any(p.reading for p in m.arranged.files)}
+    return {
+        name: session.histories()
+        for name, session in opened.sessions.items()
+        if name in foreign and name in ledgers and not ledgers[name].entries
+    }
 
 
 def _taken_back(options: Options) -> frozenset[Address]:

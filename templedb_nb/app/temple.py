@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from templedb_nb.app.adopting import Adopting
 from templedb_nb.app.asking import Asking
 from templedb_nb.app.bundles import bundled_case, read_bundle, write_bundle
 from templedb_nb.app.choice import Choice
@@ -141,6 +142,11 @@ class Temple:
     def migrations(self) -> Migrations:
         """Return the use cases around single migrations."""
         return Migrations(self.planning, self.running, self.memory)
+
+    @cached_property
+    def adopting(self) -> Adopting:
+        """Return the use cases around other tools' histories."""
+        return Adopting(self.migrations)
 
     @cached_property
     def drafting(self) -> Drafting:

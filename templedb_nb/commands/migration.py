@@ -11,6 +11,7 @@ from templedb_nb.commands.base import Call, group, on_target, pass_call, take, w
 
 if TYPE_CHECKING:
     from templedb_nb.app.running import Wish
+    from templedb_nb.model.adoption import Adoption
     from templedb_nb.model.history import MigrationHistory
     from templedb_nb.model.plan import Preview
     from templedb_nb.model.proof import Proof
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from templedb_nb.model.status import MigrationStatus
 
 STATES = ("running", "applied", "reverted", "failed", "in_doubt")
+TOOLS = ("golang-migrate", "dbmate", "goose", "flyway", "prisma", "supabase", "sqlx", "diesel")
+FROM = "The tool, where the target has tables of several."
 reason = click.option("--reason", default="", metavar="TEXT", help="Why; kept for good.")
 
 
@@ -246,6 +249,38 @@ def resolve(
     with call.app.opened(call.choice(name, target)) as opened:
         found = call.app.reachable(opened)
         return call.app.migrations.resolve(found, str(named), verb, reason, _wish(call))
+
+
+@commands.command("import")
+@words
+@on_target
+@click.option("--from", "tool", metavar="TOOL", type=click.Choice(TOOLS), help=FROM)
+@click.option("--table", metavar="TABLE", help="Its table, where there are several.")
+@reason
+@click.option("--dry-run", is_flag=True, help="Show what would be imported; write nothing.")
+@pass_call
+def import_(
+    call: Call, /, words: tuple[str, ...], target: str | None, *, dry_run: bool, **how: Any
+) -> Adoption | Result:
+    """Take over what another migration tool has applied to the target, by its own table.
+
+    The table is found by its name and columns, in any schema, and read only. Each row is held
+    against the file here, by the tool's own checksum where it has one, and written into the
+    ledger as a plan, which a protected target wants approved. Doing it again imports what is new.
+
+    \b
+    Examples:
+      templedb migration import shop --target staging --dry-run
+      templedb migration import shop --target staging --from flyway --reason "we move over"
+    """
+    from templedb_nb.app.adopting import Source
+
+    (name,) = call.split(words)
+    with call.app.opened(call.choice(name, target)) as opened:
+        found, source = call.app.reachable(opened), Source(**how)
+        if dry_run:
+            return call.app.adopting.look(found, source)
+        return call.app.adopting.take_over(found, source, _wish(call))
 
 
 @commands.command("accept-checksum")

@@ -9,13 +9,15 @@ from templedb_nb.core import groups
 from templedb_nb.core.config import problem
 from templedb_nb.core.environ import Known
 from templedb_nb.core.groups import migrating
+from templedb_nb.core.histories.adopt import ran_here
 from templedb_nb.core.layouts import recognise
 from templedb_nb.core.script import Script
 from templedb_nb.core.tracking import Ledgers, Migrations, Scripts, shared_keys
+from templedb_nb.model.adoption import Belief, History
 from templedb_nb.model.config import Executor, Group, OpaqueFiles
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.ledger import Ledger
-from templedb_nb.model.plan import Plan
+from templedb_nb.model.plan import Adopt, Plan
 from templedb_nb.model.status import WAITING, FileState, Tracked
 from templedb_nb.model.target import DatabaseName, OrderPolicy, TargetName
 
@@ -172,6 +174,38 @@ def _elsewhere(
             message = f"this database knows these files as project {project!r}"
             mend = f"templedb project sync {plan.project} --known-as {project}"
             yield problem(f"target {plan.target} ({name})", message, mend, topic=Topic.LEDGER)
+
+
+def on_histories(
+    found: Mapping[DatabaseName, Sequence[History]], rows: Sequence[Tracked], target: TargetName
+) -> Iterable[Finding]:
+    """Yield an error where another tool has run files that wait here: they would run again."""
+    for database, histories in found.items():
+        own = [row for row in rows if row.database == database]
+        for history in histories:
+            ran = ran_here(history, own)
+            if ran:
+                message = f"{history.tool} has run {len(ran)} of these files, says {history.where}"
+                mend = f"templedb migration import --target {target} --from {history.tool}"
+                where = f"target {target} ({database})"
+                yield problem(where, message, mend, topic=Topic.LEDGER)
+
+
+_DOUBTS = (
+    (Belief.EDITED, "the file here is not the one that ran", "what ran is told by the tool alone"),
+    (Belief.MISSING, "no file is here", "bring it back, or leave it: it counts as applied"),
+    (Belief.IN_DOUBT, "nobody knows what became of it", "templedb migration resolve, after a look"),
+)
+
+
+def on_adoption(plan: Plan) -> Iterable[Finding]:
+    """Yield a warning for each kind of doubt about what another tool's table says."""
+    steps = [step for step in plan.steps if isinstance(step, Adopt)]
+    for belief, what, mend in _DOUBTS:
+        files = [step.file for step in steps if step.verdict is belief]
+        if files:
+            more = f" (and {len(files) - 1} more)" if len(files) > 1 else ""
+            yield _warning(Topic.MIGRATION, f"{belief}{more}: {what}", files[0], mend)
 
 
 def on_variables(

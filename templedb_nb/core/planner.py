@@ -10,7 +10,9 @@ from templedb_nb.core import patterns as globs
 from templedb_nb.core.command import per_file
 from templedb_nb.core.config import problem
 from templedb_nb.core.findings import (
+    on_adoption,
     on_health,
+    on_histories,
     on_migrations,
     on_suspicions,
     on_target,
@@ -21,6 +23,7 @@ from templedb_nb.core.requirements import on_scripts
 from templedb_nb.core.reverting import down_script
 from templedb_nb.core.shape import nearest
 from templedb_nb.core.tracking import Ledgers, Scripts
+from templedb_nb.model.adoption import History
 from templedb_nb.model.config import DeployConfig, Executor, Group, Hook
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.finding import Finding, Topic
@@ -74,6 +77,7 @@ class Situation:
     databases: tuple[DatabaseName, ...] = ()
     suspicions: Mapping[DatabaseName, str] = field(default_factory=dict)
     look: Look = NOTHING_SEEN
+    histories: Mapping[DatabaseName, Sequence[History]] = field(default_factory=dict)
     overlay: str = ""
 
 
@@ -288,6 +292,7 @@ def _all_findings(
     found += on_migrations(migrations, rows, now.scripts, policies, {f.path for f in now.files})
     found += on_target(now.ledgers, made, rows)
     found += on_suspicions(now.suspicions, now.target)
+    found += on_histories(now.histories, rows, now.target)
     found += on_health(chosen)
     if not now.config.groups and not made.steps:
         found.append(_nothing_to_do())
@@ -331,5 +336,5 @@ def _amendment(now: Situation) -> Draft:
     rows: tuple[Tracked, ...] = ()
     found = on_target(now.ledgers, made, rows) + on_suspicions(now.suspicions, now.target)
     found = [each for each in found if each.topic is not Topic.UNRESOLVED]
-    found += reverting.on_reverts(made, now.ledgers, now.scripts)
+    found += [*reverting.on_reverts(made, now.ledgers, now.scripts), *on_adoption(made)]
     return Draft(plan=made, findings=tuple(found), scripts=_summaries(made, now.scripts))

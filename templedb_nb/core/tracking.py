@@ -28,7 +28,7 @@ NO_LEDGER = Ledger()
 NO_LEDGERS: Ledgers = MappingProxyType({})
 BESIDE = ("/metadata.toml", ".sql.conf")
 _THERE = State.APPLIED
-_RAN = frozenset({EntryKind.RUN})
+_RAN = frozenset({EntryKind.RUN, EntryKind.IMPORTED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

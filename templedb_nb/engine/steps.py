@@ -29,6 +29,7 @@ from templedb_nb.model.event import (
 )
 from templedb_nb.model.layout import Address
 from templedb_nb.model.plan import (
+    Adopt,
     Amend,
     Apply,
     Mode,
@@ -151,7 +152,10 @@ class Steps:
                 case Apply():
                     return self._apply(number, step, attempt_id)
                 case Amend():
-                    self.tools.sessions[step.database].amend(step, self.claim, attempt_id)
+                    source = step.text if isinstance(step, Adopt) else None
+                    ran = step.ran if isinstance(step, Adopt) else ""
+                    text = self.tools.script(source).text if source else ran
+                    self.tools.sessions[step.database].amend(step, self.claim, attempt_id, text)
                     return StepFinished(step=number)
         except StoreError:
             raise

@@ -36,6 +36,7 @@ class EntryKind(StrEnum):
     MARKED = "marked"
     INHERITED = "inherited"
     REPEATABLE = "repeatable"
+    IMPORTED = "imported"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

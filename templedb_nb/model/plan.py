@@ -15,12 +15,13 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import ClassVar, NewType, TypeAlias
 
+from templedb_nb.model.adoption import Belief
 from templedb_nb.model.approval import Approval, Decision
 from templedb_nb.model.config import Executor, WorkFolder
 from templedb_nb.model.expected import Expected
 from templedb_nb.model.finding import Finding
 from templedb_nb.model.layout import Address, Layout, Reading, address
-from templedb_nb.model.ledger import Checksums, Ledger
+from templedb_nb.model.ledger import Checksums, Ledger, State
 from templedb_nb.model.plain import Digest, digest, to_plain
 from templedb_nb.model.project import Changes, Slug
 from templedb_nb.model.status import Tracked
@@ -161,6 +162,7 @@ class Verb(StrEnum):
     RENAME = "rename"
     RESOLVE_APPLIED = "resolve-applied"
     RESOLVE_NOT_APPLIED = "resolve-not-applied"
+    IMPORT = "import"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +192,42 @@ class Amend:
         return f"{self.verb} {was}{self.file}"
 
 
-Step: TypeAlias = RunCommand | RunScript | Apply | Revert | Amend
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopt(Amend):
+    """Write into the ledger what another tool's table says; that table is not touched.
+
+    `row` is the table's own row as JSON, `at` its time as the tool wrote it. `blob` is the text
+    that is kept as what ran, where nothing speaks against it; `ran` is that, where the tool itself
+    has kept it. `locks` are the keys that the tool
+    itself takes while it works.
+    """
+
+    kind: ClassVar[str] = "adopt"
+    source: str
+    verdict: Belief
+    state: State = State.APPLIED
+    note: str = ""
+    at: str = ""
+    by: str = ""
+    row: str = ""
+    locks: tuple[int, ...] = ()
+    layout: str = "plain"
+    blob: Digest | None = None
+    reading: Reading | None = None
+    ran: str = ""
+
+    @property
+    def text(self) -> Address | None:
+        """Return where the text is read from that is kept as what ran."""
+        return address(self.blob, self.reading) if self.blob else None
+
+    @property
+    def title(self) -> str:
+        """Name the step in one line."""
+        return f"import {self.file} from {self.source}: {self.verdict}"
+
+
+Step: TypeAlias = RunCommand | RunScript | Apply | Revert | Amend | Adopt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

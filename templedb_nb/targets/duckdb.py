@@ -24,6 +24,7 @@ from templedb_nb.errors import (
     Unreachable,
     UsageProblem,
 )
+from templedb_nb.model.adoption import History
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.ending import Ending
 from templedb_nb.model.event import Blocker, Outcome
@@ -217,10 +218,14 @@ class DuckdbSession:
             ).fetchone()
         return row is not None
 
-    def amend(self, step: Amend, claim: Claim, attempt: str) -> None:
+    def amend(self, step: Amend, claim: Claim, attempt: str, text: str = "") -> None:  # noqa: ARG002 - as Session has it
         """Change the ledger on a person's word."""
         with self._work() as connection:
             ledger_sql.amend(connection, step, claim, attempt)
+
+    def histories(self) -> tuple[History, ...]:
+        """Return nothing: no other tool that is known keeps its table in such a file."""
+        return ()
 
     def command_started(self, claim: Claim, attempt: str, step: str) -> None:
         """Record a command before it starts, and close the file: the command may open it."""

@@ -284,7 +284,7 @@ def amend(connection: Connection, step: Amend, claim: Claim, attempt: str) -> No
             )
         case Verb.RENAME:
             done = _rename(connection, step, claim)
-        case Verb.RESOLVE_APPLIED | Verb.RESOLVE_NOT_APPLIED:
+        case Verb.RESOLVE_APPLIED | Verb.RESOLVE_NOT_APPLIED | Verb.IMPORT:
             done = False  # a DuckDB file takes a migration whole, or not at all
     if not done:
         connection.execute("ROLLBACK")

@@ -9,6 +9,7 @@ import psycopg
 
 from templedb_nb.core.script import Script
 from templedb_nb.errors import UnfitServer
+from templedb_nb.model.adoption import History
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.ending import Ending
 from templedb_nb.model.event import Blocker, Outcome
@@ -18,7 +19,7 @@ from templedb_nb.model.plan import Amend, Apply, Mode, Revert
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
 from templedb_nb.ports import Claim, Decide, Heard
-from templedb_nb.targets import postgres_apply, postgres_rows
+from templedb_nb.targets import postgres_apply, postgres_histories, postgres_rows
 from templedb_nb.targets import postgres_hold as hold
 from templedb_nb.targets import postgres_ledger as ledger_sql
 from templedb_nb.targets import postgres_records as records
@@ -180,10 +181,15 @@ class PostgresSession:
             ).fetchone()
         return int(row[0]) if row else 0
 
-    def amend(self, step: Amend, claim: Claim, attempt: str) -> None:
+    def amend(self, step: Amend, claim: Claim, attempt: str, text: str = "") -> None:
         """Change the ledger on a person's word."""
         with translated(self.where):
-            amend(self._link.connection, step, claim, attempt)
+            amend(self._link.connection, step, claim, attempt, text)
+
+    def histories(self) -> tuple[History, ...]:
+        """Return the tables of other tools that are there, as of one moment."""
+        with translated(self.where):
+            return postgres_histories.read(self._link.connection)
 
     def command_started(self, claim: Claim, attempt: str, step: str) -> None:
         """Record a command before it starts."""

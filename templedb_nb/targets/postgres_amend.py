@@ -5,9 +5,10 @@ from __future__ import annotations
 from templedb_nb.errors import TargetError
 from templedb_nb.model.ledger import TEXT_CHECKSUM, TOKEN_CHECKSUM
 from templedb_nb.model.plain import to_plain
-from templedb_nb.model.plan import Amend, Verb
+from templedb_nb.model.plan import Adopt, Amend, Verb
 from templedb_nb.ports import Claim
 from templedb_nb.targets.postgres_connection import Connection
+from templedb_nb.targets.postgres_histories import adopt
 from templedb_nb.targets.postgres_records import record
 from templedb_nb.targets.postgres_rows import by_whom
 
@@ -28,7 +29,7 @@ RETURNING 1
 """
 
 
-def amend(connection: Connection, step: Amend, claim: Claim, attempt: str) -> None:
+def amend(connection: Connection, step: Amend, claim: Claim, attempt: str, text: str = "") -> None:
     """Change the ledger on a person's word, with an event, in one transaction."""
     with connection.transaction():
         match step.verb:
@@ -44,6 +45,8 @@ def amend(connection: Connection, step: Amend, claim: Claim, attempt: str) -> No
                 done = _resolve(connection, step, claim, "step_done = step_started")
             case Verb.RESOLVE_NOT_APPLIED:
                 done = _resolve(connection, step, claim, "step_started = step_done")
+            case Verb.IMPORT:
+                done = isinstance(step, Adopt) and adopt(connection, step, claim, attempt, text)
         if not done:
             raise TargetError(f"{step.file}: the ledger no longer fits {step.verb}")
         detail = to_plain(step)

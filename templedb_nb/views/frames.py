@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from templedb_nb.model.adoption import Adoption, Belief
 from templedb_nb.model.approval import ApprovalList, Verdict
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.history import (
@@ -71,6 +72,14 @@ COLUMNS: dict[type, Sequence[Column]] = {
         ("checksum", TEXT, lambda r: r.entry and r.entry.checksums.text),
         ("note", TEXT, lambda r: r.note),
         ("mend", TEXT, lambda r: r.mend),
+    ),
+    Adoption: (
+        ("key", TEXT, lambda r: r.key),
+        ("file", TEXT, lambda r: r.file),
+        ("verdict", Belief, lambda r: r.verdict.value),
+        ("known", TEXT, lambda r: r.known),
+        ("at", TEXT, lambda r: r.at),
+        ("note", TEXT, lambda r: r.note),
     ),
     Board: (
         ("project", TEXT, lambda r: r.slug),

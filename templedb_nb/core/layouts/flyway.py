@@ -28,7 +28,7 @@ NAME = re.compile(
     r"(?:(?P<kind>[VUB])(?P<version>\d+(?:[._]\d+)*)|(?P<again>R))__(?P<title>.*)\.sql"
 )
 CALLBACK = re.compile(r"(?:before|after|create)[A-Z]\w*?(?:__.*)?\.sql")
-_CODE = re.compile(
+CODE = re.compile(
     r"(?:V(?P<version>\d+(?:[._]\d+)*)|(?P<again>R))__(?P<title>.*)\.(?:java|kt|groovy|scala|class)"
 )
 _PLACEHOLDER = re.compile(r"\$\{(?P<name>[^}\n]+)\}")
@@ -62,8 +62,8 @@ def place(folder: Folder) -> Placements:
     again: list[Placed] = []
     undo: dict[str, str] = {}
     bases: list[tuple[tuple[int, ...], Placed]] = []
-    for path in (*folder.files, *folder.beside(_CODE, below=True)):
-        found = NAME.fullmatch(last(path)) or _CODE.fullmatch(last(path))
+    for path in (*folder.files, *folder.beside(CODE, below=True)):
+        found = NAME.fullmatch(last(path)) or CODE.fullmatch(last(path))
         if found is None:
             findings.append(_stranger(path))
             continue

@@ -20,7 +20,7 @@ from templedb_nb.core.shape import nearest
 from templedb_nb.model.layout import Layout, Reading
 
 NAME = re.compile(r"(?P<version>\d+)_.*\.sql")
-_GO = re.compile(r"(?P<version>\d+)_.*(?<!_test)\.go")
+CODE = re.compile(r"(?P<version>\d+)_.*(?<!_test)\.go")
 MARK = re.compile(
     r"^(?P<before>[ \t]*)--[ \t]*\+goose[ \t]+(?P<words>[^\r\n]*?)[ \t]*$", re.MULTILINE
 )
@@ -42,8 +42,8 @@ def place(folder: Folder) -> Placements:
     found = by_number(Layout.GOOSE, folder, NAME)
     opaque = Reading(layout=Layout.GOOSE, opaque="is written in Go, which goose alone runs")
     placed = [*found.files]
-    for path in folder.beside(_GO):
-        match = _GO.fullmatch(last(path))
+    for path in folder.beside(CODE):
+        match = CODE.fullmatch(last(path))
         assert match is not None  # noqa: S101 - it was chosen by that
         placed.append(Placed(path=path, key=match["version"], reading=opaque, base=folder.base))
     plain = [

@@ -47,7 +47,7 @@ CREATE TABLE templedb.migration (
 COMMENT ON TABLE templedb.migration IS 'Every migration that this database knows; its row commits in the migration''s own transaction.';
 COMMENT ON COLUMN templedb.migration.project IS 'The project''s name at its first apply; it survives a rename of the slug.';
 COMMENT ON COLUMN templedb.migration.key IS 'What identifies the migration within its project; in the plain layout the path from the project''s root.';
-COMMENT ON COLUMN templedb.migration.kind IS 'run: templedb ran it; repeatable: and runs it again when it changes; marked: a person said that it is in effect; inherited: it came with a copy of the database.';
+COMMENT ON COLUMN templedb.migration.kind IS 'run: templedb ran it; repeatable: and runs it again when it changes; marked: a person said that it is in effect; imported: another tools table did; inherited: it came with a copy of the database.';
 COMMENT ON COLUMN templedb.migration.file IS 'The path of its file.';
 COMMENT ON COLUMN templedb.migration.layout IS 'The folder convention that gave the key.';
 COMMENT ON COLUMN templedb.migration.checksum IS 'Over the text, by checksum_alg.';
@@ -70,7 +70,7 @@ COMMENT ON COLUMN templedb.migration.version IS 'The version of templedb.';
 COMMENT ON COLUMN templedb.migration.started_at IS 'When the attempt began.';
 COMMENT ON COLUMN templedb.migration.finished_at IS 'When the attempt ended.';
 COMMENT ON COLUMN templedb.migration.run_seq IS 'The order in which migrations came into effect.';
-COMMENT ON COLUMN templedb.migration.error IS 'What the server said when it failed.';
+COMMENT ON COLUMN templedb.migration.error IS 'What the server said when it failed; of an imported one, how far it is believed.';
 
 CREATE TABLE templedb.event (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -82,7 +82,7 @@ CREATE TABLE templedb.event (
     detail      jsonb NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE templedb.event IS 'What people said of migrations, runs and policy, in order; never updated.';
-COMMENT ON COLUMN templedb.event.what IS 'mark-applied, mark-reverted, reverted, revert-failed, accept-checksum, rename, resolve, policy, freeze, thaw, steal, rebind.';
+COMMENT ON COLUMN templedb.event.what IS 'mark-applied, mark-reverted, reverted, revert-failed, accept-checksum, rename, resolve, import, policy, freeze, thaw, steal, rebind.';
 COMMENT ON COLUMN templedb.event.detail IS 'Who, why, and what was there before.';
 
 CREATE TABLE templedb.run (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from templedb_nb.model.adoption import Adoption, Belief
 from templedb_nb.model.history import (
     Answer,
     Csv,
@@ -131,6 +132,22 @@ def _(value: Answer) -> str:
 @text.register
 def _(value: Csv) -> str:
     return csv_text(value.answer)
+
+
+@text.register
+def _(value: Adoption) -> str:
+    rows = [
+        [row.verdict.value, row.key, row.file, "there already" if row.known else shown(row.note)]
+        for row in value.rows
+    ]
+    counts = [(value.count(each), each.value) for each in Belief]
+    told = ", ".join(f"{count} {word}" for count, word in counts if count) or "no migrations"
+    lines = [f"{value.source} in {value.database} of {value.target}: {told}", *columns(rows)]
+    waiting = f"{value.pending} migration{'s' * (value.pending != 1)} here that it has not run"
+    lines.append(f"{value.new} to import, {len(value.rows) - value.new} there already; {waiting}")
+    if value.busy:
+        lines.append("its lock is held: that tool is at work now")
+    return "\n".join(lines)
 
 
 @text.register

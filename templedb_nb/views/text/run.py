@@ -64,6 +64,9 @@ def came_to(value: Result) -> str:
         return (
             f"{many(len(amended), 'ledger entry').replace('entrys', 'entries')} changed; no SQL ran"
         )
+    adopted = [s for s in value.steps if s.label.kind == "adopt" and s.state is StepState.DONE]
+    if adopted:
+        return f"{many(len(adopted), 'migration')} imported; no SQL ran"
     if value.count(StepState.UNKNOWN):
         return "nothing is known to be applied"
     if value.outcome is None:

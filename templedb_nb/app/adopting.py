@@ -1,0 +1,145 @@
+"""Other tools' histories: found in a target's databases, shown, and taken over on a command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from templedb_nb.app.migrations import Migrations
+from templedb_nb.app.planning import Opened, scripts
+from templedb_nb.app.running import Wish
+from templedb_nb.core.histories.adopt import Adopted, believed, local_keys, shown, step, told_by
+from templedb_nb.core.histories.known import TOOLS
+from templedb_nb.errors import Ambiguous, Busy, UsageProblem
+from templedb_nb.model.adoption import Adoption, History
+from templedb_nb.model.plan import Adopt
+from templedb_nb.model.result import Result
+from templedb_nb.model.status import WAITING, FileState, Tracked
+from templedb_nb.model.target import DatabaseName
+
+Found = tuple[DatabaseName, History]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Whose history is wanted, where a target has several."""
+
+    tool: str | None = None
+    table: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Takeover:
+    """One history, held against the files of a project."""
+
+    database: DatabaseName
+    history: History
+    rows: tuple[Tracked, ...]
+    found: tuple[Adopted, ...]
+
+    @property
+    def new(self) -> tuple[Adopted, ...]:
+        """Return what the ledger does not have yet."""
+        return tuple(each for each in self.found if not each.known)
+
+
+class Adopting:
+    """Use cases around the tables of other tools."""
+
+    def __init__(self, migrations: Migrations) -> None:
+        """Write by *migrations*, as every word on the ledger is written."""
+        self._migrations = migrations
+
+    def look(self, opened: Opened, source: Source) -> Adoption:
+        """Return what an import would write; nothing is written."""
+        return _adoption(opened, self._takeover(opened, source))
+
+    def take_over(self, opened: Opened, source: Source, wish: Wish) -> Result | Adoption:
+        """Write what the tool's table says into the ledger; its table is not touched."""
+        taken = self._takeover(opened, source)
+        if taken.history.busy:
+            message = f"{taken.history.title} is at work: its lock is held"
+            raise Busy(message, hint="wait for its end, then import")
+        steps = list(_steps(opened, taken, source.reason))
+        if not steps:
+            return _adoption(opened, taken)
+        return self._migrations.amend(opened, *steps, wish=replace(wish, reason="import"))
+
+    def _takeover(self, opened: Opened, source: Source) -> Takeover:
+        rows = self._migrations.status(opened).rows
+        database, history = _pick(list(_histories(opened, source)), rows, source)
+        own = tuple(row for row in rows if row.database == database)
+        files = local_keys(history, own).values()
+        bodies = opened.case.read({row.blob for row in files if row.blob})
+        config = opened.case.current.config
+        values = dict(pair for group in config.groups for pair in group.placeholders)
+        found = believed(history, own, bodies, tuple(values.items()))
+        known = {row.entry.key for row in own if row.entry}
+        found = [each if each.row or each.key not in known else _gone(each, own) for each in found]
+        return Takeover(database=database, history=history, rows=own, found=tuple(found))
+
+
+def _gone(each: Adopted, rows: tuple[Tracked, ...]) -> Adopted:
+    """Return a migration without a file as the ledger knows it."""
+    row = next(row for row in rows if row.entry and row.entry.key == each.key)
+    return replace(each, row=row)
+
+
+def _histories(opened: Opened, source: Source) -> Iterator[Found]:
+    for database, session in opened.sessions.items():
+        for history in session.histories():
+            named = source.table in {None, history.table, history.where}
+            if named and source.tool in {None, history.tool}:
+                yield database, history
+
+
+def _pick(found: list[Found], rows: tuple[Tracked, ...], source: Source) -> Found:
+    """Return the one history that is meant: where there are several, the one that fits files."""
+    if not found:
+        wanted = source.table or source.tool or ", ".join(TOOLS)
+        message = f"no database of the target has a table of another tool (looked for: {wanted})"
+        raise UsageProblem(message, hint="templedb migration status")
+    if len(found) == 1:
+        return found[0]
+    fits = [each for each in found if _fits(each, rows)]
+    if len(fits) == 1:
+        return fits[0]
+    problems = [f"{h.title}, {len(h.rows)} rows, in {database}" for database, h in found]
+    hint = f"name one: --table {found[0][1].where}"
+    raise Ambiguous("several tools have a table there", problems=problems, hint=hint)
+
+
+def _fits(found: Found, rows: tuple[Tracked, ...]) -> bool:
+    database, history = found
+    files = local_keys(history, [row for row in rows if row.database == database])
+    told = told_by(history, ())
+    own = [row for row in files.values() if row.reading]
+    same = not own or any(str(row.reading.layout) == history.tool for row in own if row.reading)
+    return same and any(each.key in files for each in told)
+
+
+def _steps(opened: Opened, taken: Takeover, reason: str) -> Iterator[Adopt]:
+    sources = [each.row.source for each in taken.new if each.row and each.row.source]
+    read = scripts(opened.case.read, sources)
+    first = next((row.group for row in taken.rows), "ledger")
+    for each in taken.new:
+        source = each.row.source if each.row else None
+        sums = read[source].checksums if source else None
+        group = each.row.group if each.row else first
+        yield step(taken.history, each, group, taken.database, sums, reason)
+
+
+def _adoption(opened: Opened, taken: Takeover) -> Adoption:
+    case, keys = opened.case, {each.key for each in taken.found}
+    waiting = WAITING | {FileState.OPAQUE}
+    pending = [row for row in taken.rows if row.state in waiting and row.key not in keys]
+    return Adoption(
+        slug=case.project.slug,
+        target=case.target.name,
+        database=taken.database,
+        source=taken.history.title,
+        rows=tuple(shown(each) for each in taken.found),
+        pending=len(pending),
+        busy=taken.history.busy,
+    )

@@ -1,0 +1,35 @@
+"""Every tool whose table can be imported, and which tables are whose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+
+from templedb_nb.core.histories.flyway import FLYWAY
+from templedb_nb.core.histories.hashed import PRISMA, SQLX, SUPABASE
+from templedb_nb.core.histories.simple import DBMATE, DIESEL, GOLANG_MIGRATE, GOOSE
+from templedb_nb.core.histories.tool import Tool
+
+TOOLS: Mapping[str, Tool] = {
+    str(tool.layout): tool
+    for tool in (GOLANG_MIGRATE, DBMATE, GOOSE, FLYWAY, PRISMA, SUPABASE, SQLX, DIESEL)
+}
+
+Table = tuple[str, str]
+"""A schema and the name of a table in it."""
+
+
+def owners(tables: Mapping[Table, Iterable[str]]) -> list[tuple[Tool, Table]]:
+    """Return which of *tables*, given by their columns, are of a tool: told by name and columns."""
+    names = frozenset(tables)
+    return [
+        (tool, (schema, table))
+        for (schema, table), columns in sorted(tables.items())
+        for tool in TOOLS.values()
+        if tool.fits(schema, table, columns) and not _other(tool, schema, names)
+    ]
+
+
+def _other(tool: Tool, schema: str, tables: AbstractSet[Table]) -> bool:
+    """Return whether a table beside it says that it is another tool's."""
+    return bool(tool.unless) and (schema, tool.unless) in tables

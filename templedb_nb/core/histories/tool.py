@@ -1,0 +1,77 @@
+"""What is known of a tool's table: its columns, its lock, what its rows say, what proves them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from templedb_nb.model.adoption import Belief, Row, Told
+from templedb_nb.model.layout import Layout
+
+Tell = Callable[[Sequence[Row], Sequence[str]], list[Told]]
+"""Returns what rows say, given the keys of the files that are here, in their order."""
+
+
+def _unproven(told: Told, body: bytes, values: tuple[tuple[str, str], ...]) -> Belief:
+    del told, body, values
+    return Belief.ASSUMED
+
+
+def _no_lock(schema: str, table: str, database: str) -> tuple[int, ...]:
+    del schema, table, database
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """One tool.
+
+    `columns` must all be there, with `exact` no others. A table that is called neither of `tables`
+    counts only where `anywhere` says that no other tool has such columns.
+    """
+
+    layout: Layout
+    tables: tuple[str, ...]
+    columns: tuple[str, ...]
+    tell: Tell
+    key: Callable[[str], str | None]
+    exact: bool = False
+    anywhere: bool = False
+    schema: str = ""
+    verify: Callable[[Told, bytes, tuple[tuple[str, str], ...]], Belief] = _unproven
+    locks: Callable[[str, str, str], tuple[int, ...]] = _no_lock
+    unless: str = ""
+
+    def fits(self, schema: str, table: str, columns: Iterable[str]) -> bool:
+        """Return whether a table may be this tool's."""
+        there = frozenset(columns)
+        wanted = frozenset(self.columns)
+        if not (there == wanted if self.exact else there >= wanted):
+            return False
+        if self.schema and schema != self.schema:
+            return False
+        return table in self.tables or self.anywhere
+
+
+def text(row: Row, column: str) -> str:
+    """Return a value as text; null is nothing."""
+    found = row.get(column)
+    return "" if found is None else str(found)
+
+
+def newest(rows: Iterable[Told]) -> list[Told]:
+    """Return the last one of each key, in the order in which those came."""
+    found: dict[str, Told] = {}
+    for each in rows:
+        found.pop(each.key, None)
+        found[each.key] = each
+    return list(found.values())
+
+
+def below(key: str, local: Sequence[str], told: Told) -> list[Told]:
+    """Return *told* for every local key up to and with *key*, by number."""
+    number = int(key)
+    keys = sorted({each for each in local if each.isdigit() and int(each) <= number}, key=int)
+    if key not in keys:
+        keys.append(key)
+    return [replace(told, key=each) for each in keys]

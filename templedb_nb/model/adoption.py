@@ -1,0 +1,102 @@
+"""What another tool's table says has been done to a database, and what of it holds here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from templedb_nb.model.project import Slug
+from templedb_nb.model.target import DatabaseName, TargetName
+
+Row = Mapping[str, object]
+
+
+class Belief(StrEnum):
+    """How far one row of another tool's table is believed."""
+
+    VERIFIED = "verified"
+    """The tool's own checksum of the file here is the one in its table."""
+    ASSUMED = "assumed"
+    """The tool keeps nothing that could prove it."""
+    EDITED = "edited"
+    """The file here is not the one that ran."""
+    MISSING = "missing"
+    """There is no file here."""
+    IN_DOUBT = "in doubt"
+    """The tool itself does not know what became of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """A table of another tool, as one moment shows it; `busy` while that tool holds its lock."""
+
+    tool: str
+    schema: str
+    table: str
+    rows: tuple[Row, ...]
+    locks: tuple[int, ...] = ()
+    busy: bool = False
+
+    @property
+    def where(self) -> str:
+        """Name the table."""
+        return f"{self.schema}.{self.table}"
+
+    @property
+    def title(self) -> str:
+        """Name the tool and its table."""
+        return f"{self.tool} ({self.where})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a table says of one migration that is in effect; `at` is as the tool wrote it.
+
+    `sure` is false where the tool does not know what became of it. `again` is one that runs
+    whenever its text changes.
+    """
+
+    key: str
+    name: str = ""
+    sure: bool = True
+    again: bool = False
+    at: str = ""
+    by: str = ""
+    checksum: str = ""
+    note: str = ""
+    row: Row | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptionRow:
+    """One migration: what is believed of it, and whether the ledger has it already."""
+
+    key: str
+    file: str
+    verdict: Belief
+    note: str = ""
+    at: str = ""
+    known: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adoption:
+    """What an import writes into the ledger; `pending` are files that the tool has not run."""
+
+    slug: Slug
+    target: TargetName
+    database: DatabaseName
+    source: str
+    rows: tuple[AdoptionRow, ...]
+    pending: int
+    busy: bool = False
+
+    @property
+    def new(self) -> int:
+        """Return how many the ledger does not have yet."""
+        return sum(not row.known for row in self.rows)
+
+    def count(self, verdict: Belief) -> int:
+        """Return how many are believed that far."""
+        return sum(row.verdict is verdict for row in self.rows)

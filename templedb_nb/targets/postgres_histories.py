@@ -1,0 +1,104 @@
+"""Other tools' tables in PostgreSQL: read from one snapshot, never changed."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+import psycopg
+from psycopg import sql
+
+from templedb_nb.core.histories.known import Table, owners
+from templedb_nb.core.histories.tool import Tool
+from templedb_nb.errors import Busy, TargetError
+from templedb_nb.model.adoption import History
+from templedb_nb.model.ledger import TEXT_CHECKSUM, TOKEN_CHECKSUM
+from templedb_nb.model.plan import Adopt
+from templedb_nb.ports import Claim
+from templedb_nb.targets.postgres_connection import Connection
+from templedb_nb.targets.postgres_ledger import snapshot
+from templedb_nb.targets.postgres_rows import SQL_LIMIT, by_whom
+
+_TABLES = """
+SELECT n.nspname, c.relname, pg_catalog.array_agg(a.attname::text)
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'templedb')
+  AND n.nspname NOT LIKE 'pg\\_%'
+GROUP BY 1, 2
+"""
+_LOCKED = """
+SELECT 1 FROM pg_catalog.pg_locks
+WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND pid <> pg_catalog.pg_backend_pid()
+  AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+  AND classid::bigint = (%s::bigint >> 32) & 4294967295
+  AND objid::bigint = %s::bigint & 4294967295
+"""
+_IMPORTED = """
+INSERT INTO templedb.migration AS m
+  (project, key, kind, file, layout, checksum, checksum_alg, token_checksum, token_alg, sql, state,
+   mode, steps, step_done, step_started, attempt_id, run, plan, xid, applied_by, client, version,
+   started_at, finished_at, error)
+VALUES (%s, %s, 'imported', %s, %s, %s, %s, %s, %s, %s, %s, 'transaction', 0, 0, 0, %s, %s, %s, '',
+        coalesce(%s, session_user), %s, %s, coalesce(%s, pg_catalog.clock_timestamp()), %s, %s)
+ON CONFLICT (project, key) DO NOTHING
+RETURNING 1
+"""
+
+
+def read(connection: Connection) -> tuple[History, ...]:
+    """Return every table that is another tool's, with its rows, as of one moment."""
+    with snapshot(connection):
+        found = connection.execute(_TABLES.encode()).fetchall()
+        tables = {(schema, table): columns for schema, table, columns in found}
+        return tuple(_history(connection, tool, table) for tool, table in owners(tables))
+
+
+def _history(connection: Connection, tool: Tool, table: Table) -> History:
+    schema, name = table
+    row = connection.execute("SELECT current_database()").fetchone()
+    locks = tool.locks(schema, name, str(row[0]) if row else "")
+    query = sql.SQL("SELECT pg_catalog.to_jsonb(t)::text FROM {} t").format(
+        sql.Identifier(schema, name)
+    )
+    try:
+        rows = [json.loads(text) for (text,) in connection.execute(query).fetchall()]
+    except psycopg.errors.InsufficientPrivilege:
+        message = f"role {connection.info.user!r} may not read {schema}.{name}, of {tool.layout}"
+        raise TargetError(message, hint=f"GRANT SELECT ON {schema}.{name} TO …") from None
+    return History(
+        tool=str(tool.layout),
+        schema=schema,
+        table=name,
+        rows=tuple({column: each.get(column) for column in tool.columns} for each in rows),
+        locks=locks,
+        busy=any(connection.execute(_LOCKED.encode(), [key, key]).fetchone() for key in locks),
+    )
+
+
+def adopt(connection: Connection, step: Adopt, claim: Claim, attempt: str, text: str) -> bool:
+    """Write one row of another tool's table into the ledger, in the transaction that is open.
+
+    The tool's own lock is held meanwhile, so that it does not work at the same time.
+    """
+    for key in step.locks:
+        row = connection.execute("SELECT pg_catalog.pg_try_advisory_xact_lock(%s)", [key])
+        if row.fetchone() != (True,):
+            raise Busy(f"{step.source} is at work: its lock is held", hint="wait for its end")
+    kept = text if len(text) <= SQL_LIMIT else f"sha256:{step.checksums.text}"
+    sums = [step.checksums.text, TEXT_CHECKSUM, step.checksums.tokens, TOKEN_CHECKSUM]
+    at = _moment(step.at)
+    about = [claim.project, step.key, step.file, step.layout, *sums, kept, step.state.value]
+    whom = by_whom(claim)
+    values = [*about, attempt, *whom[:2], step.by or None, *whom[2:], at, at, step.note]
+    return connection.execute(_IMPORTED, values).fetchone() is not None
+
+
+def _moment(at: str) -> datetime | None:
+    """Return a time whose zone is known; one without stays in the note and the event alone."""
+    try:
+        found = datetime.fromisoformat(at)
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
