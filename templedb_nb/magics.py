@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -124,6 +125,8 @@ class Magic:
             if name:
                 self.shell.push({name: value})
             return None if name or silent else value
+        finally:
+            call.closing()
         return None
 
     def _run(self, call: Call, line: str) -> Any:
@@ -160,7 +163,6 @@ class Magic:
             target=self.config.target or None,
             notebook=True,
             through="notebook",
-            observers=(_Live(),) if self.config.live else (),
             planned=_brief,
             interactive=self._watched(),
             tell=print,
@@ -171,7 +173,21 @@ class Magic:
             call.gate = partial(_gate, call)
             call.board = _board
             call.picker = partial(_pick, call)
+        if self.config.live:
+            self._watch(call)
         return call
+
+    def _watch(self, call: Call) -> None:
+        """Let a run be seen as it goes on, with buttons where they may reach it."""
+        from templedb_nb.notebook.live import Live
+
+        live = Live(_interrupt, partial(_unblock, call) if call.gate else None)
+
+        def planned(preview: Preview) -> None:
+            _brief(preview)
+            live.planned(preview)
+
+        call.observers, call.planned, call.closing = (live,), planned, live.close
 
     def _use(self, project: str | None, target: str | None) -> None:
         self.config.project, self.config.target = project or "", target or ""
@@ -288,6 +304,22 @@ def _board(board: Board, load: Callable[[], Board]) -> None:
     BoardPanel(board, load).show()
 
 
+def _interrupt() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def _unblock(call: Call, slug: str, target: str, pid: int, ends: bool) -> None:  # noqa: FBT001 - as Live calls it
+    from templedb_nb.app.choice import Choice
+
+    app = call.open_app()
+    try:
+        project, found = app.named(Choice(project=slug, target=target))
+        if found is not None:
+            app.locks.unblock(project, found, pid, "in the way of a run", terminate=ends)
+    except TempleError as error:
+        raise _without_secrets(error, app.masker.mask) from None
+
+
 def _pick(call: Call, choices: Choices) -> None:
     from templedb_nb.app.choice import Choice
     from templedb_nb.core.planner import Options
@@ -302,43 +334,6 @@ def _pick(call: Call, choices: Choices) -> None:
             raise _without_secrets(error, app.masker.mask) from None
 
     Picker(choices, plan).show()
-
-
-class _Live:
-    """Shows a run as it goes on, in one output that keeps replacing itself."""
-
-    EVERY_MS = 125
-    LAST = 12
-
-    def __init__(self) -> None:
-        from templedb_nb.views.lines import Lines
-
-        self._written: list[str] = []
-        self._watch = Lines(self._written.append)
-        self._handle: Any = None
-        self._shown_ms = -self.EVERY_MS
-
-    def __call__(self, entry: Any) -> None:
-        from templedb_nb.model.event import RunFinished
-
-        self._watch(entry)
-        del self._written[: -self.LAST]
-        ended = entry.event if isinstance(entry.event, RunFinished) else None
-        if ended or entry.elapsed_ms - self._shown_ms >= self.EVERY_MS:
-            self._shown_ms = entry.elapsed_ms
-            last = f"run {entry.run[:13]} has ended: {ended.outcome}" if ended else ""
-            self._update(last)
-
-    def _update(self, last: str) -> None:
-        from IPython.display import display
-
-        from templedb_nb.views.html import live
-
-        picture = {"text/plain": last} if last else live(self._watch.result, self._written)
-        if self._handle is None:
-            self._handle = display(picture, raw=True, display_id=True)
-        else:
-            self._handle.update(picture, raw=True)
 
 
 def _mask(call: Call) -> Callable[[str], str]:

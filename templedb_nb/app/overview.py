@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from templedb_nb.app.choice import Choice
+from templedb_nb.app.configs import Configs
 from templedb_nb.app.migrations import Migrations
 from templedb_nb.app.planning import Case, Opened, Planning
 from templedb_nb.app.projects import Projects
@@ -14,15 +15,21 @@ from templedb_nb.app.running import Running
 from templedb_nb.app.system import System
 from templedb_nb.app.targets import Targets, coherent
 from templedb_nb.app.values import Values
+from templedb_nb.core import groups
+from templedb_nb.core.environ import Known
+from templedb_nb.core.findings import on_variables
 from templedb_nb.errors import TempleError, UsageProblem
+from templedb_nb.model.finding import Severity
 from templedb_nb.model.history import Filter
-from templedb_nb.model.project import Project
-from templedb_nb.model.shown import TargetShown
+from templedb_nb.model.project import Project, Release
+from templedb_nb.model.shown import TargetShown, Validation, VariableList
 from templedb_nb.model.status import Choices, FileState, TargetStatus
-from templedb_nb.model.target import DATABASE_URL, Policy, Probe, Target
+from templedb_nb.model.target import DATABASE_URL, Policy, Probe, Target, TargetName
+from templedb_nb.model.variable import Scope, Variable
 from templedb_nb.store.content import Content
 from templedb_nb.store.file import StateFile
 from templedb_nb.store.memory import Memory
+from templedb_nb.store.settings import Settings
 
 RECENT = 30
 """Releases that are listed to pick from."""
@@ -40,6 +47,8 @@ class Overview:
     projects: Projects
     targets: Targets
     content: Content
+    configs: Configs
+    settings: Settings
     values: Values
     planning: Planning
     migrations: Migrations
@@ -179,6 +188,35 @@ class Overview:
                 for session in opened.sessions.values()
             ]
         return any(lowered)
+
+    def with_variables(
+        self, project: Project, release: Release, found: Validation, target: str | None
+    ) -> Validation:
+        """Add the variables without a value: errors for a named target, notes without one."""
+        current = self.configs.current(project, release)
+        config = current.config
+        if target is None:
+            own = self.settings.variables(project.slug)
+            known = Known(kept=tuple(each for each in own if each.scope is Scope.PROJECT))
+        else:
+            known = self.planning.case(project, target, sync=False).known
+        missing = on_variables(config.groups, groups.databases(config), known, may_miss=False)
+        if target is None:
+            missing = [replace(each, severity=Severity.NOTE) for each in missing]
+        return replace(found, findings=(*found.findings, *missing))
+
+    def variables(self, choice: Choice) -> VariableList:
+        """Return the names of a project's variables, of one target or of all."""
+        with self.state.session():
+            project = self.projects.pick(choice.project)
+            current = self.targets.current(project)
+            name = TargetName(choice.target) if choice.target else None
+            from_file: Sequence[Variable] = current.file.variables if current.file else ()
+            kept = self.values.kept(project, name, from_file)
+            if name is None:
+                own = self.settings.variables(project.slug)
+                kept = (*own, *(v for v in from_file if v not in own))
+        return VariableList(slug=project.slug, rows=tuple(kept))
 
 
 def _held(ledger: Any) -> bool:

@@ -50,6 +50,7 @@ class Wish:
     approval_wait_s: float = 0.0
     approvals: tuple[Path, ...] = ()
     gate: Callable[[Preview], None] | None = None
+    attach: bool = False
     resumed: int = 0
     interactive: bool = False
     tell: Callable[[str], None] = lambda _: None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,6 +15,7 @@ from templedb_nb.app.bundles import bundled_case, read_bundle, write_bundle
 from templedb_nb.app.choice import Choice
 from templedb_nb.app.configs import Configs
 from templedb_nb.app.drafting import Drafting
+from templedb_nb.app.following import Following
 from templedb_nb.app.history import History
 from templedb_nb.app.judging import Judging
 from templedb_nb.app.ledgers import Ledgers
@@ -29,9 +30,6 @@ from templedb_nb.app.system import System
 from templedb_nb.app.targets import Targets
 from templedb_nb.app.values import NOTHING_GIVEN, Given, Values
 from templedb_nb.app.workplace import Workplace
-from templedb_nb.core import groups
-from templedb_nb.core.environ import Known
-from templedb_nb.core.findings import on_variables
 from templedb_nb.core.masking import Masker
 from templedb_nb.core.overlay import document_of
 from templedb_nb.core.planner import Options
@@ -42,14 +40,12 @@ from templedb_nb.errors import (
     UsageProblem,
 )
 from templedb_nb.model.event import Outcome, RunId
-from templedb_nb.model.finding import Severity
 from templedb_nb.model.history import DeployHistory, Filter
 from templedb_nb.model.plan import Preview
-from templedb_nb.model.project import Project, Release
+from templedb_nb.model.project import Project
 from templedb_nb.model.result import Result, StepState
-from templedb_nb.model.shown import Said, Validation, VariableList
-from templedb_nb.model.target import DATABASE_URL, Target, TargetName
-from templedb_nb.model.variable import Scope, Variable
+from templedb_nb.model.shown import Said
+from templedb_nb.model.target import DATABASE_URL, Target
 from templedb_nb.secrets.sealing import Seal
 from templedb_nb.store.content import Content
 from templedb_nb.store.file import StateFile, discover
@@ -182,6 +178,8 @@ class Temple:
             projects=self.projects,
             targets=self.targets,
             content=self.content,
+            configs=self.configs,
+            settings=self.settings,
             values=self.values,
             planning=self.planning,
             migrations=self.migrations,
@@ -189,6 +187,11 @@ class Temple:
             memory=self.memory,
             system=self.system,
         )
+
+    @cached_property
+    def following(self) -> Following:
+        """Return the use cases of those who watch."""
+        return Following(self.memory, self.running, self.system)
 
     @cached_property
     def past(self) -> History:
@@ -246,6 +249,9 @@ class Temple:
         how = {"release": release, "sync": sync, "given": given, "overlay": overlay}
         with self.opened(choice, skip=wish.options.skip_groups, **how) as opened:
             refuse_empty(opened.case)
+            if wish.attach and (there := self._going_on(opened.case)):
+                wish.tell(f"run {there.run[:13]} of {there.started_by} goes on: this shows it")
+                return self.following.follow(RunId(there.run), wish.observers)
             preview = self.planning.preview(opened, wish.options)
             if wish.approvals:
                 preview = self.judging.admit(wish.approvals, preview, opened.sessions)
@@ -255,6 +261,11 @@ class Temple:
                 waited = self._waits(preview, wish, missing)
         waited()
         return self.run_plan(preview.plan.id, replace(wish, planned=None), given)
+
+    def _going_on(self, case: Case) -> Result | None:
+        """Return the run of the very release that goes on at the target, if it is of this state."""
+        found = self.following.live(case.project.slug, case.target.name)
+        return next((each for each in found if each.release == case.release.number), None)
 
     def run_plan(self, named: str, wish: Wish = Wish(), given: Given = NOTHING_GIVEN) -> Result:
         """Run exactly the plan of that id or in that bundle, or refuse."""
@@ -381,34 +392,3 @@ class Temple:
             return RunId(named), choice
         result = Result.of(self.memory.events(run))
         return run, Choice(project=result.slug, target=result.target)
-
-    def with_variables(
-        self, project: Project, release: Release, found: Validation, target: str | None
-    ) -> Validation:
-        """Add the variables without a value: errors for a named target, notes without one."""
-        current = self.configs.current(project, release)
-        config = current.config
-        if target is None:
-            own = self.settings.variables(project.slug)
-            known = Known(kept=tuple(each for each in own if each.scope is Scope.PROJECT))
-        else:
-            known = self.planning.case(project, target, sync=False).known
-        missing = on_variables(config.groups, groups.databases(config), known, may_miss=False)
-        if target is None:
-            missing = [replace(each, severity=Severity.NOTE) for each in missing]
-        return replace(found, findings=(*found.findings, *missing))
-
-    # --- targets and variables ------------------------------------------------------------------
-
-    def variables(self, choice: Choice) -> VariableList:
-        """Return the names of a project's variables, of one target or of all."""
-        with self.state.session():
-            project = self.projects.pick(choice.project)
-            current = self.targets.current(project)
-            name = TargetName(choice.target) if choice.target else None
-            from_file: Sequence[Variable] = current.file.variables if current.file else ()
-            kept = self.values.kept(project, name, from_file)
-            if name is None:
-                own = self.settings.variables(project.slug)
-                kept = (*own, *(v for v in from_file if v not in own))
-        return VariableList(slug=project.slug, rows=tuple(kept))

@@ -40,6 +40,7 @@ class Call:
     observers: tuple[Observer, ...] = ()
     planned: Callable[[Preview], None] | None = None
     gate: Callable[[bool, Preview], None] | None = None
+    closing: Callable[[], None] = field(default=lambda: None)
     board: Callable[[Board, Callable[[], Board]], None] | None = None
     picker: Callable[[Choices], None] | None = None
     cell: str | None = None

@@ -148,7 +148,7 @@ def _validate(call: Call, name: str | None, file: str | None, target: str | None
         found = document(call, file)
         return app.configs.validate_document(project, release, found, file or "the cell")
     checked = app.configs.validate(project, release)
-    return app.with_variables(project, release, checked, target)
+    return app.overview.with_variables(project, release, checked, target)
 
 
 @commands.command()
@@ -226,6 +226,7 @@ def run(
         approvals=how["approvals"],
         approval_wait_s=wait_s(wait_approval) if wait_approval else 0.0,
         gate=partial(call.gate, not no_wait) if call.gate else None,
+        attach=call.notebook,
         interactive=call.interactive,
         tell=call.tell,
     )

@@ -85,7 +85,7 @@ def list_(call: Call, words: tuple[str, ...], target: str | None) -> VariableLis
     (name,) = call.split(words)
     from templedb_nb.app.choice import Choice
 
-    return call.app.variables(Choice(project=call.choice(name).project, target=target))
+    return call.app.overview.variables(Choice(project=call.choice(name).project, target=target))
 
 
 @commands.command("import")

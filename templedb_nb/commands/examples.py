@@ -66,6 +66,7 @@ EXAMPLES = {
     "env list": ("env list shop --target staging",),
     "env import": ("env import shop .env --target staging",),
     "run resolve": ('run resolve 01a20896-82b9 --reason "looked: it did not run"',),
+    "run attach": ("run attach", "run attach 01a20896-82b9"),
     "run blockers": ("run blockers shop staging",),
     "run unblock": ('run unblock 4711 --target staging --terminate --reason "forgotten session"',),
     "run cancel": ('run cancel 01a20896-82b9 --reason "wrong release"',),

@@ -10,6 +10,7 @@ from templedb_nb.commands import completion
 from templedb_nb.commands.base import Call, group, on_target, pass_call, take
 
 if TYPE_CHECKING:
+    from templedb_nb.model.result import Result
     from templedb_nb.model.shown import BlockerList, Said
 
 
@@ -40,6 +41,21 @@ def cancel(
         if project or target:
             raise
     return call.app.locks.cancel(run_id, found, reason, drain=after_step)
+
+
+@commands.command()
+@click.argument("run_id", metavar="[RUN]", required=False, shell_complete=completion.runs)
+@pass_call
+def attach(call: Call, run_id: str | None) -> Result:
+    """Show a run that goes on elsewhere on this machine, from its beginning to its end.
+
+    What its commands write is in its log: `templedb deploy logs RUN`. Whoever interrupts this stops
+    watching, and not the run.
+    """
+    from templedb_nb.model.event import RunId
+
+    found = call.app.following.one(run_id, call.project, call.target)
+    return call.app.following.follow(RunId(found.run), call.observers)
 
 
 @commands.command()

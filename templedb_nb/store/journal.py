@@ -157,6 +157,15 @@ def written(folder: Path) -> Iterator[tuple[Stamped, ...]]:
                 yield _read(path.read_bytes())
 
 
+def so_far(folder: Path, run: str) -> tuple[Stamped, ...] | None:
+    """Return what a live run has written so far, or None if its process is gone."""
+    if not live(folder, run):
+        return None
+    with suppress(FileNotFoundError):
+        return _read((folder / f"{run}.jsonl").read_bytes())
+    return None
+
+
 def _locked(handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -115,7 +115,7 @@ class Lock:
             who = str(holder)
             usual = ledger_sql.usual_duration_s(self._link.connection, self._project)
             lasts = f"; such runs usually last {_spoken(usual)}" if usual is not None else ""
-        hint = "wait for it: --lock-wait 15m; who it is: templedb lock show"
+        hint = "wait: --lock-wait 15m; watch: templedb run attach; who it is: templedb lock show"
         return Busy(f"{self._link.where} is locked by {who}{lasts}", hint=hint)
 
 

@@ -18,7 +18,7 @@ from templedb_nb.model.event import (
     StepWarned,
 )
 from templedb_nb.model.result import Progress, Result
-from templedb_nb.views import blockers
+from templedb_nb.views import ansi, blockers
 from templedb_nb.views.words import duration, many, shown
 
 
@@ -85,9 +85,9 @@ class Lines:
     def _output(self, text: str) -> None:
         *whole, self._partial = (self._partial + text).split("\n")
         for line in whole:
-            self._write(f"    | {line}")
+            self._write(f"    | {ansi.overwritten(line)}")
 
     def _flush(self) -> None:
         if self._partial:
-            self._write(f"    | {self._partial}")
+            self._write(f"    | {ansi.overwritten(self._partial)}")
         self._partial = ""

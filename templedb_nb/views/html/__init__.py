@@ -7,7 +7,6 @@ only repeats it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from templedb_nb.errors import TempleError
@@ -20,11 +19,6 @@ from templedb_nb.views.html.plan import plan_card
 from templedb_nb.views.html.run import run_card
 from templedb_nb.views.html.status import board_card, choices_card, migrations_card, status_card
 from templedb_nb.views.text import text
-
-
-def live(value: Result, written: Sequence[str]) -> dict[str, Any]:
-    """Return the pictures of a run that is still going on, with the last lines it wrote."""
-    return {"text/plain": "\n".join(written), "text/html": run_card(value, written)}
 
 
 def bundle(value: Any) -> dict[str, Any] | None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import groupby
-from textwrap import dedent
 
 from templedb_nb.model.event import Outcome, StepFailed
 from templedb_nb.model.result import Result, StepResult, StepState
@@ -26,6 +24,7 @@ from templedb_nb.views.html.card import (
     with_commands,
 )
 from templedb_nb.views.html.markup import Child, Html, block, join, prose, tag, unbroken
+from templedb_nb.views.html.terminal import terminal_line
 from templedb_nb.views.text import came_to
 from templedb_nb.views.words import duration, many
 
@@ -51,14 +50,13 @@ LONGEST = 40
 TAIL = 20
 
 
-def run_card(value: Result, written: Sequence[str] = ()) -> Html:
-    """Return a run as a card, over or still going on; *written* is the last that it wrote."""
+def run_card(value: Result) -> Html:
+    """Return a run as a card, over or still going on."""
     tone, mark = OUTCOMES[value.outcome] if value.outcome else (Tone.PLAIN, "▸")
     words = value.outcome.value.replace("_", " ") if value.outcome else "running"
     name = code(value.run[:13], value.run)
     head = title("Run ", name, f": {value.slug} to {value.target}", badge(tone, mark, words))
-    last = block(dedent("\n".join(written))) if written else None
-    return card(tone, head, _sum(value), _why(value), _steps(value), last, _facts(value))
+    return card(tone, head, _sum(value), _why(value), run_steps(value), _facts(value))
 
 
 def _sum(value: Result) -> Html:
@@ -94,7 +92,9 @@ def _failure(value: Result, event: StepFailed) -> Html:
                 ("Detail", prose(event.detail)),
                 (
                     "Last output",
-                    block("\n".join(event.tail.splitlines()[-TAIL:])) if event.tail else None,
+                    block("\n".join(event.tail.splitlines()[-TAIL:]), terminal_line)
+                    if event.tail
+                    else None,
                 ),
                 ("Target", _left(value)),
                 ("What to do", with_commands(event.hint)),
@@ -109,7 +109,8 @@ def _left(value: Result) -> Html:
     return join(told, f" (exit {value.exit_code})" if value.exit_code is not None else None)
 
 
-def _steps(value: Result) -> Html | None:
+def run_steps(value: Result) -> Html | None:
+    """Return the steps in order; of many, those alone that run now, or folded."""
     if not value.steps:
         return None
     shared = groupby(value.steps, key=lambda step: step.label.group)

@@ -1,0 +1,57 @@
+"""What a terminal would have shown of what a command wrote, and nothing that controls one."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from templedb_nb.views.ansi import Look, pieces, plain
+
+
+def test_colours_are_pieces_with_a_look() -> None:
+    assert list(pieces("\x1b[1;31mFAIL\x1b[0m 3 \x1b[92mok\x1b[39m.")) == [
+        (Look(colour="red", bold=True), "FAIL"),
+        (Look(), " 3 "),
+        (Look(colour="green"), "ok"),
+        (Look(), "."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "colour"),
+    [
+        ("\x1b[38;5;9mx", "red"),
+        ("\x1b[38;5;200mx", ""),
+        ("\x1b[38;2;10;20;30mx", ""),
+        ("\x1b[48;5;1mx", ""),
+        ("\x1b[48;5;1;34mx", "blue"),
+        ("\x1b[38:5:4mx", "blue"),
+        ("\x1b[38;5mx", ""),
+        ("\x1b[31;mx", ""),
+    ],
+)
+def test_more_colours_than_eight(line: str, colour: str) -> None:
+    assert list(pieces(line)) == [(Look(colour=colour), "x")]
+
+
+@pytest.mark.parametrize(
+    ("line", "seen"),
+    [
+        ("10%\r50%\r100%", "100%"),
+        ("100%\r", "100%"),
+        ("\x1b]0;a title\x07text", "text"),
+        ("\x1b]8;;http://example.com\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("up\x1b[2K\x1b[1A there", "up there"),
+        ("\x1b(Btext\x1b", "text"),
+        ("", ""),
+    ],
+)
+def test_what_controls_a_terminal_is_left_out(line: str, seen: str) -> None:
+    assert plain(line) == seen
+
+
+@given(st.text(alphabet=st.sampled_from("\x1b[]0123456789;:mKJ\r\x07\\ab ")))
+def test_no_text_leaves_an_escape_or_loses_its_letters(line: str) -> None:
+    assert "".join(text for _, text in pieces(line)) == plain(line)
+    assert "\x1b" not in plain(line)
