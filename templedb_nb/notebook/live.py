@@ -84,7 +84,8 @@ class Live:
 
         self._began = time.monotonic() - entry.elapsed_ms / 1000
         self._handle = display(self._picture(), raw=True, display_id=True)
-        self._below = display(NOTHING, raw=True, display_id=True)
+        if self._unblock is not None:
+            self._below = display(NOTHING, raw=True, display_id=True)
         context = contextvars.copy_context()  # what the thread shows belongs to this cell
         self._thread = threading.Thread(target=context.run, args=[self._go_on], daemon=True)
         self._thread.start()
@@ -95,6 +96,7 @@ class Live:
             self._thread.join()
         if self._handle is not None:
             self._handle.update({"text/plain": last}, raw=True)
+        if self._below is not None:
             self._below.update(NOTHING, raw=True)
         if self._panel is not None:
             self._panel.close()
