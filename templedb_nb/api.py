@@ -19,6 +19,7 @@ from templedb_nb.errors import UsageProblem
 from templedb_nb.model.approval import Approval, ApprovalList, Verdict
 from templedb_nb.model.event import Stamped
 from templedb_nb.model.history import DeployHistory, DeployStats, MigrationHistory, StepLogs
+from templedb_nb.model.picture import Timeline
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.project import Project
 from templedb_nb.model.question import LIMIT
@@ -235,6 +236,18 @@ class Temple:
         wanted = self._app.past.filter(last, since, tuple(status))
         with self._app.opened(self._choice(project, target), sync=False) as opened:
             return self._app.migrations.history(self._app.reachable(opened), wanted)
+
+    def timeline(
+        self,
+        project: str | None = None,
+        target: str | None = None,
+        *,
+        last: int = 50,
+        since: str | None = None,
+    ) -> Timeline:
+        """Return the newest runs, oldest first; in a notebook it is shown as a picture."""
+        found = self.history(project, target, last=last, since=since)
+        return Timeline(slug=found.slug, rows=found.rows[::-1])
 
     def projects(self) -> tuple[Project, ...]:
         """Return every project, by slug."""

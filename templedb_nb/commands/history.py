@@ -12,6 +12,7 @@ from templedb_nb.commands.deploy import commands as deploy
 
 if TYPE_CHECKING:
     from templedb_nb.model.history import DeployHistory, DeployStats, DeployStatus, StepLogs
+    from templedb_nb.model.picture import Durations, Frequency, Timeline
     from templedb_nb.model.shown import Coded
 
 OUTCOMES = ("succeeded", "failed", "cancelled", "timed_out", "unknown", "running")
@@ -118,6 +119,64 @@ def stats(
     project, found = call.app.named(call.choice(name, target))
     past = call.app.past
     return past.stats(project, found.name if found else None, by, past.filter(since=since))
+
+
+@click.command(cls=Command)
+@words
+@on_target
+@click.option("--last", type=click.IntRange(1), default=50, show_default=True, help="How many.")
+@since
+@pass_call
+def timeline(
+    call: Call, words: tuple[str, ...], target: str | None, last: int, since: str | None
+) -> Timeline:
+    """Show when what was deployed where, and how that ended; in a notebook as a picture.
+
+    \b
+    Examples:
+      templedb timeline shop
+      templedb timeline shop --target production --since 90d
+    """
+    from templedb_nb.model.picture import Timeline
+
+    (name,) = call.split(words)
+    found = call.app.history(call.choice(name, target), call.app.past.filter(last, since))
+    return Timeline(slug=found.slug, rows=found.rows[::-1])
+
+
+@click.command(cls=Command)
+@click.argument("what", metavar="durations|frequency",
+                type=click.Choice(["durations", "frequency"]))  # fmt: skip
+@words
+@on_target
+@click.option("--last", type=click.IntRange(1), default=200, show_default=True,
+              help="Of durations: how many runs.")  # fmt: skip
+@click.option("--by", type=click.Choice(["day", "week", "month"]), default="week",
+              show_default=True, help="Of frequency: what runs are counted by.")  # fmt: skip
+@since
+@pass_call
+def chart(
+    call: Call, what: str, words: tuple[str, ...], target: str | None, last: int, by: str,
+    since: str | None,
+) -> Durations | Frequency:  # fmt: skip
+    """Show how long runs took, or how often there were any; in a notebook as a picture.
+
+    \b
+    Examples:
+      templedb chart durations shop --target production
+      templedb chart frequency shop --by month --since 365d
+    """
+    from templedb_nb.model.picture import Durations, Frequency, Span
+
+    (name,) = call.split(words)
+    past, choice = call.app.past, call.choice(name, target)
+    if what == "durations":
+        found = call.app.history(choice, past.filter(last, since, ("succeeded",)))
+        return Durations(slug=found.slug, rows=found.rows[::-1])
+    project, chosen = call.app.named(choice)
+    counted = past.stats(project, chosen.name if chosen else None, by, past.filter(since=since))
+    rows = sorted(counted.rows, key=lambda each: (each.span, each.target))
+    return Frequency(slug=project.slug, by=Span(by), rows=tuple(rows))
 
 
 @click.command(cls=Command)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from templedb_nb.errors import TempleError
+from templedb_nb.model.picture import Durations, Frequency, Timeline
 from templedb_nb.model.plain import to_plain
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
@@ -40,8 +41,24 @@ def bundle(value: Any) -> dict[str, Any] | None:
             html, data = board_card(value), {}
         case Choices():
             html, data = choices_card(value), {}
+        case Timeline() | Durations() | Frequency():
+            return _pictured(value)
         case TempleError():
             return {"text/plain": "\n".join(value.lines()), "text/html": error_card(value)}
         case _:
             return None
     return {"text/plain": text(value), "text/html": html, **data}
+
+
+def _pictured(value: Timeline | Durations | Frequency) -> dict[str, Any]:
+    """Return a picture and its twin in letters; where none can be drawn, the twin and why."""
+    from base64 import b64encode
+
+    from templedb_nb.views import plots
+
+    told = text(value)
+    if not value.rows:
+        return {"text/plain": told}
+    if not plots.available():
+        return {"text/plain": f"{told}\nas a picture: pip install 'templedb-nb[charts]'"}
+    return {"text/plain": told, "image/png": b64encode(plots.png(value)).decode()}

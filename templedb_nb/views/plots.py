@@ -1,0 +1,187 @@
+"""History as pictures: PNG, which every front end shows and every saved notebook keeps.
+
+Every outcome has a marker and a hatch of its own, so that nothing is told by colour alone. The
+ground is opaque: a picture is read on light pages and on dark ones.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from templedb_nb.model.event import Outcome
+from templedb_nb.model.picture import Durations, Frequency, Timeline
+from templedb_nb.views.words import duration
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+WIDTH, DPI = 9.0, 110
+LANE, SMALLEST, TALLEST = 0.55, 1.9, 9.0
+LABELS = 40
+"""With more runs on a lane than this, releases are not written beside them."""
+
+LINES = (("#1565c0", "o"), ("#ef6c00", "s"), ("#212121", "^"), ("#6a1b9a", "D"))
+"""Targets are told apart by colours that mean no outcome, and by markers."""
+
+MINUTE = 1 / 24 / 60
+"""In days, as matplotlib counts time."""
+
+SHOWN = 24
+"""The longest name of a target that is written in full."""
+
+STYLES: dict[Outcome | None, tuple[str, str, str]] = {
+    Outcome.SUCCEEDED: ("#2e7d32", "o", ""),
+    Outcome.FAILED: ("#c62828", "X", "xx"),
+    Outcome.CANCELLED: ("#6d4c41", "s", "//"),
+    Outcome.TIMED_OUT: ("#ef6c00", "D", ".."),
+    Outcome.UNKNOWN: ("#6a1b9a", "P", "++"),
+    None: ("#1565c0", ">", "--"),
+}
+
+
+def available() -> bool:
+    """Return whether pictures can be drawn here."""
+    from importlib.util import find_spec
+
+    return find_spec("matplotlib") is not None
+
+
+def png(value: Timeline | Durations | Frequency) -> bytes:
+    """Return the picture of *value*, which has rows."""
+    match value:
+        case Timeline():
+            height = min(TALLEST, SMALLEST + LANE * len(value.targets))
+            return _drawn(height, lambda axes: _timeline(axes, value))
+        case Durations():
+            return _drawn(3.8, lambda axes: _durations(axes, value))
+        case Frequency():
+            return _drawn(3.8, lambda axes: _frequency(axes, value))
+
+
+def _drawn(height: float, draw: Callable[[Axes], None]) -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    draw(axes)
+    written = io.BytesIO()
+    figure.savefig(written, format="png", metadata={"Software": None})
+    return written.getvalue()
+
+
+def _timeline(axes: Axes, value: Timeline) -> None:
+    lanes = {name: place for place, name in enumerate(reversed(value.targets))}
+    for outcome, (colour, marker, _) in STYLES.items():
+        rows = [each for each in value.rows if each.outcome is outcome]
+        if rows:
+            axes.scatter(
+                _dates([each.started_at for each in rows]),
+                [lanes[each.target] for each in rows],
+                c=colour, marker=marker, s=70, label=_word(outcome), zorder=3, edgecolors="white",
+            )  # fmt: skip
+    for name, lane in lanes.items():
+        mine = [each for each in value.rows if each.target == name]
+        if len(mine) > LABELS:
+            continue
+        last = None
+        for each in mine:
+            if each.release and each.release != last:
+                axes.annotate(
+                    str(each.release), (_dates([each.started_at])[0], lane), xytext=(0, 8),
+                    textcoords="offset points", ha="center", fontsize=8, color="#333333",
+                )  # fmt: skip
+            last = each.release
+    axes.set_yticks(list(lanes.values()), [_short(each) for each in lanes])
+    axes.set_ylim(-0.6, len(lanes) - 0.3)
+    axes.grid(axis="y", color="#dddddd", linewidth=0.8)
+    axes.tick_params(axis="y", length=0)
+    axes.set_title(
+        f"{value.slug}: runs in UTC, with the release where it changed", loc="left", fontsize=11
+    )
+    _time_axis(axes)
+    _legend(axes)
+
+
+def _durations(axes: Axes, value: Durations) -> None:
+    for number, (name, rows) in enumerate(value.of_target.items()):
+        colour, marker = LINES[number % len(LINES)]
+        seconds = [each.elapsed_ms / 1000 for each in rows]
+        middle = median(each.elapsed_ms for each in rows)
+        dash = ("-", "--", ":", "-.")[number % 4]
+        axes.plot(
+            _dates([each.started_at for each in rows]), seconds, dash, color=colour, marker=marker,
+            markersize=5, linewidth=1, label=f"{_short(name)} (median {duration(round(middle))})",
+        )  # fmt: skip
+        axes.axhline(middle / 1000, color=colour, linewidth=0.8, linestyle=dash, alpha=0.5)
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("seconds")
+    axes.grid(axis="y", color="#dddddd", linewidth=0.8)
+    axes.set_title(
+        f"{value.slug}: how long runs that succeeded took, in UTC", loc="left", fontsize=11
+    )
+    _time_axis(axes)
+    _legend(axes)
+
+
+def _frequency(axes: Axes, value: Frequency) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    spans = value.spans
+    bottom = [0] * len(spans)
+    for outcome, (colour, _, hatch) in STYLES.items():
+        if outcome is None:
+            continue
+        counts = [sum(_count(r, outcome) for r in value.rows if r.span == each) for each in spans]
+        if any(counts):
+            axes.bar(
+                range(len(spans)), counts, bottom=bottom, color=colour, hatch=hatch,
+                edgecolor="white", label=_word(outcome), width=0.8,
+            )  # fmt: skip
+        bottom = [b + c for b, c in zip(bottom, counts, strict=True)]
+    step = max(1, len(spans) // 7)
+    axes.set_xticks(range(0, len(spans), step), spans[::step], fontsize=8)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylabel("runs")
+    axes.set_title(f"{value.slug}: runs a {value.by}, in UTC", loc="left", fontsize=11)
+    _legend(axes)
+
+
+def _count(row: Any, outcome: Outcome) -> int:
+    return int(getattr(row, outcome.value))
+
+
+def _dates(moments: list[Any]) -> list[float]:
+    from matplotlib.dates import date2num
+
+    return [float(each) for each in date2num(moments)]
+
+
+def _time_axis(axes: Axes) -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    first, last = axes.dataLim.intervalx
+    if last - first < MINUTE:  # one run, or a few at once
+        axes.set_xlim(first - MINUTE, last + MINUTE)
+    locator = AutoDateLocator(maxticks=9)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.margins(x=0.04)
+    axes.tick_params(axis="x", labelsize=8)
+
+
+def _legend(axes: Axes) -> None:
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)
+
+
+def _word(outcome: Outcome | None) -> str:
+    return outcome.value.replace("_", " ") if outcome else "running"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= SHOWN else f"{name[: SHOWN - 1]}…"

@@ -1,0 +1,79 @@
+"""History to look at, where there are letters alone."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from templedb_nb.model.event import Outcome
+from templedb_nb.model.history import RunRow
+from templedb_nb.model.picture import Durations, Frequency, Timeline
+from templedb_nb.views.text.base import text
+from templedb_nb.views.words import duration, many, moment, table
+
+MARKS = {
+    Outcome.SUCCEEDED: "✓",
+    Outcome.FAILED: "✗",
+    Outcome.CANCELLED: "■",
+    Outcome.TIMED_OUT: "⧖",
+    Outcome.UNKNOWN: "?",
+    None: "▸",
+}
+LEVELS = "▁▂▃▄▅▆▇█"
+WIDTH = 40
+
+
+@text.register
+def _(value: Timeline) -> str:
+    if not value.rows:
+        return f"{value.slug} was never deployed"
+    headers = ["WHEN", *(each.upper() for each in value.targets)]
+    rows = [
+        [
+            moment(row.started_at),
+            *(_run(row) if row.target == each else "" for each in value.targets),
+        ]
+        for row in value.rows
+    ]
+    used = {row.outcome for row in value.rows}
+    key = ", ".join(f"{MARKS[o]} {o.value if o else 'running'}" for o in MARKS if o in used)
+    return f"{value.slug}, {many(len(value.rows), 'run')}\n{table(headers, rows)}\n{key}"
+
+
+@text.register
+def _(value: Durations) -> str:
+    if not value.rows:
+        return f"no run of {value.slug} succeeded yet"
+    rows = []
+    for target, runs in value.of_target.items():
+        took = [each.elapsed_ms for each in runs]
+        spans = [duration(round(each)) for each in (min(took), median(took), max(took))]
+        rows.append([target, str(len(runs)), *spans, _spark(took[-WIDTH:])])
+    headers = ["TARGET", "RUNS", "SHORTEST", "MEDIAN", "LONGEST", "OLDEST TO NEWEST"]
+    return f"how long runs of {value.slug} took\n{table(headers, rows)}"
+
+
+@text.register
+def _(value: Frequency) -> str:
+    if not value.rows:
+        return f"no run of {value.slug} ended yet"
+    most = max(each.runs for each in value.rows)
+    rows = []
+    for each in value.rows:
+        good = round(each.succeeded / most * WIDTH) if most > WIDTH else each.succeeded
+        bad = round((each.runs - each.succeeded) / most * WIDTH) if most > WIDTH else (
+            each.runs - each.succeeded
+        )  # fmt: skip
+        counts = [str(each.runs), str(each.runs - each.succeeded)]
+        rows.append([each.span, str(each.target), *counts, "█" * good + "░" * bad])
+    headers = [value.by.upper(), "TARGET", "RUNS", "NOT WELL", "█ SUCCEEDED, ░ DID NOT"]
+    return f"how often {value.slug} was deployed\n{table(headers, rows)}"
+
+
+def _run(row: RunRow) -> str:
+    release = f"release {row.release}" if row.release else ""
+    return f"{MARKS[row.outcome]} {release} {duration(row.elapsed_ms)}"
+
+
+def _spark(numbers: list[int]) -> str:
+    most = max(*numbers, 1)
+    return "".join(LEVELS[round(each / most * (len(LEVELS) - 1))] for each in numbers)
