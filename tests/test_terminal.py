@@ -193,4 +193,4 @@ def test_warnings_are_shown_before_the_run(shop: Shop) -> None:
     shop.migration("001_a.sql", "SELECT 1;")
     said = shop.run().out
     assert said.index("out of order") < said.index("run 0")
-    assert "since the last release: 1 added" in said
+    assert "since the last successful run: 1 added" in said

@@ -33,8 +33,8 @@ from templedb_nb.model.finding import errors
 from templedb_nb.model.layout import Address, Source
 from templedb_nb.model.ledger import Ledger, LedgerHead
 from templedb_nb.model.plain import Digest
-from templedb_nb.model.plan import Draft, Plan, Preview, Revert
-from templedb_nb.model.project import Changes, Project, Release
+from templedb_nb.model.plan import Draft, Plan, Preview, Revert, Since
+from templedb_nb.model.project import Changes, Project, Release, changes
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.target import DATABASE_URL, DatabaseName, Policy, Target
 from templedb_nb.store.content import Content
@@ -117,9 +117,9 @@ class Planning:
 
         The config is that of the project under *overlay*, which is kept nowhere but in the plan.
         """
-        changes = Changes()
+        fresh = Changes()
         if sync and release is None and project.root and Path(project.root).is_dir():
-            changes = self._projects.sync(project).changes
+            fresh = self._projects.sync(project).changes
         found = self._projects.release(project, release)
         current, laid = _under(self._configs.current(project, found), overlay)
         chosen = (
@@ -135,7 +135,7 @@ class Planning:
             read=self._content.read,
             known=self._values.known(kept, given, _root(project)),
             given=given,
-            changes=changes,
+            changes=fresh,
             overlay=laid,
         )
 
@@ -235,7 +235,10 @@ class Planning:
             hint = "name a reference in it, env:NAME, or give the value by --env NAME"
             raise InvalidConfig("the overlay holds the value of a secret", hint=hint)
         draft = planner.plan(self.situation(opened, options, opened.ledgers))
-        draft = replace(draft, findings=(*case.current.findings, *draft.findings))
+        told = tuple(replace(s, text=self._values.masked(s.text)) for s in draft.scripts)
+        findings = (*case.current.findings, *draft.findings)
+        draft = replace(draft, findings=findings, scripts=told)
+        user = self._system.user()
         preview = Preview(
             draft=draft,
             slug=case.project.slug,
@@ -243,11 +246,13 @@ class Planning:
             tree=case.release.tree,
             config=case.current.origin,
             made_at=self._system.clock.now(),
-            made_by=self._system.user(),
+            made_by=user,
             changes=case.changes,
+            since=self._since(case),
             diffs=self._diffs(opened, draft),
             expected=self._expected(case, draft.plan),
             overlay=case.overlay.changes,
+            planner=self._memory.planner(draft.plan.content_hash) or user,
         )
         preview = self.decided(preview, self.approvals(draft.plan, opened.sessions))
         self._memory.keep_plan(preview)
@@ -261,6 +266,16 @@ class Planning:
         found = decision(plan, words, maker, now, proofs)
         told = tuple(identified(each, plan.policy, proofs) for each in words)
         return replace(preview, approvals=told, decision=found)
+
+    def _since(self, case: Case) -> Since | None:
+        """Return how the release differs from what the last successful run deployed."""
+        last = self._memory.last_deployment(case.project.slug, case.target.name)
+        if last is None:
+            return None
+        run, number, ended = last
+        before = self._content.release(case.project.slug, number)
+        differs = changes(before.files, case.release.files)
+        return Since(run=run, release=number, finished_at=ended, changes=differs)
 
     def approvals(self, plan: Plan, sessions: Sessions) -> tuple[Approval, ...]:
         """Return every approval of the plan's content, from the store and the ledgers."""

@@ -145,9 +145,13 @@ class Values:
             self._mask(name, value, source.scope)
         return Secret(name, value)
 
+    def masked(self, text: str) -> str:
+        """Return *text* without the secrets that this process knows."""
+        return self._masker.mask(text)
+
     def told_by(self, text: str) -> bool:
         """Return whether *text* holds a secret that this process knows."""
-        return self._masker.mask(text) != text
+        return self.masked(text) != text
 
     def _mask(self, name: str, value: str, scope: Scope) -> None:
         if not masking.too_short(value):

@@ -20,8 +20,8 @@ from templedb_nb.core.findings import (
 )
 from templedb_nb.core.layouts.placing import NOTHING_SEEN, Look
 from templedb_nb.core.requirements import on_scripts
-from templedb_nb.core.reverting import down_script
 from templedb_nb.core.shape import nearest
+from templedb_nb.core.summaries import summaries
 from templedb_nb.core.tracking import Ledgers, Scripts
 from templedb_nb.model.adoption import History
 from templedb_nb.model.config import DeployConfig, Executor, Group, Hook
@@ -39,7 +39,6 @@ from templedb_nb.model.plan import (
     Revert,
     RunCommand,
     RunScript,
-    ScriptSummary,
     Skip,
     Step,
     base,
@@ -98,7 +97,7 @@ def plan(now: Situation) -> Draft:
         findings=tuple(findings),
         skips=tuple(skips),
         sources=_sources(now, chosen),
-        scripts=_summaries(made, now.scripts),
+        scripts=summaries(made.steps, now.scripts, now.ledgers),
         edited=tuple(row for row in rows if row.state is FileState.CHANGED),
         applied=sum(row.state in IN_EFFECT for row in rows),
     )
@@ -318,18 +317,6 @@ def _sources(now: Situation, chosen: Sequence[Group]) -> tuple[Source, ...]:
     return tuple(found[name] for name in sorted(found))
 
 
-def _summaries(made: Plan, scripts: Scripts) -> tuple[ScriptSummary, ...]:
-    read = [
-        (step.file, down_script(script) if isinstance(step, Revert) else script)
-        for step in made.steps
-        if isinstance(step, Apply) and (script := scripts.get(step.source)) is not None
-    ]
-    return tuple(
-        ScriptSummary(file=f, statements=len(s.statements), lines=s.lines, note=s.note)
-        for f, s in read
-    )
-
-
 def _amendment(now: Situation) -> Draft:
     group = PlannedGroup(name="ledger", steps=now.options.amend)
     made = _plan(now, (group,))
@@ -337,4 +324,6 @@ def _amendment(now: Situation) -> Draft:
     found = on_target(now.ledgers, made, rows) + on_suspicions(now.suspicions, now.target)
     found = [each for each in found if each.topic is not Topic.UNRESOLVED]
     found += [*reverting.on_reverts(made, now.ledgers, now.scripts), *on_adoption(made)]
-    return Draft(plan=made, findings=tuple(found), scripts=_summaries(made, now.scripts))
+    return Draft(
+        plan=made, findings=tuple(found), scripts=summaries(made.steps, now.scripts, now.ledgers)
+    )

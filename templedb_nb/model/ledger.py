@@ -162,12 +162,14 @@ class Ledger:
     """Everything that one database says of one project, read in one transaction.
 
     `stepwise` is whether the database can take a migration that runs step by step, `cloned`
-    whether the ledger was written in another database than the one that it is in.
+    whether the ledger was written in another database than the one that it is in, `table_locks`
+    whether statements there lock tables against other sessions.
     """
 
     exists: bool = False
     stepwise: bool = True
     cloned: bool = False
+    table_locks: bool = True
     uuid: str = ""
     entries: tuple[Entry, ...] = ()
     elsewhere: tuple[Elsewhere, ...] = ()

@@ -18,6 +18,7 @@ from typing import ClassVar, NewType, TypeAlias
 from templedb_nb.model.adoption import Belief
 from templedb_nb.model.approval import Approval, Decision
 from templedb_nb.model.config import Executor, WorkFolder
+from templedb_nb.model.effect import NO_IMPACT, Impact
 from templedb_nb.model.expected import Expected
 from templedb_nb.model.finding import Finding
 from templedb_nb.model.layout import Address, Layout, Reading, address
@@ -325,12 +326,28 @@ class Overlaid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptSummary:
-    """What a reader wants to know of a pending migration's text."""
+    """What a reader wants to know of a pending migration's text.
+
+    `text` has its first lines, `more_lines` says how many follow; `impact` is what it does.
+    """
 
     file: str
     statements: int
     lines: int
     note: str = ""
+    impact: Impact = NO_IMPACT
+    text: str = ""
+    more_lines: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Since:
+    """What a target was deployed from last, as this state knows it, and what differs now."""
+
+    run: str
+    release: int
+    finished_at: datetime | None
+    changes: Changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -348,7 +365,12 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """A draft as it is shown and kept: with its release, its config and its approvals."""
+    """A draft as it is shown and kept: with its release, its config and its approvals.
+
+    `changes` are those of the release that was made for it, `since` those since the last run that
+    succeeded on the target, if this state knows of one. `planner` is who first made a plan of this
+    content, whoever asked for it again.
+    """
 
     draft: Draft
     slug: Slug
@@ -358,12 +380,14 @@ class Preview:
     made_at: datetime
     made_by: str
     changes: Changes = Changes()
+    since: Since | None = None
     approvals: tuple[Approval, ...] = ()
     decision: Decision = Decision()
     diffs: tuple[tuple[str, str], ...] = ()
     overlay: tuple[Overlaid, ...] = ()
     dry_run: bool = False
     expected: Expected = Expected()
+    planner: str = ""
 
     @property
     def plan(self) -> Plan:

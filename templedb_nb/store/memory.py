@@ -166,6 +166,23 @@ class Memory:
             ).fetchone()
         return str(row[0]) if row else ""
 
+    def last_deployment(self, slug: Slug, target: TargetName) -> tuple[str, int, datetime] | None:
+        """Return run, release and end of the last success that brought a release into effect.
+
+        Words on the ledger and ways back are runs, too, and deploy none.
+        """
+        with self._file.session() as session:
+            row = session.execute(
+                "SELECT r.run, r.release, r.finished_at FROM"
+                " (FROM runs WHERE project = ? AND target = ? AND outcome = 'succeeded'"
+                " ORDER BY run DESC LIMIT 20) r LEFT JOIN plans p ON p.id = r.plan"
+                " WHERE p.id IS NULL OR NOT list_has_any("
+                "p.preview->>'$.draft.plan.groups[*].steps[*].kind', ['amend', 'revert'])"
+                " ORDER BY r.run DESC LIMIT 1",
+                [slug, target],
+            ).fetchone()
+        return (row[0], row[1], zoned(row[2])) if row else None
+
     def fold(self, entries: Sequence[Stamped], result: Result) -> None:
         """Add a run's events that are not there yet; *result* is what all of them come to."""
         if not entries:

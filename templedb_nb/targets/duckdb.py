@@ -83,7 +83,7 @@ class DuckdbSession:
     def ledger(self, project: str) -> Ledger:
         """Return what the file says of *project* now; create nothing."""
         if not self._path.exists():
-            return Ledger(stepwise=False)
+            return Ledger(stepwise=False, table_locks=False)
         with self._work() as connection:
             return ledger_sql.read_ledger(connection, project, locked=self._locked(project))
 

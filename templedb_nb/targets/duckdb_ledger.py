@@ -92,7 +92,7 @@ def _all_or_none(connection: Connection, name: str) -> None:
 def read_ledger(connection: Connection, project: str, *, locked: bool) -> Ledger:
     """Return everything that the file says of *project*."""
     if not present(connection):
-        return Ledger(stepwise=False)
+        return Ledger(stepwise=False, table_locks=False)
     meta = dict(connection.execute("SELECT k, v FROM templedb.meta").fetchall())
     if int(meta.get("format", "0")) > FORMAT:
         message = f"a newer templedb wrote the ledger: format {meta['format']}, known is {FORMAT}"
@@ -109,6 +109,7 @@ def read_ledger(connection: Connection, project: str, *, locked: bool) -> Ledger
     policy, freeze = meta.get(f"policy/{project}"), meta.get(f"freeze/{project}")
     return Ledger(
         stepwise=False,
+        table_locks=False,
         exists=True,
         uuid=meta.get("target_uuid", ""),
         entries=entries,

@@ -57,12 +57,12 @@ class Server:
 
 
 @contextmanager
-def jupyter(home: Path, *, port: int = 8888) -> Iterator[Server]:
+def jupyter(home: Path) -> Iterator[Server]:
     """Yield a server for the folder ``home/work``; all that it keeps stays in *home*."""
     root, settings = home / "work", home / "settings"
     root.mkdir(exist_ok=True)
     _startup(home)
-    with served(_environment(home, settings), root, home, port) as url:
+    with served(_environment(home, settings), root, home) as url:
         server = Server(url, TOKEN, root, settings)
         # Cells off the screen are drawn, too; no question about news in front of the notebook.
         server._set("notebook-extension/tracker", {"windowingMode": "none"})
@@ -71,8 +71,10 @@ def jupyter(home: Path, *, port: int = 8888) -> Iterator[Server]:
 
 
 @contextmanager
-def served(environ: dict[str, str], root: Path, home: Path, port: int = 8888) -> Iterator[str]:
+def served(environ: dict[str, str], root: Path, home: Path) -> Iterator[str]:
     """Yield the address of a JupyterLab that serves *root*; its runtime files stay in *home*."""
+    # Of two servers that begin at once, both may think that a port is free: each has its own range.
+    port = 8888 + 100 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     words = ["--no-browser", f"--port={port}", "--allow-root", f"--IdentityProvider.token={TOKEN}"]
     with (
         (home / "jupyter.log").open("w") as log,

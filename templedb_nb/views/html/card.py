@@ -95,7 +95,7 @@ def with_commands(text: str) -> Html:
     return join(*parts, prose(text[end:]))
 
 
-def facts(pairs: Iterable[tuple[str, Child]]) -> Html | None:
+def facts(pairs: Iterable[tuple[Child, Child]]) -> Html | None:
     """Return names and what they stand for; those that stand for nothing are left out."""
     given = [(name, value) for name, value in pairs if value]
     if not given:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from templedb_nb.model.finding import Finding, Severity
+from templedb_nb.model.finding import Finding, Severity, errors
 from templedb_nb.model.plain import short
-from templedb_nb.model.plan import Apply, Mode, Preview, ScriptSummary, Step
+from templedb_nb.model.plan import Preview
 from templedb_nb.views.html.card import (
     Column,
     Tone,
@@ -26,22 +26,19 @@ from templedb_nb.views.html.card import (
     with_commands,
 )
 from templedb_nb.views.html.markup import Child, Html, block, join, tag
-from templedb_nb.views.text import changed
-from templedb_nb.views.words import many
+from templedb_nb.views.html.steps import OPAQUE, TONES, steps_table
+from templedb_nb.views.locks import blocked, of_plan
+from templedb_nb.views.plans import approvals_told, compared
+from templedb_nb.views.words import duration, many
 
-COLUMNS = (
-    Column("#", number=True),
-    Column("Phase"),
-    Column("Step", wide=True),
-    Column("What is known"),
-)
 OVERLAID = (Column("Key"), Column("In the config"), Column("For this plan", wide=True))
 SEVERITIES = {
     Severity.ERROR: (Tone.BAD, "✗"),
     Severity.WARNING: (Tone.LOUD, "!"),
     Severity.NOTE: (Tone.QUIET, "·"),
 }
-OPAQUE = frozenset({"command", "script"})
+LISTED = 12
+"""So many files of a difference are shown unfolded."""
 
 
 def plan_card(value: Preview) -> Html:
@@ -54,7 +51,8 @@ def plan_card(value: Preview) -> Html:
         _sum(value),
         _findings(value.findings),
         _overlay(value),
-        _steps(value),
+        _since(value),
+        steps_table(value),
         _facts(value),
         [_diff(file, diff) for file, diff in value.diffs],
     )
@@ -67,14 +65,15 @@ def _title(value: Preview) -> Html:
 
 
 def _guard(value: Preview) -> Html:
-    policy = value.plan.policy
+    policy, found = value.plan.policy, value.decision
     what = "WANTS APPROVAL" if policy.needed else "REJECTED PLAN"
     what = "PROTECTED TARGET" if policy.protected else what
     target = tag("strong", f"▲ {what}: ", value.plan.target)
     if not value.plan.steps:
         return band(Tone.LOUD, target)
-    found = value.decision
     lines: list[Child] = []
+    if told := approvals_told(value):
+        lines += [tag("br"), told]
     for each in found.counted:
         yes = marked(Tone.GOOD, "✓", "Approved")
         who = f" {each.by}, "
@@ -87,8 +86,8 @@ def _guard(value: Preview) -> Html:
         sign = " --sign" if policy.signed else ""
         how = code(f"%templedb approve {short(value.plan.id)} --reason WHY{sign}")
         more = "an approval" if found.missing == 1 else f"{found.missing} approvals"
+        lines += [part for each in found.left_out for part in (tag("br"), each)]
         lines += [tag("br"), f"This plan needs {more}: ", how]
-        lines += [part for told in found.problems for part in (tag("br"), told)]
     return band(Tone.LOUD, target, *lines)
 
 
@@ -98,16 +97,43 @@ def _sum(value: Preview) -> Html:
     opaque = sum(step.kind in OPAQUE for step in steps)
     what = f"{many(applies, 'migration')} to apply" if applies else ""
     what = f"{many(reverts, 'migration')} to take back" if reverts else what
+    locks = of_plan(value)
+    tone = TONES.get(locks[0].blocks, Tone.QUIET) if locks else Tone.QUIET
+    wrong = len(errors(value.findings))
     parts = [
         tag("strong", what) if what else "No migration to apply",
         f", {value.draft.applied} applied before",
+        join("; ", toned(tone, blocked(locks))) if locks else None,
         f"; {many(opaque, 'command')} to run" if opaque else None,
         "." if steps else ". Nothing to do: no step is left.",
+        f" Expected: {duration(total)}, by {many(value.expected.runs, 'former run')}."
+        if (total := value.expected.total_ms)
+        else None,
+        [" ", marked(Tone.BAD, "✗", f"{many(wrong, 'error')}: it cannot run.")] if wrong else None,
         " This was a dry run: nothing was executed, nothing was changed."
         if value.dry_run
         else None,
     ]
     return tag("p", parts)
+
+
+def _since(value: Preview) -> Html | None:
+    """Return which files differ from those of the last successful run; long lists are folded."""
+    told = tag("strong", compared(value))
+    found = value.since.changes if value.since else None
+    if not found:
+        return tag("p", told)
+    kinds = (
+        (Tone.GOOD, "+", "added", found.added),
+        (Tone.LOUD, "~", "changed", found.changed),
+        (Tone.BAD, "-", "removed", found.removed),
+    )
+    rows = [
+        (marked(tone, mark, what), listed([code(path) for path in paths]))
+        for tone, mark, what, paths in kinds
+    ]
+    few = len(found.added) + len(found.changed) + len(found.removed) <= LISTED
+    return folded(told, facts(rows), opened=few)
 
 
 def _findings(found: tuple[Finding, ...]) -> Html | None:
@@ -139,39 +165,6 @@ def _overlay(value: Preview) -> Html | None:
     return table("Overlay: the config, for this plan alone", OVERLAID, [body(OVERLAID, rows)])
 
 
-def _steps(value: Preview) -> Html | None:
-    if not value.plan.steps:
-        return None
-    scripts = {each.file: each for each in value.draft.scripts}
-    bodies, first = [], 1
-    for place, group in enumerate(value.plan.groups, start=1):
-        rows = [
-            _step(n, step, scripts.get(step.title)) for n, step in enumerate(group.steps, first)
-        ]
-        later = (
-            toned(Tone.QUIET, " (later groups run even if it fails)")
-            if group.continue_on_failure
-            else None
-        )
-        bodies.append(body(COLUMNS, rows, join(f"{place}. {group.name}", later)))
-        first += len(rows)
-    return table("Steps, in order", COLUMNS, bodies)
-
-
-def _step(number: int, step: Step, script: ScriptSummary | None) -> list[Child]:
-    phase = toned(Tone.QUIET, step.phase.value)
-    return [str(number), phase, code(step.title), _known(step, script)]
-
-
-def _known(step: Step, script: ScriptSummary | None) -> Child:
-    if step.kind in OPAQUE:
-        return toned(Tone.QUIET, "opaque command")
-    counted = f", {many(script.statements, 'statement')}" if script else ""
-    alone = isinstance(step, Apply) and step.mode is not Mode.TRANSACTION
-    loud = join(", ", toned(Tone.LOUD, "no transaction")) if alone else None
-    return join(toned(Tone.QUIET, f"exact{counted}"), loud)
-
-
 def _facts(value: Preview) -> Html | None:
     draft = value.draft
     made = join(when(value.made_at), f" by {value.made_by}")
@@ -180,7 +173,6 @@ def _facts(value: Preview) -> Html | None:
             ("Release", str(value.release)),
             ("Config", value.config),
             ("Planned", made),
-            ("Changes", listed(changed(value.changes))),
             ("Left out", listed([f"{each.what}: {each.why}" for each in draft.skips])),
             ("Variables", listed(list(_variables(value)))),
         ]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from templedb_nb.model.effect import Blocks
 from templedb_nb.model.finding import Severity
 from templedb_nb.model.plain import short
-from templedb_nb.model.plan import Preview
+from templedb_nb.model.plan import Apply, Preview
+from templedb_nb.views.locks import blocked
+from templedb_nb.views.plans import approvals_told, compared
 from templedb_nb.views.text.base import INDENT, columns, findings, text
 from templedb_nb.views.text.setting import changed
 from templedb_nb.views.words import duration, indented, many, moment, shown
@@ -20,11 +23,12 @@ def _(value: Preview) -> str:
     ]
     if value.dry_run:
         lines.append(f"{INDENT}a dry run: nothing is executed, nothing is changed")
-    lines += [f"{INDENT}since the last release: {line}" for line in changed(value.changes)]
+    lines += [f"{INDENT}{line}" for line in _since(value)]
     lines += _groups(value) or ["", "nothing to do: no step is left"]
     reverts = sum(step.kind == "revert" for step in value.plan.steps)
     todo = f"{draft.applied} applied, {_applies(value)} to apply"
     lines += ["", f"migrations: {f'{reverts} to take back' if reverts else todo}"]
+    lines += _locks(value)
     if value.overlay:
         lines += ["", "overlay, for this plan alone", *(f"{INDENT}{e}" for e in overlaid(value))]
     if total := value.expected.total_ms:
@@ -46,11 +50,39 @@ def briefing(value: Preview) -> str:
 
     Findings that forbid the run are left to the error that says so.
     """
-    lines = [f"since the last release: {line}" for line in changed(value.changes)]
+    lines = _brief(value)
     lines += [f"overlay: {each}" for each in overlaid(value)]
     lines += [f"left out: {each.what}: {each.why}" for each in value.draft.skips]
     told = tuple(each for each in value.findings if each.severity is Severity.WARNING)
     return "\n".join([*lines, *(line.strip() for line in findings(told))])
+
+
+def _brief(value: Preview) -> list[str]:
+    since, found = "the last release", value.changes
+    if value.since:
+        since, found = "the last successful run", value.since.changes
+    return [f"since {since}: {line}" for line in changed(found)]
+
+
+def _since(value: Preview) -> list[str]:
+    if value.since is None:
+        return _brief(value)
+    told = compared(value)
+    return [told[0].lower() + told[1:], *(INDENT + line for line in changed(value.since.changes))]
+
+
+def _locks(value: Preview) -> list[str]:
+    """Return whom each migration keeps waiting, a line each; the others are counted."""
+    known = [each for each in value.draft.scripts if each.impact.locks]
+    if not known:
+        return []
+    grave = [each for each in known if each.impact.locks[0].blocks is not Blocks.NOTHING]
+    lines = (
+        columns([[shown(each.file), blocked(each.impact.locks)] for each in grave]) if grave else []
+    )
+    if rest := len(known) - len(grave):
+        lines.append(f"of {many(rest, 'migration')} nobody's reads or writes wait")
+    return ["", "locks, each until its migration commits", *(INDENT + each for each in lines)]
 
 
 def overlaid(value: Preview) -> list[str]:
@@ -70,7 +102,7 @@ def _groups(value: Preview) -> list[str]:
         lines += ["", f"{number}. {group.name}{go_on}"]
         rows = []
         for step in group.steps:
-            summary = summaries.get(step.title)
+            summary = summaries.get(step.file) if isinstance(step, Apply) else None
             about = many(summary.statements, "statement") if summary else ""
             label = "opaque" if step.kind in {"command", "script"} else "exact"
             what = step.kind if step.kind in {"apply", "revert"} else step.phase.value
@@ -85,12 +117,13 @@ def _approval(value: Preview) -> list[str]:
         return ["", f"REJECTED {each.by} at {moment(each.given_at)}: {each.reason}"]
     if not found.needed:
         return []
-    lines = [
+    lines = [approvals_told(value)]
+    lines += [
         f"approved {each.by} at {moment(each.given_at)}: {each.reason}" for each in found.counted
     ]
     if found.missing:
         many_more = "an approval" if found.missing == 1 else f"{found.missing} approvals"
         sign = " --sign" if plan.policy.signed else ""
         more = f"needs {many_more}: templedb approve {short(plan.id)} --reason WHY{sign}"
-        lines = [*lines, more, *(f"{INDENT}{each}" for each in found.problems)]
+        lines = [*lines, more, *(f"{INDENT}{each}" for each in found.left_out)]
     return ["", *lines]

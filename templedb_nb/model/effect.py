@@ -1,0 +1,118 @@
+"""What a statement does to tables, as far as its text tells: its class, its locks, whom they block.
+
+Locks are those of PostgreSQL, held until the transaction ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Lock(StrEnum):
+    """A lock on a table, the weakest first; of UNKNOWN nobody can tell without running it."""
+
+    NONE = "none"
+    ACCESS_SHARE = "ACCESS SHARE"
+    ROW_SHARE = "ROW SHARE"
+    ROW_EXCLUSIVE = "ROW EXCLUSIVE"
+    SHARE_UPDATE_EXCLUSIVE = "SHARE UPDATE EXCLUSIVE"
+    SHARE = "SHARE"
+    SHARE_ROW_EXCLUSIVE = "SHARE ROW EXCLUSIVE"
+    EXCLUSIVE = "EXCLUSIVE"
+    ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
+    UNKNOWN = "unknown"
+
+    @property
+    def blocks(self) -> Blocks:
+        """Return whom it keeps waiting among those who read and write the table."""
+        return _BLOCKS.get(self, Blocks.NOTHING)
+
+
+class Blocks(StrEnum):
+    """Whom a lock keeps waiting, the least first."""
+
+    NOTHING = "nothing"
+    UNKNOWN = "unknown"
+    WRITES = "writes"
+    ALL = "reads and writes"
+
+
+_BLOCKS = {
+    Lock.SHARE: Blocks.WRITES,
+    Lock.SHARE_ROW_EXCLUSIVE: Blocks.WRITES,
+    Lock.EXCLUSIVE: Blocks.WRITES,
+    Lock.ACCESS_EXCLUSIVE: Blocks.ALL,
+    Lock.UNKNOWN: Blocks.UNKNOWN,
+}
+_STRENGTH = {lock: place for place, lock in enumerate(Lock)}
+_GRAVITY = {blocks: place for place, blocks in enumerate(Blocks)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touched:
+    """Something that a statement locks; `name` as it is written, empty where nobody can tell.
+
+    `beside` says what is meant where the name is of something else: the *table of* an index. What
+    the same transaction made is `new`: nobody else sees it, so nobody waits.
+    """
+
+    name: str
+    lock: Lock
+    beside: str = ""
+    new: bool = False
+
+    @property
+    def title(self) -> str:
+        """Name it as people do."""
+        return f"{self.beside} {self.name}" if self.beside else self.name
+
+    @property
+    def blocks(self) -> Blocks:
+        """Return whom the lock keeps waiting."""
+        return Blocks.NOTHING if self.new else self.lock.blocks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What one statement does, or `count` of them in a row that do the same.
+
+    `what` is its class; `note` is what it costs beside its locks, such as a rewrite of the table.
+    """
+
+    line: int
+    what: str
+    touched: tuple[Touched, ...] = ()
+    note: str = ""
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Impact:
+    """What a script does: its first effects, how many `more` it has, and its strongest locks.
+
+    `locks` has every object once, the gravest first; a database without table locks has none.
+    """
+
+    effects: tuple[Effect, ...] = ()
+    more: int = 0
+    locks: tuple[Touched, ...] = ()
+
+
+NO_IMPACT = Impact()
+
+
+def strongest(touched: Iterable[Touched]) -> Lock:
+    """Return the strongest lock."""
+    return max((each.lock for each in touched), key=_STRENGTH.__getitem__, default=Lock.NONE)
+
+
+def ranked(touched: Iterable[Touched]) -> tuple[Touched, ...]:
+    """Return them with the gravest first: by whom they block, then by their strength."""
+    return tuple(sorted(touched, key=lambda t: (-_GRAVITY[t.blocks], -_STRENGTH[t.lock], t.title)))
+
+
+def stronger(one: Touched, other: Touched) -> Touched:
+    """Return the graver of two locks on one object."""
+    return ranked((one, other))[0]

@@ -1,0 +1,76 @@
+"""Whom a plan's migrations keep waiting, in words that every front end shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from templedb_nb.model.effect import Blocks, Impact, Lock, Touched, ranked, stronger
+from templedb_nb.model.plan import Apply, Mode, Preview, Step
+
+NAMED = 3
+CAVEAT = (
+    "Told from the text alone, for PostgreSQL: what triggers, functions, views, partitions and "
+    "foreign keys elsewhere lock beside that is not in it."
+)
+
+
+def of_plan(value: Preview) -> tuple[Touched, ...]:
+    """Return the strongest lock on each object over all migrations, the gravest first."""
+    found: dict[str, Touched] = {}
+    for script in value.draft.scripts:
+        for each in script.impact.locks:
+            found[each.title] = stronger(found[each.title], each) if each.title in found else each
+    return ranked(found.values())
+
+
+def blocked(locks: Iterable[Touched]) -> str:
+    """Say whom locks keep waiting: ``blocks reads and writes of orders, writes to customers``."""
+    by: dict[Blocks, list[str]] = {each: [] for each in Blocks}
+    for each in locks:
+        by[each.blocks].append(each.title)
+    told = []
+    if by[Blocks.ALL]:
+        told.append(f"reads and writes of {_named(by[Blocks.ALL])}")
+    if by[Blocks.WRITES]:
+        told.append(f"writes to {_named(by[Blocks.WRITES])}")
+    said = f"blocks {'; '.join(told)}" if told else "blocks neither reads nor writes"
+    unknown = "nobody can tell all that it locks"
+    if by[Blocks.UNKNOWN]:
+        return f"{said}; {unknown}" if told else unknown
+    return said
+
+
+def blocks(each: Touched) -> str:
+    """Say whom one lock keeps waiting, beside its name."""
+    if each.new:
+        return "nobody: new here"
+    match each.blocks:
+        case Blocks.ALL | Blocks.WRITES:
+            return str(each.blocks)
+        case Blocks.UNKNOWN:
+            return "unknown"
+        case _:
+            return _ROWS if each.lock is Lock.ROW_EXCLUSIVE else "neither reads nor writes"
+
+
+_ROWS = "writes of the same rows"
+
+
+def held(impact: Impact, step: Step) -> str:
+    """Say which locks a migration holds at most, and how long; nothing where it holds none."""
+    if not impact.locks:
+        return ""
+    strong = [each for each in impact.locks if each.blocks is not Blocks.NOTHING]
+    told = [f"{each.lock} on {each.title}" if each.title else "locks unknown" for each in strong]
+    if not told:
+        return "No lock that keeps readers or writers of a table waiting."
+    more = f" and {len(told) - 2 * NAMED} more" if len(told) > 2 * NAMED else ""
+    listed = "; ".join(told[: 2 * NAMED])
+    stepwise = isinstance(step, Apply) and step.mode is Mode.STATEMENTS
+    until = "Each step until it commits" if stepwise else "Until it commits"
+    return f"{until}: {listed}{more}."
+
+
+def _named(titles: list[str]) -> str:
+    more = f" and {len(titles) - NAMED} more" if len(titles) > NAMED else ""
+    return f"{', '.join(titles[:NAMED])}{more}"

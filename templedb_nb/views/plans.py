@@ -1,0 +1,39 @@
+"""What a plan's card and its text say in the same words: who may approve, what differs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from templedb_nb.model.plan import Preview
+from templedb_nb.views.words import moment
+
+RUN_DIGITS = 13
+"""So much of a run's id is shown; commands take it."""
+
+
+def approvals_told(value: Preview) -> str:
+    """Say how many of the approvals are there, who may give them, and who may not."""
+    policy, found = value.plan.policy, value.decision
+    if not found.needed:
+        return ""
+    count = f"Approvals: {len(found.counted)} of {found.needed}"
+    who = ", ".join(policy.approvers) if policy.approvers else "anybody"
+    planner = value.planner or value.made_by
+    alone = "" if policy.self_approval else f"; not {planner}, who planned it"
+    lasts = timedelta(seconds=policy.approval_expires_s)
+    expires = f"; no older than {lasts}" if lasts else ""
+    return f"{count}. May approve: {who}{alone}{expires}."
+
+
+def compared(value: Preview) -> str:
+    """Say what the release is compared with, and how many files differ."""
+    since = value.since
+    if since is None:
+        return f"No earlier success on {value.plan.target} is known here: nothing to compare with"
+    found = since.changes
+    kinds = (("added", found.added), ("changed", found.changed), ("removed", found.removed))
+    told = ", ".join(f"{len(paths)} {what}" for what, paths in kinds if paths)
+    last = f"the last successful run {since.run[:RUN_DIGITS]}"
+    when = f" of {moment(since.finished_at)}" if since.finished_at else ""
+    files = f"{told} of the files" if told else "no file differs"
+    return f"Since {last}{when}, release {since.release}: {files}"
