@@ -61,3 +61,17 @@ def templedb(*words: str) -> str:
     if code:
         raise RuntimeError(f"templedb {' '.join(words)}: {told.getvalue()}")
     return said.getvalue().strip().rpartition("\n")[2]
+
+
+def some_history(shop: Path) -> None:
+    """Deploy a few more times: well, badly, and well again."""
+    for number in range(5, 8):
+        table = f"CREATE TABLE notes_{number} (id integer PRIMARY KEY, text varchar);\n"
+        (shop / "migrations" / f"{number:03}_notes.sql").write_text(table)
+        templedb("deploy", "run", "shop", "--target", "staging")
+    broken = shop / "migrations" / "008_broken.sql"
+    broken.write_text("INSERT INTO nowhere VALUES (1);\n")
+    with contextlib.suppress(RuntimeError):  # it fails, as it did that day
+        templedb("deploy", "run", "shop", "--target", "staging")
+    broken.unlink()
+    deploy_to_production("staging is fine with it")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,10 +14,11 @@ from templedb_nb.app.running import Wish
 from templedb_nb.app.signing import Key
 from templedb_nb.app.temple import Temple as App
 from templedb_nb.app.values import Given
-from templedb_nb.core.moments import wait_s
+from templedb_nb.core.moments import since, wait_s
 from templedb_nb.core.planner import Options
 from templedb_nb.errors import UsageProblem
 from templedb_nb.model.approval import Approval, ApprovalList, Verdict
+from templedb_nb.model.difference import Blame, Difference
 from templedb_nb.model.event import Stamped
 from templedb_nb.model.history import DeployHistory, DeployStats, MigrationHistory, StepLogs
 from templedb_nb.model.picture import Timeline
@@ -236,6 +238,32 @@ class Temple:
         wanted = self._app.past.filter(last, since, tuple(status))
         with self._app.opened(self._choice(project, target), sync=False) as opened:
             return self._app.migrations.history(self._app.reachable(opened), wanted)
+
+    def diff(self, run: str, other: str | None = None) -> Difference:
+        """Return what differs between two runs; one alone is compared with the success before it.
+
+        Raises `UnknownName`, `UsageProblem`.
+        """
+        return self._app.looking.diff(run, other)
+
+    def blame(
+        self,
+        project: str | None = None,
+        target: str | None = None,
+        *,
+        at: str,
+        window: str | float = "1h",
+    ) -> Blame:
+        """Return everything that changed on a target within *window* of a moment, oldest first.
+
+        ``rows`` have when, what, by whom; ``note`` says what could not be asked. *window* is in
+        seconds, or ``"30m"``.
+        """
+        found, on = self._app.named(self._choice(project, target))
+        meant = on or self._app.targets.pick(found, None, None)
+        moment = since(at, self._app.system.clock.now())
+        span = timedelta(seconds=wait_s(str(window)))
+        return self._app.looking.blame(found, meant, moment, span)
 
     def timeline(
         self,

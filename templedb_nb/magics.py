@@ -358,6 +358,7 @@ _LOOKS = (
     ("templedb_nb.model.plan", "Preview"),
     ("templedb_nb.model.result", "Result"),
     ("templedb_nb.model.status", "StatusTable"),
+    ("templedb_nb.model.difference", "Difference"),
     ("templedb_nb.model.picture", "Timeline"),
     ("templedb_nb.model.picture", "Durations"),
     ("templedb_nb.model.picture", "Frequency"),

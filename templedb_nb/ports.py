@@ -14,7 +14,7 @@ from templedb_nb.model.approval import Approval
 from templedb_nb.model.command import Exit, Invocation
 from templedb_nb.model.ending import Ending
 from templedb_nb.model.event import Blocker, Event, Log, Outcome, RunId, Stamped
-from templedb_nb.model.ledger import Freeze, Held, Ledger
+from templedb_nb.model.ledger import Freeze, Held, Ledger, Noted, Within
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Amend, Apply
 from templedb_nb.model.target import Policy, Probe
@@ -106,6 +106,10 @@ class Session(Protocol):
 
     def ask_to_end(self, project: str, run: str, wanted: Ending) -> bool:
         """Ask the holder to end its run; say whether it holds the lock."""
+        ...
+
+    def events(self, project: str, within: Within) -> tuple[Noted, ...]:
+        """Return what the ledger's own history notes of a time, in order."""
         ...
 
     def blockers(self, project: str) -> tuple[Blocker, ...]:

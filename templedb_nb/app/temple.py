@@ -20,6 +20,7 @@ from templedb_nb.app.history import History
 from templedb_nb.app.judging import Judging
 from templedb_nb.app.ledgers import Ledgers
 from templedb_nb.app.locks import Locks
+from templedb_nb.app.looking import Looking
 from templedb_nb.app.migrations import Migrations
 from templedb_nb.app.overview import Overview
 from templedb_nb.app.planning import Case, Opened, Planning, refuse_empty, refuse_unfit
@@ -192,6 +193,17 @@ class Temple:
     def following(self) -> Following:
         """Return the use cases of those who watch."""
         return Following(self.memory, self.running, self.system)
+
+    @cached_property
+    def looking(self) -> Looking:
+        """Return the use cases of those who ask what is different, and what changed."""
+        return Looking(
+            past=self.past,
+            memory=self.memory,
+            settings=self.settings,
+            content=self.content,
+            planning=self.planning,
+        )
 
     @cached_property
     def past(self) -> History:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.base import Call, Command, on_target, pass_call, words
+from templedb_nb.commands.base import Call, Command, on_target, pass_call, take, words
 from templedb_nb.commands.deploy import commands as deploy
 
 if TYPE_CHECKING:
+    from templedb_nb.model.difference import Blame, Difference
     from templedb_nb.model.history import DeployHistory, DeployStats, DeployStatus, StepLogs
     from templedb_nb.model.picture import Durations, Frequency, Timeline
     from templedb_nb.model.shown import Coded
@@ -122,6 +123,47 @@ def stats(
 
 
 @click.command(cls=Command)
+@click.argument("first", metavar="RUN", shell_complete=completion.runs)
+@click.argument("second", metavar="[RUN]", required=False, shell_complete=completion.runs)
+@pass_call
+def diff(call: Call, first: str, second: str | None) -> Difference:
+    """Show what differs between two runs; one alone is compared with the success before it.
+
+    \b
+    Examples:
+      templedb diff 01a20896-82b9
+      templedb diff 01a20896-82b9 01a208b1-03c4
+    """
+    return call.app.looking.diff(first, second)
+
+
+@click.command(cls=Command)
+@take("[PROJECT] [TARGET]")
+@click.option("--at", required=True, metavar="TIME",
+              help="Around then: 2026-11-01T10:30, or 2h for two hours ago.")  # fmt: skip
+@click.option("--window", default="1h", show_default=True, metavar="TIME",
+              help="So long before and after: 30m, 2h.")  # fmt: skip
+@pass_call
+def blame(call: Call, words: tuple[str, ...], at: str, window: str) -> Blame:
+    """Show everything that changed on a target around a moment, whoever did it from wherever.
+
+    \b
+    Examples:
+      templedb blame shop production --at 2026-11-01T10:30
+      templedb blame shop production --at 2h --window 30m
+    """
+    from datetime import timedelta
+
+    from templedb_nb.core.moments import since, wait_s
+
+    name, target = call.split(words, "TARGET", optional=1)
+    project, found = call.app.named(call.choice(name, target))
+    meant = found or call.app.targets.pick(project, None, None)
+    moment = since(at, call.app.system.clock.now())
+    return call.app.looking.blame(project, meant, moment, timedelta(seconds=wait_s(window)))
+
+
+@click.command(cls=Command)
 @words
 @on_target
 @click.option("--last", type=click.IntRange(1), default=50, show_default=True, help="How many.")
@@ -201,3 +243,5 @@ def sql(call: Call, query: tuple[str, ...]) -> Any:
 
 
 sql.takes_cell = True  # type: ignore[attr-defined]
+
+verbs = (sql, diff, blame, timeline, chart)

@@ -46,7 +46,7 @@ def tree() -> None:
 
 for noun in (project, deploy, config, migration, target, env, run, lock, state):
     tree.add_command(noun.commands)
-for verb in (*alone.verbs, history.sql, history.timeline, history.chart, query.query):
+for verb in (*alone.verbs, *history.verbs, query.query):
     tree.add_command(verb)
 examples.attach(tree)
 completion.attach(tree)

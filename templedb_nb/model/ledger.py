@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeAlias
 
 from templedb_nb.model.plain import Digest, rows_digest
 from templedb_nb.model.target import Policy
@@ -207,3 +208,18 @@ class Ledger:
     def entry(self, key: str) -> Entry | None:
         """Return the entry of that key."""
         return next((each for each in self.entries if each.key == key), None)
+
+
+Within: TypeAlias = tuple[datetime, datetime]
+"""A span of time: its begin and its end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """One line of a ledger's own history; `key` is the migration that it is about, if it is."""
+
+    at: datetime
+    what: str
+    key: str
+    by: str
+    reason: str

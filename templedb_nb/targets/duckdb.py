@@ -28,7 +28,7 @@ from templedb_nb.model.adoption import History
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.ending import Ending
 from templedb_nb.model.event import Blocker, Outcome
-from templedb_nb.model.ledger import Freeze, Held, Ledger
+from templedb_nb.model.ledger import Freeze, Held, Ledger, Noted, Within
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Amend, Apply, Revert
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
@@ -157,6 +157,15 @@ class DuckdbSession:
     def ask_to_end(self, project: str, run: str, wanted: Ending) -> bool:  # noqa: ARG002 - as Session has it
         """Say that nobody hears it there: a DuckDB file has no second session."""
         return False
+
+    def events(self, project: str, within: Within) -> tuple[Noted, ...]:
+        """Return the ledger's own history of that time."""
+        if not self._path.exists():
+            return ()
+        with self._work() as connection:
+            if not ledger_sql.present(connection):
+                return ()
+            return records.events(connection, project, within)
 
     def blockers(self, project: str) -> tuple[Blocker, ...]:  # noqa: ARG002 - as Session has it
         """Return nobody: a DuckDB file belongs to one process at a time."""

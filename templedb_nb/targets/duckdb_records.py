@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Outcome
+from templedb_nb.model.ledger import Noted, Within
 from templedb_nb.model.plain import Digest, to_plain
 from templedb_nb.model.target import Policy
 from templedb_nb.ports import Claim, Decide
@@ -138,3 +139,18 @@ def read_approvals(
         [project, content_hash],
     )
     return rows.read([name for name, *_ in found.description or ()], found.fetchall())
+
+
+def events(connection: Connection, project: str, within: Within) -> tuple[Noted, ...]:
+    """Return what people said of migrations, runs and policy in that time, in order."""
+    span = [each.astimezone(UTC).replace(tzinfo=None) for each in within]
+    rows = connection.execute(
+        "SELECT happened_at, what, key, coalesce(detail->>'$.by', ''),"
+        " coalesce(detail->>'$.reason', '') FROM templedb.event"
+        " WHERE project = ? AND happened_at BETWEEN ? AND ? ORDER BY id",
+        [project, *span],
+    ).fetchall()
+    return tuple(
+        Noted(at=at.replace(tzinfo=UTC), what=what, key=key, by=by, reason=reason)
+        for at, what, key, by, reason in rows
+    )

@@ -13,7 +13,7 @@ from templedb_nb.model.adoption import History
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.ending import Ending
 from templedb_nb.model.event import Blocker, Outcome
-from templedb_nb.model.ledger import Freeze, Held, Ledger, State
+from templedb_nb.model.ledger import Freeze, Held, Ledger, Noted, State, Within
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Amend, Apply, Mode, Revert
 from templedb_nb.model.secret import Secret
@@ -115,6 +115,13 @@ class PostgresSession:
         with translated(self.where):
             there = ledger_sql.present(self._link.connection)
             return there and hold.ask_to_end(self._link.connection, project, run, wanted)
+
+    def events(self, project: str, within: Within) -> tuple[Noted, ...]:
+        """Return the ledger's own history of that time."""
+        with translated(self.where):
+            if not ledger_sql.present(self._link.connection):
+                return ()
+            return records.events(self._link.connection, project, within)
 
     def blockers(self, project: str) -> tuple[Blocker, ...]:
         """Return whom the holder of the project's lock waits for, and whom those wait for."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Outcome
+from templedb_nb.model.ledger import Noted, Within
 from templedb_nb.model.plain import Digest, to_plain
 from templedb_nb.model.target import Policy
 from templedb_nb.ports import Claim, Decide
@@ -165,4 +166,17 @@ def record_policy(
     connection.execute(
         "INSERT INTO templedb.event (project, what, detail) VALUES (%s, 'policy', %s::jsonb)",
         [project, json.dumps(detail)],
+    )
+
+
+def events(connection: Connection, project: str, within: Within) -> tuple[Noted, ...]:
+    """Return what people said of migrations, runs and policy in that time, in order."""
+    rows = connection.execute(
+        "SELECT happened_at, what, key, coalesce(detail->>'by', ''),"
+        " coalesce(detail->>'reason', '') FROM templedb.event"
+        " WHERE project = %s AND happened_at BETWEEN %s AND %s ORDER BY id",
+        [project, *within],
+    ).fetchall()
+    return tuple(
+        Noted(at=at, what=what, key=key, by=by, reason=reason) for at, what, key, by, reason in rows
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from templedb_nb.model.adoption import Adoption, Belief
 from templedb_nb.model.approval import ApprovalList, Verdict
+from templedb_nb.model.difference import Blame
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.history import (
     Answer,
@@ -86,6 +87,12 @@ COLUMNS: dict[type, Sequence[Column]] = {
         *_STATUS,
     ),
     StatusTable: _STATUS,
+    Blame: (
+        ("at", TIMES, lambda r: r.at),
+        ("what", TEXT, lambda r: r.what),
+        ("by", TEXT, lambda r: r.by),
+        ("about", TEXT, lambda r: r.about),
+    ),
     MigrationHistory: (
         ("file", TEXT, lambda r: r.entry.file),
         ("state", State, lambda r: r.entry.state.value),

@@ -1,13 +1,24 @@
 """Model values as plain text, for terminals and for the plain side of notebooks."""
 
-from templedb_nb.views.text import history, locks, picture, plan, run, setting, status, target
+from templedb_nb.views.text import (
+    difference,
+    history,
+    locks,
+    picture,
+    plan,
+    run,
+    setting,
+    status,
+    target,
+)
 from templedb_nb.views.text.base import findings, text
 from templedb_nb.views.text.plan import briefing
 from templedb_nb.views.text.run import came_to, closing, failure
 from templedb_nb.views.text.setting import changed
 
 __all__ = [
-    "briefing", "came_to", "changed", "closing", "failure", "findings", "history", "locks",
+    "briefing", "came_to", "changed", "closing", "difference", "failure", "findings", "history",
+    "locks",
     "picture", "plan",
     "run", "setting", "status", "target", "text",
 ]  # fmt: skip

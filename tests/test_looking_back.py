@@ -1,0 +1,132 @@
+"""What differs between two runs, and what changed around a moment: by the state and by the ledger."""
+
+from __future__ import annotations
+
+import pytest
+
+from templedb_nb.core.difference import config_lines
+from templedb_nb.model.difference import StepTimes
+from templedb_nb.views.text.difference import than
+from tests.conftest import MIGRATIONS, Shop
+from tests.test_notebook import Kernel, kernel
+
+__all__ = ["kernel"]
+
+
+def runs(shop: Shop) -> list[str]:
+    rows = shop.terminal("deploy", "history", "app", "--json").json[-1]["rows"]
+    return [each["run"] for each in rows]
+
+
+@pytest.fixture
+def two(shop: Shop) -> Shop:
+    shop.config(MIGRATIONS)
+    shop.run()
+    shop.migration("003_more.sql", "CREATE TABLE more (id int);")
+    shop.config(MIGRATIONS | {"build_command": "sleep 0.2", "required_env_vars": ["CHANNEL"]})
+    shop.terminal("env", "set", "app", "CHANNEL", "a-value-nobody-sees", "--plain")
+    shop.run()
+    return shop
+
+
+def test_two_runs_side_by_side(two: Shop) -> None:
+    new, old = runs(two)
+    said = two.terminal("diff", old, new).out
+    assert f"run {old[:13]}: app to staging, release 1" in said
+    assert "+ migrations/003_more.sql" in said
+    assert 'migrations.build_command: not set → "sleep 0.2"' in said
+    assert "+ CHANNEL" in said
+    assert "a-value-nobody-sees" not in said
+    assert "applied by the second\n  migrations/003_more.sql" in said
+    assert "did not run" in said
+    assert two.terminal("diff", new).out == said
+
+
+def test_a_difference_is_a_card_in_a_notebook(kernel: Kernel, two: Shop) -> None:
+    shown = kernel.run(f"%templedb diff {runs(two)[0]}")["data"]
+    assert "what differs between two runs" in shown["text/html"]
+    assert "+ CHANNEL" in shown["text/plain"]
+
+
+def test_a_first_run_has_nothing_before_it(shop: Shop) -> None:
+    shop.run()
+    assert "succeeded before" in shop.terminal("diff", runs(shop)[0], code=64).err
+
+
+def test_who_approved_is_told(shop: Shop) -> None:
+    shop.run()
+    shop.terminal("target", "update", "app", "staging", "--approvals", "1")
+    shop.migration("003_more.sql", "CREATE TABLE more (id int);")
+    plan = shop.terminal("deploy", "plan", "app", "--json").json[-1]["plan_id"]
+    shop.approve(plan[:12], by="emil@example.com")
+    shop.run()
+    said = shop.terminal("diff", runs(shop)[0]).out
+    assert "approved for the second\n  emil@example.com: " in said
+
+
+def test_config_documents_differ_key_by_key() -> None:
+    old = {"groups": [{"name": "a", "order": 1, "timeout": 3}, {"name": "gone"}]}
+    new = {"groups": [{"name": "a", "order": 2}, {"name": "new"}]}
+    assert config_lines(old, new) == (
+        "group gone is gone",
+        "a.order: 1 → 2",
+        "a.timeout: 3 → not set",
+        "group new is new",
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [(1000, 1150, "as long"), (1000, 3000, "2.00 s slower"), (3000, 1000, "2.00 s quicker"), (None, 5, "")],
+)  # fmt: skip
+def test_a_step_is_slower_or_quicker_by_more_than_a_fifth(
+    before: int | None, after: int, told: str
+) -> None:
+    assert than(StepTimes(group="g", title="t", before_ms=before, after_ms=after)) == told
+
+
+def test_everything_around_a_moment_is_told_in_order(two: Shop) -> None:
+    two.terminal("lock", "acquire", "app", "staging", "--reason", "a freeze", code=None)
+    said = two.terminal("blame", "app", "staging", "--at", "0m").out
+    for each in (
+        "app on staging around",
+        "release 1 taken in",
+        "config version 2",
+        "migrations/003_more.sql applied",
+        "succeeded",
+        "before",
+    ):
+        assert each in said, said
+    assert said.index("release 1 taken in") < said.index("003_more.sql applied")
+
+
+def test_what_others_did_is_in_the_ledger(two: Shop) -> None:
+    two.terminal("target", "rebind", "app", "staging", "--reason", "a copy of production")
+    rows = two.terminal("blame", "app", "staging", "--at", "0m", "--json").json[-1]["rows"]
+    assert any(r["what"] == "ledger: rebind" and r["about"] == "a copy of production" for r in rows)
+
+
+def test_a_quiet_time_and_a_target_that_is_away_are_told(two: Shop) -> None:
+    assert (
+        "nothing is known to have changed"
+        in two.terminal("blame", "app", "staging", "--at", "2020-01-01").out
+    )
+    two.terminal(
+        "env",
+        "set",
+        "app",
+        "DATABASE_URL",
+        "postgresql://127.0.0.1:1/x",
+        "--target",
+        "staging",
+        "--plain",
+    )
+    said = two.terminal("blame", "app", "staging", "--at", "0m").out
+    assert "note: the target's ledger could not be asked" in said
+    assert "succeeded" in said
+
+
+@pytest.mark.usefixtures("two")
+def test_a_blame_is_a_table_in_a_notebook(kernel: Kernel) -> None:
+    kernel.run("told = %templedb blame app staging --at 0m")
+    assert kernel.value("list(told.columns)") == "['at', 'what', 'by', 'about']"
