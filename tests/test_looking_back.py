@@ -86,7 +86,6 @@ def test_a_step_is_slower_or_quicker_by_more_than_a_fifth(
 
 
 def test_everything_around_a_moment_is_told_in_order(two: Shop) -> None:
-    two.terminal("lock", "acquire", "app", "staging", "--reason", "a freeze", code=None)
     said = two.terminal("blame", "app", "staging", "--at", "0m").out
     for each in (
         "app on staging around",
@@ -101,9 +100,9 @@ def test_everything_around_a_moment_is_told_in_order(two: Shop) -> None:
 
 
 def test_what_others_did_is_in_the_ledger(two: Shop) -> None:
-    two.terminal("target", "rebind", "app", "staging", "--reason", "a copy of production")
+    two.terminal("lock", "acquire", "app", "--target", "staging", "--reason", "a fair is on")
     rows = two.terminal("blame", "app", "staging", "--at", "0m", "--json").json[-1]["rows"]
-    assert any(r["what"] == "ledger: rebind" and r["about"] == "a copy of production" for r in rows)
+    assert any(r["what"] == "ledger: freeze" and r["about"] == "a fair is on" for r in rows)
 
 
 def test_a_quiet_time_and_a_target_that_is_away_are_told(two: Shop) -> None:
