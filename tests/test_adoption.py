@@ -17,6 +17,7 @@ import pytest
 from templedb_nb.core.histories.flyway import checksum
 from tests.conftest import Database, Shop, Terminal, databases
 from tests.corpus import Corpus, by_psql, copied, deployed, dumped
+from tests.documents.page import ROOT
 
 FLYWAY = {"placeholders": {"prefix": "my"}}
 HALF = 7
@@ -484,3 +485,34 @@ def test_dbmate_does_one_half_and_we_do_the_other(
     assert f"{len(later)} migrations applied" in terminal("deploy", "run", "app").out
     left_out = "public.schema_migrations"
     assert dumped(pg, left_out) == dumped(other, left_out)
+
+
+# --- and back -----------------------------------------------------------------------------------
+
+BACK = ["golang-migrate", "dbmate", "goose", "supabase", "sqlx", "diesel"]
+
+
+def the_way_back(tool: str) -> str:
+    """Return the SQL that the tool's page in the docs gives for going back to it."""
+    page = (ROOT / f"docs/howto/coming-from-{tool}.md").read_text()
+    return page.split("```sql\n")[1].split("```")[0]
+
+
+@pytest.mark.parametrize("tool", BACK)
+def test_what_a_page_says_of_going_back_brings_the_tool_s_table_up(
+    tool: str, terminal: Terminal, pg: Database, tmp_path: Path
+) -> None:
+    corpus, _, table = half_done(tool, terminal, pg, tmp_path)
+    terminal("migration", "import", "app")
+    terminal("deploy", "run", "app")
+    assert pg.query(f"SELECT count(*) FROM {table}") != pg.query(
+        "SELECT count(*) FROM templedb.migration"
+    )
+    owned(pg, the_way_back(tool))
+    owned(pg, "ALTER SCHEMA templedb RENAME TO before_that")
+    terminal("target", "rebind", "app", "staging", "--reason", "gone back")
+    (body,) = terminal("migration", "import", "app", "--dry-run", "--json").json[1:]
+    assert body["pending"] == 0
+    assert len(body["rows"]) == len(list(corpus.ups()))
+    if tool == "dbmate":
+        assert "Pending: 0" in by_dbmate(pg, corpus, "status")
