@@ -31,7 +31,7 @@ LONG_S = 1.0
 
 HOW = "The kernel's interrupt (■) stops after this step; once more, it cancels the step."
 STOPS = ("Stop after this step", "Cancel this step now", "Kill this step")
-NOTHING = {"text/plain": "", "text/html": ""}
+NOTHING: dict[str, Any] = {}
 
 Unblock = Callable[[str, str, int, bool], None]
 """Takes project, target and session out of a run's way; ends the session if the last says so."""

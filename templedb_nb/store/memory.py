@@ -172,16 +172,20 @@ class Memory:
         Words on the ledger and ways back are runs, too, and deploy none.
         """
         with self._file.session() as session:
-            row = session.execute(
-                "SELECT r.run, r.release, r.finished_at FROM"
-                " (FROM runs WHERE project = ? AND target = ? AND outcome = 'succeeded'"
-                " ORDER BY run DESC LIMIT 20) r LEFT JOIN plans p ON p.id = r.plan"
-                " WHERE p.id IS NULL OR NOT list_has_any("
-                "p.preview->>'$.draft.plan.groups[*].steps[*].kind', ['amend', 'revert'])"
-                " ORDER BY r.run DESC LIMIT 1",
+            rows = session.execute(
+                "SELECT run, release, finished_at, plan FROM runs WHERE project = ? AND target = ?"
+                " AND outcome = 'succeeded' ORDER BY run DESC LIMIT 20",
                 [slug, target],
-            ).fetchone()
-        return (row[0], row[1], zoned(row[2])) if row else None
+            ).fetchall()
+            for run, release, ended, plan in rows:  # mostly the first: a plan may be a long text
+                first = session.execute(
+                    "SELECT preview->>'$.draft.plan.groups[0].steps[0].kind' FROM plans"
+                    " WHERE id = ?",
+                    [plan],
+                ).fetchone()
+                if first is None or first[0] not in {"amend", "revert"}:
+                    return run, release, zoned(ended)
+        return None
 
     def fold(self, entries: Sequence[Stamped], result: Result) -> None:
         """Add a run's events that are not there yet; *result* is what all of them come to."""

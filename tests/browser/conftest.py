@@ -14,14 +14,6 @@ from tests.browser.jupyter import Server, jupyter
 ROOT = Path(__file__).parents[2]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one worker have all tests of this folder: a browser and a server are heavy."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("browser"))
-
-
 # Of this package, not of the session: Playwright keeps an event loop running, which others must
 # not meet.
 @pytest.fixture(scope="package")
