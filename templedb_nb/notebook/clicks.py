@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from threading import Event
 from typing import Any
 
-PATIENCE_S = 5.0
+PATIENCE_S = 10.0
 """How long a front end may take until its first sign; then a question is asked instead."""
 
 URGE_S = 0.4
@@ -56,6 +56,11 @@ class Clicks:
         """Take what these widgets say while the cell is busy."""
         for each in (self.pulse, *widgets):
             _answer_where_asked(each)
+
+    def hear(self, field: Any) -> Any:
+        """Take what people type into *field* as a sign, too; return it."""
+        field.observe(lambda _: self._alive.set(), "value")
+        return field
 
     def take(self, wait_s: float) -> str | None:
         """Return the next click, or None if none comes in time."""

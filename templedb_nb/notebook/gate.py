@@ -233,7 +233,7 @@ class Panel:
         stop.layout.display = None if deploys else "none"
         buttons = [self._deploy, self._approve, reject, stop]
         self._widgets = [self._status, self._reason, self._name, *buttons]
-        fields = HBox([self._reason, self._name])
+        fields = HBox([self.clicks.hear(self._reason), self.clicks.hear(self._name)])
         row = HBox(buttons)
         for box in (fields, row):
             box.layout.flex_flow = "row wrap"
