@@ -129,3 +129,12 @@ def test_a_quiet_time_and_a_target_that_is_away_are_told(two: Shop) -> None:
 def test_a_blame_is_a_table_in_a_notebook(kernel: Kernel) -> None:
     kernel.run("told = %templedb blame app staging --at 0m")
     assert kernel.value("list(told.columns)") == "['at', 'what', 'by', 'about']"
+
+
+def test_a_run_that_began_before_the_window_and_failed_in_it_is_told(two: Shop) -> None:
+    two.config(MIGRATIONS | {"build_command": "sleep 3; exit 3"})
+    two.run(code=None)
+    ended = two.terminal("deploy", "history", "app", "--json").json[-1]["rows"][0]["finished_at"]
+    said = two.terminal("blame", "app", "staging", "--at", ended, "--window", "1s").out
+    assert "failed" in said
+    assert "began" not in said

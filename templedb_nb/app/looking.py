@@ -24,7 +24,7 @@ from templedb_nb.store.content import Content
 from templedb_nb.store.memory import Memory
 from templedb_nb.store.settings import Settings
 
-VERSIONS, WORDS, RUNS = 1000, 1000, 1000
+VERSIONS, WORDS, RUNS, NAMED = 1000, 1000, 1000, 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,11 +119,15 @@ class Looking:
 
     def _here(self, project: Project, target: Target, begin: datetime) -> Iterator[Happened]:
         """Yield what this state file knows."""
-        for run in self.memory.runs(project.slug, target.name, Filter(last=RUNS, since=begin)):
-            ended = run.outcome.value if run.outcome else "goes on"
-            about = f"release {run.release}, {run.applied} applied; {run.message}".rstrip("; ")
-            what = f"run {run.run[:13]} {ended.replace('_', ' ')}"
-            yield Happened(at=run.started_at, what=what, by=run.started_by, about=about)
+        for run in self.memory.runs(project.slug, target.name, Filter(last=RUNS)):
+            name, by = f"run {run.run[:13]}", run.started_by
+            release = f"release {run.release}"
+            yield Happened(at=run.started_at, what=f"{name} began", by=by, about=release)
+            if run.finished_at and run.outcome and run.finished_at >= begin:
+                done = ", ".join(applied(self.past.result(run.run))[:NAMED])
+                about = f"{release}, {run.applied} applied; {done}; {run.message}".rstrip("; ")
+                what = f"{name} {run.outcome.value.replace('_', ' ')}"
+                yield Happened(at=run.finished_at, what=what, by=by, about=about)
         for word in self.memory.recent_approvals(project.known_as, WORDS):
             if word.target == target.name:
                 what = f"plan {short(word.plan)} {word.verdict}"
