@@ -28,6 +28,7 @@ from templedb_nb.model.question import LIMIT
 from templedb_nb.model.result import Result
 from templedb_nb.model.status import MigrationStatus, StatusTable
 from templedb_nb.model.target import Target
+from templedb_nb.notebook.teller import teller
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +54,10 @@ class Temple:
         statuses are shown as cards from now on.
         """
         _show_cards()
-        return cls(App.open(state))
+        app = App.open(state)
+        if there := teller():
+            there.listens(app)
+        return cls(app)
 
     def plan(  # noqa: PLR0913 - each is an option of the command, by name
         self,
@@ -114,7 +118,7 @@ class Temple:
         """
         wish = Wish(
             options=Options(skip_groups=tuple(skip_groups), skip_validation=skip_validation),
-            observers=(on_event,) if on_event else (),
+            observers=tuple(each for each in (on_event, teller()) if each),
             lock_wait_s=wait_s(str(lock_wait)),
             approvals=tuple(Path(each) for each in approvals),
         )

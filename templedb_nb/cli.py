@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from templedb_nb.app import Temple
     from templedb_nb.model.event import Stamped
     from templedb_nb.model.plan import Preview
+    from templedb_nb.model.runbook import RunbookEvent
+    from templedb_nb.views.cell_lines import CellLines
 
 USAGE, INTERRUPTED, TERMINATED, INTERNAL = 64, 130, 143, 1
 
@@ -99,6 +101,7 @@ def _ticker(call: Call) -> Ticker:
             _echo(f"{what}: {duration((time.monotonic_ns() - began) // 1_000_000)}", err=True)
 
     call.working = working
+    call.cells = watch.cell
     call.interactive = sys.stdin.isatty()
     call.tell = _tell
     return ticker
@@ -148,15 +151,12 @@ class _Watch:
         self._call = call
         self._ticker = ticker
         self._lines: Any = None
+        self._cells: CellLines | None = None
 
     def __call__(self, entry: Stamped) -> None:
         if self._call.json:
-            from templedb_nb.views import plain
-
-            if self._lines is None:
-                click.echo(plain.header())
-                self._lines = True
-            click.echo(plain.event_line(entry))
+            self._header()
+            click.echo(_plain_line(entry))
             return
         from templedb_nb.views.lines import Lines
 
@@ -164,10 +164,30 @@ class _Watch:
         self._lines(entry)
         self._ticker.say(self._lines.now)
 
+    def _header(self) -> None:
+        if self._lines is None:
+            from templedb_nb.views import plain
+
+            click.echo(plain.header())
+            self._lines = True
+
     def _write(self, line: str) -> None:
         if not self._call.quiet:
             self._ticker.clear()
             _echo(line)
+
+    def cell(self, event: RunbookEvent) -> None:
+        """Show how a runbook goes on."""
+        if self._call.json:
+            self._header()
+            self._ticker.clear()
+            click.echo(_plain_line(event))
+            return
+        from templedb_nb.views.cell_lines import CellLines
+
+        self._cells = self._cells or CellLines(self._write)
+        self._cells(event)
+        self._ticker.say(self._cells.now)
 
     def planned(self, preview: Preview) -> None:
         """Show what a reader must know just before the run."""
@@ -181,6 +201,12 @@ class _Watch:
     def began(self) -> bool:
         """Return whether anything was shown."""
         return self._lines is not None
+
+
+def _plain_line(value: Any) -> str:
+    from templedb_nb.views import plain
+
+    return plain.line(value)
 
 
 def _show(call: Call, value: Any) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 from templedb_nb.model.finding import Topic, errors
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
+from templedb_nb.model.runbook import RunbookResult
 from templedb_nb.model.shown import Coded, Validation
 
 USAGE, CONFIG, UNKNOWN, INTERRUPTED, TERMINATED, INTERNAL = 64, 78, 13, 130, 143, 1
@@ -16,6 +17,8 @@ def exit_code(value: Any) -> int:
     """Return 0, unless *value* says otherwise; the codes are listed in the docs."""
     match value:
         case Coded(exit_code=code):
+            return code
+        case RunbookResult(exit_code=code):
             return code
         case Result(exit_code=code):
             return INTERNAL if code is None else code

@@ -18,6 +18,7 @@ import click
 from templedb_nb.commands.base import Call, takes_cell
 from templedb_nb.commands.tree import reserved, tree
 from templedb_nb.errors import InternalError, RunFailed, TempleError
+from templedb_nb.notebook.telling import telling
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from templedb_nb.kernel_config import TempleDB
     from templedb_nb.model.plan import Preview
     from templedb_nb.model.status import Board, Choices
+    from templedb_nb.notebook.teller import Teller
 
 NAME = "templedb"
 PROGRAM = f"%{NAME}"
@@ -42,13 +44,14 @@ def load(shell: InteractiveShell) -> None:
     from templedb_nb.kernel_config import TempleDB
     from templedb_nb.notebook import completing
     from templedb_nb.notebook.manual import manual
+    from templedb_nb.notebook.teller import teller
 
     config = TempleDB(
         parent=shell,
         project=os.environ.get("TEMPLEDB_PROJECT", ""),
         target=os.environ.get("TEMPLEDB_TARGET", ""),
     )
-    magic = Magic(shell, config)
+    magic = Magic(shell, config, teller())
 
     def templedb(line: str, cell: str | None = None) -> Any:
         return magic(line, cell)
@@ -95,6 +98,7 @@ class Magic:
 
     shell: InteractiveShell
     config: TempleDB
+    teller: Teller | None = None
 
     def __call__(self, line: str, cell: str | None) -> Any:
         """Run one command and return its value: a DataFrame where it is a table.
@@ -107,7 +111,8 @@ class Magic:
         call = self.call(cell)
         name, line, silent = _parted(line)
         try:
-            value = self._returned(call, self._run(call, line), quiet=bool(name) or silent)
+            with telling(self.teller, call, line):
+                value = self._returned(call, self._run(call, line), quiet=bool(name) or silent)
         except click.exceptions.NoArgsIsHelpError as error:
             print(error.format_message())
         except click.UsageError as error:
@@ -175,6 +180,8 @@ class Magic:
             call.picker = partial(_pick, call)
         if self.config.live:
             self._watch(call)
+        if self.teller is not None:
+            call.observers = (*call.observers, self.teller)
         return call
 
     def _watch(self, call: Call) -> None:
@@ -197,6 +204,8 @@ class Magic:
 
         app = Temple.open(self.config.state or None)
         app.reserved = reserved()
+        if self.teller is not None:
+            self.teller.listens(app)
         return app
 
     def _returned(self, call: Call, value: Any, *, quiet: bool) -> Any:

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from templedb_nb.app.choice import Choice
+    from templedb_nb.app.system import System
     from templedb_nb.app.temple import Temple
     from templedb_nb.model.plan import Preview
+    from templedb_nb.model.runbook import RunbookEvent
     from templedb_nb.model.status import Board, Choices
     from templedb_nb.ports import Observer
 
@@ -51,6 +53,14 @@ class Call:
     tell: Callable[[str], None] = field(default=lambda _: None)
     working: Callable[[str], AbstractContextManager[None]] = field(default=lambda _: nullcontext())
     use: Callable[[str | None, str | None], None] | None = None
+    cells: Callable[[RunbookEvent], None] = field(default=lambda _: None)
+
+    @cached_property
+    def world(self) -> System:
+        """Return the clock, the environment and the folder of this process."""
+        from templedb_nb.app.system import System
+
+        return System()
 
     @cached_property
     def app(self) -> Temple:

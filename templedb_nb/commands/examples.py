@@ -65,6 +65,7 @@ EXAMPLES = {
     "env unset": ("env unset shop API_KEY --target staging",),
     "env list": ("env list shop --target staging",),
     "env import": ("env import shop .env --target staging",),
+    "runbook inspect": ("runbook inspect deploy.ipynb",),
     "run resolve": ('run resolve 01a20896-82b9 --reason "looked: it did not run"',),
     "run attach": ("run attach", "run attach 01a20896-82b9"),
     "run blockers": ("run blockers shop staging",),

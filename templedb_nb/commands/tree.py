@@ -17,6 +17,7 @@ from templedb_nb.commands import (
     project,
     query,
     run,
+    runbook,
     state,
     target,
 )
@@ -44,7 +45,7 @@ def tree() -> None:
     """
 
 
-for noun in (project, deploy, config, migration, target, env, run, lock, state):
+for noun in (project, deploy, config, migration, target, env, run, lock, runbook, state):
     tree.add_command(noun.commands)
 for verb in (*alone.verbs, *history.verbs, query.query):
     tree.add_command(verb)

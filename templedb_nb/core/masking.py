@@ -11,6 +11,7 @@ import json
 import re
 import shlex
 from bisect import bisect_left
+from collections.abc import Callable
 from itertools import groupby
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
@@ -79,12 +80,15 @@ class Masker:
     """The secrets that a process has seen: the one thing in it that only grows."""
 
     def __init__(self) -> None:
-        """Know no secret."""
+        """Know no secret; `heard` is told each value before it is masked."""
+        self.heard: Callable[[str, str], None] | None = None
         self._names: dict[str, str] = {}
         self._compiled = _Compiled({})
 
     def add(self, name: str, value: str) -> None:
         """Mask *value* from now on, in all its forms; the first name of a form stays."""
+        if self.heard is not None:
+            self.heard(name, value)
         fresh = {form: name for form in patterns(value) if form not in self._names}
         if fresh:
             names = {**self._names, **fresh}

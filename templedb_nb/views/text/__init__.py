@@ -7,6 +7,7 @@ from templedb_nb.views.text import (
     picture,
     plan,
     run,
+    runbook,
     setting,
     status,
     target,
@@ -20,5 +21,5 @@ __all__ = [
     "briefing", "came_to", "changed", "closing", "difference", "failure", "findings", "history",
     "locks",
     "picture", "plan",
-    "run", "setting", "status", "target", "text",
+    "run", "runbook", "setting", "status", "target", "text",
 ]  # fmt: skip

@@ -1,0 +1,98 @@
+"""Runbooks that run unattended: notebooks as deploy jobs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from templedb_nb.commands.base import Call, group, pass_call
+
+if TYPE_CHECKING:
+    from templedb_nb.model.event import Stamped
+    from templedb_nb.model.runbook import RunbookResult, RunbookShown
+
+FILE = click.Path(path_type=Path)
+NOTEBOOK = click.argument("notebook", type=FILE, metavar="NOTEBOOK")
+
+
+@group("runbook")
+def commands() -> None:
+    """Run a notebook unattended, as a deploy job; its exit code is that of the deployment."""
+
+
+@commands.command()
+@NOTEBOOK
+@pass_call
+def inspect(call: Call, notebook: Path) -> RunbookShown:
+    """List a runbook's parameters and targets, and what each cell would do; execute nothing."""
+    from templedb_nb.commands.reading import read
+
+    del call
+    return read(click.get_current_context().find_root().command, notebook)
+
+
+@commands.command()
+@NOTEBOOK
+@click.option("-p", "--param", "words", multiple=True, metavar="NAME=VALUE",
+              help="A parameter that the cell tagged `parameters` declares.")  # fmt: skip
+@click.option("--params", "file", metavar="FILE",
+              help="Parameters from JSON, YAML or TOML (- for stdin).")  # fmt: skip
+@click.option("-o", "--out", type=FILE, metavar="PATH",
+              help="Where the executed notebook is saved: a file, or a folder.")  # fmt: skip
+@click.option("--timeout", metavar="TIME", help="How long all of it may take: 90s, 15m, 2h.")
+@click.option("--cell-timeout", metavar="TIME", help="How long a cell may take that says nothing.")
+@pass_call
+def run(
+    call: Call, /, notebook: Path, words: tuple[str, ...], file: str | None, out: Path | None,
+    timeout: str | None, cell_timeout: str | None, **how: Any,
+) -> RunbookResult:  # fmt: skip
+    """Run a notebook in a kernel of its own, and end with its deployment's exit code.
+
+    The executed notebook is saved after every cell, without secrets. A parameter may also come
+    from the environment: TEMPLEDB_PARAM_NAME. A cell's metadata may say
+    {"templedb": {"timeout": "5m"}}.
+
+    \b
+    Examples:
+      templedb runbook run deploy.ipynb -p target=staging -o executed/
+      templedb runbook run deploy.ipynb --params staging.yaml --timeout 1h
+    """
+    from templedb_nb.commands.reading import read, refuse_skipped
+    from templedb_nb.core.moments import wait_s
+    from templedb_nb.files.document import read_document
+    from templedb_nb.runbook import parameters
+    from templedb_nb.runbook.notebook import Notebook
+    from templedb_nb.runbook.place import place
+    from templedb_nb.runbook.run import Order, Watch
+    from templedb_nb.runbook.run import run as carry_out
+
+    refuse_notebook(call)
+    root = click.get_current_context().find_root().command
+    refuse_skipped(root, read(root, notebook))
+    read_notebook = Notebook.read(notebook)
+    document = read_document(file, call.stdin) if file else None
+    known = parameters.declared(read_notebook)
+    system = call.world
+    order = Order(
+        notebook=read_notebook,
+        out=place(notebook, out),
+        values=parameters.settled(known, words, document, system.environ),
+        timeout_s=wait_s(timeout) if timeout else None,
+        cell_timeout_s=wait_s(cell_timeout) if cell_timeout else None,
+        **how,
+    )
+
+    def heard(entry: Stamped) -> None:
+        for each in call.observers:
+            each(entry)
+
+    return carry_out(order, system, Watch(cells=call.cells, events=heard))
+
+
+def refuse_notebook(call: Call) -> None:
+    """Raise in a kernel: it hears no signals for another, and has an event loop of its own."""
+    if call.notebook:
+        message = "a runbook runs another as a process"
+        raise click.UsageError(f"{message}: !templedb runbook run NOTEBOOK")

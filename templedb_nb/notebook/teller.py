@@ -1,0 +1,72 @@
+"""What a kernel tells the runbook runner that started it, over a pipe that only the two have.
+
+A line is an object: a ``secret`` that from now on must not be saved, an ``event`` of a run, a
+command that ``began`` or ``ended``. Without a runner there is no pipe, and nothing is told.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from templedb_nb.app import Temple
+    from templedb_nb.model.event import Stamped
+
+VARIABLE = "TEMPLEDB_RUNBOOK"
+
+
+@dataclass
+class Teller:
+    """One end of the pipe, and what the runner wants."""
+
+    handle: int
+    runbook: str = ""
+    parameters: str = ""
+    resume: bool = False
+
+    def __call__(self, entry: Stamped) -> None:
+        """Tell an event of a run."""
+        from templedb_nb.model.plain import to_plain
+
+        self._tell({"event": to_plain(entry)})
+
+    def secret(self, name: str, value: str) -> None:
+        """Tell a value before anything that may show it."""
+        self._tell({"secret": [name, value]})
+
+    def listens(self, app: Temple) -> None:
+        """Tell every secret that *app* comes to know, and which state it uses."""
+        app.masker.heard = self.secret
+        self._tell({"state": str(app.state.path)})
+
+    def ended(
+        self, command: str, *, mutates: bool, exit_code: int, error: str = "", message: str = ""
+    ) -> None:
+        """Tell how a command ended."""
+        about = {"command": command, "mutates": mutates, "exit_code": exit_code}
+        self._tell({"ended": {**about, "error": error, "message": message}})
+
+    def _tell(self, body: dict[str, Any]) -> None:
+        data = (json.dumps(body) + "\n").encode()
+        with suppress(OSError):  # the runner is gone, and so will this kernel be
+            while data:
+                data = data[os.write(self.handle, data) :]
+
+
+_teller: Teller | None = None
+
+
+def teller() -> Teller | None:
+    """Return this process's end of the pipe; processes that it starts inherit nothing of it."""
+    global _teller  # noqa: PLW0603 - a process has one such pipe, or none
+    told = os.environ.pop(VARIABLE, "")
+    if told:
+        with suppress(ValueError, OSError):
+            found = Teller(**json.loads(told))
+            os.set_inheritable(found.handle, False)  # noqa: FBT003 - its own signature
+            _teller = found
+    return _teller

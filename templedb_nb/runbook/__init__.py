@@ -1,0 +1,1 @@
+"""Runbooks without a reader: a notebook in a kernel of its own, and a true outcome."""

@@ -1,0 +1,212 @@
+"""A kernel of this interpreter, and one cell after the other in it: masked, bounded, stoppable."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import ensure_async
+from nbclient import NotebookClient
+from nbformat import NotebookNode, from_dict
+
+from templedb_nb.runbook.secrets import Secrets
+
+KEPT = 1 << 19
+"""Of what a cell writes, as many characters are kept from its beginning, and from its end."""
+
+LARGEST = 10 << 20
+"""Displays of more characters are not kept."""
+
+OUTPUTS = 1000
+ALIVE_S = 0.25
+_SOCKET = 80
+"""A socket's path may have little more than a hundred bytes."""
+
+
+def kernel(folder: Path) -> AsyncKernelManager:
+    """Return what starts a kernel of this interpreter, spoken to by sockets in *folder*."""
+    manager = AsyncKernelManager(kernel_name="python3", transport="ipc")
+    spec = manager.kernel_spec
+    assert spec is not None  # noqa: S101 - ipykernel's own
+    spec.argv = [sys.executable, *spec.argv[1:]]
+    manager.connection_file = str(folder / "kernel.json")
+    manager.ip = str(folder / "kernel")
+    return manager
+
+
+def private_folder() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder of this user alone, whose path is short enough for sockets."""
+    given = tempfile.gettempdir()
+    return tempfile.TemporaryDirectory(
+        prefix="templedb-", dir=given if len(given) < _SOCKET else "/tmp"  # noqa: S108 - mkdtemp
+    )  # fmt: skip
+
+
+class Client(NotebookClient):
+    """nbclient, with a mask on each message and a limit on what a cell may leave."""
+
+    def __init__(
+        self,
+        notebook: NotebookNode,
+        manager: AsyncKernelManager,
+        secrets: Secrets,
+        before: Callable[[], None],
+        wrote: Callable[[str], None],
+    ) -> None:
+        """Call *before* ahead of each message, and *wrote* with what a log may show of it."""
+        super().__init__(
+            notebook,
+            km=manager,
+            timeout=None,
+            coalesce_streams=True,
+            record_timing=True,
+            store_widget_state=False,
+            force_raise_errors=False,
+        )
+        self._secrets = secrets
+        self._before = before
+        self._wrote = wrote
+        self._streams: dict[str, _Stream] = {}
+
+    async def start(self, cwd: Path, environ: Mapping[str, str], handle: int) -> None:
+        """Start the kernel, with *handle* open in it, and wait until it answers."""
+        await self.async_start_new_kernel(
+            cwd=str(cwd),
+            env=dict(environ),
+            pass_fds=(handle,),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        await self.async_start_new_kernel_client()
+
+    async def run_cell(self, cell: NotebookNode, place: int) -> None:
+        """Run one cell. Raises nbclient's errors; what it wrote is in it whatever happens."""
+        self._streams = {}
+        assert self.kc is not None  # noqa: S101 - it was started
+        self.kc.session.metadata = {"cellId": cell["id"]}
+        try:
+            await self.async_execute_cell(cell, place, execution_count=self.code_cells_executed + 1)
+        finally:
+            self._settle()
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the kernel and the processes of its group, if it is there."""
+        provisioner: Any = self.km.provisioner if self.km is not None else None
+        pid = getattr(provisioner, "pid", None)
+        if pid:
+            with suppress(ProcessLookupError):
+                os.killpg(pid, number)
+
+    async def end(self) -> None:
+        """Stop the kernel and take away what it leaves."""
+        with suppress(Exception):
+            await self._async_cleanup_kernel()
+
+    async def _async_poll_kernel_alive(self) -> None:
+        while True:
+            await asyncio.sleep(ALIVE_S)
+            if self.km is None or not await ensure_async(self.km.is_alive()):
+                if self.task_poll_for_reply is not None:
+                    self.task_poll_for_reply.cancel()
+                return
+
+    def process_message(
+        self, msg: dict[str, Any], cell: NotebookNode, cell_index: int
+    ) -> NotebookNode | None:
+        """Take in a message without its secrets."""
+        self._before()
+        kind, content = msg["msg_type"], msg["content"]
+        if kind == "stream":
+            self._stream(content, cell)
+            return None
+        if kind in {"display_data", "execute_result", "update_display_data", "error"}:
+            content = self._secrets.masked(content)
+            if "data" in content:
+                content["data"] = _bounded(content["data"])
+            msg = {**msg, "content": content}
+            if len(cell.outputs) >= OUTPUTS and kind != "error":
+                return None
+            self._log(kind, content)
+        made: NotebookNode | None = super().process_message(msg, cell, cell_index)
+        return made
+
+    def _stream(self, content: dict[str, Any], cell: NotebookNode) -> None:
+        name = content["name"]
+        if self.clear_before_next_output:
+            cell.outputs, self.clear_before_next_output, self._streams = [], False, {}
+        stream = self._streams.get(name)
+        if stream is None or stream.output not in cell.outputs:
+            stream = self._streams[name] = _Stream(name, self._secrets)
+            cell.outputs.append(stream.output)
+        if said := stream.add(content["text"]):
+            self._wrote(said)
+
+    def _log(self, kind: str, content: dict[str, Any]) -> None:
+        """Show in the log what a reader of the notebook would see, unless it will be replaced."""
+        if kind == "error":
+            self._wrote("\n".join(content.get("traceback", [])) + "\n")
+        elif kind != "update_display_data" and not content.get("transient"):
+            self._wrote(str(content.get("data", {}).get("text/plain", "")) + "\n")
+
+    def _settle(self) -> None:
+        for stream in self._streams.values():
+            if said := stream.close():
+                self._wrote(said)
+
+
+class _Stream:
+    """What a cell writes to one stream: its beginning, and as much of its end."""
+
+    def __init__(self, name: str, secrets: Secrets) -> None:
+        self.output: Any = _node({"output_type": "stream", "name": name, "text": ""})
+        self._mask = secrets.masker.stream()
+        self._head: list[str] = []
+        self._size = 0
+        self._tail = ""
+        self._lost = 0
+
+    def add(self, text: str) -> str:
+        """Take in *text*; return what of it may be shown now."""
+        return self._keep(self._mask.feed(text))
+
+    def close(self) -> str:
+        """Keep the rest, and say how much was left out."""
+        said = self._keep(self._mask.close())
+        if self._tail:
+            end = self._tail[-KEPT:]
+            lost = self._lost + len(self._tail) - len(end)
+            note = f"\n… {lost} characters left out …\n" if lost else ""
+            self.output["text"] = "".join(self._head) + note + end
+        return said
+
+    def _keep(self, text: str) -> str:
+        room = max(0, KEPT - self._size)
+        self._size += len(text)
+        if room:
+            self._head.append(text[:room])
+            self.output["text"] += text[:room]
+        self._tail += text[room:]
+        if len(self._tail) > 4 * KEPT:
+            self._lost += len(self._tail) - KEPT
+            self._tail = self._tail[-KEPT:]
+        return text[:room]
+
+
+_node: Any = from_dict
+
+
+def _bounded(data: dict[str, Any]) -> dict[str, Any]:
+    return {
+        kind: f"{len(said)} characters left out"
+        if isinstance(said, str) and len(said) > LARGEST
+        else said
+        for kind, said in data.items()
+    }

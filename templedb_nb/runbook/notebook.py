@@ -1,0 +1,160 @@
+"""A notebook file: read, checked, known by its sources, and written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from templedb_nb.errors import ConfigError, FilesError
+from templedb_nb.model.plain import digest
+
+MAJOR = 4
+TITLE = 72
+PARAMETERS, INJECTED = "parameters", "injected-parameters"
+
+
+@dataclass
+class Notebook:
+    """The JSON of one notebook; sources are whole texts, and every cell has an id."""
+
+    path: Path
+    body: dict[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> Notebook:
+        """Return what *path* holds, or say what is wrong with it."""
+        try:
+            body = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise FilesError(f"cannot read {path}: {error.strerror}") from None
+        except ValueError as error:
+            raise ConfigError(f"{path} is no notebook: {error}") from None
+        version = body.get("nbformat") if isinstance(body, dict) else None
+        if version != MAJOR or not isinstance(body.get("cells"), list):
+            message = f"{path} is no notebook of format {MAJOR}"
+            raise ConfigError(message, hint=f"jupyter nbconvert --to notebook --inplace {path}")
+        taken: set[str] = set()
+        for number, cell in enumerate(body["cells"]):
+            _settle(cell, number, taken)
+        body["nbformat_minor"] = max(5, int(body.get("nbformat_minor", 0)))
+        body.setdefault("metadata", {})
+        return cls(path=path, body=body)
+
+    @property
+    def cells(self) -> list[dict[str, Any]]:
+        """Return its cells, which may be changed."""
+        cells: list[dict[str, Any]] = self.body["cells"]
+        return cells
+
+    def code(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield each cell of code with its place in the notebook, counted from one."""
+        for number, cell in enumerate(self.cells, start=1):
+            if cell["cell_type"] == "code":
+                yield number, cell
+
+    @property
+    def digest(self) -> str:
+        """Return what names the runbook: its cells, their ids and tags; never what they wrote."""
+        mine = (cell for cell in self.cells if INJECTED not in tags(cell))
+        return digest([[c["cell_type"], c["id"], c["source"], list(tags(c))] for c in mine])
+
+    def clear(self) -> None:
+        """Forget what an earlier run left."""
+        self.body["metadata"].pop("templedb", None)
+        self.body["metadata"].pop("widgets", None)
+        self.body["cells"] = [cell for cell in self.cells if INJECTED not in tags(cell)]
+        for _, cell in self.code():
+            cell["outputs"], cell["execution_count"] = [], None
+            cell["metadata"].pop("execution", None)
+
+    def inject(self, source: str) -> None:
+        """Put a cell after the one tagged ``parameters``, as papermill does."""
+        at = next(n for n, cell in self.code() if PARAMETERS in tags(cell))
+        metadata = {"tags": [INJECTED]}
+        cell = {"cell_type": "code", "id": "injected-parameters", "metadata": metadata}
+        self.cells.insert(at, {**cell, "source": source, "outputs": [], "execution_count": None})
+
+
+def tags(cell: dict[str, Any]) -> tuple[str, ...]:
+    """Return the tags of a cell."""
+    found = cell["metadata"].get("tags", [])
+    return tuple(map(str, found)) if isinstance(found, list) else ()
+
+
+def title(source: str) -> str:
+    """Return the line by which people know a cell: its first that says something."""
+    lines = [line.strip() for line in source.splitlines()]
+    said = [line for line in lines if line and not line.startswith("#")]
+    first = (said or [line for line in lines if line] or [""])[0]
+    return first if len(first) <= TITLE else first[: TITLE - 1] + "…"
+
+
+def write(path: Path, body: dict[str, Any]) -> None:
+    """Put *body* at *path* in one instant: whoever reads finds the old or the new, whole."""
+    text = json.dumps(_lined(body), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", errors="surrogatepass") as file:
+                file.write(text)
+            Path(name).chmod(0o666 & ~_umask())
+            Path(name).replace(path)
+        except BaseException:
+            with suppress(OSError):
+                Path(name).unlink()
+            raise
+    except OSError as error:
+        raise FilesError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _settle(cell: Any, number: int, taken: set[str]) -> None:
+    if not isinstance(cell, dict) or not isinstance(cell.get("cell_type"), str):
+        raise ConfigError(f"cell {number + 1} of the notebook is none")
+    source = cell.get("source", "")
+    cell["source"] = "".join(source) if isinstance(source, list) else str(source)
+    if not isinstance(cell.get("metadata"), dict):
+        cell["metadata"] = {}
+    known = str(cell.get("id") or "")
+    if not known or known in taken:
+        known = hashlib.sha256(f"{number} {cell['source']}".encode()).hexdigest()[:8]
+    cell["id"] = known
+    taken.add(known)
+
+
+def _lined(body: dict[str, Any]) -> dict[str, Any]:
+    """Return *body* with long texts as lists of lines, as Jupyter writes them."""
+    return {**body, "cells": [_lined_cell(cell) for cell in body["cells"]]}
+
+
+def _lined_cell(cell: dict[str, Any]) -> dict[str, Any]:
+    made = {**cell, "source": cell["source"].splitlines(keepends=True)}
+    if "outputs" in cell:
+        made["outputs"] = [_lined_output(each) for each in cell["outputs"]]
+    return made
+
+
+def _lined_output(output: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(output.get("text"), str):
+        return {**output, "text": output["text"].splitlines(keepends=True)}
+    if isinstance(output.get("data"), dict):
+        data = {
+            kind: told.splitlines(keepends=True)
+            if isinstance(told, str) and (kind.startswith("text/") or kind.endswith("svg+xml"))
+            else told
+            for kind, told in output["data"].items()
+        }
+        return {**output, "data": data}
+    return output

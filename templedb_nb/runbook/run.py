@@ -1,0 +1,373 @@
+"""Run a runbook unattended: save after every cell, tell what goes on, and end with the truth."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from templedb_nb.app.system import System
+from templedb_nb.model.event import RunFinished, Stamped
+from templedb_nb.model.plain import digest, from_plain
+from templedb_nb.model.result import Progress, Result
+from templedb_nb.model.runbook import (
+    CellFinished,
+    CellResult,
+    CellStarted,
+    CellState,
+    CellWrote,
+    RunbookEvent,
+    RunbookResult,
+    RunbookStarted,
+    Told,
+)
+from templedb_nb.runbook import parameters
+from templedb_nb.runbook.notebook import Notebook, tags, title, write
+from templedb_nb.runbook.pipe import Pipe
+from templedb_nb.runbook.secrets import Secrets
+from templedb_nb.runbook.verdict import Stop, verdict
+
+if TYPE_CHECKING:
+    from templedb_nb.runbook.client import Client
+
+GRACE_S = 6.5
+"""A cell that was interrupted may take as long; a cancelled CI job has ten seconds in all."""
+
+ASKED_S, HURRIED_S, AGAIN_S = 10.0, 1.0, 0.3
+"""How long targets are asked what became of a run: a server goes on for a moment after a kill."""
+
+VARIABLE = "TEMPLEDB_RUNBOOK"
+SKIP = "skip-execution"
+PINNED = "rfc3987_syntax"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to run, and how."""
+
+    notebook: Notebook
+    out: Path
+    values: Mapping[str, Any] = field(default_factory=dict)
+    timeout_s: float | None = None
+    cell_timeout_s: float | None = None
+    resume: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Who hears what: cells as they go on, and the events of the runs in them."""
+
+    cells: Callable[[RunbookEvent], None] = lambda _: None
+    events: Callable[[Stamped], None] = lambda _: None
+    saved: Callable[[RunbookResult], None] = lambda _: None
+
+
+def run(order: Order, system: System, watch: Watch) -> RunbookResult:
+    """Run *order*, whatever happens in it, and return what it came to."""
+    return asyncio.run(Runner(order, system, watch).run())
+
+
+class Runner:
+    """One runbook on its way."""
+
+    def __init__(self, order: Order, system: System, watch: Watch) -> None:
+        """Prepare; nothing is started yet."""
+        self._order, self._system, self._watch = order, system, watch
+        self._notebook = order.notebook
+        self._runbook = self._notebook.digest
+        self._secrets = Secrets(system.environ)
+        self._pipe = Pipe(self._hear)
+        self._told: list[Told] = []
+        self._runs: dict[str, Progress] = {}
+        self._state = ""
+        self._stop: Stop | None = None
+        self._running: int | None = None
+        self._client: Client | None = None
+        self._limits: list[asyncio.TimerHandle] = []
+        self._began = system.clock.monotonic_ms()
+        self._at = system.clock.now()
+        self._notebook.clear()
+        if order.values:
+            self._notebook.inject(parameters.source(order.values))
+        self._cells = {
+            number: CellResult(number=number, id=cell["id"], title=title(cell["source"]))
+            for number, cell in self._notebook.code()
+        }
+        self._given = {name: repr(value) for name, value in order.values.items()}
+
+    async def run(self) -> RunbookResult:
+        """Run every cell until one fails, and save whatever there is."""
+        loop = asyncio.get_running_loop()
+        before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+        loop.add_signal_handler(signal.SIGINT, self._halt, Stop.INTERRUPT)
+        loop.add_signal_handler(signal.SIGTERM, self._halt, Stop.TERMINATE)
+        if self._order.timeout_s:
+            loop.call_later(self._order.timeout_s, self._halt, Stop.TIMEOUT)
+        self._tell(
+            RunbookStarted(
+                notebook=str(self._notebook.path),
+                out=str(self._order.out),
+                runbook=self._runbook,
+                cells=len(self._cells),
+                parameters=self._given,
+            )
+        )
+        try:
+            await self._run()
+        finally:
+            result = self._settle()
+            for number, handler in before.items():
+                loop.remove_signal_handler(number)
+                signal.signal(number, handler)
+        return result
+
+    async def _run(self) -> None:
+        with _light_imports():
+            from templedb_nb.runbook.client import Client, kernel, private_folder
+        import nbformat
+
+        with private_folder() as folder:
+            self._save()
+            made: Any = nbformat.from_dict
+            notebook = made(self._notebook.body)
+            self._notebook.body = notebook
+            manager = kernel(Path(folder))
+            self._client = Client(notebook, manager, self._secrets, self._pipe.drain, self._wrote)
+            try:
+                place = self._notebook.path.resolve().parent
+                await self._client.start(place, self._environ(), self._pipe.writing)
+                self._pipe.started()
+                await self._all()
+            finally:
+                await self._client.end()
+                self._pipe.drain()
+                self._pipe.close()
+
+    def _environ(self) -> dict[str, str]:
+        about = {
+            "handle": self._pipe.writing,
+            "runbook": self._runbook,
+            "parameters": digest(self._given),
+            "resume": self._order.resume,
+        }
+        return {**self._system.environ, VARIABLE: json.dumps(about)}
+
+    async def _all(self) -> None:
+        for place, cell in enumerate(self._notebook.cells):
+            if cell["cell_type"] != "code":
+                continue
+            number = place + 1
+            if self._stop:
+                return
+            if SKIP in tags(cell):
+                self._end(number, CellState.SKIPPED, 0)
+            elif not cell["source"].strip():
+                self._end(number, CellState.OK, 0)
+            elif not await self._cell(cell, number):
+                return
+
+    async def _cell(self, cell: Any, number: int) -> bool:
+        """Run one cell; return whether the next one may run."""
+        from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+        assert self._client is not None  # noqa: S101 - it runs
+        self._begin(cell, number)
+        began, message, state = time.monotonic(), "", CellState.OK
+        try:
+            await self._client.run_cell(cell, number - 1)
+        except CellExecutionError as error:
+            state, message = CellState.FAILED, f"{error.ename}: {error.evalue}"
+        except (DeadKernelError, asyncio.CancelledError, RuntimeError):
+            self._stop = self._stop or Stop.DIED
+            state, message = CellState.FAILED, self._stop.value
+        finally:
+            for limit in self._limits:
+                limit.cancel()
+            self._limits.clear()
+            self._running = None
+        self._pipe.drain()
+        took = round((time.monotonic() - began) * 1000)
+        self._end(number, state, took, self._secrets.masker.mask(message).split("\n")[0])
+        return state is CellState.OK
+
+    def _begin(self, cell: Any, number: int) -> None:
+        self._running = number
+        self._cells[number] = replace(self._cells[number], state=CellState.RUNNING)
+        mine = cell["metadata"].get("templedb", {})
+        limit = mine.get("timeout") if isinstance(mine, dict) else None
+        seconds = _seconds(limit) or self._order.cell_timeout_s
+        if seconds:
+            loop = asyncio.get_running_loop()
+            self._limits.append(loop.call_later(seconds, self._halt, Stop.CELL_TIMEOUT))
+        shown = self._cells[number]
+        of = len(self._notebook.cells)
+        masked = self._secrets.masker.mask(shown.title)
+        self._save()
+        self._tell(CellStarted(cell=number, of=of, id=shown.id, title=masked))
+
+    def _end(self, number: int, state: CellState, took_ms: int, message: str = "") -> None:
+        cell = self._cells[number]
+        self._cells[number] = replace(cell, state=state, took_ms=took_ms, message=message)
+        self._tell(CellFinished(cell=number, state=state, took_ms=took_ms, message=message))
+
+    def _halt(self, why: Stop) -> None:
+        """Interrupt what runs; whoever asks again, or waits too long, ends the kernel."""
+        again = self._stop is not None
+        self._stop = self._stop or why
+        if self._client is None:
+            return
+        if again:
+            self._kill()
+            return
+        loop = asyncio.get_running_loop()
+        loop.call_later(GRACE_S, self._kill)
+        if self._running is not None:
+            self._client.signal(signal.SIGINT)
+
+    def _kill(self) -> None:
+        if self._running is not None and self._client is not None:
+            self._client.signal(signal.SIGKILL)
+
+    # --- what the kernel tells ------------------------------------------------------------------
+
+    def _hear(self, body: dict[str, Any]) -> None:
+        match body:
+            case {"secret": [str(name), str(value)]}:
+                self._secrets.add(name, value)
+            case {"event": dict(event)}:
+                entry: Stamped = from_plain(Stamped, event)
+                self._runs.setdefault(entry.run, Progress()).add(entry)
+                self._watch.events(entry)
+            case {"ended": dict(about)}:
+                self._told.append(Told(cell=self._running or 0, **about))
+            case {"state": str(path)}:
+                self._state = path
+            case _:
+                pass
+
+    def _wrote(self, text: str) -> None:
+        self._tell(CellWrote(cell=self._running or 0, text=text))
+
+    def _tell(self, event: RunbookEvent) -> None:
+        self._watch.cells(event)
+
+    # --- what is kept ---------------------------------------------------------------------------
+
+    def _settle(self) -> RunbookResult:
+        """Find out what is still unknown, save all of it, and say what it came to."""
+        if self._open_runs():
+            self._reconcile()
+        result = self._result()
+        code, reason = verdict(result.cells, result.told, result.runs, self._stop)
+        result = replace(result, exit_code=code, reason=self._secrets.masker.mask(reason))
+        self._save(result)
+        return result
+
+    def _reconcile(self) -> None:
+        """Ask the targets how runs ended whose kernel was killed before it could say so."""
+        from templedb_nb.app.temple import Temple
+        from templedb_nb.errors import TempleError
+
+        app = Temple.open(self._state or None, system=self._system)
+        app.masker.heard = self._secrets.add
+        cancelled = self._stop in {Stop.INTERRUPT, Stop.TERMINATE}
+        end = time.monotonic() + (HURRIED_S if cancelled else ASKED_S)
+        while self._open_runs() and time.monotonic() < end:
+            with suppress(TempleError):
+                app.running.reconcile()
+                for run in self._open_runs():
+                    self._recall(run, app.memory.events(app.memory.run(run)))
+            if self._open_runs():
+                self._system.clock.sleep(AGAIN_S)
+
+    def _open_runs(self) -> list[str]:
+        return [run for run, progress in self._runs.items() if progress.result.outcome is None]
+
+    def _recall(self, run: str, known: Sequence[Stamped]) -> None:
+        if known and isinstance(known[-1].event, RunFinished):
+            self._runs[run] = Progress()
+            for entry in known:
+                self._runs[run].add(entry)
+
+    def _result(self) -> RunbookResult:
+        return RunbookResult(
+            notebook=str(self._notebook.path),
+            out=str(self._order.out),
+            runbook=self._runbook,
+            parameters={n: self._secrets.masker.mask(v) for n, v in self._given.items()},
+            started_at=self._at,
+            took_ms=self._system.clock.monotonic_ms() - self._began,
+            cells=tuple(
+                replace(each, title=self._secrets.masker.mask(each.title))
+                for each in self._cells.values()
+            ),
+            runs=tuple(progress.result for progress in self._runs.values()),
+            told=tuple(self._told),
+        )
+
+    def _save(self, result: RunbookResult | None = None) -> None:
+        """Write the notebook as it is now, without any secret that is known by now."""
+        body = dict(self._notebook.body)
+        shown = result or self._result()
+        body["metadata"] = {**body["metadata"], "templedb": _about(shown, done=result is not None)}
+        body["cells"] = [self._marked(n, cell) for n, cell in enumerate(body["cells"], start=1)]
+        write(self._order.out, self._secrets.document(body))
+        self._watch.saved(shown)
+
+    def _marked(self, number: int, cell: dict[str, Any]) -> dict[str, Any]:
+        if number not in self._cells:
+            return cell
+        told = self._cells[number]
+        mine = cell["metadata"].get("templedb")
+        about = {**(mine if isinstance(mine, dict) else {}), "state": told.state.value}
+        if told.state in {CellState.OK, CellState.FAILED}:
+            about["seconds"] = round(told.took_ms / 1000, 3)
+        return {**cell, "metadata": {**cell["metadata"], "templedb": about}}
+
+
+def _about(result: RunbookResult, *, done: bool) -> dict[str, Any]:
+    about: dict[str, Any] = {
+        "runbook": result.runbook,
+        "parameters": dict(result.parameters),
+        "started_at": result.started_at.isoformat(),
+        "runs": [run.run for run in result.runs],
+    }
+    if not done:
+        return {**about, "state": "running"}
+    ended = {"state": "finished", "exit_code": result.exit_code, "reason": result.reason}
+    return {**about, **ended, "seconds": round(result.took_ms / 1000, 3)}
+
+
+def _seconds(limit: object) -> float | None:
+    """Return a limit that stands in a cell's metadata: a number of seconds, or ``15m``."""
+    from templedb_nb.core.moments import wait_s
+
+    if isinstance(limit, str):
+        return wait_s(limit)
+    return float(limit) if isinstance(limit, int | float) and limit > 0 else None
+
+
+class _light_imports:  # noqa: N801 - reads as what it does
+    """Import nbformat without a grammar that only checks of URIs need, and that takes a second.
+
+    jsonschema goes without it where it is missing; whoever imports it later gets it.
+    """
+
+    def __enter__(self) -> None:
+        self._there = PINNED in sys.modules
+        if not self._there:
+            sys.modules[PINNED] = None  # type: ignore[assignment]
+
+    def __exit__(self, *_: object) -> None:
+        if not self._there:
+            del sys.modules[PINNED]
+
+
+__all__ = ["Order", "Result", "Runner", "Watch", "run"]

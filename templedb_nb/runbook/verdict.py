@@ -1,0 +1,76 @@
+"""What a runbook came to, from what its deployments say: the one place where a code is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from templedb_nb.model.result import Result
+from templedb_nb.model.runbook import CellResult, CellState, Told
+
+UNKNOWN, FAILED, CHANGED = 13, 10, 12
+
+
+class Stop(StrEnum):
+    """Why a runbook ended before its last cell, if no cell was to blame."""
+
+    INTERRUPT = "interrupted"
+    TERMINATE = "terminated"
+    CELL_TIMEOUT = "a cell took longer than it may"
+    TIMEOUT = "the runbook took longer than it may"
+    DIED = "the kernel died"
+
+
+_CODES = {Stop.INTERRUPT: 130, Stop.TERMINATE: 143, Stop.CELL_TIMEOUT: 124, Stop.TIMEOUT: 124}
+
+
+def verdict(
+    cells: Sequence[CellResult], told: Sequence[Told], runs: Sequence[Result], stop: Stop | None
+) -> tuple[int, str]:
+    """Return exit code and reason.
+
+    What a person must look at comes first, then what stopped the runbook, then the deployment or
+    command that failed. One that failed and was not made good counts, whatever its cell made of it.
+    """
+    last = {(run.slug, run.target): run for run in runs}.values()
+    unknown = [run for run in last if run.exit_code in {UNKNOWN, None}]
+    if unknown:
+        about = f"{unknown[-1].slug} to {unknown[-1].target}"
+        why = f"{stop}; " if stop else ""
+        return UNKNOWN, f"{why}nobody knows how run {unknown[-1].run[:13]} ended: {about}"
+    bad = next((run for run in reversed(last) if run.exit_code), None)
+    if stop in _CODES:
+        return _CODES[stop], stop.value
+    if bad is not None:
+        code, what = bad.exit_code or FAILED, f"run {bad.run[:13]} to {bad.target}: {bad.outcome}"
+        return code, f"{what}: {bad.message}" if bad.message else what
+    failed = next((each for each in cells if each.state is CellState.FAILED), None)
+    if failed is not None or stop is Stop.DIED:
+        return _of_cell(failed, told, runs, stop)
+    return _refused(told)
+
+
+def _of_cell(
+    failed: CellResult | None, told: Sequence[Told], runs: Sequence[Result], stop: Stop | None
+) -> tuple[int, str]:
+    number = failed.number if failed else 0
+    mine = [each for each in told if each.cell == number and each.exit_code]
+    if mine and not stop:
+        return mine[-1].exit_code, f"cell {number}: {mine[-1].error}: {mine[-1].message}"
+    code = CHANGED if any(run.changed for run in runs) else FAILED
+    said = f": {failed.message}" if failed and failed.message else ""
+    return code, stop.value if stop else f"cell {number}{said}"
+
+
+def _refused(told: Sequence[Told]) -> tuple[int, str]:
+    """Return the last refusal of a command that no later use of the same command made good."""
+    left: dict[str, Told] = {}
+    for each in told:
+        if each.mutates and each.exit_code:
+            left[each.command] = each
+        elif each.mutates:
+            left.pop(each.command, None)
+    for each in reversed(left.values()):
+        why = f"cell {each.cell}, which may fail: {each.error}: {each.message}"
+        return each.exit_code, why
+    return 0, ""

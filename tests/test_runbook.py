@@ -1,0 +1,423 @@
+"""Runbooks that run unattended: real kernels, real processes, really killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import HARD_PASSWORD, Said, Shop
+
+LOAD = "%load_ext templedb_nb"
+DEPLOY = "%templedb deploy run app --target staging"
+SLOW = "CREATE TABLE half (id int); SELECT pg_sleep(300);"
+Cell = str | tuple[str, ...]
+
+
+def notebook(path: Path, *cells: Cell, **metadata: dict[str, Any]) -> Path:
+    """Write a notebook; of a tuple the rest are tags. *metadata* is by the cell's id (c0, c1 …)."""
+    made = []
+    for number, each in enumerate(cells):
+        source, *tags = (each,) if isinstance(each, str) else each
+        name = f"c{number}"
+        made.append(
+            {
+                "cell_type": "code",
+                "id": name,
+                "metadata": {"tags": tags, **metadata.get(name, {})},
+                "source": source,
+                "outputs": [],
+                "execution_count": None,
+            }
+        )
+    body = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": made}
+    path.write_text(json.dumps(body), encoding="utf-8")
+    return path
+
+
+@dataclass
+class Runbooks:
+    """Runbooks of a shop, run by processes of their own."""
+
+    shop: Shop
+    begun: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @property
+    def home(self) -> Path:
+        return self.shop.terminal.home
+
+    def write(self, *cells: Cell, name: str = "book", **metadata: dict[str, Any]) -> Path:
+        return notebook(self.home / f"{name}.ipynb", *cells, **metadata)
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        process = self.shop.terminal.process("runbook", "run", *words)
+        self.begun.append(process)
+        return process
+
+    def end(self, process: subprocess.Popen[str], code: int | None) -> Said:
+        out, err = process.communicate(timeout=120)
+        said = Said(process.returncode, out, err)
+        assert HARD_PASSWORD not in said.all
+        if code is not None:
+            assert said.code == code, said.all
+        return said
+
+    def run(self, *words: str, code: int | None = 0, name: str = "book") -> Said:
+        return self.end(self.start(f"{name}.ipynb", "-o", "out", *words), code)
+
+    def saved(self, name: str = "book") -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.home / "out" / f"{name}.ipynb").read_text())
+        return found
+
+    def states(self) -> list[str]:
+        return [each["metadata"]["templedb"]["state"] for each in self.saved()["cells"]]
+
+    def about(self) -> dict[str, Any]:
+        return dict(self.saved()["metadata"]["templedb"])
+
+    def sleeping(self) -> list[int]:
+        """Return the kernel's processes that hold a migration that sleeps."""
+        return [
+            int(pid)
+            for (pid,) in self.shop.pg.query(
+                "SELECT pid FROM pg_stat_activity WHERE query LIKE '%pg_sleep(300)%'"
+                " AND state = 'active' AND pid <> pg_backend_pid() AND datname = current_database()"
+            )
+        ]
+
+
+@pytest.fixture
+def books(shop: Shop) -> Iterator[Runbooks]:
+    made = Runbooks(shop)
+    yield made
+    for each in made.begun:
+        if each.poll() is None:
+            each.kill()
+            each.communicate()
+
+
+def until(true: Callable[[], Any], seconds: float = 60) -> Any:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := true():
+            return found
+        time.sleep(0.05)
+    pytest.fail("it did not come true")
+
+
+def test_a_runbook_deploys_and_keeps_what_it_did(books: Runbooks) -> None:
+    books.write(("target = 'nowhere'", "parameters"), LOAD, "%templedb deploy run app -t {target}")
+    said = books.run("-p", "target=staging")
+    assert books.shop.pg.tables() == ["orders", "users"]
+    assert "done   migrations migrations: migrations/001_users.sql" in said.out
+    assert books.states() == ["ok"] * 4
+    about = books.about()
+    assert (about["exit_code"], about["reason"], len(about["runs"])) == (0, "", 1)
+    assert about["parameters"] == {"target": "'staging'"}
+    assert books.saved()["cells"][1]["metadata"]["tags"] == ["injected-parameters"]
+    assert "2 migrations applied" in json.dumps(books.saved())
+    assert "execution" in books.saved()["cells"][0]["metadata"]
+
+
+def test_a_cell_that_fails_ends_the_runbook_and_the_rest_is_not_run(books: Runbooks) -> None:
+    books.write("x = 1", "1 / 0", "print('never')")
+    said = books.run(code=10)
+    assert "ZeroDivisionError" in said.out
+    assert books.states() == ["ok", "failed", "not_run"]
+    assert books.about()["reason"] == "cell 2: ZeroDivisionError: division by zero"
+
+
+def test_a_cell_that_fails_after_a_deployment_says_that_the_target_changed(
+    books: Runbooks,
+) -> None:
+    books.write(LOAD, DEPLOY, "1 / 0")
+    books.run(code=12)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        (LOAD, DEPLOY),
+        (LOAD, (DEPLOY, "raises-exception"), "print('on')"),
+        (LOAD, f"try:\n    get_ipython().run_line_magic('templedb', '{DEPLOY[10:]}')\nexcept Exception:\n    pass"),
+        ("from templedb_nb import Temple\nresult = Temple.open().run('app', 'staging')",),
+    ],
+    ids=["plain", "raises-exception", "caught", "api"],
+)  # fmt: skip
+def test_a_failed_deployment_is_never_green(books: Runbooks, cells: tuple[Cell, ...]) -> None:
+    books.shop.migration("003_bad.sql", "SELECT nope;")
+    books.write(*cells)
+    books.run(code=12)
+    assert "nope" in books.about()["reason"]
+
+
+def test_a_deployment_that_was_made_good_is_green(books: Runbooks) -> None:
+    bad = books.shop.migration("003_bad.sql", "SELECT nope;")
+    mend = f"open('app/{bad}', 'w').write('SELECT 1;')"
+    books.write(LOAD, (DEPLOY, "raises-exception"), mend, DEPLOY)
+    books.run()
+
+
+def test_a_cell_that_deploys_may_not_be_skipped(books: Runbooks) -> None:
+    books.write(LOAD, (DEPLOY, "skip-execution"))
+    said = books.run(code=78)
+    assert "cell 2: %templedb deploy run app --target staging" in said.err
+    books.write(LOAD, ("1 / 0", "skip-execution"), DEPLOY)
+    books.run()
+    assert books.states() == ["ok", "skipped", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("-p", "tarket=x"), "no parameter tarket; did you mean target?"),
+        (("-p", "count=many"), "count is an int, and 'many' is none"),
+        (("-p", "sure=perhaps"), "sure is a bool"),
+        (("-p", "names={}"), "names is a list"),
+        (("-p", "target"), "say target=VALUE"),
+        (("-p", "count=1", "-p", "count=2"), "count is given twice"),
+        (("-p", "count=1.5"), "count is an int"),
+    ],
+)
+def test_a_parameter_that_does_not_fit_is_refused(
+    books: Runbooks, words: tuple[str, ...], told: str
+) -> None:
+    declared = "target: str = 'a'\ncount = 1\nsure = False\nnames = ['x']\nrate = 0.5"
+    books.write((declared, "parameters"))
+    said = books.run(*words, "-p", "nobody=1", code=64)
+    assert told in said.err
+    assert "no parameter nobody" in said.err, "every problem at once"
+    assert not (books.home / "out" / "book.ipynb").exists()
+
+
+def test_parameters_come_from_words_a_file_and_the_environment(books: Runbooks) -> None:
+    declared = "a = 1\nb = 1\nc = 1\nd = [1]\ne: float = 1\nf = True\ng = None"
+    books.write((declared, "parameters"), "print([a, b, c, d, e, f, g])")
+    books.shop.terminal.file("values.yaml", "b: 2\nc: 2\nd: [2, x]\n")
+    books.shop.terminal.set(TEMPLEDB_PARAM_A="9", TEMPLEDB_PARAM_B="9", TEMPLEDB_PARAM_F="no")
+    said = books.run("--params", "values.yaml", "-p", "c=3", "-p", "e=2", "-p", "g=text")
+    assert "[9, 2, 3, [2, 'x'], 2.0, False, 'text']" in said.out
+
+
+def test_the_cell_of_parameters_is_never_executed_to_be_read(books: Runbooks) -> None:
+    books.write(("x = open('made', 'w')", "parameters"))
+    said = books.run(code=78)
+    assert "holds more than names with literals" in said.err
+    assert not (books.home / "made").exists()
+
+
+def test_inspect_says_what_each_cell_would_do(books: Runbooks) -> None:
+    books.write(
+        ("target = 'staging'", "parameters"),
+        LOAD,
+        "found = %templedb status app",
+        "%%templedb plan << deploy plan app --target {target}",
+        "%templedb deploy app --target {target};\nprint(1)",
+        "%templedb deploy run app --dry-run",
+    )
+    shown = books.shop.terminal("runbook", "inspect", "book.ipynb", "--json").json[1]
+    lines = [(c["number"], n["command"], n["mutates"]) for c in shown["cells"] for n in c["lines"]]
+    assert lines == [
+        (3, "status", False),
+        (4, "deploy plan", False),
+        (5, "deploy run", True),
+        (6, "deploy run", False),
+    ]
+    assert shown["parameters"][0]["name"] == "target"
+    told = books.shop.terminal("runbook", "inspect", "book.ipynb").out
+    assert "targets: staging" in told
+    assert books.shop.pg.tables() == []
+
+
+def test_a_missing_approval_ends_it_with_20_and_an_approval_lets_it_pass(books: Runbooks) -> None:
+    books.shop.terminal("target", "update", "app", "staging", "--protected")
+    books.write(LOAD, DEPLOY)
+    began = time.monotonic()
+    books.run(code=20)
+    assert time.monotonic() - began < 30, "it waits for nobody"
+    plan = books.shop.terminal("deploy", "plan", "app", "--json").json[1]["plan_id"]
+    books.shop.approve(plan)
+    books.run()
+
+
+def test_secrets_are_in_no_file_and_no_log(books: Runbooks) -> None:
+    token = "tok/en<&>'42"
+    books.shop.terminal.set(DEPLOY_TOKEN=token, PLAIN_NAME="not a secret")
+    books.shop.config({"name": "x", "deploy_command": "echo $DATABASE_URL"})
+    books.write(
+        LOAD,
+        "%templedb target test app staging",
+        "import os\nfor each in os.environ['DEPLOY_TOKEN']: print(each, end='', flush=True)",
+        "from IPython.display import HTML\nimport html\nHTML(html.escape(os.environ['DEPLOY_TOKEN']))",
+        DEPLOY,
+        "print(os.environ['PLAIN_NAME'])",
+        f"raise ValueError({token!r})",
+    )
+    said = books.run("--json", code=None)
+    saved = (books.home / "out" / "book.ipynb").read_text()
+    for text in (saved, said.all):
+        assert token not in text
+        assert "tok/en&lt;&amp;&gt;" not in text
+        assert HARD_PASSWORD not in text
+        assert books.shop.pg.dsn not in text
+    assert "***[DEPLOY_TOKEN]" in saved
+    assert "not a secret" in saved
+
+
+def test_a_secret_that_only_the_kernel_knows_is_masked_by_the_runner(books: Runbooks) -> None:
+    books.write(
+        LOAD,
+        "%templedb target test app staging",
+        f"print({books.shop.pg.dsn[:20]!r} + {books.shop.pg.dsn[20:]!r})",
+    )
+    books.run()
+    saved = json.dumps(books.saved())
+    assert "***[DATABASE_URL]" in saved
+    assert books.shop.pg.dsn not in saved
+
+
+def test_a_hundred_megabytes_leave_a_beginning_and_an_end(books: Runbooks) -> None:
+    books.write("for n in range(1000): print('x' * 100_000)\nprint('the end')", "1")
+    said = books.run()
+    text = "".join(books.saved()["cells"][0]["outputs"][0]["text"])
+    assert len(text) < 3_000_000
+    assert text.endswith("the end\n")
+    assert "characters left out" in text
+    assert len(said.out) < 3_000_000
+
+
+def test_a_cell_that_takes_too_long_is_interrupted(books: Runbooks) -> None:
+    limit = {"c0": {"templedb": {"timeout": 1}}}
+    books.write("import time\nprint('here', flush=True)\ntime.sleep(100)", "1", **limit)
+    books.run(code=124)
+    assert books.states() == ["failed", "not_run"]
+    assert "here" in json.dumps(books.saved())
+
+
+def test_a_cell_that_ignores_its_interrupt_is_killed(books: Runbooks) -> None:
+    ignore = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(100)"
+    books.write("x = 1", ignore, "1")
+    began = time.monotonic()
+    books.run("--timeout", "4s", code=124)
+    assert time.monotonic() - began < 30
+    assert books.states() == ["ok", "failed", "not_run"]
+
+
+def test_a_kernel_that_dies_is_known_at_once(books: Runbooks) -> None:
+    books.write("import os, signal\nprint('before', flush=True)\nos.kill(os.getpid(), 9)", "1")
+    books.run(code=10)
+    assert books.about()["reason"] == "the kernel died"
+    assert books.states() == ["failed", "not_run"]
+    assert "before" in json.dumps(books.saved())
+    assert books.saved()["cells"][0]["metadata"]["templedb"]["seconds"] < 2
+
+
+def test_a_kernel_killed_amid_a_migration_leaves_the_truth(books: Runbooks) -> None:
+    slow = books.shop.migration("003_slow.sql", SLOW)
+    books.write("import os\nopen('pid', 'w').write(str(os.getpid()))", LOAD, DEPLOY, "1")
+    process = books.start("book.ipynb", "-o", "out")
+    until(books.sleeping)
+    os.kill(int((books.home / "pid").read_text()), signal.SIGKILL)
+    books.end(process, 12)
+    assert "half" not in books.shop.pg.tables()
+    assert books.states()[2:] == ["failed", "not_run"]
+    (books.home / "app" / slow).write_text("SELECT 1;")
+    books.run()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_cancels_the_deployment_inside(
+    books: Runbooks, number: signal.Signals, code: int
+) -> None:
+    slow = books.shop.migration("003_slow.sql", SLOW)
+    books.write(LOAD, DEPLOY, "1")
+    process = books.start("book.ipynb", "-o", "out")
+    until(books.sleeping)
+    process.send_signal(number)
+    began = time.monotonic()
+    books.end(process, code)
+    assert time.monotonic() - began < 8, "a CI job has ten seconds"
+    assert "cancelled" in books.shop.terminal("deploy", "history", "app").out
+    assert books.shop.pg.tables() == ["orders", "users"]
+    assert books.states() == ["ok", "failed", "not_run"]
+    (books.home / "app" / slow).write_text("SELECT 1;")
+    books.run()
+
+
+def test_a_runner_that_is_killed_takes_its_kernel_along(books: Runbooks) -> None:
+    slow = books.shop.migration("003_slow.sql", SLOW)
+    books.write(LOAD, "import os\nopen('pid', 'w').write(str(os.getpid()))", DEPLOY, "1")
+    process = books.start("book.ipynb", "-o", "out")
+    until(books.sleeping)
+    process.kill()
+    process.communicate()
+    until(lambda: not Path(f"/proc/{(books.home / 'pid').read_text()}").exists())
+    until(lambda: not books.sleeping())
+    assert books.states() == ["ok", "ok", "running", "not_run"]
+    assert books.about()["state"] == "running"
+    (books.home / "app" / slow).write_text("SELECT 1;")
+    books.run()
+
+
+def test_two_runbooks_share_a_state(books: Runbooks) -> None:
+    books.write(LOAD, f"{DEPLOY} --lock-wait 60s", name="one")
+    books.write(LOAD, f"{DEPLOY} --lock-wait 60s", name="two")
+    both = [books.start(f"{name}.ipynb", "-o", "out") for name in ("one", "two")]
+    codes = [books.end(process, None).code for process in both]
+    assert sorted(codes) in ([0, 0], [0, 22])
+    assert books.shop.pg.tables() == ["orders", "users"]
+
+
+def test_a_runbook_runs_another(books: Runbooks) -> None:
+    books.write(LOAD, DEPLOY, name="inner")
+    books.write(LOAD, "!templedb runbook run inner.ipynb\nassert _exit_code == 0", DEPLOY)
+    books.run()
+    assert books.shop.pg.tables() == ["orders", "users"]
+    books.write(LOAD, "%templedb runbook run inner.ipynb")
+    assert "!templedb runbook run" in json.dumps(books.run(code=None).out)
+
+
+def test_the_runbook_itself_is_never_written(books: Runbooks) -> None:
+    path = books.write("x = 1")
+    before = path.read_bytes()
+    said = books.end(books.start("book.ipynb", "-o", "book.ipynb"), 64)
+    assert "is the runbook itself" in said.err
+    books.run()
+    assert path.read_bytes() == before
+    assert sorted(each.name for each in (books.home / "out").iterdir()) == ["book.ipynb"]
+
+
+def test_json_gives_each_cell_and_each_event_as_a_line(books: Runbooks) -> None:
+    books.write(LOAD, DEPLOY)
+    lines = books.run("--json").json
+    kinds = [each.get("kind") for each in lines]
+    assert kinds[1] == "RunbookStarted"
+    assert kinds[-1] == "RunbookResult"
+    assert lines[-1]["exit_code"] == 0
+    assert "Stamped" in kinds
+    assert kinds.index("CellStarted") < kinds.index("CellFinished")
+
+
+def test_what_is_no_notebook_is_refused(books: Runbooks) -> None:
+    (books.home / "book.ipynb").write_text("{")
+    assert "is no notebook" in books.run(code=78).err
+    (books.home / "book.ipynb").write_text('{"nbformat": 3, "worksheets": []}')
+    assert "no notebook of format 4" in books.run(code=78).err
+    (books.home / "book.ipynb").unlink()
+    books.run(code=78)
+
+
+def test_nothing_is_left_of_a_runbook(books: Runbooks) -> None:
+    books.shop.terminal.set(TMPDIR=str(books.home / "tmp"))
+    (books.home / "tmp").mkdir()
+    books.write("x = 1")
+    books.run()
+    assert list((books.home / "tmp").iterdir()) == []
