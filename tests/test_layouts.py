@@ -91,6 +91,8 @@ def errors(found: Arranged) -> list[str]:
         ("m/1_a.sql app/.sqlx/query-1.json", "sqlx"),
         ("m/1_a.sql m/2_b.sql", "plain"),
         ("m/1_a.sql m/2_b.up.sql m/2_b.down.sql", "plain"),
+        ("m/1_a.up.sql m/1_a.down.sql m/schema.sql", "golang-migrate"),
+        ("m/2026_a/migration.sql m/migration_lock.toml m/stray.sql", "prisma"),
         ("m/V1__a.sql m/R__b.sql m/afterMigrate.sql", "flyway"),
         ("m/2026_a/migration.sql m/migration_lock.toml", "prisma"),
         ("m/2026_a/migration.sql m/2026_b/migration.sql", "prisma"),
@@ -272,6 +274,28 @@ def test_placeholders_take_their_values_from_the_config_alone() -> None:
     assert script.checksums.text == read(Layout.FLYWAY, text).checksums.text
     assert statements(read(Layout.FLYWAY, text, literal=True)) == ["CREATE TABLE ${name} (id int)"]
     assert statements(read(Layout.PRISMA, "SELECT '${x}';")) == ["SELECT '${x}'"]
+
+
+@pytest.mark.parametrize(
+    "text", ["\n{{ config }}", "SELECT 1\n  FROM ${schema}.t;", "\nDROP {% x %};"]
+)
+def test_a_template_that_nobody_rendered_is_refused_at_its_line(text: str) -> None:
+    for reading in (None, Reading(layout=Layout.PRISMA)):
+        (found,) = read_script(text.encode(), reading).problems
+        assert "template" in found.message
+        assert found.line == 2
+    fine = "SELECT '{{ x }}', $$ {% y %} $$, '{1,2}'::int[] AS \"{z}\" -- {{ c }}"
+    assert not read_script(fine.encode()).problems
+
+
+@pytest.mark.parametrize("tool", [Layout.DBMATE, Layout.GOOSE])
+def test_a_long_file_is_read_in_no_time(tool: Layout) -> None:
+    """Two megabytes, and seven hundred statements; nothing grows with the square of either."""
+    mark = "-- migrate:up" if tool is Layout.DBMATE else "-- +goose Up"
+    row = f"INSERT INTO t VALUES ('{'x' * 3000}');\n"
+    script = read(tool, f"{mark}\n{row * 700}")
+    assert len(script.statements) == 700
+    assert not script.problems
 
 
 # --- what only its tool can run -----------------------------------------------------------------

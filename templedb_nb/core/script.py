@@ -171,6 +171,21 @@ def _problems(found: Split) -> Iterator[Remark]:
         yield Remark(message=each.message, line=each.line)
     for meta in found.metas:
         yield from _about_meta(meta)
+    for statement in found.statements:
+        yield from _about_braces(statement)
+
+
+def _about_braces(statement: Statement) -> Iterator[Remark]:
+    """Complain of a brace outside of texts: SQL has none, and templates have."""
+    if "{" not in statement.text:
+        return
+    brace = next((t for t in statement.tokens if t.text == "{"), None)
+    if brace is not None:
+        offset = brace.start - statement.start
+        line = statement.line + statement.text.count("\n", 0, offset)
+        rest = statement.text[max(offset - 1, 0) :].split("\n")[0][:40].strip()
+        message = f"a template stands where SQL should: {rest}"
+        yield Remark(message=message, line=line, mend="write its value, or render it before")
 
 
 def _about_meta(meta: Meta) -> Iterator[Remark]:

@@ -142,8 +142,10 @@ def parts(text: str, reading: Reading) -> Parts:
         return Parts(up=text)
     values = dict(reading.values)
     problems = []
-    for found in _PLACEHOLDER.finditer(text):
-        if found["name"] not in values and not _in_comment(text, found.start()):
+    wanted = [found for found in _PLACEHOLDER.finditer(text) if found["name"] not in values]
+    comments = _comments(text) if wanted else []
+    for found in wanted:
+        if not any(start <= found.start() < end for start, end in comments):
             line = text.count("\n", 0, found.start()) + 1
             message = f"there is no value for the placeholder {found[0]}"
             mend = f'give its group one: placeholders: {{"{found["name"]}": …}}'
@@ -152,11 +154,10 @@ def parts(text: str, reading: Reading) -> Parts:
     return Parts(up=whole, text=whole, problems=tuple(problems))
 
 
-def _in_comment(text: str, offset: int) -> bool:
-    for token in tokens(text):
-        if token.start <= offset < token.start + len(token.text):
-            return token.kind is TokenKind.COMMENT
-    return False
+def _comments(text: str) -> list[tuple[int, int]]:
+    """Return where the comments are that hold something like a placeholder."""
+    found = (token for token in tokens(text) if token.kind is TokenKind.COMMENT)
+    return [(t.start, t.start + len(t.text)) for t in found if "${" in t.text]
 
 
 def collisions(folder: Folder) -> list[Finding]:

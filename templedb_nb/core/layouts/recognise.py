@@ -202,24 +202,32 @@ def _by_names(folder: Folder) -> Chosen:
     versions = [name for name in names if flyway.NAME.fullmatch(name)]
     if versions:
         return _flyway(folder, names, versions)
-    if all(golang_migrate.NAME.fullmatch(name) for name in names):
+    if _in_pairs(names):
         layout = Layout.SQLX if _has_sqlx(folder) else Layout.GOLANG_MIGRATE
         return Chosen(layout=layout, evidence=f"names such as {names[0]}")
     numbered = all(supabase.NAME.fullmatch(name) for name in names)
-    if numbered and f"/{folder.base}".endswith("/supabase/migrations"):
+    some = any(supabase.NAME.fullmatch(name) for name in names)
+    if some and f"/{folder.base}".endswith("/supabase/migrations"):
         return Chosen(layout=Layout.SUPABASE, evidence=f"the folder {folder.base}")
     if numbered and _has_sqlx(folder):
         return Chosen(layout=Layout.SQLX, evidence="sqlx's own files are in the project")
     return Chosen(layout=Layout.PLAIN)
 
 
+def _in_pairs(names: list[str]) -> bool:
+    """Return whether every file with a number is an up or a down, and there are some."""
+    paired = [golang_migrate.NAME.fullmatch(name) is not None for name in names]
+    numbered = [name[:1].isdigit() for name in names]
+    return any(paired) and all(p or not n for p, n in zip(paired, numbered, strict=True))
+
+
 def _nested(folder: Folder, names: list[str]) -> Chosen | None:
     inner = [path for path in folder.files if _is_nested(parent(path), last(path))]
+    lock = f"{folder.base}/{_LOCK}".removeprefix("./")
+    if prisma.NAME in names and lock in folder.there:
+        return Chosen(layout=Layout.PRISMA, evidence=f"the file {_LOCK}")
     if not inner or len(inner) < len(names):
         return None
-    lock = f"{folder.base}/{_LOCK}".removeprefix("./")
-    if lock in folder.there:
-        return Chosen(layout=Layout.PRISMA, evidence=f"the file {_LOCK}")
     if prisma.NAME not in names:
         return Chosen(layout=Layout.DIESEL, evidence=f"files such as {inner[0]}")
     snapshots = any(f"{parent(path)}/snapshot.json" in folder.there for path in inner)
