@@ -28,6 +28,16 @@ def jupyter_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
         yield running
 
 
+@pytest.fixture(autouse=True)
+def as_people_have_it(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a test sets in the shared server, the next one does not meet."""
+    yield
+    if "jupyter_server" in request.fixturenames:
+        running: Server = request.getfixturevalue("jupyter_server")
+        running.deaf(while_busy=False)
+        running.keep_widgets(saved=False)
+
+
 @pytest.fixture(scope="session")
 def artefacts() -> Path:
     """Where pictures of the tests are kept, for people to look at."""
