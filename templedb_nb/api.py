@@ -366,6 +366,6 @@ def _show_cards() -> None:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     if shell is not None:
-        from templedb_nb.magics import add_looks
+        from templedb_nb.notebook.looks import add_looks
 
         add_looks(shell)

@@ -7,7 +7,7 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -18,7 +18,7 @@ import click
 from templedb_nb.commands.base import Call, takes_cell
 from templedb_nb.commands.tree import reserved, tree
 from templedb_nb.errors import InternalError, RunFailed, TempleError
-from templedb_nb.notebook.telling import telling
+from templedb_nb.notebook.looks import add_looks, has_looks
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from templedb_nb.kernel_config import TempleDB
     from templedb_nb.model.plan import Preview
     from templedb_nb.model.status import Board, Choices
-    from templedb_nb.notebook.teller import Teller
+    from templedb_nb.notebook.telling import Telling
 
 NAME = "templedb"
 PROGRAM = f"%{NAME}"
@@ -51,7 +51,11 @@ def load(shell: InteractiveShell) -> None:
         project=os.environ.get("TEMPLEDB_PROJECT", ""),
         target=os.environ.get("TEMPLEDB_TARGET", ""),
     )
-    magic = Magic(shell, config, teller())
+    magic = Magic(shell, config)
+    if there := teller():
+        from templedb_nb.notebook.telling import Telling
+
+        magic.telling = Telling(there)
 
     def templedb(line: str, cell: str | None = None) -> Any:
         return magic(line, cell)
@@ -98,7 +102,7 @@ class Magic:
 
     shell: InteractiveShell
     config: TempleDB
-    teller: Teller | None = None
+    telling: Telling | None = None
 
     def __call__(self, line: str, cell: str | None) -> Any:
         """Run one command and return its value: a DataFrame where it is a table.
@@ -111,8 +115,7 @@ class Magic:
         call = self.call(cell)
         name, line, silent = _parted(line)
         try:
-            with telling(self.teller, call, line):
-                value = self._returned(call, self._run(call, line), quiet=bool(name) or silent)
+            value = self._told_run(call, line, quiet=bool(name) or silent)
         except click.exceptions.NoArgsIsHelpError as error:
             print(error.format_message())
         except click.UsageError as error:
@@ -134,15 +137,40 @@ class Magic:
             call.closing()
         return None
 
-    def _run(self, call: Call, line: str) -> Any:
+    def _told_run(self, call: Call, line: str, *, quiet: bool) -> Any:
+        """Return what a command comes to; the runner of an unattended notebook is told of it."""
+
+        def words() -> list[str]:
+            return self._words(line)
+
+        def work(given: Sequence[str]) -> Any:
+            return self._run(call, given)
+
+        def show(value: Any) -> Any:
+            return self._returned(call, value, quiet=quiet)
+
+        if self.telling is None:
+            return show(work(words()))
+        return self.telling.once(call, words, self._at(), work, show)
+
+    def _at(self) -> tuple[str, str]:
+        """Return which cell asks, and which of its executions."""
+        kernel = getattr(self.shell, "kernel", None)
+        request = kernel.get_parent("shell") if kernel is not None else {}
+        cell = request.get("metadata", {}).get("cellId", "")
+        return cell, request.get("header", {}).get("msg_id", "")
+
+    def _words(self, line: str) -> list[str]:
         try:
             words = shlex.split(line, comments=False)
         except ValueError as error:
             raise click.UsageError(f"cannot read the line: {error}") from None
-        given = [self._word(each, last) for last, each in zip(["", *words], words, strict=False)]
+        return [self._word(each, last) for last, each in zip(["", *words], words, strict=False)]
+
+    def _run(self, call: Call, given: Sequence[str]) -> Any:
         if call.cell is not None and call.cell.strip() and not takes_cell(tree, given):
             raise click.UsageError("the cell's body says nothing to this command: leave it empty")
-        return tree.main(given, prog_name=PROGRAM, standalone_mode=False, obj=call)
+        return tree.main(list(given), prog_name=PROGRAM, standalone_mode=False, obj=call)
 
     def _word(self, word: str, last: str) -> str:
         """Return the text of the Python variable that a whole word ``{name}`` names.
@@ -180,8 +208,8 @@ class Magic:
             call.picker = partial(_pick, call)
         if self.config.live:
             self._watch(call)
-        if self.teller is not None:
-            call.observers = (*call.observers, self.teller)
+        if self.telling is not None:
+            call.observers = (*call.observers, self.telling.teller)
         return call
 
     def _watch(self, call: Call) -> None:
@@ -204,8 +232,8 @@ class Magic:
 
         app = Temple.open(self.config.state or None)
         app.reserved = reserved()
-        if self.teller is not None:
-            self.teller.listens(app)
+        if self.telling is not None:
+            self.telling.teller.listens(app)
         return app
 
     def _returned(self, call: Call, value: Any, *, quiet: bool) -> Any:
@@ -237,7 +265,7 @@ class Magic:
         table = frame(plain_value)
         if table is not None:
             return table
-        if _has_looks(plain_value):
+        if has_looks(plain_value):
             return plain_value
         if not quiet:
             print(call.app.masker.mask(text(plain_value)))
@@ -361,48 +389,3 @@ def _ask_secret(name: str) -> str:
     import getpass
 
     return getpass.getpass(f"{name} (hidden): ")
-
-
-_LOOKS = (
-    ("templedb_nb.model.plan", "Preview"),
-    ("templedb_nb.model.result", "Result"),
-    ("templedb_nb.model.status", "StatusTable"),
-    ("templedb_nb.model.difference", "Difference"),
-    ("templedb_nb.model.picture", "Timeline"),
-    ("templedb_nb.model.picture", "Durations"),
-    ("templedb_nb.model.picture", "Frequency"),
-    ("templedb_nb.model.status", "Board"),
-    ("templedb_nb.model.status", "Choices"),
-    ("templedb_nb.model.status", "MigrationStatus"),
-)
-
-
-def _has_looks(value: Any) -> bool:
-    return (type(value).__module__, type(value).__name__) in _LOOKS
-
-
-def add_looks(shell: InteractiveShell) -> Callable[[], None]:
-    """Teach *shell* how plans and runs look; return what takes that back."""
-    formatter = shell.display_formatter
-    if formatter is None:  # a shell without displays, as in some tests
-        return lambda: None
-    own = formatter.mimebundle_formatter
-    for module, name in _LOOKS:
-        own.for_type_by_name(module, name, _bundle)
-
-    def take_back() -> None:
-        for module, name in _LOOKS:
-            own.deferred_printers.pop((module, name), None)
-            for kind in [
-                k for k in own.type_printers if (k.__module__, k.__name__) == (module, name)
-            ]:
-                own.type_printers.pop(kind, None)
-
-    return take_back
-
-
-def _bundle(value: Any, include: Any = None, exclude: Any = None) -> Any:
-    from templedb_nb.views.html import bundle
-
-    del include, exclude
-    return bundle(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -421,3 +422,155 @@ def test_nothing_is_left_of_a_runbook(books: Runbooks) -> None:
     books.write("x = 1")
     books.run()
     assert list((books.home / "tmp").iterdir()) == []
+
+
+# --- going on with what broke off -----------------------------------------------------------------
+
+
+ADD = "%templedb target add app other --provider local"
+
+
+def counted(books: Runbooks) -> int:
+    """Return how often the deploy command of the config ran."""
+    count = books.home / "count"
+    return len(count.read_text().splitlines()) if count.exists() else 0
+
+
+def once(books: Runbooks) -> None:
+    """Let a deployment count itself."""
+    books.shop.config(
+        {"name": "migrations", "file_patterns": ["migrations/*.sql"]},
+        {"name": "app", "deploy_command": f"date >> {books.home}/count"},
+    )
+
+
+def test_resume_does_nothing_twice_that_is_proven_done(books: Runbooks) -> None:
+    once(books)
+    books.write(LOAD, ADD, DEPLOY, "assert open('go').read()", "print('behind')")
+    books.run(code=12)
+    assert counted(books) == 1
+    (books.home / "go").write_text("go")
+    said = books.run("--resume")
+    assert counted(books) == 1
+    assert said.out.count("not done again") == 2
+    assert "behind" in said.out
+    assert "goes on with" in said.out
+    assert "nothing broke off" in books.run("--resume", code=None).out, "the last one ended well"
+
+
+def test_without_resume_a_runbook_begins_at_its_beginning(books: Runbooks) -> None:
+    once(books)
+    books.write(LOAD, DEPLOY, "1 / 0")
+    books.run(code=12)
+    books.run(code=12)
+    assert counted(books) == 2
+
+
+@pytest.mark.parametrize(
+    "what",
+    ["other words", "another release", "other parameters", "another cell"],
+)
+def test_what_is_asked_anew_is_done_anew(books: Runbooks, what: str) -> None:
+    once(books)
+    declared = ("n = 0", "parameters")
+    books.write(declared, LOAD, DEPLOY, "1 / 0")
+    books.run(code=12)
+    given: list[str] = []
+    if what == "other words":
+        books.write(declared, LOAD, f"{DEPLOY} --lock-wait 20s", "1")
+    elif what == "another release":
+        books.shop.migration("003_more.sql", "SELECT 1;")
+    elif what == "another cell":
+        books.write(declared, LOAD, "2", DEPLOY, "1")
+    else:
+        given = ["-p", "n=1"]
+    books.run("--resume", *given, code=None)
+    assert counted(books) == 2
+
+
+def test_equal_lines_of_a_cell_are_told_apart(books: Runbooks) -> None:
+    once(books)
+    twice = f"{DEPLOY}\n{DEPLOY}"
+    books.write(LOAD, twice, "1 / 0")
+    books.run(code=12)
+    assert counted(books) == 2
+    said = books.run("--resume", code=12)
+    assert counted(books) == 2
+    assert said.out.count("not done again") == 2
+
+
+@pytest.mark.parametrize("who", ["runner", "kernel", "SIGTERM"])
+def test_resume_finishes_what_was_killed_and_nothing_runs_twice(books: Runbooks, who: str) -> None:
+    go = books.home / "go"
+    books.shop.config(
+        {"name": "app", "deploy_command": f"date >> {books.home}/count"},
+        {"name": "wait", "deploy_command": f"while [ ! -e {go} ]; do sleep 0.1; done"},
+        {"name": "migrations", "file_patterns": ["migrations/*.sql"]},
+    )
+    books.write(LOAD, "import os\nopen('pid', 'w').write(str(os.getpid()))", DEPLOY, "print('on')")
+    process = books.start("book.ipynb", "-o", "out")
+    until(lambda: counted(books))
+    until(lambda: (books.home / "pid").exists())
+    pid = int((books.home / "pid").read_text())
+    if who == "kernel":
+        os.kill(pid, signal.SIGKILL)
+    elif who == "runner":
+        process.kill()
+    else:
+        process.send_signal(signal.SIGTERM)
+    process.communicate()
+    until(lambda: not Path(f"/proc/{pid}").exists())
+    status = books.shop.terminal("runbook", "status", "book.ipynb").out
+    assert ("died" if who == "runner" else "exit 1") in status
+    go.touch()
+    said = books.run("--resume", code=None)
+    if said.code == 13:  # nobody saw how the waiting command ended: a person says so first
+        left = re.search(r"run resolve (\S+)", said.out)
+        assert left is not None
+        books.shop.terminal("run", "resolve", left[1], "--reason", "it waited, and did nothing")
+        said = books.run("--resume")
+    assert said.code == 0, said.all
+    assert counted(books) == 1
+    assert books.shop.pg.tables() == ["orders", "users"]
+    assert "on" in said.out
+
+
+def test_status_and_history_of_runbooks(books: Runbooks) -> None:
+    books.write(("target = 'x'", "parameters"), LOAD, "%templedb deploy run app -t {target}", "1/0")
+    books.run("-p", "target=staging", code=12)
+    told = books.shop.terminal("runbook", "status", "book.ipynb").out
+    assert "exit 12" in told
+    assert "target='staging'" in told
+    assert "succeeded" in told
+    history = books.shop.terminal("runbook", "history").out
+    assert "book.ipynb" in history
+    assert "division by zero" in history
+    rows = books.shop.terminal("sql", "SELECT name, exit_code, runs FROM runbooks", "--json").json
+    assert rows[1]["rows"][0][1] == 12
+    assert (
+        "this state knows of no run"
+        in books.shop.terminal("runbook", "status", "other.ipynb", code=64).err
+    )
+
+
+def test_an_approval_file_lets_the_plan_pass_that_it_is_of(books: Runbooks) -> None:
+    shop = books.shop
+    key = books.home / "emil"
+    words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
+    subprocess.run(words, check=True)
+    public = key.with_suffix(".pub").read_text()
+    signers = shop.terminal.file("signers", f"emil@example.com {public}")
+    shop.terminal("target", "update", "app", "staging", "--approvals", "1", "--signed",
+                  "--signers", str(signers))  # fmt: skip
+    books.write(LOAD, DEPLOY)
+    shop.terminal("deploy", "plan", "app", "--out", "plan.templedb")
+    me = shop.terminal.environ.get("TEMPLEDB_USER", "")
+    shop.terminal.set(TEMPLEDB_USER="emil@example.com")
+    shop.terminal("approve", "plan.templedb", "--reason", "read it", "--sign", str(key),
+                  "--out", "approval.json")  # fmt: skip
+    shop.terminal.set(TEMPLEDB_USER=me)
+    body = json.loads((books.home / "approval.json").read_text())
+    (books.home / "bad.json").write_text(json.dumps({**body, "reason": "forged"}))
+    books.run("--approval", "bad.json", code=20)
+    books.run("--approval", "approval.json")
+    assert shop.pg.tables() == ["orders", "users"]

@@ -159,6 +159,15 @@ def test_a_resumed_run_goes_on_where_the_old_one_broke_off(broken: Shop) -> None
     assert "nothing to resume" in broken.terminal("deploy", "resume", "app", code=64).err
 
 
+def test_a_resumed_run_that_dies_too_is_resumed_from_where_both_came(broken: Shop) -> None:
+    broken.terminal.set(TEMPLEDB_FAILPOINT="apply.ran:kill9")
+    broken.terminal.process("deploy", "resume", "app").communicate(timeout=60)
+    broken.terminal.unset("TEMPLEDB_FAILPOINT")
+    broken.terminal("deploy", "resume", "app")
+    assert (lines(broken, "built"), lines(broken, "told")) == (1, 1)
+    assert len(broken.pg.applied()) == 2
+
+
 def test_a_target_that_was_protected_meanwhile_wants_an_approval(broken: Shop) -> None:
     broken.terminal("target", "update", "app", "staging", "--protected")
     broken.terminal("deploy", "resume", "app", code=22)

@@ -99,6 +99,17 @@ class Judging:
                 session.approve([approval])
         return self._planning.decided(preview, self._planning.approvals(plan, sessions))
 
+    def meant(
+        self, files: tuple[Path, ...], offered: tuple[Path, ...], plan: Plan
+    ) -> tuple[Path, ...]:
+        """Return the approvals of *files*, and those of *offered* that are of that plan.
+
+        If a plan needs some and none is of it, all are returned, so that whoever counts them says
+        what is wrong.
+        """
+        mine = tuple(f for f in offered if read_approval(f).content_hash == plan.content_hash)
+        return (*files, *(mine or (offered if plan.policy.needed else ())))
+
     def words(self, named: str | None) -> ApprovalList:
         """Return what people said of a plan, here and in its target's ledger; or the newest."""
         if named is None:

@@ -49,6 +49,7 @@ class Wish:
     lock_wait_s: float = 10.0
     approval_wait_s: float = 0.0
     approvals: tuple[Path, ...] = ()
+    offered: tuple[Path, ...] = ()
     gate: Callable[[Preview], None] | None = None
     attach: bool = False
     resumed: int = 0

@@ -53,6 +53,7 @@ from templedb_nb.store.file import StateFile, discover
 from templedb_nb.store.journal import going_on
 from templedb_nb.store.memory import Memory
 from templedb_nb.store.query import Query
+from templedb_nb.store.runbooks import Runbooks
 from templedb_nb.store.settings import Settings
 
 
@@ -206,6 +207,11 @@ class Temple:
         )
 
     @cached_property
+    def runbooks(self) -> Runbooks:
+        """Return what runbooks did that ran unattended."""
+        return Runbooks(self.state)
+
+    @cached_property
     def past(self) -> History:
         """Return the use cases around what happened."""
         return History(self.memory, self.running, Query(self.state), self.system)
@@ -265,8 +271,8 @@ class Temple:
                 wish.tell(f"run {there.run[:13]} of {there.started_by} goes on: this shows it")
                 return self.following.follow(RunId(there.run), wish.observers)
             preview = self.planning.preview(opened, wish.options)
-            if wish.approvals:
-                preview = self.judging.admit(wish.approvals, preview, opened.sessions)
+            if files := self.judging.meant(wish.approvals, wish.offered, preview.plan):
+                preview = self.judging.admit(files, preview, opened.sessions)
             try:
                 return self.running.run(opened, preview, wish)
             except ApprovalMissing as missing:
@@ -316,7 +322,8 @@ class Temple:
         skip = tuple(each.what.removeprefix("group ") for each in preview.draft.skips)
         options = replace(wish.options, skip_groups=(*wish.options.skip_groups, *skip))
         with self.planning.opened(case, skip) as opened:
-            now = self.judging.admit(wish.approvals, preview, opened.sessions)
+            files = self.judging.meant(wish.approvals, wish.offered, preview.plan)
+            now = self.judging.admit(files, preview, opened.sessions)
             return self.running.run(opened, now, replace(wish, options=options))
 
     def resume(self, choice: Choice, named: str | None, wish: Wish, given: Given) -> Result:
@@ -334,8 +341,9 @@ class Temple:
             state = "goes on" if result.outcome is None else "succeeded"
             raise UsageProblem(f"run {result.run} {state}: there is nothing to resume")
         finished = {StepState.DONE, StepState.WARNED}
-        steps = enumerate(result.steps)
-        done = next((n for n, each in steps if each.state not in finished), len(result.steps))
+        states = [each.state for each in result.steps]
+        open_steps = (n for n, each in enumerate(states) if each not in finished)
+        done = next((n for n in open_steps if n >= result.resumed), len(states))
         return self.run_plan(result.plan, replace(wish, resumed=done), given)
 
     def _bundled(self, path: Path, given: Given) -> tuple[Preview, Case]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from templedb_nb.app.system import System
     from templedb_nb.app.temple import Temple
     from templedb_nb.model.plan import Preview
-    from templedb_nb.model.runbook import RunbookEvent
+    from templedb_nb.model.runbook import Done, RunbookEvent
     from templedb_nb.model.status import Board, Choices
     from templedb_nb.ports import Observer
 
@@ -54,6 +55,9 @@ class Call:
     working: Callable[[str], AbstractContextManager[None]] = field(default=lambda _: nullcontext())
     use: Callable[[str | None, str | None], None] | None = None
     cells: Callable[[RunbookEvent], None] = field(default=lambda _: None)
+    found: Done | None = None
+    approvals: tuple[Path, ...] = ()
+    approval_wait: str = ""
 
     @cached_property
     def world(self) -> System:

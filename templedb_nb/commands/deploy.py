@@ -12,6 +12,7 @@ from templedb_nb.commands.base import Call, group, on_target, pass_call, take, w
 
 if TYPE_CHECKING:
     from templedb_nb.app.choice import Choice
+    from templedb_nb.app.running import Wish
     from templedb_nb.app.values import Given
     from templedb_nb.core.planner import Options
     from templedb_nb.model.plan import Preview
@@ -224,13 +225,18 @@ def run(
         planned=call.planned,
         lock_wait_s=wait_s(lock_wait),
         approvals=how["approvals"],
-        approval_wait_s=wait_s(wait_approval) if wait_approval else 0.0,
+        offered=call.approvals,
+        approval_wait_s=wait_s(wait_approval or call.approval_wait or "0"),
         gate=partial(call.gate, not no_wait) if call.gate else None,
         attach=call.notebook,
         interactive=call.interactive,
         tell=call.tell,
     )
     with call.working(PLANNED):
+        if call.found is not None and not dry_run:
+            done = _again(call, named, call.choice(name, target), wish, how)
+            if done is not None:
+                return done
         if named:
             return call.app.run_plan(named, wish, _given(call, how))
         choice: Choice = call.choice(name, target)
@@ -291,6 +297,28 @@ def resume(
     )
     with call.working(PLANNED):
         return call.app.resume(call.choice(name, target), run_id, wish, _given(call, {"env": env}))
+
+
+def _again(
+    call: Call, named: str | None, choice: Choice, wish: Wish, how: dict[str, Any]
+) -> Result | None:
+    """Return what the runbook's run came to that broke off, or go on with it."""
+    from templedb_nb.app.again import again
+    from templedb_nb.app.bundles import read_bundle
+    from templedb_nb.views.text import text
+
+    def planned() -> Preview:
+        if named is None:
+            return call.app.plan(choice, wish.options, **_how(call, how))
+        path = Path(named)
+        return read_bundle(path)[0].preview if path.is_file() else call.app.memory.plan(named)
+
+    done = call.found
+    assert done is not None  # noqa: S101 - whoever asks has looked
+    found = again(call.app, done, planned, wish, _given(call, how))
+    if found is not None and found.run == done.run:
+        call.tell(text(done))
+    return found
 
 
 def _options(how: dict[str, Any]) -> Options:

@@ -66,6 +66,8 @@ EXAMPLES = {
     "env list": ("env list shop --target staging",),
     "env import": ("env import shop .env --target staging",),
     "runbook inspect": ("runbook inspect deploy.ipynb",),
+    "runbook status": ("runbook status deploy.ipynb",),
+    "runbook history": ("runbook history", "runbook history deploy.ipynb --last 5"),
     "run resolve": ('run resolve 01a20896-82b9 --reason "looked: it did not run"',),
     "run attach": ("run attach", "run attach 01a20896-82b9"),
     "run blockers": ("run blockers shop staging",),

@@ -11,7 +11,12 @@ from templedb_nb.commands.base import Call, group, pass_call
 
 if TYPE_CHECKING:
     from templedb_nb.model.event import Stamped
-    from templedb_nb.model.runbook import RunbookResult, RunbookShown
+    from templedb_nb.model.runbook import (
+        RunbookHistory,
+        RunbookResult,
+        RunbookShown,
+        RunbookStatus,
+    )
 
 FILE = click.Path(path_type=Path)
 NOTEBOOK = click.argument("notebook", type=FILE, metavar="NOTEBOOK")
@@ -42,6 +47,12 @@ def inspect(call: Call, notebook: Path) -> RunbookShown:
 @click.option("-o", "--out", type=FILE, metavar="PATH",
               help="Where the executed notebook is saved: a file, or a folder.")  # fmt: skip
 @click.option("--timeout", metavar="TIME", help="How long all of it may take: 90s, 15m, 2h.")
+@click.option("--resume", is_flag=True,
+              help="Go on with what broke off: what is proven done is not done again.")  # fmt: skip
+@click.option("--approval", "approvals", type=FILE, multiple=True, metavar="FILE",
+              help="A signed approval, for the plan that it is of.")  # fmt: skip
+@click.option("--wait-approval", "approval_wait", metavar="TIME", default="", is_flag=False,
+              flag_value="30m", help="Let plans wait for missing approvals: 10m, 2h.")  # fmt: skip
 @click.option("--cell-timeout", metavar="TIME", help="How long a cell may take that says nothing.")
 @pass_call
 def run(
@@ -89,6 +100,28 @@ def run(
             each(entry)
 
     return carry_out(order, system, Watch(cells=call.cells, events=heard))
+
+
+@commands.command()
+@click.argument("notebook", type=FILE, metavar="[NOTEBOOK]", required=False)
+@click.option("--last", type=click.IntRange(1), default=20, show_default=True, metavar="N",
+              help="So many.")  # fmt: skip
+@pass_call
+def history(call: Call, notebook: Path | None, last: int) -> RunbookHistory:
+    """Show how runbooks ended, newest first."""
+    from templedb_nb.runbook.past import history
+
+    return history(call.app, notebook, last)
+
+
+@commands.command()
+@NOTEBOOK
+@pass_call
+def status(call: Call, notebook: Path) -> RunbookStatus:
+    """Show how far the last run of a runbook came, cell by cell."""
+    from templedb_nb.runbook.past import status
+
+    return status(call.app, notebook)
 
 
 def refuse_notebook(call: Call) -> None:

@@ -53,7 +53,7 @@ def execute(
     and the last event says how it ended.
     """
     plan = approved.plan
-    emit(_started(plan, claim, origin))
+    emit(_started(plan, claim, origin, tools.resumed))
     try:
         reach("run.before-lock")
         with ExitStack() as held:
@@ -110,7 +110,7 @@ def labels(steps: Sequence[Step]) -> tuple[StepLabel, ...]:
     )
 
 
-def _started(plan: Plan, claim: Claim, origin: Origin) -> RunStarted:
+def _started(plan: Plan, claim: Claim, origin: Origin, resumed: int) -> RunStarted:
     return RunStarted(
         plan=plan.id,
         content_hash=plan.content_hash,
@@ -122,6 +122,7 @@ def _started(plan: Plan, claim: Claim, origin: Origin) -> RunStarted:
         pid=claim.pid,
         release=origin.release,
         steps=labels(plan.steps),
+        resumed=resumed,
     )
 
 

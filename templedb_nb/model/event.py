@@ -38,7 +38,10 @@ class StepLabel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted:
-    """The run was recorded; nothing has touched the target yet."""
+    """The run was recorded; nothing has touched the target yet; its first `resumed` steps are done.
+
+    An earlier run of the same plan did those.
+    """
 
     kind: ClassVar[str] = "run_started"
     plan: str
@@ -51,6 +54,7 @@ class RunStarted:
     pid: int
     release: int
     steps: tuple[StepLabel, ...]
+    resumed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

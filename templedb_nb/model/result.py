@@ -85,6 +85,7 @@ class Result:
     outcome: Outcome | None = None
     exit_code: int | None = None
     message: str = ""
+    resumed: int = 0
 
     @classmethod
     def of(cls, entries: Iterable[Stamped]) -> Result:
@@ -180,6 +181,7 @@ def _started(result: Result, entry: Stamped, event: RunStarted) -> Result:
         host=event.host,
         pid=event.pid,
         started_at=entry.at,
+        resumed=event.resumed,
     )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from templedb_nb.model.plain import Digest
 from templedb_nb.model.result import Result
 
 
@@ -93,7 +94,10 @@ class CellResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunbookResult:
-    """What a runbook came to; the exit code is that of the deployment inside."""
+    """What a runbook came to; the exit code is that of the deployment inside.
+
+    `roots` are the folders of the projects that it deployed, by slug.
+    """
 
     notebook: str
     out: str
@@ -106,6 +110,7 @@ class RunbookResult:
     told: tuple[Told, ...] = ()
     exit_code: int = 0
     reason: str = ""
+    roots: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ran(self) -> int:
@@ -115,13 +120,18 @@ class RunbookResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunbookStarted:
-    """The parameters fit, and the kernel is about to start."""
+    """The parameters fit, and the kernel is about to start.
+
+    `resumes` is the execution that it goes on with; with `resume` alone there was none.
+    """
 
     notebook: str
     out: str
     runbook: str
     cells: int
     parameters: Mapping[str, str] = field(default_factory=dict)
+    resume: bool = False
+    resumes: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,3 +164,77 @@ class CellFinished:
 
 RunbookEvent: TypeAlias = RunbookStarted | CellStarted | CellWrote | CellFinished
 Pairs: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """A runbook that began; `given` is the digest of its parameters.
+
+    `resumes` is the execution that it goes on with, or nothing.
+    """
+
+    id: str
+    name: str
+    runbook: str
+    given: Digest
+    parameters: Mapping[str, str]
+    out: str
+    started_at: datetime
+    started_by: str
+    host: str
+    pid: int
+    resumes: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How an execution ended."""
+
+    ended_at: datetime
+    exit_code: int
+    reason: str
+    cells: tuple[CellResult, ...]
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A command of a cell that was carried out, or, with `run`, that began that run.
+
+    `content` is the digest of what it deployed, however far the target was.
+    """
+
+    key: Digest
+    runbook: str
+    cell: str
+    words: str
+    command: str
+    done_at: datetime
+    run: str = ""
+    content: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionRow:
+    """One execution at a glance; `state` is running, ended or died."""
+
+    execution: Execution
+    state: str
+    ended: Ended | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunbookHistory:
+    """Executions, newest first."""
+
+    rows: tuple[ExecutionRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunbookStatus:
+    """The last execution of a runbook: its cells, and what is proven done."""
+
+    row: ExecutionRow
+    cells: tuple[CellResult, ...]
+    done: tuple[Done, ...] = ()
+    outcomes: Mapping[str, str] = field(default_factory=dict)

@@ -9,30 +9,51 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from templedb_nb.app import Temple
     from templedb_nb.model.event import Stamped
+    from templedb_nb.model.result import Result
 
 VARIABLE = "TEMPLEDB_RUNBOOK"
 
 
 @dataclass
 class Teller:
-    """One end of the pipe, and what the runner wants."""
+    """One end of the pipe, and what the runner wants.
+
+    `execution` is the id of this run of the runbook `name`, `given` the digest of its parameters;
+    `chain` are the executions that it goes on with, newest first. `approvals` are files that count
+    for plans that they fit.
+    """
 
     handle: int
-    runbook: str = ""
-    parameters: str = ""
-    resume: bool = False
+    execution: str = ""
+    name: str = ""
+    given: str = ""
+    chain: tuple[str, ...] = ()
+    approvals: tuple[str, ...] = ()
+    approval_wait: str = ""
+    _app: Temple | None = field(default=None, repr=False)
 
     def __call__(self, entry: Stamped) -> None:
-        """Tell an event of a run."""
+        """Tell an event of a run, and where its project's files are."""
+        from templedb_nb.model.event import RunStarted
         from templedb_nb.model.plain import to_plain
 
+        if isinstance(entry.event, RunStarted) and self._app is not None:
+            slug = entry.event.slug
+            root = next((p.root for p in self._app.projects.all() if p.slug == slug), None)
+            self._tell({"root": [slug, str(root or "")]})
         self._tell({"event": to_plain(entry)})
+
+    def recalled(self, result: Result) -> None:
+        """Tell of a run that did before what was to do now."""
+        from templedb_nb.model.plain import to_plain
+
+        self._tell({"recalled": to_plain(result)})
 
     def secret(self, name: str, value: str) -> None:
         """Tell a value before anything that may show it."""
@@ -40,6 +61,7 @@ class Teller:
 
     def listens(self, app: Temple) -> None:
         """Tell every secret that *app* comes to know, and which state it uses."""
+        self._app = app
         app.masker.heard = self.secret
         self._tell({"state": str(app.state.path)})
 

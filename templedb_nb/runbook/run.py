@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from templedb_nb.app.system import System
 from templedb_nb.model.event import RunFinished, Stamped
-from templedb_nb.model.plain import digest, from_plain
+from templedb_nb.model.plain import from_plain
 from templedb_nb.model.result import Progress, Result
 from templedb_nb.model.runbook import (
     CellFinished,
@@ -31,6 +31,7 @@ from templedb_nb.model.runbook import (
 from templedb_nb.runbook import parameters
 from templedb_nb.runbook.notebook import Notebook, tags, title, write
 from templedb_nb.runbook.pipe import Pipe
+from templedb_nb.runbook.record import Record
 from templedb_nb.runbook.secrets import Secrets
 from templedb_nb.runbook.verdict import Stop, verdict
 
@@ -58,6 +59,8 @@ class Order:
     timeout_s: float | None = None
     cell_timeout_s: float | None = None
     resume: bool = False
+    approvals: tuple[Path, ...] = ()
+    approval_wait: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +89,16 @@ class Runner:
         self._pipe = Pipe(self._hear)
         self._told: list[Told] = []
         self._runs: dict[str, Progress] = {}
-        self._state = ""
+        self._recalled: list[Result] = []
         self._stop: Stop | None = None
         self._running: int | None = None
         self._client: Client | None = None
         self._limits: list[asyncio.TimerHandle] = []
         self._began = system.clock.monotonic_ms()
         self._at = system.clock.now()
+        self._given = {name: repr(value) for name, value in order.values.items()}
+        self._roots: dict[str, str] = {}
+        self._record = Record(self._notebook, self._given, system, resume=order.resume)
         self._notebook.clear()
         if order.values:
             self._notebook.inject(parameters.source(order.values))
@@ -100,7 +106,6 @@ class Runner:
             number: CellResult(number=number, id=cell["id"], title=title(cell["source"]))
             for number, cell in self._notebook.code()
         }
-        self._given = {name: repr(value) for name, value in order.values.items()}
 
     async def run(self) -> RunbookResult:
         """Run every cell until one fails, and save whatever there is."""
@@ -116,7 +121,9 @@ class Runner:
                 out=str(self._order.out),
                 runbook=self._runbook,
                 cells=len(self._cells),
-                parameters=self._given,
+                parameters=self._shown_given(),
+                resumes=self._record.chain[0] if self._record.chain else "",
+                resume=self._order.resume,
             )
         )
         try:
@@ -153,9 +160,12 @@ class Runner:
     def _environ(self) -> dict[str, str]:
         about = {
             "handle": self._pipe.writing,
-            "runbook": self._runbook,
-            "parameters": digest(self._given),
-            "resume": self._order.resume,
+            "execution": self._record.id,
+            "name": self._record.name,
+            "given": self._record.given,
+            "chain": self._record.chain,
+            "approvals": [str(each.resolve()) for each in self._order.approvals],
+            "approval_wait": self._order.approval_wait,
         }
         return {**self._system.environ, VARIABLE: json.dumps(about)}
 
@@ -247,8 +257,12 @@ class Runner:
                 self._watch.events(entry)
             case {"ended": dict(about)}:
                 self._told.append(Told(cell=self._running or 0, **about))
+            case {"recalled": dict(result)}:
+                self._recalled.append(from_plain(Result, result))
+            case {"root": [str(slug), str(root)]}:
+                self._roots[slug] = root
             case {"state": str(path)}:
-                self._state = path
+                self._record.begin(path, self._result())
             case _:
                 pass
 
@@ -268,6 +282,7 @@ class Runner:
         code, reason = verdict(result.cells, result.told, result.runs, self._stop)
         result = replace(result, exit_code=code, reason=self._secrets.masker.mask(reason))
         self._save(result)
+        self._record.end(result)
         return result
 
     def _reconcile(self) -> None:
@@ -275,7 +290,7 @@ class Runner:
         from templedb_nb.app.temple import Temple
         from templedb_nb.errors import TempleError
 
-        app = Temple.open(self._state or None, system=self._system)
+        app = Temple.open(self._record.path, system=self._system)
         app.masker.heard = self._secrets.add
         cancelled = self._stop in {Stop.INTERRUPT, Stop.TERMINATE}
         end = time.monotonic() + (HURRIED_S if cancelled else ASKED_S)
@@ -301,16 +316,20 @@ class Runner:
             notebook=str(self._notebook.path),
             out=str(self._order.out),
             runbook=self._runbook,
-            parameters={n: self._secrets.masker.mask(v) for n, v in self._given.items()},
+            parameters=self._shown_given(),
+            roots=self._roots,
             started_at=self._at,
             took_ms=self._system.clock.monotonic_ms() - self._began,
             cells=tuple(
                 replace(each, title=self._secrets.masker.mask(each.title))
                 for each in self._cells.values()
             ),
-            runs=tuple(progress.result for progress in self._runs.values()),
+            runs=(*self._recalled, *(progress.result for progress in self._runs.values())),
             told=tuple(self._told),
         )
+
+    def _shown_given(self) -> dict[str, str]:
+        return {name: self._secrets.masker.mask(value) for name, value in self._given.items()}
 
     def _save(self, result: RunbookResult | None = None) -> None:
         """Write the notebook as it is now, without any secret that is known by now."""

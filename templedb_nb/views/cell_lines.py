@@ -36,6 +36,10 @@ class CellLines:
                 given = ", ".join(f"{n}={v}" for n, v in event.parameters.items())
                 about = f" with {shown(given)}" if given else ""
                 self._write(f"runbook {event.notebook}: {many(event.cells, 'cell')}{about}")
+                if event.resumes:
+                    self._write(f"goes on with {event.resumes[:13]}")
+                elif event.resume:
+                    self._write("nothing broke off: this begins at the beginning")
             case CellStarted():
                 self._count = 0
                 self.now = f"cell {event.cell} of {event.of}: {shown(event.title)}"

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from templedb_nb.model.runbook import CellShown, CellState, RunbookResult, RunbookShown
+from templedb_nb.model.runbook import (
+    CellShown,
+    CellState,
+    Done,
+    ExecutionRow,
+    RunbookHistory,
+    RunbookResult,
+    RunbookShown,
+    RunbookStatus,
+)
 from templedb_nb.views.text.base import INDENT, text
-from templedb_nb.views.words import duration, many, shown, table
+from templedb_nb.views.words import duration, many, moment, shown, table
 
 
 @text.register
@@ -43,3 +52,71 @@ def _(value: RunbookResult) -> str:
     runs = [f"{INDENT}run {r.run[:13]}: {r.slug} to {r.target}: {r.outcome}" for r in value.runs]
     reason = [f"{INDENT}{shown(value.reason)}"] if value.reason else []
     return "\n".join([head, *reason, f"{INDENT}{counted}", *runs, f"{INDENT}saved: {value.out}"])
+
+
+@text.register
+def _(value: Done) -> str:
+    run = f" by run {value.run[:13]}" if value.run else ""
+    return f"done already{run}, {moment(value.done_at)}: not done again"
+
+
+@text.register
+def _(value: RunbookHistory) -> str:
+    if not value.rows:
+        return "no runbook has used this state yet"
+    rows = [
+        [
+            row.execution.id[:13],
+            row.execution.name,
+            _state(row),
+            moment(row.execution.started_at),
+            _took(row),
+            ", ".join(f"{n}={v}" for n, v in row.execution.parameters.items()),
+            row.execution.started_by,
+            shown(row.ended.reason) if row.ended else "",
+        ]
+        for row in value.rows
+    ]
+    return table(["ID", "RUNBOOK", "STATE", "WHEN", "TOOK", "PARAMETERS", "WHO", "REASON"], rows)
+
+
+@text.register
+def _(value: RunbookStatus) -> str:
+    one = value.row.execution
+    given = ", ".join(f"{n}={v}" for n, v in one.parameters.items())
+    lines = [
+        f"runbook {one.name}: {_state(value.row)}, {moment(one.started_at)} {_took(value.row)}"
+    ]
+    lines[0] = lines[0].rstrip()
+    lines += [f"{INDENT}{shown(value.row.ended.reason)}"] if value.row.ended else []
+    lines = [line for line in lines if line.strip()]
+    lines += [f"{INDENT}with {shown(given)}"] if given else []
+    lines += [f"{INDENT}goes on with {one.resumes[:13]}"] if one.resumes else []
+    lines += [f"{INDENT}saved: {one.out}", ""]
+    cells = [
+        [str(c.number), c.state.value.replace("_", " "), duration(c.took_ms), shown(c.title)]
+        for c in value.cells
+    ]
+    lines.append(table(["CELL", "STATE", "TOOK", "WHAT"], cells) if cells else "no cell is known")
+    if value.done:
+        lines += ["", "recorded, and not done again by --resume where it is proven:"]
+        lines += [f"{INDENT}{shown(each.words)}{_run(each, value)}" for each in value.done]
+    return "\n".join(lines)
+
+
+def _run(done: Done, value: RunbookStatus) -> str:
+    if not done.run:
+        return ": done"
+    return f": run {done.run[:13]} {value.outcomes.get(done.run, 'goes on')}"
+
+
+def _state(row: ExecutionRow) -> str:
+    if row.ended is None:
+        return row.state
+    return "ok" if row.ended.exit_code == 0 else f"exit {row.ended.exit_code}"
+
+
+def _took(row: ExecutionRow) -> str:
+    if row.ended is None:
+        return ""
+    return duration(round((row.ended.ended_at - row.execution.started_at).total_seconds() * 1000))
