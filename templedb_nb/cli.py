@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -17,6 +18,7 @@ from templedb_nb.commands.base import Call
 from templedb_nb.commands.tree import reserved, tree
 from templedb_nb.errors import TempleError
 from templedb_nb.ticker import Ticker
+from templedb_nb.workflow import Workflow
 
 if TYPE_CHECKING:
     from templedb_nb.app import Temple
@@ -75,8 +77,10 @@ def _run(call: Call, words: Sequence[str]) -> int:
 
 
 def _call() -> Call:
+    workflow = Workflow.of(os.environ)
     return Call(
-        open_app=_open,
+        open_app=partial(_open, workflow),
+        workflow=workflow,
         stdin=sys.stdin,
         ask_secret=_ask_secret,
         project=os.environ.get("TEMPLEDB_PROJECT") or None,
@@ -122,10 +126,18 @@ def _echo(text: str, *, err: bool = False) -> None:
     from templedb_nb.views import colour
 
     stream = sys.stderr if err else sys.stdout
+    if (workflow := Workflow.of(os.environ)) is not None:
+        text = workflow.guarded(text)
     if colour.wanted(os.environ, terminal=stream.isatty()):
         click.echo(colour.painted(text), err=err, color=True)
     else:
         click.echo(text, err=err)
+
+
+def _echo_json(line: str) -> None:
+    from templedb_nb.views.github import guarded_json
+
+    click.echo(guarded_json(line) if Workflow.of(os.environ) is not None else line)
 
 
 def _usage(error: click.ClickException) -> None:
@@ -136,11 +148,13 @@ def _usage(error: click.ClickException) -> None:
     _echo("\n".join(lines), err=True)
 
 
-def _open() -> Temple:
+def _open(workflow: Workflow | None) -> Temple:
     from templedb_nb.app import Temple
 
     app = Temple.open()
     app.reserved = reserved()
+    if workflow is not None:
+        app.masker.heard = workflow.secret
     return app
 
 
@@ -156,7 +170,7 @@ class _Watch:
     def __call__(self, entry: Stamped) -> None:
         if self._call.json:
             self._header()
-            click.echo(_plain_line(entry))
+            _echo_json(_plain_line(entry))
             return
         from templedb_nb.views.lines import Lines
 
@@ -181,7 +195,7 @@ class _Watch:
         if self._call.json:
             self._header()
             self._ticker.clear()
-            click.echo(_plain_line(event))
+            _echo_json(_plain_line(event))
             return
         from templedb_nb.views.cell_lines import CellLines
 
@@ -223,10 +237,25 @@ def _show(call: Call, value: Any) -> int:
     else:
         told = closing(value) if began and isinstance(value, Result) else text(value)
     if call.json:
-        click.echo(_masked(call, told))
+        _echo_json(_masked(call, told))
     elif not (call.quiet and began and not exit_code(value)):
         _echo(_masked(call, told))
+    _conclude(call, value)
     return exit_code(value)
+
+
+def _conclude(call: Call, value: Any) -> None:
+    """Tell the job's page what came to pass."""
+    from templedb_nb.model.result import Result
+    from templedb_nb.model.runbook import RunbookResult
+
+    if call.workflow is None or not isinstance(value, Result | RunbookResult):
+        return
+    if isinstance(value, RunbookResult):
+        roots = value.roots
+    else:
+        roots = {each.slug: each.root or "" for each in call.app.projects.all()}
+    call.workflow.ended(value, roots)
 
 
 def _complain(call: Call, error: TempleError) -> None:
@@ -236,8 +265,10 @@ def _complain(call: Call, error: TempleError) -> None:
 
         body = {"kind": type(error).__name__, "message": lines[0], "exit_code": error.exit_code}
         body |= {"problems": [_masked(call, each) for each in error.problems]}
-        click.echo(json.dumps({**body, "mend": _masked(call, error.hint)}))
+        _echo_json(json.dumps({**body, "mend": _masked(call, error.hint)}))
     _echo("\n".join(["error: " + lines[0], *lines[1:]]), err=True)
+    if call.workflow is not None:
+        call.workflow.failed(type(error).__name__, "\n".join(lines))
 
 
 def _defect(call: Call, error: Exception) -> int:

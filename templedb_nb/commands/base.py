@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from templedb_nb.model.runbook import Done, RunbookEvent
     from templedb_nb.model.status import Board, Choices
     from templedb_nb.ports import Observer
+    from templedb_nb.workflow import Workflow
 
 HELPS = ["-h", "--help"]
 CONTEXT: dict[str, Any] = {"help_option_names": HELPS, "max_content_width": 100}
@@ -55,6 +56,7 @@ class Call:
     working: Callable[[str], AbstractContextManager[None]] = field(default=lambda _: nullcontext())
     use: Callable[[str | None, str | None], None] | None = None
     cells: Callable[[RunbookEvent], None] = field(default=lambda _: None)
+    workflow: Workflow | None = None
     found: Done | None = None
     approvals: tuple[Path, ...] = ()
     approval_wait: str = ""

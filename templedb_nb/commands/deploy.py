@@ -9,6 +9,7 @@ import click
 
 from templedb_nb.commands import completion
 from templedb_nb.commands.base import Call, group, on_target, pass_call, take, words
+from templedb_nb.commands.reports import Reports, reported, summarised
 
 if TYPE_CHECKING:
     from templedb_nb.app.choice import Choice
@@ -158,6 +159,7 @@ def _validate(call: Call, name: str | None, file: str | None, target: str | None
 @planning
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write a bundle, too.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if there is something to do.")
+@summarised
 @pass_call
 def plan(
     call: Call, /, words: tuple[str, ...], target: str | None, out: Path | None,
@@ -168,9 +170,10 @@ def plan(
     from templedb_nb.model.shown import Coded
 
     (name,) = call.split(words)
-    choice = call.choice(name, target)
+    choice, reports = call.choice(name, target), Reports.of(call, how)
     with call.working(PLANNED):
         preview = call.app.plan(choice, _options(how), out=out, **_how(call, how))
+    reports.write(preview)
     if detailed_exitcode and preview.plan.steps and not errors(preview.findings):
         return Coded(value=preview, exit_code=2)
     return preview
@@ -190,6 +193,7 @@ def plan(
 @click.option("--approval", "approvals", type=click.Path(path_type=Path), multiple=True,
               metavar="FILE", help="Count a signed approval (approve --sign --out).")  # fmt: skip
 @click.option("--no-wait", is_flag=True, help="In a notebook: show who may approve, and stop.")
+@reported
 @pass_call
 def run(
     call: Call, /, words: tuple[str, ...], target: str | None, named: str | None, lock_wait: str,
@@ -219,9 +223,10 @@ def run(
         )
     if how["approvals"] and (dry_run or wait_approval):
         raise click.UsageError("--approval goes with a run that does not wait")
+    reports = Reports.of(call, how)
     wish = Wish(
         options=_options(how),
-        observers=call.observers,
+        observers=(*call.observers, reports.watch) if reports.wanted else call.observers,
         planned=call.planned,
         lock_wait_s=wait_s(lock_wait),
         approvals=how["approvals"],
@@ -241,7 +246,9 @@ def run(
             return call.app.run_plan(named, wish, _given(call, how))
         choice: Choice = call.choice(name, target)
         if dry_run:
-            return replace(call.app.plan(choice, wish.options, **_how(call, how)), dry_run=True)
+            preview = replace(call.app.plan(choice, wish.options, **_how(call, how)), dry_run=True)
+            reports.write(preview)
+            return preview
         return call.app.run(choice, wish, **_how(call, how))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from templedb_nb.commands.base import Call, group, pass_call
+from templedb_nb.commands.reports import Reports, reported
 
 if TYPE_CHECKING:
     from templedb_nb.model.event import Stamped
@@ -47,6 +48,9 @@ def inspect(call: Call, notebook: Path) -> RunbookShown:
 @click.option("-o", "--out", type=FILE, metavar="PATH",
               help="Where the executed notebook is saved: a file, or a folder.")  # fmt: skip
 @click.option("--timeout", metavar="TIME", help="How long all of it may take: 90s, 15m, 2h.")
+@reported
+@click.option("--html", type=FILE, metavar="FILE",
+              help="Write the executed notebook as one page that needs no network.")  # fmt: skip
 @click.option("--resume", is_flag=True,
               help="Go on with what broke off: what is proven done is not done again.")  # fmt: skip
 @click.option("--approval", "approvals", type=FILE, multiple=True, metavar="FILE",
@@ -78,6 +82,7 @@ def run(
     from templedb_nb.runbook.place import place
     from templedb_nb.runbook.run import Order, Watch
     from templedb_nb.runbook.run import run as carry_out
+    from templedb_nb.views.reports.page import page as rendered
 
     refuse_notebook(call)
     root = click.get_current_context().find_root().command
@@ -86,6 +91,7 @@ def run(
     document = read_document(file, call.stdin) if file else None
     known = parameters.declared(read_notebook)
     system = call.world
+    reports = Reports.of(call, how)
     order = Order(
         notebook=read_notebook,
         out=place(notebook, out),
@@ -99,7 +105,13 @@ def run(
         for each in call.observers:
             each(entry)
 
-    return carry_out(order, system, Watch(cells=call.cells, events=heard))
+    def page() -> str:
+        return rendered(Notebook.read(order.out).body)
+
+    reports.page = page
+    secret = call.workflow.secret if call.workflow else None
+    watch = Watch(cells=call.cells, events=heard, saved=reports.write, secret=secret)
+    return carry_out(order, system, watch)
 
 
 @commands.command()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from templedb_nb.app.system import System
-from templedb_nb.model.event import RunFinished, Stamped
+from templedb_nb.model.event import RunFinished, Stamped, StepFailed, StepFinished
 from templedb_nb.model.plain import from_plain
 from templedb_nb.model.result import Progress, Result
 from templedb_nb.model.runbook import (
@@ -69,7 +69,8 @@ class Watch:
 
     cells: Callable[[RunbookEvent], None] = lambda _: None
     events: Callable[[Stamped], None] = lambda _: None
-    saved: Callable[[RunbookResult], None] = lambda _: None
+    saved: Callable[..., None] = lambda _, **__: None
+    secret: Callable[[str, str], None] | None = None
 
 
 def run(order: Order, system: System, watch: Watch) -> RunbookResult:
@@ -85,7 +86,7 @@ class Runner:
         self._order, self._system, self._watch = order, system, watch
         self._notebook = order.notebook
         self._runbook = self._notebook.digest
-        self._secrets = Secrets(system.environ)
+        self._secrets = Secrets(system.environ, watch.secret)
         self._pipe = Pipe(self._hear)
         self._told: list[Told] = []
         self._runs: dict[str, Progress] = {}
@@ -255,6 +256,8 @@ class Runner:
                 entry: Stamped = from_plain(Stamped, event)
                 self._runs.setdefault(entry.run, Progress()).add(entry)
                 self._watch.events(entry)
+                if isinstance(entry.event, StepFinished | StepFailed | RunFinished):
+                    self._watch.saved(self._result(), done=False)
             case {"ended": dict(about)}:
                 self._told.append(Told(cell=self._running or 0, **about))
             case {"recalled": dict(result)}:
@@ -338,7 +341,7 @@ class Runner:
         body["metadata"] = {**body["metadata"], "templedb": _about(shown, done=result is not None)}
         body["cells"] = [self._marked(n, cell) for n, cell in enumerate(body["cells"], start=1)]
         write(self._order.out, self._secrets.document(body))
-        self._watch.saved(shown)
+        self._watch.saved(shown, done=result is not None)
 
     def _marked(self, number: int, cell: dict[str, Any]) -> dict[str, Any]:
         if number not in self._cells:

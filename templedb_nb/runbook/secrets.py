@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from templedb_nb.core.masking import Masker, patterns
@@ -18,8 +18,14 @@ MINIMUM = 8
 class Secrets:
     """A mask for text and for whole documents; `learnt` counts what it has been told."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        """Know what in *environ* is a secret by its name, or is a URL with a password."""
+    def __init__(
+        self, environ: Mapping[str, str], heard: Callable[[str, str], None] | None = None
+    ) -> None:
+        """Know what in *environ* is a secret by its name, or is a URL with a password.
+
+        *heard* is told of each, before it is masked.
+        """
+        self._heard = heard
         self.masker = Masker()
         self.learnt = 0
         self._known: set[str] = set()
@@ -32,6 +38,8 @@ class Secrets:
         if value in self._known:
             return
         self._known.add(value)
+        if self._heard is not None:
+            self._heard(name, value)
         self.learnt += 1
         for form in patterns(value):
             escaped = html.escape(form)

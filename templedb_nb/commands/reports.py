@@ -1,0 +1,161 @@
+"""Reports beside the outcome: written while a deployment goes on, and whole at its end."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from templedb_nb.errors import FilesError, UsageProblem
+
+if TYPE_CHECKING:
+    from templedb_nb.commands.base import Call
+    from templedb_nb.model.event import Stamped
+    from templedb_nb.model.plan import Preview
+    from templedb_nb.model.result import Progress, Result
+    from templedb_nb.model.runbook import RunbookResult
+
+AUTO = "auto"
+SHARE = 10
+"""A report is written anew once that many times as long has passed as writing it took."""
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def summarised(function: Any) -> Any:
+    """Declare the option for a summary."""
+    option = click.option(
+        "--summary", metavar="[FILE]", is_flag=False, flag_value=AUTO,
+        help="Write Markdown; without FILE to $GITHUB_STEP_SUMMARY, or to summary.md.",
+    )  # fmt: skip
+    return option(function)
+
+
+def reported(function: Any) -> Any:
+    """Declare the options for reports of what came to pass."""
+    option = click.option(
+        "--junit", type=FILE, metavar="FILE", help="Write JUnit's XML: a case for each step."
+    )
+    return option(summarised(function))
+
+
+@dataclass
+class Reports:
+    """Files that say what a run or a runbook has come to so far."""
+
+    junit: Path | None = None
+    summary: str | None = None
+    html: Path | None = None
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    page: Callable[[], str] | None = None
+    _before: dict[Path, bytes] = field(default_factory=dict)
+    _next: dict[str, float] = field(default_factory=dict)
+    _progress: Progress | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be written at the end."""
+        for path in (self.junit, self._summary_file(), self.html):
+            if path is not None and not path.resolve().parent.is_dir():
+                raise UsageProblem(f"there is no folder {path.parent} for {path.name}")
+
+    @classmethod
+    def of(cls, call: Call, how: dict[str, Any]) -> Reports:
+        """Return what the options ask for; they are taken out of *how*."""
+        named = {name: how.pop(name) for name in ("junit", "summary", "html") if name in how}
+        return cls(environ=call.world.environ, **named)
+
+    @property
+    def wanted(self) -> bool:
+        """Return whether there is anything to write."""
+        return bool(self.junit or self.summary or self.html)
+
+    def watch(self, entry: Stamped) -> None:
+        """Follow a run; write when one of its steps has ended."""
+        from templedb_nb.model.event import RunFinished, StepFailed, StepFinished, StepWarned
+        from templedb_nb.model.result import Progress
+
+        self._progress = self._progress or Progress()
+        self._progress.add(entry)
+        if isinstance(entry.event, StepFinished | StepFailed | StepWarned | RunFinished):
+            self.write(self._progress.result, done=isinstance(entry.event, RunFinished))
+
+    def write(self, value: Result | RunbookResult | Preview, *, done: bool = True) -> None:
+        """Write each report that is wanted; one that goes on is written now and then."""
+        from templedb_nb.model.plan import Preview
+        from templedb_nb.views.reports.junit import junit
+        from templedb_nb.views.reports.summary import COMMENT, STEP, summary
+
+        if self.junit and not isinstance(value, Preview):
+            self._put("junit", self.junit, lambda: junit(value, done=done), done=done)
+        if file := self._summary_file():
+            shared = self._shared(file)
+            before = self._before.setdefault(file, _read(file)) if shared else b""
+            limit = (STEP if shared else COMMENT) - len(before)
+            if limit > 0:
+                head = before.decode(errors="replace")
+                self._put(
+                    "summary",
+                    file,
+                    lambda: head + summary(value, limit, done=done),
+                    done=done,
+                    shared=shared,
+                )
+        if self.html and self.page:
+            self._put("html", self.html, self.page, done=done)
+
+    def _put(
+        self, kind: str, path: Path, made: Callable[[], str], *, done: bool, shared: bool = False
+    ) -> None:
+        began = time.monotonic()
+        # A page takes a second and a half to make at first: not before anything has happened.
+        due = self._next.setdefault(kind, began + (SHARE if kind == "html" else 0))
+        if not done and began < due:
+            return
+        text = made()
+        try:
+            if shared:
+                path.write_text(text, encoding="utf-8")
+            else:
+                _replace(path, text)
+        except OSError as error:
+            raise FilesError(f"cannot write {path}: {error.strerror}") from None
+        ended = time.monotonic()
+        self._next[kind] = ended + SHARE * (ended - began)
+
+    def _summary_file(self) -> Path | None:
+        if self.summary is None:
+            return None
+        if self.summary != AUTO:
+            return Path(self.summary)
+        return Path(self.environ.get("GITHUB_STEP_SUMMARY") or "summary.md")
+
+    def _shared(self, file: Path) -> bool:
+        """Return whether other commands of the job's step have written there, too."""
+        return str(file) == self.environ.get("GITHUB_STEP_SUMMARY")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _replace(path: Path, text: str) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise

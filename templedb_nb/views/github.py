@@ -1,0 +1,119 @@
+"""Lines that GitHub's runner takes for commands: ours are well formed, those of others are none.
+
+A line whose first word begins with ``::`` is a command, and so is ``##[`` wherever it stands
+(actions/runner, ``ActionCommand``; its issue 4692). Azure's ``##vso[`` and TeamCity's
+``##teamcity[`` are of the same kind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from templedb_nb.model.event import StepFailed
+from templedb_nb.model.result import Result
+from templedb_nb.model.runbook import CellState, RunbookResult
+
+_ANYWHERE = re.compile(r"##(?=\w*\[)")
+_FIRST = re.compile(r"^(\s*):(?=:)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotation:
+    """Something that a reader of the changed files should see; without *file*, of the job."""
+
+    title: str
+    message: str
+    file: str = ""
+    line: int | None = None
+    level: str = "error"
+
+    def __str__(self) -> str:
+        """Return the command."""
+        where = {"file": self.file, "line": self.line or "" if self.file else ""}
+        named = {**where, "title": self.title}
+        said = ",".join(f"{key}={_property(str(item))}" for key, item in named.items() if item)
+        return f"::{self.level} {said}::{_data(self.message)}"
+
+
+def guarded(text: str) -> str:
+    """Return *text* with a space where a runner would see a command."""
+    return _FIRST.sub(r"\1: ", _ANYWHERE.sub("# #", text))
+
+
+def guarded_json(line: str) -> str:
+    """Return a line of JSON with the same meaning, in which a runner sees no command."""
+    return _ANYWHERE.sub(r"#\\u0023", line)
+
+
+def mask(value: str) -> Iterable[str]:
+    """Yield the commands that let the runner hide *value*, a line each."""
+    return (f"::add-mask::{_data(line)}" for line in value.splitlines() if line.strip())
+
+
+def outputs(values: Mapping[str, str], boundary: str) -> str:
+    """Return what is appended to ``$GITHUB_OUTPUT``; no value holds *boundary*, which is random."""
+    return "".join(f"{name}<<{boundary}\n{value}\n{boundary}\n" for name, value in values.items())
+
+
+def values(value: Result | RunbookResult) -> dict[str, str]:
+    """Return what later steps of a job may want to know."""
+    runs = value.runs if isinstance(value, RunbookResult) else (value,)
+    told = {
+        "exit-code": "" if value.exit_code is None else str(value.exit_code),
+        "runs": " ".join(run.run for run in runs),
+        "applied": str(sum(run.applied() for run in runs)),
+        "changed": str(any(run.changed for run in runs)).lower(),
+    }
+    if isinstance(value, RunbookResult):
+        return {**told, "notebook": value.out}
+    return {**told, "outcome": value.outcome or "", "plan": value.plan}
+
+
+def annotated(
+    value: Result | RunbookResult, roots: Mapping[str, PurePosixPath]
+) -> tuple[Annotation, ...]:
+    """Return what went wrong, with the file where it did; *roots* are the projects' folders."""
+    if isinstance(value, Result):
+        found = _of_run(value, roots)
+        return (found,) if found else ()
+    runs = [each for each in (_of_run(run, roots) for run in value.runs) if each]
+    cells = [
+        Annotation(
+            title=f"cell {cell.number} of {PurePosixPath(value.notebook).name}",
+            message=f"{cell.message}\n{value.reason}" if cell.message else value.reason,
+            file=value.notebook,
+        )
+        for cell in value.cells
+        if cell.state is CellState.FAILED
+    ]
+    if not runs and not cells and value.exit_code:
+        title = f"runbook {PurePosixPath(value.notebook).name}"
+        cells = [Annotation(title=title, message=value.reason, file=value.notebook)]
+    return (*runs, *cells)
+
+
+def _of_run(run: Result, roots: Mapping[str, PurePosixPath]) -> Annotation | None:
+    if not run.exit_code:
+        return None
+    about = f"{run.slug} to {run.target}: {run.outcome}"
+    failed = run.failure
+    if failed is None:
+        return Annotation(title=about, message=run.message or str(run.outcome))
+    label = run.steps[failed.step].label
+    file = str(roots[run.slug] / label.key) if label.key and run.slug in roots else ""
+    return Annotation(title=about, message=_said(failed), file=file, line=failed.line)
+
+
+def _said(failed: StepFailed) -> str:
+    return "\n".join(each for each in (failed.message, failed.detail, failed.hint) if each)
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

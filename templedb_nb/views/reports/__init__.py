@@ -1,0 +1,1 @@
+"""What a deployment came to, for those who read reports: JUnit's XML, Markdown, a page."""

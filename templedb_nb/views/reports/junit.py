@@ -1,0 +1,121 @@
+"""JUnit's XML, as GitLab, GitHub actions and Jenkins read it: a case per step and per cell."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree as ET
+
+from templedb_nb.model.event import Outcome
+from templedb_nb.model.result import Result, StepResult, StepState
+from templedb_nb.model.runbook import CellResult, CellState, RunbookResult
+
+_ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+LONGEST = 8_000
+"""So many characters of a step's output are kept."""
+
+
+def junit(value: Result | RunbookResult, *, done: bool = True) -> str:
+    """Return the document; what is not over yet counts as an error, for it may never be.
+
+    Source of the format: the schema of Apache Ant's junit task.
+    """
+    root = ET.Element("testsuites", name="templedb")
+    if isinstance(value, RunbookResult):
+        _runbook(root, value, done=done)
+        runs = value.runs
+    else:
+        runs = (value,)
+    for run in runs:
+        _run(root, run)
+    for name in ("tests", "failures", "errors", "skipped"):
+        root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, "unicode") + "\n"
+
+
+def _runbook(root: ET.Element, value: RunbookResult, *, done: bool) -> None:
+    suite = ET.SubElement(root, "testsuite", name=_legal(f"runbook {value.notebook}"))
+    suite.set("timestamp", value.started_at.isoformat(timespec="seconds"))
+    for cell in value.cells:
+        case = _case(suite, "runbook", f"cell {cell.number}: {cell.title}", cell.took_ms)
+        _cell(case, cell)
+    case = _case(suite, "runbook", "outcome", value.took_ms)
+    if not done:
+        _mark(case, "error", "it was going on when this was written")
+    elif value.exit_code:
+        _mark(case, "failure", f"exit {value.exit_code}: {value.reason}")
+    _count(suite)
+
+
+def _cell(case: ET.Element, cell: CellResult) -> None:
+    match cell.state:
+        case CellState.FAILED:
+            _mark(case, "failure", cell.message or "failed")
+        case CellState.RUNNING:
+            _mark(case, "error", "it was going on when this was written")
+        case CellState.NOT_RUN | CellState.SKIPPED:
+            _mark(case, "skipped", cell.state.value.replace("_", " "))
+        case _:
+            pass
+
+
+def _run(root: ET.Element, run: Result) -> None:
+    suite = ET.SubElement(root, "testsuite", name=_legal(f"{run.slug} to {run.target}"))
+    if run.started_at:
+        suite.set("timestamp", run.started_at.isoformat(timespec="seconds"))
+    for number, step in enumerate(run.steps):
+        where = f"{run.slug}.{run.target}.{step.label.group}"
+        title = f"{step.label.phase}: {step.label.title}"
+        case = _case(suite, where, title, step.duration_ms or 0)
+        _step(case, step, run, number)
+        if step.tail:
+            ET.SubElement(case, "system-out").text = _legal(step.tail[-LONGEST:])
+    case = _case(suite, f"{run.slug}.{run.target}", f"run {run.run}", run.elapsed_ms)
+    if run.outcome is None:
+        _mark(case, "error", "it was going on when this was written")
+    elif run.outcome is not Outcome.SUCCEEDED:
+        kind = "error" if run.outcome is Outcome.UNKNOWN else "failure"
+        _mark(case, kind, f"{run.outcome}: {run.message}")
+    _count(suite)
+
+
+def _step(case: ET.Element, step: StepResult, run: Result, number: int) -> None:
+    match step.state:
+        case StepState.FAILED:
+            failed = run.failure if run.failure and run.failure.step == number else None
+            more = (failed.detail, failed.hint) if failed else ()
+            _mark(
+                case, "failure", step.message or "failed", "\n".join(each for each in more if each)
+            )
+        case StepState.UNKNOWN | StepState.RUNNING:
+            _mark(case, "error", step.message or "nobody saw it end")
+        case StepState.SKIPPED | StepState.PENDING:
+            _mark(case, "skipped", step.message or "not begun")
+        case StepState.WARNED:
+            ET.SubElement(case, "system-err").text = _legal(step.message)
+        case _:
+            pass
+
+
+def _case(suite: ET.Element, where: str, name: str, took_ms: int) -> ET.Element:
+    case = ET.SubElement(suite, "testcase", classname=_legal(where), name=_legal(name))
+    case.set("time", f"{took_ms / 1000:.3f}")
+    return case
+
+
+def _mark(case: ET.Element, kind: str, message: str, more: str = "") -> None:
+    mark = ET.SubElement(case, kind, message=_legal(message))
+    if more:
+        mark.text = _legal(more)
+
+
+def _count(suite: ET.Element) -> None:
+    suite.set("tests", str(len(suite)))
+    for plural, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(plural, str(sum(case.find(kind) is not None for case in suite)))
+    suite.set("time", f"{sum(float(case.get('time', '0')) for case in suite[:-1]):.3f}")
+
+
+def _legal(text: str) -> str:
+    """Return *text* without what XML 1.0 cannot hold."""
+    return _ILLEGAL.sub("\ufffd", text)

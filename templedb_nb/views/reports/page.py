@@ -1,0 +1,29 @@
+"""An executed notebook as one page that needs no network."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_LOADERS = re.compile(r"<script\b[^>]*>(?:(?!</script>).)*?mermaid.*?</script>", re.DOTALL)
+_REMOTE = ("require_js_url", "jquery_url", "mathjax_url", "jupyter_widgets_base_url",
+           "mermaid_js_url", "mermaid_layout_elk_js_url")  # fmt: skip
+
+
+def page(notebook: dict[str, Any]) -> str:
+    """Return HTML by nbconvert's template ``lab``, without what it loads from elsewhere.
+
+    Formulas and diagrams in Markdown stay as they are written; pictures are in the page.
+    Raises ImportError where nbconvert is not installed.
+    """
+    import nbformat
+    from nbconvert.exporters import HTMLExporter
+
+    made_of: Any = HTMLExporter
+    exporter = made_of(template_name="lab", embed_images=True)
+    for name in _REMOTE:
+        if exporter.has_trait(name):
+            setattr(exporter, name, "")
+    made: Any = nbformat.from_dict
+    text, _ = exporter.from_notebook_node(made(notebook))
+    return _LOADERS.sub("", str(text))

@@ -1,0 +1,187 @@
+"""Markdown for the page of a job, or for a comment; it fits whatever it has to fit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from templedb_nb.model.event import Outcome
+from templedb_nb.model.finding import Severity
+from templedb_nb.model.plain import short
+from templedb_nb.model.plan import Preview
+from templedb_nb.model.result import Result, StepResult, StepState
+from templedb_nb.model.runbook import CellState, RunbookResult
+from templedb_nb.views import ansi
+from templedb_nb.views.plans import compared
+from templedb_nb.views.words import duration, many, shown
+
+COMMENT = 60_000
+"""Characters: GitHub takes 65,536 for a comment, and GitLab a million."""
+
+STEP = 1_000_000
+"""Bytes: GitHub takes 1 MiB for the summary of a step, and nothing at all of a larger one."""
+
+_ROWS = (2000, 300, 40, 10)
+_TAIL = (4000, 2000, 500, 200)
+
+MARKS = {
+    StepState.DONE: "✔ done",
+    StepState.WARNED: "▲ warned",
+    StepState.FAILED: "✖ failed",
+    StepState.SKIPPED: "○ skipped",
+    StepState.UNKNOWN: "? unknown",
+    StepState.RUNNING: "▶ running",
+    StepState.PENDING: "· pending",
+}
+CELLS = {
+    CellState.OK: "✔ ok",
+    CellState.FAILED: "✖ failed",
+    CellState.SKIPPED: "○ skipped",
+    CellState.RUNNING: "▶ running",
+    CellState.NOT_RUN: "· not run",
+}
+
+
+def summary(value: Result | RunbookResult | Preview, limit: int, *, done: bool = True) -> str:
+    """Return Markdown of at most *limit* bytes; what is left out is counted."""
+    text = ""
+    for rows, tail in zip(_ROWS, _TAIL, strict=True):
+        text = "\n".join(_parts(value, rows, tail, done=done)) + "\n"
+        if len(text.encode()) <= limit:
+            return text
+    note = "\n\n… there is more; the log has it.\n"
+    return text.encode()[: limit - len(note.encode())].decode(errors="ignore") + note
+
+
+def _parts(
+    value: Result | RunbookResult | Preview, rows: int, tail: int, *, done: bool
+) -> Iterator[str]:
+    match value:
+        case RunbookResult():
+            yield from _runbook(value, rows, tail, done=done)
+        case Result():
+            yield from _run(value, rows, tail, "###")
+        case _:
+            yield from _plan(value, rows)
+
+
+def _runbook(value: RunbookResult, rows: int, tail: int, *, done: bool) -> Iterator[str]:
+    took = duration(value.took_ms)
+    state = "▶ goes on, as far as this was written" if not done else "✔ ok"
+    if value.exit_code:
+        state = f"✖ exit {value.exit_code}"
+    yield f"### Runbook {code(value.notebook)}: {state}, {took}"
+    yield ""
+    if value.reason:
+        yield from (text(value.reason), "")
+    given = ", ".join(code(f"{name}={item}") for name, item in value.parameters.items())
+    if given:
+        yield from (f"With {given}.", "")
+    cells = [
+        [str(c.number), CELLS[c.state], duration(c.took_ms) if c.took_ms else "", code(c.title)]
+        for c in value.cells
+    ]
+    yield from _table(("Cell", "State", "Took", "What"), cells, rows)
+    for run in value.runs:
+        yield from ("", *_run(run, rows, tail, "####"))
+
+
+def _run(run: Result, rows: int, tail: int, level: str) -> Iterator[str]:
+    good = run.outcome is Outcome.SUCCEEDED
+    state = f"{'✔' if good else '✖'} {run.outcome}" if run.outcome else "▶ goes on"
+    where = f"{text(run.slug)} to **{text(run.target)}**"
+    yield f"{level} {where}: {state}, {duration(run.elapsed_ms)}"
+    yield ""
+    told = [f"run {code(run.run[:13])}", f"release {run.release}", f"plan {code(short(run.plan))}"]
+    yield f"{many(run.applied(), 'migration')} applied; {', '.join(told)}."
+    yield ""
+    if run.failure is not None:
+        failed = run.failure
+        at = f", line {failed.line}" if failed.line else ""
+        yield f"**{code(run.steps[failed.step].label.title)}{at}:**"
+        yield from ("", *_block(failed.message, tail))
+        yield from ([*_block(failed.tail, tail)] if failed.tail else [])
+        yield from ([f"To mend it: {text(failed.hint)}", ""] if failed.hint else [])
+    elif run.message and not good:
+        yield from (*_block(run.message, tail),)
+    steps = [
+        [
+            MARKS[step.state],
+            text(step.label.group),
+            text(step.label.phase),
+            code(step.label.title),
+            duration(step.duration_ms) if step.duration_ms is not None else "",
+        ]
+        for step in _telling(run, rows)
+    ]
+    left = len(run.steps) - len(steps)
+    yield from _table(("State", "Group", "Phase", "Step", "Took"), steps, rows)
+    if left > 0:
+        yield from ("", f"… and {many(left, 'step')} more.")
+
+
+def _telling(run: Result, rows: int) -> Sequence[StepResult]:
+    """Return the steps that are shown: those that went wrong first, if not all can be."""
+    if len(run.steps) <= rows:
+        return run.steps
+    wrong = [s for s in run.steps if s.state in {StepState.FAILED, StepState.UNKNOWN}]
+    rest = [s for s in run.steps if s not in wrong]
+    return [*wrong, *rest][:rows]
+
+
+def _plan(value: Preview, rows: int) -> Iterator[str]:
+    plan = value.plan
+    guard = ", ▲ **protected**" if plan.policy.protected else ""
+    yield f"### Plan {code(short(plan.id))}: {text(value.slug)} to **{text(plan.target)}**{guard}"
+    yield ""
+    yield f"{many(len(plan.steps), 'step')}; release {value.release}. {text(compared(value))}"
+    yield ""
+    if wanted := plan.policy.wanted:
+        yield from (f"It wants {text(wanted)}: {code(f'templedb approve {short(plan.id)}')}", "")
+    for finding in value.findings:
+        mark = "✖" if finding.severity is Severity.ERROR else "▲"
+        yield f"- {mark} {text(str(finding))}"
+    if value.findings:
+        yield ""
+    found = [
+        [text(step.group), text(step.phase), text(step.kind), code(step.title)]
+        for step in plan.steps[:rows]
+    ]
+    yield from _table(("Group", "Phase", "Kind", "Step"), found, rows)
+    if len(plan.steps) > rows:
+        yield from ("", f"… and {many(len(plan.steps) - rows, 'step')} more.")
+    for script in value.draft.scripts[: rows // 10]:
+        yield from ("", f"<details><summary>{text(script.file)}</summary>", "")
+        yield from _block(script.text, 100 * rows, "sql")
+        yield "</details>"
+
+
+def code(said: str) -> str:
+    """Return a code span of one line, whatever is in it."""
+    line = shown(said).replace("|", "\\|")
+    longest = max((len(run) for run in re.findall(r"`+", line)), default=0)
+    fence = "`" * (longest + 1)
+    pad = " " if longest else ""
+    return f"{fence}{pad}{line}{pad}{fence}" if line else ""
+
+
+def text(said: str) -> str:
+    """Return words that Markdown takes as they are."""
+    return re.sub(r"([\\`*_\[\]<>|~#@])", r"\\\1", shown(said))
+
+
+def _block(said: str, limit: int, language: str = "text") -> Iterable[str]:
+    plain = ansi.plain(said).strip("\n")
+    cut = plain if len(plain) <= limit else f"{plain[: limit // 2]}\n…\n{plain[-limit // 2 :]}"
+    longest = max((len(run) for run in re.findall(r"`+", cut)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return (f"{fence}{language}", cut, fence, "")
+
+
+def _table(heads: Sequence[str], found: Sequence[Sequence[str]], rows: int) -> Iterator[str]:
+    if not found:
+        return
+    yield f"| {' | '.join(heads)} |"
+    yield f"|{'---|' * len(heads)}"
+    for row in found[:rows]:
+        yield f"| {' | '.join(row)} |"
