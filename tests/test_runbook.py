@@ -251,7 +251,7 @@ def test_a_missing_approval_ends_it_with_20_and_an_approval_lets_it_pass(books: 
 
 def test_secrets_are_in_no_file_and_no_log(books: Runbooks) -> None:
     token = "tok/en<&>'42"
-    books.shop.terminal.set(DEPLOY_TOKEN=token, PLAIN_NAME="not a secret")
+    books.shop.terminal.set(DEPLOY_TOKEN=token, PLAIN_NAME="not a secret", PWD=str(books.home))
     books.shop.config({"name": "x", "deploy_command": "echo $DATABASE_URL"})
     books.write(
         LOAD,
@@ -270,6 +270,7 @@ def test_secrets_are_in_no_file_and_no_log(books: Runbooks) -> None:
         assert HARD_PASSWORD not in text
         assert books.shop.pg.dsn not in text
     assert "***[DEPLOY_TOKEN]" in saved
+    assert "***[PWD]" not in said.all, "a folder is no password"
     assert "not a secret" in saved
 
 

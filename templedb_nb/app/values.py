@@ -145,6 +145,16 @@ class Values:
             self._mask(name, value, source.scope)
         return Secret(name, value)
 
+    def secret(self, variable: Variable, root: Path | None) -> str | None:
+        """Return the value of one variable that is kept, or None if it is no secret."""
+        match variable.keeping:
+            case Keeping.PLAIN:
+                return None
+            case Keeping.SEALED:
+                return self._seal.open(variable)
+            case Keeping.REFERENCE:
+                return self._text(variable.text, root)
+
     def masked(self, text: str) -> str:
         """Return *text* without the secrets that this process knows."""
         return self._masker.mask(text)

@@ -6,6 +6,7 @@ import click
 
 from templedb_nb.commands import (
     alone,
+    ci,
     completion,
     config,
     deploy,
@@ -14,6 +15,7 @@ from templedb_nb.commands import (
     history,
     lock,
     migration,
+    notebook,
     project,
     query,
     run,
@@ -45,7 +47,20 @@ def tree() -> None:
     """
 
 
-for noun in (project, deploy, config, migration, target, env, run, lock, runbook, state):
+for noun in (
+    project,
+    deploy,
+    config,
+    migration,
+    target,
+    env,
+    run,
+    lock,
+    runbook,
+    notebook,
+    ci,
+    state,
+):
     tree.add_command(noun.commands)
 for verb in (*alone.verbs, *history.verbs, query.query):
     tree.add_command(verb)

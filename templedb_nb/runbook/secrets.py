@@ -9,7 +9,10 @@ from typing import Any
 
 from templedb_nb.core.masking import Masker, patterns
 
-_NAMES = re.compile(r"(?i)(^|_)(password|passwd|pwd|secret|token|api_?key|private_?key|dsn)s?($|_)")
+_NAMES = re.compile(
+    r"(?i)(^|_)(password|passwd|(?<=_)pwd|secret|token|api_?key|private_?key|dsn)s?($|_)"
+    r"|^TEMPLEDB_KEY$"
+)
 _URL = re.compile(r"^[a-z][a-z0-9+.-]*://[^/\s@]*:[^/\s@]+@")
 MINIMUM = 8
 """Values of the environment that nobody declared a secret are masked from this length on."""

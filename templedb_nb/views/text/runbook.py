@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from templedb_nb.model.leak import Leaks
 from templedb_nb.model.runbook import (
     CellShown,
     CellState,
@@ -120,3 +121,21 @@ def _took(row: ExecutionRow) -> str:
     if row.ended is None:
         return ""
     return duration(round((row.ended.ended_at - row.execution.started_at).total_seconds() * 1000))
+
+
+@text.register
+def _(value: Leaks) -> str:
+    lines = [f"scrubbed: {file}" for file in value.scrubbed]
+    if not value.rows:
+        return "\n".join([*lines, f"nothing found in {many(value.files, 'notebook')}"])
+    rows = [
+        [each.file, str(each.cell or ""), each.place, str(each.line or ""), each.what]
+        for each in value.rows
+    ]
+    lines.append(table(["NOTEBOOK", "CELL", "PLACE", "LINE", "WHAT"], rows))
+    if any("kept" in each.what for each in value.rows):
+        lines.append("to mend it: templedb notebook scrub NOTEBOOK")
+    if any(each.place == "source" for each in value.rows):
+        lines.append("a secret in a source: take it out, and change it where it is valid;")
+        lines.append("refer to it instead: templedb env set NAME env:NAME")
+    return "\n".join(lines)

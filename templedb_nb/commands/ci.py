@@ -1,0 +1,130 @@
+"""Pipelines: a plan for review, an approval, and the deployment."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from templedb_nb.commands.base import Call, group, on_target, pass_call, words
+from templedb_nb.errors import FilesError, UsageProblem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from templedb_nb.model.shown import Said
+
+HOSTS = {"github": ".github/workflows/templedb.yml", "gitlab": ".gitlab-ci.templedb.yml"}
+RUNBOOK = "deploy.ipynb"
+
+
+@group("ci")
+def commands() -> None:
+    """Write a pipeline that plans, waits for an approval, and deploys by a runbook."""
+
+
+def _host(host: str, about: str) -> None:
+    """Declare the command that writes for one CI system; they differ by their templates alone."""
+
+    @commands.command(host, help=about)
+    @words
+    @on_target
+    @click.option("--secret", "secrets", multiple=True, metavar="NAME",
+                  help="A secret that the deployment reads; default: TARGET_URL.")  # fmt: skip
+    @click.option("--runbook", default=RUNBOOK, metavar="NOTEBOOK", show_default=True,
+                  help="The runbook; one that is not there is written, too.")  # fmt: skip
+    @click.option("--out", metavar="FILE", default=HOSTS[host], show_default=True,
+                  help="Where to write.")  # fmt: skip
+    @click.option("--force", is_flag=True, help="Replace the file.")
+    @pass_call
+    def write(
+        call: Call, /, words: tuple[str, ...], target: str | None, *, secrets: tuple[str, ...],
+        runbook: str, out: str, force: bool,
+    ) -> Said:  # fmt: skip
+        if len(words) > 1:
+            raise click.UsageError(f"too many words: {' '.join(words)}")
+        chosen = target or call.target or "production"
+        named = secrets or (f"{chosen.upper().replace('-', '_')}_URL",)
+        for name in named:
+            if not name.isidentifier():
+                raise click.UsageError(f"{name!r} is no name of a variable")
+        meant = {
+            "PROJECT": words[0] if words else call.project or call.world.folder.name,
+            "TARGET": chosen,
+            "RUNBOOK": runbook,
+            "STEM": Path(runbook).stem,
+            "OUT": out,
+            "SECRETS": _secrets(host, named),
+            "VERSION": _version(),
+        }
+        return _written(host, meant, Path(out), force=force)
+
+
+_host(
+    "github",
+    """Write a workflow for GitHub Actions.
+
+\b
+Examples:
+  templedb ci github shop --target production
+  templedb ci github shop --target production --secret PRODUCTION_URL --secret API_KEY
+""",
+)
+_host(
+    "gitlab",
+    """Write jobs for GitLab, to be included from .gitlab-ci.yml.
+
+\b
+Example:
+  templedb ci gitlab shop --target production
+""",
+)
+
+
+def _written(host: str, meant: Mapping[str, str], out: Path, *, force: bool) -> Said:
+    from templedb_nb.model.shown import Said
+
+    if out.exists() and not force:
+        raise UsageProblem(f"{out} is there already", hint=f"templedb ci {host} --force, or --out")
+    written, runbook = [str(out)], Path(meant["RUNBOOK"])
+    _put(out, _filled(f"{host}.yml", meant))
+    if not runbook.exists():
+        _put(runbook, _filled(RUNBOOK, meant))
+        written.append(str(runbook))
+    names = meant["SECRETS"].replace(":", " ").split() if host == "gitlab" else ()
+    where = {
+        "github": f"make the environment {meant['TARGET']}, its reviewers and its secrets",
+        "gitlab": f"include {out} from .gitlab-ci.yml, and set {' '.join(names)} as variables",
+    }
+    next_ = (f"next: {where[host]}", "the targets of templedb.yaml refer to them: env:NAME")
+    return Said(text=f"written: {', '.join(written)}", also=next_)
+
+
+def _secrets(host: str, names: tuple[str, ...]) -> str:
+    if host == "gitlab":
+        return ", ".join(names)
+    return "\n".join(f"          {name}: ${{{{ secrets.{name} }}}}" for name in names)
+
+
+def _version() -> str:
+    """Return the release that a pipeline may go on with: its patches, and no more."""
+    from templedb_nb.version import __version__
+
+    return ".".join(__version__.split("+")[0].split(".")[:2]) + ".0"
+
+
+def _filled(template: str, meant: Mapping[str, str]) -> str:
+    text = (resources.files("templedb_nb") / "templates" / template).read_text(encoding="utf-8")
+    for name, value in meant.items():
+        text = text.replace(f"@{name}@", value)
+    return text
+
+
+def _put(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise FilesError(f"cannot write {path}: {error.strerror}") from None

@@ -1,0 +1,104 @@
+"""Notebooks as files: what must not be checked in with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from templedb_nb.commands.base import Call, group, pass_call
+
+if TYPE_CHECKING:
+    from templedb_nb.model.leak import Leak
+    from templedb_nb.model.shown import Coded
+    from templedb_nb.runbook.secrets import Secrets
+
+FILES = click.argument(
+    "files", nargs=-1, required=True, metavar="NOTEBOOK…", type=click.Path(path_type=Path)
+)
+FOUND = 10
+
+
+@group("notebook")
+def commands() -> None:
+    """Find secrets and outputs in notebooks, and take them out, before they are checked in."""
+
+
+@commands.command()
+@FILES
+@click.option("--outputs", is_flag=True, help="Any output is a finding, too.")
+@pass_call
+def check(call: Call, files: tuple[Path, ...], *, outputs: bool) -> Coded:
+    """Find secrets in notebooks: known values, and what looks like one. Values are never shown.
+
+    Known are the variables of all projects of the state, and variables of the environment whose
+    names say that they are secret. Ends with 10 if anything was found.
+
+    \b
+    Examples:
+      templedb notebook check deploy.ipynb
+      templedb notebook check --outputs notebooks/*.ipynb
+    """
+    from templedb_nb.model.leak import Leaks
+    from templedb_nb.model.shown import Coded
+    from templedb_nb.runbook.notebook import Notebook
+    from templedb_nb.runbook.scrubbing import leaks
+
+    known = _known(call)
+    read = [Notebook.read(file) for file in files]
+    rows = tuple(leak for each in read for leak in leaks(each, known, outputs=outputs))
+    return Coded(value=Leaks(files=len(files), rows=rows), exit_code=FOUND if rows else 0)
+
+
+@commands.command()
+@FILES
+@click.option("--keep-outputs", is_flag=True, help="Mask known secrets in outputs, and no more.")
+@pass_call
+def scrub(call: Call, files: tuple[Path, ...], *, keep_outputs: bool) -> Coded:
+    """Take outputs, execution counts and the state of widgets out of notebooks, in place.
+
+    Sources stay as they are: a secret in one is told, and ends this with 10.
+
+    \b
+    Examples:
+      templedb notebook scrub deploy.ipynb
+      templedb notebook scrub --keep-outputs executed/*.ipynb
+    """
+    from templedb_nb.model.leak import Leaks
+    from templedb_nb.model.shown import Coded
+    from templedb_nb.runbook.notebook import Notebook, write
+    from templedb_nb.runbook.scrubbing import leaks
+    from templedb_nb.runbook.scrubbing import scrub as scrubbed
+
+    known = _known(call)
+    rows: list[Leak] = []
+    written: list[str] = []
+    for each in [Notebook.read(file) for file in files]:
+        if scrubbed(each, known, keep_outputs=keep_outputs):
+            write(each.path, each.body)
+            written.append(str(each.path))
+        rows += leaks(each, known, outputs=False)
+    value = Leaks(files=len(files), rows=tuple(rows), scrubbed=tuple(written))
+    return Coded(value=value, exit_code=FOUND if rows else 0)
+
+
+def _known(call: Call) -> Secrets:
+    from templedb_nb.errors import TempleError
+    from templedb_nb.runbook.secrets import Secrets
+
+    found = Secrets(call.world.environ)
+    app: Any = call.app
+    if not app.state.path.exists():
+        return found
+    for project in app.projects.all():
+        root = Path(project.root) if project.root else None
+        for variable in app.settings.variables(project.slug):
+            try:
+                value = app.values.secret(variable, root)
+            except TempleError as error:
+                call.tell(f"not looked for: {variable.name} of {project.slug}: {error.message}")
+                continue
+            if value is not None:
+                found.add(variable.name, value)
+    return found
