@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import frames, kernel, runs, start, trees
+from benchmarks import frames, kernel, runbook, runs, start, trees
 from benchmarks.measure import Row, table
 from tests import postgres
 from tests.postgres import Server
@@ -25,6 +25,7 @@ BENCHES: dict[str, Bench] = {
     "tree": trees.bench,
     "output": start.output,
     "events": frames.bench,
+    "runbook": runbook.bench,
 }
 
 

@@ -264,6 +264,8 @@ class Magic:
             return plain_value
         table = frame(plain_value)
         if table is not None:
+            if self.telling is not None:
+                self.telling.widen()
             return table
         if has_looks(plain_value):
             return plain_value

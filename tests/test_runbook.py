@@ -351,7 +351,8 @@ def test_a_signal_cancels_the_deployment_inside(
     assert books.shop.pg.tables() == ["orders", "users"]
     assert books.states() == ["ok", "failed", "not_run"]
     (books.home / "app" / slow).write_text("SELECT 1;")
-    books.run()
+    books.run("--resume")
+    assert len(books.shop.pg.applied()) == 3
 
 
 def test_a_runner_that_is_killed_takes_its_kernel_along(books: Runbooks) -> None:
@@ -554,24 +555,38 @@ def test_status_and_history_of_runbooks(books: Runbooks) -> None:
     )
 
 
-def test_an_approval_file_lets_the_plan_pass_that_it_is_of(books: Runbooks) -> None:
-    shop = books.shop
+def signed(books: Runbooks, *policy: str) -> None:
+    """Make a plan that wants a signed approval, and approve it elsewhere."""
+    terminal = books.shop.terminal
     key = books.home / "emil"
     words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
     subprocess.run(words, check=True)
     public = key.with_suffix(".pub").read_text()
-    signers = shop.terminal.file("signers", f"emil@example.com {public}")
-    shop.terminal("target", "update", "app", "staging", "--approvals", "1", "--signed",
-                  "--signers", str(signers))  # fmt: skip
+    signers = terminal.file("signers", f"emil@example.com {public}")
+    demands = ("--approvals", "1", "--signed", "--signers", str(signers), *policy)
+    terminal("target", "update", "app", "staging", *demands)
+    terminal("deploy", "plan", "app", "--out", "plan.templedb")
+    me = terminal.environ.get("TEMPLEDB_USER", "")
+    terminal.set(TEMPLEDB_USER="emil@example.com")
+    sign = ("--reason", "read it", "--sign", str(key), "--out", "approval.json")
+    terminal("approve", "plan.templedb", *sign)
+    terminal.set(TEMPLEDB_USER=me)
+
+
+def test_an_approval_file_lets_the_plan_pass_that_it_is_of(books: Runbooks) -> None:
     books.write(LOAD, DEPLOY)
-    shop.terminal("deploy", "plan", "app", "--out", "plan.templedb")
-    me = shop.terminal.environ.get("TEMPLEDB_USER", "")
-    shop.terminal.set(TEMPLEDB_USER="emil@example.com")
-    shop.terminal("approve", "plan.templedb", "--reason", "read it", "--sign", str(key),
-                  "--out", "approval.json")  # fmt: skip
-    shop.terminal.set(TEMPLEDB_USER=me)
+    signed(books)
     body = json.loads((books.home / "approval.json").read_text())
     (books.home / "bad.json").write_text(json.dumps({**body, "reason": "forged"}))
     books.run("--approval", "bad.json", code=20)
+    assert books.shop.pg.tables() == []
     books.run("--approval", "approval.json")
-    assert shop.pg.tables() == ["orders", "users"]
+    assert books.shop.pg.tables() == ["orders", "users"]
+
+
+def test_an_approval_that_expired_does_not_count(books: Runbooks) -> None:
+    books.write(LOAD, DEPLOY)
+    signed(books, "--expires", "1s")
+    time.sleep(1.1)
+    assert "older than" in books.run("--approval", "approval.json", code=20).out
+    assert books.shop.pg.tables() == []

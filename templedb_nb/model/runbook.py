@@ -129,6 +129,7 @@ class RunbookStarted:
     out: str
     runbook: str
     cells: int
+    code: int
     parameters: Mapping[str, str] = field(default_factory=dict)
     resume: bool = False
     resumes: str = ""

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from templedb_nb.notebook.step import Step
     from templedb_nb.notebook.teller import Teller
 
+WIDE = 240
+"""Characters of a line of a table."""
+
 USAGE, INTERRUPTED, INTERNAL = 64, 130, 1
 
 ANEW = frozenset({"project import", "project sync", "env import", "env set", "config set", "use"})
@@ -61,6 +64,12 @@ class Telling:
                 return show(work(given))
             step = self._steps.step(at, command, given, call.cell or "")
             return show(self._once(call, step, lambda: work(given)))
+
+    def widen(self) -> None:
+        """Let tables be as wide in a log as they are: it has no HTML, and scrolls."""
+        import pandas as pd
+
+        pd.set_option("display.width", WIDE, "display.max_columns", None)
 
     def _once(self, call: Call, step: Step, work: Callable[[], Any]) -> Any:
         app = call.app

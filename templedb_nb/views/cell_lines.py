@@ -19,6 +19,10 @@ LIMIT = 2000
 """Of what a cell writes, so many lines are shown as they come; the notebook has more."""
 
 
+BAR = 10
+"""So wide is the bar of a terminal's last line."""
+
+
 class CellLines:
     """Writes lines; what a cell writes stands behind a bar, so that no log takes it for its own."""
 
@@ -35,15 +39,18 @@ class CellLines:
             case RunbookStarted():
                 given = ", ".join(f"{n}={v}" for n, v in event.parameters.items())
                 about = f" with {shown(given)}" if given else ""
-                self._write(f"runbook {event.notebook}: {many(event.cells, 'cell')}{about}")
+                code = f"{event.code} of code"
+                self._write(f"runbook {event.notebook}: {many(event.cells, 'cell')}, {code}{about}")
                 if event.resumes:
                     self._write(f"goes on with {event.resumes[:13]}")
                 elif event.resume:
                     self._write("nothing broke off: this begins at the beginning")
             case CellStarted():
                 self._count = 0
-                self.now = f"cell {event.cell} of {event.of}: {shown(event.title)}"
-                self._write(self.now)
+                told = f"cell {event.cell} of {event.of}: {shown(event.title)}"
+                self._write(told)
+                full = round(BAR * (event.cell - 1) / event.of)
+                self.now = f"{'▰' * full}{'▱' * (BAR - full)} {told}"
             case CellWrote():
                 self._wrote(event.text)
             case CellFinished():
