@@ -24,7 +24,7 @@ CHATTY = "seq 1 2700000"
 def test_a_chatty_build_leaves_a_small_notebook_and_a_small_kernel(
     kernel: Kernel, shop: Shop
 ) -> None:
-    shop.config({"name": "build", "build_command": "seq 1 9"})
+    shop.config({"name": "build", "build_command": "seq 1 300000"})
     kernel.run("%templedb use app --target staging")
     kernel.run("%templedb deploy run", answer="")  # whatever is needed is there from now on
     shop.config({"name": "build", "build_command": CHATTY})

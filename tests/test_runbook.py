@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -381,6 +382,8 @@ def test_two_runbooks_share_a_state(books: Runbooks) -> None:
 
 def test_a_runbook_runs_another(books: Runbooks) -> None:
     books.write(LOAD, DEPLOY, name="inner")
+    here = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    books.shop.terminal.set(PATH=here)
     books.write(LOAD, "!templedb runbook run inner.ipynb\nassert _exit_code == 0", DEPLOY)
     books.run()
     assert books.shop.pg.tables() == ["orders", "users"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +59,8 @@ class Reports:
     page: Callable[[], str] | None = None
     _before: dict[Path, bytes] = field(default_factory=dict)
     _next: dict[str, float] = field(default_factory=dict)
+    _timers: dict[str, threading.Timer] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
     _progress: Progress | None = None
 
     def __post_init__(self) -> None:
@@ -113,11 +117,30 @@ class Reports:
     def _put(
         self, kind: str, path: Path, made: Callable[[], str], *, done: bool, shared: bool = False
     ) -> None:
+        """Write now, or soon: whatever was wanted last is written, even if nothing more comes."""
+        with self._lock:
+            if timer := self._timers.pop(kind, None):
+                timer.cancel()
+            # A page takes a second and a half to make at first: not before anything has happened.
+            due = self._next.setdefault(kind, time.monotonic() + (SHARE if kind == "html" else 0))
+            wait_s = 0 if done else due - time.monotonic()
+            if wait_s <= 0:
+                self._write_now(kind, path, made, shared=shared)
+                return
+            late = partial(self._put_late, kind, path, made, shared=shared)
+            self._timers[kind] = threading.Timer(wait_s, late)
+            self._timers[kind].daemon = True
+            self._timers[kind].start()
+
+    def _put_late(self, kind: str, path: Path, made: Callable[[], str], *, shared: bool) -> None:
+        with self._lock:
+            if self._timers.get(kind) is threading.current_thread():
+                del self._timers[kind]
+                with suppress(FilesError):  # the end writes again, and tells
+                    self._write_now(kind, path, made, shared=shared)
+
+    def _write_now(self, kind: str, path: Path, made: Callable[[], str], *, shared: bool) -> None:
         began = time.monotonic()
-        # A page takes a second and a half to make at first: not before anything has happened.
-        due = self._next.setdefault(kind, began + (SHARE if kind == "html" else 0))
-        if not done and began < due:
-            return
         text = made()
         try:
             if shared:

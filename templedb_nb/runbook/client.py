@@ -58,7 +58,7 @@ class Client(NotebookClient):
         notebook: NotebookNode,
         manager: AsyncKernelManager,
         secrets: Secrets,
-        before: Callable[[], None],
+        before: Callable[[], object],
         wrote: Callable[[str], None],
     ) -> None:
         """Call *before* ahead of each message, and *wrote* with what a log may show of it."""

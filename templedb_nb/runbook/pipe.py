@@ -24,15 +24,15 @@ class Pipe:
         self._heard = heard
         self._rest = b""
 
-    def drain(self) -> None:
-        """Take in everything that was told so far."""
+    def drain(self) -> bool:
+        """Take in everything that was told so far; return whether more may come."""
         while True:
             try:
                 data = os.read(self.reading, _CHUNK)
             except BlockingIOError:
-                return
+                return True
             if not data:
-                return
+                return False
             *lines, self._rest = (self._rest + data).split(b"\n")
             for line in lines:
                 self._take(line)

@@ -153,9 +153,12 @@ class Runner:
                 place = self._notebook.path.resolve().parent
                 await self._client.start(place, self._environ(), self._pipe.writing)
                 self._pipe.started()
+                loop = asyncio.get_running_loop()
+                loop.add_reader(self._pipe.reading, self._read_pipe)
                 await self._all()
             finally:
                 await self._client.end()
+                asyncio.get_running_loop().remove_reader(self._pipe.reading)
                 self._pipe.drain()
                 self._pipe.close()
 
@@ -269,6 +272,11 @@ class Runner:
                 self._record.begin(path, self._result())
             case _:
                 pass
+
+    def _read_pipe(self) -> None:
+        """Take in what the kernel told; once it is gone, there is nothing more to wait for."""
+        if not self._pipe.drain():
+            asyncio.get_running_loop().remove_reader(self._pipe.reading)
 
     def _wrote(self, text: str) -> None:
         self._tell(CellWrote(cell=self._running or 0, text=text))
