@@ -20,7 +20,14 @@ FOLDERS = {
     "supabase": "supabase/migrations",
     "sqlx": "migrations",
     "diesel": "migrations",
+    "atlas": "migrations",
+    "graphile-migrate": "migrations",
+    "postgrator": "migrations",
+    "refinery": "migrations",
+    "yoyo": "migrations",
+    "sqitch": "db",
 }
+NO_WAY_BACK = frozenset({"prisma", "supabase", "atlas", "graphile-migrate", "refinery"})
 _MARK = re.compile(r"--\s*(?:migrate:|\+goose\s+)(up|down)\b", re.IGNORECASE)
 
 
@@ -39,17 +46,28 @@ class Corpus:
         """Yield what goes up, file by file in the tool's own order, told without our code."""
         for path in self._ordered():
             name = path.name
-            if name == "down.sql" or ".down." in name or re.match(r"U\d", name):
+            if name == "down.sql" or ".down." in name or ".undo." in name or "rollback" in name:
+                continue
+            if self.tool == "flyway" and re.match(r"U\d", name):
                 continue
             yield str(path.relative_to(self.root)), self._up(path.read_bytes())
 
     def _ordered(self) -> Sequence[Path]:
-        files = [p for p in self.folder.rglob("*.sql") if not p.name.startswith("afterMigrate")]
+        if self.tool == "sqitch":
+            lines = (self.folder / "sqitch.plan").read_text().splitlines()
+            named = [line.split()[0] for line in lines if line and line[0] not in "%@"]
+            named[named.index("notes")] = "notes@v2"
+            return [self.folder / "deploy" / f"{name}.sql" for name in named]
+        files = [p for p in self.folder.rglob("*.sql") if p.name not in _NOT_RUN]
+        if self.tool == "yoyo":  # the first by name waits for the last
+            return sorted(files, key=lambda p: (p.name.startswith("0000."), p.name))
         return sorted(files, key=self._place)
 
     def _place(self, path: Path) -> tuple[object, ...]:
         if self.tool in {"prisma", "diesel"}:
             return (path.parent.name,)
+        if self.tool in {"atlas", "graphile-migrate"}:
+            return (path.name,)
         if path.name.startswith("R__"):
             return (1, path.name)
         numbers = re.split(r"__|_(?!\d)|\.(?!\d)", path.name.lstrip("VU"))[0]
@@ -67,6 +85,9 @@ class Corpus:
             elif on:
                 lines.append(line)
         return "".join(lines).encode()
+
+
+_NOT_RUN = frozenset({"afterMigrate.sql", "current.sql"})
 
 
 def copied(tool: str, place: Path) -> Corpus:

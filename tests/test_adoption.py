@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import shutil
@@ -15,6 +16,7 @@ import psycopg
 import pytest
 
 from templedb_nb.core.histories.flyway import checksum
+from templedb_nb.core.siphash import siphash13
 from tests.conftest import Database, Shop, Terminal, databases
 from tests.corpus import Corpus, by_psql, copied, deployed, dumped
 from tests.documents.page import ROOT
@@ -156,11 +158,137 @@ def diesel(pg: Database, ran: Rows) -> str:
     return "__diesel_schema_migrations"
 
 
+def atlas(pg: Database, ran: Rows) -> str:
+    owned(
+        pg,
+        "CREATE SCHEMA atlas_schema_revisions; CREATE TABLE atlas_schema_revisions.atlas_schema_revisions"
+        " (version varchar PRIMARY KEY, description varchar NOT NULL, type bigint NOT NULL DEFAULT 2,"
+        " applied bigint NOT NULL, total bigint NOT NULL, executed_at timestamptz NOT NULL,"
+        " execution_time bigint NOT NULL, error text, error_stmt text, hash varchar NOT NULL,"
+        " partial_hashes jsonb, operator_version varchar NOT NULL)",
+    )
+    insert = (
+        "INSERT INTO atlas_schema_revisions.atlas_schema_revisions VALUES"
+        " (%s, 'x', 2, 1, 1, now(), 5, '', '', %s, NULL, 'v1')"
+    )
+    owned(pg, insert, ".atlas_cloud_identifier", "")
+    total = hashlib.sha256()
+    for path, body in ran:
+        total.update(Path(path).name.encode() + body)
+        version = Path(path).name.split("_")[0]
+        owned(pg, insert, version, base64.b64encode(total.digest()).decode())
+    return "atlas_schema_revisions.atlas_schema_revisions"
+
+
+def graphile(pg: Database, ran: Rows) -> str:
+    owned(
+        pg,
+        "CREATE SCHEMA graphile_migrate; CREATE TABLE graphile_migrate.migrations"
+        " (hash text PRIMARY KEY, previous_hash text, filename text NOT NULL,"
+        " date timestamptz NOT NULL DEFAULT now())",
+    )
+    before = None
+    for path, body in ran:
+        told = dict(line[4:].split(b": ") for line in body.split(b"\n\n")[0].split(b"\n"))
+        own = told[b"Hash"].decode()
+        values = (own, before, Path(path).name)
+        owned(pg, "INSERT INTO graphile_migrate.migrations VALUES (%s, %s, %s)", *values)
+        before = own
+    return "graphile_migrate.migrations"
+
+
+def postgrator(pg: Database, ran: Rows) -> str:
+    owned(
+        pg,
+        "CREATE TABLE schemaversion (version bigint PRIMARY KEY, name text, md5 text,"
+        " run_at timestamptz)",
+    )
+    owned(pg, "INSERT INTO schemaversion VALUES (0, NULL, NULL, NULL)")
+    for path, body in ran:
+        version, _, name, _ = Path(path).name.split(".")
+        md5 = hashlib.md5(body).hexdigest()
+        owned(pg, "INSERT INTO schemaversion VALUES (%s, %s, %s, now())", version, name, md5)
+    return "schemaversion"
+
+
+REFINERY = (10915038114215788890, "users", 1, b"CREATE TABLE users (id int);\n")
+"""What a program in Rust makes of a name, a number and a text."""
+
+
+def refinery(pg: Database, ran: Rows) -> str:
+    owned(
+        pg,
+        "CREATE TABLE refinery_schema_history (version int4 PRIMARY KEY, name varchar(255),"
+        " applied_on varchar(255), checksum varchar(255))",
+    )
+    for path, body in ran:
+        number, name = Path(path).stem[1:].split("__")
+        whole = name.encode() + b"\xff" + int(number).to_bytes(4, "little") + body + b"\xff"
+        owned(
+            pg,
+            "INSERT INTO refinery_schema_history VALUES (%s, %s, '2026-01-01T10:00:00Z', %s)",
+            number, name, str(siphash13(whole)),
+        )  # fmt: skip
+    return "refinery_schema_history"
+
+
+def yoyo(pg: Database, ran: Rows) -> str:
+    owned(
+        pg,
+        "CREATE TABLE _yoyo_migration (migration_hash varchar(64) PRIMARY KEY,"
+        " migration_id varchar(255), applied_at_utc timestamp)",
+    )
+    insert = "INSERT INTO _yoyo_migration VALUES (%s, %s, now())"
+    for path, _ in ran:
+        name = Path(path).stem
+        owned(pg, insert, hashlib.sha256(name.encode()).hexdigest(), name)
+    return "_yoyo_migration"
+
+
+def sqitch(pg: Database, ran: Rows) -> str:
+    owned(
+        pg,
+        "CREATE SCHEMA sqitch; CREATE TABLE sqitch.changes (change_id text PRIMARY KEY,"
+        " script_hash text, change text NOT NULL, project text NOT NULL, note text NOT NULL,"
+        " committed_at timestamptz NOT NULL, committer_name text NOT NULL,"
+        " committer_email text NOT NULL, planned_at timestamptz NOT NULL,"
+        " planner_name text NOT NULL, planner_email text NOT NULL)",
+    )
+    for number, (path, body) in enumerate(ran):
+        owned(
+            pg,
+            "INSERT INTO sqitch.changes VALUES (%s, %s, %s, 'shop', '', '2026-01-01'::timestamptz"
+            " + %s * interval '1 min', 'r', 'r', now(), 'r', 'r')",
+            f"id{number}", hashlib.sha1(body).hexdigest(), Path(path).stem, number,
+        )  # fmt: skip
+    return "sqitch.changes"
+
+
 TABLES: dict[str, Callable[[Database, Rows], str]] = {
     "golang-migrate": golang_migrate, "dbmate": dbmate, "goose": goose, "flyway": flyway,
-    "prisma": prisma, "supabase": supabase, "sqlx": sqlx, "diesel": diesel,
+    "prisma": prisma, "supabase": supabase, "sqlx": sqlx, "diesel": diesel, "atlas": atlas,
+    "graphile-migrate": graphile, "postgrator": postgrator, "refinery": refinery, "yoyo": yoyo,
+    "sqitch": sqitch,
 }  # fmt: skip
-PROVEN = {"flyway", "prisma", "supabase", "sqlx"}
+STRICT = {"graphile-migrate", "sqitch"}
+"""Of these a file that is gone or edited stops whatever comes."""
+CHAINED = {"atlas"}
+"""Of these one file proves nothing where those before it are not the same."""
+PROVEN = {
+    "flyway", "prisma", "supabase", "sqlx", "graphile-migrate", "postgrator", "refinery", "sqitch",
+}  # fmt: skip
+SCHEMAS = {
+    "supabase": "supabase_migrations",
+    "atlas": "atlas_schema_revisions",
+    "graphile-migrate": "graphile_migrate",
+    "sqitch": "sqitch",
+}
+
+
+def test_refinery_s_checksum() -> None:
+    number, name, version, body = REFINERY
+    whole = name.encode() + b"\xff" + version.to_bytes(4, "little") + body + b"\xff"
+    assert siphash13(whole) == number
 
 
 def half_done(
@@ -183,7 +311,7 @@ def test_half_by_the_tool_and_the_rest_by_us_gives_the_whole(
     corpus, ran, table = half_done(tool, terminal, pg, tmp_path)
     rows = pg.query(f"SELECT * FROM {table}")
     shown = terminal("migration", "import", "app", "--dry-run").out
-    verdict = "verified" if tool in PROVEN else "assumed"
+    verdict = "verified" if tool in PROVEN | CHAINED else "assumed"
     assert f"{tool} (" in shown
     assert f"{HALF} {verdict}" in shown
     assert pg.applied() == []
@@ -200,8 +328,8 @@ def test_half_by_the_tool_and_the_rest_by_us_gives_the_whole(
     terminal("deploy", "run", "app")
     by_psql(corpus.ups(), other, tmp_path)
     assert pg.query(f"SELECT * FROM {table}") == rows
-    if tool == "supabase":
-        owned(pg, "DROP SCHEMA supabase_migrations CASCADE")
+    if tool in SCHEMAS:
+        owned(pg, f"DROP SCHEMA {SCHEMAS[tool]} CASCADE")
     assert dumped(pg, f"public.{table.partition('.')[0]}") == dumped(other)
 
 
@@ -240,7 +368,7 @@ def test_an_edited_file_is_never_taken_silently(
     assert f"{HALF} migrations imported; no SQL ran" in said
     gone = pg.query("SELECT state FROM templedb.migration WHERE checksum = ''")
     assert gone == [("applied",)]
-    terminal("deploy", "run", "app")
+    terminal("deploy", "run", "app", code=78 if tool in STRICT else 0)
 
 
 def test_line_ends_do_not_count_where_the_tool_does_not_count_them(
@@ -442,7 +570,8 @@ def test_plain_files_can_have_been_run_by_a_tool(shop: Shop) -> None:
 def program(name: str) -> str:
     """Return a tool's program, or leave the test out and say how to have it."""
     tools = os.environ.get("TEMPLEDB_TEST_TOOLS", "")
-    found = shutil.which(name, path=f"{tools}/node_modules/.bin" if tools else None)
+    own = shutil.which(name, path=f"{tools}/node_modules/.bin") if tools else None
+    found = own or shutil.which(name)
     if found is None:
         pytest.skip(f"no {name}: npm install --prefix DIR {name}, and TEMPLEDB_TEST_TOOLS=DIR")
     return found
@@ -485,6 +614,72 @@ def test_dbmate_does_one_half_and_we_do_the_other(
     assert f"{len(later)} migrations applied" in terminal("deploy", "run", "app").out
     left_out = "public.schema_migrations"
     assert dumped(pg, left_out) == dumped(other, left_out)
+
+
+def by_sqitch(pg: Database, corpus: Corpus) -> None:
+    url = pg.dsn.replace("postgresql://", "db:pg://")
+    environ = {**os.environ, "SQITCH_FULLNAME": "Rosa", "SQITCH_EMAIL": "rosa@example.com"}
+    words = [program("sqitch"), "deploy", url]
+    subprocess.run(words, cwd=corpus.root, env=environ, check=True, capture_output=True)
+
+
+def by_yoyo(pg: Database, corpus: Corpus) -> None:
+    url = pg.dsn.replace("postgresql://", "postgresql+psycopg://")
+    words = ["apply", "--batch", "--no-config-file", "--database", url]
+    for path in corpus.folder.glob("*.sql"):
+        path.unlink()  # it wraps a file's own transactions into another, and dies of that
+    for name, above in (("b", ""), ("a", "b"), ("c", "a b")):
+        text = f"-- depends: {above}\nCREATE TABLE {name}_table (id int);\n"
+        (corpus.folder / f"{name}.sql").write_text(text)
+    subprocess.run([program("yoyo"), *words, str(corpus.folder)], check=True, capture_output=True)
+
+
+def by_graphile(pg: Database, corpus: Corpus) -> None:
+    root = pg.dsn.rpartition("/")[0]
+    urls = {"DATABASE_URL": pg.dsn, "ROOT_DATABASE_URL": f"{root}/postgres"}
+    environ = {**os.environ, **urls, "SHADOW_DATABASE_URL": f"{pg.dsn}_shadow"}
+    for path in sorted((corpus.folder / "committed").glob("*.sql"))[3:]:
+        path.unlink()  # it runs a file in one statement, where CONCURRENTLY may not be
+    (corpus.root / ".gmrc").write_text("{}")
+    words = [program("graphile-migrate"), "migrate"]
+    subprocess.run(words, cwd=corpus.root, env=environ, check=True, capture_output=True)
+
+
+def by_postgrator(pg: Database, corpus: Corpus) -> None:
+    folder = corpus.folder / "*"
+    words = [program("postgrator"), "3", "--migration-pattern", str(folder), "--driver", "pg"]
+    given = psycopg.conninfo.conninfo_to_dict(pg.dsn)
+    words += ["--host", str(given["host"]), "--port", str(given["port"])]
+    words += ["--database", str(given["dbname"]), "--username", str(given["user"])]
+    words += ["--password", str(given["password"])]
+    subprocess.run(words, cwd=corpus.root, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("tool", "by", "verdict"),
+    [
+        ("sqitch", by_sqitch, "verified"),
+        ("yoyo", by_yoyo, "assumed"),
+        ("graphile-migrate", by_graphile, "verified"),
+        ("postgrator", by_postgrator, "verified"),
+    ],
+)
+def test_what_the_tool_itself_wrote_is_understood(
+    tool: str,
+    by: Callable[[Database, Corpus], None],
+    verdict: str,
+    terminal: Terminal,
+    pg: Database,
+    tmp_path: Path,
+) -> None:
+    corpus = copied(tool, tmp_path / "project")
+    by(pg, corpus)
+    deployed(terminal, corpus, pg)
+    found = imported(terminal)
+    assert len(found) >= 3
+    assert {row["verdict"] for row in found.values()} == {verdict}
+    terminal("migration", "import", "app")
+    terminal("deploy", "run", "app")
 
 
 # --- and back -----------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from templedb_nb.model.config import Group, GroupKind
 from templedb_nb.model.layout import Layout, Reading
 from templedb_nb.model.plan import Mode
 from tests.conftest import Database, Shop, Terminal, databases
-from tests.corpus import FOLDERS, by_psql, copied, deployed, dumped
+from tests.corpus import FOLDERS, NO_WAY_BACK, by_psql, copied, deployed, dumped
 
 FLYWAY = {"placeholders": {"prefix": "my"}}
 
@@ -52,7 +52,7 @@ def test_down_parts_are_found_and_take_back(
     terminal("deploy", "run", "app")
     before = set(pg.tables())
     name = "mood" if tool == "flyway" else "users"
-    if tool in {"prisma", "supabase"}:
+    if tool in NO_WAY_BACK:
         said = terminal("migration", "down", "app", name, code=64)
         assert "has no down part" in said.err
     elif tool == "flyway":
@@ -72,6 +72,72 @@ def arranged(texts: dict[str, str], *, known: frozenset[str] = frozenset(), **ho
     seen = {path: marks(text) for path, text in texts.items() if path.endswith(".sql")}
     beside = {path: text for path, text in texts.items() if path not in seen}
     return arrange(group, sorted(texts), Look(marks=seen, beside=beside), known)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("edit", "20260102120000_own_pair.sql: is not what atlas.sum says"),
+        ("add", "20260101130000_new.sql: does not stand in atlas.sum"),
+        ("remove", "20260103120000_stray_pairs.sql: stands in atlas.sum, and is not here"),
+    ],
+)
+def test_a_folder_that_is_not_what_atlas_sum_says_does_not_run(
+    change: str, said: str, terminal: Terminal, pg: Database, tmp_path: Path
+) -> None:
+    corpus = copied("atlas", tmp_path / "project")
+    if change == "edit":
+        path = corpus.folder / "20260102120000_own_pair.sql"
+        path.write_text(f"{path.read_text()}-- edited\n")
+    elif change == "add":
+        (corpus.folder / "20260101130000_new.sql").write_text("SELECT 1;")
+    else:
+        (corpus.folder / "20260103120000_stray_pairs.sql").unlink()
+    deployed(terminal, corpus, pg)
+    assert said in terminal("deploy", "run", "app", code=78).err
+    assert pg.tables() == []
+
+
+@pytest.mark.parametrize("what", ["edited", "between", "allowed"])
+def test_a_broken_chain_of_graphile_migrate_does_not_run(
+    what: str, terminal: Terminal, pg: Database, tmp_path: Path
+) -> None:
+    corpus = copied("graphile-migrate", tmp_path / "project")
+    path = corpus.folder / "committed/000002-own_pair.sql"
+    if what == "between":
+        path.unlink()
+    else:
+        text = path.read_text().replace("COMMIT", "commit", 1)
+        path.write_text(f"--! AllowInvalidHash\n{text}" if what == "allowed" else text)
+    deployed(terminal, corpus, pg)
+    said = terminal("deploy", "run", "app", code=0 if what == "allowed" else 78).err
+    if what != "allowed":
+        assert "hash" in said
+
+
+def test_what_yoyo_waits_for_must_be_there_and_in_no_circle() -> None:
+    def found(**texts: str) -> list[str]:
+        files = {f"m/{name}.sql": f"-- depends: {wants}\n" for name, wants in texts.items()}
+        group = Group(
+            name="m", order=1, kind=GroupKind.MIGRATIONS, file_patterns=("m/*.sql",),
+            layout=Layout.YOYO,
+        )  # fmt: skip
+        return errors(arrange(group, sorted(files), Look(texts=files)))
+
+    assert "depends on gone, which is not here" in found(a="gone")[0]
+    assert "depends on itself, by way of a and b" in found(a="b", b="a")[0]
+    assert found(a="b", b="") == []
+
+
+def test_placeholders_of_graphile_migrate_want_values() -> None:
+    text = "--! Previous: -\n\nGRANT ALL ON SCHEMA a TO :OWNER; SELECT ':OWNER', 1::TEXT; -- :X\n"
+    reading = Reading(layout=Layout.GRAPHILE)
+    (problem,) = read_script(text.encode(), reading).problems
+    assert (problem.line, ":OWNER" in problem.message) == (3, True)
+    given = Reading(layout=Layout.GRAPHILE, values=(("OWNER", "me"),))
+    script = read_script(text.encode(), given)
+    assert script.problems == ()
+    assert "TO me;" in script.statements[0].text + ";"
 
 
 def layout(texts: dict[str, str], **how: Any) -> str:
@@ -99,10 +165,21 @@ def errors(found: Arranged) -> list[str]:
         ("m/2026_a/migration.sql m/2026_a/snapshot.json", "plain"),
         ("m/2026-01-01-000000_a/up.sql m/2026-01-01-000000_a/down.sql", "diesel"),
         ("m/users/up.sql m/users/down.sql", "plain"),
+        ("m/1.do.a.sql m/1.undo.a.sql m/2.do.sql", "postgrator"),
+        ("m/2026_a.sql m/atlas.sum", "atlas"),
+        ("m/1_a.up.sql m/1_a.down.sql m/atlas.sum", "golang-migrate"),
+        ("m/V1__a.sql m/atlas.sum", "flyway"),
+        ("m/V1__a.sql m/U2__b.sql Cargo.toml", "refinery"),
+        ("m/V1__a.sql Cargo.toml pom.xml", "flyway"),
+        ("m/committed/000001.sql m/current.sql", "graphile-migrate"),
+        ("m/a.sql yoyo.ini", "yoyo"),
+        ("m/sqitch.plan m/deploy/a.sql m/revert/a.sql m/verify/a.sql", "sqitch"),
+        ("deploy/001_a.sql deploy/002_b.sql", "plain"),
     ],
 )
 def test_names_tell_the_layout(names: str, told: str) -> None:
-    assert layout(dict.fromkeys(names.split(), "SELECT 1;")) == told
+    patterns = ("deploy/*.sql",) if names.startswith("deploy/") else ("m/**/*.sql",)
+    assert layout(dict.fromkeys(names.split(), "SELECT 1;"), patterns=patterns) == told
 
 
 def test_a_supabase_folder_is_told_by_where_it_is() -> None:
@@ -123,7 +200,7 @@ def test_marks_tell_the_layout_wherever_they_stand() -> None:
         ({"m/1_a.sql": "-- +goose Up\n", "m/2_b.sql": "-- migrate:up\n"}, ("goose", "dbmate")),
         ({"m/1_a.sql": "-- +goose Up\n", "m/2_b.sql": "SELECT 1;"}, ("1_a.sql", "2_b.sql")),
         ({"m/V1__a.sql": "SELECT 1;", "m/002_b.sql": "SELECT 1;"}, ("V1__a.sql", "002_b.sql")),
-        ({"m/1_a.sql": "-- +goose Up\n", "m/atlas.sum": ""}, ("goose", "atlas.sum")),
+        ({"m/1_a.sql": "-- +goose Up\n", "m/sqitch.plan": ""}, ("goose", "sqitch.plan")),
         ({"m/V1__a.sql": "", "m/U1__a.sql": "", "Cargo.toml": ""}, ("Cargo.toml", "refinery")),
     ],
 )

@@ -366,17 +366,21 @@ def scripts(read: Read, sources: Iterable[Address]) -> dict[Address, Script]:
 
 def look(read: Read, config: DeployConfig, files: Sequence[FileEntry]) -> Look:
     """Return what is to see in the files of migrations, beside their names."""
-    marked, beside = tracking.to_look_at(config, [each.path for each in files])
-    blobs = {each.path: each.blob for each in files if each.path in marked or each.path in beside}
-    new = frozenset(b for path, b in blobs.items() if path in beside or b not in _MARKS)
-    texts = {blob: body.decode("utf-8", "replace") for blob, body in read(new).items()}
+    wanted = tracking.to_look_at(config, [each.path for each in files])
+    marked, now = wanted.marked, wanted.beside | wanted.whole
+    blobs = {each.path: each.blob for each in files if each.path in marked or each.path in now}
+    new = frozenset(b for path, b in blobs.items() if path in now or b not in _MARKS)
+    bodies = read(new)
+    texts = {blob: body.decode("utf-8", "replace") for blob, body in bodies.items()}
+    whole = {p: bodies[blobs[p]].decode("utf-8", "surrogateescape") for p in wanted.whole}
     for path in marked & blobs.keys():
         if (blob := blobs[path]) not in _MARKS:
             _MARKS[blob] = marks(texts[blob].removeprefix("\ufeff"))
     seen = {path: _MARKS[blobs[path]] for path in marked & blobs.keys()}
     while len(_MARKS) > _MOST:
         del _MARKS[next(iter(_MARKS))]
-    return Look(marks=seen, beside={path: texts[blobs[path]] for path in beside})
+    beside = {path: texts[blobs[path]] for path in wanted.beside}
+    return Look(marks=seen, beside=beside, texts=whole)
 
 
 def unified(ran: str, now: str, file: str) -> str:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from templedb_nb.model.status import MigrationStatus
 
 STATES = ("running", "applied", "reverted", "failed", "in_doubt")
-TOOLS = ("golang-migrate", "dbmate", "goose", "flyway", "prisma", "supabase", "sqlx", "diesel")
+TOOLS = (
+    "golang-migrate", "dbmate", "goose", "flyway", "prisma", "supabase", "sqlx", "diesel",
+    "atlas", "graphile-migrate", "postgrator", "refinery", "yoyo", "sqitch",
+)  # fmt: skip
 FROM = "The tool, where the target has tables of several."
 reason = click.option("--reason", default="", metavar="TEXT", help="Why; kept for good.")
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from templedb_nb.core import groups
 from templedb_nb.core import patterns as globs
 from templedb_nb.core.layouts.arrange import Arranged, arrange
-from templedb_nb.core.layouts.placing import NOTHING_SEEN, Look, Placed
+from templedb_nb.core.layouts.placing import NOTHING_SEEN, Look, Placed, last, parent
 from templedb_nb.core.script import Script
 from templedb_nb.model.config import DeployConfig, Group
 from templedb_nb.model.file import FileEntry
@@ -26,7 +26,9 @@ Ledgers = Mapping[DatabaseName, Ledger]
 Scripts = Mapping[Address, Script]
 NO_LEDGER = Ledger()
 NO_LEDGERS: Ledgers = MappingProxyType({})
-BESIDE = ("/metadata.toml", ".sql.conf")
+BESIDE = ("/metadata.toml", ".sql.conf", "atlas.sum", "sqitch.plan")
+_WHOLE = frozenset({Layout.ATLAS, Layout.GRAPHILE, Layout.YOYO})
+"""Layouts whose order or proof is in their texts."""
 _THERE = State.APPLIED
 _RAN = frozenset({EntryKind.RUN, EntryKind.IMPORTED})
 
@@ -77,15 +79,38 @@ def shared_keys(found: Iterable[Migrations]) -> Iterator[tuple[Placed, Placed]]:
                 yield placed, other
 
 
-def to_look_at(config: DeployConfig, paths: Sequence[str]) -> tuple[set[str], set[str]]:
-    """Return the files whose marks tell of a layout, and the small ones that stand beside some."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which files are to be read before their order is known.
+
+    `marked` may bear marks of a tool, `beside` are small ones that stand beside some, and `whole`
+    are migrations of tools whose order or proof is in their texts.
+    """
+
+    marked: frozenset[str]
+    beside: frozenset[str]
+    whole: frozenset[str]
+
+
+def to_look_at(config: DeployConfig, paths: Sequence[str]) -> Wanted:
+    """Return which files of the release tell of their layout and their order."""
     marked: set[str] = set()
+    whole: set[str] = set()
+    proved = {parent(path) for path in paths if last(path) == "atlas.sum"}
+    proved |= {parent(path) for path in paths if last(parent(path)) == "committed"}
+    yoyo = any(last(path) == "yoyo.ini" for path in paths)
     for group in config.groups:
-        if groups.migrating(group) and group.layout is Layout.AUTO:
-            for pattern in group.file_patterns:
-                marked.update(globs.match(pattern, paths))
-    beside = {path for path in paths if path.endswith(BESIDE)}
-    return {path for path in marked if path.endswith(".sql")}, beside
+        if not groups.migrating(group):
+            continue
+        for pattern in group.file_patterns:
+            own = {path for path in globs.match(pattern, paths) if path.endswith(".sql")}
+            if group.layout is Layout.AUTO:
+                marked |= own
+                whole |= own if yoyo else {path for path in own if parent(path) in proved}
+            elif group.layout in _WHOLE:
+                whole |= own
+    beside = frozenset(path for path in paths if path.endswith(BESIDE))
+    return Wanted(frozenset(marked), beside, frozenset(whole))
 
 
 def unread(found: Iterable[Migrations], ledgers: Ledgers) -> frozenset[Address]:

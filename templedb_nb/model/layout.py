@@ -22,6 +22,12 @@ class Layout(StrEnum):
     SUPABASE = "supabase"
     SQLX = "sqlx"
     DIESEL = "diesel"
+    ATLAS = "atlas"
+    GRAPHILE = "graphile-migrate"
+    POSTGRATOR = "postgrator"
+    REFINERY = "refinery"
+    YOYO = "yoyo"
+    SQITCH = "sqitch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

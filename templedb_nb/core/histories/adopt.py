@@ -75,11 +75,18 @@ def believed(
     """Return each migration that is in effect by the tool's table, in its order."""
     tool, files = TOOLS[history.tool], local_keys(history, rows)
     told = told_by(history, tuple(files))
-    return [_one(tool, each, files.get(each.key), bodies, values) for each in told]
+    here = {row.file: bodies[row.blob] for row in files.values() if row.blob}
+    sums = tool.sums(here) if tool.sums else None
+    return [_one(tool, each, files.get(each.key), bodies, values, sums) for each in told]
 
 
 def _one(
-    tool: Tool, told: Told, row: Tracked | None, bodies: Mapping[Digest, bytes], values: Values
+    tool: Tool,
+    told: Told,
+    row: Tracked | None,
+    bodies: Mapping[Digest, bytes],
+    values: Values,
+    sums: Mapping[str, str] | None,
 ) -> Adopted:
     if not told.sure:
         return Adopted(told=told, verdict=Belief.IN_DOUBT, row=row)
@@ -87,6 +94,9 @@ def _one(
         return Adopted(told=told, verdict=Belief.MISSING, row=None)
     if row.reading and row.reading.opaque:
         return Adopted(told=told, verdict=Belief.ASSUMED, row=row)
+    if sums is not None and told.checksum:
+        same = sums.get(told.key) == told.checksum
+        return Adopted(told=told, verdict=Belief.VERIFIED if same else Belief.EDITED, row=row)
     return Adopted(told=told, verdict=tool.verify(told, bodies[row.blob], values), row=row)
 
 

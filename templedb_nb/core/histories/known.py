@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
+from templedb_nb.core.histories.chained import (
+    ATLAS,
+    GRAPHILE,
+    POSTGRATOR,
+    REFINERY,
+    SQITCH,
+    YOYO,
+)
 from templedb_nb.core.histories.flyway import FLYWAY
 from templedb_nb.core.histories.hashed import PRISMA, SQLX, SUPABASE
 from templedb_nb.core.histories.simple import DBMATE, DIESEL, GOLANG_MIGRATE, GOOSE
@@ -12,7 +20,22 @@ from templedb_nb.core.histories.tool import Tool
 
 TOOLS: Mapping[str, Tool] = {
     str(tool.layout): tool
-    for tool in (GOLANG_MIGRATE, DBMATE, GOOSE, FLYWAY, PRISMA, SUPABASE, SQLX, DIESEL)
+    for tool in (
+        GOLANG_MIGRATE,
+        DBMATE,
+        GOOSE,
+        FLYWAY,
+        PRISMA,
+        SUPABASE,
+        SQLX,
+        DIESEL,
+        ATLAS,
+        GRAPHILE,
+        POSTGRATOR,
+        REFINERY,
+        YOYO,
+        SQITCH,
+    )
 }
 
 Table = tuple[str, str]

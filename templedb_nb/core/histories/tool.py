@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from templedb_nb.model.adoption import Belief, Row, Told
@@ -27,7 +27,8 @@ class Tool:
     """One tool.
 
     `columns` must all be there, with `exact` no others. A table that is called neither of `tables`
-    counts only where `anywhere` says that no other tool has such columns.
+    counts only where `anywhere` says that no other tool has such columns. `sums` gives the checksum
+    of each key from all files at once, by their paths, where one file is not enough for it.
     """
 
     layout: Layout
@@ -39,6 +40,7 @@ class Tool:
     anywhere: bool = False
     schema: str = ""
     verify: Callable[[Told, bytes, tuple[tuple[str, str], ...]], Belief] = _unproven
+    sums: Callable[[Mapping[str, bytes]], Mapping[str, str]] | None = None
     locks: Callable[[str, str, str], tuple[int, ...]] = _no_lock
     unless: str = ""
 

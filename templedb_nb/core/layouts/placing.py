@@ -32,11 +32,13 @@ class Look:
     """What was seen in files beside their names: marks in texts, and the texts of small helpers.
 
     `marks` are by the path of a text that was read, () where it has none; `beside` has files such
-    as ``metadata.toml``.
+    as ``metadata.toml``. `texts` are whole migrations, for tools whose order or proof is in them;
+    bytes that are no UTF-8 are surrogates there.
     """
 
     marks: Mapping[str, tuple[Mark, ...]] = field(default_factory=dict)
     beside: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 NOTHING_SEEN = Look()

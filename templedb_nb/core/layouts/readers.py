@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from templedb_nb.core.layouts import (
+    atlas,
     dbmate,
     diesel,
     flyway,
     golang_migrate,
     goose,
+    graphile,
+    postgrator,
     prisma,
+    refinery,
+    sqitch,
     sqlx,
     supabase,
+    yoyo,
 )
 from templedb_nb.core.layouts.placing import Folder, Parts, Placements
 from templedb_nb.model.layout import Layout, Reading
@@ -26,6 +32,12 @@ PLACES: Mapping[Layout, Callable[[Folder], Placements]] = {
     Layout.SUPABASE: supabase.place,
     Layout.SQLX: sqlx.place,
     Layout.DIESEL: diesel.place,
+    Layout.ATLAS: atlas.place,
+    Layout.GRAPHILE: graphile.place,
+    Layout.POSTGRATOR: postgrator.place,
+    Layout.REFINERY: refinery.place,
+    Layout.YOYO: yoyo.place,
+    Layout.SQITCH: sqitch.place,
 }
 NESTED = frozenset({Layout.PRISMA, Layout.DIESEL})
 """Layouts with a folder for each migration."""
@@ -42,5 +54,11 @@ def parts(text: str, reading: Reading) -> Parts:
             return flyway.parts(text, reading)
         case Layout.SQLX:
             return sqlx.parts(text)
+        case Layout.ATLAS:
+            return atlas.parts(text)
+        case Layout.GRAPHILE:
+            return graphile.parts(text, reading)
+        case Layout.YOYO:
+            return yoyo.parts(text)
         case _:
             return Parts(up=text)

@@ -13,20 +13,25 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from templedb_nb.core.layouts import (
+    atlas,
     dbmate,
     diesel,
     flyway,
     golang_migrate,
     goose,
+    graphile,
+    postgrator,
     prisma,
+    refinery,
+    sqitch,
     sqlx,
     supabase,
 )
-from templedb_nb.core.layouts.placing import Folder, Mark, complaint, last, parent
+from templedb_nb.core.layouts.placing import Folder, Mark, complaint, joined, last, parent
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.layout import Layout
 
-_SIDECARS = {"sqitch.plan": "Sqitch", "atlas.sum": "Atlas"}
+_SIDECARS = {"sqitch.plan": "Sqitch"}
 _MARKS = (
     ("dbmate", re.compile(r"^--\s*migrate:\s*(?:up|down)\b[^\r\n]*", re.MULTILINE)),
     ("goose", re.compile(r"^--[ \t]*\+goose[ \t]+\w[^\r\n]*", re.MULTILINE | re.IGNORECASE)),
@@ -44,11 +49,15 @@ _MARKS = (
     ("sqlx", re.compile(r"\A--\s*no-transaction\b")),
 )
 _READ = {"dbmate": Layout.DBMATE, "goose": Layout.GOOSE, "sqlx": Layout.SQLX}
+_OWN_MARKS = {"Atlas": Layout.ATLAS, "graphile-migrate": Layout.GRAPHILE, "yoyo": Layout.YOYO}
 _OWN_NAMES = {Layout.DBMATE: dbmate.NAME, Layout.GOOSE: goose.NAME, Layout.SQLX: sqlx.NAME}
 _WEAK = frozenset({"yoyo", "Atlas", "sqlx"})
 """Marks that are mere comments, or harmless, to the files of other tools."""
+_NOT_BY_MARKS = frozenset({Layout.SQITCH})
+"""Layouts whose files are told by a plan, whatever their comments say."""
 _RUST = frozenset({"sqlx-data.json", "sqlx.toml"})
 _LOCK = "migration_lock.toml"
+_JAVA = re.compile(r"flyway\.(?:conf|toml)|pom\.xml|build\.gradle(?:\.kts)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,11 +115,14 @@ def not_read(
     path: str, paths: AbstractSet[str], texts: Mapping[str, str], layout: Layout | None
 ) -> Dialect | None:
     """Return whose file this is, where that is another tool than the *layout* it is read by."""
+    if layout in _NOT_BY_MARKS:
+        return None
     if layout is None:
         own = by_sidecar(parent(path), paths)
         return own or (by_text(texts[path]) if path in texts else None)
     for mark in marks(texts.get(path, "")):
-        if _READ.get(mark.tool) is not layout and mark.tool not in _WEAK:
+        own_layout = _READ.get(mark.tool) or _OWN_MARKS.get(mark.tool)
+        if own_layout is not layout and mark.tool not in _WEAK:
             return Dialect(tool=mark.tool, evidence=mark.evidence)
     return None
 
@@ -119,11 +131,20 @@ def base_of(path: str, pattern: str, layout: Layout) -> str:
     """Return the folder that a file is of, under a layout that may be left to choose."""
     folder, name = parent(path), last(path)
     own = layout is Layout.AUTO
+    if layout is Layout.SQITCH or (own and last(folder) in sqitch.FOLDERS):
+        return _above(folder)
     if layout in {Layout.PRISMA, Layout.DIESEL} or (own and _is_nested(folder, name)):
         return parent(folder)
     if layout is Layout.FLYWAY or (own and flyway.NAME.fullmatch(name)):
         return beginning(pattern) if "**" in pattern.split("/") else folder
     return folder
+
+
+def _above(folder: str) -> str:
+    """Return the folder that holds ``deploy``, above the folders that names of changes have."""
+    steps = folder.split("/")
+    place = next((n for n, each in enumerate(steps) if each in sqitch.FOLDERS), 0)
+    return "/".join(steps[:place]) or "."
 
 
 def beginning(pattern: str) -> str:
@@ -195,13 +216,17 @@ def _mixed(folder: Folder, one: str, other: str) -> Chosen:
 
 def _by_names(folder: Folder) -> Chosen:
     names = [last(path) for path in folder.files]
-    if by_sidecar(folder.base, folder.there):
-        return Chosen(layout=Layout.PLAIN)
+    if planned := by_sidecar(folder.base, folder.there):
+        return Chosen(layout=Layout.SQITCH, evidence=planned.evidence)
+    if graphile.committed_of(folder):
+        return Chosen(layout=Layout.GRAPHILE, evidence=f"the folder {graphile.COMMITTED}")
     if nested := _nested(folder, names):
         return nested
     versions = [name for name in names if flyway.NAME.fullmatch(name)]
     if versions:
-        return _flyway(folder, names, versions)
+        return _refinery(folder, names) or _flyway(folder, names, versions)
+    if any(postgrator.NAME.fullmatch(name) for name in names):
+        return Chosen(layout=Layout.POSTGRATOR, evidence=f"names such as {names[0]}")
     if _in_pairs(names):
         layout = Layout.SQLX if _has_sqlx(folder) else Layout.GOLANG_MIGRATE
         return Chosen(layout=layout, evidence=f"names such as {names[0]}")
@@ -211,7 +236,35 @@ def _by_names(folder: Folder) -> Chosen:
         return Chosen(layout=Layout.SUPABASE, evidence=f"the folder {folder.base}")
     if numbered and _has_sqlx(folder):
         return Chosen(layout=Layout.SQLX, evidence="sqlx's own files are in the project")
-    return Chosen(layout=Layout.PLAIN)
+    if joined(folder.base, atlas.SUM) in folder.there:
+        return Chosen(layout=Layout.ATLAS, evidence=f"the file {atlas.SUM}")
+    return _yoyo(folder) or Chosen(layout=Layout.PLAIN)
+
+
+def _yoyo(folder: Folder) -> Chosen | None:
+    if any(last(path) == "yoyo.ini" for path in folder.there):
+        return Chosen(layout=Layout.YOYO, evidence="the file yoyo.ini")
+    found = ((p, m) for p in folder.files for m in folder.look.marks.get(p, ()))
+    mark = next(((path, mark) for path, mark in found if mark.tool == "yoyo"), None)
+    if mark is None or not any(path.endswith(".rollback.sql") for path in folder.there):
+        return None
+    return Chosen(layout=Layout.YOYO, evidence=f"{last(mark[0])}, {mark[1].evidence}")
+
+
+def _refinery(folder: Folder, names: list[str]) -> Chosen | None:
+    """Return refinery where only Rust is there to run such names.
+
+    A number that is both V and U is Flyway's way of taking back; refinery refuses it.
+    """
+    made = [found for name in names if (found := refinery.NAME.fullmatch(name))]
+    numbers = [int(each["version"]) for each in made]
+    if len(set(numbers)) < len(numbers):
+        return None
+    crate = any(last(path) in {"Cargo.toml", "refinery.toml"} for path in folder.there)
+    java = any(_JAVA.fullmatch(last(path)) for path in folder.there)
+    if not crate or java or not all(refinery.NAME.fullmatch(name) for name in names):
+        return None
+    return Chosen(layout=Layout.REFINERY, evidence=f"names such as {names[0]}, and Cargo.toml")
 
 
 def _in_pairs(names: list[str]) -> bool:

@@ -1,0 +1,3 @@
+DROP FUNCTION twice(int);
+DROP FUNCTION atomic(int);
+DELETE FROM users WHERE id = 10;

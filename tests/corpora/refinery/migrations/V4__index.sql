@@ -1,0 +1,4 @@
+CREATE TABLE indexed (id int, name text);
+INSERT INTO indexed SELECT g, 'n' || g FROM generate_series(1, 50) g;
+CREATE INDEX CONCURRENTLY indexed_name ON indexed (name);
+CREATE VIEW indexed_names AS SELECT name FROM indexed;

@@ -1,0 +1,1 @@
+﻿CREATE TABLE marked_by_a_bom (name text DEFAULT 'žluťoučký');

@@ -1,0 +1,5 @@
+CREATE TABLE crlf (
+    id int,
+    body text DEFAULT 'two
+lines'
+);

@@ -1,0 +1,2 @@
+CREATE TABLE unended (id int); INSERT INTO unended VALUES (7)
+-- and a comment as the last line

@@ -1,0 +1,2 @@
+-- nothing happens here;
+/* nor /* here */ ; */

@@ -1,0 +1,4 @@
+BEGIN;
+CREATE TABLE paired (id int);
+INSERT INTO paired SELECT g FROM generate_series(1, 3) g;
+COMMIT;

@@ -1,0 +1,1 @@
+DROP TABLE first_half, between_them, second_half;

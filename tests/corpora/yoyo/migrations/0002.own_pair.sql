@@ -1,0 +1,5 @@
+-- depends: 0001.users
+BEGIN;
+CREATE TABLE paired (id int);
+INSERT INTO paired SELECT g FROM generate_series(1, 3) g;
+COMMIT;

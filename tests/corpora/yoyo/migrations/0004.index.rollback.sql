@@ -1,0 +1,1 @@
+DROP VIEW indexed_names; DROP TABLE indexed;

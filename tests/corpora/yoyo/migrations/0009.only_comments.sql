@@ -1,0 +1,3 @@
+-- depends: 0008.dollars
+-- nothing happens here;
+/* nor /* here */ ; */

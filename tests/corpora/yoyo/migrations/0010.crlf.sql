@@ -1,0 +1,6 @@
+-- depends: 0009.only_comments
+CREATE TABLE crlf (
+    id int,
+    body text DEFAULT 'two
+lines'
+);

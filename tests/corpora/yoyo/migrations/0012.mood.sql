@@ -1,0 +1,8 @@
+-- depends: 0011.bom
+BEGIN;
+CREATE TYPE mood AS ENUM ('calm');
+COMMIT;
+ALTER TYPE mood ADD VALUE 'glad';
+BEGIN;
+CREATE TABLE moods (id int, m mood DEFAULT 'glad');
+COMMIT;

@@ -1,0 +1,3 @@
+-- depends: 0012.mood
+CREATE TABLE unended (id int); INSERT INTO unended VALUES (7)
+-- and a comment as the last line
