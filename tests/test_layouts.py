@@ -98,6 +98,34 @@ def test_a_folder_that_is_not_what_atlas_sum_says_does_not_run(
     assert pg.tables() == []
 
 
+@pytest.mark.parametrize("pattern", ["**/*.sql", "db/**/*.sql", "db/deploy/**/*.sql"])
+def test_changes_of_sqitch_may_stand_in_folders(
+    pattern: str, terminal: Terminal, tmp_path: Path
+) -> None:
+    root = tmp_path / "project/db"
+    for name in ("type/mood", "table/users", "schema"):
+        for folder in ("deploy", "revert", "verify"):
+            path = root / folder / f"{name}.sql"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("SELECT 1;")
+    when = "2026-01-01T12:00:00Z Rosa <rosa@example.com> # note"
+    changes = (
+        f"schema {when}",
+        f"type/mood [schema !old] {when}",
+        f"table/users [type/mood] {when}",
+    )
+    (root / "sqitch.plan").write_text("\n".join(("%project=a", "", *changes)))
+    terminal("project", "import", str(root.parent), "--slug", "app")
+    said = terminal("deploy", "init", "app").out
+    assert "3 SQL files in a folder of migrations, in the manner of sqitch" in said
+    terminal.config({"name": "m", "file_patterns": [pattern]})
+    terminal("target", "add", "app", "s")
+    terminal("env", "set", "app", "DATABASE_URL", f"duckdb://{tmp_path}/s.duckdb", "--plain")
+    draft = terminal("deploy", "plan", "app", "--json").json[1]["draft"]
+    steps = [s["key"] for group in draft["plan"]["groups"] for s in group["steps"]]
+    assert steps == ["schema", "type/mood", "table/users"]
+
+
 @pytest.mark.parametrize("what", ["edited", "between", "allowed"])
 def test_a_broken_chain_of_graphile_migrate_does_not_run(
     what: str, terminal: Terminal, pg: Database, tmp_path: Path

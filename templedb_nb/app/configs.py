@@ -9,6 +9,7 @@ from typing import Any
 from templedb_nb.app.system import System
 from templedb_nb.core import config as configs
 from templedb_nb.core import groups, project_file
+from templedb_nb.core.layouts.sqitch import PLAN
 from templedb_nb.core.project_file import ProjectFile
 from templedb_nb.core.proposal import propose
 from templedb_nb.errors import ConfigError, InvalidConfig
@@ -160,15 +161,17 @@ class Configs:
         wanted = {
             each.path: each.blob
             for each in release.files
-            if each.path in DECISIVE or (each.path.endswith(".sql") and each.size < (1 << 20))
+            if _whole(each.path) or (each.path.endswith(".sql") and each.size < (1 << 20))
         }
         bodies = self._content.read(wanted.values())
         return {
-            path: (bodies[blob] if path in DECISIVE else bodies[blob][:HEAD]).decode(
-                "utf-8", "replace"
-            )
+            path: (bodies[blob] if _whole(path) else bodies[blob][:HEAD]).decode("utf-8", "replace")
             for path, blob in wanted.items()
         }
+
+
+def _whole(path: str) -> bool:
+    return path in DECISIVE or path.rpartition("/")[2] == PLAN
 
 
 def _names(document: dict[str, Any]) -> tuple[str, ...]:

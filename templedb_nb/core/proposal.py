@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from templedb_nb.core.layouts import plain, recognise
+from templedb_nb.core.layouts import plain, recognise, sqitch
 from templedb_nb.core.layouts.arrange import Arranged, arrange
-from templedb_nb.core.layouts.placing import Look
+from templedb_nb.core.layouts.placing import Look, joined, last, parent
 from templedb_nb.model.config import DeployConfig, Group, GroupKind
 from templedb_nb.model.layout import Layout
 from templedb_nb.model.shown import Reason
@@ -92,9 +92,12 @@ def _folders(paths: Sequence[str]) -> list[tuple[str, list[str]]]:
     """Return the folders of migrations, those of fewer levels first, then by name."""
     found: dict[str, list[str]] = {}
     there = set(paths)
+    planned = tuple(f"{joined(parent(p), 'deploy')}/" for p in paths if last(p) == sqitch.PLAN)
     for path in paths:
         pure = PurePosixPath(path)
-        if pure.suffix == ".sql" and _is_migration_folder(pure.parent):
+        if own := next((each for each in planned if path.startswith(each)), ""):
+            found.setdefault(own.rstrip("/"), []).append(path)
+        elif pure.suffix == ".sql" and _is_migration_folder(pure.parent):
             found.setdefault(_base(pure.parent), []).append(path)
     kept = {
         folder: [path for path in files if not plain.is_down(path, there)]
@@ -127,7 +130,8 @@ def _foreign(
 def _arranged(pattern: str, paths: Sequence[str], texts: Mapping[str, str]) -> Arranged:
     group = Group(name="found", order=1, file_patterns=(pattern,))
     marks = {path: recognise.marks(texts[path]) for path in paths if path in texts}
-    return arrange(group, paths, Look(marks=marks))
+    beside = {path: text for path, text in texts.items() if last(path) == sqitch.PLAN}
+    return arrange(group, paths, Look(marks=marks, beside=beside))
 
 
 def _manner(made: Arranged) -> str:

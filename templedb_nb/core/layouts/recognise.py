@@ -131,13 +131,23 @@ def base_of(path: str, pattern: str, layout: Layout) -> str:
     """Return the folder that a file is of, under a layout that may be left to choose."""
     folder, name = parent(path), last(path)
     own = layout is Layout.AUTO
-    if layout is Layout.SQITCH or (own and last(folder) in sqitch.FOLDERS):
+    if layout is Layout.SQITCH or (own and _may_be_sqitch(folder, pattern)):
         return _above(folder)
     if layout in {Layout.PRISMA, Layout.DIESEL} or (own and _is_nested(folder, name)):
         return parent(folder)
     if layout is Layout.FLYWAY or (own and flyway.NAME.fullmatch(name)):
         return beginning(pattern) if "**" in pattern.split("/") else folder
     return folder
+
+
+def _may_be_sqitch(folder: str, pattern: str) -> bool:
+    """Return whether the pattern, or the folder, ends in ``deploy`` or its like, or goes below."""
+    if last(folder) in sqitch.FOLDERS:
+        return True
+    begins = beginning(pattern).split("/")
+    below = folder.split("/")[len(begins) if begins != ["."] else 0 :]
+    wild = "**" in pattern.split("/")
+    return wild and (begins[-1] in sqitch.FOLDERS or bool(sqitch.FOLDERS.intersection(below)))
 
 
 def _above(folder: str) -> str:
