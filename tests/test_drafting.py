@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from templedb_nb.core.layouts.drafts import Asked, drafted
+from templedb_nb.core.layouts.placing import Placed
 from templedb_nb.core.naming import named
 from templedb_nb.core.tracking import Migrations, migrations
 from templedb_nb.errors import Ambiguous, FilesError, UsageProblem
 from templedb_nb.model.config import DeployConfig, Group, GroupKind
 from templedb_nb.model.file import FileEntry
+from templedb_nb.model.layout import Layout
 from templedb_nb.model.plain import Digest
-from tests.conftest import MIGRATIONS, Shop
+from tests.conftest import MIGRATIONS, Database, Shop, Terminal
+from tests.corpus import copied, deployed
 
 NOW = datetime(2026, 11, 23, 14, 5, 9, tzinfo=UTC)
 
@@ -165,3 +169,85 @@ def test_a_group_is_named_where_there_are_several(shop: Shop) -> None:
 def test_a_project_without_a_folder_here_says_so(shop: Shop) -> None:
     (shop.terminal.home / "app").rename(shop.terminal.home / "gone")
     assert "is gone" in shop.terminal("migration", "new", "x", code=78).err
+
+
+# --- in other tools' folders --------------------------------------------------------------------
+
+NEXT = {
+    "golang-migrate": "14_add_email.up.sql 14_add_email.down.sql",
+    "dbmate": "_add_email.sql",
+    "goose": "_add_email.sql",
+    "flyway": "__add_email.sql U",
+    "prisma": "_add_email/migration.sql",
+    "supabase": "_add_email.sql",
+    "sqlx": "15_add_email.up.sql 15_add_email.down.sql",
+    "diesel": "_add_email/up.sql _add_email/down.sql",
+    "postgrator": "14.do.add_email.sql 14.undo.add_email.sql",
+    "refinery": "V14__add_email.sql",
+    "yoyo": "0014.add_email.sql 0014.add_email.rollback.sql",
+}
+BODY = "CREATE FUNCTION one() RETURNS int LANGUAGE plpgsql AS $$ BEGIN\n RETURN 1;\nEND; $$;\nCREATE TABLE added (id int);\n"
+
+
+@pytest.mark.parametrize("tool", NEXT)
+def test_a_new_one_is_in_the_manner_of_its_folder_and_runs_last(
+    tool: str, terminal: Terminal, pg: Database, tmp_path: Path
+) -> None:
+    corpus = copied(tool, tmp_path / "project")
+    group = {"placeholders": {"prefix": "my"}} if tool == "flyway" else {}
+    deployed(terminal, corpus, pg, **group)
+    terminal("deploy", "run", "app")
+    before = {path for path in corpus.root.rglob("*") if path.is_file()}
+    said = terminal("migration", "new", "app", "add_email", "--file", "-", stdin=BODY).out
+    made = sorted(str(p) for p in corpus.root.rglob("*") if p.is_file() and p not in before)
+    for each in NEXT[tool].split():
+        assert any(each in path for path in made), said
+    told = terminal("deploy", "run", "app").out
+    assert "1 migration applied" in told
+    assert "out of order" not in told
+    assert "added" in pg.tables()
+
+
+@pytest.mark.parametrize("tool", ["atlas", "graphile-migrate", "sqitch"])
+def test_where_a_tool_keeps_a_proof_it_writes_the_new_one(
+    tool: str, terminal: Terminal, pg: Database, tmp_path: Path
+) -> None:
+    corpus = copied(tool, tmp_path / "project")
+    deployed(terminal, corpus, pg)
+    said = terminal("migration", "new", "app", "add_email", code=78).err
+    assert f"in the manner of {tool}" in said
+    assert "which keeps" in said
+
+
+@pytest.mark.parametrize(
+    ("layout", "made"),
+    [
+        (Layout.GOLANG_MIGRATE, "m/000001_x.up.sql"),
+        (Layout.DBMATE, "m/20261123140509_x.sql"),
+        (Layout.GOOSE, "m/20261123140509_x.sql"),
+        (Layout.FLYWAY, "m/V1__x.sql"),
+        (Layout.PRISMA, "m/20261123140509_x/migration.sql"),
+        (Layout.DIESEL, "m/2026-11-23-140509_x/up.sql"),
+        (Layout.POSTGRATOR, "m/001.do.x.sql"),
+        (Layout.REFINERY, "m/V1__x.sql"),
+        (Layout.YOYO, "m/0001_x.sql"),
+    ],
+)
+def test_the_first_one_of_a_folder(layout: Layout, made: str) -> None:
+    asked = Asked(folder="m", stem="x", body="", placed=(), back=False, now=NOW)
+    assert drafted(layout, asked)[0][0] == made
+
+
+@pytest.mark.parametrize(
+    ("newest", "made"),
+    [
+        ("V1_12__a.sql", "V1_13__x.sql"),
+        ("V2.9__a.sql", "V2.10__x.sql"),
+        ("V007__a.sql", "V008__x.sql"),
+        ("V20260101120000__a.sql", "V20261123140509__x.sql"),
+    ],
+)
+def test_the_next_version_of_flyway(newest: str, made: str) -> None:
+    placed = (Placed(path=f"m/{newest}", key="k"), Placed(path="m/R__view.sql", key="r"))
+    asked = Asked(folder="m", stem="x", body="", placed=placed, back=False, now=NOW)
+    assert drafted(Layout.FLYWAY, asked)[0][0] == f"m/{made}"

@@ -206,11 +206,13 @@ def test_reports_are_there_when_a_job_is_killed(books: Runbooks, what: str) -> N
 
 
 def test_an_executed_notebook_is_one_page(books: Runbooks) -> None:
-    books.write(LOAD, DEPLOY, "from IPython.display import HTML\nHTML('<b>bold</b>')")
+    shown = "from IPython.display import HTML\nprint(1)\nprint(2)\nHTML('<b>bold</b>')"
+    books.write(LOAD, DEPLOY, shown, "%templedb status app")
     books.run("--html", "report.html")
     text = (books.home / "report.html").read_text()
     assert "2 migrations applied" in text
     assert "<b>bold</b>" in text
+    assert "<pre>1\n2\n</pre>" in text, "lines are joined"
     loads = r"""(?:src|href)\s*=\s*["']?(?:https?:)?//|@import\s|import\s[^;]*?["']https?://|url\(["']?http"""
     assert re.search(loads, text) is None
 

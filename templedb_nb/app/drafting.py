@@ -13,11 +13,12 @@ from templedb_nb.app.projects import Projects
 from templedb_nb.app.system import System
 from templedb_nb.core import tracking
 from templedb_nb.core.layouts import recognise
-from templedb_nb.core.naming import Named, named
+from templedb_nb.core.naming import Named, in_manner, manner, named
 from templedb_nb.core.script import Script, read_script
 from templedb_nb.core.shape import nearest
 from templedb_nb.core.tracking import Migrations
 from templedb_nb.errors import Ambiguous, ConfigError, FilesError, UnknownName
+from templedb_nb.model.layout import Reading
 from templedb_nb.model.project import Project
 from templedb_nb.model.shown import Said
 from templedb_nb.store.content import Content
@@ -57,27 +58,37 @@ class Drafting:
         found = tracking.migrations(config, release.files, seen)
         group = _group(project, found, wanted.group)
         self._refuse_foreign(group, release.paths)
-        name = named(group, wanted.name, wanted.folder, self._system.clock.now())
-        texts = _texts(wanted, name, group)
+        name, texts = self._drafted(group, wanted)
         root = Path(project.root or "")
         for path, text in texts:
             _write(root, path, text)
         script = read_script(texts[0][1].encode())
         also = [f"line {each.line}: {each.message}" for each in script.warnings]
-        if name.before:
+        if name is not None and name.before:
             also.append(f"it sorts before {name.before}: name it so that it comes last")
         also.append(f"next: templedb deploy run {project.slug} --dry-run")
         paths = [path for path, _ in texts]
         data = {"path": paths[0], "down": "".join(paths[1:]), "group": group.group.name}
         return Said(text=f"{' and '.join(paths)} written", also=tuple(also), data=data)
 
+    def _drafted(
+        self, group: Migrations, wanted: Wanted
+    ) -> tuple[Named | None, list[tuple[str, str]]]:
+        """Return the files, in the manner of the tool whose folder it is, or in the plain one."""
+        now, reading = self._system.clock.now(), manner(group)
+        if reading is None:
+            name = named(group, wanted.name, wanted.folder, now)
+            return name, _texts(wanted, name, group)
+        asked = (wanted.name, _body(wanted), wanted.down)
+        texts = in_manner(group, reading.layout, asked, wanted.folder, now)
+        _refuse(texts[0][0], read_script(texts[0][1].encode(), reading), group, reading)
+        return None, texts
+
     def _refuse_foreign(self, group: Migrations, paths: Sequence[str]) -> None:
         """Refuse to add to a folder that another tool keeps."""
         for placed, each in list(group.placed)[-1:]:
             if placed.reading is not None:
-                tool = placed.reading.layout
-                message = f"{each.path} is in the manner of {tool}"
-                raise FilesError(message, hint=f"make the new one by {tool}, too")
+                return
             text = scripts(self._content.read, [each.blob])[each.blob].text
             if dialect := recognise.not_read(each.path, frozenset(paths), {each.path: text}, None):
                 message = f"{each.path} is in the manner of {dialect.tool} ({dialect.evidence})"
@@ -104,8 +115,7 @@ def _group(project: Project, found: Sequence[Migrations], wanted: str | None) ->
 
 def _texts(wanted: Wanted, name: Named, group: Migrations) -> list[tuple[str, str]]:
     """Return the paths and texts of the files, after a look at every statement."""
-    text = wanted.body.replace("\r\n", "\n").strip("\n")
-    text = f"{text}\n" if text.strip() else f"-- {wanted.name}: what it changes, and why\n\n"
+    text = _body(wanted)
     script = read_script(text.encode())
     apart = bool(wanted.down and name.down)
     if wanted.down and not apart and script.down is None:
@@ -116,12 +126,17 @@ def _texts(wanted: Wanted, name: Named, group: Migrations) -> list[tuple[str, st
     return [(name.path, text), *([(name.down, down)] if apart else [])]
 
 
-def _refuse(path: str, script: Script, group: Migrations) -> None:
+def _body(wanted: Wanted) -> str:
+    text = wanted.body.replace("\r\n", "\n").strip("\n")
+    return f"{text}\n" if text.strip() else f"-- {wanted.name}: what it changes, and why\n\n"
+
+
+def _refuse(path: str, script: Script, group: Migrations, reading: Reading | None = None) -> None:
     problems = [
         f"line {each.line}: {each.message}{f' ({each.mend})' if each.mend else ''}"
         for each in script.problems_for(group.group.executor)
     ]
-    if dialect := recognise.by_text(script.text):
+    if reading is None and (dialect := recognise.by_text(script.text)):
         problems.append(f"{dialect.evidence}: a mark of {dialect.tool}, which is not read here")
     if problems:
         message = f"{path} was not written: what it should hold could not run"

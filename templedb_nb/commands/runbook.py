@@ -106,7 +106,7 @@ def run(
             each(entry)
 
     def page() -> str:
-        return rendered(Notebook.read(order.out).body)
+        return rendered(order.out.read_text(encoding="utf-8"))
 
     reports.page = page
     secret = call.workflow.secret if call.workflow else None

@@ -5,21 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from templedb_nb.core import patterns as globs
-from templedb_nb.core.layouts import plain, recognise
+from templedb_nb.core.layouts import drafts, plain, recognise
+from templedb_nb.core.layouts.drafts import Asked
+from templedb_nb.core.layouts.numbers import Series, following
 from templedb_nb.core.tracking import Migrations
 from templedb_nb.errors import Ambiguous, FilesError, UsageProblem
+from templedb_nb.model.layout import Layout, Reading
 
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
 LONGEST = 100
-_PARTS = re.compile(
-    r"(?P<mark>[Vv]?)(?P<number>\d+)(?P<joint>[_.-]*)(?P<rest>.*?)(?P<end>(?:\.up)?\.sql)"
-)
-_TIMES = {14: "%Y%m%d%H%M%S", 12: "%Y%m%d%H%M", 8: "%Y%m%d"}
-_FIRST_YEAR, _LAST_YEAR = 1990, 2100
-_SECONDS = 10
 _WILD = re.compile(r"[*?\[]")
 
 
@@ -35,18 +32,12 @@ class Named:
 
 def named(group: Migrations, name: str, folder: str | None, now: datetime) -> Named:
     """Return where a migration called *name* goes in *group*."""
-    stem = name.removesuffix(".sql")
-    if not SAFE.fullmatch(stem) or len(stem) > LONGEST:
-        hint = f"letters, digits, _ - and single dots, {LONGEST} characters at most: add_email"
-        raise UsageProblem(f"{name!r} is no name for a migration's file", hint=hint)
+    stem = _stem(name)
     where = _folder(group, folder)
     there = [_last(each.path) for each in group.files if plain.folder(each.path) == where]
     file = _file(stem, there, now)
     path = f"{where}/{file}".removeprefix("./")
-    if not any(globs.match(pattern, [path]) for pattern in group.group.file_patterns):
-        listed = ", ".join(group.group.file_patterns)
-        message = f"{path} is matched by no pattern of group {group.group.name}"
-        raise UsageProblem(message, hint=f"the patterns are {listed}")
+    _refuse_unmatched(group, path)
     if dialect := recognise.by_name(path):
         raise FilesError(f"{path} would be taken for a file of {dialect.tool}")
     down = f"{path.removesuffix('.sql').removesuffix('.up')}.down.sql"
@@ -54,6 +45,65 @@ def named(group: Migrations, name: str, folder: str | None, now: datetime) -> Na
     return Named(
         path=path, down=down if group.arranged.downs else "", before=max(later, default="")
     )
+
+
+def _stem(name: str) -> str:
+    stem = name.removesuffix(".sql")
+    if not SAFE.fullmatch(stem) or len(stem) > LONGEST:
+        hint = f"letters, digits, _ - and single dots, {LONGEST} characters at most: add_email"
+        raise UsageProblem(f"{name!r} is no name for a migration's file", hint=hint)
+    return stem
+
+
+def _refuse_unmatched(group: Migrations, path: str) -> None:
+    if not any(globs.match(pattern, [path]) for pattern in group.group.file_patterns):
+        listed = ", ".join(group.group.file_patterns)
+        message = f"{path} is matched by no pattern of group {group.group.name}"
+        raise UsageProblem(message, hint=f"the patterns are {listed}")
+
+
+def manner(group: Migrations) -> Reading | None:
+    """Return how the newest file of *group* is read, or None where that is the plain way."""
+    placed = list(group.arranged.files)
+    if placed:
+        return next((each.reading for each in reversed(placed) if each.reading), None)
+    own = group.group.layout
+    return None if own in {Layout.AUTO, Layout.PLAIN} else Reading(layout=own)
+
+
+def in_manner(
+    group: Migrations,
+    layout: Layout,
+    wanted: tuple[str, str, bool],
+    folder: str | None,
+    now: datetime,
+) -> list[tuple[str, str]]:
+    """Return path and text of a new migration in a tool's manner: name, body and way back *wanted*.
+
+    Raises `FilesError` where that tool alone can write it.
+    """
+    if told := drafts.BY_THE_TOOL.get(layout):
+        raise FilesError(f"group {group.group.name} is in the manner of {layout}", hint=told)
+    if not drafts.knows(layout):
+        raise FilesError(f"group {group.group.name} is in the manner of {layout}")
+    name, body, back = wanted
+    placed = group.arranged.files
+    once = [each for each in placed if not (each.reading and each.reading.repeatable)]
+    newest = drafts.home(layout, once[-1].path) if once else ""
+    where = newest or _beginning(group.group.file_patterns[0])
+    where = folder.strip("/") or "." if folder is not None else where
+    bases = {each.base for each in placed if drafts.home(layout, each.path) == where}
+    asked = Asked(
+        folder=where,
+        stem=_stem(name),
+        body=body,
+        placed=[each for each in placed if each.base in bases],
+        back=back or bool(group.arranged.downs),
+        now=now,
+    )
+    files = drafts.drafted(layout, asked)
+    _refuse_unmatched(group, files[0][0])
+    return files
 
 
 def _folder(group: Migrations, wanted: str | None) -> str:
@@ -78,31 +128,9 @@ def _beginning(pattern: str) -> str:
 
 
 def _file(stem: str, there: Sequence[str], now: datetime) -> str:
-    numbered = [found for each in there if (found := _PARTS.fullmatch(each))]
-    if there and not numbered:
+    if there and not any(re.match(r"[Vv]?\d", each) for each in there):
         return f"{stem}.sql"
-    if not numbered:
-        return f"001_{stem}.sql"
-    if re.match(r"\d{3,}[_.-]", stem):
-        raise UsageProblem(f"{stem} has a number already", hint="leave it out: it is put before")
-    last = max(numbered, key=lambda each: (int(each["number"]), each["rest"]))
-    number = _next(last["number"], now)
-    file = f"{last['mark']}{number}{last['joint'] or '_'}{stem}{last['end']}"
-    if len(number) > len(last["number"]):
-        message = f"{file} would sort before {last.group()}: the numbers have no room left"
-        raise FilesError(message, hint="begin a folder of its own, with wider numbers")
-    return file
-
-
-def _next(last: str, now: datetime) -> str:
-    """Return the number behind *last*: the time, where that is one, else one more."""
-    wide, one_more = len(last), int(last) + 1
-    moment = now.astimezone(UTC)
-    if (form := _TIMES.get(wide)) and _FIRST_YEAR <= int(last[:4]) < _LAST_YEAR:
-        one_more = max(one_more, int(moment.strftime(form)))
-    elif wide == _SECONDS and last[0] in "12":
-        one_more = max(one_more, int(moment.timestamp()))
-    return str(one_more).zfill(wide)
+    return following(there, stem, now, Series())
 
 
 def _last(path: str) -> str:

@@ -10,10 +10,10 @@ _REMOTE = ("require_js_url", "jquery_url", "mathjax_url", "jupyter_widgets_base_
            "mermaid_js_url", "mermaid_layout_elk_js_url")  # fmt: skip
 
 
-def page(notebook: dict[str, Any]) -> str:
-    """Return HTML by nbconvert's template ``lab``, without what it loads from elsewhere.
+def page(notebook: str) -> str:
+    """Return the HTML of a notebook's JSON, with nothing in it that is loaded from elsewhere.
 
-    Formulas and diagrams in Markdown stay as they are written; pictures are in the page.
+    It is nbconvert's template ``lab``, without its loaders. Formulas and diagrams in Markdown stay as they are written; pictures are in the page.
     Raises ImportError where nbconvert is not installed.
     """
     import nbformat
@@ -24,6 +24,6 @@ def page(notebook: dict[str, Any]) -> str:
     for name in _REMOTE:
         if exporter.has_trait(name):
             setattr(exporter, name, "")
-    made: Any = nbformat.from_dict
-    text, _ = exporter.from_notebook_node(made(notebook))
+    read: Any = nbformat.reads  # joins the lines that a file has apart
+    text, _ = exporter.from_notebook_node(read(notebook, as_version=4))
     return _LOADERS.sub("", str(text))
