@@ -13,8 +13,8 @@ _REMOTE = ("require_js_url", "jquery_url", "mathjax_url", "jupyter_widgets_base_
 def page(notebook: str) -> str:
     """Return the HTML of a notebook's JSON, with nothing in it that is loaded from elsewhere.
 
-    It is nbconvert's template ``lab``, without its loaders. Formulas and diagrams in Markdown stay as they are written; pictures are in the page.
-    Raises ImportError where nbconvert is not installed.
+    It is nbconvert's template ``lab``, without its loaders: formulas and diagrams in Markdown stay
+    as they are written, and pictures are in the page. Raises ImportError without nbconvert.
     """
     import nbformat
     from nbconvert.exporters import HTMLExporter
