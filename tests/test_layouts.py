@@ -126,6 +126,40 @@ def test_changes_of_sqitch_may_stand_in_folders(
     assert steps == ["schema", "type/mood", "table/users"]
 
 
+def test_an_order_that_is_written_down_holds(
+    terminal: Terminal, pg: Database, tmp_path: Path
+) -> None:
+    root = tmp_path / "project"
+    texts = {
+        "sql/views.sql": "CREATE VIEW v AS SELECT id FROM t;",
+        "sql/tables.sql": "CREATE TABLE t (id int);",
+        "sql/more/late.sql": "ALTER TABLE t ADD n int;",
+        "sql/order.txt": "# tables first\ntables.sql\nsql/views.sql  # then what reads them\nmore/late.sql\n",
+    }
+    for path, text in texts.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    terminal("project", "import", str(root), "--slug", "app")
+    group = {"name": "m", "file_patterns": ["sql/**/*.sql"], "order_file": "sql/order.txt"}
+    terminal.config(group)
+    terminal("target", "add", "app", "staging")
+    terminal("env", "set", "app", "DATABASE_URL", pg.dsn, "--target", "staging")
+    terminal("deploy", "run", "app")
+    assert pg.applied() == ["sql/tables.sql", "sql/views.sql", "sql/more/late.sql"]
+    (root / "sql/new.sql").write_text("SELECT 1;")
+    assert (
+        "sql/new.sql: does not stand in sql/order.txt"
+        in terminal("deploy", "run", "app", code=78).err
+    )
+    order = root / "sql/order.txt"
+    order.write_text(f"new.sql\nnew.sql\ngone.sql\n{order.read_text()}")
+    said = terminal("deploy", "run", "app", code=78).err
+    assert "sql/order.txt:2: new.sql stands there twice" in said
+    assert "sql/order.txt:3: gone.sql is no migration of the group" in said
+    order.write_text(order.read_text().replace("new.sql\nnew.sql\ngone.sql\n", "new.sql\n"))
+    assert "out of order" in terminal("deploy", "run", "app").all
+
+
 @pytest.mark.parametrize("what", ["edited", "between", "allowed"])
 def test_a_broken_chain_of_graphile_migrate_does_not_run(
     what: str, terminal: Terminal, pg: Database, tmp_path: Path

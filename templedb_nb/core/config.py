@@ -129,9 +129,16 @@ GROUP_KEYS = (
         Layout.AUTO,
     ),
     Key(
+        "order_file",
+        TEXT,
+        "A file of the project that lists the migrations, a path a line, in the order in which they"
+        " run.",
+        "",
+    ),
+    Key(
         "placeholders",
         PairsOf(TEXT, Text(r"[^\r\n]*", "must be one line")),
-        "Values for ${name} in migrations of layout flyway.",
+        "Values for ${name} in migrations of layout flyway, and :NAME of graphile-migrate.",
         (),
     ),
     Key(

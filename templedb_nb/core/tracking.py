@@ -109,7 +109,8 @@ def to_look_at(config: DeployConfig, paths: Sequence[str]) -> Wanted:
                 whole |= own if yoyo else {path for path in own if parent(path) in proved}
             elif group.layout in _WHOLE:
                 whole |= own
-    beside = frozenset(path for path in paths if path.endswith(BESIDE))
+    lists = {group.order_file for group in config.groups}
+    beside = frozenset(path for path in paths if path.endswith(BESIDE) or path in lists)
     return Wanted(frozenset(marked), beside, frozenset(whole))
 
 

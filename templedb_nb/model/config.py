@@ -103,6 +103,7 @@ class Group:
     order_policy: OrderPolicy | None = None
     executor: Executor = Executor.NATIVE
     layout: Layout = Layout.AUTO
+    order_file: str = ""
     placeholders: tuple[tuple[str, str], ...] = ()
     opaque: OpaqueFiles = OpaqueFiles.REFUSE
     database: DatabaseName = DATABASE_URL

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from templedb_nb.core import patterns as globs
 from templedb_nb.core.layouts import plain, recognise
+from templedb_nb.core.layouts.listed import in_order
 from templedb_nb.core.layouts.placing import NOTHING_SEEN, Folder, Look, Placed, Placements
 from templedb_nb.core.layouts.readers import PLACES
 from templedb_nb.model.config import Group
@@ -57,8 +58,12 @@ def arrange(
             downs.update(dict.fromkeys(made.downs))
             findings += made.findings
             layouts[base] = layout
+    ordered = tuple(taken.values())
+    if group.order_file:
+        ordered, wrong = in_order(group.order_file, look.beside.get(group.order_file), taken)
+        findings += wrong
     return Arranged(
-        files=tuple(taken.values()),
+        files=ordered,
         downs=tuple(downs),
         findings=tuple(findings),
         layouts=tuple(layouts.items()),
