@@ -21,13 +21,13 @@ from templedb_nb.model.approval import Approval, ApprovalList, Verdict
 from templedb_nb.model.difference import Blame, Difference
 from templedb_nb.model.event import Stamped
 from templedb_nb.model.history import DeployHistory, DeployStats, MigrationHistory, StepLogs
-from templedb_nb.model.picture import Timeline
+from templedb_nb.model.picture import Durations, Frequency, Timeline
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.project import Project
 from templedb_nb.model.question import LIMIT
 from templedb_nb.model.result import Result
 from templedb_nb.model.status import MigrationStatus, StatusTable
-from templedb_nb.model.target import Target
+from templedb_nb.model.target import Target, TargetName
 from templedb_nb.notebook.teller import teller
 
 if TYPE_CHECKING:
@@ -280,6 +280,26 @@ class Temple:
         """Return the newest runs, oldest first; in a notebook it is shown as a picture."""
         found = self.history(project, target, last=last, since=since)
         return Timeline(slug=found.slug, rows=found.rows[::-1])
+
+    def chart(
+        self,
+        what: Literal["durations", "frequency"],
+        project: str | None = None,
+        target: str | None = None,
+        *,
+        by: Literal["day", "week", "month"] = "week",
+        last: int = 100,
+        since: str | None = None,
+    ) -> Durations | Frequency:
+        """Return how long runs took, or how often there were any; in a notebook it is a picture.
+
+        *last* is for durations, *by* for the frequency.
+        """
+        return self._app.past.chart(what, *self._named(project, target), by, last, since)
+
+    def _named(self, project: str | None, target: str | None) -> tuple[Project, TargetName | None]:
+        found, on = self._app.named(self._choice(project, target))
+        return found, on.name if on else None
 
     def projects(self) -> tuple[Project, ...]:
         """Return every project, by slug."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from templedb_nb.core.effects import MOST, impact
@@ -438,6 +438,7 @@ def test_a_database_without_table_locks_is_told_of_classes_alone() -> None:
     assert told("DROP TABLE o", locking=False).locks == ()
 
 
+@example(";", 36, 23)  # ALTER TABLE of nothing
 @given(
     st.text(alphabet=st.sampled_from(list("ax(),.;'\"$ \n")), max_size=20),
     st.integers(0, len(KNOWN) - 1),

@@ -92,6 +92,7 @@ def test_everything_around_a_moment_is_told_in_order(two: Shop) -> None:
         "release 1 taken in",
         "config version 2",
         "migrations/003_more.sql applied",
+        "variable CHANNEL set (plain)",
         "succeeded",
         "before",
     ):

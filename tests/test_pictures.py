@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from base64 import b64decode
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,13 @@ VALUES: dict[str, Timeline | Durations | Frequency] = {
     "few": Timeline(slug=Slug("shop"), rows=runs(9, "staging", "production")),
     "many": Timeline(slug=Slug("shop"), rows=runs(200, *(f"t{n}" for n in range(7)))),
     "long": Timeline(slug=Slug("shop"), rows=runs(12, "a-rather-long-name-of-a-target-in-europe", "b")),
+    "crowded": Timeline(
+        slug=Slug("shop"),
+        rows=(
+            *runs(36, "customer-database-eu-west-production", "customer-database-eu-west-staging", hours=0.4),
+            *(replace(r, started_at=r.started_at + timedelta(days=30)) for r in runs(30, "customer-database-eu-west-production")),
+        ),
+    ),
     "durations": Durations(slug=Slug("shop"), rows=runs(60, "staging", "production")),
     "frequency": Frequency(slug=Slug("shop"), by=Span.WEEK, rows=counted(3, 5, 0, 9, 2, 4)),
     "many weeks": Frequency(slug=Slug("shop"), by=Span.WEEK, rows=counted(*range(1, 52))),
@@ -123,3 +131,19 @@ def test_a_terminal_and_a_notebook_tell_the_same(kernel: Kernel, shop: Shop) -> 
 def test_nothing_to_see_is_told(shop: Shop) -> None:
     assert "app was never deployed" in shop.terminal("timeline", "app").out
     assert "no run of app ended yet" in shop.terminal("chart", "frequency", "app").out
+
+
+def test_long_names_are_told_apart_by_their_ends() -> None:
+    names = [f"customer-database-eu-west-{each}" for each in ("production", "staging")]
+    short = [plots._short(name) for name in names]
+    assert len(set(short)) == 2
+    assert all(len(each) <= plots.SHOWN for each in short)
+
+
+def test_charts_from_python(shop: Shop) -> None:
+    from templedb_nb import Temple
+
+    shop.run()
+    temple = Temple.open(shop.terminal.state)
+    assert [row.target for row in temple.chart("durations").rows] == ["staging"]
+    assert sum(row.succeeded for row in temple.chart("frequency", by="day").rows) == 1

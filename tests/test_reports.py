@@ -196,6 +196,8 @@ def test_reports_are_there_when_a_job_is_killed(books: Runbooks, what: str) -> N
     else:
         process = books.shop.terminal.process("deploy", "run", "app", *reports)
     until(books.sleeping)
+    report = books.home / "report.xml"
+    until(lambda: report.exists() and "001_users" in report.read_text())  # a moment behind
     process.kill()
     process.communicate()
     root = ET.parse(books.home / "report.xml").getroot()

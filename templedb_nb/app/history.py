@@ -19,6 +19,7 @@ from templedb_nb.model.history import (
     RunStatus,
     StepLogs,
 )
+from templedb_nb.model.picture import Durations, Frequency, Span
 from templedb_nb.model.project import Project
 from templedb_nb.model.result import Result, StepState
 from templedb_nb.model.target import TargetName
@@ -105,6 +106,23 @@ class History:
         self._catch_up()
         rows = self._memory.stats(project.slug, target, by, wanted.since)
         return DeployStats(slug=project.slug, rows=rows)
+
+    def chart(
+        self,
+        what: str,
+        project: Project,
+        target: TargetName | None,
+        by: str,
+        last: int,
+        since: str | None,
+    ) -> Durations | Frequency:
+        """Return what a picture shows: durations of what succeeded, or how often runs ended how."""
+        if what == "durations":
+            found = self.runs(project, target, self.filter(last, since, ("succeeded",)))
+            return Durations(slug=found.slug, rows=found.rows[::-1])
+        counted = self.stats(project, target, by, self.filter(since=since))
+        rows = sorted(counted.rows, key=lambda each: (each.span, each.target))
+        return Frequency(slug=project.slug, by=Span(by), rows=tuple(rows))
 
     def answer(self, sql: str) -> Answer:
         """Return the first rows of a question to the state."""

@@ -24,7 +24,7 @@ from templedb_nb.store.content import Content
 from templedb_nb.store.memory import Memory
 from templedb_nb.store.settings import Settings
 
-VERSIONS, WORDS, RUNS, NAMED = 1000, 1000, 1000, 5
+VERSIONS, NAMED = 1000, 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ class Looking:
     def blame(self, project: Project, target: Target, at: datetime, window: timedelta) -> Blame:
         """Return everything that is known to have changed within *window* of *at*."""
         begin, end = at - window, at + window
-        found, note = [*self._here(project, target, begin)], ""
+        found, note = [*self._here(project, target, begin, end)], ""
         try:
             case = self.planning.case(project, target, sync=False)
             if self.planning.databases(case):
@@ -80,13 +80,12 @@ class Looking:
         )
 
     def _before(self, after: Result) -> Result:
-        wanted = Filter(last=RUNS, status=(Outcome.SUCCEEDED,))
-        rows = self.memory.runs(Slug(after.slug), TargetName(after.target), wanted)
-        former = [each.run for each in rows if each.run < after.run]
+        wanted = Filter(last=1, status=(Outcome.SUCCEEDED,), before=after.run)
+        former = self.memory.runs(Slug(after.slug), TargetName(after.target), wanted)
         if not former:
             message = f"no run to {after.target} succeeded before {after.run[:13]}"
             raise UsageProblem(message, hint="name the other run: templedb diff RUN RUN")
-        return self.past.result(former[0])
+        return self.past.result(former[0].run)
 
     def _plan(self, result: Result) -> Preview | None:
         try:
@@ -117,9 +116,11 @@ class Looking:
         yes = [each for each in used if each.verdict is Verdict.APPROVED]
         return tuple(f"{each.given_by}: {each.reason}" for each in yes)
 
-    def _here(self, project: Project, target: Target, begin: datetime) -> Iterator[Happened]:
+    def _here(
+        self, project: Project, target: Target, begin: datetime, end: datetime
+    ) -> Iterator[Happened]:
         """Yield what this state file knows."""
-        for run in self.memory.runs(project.slug, target.name, Filter(last=RUNS)):
+        for run in self.memory.runs(project.slug, target.name, Filter(within=(begin, end))):
             name, by = f"run {run.run[:13]}", run.started_by
             release = f"release {run.release}"
             yield Happened(at=run.started_at, what=f"{name} began", by=by, about=release)
@@ -128,10 +129,14 @@ class Looking:
                 about = f"{release}, {run.applied} applied; {done}; {run.message}".rstrip("; ")
                 what = f"{name} {run.outcome.value.replace('_', ' ')}"
                 yield Happened(at=run.finished_at, what=what, by=by, about=about)
-        for word in self.memory.recent_approvals(project.known_as, WORDS):
-            if word.target == target.name:
-                what = f"plan {short(word.plan)} {word.verdict}"
-                yield Happened(at=word.given_at, what=what, by=word.given_by, about=word.reason)
+        for word in self.memory.approvals_within(project.known_as, target.name, begin, end):
+            what = f"plan {short(word.plan)} {word.verdict}"
+            yield Happened(at=word.given_at, what=what, by=word.given_by, about=word.reason)
+        for each in self.settings.variables(project.slug, target.name):
+            if each.set_at is not None:
+                what = f"variable {each.name} set ({each.keeping})"
+                about = f"for {each.target}" if each.target else "for all targets"
+                yield Happened(at=each.set_at, what=what, by=each.set_by, about=about)
         for version, at, by, note, _ in self.settings.configs(project.slug, last=VERSIONS):
             yield Happened(at=at, what=f"config version {version}", by=by, about=note)
         for number, _, files, _, at, by in self.content.releases(project.slug):

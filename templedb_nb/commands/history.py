@@ -208,17 +208,9 @@ def chart(
       templedb chart durations shop --target production
       templedb chart frequency shop --by month --since 365d
     """
-    from templedb_nb.model.picture import Durations, Frequency, Span
-
     (name,) = call.split(words)
-    past, choice = call.app.past, call.choice(name, target)
-    if what == "durations":
-        found = call.app.history(choice, past.filter(last, since, ("succeeded",)))
-        return Durations(slug=found.slug, rows=found.rows[::-1])
-    project, chosen = call.app.named(choice)
-    counted = past.stats(project, chosen.name if chosen else None, by, past.filter(since=since))
-    rows = sorted(counted.rows, key=lambda each: (each.span, each.target))
-    return Frequency(slug=project.slug, by=Span(by), rows=tuple(rows))
+    project, on = call.app.named(call.choice(name, target))
+    return call.app.past.chart(what, project, on.name if on else None, by, last, since)
 
 
 @click.command(cls=Command)

@@ -56,7 +56,7 @@ def actions(tokens: Sequence[Token]) -> list[Action]:
         case "SET" if at.ahead(1) == "SCHEMA":
             return [Action("set schema")]
         case _:
-            return [_action(Cursor(each)) for each in parts(tokens)]
+            return [_action(Cursor(each)) for each in parts(tokens)] or [UNKNOWN]
 
 
 def references(tokens: Sequence[Token]) -> tuple[tuple[Name, Lock], ...]:

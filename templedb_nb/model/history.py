@@ -35,11 +35,16 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which rows of a history are wanted: the newest `last`, since a moment, in some states."""
+    """Which rows of a history are wanted: the newest `last`, since a moment, in some states.
+
+    `before` is a run: those that began before it. `within` are two moments: what went on between.
+    """
 
     last: int | None = None
     since: datetime | None = None
     status: tuple[str, ...] = ()
+    before: str = ""
+    within: tuple[datetime, datetime] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

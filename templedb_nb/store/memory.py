@@ -104,6 +104,18 @@ class Memory:
             ).fetchall()
         return tuple(as_approval(row) for row in rows)
 
+    def approvals_within(
+        self, slug: str, target: str, begin: datetime, end: datetime
+    ) -> tuple[Approval, ...]:
+        """Return the words on plans for a target that were said between two moments."""
+        with self._file.session() as session:
+            rows = session.execute(
+                "SELECT * FROM approvals WHERE project = ? AND target = ?"
+                " AND given_at BETWEEN ? AND ? ORDER BY given_at",
+                [slug, target, bare(begin), bare(end)],
+            ).fetchall()
+        return tuple(as_approval(row) for row in rows)
+
     def planner(self, content_hash: Digest) -> str:
         """Return who made the first plan of that content, or nothing."""
         with self._file.session() as session:
@@ -239,12 +251,18 @@ class Memory:
                 " outcome, exit_code, steps, done, applied, started_by, message FROM runs"
                 " WHERE project = $slug AND ($target IS NULL OR target = $target)"
                 " AND ($since IS NULL OR started_at >= $since)"
+                " AND ($before = '' OR run < $before)"
+                " AND ($begin IS NULL"
+                " OR started_at <= $end AND coalesce(finished_at, $end) >= $begin)"
                 " AND (len($status) = 0 OR list_contains($status, coalesce(outcome, 'running')))"
                 " ORDER BY run DESC LIMIT $last",
                 {
                     "slug": slug,
                     "target": target,
                     "since": bare(wanted.since) if wanted.since else None,
+                    "before": wanted.before,
+                    "begin": bare(wanted.within[0]) if wanted.within else None,
+                    "end": bare(wanted.within[1]) if wanted.within else None,
                     "status": list(wanted.status),
                     "last": wanted.last,
                 },

@@ -7,11 +7,12 @@ ground is opaque: a picture is read on light pages and on dark ones.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from templedb_nb.model.event import Outcome
+from templedb_nb.model.history import RunRow
 from templedb_nb.model.picture import Durations, Frequency, Timeline
 from templedb_nb.views.words import duration
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 WIDTH, DPI = 9.0, 110
 LANE, SMALLEST, TALLEST = 0.55, 1.9, 9.0
 LABELS = 40
-"""With more runs on a lane than this, releases are not written beside them."""
+"""So many signs fit beside each other; with more runs on a lane, releases are not written."""
 
 LINES = (("#1565c0", "o"), ("#ef6c00", "s"), ("#212121", "^"), ("#6a1b9a", "D"))
 """Targets are told apart by colours that mean no outcome, and by markers."""
@@ -85,18 +86,17 @@ def _timeline(axes: Axes, value: Timeline) -> None:
                 [lanes[each.target] for each in rows],
                 c=colour, marker=marker, s=70, label=_word(outcome), zorder=3, edgecolors="white",
             )  # fmt: skip
+    whole = _dates([each.started_at for each in value.rows])
+    room = (max(whole) - min(whole)) / LABELS
     for name, lane in lanes.items():
         mine = [each for each in value.rows if each.target == name]
         if len(mine) > LABELS:
             continue
-        last = None
-        for each in mine:
-            if each.release and each.release != last:
-                axes.annotate(
-                    str(each.release), (_dates([each.started_at])[0], lane), xytext=(0, 8),
-                    textcoords="offset points", ha="center", fontsize=8, color="#333333",
-                )  # fmt: skip
-            last = each.release
+        for at, release in _apart(mine, room):
+            axes.annotate(
+                release, (at, lane), xytext=(0, 8), textcoords="offset points", ha="center",
+                fontsize=8, color="#333333",
+            )  # fmt: skip
     axes.set_yticks(list(lanes.values()), [_short(each) for each in lanes])
     axes.set_ylim(-0.6, len(lanes) - 0.3)
     axes.grid(axis="y", color="#dddddd", linewidth=0.8)
@@ -106,6 +106,17 @@ def _timeline(axes: Axes, value: Timeline) -> None:
     )
     _time_axis(axes)
     _legend(axes)
+
+
+def _apart(rows: Sequence[RunRow], room: float) -> Iterator[tuple[float, str]]:
+    """Yield where a release is new and what it is; one that has no room is left to the next."""
+    written, last = None, None
+    for each in rows:
+        at = _dates([each.started_at])[0]
+        fits = written is None or at - written >= room * len(str(each.release))
+        if each.release and each.release != last and fits:
+            yield at, str(each.release)
+            written, last = at, each.release
 
 
 def _durations(axes: Axes, value: Durations) -> None:
@@ -184,4 +195,6 @@ def _word(outcome: Outcome | None) -> str:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= SHOWN else f"{name[: SHOWN - 1]}…"
+    """Return a name with its middle left out, if it is long: ends tell names apart."""
+    half = SHOWN // 2
+    return name if len(name) <= SHOWN else f"{name[:half]}…{name[1 - half :]}"
