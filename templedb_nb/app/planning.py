@@ -224,6 +224,7 @@ class Planning:
             databases=opened.databases,
             suspicions=standing.suspicions(opened.known, ledgers),
             look=seen,
+            migrations=found,
             histories=_histories(opened, ledgers, found),
             overlay=case.overlay.text,
         )

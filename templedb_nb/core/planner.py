@@ -22,7 +22,7 @@ from templedb_nb.core.layouts.placing import NOTHING_SEEN, Look
 from templedb_nb.core.requirements import on_scripts
 from templedb_nb.core.shape import nearest
 from templedb_nb.core.summaries import summaries
-from templedb_nb.core.tracking import Ledgers, Scripts
+from templedb_nb.core.tracking import Ledgers, Migrations, Scripts
 from templedb_nb.model.adoption import History
 from templedb_nb.model.config import DeployConfig, Executor, Group, Hook
 from templedb_nb.model.file import FileEntry
@@ -76,6 +76,7 @@ class Situation:
     databases: tuple[DatabaseName, ...] = ()
     suspicions: Mapping[DatabaseName, str] = field(default_factory=dict)
     look: Look = NOTHING_SEEN
+    migrations: tuple[Migrations, ...] | None = None
     histories: Mapping[DatabaseName, Sequence[History]] = field(default_factory=dict)
     overlay: str = ""
 
@@ -85,7 +86,9 @@ def plan(now: Situation) -> Draft:
     if now.options.amend:
         return _amendment(now)
     chosen, skips, findings = _chosen(now)
-    found = tracking.migrations(now.config, now.files, now.look, now.ledgers)
+    found = now.migrations
+    if found is None:
+        found = tracking.migrations(now.config, now.files, now.look, now.ledgers)
     rows = tracking.track(found, now.ledgers, now.scripts)
     planned = tuple(_planned(group, rows, now) for group in chosen) or _fallback(now)
     skips += _skipped_files(rows, chosen, now)

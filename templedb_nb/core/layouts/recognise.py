@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import cache
 from pathlib import PurePosixPath
 
 from templedb_nb.core.layouts import (
@@ -140,6 +141,7 @@ def base_of(path: str, pattern: str, layout: Layout) -> str:
     return folder
 
 
+@cache
 def _may_be_sqitch(folder: str, pattern: str) -> bool:
     """Return whether the pattern, or the folder, ends in ``deploy`` or its like, or goes below."""
     if last(folder) in sqitch.FOLDERS:
