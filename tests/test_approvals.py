@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from templedb_nb.model.target import NOBODY, Policy
+from templedb_nb.model.target import NOBODY, Level, Policy
 from templedb_nb.store.file import StateFile
 from tests.conftest import MIGRATIONS, Database, Said, Shop
 
@@ -490,6 +490,17 @@ def test_a_checked_in_file_says_what_a_target_wants(shop: Shop) -> None:
     assert "2 approvals by ana, emil, not by who planned it, no older than 4:00:00" in said
 
 
+def test_what_lint_and_drift_do_to_a_plan_is_kept_and_lowered_with_a_reason(shop: Shop) -> None:
+    terminal = shop.terminal
+    terminal("target", "update", "app", "staging", "--lint", "block", "--drift", "block")
+    said = terminal("target", "show", "app", "staging").out
+    assert [line.split()[-1] for line in said.splitlines() if "block" in line] == ["block"] * 2
+    refused = terminal("target", "update", "app", "staging", "--lint", "off", code=64).err
+    assert "lowers" in refused
+    terminal("target", "update", "app", "staging", "--lint", "off", "--reason", "a quiet night")
+    assert "off" in terminal("target", "show", "app", "staging").out
+
+
 @pytest.mark.parametrize(
     ("one", "other", "both"),
     [
@@ -500,6 +511,8 @@ def test_a_checked_in_file_says_what_a_target_wants(shop: Shop) -> None:
         (Policy(self_approval=False), Policy(), Policy(self_approval=False)),
         (Policy(approval_expires_s=60), Policy(), Policy(approval_expires_s=60)),
         (Policy(approval_expires_s=60), Policy(approval_expires_s=9), Policy(approval_expires_s=9)),
+        (Policy(lint=Level.OFF), Policy(lint=Level.BLOCK), Policy(lint=Level.BLOCK)),
+        (Policy(drift=Level.OFF), Policy(), Policy(drift=Level.WARN)),
     ],
 )
 def test_the_stricter_of_two_policies_satisfies_both(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from templedb_nb.model.target import Probe
 
 TYPES = ("database", "edge_function", "static_site", "service")
+LEVELS = ("block", "warn", "off")
 ORDERS = ("non-linear", "linear", "linear-skip")
 FIELDS = (
     click.option("--type", type=click.Choice(TYPES), help="What the target is; a label."),
@@ -50,6 +51,14 @@ FIELDS = (
     ),
     click.option(
         "--order-policy", type=click.Choice(ORDERS), help="What a migration out of order does."
+    ),
+    click.option(
+        "--lint", type=click.Choice(LEVELS), help="What risky statements do to a plan; warn."
+    ),
+    click.option(
+        "--drift",
+        type=click.Choice(LEVELS),
+        help="What changes of the database that no run made do to a plan; warn.",
     ),
 )
 
@@ -183,9 +192,10 @@ def ledger_sql(call: Call, role: str | None, *, upgrade: bool) -> Document:
 def _typed(given: dict[str, Any]) -> dict[str, Any]:
     from templedb_nb.app.signing import read_signers
     from templedb_nb.core.moments import wait_s
-    from templedb_nb.model.target import OrderPolicy, TargetType
+    from templedb_nb.model.target import Level, OrderPolicy, TargetType
 
     kinds: dict[str, Any] = {"type": TargetType, "order_policy": OrderPolicy}
+    kinds |= {"lint": Level, "drift": Level}
     kept = {key: value for key, value in given.items() if value is not None}
     if (expires := kept.pop("expires", None)) is not None:
         kept["approval_expires_s"] = int(wait_s(expires))

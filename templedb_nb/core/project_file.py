@@ -21,7 +21,7 @@ from templedb_nb.core.shape import (
 from templedb_nb.model.config import DeployConfig
 from templedb_nb.model.finding import Finding
 from templedb_nb.model.project import Slug
-from templedb_nb.model.target import OrderPolicy, Target, TargetName, TargetType
+from templedb_nb.model.target import Level, OrderPolicy, Target, TargetName, TargetType
 from templedb_nb.model.variable import Keeping, Variable
 
 PATH = "templedb.yaml"
@@ -67,6 +67,13 @@ TARGET = Object(
             ListOf(TEXT),
             "Who may sign: lines of an allowed_signers file, NAME KEYTYPE KEY. Default: nobody.",
             (),
+        ),
+        Key("lint", Choice(Level), "What risky statements do to a plan. Default: warn.", None),
+        Key(
+            "drift",
+            Choice(Level),
+            "What changes of the database that no run made do to a plan. Default: warn.",
+            None,
         ),
         Key("variables", VARIABLES, "References of this target: env:NAME, file:PATH.", ()),
     ),

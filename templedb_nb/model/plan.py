@@ -26,7 +26,7 @@ from templedb_nb.model.ledger import Checksums, Ledger, State
 from templedb_nb.model.plain import Digest, digest, to_plain
 from templedb_nb.model.project import Changes, Slug
 from templedb_nb.model.status import Tracked
-from templedb_nb.model.target import DatabaseName, Policy, TargetName
+from templedb_nb.model.target import DatabaseName, Level, Policy, TargetName
 from templedb_nb.model.variable import Source
 
 PlanId = NewType("PlanId", str)
@@ -284,9 +284,9 @@ class Plan:
         return any(isinstance(step, RunCommand | RunScript) for step in self.steps)
 
 
-_LATER = frozenset({"signed", "signers"})
-"""What came into policies after their first format: left out of the address where it is not used,
-so that earlier plans, bundles and approvals keep theirs."""
+_LATER = {"signed": False, "signers": [], "lint": Level.WARN.value, "drift": Level.WARN.value}
+"""What came into policies after their first format: left out of the address where it says what it
+says by itself, so that earlier plans, bundles and approvals keep theirs."""
 
 
 @lru_cache(maxsize=4)
@@ -295,7 +295,7 @@ def _content_hash(plan: Plan) -> Digest:
     assert isinstance(plain, dict)  # noqa: S101 - a dataclass is an object
     policy = to_plain(plan.policy)
     assert isinstance(policy, dict)  # noqa: S101 - so is a policy
-    used = {key: item for key, item in policy.items() if item or key not in _LATER}
+    used = {key: item for key, item in policy.items() if key not in _LATER or item != _LATER[key]}
     left_out = {"base"} if plan.overlay else {"base", "overlay"}
     body = {key: item for key, item in plain.items() if key not in left_out}
     return digest(body | {"policy": used})

@@ -31,6 +31,14 @@ class OrderPolicy(StrEnum):
     LINEAR_SKIP = "linear-skip"
 
 
+class Level(StrEnum):
+    """What a finding of a kind does to a plan: forbid its run, be told, or not be looked for."""
+
+    BLOCK = "block"
+    WARN = "warn"
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """One place where a project is deployed, without its variables."""
@@ -49,6 +57,8 @@ class Target:
     approval_expires_s: int = 0
     signed: bool = False
     signers: tuple[str, ...] = ()
+    lint: Level | None = None
+    drift: Level | None = None
     from_file: bool = False
 
 
@@ -59,7 +69,8 @@ class Policy:
     `approvals` is how many people must approve, `approvers` who may (empty: anybody), an approval
     counts for `approval_expires_s` seconds (0: for good). `signers` are the lines of an
     allowed_signers file itself: whose key may sign for whom; with `signed`, an approval counts only
-    if such a key signed it.
+    if such a key signed it. `lint` is what risky statements do to a plan, `drift` what changes of
+    the database's objects do that no run made.
     """
 
     protected: bool = False
@@ -70,6 +81,8 @@ class Policy:
     approval_expires_s: int = 0
     signed: bool = False
     signers: tuple[str, ...] = ()
+    lint: Level = Level.WARN
+    drift: Level = Level.WARN
 
     @classmethod
     def of(cls, target: Target) -> Policy:
@@ -85,6 +98,8 @@ class Policy:
             approval_expires_s=target.approval_expires_s,
             signed=target.signed,
             signers=tuple(sorted(target.signers)),
+            lint=target.lint or Level.WARN,
+            drift=target.drift or Level.WARN,
         )
 
     @property
@@ -123,6 +138,8 @@ class Policy:
             approval_expires_s=min(lasts, default=0),
             signed=self.signed or other.signed,
             signers=_both(self.signers, other.signers),
+            lint=_stricter(self.lint, other.lint),
+            drift=_stricter(self.drift, other.drift),
         )
 
 
@@ -134,6 +151,10 @@ def _both(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
     if not one or not other:
         return one or other
     return tuple(sorted(set(one) & set(other))) or NOBODY
+
+
+def _stricter(one: Level, other: Level) -> Level:
+    return min(one, other, key=tuple(Level).index)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

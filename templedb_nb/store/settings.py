@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from templedb_nb.model.project import Project, Slug
-from templedb_nb.model.target import OrderPolicy, Target, TargetName, TargetType
+from templedb_nb.model.target import Level, OrderPolicy, Target, TargetName, TargetType
 from templedb_nb.model.variable import Keeping, Variable
 from templedb_nb.store.file import StateFile
 from templedb_nb.store.times import bare, zoned
@@ -78,7 +78,8 @@ class Settings:
         with self._file.session() as session:
             rows = session.execute(
                 "SELECT name, type, provider, host, region, url, protected, order_policy,"
-                " approvals, approvers, self_approval, approval_expires_s, signed, signers"
+                " approvals, approvers, self_approval, approval_expires_s, signed, signers,"
+                " lint, drift"
                 " FROM targets WHERE project = ? ORDER BY name",
                 [slug],
             ).fetchall()
@@ -96,7 +97,7 @@ class Settings:
         ]
         row += [target.url, target.protected, target.order_policy, target.approvals]
         row += [",".join(target.approvers), target.self_approval, target.approval_expires_s]
-        row += [target.signed, "\n".join(target.signers)]
+        row += [target.signed, "\n".join(target.signers), target.lint, target.drift]
         marks = ", ".join("?" * len(row))
         with self._file.session() as session:
             session.execute(f"INSERT OR REPLACE INTO targets VALUES ({marks})", row)  # noqa: S608 - marks alone
@@ -147,7 +148,7 @@ def _project(row: Sequence[Any]) -> Project:
 
 def _target(row: Sequence[Any]) -> Target:
     name, kind, provider, host, region, url, protected, order_policy, *how = row
-    approvals, approvers, alone, expires, signed, signers = how
+    approvals, approvers, alone, expires, signed, signers, lint, drift = how
     return Target(
         name=name,
         type=TargetType(kind),
@@ -163,6 +164,8 @@ def _target(row: Sequence[Any]) -> Target:
         approval_expires_s=expires or 0,
         signed=bool(signed),
         signers=tuple((signers or "").splitlines()),
+        lint=Level(lint) if lint else None,
+        drift=Level(drift) if drift else None,
     )
 
 

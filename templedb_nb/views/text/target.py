@@ -43,6 +43,8 @@ def _(value: TargetShown) -> str:
         ("wants", Policy.of(target).wanted),
         ("signers", ", ".join(dict.fromkeys(each.split(" ", 1)[0] for each in target.signers))),
         ("order policy", target.order_policy.value if target.order_policy else ""),
+        ("lint", target.lint.value if target.lint else ""),
+        ("drift", target.drift.value if target.drift else ""),
         ("database", value.address),
     ]
     lines = [f"{INDENT}{name:<12}  {fact}" for name, fact in facts if fact]
