@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from templedb_nb.app.migrations import Migrations
 from templedb_nb.app.planning import Opened, scripts
 from templedb_nb.app.running import Wish
 from templedb_nb.core.histories.adopt import Adopted, believed, local_keys, shown, step, told_by
 from templedb_nb.core.histories.known import TOOLS
+from templedb_nb.core.histories.older import OLDER, TABLE
 from templedb_nb.errors import Ambiguous, Busy, UsageProblem
 from templedb_nb.model.adoption import Adoption, History
 from templedb_nb.model.plan import Adopt
 from templedb_nb.model.result import Result
 from templedb_nb.model.status import WAITING, FileState, Tracked
 from templedb_nb.model.target import DatabaseName
+from templedb_nb.store.older import read_projects
 
 Found = tuple[DatabaseName, History]
 
@@ -26,6 +29,7 @@ class Source:
 
     tool: str | None = None
     table: str | None = None
+    file: Path | None = None
     reason: str = ""
 
 
@@ -87,11 +91,27 @@ def _gone(each: Adopted, rows: tuple[Tracked, ...]) -> Adopted:
 
 
 def _histories(opened: Opened, source: Source) -> Iterator[Found]:
+    if source.file is not None:
+        yield from _kept_elsewhere(opened, source.file)
+        return
     for database, session in opened.sessions.items():
         for history in session.histories():
             named = source.table in {None, history.table, history.where}
             if named and source.tool in {None, history.tool}:
                 yield database, history
+
+
+def _kept_elsewhere(opened: Opened, file: Path) -> Iterator[Found]:
+    """Yield what the older TempleDB's own file tells of the target, whose database it was."""
+    project, target = opened.case.project, opened.case.target.name
+    names = (project.slug, project.known_as)
+    known = [each for each in read_projects(file) if each.slug in names]
+    rows = tuple(r for each in known for r in each.migrations if r["target_name"] == target)
+    database = next(iter(opened.sessions), None)
+    if not rows or database is None:
+        message = f"{file} tells of no migration of {project.slug} on {target}"
+        raise UsageProblem(message, hint="templedb project import --from-templedb FILE --dry-run")
+    yield database, History(tool=OLDER, schema=file.name, table=TABLE, rows=rows)
 
 
 def _pick(found: list[Found], rows: tuple[Tracked, ...], source: Source) -> Found:

@@ -66,7 +66,7 @@ class Projects:
         root = path.expanduser().absolute()
         if not root.is_dir():
             raise FilesError(f"{root} is no folder", hint="name the project's root folder")
-        chosen = self._slug(slug or root.name)
+        chosen = self.slug(slug or root.name)
         old = next((each for each in self.all() if each.slug == chosen), None)
         if old and old.root and Path(old.root) != root and Path(old.root).is_dir():
             message = f"project {chosen} is imported already, from {old.root}"
@@ -109,7 +109,8 @@ class Projects:
     def _has_variables(self, project: Project) -> bool:
         return bool(self._settings.variables(project.slug))
 
-    def _slug(self, text: str) -> Slug:
+    def slug(self, text: str) -> Slug:
+        """Return *text* as a slug, or raise `UsageProblem` with why it is none."""
         if text in self._reserved:
             raise UsageProblem(f"{text!r} is a command's name", hint="choose another with --slug")
         if not SLUG.fullmatch(text):

@@ -28,6 +28,7 @@ from templedb_nb.app.projects import Projects
 from templedb_nb.app.proving import Proving
 from templedb_nb.app.running import Running, Wish
 from templedb_nb.app.system import System
+from templedb_nb.app.taking_over import TakingOver
 from templedb_nb.app.targets import Targets
 from templedb_nb.app.values import NOTHING_GIVEN, Given, Values
 from templedb_nb.app.workplace import Workplace
@@ -115,6 +116,19 @@ class Temple:
         key = self.system.environ.get("TEMPLEDB_KEY")
         seal = Seal(key, self.system.config_folder / "key")
         return Values(self.settings, seal, self.masker, self.system)
+
+    @cached_property
+    def taking_over(self) -> TakingOver:
+        """Return the use case of the older TempleDB's projects."""
+        return TakingOver(
+            state=self.state,
+            projects=self.projects,
+            settings=self.settings,
+            content=self.content,
+            values=self.values,
+            memory=self.memory,
+            system=self.system,
+        )
 
     @cached_property
     def planning(self) -> Planning:

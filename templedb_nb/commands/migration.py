@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,6 +24,7 @@ STATES = ("running", "applied", "reverted", "failed", "in_doubt")
 TOOLS = (
     "golang-migrate", "dbmate", "goose", "flyway", "prisma", "supabase", "sqlx", "diesel",
     "atlas", "graphile-migrate", "postgrator", "refinery", "yoyo", "sqitch",
+    "templedb",
 )  # fmt: skip
 FROM = "The tool, where the target has tables of several."
 reason = click.option("--reason", default="", metavar="TEXT", help="Why; kept for good.")
@@ -259,6 +261,8 @@ def resolve(
 @on_target
 @click.option("--from", "tool", metavar="TOOL", type=click.Choice(TOOLS), help=FROM)
 @click.option("--table", metavar="TABLE", help="Its table, where there are several.")
+@click.option("--file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="With --from templedb: the SQLite file of the older TempleDB.")  # fmt: skip
 @reason
 @click.option("--dry-run", is_flag=True, help="Show what would be imported; write nothing.")
 @pass_call
@@ -278,6 +282,8 @@ def import_(
     """
     from templedb_nb.app.adopting import Source
 
+    if (how["tool"] == "templedb") != (how["file"] is not None):
+        raise click.UsageError("an SQLite file, --file FILE, goes with --from templedb")
     (name,) = call.split(words)
     with call.app.opened(call.choice(name, target)) as opened:
         found, source = call.app.reachable(opened), Source(**how)

@@ -11,6 +11,7 @@ from templedb_nb.commands import completion
 from templedb_nb.commands.base import Call, group, pass_call, take, words
 
 if TYPE_CHECKING:
+    from templedb_nb.model.older import TakeOver
     from templedb_nb.model.project import Project, Synced
     from templedb_nb.model.shown import FileList, ProjectList, ProjectRow, ProjectShown, Said
 
@@ -21,20 +22,43 @@ def commands() -> None:
 
 
 @commands.command("import")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=click.Path(path_type=Path), required=False)
 @click.option("--slug", metavar="NAME", help="What to call the project; default: its folder.")
 @click.option("--known-as", metavar="NAME", help="Its name in ledgers, where they know it already.")
+@click.option("--from-templedb", "older", metavar="FILE",
+              type=click.Path(path_type=Path, dir_okay=False),
+              help="Take over what this SQLite file of the older TempleDB holds.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="With --from-templedb: show what; keep nothing.")
 @pass_call
-def import_(call: Call, path: Path, slug: str | None, known_as: str | None) -> Synced:
+def import_(
+    call: Call,
+    /,
+    path: Path | None,
+    slug: str | None,
+    known_as: str | None,
+    *,
+    older: Path | None,
+    dry_run: bool,
+) -> Synced | TakeOver:
     """Take the files of the folder PATH in, under a name.
 
     .gitignore and .templedbignore are honoured; .env files are left out. Importing a folder again
     takes in what changed.
 
+    With --from-templedb, projects, configs, targets, variables and the history of deployments come
+    from that file, of all its projects or the one that --slug names; PATH is where its files are
+    now. What a target has applied: migration import --from templedb --file FILE.
+
     \b
-    Example:
+    Examples:
       templedb project import ./woofs --slug woofs_projects
+      templedb project import --from-templedb ~/.local/share/templedb/templedb.sqlite --dry-run
     """
+    if older is not None:
+        with call.working(f"taking over what {older} holds"):
+            return call.app.taking_over.take_over(older, path, slug, dry_run=dry_run)
+    if path is None or dry_run:
+        raise click.UsageError("name the project's folder, PATH, or --from-templedb FILE")
     with call.working(f"taking in the files of {path}"):
         return call.app.projects.import_(path, slug, known_as)
 

@@ -140,7 +140,7 @@ class Ignore:
         last = _last(self.levels, *place, folder=folder)
         if last is not None and not last.negated:
             return True
-        if not _built_in(name, folder=folder):
+        if not built_in(name, folder=folder):
             return False
         lifted = _last(self.own, *place, folder=folder)
         return lifted is None or not lifted.negated
@@ -153,7 +153,8 @@ def _last(levels: tuple[Level, ...], name: str, path: str, *, folder: bool) -> R
     return None
 
 
-def _built_in(name: str, *, folder: bool) -> bool:
+def built_in(name: str, *, folder: bool) -> bool:
+    """Return whether a file or folder of that name is left out where no rule says otherwise."""
     if name in _NAMES or (folder and name in _FOLDERS) or name.endswith(_ENDINGS):
         return True
     return name.startswith(_SECRETIVE) and name not in _FREE_OF_SECRETS

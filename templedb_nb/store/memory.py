@@ -181,12 +181,13 @@ class Memory:
     def last_deployment(self, slug: Slug, target: TargetName) -> tuple[str, int, datetime] | None:
         """Return run, release and end of the last success that brought a release into effect.
 
-        Words on the ledger and ways back are runs, too, and deploy none.
+        Words on the ledger and ways back are runs, too, and deploy none; of runs that were taken
+        over from elsewhere nobody knows the release.
         """
         with self._file.session() as session:
             rows = session.execute(
                 "SELECT run, release, finished_at, plan FROM runs WHERE project = ? AND target = ?"
-                " AND outcome = 'succeeded' ORDER BY run DESC LIMIT 20",
+                " AND outcome = 'succeeded' AND release > 0 ORDER BY run DESC LIMIT 20",
                 [slug, target],
             ).fetchall()
             for run, release, ended, plan in rows:  # mostly the first: a plan may be a long text

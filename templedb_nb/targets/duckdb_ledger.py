@@ -285,7 +285,11 @@ def amend(connection: Connection, step: Amend, claim: Claim, attempt: str) -> No
             )
         case Verb.RENAME:
             done = _rename(connection, step, claim)
-        case Verb.RESOLVE_APPLIED | Verb.RESOLVE_NOT_APPLIED | Verb.IMPORT:
+        case Verb.IMPORT:
+            connection.execute("ROLLBACK")
+            hint = "templedb migration mark-applied FILE --reason WHY"
+            raise TargetError("histories are imported into PostgreSQL alone", hint=hint)
+        case Verb.RESOLVE_APPLIED | Verb.RESOLVE_NOT_APPLIED:
             done = False  # a DuckDB file takes a migration whole, or not at all
     if not done:
         connection.execute("ROLLBACK")

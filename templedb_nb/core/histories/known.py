@@ -15,6 +15,7 @@ from templedb_nb.core.histories.chained import (
 )
 from templedb_nb.core.histories.flyway import FLYWAY
 from templedb_nb.core.histories.hashed import PRISMA, SQLX, SUPABASE
+from templedb_nb.core.histories.older import OLDER, OLDER_TEMPLEDB
 from templedb_nb.core.histories.simple import DBMATE, DIESEL, GOLANG_MIGRATE, GOOSE
 from templedb_nb.core.histories.tool import Tool
 
@@ -36,7 +37,7 @@ TOOLS: Mapping[str, Tool] = {
         YOYO,
         SQITCH,
     )
-}
+} | {OLDER: OLDER_TEMPLEDB}
 
 Table = tuple[str, str]
 """A schema and the name of a table in it."""

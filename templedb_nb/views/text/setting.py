@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from templedb_nb.model.older import TakenOver, TakeOver
 from templedb_nb.model.plain import short
 from templedb_nb.model.project import Changes, Synced
 from templedb_nb.model.shown import (
@@ -62,6 +63,37 @@ def _(value: Synced) -> str:
         if len(value.left_out) > LISTED:
             lines.append(f"{INDENT}… and {len(value.left_out) - LISTED} more left out")
     return "\n".join(lines)
+
+
+@text.register
+def _(value: TakeOver) -> str:
+    lines = []
+    for row in value.rows:
+        verb = "would be taken over" if value.dry_run else "is taken over"
+        lines.append(f"project {row.slug} {verb} from {value.file}")
+        lines += [f"{INDENT}{told}" for told in _taken(row)]
+        lines += [f"{INDENT}left out: {shown(each)}" for each in row.left_out[:LISTED]]
+        if len(row.left_out) > LISTED:
+            lines.append(f"{INDENT}… and {len(row.left_out) - LISTED} more left out")
+        if value.dry_run:
+            continue
+        lines += [
+            f"next: templedb migration import {row.slug} --target {target} --from templedb"
+            f" --file FILE  ({many(count, 'migration')} applied there)"
+            for target, count in row.histories
+        ]
+    return "\n".join(lines)
+
+
+def _taken(row: TakenOver) -> list[str]:
+    facts = [
+        many(row.files, "file") if row.release else "",
+        f"config: {row.config}" if row.config else "",
+        f"targets: {', '.join(row.targets)}" if row.targets else "",
+        f"variables: {', '.join(row.variables)}" if row.variables else "",
+        f"{many(row.runs, 'deployment')} of the history" if row.runs else "",
+    ]
+    return [fact for fact in facts if fact] or ["nothing that is not here already"]
 
 
 def changed(differs: Changes) -> list[str]:
