@@ -23,6 +23,7 @@ from templedb_nb.workflow import Workflow
 if TYPE_CHECKING:
     from templedb_nb.app import Temple
     from templedb_nb.model.event import Stamped
+    from templedb_nb.model.lint import LintReport
     from templedb_nb.model.plan import Preview
     from templedb_nb.model.runbook import RunbookEvent
     from templedb_nb.views.cell_lines import CellLines
@@ -246,9 +247,12 @@ def _show(call: Call, value: Any) -> int:
 
 def _conclude(call: Call, value: Any) -> None:
     """Tell the job's page what came to pass."""
+    from templedb_nb.model.lint import LintReport
     from templedb_nb.model.result import Result
     from templedb_nb.model.runbook import RunbookResult
 
+    if isinstance(value, LintReport):
+        _annotate(call, value)
     if call.workflow is None or not isinstance(value, Result | RunbookResult):
         return
     if isinstance(value, RunbookResult):
@@ -256,6 +260,15 @@ def _conclude(call: Call, value: Any) -> None:
     else:
         roots = {each.slug: each.root or "" for each in call.app.projects.all()}
     call.workflow.ended(value, roots)
+
+
+def _annotate(call: Call, value: LintReport) -> None:
+    """Give GitHub's annotations in its jobs, and wherever they are asked for."""
+    if call.json or (call.workflow is None and value.format != "github"):
+        return
+    project = next(each for each in call.app.projects.all() if each.slug == value.slug)
+    workflow = call.workflow or Workflow(os.environ)
+    workflow.risky(value, project.root or "")
 
 
 def _complain(call: Call, error: TempleError) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from templedb_nb.model.finding import Topic, errors
+from templedb_nb.model.lint import LintReport
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
 from templedb_nb.model.runbook import RunbookResult
@@ -23,6 +24,8 @@ def exit_code(value: Any) -> int:
         case Result(exit_code=code):
             return INTERNAL if code is None else code
         case Validation(valid=False):
+            return CONFIG
+        case LintReport(forbids=True):
             return CONFIG
         case Preview():
             found = errors(value.findings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +15,7 @@ from templedb_nb.model.command import Exit, Invocation
 from templedb_nb.model.ending import Ending
 from templedb_nb.model.event import Blocker, Event, Log, Outcome, RunId, Stamped
 from templedb_nb.model.ledger import Freeze, Held, Ledger, Noted, Within
+from templedb_nb.model.lint import Sizes
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Amend, Apply
 from templedb_nb.model.target import Policy, Probe
@@ -68,6 +69,11 @@ class Session(Protocol):
 
     Implementations translate every driver error into a `TargetError`.
     """
+
+    @property
+    def version(self) -> int:
+        """Return the major version of a PostgreSQL server; 0 of anything else."""
+        ...
 
     def ledger(self, project: str) -> Ledger:
         """Return what the database says of *project* now; create nothing."""
@@ -189,6 +195,13 @@ class Session(Protocol):
 
     def set_policy(self, project: str, policy: Policy, by: str, reason: str) -> bool:
         """Set the kept policy, with an event that says who and why; say whether there is one."""
+        ...
+
+    def sizes(self, names: Collection[str]) -> Sizes | None:
+        """Return how large what bears one of *names* is, in any schema; None where nothing tells.
+
+        Raises nothing for what is not there: it is left out.
+        """
         ...
 
     def probe(self) -> Probe:

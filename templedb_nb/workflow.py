@@ -23,6 +23,7 @@ from templedb_nb.core.masking import patterns
 from templedb_nb.views import github
 
 if TYPE_CHECKING:
+    from templedb_nb.model.lint import LintReport
     from templedb_nb.model.result import Result
     from templedb_nb.model.runbook import RunbookResult
 
@@ -65,6 +66,11 @@ class Workflow:
         for each in github.annotated(value, places):
             click.echo(str(each))
         self._output(github.values(value))
+
+    def risky(self, value: LintReport, root: str) -> None:
+        """Give an annotation for each risk."""
+        for each in github.risks(value, self._place(root)):
+            click.echo(str(each))
 
     def failed(self, title: str, message: str) -> None:
         """Give an annotation that belongs to no file."""

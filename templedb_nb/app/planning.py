@@ -9,6 +9,7 @@ from pathlib import Path
 
 from templedb_nb.app.configs import Configs, Current
 from templedb_nb.app.ledgers import Ledgers, Sessions, names, read_all
+from templedb_nb.app.linting import of_steps
 from templedb_nb.app.projects import Projects
 from templedb_nb.app.signing import Signatures
 from templedb_nb.app.system import System
@@ -19,6 +20,7 @@ from templedb_nb.core.environ import Known
 from templedb_nb.core.expected import expected
 from templedb_nb.core.layouts.placing import Look, Mark
 from templedb_nb.core.layouts.recognise import marks
+from templedb_nb.core.lint import on_lint
 from templedb_nb.core.overlay import NO_OVERLAY, Overlay, overlaid
 from templedb_nb.core.planner import Options, Situation
 from templedb_nb.core.policy import decision, identified, merged
@@ -29,14 +31,14 @@ from templedb_nb.model.approval import Approval
 from templedb_nb.model.config import DeployConfig
 from templedb_nb.model.expected import Expected
 from templedb_nb.model.file import FileEntry
-from templedb_nb.model.finding import errors
+from templedb_nb.model.finding import Finding, errors
 from templedb_nb.model.layout import Address, Source
 from templedb_nb.model.ledger import Ledger, LedgerHead
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Draft, Plan, Preview, Revert, Since
 from templedb_nb.model.project import Changes, Project, Release, changes
 from templedb_nb.model.secret import Secret
-from templedb_nb.model.target import DATABASE_URL, DatabaseName, Policy, Target
+from templedb_nb.model.target import DATABASE_URL, DatabaseName, Level, Policy, Target
 from templedb_nb.store.content import Content
 from templedb_nb.store.memory import Memory
 
@@ -235,9 +237,11 @@ class Planning:
         if self._values.told_by(case.overlay.text):
             hint = "name a reference in it, env:NAME, or give the value by --env NAME"
             raise InvalidConfig("the overlay holds the value of a secret", hint=hint)
-        draft = planner.plan(self.situation(opened, options, opened.ledgers))
+        situation = self.situation(opened, options, opened.ledgers)
+        draft = planner.plan(situation)
         told = tuple(replace(s, text=self._values.masked(s.text)) for s in draft.scripts)
-        findings = (*case.current.findings, *draft.findings)
+        risky = _linted(draft.plan, situation, opened.sessions)
+        findings = (*case.current.findings, *draft.findings, *risky)
         draft = replace(draft, findings=findings, scripts=told)
         user = self._system.user()
         preview = Preview(
@@ -300,6 +304,13 @@ class Planning:
                 text = scripts(opened.case.read, [row.source])[row.source].text
                 found.append((row.file, unified(ran[row.key], text, row.file)))
         return tuple(found)
+
+
+def _linted(plan: Plan, now: Situation, sessions: Sessions) -> list[Finding]:
+    level = plan.policy.lint
+    if level is Level.OFF:
+        return []
+    return list(on_lint(of_steps(plan.steps, now.scripts, sessions), level))
 
 
 def _under(current: Current, document: object) -> tuple[Current, Overlay]:

@@ -19,6 +19,7 @@ from templedb_nb.app.following import Following
 from templedb_nb.app.history import History
 from templedb_nb.app.judging import Judging
 from templedb_nb.app.ledgers import Ledgers
+from templedb_nb.app.lint_reports import Sources
 from templedb_nb.app.locks import Locks
 from templedb_nb.app.looking import Looking
 from templedb_nb.app.migrations import Migrations
@@ -243,6 +244,18 @@ class Temple:
         self.running.reconcile()
         with self.planning.opened(case, skip) as opened:
             yield opened
+
+    def sources(self, choice: Choice) -> Sources:
+        """Return the migrations of a project as its folder has them; no target is asked."""
+        with self.state.session():
+            project = self.projects.pick(choice.project)
+            if project.root and Path(project.root).is_dir():
+                self.projects.sync(project)
+            release = self.projects.release(project, None)
+            config = self.configs.current(project, release).config
+        return Sources(
+            slug=project.slug, config=config, files=release.files, read=self.content.read
+        )
 
     def plan(
         self,

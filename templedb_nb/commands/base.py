@@ -103,6 +103,12 @@ class Call:
             raise click.UsageError(f"{names[len(given)]} is missing")
         return [project, *given, *[None] * (len(names) - len(given))]
 
+    def project_first(self, words: Sequence[str]) -> tuple[str | None, tuple[str, ...]]:
+        """Return the project, if the first word is one, and all words behind it."""
+        if self._is_slug(words):
+            return words[0], tuple(words[1:])
+        return None, tuple(words)
+
     def _is_slug(self, words: Sequence[str | None]) -> bool:
         return bool(words) and any(each.slug == words[0] for each in self.app.projects.all())
 

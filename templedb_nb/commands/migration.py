@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from templedb_nb.app.running import Wish
     from templedb_nb.model.adoption import Adoption
     from templedb_nb.model.history import MigrationHistory
+    from templedb_nb.model.lint import LintReport
     from templedb_nb.model.plan import Preview
     from templedb_nb.model.proof import Proof
     from templedb_nb.model.result import Result
-    from templedb_nb.model.shown import Coded, MigrationShown, Said
+    from templedb_nb.model.shown import Coded, Document, MigrationShown, Said
     from templedb_nb.model.status import MigrationStatus
 
 STATES = ("running", "applied", "reverted", "failed", "in_doubt")
@@ -290,6 +291,60 @@ def import_(
         if dry_run:
             return call.app.adopting.look(found, source)
         return call.app.adopting.take_over(found, source, _wish(call))
+
+
+@commands.command("lint")
+@click.argument(
+    "words", nargs=-1, metavar="[PROJECT] [FILE …]", shell_complete=completion.migrations
+)
+@on_target
+@click.option("--all", "everything", is_flag=True, help="Applied files, too.")
+@click.option("--offline", is_flag=True, help="Ask no target: all files, of unknown size.")
+@click.option("--strict", is_flag=True, help="End with an error if anything is risky.")
+@click.option("--format", type=click.Choice(("text", "sarif", "github")), default="text",
+              help="SARIF 2.1.0, or GitHub's annotations.")  # fmt: skip
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Write SARIF to FILE, and text to the terminal.")  # fmt: skip
+@pass_call
+def lint(
+    call: Call,
+    /,
+    words: tuple[str, ...],
+    target: str | None,
+    *,
+    offline: bool,
+    output: Path | None,
+    **how: Any,
+) -> LintReport | Document:
+    """Tell what is risky in migrations that wait: what is lost, who waits, and the safer way.
+
+    Only pending files count, or those that are named; tables that the plan itself makes, or that
+    the server calls small, are left alone. squawk is asked, too, where it is installed. What a
+    target does with it: target update --lint block|warn|off. Rules: docs/lint.md.
+
+    \b
+    Examples:
+      templedb migration lint shop --target production
+      templedb migration lint shop 004_index --offline
+      templedb migration lint --strict --output lint.sarif
+    """
+    import json
+
+    from templedb_nb.app import lint_reports
+    from templedb_nb.model.shown import Document
+    from templedb_nb.views.sarif import sarif
+
+    name, files = call.project_first(words)
+    wanted = lint_reports.Wanted(files=files, **how)
+    choice = call.choice(name, target)
+    if offline:
+        found = lint_reports.of_files(call.app.sources(choice), wanted)
+    else:
+        with call.app.opened(choice) as opened:
+            found = lint_reports.of_target(opened, wanted)
+    if output is not None:
+        output.write_text(json.dumps(sarif(found), indent=2) + "\n", encoding="utf-8")
+    return Document(document=sarif(found)) if how["format"] == "sarif" else found
 
 
 @commands.command("accept-checksum")

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 
 from templedb_nb.core.lexer import Meta, Split, Statement, TokenKind, tokens
 from templedb_nb.core.shape import nearest
+from templedb_nb.model.lint import RULE_NAMES
 
 _DIRECTIVE = re.compile(r"--\s*templedb:\s*(\S*)[ \t]*(.*)")
 _DURATION = re.compile(r"(\d+)\s*(ms|s|min|m|h)?")
 _MS = {"ms": 1, "s": 1000, "min": 60_000, "m": 60_000, "h": 3_600_000}
 MAX_MS = 2_147_483_647
 """PostgreSQL keeps its timeouts in 32 bits of milliseconds."""
+WHOLE = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,11 @@ class Hint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Directives:
-    """Everything that a file asks for; `hints` by the offset of the statement that they precede."""
+    """Everything that a file asks for.
+
+    `hints` are by the offset of the statement that they precede, and so are the rules of `nolint`;
+    those of the whole file are at `WHOLE`.
+    """
 
     no_transaction: int = 0
     no_transaction_by: str = "templedb:no-transaction"
@@ -49,6 +55,7 @@ class Directives:
     verify: tuple[str, ...] = ()
     repeatable: bool = False
     hints: Mapping[int, Hint] = field(default_factory=dict)
+    nolint: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     problems: tuple[Remark, ...] = ()
 
 
@@ -117,6 +124,7 @@ class _Taken:
         self._hints: dict[int, Hint] = {}
         self._requires: list[str] = []
         self._verify: list[str] = []
+        self._nolint: dict[int, tuple[str, ...]] = {}
         self._problems: list[Remark] = []
 
     def take(self, each: _Comment, *, alone: bool) -> None:
@@ -141,6 +149,7 @@ class _Taken:
             requires=tuple(self._requires),
             verify=tuple(self._verify),
             hints=self._hints,
+            nolint=self._nolint,
             problems=tuple(self._problems),
             **self._found,  # type: ignore[arg-type]
         )
@@ -200,6 +209,18 @@ class _Taken:
         else:
             self._hint(each, Hint(line=each.line))
 
+    def silenced(self, each: _Comment) -> None:
+        rules = tuple(rule.strip() for rule in each.words.split(",") if rule.strip())
+        for unknown in [rule for rule in rules if rule not in RULE_NAMES]:
+            self._wrong(each, f"there is no rule {unknown}{nearest(unknown, RULE_NAMES)}")
+        place = WHOLE if each.top else each.before
+        if not rules:
+            self._wrong(each, "templedb:nolint names no rule", "-- templedb:nolint drop-table")
+        elif place is None:
+            self._wrong(each, "templedb:nolint stands before no statement")
+        else:
+            self._nolint[place] = (*self._nolint.get(place, ()), *rules)
+
     def down(self, each: _Comment) -> None:
         self._wrong(each, "templedb:down is there twice", "take one out")
 
@@ -229,6 +250,7 @@ _KNOWN: dict[str, Callable[[_Taken, _Comment], None]] = {
     "verify": _Taken.verified,
     "probe": _Taken.probed,
     "idempotent": _Taken.idempotent,
+    "nolint": _Taken.silenced,
     "down": _Taken.down,
 }
 

@@ -29,6 +29,7 @@ class Topic(StrEnum):
     UNRESOLVED = "unresolved"
     LEDGER = "ledger"
     HEALTH = "health"
+    LINT = "lint"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ from templedb_nb.model.approval import Approval
 from templedb_nb.model.ending import Ending
 from templedb_nb.model.event import Blocker, Outcome
 from templedb_nb.model.ledger import Freeze, Held, Ledger, Noted, Within
+from templedb_nb.model.lint import Sizes
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Amend, Apply, Revert
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
@@ -231,6 +232,15 @@ class DuckdbSession:
         """Change the ledger on a person's word."""
         with self._work() as connection:
             ledger_sql.amend(connection, step, claim, attempt)
+
+    @property
+    def version(self) -> int:
+        """Return that it is no PostgreSQL."""
+        return 0
+
+    def sizes(self, names: Collection[str]) -> Sizes | None:  # noqa: ARG002 - as Session has it
+        """Return that nothing tells: nobody else uses such a file while a migration runs."""
+        return None
 
     def histories(self) -> tuple[History, ...]:
         """Return nothing: no other tool that is known keeps its table in such a file."""

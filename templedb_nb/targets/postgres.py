@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import psycopg
@@ -14,12 +14,13 @@ from templedb_nb.model.approval import Approval
 from templedb_nb.model.ending import Ending
 from templedb_nb.model.event import Blocker, Outcome
 from templedb_nb.model.ledger import Freeze, Held, Ledger, Noted, State, Within
+from templedb_nb.model.lint import Sizes
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Amend, Apply, Mode, Revert
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
 from templedb_nb.ports import Claim, Decide, Heard
-from templedb_nb.targets import postgres_apply, postgres_histories, postgres_rows
+from templedb_nb.targets import postgres_apply, postgres_histories, postgres_rows, postgres_sizes
 from templedb_nb.targets import postgres_hold as hold
 from templedb_nb.targets import postgres_ledger as ledger_sql
 from templedb_nb.targets import postgres_records as records
@@ -44,6 +45,11 @@ class PostgresSession:
     def where(self) -> str:
         """Return the target and its database, as messages name them."""
         return self._link.where
+
+    @property
+    def version(self) -> int:
+        """Return the server's major version."""
+        return self._link.connection.info.server_version // 10_000
 
     def close(self) -> None:
         """End the session; the server frees its locks."""
@@ -241,6 +247,11 @@ class PostgresSession:
                 records.keep_policy(self._link.connection, project, policy)
                 records.record_policy(self._link.connection, project, policy, by, reason)
             return True
+
+    def sizes(self, names: Collection[str]) -> Sizes | None:
+        """Return how large what bears one of *names* is, as statistics have it."""
+        with translated(self.where):
+            return postgres_sizes.sizes(self._link.connection, names)
 
     def probe(self) -> Probe:
         """Report what the server is and what the role may do; write nothing."""

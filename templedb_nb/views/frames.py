@@ -19,6 +19,7 @@ from templedb_nb.model.history import (
     MigrationHistory,
 )
 from templedb_nb.model.ledger import Entry, State
+from templedb_nb.model.lint import LintReport
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result, StepState
 from templedb_nb.model.shown import ConfigHistory, FileList, ProjectList, TargetList, VariableList
@@ -81,6 +82,14 @@ COLUMNS: dict[type, Sequence[Column]] = {
         ("known", TEXT, lambda r: r.known),
         ("at", TEXT, lambda r: r.at),
         ("note", TEXT, lambda r: r.note),
+    ),
+    LintReport: (
+        ("file", TEXT, lambda r: r.file),
+        ("line", COUNTS, lambda r: r.line),
+        ("rule", WORDS, lambda r: r.rule),
+        ("source", WORDS, lambda r: r.source),
+        ("message", TEXT, lambda r: r.message),
+        ("safer", TEXT, lambda r: r.mend),
     ),
     Board: (
         ("project", TEXT, lambda r: r.slug),

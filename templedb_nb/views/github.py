@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from templedb_nb.model.event import StepFailed
+from templedb_nb.model.lint import LintReport
 from templedb_nb.model.result import Result
 from templedb_nb.model.runbook import CellState, RunbookResult
 
@@ -93,6 +94,21 @@ def annotated(
         title = f"runbook {PurePosixPath(value.notebook).name}"
         cells = [Annotation(title=title, message=value.reason, file=value.notebook)]
     return (*runs, *cells)
+
+
+def risks(value: LintReport, root: PurePosixPath) -> tuple[Annotation, ...]:
+    """Return what is risky, each at its line; *root* is the project's folder."""
+    level = "error" if value.forbids else "warning"
+    return tuple(
+        Annotation(
+            title=each.rule,
+            message=f"{each.message}\n{each.mend}" if each.mend else each.message,
+            file=str(root / each.file),
+            line=each.line,
+            level=level,
+        )
+        for each in value.rows
+    )
 
 
 def _of_run(run: Result, roots: Mapping[str, PurePosixPath]) -> Annotation | None:

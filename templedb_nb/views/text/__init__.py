@@ -3,6 +3,7 @@
 from templedb_nb.views.text import (
     difference,
     history,
+    lint,
     locks,
     picture,
     plan,
@@ -19,6 +20,7 @@ from templedb_nb.views.text.setting import changed
 
 __all__ = [
     "briefing", "came_to", "changed", "closing", "difference", "failure", "findings", "history",
+    "lint",
     "locks",
     "picture", "plan",
     "run", "runbook", "setting", "status", "target", "text",

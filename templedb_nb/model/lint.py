@@ -1,0 +1,72 @@
+"""What is risky in a migration's SQL: rules, places, and what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from templedb_nb.model.project import Slug
+from templedb_nb.model.target import Level, TargetName
+
+OURS, SQUAWK = "templedb", "squawk"
+RULE_NAMES = (
+    "drop-table", "drop-column", "drop-schema", "truncate", "rename-table", "rename-column",
+    "table-rewrite", "index-not-concurrent", "drop-index-not-concurrent", "reindex-not-concurrent",
+    "constraint-not-valid", "set-not-null", "unique-without-index", "column-with-check",
+    "refresh-not-concurrent", "every-row", "lock-timeout-off", "several-tables-locked",
+    "enum-value-used",
+)  # fmt: skip
+"""Our own rules, as files and reports name them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complaint:
+    """One risky statement: the rule, the place, what happens, and the safer way.
+
+    `line` and `column` count from 1 and are those of the file.
+    """
+
+    rule: str
+    file: str
+    line: int
+    column: int
+    message: str
+    mend: str = ""
+    source: str = OURS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How large a relation is, as the server guesses; `rows` is None where it never counted."""
+
+    rows: int | None
+    bytes: int
+
+
+Sizes: TypeAlias = Mapping[tuple[str, str], Size]
+"""By schema and name; what is not in it does not exist."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LintReport:
+    """What was found in the files that were read; `target` is empty where none was asked.
+
+    `version` is the server's major one, 0 where it is not known. `strict` makes any complaint an
+    error, `level` is what the target does with them.
+    """
+
+    slug: Slug
+    target: TargetName | None
+    files: int
+    rows: tuple[Complaint, ...]
+    level: Level = Level.WARN
+    version: int = 0
+    notes: tuple[str, ...] = ()
+    strict: bool = False
+    format: str = "text"
+
+    @property
+    def forbids(self) -> bool:
+        """Return whether what was found ends a command with an error."""
+        return bool(self.rows) and (self.strict or self.level is Level.BLOCK)

@@ -1,0 +1,104 @@
+"""squawk, a linter of PostgreSQL migrations: another program, asked once for many files.
+
+It gets the part of each file that goes up, with the file's own lines, and no variable.
+https://squawkhq.com; the form of its JSON is that of version 2.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from templedb_nb.model.lint import SQUAWK, Complaint
+
+_SECONDS = 60
+_LEFT_OUT = frozenset({
+    "prefer-robust-stmts", "require-lock-timeout", "require-statement-timeout", "syntax-error",
+    "require-timeout-settings", "prefer-big-int", "prefer-bigint-over-int", "unused-ignore",
+    "prefer-bigint-over-smallint", "prefer-identity", "prefer-text-field", "prefer-timestamp-tz",
+    "prefer-repack", "require-table-schema", "transaction-nesting", "ban-uncommitted-transaction",
+    "ban-concurrent-index-creation-in-transaction",
+})  # fmt: skip
+"""Matters of taste, and what holds here anyway: exactly once, a lock_timeout, the right mode."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """One file for squawk; `together` says that it runs in a transaction."""
+
+    file: str
+    text: str
+    together: bool
+
+
+def program() -> str | None:
+    """Return squawk's path: beside this Python, else wherever the person has it."""
+    beside = Path(sys.executable).parent
+    return shutil.which("squawk", path=str(beside)) or shutil.which("squawk")
+
+
+def check(squawk: str, sheets: Sequence[Sheet], version: int) -> tuple[list[Complaint], str]:
+    """Return what squawk says of *sheets*, and why it could not, if so.
+
+    *version* is the server's major one; 0 leaves the choice to squawk.
+    """
+    found: list[Complaint] = []
+    with tempfile.TemporaryDirectory(prefix="templedb-") as folder:
+        for together in (True, False):
+            own = [each for each in sheets if each.together is together]
+            told, trouble = _ask(squawk, own, version, Path(folder) / str(together), together)
+            if trouble:
+                return [], trouble
+            found += told
+    return found, ""
+
+
+def _ask(
+    squawk: str,
+    sheets: Sequence[Sheet],
+    version: int,
+    folder: Path,
+    together: bool,  # noqa: FBT001 - one of two passes
+) -> tuple[list[Complaint], str]:
+    if not sheets:
+        return [], ""
+    folder.mkdir()
+    names = {f"{number}.sql": each.file for number, each in enumerate(sheets)}
+    for name, each in zip(names, sheets, strict=True):
+        (folder / name).write_text(each.text)
+    words = [squawk, "--reporter", "json"]
+    words += ["--assume-in-transaction"] if together else []
+    words += [f"--pg-version={version}.0"] if version else []
+    try:
+        done = subprocess.run(  # noqa: S603 - words of ours
+            [*words, *names], cwd=folder, capture_output=True, timeout=_SECONDS, check=False,
+            env={"PATH": "/usr/bin:/bin"}, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        return list(_complaints(json.loads(done.stdout or b"[]"), names)), ""
+    except (OSError, subprocess.SubprocessError) as error:
+        return [], f"squawk could not be run: {error}"
+    except (ValueError, KeyError, TypeError):
+        told = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        return [], f"squawk answered in another form: {told[0] if told else 'nothing'}"
+
+
+def _complaints(rows: Iterable[Any], names: dict[str, str]) -> Iterable[Complaint]:
+    for row in rows:
+        if row["rule_name"] in _LEFT_OUT:
+            continue
+        yield Complaint(
+            rule=row["rule_name"],
+            file=names[row["file"]],
+            line=int(row["line"]) + 1,
+            column=int(row["column"]) + 1,
+            message=row["message"],
+            mend=row["help"] or "",
+            source=SQUAWK,
+        )
