@@ -78,7 +78,7 @@ def test_no_block_is_left_out_without_saying_why(block: Block) -> None:
     if block.language in SHOWN and block.words != ("output",):
         assert not A_COMMAND.search(block.code), f"{block}: commands belong in a block that runs"
     if block.language not in SITE:
-        assert set(block.words) <= {"output"}, f"{block}: {block.words} is not known"
+        assert set(block.words) <= {"output", "bad", "good"}, f"{block}: {block.words} is not known"
     assert set(block.named) <= {"exit", "stdin", "file"}, f"{block}: {block.named} is not known"
 
 

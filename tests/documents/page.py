@@ -7,6 +7,7 @@ A fence's first word is its language; what follows says what is done with it:
 - ``no-run: WHY`` leaves a block of these out, and says why.
 - ``yaml``, ``json``, ``toml`` and ``sql`` are read; ``file=PATH`` also writes them for what follows.
 - ``text output`` is what the block before it wrote: its lines in their order, ``…`` for anything.
+- ``sql bad`` and ``sql good`` are examples of rules, which tests of their own try.
 - ``text`` is a picture made of letters.
 
 A page with the comment ``<!-- continues: PAGE -->`` goes on where that page's blocks ended.
