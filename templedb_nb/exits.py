@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from templedb_nb.model.drift import DriftReport
 from templedb_nb.model.finding import Topic, errors
 from templedb_nb.model.lint import LintReport
 from templedb_nb.model.plan import Preview
@@ -25,7 +26,7 @@ def exit_code(value: Any) -> int:
             return INTERNAL if code is None else code
         case Validation(valid=False):
             return CONFIG
-        case LintReport(forbids=True):
+        case LintReport(forbids=True) | DriftReport(forbids=True):
             return CONFIG
         case Preview():
             found = errors(value.findings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +12,7 @@ from templedb_nb.core.script import Script
 from templedb_nb.model.adoption import History
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.command import Exit, Invocation
+from templedb_nb.model.drift import Drift, Mark
 from templedb_nb.model.ending import Ending
 from templedb_nb.model.event import Blocker, Event, Log, Outcome, RunId, Stamped
 from templedb_nb.model.ledger import Freeze, Held, Ledger, Noted, Within
@@ -195,6 +196,26 @@ class Session(Protocol):
 
     def set_policy(self, project: str, policy: Policy, by: str, reason: str) -> bool:
         """Set the kept policy, with an event that says who and why; say whether there is one."""
+        ...
+
+    def catalog(self) -> Mapping[str, str]:
+        """Return the definition of each object of the database, by its kind and name."""
+        ...
+
+    def drift(self) -> Drift | None:
+        """Return how the objects differ from what runs left; None where nothing of it is kept."""
+        ...
+
+    def catalog_mark(self) -> Mark | None:
+        """Return what the objects are before a run; None where nothing of it is kept."""
+        ...
+
+    def keep_catalog(self, before: Mark, run: str, by: str) -> None:
+        """Keep what changed since *before* as what *run* left."""
+        ...
+
+    def accept_catalog(self, project: str, by: str, reason: str) -> bool:
+        """Keep all objects as they are as what is compared with; say whether that is kept here."""
         ...
 
     def sizes(self, names: Collection[str]) -> Sizes | None:

@@ -16,6 +16,7 @@ from templedb_nb.app.system import System
 from templedb_nb.app.targets import Targets
 from templedb_nb.app.values import NOTHING_GIVEN, Given, Values
 from templedb_nb.core import groups, planner, standing, tracking
+from templedb_nb.core.drift import on_drift
 from templedb_nb.core.environ import Known
 from templedb_nb.core.expected import expected
 from templedb_nb.core.layouts.placing import Look, Mark
@@ -29,6 +30,7 @@ from templedb_nb.errors import ConfigError, InvalidConfig
 from templedb_nb.model.adoption import History
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.config import DeployConfig
+from templedb_nb.model.drift import Drift
 from templedb_nb.model.expected import Expected
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.finding import Finding, errors
@@ -241,7 +243,8 @@ class Planning:
         draft = planner.plan(situation)
         told = tuple(replace(s, text=self._values.masked(s.text)) for s in draft.scripts)
         risky = _linted(draft.plan, situation, opened.sessions)
-        findings = (*case.current.findings, *draft.findings, *risky)
+        strange = _strange(draft.plan, opened.sessions)
+        findings = (*case.current.findings, *draft.findings, *risky, *strange)
         draft = replace(draft, findings=findings, scripts=told)
         user = self._system.user()
         preview = Preview(
@@ -304,6 +307,21 @@ class Planning:
                 text = scripts(opened.case.read, [row.source])[row.source].text
                 found.append((row.file, unified(ran[row.key], text, row.file)))
         return tuple(found)
+
+
+def _strange(plan: Plan, sessions: Sessions) -> list[Finding]:
+    """Tell of drift where something is to run: what does nothing asks for nothing."""
+    if not plan.steps:
+        return []
+    return list(on_drift(drifts(sessions, plan.policy), plan.target, plan.policy.drift))
+
+
+def drifts(sessions: Sessions, policy: Policy) -> dict[DatabaseName, Drift]:
+    """Return how each database differs from what runs left, unless the target does not care."""
+    if policy.drift is Level.OFF:
+        return {}
+    found = {name: session.drift() for name, session in sessions.items()}
+    return {name: drift for name, drift in found.items() if drift is not None}
 
 
 def _linted(plan: Plan, now: Situation, sessions: Sessions) -> list[Finding]:

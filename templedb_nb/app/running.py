@@ -9,10 +9,11 @@ from pathlib import Path
 
 from templedb_nb import failpoints
 from templedb_nb.app.interrupts import Interrupts
-from templedb_nb.app.planning import Opened, Planning, scripts
+from templedb_nb.app.planning import Opened, Planning, drifts, scripts
 from templedb_nb.app.system import System
 from templedb_nb.app.workplace import Workplace
 from templedb_nb.core import aftermath, planner, staleness
+from templedb_nb.core.drift import on_drift
 from templedb_nb.core.masking import Masker
 from templedb_nb.core.planner import Options
 from templedb_nb.core.policy import Approved, merged
@@ -29,7 +30,7 @@ from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.plain import short
 from templedb_nb.model.plan import Adopt, Apply, Plan, Preview
 from templedb_nb.model.result import Result
-from templedb_nb.model.target import DatabaseName, Policy
+from templedb_nb.model.target import DatabaseName, Level, Policy
 from templedb_nb.ports import Claim, Decide, Observer
 from templedb_nb.store import endings
 from templedb_nb.store.file import StateFile
@@ -178,6 +179,7 @@ class Running:
         plan = preview.plan
 
         def check(known: Mapping[DatabaseName, Ledger]) -> staleness.Done:
+            self._refuse_drift(opened, plan)
             ledgers = self._planning.with_store(opened.case, plan.databases, known)
             stricter = plan.policy.stricter(Policy.of(opened.case.target)) != plan.policy
             if staleness.same_base(plan, ledgers) and not unsettled(ledgers) and not stricter:
@@ -192,6 +194,12 @@ class Running:
             raise stale(plan, fresh.plan)
 
         return check
+
+    def _refuse_drift(self, opened: Opened, plan: Plan) -> None:
+        """Raise, under the lock, if somebody changed what the target lets nobody change."""
+        if plan.policy.drift is Level.BLOCK:
+            found = drifts(opened.sessions, plan.policy)
+            refuse(on_drift(found, plan.target, plan.policy.drift), plan)
 
     def _decide(self, plan: Plan, planner: str, proofs: Proofs) -> Decide:
         """Return what counts people's words when a run is about to begin.

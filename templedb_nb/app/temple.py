@@ -15,6 +15,7 @@ from templedb_nb.app.bundles import bundled_case, read_bundle, write_bundle
 from templedb_nb.app.choice import Choice
 from templedb_nb.app.configs import Configs
 from templedb_nb.app.drafting import Drafting
+from templedb_nb.app.drifting import Drifting
 from templedb_nb.app.following import Following
 from templedb_nb.app.history import History
 from templedb_nb.app.judging import Judging
@@ -117,6 +118,11 @@ class Temple:
         key = self.system.environ.get("TEMPLEDB_KEY")
         seal = Seal(key, self.system.config_folder / "key")
         return Values(self.settings, seal, self.masker, self.system)
+
+    @cached_property
+    def drifting(self) -> Drifting:
+        """Return the use cases around what no run of ours changed."""
+        return Drifting(open=self.opened, system=self.system)
 
     @cached_property
     def taking_over(self) -> TakingOver:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from templedb_nb.core.staleness import Done
 from templedb_nb.engine.steps import INTERRUPTED, Ended, Steps, Tools
 from templedb_nb.errors import TargetError, TempleError
 from templedb_nb.failpoints import reach
+from templedb_nb.model.drift import Mark
 from templedb_nb.model.event import (
     Blocker,
     LockAwaited,
@@ -23,13 +25,15 @@ from templedb_nb.model.event import (
 )
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.plan import Plan, PlannedGroup, RunCommand, Step
-from templedb_nb.model.target import DatabaseName
+from templedb_nb.model.target import DatabaseName, Level
 from templedb_nb.ports import Claim, Emit, Heard, Session
 
 Check = Callable[[Mapping[DatabaseName, Ledger]], Done]
 """Raises, under the lock, if the plan may not run on the target as it stands; else returns which
 migrations an earlier attempt of this very plan brought into effect."""
 
+log = logging.getLogger(__name__)
+Marks = Mapping[DatabaseName, Mark]
 _FAILED_BEFORE_ANYTHING = 10
 _FAILED_AFTER_CHANGES = 12
 _CODES = {Outcome.TIMED_OUT: 124, Outcome.UNKNOWN: 13}
@@ -73,8 +77,12 @@ def execute(
             for name in plan.databases:
                 tools.sessions[name].begin_run(claim, plan.policy, tools.decide)
             reach("run.begun")
-            finished = _run(plan, Steps(claim, tools, emit, done), emit)
+            marks = _marks(plan, tools.sessions)
+            steps = Steps(claim, tools, emit, done)
+            finished = _run(plan, steps, emit)
             reach("run.before-end")
+            if steps.changed:
+                _keep_catalogs(marks, claim, tools.sessions)
             finished = _recorded(finished, claim, tools.sessions)
             reach("run.ended")
     except KeyboardInterrupt as error:
@@ -164,6 +172,23 @@ def _finished(worst: Ended | None, *, changed: bool) -> RunFinished:
         return RunFinished(outcome=worst.outcome, exit_code=code, message=worst.message)
     code = worst.exit_code or _CODES[worst.outcome]
     return RunFinished(outcome=worst.outcome, exit_code=code, message=worst.message)
+
+
+def _marks(plan: Plan, sessions: Mapping[DatabaseName, Session]) -> Marks:
+    """Return what the objects of each database are before the first step."""
+    if plan.policy.drift is Level.OFF or not plan.steps:
+        return {}
+    found = {name: sessions[name].catalog_mark() for name in plan.databases}
+    return {name: mark for name, mark in found.items() if mark is not None}
+
+
+def _keep_catalogs(marks: Marks, claim: Claim, sessions: Mapping[DatabaseName, Session]) -> None:
+    """Keep what the run made of the objects; where that fails, the next look says so."""
+    for name, mark in marks.items():
+        try:
+            sessions[name].keep_catalog(mark, claim.run, claim.client)
+        except TargetError:
+            log.warning("the objects of %s could not be kept", name, exc_info=True)
 
 
 def _recorded(

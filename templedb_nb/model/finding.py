@@ -30,6 +30,7 @@ class Topic(StrEnum):
     LEDGER = "ledger"
     HEALTH = "health"
     LINT = "lint"
+    DRIFT = "drift"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

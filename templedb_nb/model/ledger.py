@@ -16,7 +16,7 @@ TEXT_CHECKSUM = "sha256-text-1"
 TOKEN_CHECKSUM = "sha256-tokens-1"  # noqa: S105 - the name of an algorithm
 """SHA-256 over the text's tokens without comments and white space."""
 
-FORMAT = 2
+FORMAT = 3
 """The version of the ledger's tables that this code reads and writes."""
 
 

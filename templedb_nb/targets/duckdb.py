@@ -26,6 +26,7 @@ from templedb_nb.errors import (
 )
 from templedb_nb.model.adoption import History
 from templedb_nb.model.approval import Approval
+from templedb_nb.model.drift import Drift, Mark
 from templedb_nb.model.ending import Ending
 from templedb_nb.model.event import Blocker, Outcome
 from templedb_nb.model.ledger import Freeze, Held, Ledger, Noted, Within
@@ -232,6 +233,28 @@ class DuckdbSession:
         """Change the ledger on a person's word."""
         with self._work() as connection:
             ledger_sql.amend(connection, step, claim, attempt)
+
+    def catalog(self) -> dict[str, str]:
+        """Return the SQL of each object of the file, by its kind and name."""
+        if not self._path.exists():
+            return {}
+        with self._work() as connection:
+            return ledger_sql.catalog(connection)
+
+    def drift(self) -> Drift | None:
+        """Return that nothing of it is kept in such a file."""
+        return None
+
+    def catalog_mark(self) -> Mark | None:
+        """Return that nothing of it is kept in such a file."""
+        return None
+
+    def keep_catalog(self, before: Mark, run: str, by: str) -> None:
+        """Keep nothing."""
+
+    def accept_catalog(self, project: str, by: str, reason: str) -> bool:  # noqa: ARG002 - as Session has it
+        """Return that nothing of it is kept in such a file."""
+        return False
 
     @property
     def version(self) -> int:

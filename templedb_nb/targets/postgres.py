@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -11,6 +12,7 @@ from templedb_nb.core.script import Script
 from templedb_nb.errors import UnfitServer
 from templedb_nb.model.adoption import History
 from templedb_nb.model.approval import Approval
+from templedb_nb.model.drift import Drift, Mark
 from templedb_nb.model.ending import Ending
 from templedb_nb.model.event import Blocker, Outcome
 from templedb_nb.model.ledger import Freeze, Held, Ledger, Noted, State, Within
@@ -20,7 +22,13 @@ from templedb_nb.model.plan import Amend, Apply, Mode, Revert
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
 from templedb_nb.ports import Claim, Decide, Heard
-from templedb_nb.targets import postgres_apply, postgres_histories, postgres_rows, postgres_sizes
+from templedb_nb.targets import (
+    postgres_apply,
+    postgres_catalog,
+    postgres_histories,
+    postgres_rows,
+    postgres_sizes,
+)
 from templedb_nb.targets import postgres_hold as hold
 from templedb_nb.targets import postgres_ledger as ledger_sql
 from templedb_nb.targets import postgres_records as records
@@ -246,6 +254,46 @@ class PostgresSession:
             with self._link.connection.transaction():
                 records.keep_policy(self._link.connection, project, policy)
                 records.record_policy(self._link.connection, project, policy, by, reason)
+            return True
+
+    def catalog(self) -> dict[str, str]:
+        """Return the definition of each object, by its name."""
+        with translated(self.where):
+            return postgres_catalog.catalog(self._link.connection)
+
+    def drift(self) -> Drift | None:
+        """Return how the objects differ from what runs left."""
+        with translated(self.where):
+            connection = self._link.connection
+            if not ledger_sql.present(connection) or ledger_sql.outdated(connection):
+                return Drift()
+            return postgres_catalog.drift(connection)
+
+    def catalog_mark(self) -> Mark | None:
+        """Return what the objects are before a run; the ledger is there."""
+        with translated(self.where):
+            return postgres_catalog.mark(self._link.connection)
+
+    def keep_catalog(self, before: Mark, run: str, by: str) -> None:
+        """Keep what changed since *before*."""
+        with translated(self.where):
+            postgres_catalog.keep(self._link.connection, before, run, by)
+
+    def accept_catalog(self, project: str, by: str, reason: str) -> bool:
+        """Keep all objects as they are, with an event that says who and why."""
+        with translated(self.where):
+            connection = self._link.connection
+            if not ledger_sql.present(connection):
+                return False
+            Lock(self._link, project).create_ledger(5.0)
+            with connection.transaction():
+                postgres_catalog.accept(connection, by)
+                detail = json.dumps({"by": by, "reason": reason})
+                connection.execute(
+                    "INSERT INTO templedb.event (project, what, detail)"
+                    " VALUES (%s, 'accept-drift', %s::jsonb)",
+                    [project, detail],
+                )
             return True
 
     def sizes(self, names: Collection[str]) -> Sizes | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from templedb_nb.model.adoption import Adoption, Belief
 from templedb_nb.model.approval import ApprovalList, Verdict
 from templedb_nb.model.difference import Blame
+from templedb_nb.model.drift import ChangeKind, DriftReport, TargetsDiffer
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.history import (
     Answer,
@@ -52,6 +53,14 @@ _STATUS: Sequence[Column] = (
     ("note", TEXT, lambda r: r.note),
 )
 
+_CHANGES: Sequence[Column] = (
+    ("database", WORDS, lambda r: r.database),
+    ("object", TEXT, lambda r: r.change.name),
+    ("change", ChangeKind, lambda r: r.change.kind.value),
+    ("before", TEXT, lambda r: r.change.before),
+    ("after", TEXT, lambda r: r.change.after),
+)
+
 COLUMNS: dict[type, Sequence[Column]] = {
     ApprovalList: (
         ("given_at", TIMES, lambda r: r.given_at),
@@ -83,6 +92,8 @@ COLUMNS: dict[type, Sequence[Column]] = {
         ("at", TEXT, lambda r: r.at),
         ("note", TEXT, lambda r: r.note),
     ),
+    DriftReport: _CHANGES,
+    TargetsDiffer: _CHANGES,
     LintReport: (
         ("file", TEXT, lambda r: r.file),
         ("line", COUNTS, lambda r: r.line),

@@ -106,4 +106,4 @@ CREATE TABLE templedb.lock (
 );
 COMMENT ON TABLE templedb.lock IS 'Who holds the lock file beside the database; the lock file is what excludes, the row is what tells.';
 
-INSERT INTO templedb.meta (k, v) VALUES ('format', '2'), ('target_uuid', CAST(uuid() AS VARCHAR));
+INSERT INTO templedb.meta (k, v) VALUES ('format', '3'), ('target_uuid', CAST(uuid() AS VARCHAR));

@@ -1,4 +1,4 @@
--- Brings a ledger of format 1 to format 2: approvals keep their signatures.
+-- Brings a ledger of format 1 or 2 to format 3: approvals keep their signatures.
 
 ALTER TABLE templedb.approval ADD COLUMN IF NOT EXISTS signature VARCHAR DEFAULT '';
-UPDATE templedb.meta SET v = '2' WHERE k = 'format' AND v = '1';
+UPDATE templedb.meta SET v = '3' WHERE k = 'format' AND v IN ('1', '2');

@@ -1,4 +1,4 @@
--- The ledger of templedb, format 2. One transaction creates it; `templedb target ledger-sql` prints
+-- The ledger of templedb, format 3. One transaction creates it; `templedb target ledger-sql` prints
 -- it, for a role that may not.
 
 CREATE SCHEMA templedb;
@@ -9,7 +9,7 @@ CREATE TABLE templedb.meta (
     v text NOT NULL
 );
 COMMENT ON TABLE templedb.meta IS 'Facts of the ledger itself: its format, the identity of this database, the policy of each project.';
-COMMENT ON COLUMN templedb.meta.k IS 'format, target_uuid, system (the server and the database that it was made in), policy/<project>, freeze/<project>.';
+COMMENT ON COLUMN templedb.meta.k IS 'format, target_uuid, system (the server and the database that it was made in), policy/<project>, freeze/<project>, objects (up to what templedb.object knows).';
 COMMENT ON COLUMN templedb.meta.v IS 'The fact, as text or JSON.';
 
 CREATE SEQUENCE templedb.migration_seq;
@@ -155,4 +155,14 @@ COMMENT ON TABLE templedb.lock IS 'Who holds the advisory lock of a project; the
 COMMENT ON COLUMN templedb.lock.heartbeat IS 'When the holder last showed that it lives.';
 COMMENT ON COLUMN templedb.lock.cancel IS 'Who wants the holder to stop, and why; empty if nobody does.';
 
-INSERT INTO templedb.meta (k, v) VALUES ('format', '2'), ('target_uuid', gen_random_uuid()::text);
+CREATE TABLE templedb.object (
+    name       text PRIMARY KEY,
+    digest     text NOT NULL,
+    definition text NOT NULL
+);
+COMMENT ON TABLE templedb.object IS 'The objects of this database as runs left them; what differs was changed by somebody else.';
+COMMENT ON COLUMN templedb.object.name IS 'The kind and the name of the object.';
+COMMENT ON COLUMN templedb.object.digest IS 'SHA-256 of its definition.';
+COMMENT ON COLUMN templedb.object.definition IS 'What it is made of, up to 65,536 characters.';
+
+INSERT INTO templedb.meta (k, v) VALUES ('format', '3'), ('target_uuid', gen_random_uuid()::text);

@@ -2,6 +2,7 @@
 
 from templedb_nb.views.text import (
     difference,
+    drift,
     history,
     lint,
     locks,
@@ -19,8 +20,8 @@ from templedb_nb.views.text.run import came_to, closing, failure
 from templedb_nb.views.text.setting import changed
 
 __all__ = [
-    "briefing", "came_to", "changed", "closing", "difference", "failure", "findings", "history",
-    "lint",
+    "briefing", "came_to", "changed", "closing", "difference", "drift", "failure",
+    "findings", "history", "lint",
     "locks",
     "picture", "plan",
     "run", "runbook", "setting", "status", "target", "text",

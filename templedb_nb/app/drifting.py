@@ -1,0 +1,97 @@
+"""Drift: what of a target's databases no run of ours made, and how two targets differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from templedb_nb.app.choice import Choice
+from templedb_nb.app.planning import Opened
+from templedb_nb.app.system import System
+from templedb_nb.core.drift import compare
+from templedb_nb.errors import UsageProblem
+from templedb_nb.model.drift import CatalogChange, DriftReport, DriftRow, TargetsDiffer
+from templedb_nb.model.target import DatabaseName, Policy
+
+Open = Callable[[Choice], AbstractContextManager[Opened]]
+_NOT_KEPT = "its objects are not kept there: only PostgreSQL has a base to compare with"
+_NO_BASE = "nothing to compare with yet: the next run keeps the objects, or templedb drift accept"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drifting:
+    """Use cases around the objects of databases."""
+
+    open: Open
+    system: System
+
+    def check(self, opened: Opened, *, strict: bool) -> DriftReport:
+        """Return what differs from what runs left; nothing is written."""
+        rows: list[DriftRow] = []
+        notes: list[str] = []
+        bases = []
+        for name, session in opened.sessions.items():
+            found = session.drift()
+            if found is None or found.base is None:
+                notes.append(f"{name}: {_NOT_KEPT if found is None else _NO_BASE}")
+                continue
+            bases.append((name, found.base))
+            if found.behind:
+                notes.append(f"{name}: {found.behind}; the next run's end keeps the objects anew")
+            rows += _rows(name, found.changes)
+        policy = Policy.of(opened.case.target)
+        for ledger in opened.ledgers.values():
+            policy = policy.stricter(ledger.policy)
+        return DriftReport(
+            slug=opened.case.project.slug,
+            target=opened.case.target.name,
+            rows=tuple(rows),
+            bases=tuple(bases),
+            notes=tuple(notes),
+            level=policy.drift,
+            strict=strict,
+        )
+
+    def accept(self, opened: Opened, reason: str) -> DriftReport:
+        """Keep the objects as they are, and return what differed before."""
+        before = self.check(opened, strict=False)
+        case, user = opened.case, self.system.user()
+        kept = [
+            session.accept_catalog(case.project.known_as, f"{user}: {reason}", reason)
+            for session in opened.sessions.values()
+        ]
+        if not any(kept):
+            message = f"target {case.target.name} has no ledger that keeps objects"
+            raise UsageProblem(message, hint="deploy to it first: templedb deploy run")
+        return before
+
+    def between(self, opened: Opened, against: Choice) -> TargetsDiffer:
+        """Return what would turn the objects of one target into those of another."""
+        with self.open(against) as other:
+            if other.case.target.name == opened.case.target.name:
+                message = f"{other.case.target.name} cannot be compared with itself"
+                raise UsageProblem(message, hint="name another target: --against TARGET")
+            rows = list(_differences(opened, other))
+            return TargetsDiffer(
+                slug=opened.case.project.slug,
+                target=opened.case.target.name,
+                against=other.case.target.name,
+                rows=tuple(rows),
+            )
+
+
+def _differences(opened: Opened, other: Opened) -> Iterator[DriftRow]:
+    both = opened.sessions.keys() & other.sessions.keys()
+    if not both:
+        names = f"{opened.case.target.name} and {other.case.target.name}"
+        raise UsageProblem(f"{names} have no database in common that has an address")
+    for name in sorted(both):
+        here, there = opened.sessions[name], other.sessions[name]
+        if bool(here.version) is not bool(there.version):
+            raise UsageProblem(f"{name}: PostgreSQL and DuckDB cannot be compared")
+        yield from _rows(name, compare(here.catalog(), there.catalog()))
+
+
+def _rows(name: DatabaseName, changes: tuple[CatalogChange, ...]) -> list[DriftRow]:
+    return [DriftRow(database=name, change=each) for each in changes]

@@ -1,0 +1,79 @@
+"""Drift: what of a target's database no run of ours made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from templedb_nb.commands import completion
+from templedb_nb.commands.base import Call, group, on_target, pass_call, words
+
+if TYPE_CHECKING:
+    from templedb_nb.model.drift import DriftReport, TargetsDiffer
+    from templedb_nb.model.shown import Said
+
+
+@group("drift")
+def commands() -> None:
+    """See what of a target's database was changed outside of migrations.
+
+    The end of each run keeps what it made of the database's objects, in the target's ledger.
+    """
+
+
+@commands.command()
+@words
+@on_target
+@click.option("--strict", is_flag=True, help="End with an error if anything differs.")
+@pass_call
+def check(call: Call, words: tuple[str, ...], target: str | None, *, strict: bool) -> DriftReport:
+    """Tell, object by object, what differs from what the last run left; nothing is written.
+
+    What a target does with it: target update --drift block|warn|off.
+
+    \b
+    Examples:
+      templedb drift check shop --target production
+      templedb drift check --strict
+    """
+    (name,) = call.split(words)
+    with call.app.opened(call.choice(name, target)) as opened:
+        return call.app.drifting.check(call.app.reachable(opened), strict=strict)
+
+
+@commands.command()
+@words
+@on_target
+@click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
+@pass_call
+def accept(call: Call, words: tuple[str, ...], target: str | None, reason: str) -> Said:
+    """Say that the target's database is right as it is now; later changes are told against that."""
+    from templedb_nb.model.shown import Said
+    from templedb_nb.views.words import many
+
+    (name,) = call.split(words)
+    with call.app.opened(call.choice(name, target)) as opened:
+        before = call.app.drifting.accept(call.app.reachable(opened), reason)
+    told = tuple(f"{row.change.kind} {row.change.name}" for row in before.rows)
+    return Said(text=f"{many(len(told), 'change')} of {before.target} accepted", also=told)
+
+
+@commands.command()
+@words
+@on_target
+@click.option("--against", required=True, metavar="TARGET", shell_complete=completion.targets,
+              help="The target to compare with.")  # fmt: skip
+@pass_call
+def diff(call: Call, words: tuple[str, ...], target: str | None, against: str) -> TargetsDiffer:
+    """Tell, object by object, what would turn a target's database into that of another.
+
+    \b
+    Example:
+      templedb drift diff shop --target staging --against production
+    """
+    (name,) = call.split(words)
+    choice = call.choice(name, target)
+    with call.app.opened(choice) as opened:
+        other = call.choice(opened.case.project.slug, against)
+        return call.app.drifting.between(call.app.reachable(opened), other)
