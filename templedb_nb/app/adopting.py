@@ -9,14 +9,25 @@ from pathlib import Path
 from templedb_nb.app.migrations import Migrations
 from templedb_nb.app.planning import Opened, scripts
 from templedb_nb.app.running import Wish
-from templedb_nb.core.histories.adopt import Adopted, believed, local_keys, shown, step, told_by
+from templedb_nb.core.histories.adopt import (
+    NOTHING,
+    Adopted,
+    believed,
+    local_keys,
+    shown,
+    step,
+    told_by,
+)
 from templedb_nb.core.histories.known import TOOLS
 from templedb_nb.core.histories.older import OLDER, TABLE
+from templedb_nb.core.histories.shadow import SHADOWED, shadow
 from templedb_nb.errors import Ambiguous, Busy, UsageProblem
 from templedb_nb.model.adoption import Adoption, History
-from templedb_nb.model.plan import Adopt
+from templedb_nb.model.ledger import Checksums
+from templedb_nb.model.plan import Adopt, Amend, Verb
 from templedb_nb.model.result import Result
-from templedb_nb.model.status import WAITING, FileState, Tracked
+from templedb_nb.model.shadow import Shadow, Shadowing
+from templedb_nb.model.status import IN_EFFECT, WAITING, FileState, Tracked
 from templedb_nb.model.target import DatabaseName
 from templedb_nb.store.older import read_projects
 
@@ -31,6 +42,7 @@ class Source:
     table: str | None = None
     file: Path | None = None
     reason: str = ""
+    shadow: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +77,33 @@ class Adopting:
         if taken.history.busy:
             message = f"{taken.history.title} is at work: its lock is held"
             raise Busy(message, hint="wait for its end, then import")
-        steps = list(_steps(opened, taken, source.reason))
+        steps: list[Amend] = list(_steps(opened, taken, source.reason))
+        if source.shadow:
+            steps += self._shadowing(opened, taken, source.reason)
         if not steps:
             return _adoption(opened, taken)
         return self._migrations.amend(opened, *steps, wish=replace(wish, reason="import"))
+
+    def shadow_no_longer(self, opened: Opened, source: Source, wish: Wish) -> Result:
+        """Write no other tool's table along from now on."""
+        found = [name for name, ledger in opened.ledgers.items() if ledger.shadow]
+        if not found:
+            message = f"target {opened.case.target.name} writes no other tool's table along"
+            raise UsageProblem(message, hint="templedb migration import --shadow")
+        step = _word(Verb.NO_SHADOW, found[0], source.reason)
+        return self._migrations.amend(opened, step, wish=replace(wish, reason="no-shadow"))
+
+    def _shadowing(self, opened: Opened, taken: Takeover, reason: str) -> list[Amend]:
+        """Return the step that lets the tool's table be written along, and what it lacks."""
+        history, database = taken.history, taken.database
+        if history.tool not in SHADOWED:
+            message = f"the table of {history.tool} cannot be written along"
+            raise UsageProblem(message, hint=f"that is possible for {', '.join(SHADOWED)}")
+        into = Shadowing(tool=history.tool, schema=history.schema, table=history.table)
+        if opened.ledgers[database].shadow == into:
+            return []
+        behind = tuple(_behind(opened, taken, into))
+        return [replace(_word(Verb.SHADOW, database, reason), into=into, behind=behind)]
 
     def _takeover(self, opened: Opened, source: Source) -> Takeover:
         rows = self._migrations.status(opened).rows
@@ -99,6 +134,34 @@ def _histories(opened: Opened, source: Source) -> Iterator[Found]:
             named = source.table in {None, history.table, history.where}
             if named and source.tool in {None, history.tool}:
                 yield database, history
+
+
+def _word(verb: Verb, database: DatabaseName, reason: str) -> Amend:
+    nothing = Checksums(text=NOTHING, tokens=NOTHING)
+    return Amend(
+        group="ledger",
+        database=database,
+        verb=verb,
+        key="",
+        file="",
+        checksums=nothing,
+        reason=reason,
+    )
+
+
+def _behind(opened: Opened, taken: Takeover, into: Shadowing) -> Iterator[Shadow]:
+    """Yield the rows of what was applied without the tool since its table was read last."""
+    told = {each.key for each in taken.found}
+    rows = [
+        row
+        for row in taken.rows
+        if row.state in IN_EFFECT and row.key not in told and row.blob is not None
+    ]
+    bodies = opened.case.read({row.blob for row in rows if row.blob})
+    for row in rows:
+        assert row.blob is not None  # noqa: S101 - chosen by that
+        if made := shadow(into, row.key, row.file, bodies[row.blob], row.reading):
+            yield made
 
 
 def _kept_elsewhere(opened: Opened, file: Path) -> Iterator[Found]:

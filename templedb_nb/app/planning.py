@@ -34,8 +34,8 @@ from templedb_nb.model.drift import Drift
 from templedb_nb.model.expected import Expected
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.finding import Finding, errors
-from templedb_nb.model.layout import Address, Source
-from templedb_nb.model.ledger import Ledger, LedgerHead
+from templedb_nb.model.layout import Address, Layout, Source
+from templedb_nb.model.ledger import Ledger, LedgerHead, State
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Draft, Plan, Preview, Revert, Since
 from templedb_nb.model.project import Changes, Project, Release, changes
@@ -231,6 +231,7 @@ class Planning:
             migrations=found,
             histories=_histories(opened, ledgers, found),
             overlay=case.overlay.text,
+            bodies=_shadow_bodies(case, found, ledgers, options),
         )
 
     def preview(self, opened: Opened, options: Options) -> Preview:
@@ -359,8 +360,38 @@ def _histories(
     return {
         name: session.histories()
         for name, session in opened.sessions.items()
-        if name in foreign and name in ledgers and not ledgers[name].entries
+        if name in foreign and name in ledgers and _asks(ledgers[name])
     }
+
+
+def _asks(ledger: Ledger) -> bool:
+    """Return whether another tool's table may know more: nothing was imported, or both are used.
+
+    golang-migrate's one version says nothing of files that came late.
+    """
+    high_water = ledger.shadow is not None and ledger.shadow.tool == Layout.GOLANG_MIGRATE
+    return not ledger.entries or (ledger.shadow is not None and not high_water)
+
+
+def _shadow_bodies(
+    case: Case,
+    found: Iterable[tracking.Migrations],
+    ledgers: Mapping[DatabaseName, Ledger],
+    options: Options,
+) -> dict[str, bytes]:
+    """Return the files whose rows another tool's table gets, where one is written along."""
+    named = {step.key for step in options.amend}
+    wanted: dict[str, Digest] = {}
+    for each in found:
+        ledger = ledgers.get(each.database)
+        if ledger is None or ledger.shadow is None:
+            continue
+        there = {e.key: e.checksums.text for e in ledger.entries if e.state is State.APPLIED}
+        for placed, file in each.placed:
+            if placed.key in named or there.get(placed.key) != file.blob:
+                wanted[placed.path] = file.blob
+    bodies = case.read(set(wanted.values())) if wanted else {}
+    return {path: bodies[blob] for path, blob in wanted.items()}
 
 
 def _taken_back(options: Options) -> frozenset[Address]:

@@ -264,6 +264,8 @@ def resolve(
 @click.option("--table", metavar="TABLE", help="Its table, where there are several.")
 @click.option("--file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="With --from templedb: the SQLite file of the older TempleDB.")  # fmt: skip
+@click.option("--shadow/--no-shadow", default=None,
+              help="Go on writing the tool's table along, so that one can go back.")  # fmt: skip
 @reason
 @click.option("--dry-run", is_flag=True, help="Show what would be imported; write nothing.")
 @pass_call
@@ -275,6 +277,9 @@ def import_(
     The table is found by its name and columns, in any schema, and read only. Each row is held
     against the file here, by the tool's own checksum where it has one, and written into the
     ledger as a plan, which a protected target wants approved. Doing it again imports what is new.
+
+    With --shadow, each migration that comes into effect, or is taken back, is from then on written
+    into the tool's table, too, in the same transaction; --no-shadow ends that.
 
     \b
     Examples:
@@ -288,6 +293,8 @@ def import_(
     (name,) = call.split(words)
     with call.app.opened(call.choice(name, target)) as opened:
         found, source = call.app.reachable(opened), Source(**how)
+        if source.shadow is False:
+            return call.app.adopting.shadow_no_longer(found, source, _wish(call))
         if dry_run:
             return call.app.adopting.look(found, source)
         return call.app.adopting.take_over(found, source, _wish(call))

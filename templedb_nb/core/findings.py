@@ -17,7 +17,7 @@ from templedb_nb.model.adoption import Belief, History
 from templedb_nb.model.config import Executor, Group, OpaqueFiles
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.ledger import Ledger
-from templedb_nb.model.plan import Adopt, Plan
+from templedb_nb.model.plan import Adopt, Apply, Plan
 from templedb_nb.model.status import WAITING, FileState, Tracked
 from templedb_nb.model.target import DatabaseName, OrderPolicy, TargetName
 
@@ -189,6 +189,25 @@ def on_histories(
                 mend = f"templedb migration import --target {target} --from {history.tool}"
                 where = f"target {target} ({database})"
                 yield problem(where, message, mend, topic=Topic.LEDGER)
+
+
+def on_shadows(ledgers: Ledgers, plan: Plan, target: TargetName) -> Iterable[Finding]:
+    """Tell whose table is written along, and refuse what cannot write it."""
+    for database, ledger in sorted(ledgers.items()):
+        if ledger.shadow is None:
+            continue
+        where = f"target {target} ({database})"
+        yield _note(Topic.LEDGER, f"{ledger.shadow.title} is written along", where)
+        for step in plan.steps:
+            if not isinstance(step, Apply) or step.database != database:
+                continue
+            if step.executor is Executor.PSQL:
+                message = f"executor psql writes no table of {ledger.shadow.tool}"
+                mend = "leave executor: psql out, or: templedb migration import --no-shadow"
+                yield problem(step.file, message, mend, topic=Topic.LEDGER)
+            elif step.shadow is None:
+                message = f"is none of {ledger.shadow.tool}'s files: its table will not know it"
+                yield _warning(Topic.LEDGER, message, step.file)
 
 
 _DOUBTS = (

@@ -14,10 +14,12 @@ from templedb_nb.core.findings import (
     on_health,
     on_histories,
     on_migrations,
+    on_shadows,
     on_suspicions,
     on_target,
     on_variables,
 )
+from templedb_nb.core.histories.shadow import shadow
 from templedb_nb.core.layouts.placing import NOTHING_SEEN, Look
 from templedb_nb.core.requirements import on_scripts
 from templedb_nb.core.shape import nearest
@@ -30,6 +32,7 @@ from templedb_nb.model.finding import Finding, Topic
 from templedb_nb.model.layout import address
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import (
+    Adopt,
     Amend,
     Apply,
     Draft,
@@ -79,6 +82,8 @@ class Situation:
     migrations: tuple[Migrations, ...] | None = None
     histories: Mapping[DatabaseName, Sequence[History]] = field(default_factory=dict)
     overlay: str = ""
+    bodies: Mapping[str, bytes] = field(default_factory=dict)
+    """Of the files whose rows another tool's table is to get, by path."""
 
 
 def plan(now: Situation) -> Draft:
@@ -106,7 +111,30 @@ def plan(now: Situation) -> Draft:
     )
 
 
+def _shadowed(now: Situation, planned: tuple[PlannedGroup, ...]) -> tuple[PlannedGroup, ...]:
+    """Let steps write another tool's table along, where the ledger says so."""
+    placed = {
+        (each.database, one.key): one
+        for each in now.migrations or ()
+        for one in each.arranged.files
+    }
+
+    def with_shadow(step: Step) -> Step:
+        if not isinstance(step, Apply | Amend) or isinstance(step, Adopt):
+            return step
+        own = placed.get((step.database, step.key))
+        into = now.ledgers[step.database].shadow if step.database in now.ledgers else None
+        if into is None or own is None or own.path not in now.bodies:
+            return step
+        body = now.bodies[own.path]
+        return replace(step, shadow=shadow(into, step.key, own.path, body, own.reading))
+
+    return tuple(replace(g, steps=tuple(with_shadow(s) for s in g.steps)) for g in planned)
+
+
 def _plan(now: Situation, planned: tuple[PlannedGroup, ...]) -> Plan:
+    if any(ledger.shadow for ledger in now.ledgers.values()):
+        planned = _shadowed(now, planned)
     steps = [step for group in planned for step in group.steps]
     folder = any(sees_folder(step) for step in steps)
     names = now.known.names if folder else frozenset()
@@ -295,6 +323,7 @@ def _all_findings(
     found += on_target(now.ledgers, made, rows)
     found += on_suspicions(now.suspicions, now.target)
     found += on_histories(now.histories, rows, now.target)
+    found += on_shadows(now.ledgers, made, now.target)
     found += on_health(chosen)
     if not now.config.groups and not made.steps:
         found.append(_nothing_to_do())

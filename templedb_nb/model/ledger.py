@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from templedb_nb.model.plain import Digest, rows_digest
+from templedb_nb.model.shadow import Shadowing
 from templedb_nb.model.target import Policy
 
 TEXT_CHECKSUM = "sha256-text-1"
@@ -164,7 +165,8 @@ class Ledger:
 
     `stepwise` is whether the database can take a migration that runs step by step, `cloned`
     whether the ledger was written in another database than the one that it is in, `table_locks`
-    whether statements there lock tables against other sessions.
+    whether statements there lock tables against other sessions. `shadow` is whose table is written
+    along.
     """
 
     exists: bool = False
@@ -179,6 +181,7 @@ class Ledger:
     holder: Holder | None = None
     frozen: Freeze | None = None
     unresolved: tuple[OpenCommand, ...] = ()
+    shadow: Shadowing | None = None
 
     @property
     def head(self) -> Digest:

@@ -25,6 +25,7 @@ from templedb_nb.model.layout import Address, Layout, Reading, address
 from templedb_nb.model.ledger import Checksums, Ledger, State
 from templedb_nb.model.plain import Digest, digest, to_plain
 from templedb_nb.model.project import Changes, Slug
+from templedb_nb.model.shadow import Shadow, Shadowing
 from templedb_nb.model.status import Tracked
 from templedb_nb.model.target import DatabaseName, Level, Policy, TargetName
 from templedb_nb.model.variable import Source
@@ -102,7 +103,10 @@ class RunScript:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Apply:
-    """Bring a migration into effect, together with its ledger row."""
+    """Bring a migration into effect, together with its ledger row.
+
+    `shadow` is what another tool's table says of it from then on.
+    """
 
     kind: ClassVar[str] = "apply"
     group: str
@@ -114,6 +118,7 @@ class Apply:
     mode: Mode = Mode.TRANSACTION
     executor: Executor = Executor.NATIVE
     reading: Reading | None = None
+    shadow: Shadow | None = None
 
     @property
     def source(self) -> Address:
@@ -164,11 +169,17 @@ class Verb(StrEnum):
     RESOLVE_APPLIED = "resolve-applied"
     RESOLVE_NOT_APPLIED = "resolve-not-applied"
     IMPORT = "import"
+    SHADOW = "shadow"
+    NO_SHADOW = "no-shadow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amend:
-    """Change the ledger on a person's word; no SQL of the project runs."""
+    """Change the ledger on a person's word; no SQL of the project runs.
+
+    `shadow` is what another tool's table says of the migration, `into` whose table is written along
+    from then on, and `behind` what it does not have yet.
+    """
 
     kind: ClassVar[str] = "amend"
     group: str
@@ -180,6 +191,9 @@ class Amend:
     reason: str
     old_key: str = ""
     old_checksum: str = ""
+    shadow: Shadow | None = None
+    into: Shadowing | None = None
+    behind: tuple[Shadow, ...] = ()
 
     @property
     def phase(self) -> Phase:
@@ -189,6 +203,10 @@ class Amend:
     @property
     def title(self) -> str:
         """Name the step in one line."""
+        if self.verb is Verb.NO_SHADOW:
+            return "write no other tool's table along"
+        if self.into is not None:
+            return f"write {self.into.title} along"
         was = f"{self.old_key} -> " if self.verb is Verb.RENAME else ""
         return f"{self.verb} {was}{self.file}"
 
@@ -284,6 +302,7 @@ class Plan:
         return any(isinstance(step, RunCommand | RunScript) for step in self.steps)
 
 
+_LATER_IN_STEPS = ("shadow", "into", "behind")
 _LATER = {"signed": False, "signers": [], "lint": Level.WARN.value, "drift": Level.WARN.value}
 """What came into policies after their first format: left out of the address where it says what it
 says by itself, so that earlier plans, bundles and approvals keep theirs."""
@@ -296,6 +315,11 @@ def _content_hash(plan: Plan) -> Digest:
     policy = to_plain(plan.policy)
     assert isinstance(policy, dict)  # noqa: S101 - so is a policy
     used = {key: item for key, item in policy.items() if key not in _LATER or item != _LATER[key]}
+    for group in plain["groups"]:  # type: ignore[union-attr]
+        for step in group["steps"]:  # type: ignore[index,call-overload,union-attr]
+            for key in _LATER_IN_STEPS:
+                if key in step and not step[key]:  # type: ignore[operator,index,call-overload]
+                    del step[key]  # type: ignore[union-attr,arg-type]
     left_out = {"base"} if plan.overlay else {"base", "overlay"}
     body = {key: item for key, item in plain.items() if key not in left_out}
     return digest(body | {"policy": used})

@@ -306,7 +306,7 @@ def amend(connection: Connection, step: Amend, claim: Claim, attempt: str) -> No
             )
         case Verb.RENAME:
             done = _rename(connection, step, claim)
-        case Verb.IMPORT:
+        case Verb.IMPORT | Verb.SHADOW | Verb.NO_SHADOW:
             connection.execute("ROLLBACK")
             hint = "templedb migration mark-applied FILE --reason WHY"
             raise TargetError("histories are imported into PostgreSQL alone", hint=hint)

@@ -7,6 +7,7 @@ from templedb_nb.model.ledger import TEXT_CHECKSUM, TOKEN_CHECKSUM
 from templedb_nb.model.plain import to_plain
 from templedb_nb.model.plan import Adopt, Amend, Verb
 from templedb_nb.ports import Claim
+from templedb_nb.targets import postgres_shadow
 from templedb_nb.targets.postgres_connection import Connection
 from templedb_nb.targets.postgres_histories import adopt
 from templedb_nb.targets.postgres_records import record
@@ -47,11 +48,33 @@ def amend(connection: Connection, step: Amend, claim: Claim, attempt: str, text:
                 done = _resolve(connection, step, claim, "step_started = step_done")
             case Verb.IMPORT:
                 done = isinstance(step, Adopt) and adopt(connection, step, claim, attempt, text)
+            case Verb.SHADOW | Verb.NO_SHADOW:
+                postgres_shadow.keep(connection, claim.project, step.into, step.behind)
+                done = True
         if not done:
             raise TargetError(f"{step.file}: the ledger no longer fits {step.verb}")
+        _shadowed(connection, step, claim)
         detail = to_plain(step)
         assert isinstance(detail, dict)  # noqa: S101 - a dataclass is an object
         record(connection, claim, step.key, attempt, step.verb, detail | {"client": claim.client})
+
+
+def _shadowed(connection: Connection, step: Amend, claim: Claim) -> None:
+    """Write another tool's table along, where the word puts a migration in or out of effect."""
+    if step.verb is Verb.MARK_REVERTED:
+        postgres_shadow.reverted(connection, step.shadow, claim.project)
+        return
+    now = step.verb in {Verb.MARK_APPLIED, Verb.RESOLVE_APPLIED}
+    if now and _applied(connection, step, claim):
+        postgres_shadow.applied(connection, step.shadow, claim.project)
+
+
+def _applied(connection: Connection, step: Amend, claim: Claim) -> bool:
+    row = connection.execute(
+        "SELECT 1 FROM templedb.migration WHERE project = %s AND key = %s AND state = 'applied'",
+        [claim.project, step.key],
+    ).fetchone()
+    return row is not None
 
 
 def _mark(connection: Connection, step: Amend, claim: Claim, attempt: str) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg.pq.abc import PGresult
 
-from templedb_nb.core.lexer import Statement, position
+from templedb_nb.core.lexer import Statement, position, split
 from templedb_nb.core.script import Script
 from templedb_nb.errors import Busy, StatementFailed, Unresolved
 from templedb_nb.failpoints import reach
@@ -18,6 +18,7 @@ from templedb_nb.model.ledger import State
 from templedb_nb.model.plan import Apply, Revert
 from templedb_nb.ports import Claim
 from templedb_nb.targets import postgres_rows as rows
+from templedb_nb.targets import postgres_shadow
 from templedb_nb.targets.explain import explained
 from templedb_nb.targets.postgres_connection import first_line, run
 from templedb_nb.targets.postgres_link import CLEAN, Link, failure
@@ -76,6 +77,7 @@ def _transaction(link: Link, lock: Lock, attempt: Attempt) -> None:
     try:
         xid = _begin_on_a_whole_connection(link, lock, attempt)
         reach("apply.begun", link.cut)
+        shadowed(link, attempt)
         for index, statement in enumerate(attempt.script.statements):
             send(link, statement)
             attempt.ran(index)
@@ -123,6 +125,22 @@ def _begin(link: Link, lock: Lock, attempt: Attempt) -> str:
         raise Busy(f"{link.where}: this session lost its lock before {step.file}")
     now = "not applied any more" if isinstance(step, Revert) else "there already"
     raise Busy(f"{step.key}: in the ledger of {link.where} it is {now}, by somebody else")
+
+
+def shadowed(link: Link, attempt: Attempt) -> None:
+    """Write another tool's table along, in the transaction that is open."""
+    step, project = attempt.step, attempt.claim.project
+    if isinstance(step, Revert):
+        postgres_shadow.reverted(link.connection, step.shadow, project)
+    else:
+        texts = _statements(attempt.script) if step.shadow else []
+        postgres_shadow.applied(link.connection, step.shadow, project, texts)
+
+
+def _statements(script: Script) -> list[str]:
+    """Return what stands in the file, its own BEGIN and COMMIT with it."""
+    found = split(script.up).statements
+    return [e.text if e.data is None else f"{e.text};\n{e.data}\\." for e in found]
 
 
 def timeouts(script: Script) -> str:

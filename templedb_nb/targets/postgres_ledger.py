@@ -25,6 +25,7 @@ from templedb_nb.model.ledger import (
     State,
 )
 from templedb_nb.model.plain import Digest, from_plain
+from templedb_nb.model.shadow import Shadowing
 from templedb_nb.model.target import Policy
 from templedb_nb.targets.postgres_connection import Connection
 
@@ -172,6 +173,7 @@ def _ledger(connection: Connection, project: str, lock: tuple[int, int]) -> Ledg
         frozen=read_freeze(meta.get(f"freeze/{project}")),
         holder=holder,
         unresolved=_unresolved(connection, project, holder),
+        shadow=_shadow(meta.get(f"shadow/{project}")),
     )
 
 
@@ -244,6 +246,10 @@ def read_freeze(text: str | None) -> Freeze | None:
 
 def _policy(text: str | None) -> Policy | None:
     return from_plain(Policy, json.loads(text)) if text else None
+
+
+def _shadow(text: str | None) -> Shadowing | None:
+    return from_plain(Shadowing, json.loads(text)) if text else None
 
 
 def _unresolved(

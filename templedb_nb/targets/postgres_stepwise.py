@@ -26,6 +26,7 @@ from templedb_nb.targets.postgres_apply import (
     committed,
     failed_at_commit,
     send,
+    shadowed,
     statement_failed,
     timeouts,
     verify,
@@ -287,6 +288,7 @@ def _finish(link: Link, attempt: Attempt) -> None:
             link.connection.execute(_AS_OURSELVES.encode())
             if not rows.ended_row(link.connection, _which(attempt), State.APPLIED):
                 raise Busy(f"{attempt.step.file}: its row in {link.where} is somebody else's now")
+            shadowed(link, attempt)
     except psycopg.Error as error:
         raise _failed(link, attempt, len(attempt.script.units), -1, error) from None
     except StatementFailed as error:

@@ -65,10 +65,15 @@ def _supabase_verifies(told: Told, body: bytes, values: tuple[tuple[str, str], .
     ran = told.row.get("statements") if told.row else None
     if not isinstance(ran, list):
         return Belief.ASSUMED
-    here = split(body.decode("utf-8", "replace").removeprefix("\ufeff")).pieces
-    there = split("".join(f"{each}\n;\n" for each in ran)).pieces
-    same = classify.canonical_tokens(here) == classify.canonical_tokens(there)
+    here = body.decode("utf-8", "replace").removeprefix("\ufeff")
+    there = "".join(f"{each}\n;\n" for each in ran)
+    same = _tokens(here) == _tokens(there)
     return Belief.VERIFIED if same else Belief.EDITED
+
+
+def _tokens(text: str) -> str:
+    """Return the tokens of a text, whatever ends its lines."""
+    return classify.canonical_tokens(split(text.replace("\r\n", "\n")).pieces)
 
 
 def _supabase_key(path: str) -> str | None:
