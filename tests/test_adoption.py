@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -570,8 +571,8 @@ def test_plain_files_can_have_been_run_by_a_tool(shop: Shop) -> None:
 def program(name: str) -> str:
     """Return a tool's program, or leave the test out and say how to have it."""
     tools = os.environ.get("TEMPLEDB_TEST_TOOLS", "")
-    own = shutil.which(name, path=f"{tools}/node_modules/.bin") if tools else None
-    found = own or shutil.which(name)
+    places = [str(Path(sys.executable).parent), *([f"{tools}/node_modules/.bin"] if tools else [])]
+    found = shutil.which(name, path=os.pathsep.join(places)) or shutil.which(name)
     if found is None:
         pytest.skip(f"no {name}: npm install --prefix DIR {name}, and TEMPLEDB_TEST_TOOLS=DIR")
     return found

@@ -509,12 +509,15 @@ def test_resume_finishes_what_was_killed_and_nothing_runs_twice(books: Runbooks,
     go = books.home / "go"
     books.shop.config(
         {"name": "app", "deploy_command": f"date >> {books.home}/count"},
-        {"name": "wait", "deploy_command": f"while [ ! -e {go} ]; do sleep 0.1; done"},
+        {
+            "name": "wait",
+            "deploy_command": f"touch {books.home}/waits; while [ ! -e {go} ]; do sleep 0.1; done",
+        },
         {"name": "migrations", "file_patterns": ["migrations/*.sql"]},
     )
     books.write(LOAD, "import os\nopen('pid', 'w').write(str(os.getpid()))", DEPLOY, "print('on')")
     process = books.start("book.ipynb", "-o", "out")
-    until(lambda: counted(books))
+    until(lambda: (books.home / "waits").exists())
     until(lambda: (books.home / "pid").exists())
     pid = int((books.home / "pid").read_text())
     if who == "kernel":

@@ -690,7 +690,7 @@ def test_a_ledger_of_the_former_format_is_read_and_brought_up_to_date(signed: Ri
     with StateFile(shop.terminal.state).session() as session:
         session.execute("DELETE FROM approvals WHERE given_by = 'zoe'")
     assert "kept here and in the target's ledger" in signed.say(made, EMIL, "emil").out
-    assert shop.pg.query("SELECT v FROM templedb.meta WHERE k = 'format'") == [("2",)]
+    assert shop.pg.query("SELECT v FROM templedb.meta WHERE k = 'format'") == [("3",)]
     shop.run()
     assert "more" in shop.pg.tables()
 
@@ -701,7 +701,7 @@ def test_a_run_brings_a_ledger_of_the_former_format_up_to_date(shop: Shop) -> No
     shop.pg.query("UPDATE templedb.meta SET v = '1' WHERE k = 'format'")
     shop.migration("003.sql", "CREATE TABLE more (id int);")
     shop.run()
-    assert shop.pg.query("SELECT v FROM templedb.meta WHERE k = 'format'") == [("2",)]
+    assert shop.pg.query("SELECT v FROM templedb.meta WHERE k = 'format'") == [("3",)]
 
 
 def test_a_role_that_may_not_change_the_ledger_is_told_what_its_owner_runs(
@@ -740,7 +740,7 @@ def test_a_duckdb_ledger_keeps_signatures_and_is_brought_up_to_date(
         ((signature, verdict, at),) = file.execute(
             "SELECT signature, verdict, given_at FROM templedb.approval ORDER BY id DESC LIMIT 1"
         ).fetchall()
-    assert kept == [("2",)]
+    assert kept == [("3",)]
     assert signature.startswith("-----BEGIN SSH SIGNATURE-----")
     assert (verdict, at.tzinfo) == (Verdict.APPROVED, None)
     assert at < datetime.now(UTC).replace(tzinfo=None)
