@@ -26,6 +26,8 @@ FOLDERS = {
     "refinery": "migrations",
     "yoyo": "migrations",
     "sqitch": "db",
+    "tern": "migrations",
+    "liquibase": "db/changelog",
 }
 NO_WAY_BACK = frozenset({"prisma", "supabase", "atlas", "graphile-migrate", "refinery"})
 _MARK = re.compile(r"--\s*(?:migrate:|\+goose\s+)(up|down)\b", re.IGNORECASE)
@@ -50,7 +52,15 @@ class Corpus:
                 continue
             if self.tool == "flyway" and re.match(r"U\d", name):
                 continue
-            yield str(path.relative_to(self.root)), self._up(path.read_bytes())
+            for body in self._ups(path.read_bytes()):
+                yield str(path.relative_to(self.root)), body
+
+    def _ups(self, body: bytes) -> list[bytes]:
+        if self.tool == "tern":
+            return [body.partition(b"---- create above / drop below ----")[0]]
+        if self.tool == "liquibase":
+            return re.split(rb"(?m)^--changeset[^\n]*\n", body)[1:]
+        return [self._up(body)]
 
     def _ordered(self) -> Sequence[Path]:
         if self.tool == "sqitch":

@@ -237,10 +237,11 @@ def errors(found: Arranged) -> list[str]:
         ("m/a.sql yoyo.ini", "yoyo"),
         ("m/sqitch.plan m/deploy/a.sql m/revert/a.sql m/verify/a.sql", "sqitch"),
         ("deploy/001_a.sql deploy/002_b.sql", "plain"),
+        ("m/versions/a_x.py m/script.py.mako", "alembic"),
     ],
 )
 def test_names_tell_the_layout(names: str, told: str) -> None:
-    patterns = ("deploy/*.sql",) if names.startswith("deploy/") else ("m/**/*.sql",)
+    patterns = ("deploy/*.sql",) if names.startswith("deploy/") else ("m/**/*.sql", "m/**/*.py")
     assert layout(dict.fromkeys(names.split(), "SELECT 1;"), patterns=patterns) == told
 
 
@@ -254,6 +255,10 @@ def test_marks_tell_the_layout_wherever_they_stand() -> None:
     assert layout({"m/1_a.sql": f"{licence}-- +goose Up\nSELECT 1;"}) == "goose"
     assert layout({"m/1_a.sql": "-- migrate:up\nSELECT 1;"}) == "dbmate"
     assert layout({"m/1_a.sql": "-- no-transaction\nSELECT 1;"}) == "sqlx"
+    assert (
+        layout({"m/1.sql": "--liquibase formatted sql\n--changeset a:1\nSELECT 1;"}) == "liquibase"
+    )
+    assert layout({"m/1_a.sql": "SELECT 1;\n---- create above / drop below ----\n"}) == "tern"
 
 
 @pytest.mark.parametrize(

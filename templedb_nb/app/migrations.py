@@ -302,7 +302,9 @@ def _is_path(row: Tracked, named: str) -> bool:
 
 
 def _is_name(row: Tracked, named: str) -> bool:
-    return row.file.rsplit("/", 1)[-1] == named
+    part = row.reading.part if row.reading else ""
+    own = {part, part.partition("::")[0]} if part else set()
+    return named in {row.file.rsplit("/", 1)[-1], *own}
 
 
 def _is_stem(row: Tracked, named: str) -> bool:

@@ -406,6 +406,8 @@ def _root(project: Project) -> Path | None:
 _READ: dict[Address, Script] = {}
 """Scripts by the address of their content, which never changes: planned, then run."""
 _MARKS: dict[Digest, tuple[Mark, ...]] = {}
+_SEVERAL = frozenset({"Liquibase"})
+"""Tools of which one file holds several migrations, which its text alone tells."""
 _MOST, _LONGEST = 4096, 1 << 16
 
 
@@ -438,6 +440,10 @@ def look(read: Read, config: DeployConfig, files: Sequence[FileEntry]) -> Look:
         if (blob := blobs[path]) not in _MARKS:
             _MARKS[blob] = marks(texts[blob].removeprefix("\ufeff"))
     seen = {path: _MARKS[blobs[path]] for path in marked & blobs.keys()}
+    changesets = {p: blobs[p] for p, own in seen.items() if any(m.tool in _SEVERAL for m in own)}
+    if changesets:
+        more = read(frozenset(changesets.values()))
+        whole |= {p: more[b].decode("utf-8", "surrogateescape") for p, b in changesets.items()}
     while len(_MARKS) > _MOST:
         del _MARKS[next(iter(_MARKS))]
     beside = {path: texts[blobs[path]] for path in wanted.beside}

@@ -25,7 +25,7 @@ STATES = ("running", "applied", "reverted", "failed", "in_doubt")
 TOOLS = (
     "golang-migrate", "dbmate", "goose", "flyway", "prisma", "supabase", "sqlx", "diesel",
     "atlas", "graphile-migrate", "postgrator", "refinery", "yoyo", "sqitch",
-    "templedb",
+    "liquibase", "alembic", "tern", "river", "templedb",
 )  # fmt: skip
 FROM = "The tool, where the target has tables of several."
 reason = click.option("--reason", default="", metavar="TEXT", help="Why; kept for good.")

@@ -88,16 +88,22 @@ def read_script(raw: bytes, reading: Reading | None = None) -> Script:
         return _opaque(text, reading)
     own = parts(text, reading) if reading else Parts(up=text)
     script = _read(own.text or text, own, reading)
-    return script if not own.text else replace(script, checksums=_sums(text, script))
+    if own.text or own.whole:
+        return replace(script, checksums=_sums(own.whole or text, script))
+    return script
 
 
 def _sums(text: str, script: Script) -> Checksums:
-    """Return checksums of what stands in the file, not of what its placeholders made of it."""
+    """Return checksums of what stands in the file, not of what its placeholders made of it.
+
+    Of a file with several migrations it is of the one that is meant.
+    """
     return Checksums(text=_sha256(text), tokens=script.checksums.tokens)
 
 
 def _opaque(text: str, reading: Reading) -> Script:
-    address = _sha256(text)
+    whole = parts(text, reading).whole if reading.part else text
+    address = _sha256(whole)
     remark = Remark(message=reading.opaque)
     sums = Checksums(text=address, tokens=address)
     return Script(text=text, up=text, checksums=sums, statements=(), problems=(remark,))

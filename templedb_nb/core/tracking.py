@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from templedb_nb.core import groups
 from templedb_nb.core import patterns as globs
+from templedb_nb.core.layouts import liquibase
 from templedb_nb.core.layouts.arrange import Arranged, arrange
 from templedb_nb.core.layouts.placing import NOTHING_SEEN, Look, Placed, last, parent
 from templedb_nb.core.script import Script
@@ -27,7 +28,7 @@ Scripts = Mapping[Address, Script]
 NO_LEDGER = Ledger()
 NO_LEDGERS: Ledgers = MappingProxyType({})
 BESIDE = ("/metadata.toml", ".sql.conf", "atlas.sum", "sqitch.plan")
-_WHOLE = frozenset({Layout.ATLAS, Layout.GRAPHILE, Layout.YOYO})
+_WHOLE = frozenset({Layout.ATLAS, Layout.GRAPHILE, Layout.YOYO, Layout.LIQUIBASE, Layout.ALEMBIC})
 """Layouts whose order or proof is in their texts."""
 _THERE = State.APPLIED
 _RAN = frozenset({EntryKind.RUN, EntryKind.IMPORTED})
@@ -103,14 +104,21 @@ def to_look_at(config: DeployConfig, paths: Sequence[str]) -> Wanted:
         if not groups.migrating(group):
             continue
         for pattern in group.file_patterns:
-            own = {path for path in globs.match(pattern, paths) if path.endswith(".sql")}
+            own = {path for path in globs.match(pattern, paths) if path.endswith((".sql", ".py"))}
+            if group.layout is Layout.AUTO:
+                whole |= {path for path in own if path.endswith(".py")}
+            own = own if group.layout in _WHOLE else {p for p in own if p.endswith(".sql")}
             if group.layout is Layout.AUTO:
                 marked |= own
                 whole |= own if yoyo else {path for path in own if parent(path) in proved}
             elif group.layout in _WHOLE:
                 whole |= own
     lists = {group.order_file for group in config.groups}
-    beside = frozenset(path for path in paths if path.endswith(BESIDE) or path in lists)
+    beside = frozenset(
+        path
+        for path in paths
+        if path.endswith(BESIDE) or path in lists or liquibase.ROOT.fullmatch(last(path))
+    )
     return Wanted(frozenset(marked), beside, frozenset(whole))
 
 

@@ -28,6 +28,9 @@ class Layout(StrEnum):
     REFINERY = "refinery"
     YOYO = "yoyo"
     SQITCH = "sqitch"
+    LIQUIBASE = "liquibase"
+    TERN = "tern"
+    ALEMBIC = "alembic"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +38,8 @@ class Reading:
     """How a file's text becomes a migration, beside what the text itself says.
 
     `no_transaction` is what beside the file forbids a transaction; `values` are those of its
-    placeholders; `opaque` is why it cannot be read at all.
+    placeholders; `opaque` is why it cannot be read at all. `part` names the one that is meant of
+    several migrations in one file.
     """
 
     layout: Layout
@@ -44,6 +48,7 @@ class Reading:
     literal: bool = False
     values: tuple[tuple[str, str], ...] = ()
     opaque: str = ""
+    part: str = ""
 
 
 class Source(NamedTuple):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import ClassVar, NewType, TypeAlias
+from typing import Any, ClassVar, NewType, TypeAlias
 
 from templedb_nb.model.adoption import Belief
 from templedb_nb.model.approval import Approval, Decision
@@ -138,7 +138,8 @@ class Apply:
     @property
     def title(self) -> str:
         """Name the step in one line."""
-        return self.file
+        part = self.reading.part if self.reading else ""
+        return f"{self.file}  [{part}]" if part else self.file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,14 +316,20 @@ def _content_hash(plan: Plan) -> Digest:
     policy = to_plain(plan.policy)
     assert isinstance(policy, dict)  # noqa: S101 - so is a policy
     used = {key: item for key, item in policy.items() if key not in _LATER or item != _LATER[key]}
-    for group in plain["groups"]:  # type: ignore[union-attr]
-        for step in group["steps"]:  # type: ignore[index,call-overload,union-attr]
-            for key in _LATER_IN_STEPS:
-                if key in step and not step[key]:  # type: ignore[operator,index,call-overload]
-                    del step[key]  # type: ignore[union-attr,arg-type]
+    groups: Any = plain["groups"]
+    for step in (step for group in groups for step in group["steps"]):
+        _drop(step, _LATER_IN_STEPS)
+        _drop(step.get("reading") or {}, ("part",))
     left_out = {"base"} if plan.overlay else {"base", "overlay"}
     body = {key: item for key, item in plain.items() if key not in left_out}
     return digest(body | {"policy": used})
+
+
+def _drop(plain: dict[str, Any], names: Iterable[str]) -> None:
+    """Leave out what came later and says nothing, so that earlier plans keep their address."""
+    for name in names:
+        if name in plain and not plain[name]:
+            del plain[name]
 
 
 def base(ledgers: Mapping[DatabaseName, Ledger]) -> Digest:

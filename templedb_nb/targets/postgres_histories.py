@@ -65,16 +65,33 @@ def _history(connection: Connection, tool: Tool, table: Table) -> History:
     try:
         rows = [json.loads(text) for (text,) in connection.execute(query).fetchall()]
     except psycopg.errors.InsufficientPrivilege:
-        message = f"role {connection.info.user!r} may not read {schema}.{name}, of {tool.layout}"
+        message = f"role {connection.info.user!r} may not read {schema}.{name}, of {tool.title}"
         raise TargetError(message, hint=f"GRANT SELECT ON {schema}.{name} TO …") from None
     return History(
-        tool=str(tool.layout),
+        tool=tool.title,
         schema=schema,
         table=name,
-        rows=tuple({column: each.get(column) for column in tool.columns} for each in rows),
+        rows=tuple(
+            {column: each.get(column) for column in (*tool.columns, *tool.more)} for each in rows
+        ),
         locks=locks,
-        busy=any(connection.execute(_LOCKED.encode(), [key, key]).fetchone() for key in locks),
+        busy=_locked(connection, tool, schema)
+        or any(connection.execute(_LOCKED.encode(), [key, key]).fetchone() for key in locks),
     )
+
+
+def _locked(connection: Connection, tool: Tool, schema: str) -> bool:
+    """Return whether the table in which a tool says that it is at work says so."""
+    if tool.lock_table is None:
+        return False
+    table, column = tool.lock_table
+    there = "SELECT pg_catalog.to_regclass(%s) IS NOT NULL"
+    name = sql.Identifier(schema, table)
+    row = connection.execute(there, [name.as_string(connection)]).fetchone()
+    if row != (True,):
+        return False
+    query = sql.SQL("SELECT pg_catalog.bool_or({}) FROM {}").format(sql.Identifier(column), name)
+    return connection.execute(query).fetchone() == (True,)
 
 
 def adopt(connection: Connection, step: Adopt, claim: Claim, attempt: str, text: str) -> bool:

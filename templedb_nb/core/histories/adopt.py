@@ -43,7 +43,10 @@ class Adopted:
 def local_keys(history: History, rows: Iterable[Tracked]) -> dict[str, Tracked]:
     """Return the files that the tool would know, by its own key."""
     tool = TOOLS[history.tool]
-    keyed = ((tool.key(row.file), row) for row in rows if row.blob is not None)
+    own = [row for row in rows if row.blob is not None]
+    if tool.by_row:
+        return {row.key: row for row in own if row.reading and row.reading.layout is tool.layout}
+    keyed = ((tool.key(row.file), row) for row in own)
     return {key: row for key, row in keyed if key is not None}
 
 
@@ -76,6 +79,8 @@ def believed(
     tool, files = TOOLS[history.tool], local_keys(history, rows)
     told = told_by(history, tuple(files))
     here = {row.file: bodies[row.blob] for row in files.values() if row.blob}
+    if tool.parents and tool.graph:
+        told = tool.graph(history.rows, tool.parents(here))
     sums = tool.sums(here) if tool.sums else None
     return [_one(tool, each, files.get(each.key), bodies, values, sums) for each in told]
 

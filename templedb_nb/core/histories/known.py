@@ -14,13 +14,14 @@ from templedb_nb.core.histories.chained import (
     YOYO,
 )
 from templedb_nb.core.histories.flyway import FLYWAY
+from templedb_nb.core.histories.graphs import ALEMBIC, LIQUIBASE, RIVER, TERN
 from templedb_nb.core.histories.hashed import PRISMA, SQLX, SUPABASE
 from templedb_nb.core.histories.older import OLDER, OLDER_TEMPLEDB
 from templedb_nb.core.histories.simple import DBMATE, DIESEL, GOLANG_MIGRATE, GOOSE
 from templedb_nb.core.histories.tool import Tool
 
 TOOLS: Mapping[str, Tool] = {
-    str(tool.layout): tool
+    tool.title: tool
     for tool in (
         GOLANG_MIGRATE,
         DBMATE,
@@ -36,6 +37,10 @@ TOOLS: Mapping[str, Tool] = {
         REFINERY,
         YOYO,
         SQITCH,
+        LIQUIBASE,
+        ALEMBIC,
+        TERN,
+        RIVER,
     )
 } | {OLDER: OLDER_TEMPLEDB}
 

@@ -26,9 +26,13 @@ def _no_lock(schema: str, table: str, database: str) -> tuple[int, ...]:
 class Tool:
     """One tool.
 
-    `columns` must all be there, with `exact` no others. A table that is called neither of `tables`
-    counts only where `anywhere` says that no other tool has such columns. `sums` gives the checksum
-    of each key from all files at once, by their paths, where one file is not enough for it.
+    `columns` must all be there, with `exact` no others; `more` are columns that only some versions
+    have. A table that is called neither of `tables` counts only where `anywhere` says that no other
+    tool has such columns. `key` is of a path; with `by_row` a file's own key in the ledger is the
+    tool's, too. `sums` gives the checksum of each key from all files at once, by their paths, where
+    one file is not enough for it. `lock_table` is a table beside it and its column that is true
+    while the tool is at work. Where the table holds no more than the last of a graph, `parents`
+    reads that from the files, and `graph` tells by it.
     """
 
     layout: Layout
@@ -43,6 +47,17 @@ class Tool:
     sums: Callable[[Mapping[str, bytes]], Mapping[str, str]] | None = None
     locks: Callable[[str, str, str], tuple[int, ...]] = _no_lock
     unless: str = ""
+    name: str = ""
+    more: tuple[str, ...] = ()
+    by_row: bool = False
+    lock_table: tuple[str, str] | None = None
+    parents: Callable[[Mapping[str, bytes]], Mapping[str, tuple[str, ...]]] | None = None
+    graph: Callable[[Sequence[Row], Mapping[str, tuple[str, ...]]], list[Told]] | None = None
+
+    @property
+    def title(self) -> str:
+        """Return what people call it."""
+        return self.name or str(self.layout)
 
     def fits(self, schema: str, table: str, columns: Iterable[str]) -> bool:
         """Return whether a table may be this tool's."""

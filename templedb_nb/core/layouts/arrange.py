@@ -44,23 +44,24 @@ def arrange(
     *known* are the keys of the target's ledger: what was deployed as plain files stays plain.
     """
     there = frozenset(paths)
-    taken: dict[str, Placed] = {}
+    taken: dict[tuple[str, str], Placed] = {}
     downs: dict[str, None] = {}
     findings: list[Finding] = []
     layouts: dict[str, Layout] = {}
     for pattern in group.file_patterns:
-        for base, files in _folders(group.layout, pattern, paths, [*taken, *downs]):
+        before = [path for path, _ in taken]
+        for base, files in _folders(group.layout, pattern, paths, [*before, *downs]):
             folder = Folder(
                 base=base, files=files, there=there, look=look, values=group.placeholders
             )
             layout, made = _placements(folder, group.layout, known)
-            taken.update({each.path: each for each in made.files})
+            taken.update({(each.path, each.key): each for each in made.files})
             downs.update(dict.fromkeys(made.downs))
             findings += made.findings
             layouts[base] = layout
     ordered = tuple(taken.values())
     if group.order_file:
-        ordered, wrong = in_order(group.order_file, look.beside.get(group.order_file), taken)
+        ordered, wrong = in_order(group.order_file, look.beside.get(group.order_file), ordered)
         findings += wrong
     return Arranged(
         files=ordered,

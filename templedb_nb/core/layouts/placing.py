@@ -90,12 +90,14 @@ class Parts:
     """A text in parts: each is as long as the text, with blanks for what is not of it.
 
     `no_transaction` is the line that forbids a transaction, and `words` what stands there. `text`
-    is the whole one with the values of its placeholders, where it has any.
+    is the whole one with the values of its placeholders, where it has any. `whole` is what the
+    checksum is of, where a file holds several migrations.
     """
 
     up: str
     down: str | None = None
     text: str = ""
+    whole: str = ""
     no_transaction: int = 0
     words: str = ""
     problems: tuple[Remark, ...] = ()

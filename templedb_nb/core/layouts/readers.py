@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from templedb_nb.core.layouts import (
+    alembic,
     atlas,
     dbmate,
     diesel,
@@ -12,12 +13,14 @@ from templedb_nb.core.layouts import (
     golang_migrate,
     goose,
     graphile,
+    liquibase,
     postgrator,
     prisma,
     refinery,
     sqitch,
     sqlx,
     supabase,
+    tern,
     yoyo,
 )
 from templedb_nb.core.layouts.placing import Folder, Parts, Placements
@@ -38,6 +41,9 @@ PLACES: Mapping[Layout, Callable[[Folder], Placements]] = {
     Layout.REFINERY: refinery.place,
     Layout.YOYO: yoyo.place,
     Layout.SQITCH: sqitch.place,
+    Layout.LIQUIBASE: liquibase.place,
+    Layout.TERN: tern.place,
+    Layout.ALEMBIC: alembic.place,
 }
 NESTED = frozenset({Layout.PRISMA, Layout.DIESEL})
 """Layouts with a folder for each migration."""
@@ -60,5 +66,9 @@ def parts(text: str, reading: Reading) -> Parts:
             return graphile.parts(text, reading)
         case Layout.YOYO:
             return yoyo.parts(text)
+        case Layout.LIQUIBASE:
+            return liquibase.parts(text, reading)
+        case Layout.TERN:
+            return tern.parts(text)
         case _:
             return Parts(up=text)

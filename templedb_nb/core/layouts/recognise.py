@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import PurePosixPath
 
 from templedb_nb.core.layouts import (
+    alembic,
     atlas,
     dbmate,
     diesel,
@@ -49,9 +50,20 @@ _MARKS = (
     ("yoyo", re.compile(r"^--\s*(?:depends|transactional)\s*:", re.MULTILINE)),
     ("sqlx", re.compile(r"\A--\s*no-transaction\b")),
 )
-_READ = {"dbmate": Layout.DBMATE, "goose": Layout.GOOSE, "sqlx": Layout.SQLX}
+_READ = {
+    "dbmate": Layout.DBMATE,
+    "goose": Layout.GOOSE,
+    "sqlx": Layout.SQLX,
+    "Liquibase": Layout.LIQUIBASE,
+    "tern": Layout.TERN,
+}
 _OWN_MARKS = {"Atlas": Layout.ATLAS, "graphile-migrate": Layout.GRAPHILE, "yoyo": Layout.YOYO}
-_OWN_NAMES = {Layout.DBMATE: dbmate.NAME, Layout.GOOSE: goose.NAME, Layout.SQLX: sqlx.NAME}
+_OWN_NAMES = {
+    Layout.DBMATE: dbmate.NAME,
+    Layout.GOOSE: goose.NAME,
+    Layout.SQLX: sqlx.NAME,
+    Layout.LIQUIBASE: re.compile(r".*\.sql"),
+}
 _WEAK = frozenset({"yoyo", "Atlas", "sqlx"})
 """Marks that are mere comments, or harmless, to the files of other tools."""
 _NOT_BY_MARKS = frozenset({Layout.SQITCH})
@@ -209,8 +221,11 @@ def _by_marks(folder: Folder) -> Chosen | None:
 
 def _bare(folder: Folder, layout: Layout) -> str | None:
     """Return a file that the tool would take, and that has none of its marks."""
+    own = _OWN_NAMES.get(layout)
+    if own is None:  # a file of tern's without a mark has no way back, and is one
+        return None
     for path in folder.files:
-        if folder.look.marks.get(path) == () and _OWN_NAMES[layout].fullmatch(last(path)):
+        if folder.look.marks.get(path) == () and own.fullmatch(last(path)):
             return path
     return None
 
@@ -228,8 +243,8 @@ def _mixed(folder: Folder, one: str, other: str) -> Chosen:
 
 def _by_names(folder: Folder) -> Chosen:
     names = [last(path) for path in folder.files]
-    if planned := by_sidecar(folder.base, folder.there):
-        return Chosen(layout=Layout.SQITCH, evidence=planned.evidence)
+    if beside := _alembic(folder, names) or _sqitch(folder):
+        return beside
     if graphile.committed_of(folder):
         return Chosen(layout=Layout.GRAPHILE, evidence=f"the folder {graphile.COMMITTED}")
     if nested := _nested(folder, names):
@@ -251,6 +266,18 @@ def _by_names(folder: Folder) -> Chosen:
     if joined(folder.base, atlas.SUM) in folder.there:
         return Chosen(layout=Layout.ATLAS, evidence=f"the file {atlas.SUM}")
     return _yoyo(folder) or Chosen(layout=Layout.PLAIN)
+
+
+def _alembic(folder: Folder, names: list[str]) -> Chosen | None:
+    mako = joined(parent(folder.base), alembic.MAKO)
+    if mako in folder.there and all(name.endswith(".py") for name in names):
+        return Chosen(layout=Layout.ALEMBIC, evidence=f"the file {mako}")
+    return None
+
+
+def _sqitch(folder: Folder) -> Chosen | None:
+    planned = by_sidecar(folder.base, folder.there)
+    return Chosen(layout=Layout.SQITCH, evidence=planned.evidence) if planned else None
 
 
 def _yoyo(folder: Folder) -> Chosen | None:

@@ -1,0 +1,3 @@
+-- nothing happens here;
+/* nor /* here */ ; */
+

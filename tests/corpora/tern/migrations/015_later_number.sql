@@ -1,0 +1,1 @@
+CREATE TABLE later_number (id int);
