@@ -478,3 +478,50 @@ def test_psql_never_gets_a_file_with_a_down_part(shop: Shop) -> None:
     shop.config({"name": "migrations", "file_patterns": ["migrations/*.sql"], "executor": "psql"})
     shop.migration("003_x.sql", "SELECT 1;\n-- templedb:down\nDROP TABLE users;\n")
     assert "only a part of this one goes up" in shop.run(code=78).err
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        "-- Down Migration", "-- DOWN", "-- down:", "-- +down", "-- !Downs", "# --- !Downs",
+        "--//@UNDO", "-- rollback", "--- ROLLBACK ---", "-- migrate down", "-- @revert",
+    ],
+)  # fmt: skip
+def test_what_a_line_calls_the_way_back_never_runs_as_the_way_there(mark: str) -> None:
+    text = f"CREATE TABLE a ();\n\n{mark}\nDROP TABLE a;\n"
+    (found,) = [
+        each for each in read_script(text.encode()).problems if "takes back" in each.message
+    ]
+    assert found.line == 3
+    assert "-- templedb:down" in found.mend
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CREATE TABLE a ();\n-- rollback\n-- DROP TABLE a;\n",
+        "-- down the road we need this\nCREATE TABLE a ();\n",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$\n-- down\nSELECT 1 $$;\nSELECT 2;",
+        "-- templedb:down is no section here: CREATE\nSELECT 1;",
+    ],
+)
+def test_a_comment_about_the_way_back_is_none(text: str) -> None:
+    assert not [e for e in read_script(text.encode()).problems if "takes back" in e.message]
+
+
+def test_folders_of_ways_back_are_no_migrations() -> None:
+    texts = dict.fromkeys(
+        ["m/up/1_a.sql", "m/down/1_a.sql", "n/1_a.sql", "n/rollback/1_a.sql", "o/down/1_own.sql"],
+        "SELECT 1;",
+    )
+    found = arranged(texts, patterns=("m/**/*.sql", "n/**/*.sql", "o/**/*.sql"))
+    assert [each.path for each in found.files] == ["m/up/1_a.sql", "n/1_a.sql", "o/down/1_own.sql"]
+    assert [each.down for each in found.files] == ["m/down/1_a.sql", "n/rollback/1_a.sql", ""]
+
+
+@pytest.mark.parametrize(
+    "names", ["m/v1.10/a.sql m/v1.2/a.sql", "m/1.10.0.sql m/1.2.0.sql", "m/10_b/a.sql m/9_a/a.sql"]
+)
+def test_numbers_that_letters_would_put_in_another_order_are_an_error(names: str) -> None:
+    found = arranged(dict.fromkeys(names.split(), "SELECT 1;"), patterns=("m/**/*.sql",))
+    assert "sorts before" in errors(found)[0]

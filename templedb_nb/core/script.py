@@ -21,6 +21,12 @@ from templedb_nb.model.plan import Mode
 
 _BOM = b"\xef\xbb\xbf"
 _IGNORED_METAS = re.compile(r"\\(?:set\s+ON_ERROR_STOP\b.*|restrict\b.*|unrestrict\b.*)")
+_SECTION = re.compile(
+    r"^[ \t]*(?:--+|#)[ \t]*[-=*!@+/ \t]*(?:migrate[ :]+)?"
+    r"(?:downs?|undo|rollback|revert)(?:[ \t]+migration)?[ \t]*[-=*!:. \t]*$",
+    re.MULTILINE | re.IGNORECASE,
+)
+"""A comment that is nothing but a word for the way back, as several tools divide their files."""
 _SWITCHES = re.compile(r"\\(?:c|connect)\b")
 
 
@@ -88,9 +94,24 @@ def read_script(raw: bytes, reading: Reading | None = None) -> Script:
         return _opaque(text, reading)
     own = parts(text, reading) if reading else Parts(up=text)
     script = _read(own.text or text, own, reading)
+    if reading is None and (below := _way_back(script)):
+        return replace(script, problems=(*script.problems, below))
     if own.text or own.whole:
         return replace(script, checksums=_sums(own.whole or text, script))
     return script
+
+
+def _way_back(script: Script) -> Remark | None:
+    """Return a problem where statements stand below a line that calls them the way back."""
+    for mark in _SECTION.finditer(script.up):
+        line = script.up.count("\n", 0, mark.start()) + 1
+        inside = any(s.start < mark.start() < s.start + len(s.text) for s in script.statements)
+        if not inside and any(s.line >= line for s in script.statements):
+            words = mark[0].strip()
+            message = f"{words!r} says that what stands below takes back what stands above"
+            mend = "write -- templedb:down there: the rest is kept for migration down"
+            return Remark(message=message, line=line, mend=mend)
+    return None
 
 
 def _sums(text: str, script: Script) -> Checksums:

@@ -50,6 +50,7 @@ def arrange(
     layouts: dict[str, Layout] = {}
     for pattern in group.file_patterns:
         before = [path for path, _ in taken]
+        run: list[str] = []
         for base, files in _folders(group.layout, pattern, paths, [*before, *downs]):
             folder = Folder(
                 base=base, files=files, there=there, look=look, values=group.placeholders
@@ -59,6 +60,8 @@ def arrange(
             downs.update(dict.fromkeys(made.downs))
             findings += made.findings
             layouts[base] = layout
+            run += [base] if made.files and layout is Layout.PLAIN else []
+        findings += plain.disagreeing(run)
     ordered = tuple(taken.values())
     if group.order_file:
         ordered, wrong = in_order(group.order_file, look.beside.get(group.order_file), ordered)

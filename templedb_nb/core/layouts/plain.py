@@ -18,7 +18,10 @@ _DOWN = re.compile(
 )
 _ENDS = ("down.sql", "rollback.sql", "revert.sql", "undo.sql")
 _ALWAYS_DOWN = re.compile(r"(?:.*\.)?down\.sql", re.IGNORECASE)
-_NUMBER = re.compile(r"[Vv]?(\d+)")
+_DOWN_FOLDERS = frozenset(
+    {"down", "downs", "rollback", "rollbacks", "revert", "reverts", "undo", "undos"}
+)
+_NUMBER = re.compile(r"[Vv]?(\d+(?:\.\d+)*)")
 _NOT_READ = re.compile(
     r"[Vv]?\d+[._-].*\.(?:[cm]?js|[cm]?ts|py|go|rb|php|exs?|java|kt"
     r"|sql\.(?:j2|jinja2?|tmpl|tpl|template|erb|ejs|hbs|mustache|gotmpl))"
@@ -40,6 +43,8 @@ def place(folder: Folder) -> Placements:
 
 def is_down(path: str, there: Iterable[str]) -> bool:
     """Return whether a file takes back what another does."""
+    if _in_down_folder(path, there):
+        return True
     name = _name(path)
     if not name.lower().endswith(_ENDS):
         return False
@@ -49,13 +54,41 @@ def is_down(path: str, there: Iterable[str]) -> bool:
     return found is not None and any(up in there for up in _ups(path, found))
 
 
+def _in_down_folder(path: str, there: Iterable[str]) -> bool:
+    """Return whether a file lies in a folder such as ``down``, and its namesake beside that."""
+    return any(each in there for each in _namesakes(path, there))
+
+
+def _namesakes(path: str, there: Iterable[str]) -> list[str]:
+    own, name = folder(path), _name(path)
+    if _name(own).lower() not in _DOWN_FOLDERS:
+        return []
+    above = folder(own)
+    beside = {"" if above == "." else f"{above}/"}
+    beside |= {
+        f"{next(iter(beside))}{word}/" for word in ("up", "ups", "deploy", "apply", "do", "forward")
+    }
+    return [f"{start}{name}" for start in sorted(beside) if f"{start}{name}" in there]
+
+
 def _ways_back(folder: Folder) -> dict[str, str]:
     """Return the file that takes each one back, for those that have one."""
     found: dict[str, str] = {}
     for each in folder.beside(_DOWN):
         match = _DOWN.fullmatch(_name(each))
         found |= {up: each for up in (_ups(each, match) if match else ()) if up in folder.there}
+    for each in folder.files:
+        above = _above(folder.base)
+        for word in sorted(_DOWN_FOLDERS):
+            for start in (folder.base, above):
+                back = f"{start}/{word}/{_name(each)}".removeprefix("./")
+                if back in folder.there and each in _namesakes(back, folder.there):
+                    found.setdefault(each, back)
     return found
+
+
+def _above(base: str) -> str:
+    return base.rpartition("/")[0] or "."
 
 
 def folder(path: str) -> str:
@@ -76,7 +109,7 @@ def _ups(path: str, found: re.Match[str]) -> list[str]:
 
 
 def _disagreement(names: Sequence[str]) -> list[Finding]:
-    numbers = [(n, int(found[1])) for n in names if (found := _NUMBER.match(_name(n)))]
+    numbers = [(n, version(found[1])) for n in names if (found := _NUMBER.match(_name(n)))]
     for (before, low), (after, high) in pairwise(numbers):
         if low > high:
             message = f"{before} sorts before {after} by letters, and after it by number"
@@ -87,6 +120,34 @@ def _disagreement(names: Sequence[str]) -> list[Finding]:
                     topic=Topic.ORDER,
                     message=message,
                     where=folder(before),
+                    mend=mend,
+                )
+            ]
+    return []
+
+
+def version(text: str) -> tuple[int, ...]:
+    """Return a number such as 1.10 part by part."""
+    return tuple(int(each) for each in text.split("."))
+
+
+def disagreeing(bases: Sequence[str]) -> list[Finding]:
+    """Return an error where the names of folders sort otherwise by letters than by number."""
+    for before, after in pairwise(bases):
+        one, other = before.split("/"), after.split("/")
+        place = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)
+        if place is None:
+            continue
+        low, high = _NUMBER.match(one[place]), _NUMBER.match(other[place])
+        if low and high and version(low[1]) > version(high[1]):
+            message = f"{before} sorts before {after} by letters, and after it by number"
+            mend = "list one pattern for each folder, in the order that you mean"
+            return [
+                Finding(
+                    severity=Severity.ERROR,
+                    topic=Topic.ORDER,
+                    message=message,
+                    where=before,
                     mend=mend,
                 )
             ]
