@@ -48,7 +48,12 @@ def check(call: Call, words: tuple[str, ...], target: str | None, *, strict: boo
 @click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
 @pass_call
 def accept(call: Call, words: tuple[str, ...], target: str | None, reason: str) -> Said:
-    """Say that the target's database is right as it is now; later changes are told against that."""
+    """Say that the target's database is right as it is now; later changes are told against that.
+
+    \b
+    Example:
+      templedb drift accept shop --target production --reason "support made that index"
+    """
     from templedb_nb.model.shown import Said
     from templedb_nb.views.words import many
 
