@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -18,6 +19,15 @@ from templedb_nb.model.layout import Layout
 from templedb_nb.model.shown import Reason
 
 _FOLDER_WORDS = re.compile(r"(?i)(^|[_-])(migrations?|migrate)$")
+_CHANGELOGS = re.compile(r"(?i)change(?:log|set)?s?|liquibase")
+_TESTS = frozenset(
+    {"test", "tests", "testdata", "test-data", "fixture", "fixtures", "__tests__", "spec", "specs",
+     "mocks", "node_modules"}
+)  # fmt: skip
+_OTHER_SERVERS = frozenset(
+    {"mysql", "mariadb", "sqlite", "sqlite3", "mssql", "sqlserver", "oracle", "h2", "hsqldb",
+     "derby", "db2", "clickhouse", "snowflake", "bigquery", "cassandra", "spanner", "mysql8", "mysql5"}
+)  # fmt: skip
 _FILE_WORDS = re.compile(r"(?i)migrat")
 _NUMBERED = re.compile(r"[Vv]?\d+[._-]")
 _TYPESCRIPT = re.compile(r"\.tsx?$")
@@ -59,7 +69,9 @@ def _placed(group: Group, order: int) -> Group:
 def _migrations(paths: Sequence[str], texts: Mapping[str, str]) -> Found:
     patterns: list[str] = []
     reasons: list[Reason] = []
-    for folder, files in _folders(paths):
+    found, left_out = _folders(paths, texts)
+    reasons += left_out
+    for folder, files in found:
         nested = any(str(PurePosixPath(path).parent) != folder for path in files)
         pattern = f"{folder}/**/*.sql" if nested else f"{folder}/*.sql"
         made = _arranged(pattern, paths, texts)
@@ -69,7 +81,7 @@ def _migrations(paths: Sequence[str], texts: Mapping[str, str]) -> Found:
             )
             reasons.append(Reason(what=f"{folder}/", why=why))
             continue
-        count = len(made.files)
+        count = len(set(made.paths))
         patterns.append(pattern)
         why = f"{count} SQL file{'s' * (count != 1)} in a folder of migrations{_manner(made)}"
         reasons.append(Reason(what=patterns[-1], why=why))
@@ -88,23 +100,62 @@ def _migrations(paths: Sequence[str], texts: Mapping[str, str]) -> Found:
     return [group], reasons
 
 
-def _folders(paths: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """Return the folders of migrations, those of fewer levels first, then by name."""
+def _folders(
+    paths: Sequence[str], texts: Mapping[str, str]
+) -> tuple[list[tuple[str, list[str]]], list[Reason]]:
+    """Return the folders of migrations, those of fewer levels first, and what is none of them."""
     found: dict[str, list[str]] = {}
+    out: dict[str, str] = {}
     there = set(paths)
     planned = tuple(f"{joined(parent(p), 'deploy')}/" for p in paths if last(p) == sqitch.PLAN)
     for path in paths:
-        pure = PurePosixPath(path)
         if own := next((each for each in planned if path.startswith(each)), ""):
             found.setdefault(own.rstrip("/"), []).append(path)
-        elif pure.suffix == ".sql" and _is_migration_folder(pure.parent):
-            found.setdefault(_base(pure.parent), []).append(path)
-    kept = {
-        folder: [path for path in files if not plain.is_down(path, there)]
-        for folder, files in found.items()
-    }
-    ordered = sorted(kept, key=lambda folder: (folder.count("/"), folder))
-    return [(folder, kept[folder]) for folder in ordered if kept[folder]]
+            continue
+        base = _home(path, texts, there) if path.endswith(".sql") else ""
+        if not base:
+            continue
+        if why := _not_meant(path):
+            out.setdefault(parent(path), why)
+        elif not plain.is_down(path, there):
+            found.setdefault(base, []).append(path)
+    split = [each for base, files in found.items() for each in _split(base, files, out)]
+    split.sort(key=lambda each: (each[0].count("/"), each[0]))
+    return split, [Reason(what=f"{folder}/", why=why) for folder, why in sorted(out.items())]
+
+
+def _home(path: str, texts: Mapping[str, str], there: AbstractSet[str]) -> str:
+    """Return the folder of migrations that a file is in; nothing if it is in none."""
+    pure = PurePosixPath(path)
+    if _is_migration_folder(pure.parent):
+        return _base(pure.parent)
+    own = str(pure.parent)
+    if f"{own}/meta/_journal.json" in there:  # Drizzle's
+        return own
+    known = any(each.tool == "Liquibase" for each in recognise.marks(texts.get(path, "")))
+    return own if known and _CHANGELOGS.search(own) else ""
+
+
+def _not_meant(path: str) -> str:
+    """Return why a file is none of what is deployed, by the folders that it is in; or nothing."""
+    for part in PurePosixPath(path).parts[:-1]:
+        if part.lower() in _TESTS:
+            return f"is left out: {part} is for tests"
+        if part.lower() in _OTHER_SERVERS:
+            return f"is left out: {part} is another database"
+    return ""
+
+
+def _split(base: str, files: list[str], out: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield a folder with its files; folder by folder below it, where others there are left out."""
+    if not any(folder.startswith(f"{base}/") for folder in out):
+        yield base, files
+        return
+    below: dict[str, list[str]] = {}
+    for path in files:
+        first, slash, _ = path.removeprefix(f"{base}/").partition("/")
+        below.setdefault(f"{base}/{first}" if slash else base, []).append(path)
+    yield from below.items()
 
 
 def _is_migration_folder(folder: PurePosixPath) -> bool:
@@ -131,7 +182,8 @@ def _arranged(pattern: str, paths: Sequence[str], texts: Mapping[str, str]) -> A
     group = Group(name="found", order=1, file_patterns=(pattern,))
     marks = {path: recognise.marks(texts[path]) for path in paths if path in texts}
     beside = {path: text for path, text in texts.items() if last(path) == sqitch.PLAN}
-    return arrange(group, paths, Look(marks=marks, beside=beside))
+    whole = {path: text for path, text in texts.items() if path.endswith(".sql")}
+    return arrange(group, paths, Look(marks=marks, beside=beside, texts=whole))
 
 
 def _manner(made: Arranged) -> str:
