@@ -185,6 +185,8 @@ NEXT = {
     "postgrator": "14.do.add_email.sql 14.undo.add_email.sql",
     "refinery": "V14__add_email.sql",
     "yoyo": "0014.add_email.sql 0014.add_email.rollback.sql",
+    "tern": "016_add_email.sql",
+    "liquibase": "006_add_email.sql",
 }
 BODY = "CREATE FUNCTION one() RETURNS int LANGUAGE plpgsql AS $$ BEGIN\n RETURN 1;\nEND; $$;\nCREATE TABLE added (id int);\n"
 
@@ -231,6 +233,8 @@ def test_where_a_tool_keeps_a_proof_it_writes_the_new_one(
         (Layout.POSTGRATOR, "m/001.do.x.sql"),
         (Layout.REFINERY, "m/V1__x.sql"),
         (Layout.YOYO, "m/0001_x.sql"),
+        (Layout.TERN, "m/001_x.sql"),
+        (Layout.LIQUIBASE, "m/20261123140509_x.sql"),
     ],
 )
 def test_the_first_one_of_a_folder(layout: Layout, made: str) -> None:

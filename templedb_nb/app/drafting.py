@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from templedb_nb.app.configs import Configs
@@ -13,6 +13,7 @@ from templedb_nb.app.projects import Projects
 from templedb_nb.app.system import System
 from templedb_nb.core import tracking
 from templedb_nb.core.layouts import recognise
+from templedb_nb.core.layouts.liquibase import changesets
 from templedb_nb.core.naming import Named, in_manner, manner, named
 from templedb_nb.core.script import Script, read_script
 from templedb_nb.core.shape import nearest
@@ -81,6 +82,9 @@ class Drafting:
             return name, _texts(wanted, name, group)
         asked = (wanted.name, _body(wanted), wanted.down)
         texts = in_manner(group, reading.layout, asked, wanted.folder, now)
+        if reading.part:
+            part = next(each.part for each in changesets(texts[0][1]))
+            reading = replace(reading, part=part, repeatable=False, opaque="")
         _refuse(texts[0][0], read_script(texts[0][1].encode(), reading), group, reading)
         return None, texts
 

@@ -26,7 +26,7 @@ _TESTS = frozenset(
 )  # fmt: skip
 _OTHER_SERVERS = frozenset(
     {"mysql", "mariadb", "sqlite", "sqlite3", "mssql", "sqlserver", "oracle", "h2", "hsqldb",
-     "derby", "db2", "clickhouse", "snowflake", "bigquery", "cassandra", "spanner", "mysql8", "mysql5"}
+     "derby", "db2", "clickhouse", "snowflake", "bigquery", "cassandra", "spanner"}
 )  # fmt: skip
 _FILE_WORDS = re.compile(r"(?i)migrat")
 _NUMBERED = re.compile(r"[Vv]?\d+[._-]")

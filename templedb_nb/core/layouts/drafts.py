@@ -16,6 +16,7 @@ BY_THE_TOOL: Mapping[Layout, str] = {
     Layout.ATLAS: "atlas migrate new NAME, which keeps atlas.sum",
     Layout.GRAPHILE: "graphile-migrate commit, which keeps the chain of hashes",
     Layout.SQITCH: "sqitch add NAME, which keeps sqitch.plan",
+    Layout.ALEMBIC: "alembic revision -m NAME, which writes Python",
 }
 _TIME, _DIESEL = "%Y%m%d%H%M%S", "%Y-%m-%d-%H%M%S"
 
@@ -37,7 +38,8 @@ class Asked:
     @property
     def names(self) -> list[str]:
         """Return the names of the files before it."""
-        return [last(each.path) for each in self.placed if each.path.endswith(".sql")]
+        names = [last(each.path) for each in self.placed if each.path.endswith(".sql")]
+        return list(dict.fromkeys(names))
 
     def at(self, form: str) -> str:
         """Return the moment in UTC, in that form."""
@@ -105,6 +107,20 @@ def _goose(asked: Asked) -> Files:
     return _single(asked, text)
 
 
+def _tern(asked: Asked) -> Files:
+    text = f"{asked.body}\n---- create above / drop below ----\n\n"
+    series = Series(first="001", by_letters=False)
+    return [(asked.file(following(asked.names, asked.stem, asked.now, series)), text)]
+
+
+def _liquibase(asked: Asked) -> Files:
+    """Return a file of its own with one changeset, by whom the last one is."""
+    last_one = asked.placed[-1].reading if asked.placed else None
+    author = last_one.part.partition("::")[2] if last_one else ""
+    head = f"--liquibase formatted sql\n\n--changeset {author or 'templedb'}:{asked.stem}\n"
+    return _single(asked, f"{head}{asked.body}\n--rollback not required\n", by_letters=True)
+
+
 def _flyway(asked: Asked) -> Files:
     versions = [
         found["version"] for name in asked.names if (found := flyway.NAME.fullmatch(name))
@@ -158,6 +174,8 @@ _DRAFTS: Mapping[Layout, Callable[[Asked], Files]] = {
     Layout.GOLANG_MIGRATE: _golang,
     Layout.DBMATE: _dbmate,
     Layout.GOOSE: _goose,
+    Layout.TERN: _tern,
+    Layout.LIQUIBASE: _liquibase,
     Layout.FLYWAY: _flyway,
     Layout.PRISMA: _prisma,
     Layout.SUPABASE: _supabase,

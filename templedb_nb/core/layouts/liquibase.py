@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from templedb_nb.core.directives import Remark
 from templedb_nb.core.layouts.placing import (
@@ -86,8 +87,19 @@ class Changeset:
         return self.attributes.get(name.lower(), "").lower()
 
 
-def changesets(text: str) -> Iterator[Changeset]:
-    """Yield the changesets of a text, in their order; `part` is ``id::author``."""
+@lru_cache(maxsize=8)
+def changesets(text: str) -> tuple[Changeset, ...]:
+    """Return the changesets of a text, in their order; `part` is ``id::author``."""
+    return tuple(_changesets(text))
+
+
+@lru_cache(maxsize=8)
+def _blank(text: str) -> str:
+    """Return a text of blanks with the same lines; every part of a text stands behind one."""
+    return only(text, [])
+
+
+def _changesets(text: str) -> Iterator[Changeset]:
     marks = [(m, _NAMED.fullmatch(m["words"])) for m in _SET.finditer(text)]
     for number, (mark, named) in enumerate(marks):
         if named is None:
@@ -179,9 +191,9 @@ def parts(text: str, reading: Reading) -> Parts:
         for m in pattern.finditer(body)
     )
     said = "".join(text[start:end] for start, end in backs).strip().lower()
-    back = only(text, backs) if backs and said not in _NOTHING else None
+    back = only(text[: own.end], backs) if backs and said not in _NOTHING else None
     return Parts(
-        up=only(text, [(own.start, own.end)]),
+        up=_blank(text)[: own.start] + text[own.start : own.end],
         down=back,
         no_transaction=own.line if own.says("runInTransaction") == "false" else 0,
         words="runInTransaction:false",
