@@ -17,6 +17,7 @@ import click
 from templedb_nb.commands.base import Call
 from templedb_nb.commands.tree import reserved, tree
 from templedb_nb.errors import TempleError
+from templedb_nb.exit_code import ExitCode
 from templedb_nb.ticker import Ticker
 from templedb_nb.workflow import Workflow
 
@@ -28,13 +29,11 @@ if TYPE_CHECKING:
     from templedb_nb.model.runbook import RunbookEvent
     from templedb_nb.views.cell_lines import CellLines
 
-USAGE, INTERRUPTED, TERMINATED, INTERNAL = 64, 130, 143, 1
-
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM: the run inside is cancelled as by an interrupt, and the process ends with 143."""
 
-    exit_code = TERMINATED
+    exit_code = ExitCode.TERMINATED
 
 
 def main() -> NoReturn:
@@ -59,17 +58,17 @@ def _run(call: Call, words: Sequence[str]) -> int:
         return _show(call, value)
     except click.exceptions.NoArgsIsHelpError as error:
         _echo(error.format_message())
-        return USAGE
+        return ExitCode.USAGE
     except click.ClickException as error:
         _usage(error)
-        return USAGE
+        return ExitCode.USAGE
     except TempleError as error:
         _complain(call, error)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
         cause = error if isinstance(error, KeyboardInterrupt) else error.__context__
         _echo("cancelled", err=True)
-        return int(getattr(cause, "exit_code", INTERRUPTED))
+        return int(getattr(cause, "exit_code", ExitCode.INTERRUPTED))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -290,7 +289,7 @@ def _defect(call: Call, error: Exception) -> int:
     told = "".join(traceback.format_exception(error))
     click.echo(_masked(call, told), err=True)
     click.echo("error: this is a defect of templedb; nothing you did should lead here", err=True)
-    return INTERNAL
+    return ExitCode.INTERNAL
 
 
 def _masked(call: Call, text: str) -> str:

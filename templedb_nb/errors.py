@@ -34,11 +34,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from templedb_nb.exit_code import ExitCode
+
 
 class TempleError(Exception):
     """Base of the tree: one message for people, the problems, one mend, one exit code."""
 
-    exit_code = 1
+    exit_code: int = ExitCode.INTERNAL
     told = False
     """Whether a picture beside it tells the problems and the mend: then one line is left to say."""
 
@@ -63,7 +65,7 @@ class TempleError(Exception):
 class UsageProblem(TempleError):
     """The words do not say what to do."""
 
-    exit_code = 64
+    exit_code = ExitCode.USAGE
 
 
 class UnknownName(UsageProblem):
@@ -77,7 +79,7 @@ class Ambiguous(UsageProblem):
 class ConfigError(TempleError):
     """A file or a setting is wrong."""
 
-    exit_code = 78
+    exit_code = ExitCode.CONFIG
 
 
 class InvalidConfig(ConfigError):
@@ -99,7 +101,7 @@ class PlanRefused(ConfigError):
 class ApprovalMissing(TempleError):
     """The target wants an approval of exactly this plan; nothing was executed."""
 
-    exit_code = 20
+    exit_code = ExitCode.APPROVAL_MISSING
 
 
 class ApprovalPending(ApprovalMissing):
@@ -109,37 +111,37 @@ class ApprovalPending(ApprovalMissing):
 class Rejected(TempleError):
     """A person said that exactly this plan may not run; nothing was executed."""
 
-    exit_code = 21
+    exit_code = ExitCode.REJECTED
 
 
 class Stale(TempleError):
     """The target moved since the plan was made; nothing was executed."""
 
-    exit_code = 22
+    exit_code = ExitCode.STALE
 
 
 class Frozen(TempleError):
     """Somebody keeps every run away from the target; nothing was executed."""
 
-    exit_code = 23
+    exit_code = ExitCode.FROZEN
 
 
 class Busy(TempleError):
     """Somebody else holds the lock; nothing was executed."""
 
-    exit_code = 24
+    exit_code = ExitCode.BUSY
 
 
 class Unresolved(TempleError):
     """An earlier run ended in a way that a person must look at first."""
 
-    exit_code = 13
+    exit_code = ExitCode.UNRESOLVED
 
 
 class TargetError(TempleError):
     """A target refused, or could not be reached."""
 
-    exit_code = 69
+    exit_code = ExitCode.UNAVAILABLE
 
 
 class Unreachable(TargetError):
@@ -157,7 +159,7 @@ class UnfitServer(TargetError):
 class StatementFailed(TargetError):
     """The server rejected one statement; `changed` says whether earlier steps of it stand."""
 
-    exit_code = 12
+    exit_code = ExitCode.CHANGED
 
     def __init__(
         self,
@@ -188,19 +190,19 @@ class QueryRefused(UsageProblem):
 class QueryTimedOut(TempleError):
     """A question to a target took longer than it may; it was cancelled."""
 
-    exit_code = 124
+    exit_code = ExitCode.TIMED_OUT
 
 
 class ExpectationFailed(TempleError):
     """A target answered otherwise than was expected; nothing was changed."""
 
-    exit_code = 10
+    exit_code = ExitCode.UNCHANGED
 
 
 class StoreError(TempleError):
     """The state file could not be read or written."""
 
-    exit_code = 69
+    exit_code = ExitCode.UNAVAILABLE
 
 
 class StoreTooNew(StoreError):

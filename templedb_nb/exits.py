@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.drift import DriftReport
 from templedb_nb.model.finding import Topic, errors
 from templedb_nb.model.lint import LintReport
@@ -11,8 +12,6 @@ from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
 from templedb_nb.model.runbook import RunbookResult
 from templedb_nb.model.shown import Coded, Validation
-
-USAGE, CONFIG, UNKNOWN, INTERRUPTED, TERMINATED, INTERNAL = 64, 78, 13, 130, 143, 1
 
 
 def exit_code(value: Any) -> int:
@@ -23,15 +22,15 @@ def exit_code(value: Any) -> int:
         case RunbookResult(exit_code=code):
             return code
         case Result(exit_code=code):
-            return INTERNAL if code is None else code
+            return ExitCode.INTERNAL if code is None else code
         case Validation(valid=False):
-            return CONFIG
+            return ExitCode.CONFIG
         case LintReport(forbids=True) | DriftReport(forbids=True):
-            return CONFIG
+            return ExitCode.CONFIG
         case Preview():
             found = errors(value.findings)
             if any(each.topic is Topic.UNRESOLVED for each in found):
-                return UNKNOWN
-            return CONFIG if found else 0
+                return ExitCode.UNRESOLVED
+            return ExitCode.CONFIG if found else ExitCode.OK
         case _:
-            return 0
+            return ExitCode.OK

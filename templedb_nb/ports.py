@@ -18,7 +18,7 @@ from templedb_nb.model.event import Blocker, Event, Log, Outcome, RunId, Stamped
 from templedb_nb.model.ledger import Freeze, Held, Ledger, Noted, Within
 from templedb_nb.model.lint import Sizes
 from templedb_nb.model.plain import Digest
-from templedb_nb.model.plan import Amend, Apply
+from templedb_nb.model.step import Amendment, Migration
 from templedb_nb.model.target import Policy, Probe
 
 Emit: TypeAlias = Callable[[Event], None]
@@ -143,7 +143,12 @@ class Session(Protocol):
         ...
 
     def apply(
-        self, step: Apply, script: Script, attempt: str, claim: Claim, ran: Callable[[int], None]
+        self,
+        step: Migration,
+        script: Script,
+        attempt: str,
+        claim: Claim,
+        ran: Callable[[int], None],
     ) -> None:
         """Make the migration and its ledger row true together, or neither.
 
@@ -151,19 +156,21 @@ class Session(Protocol):
         """
         ...
 
-    def applied(self, step: Apply, attempt: str, claim: Claim) -> bool:
+    def applied(self, step: Migration, attempt: str, claim: Claim) -> bool:
         """Return whether the ledger has that attempt, as done."""
         ...
 
-    def stands(self, step: Apply, claim: Claim) -> int:
+    def stands(self, step: Migration, claim: Claim) -> int:
         """Return how many steps of the migration the ledger counts as done."""
         ...
 
-    def failed(self, step: Apply, script: Script, attempt: str, claim: Claim, error: str) -> None:
+    def failed(
+        self, step: Migration, script: Script, attempt: str, claim: Claim, error: str
+    ) -> None:
         """Record, as well as can be, that the migration failed and left nothing."""
         ...
 
-    def amend(self, step: Amend, claim: Claim, attempt: str, text: str = "") -> None:
+    def amend(self, step: Amendment, claim: Claim, attempt: str, text: str = "") -> None:
         """Change the ledger on a person's word, with an event that says so.
 
         *text* is what is kept as what ran, where another tool's history is imported.
@@ -280,7 +287,12 @@ class Psql(Protocol):
     """The real psql program, for files with psql's own commands."""
 
     def apply(
-        self, step: Apply, script: Script, claim: Claim, attempt: str, sink: Callable[[str], None]
+        self,
+        step: Migration,
+        script: Script,
+        claim: Claim,
+        attempt: str,
+        sink: Callable[[str], None],
     ) -> Exit:
         """Run the file in one transaction with its ledger row."""
         ...

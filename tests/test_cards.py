@@ -28,19 +28,11 @@ from templedb_nb.model.event import (
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.ledger import Checksums
 from templedb_nb.model.plain import Digest
-from templedb_nb.model.plan import (
-    Apply,
-    Draft,
-    Mode,
-    Phase,
-    Plan,
-    PlannedGroup,
-    Preview,
-    RunCommand,
-)
+from templedb_nb.model.plan import Draft, Plan, PlannedGroup, Preview
 from templedb_nb.model.project import Slug
 from templedb_nb.model.result import Result, StepState
 from templedb_nb.model.status import FileState, MigrationStatus, StatusTable, TargetStatus
+from templedb_nb.model.step import Apply, Mode, Phase, RunCommand
 from templedb_nb.model.target import DatabaseName, Policy, TargetName
 from templedb_nb.views.html import bundle, status
 from templedb_nb.views.html import plan as plans

@@ -6,8 +6,8 @@ from templedb_nb.core.expected import expected
 from templedb_nb.model.expected import Expected, Took
 from templedb_nb.model.ledger import Checksums
 from templedb_nb.model.plain import Digest
-from templedb_nb.model.plan import Apply, Phase, RunCommand
 from templedb_nb.model.project import Slug
+from templedb_nb.model.step import Apply, Phase, RunCommand
 from templedb_nb.model.target import DatabaseName, TargetName
 from templedb_nb.store.durations import took
 from templedb_nb.store.file import StateFile

@@ -14,7 +14,7 @@ from templedb_nb.core.layouts.recognise import marks
 from templedb_nb.core.script import Script, read_script
 from templedb_nb.model.config import Group, GroupKind
 from templedb_nb.model.layout import Layout, Reading
-from templedb_nb.model.plan import Mode
+from templedb_nb.model.step import Mode
 from tests.conftest import Database, Shop, Terminal, databases
 from tests.corpus import FOLDERS, NO_WAY_BACK, by_psql, copied, deployed, dumped
 

@@ -18,8 +18,9 @@ from templedb_nb.model.file import FileEntry
 from templedb_nb.model.finding import errors
 from templedb_nb.model.ledger import Entry, EntryKind, FinishedRun, Ledger, State
 from templedb_nb.model.plain import Digest, canonical, from_plain, to_plain
-from templedb_nb.model.plan import Apply, Draft, Plan
+from templedb_nb.model.plan import Draft, Plan
 from templedb_nb.model.project import tree_hash
+from templedb_nb.model.step import Apply
 from templedb_nb.model.target import DATABASE_URL, OrderPolicy, Policy, TargetName
 
 GROUPS = [

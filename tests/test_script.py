@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from templedb_nb.core.script import read_script
 from templedb_nb.model.config import Executor
-from templedb_nb.model.plan import Mode
+from templedb_nb.model.step import Mode
 
 
 def problems(sql: str | bytes, executor: Executor = Executor.NATIVE) -> list[str]:

@@ -16,8 +16,8 @@ from templedb_nb.errors import Busy, LedgerRefused, StatementFailed, UnfitServer
 from templedb_nb.model.event import Outcome, RunId
 from templedb_nb.model.ledger import Checksums, EntryKind, State
 from templedb_nb.model.plain import Digest
-from templedb_nb.model.plan import Amend, Apply, Mode, Verb
 from templedb_nb.model.secret import Secret
+from templedb_nb.model.step import Amend, Apply, Mode, Verb
 from templedb_nb.model.target import DATABASE_URL, OrderPolicy, Policy, TargetName
 from templedb_nb.ports import Claim, Heard, Session
 from templedb_nb.targets.duckdb import DuckdbSession

@@ -24,10 +24,10 @@ from templedb_nb.core.histories.shadow import SHADOWED, shadow
 from templedb_nb.errors import Ambiguous, Busy, UsageProblem
 from templedb_nb.model.adoption import Adoption, History
 from templedb_nb.model.ledger import Checksums
-from templedb_nb.model.plan import Adopt, Amend, Verb
 from templedb_nb.model.result import Result
 from templedb_nb.model.shadow import Shadow, Shadowing
 from templedb_nb.model.status import IN_EFFECT, WAITING, FileState, Tracked
+from templedb_nb.model.step import Adopt, Amend, Amendment, Verb
 from templedb_nb.model.target import DatabaseName
 from templedb_nb.store.older import read_projects
 
@@ -77,7 +77,7 @@ class Adopting:
         if taken.history.busy:
             message = f"{taken.history.title} is at work: its lock is held"
             raise Busy(message, hint="wait for its end, then import")
-        steps: list[Amend] = list(_steps(opened, taken, source.reason))
+        steps: list[Amendment] = list(_steps(opened, taken, source.reason))
         if source.shadow:
             steps += self._shadowing(opened, taken, source.reason)
         if not steps:
@@ -93,7 +93,7 @@ class Adopting:
         step = _word(Verb.NO_SHADOW, found[0], source.reason)
         return self._migrations.amend(opened, step, wish=replace(wish, reason="no-shadow"))
 
-    def _shadowing(self, opened: Opened, taken: Takeover, reason: str) -> list[Amend]:
+    def _shadowing(self, opened: Opened, taken: Takeover, reason: str) -> list[Amendment]:
         """Return the step that lets the tool's table be written along, and what it lacks."""
         history, database = taken.history, taken.database
         if history.tool not in SHADOWED:

@@ -8,7 +8,7 @@ from templedb_nb.core.lint import Linted, Pending, lint, merged, relations
 from templedb_nb.core.script import Script
 from templedb_nb.model.layout import Address
 from templedb_nb.model.lint import Complaint, Sizes
-from templedb_nb.model.plan import Apply, Mode, Revert, Step
+from templedb_nb.model.step import Apply, Mode, Step
 from templedb_nb.model.target import DatabaseName
 from templedb_nb.ports import Session
 from templedb_nb.shell import squawk
@@ -26,7 +26,7 @@ def of_steps(
     pending = [
         Pending(file=step.file, database=step.database, script=read[step.source])
         for step in steps
-        if isinstance(step, Apply) and not isinstance(step, Revert) and step.source in read
+        if isinstance(step, Apply) and step.source in read
     ]
     return complaints(pending, sessions)[0]
 

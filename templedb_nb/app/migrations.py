@@ -15,10 +15,11 @@ from templedb_nb.model.file import FileEntry
 from templedb_nb.model.history import Filter, MigrationHistory, MigrationRow
 from templedb_nb.model.ledger import Checksums, Entry
 from templedb_nb.model.plain import Digest
-from templedb_nb.model.plan import Amend, Preview, Revert, Verb
+from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
 from templedb_nb.model.shown import MigrationShown
 from templedb_nb.model.status import IN_EFFECT, WAITING, FileState, MigrationStatus, Tracked
+from templedb_nb.model.step import Amend, Amendment, Revert, Verb
 from templedb_nb.store.memory import Memory
 
 NOTHING = Digest("")
@@ -207,14 +208,16 @@ class Migrations:
             reason=reason,
         )
 
-    def amend(self, opened: Opened, *steps: Amend, wish: Wish) -> Result:
+    def amend(self, opened: Opened, *steps: Amendment, wish: Wish) -> Result:
         """Change the ledger of one database by a plan of those steps."""
         reason = wish.reason if len(steps) > 1 else steps[0].verb.value
         narrow, options = self._narrow(opened, steps)
         preview: Preview = self._planning.preview(narrow, options)
         return self._running.run(narrow, preview, replace(wish, options=options, reason=reason))
 
-    def _narrow(self, opened: Opened, steps: Sequence[Amend | Revert]) -> tuple[Opened, Options]:
+    def _narrow(
+        self, opened: Opened, steps: Sequence[Amendment | Revert]
+    ) -> tuple[Opened, Options]:
         """Leave the database that *steps* are about, and nothing else to do there."""
         database = steps[0].database
         narrow = replace(

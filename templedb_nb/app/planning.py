@@ -37,9 +37,10 @@ from templedb_nb.model.finding import Finding, errors
 from templedb_nb.model.layout import Address, Layout, Source
 from templedb_nb.model.ledger import Ledger, LedgerHead, State
 from templedb_nb.model.plain import Digest
-from templedb_nb.model.plan import Draft, Plan, Preview, Revert, Since
+from templedb_nb.model.plan import Draft, Plan, Preview, Since
 from templedb_nb.model.project import Changes, Project, Release, changes
 from templedb_nb.model.secret import Secret
+from templedb_nb.model.step import Revert
 from templedb_nb.model.target import DATABASE_URL, DatabaseName, Level, Policy, Target
 from templedb_nb.store.content import Content
 from templedb_nb.store.memory import Memory

@@ -13,9 +13,9 @@ from templedb_nb.core.reverting import down_script
 from templedb_nb.core.script import Script
 from templedb_nb.errors import PlanRefused, TargetError
 from templedb_nb.model.config import Executor
-from templedb_nb.model.plan import Revert
 from templedb_nb.model.proof import Proof, ProofRow, Verdict
 from templedb_nb.model.status import Tracked
+from templedb_nb.model.step import Revert
 from templedb_nb.ports import Scratch
 
 Pair = tuple[Revert, Script, Script]

@@ -28,8 +28,9 @@ from templedb_nb.model.finding import Finding, Topic, errors
 from templedb_nb.model.layout import Address
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.plain import short
-from templedb_nb.model.plan import Adopt, Apply, Plan, Preview
+from templedb_nb.model.plan import Plan, Preview
 from templedb_nb.model.result import Result
+from templedb_nb.model.step import Adopt, Migration
 from templedb_nb.model.target import DatabaseName, Level, Policy
 from templedb_nb.ports import Claim, Decide, Observer
 from templedb_nb.store import endings
@@ -298,7 +299,7 @@ def stale(plan: Plan, fresh: Plan) -> Stale:
 
 
 def _reader(opened: Opened, plan: Plan) -> Callable[[Address], Script]:
-    wanted = {step.source for step in plan.steps if isinstance(step, Apply)}
+    wanted = {step.source for step in plan.steps if isinstance(step, Migration)}
     wanted |= {step.text for step in plan.steps if isinstance(step, Adopt) and step.text}
     read: dict[Address, Script] = {}
 

@@ -19,7 +19,8 @@ from templedb_nb.errors import Busy, FilesError
 from templedb_nb.model.command import Invocation
 from templedb_nb.model.config import WorkFolder
 from templedb_nb.model.event import RunId
-from templedb_nb.model.plan import Plan, RunCommand, RunScript
+from templedb_nb.model.plan import Plan
+from templedb_nb.model.step import Command, RunCommand, RunScript
 from templedb_nb.ports import Psql, Shell
 
 
@@ -35,7 +36,7 @@ class Place:
     environments: Mapping[str, Mapping[str, str]]
     folder: Folder
 
-    def invocation(self, step: RunCommand | RunScript, attempt: str) -> Invocation:
+    def invocation(self, step: Command, attempt: str) -> Invocation:
         """Return how a step's command is started."""
         return Invocation(
             argv=_argv(step),
@@ -44,7 +45,7 @@ class Place:
             timeout_s=step.timeout_s if isinstance(step, RunCommand) else None,
         )
 
-    def _cwd(self, step: RunCommand | RunScript) -> str:
+    def _cwd(self, step: Command) -> str:
         if step.workdir is WorkFolder.RELEASE:
             return self.folder.path()
         if self.case.root is None:
@@ -52,7 +53,7 @@ class Place:
             raise FilesError(message, hint=f"bring {self.case.project.root} back")
         return str(self.case.root)
 
-    def _facts(self, step: RunCommand | RunScript, attempt: str) -> dict[str, str]:
+    def _facts(self, step: Command, attempt: str) -> dict[str, str]:
         file = step.file or ""
         facts = {
             "TEMPLEDB_RUN_ID": self.run,
@@ -173,7 +174,7 @@ def _claim_sql(*args: object, **named: object) -> str:
     return claim_sql(*args, **named)  # type: ignore[arg-type]
 
 
-def _argv(step: RunCommand | RunScript) -> tuple[str, ...]:
+def _argv(step: Command) -> tuple[str, ...]:
     from templedb_nb.shell.runner import bash
 
     if isinstance(step, RunScript):

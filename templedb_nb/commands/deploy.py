@@ -10,6 +10,7 @@ import click
 from templedb_nb.commands import completion
 from templedb_nb.commands.base import Call, group, on_target, pass_call, take, words
 from templedb_nb.commands.reports import Reports, reported, summarised
+from templedb_nb.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from templedb_nb.app.choice import Choice
@@ -175,7 +176,7 @@ def plan(
         preview = call.app.plan(choice, _options(how), out=out, **_how(call, how))
     reports.write(preview)
     if detailed_exitcode and preview.plan.steps and not errors(preview.findings):
-        return Coded(value=preview, exit_code=2)
+        return Coded(value=preview, exit_code=ExitCode.PENDING)
     return preview
 
 

@@ -9,6 +9,7 @@ import click
 from templedb_nb.commands import completion
 from templedb_nb.commands.base import Call, Command, on_target, pass_call, take, words
 from templedb_nb.commands.deploy import commands as deploy
+from templedb_nb.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from templedb_nb.model.difference import Blame, Difference
@@ -60,7 +61,7 @@ def show(call: Call, run_id: str) -> Coded:
     """
     from templedb_nb.model.shown import Coded
 
-    return Coded(value=call.app.past.result(run_id), exit_code=0)
+    return Coded(value=call.app.past.result(run_id), exit_code=ExitCode.OK)
 
 
 @deploy.command()

@@ -9,6 +9,7 @@ import click
 
 from templedb_nb.commands import completion
 from templedb_nb.commands.base import Call, group, on_target, pass_call, take, words
+from templedb_nb.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from templedb_nb.app.running import Wish
@@ -222,7 +223,8 @@ def down(
 def _proven(proof: Proof) -> Coded:
     from templedb_nb.model.shown import Coded
 
-    return Coded(value=proof, exit_code=0 if proof.holds else 10)
+    code = ExitCode.OK if proof.holds else ExitCode.UNCHANGED
+    return Coded(value=proof, exit_code=code)
 
 
 @commands.command("mark-reverted")
@@ -248,7 +250,7 @@ def resolve(
     """Say what became of the step of a migration that is in doubt, after you looked."""
     if answer is None or not reason:
         raise click.UsageError("say --applied or --not-applied, and what you saw with --reason")
-    from templedb_nb.model.plan import Verb
+    from templedb_nb.model.step import Verb
 
     name, named = call.split(words, "FILE")
     verb = Verb(f"resolve-{answer}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from templedb_nb.commands.base import Call, group, pass_call
+from templedb_nb.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from templedb_nb.model.leak import Leak
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 FILES = click.argument(
     "files", nargs=-1, required=True, metavar="NOTEBOOK…", type=click.Path(path_type=Path)
 )
-FOUND = 10
 
 
 @group("notebook")
@@ -48,7 +48,10 @@ def check(call: Call, files: tuple[Path, ...], *, outputs: bool) -> Coded:
     known = _known(call)
     read = [Notebook.read(file) for file in files]
     rows = tuple(leak for each in read for leak in leaks(each, known, outputs=outputs))
-    return Coded(value=Leaks(files=len(files), rows=rows), exit_code=FOUND if rows else 0)
+    return Coded(
+        value=Leaks(files=len(files), rows=rows),
+        exit_code=ExitCode.UNCHANGED if rows else ExitCode.OK,
+    )
 
 
 @commands.command()
@@ -80,7 +83,7 @@ def scrub(call: Call, files: tuple[Path, ...], *, keep_outputs: bool) -> Coded:
             written.append(str(each.path))
         rows += leaks(each, known, outputs=False)
     value = Leaks(files=len(files), rows=tuple(rows), scrubbed=tuple(written))
-    return Coded(value=value, exit_code=FOUND if rows else 0)
+    return Coded(value=value, exit_code=ExitCode.UNCHANGED if rows else ExitCode.OK)
 
 
 def _known(call: Call) -> Secrets:

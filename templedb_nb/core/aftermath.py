@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.event import Event, Outcome, RunFinished, StepFailed, StepFinished
 from templedb_nb.model.ledger import Ledger, State
 from templedb_nb.model.result import Result, StepResult, StepState
 from templedb_nb.model.target import DatabaseName
 
-DIED = 13
 _BY_LEDGER = {"apply": "applied", "revert": "taken back"}
 """Kinds of steps that a target's ledger proves, and what it then says of them."""
 Ledgers = Mapping[DatabaseName, Ledger]
@@ -38,7 +38,9 @@ def aftermath(result: Result, ledgers: Ledgers | None) -> tuple[Event, ...]:
         return _by_ledger(number, step, title, ledgers)
     if step.label.mutates:
         message = f"its process died in {title}; nobody saw how that ended"
-        return (RunFinished(outcome=Outcome.UNKNOWN, exit_code=DIED, message=message),)
+        return (
+            RunFinished(outcome=Outcome.UNKNOWN, exit_code=ExitCode.UNRESOLVED, message=message),
+        )
     return (_failed(result, f"its process died in {title}"),)
 
 
@@ -50,7 +52,7 @@ def _running(result: Result) -> tuple[int, StepResult] | None:
 def _between(result: Result) -> RunFinished:
     if result.steps and result.count(StepState.DONE) == len(result.steps):
         message = "its process died after the last step"
-        return RunFinished(outcome=Outcome.SUCCEEDED, exit_code=0, message=message)
+        return RunFinished(outcome=Outcome.SUCCEEDED, exit_code=ExitCode.OK, message=message)
     return _failed(result, "its process died between two steps")
 
 
@@ -60,13 +62,16 @@ def _by_ledger(
     done = _BY_LEDGER[step.label.kind]
     if ledgers is None:
         message = f"its process died in {title}; the ledger says whether it is {done}"
-        return (RunFinished(outcome=Outcome.FAILED, exit_code=12, message=message),)
+        return (RunFinished(outcome=Outcome.FAILED, exit_code=ExitCode.CHANGED, message=message),)
     entries = (e for ledger in ledgers.values() for e in ledger.entries)
     entry = next((each for each in entries if each.attempt == step.attempt_id), None)
     if entry is not None and entry.state in {State.APPLIED, State.REVERTED}:
         message = f"its process died in {title}, which is {done}: the ledger has it"
         finished = StepFinished(step=number, statements=entry.steps)
-        return (finished, RunFinished(outcome=Outcome.FAILED, exit_code=12, message=message))
+        return (
+            finished,
+            RunFinished(outcome=Outcome.FAILED, exit_code=ExitCode.CHANGED, message=message),
+        )
     if entry is not None and entry.step_started:
         what = f"{entry.step_done} of {entry.steps} steps stand; the next run goes on from there"
     else:
@@ -74,9 +79,12 @@ def _by_ledger(
     changed = entry is not None and entry.step_started > 0
     message = f"its process died in {title}; {what}"
     broken = StepFailed(step=number, message=message, changed=changed)
-    return (broken, RunFinished(outcome=Outcome.FAILED, exit_code=12, message=message))
+    return (
+        broken,
+        RunFinished(outcome=Outcome.FAILED, exit_code=ExitCode.CHANGED, message=message),
+    )
 
 
 def _failed(result: Result, message: str) -> RunFinished:
-    code = 12 if result.changed else 10
+    code = ExitCode.CHANGED if result.changed else ExitCode.UNCHANGED
     return RunFinished(outcome=Outcome.FAILED, exit_code=code, message=message)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from templedb_nb.model.difference import StepTimes
+from templedb_nb.model.event import Evidence
 from templedb_nb.model.result import Result, StepState
 
 LONGEST = 60
-MIGRATIONS = frozenset({"apply", "revert", "amend"})
 
 
 def config_lines(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
@@ -45,7 +45,7 @@ def applied(result: Result) -> tuple[str, ...]:
     return tuple(
         step.label.title
         for step in result.steps
-        if step.label.kind in MIGRATIONS and step.state is StepState.DONE
+        if step.label.evidence is Evidence.LEDGER and step.state is StepState.DONE
     )
 
 

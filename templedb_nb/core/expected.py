@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
+from templedb_nb.model.event import Evidence
 from templedb_nb.model.expected import Expected, Took
-from templedb_nb.model.plan import Step
+from templedb_nb.model.step import Step
 
 Key: TypeAlias = tuple[str, str, str, str]
 """Group, phase, kind and title; a migration has its kind alone."""
-
-SINGLE = frozenset({"apply", "revert", "amend"})
 
 
 def expected(steps: Iterable[Step], took: Mapping[Key, Took]) -> Expected:
@@ -29,6 +28,6 @@ def expected(steps: Iterable[Step], took: Mapping[Key, Took]) -> Expected:
 
 def key(step: Step) -> Key:
     """Return what makes two steps of different plans the same."""
-    if step.kind in SINGLE:
+    if step.proof is Evidence.LEDGER:
         return "", "", step.kind, ""
     return step.group, step.phase.value, step.kind, step.title

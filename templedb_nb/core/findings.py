@@ -17,8 +17,9 @@ from templedb_nb.model.adoption import Belief, History
 from templedb_nb.model.config import Executor, Group, OpaqueFiles
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.ledger import Ledger
-from templedb_nb.model.plan import Adopt, Apply, Plan
+from templedb_nb.model.plan import Plan
 from templedb_nb.model.status import WAITING, FileState, Tracked
+from templedb_nb.model.step import Adopt, Migration
 from templedb_nb.model.target import DatabaseName, OrderPolicy, TargetName
 
 
@@ -199,7 +200,7 @@ def on_shadows(ledgers: Ledgers, plan: Plan, target: TargetName) -> Iterable[Fin
         where = f"target {target} ({database})"
         yield _note(Topic.LEDGER, f"{ledger.shadow.title} is written along", where)
         for step in plan.steps:
-            if not isinstance(step, Apply) or step.database != database:
+            if not isinstance(step, Migration) or step.database != database:
                 continue
             if step.executor is Executor.PSQL:
                 message = f"executor psql writes no table of {ledger.shadow.tool}"

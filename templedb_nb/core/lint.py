@@ -18,7 +18,7 @@ from templedb_nb.core.script import Script
 from templedb_nb.core.seen import ALL, BUILDS, REWRITES, SCANS, Seen
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.lint import Complaint, Size, Sizes
-from templedb_nb.model.plan import Mode
+from templedb_nb.model.step import Mode
 from templedb_nb.model.target import Level
 
 BIG_ROWS, BIG_BYTES = 100_000, 64 << 20

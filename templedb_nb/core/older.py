@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from templedb_nb.core import config
 from templedb_nb.core.config import NAME
+from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.config import DeployConfig
 from templedb_nb.model.event import Outcome, RunFinished, RunId, RunStarted, Stamped
 from templedb_nb.model.finding import errors
@@ -24,8 +25,6 @@ _KINDS = {
 _OUTCOMES = {"success": Outcome.SUCCEEDED, "failed": Outcome.FAILED}
 _ROLLED_BACK = "was rolled back"
 _NO_END = "the older TempleDB did not record how it ended"
-_FAILED_AFTER_CHANGES = 12
-_LOOK = 13
 
 
 def config_of(project: OlderProject) -> tuple[DeployConfig | None, list[str]]:
@@ -126,10 +125,10 @@ def _end(row: Row) -> RunFinished:
     if status == "rolled_back":
         told, outcome = "; ".join(filter(None, (_ROLLED_BACK, told))), Outcome.FAILED
     if outcome is Outcome.SUCCEEDED:
-        return RunFinished(outcome=outcome, exit_code=0, message=told)
+        return RunFinished(outcome=outcome, exit_code=ExitCode.OK, message=told)
     if outcome is Outcome.FAILED:
-        return RunFinished(outcome=outcome, exit_code=_FAILED_AFTER_CHANGES, message=told)
-    return RunFinished(outcome=outcome, exit_code=_LOOK, message=told or _NO_END)
+        return RunFinished(outcome=outcome, exit_code=ExitCode.CHANGED, message=told)
+    return RunFinished(outcome=outcome, exit_code=ExitCode.UNRESOLVED, message=told or _NO_END)
 
 
 def _run_id(slug: str, row: Row, begun: datetime) -> RunId:

@@ -31,22 +31,19 @@ from templedb_nb.model.file import FileEntry
 from templedb_nb.model.finding import Finding, Topic
 from templedb_nb.model.layout import address
 from templedb_nb.model.plain import Digest
-from templedb_nb.model.plan import (
-    Adopt,
+from templedb_nb.model.plan import Draft, Plan, PlannedGroup, Skip, base
+from templedb_nb.model.status import IN_EFFECT, WAITING, FileState, Tracked
+from templedb_nb.model.step import (
     Amend,
+    Amendment,
     Apply,
-    Draft,
+    Migration,
     Phase,
-    Plan,
-    PlannedGroup,
     Revert,
     RunCommand,
     RunScript,
-    Skip,
     Step,
-    base,
 )
-from templedb_nb.model.status import IN_EFFECT, WAITING, FileState, Tracked
 from templedb_nb.model.target import DatabaseName, OrderPolicy, Policy, TargetName
 from templedb_nb.model.variable import Source
 
@@ -59,7 +56,7 @@ class Options:
 
     skip_groups: tuple[str, ...] = ()
     skip_validation: bool = False
-    amend: tuple[Amend | Revert, ...] = ()
+    amend: tuple[Amendment | Revert, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +117,7 @@ def _shadowed(now: Situation, planned: tuple[PlannedGroup, ...]) -> tuple[Planne
     }
 
     def with_shadow(step: Step) -> Step:
-        if not isinstance(step, Apply | Amend) or isinstance(step, Adopt):
+        if not isinstance(step, Migration | Amend):
             return step
         own = placed.get((step.database, step.key))
         into = now.ledgers[step.database].shadow if step.database in now.ledgers else None
@@ -156,8 +153,8 @@ def _plan(now: Situation, planned: tuple[PlannedGroup, ...]) -> Plan:
 
 def sees_folder(step: Step) -> bool:
     """Return whether a step may read any file of the release, not only those that it names."""
-    by_psql = isinstance(step, Apply) and step.executor is Executor.PSQL
-    return by_psql or isinstance(step, RunCommand | RunScript)
+    by_psql = isinstance(step, Migration) and step.executor is Executor.PSQL
+    return by_psql or step.opaque
 
 
 def _chosen(now: Situation) -> tuple[tuple[Group, ...], list[Skip], list[Finding]]:

@@ -8,8 +8,9 @@ from templedb_nb.core.config import problem
 from templedb_nb.core.shape import nearest
 from templedb_nb.core.tracking import Ledgers, Scripts
 from templedb_nb.model.finding import Finding, Severity, Topic
-from templedb_nb.model.plan import Apply, Mode, Plan
+from templedb_nb.model.plan import Plan
 from templedb_nb.model.status import IN_EFFECT, Tracked
+from templedb_nb.model.step import Migration, Mode
 
 
 def on_scripts(
@@ -18,7 +19,7 @@ def on_scripts(
     """Yield what forbids a script on this target, and what it needs that does not come before."""
     before = {row.file for row in rows if row.state in IN_EFFECT}
     for step in plan.steps:
-        if not isinstance(step, Apply) or step.source not in scripts:
+        if not isinstance(step, Migration) or step.source not in scripts:
             continue
         script = scripts[step.source]
         ledger = ledgers.get(step.database)
@@ -34,7 +35,9 @@ def _note(file: str, message: str) -> Finding:
     return Finding(severity=Severity.NOTE, topic=Topic.MIGRATION, message=message, where=file)
 
 
-def _for_transactions_only(step: Apply, note: str, lock_timeout: int | None) -> Iterator[Finding]:
+def _for_transactions_only(
+    step: Migration, note: str, lock_timeout: int | None
+) -> Iterator[Finding]:
     if step.mode is Mode.STATEMENTS:
         message = f"{note}, and a DuckDB file takes each migration in one transaction"
         yield problem(step.file, message, "split the file", topic=Topic.MIGRATION)

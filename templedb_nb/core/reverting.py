@@ -12,8 +12,9 @@ from templedb_nb.model.config import Executor
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.ledger import EntryKind, State
-from templedb_nb.model.plan import Mode, Plan, Revert
+from templedb_nb.model.plan import Plan
 from templedb_nb.model.status import IN_EFFECT, FileState, Tracked
+from templedb_nb.model.step import Mode, Revert
 
 
 def newest_first(rows: Iterable[Tracked]) -> list[Tracked]:

@@ -17,7 +17,7 @@ from templedb_nb.model.config import Executor
 from templedb_nb.model.layout import Reading
 from templedb_nb.model.ledger import Checksums
 from templedb_nb.model.plain import Digest
-from templedb_nb.model.plan import Mode
+from templedb_nb.model.step import Mode
 
 _BOM = b"\xef\xbb\xbf"
 _IGNORED_METAS = re.compile(r"\\(?:set\s+ON_ERROR_STOP\b.*|restrict\b.*|unrestrict\b.*)")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from templedb_nb.model.ledger import Ledger, State
-from templedb_nb.model.plan import Apply, Plan, Step, base
+from templedb_nb.model.plan import Plan, base
+from templedb_nb.model.step import Migration, Step
 from templedb_nb.model.target import DatabaseName
 
 Ledgers = Mapping[DatabaseName, Ledger]
@@ -56,6 +57,6 @@ def differences(planned: Plan, fresh: Plan) -> tuple[str, ...]:
 def _steps(plan: Plan) -> dict[str, Step]:
     found: dict[str, Step] = {}
     for step in plan.steps:
-        kind = "migration" if isinstance(step, Apply) else step.phase
+        kind = "migration" if isinstance(step, Migration) else step.phase
         found[f"{step.group}: {kind} {step.title}"] = step
     return found

@@ -10,7 +10,8 @@ from templedb_nb.core.reverting import down_script
 from templedb_nb.core.script import Script
 from templedb_nb.core.tracking import Ledgers, Scripts
 from templedb_nb.model.effect import Impact
-from templedb_nb.model.plan import Apply, Mode, Revert, ScriptSummary, Step
+from templedb_nb.model.plan import ScriptSummary
+from templedb_nb.model.step import Migration, Mode, Revert, Step
 
 LINES, SIZE, WHOLE = 400, 16_000, 128_000
 """So many lines and characters of one script, and characters of all, are shown."""
@@ -22,8 +23,8 @@ def summaries(
     """Return a summary of each migration among *steps*; their texts are cut to what is read."""
     found, room = [], WHOLE
     for step in steps:
-        script = scripts.get(step.source) if isinstance(step, Apply) else None
-        if not isinstance(step, Apply) or script is None:
+        script = scripts.get(step.source) if isinstance(step, Migration) else None
+        if not isinstance(step, Migration) or script is None:
             continue
         script = down_script(script) if isinstance(step, Revert) else script
         ledger = ledgers.get(step.database)

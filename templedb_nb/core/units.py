@@ -11,7 +11,7 @@ from templedb_nb.core.classify import Begins, Commits, Controls, CopiesOut, Outs
 from templedb_nb.core.directives import Directives, Remark, unused
 from templedb_nb.core.lexer import Statement
 from templedb_nb.core.probes import Asked, Probe, Repeated, probe_of
-from templedb_nb.model.plan import Mode
+from templedb_nb.model.step import Mode
 
 
 class Way(StrEnum):

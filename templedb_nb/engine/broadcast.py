@@ -10,6 +10,7 @@ from typing import Any
 
 from templedb_nb.model.event import (
     Event,
+    Evidence,
     LockAwaited,
     OutputWritten,
     RunFinished,
@@ -20,7 +21,6 @@ from templedb_nb.model.event import (
     StatementRan,
     StepStarted,
 )
-from templedb_nb.model.plan import RunCommand, RunScript
 from templedb_nb.ports import Clock, Journal, Observer
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Broadcast:
         self._mask = mask
         self._start = clock.monotonic_ms()
         self._seq = 0
-        self._opaque: frozenset[int] = frozenset()
+        self._unproven: frozenset[int] = frozenset()
         self._turn = threading.Lock()
 
     def __call__(self, event: Event) -> None:
@@ -72,15 +72,16 @@ class Broadcast:
     def _durable(self, event: Event) -> bool:
         match event:
             case RunStarted(steps=steps):
-                kinds = {RunCommand.kind, RunScript.kind}
-                self._opaque = frozenset(n for n, each in enumerate(steps) if each.kind in kinds)
+                self._unproven = frozenset(
+                    n for n, each in enumerate(steps) if each.evidence is not Evidence.LEDGER
+                )
                 return True
             case RunFinished():
                 return True
             case LockAwaited() | StatementBlocked() | OutputWritten() | StatementRan():
                 return False
             case _:
-                return event.step in self._opaque
+                return event.step in self._unproven
 
     def _stamped(self, event: Event) -> Stamped:
         self._seq += 1

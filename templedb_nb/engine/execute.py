@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from templedb_nb.core.policy import Approved
 from templedb_nb.core.staleness import Done
-from templedb_nb.engine.steps import INTERRUPTED, Ended, Steps, Tools
+from templedb_nb.engine.steps import Ended, Steps, Tools
 from templedb_nb.errors import TargetError, TempleError
+from templedb_nb.exit_code import ExitCode
 from templedb_nb.failpoints import reach
 from templedb_nb.model.drift import Mark
 from templedb_nb.model.event import (
@@ -24,7 +25,8 @@ from templedb_nb.model.event import (
     StepSkipped,
 )
 from templedb_nb.model.ledger import Ledger
-from templedb_nb.model.plan import Plan, PlannedGroup, RunCommand, Step
+from templedb_nb.model.plan import Plan, PlannedGroup
+from templedb_nb.model.step import Step, label
 from templedb_nb.model.target import DatabaseName, Level
 from templedb_nb.ports import Claim, Emit, Heard, Session
 
@@ -34,9 +36,7 @@ migrations an earlier attempt of this very plan brought into effect."""
 
 log = logging.getLogger(__name__)
 Marks = Mapping[DatabaseName, Mark]
-_FAILED_BEFORE_ANYTHING = 10
-_FAILED_AFTER_CHANGES = 12
-_CODES = {Outcome.TIMED_OUT: 124, Outcome.UNKNOWN: 13}
+_CODES = {Outcome.TIMED_OUT: ExitCode.TIMED_OUT, Outcome.UNKNOWN: ExitCode.UNRESOLVED}
 _GRAVEST = (Outcome.UNKNOWN, Outcome.CANCELLED)
 
 
@@ -86,7 +86,7 @@ def execute(
             finished = _recorded(finished, claim, tools.sessions)
             reach("run.ended")
     except KeyboardInterrupt as error:
-        code = getattr(error, "exit_code", INTERRUPTED)
+        code = getattr(error, "exit_code", ExitCode.INTERRUPTED)
         message = "cancelled before the first step"
         finished = RunFinished(outcome=Outcome.CANCELLED, exit_code=code, message=message)
     except TempleError as error:
@@ -94,7 +94,7 @@ def execute(
         raise
     except Exception as error:
         message = f"templedb broke: {type(error).__name__}: {error}"
-        emit(RunFinished(outcome=Outcome.UNKNOWN, exit_code=1, message=message))
+        emit(RunFinished(outcome=Outcome.UNKNOWN, exit_code=ExitCode.INTERNAL, message=message))
         raise
     emit(finished)
 
@@ -105,17 +105,7 @@ def _tell(emit: Emit) -> Callable[[str], None]:
 
 def labels(steps: Sequence[Step]) -> tuple[StepLabel, ...]:
     """Return how every view names the steps."""
-    return tuple(
-        StepLabel(
-            group=step.group,
-            phase=step.phase,
-            kind=step.kind,
-            title=step.title,
-            key=getattr(step, "key", ""),
-            mutates=not isinstance(step, RunCommand) or step.mutates,
-        )
-        for step in steps
-    )
+    return tuple(label(step) for step in steps)
 
 
 def _started(plan: Plan, claim: Claim, origin: Origin, resumed: int) -> RunStarted:
@@ -166,12 +156,12 @@ def _group(group: PlannedGroup, first: int, steps: Steps, emit: Emit, stopped: s
 
 def _finished(worst: Ended | None, *, changed: bool) -> RunFinished:
     if worst is None:
-        return RunFinished(outcome=Outcome.SUCCEEDED, exit_code=0)
+        return RunFinished(outcome=Outcome.SUCCEEDED, exit_code=ExitCode.OK)
     if worst.outcome is Outcome.FAILED:
-        code = _FAILED_AFTER_CHANGES if changed else _FAILED_BEFORE_ANYTHING
+        code = ExitCode.CHANGED if changed else ExitCode.UNCHANGED
         return RunFinished(outcome=worst.outcome, exit_code=code, message=worst.message)
-    code = worst.exit_code or _CODES[worst.outcome]
-    return RunFinished(outcome=worst.outcome, exit_code=code, message=worst.message)
+    ended = worst.exit_code or _CODES[worst.outcome]
+    return RunFinished(outcome=worst.outcome, exit_code=ended, message=worst.message)
 
 
 def _marks(plan: Plan, sessions: Mapping[DatabaseName, Session]) -> Marks:
@@ -203,7 +193,7 @@ def _recorded(
         if outcome is not Outcome.SUCCEEDED:
             return finished
         told = f"every step is done, but the ledger could not record the end: {error.message}"
-        return RunFinished(outcome=Outcome.UNKNOWN, exit_code=13, message=told)
+        return RunFinished(outcome=Outcome.UNKNOWN, exit_code=ExitCode.UNRESOLVED, message=told)
     return finished
 
 

@@ -10,6 +10,7 @@ from templedb_nb.core.reverting import down_script
 from templedb_nb.core.script import Script
 from templedb_nb.core.staleness import Done
 from templedb_nb.errors import StatementFailed, StoreError, TempleError, Unresolved
+from templedb_nb.exit_code import ExitCode
 from templedb_nb.failpoints import reach
 from templedb_nb.model.command import Exit, Invocation
 from templedb_nb.model.config import Executor
@@ -28,10 +29,13 @@ from templedb_nb.model.event import (
     StepWarned,
 )
 from templedb_nb.model.layout import Address
-from templedb_nb.model.plan import (
+from templedb_nb.model.step import (
     Adopt,
     Amend,
+    Amendment,
     Apply,
+    Command,
+    Migration,
     Mode,
     Phase,
     Revert,
@@ -51,8 +55,6 @@ from templedb_nb.ports import (
     Shell,
     StepLog,
 )
-
-INTERRUPTED = 130
 
 
 @dataclass(slots=True)
@@ -77,7 +79,7 @@ class Tools:
 
     sessions: Mapping[DatabaseName, Session]
     script: Callable[[Address], Script]
-    invocation: Callable[[RunCommand | RunScript, str], Invocation]
+    invocation: Callable[[Command, str], Invocation]
     shell: Shell
     psql: Psql
     log: Callable[[int], StepLog]
@@ -113,10 +115,10 @@ class Steps:
         if self.tools.interrupts.draining:
             self.emit(StepSkipped(step=number, reason="cancelled before it began"))
             return self._cancelled(f"cancelled before {step.group}: {step.title}")
-        if number < self.tools.resumed and not isinstance(step, Apply):
+        if number < self.tools.resumed and not isinstance(step, Migration):
             self.emit(StepSkipped(step=number, reason="the run that is resumed did it"))
             return None
-        if isinstance(step, Apply) and (step.database, step.key) in self.done:
+        if isinstance(step, Migration) and (step.database, step.key) in self.done:
             self.emit(StepSkipped(step=number, reason="an earlier run of this plan applied it"))
             return None
         attempts = step.attempts if isinstance(step, RunCommand) else 1
@@ -136,7 +138,7 @@ class Steps:
 
     def _cancelled(self, message: str) -> Ended:
         by = f", by {self.tools.interrupts.wish}" if self.tools.interrupts.wish else ""
-        code = INTERRUPTED if self.interrupt is None else self.interrupt
+        code = ExitCode.INTERRUPTED if self.interrupt is None else self.interrupt
         return Ended(outcome=Outcome.CANCELLED, message=f"{message}{by}", exit_code=code)
 
     def _attempt(self, number: int, step: Step, attempt: int) -> Event:
@@ -147,16 +149,15 @@ class Steps:
             match step:
                 case RunCommand() | RunScript():
                     return self._command(number, step, attempt_id)
-                case Apply(executor=Executor.PSQL):
+                case Apply(executor=Executor.PSQL) | Revert(executor=Executor.PSQL):
                     return self._psql(number, step, attempt_id)
-                case Apply():
+                case Apply() | Revert():
                     return self._apply(number, step, attempt_id)
                 case Amend():
-                    source = step.text if isinstance(step, Adopt) else None
-                    ran = step.ran if isinstance(step, Adopt) else ""
-                    text = self.tools.script(source).text if source else ran
-                    self.tools.sessions[step.database].amend(step, self.claim, attempt_id, text)
-                    return StepFinished(step=number)
+                    return self._amend(number, step, attempt_id, "")
+                case Adopt(text=source):
+                    text = self.tools.script(source).text if source else step.ran
+                    return self._amend(number, step, attempt_id, text)
         except StoreError:
             raise
         except TempleError as error:
@@ -164,9 +165,9 @@ class Steps:
 
     def _took_effect(self, step: Step, attempt_id: str) -> bool:
         """Return whether a step that broke may have changed the target all the same."""
-        if isinstance(step, RunCommand | RunScript):
-            return _mutates(step)
-        if not isinstance(step, Apply):
+        if isinstance(step, Command):
+            return step.mutates
+        if not isinstance(step, Migration):
             return False
         session = self.tools.sessions[step.database]
         with suppress(TempleError):
@@ -175,7 +176,11 @@ class Steps:
             )
         return False
 
-    def _apply(self, number: int, step: Apply, attempt_id: str) -> Event:
+    def _amend(self, number: int, step: Amendment, attempt_id: str, text: str) -> Event:
+        self.tools.sessions[step.database].amend(step, self.claim, attempt_id, text)
+        return StepFinished(step=number)
+
+    def _apply(self, number: int, step: Migration, attempt_id: str) -> Event:
         session, script = self.tools.sessions[step.database], self.tools.script(step.source)
         if isinstance(step, Revert):
             script = down_script(script)
@@ -198,15 +203,14 @@ class Steps:
                 return self._stopped(number, step, script)
         return StepFinished(step=number, statements=len(script.statements))
 
-    def _stopped(self, number: int, step: Apply, script: Script) -> Event:
+    def _stopped(self, number: int, step: Migration, script: Script) -> Event:
         if step.mode is Mode.TRANSACTION:
-            done = "taken back" if isinstance(step, Revert) else "applied"
-            return _cancelled(number, f"nothing of it was {done}")
+            return _cancelled(number, f"nothing of it was {step.past}")
         stands = self.tools.sessions[step.database].stands(step, self.claim)
         what = f"{stands} of {script.steps} steps stand; the next run goes on from there"
         return _cancelled(number, what, changed=True)
 
-    def _psql(self, number: int, step: Apply, attempt_id: str) -> Event:
+    def _psql(self, number: int, step: Migration, attempt_id: str) -> Event:
         session, script = self.tools.sessions[step.database], self.tools.script(step.source)
         log = self.tools.log(number)
         ended: Exit | None = None
@@ -226,7 +230,7 @@ class Steps:
         session.failed(step, script, attempt_id, self.claim, f"{message}\n{tail}")
         return _exited(number, ended, message, log=kept, tail=tail)
 
-    def _command(self, number: int, step: RunCommand | RunScript, attempt_id: str) -> Event:
+    def _command(self, number: int, step: Command, attempt_id: str) -> Event:
         log = self.tools.log(number)
         books = self._books(step)
         if books:
@@ -241,7 +245,7 @@ class Steps:
             self._interrupted(error)
             self._close_books(books, attempt_id, None)
             log.close()
-            return _cancelled(number, "its processes are ended", changed=_mutates(step))
+            return _cancelled(number, "its processes are ended", changed=step.mutates)
         except TempleError:
             self._close_books(books, attempt_id, None)
             raise
@@ -256,12 +260,12 @@ class Steps:
                 step=number, message=message, exit_status=ended.status, log=kept, tail=tail
             )
         message = f"{step.title} {_how(ended)}"
-        return _exited(number, ended, message, changed=_mutates(step), log=kept, tail=tail)
+        return _exited(number, ended, message, changed=step.mutates, log=kept, tail=tail)
 
-    def _books(self, step: RunCommand | RunScript) -> Session | None:
+    def _books(self, step: Command) -> Session | None:
         """Return the ledger that must know of a command which may change the target."""
         sessions = self.tools.sessions
-        if not sessions or not _mutates(step):
+        if not sessions or not step.mutates:
             return None
         return sessions.get(DATABASE_URL) or next(iter(sessions.values()))
 
@@ -278,7 +282,7 @@ class Steps:
         return write
 
     def _interrupted(self, error: KeyboardInterrupt) -> None:
-        self.interrupt = getattr(error, "exit_code", INTERRUPTED)
+        self.interrupt = getattr(error, "exit_code", ExitCode.INTERRUPTED)
 
     def _retry(self, event: StepFailed, step: Step, attempt: int) -> StepFailed | None:
         """Tell that another attempt follows, and wait for it; return why there will be none."""
@@ -303,11 +307,7 @@ class Steps:
 def _changes(step: Step, event: Event) -> bool:
     if isinstance(event, StepFailed):
         return event.changed
-    return not isinstance(step, RunCommand) or step.mutates
-
-
-def _mutates(step: RunCommand | RunScript) -> bool:
-    return isinstance(step, RunScript) or step.mutates
+    return step.mutates
 
 
 def _ended(step: Step, event: Event) -> Ended | None:
@@ -329,7 +329,7 @@ def _how(ended: Exit) -> str:
     return f"exited with {ended.status}"
 
 
-def _statement_failed(number: int, step: Apply, error: StatementFailed) -> StepFailed:
+def _statement_failed(number: int, step: Migration, error: StatementFailed) -> StepFailed:
     place = f"{step.file}:{error.line}:{error.column}" if error.line else step.file
     return StepFailed(
         step=number,

@@ -24,9 +24,30 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Evidence(StrEnum):
+    """What proves that a step took effect where nobody saw it end."""
+
+    LEDGER = "ledger"
+    """A row or an event in the target's ledger, written in the step's own transaction."""
+    JOURNAL = "journal"
+    """What the run wrote down before and after it, here and in the ledger's rows of commands."""
+    NONE = "none"
+    """Nothing."""
+
+
+_BEFORE_PROOFS = {
+    **dict.fromkeys(("apply", "revert", "amend", "adopt"), Evidence.LEDGER),
+    **dict.fromkeys(("command", "script"), Evidence.JOURNAL),
+}
+"""The proofs of the kinds that labels had before they said their own; no kind is added here."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepLabel:
-    """How a step is named in every view of a run."""
+    """How a step is named in every view of a run, and what proves it.
+
+    Labels that were written before they said what proves them are told by their kind.
+    """
 
     group: str
     phase: str
@@ -34,6 +55,12 @@ class StepLabel:
     title: str
     key: str = ""
     mutates: bool = False
+    proof: Evidence | None = None
+
+    @property
+    def evidence(self) -> Evidence:
+        """Return what proves the step."""
+        return self.proof or _BEFORE_PROOFS.get(self.kind, Evidence.NONE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,243 +11,23 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from functools import lru_cache
-from typing import Any, ClassVar, NewType, TypeAlias
+from typing import Any, NewType
 
-from templedb_nb.model.adoption import Belief
 from templedb_nb.model.approval import Approval, Decision
-from templedb_nb.model.config import Executor, WorkFolder
 from templedb_nb.model.effect import NO_IMPACT, Impact
 from templedb_nb.model.expected import Expected
 from templedb_nb.model.finding import Finding
-from templedb_nb.model.layout import Address, Layout, Reading, address
-from templedb_nb.model.ledger import Checksums, Ledger, State
+from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.plain import Digest, digest, to_plain
 from templedb_nb.model.project import Changes, Slug
-from templedb_nb.model.shadow import Shadow, Shadowing
 from templedb_nb.model.status import Tracked
+from templedb_nb.model.step import Step
 from templedb_nb.model.target import DatabaseName, Level, Policy, TargetName
 from templedb_nb.model.variable import Source
 
 PlanId = NewType("PlanId", str)
 FORMAT = 1
-
-
-class Phase(StrEnum):
-    """The parts of a group, in the order in which they run."""
-
-    PRE_DEPLOY = "pre_deploy"
-    BUILD = "build"
-    TEST = "test"
-    MIGRATIONS = "migrations"
-    DEPLOY = "deploy"
-    POST_DEPLOY = "post_deploy"
-
-
-class Mode(StrEnum):
-    """How a migration reaches the server."""
-
-    TRANSACTION = "transaction"
-    STATEMENTS = "statements"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunCommand:
-    """Run a command of the config; nobody can say beforehand what it does."""
-
-    kind: ClassVar[str] = "command"
-    group: str
-    phase: Phase
-    command: str
-    file: str | None = None
-    blob: Digest | None = None
-    environment: tuple[tuple[str, str], ...] = ()
-    allow_dangerous_env: tuple[str, ...] = ()
-    workdir: WorkFolder = WorkFolder.RELEASE
-    timeout_s: int | None = None
-    attempts: int = 1
-    retry_delay_s: int = 0
-    mutates: bool = False
-    critical: bool = True
-
-    @property
-    def title(self) -> str:
-        """Name the step in one line."""
-        about = f"  [{self.file}]" if self.file else ""
-        return f"{self.command}{about}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunScript:
-    """Run the project's own deploy.sh; nobody can say beforehand what it does."""
-
-    kind: ClassVar[str] = "script"
-    group: str
-    file: str
-    blob: Digest
-    arguments: tuple[str, ...]
-    executable: bool
-    workdir: WorkFolder = WorkFolder.RELEASE
-
-    @property
-    def phase(self) -> Phase:
-        """A script is a deployment."""
-        return Phase.DEPLOY
-
-    @property
-    def title(self) -> str:
-        """Name the step in one line."""
-        return " ".join([self.file, *self.arguments])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Apply:
-    """Bring a migration into effect, together with its ledger row.
-
-    `shadow` is what another tool's table says of it from then on.
-    """
-
-    kind: ClassVar[str] = "apply"
-    group: str
-    database: DatabaseName
-    key: str
-    file: str
-    blob: Digest
-    checksums: Checksums
-    mode: Mode = Mode.TRANSACTION
-    executor: Executor = Executor.NATIVE
-    reading: Reading | None = None
-    shadow: Shadow | None = None
-
-    @property
-    def source(self) -> Address:
-        """Return where its script is read from."""
-        return address(self.blob, self.reading)
-
-    @property
-    def layout(self) -> str:
-        """Return the convention that gave its key."""
-        return str(self.reading.layout if self.reading else Layout.PLAIN)
-
-    @property
-    def phase(self) -> Phase:
-        """A migration runs among the migrations."""
-        return Phase.MIGRATIONS
-
-    @property
-    def title(self) -> str:
-        """Name the step in one line."""
-        part = self.reading.part if self.reading else ""
-        return f"{self.file}  [{part}]" if part else self.file
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revert(Apply):
-    """Take a migration back by its down part, together with its ledger row.
-
-    `key` and `checksums` are the migration's own; `file` and `blob` are where its down part
-    stands: in the migration's file, or in one of its own beside it.
-    """
-
-    kind: ClassVar[str] = "revert"
-    reason: str = ""
-
-    @property
-    def title(self) -> str:
-        """Name the step in one line."""
-        beside = f" (by {self.file})" if self.file != self.key else ""
-        return f"take back {self.key}{beside}"
-
-
-class Verb(StrEnum):
-    """What a person may say of a migration, in place of running it."""
-
-    MARK_APPLIED = "mark-applied"
-    MARK_REVERTED = "mark-reverted"
-    ACCEPT_CHECKSUM = "accept-checksum"
-    RENAME = "rename"
-    RESOLVE_APPLIED = "resolve-applied"
-    RESOLVE_NOT_APPLIED = "resolve-not-applied"
-    IMPORT = "import"
-    SHADOW = "shadow"
-    NO_SHADOW = "no-shadow"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Amend:
-    """Change the ledger on a person's word; no SQL of the project runs.
-
-    `shadow` is what another tool's table says of the migration, `into` whose table is written along
-    from then on, and `behind` what it does not have yet.
-    """
-
-    kind: ClassVar[str] = "amend"
-    group: str
-    database: DatabaseName
-    verb: Verb
-    key: str
-    file: str
-    checksums: Checksums
-    reason: str
-    old_key: str = ""
-    old_checksum: str = ""
-    shadow: Shadow | None = None
-    into: Shadowing | None = None
-    behind: tuple[Shadow, ...] = ()
-
-    @property
-    def phase(self) -> Phase:
-        """An amendment stands among the migrations."""
-        return Phase.MIGRATIONS
-
-    @property
-    def title(self) -> str:
-        """Name the step in one line."""
-        if self.verb is Verb.NO_SHADOW:
-            return "write no other tool's table along"
-        if self.into is not None:
-            return f"write {self.into.title} along"
-        was = f"{self.old_key} -> " if self.verb is Verb.RENAME else ""
-        return f"{self.verb} {was}{self.file}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Adopt(Amend):
-    """Write into the ledger what another tool's table says; that table is not touched.
-
-    `row` is the table's own row as JSON, `at` its time as the tool wrote it. `blob` is the text
-    that is kept as what ran, where nothing speaks against it; `ran` is that, where the tool itself
-    has kept it. `locks` are the keys that the tool
-    itself takes while it works.
-    """
-
-    kind: ClassVar[str] = "adopt"
-    source: str
-    verdict: Belief
-    state: State = State.APPLIED
-    note: str = ""
-    at: str = ""
-    by: str = ""
-    row: str = ""
-    locks: tuple[int, ...] = ()
-    layout: str = "plain"
-    blob: Digest | None = None
-    reading: Reading | None = None
-    ran: str = ""
-
-    @property
-    def text(self) -> Address | None:
-        """Return where the text is read from that is kept as what ran."""
-        return address(self.blob, self.reading) if self.blob else None
-
-    @property
-    def title(self) -> str:
-        """Name the step in one line."""
-        return f"import {self.file} from {self.source}: {self.verdict}"
-
-
-Step: TypeAlias = RunCommand | RunScript | Apply | Revert | Amend | Adopt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,12 +75,12 @@ class Plan:
     @property
     def deploys(self) -> bool:
         """Return whether it brings a release into effect: no way back, no word on the ledger."""
-        return not any(isinstance(step, Revert | Amend) for step in self.steps)
+        return all(step.deploys for step in self.steps)
 
     @property
     def opaque(self) -> bool:
         """Return whether any step is a command, which may see the whole folder."""
-        return any(isinstance(step, RunCommand | RunScript) for step in self.steps)
+        return any(step.opaque for step in self.steps)
 
 
 _LATER_IN_STEPS = ("shadow", "into", "behind")
@@ -429,8 +209,3 @@ class Preview:
     def findings(self) -> tuple[Finding, ...]:
         """Return what was found."""
         return self.draft.findings
-
-
-def opaque_mutations(steps: Iterable[Step]) -> tuple[Step, ...]:
-    """Return the steps whose effect on the target only they know."""
-    return tuple(s for s in steps if isinstance(s, RunScript) or getattr(s, "mutates", False))

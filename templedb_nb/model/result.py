@@ -26,6 +26,7 @@ from templedb_nb.model.event import (
     StepStarted,
     StepWarned,
 )
+from templedb_nb.model.step import Apply
 
 
 class StepState(StrEnum):
@@ -102,7 +103,7 @@ class Result:
     def applied(self) -> int:
         """Return how many migrations the run brought into effect."""
         done = (s for s in self.steps if s.state is StepState.DONE)
-        return sum(step.label.kind == "apply" for step in done)
+        return sum(step.label.kind == Apply.kind for step in done)
 
     @property
     def changed(self) -> bool:

@@ -14,6 +14,7 @@ from templedb_nb.commands.base import Call
 from templedb_nb.commands.lines import command_of, deploys, mutates
 from templedb_nb.commands.tree import tree
 from templedb_nb.errors import TempleError
+from templedb_nb.exit_code import ExitCode
 from templedb_nb.exits import exit_code
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.result import Result
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 WIDE = 240
 """Characters of a line of a table."""
 
-USAGE, INTERRUPTED, INTERNAL = 64, 130, 1
 
 ANEW = frozenset({"project import", "project sync", "env import", "env set", "config set", "use"})
 """Commands that take in how the world is now; to do one of these twice harms nothing."""
@@ -146,12 +146,12 @@ def _both(
 def _ending(error: BaseException) -> tuple[int, str]:
     match error:
         case click.exceptions.NoArgsIsHelpError():
-            return 0, ""
+            return ExitCode.OK, ""
         case click.ClickException():
-            return USAGE, error.format_message()
+            return ExitCode.USAGE, error.format_message()
         case TempleError():
             return error.exit_code, error.message
         case click.Abort() | KeyboardInterrupt():
-            return INTERRUPTED, "interrupted"
+            return ExitCode.INTERRUPTED, "interrupted"
         case _:
-            return INTERNAL, str(error)
+            return ExitCode.INTERNAL, str(error)

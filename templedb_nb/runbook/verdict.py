@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
+from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.result import Result
 from templedb_nb.model.runbook import CellResult, CellState, Told
-
-UNKNOWN, FAILED, CHANGED = 13, 10, 12
 
 
 class Stop(StrEnum):
@@ -21,7 +20,12 @@ class Stop(StrEnum):
     DIED = "the kernel died"
 
 
-_CODES = {Stop.INTERRUPT: 130, Stop.TERMINATE: 143, Stop.CELL_TIMEOUT: 124, Stop.TIMEOUT: 124}
+_CODES = {
+    Stop.INTERRUPT: ExitCode.INTERRUPTED,
+    Stop.TERMINATE: ExitCode.TERMINATED,
+    Stop.CELL_TIMEOUT: ExitCode.TIMED_OUT,
+    Stop.TIMEOUT: ExitCode.TIMED_OUT,
+}
 
 
 def verdict(
@@ -33,16 +37,22 @@ def verdict(
     command that failed. One that failed and was not made good counts, whatever its cell made of it.
     """
     last = {(run.slug, run.target): run for run in runs}.values()
-    unknown = [run for run in last if run.exit_code in {UNKNOWN, None}]
+    unknown = [run for run in last if run.exit_code in {ExitCode.UNRESOLVED, None}]
     if unknown:
         about = f"{unknown[-1].slug} to {unknown[-1].target}"
         why = f"{stop}; " if stop else ""
-        return UNKNOWN, f"{why}nobody knows how run {unknown[-1].run[:13]} ended: {about}"
+        return (
+            ExitCode.UNRESOLVED,
+            f"{why}nobody knows how run {unknown[-1].run[:13]} ended: {about}",
+        )
     bad = next((run for run in reversed(last) if run.exit_code), None)
     if stop in _CODES:
         return _CODES[stop], stop.value
     if bad is not None:
-        code, what = bad.exit_code or FAILED, f"run {bad.run[:13]} to {bad.target}: {bad.outcome}"
+        code, what = (
+            bad.exit_code or ExitCode.UNCHANGED,
+            f"run {bad.run[:13]} to {bad.target}: {bad.outcome}",
+        )
         return code, f"{what}: {bad.message}" if bad.message else what
     failed = next((each for each in cells if each.state is CellState.FAILED), None)
     if failed is not None or stop is Stop.DIED:
@@ -57,7 +67,8 @@ def _of_cell(
     mine = [each for each in told if each.cell == number and each.exit_code]
     if mine and not stop:
         return mine[-1].exit_code, f"cell {number}: {mine[-1].error}: {mine[-1].message}"
-    code = CHANGED if any(run.changed for run in runs) else FAILED
+    changed = any(run.changed for run in runs)
+    code = ExitCode.CHANGED if changed else ExitCode.UNCHANGED
     said = f": {failed.message}" if failed and failed.message else ""
     return code, stop.value if stop else f"cell {number}{said}"
 

@@ -18,8 +18,8 @@ from typing import Protocol
 from templedb_nb.core.script import Script
 from templedb_nb.errors import ConfigError, FilesError
 from templedb_nb.model.command import Exit, Invocation
-from templedb_nb.model.plan import Apply
 from templedb_nb.model.secret import Secret
+from templedb_nb.model.step import Migration
 from templedb_nb.model.target import DatabaseName
 from templedb_nb.ports import Claim, Shell
 
@@ -27,7 +27,7 @@ from templedb_nb.ports import Claim, Shell
 class ClaimSql(Protocol):
     """How the ledger row is written as SQL text."""
 
-    def __call__(self, step: Apply, script: Script, attempt: str, claim: Claim) -> str:
+    def __call__(self, step: Migration, script: Script, attempt: str, claim: Claim) -> str:
         """Return the INSERT, with its values quoted."""
         ...
 
@@ -51,7 +51,12 @@ class PsqlProgram:
         self._environment = environment
 
     def apply(
-        self, step: Apply, script: Script, claim: Claim, attempt: str, sink: Callable[[str], None]
+        self,
+        step: Migration,
+        script: Script,
+        claim: Claim,
+        attempt: str,
+        sink: Callable[[str], None],
     ) -> Exit:
         """Run the file in one transaction with its ledger row."""
         program = shutil.which("psql", path=self._environment.get("PATH"))
@@ -87,7 +92,7 @@ def _row_text(row: str, attempt: str) -> str:
     return f"\\o {os.devnull}\n{row};\n{check}\n\\o\n"
 
 
-def _verify(path: Path, step: Apply) -> None:
+def _verify(path: Path, step: Migration) -> None:
     """Refuse a file that is no longer what the plan says: a build may have rewritten it."""
     if hashlib.sha256(path.read_bytes()).hexdigest() != step.blob:
         message = f"{step.file} in the work folder is not what was planned: a command rewrote it"

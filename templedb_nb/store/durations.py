@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from templedb_nb.model.event import Evidence
 from templedb_nb.model.expected import Took
 from templedb_nb.model.project import Slug
+from templedb_nb.model.step import BY_KIND
 from templedb_nb.model.target import TargetName
 from templedb_nb.store.file import StateFile
 
 RUNS = 20
 """How many of the newest successful runs tell what a step takes."""
+
+_SINGLE = [kind for kind, step in BY_KIND.items() if step.proof is Evidence.LEDGER]
+"""Kinds of steps that run once: one is taken for any other of its kind."""
 
 _TOOK = """
 WITH newest AS (
@@ -25,7 +30,7 @@ WITH newest AS (
     FROM events WHERE kind IN ('step_started', 'step_finished') AND run IN (FROM newest)
     GROUP BY ALL
 ), named AS (
-    SELECT run, took, label->>'$.kind' IN ('apply', 'revert', 'amend') AS single,
+    SELECT run, took, list_contains($single, label->>'$.kind') AS single,
            if(single, '', label->>'$.group') AS "group", if(single, '', label->>'$.phase') AS phase,
            label->>'$.kind' AS kind, if(single, '', label->>'$.title') AS title
     FROM times JOIN labels USING (run, step) WHERE took IS NOT NULL
@@ -41,7 +46,8 @@ def took(file: StateFile, slug: Slug, target: TargetName) -> dict[tuple[str, str
     The newest `RUNS` successful runs of the target count.
     """
     with file.session() as session:
-        rows = session.execute(_TOOK, {"slug": slug, "target": target, "runs": RUNS}).fetchall()
+        about = {"slug": slug, "target": target, "runs": RUNS, "single": _SINGLE}
+        rows = session.execute(_TOOK, about).fetchall()
     return {
         (group, phase, kind, title): Took(median_ms=median, times=times, runs=runs)
         for group, phase, kind, title, median, times, runs in rows

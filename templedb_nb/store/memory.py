@@ -18,6 +18,7 @@ from templedb_nb.model.plain import Digest, short, to_plain
 from templedb_nb.model.plan import PlanId, Preview
 from templedb_nb.model.project import Slug
 from templedb_nb.model.result import Result
+from templedb_nb.model.step import BY_KIND
 from templedb_nb.model.target import DatabaseName, TargetName
 from templedb_nb.store import durations
 from templedb_nb.store.file import StateFile
@@ -32,6 +33,10 @@ SPANS = {
     "month": "strftime(started_at, '%Y-%m')",
 }
 """How the runs of one span of time are told from those of another, in UTC."""
+
+
+_NOT_DEPLOYING = [kind for kind, step in BY_KIND.items() if not step.deploys]
+"""Kinds of steps that bring no release into effect."""
 
 
 class Memory:
@@ -141,7 +146,7 @@ class Memory:
                 " AND content_hash <> $content_hash"
                 " AND CAST(preview->>'$.release' AS INTEGER) > $release"
                 " AND NOT list_has_any("
-                "preview->>'$.draft.plan.groups[*].steps[*].kind', ['amend', 'revert'])"
+                "preview->>'$.draft.plan.groups[*].steps[*].kind', $others)"
                 " AND asked_at > greatest($made_at,"
                 " (SELECT max(asked_at) FROM plans WHERE content_hash = $content_hash))"
                 " ORDER BY asked_at DESC LIMIT 1",
@@ -150,6 +155,7 @@ class Memory:
                     "target": plan.target,
                     "content_hash": plan.content_hash,
                     "release": preview.release,
+                    "others": _NOT_DEPLOYING,
                     "made_at": bare(preview.made_at),
                 },
             ).fetchone()
@@ -196,7 +202,7 @@ class Memory:
                     " WHERE id = ?",
                     [plan],
                 ).fetchone()
-                if first is None or first[0] not in {"amend", "revert"}:
+                if first is None or first[0] not in _NOT_DEPLOYING:
                     return run, release, zoned(ended)
         return None
 

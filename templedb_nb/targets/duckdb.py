@@ -32,7 +32,7 @@ from templedb_nb.model.event import Blocker, Outcome
 from templedb_nb.model.ledger import Freeze, Held, Ledger, Noted, Within
 from templedb_nb.model.lint import Sizes
 from templedb_nb.model.plain import Digest
-from templedb_nb.model.plan import Amend, Apply, Revert
+from templedb_nb.model.step import Amendment, Migration, Revert
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
 from templedb_nb.ports import Claim, Decide, Heard
 from templedb_nb.targets import duckdb_hold as hold
@@ -189,7 +189,12 @@ class DuckdbSession:
             records.end_run(connection, run, outcome, exit_code, message)
 
     def apply(
-        self, step: Apply, script: Script, attempt: str, claim: Claim, ran: Callable[[int], None]
+        self,
+        step: Migration,
+        script: Script,
+        attempt: str,
+        claim: Claim,
+        ran: Callable[[int], None],
     ) -> None:
         """Make the migration and its ledger row true together, or neither."""
         import duckdb
@@ -210,16 +215,18 @@ class DuckdbSession:
                     connection.execute("ROLLBACK")
                 connection.close()
 
-    def stands(self, step: Apply, claim: Claim) -> int:  # noqa: ARG002 - as Session has it
+    def stands(self, step: Migration, claim: Claim) -> int:  # noqa: ARG002 - as Session has it
         """Return 0: a DuckDB file takes a migration whole, or not at all."""
         return 0
 
-    def failed(self, step: Apply, script: Script, attempt: str, claim: Claim, error: str) -> None:
+    def failed(
+        self, step: Migration, script: Script, attempt: str, claim: Claim, error: str
+    ) -> None:
         """Record, as well as can be, that the migration failed and left nothing."""
         with suppress(TargetError), self._work(keep=True) as connection:
             ledger_sql.failed_row(connection, step, script, attempt, claim, error)
 
-    def applied(self, step: Apply, attempt: str, claim: Claim) -> bool:
+    def applied(self, step: Migration, attempt: str, claim: Claim) -> bool:
         """Return whether the attempt is in the ledger, as done."""
         with self._work(keep=True) as connection:
             row = connection.execute(
@@ -229,7 +236,7 @@ class DuckdbSession:
             ).fetchone()
         return row is not None
 
-    def amend(self, step: Amend, claim: Claim, attempt: str, text: str = "") -> None:  # noqa: ARG002 - as Session has it
+    def amend(self, step: Amendment, claim: Claim, attempt: str, text: str = "") -> None:  # noqa: ARG002 - as Session has it
         """Change the ledger on a person's word."""
         with self._work() as connection:
             ledger_sql.amend(connection, step, claim, attempt)

@@ -26,7 +26,7 @@ from templedb_nb.model.ledger import (
     State,
 )
 from templedb_nb.model.plain import Digest, from_plain, to_plain
-from templedb_nb.model.plan import Amend, Apply, Revert, Verb
+from templedb_nb.model.step import Amendment, Migration, Revert, Verb
 from templedb_nb.model.target import Policy
 from templedb_nb.ports import Claim
 
@@ -206,7 +206,7 @@ def _unresolved(
 
 
 def claim_row(
-    connection: Connection, step: Apply, script: Script, attempt: str, claim: Claim
+    connection: Connection, step: Migration, script: Script, attempt: str, claim: Claim
 ) -> bool:
     """Write the migration's row as applied, in the open transaction; say whether it was free."""
     if isinstance(step, Revert):
@@ -216,7 +216,7 @@ def claim_row(
 
 
 def failed_row(
-    connection: Connection, step: Apply, script: Script, attempt: str, claim: Claim, error: str
+    connection: Connection, step: Migration, script: Script, attempt: str, claim: Claim, error: str
 ) -> None:
     """Write that the attempt failed and left nothing."""
     if isinstance(step, Revert):
@@ -256,7 +256,7 @@ def _unmark(connection: Connection, key: str, claim: Claim, attempt: str) -> boo
 
 
 def _row(
-    step: Apply, script: Script, attempt: str, claim: Claim, state: State, done: int, error: str
+    step: Migration, script: Script, attempt: str, claim: Claim, state: State, done: int, error: str
 ) -> list[Any]:
     text = script.text if len(script.text) <= SQL_LIMIT else f"sha256:{step.blob}"
     sums = [step.checksums.text, TEXT_CHECKSUM, step.checksums.tokens, TOKEN_CHECKSUM]
@@ -288,7 +288,7 @@ def catalog(connection: Connection) -> dict[str, str]:
     return {name: text or "" for name, text in connection.execute(_CATALOG).fetchall()}
 
 
-def amend(connection: Connection, step: Amend, claim: Claim, attempt: str) -> None:
+def amend(connection: Connection, step: Amendment, claim: Claim, attempt: str) -> None:
     """Change the ledger on a person's word, with an event, in one transaction."""
     connection.execute("BEGIN")
     match step.verb:
@@ -323,7 +323,7 @@ def amend(connection: Connection, step: Amend, claim: Claim, attempt: str) -> No
     connection.execute("COMMIT")
 
 
-def _mark(connection: Connection, step: Amend, claim: Claim, attempt: str) -> bool:
+def _mark(connection: Connection, step: Amendment, claim: Claim, attempt: str) -> bool:
     sums = [step.checksums.text, TEXT_CHECKSUM, step.checksums.tokens, TOKEN_CHECKSUM]
     about = [claim.project, step.key, "marked", step.file, "plain", *sums, "", State.APPLIED, 0, 0]
     by = [attempt, claim.run, claim.plan, claim.owner, claim.client, claim.version]
@@ -341,7 +341,7 @@ def _changed(
     return found.fetchone() is not None
 
 
-def _rename(connection: Connection, step: Amend, claim: Claim) -> bool:
+def _rename(connection: Connection, step: Amendment, claim: Claim) -> bool:
     return _changed(
         connection,
         "key = ?, file = ?",

@@ -18,8 +18,8 @@ from templedb_nb.model.event import Blocker, Outcome
 from templedb_nb.model.ledger import Freeze, Held, Ledger, Noted, State, Within
 from templedb_nb.model.lint import Sizes
 from templedb_nb.model.plain import Digest
-from templedb_nb.model.plan import Amend, Apply, Mode, Revert
 from templedb_nb.model.secret import Secret
+from templedb_nb.model.step import Amendment, Migration, Mode, Revert
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
 from templedb_nb.ports import Claim, Decide, Heard
 from templedb_nb.targets import (
@@ -161,7 +161,7 @@ class PostgresSession:
 
     def apply(
         self,
-        step: Apply,
+        step: Migration,
         script: Script,
         attempt_id: str,
         claim: Claim,
@@ -176,7 +176,9 @@ class PostgresSession:
             else:
                 postgres_apply.apply(self._link, lock, attempt)
 
-    def failed(self, step: Apply, script: Script, attempt: str, claim: Claim, error: str) -> None:
+    def failed(
+        self, step: Migration, script: Script, attempt: str, claim: Claim, error: str
+    ) -> None:
         """Record, as well as can be, that the migration failed and left nothing."""
         with suppress(psycopg.Error):
             if isinstance(step, Revert):
@@ -188,12 +190,12 @@ class PostgresSession:
                 self._link.connection, step, script, attempt, claim, State.FAILED, error
             )
 
-    def applied(self, step: Apply, attempt: str, claim: Claim) -> bool:
+    def applied(self, step: Migration, attempt: str, claim: Claim) -> bool:
         """Return whether the ledger has that attempt, as done."""
         with translated(self.where):
             return postgres_apply.applied(self._link, claim.project, step.key, attempt)
 
-    def stands(self, step: Apply, claim: Claim) -> int:
+    def stands(self, step: Migration, claim: Claim) -> int:
         """Return how many steps of the migration the ledger counts as done."""
         with translated(self.where):
             row = self._link.connection.execute(
@@ -202,7 +204,7 @@ class PostgresSession:
             ).fetchone()
         return int(row[0]) if row else 0
 
-    def amend(self, step: Amend, claim: Claim, attempt: str, text: str = "") -> None:
+    def amend(self, step: Amendment, claim: Claim, attempt: str, text: str = "") -> None:
         """Change the ledger on a person's word."""
         with translated(self.where):
             amend(self._link.connection, step, claim, attempt, text)

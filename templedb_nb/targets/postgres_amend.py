@@ -5,7 +5,7 @@ from __future__ import annotations
 from templedb_nb.errors import TargetError
 from templedb_nb.model.ledger import TEXT_CHECKSUM, TOKEN_CHECKSUM
 from templedb_nb.model.plain import to_plain
-from templedb_nb.model.plan import Adopt, Amend, Verb
+from templedb_nb.model.step import Adopt, Amendment, Verb
 from templedb_nb.ports import Claim
 from templedb_nb.targets import postgres_shadow
 from templedb_nb.targets.postgres_connection import Connection
@@ -30,7 +30,9 @@ RETURNING 1
 """
 
 
-def amend(connection: Connection, step: Amend, claim: Claim, attempt: str, text: str = "") -> None:
+def amend(
+    connection: Connection, step: Amendment, claim: Claim, attempt: str, text: str = ""
+) -> None:
     """Change the ledger on a person's word, with an event, in one transaction."""
     with connection.transaction():
         match step.verb:
@@ -59,7 +61,7 @@ def amend(connection: Connection, step: Amend, claim: Claim, attempt: str, text:
         record(connection, claim, step.key, attempt, step.verb, detail | {"client": claim.client})
 
 
-def _shadowed(connection: Connection, step: Amend, claim: Claim) -> None:
+def _shadowed(connection: Connection, step: Amendment, claim: Claim) -> None:
     """Write another tool's table along, where the word puts a migration in or out of effect."""
     if step.verb is Verb.MARK_REVERTED:
         postgres_shadow.reverted(connection, step.shadow, claim.project)
@@ -69,7 +71,7 @@ def _shadowed(connection: Connection, step: Amend, claim: Claim) -> None:
         postgres_shadow.applied(connection, step.shadow, claim.project)
 
 
-def _applied(connection: Connection, step: Amend, claim: Claim) -> bool:
+def _applied(connection: Connection, step: Amendment, claim: Claim) -> bool:
     row = connection.execute(
         "SELECT 1 FROM templedb.migration WHERE project = %s AND key = %s AND state = 'applied'",
         [claim.project, step.key],
@@ -77,13 +79,13 @@ def _applied(connection: Connection, step: Amend, claim: Claim) -> bool:
     return row is not None
 
 
-def _mark(connection: Connection, step: Amend, claim: Claim, attempt: str) -> bool:
+def _mark(connection: Connection, step: Amendment, claim: Claim, attempt: str) -> bool:
     sums = [step.checksums.text, TEXT_CHECKSUM, step.checksums.tokens, TOKEN_CHECKSUM]
     values = [claim.project, step.key, step.file, *sums, attempt, *by_whom(claim)]
     return connection.execute(_MARKED_ROW, values).fetchone() is not None
 
 
-def _unmark(connection: Connection, step: Amend, claim: Claim, attempt: str) -> bool:
+def _unmark(connection: Connection, step: Amendment, claim: Claim, attempt: str) -> bool:
     found = connection.execute(
         "UPDATE templedb.migration SET state = 'reverted', step_done = 0, step_started = 0,"
         " attempt_id = %s, run = %s, plan = %s, client = %s, version = %s,"
@@ -95,7 +97,7 @@ def _unmark(connection: Connection, step: Amend, claim: Claim, attempt: str) -> 
     return found.fetchone() is not None
 
 
-def _accept(connection: Connection, step: Amend, claim: Claim) -> bool:
+def _accept(connection: Connection, step: Amendment, claim: Claim) -> bool:
     found = connection.execute(
         "UPDATE templedb.migration SET checksum = %s, token_checksum = %s"
         " WHERE project = %s AND key = %s AND checksum = %s AND state = 'applied' RETURNING 1",
@@ -104,7 +106,7 @@ def _accept(connection: Connection, step: Amend, claim: Claim) -> bool:
     return found.fetchone() is not None
 
 
-def _resolve(connection: Connection, step: Amend, claim: Claim, counts: str) -> bool:
+def _resolve(connection: Connection, step: Amendment, claim: Claim, counts: str) -> bool:
     """Settle the step in doubt; what ran in one transaction is settled as a whole."""
     whole = "applied" if step.verb is Verb.RESOLVE_APPLIED else "failed"
     found = connection.execute(
@@ -116,7 +118,7 @@ def _resolve(connection: Connection, step: Amend, claim: Claim, counts: str) -> 
     return found.fetchone() is not None
 
 
-def _rename(connection: Connection, step: Amend, claim: Claim) -> bool:
+def _rename(connection: Connection, step: Amendment, claim: Claim) -> bool:
     found = connection.execute(
         "UPDATE templedb.migration SET key = %s, file = %s"
         " WHERE project = %s AND key = %s AND state = 'applied' RETURNING 1",

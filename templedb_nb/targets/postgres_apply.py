@@ -15,7 +15,7 @@ from templedb_nb.core.script import Script
 from templedb_nb.errors import Busy, StatementFailed, Unresolved
 from templedb_nb.failpoints import reach
 from templedb_nb.model.ledger import State
-from templedb_nb.model.plan import Apply, Revert
+from templedb_nb.model.step import Migration, Revert
 from templedb_nb.ports import Claim
 from templedb_nb.targets import postgres_rows as rows
 from templedb_nb.targets import postgres_shadow
@@ -39,7 +39,7 @@ _OURS = (
 class Attempt:
     """One attempt at one migration, and whom to tell of each statement that came back."""
 
-    step: Apply
+    step: Migration
     script: Script
     id: str
     claim: Claim

@@ -13,7 +13,7 @@ from templedb_nb.core.histories.tool import Tool
 from templedb_nb.errors import Busy, TargetError
 from templedb_nb.model.adoption import History
 from templedb_nb.model.ledger import TEXT_CHECKSUM, TOKEN_CHECKSUM
-from templedb_nb.model.plan import Adopt
+from templedb_nb.model.step import Adopt
 from templedb_nb.ports import Claim
 from templedb_nb.targets.postgres_connection import Connection
 from templedb_nb.targets.postgres_ledger import snapshot

@@ -8,7 +8,7 @@ from typing import Any
 
 from templedb_nb.core.script import Script
 from templedb_nb.model.ledger import TEXT_CHECKSUM, TOKEN_CHECKSUM, State
-from templedb_nb.model.plan import Apply, Revert
+from templedb_nb.model.step import Migration, Revert
 from templedb_nb.ports import Claim
 from templedb_nb.targets.postgres_connection import Connection
 
@@ -93,7 +93,7 @@ class Attempted:
     step_started: int
 
 
-def claim_statement(step: Apply) -> str:
+def claim_statement(step: Migration) -> str:
     """Return the statements that take the lock of the transaction and the row.
 
     The last one returns no row where either is somebody else's.
@@ -102,7 +102,7 @@ def claim_statement(step: Apply) -> str:
 
 
 def claim_values(
-    step: Apply, script: Script, attempt: str, claim: Claim, key: int | None = None
+    step: Migration, script: Script, attempt: str, claim: Claim, key: int | None = None
 ) -> list[Any]:
     """Return the values of `claim_statement`; *key* is the advisory lock's."""
     if isinstance(step, Revert):
@@ -115,7 +115,7 @@ def claim_values(
     return values if key is None else [*values, key]
 
 
-def claim_sql(step: Apply, script: Script, attempt: str, claim: Claim) -> str:
+def claim_sql(step: Migration, script: Script, attempt: str, claim: Claim) -> str:
     """Return the row's INSERT with its values quoted, for a client that is not ours."""
     from psycopg import sql
 
@@ -126,7 +126,7 @@ def claim_sql(step: Apply, script: Script, attempt: str, claim: Claim) -> str:
 
 def failed_row(
     connection: Connection,
-    step: Apply,
+    step: Migration,
     script: Script,
     attempt: str,
     claim: Claim,
@@ -154,7 +154,7 @@ def attempted(connection: Connection, project: str, key: str) -> Attempted | Non
 
 
 def begun_row(
-    connection: Connection, step: Apply, script: Script, attempt: str, claim: Claim, done: int
+    connection: Connection, step: Migration, script: Script, attempt: str, claim: Claim, done: int
 ) -> None:
     """Write that the attempt is running, with *done* steps proven."""
     counts = [step.mode.value, script.steps, done, done, attempt]
@@ -183,7 +183,7 @@ def ended_row(connection: Connection, which: Sequence[str], state: State, error:
     ).rowcount
 
 
-def about(step: Apply, script: Script, claim: Claim) -> list[Any]:
+def about(step: Migration, script: Script, claim: Claim) -> list[Any]:
     """Return what a row says of its file."""
     text = script.text if len(script.text) <= SQL_LIMIT else f"sha256:{step.blob}"
     kind = "repeatable" if script.asked.repeatable else "run"

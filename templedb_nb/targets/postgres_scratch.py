@@ -21,8 +21,8 @@ from psycopg import conninfo, sql
 from templedb_nb.core.lexer import position
 from templedb_nb.core.script import Script
 from templedb_nb.errors import ConfigError, TargetError
-from templedb_nb.model.plan import Mode
 from templedb_nb.model.secret import Secret
+from templedb_nb.model.step import Mode
 from templedb_nb.model.target import TargetName
 from templedb_nb.targets.postgres_connection import (
     Connection,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from templedb_nb.model.event import (
+    Evidence,
     LockAwaited,
     OutputWritten,
     RunStarted,
@@ -76,7 +77,7 @@ class Lines:
         self._write(f"  {words[type(event)]:<6} {self._name(event.step)}  ({took})")
 
     def _opaque(self, step: int) -> bool:
-        return self._progress.steps[step].label.kind in {"command", "script"}
+        return self._progress.steps[step].label.evidence is Evidence.JOURNAL
 
     def _name(self, step: int) -> str:
         label = self._progress.steps[step].label

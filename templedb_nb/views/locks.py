@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from templedb_nb.model.effect import Blocks, Impact, Lock, Touched, ranked, stronger
-from templedb_nb.model.plan import Apply, Mode, Preview, Step
+from templedb_nb.model.plan import Preview
+from templedb_nb.model.step import Migration, Mode, Step
 
 NAMED = 3
 CAVEAT = (
@@ -66,7 +67,7 @@ def held(impact: Impact, step: Step) -> str:
         return "No lock that keeps readers or writers of a table waiting."
     more = f" and {len(told) - 2 * NAMED} more" if len(told) > 2 * NAMED else ""
     listed = "; ".join(told[: 2 * NAMED])
-    stepwise = isinstance(step, Apply) and step.mode is Mode.STATEMENTS
+    stepwise = isinstance(step, Migration) and step.mode is Mode.STATEMENTS
     until = "Each step until it commits" if stepwise else "Until it commits"
     return f"{until}: {listed}{more}."
 

@@ -13,8 +13,8 @@ from templedb_nb.model.adoption import AdoptionRow, Belief, History, Told
 from templedb_nb.model.layout import Layout
 from templedb_nb.model.ledger import Checksums, State
 from templedb_nb.model.plain import Digest
-from templedb_nb.model.plan import Adopt, Verb
 from templedb_nb.model.status import Tracked
+from templedb_nb.model.step import Adopt, Verb
 from templedb_nb.model.target import DatabaseName
 
 Values = tuple[tuple[str, str], ...]

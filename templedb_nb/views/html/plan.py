@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from templedb_nb.model.finding import Finding, Severity, errors
 from templedb_nb.model.plain import short
 from templedb_nb.model.plan import Preview
+from templedb_nb.model.step import Apply, Revert
 from templedb_nb.views.html.card import (
     Column,
     Tone,
@@ -26,7 +27,7 @@ from templedb_nb.views.html.card import (
     with_commands,
 )
 from templedb_nb.views.html.markup import Child, Html, block, join, tag
-from templedb_nb.views.html.steps import OPAQUE, TONES, steps_table
+from templedb_nb.views.html.steps import TONES, steps_table
 from templedb_nb.views.locks import blocked, of_plan
 from templedb_nb.views.plans import approvals_told, compared
 from templedb_nb.views.words import duration, many
@@ -93,8 +94,8 @@ def _guard(value: Preview) -> Html:
 
 def _sum(value: Preview) -> Html:
     steps = value.plan.steps
-    applies, reverts = (sum(step.kind == k for step in steps) for k in ("apply", "revert"))
-    opaque = sum(step.kind in OPAQUE for step in steps)
+    applies, reverts = (sum(isinstance(each, kind) for each in steps) for kind in (Apply, Revert))
+    opaque = sum(step.opaque for step in steps)
     what = f"{many(applies, 'migration')} to apply" if applies else ""
     what = f"{many(reverts, 'migration')} to take back" if reverts else what
     locks = of_plan(value)

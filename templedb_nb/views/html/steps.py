@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from templedb_nb.model.effect import Blocks, Effect, Touched
-from templedb_nb.model.plan import Apply, Mode, Preview, ScriptSummary, Step
+from templedb_nb.model.plan import Preview, ScriptSummary
+from templedb_nb.model.step import Migration, Mode, Step
 from templedb_nb.views.html.card import (
     Column,
     Tone,
@@ -36,7 +37,6 @@ EFFECTS = (
     Column("Blocks"),
     Column("Beside", wide=True),
 )
-OPAQUE = frozenset({"command", "script"})
 TONES = {Blocks.ALL: Tone.BAD, Blocks.WRITES: Tone.LOUD, Blocks.UNKNOWN: Tone.LOUD}
 
 
@@ -63,16 +63,16 @@ def _step(
     number: int, step: Step, scripts: Mapping[str, ScriptSummary], value: Preview
 ) -> list[Child]:
     phase = toned(Tone.QUIET, step.phase.value)
-    script = scripts.get(step.file) if isinstance(step, Apply) else None
+    script = scripts.get(step.file) if isinstance(step, Migration) else None
     told = _folded(step, script, value) if script and script.statements else code(step.title)
     return [str(number), phase, told, _known(step, script)]
 
 
 def _known(step: Step, script: ScriptSummary | None) -> Child:
-    if step.kind in OPAQUE:
+    if step.opaque:
         return toned(Tone.QUIET, "opaque command")
     counted = f", {many(script.statements, 'statement')}" if script else ""
-    alone = isinstance(step, Apply) and step.mode is not Mode.TRANSACTION
+    alone = isinstance(step, Migration) and step.mode is not Mode.TRANSACTION
     loud = join(", ", toned(Tone.LOUD, "no transaction")) if alone else None
     locks = script.impact.locks if script else ()
     waits = join(tag("br"), toned(_tone(locks), blocked(locks))) if locks else None

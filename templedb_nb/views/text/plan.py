@@ -5,7 +5,8 @@ from __future__ import annotations
 from templedb_nb.model.effect import Blocks
 from templedb_nb.model.finding import Severity
 from templedb_nb.model.plain import short
-from templedb_nb.model.plan import Apply, Preview
+from templedb_nb.model.plan import Preview
+from templedb_nb.model.step import Apply, Migration, Revert
 from templedb_nb.views.locks import blocked
 from templedb_nb.views.plans import approvals_told, compared
 from templedb_nb.views.text.base import INDENT, columns, findings, text
@@ -25,7 +26,7 @@ def _(value: Preview) -> str:
         lines.append(f"{INDENT}a dry run: nothing is executed, nothing is changed")
     lines += [f"{INDENT}{line}" for line in _since(value)]
     lines += _groups(value) or ["", "nothing to do: no step is left"]
-    reverts = sum(step.kind == "revert" for step in value.plan.steps)
+    reverts = sum(isinstance(step, Revert) for step in value.plan.steps)
     todo = f"{draft.applied} applied, {_applies(value)} to apply"
     lines += ["", f"migrations: {f'{reverts} to take back' if reverts else todo}"]
     lines += _locks(value)
@@ -91,7 +92,7 @@ def overlaid(value: Preview) -> list[str]:
 
 
 def _applies(value: Preview) -> int:
-    return sum(step.kind == "apply" for step in value.plan.steps)
+    return sum(isinstance(step, Apply) for step in value.plan.steps)
 
 
 def _groups(value: Preview) -> list[str]:
@@ -102,10 +103,10 @@ def _groups(value: Preview) -> list[str]:
         lines += ["", f"{number}. {group.name}{go_on}"]
         rows = []
         for step in group.steps:
-            summary = summaries.get(step.file) if isinstance(step, Apply) else None
+            summary = summaries.get(step.file) if isinstance(step, Migration) else None
             about = many(summary.statements, "statement") if summary else ""
-            label = "opaque" if step.kind in {"command", "script"} else "exact"
-            what = step.kind if step.kind in {"apply", "revert"} else step.phase.value
+            label = "opaque" if step.opaque else "exact"
+            what = step.kind if isinstance(step, Migration) else step.phase.value
             rows.append([what, shown(step.title), label, about])
         lines.append("\n".join(f"   {line}" for line in columns(rows)))
     return lines

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+from templedb_nb.model.event import Evidence
 from templedb_nb.model.result import Result, StepResult, StepState
+from templedb_nb.model.step import Adopt, Amend, Revert
 from templedb_nb.views.text.base import INDENT, columns, text
 from templedb_nb.views.words import duration, indented, many, shown
 
@@ -56,23 +60,19 @@ def came_to(value: Result) -> str:
     applied = value.applied()
     if applied:
         return f"{many(applied, 'migration')} applied"
-    reverted = [s for s in value.steps if s.label.kind == "revert" and s.state is StepState.DONE]
-    if reverted:
-        return f"{many(len(reverted), 'migration')} taken back"
-    amended = [s for s in value.steps if s.label.kind == "amend" and s.state is StepState.DONE]
-    if amended:
-        return (
-            f"{many(len(amended), 'ledger entry').replace('entrys', 'entries')} changed; no SQL ran"
-        )
-    adopted = [s for s in value.steps if s.label.kind == "adopt" and s.state is StepState.DONE]
-    if adopted:
-        return f"{many(len(adopted), 'migration')} imported; no SQL ran"
+    done = Counter(s.label.kind for s in value.steps if s.state is StepState.DONE)
+    if reverted := done[Revert.kind]:
+        return f"{many(reverted, 'migration')} taken back"
+    if amended := done[Amend.kind]:
+        return f"{many(amended, 'ledger entry').replace('entrys', 'entries')} changed; no SQL ran"
+    if adopted := done[Adopt.kind]:
+        return f"{many(adopted, 'migration')} imported; no SQL ran"
     if value.count(StepState.UNKNOWN):
         return "nothing is known to be applied"
     if value.outcome is None:
         return "nothing applied so far"
-    wanted = {"apply", "revert"}
-    idle = value.failure is None and not any(s.label.kind in wanted for s in value.steps)
+    asked = any(step.label.evidence is Evidence.LEDGER for step in value.steps)
+    idle = value.failure is None and not asked
     return "nothing applied: no migration was pending" if idle else "nothing applied"
 
 

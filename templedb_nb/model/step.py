@@ -1,0 +1,298 @@
+"""The steps of a plan, and what each kind declares of itself.
+
+A kind of step says what proves it, whether it deploys and whether the target changes by it; whoever
+needs to know asks the step, and never keeps a list of kinds. A base that steps share stands outside
+of the union, so that a `match` over `Step` names every member.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, TypeAlias, get_args
+
+from templedb_nb.model.adoption import Belief
+from templedb_nb.model.config import Executor, WorkFolder
+from templedb_nb.model.event import Evidence, StepLabel
+from templedb_nb.model.layout import Address, Layout, Reading, address
+from templedb_nb.model.ledger import Checksums, State
+from templedb_nb.model.plain import Digest
+from templedb_nb.model.shadow import Shadow, Shadowing
+from templedb_nb.model.target import DatabaseName
+
+
+class Phase(StrEnum):
+    """The parts of a group, in the order in which they run."""
+
+    PRE_DEPLOY = "pre_deploy"
+    BUILD = "build"
+    TEST = "test"
+    MIGRATIONS = "migrations"
+    DEPLOY = "deploy"
+    POST_DEPLOY = "post_deploy"
+
+
+class Mode(StrEnum):
+    """How a migration reaches the server."""
+
+    TRANSACTION = "transaction"
+    STATEMENTS = "statements"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCommand:
+    """Run a command of the config; nobody can say beforehand what it does."""
+
+    kind: ClassVar[str] = "command"
+    past: ClassVar[str] = "run"
+    proof: ClassVar[Evidence] = Evidence.JOURNAL
+    deploys: ClassVar[bool] = True
+    opaque: ClassVar[bool] = True
+    group: str
+    phase: Phase
+    command: str
+    file: str | None = None
+    blob: Digest | None = None
+    environment: tuple[tuple[str, str], ...] = ()
+    allow_dangerous_env: tuple[str, ...] = ()
+    workdir: WorkFolder = WorkFolder.RELEASE
+    timeout_s: int | None = None
+    attempts: int = 1
+    retry_delay_s: int = 0
+    mutates: bool = False
+    critical: bool = True
+
+    @property
+    def title(self) -> str:
+        """Name the step in one line."""
+        about = f"  [{self.file}]" if self.file else ""
+        return f"{self.command}{about}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunScript:
+    """Run the project's own deploy.sh; nobody can say beforehand what it does."""
+
+    kind: ClassVar[str] = "script"
+    past: ClassVar[str] = "run"
+    proof: ClassVar[Evidence] = Evidence.JOURNAL
+    deploys: ClassVar[bool] = True
+    mutates: ClassVar[bool] = True
+    opaque: ClassVar[bool] = True
+    group: str
+    file: str
+    blob: Digest
+    arguments: tuple[str, ...]
+    executable: bool
+    workdir: WorkFolder = WorkFolder.RELEASE
+
+    @property
+    def phase(self) -> Phase:
+        """A script is a deployment."""
+        return Phase.DEPLOY
+
+    @property
+    def title(self) -> str:
+        """Name the step in one line."""
+        return " ".join([self.file, *self.arguments])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OnMigration:
+    """What a step that runs a migration's SQL has: the script, and the row that is its proof.
+
+    `shadow` is what another tool's table says of it from then on.
+    """
+
+    proof: ClassVar[Evidence] = Evidence.LEDGER
+    mutates: ClassVar[bool] = True
+    opaque: ClassVar[bool] = False
+    group: str
+    database: DatabaseName
+    key: str
+    file: str
+    blob: Digest
+    checksums: Checksums
+    mode: Mode = Mode.TRANSACTION
+    executor: Executor = Executor.NATIVE
+    reading: Reading | None = None
+    shadow: Shadow | None = None
+
+    @property
+    def source(self) -> Address:
+        """Return where its script is read from."""
+        return address(self.blob, self.reading)
+
+    @property
+    def layout(self) -> str:
+        """Return the convention that gave its key."""
+        return str(self.reading.layout if self.reading else Layout.PLAIN)
+
+    @property
+    def phase(self) -> Phase:
+        """A migration runs among the migrations."""
+        return Phase.MIGRATIONS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apply(_OnMigration):
+    """Bring a migration into effect, together with its ledger row."""
+
+    kind: ClassVar[str] = "apply"
+    past: ClassVar[str] = "applied"
+    deploys: ClassVar[bool] = True
+
+    @property
+    def title(self) -> str:
+        """Name the step in one line."""
+        part = self.reading.part if self.reading else ""
+        return f"{self.file}  [{part}]" if part else self.file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revert(_OnMigration):
+    """Take a migration back by its down part, together with its ledger row.
+
+    `key` and `checksums` are the migration's own; `file` and `blob` are where its down part
+    stands: in the migration's file, or in one of its own beside it.
+    """
+
+    kind: ClassVar[str] = "revert"
+    past: ClassVar[str] = "taken back"
+    deploys: ClassVar[bool] = False
+    reason: str = ""
+
+    @property
+    def title(self) -> str:
+        """Name the step in one line."""
+        beside = f" (by {self.file})" if self.file != self.key else ""
+        return f"take back {self.key}{beside}"
+
+
+class Verb(StrEnum):
+    """What a person may say of a migration, in place of running it."""
+
+    MARK_APPLIED = "mark-applied"
+    MARK_REVERTED = "mark-reverted"
+    ACCEPT_CHECKSUM = "accept-checksum"
+    RENAME = "rename"
+    RESOLVE_APPLIED = "resolve-applied"
+    RESOLVE_NOT_APPLIED = "resolve-not-applied"
+    IMPORT = "import"
+    SHADOW = "shadow"
+    NO_SHADOW = "no-shadow"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OnLedger:
+    """What a step that changes the ledger alone has; its event in the ledger is its proof.
+
+    `shadow` is what another tool's table says of the migration, `into` whose table is written along
+    from then on, and `behind` what it does not have yet.
+    """
+
+    proof: ClassVar[Evidence] = Evidence.LEDGER
+    deploys: ClassVar[bool] = False
+    mutates: ClassVar[bool] = True
+    opaque: ClassVar[bool] = False
+    group: str
+    database: DatabaseName
+    verb: Verb
+    key: str
+    file: str
+    checksums: Checksums
+    reason: str
+    old_key: str = ""
+    old_checksum: str = ""
+    shadow: Shadow | None = None
+    into: Shadowing | None = None
+    behind: tuple[Shadow, ...] = ()
+
+    @property
+    def phase(self) -> Phase:
+        """An amendment stands among the migrations."""
+        return Phase.MIGRATIONS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amend(_OnLedger):
+    """Change the ledger on a person's word; no SQL of the project runs."""
+
+    kind: ClassVar[str] = "amend"
+    past: ClassVar[str] = "recorded"
+
+    @property
+    def title(self) -> str:
+        """Name the step in one line."""
+        if self.verb is Verb.NO_SHADOW:
+            return "write no other tool's table along"
+        if self.into is not None:
+            return f"write {self.into.title} along"
+        was = f"{self.old_key} -> " if self.verb is Verb.RENAME else ""
+        return f"{self.verb} {was}{self.file}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopt(_OnLedger):
+    """Write into the ledger what another tool's table says; that table is not touched.
+
+    `row` is the table's own row as JSON, `at` its time as the tool wrote it. `blob` is the text
+    that is kept as what ran, where nothing speaks against it; `ran` is that, where the tool itself
+    has kept it. `locks` are the keys that the tool
+    itself takes while it works.
+    """
+
+    kind: ClassVar[str] = "adopt"
+    past: ClassVar[str] = "imported"
+    source: str
+    verdict: Belief
+    state: State = State.APPLIED
+    note: str = ""
+    at: str = ""
+    by: str = ""
+    row: str = ""
+    locks: tuple[int, ...] = ()
+    layout: str = "plain"
+    blob: Digest | None = None
+    reading: Reading | None = None
+    ran: str = ""
+
+    @property
+    def text(self) -> Address | None:
+        """Return where the text is read from that is kept as what ran."""
+        return address(self.blob, self.reading) if self.blob else None
+
+    @property
+    def title(self) -> str:
+        """Name the step in one line."""
+        return f"import {self.file} from {self.source}: {self.verdict}"
+
+
+Step: TypeAlias = RunCommand | RunScript | Apply | Revert | Amend | Adopt
+"""Every kind of step; no member is a subclass of another."""
+
+Migration: TypeAlias = Apply | Revert
+"""A step that runs a migration's SQL, there or back."""
+
+Amendment: TypeAlias = Amend | Adopt
+"""A step that changes the ledger alone."""
+
+Command: TypeAlias = RunCommand | RunScript
+"""A step that runs a program whose effect only it knows."""
+
+BY_KIND: Mapping[str, type[Step]] = {step.kind: step for step in get_args(Step)}
+"""The class of each kind, for labels and plans that were stored."""
+
+
+def label(step: Step) -> StepLabel:
+    """Return how every view names *step*."""
+    return StepLabel(
+        group=step.group,
+        phase=step.phase,
+        kind=step.kind,
+        title=step.title,
+        key=getattr(step, "key", ""),
+        mutates=step.mutates,
+        proof=step.proof,
+    )
