@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from templedb_nb.app import honesty
 from templedb_nb.app.planning import Opened, Planning, look, scripts, unified
 from templedb_nb.app.running import Running, Wish
 from templedb_nb.core import reverting, tracking
@@ -57,7 +58,8 @@ class Migrations:
         seen = look(case.read, case.current.config, case.release.files)
         found = tracking.migrations(case.current.config, case.release.files, seen, opened.ledgers)
         texts = scripts(case.read, tracking.unread(found, opened.ledgers))
-        return tracking.track(found, opened.ledgers, texts)
+        hollow = honesty.hollow(opened.sessions, case.project.known_as, found, opened.ledgers)
+        return tracking.track(found, opened.ledgers, texts, hollow)
 
     def history(self, opened: Opened, wanted: Filter) -> MigrationHistory:
         """Return the ledger's entries, newest first."""
@@ -174,6 +176,10 @@ class Migrations:
         if row.state not in edited or row.entry is None:
             message = f"{row.file} is {row.state}: there is no changed checksum to accept"
             raise UsageProblem(message)
+        if row.hollow:
+            message = f"{row.file} is not what ran on {opened.case.target.name}"
+            hint = f"nothing was recorded; {row.mend}"
+            raise UsageProblem(f"{message}: {row.note}", hint=hint)
         step = self._step(opened, row, Verb.ACCEPT_CHECKSUM, reason)
         return self.amend(opened, replace(step, old_checksum=row.entry.checksums.text), wish=wish)
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from templedb_nb.app import honesty
 from templedb_nb.app.configs import Configs, Current
 from templedb_nb.app.ledgers import Ledgers, Sessions, names, read_all
 from templedb_nb.app.linting import of_steps
@@ -215,6 +216,8 @@ class Planning:
         policy = Policy.of(case.target)
         for ledger in ledgers.values():
             policy = policy.stricter(ledger.policy)
+        read = scripts(case.read, tracking.unread(found, ledgers) | _taken_back(options))
+        slug, name = case.project.slug, case.target.name
         return Situation(
             project=case.project.known_as,
             target=case.target.name,
@@ -223,7 +226,9 @@ class Planning:
             files=case.release.files,
             tree=case.release.tree,
             ledgers=ledgers,
-            scripts=scripts(case.read, tracking.unread(found, ledgers) | _taken_back(options)),
+            scripts=read,
+            elsewhere=honesty.elsewhere(self._memory, slug, name, found, read),
+            hollow=honesty.hollow(opened.sessions, case.project.known_as, found, ledgers),
             known=case.known,
             options=options,
             databases=opened.databases,

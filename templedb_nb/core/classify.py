@@ -114,11 +114,10 @@ def _control(statement: Statement, words: Sequence[str]) -> Need | None:
             plain = rest in ([], ["WORK"], ["TRANSACTION"])
             plain = plain or rest[-3:] == ["AND", "NO", "CHAIN"]
             return Commits() if plain else Controls(_said(words))
-        case "ROLLBACK":
+        case "ROLLBACK" | "ABORT":
             back = rest[1:] if rest[:1] in (["WORK"], ["TRANSACTION"]) else rest
-            return None if back[:1] == ["TO"] else Controls(_said(words))
-        case "ABORT":
-            return Controls("ABORT")
+            plain = back in ([], ["AND", "NO", "CHAIN"])
+            return None if back[:1] == ["TO"] else Controls(words[0] if plain else _said(words))
         case "PREPARE" if rest[:1] == ["TRANSACTION"]:
             return Controls("PREPARE TRANSACTION")
         case _:

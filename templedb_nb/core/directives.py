@@ -19,6 +19,7 @@ _MS = {"ms": 1, "s": 1000, "min": 60_000, "m": 60_000, "h": 3_600_000}
 MAX_MS = 2_147_483_647
 """PostgreSQL keeps its timeouts in 32 bits of milliseconds."""
 WHOLE = -1
+NAMES_NO_RULE, NOLINT = "templedb:nolint names no rule", "-- templedb:nolint drop-table"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,8 @@ class Directives:
     """Everything that a file asks for.
 
     `hints` are by the offset of the statement that they precede, and so are the rules of `nolint`;
-    those of the whole file are at `WHOLE`.
+    those of the whole file are at `WHOLE`. `meant` is the line of a nolint on top that names no
+    rule: the file says that it is meant to leave nothing, or less than it says.
     """
 
     no_transaction: int = 0
@@ -56,6 +58,7 @@ class Directives:
     repeatable: bool = False
     hints: Mapping[int, Hint] = field(default_factory=dict)
     nolint: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    meant: int = 0
     problems: tuple[Remark, ...] = ()
 
 
@@ -214,8 +217,10 @@ class _Taken:
         for unknown in [rule for rule in rules if rule not in RULE_NAMES]:
             self._wrong(each, f"there is no rule {unknown}{nearest(unknown, RULE_NAMES)}")
         place = WHOLE if each.top else each.before
-        if not rules:
-            self._wrong(each, "templedb:nolint names no rule", "-- templedb:nolint drop-table")
+        if not rules and each.top:
+            self._found.setdefault("meant", each.line)
+        elif not rules:
+            self._wrong(each, NAMES_NO_RULE, NOLINT)
         elif place is None:
             self._wrong(each, "templedb:nolint stands before no statement")
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 from templedb_nb.core import groups
 from templedb_nb.core.config import problem
@@ -16,18 +17,31 @@ from templedb_nb.core.tracking import Ledgers, Migrations, Scripts, shared_keys
 from templedb_nb.model.adoption import Belief, History
 from templedb_nb.model.config import Executor, Group, OpaqueFiles
 from templedb_nb.model.finding import Finding, Severity, Topic
-from templedb_nb.model.ledger import Ledger
+from templedb_nb.model.ledger import Ledger, State
+from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.status import WAITING, FileState, Tracked
 from templedb_nb.model.step import Adopt, Migration
 from templedb_nb.model.target import DatabaseName, OrderPolicy, TargetName
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demands:
+    """What the target asks of migrations: `order` by group, and more where it is `protected`.
+
+    `elsewhere` are keys and token checksums of what other targets have applied.
+    """
+
+    order: Mapping[str, OrderPolicy]
+    protected: bool = False
+    elsewhere: AbstractSet[tuple[str, Digest]] = frozenset()
+
+
 def on_migrations(
     found: Sequence[Migrations],
     rows: Sequence[Tracked],
     scripts: Scripts,
-    policies: Mapping[str, OrderPolicy],
+    demands: Demands,
     paths: AbstractSet[str],
 ) -> list[Finding]:
     """Return what is to say of the migrations of the chosen groups and of their files."""
@@ -45,9 +59,10 @@ def on_migrations(
     for row in rows:
         if row.group not in executors:
             continue
-        out += _standing(row, policies[row.group])
+        out += _standing(row, demands.order[row.group])
         if row.state in WAITING and row.source is not None:
             out += _text(row, scripts[row.source], executors[row.group], paths)
+            out += _leaving(row, scripts[row.source], executors[row.group], demands)
     return out
 
 
@@ -126,17 +141,40 @@ def _text(
         yield _warning(Topic.MIGRATION, each.message, f"{row.file}:{each.line}", each.mend)
 
 
+def _leaving(
+    row: Tracked, script: Script, executor: Executor, demands: Demands
+) -> Iterable[Finding]:
+    """Tell of a file that leaves nothing, or less than it says; a protected target refuses it.
+
+    One that was applied elsewhere as it is may run there, too: nobody can edit it any more.
+    """
+    left = script.left
+    if left is None or script.meant or script.problems_for(executor):
+        return
+    at = f"{row.file}:{left.line}" if left.line else row.file
+    message = f"{left.message} [{left.rule}]"
+    entry = row.entry
+    here = entry and entry.state is State.REVERTED and entry.checksums.tokens
+    applied = (row.key, script.checksums.tokens) in demands.elsewhere
+    if demands.protected and not applied and here != script.checksums.tokens:
+        yield problem(at, message, left.mend, topic=Topic.MIGRATION)
+    else:
+        yield _warning(Topic.MIGRATION, message, at, left.mend)
+
+
 def on_health(chosen: Sequence[Group]) -> list[Finding]:
     """Return a warning for each health check: nobody asks it yet."""
     message = "its health_check is not measured by this version: a success says nothing of health"
     return [_warning(Topic.HEALTH, message, g.name) for g in chosen if g.health_check]
 
 
-def on_target(ledgers: Ledgers, plan: Plan, rows: Sequence[Tracked]) -> list[Finding]:
+def on_target(
+    ledgers: Ledgers, plan: Plan, rows: Sequence[Tracked], scripts: Scripts
+) -> list[Finding]:
     """Return what the target's own records say against a run."""
     out: list[Finding] = []
     for name, ledger in sorted(ledgers.items()):
-        out += _elsewhere(name, ledger, plan, rows)
+        out += _elsewhere(name, ledger, plan, rows, scripts)
         for each in ledger.unresolved:
             message = f"run {each.run}: nobody saw it end: {each.step}"
             mend = f"look what it did, then: templedb run resolve {each.run} --reason WHAT-YOU-SAW"
@@ -162,14 +200,17 @@ def on_suspicions(found: Mapping[DatabaseName, str], target: TargetName) -> list
 
 
 def _elsewhere(
-    name: DatabaseName, ledger: Ledger, plan: Plan, rows: Sequence[Tracked]
+    name: DatabaseName, ledger: Ledger, plan: Plan, rows: Sequence[Tracked], scripts: Scripts
 ) -> Iterable[Finding]:
     if ledger.entries or not ledger.elsewhere:
         return
-    waiting = {row.key: row.blob for row in rows if row.database == name}
+    own = [row for row in rows if row.database == name]
+    waiting = {row.key: row.blob for row in own}
+    read = [(row, scripts.get(row.source)) for row in own if row.source]
+    empty = {row.blob for row, script in read if script and not script.statements}
     for project in sorted({each.project for each in ledger.elsewhere}):
         theirs = [each for each in ledger.elsewhere if each.project == project]
-        same_text = {each.checksum for each in theirs} & set(waiting.values())
+        same_text = {each.checksum for each in theirs} & set(waiting.values()) - empty
         same_names = {each.key for each in theirs} & set(waiting)
         if same_text or len(same_names) * 2 > len(waiting):
             message = f"this database knows these files as project {project!r}"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from templedb_nb.core.cursor import NOWHERE, Name, word, words
 from templedb_nb.core.directives import WHOLE
 from templedb_nb.core.effects import seen
+from templedb_nb.core.leaving import RULES as LEAVING
 from templedb_nb.core.lexer import Statement
 from templedb_nb.core.script import Script
 from templedb_nb.core.seen import ALL, BUILDS, REWRITES, SCANS, Seen
@@ -249,7 +250,7 @@ def lint(
         new[each.file] = tuple(_lines(place.statement) for place in places if place.new)
         own = [*_of_statements(each, places), *_of_file(each, places)]
         if each.database in quiet:
-            own = [one for one in own if one.rule in LOSSES]
+            own = [one for one in own if one.rule in LOSSES | LEAVING]
         found += [one for one in own if not _silenced(each.script, one)]
     return Linted(complaints=tuple(found), new=new)
 
@@ -360,6 +361,14 @@ def _of_statements(each: Pending, places: Iterable[_Place]) -> Iterator[Complain
 
 
 def _of_file(each: Pending, places: Iterable[_Place]) -> Iterator[Complaint]:
+    if (few := each.script.left) and not each.script.meant and not each.script.problems:
+        message, line = (
+            f"the file {few.message}" if few.nothing and not few.line else few.message,
+            few.line or 1,
+        )
+        yield Complaint(
+            rule=few.rule, file=each.file, line=line, column=1, message=message, mend=few.mend
+        )
     for remark in each.script.warnings:
         yield Complaint(
             rule=ENUM,
@@ -404,9 +413,12 @@ def _silenced(script: Script, found: Complaint) -> bool:
 
 
 def on_lint(found: Iterable[Complaint], level: Level) -> Iterator[Finding]:
-    """Yield a finding for each complaint, as grave as the target has it."""
+    """Yield a finding for each complaint, as grave as the target has it.
+
+    What a file leaves is told of every plan already, whatever the level.
+    """
     severity = Severity.ERROR if level is Level.BLOCK else Severity.WARNING
-    for each in found:
+    for each in (one for one in found if one.rule not in LEAVING):
         yield Finding(
             severity=severity,
             topic=Topic.LINT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from templedb_nb.core import environ, groups, reverting, tracking
@@ -10,6 +11,7 @@ from templedb_nb.core import patterns as globs
 from templedb_nb.core.command import per_file
 from templedb_nb.core.config import problem
 from templedb_nb.core.findings import (
+    Demands,
     on_adoption,
     on_health,
     on_histories,
@@ -24,7 +26,7 @@ from templedb_nb.core.layouts.placing import NOTHING_SEEN, Look
 from templedb_nb.core.requirements import on_scripts
 from templedb_nb.core.shape import nearest
 from templedb_nb.core.summaries import summaries
-from templedb_nb.core.tracking import Ledgers, Migrations, Scripts
+from templedb_nb.core.tracking import Hollow, Ledgers, Migrations, Scripts
 from templedb_nb.model.adoption import History
 from templedb_nb.model.config import DeployConfig, Executor, Group, Hook
 from templedb_nb.model.file import FileEntry
@@ -81,6 +83,9 @@ class Situation:
     overlay: str = ""
     bodies: Mapping[str, bytes] = field(default_factory=dict)
     """Of the files whose rows another tool's table is to get, by path."""
+    elsewhere: AbstractSet[tuple[str, Digest]] = frozenset()
+    """Keys and token checksums of what other targets have applied, where a file leaves nothing."""
+    hollow: AbstractSet[Hollow] = frozenset()
 
 
 def plan(now: Situation) -> Draft:
@@ -91,7 +96,7 @@ def plan(now: Situation) -> Draft:
     found = now.migrations
     if found is None:
         found = tracking.migrations(now.config, now.files, now.look, now.ledgers)
-    rows = tracking.track(found, now.ledgers, now.scripts)
+    rows = tracking.track(found, now.ledgers, now.scripts, now.hollow)
     planned = tuple(_planned(group, rows, now) for group in chosen) or _fallback(now)
     skips += _skipped_files(rows, chosen, now)
     made = _plan(now, tuple(group for group in planned if group.steps))
@@ -315,9 +320,13 @@ def _all_findings(
     chosen: Sequence[Group],
 ) -> list[Finding]:
     found = list(groups.check(now.config, [entry.path for entry in now.files]))
-    policies = {group.name: order_policy(group, now) for group in chosen}
-    found += on_migrations(migrations, rows, now.scripts, policies, {f.path for f in now.files})
-    found += on_target(now.ledgers, made, rows)
+    demands = Demands(
+        order={group.name: order_policy(group, now) for group in chosen},
+        protected=now.policy.protected,
+        elsewhere=now.elsewhere,
+    )
+    found += on_migrations(migrations, rows, now.scripts, demands, {f.path for f in now.files})
+    found += on_target(now.ledgers, made, rows, now.scripts)
     found += on_suspicions(now.suspicions, now.target)
     found += on_histories(now.histories, rows, now.target)
     found += on_shadows(now.ledgers, made, now.target)
@@ -350,7 +359,9 @@ def _amendment(now: Situation) -> Draft:
     group = PlannedGroup(name="ledger", steps=now.options.amend)
     made = _plan(now, (group,))
     rows: tuple[Tracked, ...] = ()
-    found = on_target(now.ledgers, made, rows) + on_suspicions(now.suspicions, now.target)
+    found = on_target(now.ledgers, made, rows, now.scripts) + on_suspicions(
+        now.suspicions, now.target
+    )
     found = [each for each in found if each.topic is not Topic.UNRESOLVED]
     found += [*reverting.on_reverts(made, now.ledgers, now.scripts), *on_adoption(made)]
     return Draft(

@@ -97,6 +97,6 @@ def _about(step: Revert, scripts: Scripts) -> Iterator[Finding]:
     if script.mode is Mode.STATEMENTS:
         message = f"{script.note}, and a down part runs in one transaction"
         yield problem(step.file, message, f"leave that out, or {by_hand}", topic=Topic.MIGRATION)
-    elif not script.statements:
-        message = "its down part has no statement"
+    elif script.left is not None and script.left.nothing:
+        message = f"its down part {script.left.message}"
         yield problem(step.file, message, by_hand, topic=Topic.MIGRATION)

@@ -8,9 +8,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from templedb_nb.core import classify
-from templedb_nb.core.directives import NONE, Directives, Remark, directives, down_part
+from templedb_nb.core.directives import (
+    NAMES_NO_RULE,
+    NOLINT,
+    NONE,
+    WHOLE,
+    Directives,
+    Remark,
+    directives,
+    down_part,
+)
 from templedb_nb.core.layouts.placing import Parts
 from templedb_nb.core.layouts.readers import parts
+from templedb_nb.core.leaving import Left, left
 from templedb_nb.core.lexer import Meta, Split, Statement, TokenKind, split
 from templedb_nb.core.units import Unit, course
 from templedb_nb.model.config import Executor
@@ -21,6 +31,10 @@ from templedb_nb.model.step import Mode
 
 _BOM = b"\xef\xbb\xbf"
 _IGNORED_METAS = re.compile(r"\\(?:set\s+ON_ERROR_STOP\b.*|restrict\b.*|unrestrict\b.*)")
+_SILENT_METAS = re.compile(
+    r"\\(?:set|unset|restrict|unrestrict|echo|qecho|warn|timing|pset|encoding|conninfo|x|t|a)\b.*"
+)
+"""Commands of psql that leave nothing in a database."""
 _SECTION = re.compile(
     r"^[ \t]*(?:--+|#)[ \t]*[-=*!@+/ \t]*(?:migrate[ :]+)?"
     r"(?:downs?|undo|rollback|revert)(?:[ \t]+migration)?[ \t]*[-=*!:. \t]*$",
@@ -36,8 +50,9 @@ class Script:
 
     `text` is UTF-8 without its BOM, line ends as LF; `up` is that without its down part.
     `statements` are what runs: where the whole file stands in one ``BEGIN … COMMIT``, that pair is
-    dropped, and our transaction stands in. A script of mode STATEMENTS runs by its `units`. `down`
-    is what takes it back, if the file says so; the lines of its statements are those of the file.
+    dropped, and our transaction stands in. A script of mode STATEMENTS runs by its `units`. `left`
+    says why it leaves nothing, or less than it says. `down` is what takes it back, if the file says
+    so; the lines of its statements are those of the file.
     """
 
     text: str
@@ -48,6 +63,7 @@ class Script:
     units: tuple[Unit, ...] = ()
     asked: Directives = NONE
     down: Script | None = None
+    left: Left | None = None
     problems: tuple[Remark, ...] = ()
     warnings: tuple[Remark, ...] = ()
     note: str = ""
@@ -56,6 +72,12 @@ class Script:
     def lines(self) -> int:
         """Return how many lines the text has."""
         return len(self.text.splitlines())
+
+    @property
+    def meant(self) -> bool:
+        """Return whether the file says that it is meant to leave what it leaves."""
+        rule = self.left.rule if self.left else ""
+        return bool(self.asked.meant) or rule in self.asked.nolint.get(WHOLE, ())
 
     @property
     def steps(self) -> int:
@@ -140,6 +162,8 @@ def _read(
     down = _read(below, Parts(up=below), may_have_down=False) if below is not None else None
     asked = _asked(directives(up, found), own, reading)
     way = course(found.statements, asked)
+    silent = all(_SILENT_METAS.fullmatch(each.text) for each in found.metas)
+    few = left(way.statements, way.mode, way.units) if silent else None
     below_problems = down.problems if down else ()
     return Script(
         text=text,
@@ -152,16 +176,24 @@ def _read(
         units=way.units,
         asked=asked,
         down=down,
+        left=few,
         problems=(
             *own.problems,
             *_problems(found),
             *asked.problems,
+            *_names_no_rule(asked, few),
             *way.problems,
             *below_problems,
         ),
         warnings=tuple(_warnings(way.statements)) if way.mode is Mode.TRANSACTION else (),
         note=way.note,
     )
+
+
+def _names_no_rule(asked: Directives, few: Left | None) -> Iterator[Remark]:
+    """Complain of a nolint without a rule in a file of which it can mean nothing."""
+    if asked.meant and few is None:
+        yield Remark(message=NAMES_NO_RULE, line=asked.meant, mend=NOLINT)
 
 
 def _cut(text: str) -> tuple[str, str | None]:

@@ -6,6 +6,7 @@ Which are pending is a set difference, never a high-water mark.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -25,6 +26,8 @@ from templedb_nb.model.target import DatabaseName
 
 Ledgers = Mapping[DatabaseName, Ledger]
 Scripts = Mapping[Address, Script]
+Hollow = tuple[DatabaseName, str]
+"""An entry, by database and key, of which what ran had left nothing."""
 NO_LEDGER = Ledger()
 NO_LEDGERS: Ledgers = MappingProxyType({})
 BESIDE = ("/metadata.toml", ".sql.conf", "atlas.sum", "sqitch.plan")
@@ -139,8 +142,28 @@ def _in_effect(ledger: Ledger) -> dict[str, Digest]:
     return {e.key: e.checksums.text for e in ledger.entries if e.state is State.APPLIED}
 
 
-def track(found: Sequence[Migrations], ledgers: Ledgers, scripts: Scripts) -> tuple[Tracked, ...]:
-    """Return every migration in the order of the plan, then those whose files are gone."""
+def edited(
+    found: Iterable[Migrations], ledgers: Ledgers
+) -> Iterator[tuple[Migrations, Placed, Entry]]:
+    """Yield each migration that is applied, and whose file reads otherwise now."""
+    for each in found:
+        entries = {e.key: e for e in ledgers.get(each.database, NO_LEDGER).entries}
+        for placed, file in each.placed:
+            entry = _entry(entries, placed)
+            if entry and entry.state is State.APPLIED and entry.checksums.text != file.blob:
+                yield each, placed, entry
+
+
+def track(
+    found: Sequence[Migrations],
+    ledgers: Ledgers,
+    scripts: Scripts,
+    hollow: AbstractSet[Hollow] = frozenset(),
+) -> tuple[Tracked, ...]:
+    """Return every migration in the order of the plan, then those whose files are gone.
+
+    What ran of the *hollow* ones had left nothing.
+    """
     rows: list[Tracked] = []
     for each in found:
         entries = {e.key: e for e in ledgers.get(each.database, NO_LEDGER).entries}
@@ -148,6 +171,7 @@ def track(found: Sequence[Migrations], ledgers: Ledgers, scripts: Scripts) -> tu
             _compare(each, placed, file, _entry(entries, placed), scripts)
             for placed, file in each.placed
         ]
+        own = [_honest(row, scripts) if (row.database, row.key) in hollow else row for row in own]
         rows += _out_of_order(own, each.arranged.files, scripts)
     return tuple(_moved(rows, _gone(found, ledgers), scripts))
 
@@ -213,6 +237,21 @@ def _applied(row: Tracked, known: Checksums, scripts: Scripts) -> Tracked:
     note = "was edited after it was applied"
     undo = f"take the edit back and write a new migration, or {mend}"
     return replace(row, state=FileState.CHANGED, note=note, mend=undo)
+
+
+def _honest(row: Tracked, scripts: Scripts) -> Tracked:
+    """Return an edited row of which nothing ran before: to accept its new text would be a lie."""
+    script = scripts.get(row.source) if row.source else None
+    if row.state is not FileState.CHANGED or (script and script.left and script.left.nothing):
+        return row
+    mend = (
+        "take the edit back and write a new migration; or, to run this file:"
+        f" templedb migration mark-reverted {row.file} --reason WHY, then deploy again"
+    )
+    note = (
+        "was edited after it was applied, and what ran had left nothing: its statements never ran"
+    )
+    return replace(row, note=note, mend=mend, hollow=True)
 
 
 def _first_time(row: Tracked, scripts: Scripts) -> bool:
@@ -285,5 +324,7 @@ def _moved(rows: Sequence[Tracked], gone: Sequence[Tracked], scripts: Scripts) -
 def _same_text(row: Tracked, gone: Tracked, scripts: Scripts) -> bool:
     script = scripts.get(row.source) if row.source else None
     if row.state not in WAITING or row.entry is not None or script is None or gone.entry is None:
+        return False
+    if not script.statements:  # all empty files are equal: that proves nothing
         return False
     return row.database == gone.database and script.checksums.text == gone.entry.checksums.text

@@ -41,6 +41,7 @@ class Tracked:
     """One migration: the file as the release has it, the entry as the ledger has it.
 
     `reading` is how another layout than the plain one reads the file; `down` takes it back.
+    `hollow` says that the file was edited, and that what ran of it had left nothing.
     """
 
     group: str
@@ -55,6 +56,7 @@ class Tracked:
     mend: str = ""
     reading: Reading | None = None
     down: str = ""
+    hollow: bool = False
 
     @property
     def source(self) -> Address | None:

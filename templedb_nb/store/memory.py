@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from templedb_nb.model.project import Slug
 from templedb_nb.model.result import Result
 from templedb_nb.model.step import BY_KIND
 from templedb_nb.model.target import DatabaseName, TargetName
-from templedb_nb.store import durations
+from templedb_nb.store import copies, durations
 from templedb_nb.store.file import StateFile
 from templedb_nb.store.journal import written
 from templedb_nb.store.rows import as_approval, as_run, insert_events, read, run_row
@@ -164,6 +164,12 @@ class Memory:
     def took(self, slug: Slug, target: TargetName) -> dict[tuple[str, str, str, str], Took]:
         """Return what steps took in the target's former runs."""
         return durations.took(self._file, slug, target)
+
+    def applied_elsewhere(
+        self, slug: Slug, target: TargetName, keys: Iterable[str]
+    ) -> frozenset[tuple[str, Digest]]:
+        """Return which of *keys* other targets have applied, with their token checksums."""
+        return copies.applied_elsewhere(self._file, slug, target, keys)
 
     def use_approvals(self, content_hash: Digest, run: RunId) -> None:
         """Record that the run succeeded under every open approval of that content."""
