@@ -317,7 +317,7 @@ def test_a_cell_that_ignores_its_interrupt_is_killed(books: Runbooks) -> None:
 def test_a_kernel_that_dies_is_known_at_once(books: Runbooks) -> None:
     books.write("import os, signal\nprint('before', flush=True)\nos.kill(os.getpid(), 9)", "1")
     books.run(code=10)
-    assert books.about()["reason"] == "the kernel died"
+    assert "the kernel died" in books.about()["reason"]
     assert books.states() == ["failed", "not_run"]
     assert "before" in json.dumps(books.saved())
     assert books.saved()["cells"][0]["metadata"]["templedb"]["seconds"] < 2
@@ -596,3 +596,120 @@ def test_an_approval_that_expired_does_not_count(books: Runbooks) -> None:
     time.sleep(1.1)
     assert "older than" in books.run("--approval", "approval.json", code=20).out
     assert books.shop.pg.tables() == []
+
+
+# --- what ends a runbook ------------------------------------------------------------------------
+
+GUARD = "import asyncio, sys, threading\ndef bad(): return True\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("exit()", "exit()"),
+        ("exit", "exit()"),
+        ("quit;", "exit()"),
+        ("exit(1)", "exit(1)"),
+        ("exit('no')", "exit('no')"),
+        ("exit(keep_kernel=True)", "exit()"),
+        ("if bad():\n    quit\nprint('went on')", "exit()"),
+        ("if bad():\n    exit()\nprint('went on')", "exit()"),
+        ("def stop():\n    quit\nstop()\nprint('went on')", "exit()"),
+        ("try:\n    exit()\nexcept BaseException:\n    pass", "exit()"),
+        ("thread = threading.Thread(target=exit)\nthread.start()\nthread.join()", "exit()"),
+        ("get_ipython().ask_exit()\nprint('went on')", "exit()"),
+        ("%reset -f\nexit()", "exit()"),
+        ("await asyncio.sleep(0)\nexit()", "exit()"),
+        ("%%capture\nexit()", "exit()"),
+        ("%%time\nexit()", "exit()"),
+        ("sys.exit()", "sys.exit()"),
+        ("raise SystemExit", "sys.exit()"),
+        ("sys.exit('text')", "sys.exit('text')"),
+        ("sys.exit('0')", "sys.exit('0')"),
+        ("sys.exit(3)", "sys.exit(3)"),
+        ("await asyncio.sleep(0)\nsys.exit(2)", "sys.exit(2)"),
+        ("%run fails.py", "sys.exit(3)"),
+        ("%run -i leaves.py", "exit()"),
+    ],
+)
+def test_an_exit_ends_the_runbook_at_its_cell(books: Runbooks, source: str, said: str) -> None:
+    (books.home / "fails.py").write_text("import sys\nsys.exit(3)\n")
+    (books.home / "leaves.py").write_text("exit()\n")
+    books.write(LOAD, GUARD, (source, "raises-exception"), DEPLOY)
+    shown = books.run(code=10)
+    assert books.states() == ["ok", "ok", "failed", "not_run"]
+    assert f"cell 3 ended the runbook: {said}" in shown.out
+    assert "1 not run (ended by cell 3)" in shown.out
+    assert "went on" not in shown.out
+    assert books.shop.pg.tables() == []
+
+
+@pytest.mark.parametrize("source", ["sys.exit(0)", "exit(0)", "raise SystemExit(0)"])
+def test_an_exit_with_0_is_an_end_on_purpose(books: Runbooks, source: str) -> None:
+    books.write(LOAD, GUARD, DEPLOY, f"if bad():\n    {source}\nprint('went on')", "1 / 0")
+    shown = books.run("--junit", "junit.xml")
+    assert books.states() == ["ok", "ok", "ok", "ok", "not_run"]
+    assert books.about()["reason"] == f"cell 4 ended the runbook: {said_of(source)}"
+    assert "went on" not in shown.out
+    assert "not run (ended by cell 4)" in (books.home / "junit.xml").read_text()
+    assert "not run (ended by cell 4)" in books.shop.terminal("runbook", "status", "book.ipynb").out
+    assert all(cell["outputs"] == [] for cell in books.saved()["cells"][3:])
+    assert "nothing broke off" in books.run("--resume").out
+
+
+def said_of(source: str) -> str:
+    return "exit(0)" if source == "exit(0)" else "sys.exit(0)"
+
+
+def test_an_exit_tells_what_the_deployments_before_it_demand(books: Runbooks) -> None:
+    books.write(LOAD, DEPLOY, "exit()", "1 / 0")
+    assert "cell 3: exit() ended the runbook" in books.run(code=12).out
+    books.shop.migration("003.sql", "SELECT nope;")
+    tried = (f"%templedb project sync app\n{DEPLOY}", "raises-exception")
+    books.write(LOAD, tried, "import sys; sys.exit(0)", "1 / 0")
+    assert "; cell 3 ended the runbook: sys.exit(0)" in books.run(code=10).out
+    books.shop.terminal("target", "update", "app", "staging", "--approvals", "1")
+    books.write(LOAD, (DEPLOY, "raises-exception"), "exit()", "1 / 0")
+    assert "; cell 3 ended the runbook: exit()" in books.run(code=20).out
+
+
+def test_an_exit_that_is_caught_or_a_script_s_own_end_ends_nothing(books: Runbooks) -> None:
+    (books.home / "script.py").write_text("import sys\nif __name__ == '__main__':\n  sys.exit(0)\n")
+    caught = "try:\n    sys.exit(1)\nexcept SystemExit:\n    print('caught')"
+    books.write("import sys", "%run script.py", caught, "print('the last')")
+    assert "the last" in books.run().out
+    assert books.states() == ["ok"] * 4
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "%run bad.py",
+        "%run bad.ipynb",
+        "%%capture\n1 / 0",
+        "%%capture\n%nope",
+        "get_ipython().run_cell('1 / 0');",
+        "%%capture\n%templedb deploy run nobody",
+    ],
+)
+def test_an_error_that_ipython_only_shows_fails_the_cell(books: Runbooks, source: str) -> None:
+    (books.home / "bad.py").write_text("1 / 0\n")
+    notebook(books.home / "bad.ipynb", "1 / 0")
+    books.write(LOAD, source, DEPLOY)
+    shown = books.run(code=None)
+    assert shown.code, shown.all
+    assert books.states() == ["ok", "failed", "not_run"]
+    books.write(LOAD, (source, "raises-exception"), "1")
+    books.run(code=64 if "templedb" in source else 0)
+    assert books.states()[2] == "ok"
+
+
+@pytest.mark.parametrize("how", ["os._exit(0)", "os._exit(7)", "os.kill(os.getpid(), 9)"])
+def test_a_kernel_that_ends_itself_is_named_with_its_cell(books: Runbooks, how: str) -> None:
+    books.write("import os", how, "print('never')")
+    books.run(code=10)
+    said = books.about()["reason"]
+    number = 9 if "kill" in how else int(how[-2])
+    assert said.startswith("cell 2: the kernel died (")
+    assert str(number) in said
+    assert books.states() == ["ok", "failed", "not_run"]

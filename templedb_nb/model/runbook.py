@@ -81,8 +81,21 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """A cell ended the runbook; `done` if it named 0, which says that nothing is left to do."""
+
+    cell: int
+    said: str
+    done: bool
+
+    def __str__(self) -> str:
+        """Return what ended it, and at which cell."""
+        return f"cell {self.cell} ended the runbook: {self.said}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CellResult:
-    """One code cell of a runbook that ran, or did not."""
+    """One code cell of a runbook that ran, or did not; `message` says why, if it is known."""
 
     number: int
     id: str
@@ -90,6 +103,14 @@ class CellResult:
     state: CellState = CellState.NOT_RUN
     took_ms: int = 0
     message: str = ""
+
+    @property
+    def how(self) -> str:
+        """Return the state in words, and of a cell that was not run why."""
+        word = self.state.value.replace("_", " ")
+        return (
+            f"{word} ({self.message})" if self.state is CellState.NOT_RUN and self.message else word
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

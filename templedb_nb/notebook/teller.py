@@ -1,7 +1,8 @@
 """What a kernel tells the runbook runner that started it, over a pipe that only the two have.
 
 A line is an object: a ``secret`` that from now on must not be saved, an ``event`` of a run, a
-command that ``began`` or ``ended``. Without a runner there is no pipe, and nothing is told.
+command that ``ended``, an ``exit``, an error that was ``shown``. Without a runner there is no pipe,
+and nothing is told.
 """
 
 from __future__ import annotations
@@ -71,6 +72,14 @@ class Teller:
         """Tell how a command ended."""
         about = {"command": command, "mutates": mutates, "exit_code": exit_code}
         self._tell({"ended": {**about, "error": error, "message": message}})
+
+    def exits(self, said: str, *, done: bool) -> None:
+        """Tell that a cell ends the runbook; *done* says that this is as it should be."""
+        self._tell({"exit": {"said": said, "done": done}})
+
+    def showed(self, error: str, message: str) -> None:
+        """Tell of an error that the cell shows, whether or not it fails by it."""
+        self._tell({"shown": [error, message]})
 
     def _tell(self, body: dict[str, Any]) -> None:
         data = (json.dumps(body) + "\n").encode()

@@ -17,6 +17,7 @@ from jupyter_core.utils import ensure_async
 from nbclient import NotebookClient
 from nbformat import NotebookNode, from_dict
 
+from templedb_nb.errors import InternalError
 from templedb_nb.runbook.secrets import Secrets
 
 KEPT = 1 << 19
@@ -27,6 +28,7 @@ LARGEST = 10 << 20
 
 OUTPUTS = 1000
 ALIVE_S = 0.25
+BEGIN = "__import__('templedb_nb.notebook.ending', fromlist=['begin']).begin()"
 _SOCKET = 80
 """A socket's path may have little more than a hundred bytes."""
 
@@ -86,6 +88,16 @@ class Client(NotebookClient):
             stderr=subprocess.DEVNULL,
         )
         await self.async_start_new_kernel_client()
+        await self._prepare()
+
+    async def _prepare(self) -> None:
+        """Let the kernel tell of exits before any cell runs, and leave no name in it."""
+        assert self.kc is not None  # noqa: S101 - it was started
+        asked = await ensure_async(self.kc.execute(BEGIN, silent=True, store_history=False))
+        reply = await self.async_wait_for_reply(asked)
+        if reply is None or reply["content"]["status"] != "ok":
+            said = reply["content"].get("evalue", "") if reply else "it does not answer"
+            raise InternalError(f"the kernel cannot be prepared for a runbook: {said}")
 
     async def run_cell(self, cell: NotebookNode, place: int) -> None:
         """Run one cell. Raises nbclient's errors; what it wrote is in it whatever happens."""
@@ -104,6 +116,14 @@ class Client(NotebookClient):
         if pid:
             with suppress(ProcessLookupError):
                 os.killpg(pid, number)
+
+    def died_how(self) -> str:
+        """Return the kernel's exit status in words, once it is known."""
+        provisioner: Any = self.km.provisioner if self.km is not None else None
+        code = getattr(getattr(provisioner, "process", None), "returncode", None)
+        if code is None:
+            return ""
+        return f" (signal {-code})" if code < 0 else f" (exit status {code})"
 
     async def end(self) -> None:
         """Stop the kernel and take away what it leaves."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -23,12 +22,15 @@ from templedb_nb.model.runbook import (
     CellStarted,
     CellState,
     CellWrote,
+    Exit,
     RunbookEvent,
     RunbookResult,
     RunbookStarted,
     Told,
 )
 from templedb_nb.runbook import parameters
+from templedb_nb.runbook.light import light_imports
+from templedb_nb.runbook.marking import marked
 from templedb_nb.runbook.notebook import Notebook, tags, title, write
 from templedb_nb.runbook.pipe import Pipe
 from templedb_nb.runbook.record import Record
@@ -45,8 +47,8 @@ ASKED_S, HURRIED_S, AGAIN_S = 10.0, 1.0, 0.3
 """How long targets are asked what became of a run: a server goes on for a moment after a kill."""
 
 VARIABLE = "TEMPLEDB_RUNBOOK"
-SKIP = "skip-execution"
-PINNED = "rfc3987_syntax"
+SKIP, RAISES = "skip-execution", "raises-exception"
+EXITS = ("SystemExit", "CellExit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +94,8 @@ class Runner:
         self._runs: dict[str, Progress] = {}
         self._recalled: list[Result] = []
         self._stop: Stop | None = None
+        self._exit: Exit | None = None
+        self._shown = ""
         self._running: int | None = None
         self._client: Client | None = None
         self._limits: list[asyncio.TimerHandle] = []
@@ -138,7 +142,7 @@ class Runner:
         return result
 
     async def _run(self) -> None:
-        with _light_imports():
+        with light_imports():
             from templedb_nb.runbook.client import Client, kernel, private_folder
         import nbformat
 
@@ -179,7 +183,7 @@ class Runner:
             if cell["cell_type"] != "code":
                 continue
             number = place + 1
-            if self._stop:
+            if self._stop or self._exit:
                 return
             if SKIP in tags(cell):
                 self._end(number, CellState.SKIPPED, 0)
@@ -201,19 +205,31 @@ class Runner:
             state, message = CellState.FAILED, f"{error.ename}: {error.evalue}"
         except (DeadKernelError, asyncio.CancelledError, RuntimeError):
             self._stop = self._stop or Stop.DIED
-            state, message = CellState.FAILED, self._stop.value
+            how = self._client.died_how() if self._stop is Stop.DIED else ""
+            state, message = CellState.FAILED, f"{self._stop.value}{how}"
         finally:
             for limit in self._limits:
                 limit.cancel()
             self._limits.clear()
+            self._pipe.drain()
             self._running = None
-        self._pipe.drain()
+        state, message = self._truly(cell, state, message)
         took = round((time.monotonic() - began) * 1000)
         self._end(number, state, took, self._secrets.masker.mask(message).split("\n")[0])
         return state is CellState.OK
 
+    def _truly(self, cell: Any, state: CellState, message: str) -> tuple[CellState, str]:
+        """Return how the cell ended, where its kernel calls an end an error, or an error none."""
+        left = message.startswith(EXITS) or not message
+        if self._exit is not None and left and not self._stop:
+            state = CellState.OK if self._exit.done else CellState.FAILED
+            return state, f"{self._exit.said} ended the runbook"
+        if state is CellState.OK and self._shown and RAISES not in tags(cell):
+            return CellState.FAILED, self._shown
+        return state, message
+
     def _begin(self, cell: Any, number: int) -> None:
-        self._running = number
+        self._running, self._shown = number, ""
         self._cells[number] = replace(self._cells[number], state=CellState.RUNNING)
         mine = cell["metadata"].get("templedb", {})
         limit = mine.get("timeout") if isinstance(mine, dict) else None
@@ -268,10 +284,18 @@ class Runner:
                 self._recalled.append(from_plain(Result, result))
             case {"root": [str(slug), str(root)]}:
                 self._roots[slug] = root
+            case {"exit": {"said": str(said), "done": bool(done)}}:
+                self._exits(Exit(cell=self._running or 0, said=said, done=done))
+            case {"shown": [str(error), str(message)]}:
+                self._shown = self._shown or f"{error}: {message}"
             case {"state": str(path)}:
                 self._record.begin(path, self._result())
             case _:
                 pass
+
+    def _exits(self, asked: Exit) -> None:
+        if asked.cell and (self._exit is None or (self._exit.done and not asked.done)):
+            self._exit = asked
 
     def _read_pipe(self) -> None:
         """Take in what the kernel told; once it is gone, there is nothing more to wait for."""
@@ -290,12 +314,22 @@ class Runner:
         """Find out what is still unknown, save all of it, and say what it came to."""
         if self._open_runs():
             self._reconcile()
+        self._name_the_rest()
         result = self._result()
-        code, reason = verdict(result.cells, result.told, result.runs, self._stop)
+        code, reason = verdict(result.cells, result.told, result.runs, self._stop, self._exit)
         result = replace(result, exit_code=code, reason=self._secrets.masker.mask(reason))
         self._save(result)
         self._record.end(result)
         return result
+
+    def _name_the_rest(self) -> None:
+        """Say of each cell that did not run which one ended the runbook before it."""
+        if self._exit is None:
+            return
+        for number, cell in self._cells.items():
+            if cell.state is CellState.NOT_RUN:
+                why = f"ended by cell {self._exit.cell}"
+                self._cells[number] = replace(cell, message=why)
 
     def _reconcile(self) -> None:
         """Ask the targets how runs ended whose kernel was killed before it could say so."""
@@ -345,35 +379,10 @@ class Runner:
 
     def _save(self, result: RunbookResult | None = None) -> None:
         """Write the notebook as it is now, without any secret that is known by now."""
-        body = dict(self._notebook.body)
         shown = result or self._result()
-        body["metadata"] = {**body["metadata"], "templedb": _about(shown, done=result is not None)}
-        body["cells"] = [self._marked(n, cell) for n, cell in enumerate(body["cells"], start=1)]
+        body = marked(self._notebook.body, self._cells, shown, done=result is not None)
         write(self._order.out, self._secrets.document(body))
         self._watch.saved(shown, done=result is not None)
-
-    def _marked(self, number: int, cell: dict[str, Any]) -> dict[str, Any]:
-        if number not in self._cells:
-            return cell
-        told = self._cells[number]
-        mine = cell["metadata"].get("templedb")
-        about = {**(mine if isinstance(mine, dict) else {}), "state": told.state.value}
-        if told.state in {CellState.OK, CellState.FAILED}:
-            about["seconds"] = round(told.took_ms / 1000, 3)
-        return {**cell, "metadata": {**cell["metadata"], "templedb": about}}
-
-
-def _about(result: RunbookResult, *, done: bool) -> dict[str, Any]:
-    about: dict[str, Any] = {
-        "runbook": result.runbook,
-        "parameters": dict(result.parameters),
-        "started_at": result.started_at.isoformat(),
-        "runs": [run.run for run in result.runs],
-    }
-    if not done:
-        return {**about, "state": "running"}
-    ended = {"state": "finished", "exit_code": result.exit_code, "reason": result.reason}
-    return {**about, **ended, "seconds": round(result.took_ms / 1000, 3)}
 
 
 def _seconds(limit: object) -> float | None:
@@ -383,22 +392,6 @@ def _seconds(limit: object) -> float | None:
     if isinstance(limit, str):
         return wait_s(limit)
     return float(limit) if isinstance(limit, int | float) and limit > 0 else None
-
-
-class _light_imports:  # noqa: N801 - reads as what it does
-    """Import nbformat without a grammar that only checks of URIs need, and that takes a second.
-
-    jsonschema goes without it where it is missing; whoever imports it later gets it.
-    """
-
-    def __enter__(self) -> None:
-        self._there = PINNED in sys.modules
-        if not self._there:
-            sys.modules[PINNED] = None  # type: ignore[assignment]
-
-    def __exit__(self, *_: object) -> None:
-        if not self._there:
-            del sys.modules[PINNED]
 
 
 __all__ = ["Order", "Result", "Runner", "Watch", "run"]

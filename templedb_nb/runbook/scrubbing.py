@@ -58,7 +58,7 @@ def scrub(notebook: Notebook, secrets: Secrets, *, keep_outputs: bool) -> bool:
         for _, cell in notebook.code():
             mine = cell["metadata"].get("templedb")
             if isinstance(mine, dict):
-                for key in ("state", "seconds"):
+                for key in ("state", "seconds", "message"):
                     mine.pop(key, None)
                 if not mine:
                     del cell["metadata"]["templedb"]

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.result import Result
-from templedb_nb.model.runbook import CellResult, CellState, Told
+from templedb_nb.model.runbook import CellResult, CellState, Exit, Told
 
 
 class Stop(StrEnum):
@@ -29,13 +29,31 @@ _CODES = {
 
 
 def verdict(
-    cells: Sequence[CellResult], told: Sequence[Told], runs: Sequence[Result], stop: Stop | None
+    cells: Sequence[CellResult],
+    told: Sequence[Told],
+    runs: Sequence[Result],
+    stop: Stop | None,
+    ended: Exit | None = None,
 ) -> tuple[int, str]:
     """Return exit code and reason.
 
     What a person must look at comes first, then what stopped the runbook, then the deployment or
     command that failed. One that failed and was not made good counts, whatever its cell made of it.
+    A cell that ended the runbook is named whatever else there is to say.
     """
+    code, reason = _verdict(cells, told, runs, stop, ended)
+    if ended is None or str(ended) in reason:
+        return code, reason
+    return code, f"{reason}; {ended}" if reason else str(ended)
+
+
+def _verdict(
+    cells: Sequence[CellResult],
+    told: Sequence[Told],
+    runs: Sequence[Result],
+    stop: Stop | None,
+    ended: Exit | None,
+) -> tuple[int, str]:
     last = {(run.slug, run.target): run for run in runs}.values()
     unknown = [run for run in last if run.exit_code in {ExitCode.UNRESOLVED, None}]
     if unknown:
@@ -54,6 +72,8 @@ def verdict(
             f"run {bad.run[:13]} to {bad.target}: {bad.outcome}",
         )
         return code, f"{what}: {bad.message}" if bad.message else what
+    if ended is not None and (refused := _refused(told))[0]:
+        return refused
     failed = next((each for each in cells if each.state is CellState.FAILED), None)
     if failed is not None or stop is Stop.DIED:
         return _of_cell(failed, told, runs, stop)
@@ -70,7 +90,7 @@ def _of_cell(
     changed = any(run.changed for run in runs)
     code = ExitCode.CHANGED if changed else ExitCode.UNCHANGED
     said = f": {failed.message}" if failed and failed.message else ""
-    return code, stop.value if stop else f"cell {number}{said}"
+    return code, f"cell {number}{said}" if number else stop.value if stop else ""
 
 
 def _refused(told: Sequence[Told]) -> tuple[int, str]:

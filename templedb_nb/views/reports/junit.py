@@ -54,7 +54,7 @@ def _cell(case: ET.Element, cell: CellResult) -> None:
         case CellState.RUNNING:
             _mark(case, "error", "it was going on when this was written")
         case CellState.NOT_RUN | CellState.SKIPPED:
-            _mark(case, "skipped", cell.state.value.replace("_", " "))
+            _mark(case, "skipped", cell.how)
         case _:
             pass
 

@@ -10,7 +10,7 @@ from templedb_nb.model.finding import Severity
 from templedb_nb.model.plain import short
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result, StepResult, StepState
-from templedb_nb.model.runbook import CellState, RunbookResult
+from templedb_nb.model.runbook import CellResult, CellState, RunbookResult
 from templedb_nb.views import ansi
 from templedb_nb.views.plans import compared
 from templedb_nb.views.words import duration, many, shown
@@ -78,12 +78,17 @@ def _runbook(value: RunbookResult, rows: int, tail: int, *, done: bool) -> Itera
     if given:
         yield from (f"With {given}.", "")
     cells = [
-        [str(c.number), CELLS[c.state], duration(c.took_ms) if c.took_ms else "", code(c.title)]
+        [str(c.number), _cell(c), duration(c.took_ms) if c.took_ms else "", code(c.title)]
         for c in value.cells
     ]
     yield from _table(("Cell", "State", "Took", "What"), cells, rows)
     for run in value.runs:
         yield from ("", *_run(run, rows, tail, "####"))
+
+
+def _cell(cell: CellResult) -> str:
+    left = cell.state is CellState.NOT_RUN and cell.message
+    return f"{CELLS[cell.state]} ({text(cell.message)})" if left else CELLS[cell.state]
 
 
 def _run(run: Result, rows: int, tail: int, level: str) -> Iterator[str]:

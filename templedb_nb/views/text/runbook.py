@@ -49,7 +49,8 @@ def _(value: RunbookResult) -> str:
     told = {CellState.FAILED: "failed", CellState.SKIPPED: "skipped", CellState.NOT_RUN: "not run"}
     states = [each.state for each in value.cells]
     others = [f", {states.count(state)} {said}" for state, said in told.items() if state in states]
-    counted = f"{many(value.ran, 'cell')} ran" + "".join(others)
+    left = next((each.message for each in value.cells if each.state is CellState.NOT_RUN), "")
+    counted = f"{many(value.ran, 'cell')} ran{''.join(others)}" + (f" ({left})" if left else "")
     runs = [f"{INDENT}run {r.run[:13]}: {r.slug} to {r.target}: {r.outcome}" for r in value.runs]
     reason = [f"{INDENT}{shown(value.reason)}"] if value.reason else []
     return "\n".join([head, *reason, f"{INDENT}{counted}", *runs, f"{INDENT}saved: {value.out}"])
@@ -94,10 +95,7 @@ def _(value: RunbookStatus) -> str:
     lines += [f"{INDENT}with {shown(given)}"] if given else []
     lines += [f"{INDENT}goes on with {one.resumes[:13]}"] if one.resumes else []
     lines += [f"{INDENT}saved: {one.out}", ""]
-    cells = [
-        [str(c.number), c.state.value.replace("_", " "), duration(c.took_ms), shown(c.title)]
-        for c in value.cells
-    ]
+    cells = [[str(c.number), c.how, duration(c.took_ms), shown(c.title)] for c in value.cells]
     lines.append(table(["CELL", "STATE", "TOOK", "WHAT"], cells) if cells else "no cell is known")
     if value.done:
         lines += ["", "recorded, and not done again by --resume where it is proven:"]
