@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 NAME = "templedb"
 PROGRAM = f"%{NAME}"
 _LONE = re.compile(rf"^%%{NAME}\b")
-_ASSIGNED = re.compile(r"\s*([^\W\d]\w*)\s*<<\s*")
+_ASSIGNED = re.compile(r"\s*+([^\W\d]\w*+)\s*+<<\s*+")
 _UNDO = "_templedb_undo"
 
 

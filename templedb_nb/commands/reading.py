@@ -18,8 +18,8 @@ from templedb_nb.runbook import parameters
 from templedb_nb.runbook.notebook import INJECTED, Notebook, tags, title
 
 SKIP = "skip-execution"
-_LINE = re.compile(r"^\s*(?:[\w, ]+=\s*)?%%?templedb\b[ \t]*(.*)$", re.MULTILINE)
-_ASSIGNED = re.compile(r"^\s*[^\W\d]\w*\s*<<\s*")
+_LINE = re.compile(r"^[^\S\n]*+(?:[\w, ]++=[^\S\n]*+)?%%?templedb\b[ \t]*+(.*)$", re.MULTILINE)
+_ASSIGNED = re.compile(r"^\s*+[^\W\d]\w*+\s*+<<\s*+")
 
 
 def read(root: click.Command, path: Path) -> RunbookShown:

@@ -17,7 +17,7 @@ def creates(at: Cursor) -> Seen:
     replaces = at.at > 1
     start = at.at
     at.take_any(_MODIFIERS)
-    private = not words("TEMP TEMPORARY").isdisjoint(at.words[start : at.at])
+    private = not words("TEMP TEMPORARY").isdisjoint(map(word, at.tokens[start : at.at]))
     if at.take("TABLE") or at.take("FOREIGN", "TABLE"):
         return replace(_table(at), private=private)
     if at.take("UNIQUE", "INDEX") or at.take("INDEX"):
@@ -83,7 +83,7 @@ def _index(at: Cursor) -> Seen:
 
 def _view(at: Cursor, *, replaces: bool) -> Seen:
     at.take("IF", "NOT", "EXISTS")
-    materialized = "MATERIALIZED" in at.words[:4]
+    materialized = "MATERIALIZED" in map(word, at.tokens[:4])
     name = at.name()
     what = "create materialized view" if materialized else "create view"
     own = ((name, ALL),) if replaces else ()

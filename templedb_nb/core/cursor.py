@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 from templedb_nb.core.lexer import Token, TokenKind
 
@@ -19,7 +20,60 @@ class Name(NamedTuple):
 
 
 NOWHERE = Name("", ())
-_DEPTH = {"(": 1, ")": -1}
+
+
+class _Statement:
+    """All tokens of a statement, read once: their words, and where each parenthesis is closed."""
+
+    def __init__(self, tokens: Sequence[Token]) -> None:
+        self.tokens = tokens
+        self.words = [word(each) for each in tokens]
+
+    @cached_property
+    def closed(self) -> dict[int, int]:
+        """Return the place of the closing parenthesis of each that is closed."""
+        found: dict[int, int] = {}
+        opened: list[int] = []
+        for place, this in enumerate(self.words):
+            if this == "(":
+                opened.append(place)
+            elif this == ")" and opened:
+                found[opened.pop()] = place
+        return found
+
+
+class Window(Sequence[Token]):
+    """A part of a statement's tokens. Parts of it are windows too: nothing is copied.
+
+    Nested parentheses would otherwise cost the product of their depth and their length.
+    """
+
+    __slots__ = ("end", "start", "statement")
+
+    def __init__(self, statement: _Statement, start: int, end: int) -> None:
+        """Show the tokens of *statement* from *start* to before *end*."""
+        self.statement = statement
+        self.start = start
+        self.end = max(start, end)
+
+    def __len__(self) -> int:
+        """Return how many tokens it shows."""
+        return self.end - self.start
+
+    @overload
+    def __getitem__(self, place: int) -> Token: ...
+    @overload
+    def __getitem__(self, place: slice) -> Window: ...
+    def __getitem__(self, place: int | slice) -> Token | Window:
+        """Return a token, or a window on a part."""
+        if isinstance(place, slice):
+            start, end, _ = place.indices(len(self))
+            return Window(self.statement, self.start + start, self.start + end)
+        return self.statement.tokens[range(self.start, self.end)[place]]
+
+    def __iter__(self) -> Iterator[Token]:
+        """Yield the tokens in order."""
+        return (self.statement.tokens[place] for place in range(self.start, self.end))
 
 
 class Cursor:
@@ -27,19 +81,22 @@ class Cursor:
 
     def __init__(self, tokens: Sequence[Token]) -> None:
         """Stand before the first token."""
+        if not isinstance(tokens, Window):
+            tokens = Window(_Statement(tokens), 0, len(tokens))
         self.tokens = tokens
-        self.words = [word(each) for each in tokens]
+        self._words = self.tokens.statement.words
+        self._start, self._end = self.tokens.start, self.tokens.end
         self.at = 0
 
     @property
     def word(self) -> str:
         """Return the next token: a word in capitals, a symbol as it is, nothing for others."""
-        return self.words[self.at] if self.at < len(self.words) else ""
+        return self.ahead(0)
 
     def ahead(self, count: int) -> str:
         """Return the token that comes after *count* others."""
-        place = self.at + count
-        return self.words[place] if place < len(self.words) else ""
+        place = self._start + self.at + count
+        return self._words[place] if place < self._end else ""
 
     @property
     def done(self) -> bool:
@@ -53,7 +110,7 @@ class Cursor:
 
     def take(self, *words: str) -> bool:
         """Go behind *words*, if all of them come next."""
-        if tuple(self.words[self.at : self.at + len(words)]) != words:
+        if any(self.ahead(count) != each for count, each in enumerate(words)):
             return False
         self.at += len(words)
         return True
@@ -72,8 +129,8 @@ class Cursor:
 
     def skip_to(self, *words: str) -> bool:
         """Go before the first of *words* outside of parentheses; say whether there is one."""
-        while self.at < len(self.words):
-            if self.words[self.at] in words:
+        while not self.done:
+            if self.word in words:
                 return True
             self.skip()
         return False
@@ -105,14 +162,11 @@ class Cursor:
         """Go behind a pair of parentheses, and return what is in it; nothing if there is none."""
         if self.word != "(":
             return ()
-        depth, start = 0, self.at + 1
-        for place in range(self.at, len(self.words)):
-            depth += _DEPTH.get(self.words[place], 0)
-            if not depth:
-                self.at = place + 1
-                return self.tokens[start:place]
-        self.at = len(self.words)
-        return self.tokens[start:]
+        start = self.at + 1
+        closed = self.tokens.statement.closed.get(self._start + self.at, self._end)
+        place = min(closed, self._end) - self._start
+        self.at = min(place + 1, len(self.tokens))
+        return self.tokens[start:place]
 
 
 def words(text: str) -> frozenset[str]:

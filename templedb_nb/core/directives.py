@@ -13,7 +13,7 @@ from templedb_nb.core.lexer import Meta, Split, Statement, TokenKind, tokens
 from templedb_nb.core.shape import nearest
 from templedb_nb.model.lint import RULE_NAMES
 
-_DIRECTIVE = re.compile(r"--\s*templedb:\s*(\S*)[ \t]*(.*)")
+_DIRECTIVE = re.compile(r"--\s*+templedb:\s*+(\S*+)[ \t]*+(.*)")
 _DURATION = re.compile(r"(\d+)\s*(ms|s|min|m|h)?")
 _MS = {"ms": 1, "s": 1000, "min": 60_000, "m": 60_000, "h": 3_600_000}
 MAX_MS = 2_147_483_647

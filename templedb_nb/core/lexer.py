@@ -19,7 +19,7 @@ from typing import TypeAlias
 _SPACE = " \t\n\r\f\v"
 _WORD = r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]*"
 _TAG = r"\$(?:[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*)?\$"
-_DECIMAL = r"(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9]+)?"
+_DECIMAL = r"(?:[0-9][0-9_]*+(?:\.[0-9_]*+)?|\.[0-9][0-9_]*+)(?:[eE][+-]?[0-9]++)?"
 _NUMBER = rf"(?:0[xX][0-9A-Fa-f_]+|0[oO][0-7_]+|0[bB][01_]+|{_DECIMAL})"
 _MASTER = re.compile(
     rf"""(?P<space>[{_SPACE}]+)
@@ -40,7 +40,7 @@ _QUOTE = re.compile(r"'")
 _QUOTE_OR_BACKSLASH = re.compile(r"\\.|'", re.DOTALL)
 _DOUBLE_QUOTE = re.compile(r'"')
 _CONTINUED = re.compile(
-    rf"(?:[{_SPACE}]|--[^\n\r]*(?=[\n\r]))*[\n\r](?:[{_SPACE}]|--[^\n\r]*(?=[\n\r]))*'"
+    rf"[ \t\f\v]*+(?:--[^\n\r]*+)?[\n\r](?:[{_SPACE}]|--[^\n\r]*+(?=[\n\r]))*+'"
 )
 _LINE_REST = re.compile(r"[^\n]*")
 _OFF = frozenset({"off", "'off'", "false", "'false'", "0", "'0'", "no", "'no'"})

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 
 _ANY_FOLDERS = "**"
-_CLASS = re.compile(r"\[(?P<negated>!?+)(?P<members>\][^\]/]*|[^\]/]+)\]", re.DOTALL)
+_CLASS = re.compile(r"\[(?P<negated>!?+)(?P<members>\][^\]/]{0,255}|[^\]/]{1,255})\]", re.DOTALL)
 _RANGE = re.compile(r"(?P<low>.)-(?P<high>.)|(?P<one>.)", re.DOTALL)
 _PART = re.compile(rf"(?P<class>{_CLASS.pattern})|(?P<star>\*)|(?P<one>\?)|(?P<self>.)", re.DOTALL)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from templedb_nb.core.cursor import NAMING, Cursor, Name, words
+from templedb_nb.core.cursor import NAMING, NOWHERE, Cursor, Name, words
 from templedb_nb.core.lexer import Token
 from templedb_nb.model.effect import Lock
 
@@ -29,13 +29,17 @@ class _Read:
 
 
 Locked = tuple[Name, Lock]
+DEEPEST = 50
+"""Queries inside of each other are read so far; what those below lock is not known."""
 
 
 def locked(
-    tokens: Sequence[Token], hidden: frozenset[tuple[str, ...]] = frozenset()
+    tokens: Sequence[Token], hidden: frozenset[tuple[str, ...]] = frozenset(), depth: int = 0
 ) -> list[Locked]:
     """Return the tables of a query and their locks; *hidden* are names that stand for no table."""
-    return _Query(hidden).read(Cursor(tokens))
+    if depth >= DEEPEST:
+        return [(NOWHERE, Lock.UNKNOWN)]
+    return _Query(hidden, depth).read(Cursor(tokens))
 
 
 def verb(tokens: Sequence[Token]) -> str:
@@ -51,8 +55,9 @@ def verb(tokens: Sequence[Token]) -> str:
 class _Query:
     """One query, without those inside of it, which are read by others of this class."""
 
-    def __init__(self, hidden: frozenset[tuple[str, ...]]) -> None:
+    def __init__(self, hidden: frozenset[tuple[str, ...]], depth: int = 0) -> None:
         self.hidden = hidden
+        self.depth = depth
         self.reads: list[_Read] = []
         self.found: list[Locked] = []
 
@@ -84,7 +89,7 @@ class _Query:
             if not at.take(","):
                 break
         for body, before in bodies:
-            self.found += locked(body, self.hidden if recursive else before)
+            self.found += locked(body, self.hidden if recursive else before, self.depth + 1)
 
     def _changed(self, at: Cursor) -> bool:
         """Go behind the table that is changed; say whether others are named after USING."""
@@ -122,20 +127,28 @@ class _Query:
 
     def _inside(self, group: Sequence[Token], *, listing: bool) -> None:
         """Read what stands in parentheses: a query, a list of tables, or an expression."""
-        if Cursor(group).word in VERBS:
-            self.found += locked(group, self.hidden)
+        at = Cursor(group)
+        if at.word in VERBS:
+            self.found += locked(at.tokens, self.hidden, self.depth + 1)
         elif listing:
-            at = Cursor(group)
+            self._joined(at)
+        else:
+            self._groups(at)
+
+    def _joined(self, at: Cursor) -> None:
+        """Read a join in parentheses, which may hold others."""
+        self.depth += 1
+        if self.depth >= DEEPEST:
+            self.found.append((NOWHERE, Lock.UNKNOWN))
+        else:
             self._item(at)
             self._scan(at, items=False)
-        else:
-            self._groups(group)
+        self.depth -= 1
 
-    def _groups(self, tokens: Sequence[Token]) -> None:
-        """Read the queries that stand in parentheses somewhere in an expression."""
-        at = Cursor(tokens)
+    def _groups(self, at: Cursor) -> None:
+        """Read the queries that stand in parentheses somewhere in an expression, however deep."""
         while not at.done:
-            if at.word == "(":
+            if at.word == "(" and at.ahead(1) in VERBS:
                 self._inside(at.group(), listing=False)
             else:
                 at.at += 1

@@ -22,6 +22,7 @@ from templedb_nb.core.layouts.placing import Parts
 from templedb_nb.core.layouts.readers import parts
 from templedb_nb.core.leaving import Left, left
 from templedb_nb.core.lexer import Meta, Split, Statement, TokenKind, split
+from templedb_nb.core.line_index import LineIndex, Spans
 from templedb_nb.core.units import Unit, course
 from templedb_nb.model.config import Executor
 from templedb_nb.model.layout import Reading
@@ -36,8 +37,8 @@ _SILENT_METAS = re.compile(
 )
 """Commands of psql that leave nothing in a database."""
 _SECTION = re.compile(
-    r"^[ \t]*(?:--+|#)[ \t]*[-=*!@+/ \t]*(?:migrate[ :]+)?"
-    r"(?:downs?|undo|rollback|revert)(?:[ \t]+migration)?[ \t]*[-=*!:. \t]*$",
+    r"^[ \t]*+(?:--|#)[-=*!@+/ \t]*+(?:migrate[ :]++)?"
+    r"(?:downs?|undo|rollback|revert)(?:[ \t]++migration)?[-=*!:. \t]*+$",
     re.MULTILINE | re.IGNORECASE,
 )
 """A comment that is nothing but a word for the way back, as several tools divide their files."""
@@ -125,10 +126,12 @@ def read_script(raw: bytes, reading: Reading | None = None) -> Script:
 
 def _way_back(script: Script) -> Remark | None:
     """Return a problem where statements stand below a line that calls them the way back."""
+    lines = LineIndex(script.up)
+    inside = Spans((s.start + 1, s.start + len(s.text)) for s in script.statements)
+    last = max((each.line for each in script.statements), default=0)
     for mark in _SECTION.finditer(script.up):
-        line = script.up.count("\n", 0, mark.start()) + 1
-        inside = any(s.start < mark.start() < s.start + len(s.text) for s in script.statements)
-        if not inside and any(s.line >= line for s in script.statements):
+        line = lines.line(mark.start())
+        if mark.start() not in inside and last >= line:
             words = mark[0].strip()
             message = f"{words!r} says that what stands below takes back what stands above"
             mend = "write -- templedb:down there: the rest is kept for migration down"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from templedb_nb.core.cursor import NOWHERE, Cursor, Name, words
+from templedb_nb.core.cursor import NOWHERE, Cursor, Name, word, words
 from templedb_nb.model.effect import Lock
 
 ALL, ROWS, SCHEMA = Lock.ACCESS_EXCLUSIVE, Lock.SHARE_ROW_EXCLUSIVE, Lock.SHARE_UPDATE_EXCLUSIVE
@@ -56,7 +56,7 @@ def elsewhere(verb: str, at: Cursor) -> Seen:
     if verb == "create" and kind in _BODIES:
         return Seen(what, note="its body is not looked into")
     spreads = _SPREADING.get((verb, kind), _CASCADE if verb == "drop" else frozenset())
-    return Seen(what, UNKNOWN if spreads & set(at.words[at.at :]) else ())
+    return Seen(what, UNKNOWN if spreads & {word(each) for each in at.rest} else ())
 
 
 _CASCADE = words("CASCADE")

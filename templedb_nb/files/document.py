@@ -11,7 +11,7 @@ from typing import Any
 from templedb_nb.errors import FilesError, InvalidConfig
 
 STDIN = "-"
-_LIKE_TOML = re.compile(r"^\s*(?:\[[^]\n]+\]\s*$|[\w.\"'-]+\s*=)", re.MULTILINE)
+_LIKE_TOML = re.compile(r"^[^\S\n]*+(?:\[[^]\n]++\][^\S\n]*+$|[\w.\"'-]++[^\S\n]*+=)", re.MULTILINE)
 
 
 def read_document(path: str, stdin: Any) -> object:

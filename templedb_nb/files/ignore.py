@@ -221,12 +221,12 @@ _HELD = "\ue000"
 _SPECIAL = re.compile(
     r"""
     \\(?P<escaped>.) | (?P<white>\s) |
-    \[(?P<negated>[!^]?+)(?P<members>\]?+(?:\[:[^\]]*:\]|\\.|[^\]\\])*+)\]
+    \[(?P<negated>[!^]?+)(?P<members>\]?+(?:\[:[^\]]{0,32}:\]|\\.|[^\]\\]){0,255}+)\]
     """,
     re.VERBOSE | re.DOTALL,
 )
 _MEMBER = re.compile(
-    r"\[:(?P<kind>[^\]]*):\] | (?P<low>\\.|.)-(?P<high>\\.|.) | (?P<one>\\.|.)",
+    r"\[:(?P<kind>[^\]]{0,32}):\] | (?P<low>\\.|.)-(?P<high>\\.|.) | (?P<one>\\.|.)",
     re.VERBOSE | re.DOTALL,
 )
 _KINDS = {

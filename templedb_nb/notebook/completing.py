@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 NAME = "templedb"
 MOST_FILES = 200
-_HEAD = re.compile(rf"^\s*(?:[\w, ]+=\s*)?%{{1,2}}{NAME}\s+(?:\w+\s*<<\s*)?")
+_HEAD = re.compile(rf"^\s*+(?:[\w, ]++=\s*+)?%{{1,2}}{NAME}\s++(?:\w++\s*+<<\s*+)?")
 _CONFIG = re.compile(
     r"^\s*%?config\s+TempleDB\.(?P<trait>project|target)\s*=\s*(?P<word>['\"]?\S*)$"
 )

@@ -11,9 +11,9 @@ from templedb_nb.model.leak import Leak
 from templedb_nb.runbook.notebook import Notebook
 from templedb_nb.runbook.secrets import Secrets
 
-_MARK = re.compile(r"\*\*\*\[([^\]\n]*)\]")
+_MARK = re.compile(r"\*\*\*\[([^\]\n]{0,200})\]")
 _SHAPES = (
-    ("a URL with a password", re.compile(r"\b[a-z][a-z0-9+.-]*://[^/\s:@'\"]*:(?![{$<*])[^/\s@'\"]+@")),
+    ("a URL with a password", re.compile(r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*+://[^/\s:@'\"]*+:(?![{$<*])[^/\s@'\"]++@")),
     ("a private key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")),
     ("a token of GitHub", re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{22,})")),
     ("a token of GitLab", re.compile(r"\bglpat-[\w-]{20}")),

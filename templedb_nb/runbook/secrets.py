@@ -13,7 +13,7 @@ _NAMES = re.compile(
     r"(?i)(^|_)(password|passwd|(?<=_)pwd|secret|token|api_?key|private_?key|dsn)s?($|_)"
     r"|^TEMPLEDB_KEY$"
 )
-_URL = re.compile(r"^[a-z][a-z0-9+.-]*://[^/\s@]*:[^/\s@]+@")
+_URL = re.compile(r"^[a-z][a-z0-9+.-]*+://[^/\s@:]*+:[^/\s@]++@")
 MINIMUM = 8
 """Values of the environment that nobody declared a secret are masked from this length on."""
 

@@ -18,7 +18,7 @@ from templedb_nb.model.result import Result
 from templedb_nb.model.runbook import CellState, RunbookResult
 
 _ANYWHERE = re.compile(r"##(?=\w*\[)")
-_FIRST = re.compile(r"^(\s*):(?=:)", re.MULTILINE)
+_FIRST = re.compile(r"^([^\S\n]*+):(?=:)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

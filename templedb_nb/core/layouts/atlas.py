@@ -27,7 +27,7 @@ from templedb_nb.model.layout import Layout, Reading
 
 SUM = "atlas.sum"
 NAME = re.compile(r"(?P<version>[^_]+?)(?:_(?P<title>.*))?\.sql")
-_DIRECTIVE = re.compile(r"^--[ \t]*atlas:(?P<name>\w+)(?:[ \t]+(?P<value>.*?))?[ \t]*$")
+_DIRECTIVE = re.compile(r"^--[ \t]*+atlas:(?P<name>\w++)(?:[ \t]++(?P<value>.*+))?[ \t]*+$")
 
 
 def place(folder: Folder) -> Placements:
@@ -74,7 +74,7 @@ def _header(text: str) -> dict[str, tuple[int, str]]:
     for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
         told = _DIRECTIVE.match(line)
         if told:
-            found.setdefault(told["name"], (number, told["value"] or ""))
+            found.setdefault(told["name"], (number, (told["value"] or "").rstrip(" \t")))
         elif line.strip() and not line.startswith("--"):
             break
     return found

@@ -10,11 +10,12 @@ import re
 from templedb_nb.core.directives import Remark
 from templedb_nb.core.layouts.placing import Folder, Parts, Placements, by_number, only
 from templedb_nb.core.lexer import split
+from templedb_nb.core.line_index import LineIndex
 from templedb_nb.core.shape import nearest
 from templedb_nb.model.layout import Layout
 
-NAME = re.compile(r"(?P<version>\d+).*\.sql")
-MARK = re.compile(r"^--[ \t]*migrate:[ \t]*(?P<way>\w*)(?P<options>[^\r\n]*)$", re.MULTILINE)
+NAME = re.compile(r"(?P<version>\d++).*\.sql")
+MARK = re.compile(r"^--[ \t]*+migrate:[ \t]*+(?P<way>\w*+)(?P<options>[^\r\n]*+)$", re.MULTILINE)
 _OPTIONS = {"transaction:true", "transaction:false"}
 
 
@@ -25,12 +26,12 @@ def place(folder: Folder) -> Placements:
 
 def parts(text: str) -> Parts:
     """Return what stands below each mark."""
-    marks = list(MARK.finditer(text))
+    marks, lines = list(MARK.finditer(text)), LineIndex(text)
     problems: list[Remark] = []
     ups, downs, forbidden = [], [], 0
     for number, mark in enumerate(marks):
         end = marks[number + 1].start() if number + 1 < len(marks) else len(text)
-        line = text.count("\n", 0, mark.start()) + 1
+        line = lines.line(mark.start())
         options = mark["options"].split()
         problems += _about(mark, options, line)
         if mark["way"] == "up":

@@ -18,7 +18,7 @@ from templedb_nb.core.layouts.placing import (
 from templedb_nb.model.finding import Finding
 from templedb_nb.model.layout import Layout, Reading
 
-FOLDER = re.compile(r"(?P<version>\d[\d-]*)(?:_.*)?")
+FOLDER = re.compile(r"(?P<version>\d[\d-]*+)(?:_.*)?")
 SIDECAR = "metadata.toml"
 
 

@@ -127,7 +127,8 @@ def _flyway(asked: Asked) -> Files:
         and found["version"]
     ]  # fmt: skip
     newest = max(versions, key=flyway.version, default="0")
-    head, number = re.fullmatch(r"(.*?)(\d+)", newest).groups()  # type: ignore[union-attr]
+    number = re.split(r"\D", newest)[-1]
+    head = newest.removesuffix(number)
     timed = len(number) == len(asked.at(_TIME))
     wanted = max(int(number) + 1, int(asked.at(_TIME)) if timed else 0)
     version = f"{head}{str(wanted).zfill(len(number))}"

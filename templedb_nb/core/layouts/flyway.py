@@ -21,19 +21,21 @@ from templedb_nb.core.layouts.placing import (
     twice,
 )
 from templedb_nb.core.lexer import TokenKind, tokens
+from templedb_nb.core.line_index import LineIndex, Spans
 from templedb_nb.model.finding import Finding
 from templedb_nb.model.layout import Layout, Reading
 
 NAME = re.compile(
-    r"(?:(?P<kind>[VUB])(?P<version>\d+(?:[._]\d+)*)|(?P<again>R))__(?P<title>.*)\.sql"
+    r"(?:(?P<kind>[VUB])(?P<version>\d++(?:[._]\d++)*+)|(?P<again>R))__(?P<title>.*)\.sql"
 )
-CALLBACK = re.compile(r"(?:before|after|create)[A-Z]\w*?(?:__.*)?\.sql")
+CALLBACK = re.compile(r"(?:before|after|create)[A-Z](?:\w*+|(?>\w*?__).*)\.sql")
 CODE = re.compile(
-    r"(?:V(?P<version>\d+(?:[._]\d+)*)|(?P<again>R))__(?P<title>.*)\.(?:java|kt|groovy|scala|class)"
+    r"(?:V(?P<version>\d++(?:[._]\d++)*+)|(?P<again>R))__(?P<title>.*)\."
+    r"(?:java|kt|groovy|scala|class)"
 )
-_PLACEHOLDER = re.compile(r"\$\{(?P<name>[^}\n]+)\}")
+_PLACEHOLDER = re.compile(r"\$\{(?P<name>[^}\n]{1,200})\}")
 _SETTING = re.compile(
-    r"^[ \t]*(?:flyway\.)?(?P<key>\w+)[ \t]*=[ \t]*(?P<value>\S*)[ \t]*$", re.MULTILINE
+    r"^[ \t]*+(?:flyway\.)?(?P<key>\w++)[ \t]*+=[ \t]*+(?P<value>\S*+)[ \t]*+$", re.MULTILINE
 )
 
 
@@ -143,10 +145,10 @@ def parts(text: str, reading: Reading) -> Parts:
     values = dict(reading.values)
     problems = []
     wanted = [found for found in _PLACEHOLDER.finditer(text) if found["name"] not in values]
-    comments = _comments(text) if wanted else []
+    comments, lines = Spans(_comments(text) if wanted else []), LineIndex(text)
     for found in wanted:
-        if not any(start <= found.start() < end for start, end in comments):
-            line = text.count("\n", 0, found.start()) + 1
+        if found.start() not in comments:
+            line = lines.line(found.start())
             message = f"there is no value for the placeholder {found[0]}"
             mend = f'give its group one: placeholders: {{"{found["name"]}": …}}'
             problems.append(Remark(message=message, line=line, mend=mend))

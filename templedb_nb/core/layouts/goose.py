@@ -16,14 +16,13 @@ from templedb_nb.core.layouts.placing import (
     twice,
 )
 from templedb_nb.core.lexer import split
+from templedb_nb.core.line_index import LineIndex
 from templedb_nb.core.shape import nearest
 from templedb_nb.model.layout import Layout, Reading
 
-NAME = re.compile(r"(?P<version>\d+)_.*\.sql")
+NAME = re.compile(r"(?P<version>\d++)_.*\.sql")
 CODE = re.compile(r"(?P<version>\d+)_.*(?<!_test)\.go")
-MARK = re.compile(
-    r"^(?P<before>[ \t]*)--[ \t]*\+goose[ \t]+(?P<words>[^\r\n]*?)[ \t]*$", re.MULTILINE
-)
+MARK = re.compile(r"^(?P<before>[ \t]*+)--[ \t]*+\+goose[ \t]++(?P<words>[^\r\n]*+)$", re.MULTILINE)
 _WORDS = (
     "Up",
     "Down",
@@ -34,7 +33,7 @@ _WORDS = (
     "ENVSUB OFF",
 )
 _KNOWN = {each.upper(): each for each in _WORDS}
-_VARIABLE = re.compile(r"\$\{\w+[^}\n]*\}|\$[A-Za-z_]\w*")
+_VARIABLE = re.compile(r"\$\{\w[^}\n]{0,200}\}|\$[A-Za-z_]\w*")
 
 
 def place(folder: Folder) -> Placements:
@@ -67,13 +66,14 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._lines = LineIndex(text)
         self._spans: dict[str, list[tuple[int, int]]] = {"UP": [], "DOWN": []}
         self._way, self._at, self._first = "", 0, len(text)
         self._forbidden = self._begun = self._substituted = 0
         self._problems: list[Remark] = []
 
     def take(self, mark: re.Match[str]) -> None:
-        line = self._text.count("\n", 0, mark.start()) + 1
+        line = self._lines.line(mark.start())
         word = " ".join(mark["words"].upper().split())
         self._problems += _about(mark, word, line)
         match word:
@@ -100,8 +100,20 @@ class _Reader:
 
     def _plain_again(self, end: int) -> None:
         if self._substituted:
-            self._problems += _variables(self._text, self._substituted, end)
+            self._problems += self._variables(self._substituted, end)
         self._substituted = 0
+
+    def _variables(self, start: int, end: int) -> list[Remark]:
+        """Complain of each variable in a part where goose would put in its environment."""
+        mend = "write the value, or run this file by goose and mark it applied"
+        return [
+            Remark(
+                message=f"goose would put the value of {each[0]} here",
+                line=self._lines.line(each.start()),
+                mend=mend,
+            )
+            for each in _VARIABLE.finditer(self._text, start, end)
+        ]
 
     def result(self) -> Parts:
         """Return the parts, with every problem."""
@@ -126,24 +138,11 @@ class _Reader:
 
 
 def _about(mark: re.Match[str], word: str, line: int) -> list[Remark]:
+    words = mark["words"].rstrip(" \t")
     if word not in _KNOWN:
-        known = nearest(mark["words"], list(_KNOWN.values()))
-        return [Remark(message=f"there is no mark +goose {mark['words']}{known}", line=line)]
+        known = nearest(words, list(_KNOWN.values()))
+        return [Remark(message=f"there is no mark +goose {words}{known}", line=line)]
     if mark["before"]:
-        message = f"+goose {mark['words']} is indented, and goose passes over it"
+        message = f"+goose {words} is indented, and goose passes over it"
         return [Remark(message=message, line=line, mend="begin the line with it")]
     return []
-
-
-def _variables(text: str, start: int, end: int) -> list[Remark]:
-    """Complain of each variable in a part where goose would put in its environment."""
-    found = _VARIABLE.finditer(text, start, end)
-    mend = "write the value, or run this file by goose and mark it applied"
-    return [
-        Remark(
-            message=f"goose would put the value of {each[0]} here",
-            line=text.count("\n", 0, each.start()) + 1,
-            mend=mend,
-        )
-        for each in found
-    ]

@@ -22,6 +22,7 @@ from templedb_nb.core.layouts.placing import (
     twice,
 )
 from templedb_nb.core.lexer import TokenKind, tokens
+from templedb_nb.core.line_index import LineIndex, Spans
 from templedb_nb.model.finding import Finding
 from templedb_nb.model.layout import Layout, Reading
 
@@ -105,10 +106,11 @@ def parts(text: str, reading: Reading) -> Parts:
     alone = _ALONE.match(body) is not None
     line = text.count("\n", 0, text.index("--! no-transaction")) + 1 if alone else 0
     values = {name if name.startswith(":") else f":{name}": v for name, v in reading.values}
+    lines = LineIndex(text)
     problems = [
         Remark(
             message=f"there is no value for the placeholder {found[0]}",
-            line=text.count("\n", 0, found.start()) + 1,
+            line=lines.line(found.start()),
             mend=f'give its group one: placeholders: {{"{found[0][1:]}": …}}',
         )
         for found in _wanted(text)
@@ -130,5 +132,5 @@ def _wanted(text: str) -> list[re.Match[str]]:
     if not found:
         return []
     quiet = {TokenKind.COMMENT, TokenKind.STRING}
-    spans = [(t.start, t.start + len(t.text)) for t in tokens(text) if t.kind in quiet]
-    return [f for f in found if not any(start <= f.start() < end for start, end in spans)]
+    spans = Spans((t.start, t.start + len(t.text)) for t in tokens(text) if t.kind in quiet)
+    return [each for each in found if each.start() not in spans]

@@ -24,6 +24,7 @@ from templedb_nb.core.layouts.placing import (
     only,
     twice,
 )
+from templedb_nb.core.line_index import LineIndex
 from templedb_nb.core.shape import nearest
 from templedb_nb.model.finding import Finding
 from templedb_nb.model.layout import Layout, Reading
@@ -31,16 +32,16 @@ from templedb_nb.model.layout import Layout, Reading
 HEAD = re.compile(r"\A\s*--\s*liquibase\s+formatted\s+sql", re.IGNORECASE)
 ROOT = re.compile(r".*changelog.*\.(?:xml|ya?ml|json)", re.IGNORECASE)
 _SET = re.compile(
-    r"^[ \t]*--[ \t]*changeset[ \t]+(?P<words>[^\r\n]+?)[ \t]*$", re.MULTILINE | re.IGNORECASE
+    r"^[ \t]*+--[ \t]*+changeset[ \t](?P<words>[^\r\n]*+)$", re.MULTILINE | re.IGNORECASE
 )
 _NAMED = re.compile(
-    r"""(?:"(?P<qa>[^"]+)"|(?P<author>[^:"]+?)):(?:"(?P<qi>[^"]+)"|(?P<id>[^\s"]+))(?P<rest>.*)"""
+    r"""(?:"(?P<qa>[^"]+)"|(?P<author>[^:"]++)):(?:"(?P<qi>[^"]+)"|(?P<id>[^\s"]++))(?P<rest>.*)"""
 )
-_ATTRIBUTE = re.compile(r"""(?P<name>\w+):(?:"(?P<quoted>[^"]*)"|(?P<value>\S*))""")
+_ATTRIBUTE = re.compile(r"""(?<!\w)(?P<name>\w++):(?:"(?P<quoted>[^"]*)"|(?P<value>\S*))""")
 _BACK = re.compile(
     r"^[ \t]*--[ \t]*rollback\b[ \t]?(?P<sql>[^\r\n]*)$", re.MULTILINE | re.IGNORECASE
 )
-_BLOCK = re.compile(r"/\*\s*liquibase\s+rollback\b(?P<sql>.*?)\*/", re.DOTALL | re.IGNORECASE)
+_BLOCK = re.compile(r"/\*\s*+liquibase\s+rollback\b", re.IGNORECASE)
 _CONDITION = re.compile(
     r"^[ \t]*--[ \t]*(?P<word>preconditions?|precondition-[\w-]+)\b", re.MULTILINE | re.IGNORECASE
 )
@@ -100,7 +101,8 @@ def _blank(text: str) -> str:
 
 
 def _changesets(text: str) -> Iterator[Changeset]:
-    marks = [(m, _NAMED.fullmatch(m["words"])) for m in _SET.finditer(text)]
+    lines = LineIndex(text)
+    marks = [(m, _NAMED.fullmatch(m["words"].strip(" \t"))) for m in _SET.finditer(text)]
     for number, (mark, named) in enumerate(marks):
         if named is None:
             continue
@@ -113,7 +115,7 @@ def _changesets(text: str) -> Iterator[Changeset]:
             part=f"{own.strip()}::{author.strip()}",
             start=mark.end(),
             end=marks[number + 1][0].start() if number + 1 < len(marks) else len(text),
-            line=text.count("\n", 0, mark.start()) + 1,
+            line=lines.line(mark.start()),
             attributes=attributes,
         )
 
@@ -185,11 +187,7 @@ def parts(text: str, reading: Reading) -> Parts:
     if own is None:
         return Parts(up="", problems=(Remark(message=f"has no changeset {reading.part}"),))
     body = text[own.start : own.end]
-    backs = sorted(
-        (own.start + m.start("sql"), own.start + m.end("sql"))
-        for pattern in (_BACK, _BLOCK)
-        for m in pattern.finditer(body)
-    )
+    backs = sorted((own.start + start, own.start + end) for start, end in _backs(body))
     said = "".join(text[start:end] for start, end in backs).strip().lower()
     back = only(text[: own.end], backs) if backs and said not in _NOTHING else None
     return Parts(
@@ -200,6 +198,17 @@ def parts(text: str, reading: Reading) -> Parts:
         whole=body,
         problems=tuple(_problems(text, own, dict(reading.values))),
     )
+
+
+def _backs(body: str) -> Iterator[tuple[int, int]]:
+    """Yield where the SQL stands that takes a changeset back, in lines and in blocks."""
+    yield from (found.span("sql") for found in _BACK.finditer(body))
+    at = 0
+    while found := _BLOCK.search(body, at):
+        at = body.find("*/", found.end())
+        if at < 0:
+            return
+        yield found.end(), at
 
 
 def _problems(text: str, own: Changeset, values: Mapping[str, str]) -> Iterator[Remark]:
@@ -214,8 +223,9 @@ def _problems(text: str, own: Changeset, values: Mapping[str, str]) -> Iterator[
     if delimiter not in {"", ";"} and own.says("splitStatements") != "false":
         message = f"its statements end with {delimiter!r}, which is no SQL"
         yield Remark(message=message, line=own.line, mend="end them with ; alone")
+    lines = LineIndex(text[: own.end])
     for found in _PLACEHOLDER.finditer(text, own.start, own.end):
         if found[0][2:-1] not in values:
-            line = text.count("\n", 0, found.start()) + 1
+            line = lines.line(found.start())
             mend = "write the value: Liquibase's own parameters are not read"
             yield Remark(message=f"{found[0]} has no value here", line=line, mend=mend)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from templedb_nb.errors import FilesError, UsageProblem
 
 _PARTS = re.compile(
-    r"(?P<mark>[Vv]?)(?P<number>\d+)(?P<joint>[_.-]*)(?P<rest>.*?)(?P<end>(?:\.up)?\.sql)"
+    r"(?P<mark>[Vv]?)(?P<number>\d++)(?P<joint>(?:[_-]|\.(?!sql\Z))*+)(?P<rest>.*?)(?P<end>(?:\.up)?\.sql)"
 )
 _TIMES = {14: "%Y%m%d%H%M%S", 12: "%Y%m%d%H%M", 8: "%Y%m%d"}
 _FIRST_YEAR, _LAST_YEAR = 1990, 2100

@@ -22,7 +22,8 @@ from templedb_nb.model.layout import Layout, Reading
 PLAN = "sqitch.plan"
 FOLDERS = frozenset({"deploy", "revert", "verify"})
 _LINE = re.compile(
-    r"(?P<way>[+-])?[ \t]*(?P<name>[^\s@#:\[+-][^\s@#:\[]*)[ \t]*(?:\[(?P<wants>[^\]]*)\])?[ \t]+"
+    r"(?P<way>[+-])?[ \t]*+(?P<name>[^\s@#:\[+-][^\s@#:\[]*+)"
+    r"(?:[ \t]*+\[(?P<wants>[^\]]*+)\])?[ \t]++"
     r"(?P<at>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)[ \t].*"
 )
 _TAG = re.compile(r"@(?P<name>\S+)[ \t].*")

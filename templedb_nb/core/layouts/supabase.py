@@ -8,7 +8,7 @@ from dataclasses import replace
 from templedb_nb.core.layouts.placing import Folder, Placements, by_number, last, left_out
 from templedb_nb.model.layout import Layout
 
-NAME = re.compile(r"(?P<version>\d+)_.*\.sql")
+NAME = re.compile(r"(?P<version>\d++)_.*\.sql")
 _INIT = re.compile(r"(?P<version>\d{14})_init\.sql")
 _FIRST_READ = 20211209000000
 

@@ -15,7 +15,7 @@ from templedb_nb.core.layouts.placing import (
 )
 from templedb_nb.model.layout import Layout
 
-NAME = re.compile(r"(?P<version>\d+)_.+\.sql")
+NAME = re.compile(r"(?P<version>\d++)_.+\.sql")
 _BELOW = re.compile(r"^---- create above / drop below ----[ \t]*$", re.MULTILINE)
 _ALONE = re.compile(r"^---- tern: disable-tx ----[ \t]*$", re.MULTILINE)
 

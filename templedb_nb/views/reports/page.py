@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-_LOADERS = re.compile(r"<script\b[^>]*>(?:(?!</script>).)*?mermaid.*?</script>", re.DOTALL)
+_SCRIPT, _END = "<script", "</script>"
 _REMOTE = ("require_js_url", "jquery_url", "mathjax_url", "jupyter_widgets_base_url",
            "mermaid_js_url", "mermaid_layout_elk_js_url")  # fmt: skip
 
@@ -26,4 +25,14 @@ def page(notebook: str) -> str:
             setattr(exporter, name, "")
     read: Any = nbformat.reads  # joins the lines that a file has apart
     text, _ = exporter.from_notebook_node(read(notebook, as_version=4))
-    return _LOADERS.sub("", str(text))
+    return _without_loaders(str(text))
+
+
+def _without_loaders(text: str) -> str:
+    """Return *text* without the scripts that load a library for diagrams; read once, in order."""
+    kept, at = [], 0
+    while (start := text.find(_SCRIPT, at)) >= 0 and (end := text.find(_END, start)) >= 0:
+        end += len(_END)
+        kept.append(text[at:start] if "mermaid" in text[start:end] else text[at:end])
+        at = end
+    return "".join([*kept, text[at:]])

@@ -1,0 +1,217 @@
+"""Input costs what its size says: no text can keep a plan busy for ever."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import templedb_nb
+from templedb_nb.core.effects import impact
+from templedb_nb.core.lexer import split
+from templedb_nb.core.line_index import LineIndex, Spans
+from templedb_nb.model.effect import Lock
+from tests.linear import dangers
+
+ROOT = Path(templedb_nb.__file__).parent
+SEARCHES = ("search", "finditer", "findall", "split", "sub", "subn")
+OURS = {
+    "templedb_nb.views.html.card",  # meets a style sheet that the package ships
+    "templedb_nb.core.masking",  # meets one value of a variable, which its owner set
+}
+FULL = {"templedb_nb.core.layouts.recognise._OWN_NAMES"}
+"""Collections whose patterns are matched against whole names, never searched for."""
+
+
+def modules() -> Iterator[tuple[str, str]]:
+    for file in sorted(ROOT.rglob("*.py")):
+        name = ".".join(["templedb_nb", *file.relative_to(ROOT).with_suffix("").parts])
+        if not name.endswith(("__main__", "__init__")):
+            yield name, file.read_text()
+
+
+def patterns(held: Any) -> Iterator[re.Pattern[str]]:
+    match held:
+        case re.Pattern(pattern=str()):
+            yield held
+        case tuple() | list() | frozenset():
+            for each in held:
+                yield from patterns(each)
+        case dict():
+            yield from patterns(tuple(held.values()))
+
+
+def constants(source: str) -> Iterator[tuple[str, re.Pattern[str]]]:
+    """Yield what ``re.sub("…", …)`` and the like compile on the way, and how it is used."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id="re"), attr=attr),
+                args=[ast.Constant(value=str(text)), *_],
+            ) if attr in {*SEARCHES, "match", "fullmatch"}:
+                given = [*node.args[2:], *(k.value for k in node.keywords if k.arg == "flags")]
+                named = [
+                    f for each in given for f in re.findall(r"re\.([A-Z]+)", ast.unparse(each))
+                ]
+                flags = 0
+                for each in named:
+                    flags |= getattr(re, each)
+                yield attr, re.compile(text, flags)
+
+
+def every_pattern() -> Iterator[tuple[str, re.Pattern[str], bool]]:
+    sources = dict(modules())
+    used = re.compile(rf"\b(?:(\w+)\.)?(\w+)\.(?:{'|'.join(SEARCHES)})\(")
+    searched = {found for source in sources.values() for found in used.findall(source)}
+    for module, source in sources.items():
+        inside = {name for owner, name in used.findall(source) if not owner}
+        own = set(re.findall(r"^(\w+)\b.*=", source, re.MULTILINE))
+        held = vars(importlib.import_module(module))
+        for name in own & held.keys():
+            plain = isinstance(held[name], re.Pattern)
+            begins = name in inside or (module.rsplit(".", 1)[-1], name) in searched
+            begins |= not plain and f"{module}.{name}" not in FULL
+            for pattern in patterns(held[name]):
+                yield f"{module}.{name}", pattern, begins
+        for attr, pattern in constants(source):
+            yield f"{module}: re.{attr}", pattern, attr in SEARCHES
+
+
+@pytest.mark.parametrize(
+    ("text", "searched", "slow"),
+    [
+        (r"[ \t]*[-= \t]*x", False, True),
+        (r"[ \t]*+[-= \t]*+x", False, False),
+        (r"(?:a|b*)*c", False, True),
+        (r"a+b+c", False, False),
+        (r"a+x?a+c", False, True),
+        (r"a+(?:-a+)*c", False, False),
+        (r"(?m)^\s*x", True, True),
+        (r"(?m)^[ \t]*x", True, False),
+        (r"[a-z]+:", True, True),
+        (r"[a-z]+:", False, False),
+        (r"(?<![a-z])[a-z]+:", True, False),
+        (r"/\*.*?\*/", True, True),
+        (r"\$\{[^}]{1,200}\}", True, False),
+    ],
+)
+def test_the_check_of_patterns_tells_slow_ones_from_quick_ones(
+    text: str, *, searched: bool, slow: bool
+) -> None:
+    assert bool(dangers(re.compile(text), searched=searched)) is slow
+
+
+def test_no_pattern_takes_more_than_linear_time_on_any_content() -> None:
+    found = list(every_pattern())
+    assert len(found) > 80  # it sees them
+    slow = [
+        f"{name}: {pattern.pattern!r}: {', '.join(sorted(set(why)))}"
+        for name, pattern, searched in found
+        if name.split(":")[0] not in OURS and (why := dangers(pattern, searched=searched))
+    ]
+    assert slow == []
+
+
+CLASSES = [
+    "-",
+    "#",
+    "(",
+    "[",
+    "{",
+    " ",
+    "\t",
+    "\n",
+    "'",
+    '"',
+    ";",
+    "a",
+    "é",
+    "0",
+    "_",
+    "=",
+    "*",
+    "\\",
+    "$",
+    ".",
+]
+RUNS = ["/*", "--\n", "-- templedb:", "${", "${${\n", "$a$", "'a'\n", ";\n", "\\.", "<script", "\x1b[", "a.", "BEGIN;",
+        "-- +goose Up\n", "-- migrate:up\n", "(select ", "--changeset a:", "/*liquibase rollback", ":a "]  # fmt: skip
+TEXTS = [*((1_000_000, CLASSES[n::4]) for n in range(4)), (100_000, RUNS)]
+READ = """
+import json, resource, sys
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+from templedb_nb.core import effects
+from templedb_nb.core.layouts.recognise import marks
+from templedb_nb.core.script import read_script
+from templedb_nb.model.layout import Layout, Reading
+length, runs = json.loads(sys.argv[1])
+for run in runs:
+    text = run * (length // len(run))
+    script = read_script(text.encode())
+    effects.impact(script.statements, together=True, locking=True)
+    marks(text)
+    for layout in ("goose", "dbmate", "flyway", "graphile-migrate", "liquibase"):
+        if length < 1_000_000:
+            read_script(text.encode(), Reading(layout=Layout(layout)))
+print("read")
+"""
+
+
+@pytest.mark.parametrize(("length", "runs"), TEXTS, ids=["1", "2", "3", "4", "words"])
+def test_a_file_that_is_one_long_run_is_read_in_time(length: int, runs: list[str]) -> None:
+    """The limit is the processor's time, and a guard against a hang: what is quadratic needs hours."""
+    done = subprocess.run(
+        [sys.executable, "-c", READ, json.dumps([length, runs])],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "read\n"), done.stderr[-2000:]
+
+
+@given(st.text(alphabet="ab\n", max_size=40))
+def test_lines_are_told_as_counting_would(text: str) -> None:
+    lines = LineIndex(text)
+    assert [lines.line(n) for n in range(len(text) + 1)] == [
+        text.count("\n", 0, n) + 1 for n in range(len(text) + 1)
+    ]
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), max_size=6))
+def test_an_offset_is_in_a_span_if_one_holds_it(steps: list[tuple[int, int]]) -> None:
+    spans, at = [], 0
+    for gap, length in steps:
+        spans.append((at + gap, at + gap + length))
+        at += gap + length
+    held = Spans(reversed(spans))
+    for offset in range(at + 3):
+        assert (offset in held) is any(start <= offset < end for start, end in spans)
+
+
+def test_a_deep_expression_is_read_to_its_bottom() -> None:
+    depth = 5_000
+    sql = f"SELECT {'(' * depth}SELECT max(id) FROM orders{')' * depth};"
+    (effect,) = impact(split(sql).statements, together=True, locking=True).effects
+    assert [each.name for each in effect.touched] == ["orders"]
+
+
+def test_queries_in_queries_are_told_as_unknown_where_they_are_too_deep() -> None:
+    depth = 5_000
+    sql = f"SELECT * FROM a WHERE x = {'(SELECT 1 FROM b WHERE y = ' * depth}1{')' * depth};"
+    (effect,) = impact(split(sql).statements, together=True, locking=True).effects
+    assert {each.name for each in effect.touched} == {"a", "b", ""}
+    assert Lock.UNKNOWN in {each.lock for each in effect.touched}
+
+
+def test_joins_in_joins_end_too() -> None:
+    sql = f"SELECT * FROM {'(' * 5_000}a JOIN b ON true{')' * 5_000};"
+    (effect,) = impact(split(sql).statements, together=True, locking=True).effects
+    assert Lock.UNKNOWN in {each.lock for each in effect.touched}
