@@ -91,7 +91,7 @@ class Asking:
             case list() | tuple():
                 return [self._cell(each) for each in cell]
             case dict():
-                return {key: self._cell(each) for key, each in cell.items()}
+                return {self._cell(key): self._cell(each) for key, each in cell.items()}
             case bytes():
                 text = cell.decode("latin-1")
                 return cell if self._masker.mask(text) == text else self._masker.mask(text)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from templedb_nb.model.history import Answer
 from templedb_nb.model.question import Question
+from templedb_nb.model.span import Span
 
 _COUNT = re.compile(r"rows\s*(<=|>=|!=|=|<|>)\s*(\d+)")
 _SHOWN = 3
@@ -84,6 +85,12 @@ def written(value: Any) -> str:
             return "true" if value else "false"
         case datetime():
             return value.isoformat(sep=" ")
+        case timedelta():
+            return str(Span.of(value))
+        case bytes():
+            return f"\\x{value.hex()}"
+        case Decimal():
+            return f"{value:f}"
         case _:
             return str(value)
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from templedb_nb.core.duckdb_values import CAST, Inexact, Shape, rows, selection, shape
 from templedb_nb.core.question import refused
 from templedb_nb.errors import Busy, QueryRefused, QueryTimedOut, Unreachable
 from templedb_nb.model.history import Answer
@@ -47,19 +48,33 @@ def answer(path: Path, target: TargetName, asked: Question) -> Answer:
             for each in connection.extract_statements(asked.sql):
                 if each.type.name not in READING:
                     raise refused(each.type.name)
-            found = connection.execute(asked.sql, list(asked.values) or None)
-            described = found.description or ()
-            rows = found.fetchmany(asked.limit + 1)
+            return _read(connection, asked)
         except duckdb.InterruptException:
             message = f"the query took longer than {asked.timeout_s:g} s and was cancelled"
             raise QueryTimedOut(message, hint="give it longer: --timeout 5m") from None
+        except Inexact as error:
+            raise QueryRefused(f"{error}, which has no place in Python", hint=CAST) from None
         except duckdb.Error as error:
             raise QueryRefused(f"{where} refused the query: {_said(error, asked)}") from None
+
+
+def _read(connection: duckdb.DuckDBPyConnection, asked: Question) -> Answer:
+    def ask(sql: str) -> duckdb.DuckDBPyConnection:
+        return connection.execute(sql, list(asked.values) or None)
+
+    if any(each.type.name == "EXPLAIN" for each in connection.extract_statements(asked.sql)):
+        found = ask(asked.sql)
+        described: Shape = [(str(each[0]), each[1]) for each in found.description or ()]
+    else:
+        described = shape(ask, asked.sql)
+        found = ask(selection(asked.sql, [kind for _, kind in described]))
+    columns, kinds = [name for name, _ in described], [kind for _, kind in described]
+    cells = found.fetchmany(asked.limit + 1)
     return Answer(
-        columns=tuple(str(each[0]) for each in described),
-        kinds=tuple(str(each[1]) for each in described),
-        rows=tuple(tuple(row) for row in rows[: asked.limit]),
-        more=len(rows) > asked.limit,
+        columns=tuple(columns),
+        kinds=tuple(map(str, kinds)),
+        rows=rows(cells[: asked.limit], columns, kinds),
+        more=len(cells) > asked.limit,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -16,6 +15,7 @@ from templedb_nb.errors import QueryRefused, QueryTimedOut, TargetError
 from templedb_nb.model.history import Answer
 from templedb_nb.model.question import Question
 from templedb_nb.model.secret import Secret
+from templedb_nb.model.span import Span, alike
 from templedb_nb.model.target import TargetName
 from templedb_nb.targets.postgres_connection import (
     Connection,
@@ -24,6 +24,7 @@ from templedb_nb.targets.postgres_connection import (
     first_line,
     translated,
 )
+from templedb_nb.targets.postgres_values import in_utc, read_exactly
 
 READ_ONLY, CANCELED, NO_PRIVILEGE = "25006", "57014", "42501"
 MISTAKES = ("22", "42", "0A")
@@ -40,10 +41,11 @@ def answer(url: Secret, target: TargetName, name: str, asked: Question) -> Answe
     where = f"target {target} ({address(url)})"
     with connect(url, name) as connection, translated(where):
         connection.execute("BEGIN READ ONLY")
-        milliseconds = str(max(1, round(asked.timeout_s * 1000)))
-        connection.execute("SELECT set_config('statement_timeout', %s, true)", [milliseconds])
+        _prepare(connection, asked)
         try:
             return _read(connection, asked)
+        except (NotImplementedError, ValueError) as error:
+            raise _no_place(str(error)) from None
         except psycopg.Error as error:
             raise _refusal(error, where, asked) from None
         finally:
@@ -51,22 +53,43 @@ def answer(url: Secret, target: TargetName, name: str, asked: Question) -> Answe
                 connection.rollback()
 
 
+def _prepare(connection: Connection, asked: Question) -> None:
+    """Limit the time, and let the server round no float and name no time zone by letters."""
+    milliseconds = str(max(1, round(asked.timeout_s * 1000)))
+    wanted = {"statement_timeout": milliseconds, "extra_float_digits": "1"}
+    if not (connection.info.parameter_status("DateStyle") or "ISO").startswith("ISO"):
+        wanted["DateStyle"] = "ISO"
+    for name, value in wanted.items():
+        connection.execute("SELECT set_config(%s, %s, true)", [name, value])
+
+
 def _read(connection: Connection, asked: Question) -> Answer:
     cursor = RawCursor(connection)
+    read_exactly(cursor)
     rows = cursor.stream(asked.sql.encode(), asked.values)
-    found = [tuple(_utc(cell) for cell in row) for row in islice(rows, asked.limit + 1)]
+    found = [tuple(in_utc(cell) for cell in row) for row in islice(rows, asked.limit + 1)]
     described = cursor.description or ()
     rows.close()  # type: ignore[attr-defined]  # a generator, which cancels what is left
     return Answer(
         columns=tuple(each.name for each in described),
         kinds=tuple(each.type_display for each in described),
-        rows=tuple(found[: asked.limit]),
+        rows=_alike(found[: asked.limit]),
         more=len(found) > asked.limit,
     )
 
 
-def _utc(cell: Any) -> Any:
-    return cell.astimezone(UTC) if isinstance(cell, datetime) and cell.tzinfo else cell
+def _alike(rows: list[tuple[Any, ...]]) -> tuple[tuple[Any, ...], ...]:
+    """Return the rows with one kind of interval in a column."""
+    columns = [
+        alike(column) if any(isinstance(each, Span) for each in column) else column
+        for column in zip(*rows, strict=True)
+    ]
+    return tuple(zip(*columns, strict=True)) if columns else tuple(rows)
+
+
+def _no_place(said: str) -> QueryRefused:
+    message = f"a value of the answer has no place in Python: {said}"
+    return QueryRefused(message, hint="cast its column to text: column::text")
 
 
 def _refusal(error: psycopg.Error, where: str, asked: Question) -> Exception:
@@ -77,8 +100,7 @@ def _refusal(error: psycopg.Error, where: str, asked: Question) -> Exception:
         message = f"the query took longer than {asked.timeout_s:g} s and was cancelled on {where}"
         return QueryTimedOut(message, hint="ask for less, or give it longer: --timeout 5m")
     if isinstance(error, psycopg.DataError) and not state:
-        message = f"a value of the answer has no place in Python: {said}"
-        return QueryRefused(message, hint="cast its column to text: column::text")
+        return _no_place(said)
     if state == NO_PRIVILEGE:
         return TargetError(f"{where} refused: {said} ({state})", hint=_grant(error))
     if state.startswith(MISTAKES):

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from math import isfinite
 from typing import Any
 
 from templedb_nb.model.history import Answer
-from templedb_nb.views.words import duration, moment
+from templedb_nb.model.span import Span
 
 
 def cell_text(cell: Any) -> str:
-    """Return a value for a table: nothing for NULL, times in UTC to the second."""
+    """Return a value for a table, whole: nothing for NULL, times in UTC."""
     match cell:
         case None:
             return ""
         case datetime(tzinfo=None):
             return cell.isoformat(sep=" ")
         case datetime():
-            return moment(cell)
+            return f"{cell.astimezone(UTC).replace(tzinfo=None).isoformat(sep=' ')}Z"
         case timedelta():
-            return duration(round(cell.total_seconds() * 1000))
+            return str(Span.of(cell))
+        case bytes():
+            return f"\\x{cell.hex()}"
+        case Decimal():
+            return f"{cell:f}"
         case list() | tuple() | dict():
             return json.dumps(cell_plain(cell), ensure_ascii=False)
         case _:
@@ -32,7 +37,8 @@ def cell_text(cell: Any) -> str:
 def cell_plain(cell: Any) -> Any:
     """Return a value of the database as JSON has it.
 
-    Times are in ISO 8601, durations in seconds, bytes in hex.
+    Times are in ISO 8601, durations in seconds, bytes in hex. Intervals that have days or months
+    are no number of seconds: they are texts, in ISO 8601, too.
     """
     match cell:
         case float():
@@ -43,14 +49,23 @@ def cell_plain(cell: Any) -> Any:
             return cell.isoformat()
         case timedelta():
             return cell.total_seconds()
+        case Span():
+            return cell.iso
+        case Decimal():
+            return f"{cell:f}"
         case list() | tuple():
             return [cell_plain(each) for each in cell]
         case dict():
-            return {str(name): cell_plain(each) for name, each in cell.items()}
+            return {_name(name): cell_plain(each) for name, each in cell.items()}
         case bytes():
             return cell.hex()
         case _:
             return str(cell)
+
+
+def _name(key: Any) -> str:
+    """Return a key of a map; JSON knows texts alone."""
+    return key if isinstance(key, str) else cell_text(key)
 
 
 def csv_text(answer: Answer) -> str:

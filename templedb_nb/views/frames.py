@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -300,8 +300,17 @@ def _told(values: list[Any]) -> pd.Series[Any]:
         return pd.Series(values, dtype="timedelta64[us]")
     if kinds == {datetime}:
         aware = {each.tzinfo is not None for each in values if each is not None}
-        return _series(values, TIMES) if aware == {True} else pd.Series(values, dtype="M8[us]")
-    return pd.Series(values, dtype=None if kinds <= {str, float} and kinds else object)
+        if len(aware) == 1:
+            bare = [each and _bare(each) for each in values]
+            made = pd.Series(bare, dtype="M8[us]")
+            return made.dt.tz_localize("UTC") if True in aware else made
+    if kinds == {float} and any(each != each for each in values):  # noqa: PLR0124 - NaN
+        return pd.Series(values, dtype=object if None in values else None)
+    return pd.Series(values, dtype=None if kinds in ({str}, {float}) else object)
+
+
+def _bare(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at
 
 
 def _at(began: datetime | None, after_ms: int | None) -> datetime | None:
