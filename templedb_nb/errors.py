@@ -32,7 +32,10 @@ TempleError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import errno
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from templedb_nb.exit_code import ExitCode
 
@@ -92,6 +95,31 @@ class SecretError(ConfigError):
 
 class FilesError(ConfigError):
     """Files of the project cannot be read or stored; nothing was stored."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say in one line why *path* cannot be written, where the block fails to."""
+    try:
+        yield
+    except OSError as error:
+        raise FilesError(
+            f"cannot write {path}: {error.strerror or error}", hint=_way_to_write(path, error.errno)
+        ) from None
+
+
+def _way_to_write(path: Path, number: int | None) -> str:
+    match number:
+        case errno.ENOENT:
+            return f"mkdir -p {path.parent}"
+        case errno.EISDIR | errno.ENOTDIR | errno.EEXIST | errno.ENAMETOOLONG | errno.ELOOP:
+            return "name another file"
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return "name a file in a folder that you may write"
+        case errno.ENOSPC | errno.EDQUOT:
+            return "make room on the disk, or name a file on another one"
+        case _:
+            return ""
 
 
 class PlanRefused(ConfigError):

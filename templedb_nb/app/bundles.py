@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +15,7 @@ from templedb_nb.app.configs import Current
 from templedb_nb.app.planning import Case
 from templedb_nb.core import config as configs
 from templedb_nb.core.overlay import Overlay
-from templedb_nb.errors import ConfigError, Stale, StoreError
+from templedb_nb.errors import ConfigError, Stale, StoreError, writing
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.plain import Digest, from_plain, to_plain
 from templedb_nb.model.plan import Plan, Preview
@@ -24,6 +25,9 @@ from templedb_nb.model.variable import Variable
 
 FORMAT = 1
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_HEAD = "bundle.json"
+_LONGEST = 256 << 20
+"""So many bytes may say what the plan is: some 300,000 files and steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +53,9 @@ def write_bundle(path: Path, preview: Preview, case: Case) -> None:
 
     Archives of one plan differ in nothing but the time at which its preview was made.
     """
-    if path.exists():
+    with writing(path):
+        there = path.exists()
+    if there:
         raise ConfigError(f"{path} is there already", hint="name a file that is not there")
     plan = preview.plan
     bundle = Bundle(
@@ -67,31 +73,53 @@ def write_bundle(path: Path, preview: Preview, case: Case) -> None:
         made_at=case.release.made_at,
     )
     part = path.with_name(f".{path.name}.part")
-    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
-        _add(archive, "bundle.json", json.dumps(to_plain(bundle), sort_keys=True).encode())
-        for blob, body in sorted(case.read({each.blob for each in case.release.files}).items()):
-            _add(archive, f"blobs/{blob}", body)
-    part.replace(path)
+    with writing(path):
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+            _add(archive, _HEAD, json.dumps(to_plain(bundle), sort_keys=True).encode())
+            for blob, body in sorted(case.read({each.blob for each in case.release.files}).items()):
+                _add(archive, f"blobs/{blob}", body)
+        part.replace(path)
 
 
 def read_bundle(path: Path) -> tuple[Bundle, Mapping[Digest, bytes]]:
     """Return what is in an archive, after every hash in it was computed anew."""
     try:
         with zipfile.ZipFile(path) as archive:
-            plain = json.loads(archive.read("bundle.json"))
+            plain = json.loads(_entry(archive, _HEAD, _LONGEST))
             _refuse_newer(path, plain["format"])
             bundle = from_plain(Bundle, plain)
+            _refuse_strangers(path, archive, bundle)
             blobs = {
-                Digest(name.removeprefix("blobs/")): archive.read(name)
-                for name in archive.namelist()
-                if name.startswith("blobs/")
+                each.blob: _entry(archive, f"blobs/{each.blob}", each.size)
+                for each in bundle.files
+                if f"blobs/{each.blob}" in archive.NameToInfo
             }
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-    except (zipfile.BadZipFile, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path} is no plan bundle: {_HEAD} is nested too deeply") from None
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+        raise ConfigError(f"{path} is no plan bundle: {error}") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path} is no plan bundle: {error}") from None
     _verify(path, bundle, blobs)
     return bundle, blobs
+
+
+def _entry(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
+    """Return an entry's bytes, of which no more than *size* are unpacked."""
+    if archive.getinfo(name).file_size > size:
+        raise ValueError(f"{name} is longer than {size} bytes")
+    with archive.open(name) as entry:
+        return entry.read(size)
+
+
+def _refuse_strangers(path: Path, archive: zipfile.ZipFile, bundle: Bundle) -> None:
+    """Refuse what the plan does not name, unread: it may be of any size."""
+    named = {_HEAD, *(f"blobs/{each.blob}" for each in bundle.files)}
+    if strangers := sorted(set(archive.namelist()) - named):
+        problems = [f"{each[:100]!r} belongs to no file of its release" for each in strangers[:10]]
+        raise Stale(f"{path} was changed after it was made", problems=problems)
 
 
 def _refuse_newer(path: Path, number: int) -> None:

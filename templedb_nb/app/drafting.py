@@ -18,7 +18,7 @@ from templedb_nb.core.naming import Named, in_manner, manner, named
 from templedb_nb.core.script import Script, read_script
 from templedb_nb.core.shape import nearest
 from templedb_nb.core.tracking import Migrations
-from templedb_nb.errors import Ambiguous, ConfigError, FilesError, UnknownName
+from templedb_nb.errors import Ambiguous, ConfigError, FilesError, UnknownName, writing
 from templedb_nb.model.layout import Reading
 from templedb_nb.model.project import Project
 from templedb_nb.model.shown import Said
@@ -150,19 +150,19 @@ def _refuse(path: str, script: Script, group: Migrations, reading: Reading | Non
 def _write(root: Path, path: str, text: str) -> None:
     """Write a file that is not there, below *root* and through no link that leads out of it."""
     whole = root / path
-    try:
+    with writing(whole):
         base = root.resolve(strict=True)
         if not whole.parent.resolve().is_relative_to(base):
             message = f"{path} would stand outside of {root}"
             raise FilesError(message, hint="a folder of the project is a link; name another one")
         whole.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        with os.fdopen(os.open(whole, flags, 0o666), "wb") as file:
+        try:
+            handle = os.open(whole, flags, 0o666)
+        except FileExistsError:
+            message = f"{path} is there already, and was left as it is"
+            raise FilesError(message, hint="choose another name") from None
+        with os.fdopen(handle, "wb") as file:
             file.write(text.encode())
             file.flush()
             os.fsync(file.fileno())
-    except FileExistsError:
-        message = f"{path} is there already, and was left as it is"
-        raise FilesError(message, hint="choose another name") from None
-    except OSError as error:
-        raise FilesError(f"cannot write {whole}: {error.strerror}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from templedb_nb.core.lint import Linted, Pending, lint, merged, relations
-from templedb_nb.core.script import Script
+from templedb_nb.core.script import Script, without_data
 from templedb_nb.model.layout import Address
 from templedb_nb.model.lint import Complaint, Sizes
 from templedb_nb.model.step import Apply, Mode, Step
@@ -62,7 +62,7 @@ def _with_squawk(
     sheets = [
         squawk.Sheet(
             file=each.file,
-            text=each.script.up,
+            text=without_data(each.script),
             together=each.script.mode is Mode.TRANSACTION,
         )
         for each in fresh

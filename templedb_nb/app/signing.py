@@ -114,6 +114,8 @@ def read_approval(path: Path) -> Approval:
         if {"identity", "used_by"} & plain.keys():
             raise ValueError("an approval cannot say that of itself")  # noqa: TRY301
         approval: Approval = from_plain(Approval, plain)
+    except RecursionError:
+        raise ConfigError(f"{path} is no approval: it is nested too deeply") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path} is no approval: {error}") from None
     return approval

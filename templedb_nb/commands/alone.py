@@ -9,6 +9,7 @@ import click
 
 from templedb_nb.commands import completion
 from templedb_nb.commands.base import Call, Command, on_target, pass_call, take, words
+from templedb_nb.errors import writing
 
 if TYPE_CHECKING:
     from templedb_nb.model.approval import Approval, ApprovalList, Verdict
@@ -118,8 +119,11 @@ def _judged(
         raise click.UsageError("--reason must say something")
     if out and sign is None:
         raise click.UsageError("--out wants --sign: a file counts by its signature alone")
-    if out and out.exists():
-        raise click.UsageError(f"--out {out} is there already: name a file that is not")
+    if out:
+        with writing(out):
+            there = out.exists()
+        if there:
+            raise click.UsageError(f"--out {out} is there already: name a file that is not")
     asks = call.interactive and not call.notebook
     key = None if sign is None else Key(file=sign, prompts=asks)
     given, where = call.app.judging.judge(plan, verdict, reason, call.through, key)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from templedb_nb.commands.base import Call, group, on_target, pass_call, words
-from templedb_nb.errors import FilesError, UsageProblem
+from templedb_nb.errors import UsageProblem, writing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,7 +86,9 @@ Example:
 def _written(host: str, meant: Mapping[str, str], out: Path, *, force: bool) -> Said:
     from templedb_nb.model.shown import Said
 
-    if out.exists() and not force:
+    with writing(out):
+        there = out.exists()
+    if there and not force:
         raise UsageProblem(f"{out} is there already", hint=f"templedb ci {host} --force, or --out")
     written, runbook = [str(out)], Path(meant["RUNBOOK"])
     _put(out, _filled(f"{host}.yml", meant))
@@ -123,8 +125,6 @@ def _filled(template: str, meant: Mapping[str, str]) -> str:
 
 
 def _put(path: Path, text: str) -> None:
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise FilesError(f"cannot write {path}: {error.strerror}") from None

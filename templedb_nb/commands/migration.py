@@ -340,6 +340,7 @@ def lint(
     import json
 
     from templedb_nb.app import lint_reports
+    from templedb_nb.errors import writing
     from templedb_nb.model.shown import Document
     from templedb_nb.views.sarif import sarif
 
@@ -352,7 +353,8 @@ def lint(
         with call.app.opened(choice) as opened:
             found = lint_reports.of_target(opened, wanted)
     if output is not None:
-        output.write_text(json.dumps(sarif(found), indent=2) + "\n", encoding="utf-8")
+        with writing(output):
+            output.write_text(json.dumps(sarif(found), indent=2) + "\n", encoding="utf-8")
     return Document(document=sarif(found)) if how["format"] == "sarif" else found
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from templedb_nb.errors import FilesError, UsageProblem
+from templedb_nb.errors import FilesError, UsageProblem, writing
 
 if TYPE_CHECKING:
     from templedb_nb.commands.base import Call
@@ -57,6 +57,9 @@ class Reports:
     html: Path | None = None
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     page: Callable[[], str] | None = None
+    tell: Callable[[str], None] = field(default=lambda _: None, repr=False)
+    _lost: set[str] = field(default_factory=set)
+    _planned: bool = False
     _before: dict[Path, bytes] = field(default_factory=dict)
     _next: dict[str, float] = field(default_factory=dict)
     _timers: dict[str, threading.Timer] = field(default_factory=dict)
@@ -67,13 +70,14 @@ class Reports:
         """Refuse what could not be written at the end."""
         for path in (self.junit, self._summary_file(), self.html):
             if path is not None and not path.resolve().parent.is_dir():
-                raise UsageProblem(f"there is no folder {path.parent} for {path.name}")
+                hint = f"mkdir -p {path.parent}"
+                raise UsageProblem(f"there is no folder {path.parent} for {path}", hint=hint)
 
     @classmethod
     def of(cls, call: Call, how: dict[str, Any]) -> Reports:
         """Return what the options ask for; they are taken out of *how*."""
         named = {name: how.pop(name) for name in ("junit", "summary", "html") if name in how}
-        return cls(environ=call.world.environ, **named)
+        return cls(environ=call.world.environ, tell=call.tell, **named)
 
     @property
     def wanted(self) -> bool:
@@ -91,11 +95,16 @@ class Reports:
             self.write(self._progress.result, done=isinstance(entry.event, RunFinished))
 
     def write(self, value: Result | RunbookResult | Preview, *, done: bool = True) -> None:
-        """Write each report that is wanted; one that goes on is written now and then."""
+        """Write each report that is wanted; one that goes on is written now and then.
+
+        What was planned is shown with its report or not at all. A run or a runbook came to what it
+        came to, whether a report of it can be written or not: that is told, once for each.
+        """
         from templedb_nb.model.plan import Preview
         from templedb_nb.views.reports.junit import junit
         from templedb_nb.views.reports.summary import COMMENT, STEP, summary
 
+        self._planned = isinstance(value, Preview)
         if self.junit and not isinstance(value, Preview):
             self._put("junit", self.junit, lambda: junit(value, done=done), done=done)
         if file := self._summary_file():
@@ -125,12 +134,24 @@ class Reports:
             due = self._next.setdefault(kind, time.monotonic() + (SHARE if kind == "html" else 0))
             wait_s = 0 if done else due - time.monotonic()
             if wait_s <= 0:
-                self._write_now(kind, path, made, shared=shared)
+                self._write_or_tell(kind, path, made, shared=shared)
                 return
             late = partial(self._put_late, kind, path, made, shared=shared)
             self._timers[kind] = threading.Timer(wait_s, late)
             self._timers[kind].daemon = True
             self._timers[kind].start()
+
+    def _write_or_tell(
+        self, kind: str, path: Path, made: Callable[[], str], *, shared: bool
+    ) -> None:
+        try:
+            self._write_now(kind, path, made, shared=shared)
+        except FilesError as error:
+            if self._planned:
+                raise
+            if kind not in self._lost:
+                self._lost.add(kind)
+                self.tell(f"warning: {error.message}; the report is missing")
 
     def _put_late(self, kind: str, path: Path, made: Callable[[], str], *, shared: bool) -> None:
         with self._lock:
@@ -142,13 +163,11 @@ class Reports:
     def _write_now(self, kind: str, path: Path, made: Callable[[], str], *, shared: bool) -> None:
         began = time.monotonic()
         text = made()
-        try:
-            if shared:
+        with writing(path):
+            if shared or (path.exists() and not path.is_file()):  # a pipe, /dev/stdout
                 path.write_text(text, encoding="utf-8")
             else:
                 _replace(path, text)
-        except OSError as error:
-            raise FilesError(f"cannot write {path}: {error.strerror}") from None
         ended = time.monotonic()
         self._next[kind] = ended + SHARE * (ended - began)
 

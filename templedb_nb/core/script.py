@@ -124,6 +124,17 @@ def read_script(raw: bytes, reading: Reading | None = None) -> Script:
     return script
 
 
+def without_data(script: Script) -> str:
+    """Return what goes up with each line of data below a COPY left empty: no SQL stands there."""
+    kept, at = [], 0
+    for each in script.statements:
+        if each.data:
+            begin = script.up.find("\n", each.start + len(each.text)) + 1
+            kept += [script.up[at:begin], "\n" * each.data.count("\n")]
+            at = begin + len(each.data)
+    return "".join([*kept, script.up[at:]])
+
+
 def _way_back(script: Script) -> Remark | None:
     """Return a problem where statements stand below a line that calls them the way back."""
     lines = LineIndex(script.up)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 from templedb_nb.errors import FilesError, InvalidConfig
 
 STDIN = "-"
+DEEPEST = 50
+"""So many levels of lists and objects are read; a config has six."""
 _LIKE_TOML = re.compile(r"^[^\S\n]*+(?:\[[^]\n]++\][^\S\n]*+$|[\w.\"'-]++[^\S\n]*+=)", re.MULTILINE)
 
 
@@ -36,6 +39,33 @@ def parse_document(text: str, name: str) -> object:
 
     The end of *name* says which format it is; without one of theirs, the text itself does.
     """
+    try:
+        found = _parsed(text, name)
+    except RecursionError:
+        raise _too_deep(name) from None
+    if _deeper(found, DEEPEST):
+        raise _too_deep(name)
+    return found
+
+
+def _too_deep(name: str) -> InvalidConfig:
+    hint = "a list or an object that holds others so often is no document of templedb's"
+    return InvalidConfig(f"{name} is nested more than {DEEPEST} levels deep", hint=hint)
+
+
+def _deeper(value: object, levels: int) -> bool:
+    """Return whether lists and objects hold others for more than *levels*; aliases count once."""
+    level: list[Any] = [value] if isinstance(value, dict | list) else []
+    seen = set[int]()
+    for _ in range(levels):
+        held = [each.values() if isinstance(each, dict) else each for each in level]
+        below = [inner for each in held for inner in each if isinstance(inner, dict | list)]
+        level = [each for each in below if id(each) not in seen]
+        seen.update(map(id, level))
+    return bool(level)
+
+
+def _parsed(text: str, name: str) -> object:
     end = name.rpartition(".")[2].lower()
     if end == "toml":
         return _toml(text, name)
@@ -95,8 +125,8 @@ def as_yaml(document: object) -> str:
 
 def _json(text: str, name: str) -> object:
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        if twice := {key for key in keys if keys.count(key) > 1}:
+        counts = Counter(key for key, _ in pairs)
+        if twice := {key for key, count in counts.items() if count > 1}:
             raise InvalidConfig(f"{name}: {', '.join(sorted(twice))} stands twice in one object")
         return dict(pairs)
 
@@ -123,11 +153,14 @@ def _yaml(text: str, name: str) -> object:
         """Refuses a key that stands twice; YAML itself forbids it, PyYAML takes the last."""
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's own signature
-            keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
-            for place, key in enumerate(keys):
-                if key in keys[:place]:
-                    line = node.value[place][0].start_mark.line + 1
+            seen: set[Hashable] = set()
+            for key_node, _ in node.value:
+                key = self.construct_object(key_node, deep=True)
+                if isinstance(key, Hashable) and key in seen:
+                    line = key_node.start_mark.line + 1
                     raise InvalidConfig(f"{name}:{line}: {key} stands twice in one object")
+                if isinstance(key, Hashable):
+                    seen.add(key)
             return super().construct_mapping(node, deep)
 
     try:

@@ -36,6 +36,8 @@ class Notebook:
             raise FilesError(f"cannot read {path}: {error.strerror}") from None
         except ValueError as error:
             raise ConfigError(f"{path} is no notebook: {error}") from None
+        except RecursionError:
+            raise ConfigError(f"{path} is no notebook: it is nested too deeply") from None
         version = body.get("nbformat") if isinstance(body, dict) else None
         if version != MAJOR or not isinstance(body.get("cells"), list):
             message = f"{path} is no notebook of format {MAJOR}"

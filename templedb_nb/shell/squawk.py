@@ -19,6 +19,8 @@ from typing import Any
 from templedb_nb.model.lint import SQUAWK, Complaint
 
 _SECONDS = 60
+_MOST = 16 << 20
+"""So many bytes of its answer are read: it may repeat whole statements."""
 _LEFT_OUT = frozenset({
     "prefer-robust-stmts", "require-lock-timeout", "require-statement-timeout", "syntax-error",
     "require-timeout-settings", "prefer-big-int", "prefer-bigint-over-int", "unused-ignore",
@@ -76,16 +78,21 @@ def _ask(
     words = [squawk, "--reporter", "json"]
     words += ["--assume-in-transaction"] if together else []
     words += [f"--pg-version={version}.0"] if version else []
+    said, errors = folder / "said", folder / "errors"
     try:
-        done = subprocess.run(  # noqa: S603 - words of ours
-            [*words, *names], cwd=folder, capture_output=True, timeout=_SECONDS, check=False,
-            env={"PATH": "/usr/bin:/bin"}, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        return list(_complaints(json.loads(done.stdout or b"[]"), names)), ""
+        with said.open("wb") as out, errors.open("wb") as err:
+            subprocess.run(  # noqa: S603 - words of ours
+                [*words, *names], cwd=folder, stdout=out, stderr=err, timeout=_SECONDS,
+                check=False, env={"PATH": "/usr/bin:/bin"}, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        if said.stat().st_size > _MOST:
+            return [], f"squawk said more than {_MOST >> 20} MiB, which was not read"
+        return list(_complaints(json.loads(said.read_bytes() or b"[]"), names)), ""
     except (OSError, subprocess.SubprocessError) as error:
         return [], f"squawk could not be run: {error}"
-    except (ValueError, KeyError, TypeError):
-        told = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    except (ValueError, KeyError, TypeError, RecursionError):
+        with errors.open("rb") as file:
+            told = file.read(1000).decode("utf-8", "replace").strip().splitlines()
         return [], f"squawk answered in another form: {told[0] if told else 'nothing'}"
 
 

@@ -19,7 +19,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from templedb_nb.errors import StoreError, StoreTooNew
+from templedb_nb.errors import StoreError, StoreTooNew, writing
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -102,19 +102,30 @@ class StateFile:
 
     def backup(self, to: Path) -> int:
         """Copy the file, whole and at rest, to *to*; return its size in bytes."""
-        if to.exists():
+        with writing(to):
+            there = to.exists()
+        if there:
             raise StoreError(f"{to} is there already", hint="name a file that is not there")
         with self.session():
             pass
         with self._locked():
             with self._attached() as connection:
                 connection.execute("CHECKPOINT")
-            part = to.with_name(f".{to.name}.part")
+            with writing(to):
+                self._copy(to)
+        return to.stat().st_size
+
+    def _copy(self, to: Path) -> None:
+        part = to.with_name(f".{to.name}.part")
+        try:
             shutil.copyfile(self.path, part)
             part.chmod(0o600)
             _flush(part)
             part.replace(to)
-        return to.stat().st_size
+        except OSError:
+            with suppress(OSError):
+                part.unlink()
+            raise
 
     def _prepare(self) -> None:
         try:

@@ -1,0 +1,174 @@
+"""What is large, deep or full is refused in a sentence, and costs no more than it states."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from templedb_nb.app.linting import complaints
+from templedb_nb.core.lint import Pending
+from templedb_nb.core.script import read_script, without_data
+from templedb_nb.errors import InvalidConfig
+from templedb_nb.files.document import parse_document
+from templedb_nb.shell import squawk
+from tests.conftest import MIGRATIONS, Terminal
+
+
+@pytest.fixture
+def shop(terminal: Terminal) -> Terminal:
+    """Return a terminal with a project whose target is a DuckDB file."""
+    terminal.file("app/migrations/001_users.sql", "CREATE TABLE users (id int);\n")
+    terminal("project", "import", "app")
+    terminal.config(MIGRATIONS)
+    terminal("target", "add", "app", "staging")
+    terminal("env", "set", "app", "DATABASE_URL", f"duckdb:///{terminal.home}/t.duckdb", "--target", "staging")  # fmt: skip
+    return terminal
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("c.json", '{"groups": ' + "[" * 20_000 + "]" * 20_000 + "}"),
+        ("c.json", '{"a":' * 20_000 + "1" + "}" * 20_000),
+        ("c.json", '{"groups": ' + "[" * 60 + "]" * 60 + "}"),
+        ("c.yaml", "groups: " + "[" * 5_000 + "]" * 5_000),
+        ("c.yaml", "groups: " + "{a: " * 5_000 + "1" + "}" * 5_000),
+        ("c.yaml", "\n".join(f"{'  ' * n}a:" for n in range(300))),
+        ("c.toml", "a = " + "[" * 5_000 + "]" * 5_000),
+        ("c.toml", ".".join("a" * 60) + " = 1"),
+        ("-", "[" * 5_000 + "]" * 5_000),
+    ],
+)
+def test_a_document_that_is_nested_too_deeply_is_refused(name: str, text: str) -> None:
+    with pytest.raises(InvalidConfig, match="nested more than 50 levels deep"):
+        parse_document(text, name)
+
+
+def test_aliases_of_yaml_are_counted_once() -> None:
+    rows = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 40)]
+    document = parse_document("\n".join(["a0: &a0 [x]", *rows]), "c.yaml")
+    assert isinstance(document, dict)
+    assert len(document) == 40
+    assert parse_document("a: &a [*a]", "c.yaml")
+
+
+def test_ten_thousand_keys_are_read_and_the_one_that_stands_twice_is_told() -> None:
+    keys = [f"k{n}" for n in range(10_000)]
+    text = json.dumps(dict.fromkeys(keys, 1))
+    assert parse_document(text, "c.json") == dict.fromkeys(keys, 1)
+    with pytest.raises(InvalidConfig, match="k7 stands twice"):
+        parse_document(f'{text[:-1]}, "k7": 2}}', "c.json")
+    with pytest.raises(InvalidConfig, match=r"c\.yaml:3: b stands twice"):
+        parse_document("a: 1\nb: 2\nb: 3\n", "c.yaml")
+
+
+def test_a_notebook_that_is_nested_too_deeply_is_refused(terminal: Terminal) -> None:
+    terminal.file("deep.ipynb", '{"nbformat": 4, "cells": ' + "[" * 20_000 + "]" * 20_000 + "}")
+    assert "deep.ipynb is no notebook: it is nested" in terminal("runbook", "run", "deep.ipynb", code=78).err  # fmt: skip
+    assert "deep.ipynb is no notebook: it is nested" in terminal("notebook", "check", "deep.ipynb", code=78).err  # fmt: skip
+
+
+def bundle(shop: Terminal) -> Path:
+    path = shop.home / "plan.templedb"
+    shop("deploy", "plan", "app", "--out", str(path))
+    return path
+
+
+def test_an_entry_that_a_bundle_does_not_name_is_refused_unread(shop: Terminal) -> None:
+    path = bundle(shop)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("blobs/" + "0" * 64, b"\0" * (300 << 20))
+    limit = """
+import resource, sys
+from templedb_nb import cli
+resource.setrlimit(resource.RLIMIT_DATA, (250 << 20, 250 << 20))
+sys.exit(cli.run(["deploy", "run", "--plan", sys.argv[1]]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", limit, str(path)],
+        capture_output=True, text=True, check=False, cwd=shop.home,
+    )  # fmt: skip
+    assert done.returncode == 22, done.stderr
+    assert "belongs to no file of its release" in done.stderr
+
+
+def test_an_entry_is_read_no_further_than_its_release_says(shop: Terminal) -> None:
+    path = bundle(shop)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    blob = next(name for name in parts if name.startswith("blobs/"))
+    parts[blob] = b"x" * 100_000
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, body in parts.items():
+            archive.writestr(name, body)
+    said = shop("deploy", "run", "--plan", str(path), code=78).err
+    assert "is longer than 29 bytes" in said
+
+
+@pytest.mark.parametrize("damage", ["deep", "list", "cut"])
+def test_a_bundle_that_is_none_says_so(shop: Terminal, damage: str) -> None:
+    path = bundle(shop)
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-200])
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("bundle.json", "[" * 30_000 if damage == "deep" else "[1]")
+    assert "plan.templedb is no plan bundle" in shop("deploy", "run", "--plan", str(path), code=78).err  # fmt: skip
+
+
+COPY = "COPY t FROM stdin;\n1\tx\n2\ty; DROP TABLE z;\n\\.\nDROP TABLE users;\n"
+
+
+def test_squawk_gets_no_data_of_a_copy_and_the_lines_stay() -> None:
+    script = read_script(f"{COPY}{COPY}SELECT 1;\n".encode())
+    assert without_data(script) == (
+        "COPY t FROM stdin;\n\n\n\\.\nDROP TABLE users;\n" * 2 + "SELECT 1;\n"
+    )
+
+
+@pytest.mark.skipif(squawk.program() is None, reason="squawk is not installed")
+def test_a_complaint_below_data_names_its_line() -> None:
+    pending = Pending(file="a.sql", database="DATABASE_URL", script=read_script(COPY.encode()))
+    found, notes, _ = complaints([pending], {})
+    assert not notes
+    assert {each.line for each in found if "drop" in each.rule} == {5}
+
+
+WRITERS = [
+    ("migration", "lint", "app", "--offline", "--output"),
+    ("deploy", "plan", "app", "--out"),
+    ("deploy", "plan", "app", "--summary"),
+    ("deploy", "run", "app", "--junit"),
+    ("state", "backup"),
+    ("ci", "github", "app", "--target", "staging", "--out"),
+]
+
+
+@pytest.mark.parametrize("words", WRITERS, ids=lambda words: " ".join(words))
+@pytest.mark.parametrize("where", ["gone/out", "file/out", "x" * 300, "full"])
+def test_a_path_that_cannot_be_written_is_told_in_a_line(
+    shop: Terminal, words: tuple[str, ...], where: str
+) -> None:
+    shop.file("file", "a file, no folder")
+    path = "/dev/full" if where == "full" else where
+    said = shop(*words, path, code=None)
+    if said.code == 0 and words[0] == "ci":  # it makes folders that are not there
+        assert where == "gone/out"
+        return
+    if said.code == 0:  # the run succeeded, whether its report can be written or not
+        assert words[:2] == ("deploy", "run")
+        assert said.err.count("the report is missing") == 1
+    assert said.code in {0, 64, 69, 78}
+    assert path[:250] in said.err
+    assert "Traceback" not in said.err
+    assert "defect" not in said.err
+
+
+def test_a_hundred_levels_of_parentheses_deploy(shop: Terminal) -> None:
+    shop.file("app/migrations/002_deep.sql", f"SELECT {'(' * 600}1{')' * 600};\n")
+    assert "002_deep.sql" in shop("deploy", "plan", "app").out
