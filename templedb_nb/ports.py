@@ -18,6 +18,7 @@ from templedb_nb.model.event import Blocker, Event, Log, Outcome, RunId, Stamped
 from templedb_nb.model.ledger import Freeze, Held, Ledger, Noted, Within
 from templedb_nb.model.lint import Sizes
 from templedb_nb.model.plain import Digest
+from templedb_nb.model.route import Route
 from templedb_nb.model.step import Amendment, Migration
 from templedb_nb.model.target import Policy, Probe
 
@@ -74,6 +75,11 @@ class Session(Protocol):
     @property
     def version(self) -> int:
         """Return the major version of a PostgreSQL server; 0 of anything else."""
+        ...
+
+    @property
+    def here(self) -> Route | None:
+        """Return the server that the session has reached; None of a file."""
         ...
 
     def ledger(self, project: str) -> Ledger:

@@ -105,13 +105,48 @@ def started(folder: Path, place: Path, *, careless: bool = True) -> Iterator[Ser
         [folder / "initdb", "-D", data, "-U", SUPERUSER, "--pwfile", secret, "--no-sync", "-E", "UTF8",
          "--locale", "C", "--auth-host", "scram-sha-256", "--auth-local", "scram-sha-256"], user
     )  # fmt: skip
+    settings: dict[str, object] = {}
+    if careless:
+        settings |= dict.fromkeys(("fsync", "synchronous_commit", "full_page_writes"), "off")
+    with _serving(folder, place, data, settings) as admin:
+        yield Server(admin=admin, bin=folder, data=data)
+
+
+@contextmanager
+def replica(primary: Server, place: Path) -> Iterator[str]:
+    """Start a streaming replica of *primary* below *place*, and yield its port."""
+    assert primary.bin is not None
+    assert primary.data is not None
+    place.mkdir()
+    data = place / "data"
+    with psycopg.connect(primary.admin, autocommit=True) as admin:
+        old = admin.info.server_version < 150000
+        begin = "pg_start_backup('copy', true, false)" if old else "pg_backup_start('copy', true)"
+        admin.execute(f"SELECT {begin}".encode())
+        shutil.copytree(primary.data, data, ignore=shutil.ignore_patterns("postmaster.*"))
+        end = "pg_stop_backup(false, false)" if old else "pg_backup_stop(false)"
+        row = admin.execute(f"SELECT labelfile FROM {end}".encode()).fetchone()
+        assert row is not None
+    (data / "backup_label").write_text(row[0])
+    (data / "standby.signal").touch()
+    conninfo = primary.admin.replace("'", "''")
+    with (data / "postgresql.auto.conf").open("a") as settings:
+        settings.write(f"primary_conninfo = '{conninfo}'\n")
+    if user := unprivileged():
+        account = pwd.getpwnam(user)
+        for each in (place, data, *data.rglob("*")):
+            os.chown(each, account.pw_uid, account.pw_gid)
+    with _serving(primary.bin, place, data, {"hot_standby": "on"}) as admin_of_it:
+        yield str(psycopg.conninfo.conninfo_to_dict(admin_of_it)["port"])
+
+
+@contextmanager
+def _serving(folder: Path, place: Path, data: Path, more: dict[str, object]) -> Iterator[str]:
     port = free_port()
     settings = {
         "port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "",
-        "max_connections": 60, "max_prepared_transactions": 5, "wal_level": "logical",
+        "max_connections": 60, "max_prepared_transactions": 5, "wal_level": "logical", **more,
     }  # fmt: skip
-    if careless:
-        settings |= dict.fromkeys(("fsync", "synchronous_commit", "full_page_writes"), "off")
     words = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     with (place / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -119,12 +154,12 @@ def started(folder: Path, place: Path, *, careless: bool = True) -> Iterator[Ser
             stdout=log,
             stderr=log,
             cwd="/",
-            **as_user(user),
+            **as_user(unprivileged()),
         )
     admin = f"host=127.0.0.1 port={port} user={SUPERUSER} password='{PASSWORD}' dbname=postgres"
     try:
         _await(admin, process, place / "log")
-        yield Server(admin=admin, bin=folder, data=data)
+        yield admin
     finally:
         process.terminate()
         try:

@@ -322,16 +322,18 @@ def _sleeping(shop: Shop) -> int:
 
 
 def test_a_ledger_that_many_create_at_once_is_created_once(shop: Shop) -> None:
+    from templedb_nb.model.route import ALONE
     from templedb_nb.model.secret import Secret
     from templedb_nb.model.target import DATABASE_URL, TargetName
     from templedb_nb.targets.postgres import PostgresSession
+    from templedb_nb.targets.postgres_route import route
     from tests.test_targets import a_claim
 
     failures: list[BaseException] = []
 
     def create(n: int) -> None:
         session = PostgresSession(
-            Secret("DATABASE_URL", shop.pg.dsn), TargetName("t"), DATABASE_URL, "test"
+            route(Secret("DATABASE_URL", shop.pg.dsn), ALONE), TargetName("t"), DATABASE_URL, "test"
         )
         try:
             from templedb_nb.ports import Heard

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from templedb_nb.core.lexer import Blank, Meta, Statement, TokenKind, position, split, tokens
+from templedb_nb.model.route import ALONE
 from templedb_nb.model.secret import Secret
 from templedb_nb.targets.postgres_connection import open_connection, run
+from templedb_nb.targets.postgres_route import route
 from tests.conftest import Database
 from tests.postgres import Server
 
@@ -211,7 +213,7 @@ def test_psql_splits_the_same_way(server: Server, scripts: list[list[str]]) -> N
 
 def test_the_server_takes_each_statement_as_one(pg: Database) -> None:
     """The extended protocol refuses two statements in one message: a wrong split would show."""
-    connection = open_connection(Secret("DATABASE_URL", pg.dsn), "test")
+    connection = open_connection(route(Secret("DATABASE_URL", pg.dsn), ALONE), "test")
     try:
         for sql in ("SELECT 1; SELECT 2", "SELECT 'a'; -- b\nSELECT 2"):
             with pytest.raises(psycopg.errors.SyntaxError):

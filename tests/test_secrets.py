@@ -207,7 +207,8 @@ def test_unset_forgets(shop: Shop) -> None:
     ],
 )
 def test_an_address_that_cannot_be_read_is_not_repeated(shop: Shop, address: str) -> None:
-    shop.terminal("env", "set", "app", "DATABASE_URL", address, "--target", "staging")
+    shop.terminal("env", "set", "app", "DATABASE_URL", "env:ELSEWHERE", "--target", "staging")
+    shop.terminal.set(ELSEWHERE=address)
     said = shop.run(code=78)
     assert "secret-pw" not in said.all
     assert "ss-word" not in said.all

@@ -16,12 +16,14 @@ from templedb_nb.errors import Busy, LedgerRefused, StatementFailed, UnfitServer
 from templedb_nb.model.event import Outcome, RunId
 from templedb_nb.model.ledger import Checksums, EntryKind, State
 from templedb_nb.model.plain import Digest
+from templedb_nb.model.route import ALONE
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.step import Amend, Apply, Mode, Verb
 from templedb_nb.model.target import DATABASE_URL, OrderPolicy, Policy, TargetName
 from templedb_nb.ports import Claim, Heard, Session
 from templedb_nb.targets.duckdb import DuckdbSession
 from templedb_nb.targets.postgres import PostgresSession
+from templedb_nb.targets.postgres_route import route
 from tests.conftest import Database, Shop
 
 
@@ -48,7 +50,7 @@ def a_step(sql: str, key: str = "m/1.sql") -> tuple[Apply, Script]:
 
 def postgres_session(pg: Database) -> PostgresSession:
     return PostgresSession(
-        Secret("DATABASE_URL", pg.dsn), TargetName("t"), DATABASE_URL, "templedb:test"
+        route(Secret("DATABASE_URL", pg.dsn), ALONE), TargetName("t"), DATABASE_URL, "templedb:test"
     )
 
 
@@ -451,8 +453,10 @@ def test_the_state_itself_is_no_target(shop: Shop) -> None:
 
 @pytest.mark.parametrize("address", ["duckdb://", "duckdb:", "duckdb:///:memory:"])
 def test_an_address_without_a_file_is_refused(shop: Shop, address: str) -> None:
-    shop.terminal("env", "set", "app", "DATABASE_URL", address, "--target", "staging", "--plain")
+    shop.terminal("env", "unset", "app", "DATABASE_URL", "--target", "staging")
+    shop.terminal.set(DATABASE_URL=address)
     assert "names no file" in shop.run(code=78).err
+    shop.terminal.unset("DATABASE_URL")
 
 
 def test_a_duckdb_file_that_somebody_has_open_is_busy(

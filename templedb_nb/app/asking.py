@@ -59,7 +59,8 @@ class Asking:
             raise ConfigError(message, hint=hint, problems=[problem])
         asked = asking_for(asked, expected) if expected else asked
         title = f"templedb:query:{case.project.known_as}"
-        found = self._ledgers.answer(url, case.target.name, named, case.root, title, asked)
+        around = self._values.around(case.known, case.given, case.root)
+        found = self._ledgers.answer(url, case.target.name, named, case.root, title, asked, around)
         if expected and (came := unmet(expected, found)):
             message = f"expected {expected.said}, and got {came}"
             told = evidence(found) if expected.value is None or len(found.rows) != 1 else []

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from templedb_nb.app.system import System
+from templedb_nb.core.route import variables
 from templedb_nb.errors import ConfigError
 from templedb_nb.model.history import Answer
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.question import Question
+from templedb_nb.model.route import Route, Surroundings
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.target import DatabaseName, TargetName
 from templedb_nb.ports import Scratch, Session
@@ -21,9 +23,10 @@ Sessions = Mapping[DatabaseName, Session]
 class Ledgers:
     """Opens sessions; one that cannot be opened closes those before it."""
 
-    def __init__(self, state: Path) -> None:
-        """Refuse the *state* file itself as a target."""
+    def __init__(self, state: Path, reached: Callable[[Route], None]) -> None:
+        """Refuse the *state* file itself as a target; *reached* hears of every server."""
         self._state = state
+        self._reached = reached
 
     @contextmanager
     def open(
@@ -32,39 +35,48 @@ class Ledgers:
         target: TargetName,
         root: Path | None,
         name: str,
+        around: Surroundings,
     ) -> Iterator[Sessions]:
-        """Open every database of *urls*, under *name*, and close them all."""
+        """Open every database of *urls*, under *name*, and close them all.
+
+        What an address leaves open, the variables *around* decide, as libpq has it.
+        """
         with ExitStack() as held:
             sessions: dict[DatabaseName, Session] = {}
             for database, url in sorted(urls.items()):
-                session = self._session(url, target, database, root, name)
+                session = self._session(url, target, database, root, name, around)
                 held.callback(session.close)
+                if session.here:
+                    self._reached(session.here)
                 sessions[database] = session
             yield sessions
 
     @contextmanager
     def scratch(
-        self, url: Secret, target: TargetName, root: Path | None, system: System
+        self,
+        url: Secret,
+        here: Route | None,
+        target: TargetName,
+        root: Path | None,
+        system: System,
     ) -> Iterator[Scratch]:
-        """Make a copy of a database's schema, and throw it away."""
-        text = url.reveal().strip()
-        if text.startswith("duckdb:"):
+        """Make a copy of a database's schema where it is, and throw it away."""
+        if here is None:
             from templedb_nb.targets import duckdb_scratch
             from templedb_nb.targets.duckdb import path_of
 
-            with duckdb_scratch.copied(path_of(text, root)) as file:
+            with duckdb_scratch.copied(path_of(url.reveal().strip(), root)) as file:
                 yield file
         else:
-            from templedb_nb.shell.psql import password, variables
             from templedb_nb.targets import postgres_scratch
 
             inherited = {k: v for k, v in system.environ.items() if not k.startswith("PG")}
             number = system.new_id().replace("-", "")[-12:]
 
-            def client(where: Secret) -> Mapping[str, str]:
-                return {**inherited, **variables(where), "PGPASSWORD": password(where)}
+            def client(where: Route) -> Mapping[str, str]:
+                return {**inherited, **variables(where), "PGPASSWORD": where.password}
 
-            with postgres_scratch.copied(url, target, client, number) as copy:
+            with postgres_scratch.copied(here, target, client, number) as copy:
                 yield copy
 
     def answer(
@@ -75,6 +87,7 @@ class Ledgers:
         root: Path | None,
         name: str,
         asked: Question,
+        around: Surroundings,
     ) -> Answer:
         """Return what a database answers; it is only read, and no lock is taken."""
         text = url.reveal().strip()
@@ -82,11 +95,10 @@ class Ledgers:
             from templedb_nb.targets import duckdb_query
 
             return duckdb_query.answer(self._file(text, database, root), target, asked)
-        if _is_postgres(text):
-            from templedb_nb.targets import postgres_query
+        from templedb_nb.targets import postgres_query
+        from templedb_nb.targets.postgres_route import route
 
-            return postgres_query.answer(url, target, name, asked)
-        raise _unknown(target, database)
+        return postgres_query.answer(route(url, around), target, name, asked, self._reached)
 
     def _session(
         self,
@@ -95,17 +107,17 @@ class Ledgers:
         database: DatabaseName,
         root: Path | None,
         name: str,
+        around: Surroundings,
     ) -> Session:
         text = url.reveal().strip()
         if text.startswith("duckdb:"):
             from templedb_nb.targets.duckdb import DuckdbSession
 
             return DuckdbSession(self._file(text, database, root), target, database)
-        if _is_postgres(text):
-            from templedb_nb.targets.postgres import PostgresSession
+        from templedb_nb.targets.postgres import PostgresSession
+        from templedb_nb.targets.postgres_route import route
 
-            return PostgresSession(url, target, database, name)
-        raise _unknown(target, database)
+        return PostgresSession(route(url, around), target, database, name)
 
     def _file(self, text: str, database: DatabaseName, root: Path | None) -> Path:
         from templedb_nb.targets.duckdb import path_of
@@ -114,15 +126,6 @@ class Ledgers:
         if path.exists() and self._state.exists() and path.samefile(self._state):
             raise ConfigError(f"{database} is templedb's own state file, which is no target")
         return path
-
-
-def _is_postgres(text: str) -> bool:
-    return text.startswith(("postgresql://", "postgres://")) or ("=" in text and "://" not in text)
-
-
-def _unknown(target: TargetName, database: DatabaseName) -> ConfigError:
-    hint = "postgresql://USER:PASSWORD@HOST/DATABASE, or duckdb:///PATH for a DuckDB file"
-    return ConfigError(f"{database} of {target} is no address of a known database", hint=hint)
 
 
 def read_all(sessions: Sessions, project: str) -> dict[DatabaseName, Ledger]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from templedb_nb.app.addresses import Addresses
 from templedb_nb.app.choice import Choice
 from templedb_nb.app.configs import Configs
 from templedb_nb.app.migrations import Migrations
@@ -18,13 +19,14 @@ from templedb_nb.app.values import Values
 from templedb_nb.core import groups
 from templedb_nb.core.environ import Known
 from templedb_nb.core.findings import on_variables
+from templedb_nb.core.route import told
 from templedb_nb.errors import TempleError, UsageProblem
 from templedb_nb.model.finding import Severity
 from templedb_nb.model.history import Filter
 from templedb_nb.model.project import Project, Release
 from templedb_nb.model.shown import TargetShown, Validation, VariableList
 from templedb_nb.model.status import Choices, FileState, TargetStatus
-from templedb_nb.model.target import DATABASE_URL, Policy, Probe, Target, TargetName
+from templedb_nb.model.target import DATABASE_URL, DatabaseName, Policy, Probe, Target, TargetName
 from templedb_nb.model.variable import Scope, Variable
 from templedb_nb.store.content import Content
 from templedb_nb.store.file import StateFile
@@ -43,6 +45,7 @@ ATTENTION = frozenset(
 class Overview:
     """Use cases around targets that ask the databases which *planning* opens."""
 
+    addresses: Addresses
     state: StateFile
     projects: Projects
     targets: Targets
@@ -123,26 +126,29 @@ class Overview:
         with self.state.session():
             project = self.projects.pick(choice.project)
             case = self.planning.case(project, choice.target, sync=False)
+        places = {name: self._place(case, name) for name in self.planning.databases(case)}
+        notes = (note for _, own in places.values() for note in own)
         return TargetShown(
             slug=project.slug,
             target=case.target,
             variables=case.known.kept,
-            address=self._address(case),
+            address=places.get(DATABASE_URL, ("", ()))[0],
+            others=tuple((n, place) for n, (place, _) in places.items() if n != DATABASE_URL),
+            notes=tuple(dict.fromkeys(notes)),
         )
 
-    def _address(self, case: Case) -> str:
-        """Return where the target's database is, without its password."""
+    def _place(self, case: Case, name: DatabaseName) -> tuple[str, tuple[str, ...]]:
+        """Return where a database is, without its password, and who decided what of it."""
         try:
-            url = self.values.reveal(DATABASE_URL, case.known, case.given, case.root)
-            if url is None:
-                return ""
-            if url.reveal().startswith("duckdb:"):
-                return url.reveal()
-            from templedb_nb.targets.postgres_connection import address
+            url = self.values.reveal(name, case.known, case.given, case.root)
+            if url is None or url.reveal().startswith("duckdb:"):
+                return (url.reveal() if url else "", ())
+            from templedb_nb.targets.postgres_route import route
 
-            return str(address(url))
+            found = route(url, self.values.around(case.known, case.given, case.root))
+            return found.address, tuple(told(found))
         except TempleError as error:
-            return error.message
+            return error.message, ()
 
     def probe(self, choice: Choice) -> Probe:
         """Connect for real and report what is there."""
@@ -154,7 +160,8 @@ class Overview:
                 hint = f"templedb env set {project.slug} DATABASE_URL --target {case.target.name}"
                 message = f"target {case.target.name} has no DATABASE_URL to test"
                 raise UsageProblem(message, hint=hint)
-            return next(iter(opened.sessions.values())).probe()
+            first, *more = (session.probe() for session in opened.sessions.values())
+            return replace(first, others=tuple(more))
 
     def update(self, choice: Choice, fields: Mapping[str, Any], reason: str) -> tuple[Target, bool]:
         """Change a target; a policy that gets weaker is lowered in the ledger, with a reason.
@@ -194,16 +201,18 @@ class Overview:
     ) -> Validation:
         """Add the variables without a value: errors for a named target, notes without one."""
         current = self.configs.current(project, release)
-        config = current.config
+        config, wrong = current.config, []
         if target is None:
             own = self.settings.variables(project.slug)
             known = Known(kept=tuple(each for each in own if each.scope is Scope.PROJECT))
         else:
-            known = self.planning.case(project, target, sync=False).known
+            case = self.planning.case(project, target, sync=False)
+            known, names = case.known, self.planning.databases(case)
+            wrong = list(self.addresses.findings(case, names))
         missing = on_variables(config.groups, groups.databases(config), known, may_miss=False)
         if target is None:
             missing = [replace(each, severity=Severity.NOTE) for each in missing]
-        return replace(found, findings=(*found.findings, *missing))
+        return replace(found, findings=(*found.findings, *missing, *wrong))
 
     def variables(self, choice: Choice) -> VariableList:
         """Return the names of a project's variables, of one target or of all."""

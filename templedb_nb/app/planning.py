@@ -26,6 +26,7 @@ from templedb_nb.core.lint import on_lint
 from templedb_nb.core.overlay import NO_OVERLAY, Overlay, overlaid
 from templedb_nb.core.planner import Options, Situation
 from templedb_nb.core.policy import decision, identified, merged
+from templedb_nb.core.route import on_routes
 from templedb_nb.core.script import Script, read_script
 from templedb_nb.errors import ConfigError, InvalidConfig
 from templedb_nb.model.adoption import History
@@ -40,6 +41,7 @@ from templedb_nb.model.ledger import Ledger, LedgerHead, State
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Draft, Plan, Preview, Since
 from templedb_nb.model.project import Changes, Project, Release, changes
+from templedb_nb.model.route import Route
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.step import Revert
 from templedb_nb.model.target import DATABASE_URL, DatabaseName, Level, Policy, Target
@@ -151,7 +153,8 @@ class Planning:
         databases = self.databases(case, skip)
         urls = self._urls(case, databases)
         title = f"templedb:{name}:{case.project.known_as}"
-        with self._ledgers.open(urls, case.target.name, case.root, title) as sessions:
+        around = self._values.around(case.known, case.given, case.root)
+        with self._ledgers.open(urls, case.target.name, case.root, title, around) as sessions:
             read = read_all(sessions, case.project.known_as)
             known = self._memory.ledger_heads(case.project.slug, case.target.name)
             if not standing.suspicions(known, read):
@@ -251,7 +254,9 @@ class Planning:
         told = tuple(replace(s, text=self._values.masked(s.text)) for s in draft.scripts)
         risky = _linted(draft.plan, situation, opened.sessions)
         strange = _strange(draft.plan, opened.sessions)
-        findings = (*case.current.findings, *draft.findings, *risky, *strange)
+        places = routes(opened.sessions)
+        notes = on_routes(places, draft.plan.target)
+        findings = (*case.current.findings, *draft.findings, *risky, *strange, *notes)
         draft = replace(draft, findings=findings, scripts=told)
         user = self._system.user()
         preview = Preview(
@@ -267,6 +272,7 @@ class Planning:
             diffs=self._diffs(opened, draft),
             expected=self._expected(case, draft.plan),
             overlay=case.overlay.changes,
+            reached=tuple((name, place.address) for name, place in sorted(places.items())),
             planner=self._memory.planner(draft.plan.content_hash) or user,
         )
         preview = self.decided(preview, self.approvals(draft.plan, opened.sessions))
@@ -321,6 +327,11 @@ def _strange(plan: Plan, sessions: Sessions) -> list[Finding]:
     if not plan.steps:
         return []
     return list(on_drift(drifts(sessions, plan.policy), plan.target, plan.policy.drift))
+
+
+def routes(sessions: Sessions) -> dict[str, Route]:
+    """Return the server that each session has reached, by its database's name."""
+    return {name: session.here for name, session in sessions.items() if session.here}
 
 
 def drifts(sessions: Sessions, policy: Policy) -> dict[DatabaseName, Drift]:

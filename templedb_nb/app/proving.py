@@ -40,8 +40,8 @@ class Proving:
         pairs = _pairs(opened, self._migrations.status(opened).rows, steps)
         database = steps[0].database
         rows: list[ProofRow] = []
-        url, target = opened.urls[database], case.target.name
-        with self._ledgers.scratch(url, target, case.root, self._system) as scratch:
+        url, here = opened.urls[database], opened.sessions[database].here
+        with self._ledgers.scratch(url, here, case.target.name, case.root, self._system) as scratch:
             for step, up, down in pairs:
                 broken = bool(rows) and rows[-1].verdict is not Verdict.HOLDS
                 last = step is pairs[-1][0]

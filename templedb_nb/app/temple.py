@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from templedb_nb.app.addresses import Addresses
 from templedb_nb.app.adopting import Adopting
 from templedb_nb.app.asking import Asking
 from templedb_nb.app.bundles import bundled_case, read_bundle, write_bundle
@@ -120,6 +121,11 @@ class Temple:
         return Values(self.settings, seal, self.masker, self.system)
 
     @cached_property
+    def addresses(self) -> Addresses:
+        """Return the use cases around addresses of databases."""
+        return Addresses(targets=self.targets, values=self.values, system=self.system)
+
+    @cached_property
     def drifting(self) -> Drifting:
         """Return the use cases around what no run of ours changed."""
         return Drifting(open=self.opened, system=self.system)
@@ -145,7 +151,7 @@ class Temple:
             self.configs,
             self.targets,
             self.values,
-            Ledgers(self.state.path),
+            Ledgers(self.state.path, self.values.learn),
             self.content,
             self.memory,
             self.system,
@@ -180,12 +186,12 @@ class Temple:
     @cached_property
     def proving(self) -> Proving:
         """Return the use case that tries down parts on a copy."""
-        return Proving(self.migrations, Ledgers(self.state.path), self.system)
+        return Proving(self.migrations, Ledgers(self.state.path, self.values.learn), self.system)
 
     @cached_property
     def asking(self) -> Asking:
         """Return the use cases that only read what a target holds."""
-        ledgers = Ledgers(self.state.path)
+        ledgers = Ledgers(self.state.path, self.values.learn)
         return Asking(self.state, self.projects, self.planning, ledgers, self.values, self.masker)
 
     @cached_property
@@ -197,6 +203,7 @@ class Temple:
     def overview(self) -> Overview:
         """Return the use cases that ask targets how they stand."""
         return Overview(
+            addresses=self.addresses,
             state=self.state,
             projects=self.projects,
             targets=self.targets,

@@ -9,9 +9,12 @@ from pathlib import Path
 from templedb_nb.app.system import System
 from templedb_nb.core import masking
 from templedb_nb.core.environ import NOTHING, Known, effective, is_reference
+from templedb_nb.core.libpq import passwords, reads
 from templedb_nb.core.masking import Masker
+from templedb_nb.core.route import passed_on
 from templedb_nb.errors import SecretError, UsageProblem
 from templedb_nb.model.project import Project
+from templedb_nb.model.route import Route, Surroundings
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.target import TargetName
 from templedb_nb.model.variable import Keeping, Scope, Variable
@@ -144,6 +147,22 @@ class Values:
         if source.keeping is not Keeping.PLAIN:
             self._mask(name, value, source.scope)
         return Secret(name, value)
+
+    def around(self, known: Known, given: Given, root: Path | None) -> Surroundings:
+        """Return the variables that libpq reads: this process's under those of the target."""
+        values = passed_on(self._system.environ)
+        for name in passwords(values):
+            self._mask(name, values[name], Scope.ENVIRONMENT)
+        kept = {name for name in known.names if reads(name) and name not in known.unreadable}
+        for name in kept:
+            if (value := self.reveal(name, known, given, root)) is not None:
+                values[name] = value.reveal()
+        return Surroundings(values=values, kept=frozenset(kept))
+
+    def learn(self, route: Route) -> None:
+        """Mask the passwords by which a server was reached, wherever they came from."""
+        for secret in route.secrets.values():
+            self._mask(route.name, secret.reveal(), Scope.ENVIRONMENT)
 
     def secret(self, variable: Variable, root: Path | None) -> str | None:
         """Return the value of one variable that is kept, or None if it is no secret."""

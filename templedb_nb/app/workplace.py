@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from templedb_nb.app.planning import Case, Opened
+from templedb_nb.app.reach import Reach
 from templedb_nb.app.system import System
 from templedb_nb.app.values import Values
 from templedb_nb.core.command import with_file_variable
 from templedb_nb.core.environ import inherited, permitted
+from templedb_nb.core.libpq import SESSION
 from templedb_nb.core.masking import Masker
 from templedb_nb.core.planner import sees_folder
+from templedb_nb.core.route import passed_on
 from templedb_nb.errors import Busy, FilesError
 from templedb_nb.model.command import Invocation
 from templedb_nb.model.config import WorkFolder
@@ -34,6 +37,7 @@ class Place:
     run: RunId
     plan: Plan
     environments: Mapping[str, Mapping[str, str]]
+    reach: Reach
     folder: Folder
 
     def invocation(self, step: Command, attempt: str) -> Invocation:
@@ -41,7 +45,10 @@ class Place:
         return Invocation(
             argv=_argv(step),
             cwd=self._cwd(step),
-            environment={**self.environments[step.group], **self._facts(step, attempt)},
+            environment={
+                **self.reach.environment(self.environments[step.group]),
+                **self._facts(step, attempt),
+            },
             timeout_s=step.timeout_s if isinstance(step, RunCommand) else None,
         )
 
@@ -117,17 +124,22 @@ class Workplace:
         if any(sees_folder(step) for step in plan.steps):
             self._hold(folder, held)
         shell = SupervisedShell(self._masker)
+        reach = Reach(sessions=opened.sessions, urls=opened.urls, masker=self._masker)
         return Place(
             shell=shell,
-            psql=PsqlProgram(
-                shell, _claim_sql, opened.urls, folder.path, inherited(self._system.environ)
-            ),
+            psql=PsqlProgram(shell, _claim_sql, reach.place, folder.path, self._for_psql()),
             case=case,
             run=run,
             plan=plan,
             environments=self._environments(case, plan),
+            reach=reach,
             folder=folder,
         )
+
+    def _for_psql(self) -> dict[str, str]:
+        """Return what psql gets beside its connection; a session begins as psycopg's does."""
+        process = self._system.environ
+        return {**inherited(process), **{n: process[n] for n in SESSION & process.keys()}}
 
     def _root(self, case: Case) -> Path:
         name = hashlib.sha256(f"{case.project.slug}\0{case.target.name}".encode()).hexdigest()[:8]
@@ -160,7 +172,7 @@ class Workplace:
     def _environment(
         self, case: Case, plan: Plan, own: Mapping[str, str], allowed: Sequence[str]
     ) -> dict[str, str]:
-        found = inherited(self._system.environ)
+        found = {**inherited(self._system.environ), **passed_on(self._system.environ)}
         for name in sorted(permitted({*plan.variables, *own}, allowed)):
             value = self._values.reveal(name, case.known, case.given, case.root, own)
             if value is not None:

@@ -39,6 +39,9 @@ def set_(call: Call, words: tuple[str, ...], target: str | None, *, plain: bool)
     from templedb_nb.model.variable import Keeping
 
     project_name, name, value = call.split(words, "NAME", "VALUE", optional=1)
+    if value is None and "=" in str(name):
+        bare = str(name).partition("=")[0]
+        raise click.UsageError(f"a space stands between name and value: env set {bare} VALUE")
     if value is not None and call.notebook and not plain and not is_reference(value):
         message = "a secret in a cell is saved with the notebook and its history"
         raise click.UsageError(
@@ -46,13 +49,18 @@ def set_(call: Call, words: tuple[str, ...], target: str | None, *, plain: bool)
         )
     if value is None:
         value = call.ask_secret(str(name))
+        if not value.strip():
+            how = f"templedb env set {name} < FILE, or a reference: env:NAME, file:PATH"
+            raise click.UsageError(f"no value came for {name} by standard input: {how}")
     with call.app.state.session():
         project = call.app.projects.pick(call.choice(project_name).project)
         where = call.app.targets.pick(project, None, target).name if target else None
         keeping = Keeping.PLAIN if plain else Keeping.SEALED
+        doubts = call.app.addresses.checked(project, {str(name): value})
         (kept,) = call.app.values.set(project, where, {str(name): value}, keeping)
     place = f"target {where}" if where else "all targets"
-    return Said(text=f"{kept.name} is set for {place} of {project.slug} ({kept.keeping})")
+    text = f"{kept.name} is set for {place} of {project.slug} ({kept.keeping})"
+    return Said(text=text, also=doubts)
 
 
 @commands.command()
@@ -105,6 +113,8 @@ def import_(call: Call, words: tuple[str, ...], target: str | None, *, plain: bo
         project = call.app.projects.pick(call.choice(project_name).project)
         where = call.app.targets.pick(project, None, target).name if target else None
         keeping = Keeping.PLAIN if plain else Keeping.SEALED
+        doubts = call.app.addresses.checked(project, pairs)
         kept = call.app.values.set(project, where, pairs, keeping)
     names = ", ".join(each.name for each in kept)
-    return Said(text=f"{len(kept)} variables are set for {where or project.slug}", also=(names,))
+    text = f"{len(kept)} variables are set for {where or project.slug}"
+    return Said(text=text, also=(names, *doubts))

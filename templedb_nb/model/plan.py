@@ -180,7 +180,7 @@ class Preview:
 
     `changes` are those of the release that was made for it, `since` those since the last run that
     succeeded on the target, if this state knows of one. `planner` is who first made a plan of this
-    content, whoever asked for it again.
+    content, whoever asked for it again. `reached` is the address of each database's server.
     """
 
     draft: Draft
@@ -198,6 +198,7 @@ class Preview:
     overlay: tuple[Overlaid, ...] = ()
     dry_run: bool = False
     expected: Expected = Expected()
+    reached: tuple[tuple[str, str], ...] = ()
     planner: str = ""
 
     @property

@@ -190,12 +190,18 @@ class TargetList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetShown:
-    """One target with the names of its variables; never their values."""
+    """One target with the names of its variables; never their values.
+
+    `address` is where its database is, `others` where those are that other variables name, and
+    `notes` say who decided what those leave open.
+    """
 
     slug: Slug
     target: Target
     variables: tuple[Variable, ...]
     address: str = ""
+    others: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -159,7 +159,10 @@ def _stricter(one: Level, other: Level) -> Level:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """What a database said of itself when `target test` asked."""
+    """What a database said of itself when `target test` asked.
+
+    `notes` say who decided what its address leaves open; `others` are the target's other databases.
+    """
 
     target: TargetName
     database: DatabaseName
@@ -171,3 +174,5 @@ class Probe:
     may_create_ledger: bool
     superuser: bool = False
     findings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    others: tuple[Probe, ...] = ()

@@ -15,10 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from templedb_nb.core.route import variables
 from templedb_nb.core.script import Script
 from templedb_nb.errors import ConfigError, FilesError
 from templedb_nb.model.command import Exit, Invocation
-from templedb_nb.model.secret import Secret
+from templedb_nb.model.route import Route
 from templedb_nb.model.step import Migration
 from templedb_nb.model.target import DatabaseName
 from templedb_nb.ports import Claim, Shell
@@ -39,14 +40,14 @@ class PsqlProgram:
         self,
         shell: Shell,
         claim_sql: ClaimSql,
-        urls: Mapping[DatabaseName, Secret],
+        here: Callable[[DatabaseName], Route],
         folder: Callable[[], str],
         environment: Mapping[str, str],
     ) -> None:
-        """Use the databases at *urls*; files are read below the release's *folder*."""
+        """Go *here* for each database; files are read below the release's *folder*."""
         self._shell = shell
         self._claim_sql = claim_sql
-        self._urls = urls
+        self._here = here
         self._folder = folder
         self._environment = environment
 
@@ -66,7 +67,8 @@ class PsqlProgram:
         folder = self._folder()
         _verify(Path(folder) / step.file, step)
         row = self._claim_sql(step, script, attempt, claim)
-        with _private(_row_text(row, attempt), passfile(self._urls[step.database])) as files:
+        here = self._here(step.database)
+        with _private(_row_text(row, attempt), passfile(here.password)) as files:
             ledger, passwords = files
             argv = (program, "-X", "-q", "-1", "-v", "ON_ERROR_STOP=1")
             return self._shell.run(
@@ -75,7 +77,7 @@ class PsqlProgram:
                     cwd=folder,
                     environment={
                         **self._environment,
-                        **variables(self._urls[step.database]),
+                        **variables(here),
                         "PGPASSFILE": passwords,
                         "PGAPPNAME": f"templedb:{claim.run}:psql"[:63],
                         "PGCLIENTENCODING": "UTF8",
@@ -99,26 +101,9 @@ def _verify(path: Path, step: Migration) -> None:
         raise FilesError(message, hint="let builds write elsewhere than over migrations")
 
 
-def variables(url: Secret) -> dict[str, str]:
-    """Return the PG* variables that lead to *url*, without its password."""
-    from psycopg import conninfo, pq
-
-    names = {o.keyword.decode(): o.envvar for o in pq.Conninfo.get_defaults() if o.envvar}
-    given = conninfo.conninfo_to_dict(url.reveal())
-    wanted = {key: str(value) for key, value in given.items() if key != "password"}
-    return {names[key].decode(): value for key, value in wanted.items() if key in names}
-
-
-def password(url: Secret) -> str:
-    """Return the password in *url*, or nothing."""
-    from psycopg import conninfo
-
-    return str(conninfo.conninfo_to_dict(url.reveal()).get("password", ""))
-
-
-def passfile(url: Secret) -> str:
+def passfile(password: str) -> str:
     """Return what a password file must hold."""
-    return "*:*:*:*:" + password(url).replace("\\", "\\\\").replace(":", "\\:") + "\n"
+    return "*:*:*:*:" + password.replace("\\", "\\\\").replace(":", "\\:") + "\n"
 
 
 @contextmanager

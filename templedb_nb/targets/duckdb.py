@@ -72,6 +72,10 @@ class DuckdbSession:
         self._kept: Connection | None = None
 
     @property
+    def here(self) -> None:
+        """Return nothing: no server has a file."""
+
+    @property
     def where(self) -> str:
         """Return the target and its file, as messages name them."""
         return f"target {self._target} ({self._path})"

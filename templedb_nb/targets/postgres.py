@@ -18,7 +18,7 @@ from templedb_nb.model.event import Blocker, Outcome
 from templedb_nb.model.ledger import Freeze, Held, Ledger, Noted, State, Within
 from templedb_nb.model.lint import Sizes
 from templedb_nb.model.plain import Digest
-from templedb_nb.model.secret import Secret
+from templedb_nb.model.route import Route
 from templedb_nb.model.step import Amendment, Migration, Mode, Revert
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
 from templedb_nb.ports import Claim, Decide, Heard
@@ -45,9 +45,14 @@ from templedb_nb.targets.postgres_watch import watched
 class PostgresSession:
     """One connection that both holds the lock and does the work: losing one loses the other."""
 
-    def __init__(self, url: Secret, target: TargetName, database: DatabaseName, name: str) -> None:
-        """Connect to *url*, under *name* in pg_stat_activity."""
-        self._link = Link(url, target, database, name)
+    def __init__(self, route: Route, target: TargetName, database: DatabaseName, name: str) -> None:
+        """Connect by *route*, under *name* in pg_stat_activity."""
+        self._link = Link(route, target, database, name)
+
+    @property
+    def here(self) -> Route:
+        """Return the server that the session has reached."""
+        return self._link.here
 
     @property
     def where(self) -> str:
@@ -78,11 +83,12 @@ class PostgresSession:
         """Hold the project's lock, after creating the ledger if it is not there."""
         lock = Lock(self._link, claim.project)
         with translated(self.where):
-            if reasons := unfit(self._link.connection, self._link.url):
+            if reasons := unfit(self._link.connection, self._link.here):
                 raise UnfitServer(f"{self.where} is not fit for deployments", problems=reasons)
             lock.take(claim, hear.waiting)
             lock.create_ledger(claim.wait_s)
             lock.write_row(claim)
+            self._link.recognise()
         try:
             with watched(self._link, claim, hear):
                 yield
@@ -307,5 +313,5 @@ class PostgresSession:
         """Report what the server is and what the role may do; write nothing."""
         with translated(self.where):
             return fitness(
-                self._link.connection, self._link.url, self._link.target, self._link.database
+                self._link.connection, self._link.here, self._link.target, self._link.database
             )

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg
-from psycopg import conninfo, generators
 from psycopg import errors as pg_errors
+from psycopg import generators
 from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
+from templedb_nb.core.dsn import ESCAPES, FORM
+from templedb_nb.core.route import PLACE, told
 from templedb_nb.errors import ConfigError, TargetError, Unreachable
-from templedb_nb.model.secret import Secret
+from templedb_nb.model.route import Route
 
 NAME_LIMIT = 63
 CONNECT_TIMEOUT_S = 15
@@ -33,48 +33,26 @@ FINE = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK, ExecStatus.EMPTY_QUERY)
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """Where a database is, as people may see it: never with a password."""
-
-    user: str
-    host: str
-    port: str
-    database: str
-
-    def __str__(self) -> str:
-        """Return the address as people read it."""
-        user = f"{self.user}@" if self.user else ""
-        return f"{user}{self.host}:{self.port}/{self.database}"
-
-
-def address(url: Secret) -> Address:
-    """Return where *url* leads, or raise `ConfigError` without a word of the value."""
-    given = _parsed(url)
-    return Address(
-        user=str(given.get("user", "")),
-        host=str(given.get("host", given.get("hostaddr", "local socket"))),
-        port=str(given.get("port", "5432")),
-        database=str(given.get("dbname", given.get("user", ""))),
-    )
-
-
 @contextmanager
-def connect(url: Secret, name: str) -> Iterator[Connection]:
+def connect(route: Route, name: str) -> Iterator[Connection]:
     """Open a session called *name* in pg_stat_activity, and close it."""
-    connection = open_connection(url, name)
+    connection = open_connection(route, name)
     try:
         yield connection
     finally:
         connection.close()
 
 
-def open_connection(url: Secret, name: str) -> Connection:
+def open_connection(route: Route, name: str) -> Connection:
     """Open a session in autocommit mode; the caller closes it."""
-    given = _parsed(url)
-    wanted = {**_KEEPALIVES, "connect_timeout": CONNECT_TIMEOUT_S, **given}
-    wanted["application_name"] = name.encode()[:NAME_LIMIT].decode(errors="ignore")
-    own = str(given.get("options", ""))
+    wanted: dict[str, Any] = {
+        **_KEEPALIVES,
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        **{key: value for key, value in route.whole.items() if value or key in PLACE},
+        "application_name": name.encode()[:NAME_LIMIT].decode(errors="ignore"),
+        "client_encoding": "utf8",
+    }
+    own = route.parameters.get("options", "")
     try:
         try:
             return _opened(wanted | {"options": _options(_SETTINGS | _NOTICE_LOSS, own)})
@@ -83,7 +61,10 @@ def open_connection(url: Secret, name: str) -> Connection:
                 raise
             return _opened(wanted | {"options": _options(_SETTINGS, own)})
     except psycopg.OperationalError as error:
-        raise _unreachable(url, error) from None
+        raise _unreachable(route, error) from None
+    except psycopg.ProgrammingError:
+        message = f"{route.name} is no address of a PostgreSQL database"
+        raise ConfigError(message, hint=f"{FORM}; {ESCAPES}") from None
 
 
 def run(connection: Connection, statement: str) -> list[PGresult]:
@@ -128,26 +109,8 @@ def translated(where: str) -> Iterator[None]:
         raise TargetError(f"{where} refused: {first_line(error)} ({error.sqlstate})") from None
 
 
-def _parsed(url: Secret) -> Mapping[str, Any]:
-    text = url.reveal().strip()
-    ambiguous = "://" in text and text.count("@") > 1
-    given: Mapping[str, Any] = {}
-    try:
-        if "://" in text:
-            _ = urlsplit(text).port
-        given = conninfo.conninfo_to_dict(text)
-    except (psycopg.Error, ValueError):
-        ambiguous = True
-    if ambiguous:
-        hint = "postgresql://USER:PASSWORD@HOST/DATABASE, with @ / : % as %40 %2F %3A %25"
-        raise ConfigError(f"{url.name} is no address of a PostgreSQL database", hint=hint)
-    return given
-
-
 def _opened(wanted: Mapping[str, Any]) -> Connection:
-    return psycopg.connect(
-        **wanted, autocommit=True, prepare_threshold=None, client_encoding="utf8"
-    )
+    return psycopg.connect(**wanted, autocommit=True, prepare_threshold=None)
 
 
 def _options(settings: Mapping[str, str], given: str) -> str:
@@ -155,11 +118,19 @@ def _options(settings: Mapping[str, str], given: str) -> str:
     return f"{ours} {given}".strip()
 
 
-def _unreachable(url: Secret, error: psycopg.OperationalError) -> Unreachable:
+def _unreachable(route: Route, error: psycopg.OperationalError) -> Unreachable:
     said = first_line(error)
     if "startup parameter" in str(error):
         hint = "use the database's direct address; on Supabase port 5432, not 6543"
-        message = f"{address(url)} is a connection pooler that refuses session settings: {said}"
+        message = f"{route.address} is a connection pooler that refuses session settings: {said}"
         return Unreachable(message, hint=hint)
-    hint = f"check {url.name}, the network and the role: templedb target test"
-    return Unreachable(f"cannot reach {address(url)}: {said}", hint=hint)
+    hint = f"check {route.name}, the network and the role: templedb target test"
+    problems = [*told(route), *(_attempts(error) if route.several else ())]
+    return Unreachable(f"cannot reach {route.address}: {said}", hint=hint, problems=problems)
+
+
+def _attempts(error: psycopg.OperationalError) -> Iterator[str]:
+    """Yield what became of each host, where there were several."""
+    for line in str(error).splitlines():
+        if line.startswith("- "):
+            yield line.partition(": connection failed: ")[2] or line.removeprefix("- ")

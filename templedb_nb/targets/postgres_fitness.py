@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 
+from templedb_nb.core.route import told
 from templedb_nb.errors import LedgerRefused
-from templedb_nb.model.secret import Secret
+from templedb_nb.model.route import Route
 from templedb_nb.model.target import DatabaseName, Probe, TargetName
 from templedb_nb.targets import postgres_ledger as ledger_sql
-from templedb_nb.targets.postgres_connection import Connection, address, open_connection
+from templedb_nb.targets.postgres_connection import Connection, open_connection
 
 OLDEST = 130000
 
 
-def unfit(connection: Connection, url: Secret) -> tuple[str, ...]:
+def unfit(connection: Connection, here: Route) -> tuple[str, ...]:
     """Return why no deployment may run over this connection; empty if one may."""
     reasons = []
     row = connection.execute(
@@ -26,16 +27,22 @@ def unfit(connection: Connection, url: Secret) -> tuple[str, ...]:
     if connection.info.server_version < OLDEST:
         reasons.append(f"PostgreSQL {_version(connection)} is older than 13")
     if replica:
-        reasons.append("it is a replica: use the address of the primary")
+        reasons.append(_replica(here))
     elif read_only == "on":
         reasons.append("default_transaction_read_only is on for this role or database")
-    if backend != connection.info.backend_pid and _shares_backends(connection, url):
+    if backend != connection.info.backend_pid and _shares_backends(connection, here):
         reasons.append("a pooler gives each transaction another session: use the direct address")
-    elif lock_timeout == "0" and "lock_timeout" not in url.reveal():
+    elif lock_timeout == "0" and "lock_timeout" not in here.parameters.get("options", ""):
         reasons.append("a pooler drops the settings of our session (lock_timeout): pass them on")
     for table, trigger in connection.execute(_TRIGGERS).fetchall():
         reasons.append(f"trigger {trigger} on templedb.{table} stands between us and the ledger")
     return tuple(reasons)
+
+
+def _replica(here: Route) -> str:
+    if here.one_of:
+        return f"{here.address} is a replica: add target_session_attrs=read-write to {here.name}"
+    return "it is a replica: use the address of the primary"
 
 
 _TRIGGERS = """
@@ -50,7 +57,7 @@ SELECT tablename, rulename FROM pg_catalog.pg_rules WHERE schemaname = 'templedb
 
 
 def fitness(
-    connection: Connection, url: Secret, target: TargetName, database: DatabaseName
+    connection: Connection, here: Route, target: TargetName, database: DatabaseName
 ) -> Probe:
     """Report what the server is and what the role may do; write nothing."""
     began = time.perf_counter_ns()
@@ -63,7 +70,7 @@ def fitness(
     ).fetchone()
     assert row is not None  # noqa: S101 - a SELECT without FROM has one row
     role, superuser, may_create, backend = row
-    found = list(unfit(connection, url))
+    found = list(unfit(connection, here))
     if backend != connection.info.backend_pid and not found:
         found.append("a connection pooler stands between; it keeps sessions apart as far as seen")
     ledger = _ledger(connection)
@@ -72,7 +79,7 @@ def fitness(
     return Probe(
         target=target,
         database=database,
-        address=str(address(url)),
+        address=here.address,
         server=f"PostgreSQL {_version(connection)}",
         role=role,
         latency_us=latency_us,
@@ -80,12 +87,13 @@ def fitness(
         may_create_ledger=may_create,
         superuser=superuser,
         findings=tuple(found),
+        notes=tuple(told(here)),
     )
 
 
-def _shares_backends(connection: Connection, url: Secret) -> bool:
+def _shares_backends(connection: Connection, here: Route) -> bool:
     """Prove a pooler of transactions: two clients that are both here get one backend."""
-    other = open_connection(url, "templedb:pooler test")
+    other = open_connection(here, "templedb:pooler test")
     try:
         for _ in range(5):
             pids = {

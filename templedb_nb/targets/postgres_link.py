@@ -7,7 +7,7 @@ import random
 import socket
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import psycopg
 from psycopg import ClientCursor, generators
@@ -15,11 +15,14 @@ from psycopg import errors as pg_errors
 from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGresult
 
-from templedb_nb.errors import Unreachable, Unresolved
+from templedb_nb.core.route import alone
+from templedb_nb.errors import TargetError, Unresolved
 from templedb_nb.failpoints import reach
-from templedb_nb.model.secret import Secret
+from templedb_nb.model.route import Route
 from templedb_nb.model.target import DatabaseName, TargetName
-from templedb_nb.targets.postgres_connection import FINE, Connection, address, lost, open_connection
+from templedb_nb.targets.postgres_connection import FINE, Connection, lost, open_connection
+from templedb_nb.targets.postgres_identity import Identity, identity
+from templedb_nb.targets.postgres_route import here
 
 RECONNECT_S = 30.0
 CLEAN = (
@@ -32,15 +35,25 @@ CLEAN = (
 class Link:
     """A connection that can be opened again; everybody who works on the session shares it."""
 
-    def __init__(self, url: Secret, target: TargetName, database: DatabaseName, name: str) -> None:
-        """Connect to *url*, under *name* in pg_stat_activity."""
-        self.url = url
+    def __init__(self, route: Route, target: TargetName, database: DatabaseName, name: str) -> None:
+        """Connect by *route*, under *name* in pg_stat_activity."""
+        self.route = route
         self.target = target
         self.database = database
         self.name = name
-        self.connection: Connection = open_connection(url, name)
-        self.where = f"target {target} ({address(url)})"
-        """The target and its database, as messages name them."""
+        self.connection: Connection = open_connection(route, name)
+        self.here = here(route, self.connection)
+        """The one server that was reached; other sessions of the run go there, too."""
+        self.identity = Identity()
+
+    @property
+    def where(self) -> str:
+        """Return the target and its database, as messages name them."""
+        return f"target {self.target} ({self.here.address})"
+
+    def recognise(self) -> None:
+        """Learn which database this is, so that no other one is taken for it later."""
+        self.identity = identity(self.connection)
 
     @property
     def lost(self) -> bool:
@@ -88,21 +101,42 @@ class Link:
                 self.connection.execute(CLEAN.encode())
 
     def reopen(self, about: str) -> None:
-        """Connect again, for as long as a server may take to come back; *about* is at stake."""
+        """Connect again to the same database, for as long as it may take; *about* is at stake.
+
+        Of several hosts another one may answer: a replica, which lags, or a stranger. Neither can
+        say what became of the work.
+        """
         with suppress(psycopg.Error):
             self.connection.close()
         end = time.monotonic() + RECONNECT_S
         while True:
             try:
-                self.connection = open_connection(self.url, self.name)
-            except Unreachable:
+                self._open_same(alone(self.route, self.here))
+            except (TargetError, psycopg.Error) as error:
                 if time.monotonic() > end:
                     hint = "the ledger knows: templedb migration status, once the server answers"
                     message = f"{about}: the connection was lost for good"
-                    raise Unresolved(message, hint=hint) from None
+                    raise Unresolved(message, hint=hint, problems=[str(error)]) from None
                 time.sleep(random.uniform(0.2, 1.0))  # noqa: S311 - jitter
             else:
                 return
+
+    def _open_same(self, ways: Sequence[Route]) -> None:
+        """Open the first of *ways* that leads to the same database, or raise for the last one."""
+        for way in ways[:-1]:
+            with suppress(TargetError, psycopg.Error):
+                return self._open(way)
+        return self._open(ways[-1])
+
+    def _open(self, way: Route) -> None:
+        connection = open_connection(way, self.name)
+        with ExitStack() as undone:
+            undone.callback(connection.close)
+            place = here(way, connection)
+            if stranger := self.identity.refuses(connection):
+                raise TargetError(f"{place.address} {stranger}")
+            undone.pop_all()
+        self.connection, self.here = connection, place
 
 
 def failure(results: Sequence[PGresult]) -> psycopg.Error | None:

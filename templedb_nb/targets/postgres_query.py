@@ -14,16 +14,11 @@ from templedb_nb.core.question import HINT, refuse_writing
 from templedb_nb.errors import QueryRefused, QueryTimedOut, TargetError
 from templedb_nb.model.history import Answer
 from templedb_nb.model.question import Question
-from templedb_nb.model.secret import Secret
+from templedb_nb.model.route import Route
 from templedb_nb.model.span import Span, alike
 from templedb_nb.model.target import TargetName
-from templedb_nb.targets.postgres_connection import (
-    Connection,
-    address,
-    connect,
-    first_line,
-    translated,
-)
+from templedb_nb.targets.postgres_connection import Connection, connect, first_line, translated
+from templedb_nb.targets.postgres_route import Reached, here
 from templedb_nb.targets.postgres_values import in_utc, read_exactly
 
 READ_ONLY, CANCELED, NO_PRIVILEGE = "25006", "57014", "42501"
@@ -31,26 +26,35 @@ MISTAKES = ("22", "42", "0A")
 """Classes of SQLSTATE that say that the query is wrong, not the server."""
 
 
-def answer(url: Secret, target: TargetName, name: str, asked: Question) -> Answer:
+def answer(
+    route: Route, target: TargetName, name: str, asked: Question, reached: Reached
+) -> Answer:
     """Return the first rows of the answer; nothing of the database changes.
 
     The transaction is read only and is rolled back. No lock of templedb is taken, and the
     session's settings are the database's own but for the time that the query may take.
     """
     refuse_writing(asked)
-    where = f"target {target} ({address(url)})"
-    with connect(url, name) as connection, translated(where):
-        connection.execute("BEGIN READ ONLY")
-        _prepare(connection, asked)
-        try:
-            return _read(connection, asked)
-        except (NotImplementedError, ValueError) as error:
-            raise _no_place(str(error)) from None
-        except psycopg.Error as error:
-            raise _refusal(error, where, asked) from None
-        finally:
-            with suppress(psycopg.Error):
-                connection.rollback()
+    with connect(route, name) as connection:
+        place = here(route, connection)
+        reached(place)
+        where = f"target {target} ({place.address})"
+        with translated(where):
+            return _answer(connection, where, asked)
+
+
+def _answer(connection: Connection, where: str, asked: Question) -> Answer:
+    connection.execute("BEGIN READ ONLY")
+    _prepare(connection, asked)
+    try:
+        return _read(connection, asked)
+    except (NotImplementedError, ValueError) as error:
+        raise _no_place(str(error)) from None
+    except psycopg.Error as error:
+        raise _refusal(error, where, asked) from None
+    finally:
+        with suppress(psycopg.Error):
+            connection.rollback()
 
 
 def _prepare(connection: Connection, asked: Question) -> None:

@@ -12,21 +12,21 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
 import psycopg
-from psycopg import conninfo, sql
+from psycopg import sql
 
 from templedb_nb.core.lexer import position
 from templedb_nb.core.script import Script
 from templedb_nb.errors import ConfigError, TargetError
-from templedb_nb.model.secret import Secret
+from templedb_nb.model.route import Route
 from templedb_nb.model.step import Mode
 from templedb_nb.model.target import TargetName
 from templedb_nb.targets.postgres_connection import (
     Connection,
-    address,
     first_line,
     open_connection,
     run,
@@ -38,25 +38,25 @@ _NOISE = re.compile(r"--.*|\\(?:un)?restrict .*|SET .*|SELECT pg_catalog\.set_co
 _DENIED = "42501"
 
 
-Client: TypeAlias = Callable[[Secret], Mapping[str, str]]
+Client: TypeAlias = Callable[[Route], Mapping[str, str]]
 """Returns the environment in which a program of PostgreSQL finds a database."""
 
 
 @contextmanager
 def copied(
-    url: Secret, target: TargetName, client: Client, number: str
+    route: Route, target: TargetName, client: Client, number: str
 ) -> Iterator[PostgresScratch]:
-    """Make a database beside that of *url* with the same schema, named by *number*; drop it."""
+    """Make a database beside that of *route* with the same schema, named by *number*; drop it."""
     pg_dump, psql = _Program("pg_dump", client), _Program("psql", client)
     name = f"templedb_check_{number}"
-    where = f"target {target} ({address(url)})"
-    own = Secret(url.name, conninfo.make_conninfo(url.reveal().strip(), dbname=name))
+    where = f"target {target} ({route.address})"
+    own = replace(route, parameters={**route.parameters, "dbname": name})
     with translated(where):
-        admin = open_connection(url, "templedb:check")
+        admin = open_connection(route, "templedb:check")
         try:
             _create(admin, name, where)
             try:
-                dump = pg_dump(DUMP, url)
+                dump = pg_dump(DUMP, route)
                 psql(("-X", "-q", "-v", "ON_ERROR_STOP=1"), own, _without_public(dump))
                 connection = open_connection(own, "templedb:check")
                 try:
@@ -132,11 +132,11 @@ class _Program:
         self._path = found
         self._client = client
 
-    def __call__(self, words: Sequence[str], url: Secret, text: str = "") -> str:
+    def __call__(self, words: Sequence[str], route: Route, text: str = "") -> str:
         done = subprocess.run(  # noqa: S603 - a program of PostgreSQL, with words of ours
             [self._path, *words],
             input=text,
-            env=dict(self._client(url)),
+            env=dict(self._client(route)),
             capture_output=True,
             text=True,
             check=False,

@@ -50,7 +50,7 @@ class _Watch:
     def beat(self) -> None:
         while not self.over.wait(BEAT_S):
             try:
-                with connect(self.link.url, f"{self.link.name}:heartbeat") as connection:
+                with connect(self.link.here, f"{self.link.name}:heartbeat") as connection:
                     self._look(connection)
                     while not self.over.wait(BEAT_S):
                         self._look(connection)

@@ -174,6 +174,7 @@ def _facts(value: Preview) -> Html | None:
             ("Release", str(value.release)),
             ("Config", value.config),
             ("Planned", made),
+            ("Databases", listed([f"{name}: {place}" for name, place in value.reached])),
             ("Left out", listed([f"{each.what}: {each.why}" for each in draft.skips])),
             ("Variables", listed(list(_variables(value)))),
         ]

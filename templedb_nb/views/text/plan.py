@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from templedb_nb.model.effect import Blocks
-from templedb_nb.model.finding import Severity
+from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.plain import short
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.step import Apply, Migration, Revert
@@ -22,6 +22,7 @@ def _(value: Preview) -> str:
         f"plan {short(plan.id)}: {value.slug} to {plan.target}{protected}",
         f"{INDENT}release {value.release}, config: {value.config}",
     ]
+    lines += [f"{INDENT}{name}: {place}" for name, place in value.reached]
     if value.dry_run:
         lines.append(f"{INDENT}a dry run: nothing is executed, nothing is changed")
     lines += [f"{INDENT}{line}" for line in _since(value)]
@@ -54,8 +55,14 @@ def briefing(value: Preview) -> str:
     lines = _brief(value)
     lines += [f"overlay: {each}" for each in overlaid(value)]
     lines += [f"left out: {each.what}: {each.why}" for each in value.draft.skips]
-    told = tuple(each for each in value.findings if each.severity is Severity.WARNING)
+    told = tuple(each for each in value.findings if _before_a_run(each))
     return "\n".join([*lines, *(line.strip() for line in findings(told))])
+
+
+def _before_a_run(each: Finding) -> bool:
+    """Return whether it must be known to whom a plan is not shown: who decided where it leads."""
+    led = each.severity is Severity.NOTE and each.topic is Topic.VARIABLE
+    return led or each.severity is Severity.WARNING
 
 
 def _brief(value: Preview) -> list[str]:

@@ -46,8 +46,10 @@ def _(value: TargetShown) -> str:
         ("lint", target.lint.value if target.lint else ""),
         ("drift", target.drift.value if target.drift else ""),
         ("database", value.address),
+        *value.others,
     ]
     lines = [f"{INDENT}{name:<12}  {fact}" for name, fact in facts if fact]
+    lines += [f"{INDENT}{each}" for each in value.notes]
     rows = [_variable(each) for each in value.variables]
     names = [table(["VARIABLE", "OF", "KEPT", "VALUE"], rows, INDENT)] if rows else []
     return "\n".join([f"target {target.name} of {value.slug}", *lines, *names])
@@ -75,8 +77,10 @@ def _(value: Probe) -> str:
         ("may create it", "yes" if value.may_create_ledger else "no"),
     ]
     lines = [f"{INDENT}{name:<14}{fact}" for name, fact in facts if fact]
-    notes = [f"{INDENT}! {each}" for each in value.findings]
-    return "\n".join([f"target {value.target}: reached {value.address}", *lines, *notes])
+    notes = [f"{INDENT}{each}" for each in value.notes]
+    notes += [f"{INDENT}! {each}" for each in value.findings]
+    found = "\n".join([f"target {value.target}: reached {value.address}", *lines, *notes])
+    return "\n".join([found, *(text(each) for each in value.others)])
 
 
 @text.register
