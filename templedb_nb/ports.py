@@ -215,20 +215,23 @@ class Session(Protocol):
         """Return the definition of each object of the database, by its kind and name."""
         ...
 
-    def drift(self) -> Drift | None:
-        """Return how the objects differ from what runs left; None where nothing of it is kept."""
+    def drift(self) -> Drift:
+        """Return how the objects differ from what runs left, where that is kept."""
         ...
 
-    def catalog_mark(self) -> Mark | None:
-        """Return what the objects are before a run; None where nothing of it is kept."""
+    def catalog_mark(self, claim: Claim) -> Mark:
+        """Return what the objects are before a run; where there is no usable base, keep one."""
         ...
 
-    def keep_catalog(self, before: Mark, run: str, by: str) -> None:
-        """Keep what changed since *before* as what *run* left."""
+    def keep_catalog(self, before: Mark, claim: Claim, *, changed: bool) -> None:
+        """Keep what changed since *before* as what the run left, if it *changed* anything.
+
+        A run that changed nothing leaves the base as it is; the base knows then that it ended.
+        """
         ...
 
     def accept_catalog(self, project: str, by: str, reason: str) -> bool:
-        """Keep all objects as they are as what is compared with; say whether that is kept here."""
+        """Keep all objects as they are as what is compared with; say whether there is a ledger."""
         ...
 
     def sizes(self, names: Collection[str]) -> Sizes | None:

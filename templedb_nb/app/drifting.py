@@ -11,12 +11,12 @@ from templedb_nb.app.planning import Opened
 from templedb_nb.app.system import System
 from templedb_nb.core.drift import compare
 from templedb_nb.errors import UsageProblem
-from templedb_nb.model.drift import CatalogChange, DriftReport, DriftRow, TargetsDiffer
+from templedb_nb.model.drift import CatalogChange, Drift, DriftReport, DriftRow, TargetsDiffer
 from templedb_nb.model.target import DatabaseName, Policy
 
 Open = Callable[[Choice], AbstractContextManager[Opened]]
-_NOT_KEPT = "its objects are not kept there: only PostgreSQL has a base to compare with"
 _NO_BASE = "nothing to compare with yet: the next run keeps the objects, or templedb drift accept"
+_ANEW = "the next run keeps the objects anew, or templedb drift accept"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,15 +30,13 @@ class Drifting:
         """Return what differs from what runs left; nothing is written."""
         rows: list[DriftRow] = []
         notes: list[str] = []
-        bases = []
+        bases, reprinted = [], []
         for name, session in opened.sessions.items():
             found = session.drift()
-            if found is None or found.base is None:
-                notes.append(f"{name}: {_NOT_KEPT if found is None else _NO_BASE}")
-                continue
-            bases.append((name, found.base))
-            if found.behind:
-                notes.append(f"{name}: {found.behind}; the next run's end keeps the objects anew")
+            notes += [f"{name}: {each}" for each in _notes(found)]
+            if found.base is not None:
+                bases.append((name, found.base))
+            reprinted += [(name, each) for each in found.reprinted]
             rows += _rows(name, found.changes)
         policy = Policy.of(opened.case.target)
         for ledger in opened.ledgers.values():
@@ -49,6 +47,7 @@ class Drifting:
             rows=tuple(rows),
             bases=tuple(bases),
             notes=tuple(notes),
+            reprinted=tuple(reprinted),
             level=policy.drift,
             strict=strict,
         )
@@ -79,6 +78,19 @@ class Drifting:
                 against=other.case.target.name,
                 rows=tuple(rows),
             )
+
+
+def _notes(found: Drift) -> Iterator[str]:
+    """Yield what could not be told of one database, and why."""
+    if found.base is None:
+        yield _NO_BASE
+    elif found.behind:
+        yield f"{found.behind}; {_ANEW}"
+    elif found.printer:
+        count = len(found.reprinted)
+        told = f"{count} definitions read otherwise, and may be what they were"
+        told = told if count else "every definition reads as before"
+        yield f"{found.printer}: {told}; {_ANEW}"
 
 
 def _differences(opened: Opened, other: Opened) -> Iterator[DriftRow]:

@@ -338,8 +338,7 @@ def drifts(sessions: Sessions, policy: Policy) -> dict[DatabaseName, Drift]:
     """Return how each database differs from what runs left, unless the target does not care."""
     if policy.drift is Level.OFF:
         return {}
-    found = {name: session.drift() for name, session in sessions.items()}
-    return {name: drift for name, drift in found.items() if drift is not None}
+    return {name: session.drift() for name, session in sessions.items()}
 
 
 def _linted(plan: Plan, now: Situation, sessions: Sessions) -> list[Finding]:

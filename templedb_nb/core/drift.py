@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from templedb_nb.model.drift import CatalogChange, ChangeKind, Drift
+from templedb_nb.model.drift import CatalogChange, ChangeKind, Drift, Kept, Printer, Standing
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.target import DatabaseName, Level, TargetName
 
@@ -29,6 +29,54 @@ def change(name: str, before: str | None, after: str | None) -> CatalogChange:
     return CatalogChange(name=name, kind=kind, before=before or "", after=after or "")
 
 
+def behind(kept: Kept, now: Standing) -> str:
+    """Return why the base does not know all that runs did, or nothing."""
+    unknown = _unknown(kept, now)
+    if unknown and unknown <= now.going:
+        return f"a run of {', '.join(sorted(unknown))} goes on"
+    return "a run broke off before it told its end, or ran with drift: off" if unknown else ""
+
+
+def outdated(kept: Kept | None, now: Standing) -> bool:
+    """Return whether a run that begins must keep all objects anew: nothing could be told apart.
+
+    What a run of another project does meanwhile, that run keeps at its own end.
+    """
+    return kept is None or bool(_unknown(kept, now) - now.going)
+
+
+def _unknown(kept: Kept, now: Standing) -> frozenset[str]:
+    """Return the projects of which the base does not know all that runs did."""
+    if kept.projects is None:
+        return frozenset() if kept.counts == now.counts else now.going or frozenset({""})
+    names = kept.projects.keys() | now.projects.keys()
+    return frozenset(n for n in names if kept.projects.get(n) != now.projects.get(n))
+
+
+def told(kept: Kept, printer: Printer, rows: Iterable[tuple[str, str | None, str | None]]) -> Drift:
+    """Return how a database differs, of objects by name with their definitions before and after.
+
+    Where others worded the definitions, one that reads otherwise may be what it was.
+    """
+    changes = tuple(change(*row) for row in rows)
+    if kept.printer == printer:
+        return Drift(base=kept.base, changes=changes)
+    sure = tuple(each for each in changes if each.kind is not ChangeKind.CHANGED)
+    return Drift(
+        base=kept.base,
+        changes=sure,
+        reprinted=tuple(each.name for each in changes if each.kind is ChangeKind.CHANGED),
+        printer=other_words(kept.printer, printer),
+    )
+
+
+def other_words(before: Printer, now: Printer) -> str:
+    """Return who worded the definitions of a base, where that is somebody else now."""
+    if before.server and before.server != now.server:
+        return f"the base is of {before.server}, and this is {now.server}"
+    return "an earlier templedb kept the base"
+
+
 def on_drift(
     found: Mapping[DatabaseName, Drift], target: TargetName, level: Level
 ) -> Iterator[Finding]:
@@ -38,14 +86,30 @@ def on_drift(
     for database, drift in sorted(found.items()):
         where = f"target {target} ({database})"
         if drift.behind:
-            told = f"{drift.behind}: what others changed since cannot be told apart"
-            yield Finding(severity=Severity.NOTE, topic=Topic.DRIFT, message=told, where=where)
+            text = f"{drift.behind}: what others changed since cannot be told apart"
+            yield Finding(severity=Severity.NOTE, topic=Topic.DRIFT, message=text, where=where)
             continue
+        if drift.printer:
+            yield _reprinted(drift, where, target)
         for each in drift.changes[:TOLD]:
-            told = f"{each.name} was {each.kind} by no run of ours"
+            text = f"{each.name} was {each.kind} by no run of ours"
             yield Finding(
-                severity=severity, topic=Topic.DRIFT, message=told, where=where, mend=mend
+                severity=severity, topic=Topic.DRIFT, message=text, where=where, mend=mend
             )
         if (more := len(drift.changes) - TOLD) > 0:
-            told = f"{more} more objects were changed by no run of ours"
-            yield Finding(severity=severity, topic=Topic.DRIFT, message=told, where=where)
+            text = f"{more} more objects were changed by no run of ours"
+            yield Finding(severity=severity, topic=Topic.DRIFT, message=text, where=where)
+
+
+def _reprinted(drift: Drift, where: str, target: TargetName) -> Finding:
+    count = len(drift.reprinted)
+    text = f"{drift.printer}: added and removed objects are told, and of changed ones none"
+    if count:
+        text = f"{text}; {count} read otherwise"
+    return Finding(
+        severity=Severity.NOTE,
+        topic=Topic.DRIFT,
+        message=text,
+        where=where,
+        mend=f"templedb drift check --target {target}",
+    )

@@ -77,12 +77,11 @@ def execute(
             for name in plan.databases:
                 tools.sessions[name].begin_run(claim, plan.policy, tools.decide)
             reach("run.begun")
-            marks = _marks(plan, tools.sessions)
+            marks = _marks(plan, claim, tools.sessions)
             steps = Steps(claim, tools, emit, done)
             finished = _run(plan, steps, emit)
             reach("run.before-end")
-            if steps.changed:
-                _keep_catalogs(marks, claim, tools.sessions)
+            _keep_catalogs(marks, claim, tools.sessions, changed=steps.changed)
             finished = _recorded(finished, claim, tools.sessions)
             reach("run.ended")
     except KeyboardInterrupt as error:
@@ -164,19 +163,20 @@ def _finished(worst: Ended | None, *, changed: bool) -> RunFinished:
     return RunFinished(outcome=worst.outcome, exit_code=ended, message=worst.message)
 
 
-def _marks(plan: Plan, sessions: Mapping[DatabaseName, Session]) -> Marks:
+def _marks(plan: Plan, claim: Claim, sessions: Mapping[DatabaseName, Session]) -> Marks:
     """Return what the objects of each database are before the first step."""
     if plan.policy.drift is Level.OFF or not plan.steps:
         return {}
-    found = {name: sessions[name].catalog_mark() for name in plan.databases}
-    return {name: mark for name, mark in found.items() if mark is not None}
+    return {name: sessions[name].catalog_mark(claim) for name in plan.databases}
 
 
-def _keep_catalogs(marks: Marks, claim: Claim, sessions: Mapping[DatabaseName, Session]) -> None:
+def _keep_catalogs(
+    marks: Marks, claim: Claim, sessions: Mapping[DatabaseName, Session], *, changed: bool
+) -> None:
     """Keep what the run made of the objects; where that fails, the next look says so."""
     for name, mark in marks.items():
         try:
-            sessions[name].keep_catalog(mark, claim.run, claim.client)
+            sessions[name].keep_catalog(mark, claim, changed=changed)
         except TargetError:
             log.warning("the objects of %s could not be kept", name, exc_info=True)
 

@@ -31,14 +31,16 @@ class CatalogChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """What a database is compared with: its objects as they were at the end of `run`.
+    """What a database is compared with: its objects as they were when `run` left or met them.
 
-    `run` is empty where a person accepted them; `by` says who and why.
+    `run` is empty where a person accepted them; `by` says who and why. `server` is the one that
+    printed the definitions, such as ``PostgreSQL 16``; an earlier templedb did not keep it.
     """
 
     run: str
     by: str
     at: datetime
+    server: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,22 +48,53 @@ class Drift:
     """How a database differs from its base; without one there is nothing to compare with.
 
     `behind` says why changes may be those of a run: one that broke off, or one that goes on.
+    `reprinted` are objects whose definitions read otherwise than in a base that another server, or
+    an earlier templedb, printed; `printer` says which. They may be what they were.
     """
 
     base: Base | None = None
     changes: tuple[CatalogChange, ...] = ()
     behind: str = ""
+    reprinted: tuple[str, ...] = ()
+    printer: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """What a database's objects were when a run began; `digests` are by name.
-
-    With `whole`, there was nothing to compare with, or nothing that could be told apart.
-    """
+    """What a database's objects were when a run began; `digests` are by name."""
 
     digests: Mapping[str, str]
-    whole: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Printer:
+    """Who words the definitions: a server, and the question of ours, by its digest."""
+
+    server: str
+    question: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What a ledger says that runs did: of each project, a digest over what stands.
+
+    A migration that failed and left nothing does not stand, so that such a run changes no digest.
+    `going` are projects whose runs go on; `counts` is what an earlier templedb kept in its place.
+    """
+
+    projects: Mapping[str, str]
+    going: frozenset[str] = frozenset()
+    counts: tuple[int, int] = (-1, -1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """The fact that a ledger keeps of its base; one of an earlier templedb has no `projects`."""
+
+    base: Base
+    printer: Printer
+    projects: Mapping[str, str] | None = None
+    counts: tuple[int, int] = (-1, -1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +107,17 @@ class DriftRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftReport:
-    """What differs in each database of a target; `notes` say what could not be told."""
+    """What differs in each database of a target; `notes` say what could not be told.
+
+    `reprinted` are objects whose definitions another server, or an earlier templedb, worded.
+    """
 
     slug: Slug
     target: TargetName
     rows: tuple[DriftRow, ...]
     bases: tuple[tuple[DatabaseName, Base], ...] = ()
     notes: tuple[str, ...] = ()
+    reprinted: tuple[tuple[DatabaseName, str], ...] = ()
     level: Level = Level.WARN
     strict: bool = False
 

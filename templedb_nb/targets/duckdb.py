@@ -35,6 +35,7 @@ from templedb_nb.model.plain import Digest
 from templedb_nb.model.step import Amendment, Migration, Revert
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
 from templedb_nb.ports import Claim, Decide, Heard
+from templedb_nb.targets import duckdb_catalog
 from templedb_nb.targets import duckdb_hold as hold
 from templedb_nb.targets import duckdb_ledger as ledger_sql
 from templedb_nb.targets import duckdb_records as records
@@ -250,22 +251,34 @@ class DuckdbSession:
         if not self._path.exists():
             return {}
         with self._work() as connection:
-            return ledger_sql.catalog(connection)
+            return duckdb_catalog.catalog(connection)
 
-    def drift(self) -> Drift | None:
-        """Return that nothing of it is kept in such a file."""
-        return None
+    def drift(self) -> Drift:
+        """Return how the objects differ from what runs left."""
+        if not self._path.exists():
+            return Drift()
+        with self._work() as connection:
+            if not ledger_sql.present(connection):
+                return Drift()
+            return duckdb_catalog.drift(connection, self._locked)
 
-    def catalog_mark(self) -> Mark | None:
-        """Return that nothing of it is kept in such a file."""
-        return None
+    def catalog_mark(self, claim: Claim) -> Mark:
+        """Return what the objects are before a run; the ledger is there."""
+        with self._work() as connection:
+            return duckdb_catalog.mark(connection, claim, self._locked)
 
-    def keep_catalog(self, before: Mark, run: str, by: str) -> None:
-        """Keep nothing."""
+    def keep_catalog(self, before: Mark, claim: Claim, *, changed: bool) -> None:
+        """Keep what changed since *before*, if the run *changed* anything."""
+        with self._work() as connection:
+            duckdb_catalog.keep(connection, before, claim, self._locked, changed=changed)
 
-    def accept_catalog(self, project: str, by: str, reason: str) -> bool:  # noqa: ARG002 - as Session has it
-        """Return that nothing of it is kept in such a file."""
-        return False
+    def accept_catalog(self, project: str, by: str, reason: str) -> bool:
+        """Keep all objects as they are, with an event that says who and why."""
+        if not self.ledger(project).exists:
+            return False
+        with self._work() as connection:
+            duckdb_catalog.accept(connection, project, by, reason, self._locked)
+        return True
 
     @property
     def version(self) -> int:

@@ -267,27 +267,6 @@ def _row(
     return [*about, *counts, *by, error]
 
 
-_CATALOG = """
-SELECT 'table ' || schema_name || '.' || table_name, sql FROM duckdb_tables()
-WHERE NOT internal AND database_name = current_database() AND schema_name <> 'templedb'
-UNION ALL
-SELECT 'view ' || schema_name || '.' || view_name, sql FROM duckdb_views()
-WHERE NOT internal AND database_name = current_database() AND schema_name <> 'templedb'
-UNION ALL
-SELECT 'index ' || schema_name || '.' || index_name, sql FROM duckdb_indexes()
-WHERE database_name = current_database() AND schema_name <> 'templedb'
-UNION ALL
-SELECT 'sequence ' || schema_name || '.' || sequence_name,
-       'start ' || start_value || ', by ' || increment_by || ', to ' || max_value
-FROM duckdb_sequences() WHERE database_name = current_database() AND schema_name <> 'templedb'
-"""
-
-
-def catalog(connection: Connection) -> dict[str, str]:
-    """Return the SQL of each object, by its kind and name."""
-    return {name: text or "" for name, text in connection.execute(_CATALOG).fetchall()}
-
-
 def amend(connection: Connection, step: Amendment, claim: Claim, attempt: str) -> None:
     """Change the ledger on a person's word, with an event, in one transaction."""
     connection.execute("BEGIN")

@@ -11,25 +11,10 @@ from typing import TYPE_CHECKING
 
 from templedb_nb.core.script import Script
 from templedb_nb.errors import TargetError, Unreachable
+from templedb_nb.targets import duckdb_catalog
 
 if TYPE_CHECKING:
     import duckdb
-
-_SCHEMA = """
-SELECT sql FROM duckdb_schemas() WHERE NOT internal AND schema_name <> 'templedb'
-UNION ALL SELECT sql FROM duckdb_tables() WHERE schema_name <> 'templedb'
-UNION ALL SELECT sql FROM duckdb_indexes() WHERE schema_name <> 'templedb'
-UNION ALL SELECT sql FROM duckdb_views() WHERE NOT internal
-UNION ALL SELECT format('SEQUENCE {}.{} INCREMENT {} MIN {} MAX {}', schema_name, sequence_name,
-  increment_by, min_value, max_value) FROM duckdb_sequences() WHERE schema_name <> 'templedb'
-UNION ALL SELECT format('TYPE {}.{} {} {}', schema_name, type_name, logical_type, labels)
-  FROM duckdb_types() WHERE NOT internal
-UNION ALL SELECT format('MACRO {}.{} {} {}', schema_name, function_name, parameters,
-  macro_definition) FROM duckdb_functions() WHERE NOT internal AND macro_definition IS NOT NULL
-UNION ALL SELECT format('COMMENT {}.{} {}', schema_name, table_name, comment)
-  FROM duckdb_tables() WHERE comment IS NOT NULL AND schema_name <> 'templedb'
-ORDER BY 1
-"""
 
 
 @contextmanager
@@ -79,5 +64,5 @@ class DuckdbScratch:
 
     def schema(self) -> str:
         """Return every definition, in the order of its text."""
-        rows = self._connection.execute(_SCHEMA).fetchall()
-        return "\n".join(str(row[0]) for row in rows)
+        found = duckdb_catalog.catalog(self._connection)
+        return "\n".join(f"{name}: {text}" for name, text in found.items())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -269,7 +268,7 @@ class PostgresSession:
         with translated(self.where):
             return postgres_catalog.catalog(self._link.connection)
 
-    def drift(self) -> Drift | None:
+    def drift(self) -> Drift:
         """Return how the objects differ from what runs left."""
         with translated(self.where):
             connection = self._link.connection
@@ -277,15 +276,15 @@ class PostgresSession:
                 return Drift()
             return postgres_catalog.drift(connection)
 
-    def catalog_mark(self) -> Mark | None:
+    def catalog_mark(self, claim: Claim) -> Mark:
         """Return what the objects are before a run; the ledger is there."""
         with translated(self.where):
-            return postgres_catalog.mark(self._link.connection)
+            return postgres_catalog.mark(self._link.connection, claim)
 
-    def keep_catalog(self, before: Mark, run: str, by: str) -> None:
-        """Keep what changed since *before*."""
+    def keep_catalog(self, before: Mark, claim: Claim, *, changed: bool) -> None:
+        """Keep what changed since *before*, if the run *changed* anything."""
         with translated(self.where):
-            postgres_catalog.keep(self._link.connection, before, run, by)
+            postgres_catalog.keep(self._link.connection, before, claim, changed=changed)
 
     def accept_catalog(self, project: str, by: str, reason: str) -> bool:
         """Keep all objects as they are, with an event that says who and why."""
@@ -294,14 +293,7 @@ class PostgresSession:
             if not ledger_sql.present(connection):
                 return False
             Lock(self._link, project).create_ledger(5.0)
-            with connection.transaction():
-                postgres_catalog.accept(connection, by)
-                detail = json.dumps({"by": by, "reason": reason})
-                connection.execute(
-                    "INSERT INTO templedb.event (project, what, detail)"
-                    " VALUES (%s, 'accept-drift', %s::jsonb)",
-                    [project, detail],
-                )
+            postgres_catalog.accept(connection, project, by, reason)
             return True
 
     def sizes(self, names: Collection[str]) -> Sizes | None:

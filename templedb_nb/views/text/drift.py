@@ -18,11 +18,13 @@ def _(value: DriftReport) -> str:
     told = f"{count} changed by no run of ours" if value.rows else "as the last run left it"
     if value.notes and not value.rows:
         told = "nothing can be told of some" if value.bases else "nothing can be told"
+        told = f"{many(len(value.reprinted), 'object')} to look at" if value.reprinted else told
     lines = [f"{value.target} of {value.slug}: {told}"]
     for name, base in value.bases:
         by = f"run {base.run}" if base.run else f"accepted by {base.by}"
         lines.append(f"{INDENT}{name}: compared with {moment(base.at)}, {by}")
     lines += _rows(value.rows)
+    lines += [f"? {shown(object_)}  reads otherwise" for _, object_ in value.reprinted]
     lines += [f"note: {shown(each)}" for each in value.notes]
     if value.rows:
         lines.append(f"if it is right: templedb drift accept --target {value.target} --reason WHY")

@@ -1,0 +1,69 @@
+"""The fact that a ledger keeps of its base, as text: the same in PostgreSQL and in DuckDB."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from templedb_nb.model.drift import Base, Kept, Printer, Standing
+from templedb_nb.ports import Claim
+
+KEY = "objects"
+"""Its name in the table of facts."""
+EVENT = "rebase-drift"
+"""What the ledger's own history calls a base that was taken anew."""
+
+
+def read(text: str) -> Kept:
+    """Return what the fact says."""
+    fact = json.loads(text)
+    server = fact.get("server", "")
+    return Kept(
+        base=Base(
+            run=fact["run"], by=fact["by"], at=datetime.fromisoformat(fact["at"]), server=server
+        ),
+        printer=Printer(server=server, question=fact.get("question", "")),
+        projects=fact.get("projects"),
+        counts=(fact["migrations"], fact["commands"]),
+    )
+
+
+def written(kept: Kept) -> str:
+    """Return the fact; its counts keep an earlier templedb from comparing words of its own."""
+    fact = {
+        "run": kept.base.run,
+        "by": kept.base.by,
+        "at": kept.base.at.isoformat(),
+        "server": kept.printer.server,
+        "question": kept.printer.question,
+        "projects": dict(kept.projects or {}),
+        "migrations": -1,
+        "commands": -1,
+    }
+    return json.dumps(fact)
+
+
+def whole(now: Standing, printer: Printer, run: str, by: str, at: datetime) -> Kept:
+    """Return the fact of a base that knows all that stands now."""
+    base = Base(run=run, by=by, at=at, server=printer.server)
+    return Kept(base=base, printer=printer, projects=now.projects)
+
+
+def after(kept: Kept, now: Standing, claim: Claim, at: datetime | None) -> Kept:
+    """Return the fact after a run: it knows what stands of the run's own project.
+
+    *at* is when the objects were kept, or None where they stay as they are.
+    """
+    projects: Mapping[str, str] = {
+        **{k: v for k, v in (kept.projects or {}).items() if k != claim.project},
+        **{k: v for k, v in now.projects.items() if k == claim.project},
+    }
+    base = kept.base if at is None else replace(kept.base, run=claim.run, by=claim.client, at=at)
+    return replace(kept, base=base, projects=projects)
+
+
+def rebased(claim: Claim, reason: str, names: list[str]) -> dict[str, object]:
+    """Return what the event says of a base that a run took anew."""
+    return {"by": claim.client, "reason": reason, "run": claim.run, "objects": names}
