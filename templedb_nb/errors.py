@@ -24,7 +24,8 @@ TempleError
 ├── QueryTimedOut          124  a question to a target took too long
 ├── ExpectationFailed       10  a target answered otherwise than was expected
 ├── StoreError              69  the state file could not be read or written
-│   └── StoreTooNew         69  a newer templedb wrote it
+│   ├── StoreTooNew         69  a newer templedb wrote it
+│   └── JournalFailed       69… the record of a run could not be written; carries that run's code
 ├── RunFailed               10… a run ended without success; carries its result's exit code
 ├── RehearsedFailure         1  a failure that TEMPLEDB_FAILPOINT asked for
 └── InternalError            1  a defect of templedb itself
@@ -230,11 +231,15 @@ class ExpectationFailed(TempleError):
 class StoreError(TempleError):
     """The state file could not be read or written."""
 
-    exit_code = ExitCode.UNAVAILABLE
+    exit_code: int = ExitCode.UNAVAILABLE
 
 
 class StoreTooNew(StoreError):
     """A newer templedb wrote the state file."""
+
+
+class JournalFailed(StoreError):
+    """The record of a run could not be written; it started no further step."""
 
 
 class RunFailed(TempleError):

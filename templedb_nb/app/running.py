@@ -21,7 +21,15 @@ from templedb_nb.core.script import Script
 from templedb_nb.engine.broadcast import Broadcast
 from templedb_nb.engine.execute import Origin, execute
 from templedb_nb.engine.steps import Tools
-from templedb_nb.errors import Frozen, PlanRefused, Stale, StoreError, TempleError, Unresolved
+from templedb_nb.errors import (
+    Frozen,
+    JournalFailed,
+    PlanRefused,
+    Stale,
+    StoreError,
+    TempleError,
+    Unresolved,
+)
 from templedb_nb.model.approval import Approval, Proofs
 from templedb_nb.model.event import Outcome, RunFinished, RunId, Stamped
 from templedb_nb.model.finding import Finding, Topic, errors
@@ -29,13 +37,13 @@ from templedb_nb.model.layout import Address
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.plain import short
 from templedb_nb.model.plan import Plan, Preview
-from templedb_nb.model.result import Result
+from templedb_nb.model.result import Result, StepState
 from templedb_nb.model.step import Adopt, Migration
 from templedb_nb.model.target import DatabaseName, Level, Policy
 from templedb_nb.ports import Claim, Decide, Observer
 from templedb_nb.store import endings
 from templedb_nb.store.file import StateFile
-from templedb_nb.store.journal import Orphan, RunJournal, orphans
+from templedb_nb.store.journal import NewerJournal, Orphan, RunJournal, orphans
 from templedb_nb.store.logs import FileLog
 from templedb_nb.store.memory import Memory
 from templedb_nb.version import __version__
@@ -122,10 +130,13 @@ class Running:
                 tools = replace(tools, interrupts=interrupts, resumed=wish.resumed, decide=decide)
                 check = self._check(opened, preview, wish.options)
                 execute(approved, claim, origin, tools, check, emit)
+        except JournalFailed as error:
+            self._tell_the_end(error, opened, journal.lines().entries)
+            raise
         finally:
             self._close(journal)
         if journal.result.outcome is Outcome.SUCCEEDED:
-            self._memory.use_approvals(plan.content_hash, run)
+            self._use_approvals(plan, run, wish)
         if plan.steps:
             self._copy_ledgers(opened)
         return journal.result
@@ -142,6 +153,38 @@ class Running:
         """Fold the journal; if the store is busy it stays, and the next command folds it."""
         with suppress(StoreError):
             journal.close()
+
+    def _tell_the_end(
+        self, error: JournalFailed, opened: Opened, entries: Sequence[Stamped]
+    ) -> None:
+        """Say in *error* how the run ended, by what stands in its journal and in the ledgers."""
+        if not entries:
+            return
+        ledgers = None
+        with suppress(TempleError):
+            known_as = opened.case.project.known_as
+            ledgers = {name: each.ledger(known_as) for name, each in opened.sessions.items()}
+        ended = self._with_end(entries, ledgers)
+        result = Result.of(ended)
+        error.exit_code = result.exit_code or error.exit_code
+        what = "the target changed" if result.changed else "nothing changed"
+        done = f"{result.count(StepState.DONE)} of {len(result.steps)} steps are done"
+        if result.outcome is Outcome.UNKNOWN:
+            done += ", how the next one ended is not recorded"
+        told = f"run {result.run[:13]}: {done}, {what}; templedb deploy show {result.run[:13]}"
+        error.problems = (*error.problems, told)
+
+    def _use_approvals(self, plan: Plan, run: RunId, wish: Wish) -> None:
+        """Count the approvals as used; a state that refuses takes nothing back of the run."""
+        try:
+            self._memory.use_approvals(plan.content_hash, run)
+        except StoreError as error:
+            message = f"run {run[:13]} succeeded, and the state could not be written"
+            journal = f"its journal waits in {self.journals}: the next command reads it"
+            if plan.policy.wanted:
+                raise StoreError(f"{message}: {error.message}", hint=error.hint,
+                                 problems=[*error.problems, journal]) from error  # fmt: skip
+            wish.tell(f"{message}: {error.message}\n{journal}")
 
     def _claim(self, run: RunId, opened: Opened, plan: Plan, wish: Wish) -> Claim:
         user, host = self._system.user(), self._system.host
@@ -236,15 +279,22 @@ class Running:
         return tuple(self._adopt(orphan) for orphan in orphans(self.journals))
 
     def _adopt(self, orphan: Orphan) -> str:
-        folded = False
+        """Fold a journal, and keep one that is damaged; one that tells of no run stays as it is."""
+        folded = damaged = False
         try:
-            entries = self._ended(orphan.entries())
+            found = orphan.lines()
+            damaged = bool(found.damaged)
+            entries = self._ended(found.entries) if found.tells else None
             if entries is not None:
-                if entries:
-                    self._memory.fold(entries, Result.of(entries))
-                folded = True
+                self._memory.fold(entries, Result.of(entries))
+            folded = entries is not None or orphan.empty
+        except NewerJournal:
+            pass  # whoever wrote it folds it
         finally:
-            orphan.close(remove=folded)
+            if folded and damaged:
+                orphan.set_aside()
+            else:
+                orphan.close(remove=folded)
         return orphan.run
 
     def _ended(self, entries: Sequence[Stamped]) -> tuple[Stamped, ...] | None:
@@ -255,8 +305,13 @@ class Running:
         ledgers = self._asked(result) if aftermath.awaits_ledger(result) else None
         if ledgers is not None and aftermath.still_there(result, ledgers):
             return None
+        return self._with_end(entries, ledgers)
+
+    def _with_end(
+        self, entries: Sequence[Stamped], ledgers: Mapping[DatabaseName, Ledger] | None
+    ) -> tuple[Stamped, ...]:
         now, last = self._system.clock.now(), entries[-1]
-        events = aftermath.aftermath(result, ledgers)
+        events = aftermath.aftermath(Result.of(entries), ledgers)
         added = (
             replace(last, seq=last.seq + number, at=now, event=event)
             for number, event in enumerate(events, start=1)

@@ -116,9 +116,13 @@ class Temple:
     @cached_property
     def values(self) -> Values:
         """Return the use cases around variables."""
+        return Values(self.settings, self.seal, self.masker, self.system)
+
+    @cached_property
+    def seal(self) -> Seal:
+        """Return what seals values, with this user's key."""
         key = self.system.environ.get("TEMPLEDB_KEY")
-        seal = Seal(key, self.system.config_folder / "key")
-        return Values(self.settings, seal, self.masker, self.system)
+        return Seal(key, self.system.config_folder / "key")
 
     @cached_property
     def addresses(self) -> Addresses:

@@ -10,12 +10,12 @@ import click
 from templedb_nb.commands.base import Call, group, pass_call
 
 if TYPE_CHECKING:
-    from templedb_nb.model.shown import Said
+    from templedb_nb.model.shown import Coded, Said
 
 
 @group("state")
 def commands() -> None:
-    """See where the state is, begin one here, back it up."""
+    """See where the state is and how, begin one here, back it up."""
 
 
 @commands.command()
@@ -31,12 +31,31 @@ def backup(call: Call, file: Path) -> Said:
 
 @commands.command()
 @pass_call
+def check(call: Call) -> Coded:
+    """Read all of the state, however broken it is, and say how to go on; change nothing.
+
+    It reads every block of every table, the journals of runs, and whether sealed values open with
+    the key that is here. Exit code 69 where something is wrong.
+    """
+    from templedb_nb.app.checking import check
+    from templedb_nb.exit_code import ExitCode
+    from templedb_nb.model.shown import Coded
+
+    found = check(call.app.state, call.app.seal.trouble)
+    return Coded(value=found, exit_code=ExitCode.OK if found.sound else ExitCode.UNAVAILABLE)
+
+
+@commands.command()
+@pass_call
 def show(call: Call) -> Said:
     """Say where the state is."""
     from templedb_nb.model.shown import Said
 
     path = call.app.state.path
-    size = path.stat().st_size if path.exists() else 0
+    try:
+        size = path.stat().st_size
+    except OSError:
+        size = 0
     return Said(text=str(path), also=(f"{size} bytes" if size else "not there yet",))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from templedb_nb.core.policy import Approved
 from templedb_nb.core.staleness import Done
 from templedb_nb.engine.steps import Ended, Steps, Tools
-from templedb_nb.errors import TargetError, TempleError
+from templedb_nb.errors import JournalFailed, TargetError, TempleError
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.failpoints import reach
 from templedb_nb.model.drift import Mark
@@ -88,6 +88,8 @@ def execute(
         code = getattr(error, "exit_code", ExitCode.INTERRUPTED)
         message = "cancelled before the first step"
         finished = RunFinished(outcome=Outcome.CANCELLED, exit_code=code, message=message)
+    except JournalFailed:
+        raise  # an end without what came before it would be a lie; the ledger is asked instead
     except TempleError as error:
         emit(RunFinished(outcome=Outcome.FAILED, exit_code=error.exit_code, message=error.message))
         raise

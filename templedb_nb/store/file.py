@@ -13,13 +13,14 @@ import shutil
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from templedb_nb.errors import StoreError, StoreTooNew, writing
+from templedb_nb.store.trouble import explained, refuse_unfit
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -89,7 +90,7 @@ class StateFile:
             try:
                 connection = duckdb.connect(f"duckdb:{self.path}", read_only=True, config=_SETTINGS)
             except duckdb.Error as error:
-                raise self._explained(error) from error
+                raise explained(self.path, error) from error
             try:
                 connection.execute("SET TimeZone = 'UTC'; SET search_path = 'history,main'")
                 connection.execute("SET enable_external_access = false")
@@ -127,6 +128,15 @@ class StateFile:
                 part.unlink()
             raise
 
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Keep other processes of ours away, if a lock can be had; the file is not opened."""
+        with ExitStack() as held:
+            if self.path.parent.is_dir():
+                with suppress(StoreError):
+                    held.enter_context(self._locked())
+            yield
+
     def _prepare(self) -> None:
         try:
             for folder in {self.path.parent, self.folder}:
@@ -136,7 +146,9 @@ class StateFile:
             if self.folder.name == FOLDER and not ignore.exists():
                 ignore.write_text("*\n", encoding="utf-8")
         except OSError as error:
-            raise StoreError(f"cannot make the state folder {self.folder}: {error}") from error
+            message = f"cannot make the state folder {self.folder}: {error.strerror}"
+            hint = "name another place: export TEMPLEDB_STATE=FILE"
+            raise StoreError(message, hint=hint) from error
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -151,21 +163,21 @@ class StateFile:
             raise StoreError(
                 message, hint="end the other templedb process, then try again"
             ) from error
-        except PermissionError as error:
-            raise StoreError(f"may not lock the state file {self.path}: {error}") from error
+        except OSError as error:
+            raise explained(self.path, error) from error
 
     @contextmanager
     def _attached(self) -> Iterator[duckdb.DuckDBPyConnection]:
         import duckdb
 
-        fresh = not self.path.exists()
+        fresh = not refuse_unfit(self.path)
         connection = self._empty_instance()
         try:
             path = str(self.path).replace("'", "''")
             connection.execute(f"ATTACH '{path}' AS state (TYPE duckdb)")
         except duckdb.Error as error:
             self._end_instance()
-            raise self._explained(error) from error
+            raise explained(self.path, error) from error
         try:
             connection.execute("USE state")
             if fresh:
@@ -175,8 +187,7 @@ class StateFile:
         except BaseException as error:
             self._end_instance()  # whatever is open is rolled back
             if isinstance(error, duckdb.Error):
-                message = f"the state file {self.path} refused: {_first(error)}"
-                raise StoreError(message) from error
+                raise explained(self.path, error) from error
             raise
         try:
             connection.execute("USE memory")
@@ -212,14 +223,6 @@ class StateFile:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._instance))
         self._instance = None
 
-    def _explained(self, error: Exception) -> StoreError:
-        text = _first(error)
-        if "lock" in text.lower():
-            hint = "close the other program that has it open (templedb itself never keeps it open)"
-            return StoreError(f"the state file {self.path} is in use: {text}", hint=hint)
-        hint = "restore it from a backup, or move it away to begin anew; targets keep their ledgers"
-        return StoreError(f"cannot open the state file {self.path}: {text}", hint=hint)
-
 
 def discover(named: str | None, start: Path, fallback: Path) -> Path:
     """Return where the state is: as *named*, else in the nearest .templedb upwards, else there."""
@@ -239,7 +242,7 @@ def _scripts() -> tuple[Traversable, ...]:
 
 
 def _migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    have, know = _version(connection), len(_scripts())
+    have, know = _version(connection, path), len(_scripts())
     if have > know:
         message = f"the state file {path} has schema {have}; this templedb knows {know}"
         raise StoreTooNew(message, hint="pip install --upgrade templedb-nb")
@@ -250,13 +253,24 @@ def _migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         connection.execute("COMMIT")
 
 
-def _version(connection: duckdb.DuckDBPyConnection) -> int:
-    import duckdb
-
-    try:
-        row = connection.execute("SELECT number FROM main.schema_version").fetchone()
-    except duckdb.CatalogException:
+def _version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+    """Return the schema's number, 0 for a file without one; refuse somebody else's database."""
+    there = {
+        str(name)
+        for (name,) in connection.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE database_name = 'state'"
+            " UNION SELECT view_name FROM duckdb_views() WHERE database_name = 'state'"
+            " AND NOT internal"
+        ).fetchall()
+    }
+    if not there:
         return 0
+    if not {"schema_version", "projects", "runs"} <= there:
+        message = f"{path} is a DuckDB database, and no state of templedb"
+        hint = "name another place for the state: export TEMPLEDB_STATE=FILE"
+        problems = [f"it has {', '.join(sorted(there)[:3])}; nothing was written to it"]
+        raise StoreError(message, hint=hint, problems=problems)
+    row = connection.execute("SELECT number FROM main.schema_version").fetchone()
     return int(row[0]) if row else 0
 
 
@@ -266,7 +280,3 @@ def _flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _first(error: Exception) -> str:
-    return str(error).split("\n", 1)[0]

@@ -10,21 +10,31 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from templedb_nb.errors import StoreError
-from templedb_nb.model.event import Event, OutputWritten, RunId, Stamped, StatementRan
+from templedb_nb.errors import JournalFailed, StoreError
+from templedb_nb.model.event import Event, OutputWritten, RunId, RunStarted, Stamped, StatementRan
 from templedb_nb.model.plain import from_plain, to_plain
 from templedb_nb.model.result import Progress, Result
+from templedb_nb.store.trouble import SAFE
 
 FORMAT = 1
+_ROOM = "free some space there (df -h)"
 FOLD_EVERY_MS = 3000
+ASIDE = ".damaged"
+"""The end of the name of a journal that was folded as far as it can be read."""
 
 Fold = Callable[[Sequence[Stamped], Result], None]
+
+
+class NewerJournal(StoreError):
+    """A newer templedb wrote the journal of a run."""
 
 
 class RunJournal:
@@ -32,19 +42,17 @@ class RunJournal:
 
     def __init__(self, folder: Path, run: RunId, fold: Fold) -> None:
         """Create the run's file, and lock it."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = folder / f"{run}.jsonl"
         self._fold = fold
         self._unfolded: list[Stamped] = []
         self._progress = Progress()
         self._folded_ms = 0
         self._size = 0
-        unlocked = folder / f".{run}.new"  # under its own name it is locked from the first instant
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        self._handle = os.open(unlocked, flags, 0o600)
-        fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        unlocked.rename(self._path)
-        _flush_folder(folder)
+        try:
+            self._handle = _begun(folder, self._path)
+        except OSError as error:
+            message = f"cannot begin the run's journal {self._path}: {error.strerror}"
+            raise StoreError(message, hint=f"{_ROOM}; nothing was executed") from error
 
     @property
     def result(self) -> Result:
@@ -66,21 +74,29 @@ class RunJournal:
             with suppress(OSError):
                 os.ftruncate(self._handle, self._size)
             message = f"cannot write the run's journal {self._path}: {error.strerror}"
-            raise StoreError(
-                message, hint="free some space; no further step was started"
-            ) from error
+            hint = f"{_ROOM}; no further step was started, and the next command tells what was done"
+            raise JournalFailed(message, hint=hint, problems=[SAFE]) from error
         self._progress.add(entry)
         self._unfolded.append(entry)
         if entry.elapsed_ms - self._folded_ms > FOLD_EVERY_MS:
             self._try_fold(entry.elapsed_ms)
 
+    def lines(self) -> Lines:
+        """Return what is written so far."""
+        return lines(self._path)
+
     def close(self) -> None:
-        """Fold the rest and remove the file; if the store refuses, the file stays for later."""
+        """Fold the rest and remove the file.
+
+        It stays for the next command if the store refuses, or if the run's end is not in it.
+        """
         try:
             self._fold(self._unfolded, self.result)
-            self._path.unlink()
+            if self.result.outcome is not None:
+                self._path.unlink()
         except StoreError:
-            os.fsync(self._handle)
+            with suppress(OSError):
+                os.fsync(self._handle)
             raise
         finally:
             os.close(self._handle)
@@ -92,6 +108,19 @@ class RunJournal:
         except StoreError:
             return  # the journal has it all; the end of the run, or the next command, tries again
         self._unfolded = []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lines:
+    """What can be read of a journal; `damaged` are the numbers of the lines that cannot."""
+
+    entries: tuple[Stamped, ...] = ()
+    damaged: tuple[int, ...] = ()
+
+    @property
+    def tells(self) -> bool:
+        """Return whether it says which run it is of."""
+        return bool(self.entries) and isinstance(self.entries[0].event, RunStarted)
 
 
 class Orphan:
@@ -107,9 +136,19 @@ class Orphan:
         """Return whose journal it is."""
         return RunId(self._path.stem)
 
-    def entries(self) -> tuple[Stamped, ...]:
+    @property
+    def empty(self) -> bool:
+        """Return whether nothing was recorded but, perhaps, the torn beginning of a line."""
+        text = self._path.read_bytes()
+        return not text or (text.startswith(b'{"v":') and b"\n" not in text)
+
+    def lines(self) -> Lines:
         """Return what was recorded, without a torn last line."""
-        return _read(self._path.read_bytes())
+        return lines(self._path)
+
+    def entries(self) -> tuple[Stamped, ...]:
+        """Return what was recorded, as far as it can be read."""
+        return self.lines().entries
 
     def close(self, *, remove: bool) -> None:
         """Let go of the file, and remove it once its end is in the store."""
@@ -118,13 +157,23 @@ class Orphan:
             self._path.with_suffix(".wish").unlink(missing_ok=True)
         os.close(self._handle)
 
+    def set_aside(self) -> None:
+        """Let go of the file, and keep it under a name that nobody folds again."""
+        self._path.rename(self._path.with_name(f"{self._path.name}{ASIDE}"))
+        self._path.with_suffix(".wish").unlink(missing_ok=True)
+        os.close(self._handle)
+
+
+def lines(path: Path) -> Lines:
+    """Return what can be read of the journal at *path*."""
+    return _parsed(path.read_bytes())
+
 
 def orphans(folder: Path) -> Iterator[Orphan]:
-    """Yield each journal that nobody holds, held by us, oldest run first."""
+    """Yield each journal that nobody holds, held by us, oldest run first; no other file."""
     for path in sorted(folder.glob("*.jsonl")):
-        try:
-            handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except FileNotFoundError:
+        handle = _opened(path)
+        if handle is None:
             continue
         if _locked(handle) and path.exists():
             yield Orphan(path, handle)
@@ -134,14 +183,37 @@ def orphans(folder: Path) -> Iterator[Orphan]:
 
 def live(folder: Path, run: str) -> bool:
     """Return whether the process that writes the run's journal is there."""
-    try:
-        handle = os.open(folder / f"{run}.jsonl", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
+    handle = _opened(folder / f"{run}.jsonl")
+    if handle is None:
         return False
     try:
         return not _locked(handle)
     finally:
         os.close(handle)
+
+
+def _opened(path: Path) -> int | None:
+    """Open a journal, or return None for what is none: a folder, a link, a pipe, another's file."""
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        handle = os.open(path, flags)
+    except OSError:
+        return None
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return handle
+    os.close(handle)
+    return None
+
+
+def _begun(folder: Path, path: Path) -> int:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    unlocked = folder / f".{path.stem}.new"  # under its own name it is locked from the beginning
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+    handle = os.open(unlocked, flags, 0o600)
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    unlocked.rename(path)
+    _flush_folder(folder)
+    return handle
 
 
 def going_on(folder: Path) -> Iterator[Result]:
@@ -175,8 +247,19 @@ def _locked(handle: int) -> bool:
 
 
 def _read(text: bytes) -> tuple[Stamped, ...]:
-    whole = text[: text.rfind(b"\n") + 1]
-    return tuple(_entry(json.loads(line)) for line in whole.splitlines())
+    return _parsed(text).entries
+
+
+def _parsed(text: bytes) -> Lines:
+    entries, damaged = [], []
+    for number, line in enumerate(text[: text.rfind(b"\n") + 1].splitlines(), start=1):
+        try:
+            entries.append(_entry(json.loads(line)))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            damaged.append(number)
+    if not entries and not damaged and text.strip(b"\0") != text:
+        damaged = [1]
+    return Lines(entries=tuple(entries), damaged=tuple(damaged))
 
 
 def _line(entry: Stamped) -> bytes:
@@ -193,7 +276,7 @@ def _line(entry: Stamped) -> bytes:
 
 def _entry(plain: dict[str, Any]) -> Stamped:
     if plain["v"] > FORMAT:
-        raise StoreError(f"a newer templedb wrote the journal of run {plain['run']}")
+        raise NewerJournal(f"a newer templedb wrote the journal of run {plain['run']}")
     return Stamped(
         run=plain["run"],
         seq=plain["seq"],

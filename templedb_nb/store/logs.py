@@ -23,10 +23,18 @@ class FileLog:
         self._digest = hashlib.sha256()
         self._size = 0
         self._tail = ""
+        self._lost = ""
 
     def write(self, text: str) -> None:
-        """Add *text*, which is masked already."""
-        raw = text.encode(errors="replace")
+        """Add *text*, which is masked already; a log that cannot be kept stops no step."""
+        if not self._lost:
+            try:
+                self._write(text.encode(errors="replace"))
+            except OSError as error:
+                self._lost = error.strerror or str(error)
+        self._tail = (self._tail + text)[-TAIL:]
+
+    def _write(self, raw: bytes) -> None:
         if self._file is None:
             path = self._folder / self._name
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -36,13 +44,18 @@ class FileLog:
         self._file.flush()
         self._digest.update(raw)
         self._size += len(raw)
-        self._tail = (self._tail + text)[-TAIL:]
 
     def close(self) -> tuple[Log | None, str]:
         """Return where the output is, if there was any, and its last lines."""
+        if self._file is not None:
+            try:
+                self._file.close()
+            except OSError as error:
+                self._lost = self._lost or error.strerror or str(error)
+        if self._lost:
+            return None, f"{self._tail}\n… this output could not be kept: {self._lost}\n"
         if self._file is None:
             return None, ""
-        self._file.close()
         log = Log(path=self._name, digest=self._digest.hexdigest(), size=self._size)
         return log, self._tail
 

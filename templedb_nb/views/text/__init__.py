@@ -11,6 +11,7 @@ from templedb_nb.views.text import (
     run,
     runbook,
     setting,
+    state,
     status,
     target,
 )
@@ -24,5 +25,5 @@ __all__ = [
     "findings", "history", "lint",
     "locks",
     "picture", "plan",
-    "run", "runbook", "setting", "status", "target", "text",
+    "run", "runbook", "setting", "state", "status", "target", "text",
 ]  # fmt: skip
