@@ -27,7 +27,6 @@ ROOT = Path(templedb_nb.__file__).parent
 SEARCHES = ("search", "finditer", "findall", "split", "sub", "subn")
 OURS = {
     "templedb_nb.views.html.card",  # meets a style sheet that the package ships
-    "templedb_nb.core.masking",  # meets one value of a variable, which its owner set
 }
 FULL = {"templedb_nb.core.layouts.recognise._OWN_NAMES"}
 """Collections whose patterns are matched against whole names, never searched for."""

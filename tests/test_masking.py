@@ -105,3 +105,77 @@ def test_too_short_a_secret_is_told() -> None:
     assert too_short(" abc \n")
     assert not too_short("abcd")
     assert all(len(form) >= 4 for form in patterns("abcd"))
+
+
+def test_a_secret_over_line_ends_and_colours_is_masked_and_the_rest_stays() -> None:
+    mask = masker(PW="p4ssw0rd-of-rosa")
+    text = "\x1b[1mone\x1b[0m\r\np4ss\x1b[31mw0rd\n-of\r-ro\x1b[0msa\x1b[32m two\n"
+    assert mask.mask(text) == "\x1b[1mone\x1b[0m\r\n***[PW]\x1b[32m two\n"
+    assert streamed(mask, list(text)) == mask.mask(text)
+
+
+def test_a_secret_in_a_title_or_a_link_is_masked() -> None:
+    mask = masker(PW="p4ssw0rd-of-rosa")
+    assert mask.mask("\x1b]8;;https://u:p4ssw0rd-of-rosa@h\x07x\x1b]8;;\x07") == (
+        "\x1b]8;;https://u:***[PW]@h\x07x\x1b]8;;\x07"
+    )
+
+
+ENDS = st.lists(
+    st.sampled_from(["a", "b", "\n", "\r", "\x1b", "[", "3", "m", "\x1b[31m", "\\", "'", "%", "="])
+)
+
+
+@given(st.lists(SMALL, min_size=1, max_size=3), ENDS, st.lists(st.integers(1, 5), max_size=30))
+@settings(max_examples=500)
+def test_pieces_with_colours_are_masked_like_the_whole(
+    secrets: list[str], parts: list[str], cuts: list[int]
+) -> None:
+    mask = masker(**{f"S{n}": secret for n, secret in enumerate(secrets)})
+    text, pieces, at = "".join(parts), [], 0
+    for cut in cuts:
+        pieces.append(text[at : at + cut])
+        at += cut
+    assert streamed(mask, [*pieces, text[at:]]) == mask.mask(text)
+
+
+@pytest.mark.parametrize(
+    ("url", "hidden", "shown"),
+    [
+        ("postgresql://rosa:p@ss/word@db.example.com:5432/shop", ["word", "p@ss/word"], ["rosa", "db.example.com", "5432", "shop"]),
+        ("postgresql://rosa:one:two#three?four@db:5432/shop", ["three", "four"], ["rosa", "shop", "5432"]),
+        ("postgresql://rosa:p%40ssword@db/shop?application_name=a@b.example", ["p@ssword"], ["application_name", "b.example", "shop"]),
+        ("postgresql://rosa:secret1@a:1,b:2/shop?target_session_attrs=any", ["secret1"], ["target_session_attrs", "shop"]),
+        ("postgresql://db/shop?user=rosa&password=hunter22", ["hunter22"], ["rosa", "shop"]),
+        ("mysql://rosa:has?mark@db/shop", ["mark", "has?mark"], ["rosa", "shop"]),
+        ("host=db password='it''s' user=rosa dbname=shop", [], ["rosa", "shop"]),
+    ],
+)  # fmt: skip
+def test_each_piece_of_an_address_password_is_masked_and_the_rest_is_readable(
+    url: str, hidden: list[str], shown: list[str]
+) -> None:
+    mask = masker(DATABASE_URL=url)
+    assert [mask.mask(f"<{each}>") for each in hidden] == ["<***[DATABASE_URL]>"] * len(hidden)
+    assert [mask.mask(f"<{each}>") for each in shown] == [f"<{each}>" for each in shown]
+
+
+def test_a_long_key_is_masked_whole_in_lines_and_in_base64() -> None:
+    body = base64.encodebytes(bytes(range(256)) * 5).decode()
+    key = f"-----BEGIN PRIVATE KEY-----\n{body}-----END PRIVATE KEY-----\n"
+    mask = masker(KEY=key)
+    for text in (key, json.dumps(key), base64.encodebytes(key.encode()).decode(), repr(key)):
+        out = mask.mask(f"begin {text} end")
+        assert out.startswith("begin ")
+        assert out.endswith(" end")
+        assert not any(line in out for line in body.splitlines())
+        assert len(out) < 60
+
+
+def test_the_characters_that_base64_mixes_are_masked_too() -> None:
+    secret = "x7Kp2mQ9vL4s"
+    for head in ("", "u:", "us:", "use:"):
+        for tail in ("", "z", "zz", "\n"):
+            encoded = base64.b64encode(f"{head}{secret}{tail}".encode()).decode()
+            out = masker(PW=secret).mask(f"<{encoded}>")
+            kept = out.replace("***[PW]", "")
+            assert len(kept) - 2 <= (len(head) * 8 // 6) + (len(tail) * 8 // 6) + 3, out

@@ -1,79 +1,32 @@
 """Masking: no form in which a secret may show comes through, however the text arrives.
 
-The forms of a secret are itself, its lines, and how JSON, URLs, shells, Python and base64 would
-write it; of a URL also its password. Where forms overlap, the leftmost wins, then the longest.
+A lazy automaton walks all forms of all secrets at once (`written_forms`), over the text without
+what a terminal shows as nothing. The leftmost form wins, then the longest. Most text is never
+walked: each form has a part that every program writes as it is, and only around one of those does
+the walk begin.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import re
-import shlex
 from bisect import bisect_left
-from collections.abc import Callable
-from itertools import groupby
-from urllib.parse import quote, quote_plus, unquote, urlsplit
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
 
-MINIMUM = 4
-"""Secrets of fewer characters cannot be masked: they would hit innocent text everywhere."""
+from templedb_nb.core.written_forms import IGNORED, MINIMUM, UNFINISHED, Form, forms, patterns
 
-_LINE_MINIMUM = 8
-_BASE64_MINIMUM = 8
+__all__ = ["MINIMUM", "Masker", "MaskingStream", "patterns", "too_short"]
+
+_MOST_STATES = 20_000
+_NEEDLE = 4
+"""Shorter ones stand everywhere: those forms are looked for by their first characters."""
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def too_short(value: str) -> bool:
     """Return whether a value is too short to be masked."""
     return len(value.strip()) < MINIMUM
-
-
-def patterns(value: str) -> frozenset[str]:
-    """Return every form in which a secret may show; none is shorter than `MINIMUM`."""
-    cores = {value, value.strip(), *_passwords(value)}
-    cores |= {line.strip() for line in value.splitlines() if len(line.strip()) >= _LINE_MINIMUM}
-    forms = {form for core in cores if not too_short(core) for form in _forms(core)}
-    return frozenset(form for form in forms if len(form) >= MINIMUM)
-
-
-def _passwords(value: str) -> set[str]:
-    """Return the password of a URL or a libpq string, as written and as meant."""
-    found = set(re.findall(r"\bpassword\s*=\s*'((?:[^'\\]|\\.)*)'", value))
-    found |= set(re.findall(r"\bpassword\s*=\s*([^'\s]\S*)", value))
-    if "://" in value:
-        try:
-            written = urlsplit(value.strip()).password or ""
-        except ValueError:
-            written = ""
-        authority = value.split("://", 1)[1]
-        if "@" in authority:
-            written_too = authority.rsplit("@", 1)[0].partition(":")[2]
-            found |= {written_too, unquote(written_too)}
-        found |= {written, unquote(written)}
-    return found
-
-
-def _forms(core: str) -> set[str]:
-    """Return how others would write *core*."""
-    quoted = {quote(core, safe=safe) for safe in ("", "/")} | {quote_plus(core)}
-    in_json = {json.dumps(core, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
-    in_shell = {shlex.quote(core), shlex.quote(core).strip("'"), repr(core)[1:-1]}
-    return {core, *quoted, *in_json, *in_shell, *_base64_forms(core)}
-
-
-def _base64_forms(core: str) -> set[str]:
-    """Return what base64 makes of *core* wherever it stands in a longer text.
-
-    At each of three offsets the characters that mix with the neighbours' bits are cut off.
-    """
-    raw, forms = core.encode(errors="surrogatepass"), set()
-    for offset in range(3):
-        encoded = base64.b64encode(b"\0" * offset + raw).decode().rstrip("=")
-        first = (0, 2, 3)[offset]
-        last = len(encoded) - (1 if (offset + len(raw)) % 3 else 0)
-        stable = encoded[first:last]
-        if len(stable) >= _BASE64_MINIMUM:
-            forms |= {stable, stable.replace("+", "-").replace("/", "_")}
-    return forms
 
 
 class Masker:
@@ -86,13 +39,12 @@ class Masker:
         self._compiled = _Compiled({})
 
     def add(self, name: str, value: str) -> None:
-        """Mask *value* from now on, in all its forms; the first name of a form stays."""
+        """Mask *value* from now on, in all its forms; the first name of a value stays."""
         if self.heard is not None:
             self.heard(name, value)
-        fresh = {form: name for form in patterns(value) if form not in self._names}
-        if fresh:
-            names = {**self._names, **fresh}
-            self._names, self._compiled = names, _Compiled(names)
+        if value not in self._names and not too_short(value):
+            self._names = {**self._names, value: name}
+            self._compiled = _Compiled(self._names)
 
     def mask(self, text: str) -> str:
         """Return *text* with each form of each secret as ``***[NAME]``."""
@@ -111,8 +63,7 @@ class Masker:
 class MaskingStream:
     """Masks text that comes in pieces: the outcome is that of the whole, however it is cut.
 
-    It holds back the longest end that may be the beginning of a form: fewer characters than the
-    longest form has.
+    It holds back the longest end that may be the beginning of a form, over line ends, too.
     """
 
     def __init__(self, masker: Masker) -> None:
@@ -122,7 +73,7 @@ class MaskingStream:
 
     def feed(self, text: str) -> str:
         """Return what of the text so far may be shown."""
-        out, self._held = self._masker.compiled.advance(self._held + text)
+        out, self._held = self._masker.compiled.advance(self._held + text, last=False)
         return out
 
     def close(self) -> str:
@@ -131,63 +82,214 @@ class MaskingStream:
         return rest
 
 
+class _Bare:
+    """A text without what a terminal shows as nothing; offsets lead back to the whole."""
+
+    def __init__(self, text: str) -> None:
+        if _CONTROL.search(text):
+            parts = IGNORED.split(text)
+            gaps = [len(each) for each in IGNORED.findall(text)]
+        else:
+            parts = text.split("\n")
+            gaps = [1] * (len(parts) - 1)
+        self.text = "".join(parts)
+        self._parts, self._gaps = parts, gaps
+        self._ends: list[int] = []
+        self._shifts: list[int] = []
+
+    def whole(self, offset: int) -> int:
+        """Return where in the whole text the character at *offset* stands."""
+        if not self._ends:
+            self._ends = list(accumulate(map(len, self._parts)))
+            self._shifts = [0, *accumulate(self._gaps)]
+        place = min(bisect_left(self._ends, offset + 1), len(self._shifts) - 1)
+        return offset + self._shifts[place]
+
+
+def _escaped(chars: Iterable[str]) -> str:
+    """Return *chars* as they stand in a class of a pattern."""
+    return "".join(f"\\U{ord(each):08x}" for each in sorted(chars))
+
+
+class _State:
+    """Where the walks over all forms stand; what follows is found at its first need."""
+
+    __slots__ = ("name", "next", "places")
+
+    def __init__(self, places: frozenset[tuple[int, int, int]], name: str) -> None:
+        self.places = places
+        self.name = name
+        self.next: dict[str, _State | None] = {}
+
+
+@dataclass(slots=True)
 class _Compiled:
     """The forms of one moment, ready for search."""
 
-    def __init__(self, names: dict[str, str]) -> None:
-        self._names = names
-        self._sorted = sorted(names)
-        self._longest = max(map(len, names), default=0)
-        self._firsts = {form[0] for form in names}
-        self._search = re.compile(_alternation(names)) if names else None
+    names: dict[str, str]
+    _forms: list[Form] = field(init=False)
+    _owners: list[str] = field(init=False)
+    _needles: dict[str, int] = field(init=False)
+    _longest: int = field(init=False, default=0)
+    _states: dict[frozenset[tuple[int, int, int]], _State] = field(init=False)
+    _start: _State = field(init=False)
+    _heads: re.Pattern[str] = field(init=False)
+    _weak: re.Pattern[str] | None = field(init=False, default=None)
+    _built: bool = field(init=False, default=False)
+
+    def _build(self) -> None:
+        self._built = True
+        self._forms, self._owners, self._needles, self._states = [], [], {}, {}
+        for value, name in self.names.items():
+            for form in forms(value):
+                self._forms.append(form)
+                self._owners.append(name)
+                if len(form.needle) >= _NEEDLE:
+                    ahead = max(form.ahead, self._needles.get(form.needle, 0))
+                    self._needles[form.needle] = ahead
+        self._longest = max((each.longest for each in self._forms), default=0)
+        self._begin()
+        self._heads = self._heads_of(range(len(self._forms)))
+        weak = [n for n, each in enumerate(self._forms) if len(each.needle) < _NEEDLE]
+        self._weak = self._heads_of(weak) if weak else None
+
+    def _begin(self) -> None:
+        """Forget every state but the first."""
+        self._states = {}
+        self._start = self._state(frozenset(self._first(range(len(self._forms)))))
+
+    def _first(self, numbers: Iterable[int]) -> set[tuple[int, int, int]]:
+        begun: set[tuple[int, int, int]] = set()
+        for number in numbers:
+            self._enter(begun, number, 0)
+        return begun
+
+    def _heads_of(self, numbers: Sequence[int]) -> re.Pattern[str]:
+        """Return what finds where forms may begin: a first character before a second one."""
+        pairs: dict[str, set[str]] = {}
+        for number, place, inside in self._first(numbers):
+            writing = self._forms[number].writings[place]
+            for char, following in writing.steps[inside].items():
+                reached = {(number, place, following)}
+                if following in writing.ends:
+                    self._enter(reached, number, place + 1)
+                pairs.setdefault(char, set()).update(
+                    each for _, at, state in reached
+                    for each in self._forms[number].writings[at].steps[state]
+                )  # fmt: skip
+        heads = (f"{re.escape(c)}(?=[{_escaped(second)}])" for c, second in sorted(pairs.items()))
+        return re.compile("|".join(heads))
 
     def mask(self, text: str) -> str:
         """Return the whole *text* masked."""
-        return self._search.sub(self._name, text) if self._search else text
+        return self.advance(text, last=True)[0]
 
-    def advance(self, text: str) -> tuple[str, str]:
+    def advance(self, text: str, *, last: bool) -> tuple[str, str]:
         """Return what of *text* is decided, masked, and the end that is not."""
-        if self._search is None:
+        if not self.names or not text:
             return text, ""
-        out: list[str] = []
-        at, held = 0, self._undecided(text, 0)
-        for found in self._search.finditer(text):
-            if found.start() >= held:
-                break
-            out += [text[at : found.start()], self._name(found)]
-            at = found.end()
-            if at > held:
-                held = self._undecided(text, at)
-        return "".join([*out, text[at:held]]), text[held:]
+        if not self._built:
+            self._build()
+        held = "" if last else self._unfinished(text)
+        if held:
+            text = text[: -len(held)]
+        bare = _Bare(text)
+        found, undecided = self._matches(bare.text, last=last)
+        out, at = [], 0
+        for start, end, name in found:
+            begin = bare.whole(start)
+            out += [text[at:begin], f"***[{name}]"]
+            at = bare.whole(end - 1) + 1
+        stop = len(text) if undecided >= len(bare.text) else bare.whole(undecided)
+        return "".join([*out, text[at:stop]]), text[stop:] + held
 
-    def _undecided(self, text: str, start: int) -> int:
-        """Return where the first end of *text* begins that a form may begin with and go on."""
-        first = max(start, len(text) - self._longest + 1)
-        for place in range(first, len(text)):
-            if text[place] in self._firsts and self._may_go_on(text[place:]):
-                return place
-        return len(text)
+    def _unfinished(self, text: str) -> str:
+        found = UNFINISHED.search(text, max(0, len(text) - 80))
+        return found[0] if found else ""
 
-    def _may_go_on(self, end: str) -> bool:
-        place = bisect_left(self._sorted, end)
-        while place < len(self._sorted) and self._sorted[place].startswith(end):
-            if len(self._sorted[place]) > len(end):
-                return True
+    def _matches(self, text: str, *, last: bool) -> tuple[list[tuple[int, int, str]], int]:
+        """Return the forms in *text*, and where its end begins that is not decided yet."""
+        found: list[tuple[int, int, str]] = []
+        at = 0
+        for place in self._candidates(text, last=last):
+            if place < at:
+                continue
+            stop, name, alive = self._walk(text, place)
+            if alive and not last:
+                return found, place
+            if stop:
+                found.append((place, stop, name))
+                at = stop
+        return found, len(text)
+
+    def _candidates(self, text: str, *, last: bool) -> list[int]:
+        """Return where forms may begin, in order: by needles, by first characters, at the end."""
+        spans: list[tuple[int, int]] = []
+        for needle, ahead in self._needles.items():
+            place = text.find(needle)
+            while place >= 0:
+                spans.append((max(0, place - ahead), place + 1))
+                place = text.find(needle, place + 1)
+        if not last:
+            spans.append((max(0, len(text) - self._longest), len(text)))
+        places: set[int] = set()
+        if self._weak:
+            places.update(found.start() for found in self._weak.finditer(text))
+        end = 0
+        for begin, stop in sorted(spans):
+            if stop > end:
+                heads = self._heads.finditer(text, max(begin, end), min(stop + 1, len(text)))
+                places.update(found.start() for found in heads)
+                end = stop
+        if not last and text:
+            places.add(len(text) - 1)
+        return sorted(places)
+
+    def _walk(self, text: str, place: int) -> tuple[int, str, bool]:
+        """Return where the longest form from *place* on ends, whose it is, and if more may come."""
+        state: _State | None = self._start
+        stop, name = 0, ""
+        for at in range(place, len(text)):
+            assert state is not None  # noqa: S101 - the loop ends where it would be
+            char = text[at]
+            state = state.next[char] if char in state.next else self._step(state, char)
+            if state is None:
+                return stop, name, False
+            if state.name:
+                stop, name = at + 1, state.name
+        return stop, name, bool(state and state.places)
+
+    def _step(self, state: _State, char: str) -> _State | None:
+        reached: set[tuple[int, int, int]] = set()
+        ended: list[int] = []
+        for number, place, inside in state.places:
+            writing = self._forms[number].writings[place]
+            following = writing.steps[inside].get(char)
+            if following is None:
+                continue
+            if writing.steps[following]:
+                reached.add((number, place, following))
+            if following in writing.ends and self._enter(reached, number, place + 1):
+                ended.append(number)
+        if len(self._states) > _MOST_STATES:
+            self._begin()
+        made = self._state(frozenset(reached), self._owners[min(ended)] if ended else "")
+        following_state = made if reached or ended else None
+        state.next[char] = following_state
+        return following_state
+
+    def _enter(self, into: set[tuple[int, int, int]], number: int, place: int) -> bool:
+        """Stand before a writing, and the next if it may be empty; return whether none is left."""
+        writings: Sequence[object] = self._forms[number].writings
+        while place < len(writings):
+            into.add((number, place, 0))
+            if not self._forms[number].writings[place].empty:
+                return False
             place += 1
-        return False
+        return True
 
-    def _name(self, found: re.Match[str]) -> str:
-        return f"***[{self._names[found.group()]}]"
-
-
-def _alternation(forms: dict[str, str]) -> str:
-    """Return a pattern that takes the longest form at the leftmost place.
-
-    Forms stand grouped by their first two characters, so that most places fail at once.
-    """
-    by_head = groupby(sorted(forms), key=lambda form: form[:2])
-    branches = []
-    for head, group in by_head:
-        rests = sorted((form[2:] for form in group), key=len, reverse=True)
-        branches.append(re.escape(head) + "(?:" + "|".join(map(re.escape, rests)) + ")")
-    return "|".join(branches)
+    def _state(self, places: frozenset[tuple[int, int, int]], name: str = "") -> _State:
+        key = places | {(-1, hash(name), 0)} if name else places
+        if key not in self._states:
+            self._states[key] = _State(places, name)
+        return self._states[key]

@@ -10,7 +10,7 @@ from typing import Any
 
 _HOUR, _MINUTE, _SECOND = 3_600_000_000, 60_000_000, 1_000_000
 _YEAR = 12
-_PART = re.compile(r"([+-]?\d+) (year|month|mon|day)s?")
+_PART = re.compile(r"(?<!\d)([+-]?\d++) (year|month|mon|day)s?")
 _CLOCK = re.compile(r"([+-]?)(\d+):(\d\d):(\d\d)(?:\.(\d{1,6}))?")
 
 

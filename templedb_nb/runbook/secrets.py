@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from templedb_nb.core.masking import Masker, patterns
+from templedb_nb.core.masking import Masker
 
 _NAMES = re.compile(
     r"(?i)(^|_)(password|passwd|(?<=_)pwd|secret|token|api_?key|private_?key|dsn)s?($|_)"
@@ -37,18 +36,13 @@ class Secrets:
                 self.add(name, value)
 
     def add(self, name: str, value: str) -> None:
-        """Mask *value* from now on, also as HTML writes it."""
+        """Mask *value* from now on."""
         if value in self._known:
             return
         self._known.add(value)
         if self._heard is not None:
             self._heard(name, value)
         self.learnt += 1
-        for form in patterns(value):
-            escaped = html.escape(form)
-            others = {escaped, escaped.replace("&#x27;", "&#39;"), html.escape(form, quote=False)}
-            for other in sorted(others - {form}):
-                self.masker.add(name, other)
         self.masker.add(name, value)
 
     def document(self, body: dict[str, Any]) -> dict[str, Any]:

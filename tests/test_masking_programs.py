@@ -1,0 +1,78 @@
+"""Real programs print secrets of odd characters; nothing of them is seen, and nothing else is lost."""
+
+from __future__ import annotations
+
+import http.server
+import random
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.conftest import Database
+from tests.encoders import ENCODERS, SERVED, Encoder, from_base64
+from tests.masking_cases import AFTER, BEFORE, Case, cases, masked, trouble, value
+
+EACH = 40
+
+
+def assert_all_masked(encoder: Encoder, place: Path) -> None:
+    found = [(why, case) for case in cases([encoder], EACH, 7, place) if (why := trouble(case))]
+    assert not found, "\n".join(
+        f"{why}: {c.value!r} {c.printed!r} {c.masked!r}" for why, c in found
+    )
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=lambda each: each.name)
+def test_what_a_program_prints_is_masked(encoder: Encoder, tmp_path: Path) -> None:
+    if not encoder.here:
+        pytest.skip(f"{encoder.needs} is not installed")
+    assert_all_masked(encoder, tmp_path)
+
+
+@pytest.mark.parametrize("encoder", SERVED, ids=lambda each: each.name)
+def test_what_psql_prints_is_masked(
+    encoder: Encoder, tmp_path: Path, pg: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = psycopg.conninfo.conninfo_to_dict(pg.server.database(pg.name))
+    for name in ("host", "port", "user", "password", "dbname"):
+        variable = {"dbname": "PGDATABASE"}.get(name, f"PG{name.upper()}")
+        monkeypatch.setenv(variable, str(given[name]))
+    assert_all_masked(encoder, tmp_path)
+
+
+@pytest.fixture
+def listener() -> Iterator[int]:
+    class Quiet(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *words: object) -> None:
+            del words
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Quiet)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_address[1]
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_header_that_curl_shows_is_masked(listener: int) -> None:
+    chance = random.Random(3)
+    encoder = Encoder(name="curl -v", run=lambda *_: [], decode=from_base64, needs="curl")
+    for _ in range(8):
+        secret = value(chance).replace("\n", "")
+        words = ["curl", "-sv", "-u", f"admin:{secret}", f"http://127.0.0.1:{listener}/"]
+        done = subprocess.run(words, capture_output=True, check=True)
+        shown = next(e for e in done.stderr.decode().splitlines() if "Authorization" in e)
+        text = f"{BEFORE}{shown}\n{AFTER}"
+        case = Case(encoder, secret, text, masked(chance, secret, text))
+        assert trouble(case) == "", case
