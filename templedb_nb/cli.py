@@ -142,7 +142,9 @@ def _echo_json(line: str) -> None:
 
 def _usage(error: click.ClickException) -> None:
     """Say what is wrong with the words, and where the right ones are."""
-    lines = [f"error: {error.format_message()}"]
+    from templedb_nb.core.masking import without_url_passwords
+
+    lines = [f"error: {without_url_passwords(error.format_message())}"]
     if isinstance(error, click.UsageError) and error.ctx is not None:
         lines.append(f"mend: {error.ctx.command_path} --help")
     _echo("\n".join(lines), err=True)
@@ -293,8 +295,10 @@ def _defect(call: Call, error: Exception) -> int:
 
 
 def _masked(call: Call, text: str) -> str:
+    from templedb_nb.core.masking import without_url_passwords
+
     opened = call.__dict__.get("app")
-    return opened.masker.mask(text) if opened is not None else text
+    return opened.masker.mask(text) if opened is not None else without_url_passwords(text)
 
 
 def _ask_secret(name: str) -> str:

@@ -376,8 +376,10 @@ def _pick(call: Call, choices: Choices) -> None:
 
 
 def _mask(call: Call) -> Callable[[str], str]:
+    from templedb_nb.core.masking import without_url_passwords
+
     opened = call.__dict__.get("app")
-    return opened.masker.mask if opened is not None else str
+    return opened.masker.mask if opened is not None else without_url_passwords
 
 
 def _without_secrets(error: TempleError, mask: Callable[[str], str]) -> TempleError:

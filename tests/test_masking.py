@@ -11,7 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from templedb_nb.core.masking import Masker, patterns, too_short
+from templedb_nb.core.masking import (
+    Masker,
+    UrlStream,
+    patterns,
+    too_short,
+    without_url_passwords,
+)
 
 SMALL = st.text("ab", min_size=4, max_size=8)
 
@@ -179,3 +185,29 @@ def test_the_characters_that_base64_mixes_are_masked_too() -> None:
             out = masker(PW=secret).mask(f"<{encoded}>")
             kept = out.replace("***[PW]", "")
             assert len(kept) - 2 <= (len(head) * 8 // 6) + (len(tail) * 8 // 6) + 3, out
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("to postgresql://u:pw@h:5/d?x=a@b ok", "to postgresql://u:***@h:5/d?x=a@b ok"),
+        ("'https://me:p@ss/w@host/x'", "'https://me:***@host/x'"),
+        ("redis://:pw@h", "redis://:***@h"),
+        ("git@github.com:a/b https://h/a@b", "git@github.com:a/b https://h/a@b"),
+        ("https://u:$TOKEN@h https://u:{}@h http://u:***[X]@h", "https://u:$TOKEN@h https://u:{}@h http://u:***[X]@h"),
+        ("http://h:8080/a http://h:80/b@c", "http://h:8080/a http://h:80/b@c"),
+    ],
+)  # fmt: skip
+def test_no_url_shows_its_password_whoever_wrote_it(text: str, shown: str) -> None:
+    assert masker().mask(text) == shown
+
+
+@given(st.lists(st.sampled_from(["a://", "u:p", "@h", "://", " ", "x", "\n", "/", "?", "https://u:secret@h/d"])), st.lists(st.integers(1, 6)))  # fmt: skip
+def test_urls_in_pieces_lose_their_passwords_as_whole_ones_do(
+    parts: list[str], cuts: list[int]
+) -> None:
+    text, stream, out, at = "".join(parts), UrlStream(), "", 0
+    for cut in cuts:
+        out += stream.feed(text[at : at + cut])
+        at += cut
+    assert out + stream.feed(text[at:]) + stream.close() == without_url_passwords(text)

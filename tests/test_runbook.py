@@ -713,3 +713,19 @@ def test_a_kernel_that_ends_itself_is_named_with_its_cell(books: Runbooks, how: 
     assert said.startswith("cell 2: the kernel died (")
     assert str(number) in said
     assert books.states() == ["ok", "failed", "not_run"]
+
+
+def test_what_is_printed_before_the_kernel_opens_anything_is_masked(books: Runbooks) -> None:
+    books.shop.terminal("env", "set", "app", "API_KEY", "x7Kp2mQ9vL4sT8")
+    books.write(
+        "print('x7Kp2mQ9', end=''); print('vL4sT8')",
+        "print('to https://rosa:hidden-word@example.com/x')\n'https://rosa:hidden-word@example.com/y'",
+    )
+    said = books.run()
+    kept = json.dumps(books.saved()["cells"][0]["outputs"] + books.saved()["cells"][1]["outputs"])
+    for text in (said.all, kept):
+        assert "x7Kp2mQ9vL4sT8" not in text
+        assert "hidden-word" not in text
+    assert "***[API_KEY]" in kept
+    assert "https://rosa:***@example.com/x" in kept
+    assert "https://rosa:***@example.com/y" in kept

@@ -149,7 +149,7 @@ def test_precedence_is_project_target_group_option(shop: Shop) -> None:
 
 
 def test_names_that_change_how_programs_start_need_leave(shop: Shop) -> None:
-    shop.terminal("env", "set", "NODE_OPTIONS", "--require ./evil.js", "--plain")
+    shop.terminal("env", "set", "NODE_OPTIONS", "--plain", "--", "--require ./evil.js")
     shop.config({"name": "x", "deploy_command": 'echo "<${NODE_OPTIONS:-none}>"'})
     assert "<none>" in shop.run().out
     shop.config(
@@ -232,3 +232,50 @@ def test_a_traceback_of_ours_shows_no_value(shop: Shop) -> None:
     assert "RuntimeError" in done.stderr
     assert "***[DATABASE_URL]" in done.stderr
     assert HARD_PASSWORD not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("env", "set", "app", "DATABASE_URL", "--value", "postgresql://u:s3cretword@h/d"),
+        ("env", "set", "app", "DATABASE_URL", "--value=postgresql://u:s3cretword@h/d"),
+        ("env", "set", "app", "DATABASE_URL", "--stdin", "s3cretword"),
+        ("env", "set", "app", "DATABASE_URL", "-ps3cretword"),
+        ("env", "set", "app", "DATABASE_URL", "s3cretword", "--target", "staging", "more"),
+        ("env", "set", "app", "DATABASE_URL=postgresql://u:s3cretword@h/d"),
+        ("env", "import", "app", "postgresql://u:s3cretword@h/d"),
+        ("env", "unset", "app", "X", "postgresql://u:s3cretword@h/d"),
+        ("deploy", "run", "app", "--env", "DATABASE_URL postgresql://u:s3cretword@h/d"),
+        ("target", "add", "app", "postgresql://u:s3cretword@h/d"),
+        ("project", "show", "postgresql://u:s3cretword@h/d"),
+        ("postgresql://u:s3cretword@h/d",),
+    ],
+)
+def test_a_mistake_in_the_words_repeats_no_secret(shop: Shop, words: tuple[str, ...]) -> None:
+    said = shop.terminal(*words, code=None)
+    assert said.code in {64, 69, 78}, said.all
+    assert "s3cretword" not in said.all
+
+
+def test_an_unknown_option_is_no_value(shop: Shop) -> None:
+    said = shop.terminal("env", "set", "app", "OTHER", "--stdin", code=64)
+    assert "there is no option --stdin: the value goes in on standard input" in said.err
+    assert "OTHER" not in shop.terminal("env", "list", "app").out
+    shop.terminal("env", "set", "app", "OTHER", "--", "-----BEGIN KEY-----")
+    assert "OTHER" in shop.terminal("env", "list", "app").out
+
+
+def test_values_that_cannot_be_masked_well_are_told_and_not_shown(shop: Shop) -> None:
+    set_ = ("env", "set", "app")
+    shop.terminal(*set_, "GOOD", "x7Kp2mQ9vL4s")
+    shop.terminal(*set_, "SHORT", "q7Kp2")
+    shop.terminal(*set_, "COMMON", "Password")
+    shop.terminal(*set_, "NAMED", "staging")
+    shop.terminal(*set_, "PLAIN", "on", "--plain")
+    said = shop.terminal("env", "check", "app").out
+    assert "2 of 5 secret values of app are masked well" in said
+    assert "SHORT of all targets has fewer than 8 characters" in said
+    assert "COMMON of all targets is a common word" in said
+    assert "NAMED of all targets is also a name that is shown" in said
+    assert "q7Kp2" not in said
+    assert "Password" not in said

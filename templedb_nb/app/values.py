@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from templedb_nb.core.environ import NOTHING, Known, effective, is_reference
 from templedb_nb.core.libpq import passwords, reads
 from templedb_nb.core.masking import Masker
 from templedb_nb.core.route import passed_on
+from templedb_nb.core.weak_secrets import weakness
 from templedb_nb.errors import SecretError, UsageProblem
 from templedb_nb.model.project import Project
 from templedb_nb.model.route import Route, Surroundings
@@ -173,6 +175,37 @@ class Values:
                 return self._seal.open(variable)
             case Keeping.REFERENCE:
                 return self._text(variable.text, root)
+
+    def weak(
+        self, project: Project, target: TargetName | None, root: Path | None
+    ) -> tuple[list[str], int]:
+        """Return what is wrong with values that are to be masked, and how many there are."""
+        kept = self._settings.variables(project.slug, target)
+        shown = {project.slug, *(each.target for each in kept if each.target)}
+        shown |= {each.text for each in kept if each.keeping is Keeping.PLAIN}
+        told, count = [], 0
+        for each in kept:
+            where = f"{each.name} of {each.target or 'all targets'}"
+            try:
+                value = self.secret(each, root)
+            except SecretError as error:
+                told.append(f"{where} cannot be read: {error.message}")
+                continue
+            if value is not None:
+                count += 1
+                told += [f"{where} {why}" for why in [weakness(value, shown)] if why]
+        return told, count
+
+    def sealed(self) -> dict[str, list[str]]:
+        """Return every sealed value of the state that can be opened here, by its name.
+
+        No reference is read for that, and no key is made.
+        """
+        found: dict[str, list[str]] = {}
+        for each in self._settings.sealed():
+            with suppress(SecretError):
+                found.setdefault(each.name, []).append(self._seal.open(each))
+        return found
 
     def masked(self, text: str) -> str:
         """Return *text* without the secrets that this process knows."""

@@ -88,17 +88,20 @@ class Call:
         meant = target or (self.target if same else None)
         return Choice(project=project or self.project, target=meant)
 
-    def split(self, words: Sequence[str], *names: str, optional: int = 0) -> list[str | None]:
+    def split(
+        self, words: Sequence[str], *names: str, optional: int = 0, hint: str = ""
+    ) -> list[str | None]:
         """Return the project, if the first word is one, and a word for each of *names*.
 
         The last *optional* names may be missing. With every word there, the first is the project;
-        with fewer, it is one only if a project is known by it.
+        with fewer, it is one only if a project is known by it. With *hint*, no word is repeated:
+        one of them may be a secret.
         """
         given: list[str | None] = list(words)
         first = len(given) > len(names) or self._is_slug(given)
         project = given.pop(0) if first and given else None
         if len(given) > len(names):
-            raise click.UsageError(f"too many words: {' '.join(words)}")
+            raise click.UsageError(f"too many words: {hint or ' '.join(words)}")
         if len(given) < len(names) - optional:
             raise click.UsageError(f"{names[len(given)]} is missing")
         return [project, *given, *[None] * (len(names) - len(given))]

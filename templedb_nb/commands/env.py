@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from templedb_nb.commands.base import Call, group, on_target, pass_call, take, words
+from templedb_nb.commands.base import Call, Command, group, on_target, pass_call, take, words
 
 if TYPE_CHECKING:
     from templedb_nb.model.shown import Said, VariableList
@@ -17,7 +17,25 @@ def commands() -> None:
     """Keep the values that deployments need: sealed, plain, or as references."""
 
 
-@commands.command("set", context_settings={"ignore_unknown_options": True})
+VALUE_HINT = "the value goes in on standard input: templedb env set NAME < FILE"
+
+
+class SecretWords(Command):
+    """A command that takes a secret: what it does not know is never repeated, nor taken for one."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse an option that is none, by its name alone."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            name = error.option_name.split()[0]
+            name = name if name.startswith("--") else "of that letter"
+            also = "one that begins with a dash may stand behind --"
+            message = f"there is no option {name}: {VALUE_HINT}; {also}"
+            raise click.UsageError(message, ctx) from None
+
+
+@commands.command("set", cls=SecretWords)
 @take("[PROJECT] NAME [VALUE]")
 @on_target
 @click.option("--plain", is_flag=True, help="Keep the value readable: it is no secret.")
@@ -38,7 +56,7 @@ def set_(call: Call, words: tuple[str, ...], target: str | None, *, plain: bool)
     from templedb_nb.model.shown import Said
     from templedb_nb.model.variable import Keeping
 
-    project_name, name, value = call.split(words, "NAME", "VALUE", optional=1)
+    project_name, name, value = call.split(words, "NAME", "VALUE", optional=1, hint=VALUE_HINT)
     if value is None and "=" in str(name):
         bare = str(name).partition("=")[0]
         raise click.UsageError(f"a space stands between name and value: env set {bare} VALUE")
@@ -94,6 +112,32 @@ def list_(call: Call, words: tuple[str, ...], target: str | None) -> VariableLis
     from templedb_nb.app.choice import Choice
 
     return call.app.overview.variables(Choice(project=call.choice(name).project, target=target))
+
+
+@commands.command()
+@words
+@on_target
+@pass_call
+def check(call: Call, words: tuple[str, ...], target: str | None) -> Said:
+    """Say which secret values are too short or too common to be masked well; none is shown.
+
+    \b
+    Examples:
+      templedb env check shop
+      templedb env check shop --target production
+    """
+    from pathlib import Path
+
+    from templedb_nb.model.shown import Said
+
+    (name,) = call.split(words)
+    with call.app.state.session():
+        project = call.app.projects.pick(call.choice(name).project)
+        where = call.app.targets.pick(project, None, target).name if target else None
+        root = Path(project.root) if project.root else None
+        told, count = call.app.values.weak(project, where, root)
+    text = f"{count - len(told)} of {count} secret values of {project.slug} are masked well"
+    return Said(text=text, also=tuple(f"warning: {each}" for each in told))
 
 
 @commands.command("import")

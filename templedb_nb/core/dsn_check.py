@@ -24,9 +24,9 @@ _NAMED = re.compile(
     r"|dbname|your[\w -]*)>",
     re.IGNORECASE,
 )
-_EXPANDED = re.compile(r"\$\{\w+\}|\$\(\w+\)|\{\{.*?\}\}")
+_EXPANDED = re.compile(r"\$\{\w+\}|\$\(\w+\)|\{\{.{0,200}?\}\}")
 _AROUND = re.compile(
-    r"(?:(?:export|set)\s+)?(?:\w+\s*(?:=|:\s)\s*)?[\"'`]?(?:postgres\w*|pgsql|jdbc:\w+)[\w+]*:"
+    r"(?:(?:export|set)\s+)?(?:\w++\s*+(?:=|:\s)\s*)?[\"'`]?(?:postgres|pgsql|jdbc:\w)[\w+]*+:"
 )
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+._-]*):")
 _OWN = re.compile(

@@ -14,9 +14,25 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from templedb_nb.core.written_forms import IGNORED, MINIMUM, UNFINISHED, Form, forms, patterns
+from templedb_nb.core.written_forms import (
+    IGNORED,
+    MINIMUM,
+    UNFINISHED,
+    Form,
+    forms,
+    patterns,
+    url_password,
+)
 
-__all__ = ["MINIMUM", "Masker", "MaskingStream", "patterns", "too_short"]
+__all__ = [
+    "MINIMUM",
+    "Masker",
+    "MaskingStream",
+    "UrlStream",
+    "patterns",
+    "too_short",
+    "without_url_passwords",
+]
 
 _MOST_STATES = 20_000
 _NEEDLE = 4
@@ -47,8 +63,8 @@ class Masker:
             self._compiled = _Compiled(self._names)
 
     def mask(self, text: str) -> str:
-        """Return *text* with each form of each secret as ``***[NAME]``."""
-        return self._compiled.mask(text)
+        """Return *text* with ``***[NAME]`` for each secret, and without passwords in URLs."""
+        return without_url_passwords(self._compiled.mask(text))
 
     def stream(self) -> MaskingStream:
         """Return a mask for text that comes in pieces."""
@@ -78,8 +94,53 @@ class MaskingStream:
 
     def close(self) -> str:
         """Return the rest."""
-        rest, self._held = self._masker.mask(self._held), ""
+        rest, self._held = self._masker.compiled.mask(self._held), ""
         return rest
+
+
+class UrlStream:
+    """Takes passwords out of URLs in text that comes in pieces; holds an unfinished one."""
+
+    def __init__(self) -> None:
+        """Hold nothing."""
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """Return what of the text so far may be shown."""
+        text = self._held + text
+        word = max(text.rfind(each) for each in " \t\r\n\"'<>") + 1
+        found = _BEGUN.search(text, word) if len(text) - word < _LONGEST_URL else None
+        self._held = text[found.start() :] if found else ""
+        return without_url_passwords(text[: len(text) - len(self._held)])
+
+    def close(self) -> str:
+        """Return the rest."""
+        rest, self._held = without_url_passwords(self._held), ""
+        return rest
+
+
+_LONGEST_URL = 4096
+_BEGUN = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*+(?:\Z|:(?:\Z|/(?:\Z|/)))")
+_URL = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*+://[^\s'\"<>]++")
+_PORT = re.compile(r"[0-9]{1,5}/")
+"""What stands behind the colon of a host, where the ``@`` is in a path."""
+_NO_PASSWORD = ("$", "{", "%(", "*")
+"""What stands for a password that is put in later, or was taken out already, begins so."""
+
+
+def without_url_passwords(text: str) -> str:
+    """Return *text* with ``***`` for the password of each URL in it, whoever wrote it."""
+    return _URL.sub(_without_password, text) if "://" in text and "@" in text else text
+
+
+def _without_password(found: re.Match[str]) -> str:
+    url = found[0]
+    password = url_password(url) if "@" in url else ""
+    if not password or _PORT.match(password) or password.startswith(_NO_PASSWORD):
+        return url
+    head, _, rest = url.partition("://")
+    user = rest.partition(":")[0]
+    return f"{head}://{user}:***{rest[len(user) + 1 + len(password) :]}"
 
 
 class _Bare:

@@ -17,6 +17,7 @@ from jupyter_core.utils import ensure_async
 from nbclient import NotebookClient
 from nbformat import NotebookNode, from_dict
 
+from templedb_nb.core.masking import UrlStream
 from templedb_nb.errors import InternalError
 from templedb_nb.runbook.secrets import Secrets
 
@@ -187,7 +188,7 @@ class _Stream:
 
     def __init__(self, name: str, secrets: Secrets) -> None:
         self.output: Any = _node({"output_type": "stream", "name": name, "text": ""})
-        self._mask = secrets.masker.stream()
+        self._mask, self._urls = secrets.masker.stream(), UrlStream()
         self._head: list[str] = []
         self._size = 0
         self._tail = ""
@@ -195,11 +196,11 @@ class _Stream:
 
     def add(self, text: str) -> str:
         """Take in *text*; return what of it may be shown now."""
-        return self._keep(self._mask.feed(text))
+        return self._keep(self._urls.feed(self._mask.feed(text)))
 
     def close(self) -> str:
         """Keep the rest, and say how much was left out."""
-        said = self._keep(self._mask.close())
+        said = self._keep(self._urls.feed(self._mask.close()) + self._urls.close())
         if self._tail:
             end = self._tail[-KEPT:]
             lost = self._lost + len(self._tail) - len(end)

@@ -146,6 +146,7 @@ class Runner:
             from templedb_nb.runbook.client import Client, kernel, private_folder
         import nbformat
 
+        self._learn_sealed()
         with private_folder() as folder:
             self._save()
             made: Any = nbformat.from_dict
@@ -330,6 +331,19 @@ class Runner:
             if cell.state is CellState.NOT_RUN:
                 why = f"ended by cell {self._exit.cell}"
                 self._cells[number] = replace(cell, message=why)
+
+    def _learn_sealed(self) -> None:
+        """Know what the kernel could open before its first cell shows any of it."""
+        from templedb_nb.app.temple import Temple
+        from templedb_nb.errors import TempleError
+
+        if not Path(self._record.path).exists():
+            return
+        with suppress(TempleError):
+            app = Temple.open(self._record.path, system=self._system)
+            for name, values in app.values.sealed().items():
+                for value in values:
+                    self._secrets.add(name, value)
 
     def _reconcile(self) -> None:
         """Ask the targets how runs ended whose kernel was killed before it could say so."""

@@ -119,6 +119,16 @@ class Settings:
             ).fetchall()
         return tuple(_variable(row) for row in rows)
 
+    def sealed(self) -> tuple[Variable, ...]:
+        """Return every sealed variable, of all projects and targets."""
+        with self._file.session() as session:
+            rows = session.execute(
+                "SELECT project, target, name, keeping, text, set_at, set_by FROM variables"
+                " WHERE keeping = ? ORDER BY project, target, name",
+                [Keeping.SEALED],
+            ).fetchall()
+        return tuple(_variable(row) for row in rows)
+
     def keep_variables(self, variables: Sequence[Variable]) -> None:
         """Set variables, all or none."""
         with self._file.session() as session:
