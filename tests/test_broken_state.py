@@ -299,6 +299,25 @@ def test_a_log_that_cannot_be_kept_stops_no_step(tmp_path: Path) -> None:
     assert "could not be kept: Not a directory" in tail
 
 
+def test_folders_that_cannot_be_made_are_named_and_nothing_is_executed(small: Terminal) -> None:
+    small.file("app/migrations/002.sql", "CREATE TABLE b (id int);")
+    small.config(MIGRATIONS, {"name": "more", "deploy_command": "true", "order": 9})
+    folder = Path(f"{small.state}.d")
+    for name, code in (("journal", 69), ("work", 78)):
+        there = folder / name
+        if there.exists():
+            there.rename(folder / "kept")
+        there.write_text("no folder")
+        said = small("deploy", "run", "app", code=code)
+        assert str(there) in said.err
+        assert "nothing was executed" in said.err
+        assert "Traceback" not in said.all
+        there.unlink()
+        if (folder / "kept").exists():
+            (folder / "kept").rename(there)
+    small("deploy", "run", "app")
+
+
 def test_sealed_values_whose_key_is_gone_are_told(shop: Shop) -> None:
     assert "not to be opened" not in shop.terminal("state", "check").out
     shop.terminal.set(TEMPLEDB_KEY="AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")

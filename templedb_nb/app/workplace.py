@@ -25,6 +25,7 @@ from templedb_nb.model.event import RunId
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.step import Command, RunCommand, RunScript
 from templedb_nb.ports import Psql, Shell
+from templedb_nb.store.trouble import room
 
 
 @dataclass(slots=True, kw_only=True)
@@ -154,6 +155,10 @@ class Workplace:
         except Occupied as error:
             message = f"another run of {folder.case.project.slug} to {folder.case.target.name}"
             raise Busy(f"{message} has the work folder", hint="wait for it to end") from error
+        except OSError as error:
+            message = f"cannot make the work folder {folder.root}: {error.strerror}"
+            hint = f"{room(folder.root, error)}; nothing was executed"
+            raise FilesError(message, hint=hint) from error
 
     def _environments(self, case: Case, plan: Plan) -> dict[str, dict[str, str]]:
         """Return what the commands of each group get, every secret known to the masker.

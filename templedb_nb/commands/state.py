@@ -53,10 +53,12 @@ def show(call: Call) -> Said:
 
     path = call.app.state.path
     try:
-        size = path.stat().st_size
-    except OSError:
-        size = 0
-    return Said(text=str(path), also=(f"{size} bytes" if size else "not there yet",))
+        about = f"{path.stat().st_size} bytes"
+    except FileNotFoundError:
+        about = "not there yet"
+    except OSError as error:
+        about = f"{error.strerror}: templedb state check"
+    return Said(text=str(path), also=(about,))
 
 
 @commands.command()

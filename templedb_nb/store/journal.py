@@ -22,10 +22,9 @@ from templedb_nb.errors import JournalFailed, StoreError
 from templedb_nb.model.event import Event, OutputWritten, RunId, RunStarted, Stamped, StatementRan
 from templedb_nb.model.plain import from_plain, to_plain
 from templedb_nb.model.result import Progress, Result
-from templedb_nb.store.trouble import SAFE
+from templedb_nb.store.trouble import SAFE, room
 
 FORMAT = 1
-_ROOM = "free some space there (df -h)"
 FOLD_EVERY_MS = 3000
 ASIDE = ".damaged"
 """The end of the name of a journal that was folded as far as it can be read."""
@@ -52,7 +51,9 @@ class RunJournal:
             self._handle = _begun(folder, self._path)
         except OSError as error:
             message = f"cannot begin the run's journal {self._path}: {error.strerror}"
-            raise StoreError(message, hint=f"{_ROOM}; nothing was executed") from error
+            raise StoreError(
+                message, hint=f"{room(self._path, error)}; nothing was executed"
+            ) from error
 
     @property
     def result(self) -> Result:
@@ -74,7 +75,10 @@ class RunJournal:
             with suppress(OSError):
                 os.ftruncate(self._handle, self._size)
             message = f"cannot write the run's journal {self._path}: {error.strerror}"
-            hint = f"{_ROOM}; no further step was started, and the next command tells what was done"
+            hint = (
+                f"{room(self._path, error)}; no further step was started, and the next command"
+                " tells what was done"
+            )
             raise JournalFailed(message, hint=hint, problems=[SAFE]) from error
         self._progress.add(entry)
         self._unfolded.append(entry)
@@ -92,7 +96,7 @@ class RunJournal:
         """
         try:
             self._fold(self._unfolded, self.result)
-            if self.result.outcome is not None:
+            if self.result.outcome is not None or not self._size:
                 self._path.unlink()
         except StoreError:
             with suppress(OSError):

@@ -95,6 +95,16 @@ def first_line(error: Exception) -> str:
     return str(error).split("\n", 1)[0]
 
 
+def room(path: Path, error: OSError) -> str:
+    """Return what lets a file be written at *path*: space, or rights."""
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+    return (
+        f"free some space there (df -h {path.parent})"
+        if full
+        else f"let this user write there: ls -ld {path.parent}"
+    )
+
+
 def is_broken(error: StoreError) -> bool:
     """Return whether what is there cannot be read as a state, and will not be by itself."""
     return error.hint == CHECK
