@@ -121,10 +121,14 @@ def _fitted() -> AbstractContextManager[None]:
     return fitted(shutil.get_terminal_size().columns)
 
 
-def _echo(text: str, *, err: bool = False) -> None:
-    """Write a text, with colours where they are wanted."""
-    from templedb_nb.views import colour
+def _echo(text: str, *, err: bool = False, progress: bool = False) -> None:
+    """Write a text, with colours where they are wanted, and nothing else that a terminal obeys.
 
+    With *progress*, lines may be written over, as their command wrote them.
+    """
+    from templedb_nb.views import ansi, colour
+
+    text = ansi.safe(text, progress=progress)
     stream = sys.stderr if err else sys.stdout
     if (workflow := Workflow.of(os.environ)) is not None:
         text = workflow.guarded(text)
@@ -229,6 +233,7 @@ def _show(call: Call, value: Any) -> int:
     if isinstance(value, int):  # click's own exit, after --help
         return value
     from templedb_nb.exits import exit_code
+    from templedb_nb.model.history import StepLogs
     from templedb_nb.model.result import Result
     from templedb_nb.views import plain
     from templedb_nb.views.text import closing, text
@@ -241,7 +246,7 @@ def _show(call: Call, value: Any) -> int:
     if call.json:
         _echo_json(_masked(call, told))
     elif not (call.quiet and began and not exit_code(value)):
-        _echo(_masked(call, told))
+        _echo(_masked(call, told), progress=isinstance(value, StepLogs))
     _conclude(call, value)
     return exit_code(value)
 
@@ -289,7 +294,7 @@ def _defect(call: Call, error: Exception) -> int:
     import traceback
 
     told = "".join(traceback.format_exception(error))
-    click.echo(_masked(call, told), err=True)
+    _echo(_masked(call, told), err=True)
     click.echo("error: this is a defect of templedb; nothing you did should lead here", err=True)
     return ExitCode.INTERNAL
 
@@ -311,7 +316,9 @@ def _ask_secret(name: str) -> str:
 
 def _tell(text: str) -> None:
     """Say something from within a signal's handler, where a buffered stream may be in use."""
-    os.write(2, f"\n{text}\n".encode())
+    from templedb_nb.views import ansi
+
+    os.write(2, f"\n{ansi.safe(text)}\n".encode())
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

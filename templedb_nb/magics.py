@@ -120,9 +120,10 @@ class Magic:
             print(error.format_message())
         except click.UsageError as error:
             where = f"\n  try: {error.ctx.command_path} --help" if error.ctx else ""
-            raise UsageError(f"{PROGRAM}: {error.format_message()}{where}") from None
+            told = _mask(call)(error.format_message())
+            raise UsageError(f"{PROGRAM}: {told}{where}") from None
         except click.ClickException as error:
-            raise UsageError(f"{PROGRAM}: {error.format_message()}") from None
+            raise UsageError(f"{PROGRAM}: {_mask(call)(error.format_message())}") from None
         except click.Abort:
             raise KeyboardInterrupt from None
         except TempleError as error:
@@ -242,6 +243,7 @@ class Magic:
         from templedb_nb.exits import exit_code
         from templedb_nb.model.result import Result
         from templedb_nb.model.shown import Coded
+        from templedb_nb.views import ansi
         from templedb_nb.views.frames import frame
         from templedb_nb.views.text import text
 
@@ -270,7 +272,7 @@ class Magic:
         if has_looks(plain_value):
             return plain_value
         if not quiet:
-            print(call.app.masker.mask(text(plain_value)))
+            print(ansi.safe(call.app.masker.mask(text(plain_value)), progress=True))
         return None
 
     def _show(self, value: Any) -> None:
@@ -321,10 +323,11 @@ def _parted(line: str) -> tuple[str, str, bool]:
 
 
 def _brief(preview: Preview) -> None:
+    from templedb_nb.views import ansi
     from templedb_nb.views.text import briefing
 
     if told := briefing(preview):
-        print(told)
+        print(ansi.safe(told))
 
 
 def _gate(call: Call, waits: bool, preview: Preview) -> None:  # noqa: FBT001 - as the tree calls it
@@ -376,10 +379,13 @@ def _pick(call: Call, choices: Choices) -> None:
 
 
 def _mask(call: Call) -> Callable[[str], str]:
+    """Return what takes secrets out of a text, and what a terminal would obey."""
     from templedb_nb.core.masking import without_url_passwords
+    from templedb_nb.views import ansi
 
     opened = call.__dict__.get("app")
-    return opened.masker.mask if opened is not None else without_url_passwords
+    mask = opened.masker.mask if opened is not None else without_url_passwords
+    return lambda text: ansi.safe(mask(text))
 
 
 def _without_secrets(error: TempleError, mask: Callable[[str], str]) -> TempleError:

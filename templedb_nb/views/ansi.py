@@ -52,6 +52,38 @@ def plain(line: str) -> str:
     return _SEQUENCE.sub("", overwritten(line))
 
 
+_LINK = r"(?:\x1b\]|\x9d)8;[!-:<-~]{0,200};(?:https?://[!-~]{0,2000})?(?:\x07|\x1b\\|\x9c)"
+_CONTROL = re.compile(
+    rf"(?P<kept>\x1b\[[0-9;:]{{0,64}}m|{_LINK})"
+    r"|(?:\x1b\[|\x9b)[0-?]{0,64}[ -/]{0,8}[@-~]"
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]{0,4096}(?:\x07|\x1b\\|\x9c)"
+    r"|\x1b[ -/]{1,4}[0-~]|\x1b[0-Z\\^-~]?"
+    r"|(?P<hidden>[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069])"
+    r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
+)
+"""Colours and links to web pages, which may stay; all other sequences that a terminal obeys; marks
+that turn the direction of writing; control characters."""
+
+
+def safe(text: str, *, progress: bool = False) -> str:
+    """Return *text* without what a terminal would obey, but for colours and links to the web.
+
+    Marks of direction are shown as what they are. A carriage return before anything but a line end
+    stays only with *progress*: elsewhere it would write over what stands before it.
+    """
+    if not text.isascii() or not text.isprintable():
+        text = _CONTROL.sub(_kept, text)
+        if not progress and "\r" in text:
+            text = text.replace("\r\n", "\n").replace("\r", "\\r")
+    return text
+
+
+def _kept(found: re.Match[str]) -> str:
+    if found["hidden"] is not None:
+        return f"<U+{ord(found['hidden']):04X}>"
+    return found["kept"] or ""
+
+
 def overwritten(line: str) -> str:
     """Return the last writing of a line that was written over, as progress bars do."""
     return next((each for each in reversed(line.split("\r")) if each), "")

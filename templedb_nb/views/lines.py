@@ -22,6 +22,9 @@ from templedb_nb.model.result import Progress, Result
 from templedb_nb.views import ansi, blockers
 from templedb_nb.views.words import duration, many, shown
 
+LONGEST = 16_384
+"""A line that is longer is written in parts."""
+
 
 class Lines:
     """An observer that writes lines; it keeps the run's state to name what each is about."""
@@ -86,9 +89,15 @@ class Lines:
     def _output(self, text: str) -> None:
         *whole, self._partial = (self._partial + text).split("\n")
         for line in whole:
-            self._write(f"    | {ansi.overwritten(line)}")
+            self._line(line)
+        if len(self._partial) > LONGEST:  # a progress bar, or no text: only its end counts
+            self._partial = ansi.overwritten(self._partial)[-LONGEST:]
+            self._flush()
+
+    def _line(self, line: str) -> None:
+        self._write(f"    | {ansi.safe(ansi.overwritten(line))}")
 
     def _flush(self) -> None:
         if self._partial:
-            self._write(f"    | {ansi.overwritten(self._partial)}")
+            self._line(self._partial)
         self._partial = ""

@@ -7,6 +7,7 @@ from collections import Counter
 from templedb_nb.model.event import Evidence
 from templedb_nb.model.result import Result, StepResult, StepState
 from templedb_nb.model.step import Adopt, Amend, Revert
+from templedb_nb.views import ansi
 from templedb_nb.views.text.base import INDENT, columns, text
 from templedb_nb.views.words import duration, indented, many, shown
 
@@ -89,7 +90,7 @@ def failure(value: Result) -> list[str]:
     if event.tail:
         lines += [
             f"{INDENT}last output:",
-            indented("\n".join(event.tail.splitlines()[-20:]), "    | "),
+            indented(ansi.safe("\n".join(event.tail.splitlines()[-20:])), "    | "),
         ]
     changed_what = "the target changed before that" if value.changed else "the target is unchanged"
     if value.exit_code is not None:

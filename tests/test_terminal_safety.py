@@ -1,0 +1,125 @@
+"""Nothing that a command, a file's name or a server writes controls the reader's terminal."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from templedb_nb.views.ansi import safe
+from tests.conftest import MIGRATIONS, Shop
+
+EVIL = [
+    "\x1b]52;c;aGFybWxlc3M=\x07",  # the clipboard
+    "\x1b]0;a title\x07",
+    "\x1b]2;a title\x1b\\",
+    "\x1b[2J\x1b[H",  # clear
+    "\x1b[?1049h",  # the alternate screen
+    "\x1b[6n\x1b[c\x1b[0c\x1b[>q",  # queries that a terminal answers
+    "\x1bP+q544e\x1b\\",
+    "\x1b_graphics\x1b\\",
+    "\x1b^private\x1b\\",
+    "\x9b2J",
+    "\x9d0;a title\x9c",
+    "\x90query\x9c",
+    "\x1bc",
+    "\x1b(0",
+    "\x00\x07\x08\x0e\x7f",
+    "\x1b]8;;file:///etc/hosts\x07",
+    "\x1b]8;;javascript:alert(1)\x07",
+    "\x1b[1A\x1b[2K",
+    "\x1b]1337;File=:AAAA\x07",
+    "\x1b[\n",
+    "\x1b]0;never ended",
+]
+LINK = "\x1b]8;;https://example.com/a?b=c\x07text\x1b]8;;\x07"
+OBEYED = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]|\x1b(?!\[[0-9;:]*m|\]8;[^;\x1b]*;(?:https?://[!-~]*)?(?:\x07|\x1b\\))"
+)
+
+
+def without_links(text: str) -> str:
+    return re.sub(r"\x1b\]8;[^;\x1b]*;(?:https?://[!-~]*?)?(?:\x07|\x1b\\)", "", text)
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_what_a_terminal_obeys_is_left_out(evil: str) -> None:
+    out = safe(f"before {evil} after")
+    assert out.startswith("before ")
+    assert out.endswith(" after")
+    assert not OBEYED.search(out)
+
+
+def test_colours_links_and_lines_stay() -> None:
+    text = f"\x1b[1;31mred\x1b[0m\ttab\n{LINK}\r\n"
+    assert safe(text) == text.replace("\r\n", "\n")
+    assert safe("10%\r20%\r\n", progress=True) == "10%\r20%\r\n"
+    assert safe("name\rfalse") == "name\\rfalse"
+
+
+def test_marks_that_turn_the_direction_are_shown() -> None:
+    assert safe("a\u202egnp.exe\u2066b") == "a<U+202E>gnp.exe<U+2066>b"
+    assert safe("שלום") == "שלום"
+
+
+PARTS = st.sampled_from(
+    [
+        *EVIL,
+        LINK,
+        "\x1b",
+        "[",
+        "]",
+        "8;;",
+        "https://x",
+        "\x07",
+        "m",
+        "31",
+        "\\",
+        "a",
+        "\n",
+        "\u202e",
+    ]
+)
+
+
+@given(st.lists(PARTS))
+def test_no_mixture_leaves_anything_to_obey(parts: list[str]) -> None:
+    assert not OBEYED.search(without_links(safe("".join(parts))))
+
+
+PRINTS = (
+    "printf '\\033]0;title\\007\\033[2J\\033[?1049h\\033[32mgreen\\033[0m \\302\\2332J\\000 end\\n'"
+)
+
+
+def test_a_command_controls_no_terminal_live_or_later(shop: Shop) -> None:
+    shop.config(MIGRATIONS | {"pre_deploy": [f"{PRINTS}; exit 3"]})
+    live = shop.run(code=10)
+    run = re.search(r"run ([0-9a-f-]{13})", live.all)
+    assert run is not None
+    later = shop.terminal("deploy", "logs", run[1])
+    history = shop.terminal("deploy", "show", run[1], code=None)
+    for said in (live.all, later.all, history.all):
+        assert not OBEYED.search(said), repr(OBEYED.search(said))
+    assert "green  end" in later.out
+
+
+def test_a_server_and_a_file_control_no_terminal(shop: Shop) -> None:
+    shop.migration("003_\x1b]0;x\x07\u202e.sql", "SELECT 1;")
+    shop.migration(
+        "004_bad.sql", "DO $$ BEGIN RAISE EXCEPTION E'\x1b]0;title\x07 \u009b2J no'; END $$;"
+    )
+    for said in (shop.run("--dry-run", code=None), shop.run(code=None), shop.terminal("status"),
+                 shop.terminal("migration", "status"), shop.terminal("deploy", "history")):  # fmt: skip
+        assert not OBEYED.search(said.all), repr(said.all)
+        assert "\u202e" not in said.all
+
+
+def test_a_line_without_an_end_is_written_in_parts(shop: Shop) -> None:
+    bar = "head -c 400000 /dev/zero | tr '\\0' x; for n in 1 2 3; do printf '\\r%s0%%' $n; done"
+    shop.config(MIGRATIONS | {"pre_deploy": [bar]})
+    out = shop.run().out
+    assert max(map(len, out.splitlines())) < 20_000
+    assert "30%" in out
