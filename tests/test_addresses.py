@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
@@ -20,6 +20,9 @@ PIECES = (
     "#", "options", "sslmode", "ssl", "true", "-", "é",
 )  # fmt: skip
 
+CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A machine that is busy with other tests is no fault of ours."""
+
 
 def test_every_parameter_and_variable_of_libpq_is_known() -> None:
     known = {o.keyword.decode(): (o.envvar or b"").decode() for o in pq.Conninfo.get_defaults()}
@@ -30,7 +33,7 @@ def test_every_parameter_and_variable_of_libpq_is_known() -> None:
 
 
 @given(st.booleans(), st.lists(st.sampled_from(PIECES), min_size=1, max_size=12))
-@settings(max_examples=600)
+@settings(CALM, max_examples=600)
 def test_what_is_read_is_what_libpq_reads(whole: bool, pieces: list[str]) -> None:  # noqa: FBT001
     text = ("postgresql://" if whole else "") + "".join(pieces)
     found = dsn.read(text)
@@ -39,6 +42,7 @@ def test_what_is_read_is_what_libpq_reads(whole: bool, pieces: list[str]) -> Non
     assert found == {k: str(v) for k, v in conninfo_to_dict(text).items()}
 
 
+@CALM
 @given(
     st.dictionaries(
         st.sampled_from(["host", "port", "user", "password", "dbname", "options", "sslmode"]),
