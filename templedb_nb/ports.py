@@ -17,6 +17,7 @@ from templedb_nb.model.ending import Ending
 from templedb_nb.model.event import Blocker, Event, Log, Outcome, RunId, Stamped
 from templedb_nb.model.ledger import Freeze, Held, Ledger, Noted, Within
 from templedb_nb.model.lint import Sizes
+from templedb_nb.model.message import MessageLevel, ServerMessage
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.route import Route
 from templedb_nb.model.step import Amendment, Migration
@@ -60,6 +61,29 @@ class Heard:
     asked: Callable[[Ending], None] = _nothing
     blocked: Callable[[tuple[Blocker, ...]], None] = _nothing
 
+
+def _no_rows(statement: int, rows: int) -> None:
+    del statement, rows
+
+
+def _not_again(first: int, message: str, sqlstate: str | None) -> None:
+    del first, message, sqlstate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """Who is told what comes with the statements of a migration, at once; statements from 0.
+
+    `said` hears each message of the server, `gave` how many rows a query gave, and `again` that
+    everything from a statement on was rolled back and is tried once more, and why.
+    """
+
+    said: Callable[[ServerMessage], None] = _nothing
+    gave: Callable[[int, int], None] = _no_rows
+    again: Callable[[int, str, str | None], None] = _not_again
+
+
+NOBODY_TOLD = Told()
 
 Decide = Callable[[Sequence[Approval]], Sequence[Approval]]
 """Raises where a database's approvals, with those that are known already, let no run begin; else
@@ -155,10 +179,11 @@ class Session(Protocol):
         attempt: str,
         claim: Claim,
         ran: Callable[[int], None],
+        told: Told = NOBODY_TOLD,
     ) -> None:
         """Make the migration and its ledger row true together, or neither.
 
-        Call *ran* with each statement's index as it comes back.
+        Call *ran* with each statement's index as it comes back; *told* hears what comes with it.
         """
         ...
 
@@ -168,6 +193,10 @@ class Session(Protocol):
 
     def stands(self, step: Migration, claim: Claim) -> int:
         """Return how many steps of the migration the ledger counts as done."""
+        ...
+
+    def ranks(self) -> Mapping[str, MessageLevel]:
+        """Return the words by which the server ranks its messages, in its language."""
         ...
 
     def failed(
@@ -302,8 +331,13 @@ class Psql(Protocol):
         claim: Claim,
         attempt: str,
         sink: Callable[[str], None],
+        told: Told,
+        words: Mapping[str, MessageLevel],
     ) -> Exit:
-        """Run the file in one transaction with its ledger row."""
+        """Run the file in one transaction with its ledger row; *told* hears the server's words.
+
+        *words* are those by which the server ranks them, in its language.
+        """
         ...
 
 

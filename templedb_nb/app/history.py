@@ -18,10 +18,11 @@ from templedb_nb.model.history import (
     RunRow,
     RunStatus,
     StepLogs,
+    StepSaid,
 )
 from templedb_nb.model.picture import Durations, Frequency, Span
 from templedb_nb.model.project import Project
-from templedb_nb.model.result import Result, StepState
+from templedb_nb.model.result import Result, StepResult, StepState
 from templedb_nb.model.target import TargetName
 from templedb_nb.store.journal import going_on
 from templedb_nb.store.logs import log_path, read_log
@@ -65,7 +66,7 @@ class History:
         return Result.of(self._memory.events(self._memory.run(named)))
 
     def logs(self, named: str, step: int | None) -> StepLogs:
-        """Return what the commands of a run wrote; steps are counted from 1.
+        """Return what the commands of a run wrote, and what servers said; steps count from 1.
 
         Of a step that goes on, was cancelled or that nobody saw end, it is what there is so far.
         """
@@ -75,17 +76,20 @@ class History:
             raise UsageProblem(message, hint=f"its steps are 1 to {len(result.steps)}")
         kept: list[tuple[str, str]] = []
         gone: list[str] = []
+        said: list[StepSaid] = []
         for number, each in enumerate(result.steps, start=1):
             if step not in {None, number} or each.started_ms is None:
                 continue
             title = f"{number} {each.label.group}: {each.label.title}"
             path = each.log.path if each.log else log_path(result.run, number - 1)
+            if each.messages:
+                said.append(_said(title, each))
             text = read_log(self._running.logs, path)
             if text is not None:
                 kept.append((title, text))
             elif each.log:
                 gone.append(title)
-        return StepLogs(run=result.run, steps=tuple(kept), gone=tuple(gone))
+        return StepLogs(run=result.run, steps=tuple(kept), gone=tuple(gone), messages=tuple(said))
 
     def status(self, project: Project, targets: tuple[TargetName, ...]) -> DeployStatus:
         """Return what goes on, and what ended last, on each of *targets*."""
@@ -138,6 +142,16 @@ class History:
         """Take in what was written by runs that died, and by those that go on."""
         self._running.reconcile()
         self._memory.fold_live(self._running.journals)
+
+
+def _said(title: str, step: StepResult) -> StepSaid:
+    return StepSaid(
+        title=title,
+        file=step.label.key,
+        said=step.messages,
+        more_warnings=step.more_warnings,
+        more_messages=step.more_messages,
+    )
 
 
 _ENDED = tuple(each.value for each in Outcome)

@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from templedb_nb.model.ending import Ending
 
+AGAIN_S = 0.005
 TOLD = "finishing the step that runs; once more cancels it"
 
 
@@ -33,6 +36,9 @@ class Interrupts:
         self._forced = False
         self._cancellable = 0
         self._kept: Callable[[], None] | None = None
+        self._swallowed: BaseException | None = None
+        self._in_hook = False
+        self._turn = threading.Lock()
         self.draining = False
         self.wish = ""
 
@@ -42,6 +48,7 @@ class Interrupts:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
+        unraised, sys.unraisablehook = sys.unraisablehook, self._lost
         before = signal.signal(signal.SIGINT, self._handle)
         ending = signal.getsignal(signal.SIGTERM)
         if callable(ending):
@@ -51,6 +58,9 @@ class Interrupts:
             yield
         finally:
             self._installed = False
+            with self._turn:
+                self._swallowed = None
+            sys.unraisablehook = unraised
             signal.signal(signal.SIGINT, before)
             signal.signal(signal.SIGTERM, ending)
 
@@ -78,8 +88,37 @@ class Interrupts:
             self._forced = True
             os.kill(os.getpid(), signal.SIGINT)
 
+    def _lost(self, lost: sys.UnraisableHookArgs) -> None:
+        """Keep an interrupt that was raised in a driver's callback, which swallows it.
+
+        A server that sends notices without end calls back all the time.
+        """
+        if not isinstance(lost.exc_value, KeyboardInterrupt):
+            sys.__unraisablehook__(lost)
+            return
+        self._in_hook = True
+        first, self._swallowed = self._swallowed is None, lost.exc_value
+        if first:
+            threading.Thread(target=self._raise_again, daemon=True).start()
+        self._in_hook = False
+
+    def _raise_again(self) -> None:
+        """Interrupt until it is heard outside of a callback."""
+        while True:
+            time.sleep(AGAIN_S)
+            with self._turn:
+                if self._swallowed is None:
+                    return
+                os.kill(os.getpid(), signal.SIGINT)
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         del number, frame
+        if self._in_hook:
+            return
+        if self._swallowed is not None:
+            swallowed, self._swallowed = self._swallowed, None
+            self._cancel(lambda: _raise(swallowed))
+            return
         if self._interactive and not self._forced and not self.draining:
             self.draining = True
             self._tell(TOLD)
@@ -96,3 +135,7 @@ class Interrupts:
 
 def _interrupt() -> None:
     raise KeyboardInterrupt
+
+
+def _raise(error: BaseException) -> None:
+    raise error

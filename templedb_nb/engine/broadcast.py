@@ -12,6 +12,8 @@ from templedb_nb.model.event import (
     Event,
     Evidence,
     LockAwaited,
+    MessageReceived,
+    MessagesOmitted,
     OutputWritten,
     RunFinished,
     RunId,
@@ -20,6 +22,7 @@ from templedb_nb.model.event import (
     StatementBlocked,
     StatementRan,
     StepStarted,
+    TransactionRetried,
 )
 from templedb_nb.ports import Clock, Journal, Observer
 
@@ -65,7 +68,7 @@ class Broadcast:
         ended, and how the run did. What a ledger proves is appended and no more.
         """
         with self._turn:  # whoever watches the server tells of it from a thread of its own
-            stamped = self._stamped(masked(event, self._mask))
+            stamped = self._stamped(bounded(masked(event, self._mask)))
             self._journal.append(stamped, durable=self._durable(event))
             self._show(stamped)
 
@@ -79,6 +82,8 @@ class Broadcast:
             case RunFinished():
                 return True
             case LockAwaited() | StatementBlocked() | OutputWritten() | StatementRan():
+                return False
+            case MessageReceived() | MessagesOmitted() | TransactionRetried():
                 return False
             case _:
                 return event.step in self._unproven
@@ -100,6 +105,22 @@ class Broadcast:
             except Exception:
                 self._observers.remove(observer)
                 log.exception("an observer failed, and was dropped")
+
+
+LONGEST = 2000
+"""So many characters of a server's message are kept, and as many of its detail and its hint."""
+
+
+def bounded(event: Event) -> Event:
+    """Return *event*, which is masked already, without more words of a server than are kept."""
+    if not isinstance(event, MessageReceived):
+        return event
+    message, detail, hint = (_cut(t) for t in (event.message, event.detail, event.hint))
+    return dataclasses.replace(event, message=message, detail=detail, hint=hint)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)"
 
 
 def masked(value: Any, mask: Callable[[str], str]) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from templedb_nb.core.reverting import down_script
 from templedb_nb.core.script import Script
 from templedb_nb.core.staleness import Done
+from templedb_nb.engine.messages import Messages
 from templedb_nb.errors import StatementFailed, StoreError, TempleError, Unresolved
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.failpoints import reach
@@ -184,6 +185,7 @@ class Steps:
         session, script = self.tools.sessions[step.database], self.tools.script(step.source)
         if isinstance(step, Revert):
             script = down_script(script)
+        messages = Messages(number, self.emit)
         try:
             with self.tools.interrupts.cancellable():
                 session.apply(
@@ -192,6 +194,7 @@ class Steps:
                     attempt_id,
                     self.claim,
                     lambda index: self.emit(StatementRan(step=number, statement=index)),
+                    messages.told,
                 )
         except StatementFailed as error:
             if step.mode is Mode.TRANSACTION:
@@ -201,7 +204,9 @@ class Steps:
             self._interrupted(error)
             if not session.applied(step, attempt_id, self.claim):
                 return self._stopped(number, step, script)
-        return StepFinished(step=number, statements=len(script.statements))
+        finally:
+            messages.close()
+        return StepFinished(step=number, statements=len(script.statements), rows=messages.rows)
 
     def _stopped(self, number: int, step: Migration, script: Script) -> Event:
         if step.mode is Mode.TRANSACTION:
@@ -212,15 +217,23 @@ class Steps:
 
     def _psql(self, number: int, step: Migration, attempt_id: str) -> Event:
         session, script = self.tools.sessions[step.database], self.tools.script(step.source)
-        log = self.tools.log(number)
+        log, messages = self.tools.log(number), Messages(number, self.emit)
         ended: Exit | None = None
         try:
             with self.tools.interrupts.cancellable():
                 ended = self.tools.psql.apply(
-                    step, script, self.claim, attempt_id, self._sink(number, log)
+                    step,
+                    script,
+                    self.claim,
+                    attempt_id,
+                    self._sink(number, log),
+                    messages.told,
+                    session.ranks(),
                 )
         except KeyboardInterrupt as error:
             self._interrupted(error)
+        finally:
+            messages.close()
         kept, tail = log.close()
         if session.applied(step, attempt_id, self.claim):
             return StepFinished(step=number, exit_status=0, log=kept, tail=tail)

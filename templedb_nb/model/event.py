@@ -11,6 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, NewType, TypeAlias
 
+from templedb_nb.model.message import MessageLevel
+
 RunId = NewType("RunId", str)
 
 
@@ -149,6 +151,50 @@ class StatementRan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageReceived:
+    """The server said something beside its answers while the step ran; masked and cut.
+
+    `statement` counts from 1, and is empty for what came with the COMMIT. `in_output` says that the
+    step's output has it, too.
+    """
+
+    kind: ClassVar[str] = "message_received"
+    step: int
+    level: MessageLevel
+    message: str
+    sqlstate: str = ""
+    detail: str = ""
+    hint: str = ""
+    statement: int | None = None
+    line: int | None = None
+    in_output: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagesOmitted:
+    """The server said more than is kept: so many warnings, and so many others."""
+
+    kind: ClassVar[str] = "messages_omitted"
+    step: int
+    warnings: int
+    others: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionRetried:
+    """Others were in the way: a transaction was rolled back, and begins again.
+
+    It began with `statement`, from 1: nothing of it or behind it stands, nor what was said of that.
+    """
+
+    kind: ClassVar[str] = "transaction_retried"
+    step: int
+    statement: int
+    message: str
+    sqlstate: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutputWritten:
     """A command wrote something; masked, at most 64 KiB."""
 
@@ -179,12 +225,13 @@ class StepRetried:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepFinished:
-    """The step took effect."""
+    """The step took effect; `rows` is how many its queries gave, if it had any."""
 
     kind: ClassVar[str] = "step_finished"
     step: int
     exit_status: int | None = None
     statements: int | None = None
+    rows: int | None = None
     log: Log | None = None
     tail: str = ""
 
@@ -249,6 +296,9 @@ Event: TypeAlias = (
     | StatementBlocked
     | StepStarted
     | StatementRan
+    | MessageReceived
+    | MessagesOmitted
+    | TransactionRetried
     | OutputWritten
     | StepRetried
     | StepFinished

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from templedb_nb.model.event import Outcome
+from templedb_nb.model.event import MessageReceived, Outcome
 from templedb_nb.model.ledger import Entry
 from templedb_nb.model.project import Slug
 from templedb_nb.model.target import DatabaseName, TargetName
@@ -31,6 +31,7 @@ class RunRow:
     applied: int
     started_by: str
     message: str
+    warnings: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +74,27 @@ class MigrationHistory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepSaid:
+    """What a server said while a step ran; so many warnings and others are not kept."""
+
+    title: str
+    file: str
+    said: tuple[MessageReceived, ...]
+    more_warnings: int = 0
+    more_messages: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepLogs:
-    """What the commands of a run wrote, as far as it is kept: title and text of each step."""
+    """What the commands of a run wrote, as far as it is kept: title and text of each step.
+
+    `messages` are what servers said beside that, by the titles of their steps.
+    """
 
     run: str
     steps: tuple[tuple[str, str], ...]
     gone: tuple[str, ...] = ()
+    messages: tuple[StepSaid, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,8 @@ from typing import assert_never
 from templedb_nb.model.event import (
     LockAwaited,
     Log,
+    MessageReceived,
+    MessagesOmitted,
     Outcome,
     OutputWritten,
     RunFinished,
@@ -25,7 +27,9 @@ from templedb_nb.model.event import (
     StepSkipped,
     StepStarted,
     StepWarned,
+    TransactionRetried,
 )
+from templedb_nb.model.message import MessageLevel
 from templedb_nb.model.step import Apply
 
 
@@ -43,7 +47,11 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepResult:
-    """One step of a run; times are milliseconds since the run began."""
+    """One step of a run; times are milliseconds since the run began.
+
+    `rows` is how many its queries gave, `messages` what the server said beside its answers; so many
+    warnings and others more are not kept.
+    """
 
     label: StepLabel
     state: StepState = StepState.PENDING
@@ -56,6 +64,22 @@ class StepResult:
     message: str = ""
     tail: str = ""
     log: Log | None = None
+    rows: int | None = None
+    messages: tuple[MessageReceived, ...] = ()
+    more_warnings: int = 0
+    more_messages: int = 0
+
+    @property
+    def warnings(self) -> int:
+        """Return how many warnings there were: the server's, and one of a hook that failed."""
+        said = sum(each.level is MessageLevel.WARNING for each in self.messages)
+        return said + self.more_warnings + (self.state is StepState.WARNED)
+
+    @property
+    def notices(self) -> int:
+        """Return how many messages of the server were no warnings."""
+        said = sum(each.level is not MessageLevel.WARNING for each in self.messages)
+        return said + self.more_messages
 
     @property
     def duration_ms(self) -> int | None:
@@ -106,6 +130,16 @@ class Result:
         return sum(step.label.kind == Apply.kind for step in done)
 
     @property
+    def warnings(self) -> int:
+        """Return how many warnings there were, over all steps."""
+        return sum(step.warnings for step in self.steps)
+
+    @property
+    def notices(self) -> int:
+        """Return how many messages of servers were no warnings, over all steps."""
+        return sum(step.notices for step in self.steps)
+
+    @property
     def changed(self) -> bool:
         """Return whether the target changed, or may have."""
         by_failure = self.failure is not None and self.failure.changed
@@ -116,6 +150,9 @@ class Result:
 StepEvent = (
     StepStarted
     | StatementRan
+    | MessageReceived
+    | MessagesOmitted
+    | TransactionRetried
     | OutputWritten
     | StepRetried
     | StepFinished
@@ -211,6 +248,8 @@ def _moved(step: StepResult, now: int, event: StepEvent) -> StepResult:
             return replace(step, statements=statement + 1)
         case OutputWritten():
             return step
+        case MessageReceived() | MessagesOmitted() | TransactionRetried():
+            return _heard(step, event)
         case StepRetried(message=message, exit_status=status):
             return replace(step, message=message, exit_status=status)
         case StepSkipped(reason=reason):
@@ -218,13 +257,28 @@ def _moved(step: StepResult, now: int, event: StepEvent) -> StepResult:
         case StepFinished():
             done = replace(step, state=StepState.DONE, ended_ms=now, message="")
             counted = step.statements if event.statements is None else event.statements
-            return replace(_kept(done, event), statements=counted)
+            return replace(_kept(done, event), statements=counted, rows=event.rows)
         case StepWarned(message=message):
             warned = replace(step, state=StepState.WARNED, ended_ms=now, message=message)
             return _kept(warned, event)
         case StepFailed(message=message):
             failed = replace(step, state=StepState.FAILED, ended_ms=now, message=message)
             return _kept(failed, event)
+        case _:
+            assert_never(event)
+
+
+def _heard(
+    step: StepResult, event: MessageReceived | MessagesOmitted | TransactionRetried
+) -> StepResult:
+    match event:
+        case MessageReceived():
+            return replace(step, messages=(*step.messages, event))
+        case MessagesOmitted(warnings=warnings, others=others):
+            return replace(step, more_warnings=warnings, more_messages=others)
+        case TransactionRetried(statement=first):
+            stands = (m for m in step.messages if m.statement and m.statement < first)
+            return replace(step, messages=tuple(stands))
         case _:
             assert_never(event)
 

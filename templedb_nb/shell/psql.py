@@ -17,12 +17,14 @@ from typing import Protocol
 
 from templedb_nb.core.route import variables
 from templedb_nb.core.script import Script
+from templedb_nb.core.spoken import ENGLISH, Spoken
 from templedb_nb.errors import ConfigError, FilesError
 from templedb_nb.model.command import Exit, Invocation
+from templedb_nb.model.message import MessageLevel
 from templedb_nb.model.route import Route
 from templedb_nb.model.step import Migration
 from templedb_nb.model.target import DatabaseName
-from templedb_nb.ports import Claim, Shell
+from templedb_nb.ports import NOBODY_TOLD, Claim, Shell, Told
 
 
 class ClaimSql(Protocol):
@@ -58,8 +60,13 @@ class PsqlProgram:
         claim: Claim,
         attempt: str,
         sink: Callable[[str], None],
+        told: Told = NOBODY_TOLD,
+        words: Mapping[str, MessageLevel] = ENGLISH,
     ) -> Exit:
-        """Run the file in one transaction with its ledger row."""
+        """Run the file in one transaction with its ledger row; *told* hears the server's words.
+
+        *words* are those by which the server ranks them, in its language.
+        """
         program = shutil.which("psql", path=self._environment.get("PATH"))
         if program is None:
             hint = "install PostgreSQL's client, or set executor: native for the group"
@@ -70,6 +77,13 @@ class PsqlProgram:
         here = self._here(step.database)
         with _private(_row_text(row, attempt), passfile(here.password)) as files:
             ledger, passwords = files
+            spoken = Spoken(step.file, (ledger,), words)
+
+            def heard(text: str) -> None:
+                sink(text)
+                for message in spoken.feed(text):
+                    told.said(message)
+
             argv = (program, "-X", "-q", "-1", "-v", "ON_ERROR_STOP=1")
             return self._shell.run(
                 Invocation(
@@ -84,7 +98,7 @@ class PsqlProgram:
                         "PSQL_HISTORY": os.devnull,
                     },
                 ),
-                sink,
+                heard,
             )
 
 

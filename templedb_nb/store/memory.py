@@ -261,7 +261,7 @@ class Memory:
         with self._file.session() as session:
             rows = session.execute(
                 "SELECT run, project, target, plan, release, started_at, finished_at, elapsed_ms,"
-                " outcome, exit_code, steps, done, applied, started_by, message FROM runs"
+                " outcome, exit_code, steps, done, applied, started_by, message, warnings FROM runs"
                 " WHERE project = $slug AND ($target IS NULL OR target = $target)"
                 " AND ($since IS NULL OR started_at >= $since)"
                 " AND ($before = '' OR run < $before)"

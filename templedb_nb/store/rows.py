@@ -60,13 +60,14 @@ def run_row(run: RunId, result: Result) -> list[Any]:
         result.applied(),
         result.started_by,
         result.message,
+        result.warnings,
     ]
 
 
 def as_run(row: Sequence[Any]) -> RunRow:
     """Return the run that a row of the history stands for."""
     run, slug, target, plan, release, started, finished, ms, outcome, code, *rest = row
-    steps, done, applied, by, message = rest
+    steps, done, applied, by, message, warnings = rest
     return RunRow(
         run=run,
         slug=slug,
@@ -83,6 +84,7 @@ def as_run(row: Sequence[Any]) -> RunRow:
         applied=applied,
         started_by=by,
         message=message,
+        warnings=warnings or 0,
     )
 
 

@@ -31,10 +31,11 @@ from templedb_nb.model.ending import Ending
 from templedb_nb.model.event import Blocker, Outcome
 from templedb_nb.model.ledger import Freeze, Held, Ledger, Noted, Within
 from templedb_nb.model.lint import Sizes
+from templedb_nb.model.message import MessageLevel
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.step import Amendment, Migration, Revert
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
-from templedb_nb.ports import Claim, Decide, Heard
+from templedb_nb.ports import NOBODY_TOLD, Claim, Decide, Heard, Told
 from templedb_nb.targets import duckdb_catalog
 from templedb_nb.targets import duckdb_hold as hold
 from templedb_nb.targets import duckdb_ledger as ledger_sql
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     Connection = duckdb.DuckDBPyConnection
 
 SCHEME = "duckdb:"
+_ROWS = 10_000
 OPEN_WAIT_S = 10.0
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {"python_enable_replacements": "false"}
 _LINE = re.compile(r"^LINE (\d+): (.*)\n( *)\^", re.MULTILINE)
@@ -200,6 +202,7 @@ class DuckdbSession:
         attempt: str,
         claim: Claim,
         ran: Callable[[int], None],
+        told: Told = NOBODY_TOLD,
     ) -> None:
         """Make the migration and its ledger row true together, or neither."""
         import duckdb
@@ -211,7 +214,7 @@ class DuckdbSession:
                 if not ledger_sql.claim_row(connection, step, script, attempt, claim):
                     now = "not applied any more" if isinstance(step, Revert) else "there already"
                     raise Busy(f"{step.key}: in the ledger of {self.where} it is {now}")
-                self._statements(connection, script, ran)
+                self._statements(connection, script, ran, told)
                 connection.execute("COMMIT")
             except duckdb.Error as error:
                 raise _commit_failed(error) from None
@@ -219,6 +222,10 @@ class DuckdbSession:
                 with suppress(duckdb.Error):
                     connection.execute("ROLLBACK")
                 connection.close()
+
+    def ranks(self) -> dict[str, MessageLevel]:
+        """Return nothing: a DuckDB file says nothing beside its answers."""
+        return {}
 
     def stands(self, step: Migration, claim: Claim) -> int:  # noqa: ARG002 - as Session has it
         """Return 0: a DuckDB file takes a migration whole, or not at all."""
@@ -441,7 +448,7 @@ class DuckdbSession:
                 raise Unreachable(f"cannot open {self.where}: {_first(error)}") from None
 
     def _statements(
-        self, connection: Connection, script: Script, ran: Callable[[int], None]
+        self, connection: Connection, script: Script, ran: Callable[[int], None], told: Told
     ) -> None:
         import duckdb
 
@@ -454,7 +461,9 @@ class DuckdbSession:
             body = part.query.strip()
             at = max(script.up.find(body, at), at)
             try:
-                connection.execute(body)
+                given = connection.execute(body)
+                if part.type == duckdb.StatementType.SELECT:
+                    told.gave(index, _counted(given))
             except duckdb.Error as error:
                 raise _failed(script.up, index, at, error) from None
             at += len(body)
@@ -473,6 +482,14 @@ class DuckdbSession:
         if found != [(True,)]:
             message = f"templedb:verify is not true but {found}: {query}"
             raise StatementFailed(message, statement=-1, line=0, column=0)
+
+
+def _counted(given: Connection) -> int:
+    """Return how many rows a query gave, without keeping them."""
+    count = 0
+    while rows := given.fetchmany(_ROWS):
+        count += len(rows)
+    return count
 
 
 def _failed(text: str, index: int, start: int, error: Exception) -> StatementFailed:

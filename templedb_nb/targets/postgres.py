@@ -16,11 +16,12 @@ from templedb_nb.model.ending import Ending
 from templedb_nb.model.event import Blocker, Outcome
 from templedb_nb.model.ledger import Freeze, Held, Ledger, Noted, State, Within
 from templedb_nb.model.lint import Sizes
+from templedb_nb.model.message import MessageLevel
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.route import Route
 from templedb_nb.model.step import Amendment, Migration, Mode, Revert
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
-from templedb_nb.ports import Claim, Decide, Heard
+from templedb_nb.ports import NOBODY_TOLD, Claim, Decide, Heard, Told
 from templedb_nb.targets import (
     postgres_apply,
     postgres_catalog,
@@ -171,9 +172,10 @@ class PostgresSession:
         attempt_id: str,
         claim: Claim,
         ran: Callable[[int], None],
+        told: Told = NOBODY_TOLD,
     ) -> None:
         """Bring the migration into effect, in the mode that the step names."""
-        attempt = Attempt(step=step, script=script, id=attempt_id, claim=claim, ran=ran)
+        attempt = Attempt(step=step, script=script, id=attempt_id, claim=claim, ran=ran, told=told)
         lock = Lock(self._link, claim.project)
         with translated(self.where):
             if step.mode is Mode.STATEMENTS:
@@ -199,6 +201,11 @@ class PostgresSession:
         """Return whether the ledger has that attempt, as done."""
         with translated(self.where):
             return postgres_apply.applied(self._link, claim.project, step.key, attempt)
+
+    def ranks(self) -> dict[str, MessageLevel]:
+        """Return the words by which the server ranks its messages, in its language."""
+        with translated(self.where):
+            return self._link.ranks()
 
     def stands(self, step: Migration, claim: Claim) -> int:
         """Return how many steps of the migration the ledger counts as done."""

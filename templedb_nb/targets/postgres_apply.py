@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
+from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
 from templedb_nb.core.lexer import Statement, position, split
@@ -16,12 +17,12 @@ from templedb_nb.errors import Busy, StatementFailed, Unresolved
 from templedb_nb.failpoints import reach
 from templedb_nb.model.ledger import State
 from templedb_nb.model.step import Migration, Revert
-from templedb_nb.ports import Claim
+from templedb_nb.ports import NOBODY_TOLD, Claim, Told
 from templedb_nb.targets import postgres_rows as rows
 from templedb_nb.targets import postgres_shadow
 from templedb_nb.targets.explain import explained
 from templedb_nb.targets.postgres_connection import first_line, run
-from templedb_nb.targets.postgres_link import CLEAN, Link, failure
+from templedb_nb.targets.postgres_link import CLEAN, Ear, Link, failure
 from templedb_nb.targets.postgres_lock import Lock
 
 ATTEMPTS = 5
@@ -44,6 +45,12 @@ class Attempt:
     id: str
     claim: Claim
     ran: Callable[[int], None]
+    told: Told = NOBODY_TOLD
+
+    def ear(self, index: int) -> Ear:
+        """Return what hears the server's messages that come with a statement; -1 with none."""
+        line = self.script.statements[index].line if index >= 0 else 0
+        return lambda said: self.told.said(replace(said, statement=index, line=line))
 
 
 def apply(link: Link, lock: Lock, attempt: Attempt) -> None:
@@ -52,11 +59,14 @@ def apply(link: Link, lock: Lock, attempt: Attempt) -> None:
     A wait for a lock that lasted too long, a deadlock and a serialization failure roll everything
     back and are tried again, a bounded number of times.
     """
-    again(lambda: _transaction(link, lock, attempt), link)
+    again(lambda: _transaction(link, lock, attempt), link, attempt)
 
 
-def again(work: Callable[[], None], link: Link) -> None:
-    """Do *work*, and again where others were in its way; it leaves nothing where it fails."""
+def again(work: Callable[[], None], link: Link, attempt: Attempt, first: int = 0) -> None:
+    """Do *work*, and again where others were in its way; it leaves nothing where it fails.
+
+    It begins with the statement *first*.
+    """
     for left in reversed(range(ATTEMPTS)):
         try:
             work()
@@ -64,6 +74,7 @@ def again(work: Callable[[], None], link: Link) -> None:
             link.clean()
             if error.sqlstate not in AGAIN or not left:
                 raise
+            attempt.told.again(first, error.message, error.sqlstate)
             time.sleep(random.uniform(0.1, 0.5) * (ATTEMPTS - left))  # noqa: S311 - jitter
         except BaseException:
             link.clean()
@@ -79,7 +90,7 @@ def _transaction(link: Link, lock: Lock, attempt: Attempt) -> None:
         reach("apply.begun", link.cut)
         shadowed(link, attempt)
         for index, statement in enumerate(attempt.script.statements):
-            send(link, statement)
+            sent(link, attempt, index, statement)
             attempt.ran(index)
         verify(link, attempt)
         _refuse_ended(link, attempt)
@@ -153,19 +164,31 @@ def timeouts(script: Script) -> str:
     return " ".join(f"SET LOCAL {name} = {ms};" for name, ms in wanted if ms is not None)
 
 
-def send(link: Link, statement: Statement) -> None:
-    """Run one statement, by the extended protocol; its COPY data by the copy protocol."""
-    if statement.data is None:
-        run(link.connection, statement.text)
-        return
-    with link.connection.cursor() as cursor, cursor.copy(statement.text.encode()) as copy:
-        copy.write(statement.data)
+def sent(link: Link, attempt: Attempt, index: int, statement: Statement) -> None:
+    """Run the statement of that index, and tell what the server says, and how many rows it gives.
+
+    It goes by the extended protocol; its COPY data by the copy protocol.
+    """
+    with link.hearing(attempt.ear(index)):
+        if statement.data is None:
+            counted(attempt, index, run(link.connection, statement.text))
+            return
+        with link.connection.cursor() as cursor, cursor.copy(statement.text.encode()) as copy:
+            copy.write(statement.data)
+
+
+def counted(attempt: Attempt, index: int, results: Iterable[PGresult]) -> None:
+    """Tell how many rows a query gave; nobody reads them."""
+    tables = [each.ntuples for each in results if each.status == ExecStatus.TUPLES_OK]
+    if tables:
+        attempt.told.gave(index, sum(tables))
 
 
 def verify(link: Link, attempt: Attempt) -> None:
     """Ask what the file says must be true after it; one answer that is not true is a failure."""
     for query in attempt.script.asked.verify:
-        results = run(link.connection, query)
+        with link.hearing(attempt.ear(-1)):
+            results = run(link.connection, query)
         last = results[-1]
         if last.ntuples != 1 or value(last) != "t":
             told = value(last) if last.ntuples == 1 else f"{last.ntuples} rows"
@@ -203,7 +226,8 @@ def _commit(link: Link, lock: Lock, attempt: Attempt, xid: str) -> None:
     """
     batch = f"{_OURS.format(xid=xid)}; COMMIT; {CLEAN}; {lock.again()}"
     try:
-        results = link.batch(batch, sent="apply.commit-sent")
+        with link.hearing(attempt.ear(-1)):
+            results = link.batch(batch, sent="apply.commit-sent")
     except psycopg.Error as error:
         if not link.lost:
             link.roll_back()

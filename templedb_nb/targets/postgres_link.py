@@ -6,18 +6,20 @@ import os
 import random
 import socket
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 
 import psycopg
 from psycopg import ClientCursor, generators
 from psycopg import errors as pg_errors
+from psycopg.errors import Diagnostic
 from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGresult
 
 from templedb_nb.core.route import alone
 from templedb_nb.errors import TargetError, Unresolved
 from templedb_nb.failpoints import reach
+from templedb_nb.model.message import MessageLevel, ServerMessage
 from templedb_nb.model.route import Route
 from templedb_nb.model.target import DatabaseName, TargetName
 from templedb_nb.targets.postgres_connection import FINE, Connection, lost, open_connection
@@ -25,6 +27,8 @@ from templedb_nb.targets.postgres_identity import Identity, identity
 from templedb_nb.targets.postgres_route import here
 
 RECONNECT_S = 30.0
+CANCEL_S = 5.0
+Ear = Callable[[ServerMessage], None]
 CLEAN = (
     "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; CLOSE ALL; UNLISTEN *; DEALLOCATE ALL;"
     " DISCARD TEMP; DISCARD SEQUENCES"
@@ -41,7 +45,9 @@ class Link:
         self.target = target
         self.database = database
         self.name = name
-        self.connection: Connection = open_connection(route, name)
+        self._ears: list[Ear] = []
+        self._broken: BaseException | None = None
+        self.connection: Connection = self._opened(route)
         self.here = here(route, self.connection)
         """The one server that was reached; other sessions of the run go there, too."""
         self.identity = Identity()
@@ -54,6 +60,51 @@ class Link:
     def recognise(self) -> None:
         """Learn which database this is, so that no other one is taken for it later."""
         self.identity = identity(self.connection)
+
+    def _opened(self, way: Route) -> Connection:
+        connection = open_connection(way, self.name)
+        connection.add_notice_handler(self._noticed)
+        return connection
+
+    def _noticed(self, told: Diagnostic) -> None:
+        """Give on what the server says while somebody listens.
+
+        The driver swallows what is raised here: it ends the statement, and is raised behind it.
+        """
+        try:
+            if self._ears and self._broken is None:
+                self._ears[-1](said(told))
+        except BaseException as error:  # noqa: BLE001 - raised again by `hearing`
+            self._broken = error
+            with suppress(psycopg.Error):
+                self.connection.cancel_safe(timeout=CANCEL_S)
+
+    @contextmanager
+    def hearing(self, ear: Ear) -> Iterator[None]:
+        """Let *ear* hear what the server says beside its answers, while the block runs."""
+        self._ears.append(ear)
+        try:
+            yield
+        finally:
+            self._ears.remove(ear)
+            if self._broken is not None:
+                broken, self._broken = self._broken, None
+                raise broken
+
+    def ranks(self) -> dict[str, MessageLevel]:
+        """Return the server's words for its ranks, by a notice and a warning that do no harm."""
+        found: list[tuple[str, MessageLevel]] = []
+
+        def heard(told: Diagnostic) -> None:
+            found.append((told.severity or "", said(told).level))
+
+        self.connection.add_notice_handler(heard)
+        try:
+            self.connection.execute(f"SELECT 1 AS {'too_long_' * 8}".encode())
+            self.connection.execute(b"ROLLBACK")
+        finally:
+            self.connection.remove_notice_handler(heard)
+        return dict(found)
 
     @property
     def lost(self) -> bool:
@@ -129,7 +180,7 @@ class Link:
         return self._open(ways[-1])
 
     def _open(self, way: Route) -> None:
-        connection = open_connection(way, self.name)
+        connection = self._opened(way)
         with ExitStack() as undone:
             undone.callback(connection.close)
             place = here(way, connection)
@@ -137,6 +188,19 @@ class Link:
                 raise TargetError(f"{place.address} {stranger}")
             undone.pop_all()
         self.connection, self.here = connection, place
+
+
+def said(told: Diagnostic) -> ServerMessage:
+    """Return a message of the server by its own ranks, which no language changes."""
+    rank = told.severity_nonlocalized or ""
+    known = MessageLevel.__members__
+    return ServerMessage(
+        level=known.get(rank, MessageLevel.NOTICE),
+        message=told.message_primary or "",
+        sqlstate=told.sqlstate or "",
+        detail=told.message_detail or "",
+        hint=told.message_hint or "",
+    )
 
 
 def failure(results: Sequence[PGresult]) -> psycopg.Error | None:

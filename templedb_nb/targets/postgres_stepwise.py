@@ -24,8 +24,9 @@ from templedb_nb.targets.postgres_apply import (
     Attempt,
     again,
     committed,
+    counted,
     failed_at_commit,
-    send,
+    sent,
     shadowed,
     statement_failed,
     timeouts,
@@ -142,7 +143,7 @@ def _again(link: Link, lock: Lock, attempt: Attempt, number: int) -> None:
             raise
 
     try:
-        again(work, link)
+        again(work, link, attempt, attempt.script.units[number].first)
     except StatementFailed as error:
         _record(link, attempt, State.FAILED, error.message)
         raise
@@ -159,7 +160,7 @@ def _together(link: Link, lock: Lock, attempt: Attempt, number: int) -> None:
             raise Busy(f"{link.where}: this session lost its lock in {attempt.step.file}")
         for statement in unit.statements:
             index = unit.first if index < 0 else index + 1
-            send(link, statement)
+            sent(link, attempt, index, statement)
         reach("stepwise.ran", link.cut)
     except psycopg.Error as error:
         raise _failed(link, attempt, number, index, error) from None
@@ -175,8 +176,9 @@ def _count_and_commit(link: Link, lock: Lock, attempt: Attempt, number: int) -> 
     end = "ROLLBACK; BEGIN; " if unit.way is Way.UNDONE else ""
     values = [number + 1, number + 1, *_which(attempt)]
     try:
-        counted = f"{end}{_AS_OURSELVES} {rows.step_statement()}; COMMIT"
-        results = link.batch(counted, values, sent="stepwise.commit-sent")
+        count = f"{end}{_AS_OURSELVES} {rows.step_statement()}; COMMIT"
+        with link.hearing(attempt.ear(unit.first + max(len(unit.statements) - 1, 0))):
+            results = link.batch(count, values, sent="stepwise.commit-sent")
     except psycopg.Error as error:
         if not link.lost:
             raise failed_at_commit(attempt, error) from None
@@ -240,18 +242,21 @@ def _patiently(
     for each in verdict.repair:
         run(link.connection, each)
     if not verdict.instead:
-        _send_alone(link, statement)
+        _send_alone(link, attempt, attempt.script.units[number].first, statement)
     if not own:
         run(link.connection, f"SET lock_timeout = '{LOCK_TIMEOUT}'")
 
 
-def _send_alone(link: Link, statement: Statement) -> None:
+def _send_alone(link: Link, attempt: Attempt, index: int, statement: Statement) -> None:
     pgconn = link.connection.pgconn
-    pgconn.send_query_params(statement.text.encode(), None)
-    link.connection.wait(generators.send(pgconn))
-    reach("alone.sent", link.cut)
-    if error := failure(link.connection.wait(generators.execute(pgconn))):
+    with link.hearing(attempt.ear(index)):
+        pgconn.send_query_params(statement.text.encode(), None)
+        link.connection.wait(generators.send(pgconn))
+        reach("alone.sent", link.cut)
+        results = link.connection.wait(generators.execute(pgconn))
+    if error := failure(results):
         raise error
+    counted(attempt, index, results)
 
 
 def _retake(link: Link, lock: Lock, attempt: Attempt) -> None:

@@ -142,6 +142,7 @@ COLUMNS: dict[type, Sequence[Column]] = {
         ("started_by", TEXT, lambda r: r.started_by),
         ("plan", TEXT, lambda r: r.plan),
         ("message", TEXT, lambda r: r.message),
+        ("warnings", COUNTS, lambda r: r.warnings),
     ),
     DeployStatus: (
         ("target", TEXT, _target),
@@ -229,6 +230,9 @@ RAN: Sequence[Column] = (
     ("exit_status", COUNTS, lambda r: r[1].exit_status),
     ("message", TEXT, lambda r: r[1].message),
     ("log", TEXT, lambda r: r[1].log and r[1].log.path),
+    ("warnings", COUNTS, lambda r: r[1].warnings),
+    ("notices", COUNTS, lambda r: r[1].notices),
+    ("rows", COUNTS, lambda r: r[1].rows),
 )
 
 

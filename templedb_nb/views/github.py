@@ -16,7 +16,9 @@ from templedb_nb.model.event import StepFailed
 from templedb_nb.model.lint import LintReport
 from templedb_nb.model.result import Result
 from templedb_nb.model.runbook import CellState, RunbookResult
+from templedb_nb.views import messages
 
+WARNINGS = 10
 _ANYWHERE = re.compile(r"##(?=\w*\[)")
 _FIRST = re.compile(r"^([^\S\n]*+):(?=:)", re.MULTILINE)
 
@@ -67,6 +69,7 @@ def values(value: Result | RunbookResult) -> dict[str, str]:
         "runs": " ".join(run.run for run in runs),
         "applied": str(sum(run.applied() for run in runs)),
         "changed": str(any(run.changed for run in runs)).lower(),
+        "warnings": str(sum(run.warnings for run in runs)),
     }
     if isinstance(value, RunbookResult):
         return {**told, "notebook": value.out}
@@ -76,10 +79,13 @@ def values(value: Result | RunbookResult) -> dict[str, str]:
 def annotated(
     value: Result | RunbookResult, roots: Mapping[str, PurePosixPath]
 ) -> tuple[Annotation, ...]:
-    """Return what went wrong, with the file where it did; *roots* are the projects' folders."""
+    """Return what went wrong and what servers warned of, with the file where it did.
+
+    *roots* are the projects' folders.
+    """
     if isinstance(value, Result):
         found = _of_run(value, roots)
-        return (found,) if found else ()
+        return (*([found] if found else []), *_warnings([value], roots))
     runs = [each for each in (_of_run(run, roots) for run in value.runs) if each]
     cells = [
         Annotation(
@@ -93,7 +99,26 @@ def annotated(
     if not runs and not cells and value.exit_code:
         title = f"runbook {PurePosixPath(value.notebook).name}"
         cells = [Annotation(title=title, message=value.reason, file=value.notebook)]
-    return (*runs, *cells)
+    return (*runs, *cells, *_warnings(value.runs, roots))
+
+
+def _warnings(runs: Iterable[Result], roots: Mapping[str, PurePosixPath]) -> list[Annotation]:
+    """Return the first warnings of servers: a job shows no more than ten."""
+    found = [
+        Annotation(
+            title=f"{run.slug} to {run.target}: the server warns",
+            message=_words(each.message, each.detail, each.hint),
+            file=str(roots[run.slug] / step.label.key)
+            if step.label.key and run.slug in roots
+            else "",
+            line=each.line,
+            level="warning",
+        )
+        for run in runs
+        for step in run.steps
+        for each in messages.warnings(step)
+    ]
+    return found[:WARNINGS]
 
 
 def risks(value: LintReport, root: PurePosixPath) -> tuple[Annotation, ...]:
@@ -124,7 +149,11 @@ def _of_run(run: Result, roots: Mapping[str, PurePosixPath]) -> Annotation | Non
 
 
 def _said(failed: StepFailed) -> str:
-    return "\n".join(each for each in (failed.message, failed.detail, failed.hint) if each)
+    return _words(failed.message, failed.detail, failed.hint)
+
+
+def _words(*parts: str) -> str:
+    return "\n".join(each for each in parts if each)
 
 
 def _data(text: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from templedb_nb.model.event import (
     Evidence,
     LockAwaited,
+    MessageReceived,
     OutputWritten,
     RunStarted,
     Stamped,
@@ -17,9 +18,12 @@ from templedb_nb.model.event import (
     StepSkipped,
     StepStarted,
     StepWarned,
+    TransactionRetried,
 )
+from templedb_nb.model.message import MessageLevel
 from templedb_nb.model.result import Progress, Result
 from templedb_nb.views import ansi, blockers
+from templedb_nb.views.messages import beside, told
 from templedb_nb.views.words import duration, many, shown
 
 LONGEST = 16_384
@@ -53,12 +57,6 @@ class Lines:
             case RunStarted():
                 steps = many(len(event.steps), "step")
                 self._write(f"run {entry.run[:13]}: {event.slug} to {event.target}, {steps}")
-            case LockAwaited(holder=holder):
-                self._write(f"  waits for the lock of {holder}")
-            case StatementBlocked(by=by, blockers=found) if by:
-                self._write("    waits for")
-                for line in blockers.lines(found, entry.at) or [shown(by)]:
-                    self._write(f"    {line}")
             case StepStarted(step=step, attempt=1) if self._opaque(step):
                 self._write(f"  {self._name(step)} …")
             case OutputWritten(text=text):
@@ -72,12 +70,29 @@ class Lines:
             case StepSkipped(step=step, reason=reason):
                 self._write(f"  skip   {self._name(step)}  ({shown(reason)})")
             case _:
+                self._meanwhile(entry)
+
+    def _meanwhile(self, entry: Stamped) -> None:
+        """Write what servers say while a step goes on."""
+        match event := entry.event:
+            case LockAwaited(holder=holder):
+                self._write(f"  waits for the lock of {holder}")
+            case StatementBlocked(by=by, blockers=found) if by:
+                self._write("    waits for")
+                for line in blockers.lines(found, entry.at) or [shown(by)]:
+                    self._write(f"    {line}")
+            case MessageReceived(level=MessageLevel.WARNING, in_output=False):
+                self._write(f"    {told(event, self._progress.steps[event.step].label.key)}")
+            case TransactionRetried(message=message):
+                self._write(f"    others were in the way: {shown(message)}; trying again")
+            case _:
                 pass
 
     def _ended(self, event: StepFinished | StepWarned | StepFailed) -> None:
         words = {StepFinished: "done", StepWarned: "warned", StepFailed: "FAILED"}
-        took = duration(self._progress.steps[event.step].duration_ms)
-        self._write(f"  {words[type(event)]:<6} {self._name(event.step)}  ({took})")
+        step = self._progress.steps[event.step]
+        facts = ", ".join([duration(step.duration_ms), *beside(step)])
+        self._write(f"  {words[type(event)]:<6} {self._name(event.step)}  ({facts})")
 
     def _opaque(self, step: int) -> bool:
         return self._progress.steps[step].label.evidence is Evidence.JOURNAL

@@ -64,6 +64,8 @@ def _extras(value: Any) -> Iterator[tuple[str, Any]]:
         case Result():
             yield "applied", value.applied()
             yield "changed", value.changed
+            yield "warnings", value.warnings
+            yield "notices", value.notices
         case DeployStats():
             rated = [{**asdict(row), "failure_rate": row.failure_rate} for row in value.rows]
             yield "rows", rated

@@ -6,6 +6,7 @@ from itertools import groupby
 
 from templedb_nb.model.event import Outcome, StepFailed
 from templedb_nb.model.result import Result, StepResult, StepState
+from templedb_nb.views import messages
 from templedb_nb.views.html.card import (
     Column,
     Tone,
@@ -48,12 +49,13 @@ OUTCOMES = {
 EXPLAINED = frozenset({StepState.SKIPPED, StepState.WARNED, StepState.UNKNOWN, StepState.RUNNING})
 LONGEST = 40
 TAIL = 20
+WARNINGS = 10
 
 
 def run_card(value: Result) -> Html:
     """Return a run as a card, over or still going on."""
     tone, mark = OUTCOMES[value.outcome] if value.outcome else (Tone.PLAIN, "▸")
-    words = value.outcome.value.replace("_", " ") if value.outcome else "running"
+    words = messages.outcome(value)
     name = code(value.run[:13], value.run)
     head = title("Run ", name, f": {value.slug} to {value.target}", badge(tone, mark, words))
     return card(tone, head, _sum(value), _why(value), run_steps(value), _facts(value))
@@ -129,12 +131,36 @@ def _step(step: StepResult) -> list[Child]:
     tone, mark = STATES[step.state]
     again = f", {step.attempts} attempts" if step.attempts > 1 else ""
     why = tag("br"), toned(Tone.QUIET, step.message)
+    rows = None if step.rows is None else f" {many(step.rows, 'row')} returned"
     return [
         marked(tone, mark, f"{step.state.value}{again}"),
         toned(Tone.QUIET, step.label.phase),
-        join(code(step.label.title), why if step.state in EXPLAINED and step.message else None),
+        join(
+            code(step.label.title),
+            toned(Tone.QUIET, rows) if rows else None,
+            why if step.state in EXPLAINED and step.message else None,
+            said(step),
+        ),
         unbroken(duration(step.duration_ms)),
     ]
+
+
+def said(step: StepResult) -> Html | None:
+    """Return what the server said while a step ran: warnings in sight, the rest folded."""
+    if not step.messages:
+        return None
+    found, others = messages.warnings(step), messages.others(step)
+    lines: list[Child] = []
+    for each in found[:WARNINGS]:
+        lines += [tag("br"), toned(Tone.LOUD, messages.told(each))]
+    if more := len(found[WARNINGS:]) + step.more_warnings:
+        lines += [tag("br"), toned(Tone.LOUD, f"… and {many(more, 'more warning')}")]
+    rest = [messages.told(each) for each in others]
+    if step.more_messages:
+        rest.append(f"… and {many(step.more_messages, 'more notice')}")
+    if rest:
+        lines.append(folded(many(step.notices, "notice"), block("\n".join(rest))))
+    return join(*lines)
 
 
 def _facts(value: Result) -> Html | None:

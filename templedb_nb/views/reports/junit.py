@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.result import Result, StepResult, StepState
 from templedb_nb.model.runbook import CellResult, CellState, RunbookResult
+from templedb_nb.views.messages import left_out, told
 
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 LONGEST = 8_000
@@ -61,6 +62,9 @@ def _cell(case: ET.Element, cell: CellResult) -> None:
 
 def _run(root: ET.Element, run: Result) -> None:
     suite = ET.SubElement(root, "testsuite", name=_legal(f"{run.slug} to {run.target}"))
+    properties = ET.SubElement(suite, "properties")
+    ET.SubElement(properties, "property", name="warnings", value=str(run.warnings))
+    ET.SubElement(properties, "property", name="notices", value=str(run.notices))
     if run.started_at:
         suite.set("timestamp", run.started_at.isoformat(timespec="seconds"))
     for number, step in enumerate(run.steps):
@@ -70,6 +74,7 @@ def _run(root: ET.Element, run: Result) -> None:
         _step(case, step, run, number)
         if step.tail:
             ET.SubElement(case, "system-out").text = _legal(step.tail[-LONGEST:])
+        _messages(case, step)
     case = _case(suite, f"{run.slug}.{run.target}", f"run {run.run}", run.elapsed_ms)
     if run.outcome is None:
         _mark(case, "error", "it was going on when this was written")
@@ -91,10 +96,17 @@ def _step(case: ET.Element, step: StepResult, run: Result, number: int) -> None:
             _mark(case, "error", step.message or "nobody saw it end")
         case StepState.SKIPPED | StepState.PENDING:
             _mark(case, "skipped", step.message or "not begun")
-        case StepState.WARNED:
-            ET.SubElement(case, "system-err").text = _legal(step.message)
         case _:
             pass
+
+
+def _messages(case: ET.Element, step: StepResult) -> None:
+    """Write what the server said, and why a step only warned."""
+    lines = [told(each) for each in step.messages] + list(left_out(step))
+    if step.state is StepState.WARNED:
+        lines.insert(0, step.message)
+    if lines:
+        ET.SubElement(case, "system-err").text = _legal("\n".join(lines)[:LONGEST])
 
 
 def _case(suite: ET.Element, where: str, name: str, took_ms: int) -> ET.Element:
@@ -110,10 +122,11 @@ def _mark(case: ET.Element, kind: str, message: str, more: str = "") -> None:
 
 
 def _count(suite: ET.Element) -> None:
-    suite.set("tests", str(len(suite)))
+    cases = suite.findall("testcase")
+    suite.set("tests", str(len(cases)))
     for plural, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
-        suite.set(plural, str(sum(case.find(kind) is not None for case in suite)))
-    suite.set("time", f"{sum(float(case.get('time', '0')) for case in suite[:-1]):.3f}")
+        suite.set(plural, str(sum(case.find(kind) is not None for case in cases)))
+    suite.set("time", f"{sum(float(case.get('time', '0')) for case in cases[:-1]):.3f}")
 
 
 def _legal(text: str) -> str:

@@ -11,7 +11,7 @@ from templedb_nb.model.plain import short
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result, StepResult, StepState
 from templedb_nb.model.runbook import CellResult, CellState, RunbookResult
-from templedb_nb.views import ansi
+from templedb_nb.views import ansi, messages
 from templedb_nb.views.plans import compared
 from templedb_nb.views.words import duration, many, shown
 
@@ -94,12 +94,14 @@ def _cell(cell: CellResult) -> str:
 def _run(run: Result, rows: int, tail: int, level: str) -> Iterator[str]:
     good = run.outcome is Outcome.SUCCEEDED
     state = f"{'✔' if good else '✖'} {run.outcome}" if run.outcome else "▶ goes on"
+    state += f", {many(run.warnings, 'warning')}" if run.warnings else ""
     where = f"{text(run.slug)} to **{text(run.target)}**"
     yield f"{level} {where}: {state}, {duration(run.elapsed_ms)}"
     yield ""
     told = [f"run {code(run.run[:13])}", f"release {run.release}", f"plan {code(short(run.plan))}"]
     yield f"{many(run.applied(), 'migration')} applied; {', '.join(told)}."
     yield ""
+    yield from _messages(run, rows)
     if run.failure is not None:
         failed = run.failure
         at = f", line {failed.line}" if failed.line else ""
@@ -123,6 +125,20 @@ def _run(run: Result, rows: int, tail: int, level: str) -> Iterator[str]:
     yield from _table(("State", "Group", "Phase", "Step", "Took"), steps, rows)
     if left > 0:
         yield from ("", f"… and {many(left, 'step')} more.")
+
+
+def _messages(run: Result, rows: int) -> Iterator[str]:
+    """Yield what servers warned of, and how much else they said."""
+    found = [(step, each) for step in run.steps for each in messages.warnings(step)]
+    for step, each in found[:rows]:
+        yield f"- ▲ {text(messages.told(each, step.label.key))}"
+    if more := len(found[rows:]) + sum(step.more_warnings for step in run.steps):
+        yield f"- ▲ … and {many(more, 'more warning')}"
+    if run.notices:
+        command = code(f"templedb deploy logs {run.run[:13]}")
+        yield f"- {many(run.notices, 'notice')} of the server: {command}"
+    if found or run.notices:
+        yield ""
 
 
 def _telling(run: Result, rows: int) -> Sequence[StepResult]:

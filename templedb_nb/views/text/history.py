@@ -13,12 +13,14 @@ from templedb_nb.model.history import (
     RunStatus,
     StatsRow,
     StepLogs,
+    StepSaid,
 )
 from templedb_nb.model.plain import short
 from templedb_nb.model.proof import Proof
 from templedb_nb.views.cells import cell_text, csv_text
+from templedb_nb.views.messages import told
 from templedb_nb.views.text.base import columns, text
-from templedb_nb.views.words import duration, moment, shown, table
+from templedb_nb.views.words import duration, many, moment, shown, table
 
 
 @text.register
@@ -76,9 +78,23 @@ def _(value: DeployHistory) -> str:
 
 @text.register
 def _(value: StepLogs) -> str:
-    parts = [f"== step {title}\n{body.rstrip()}" for title, body in value.steps]
-    parts += [f"== step {title}\n(its output is no longer kept)" for title in value.gone]
+    bodies = {title: body.rstrip() for title, body in value.steps}
+    bodies |= dict.fromkeys(value.gone, "(its output is no longer kept)")
+    for each in value.messages:
+        lines = _said(each)
+        own = [bodies[each.title]] if each.title in bodies else []
+        if lines:
+            bodies[each.title] = "\n".join([*own, *lines])
+    order = sorted(bodies, key=lambda title: int(title.partition(" ")[0]))
+    parts = [f"== step {title}\n{bodies[title]}" for title in order]
     return "\n\n".join(parts) or f"run {value.run[:13]} wrote no output"
+
+
+def _said(each: StepSaid) -> list[str]:
+    """Return the messages of a step that are not in its output, a line each."""
+    lines = [told(one, each.file) for one in each.said if not one.in_output]
+    more = ((each.more_warnings, "warning"), (each.more_messages, "notice"))
+    return [*lines, *(f"… and {many(count, f'more {noun}')}" for count, noun in more if count)]
 
 
 @text.register

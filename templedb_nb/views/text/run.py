@@ -8,7 +8,8 @@ from templedb_nb.model.event import Evidence
 from templedb_nb.model.result import Result, StepResult, StepState
 from templedb_nb.model.step import Adopt, Amend, Revert
 from templedb_nb.views import ansi
-from templedb_nb.views.text.base import INDENT, columns, text
+from templedb_nb.views.messages import beside, outcome, told, warnings
+from templedb_nb.views.text.base import INDENT, LISTED, columns, text
 from templedb_nb.views.words import duration, indented, many, shown
 
 
@@ -17,7 +18,15 @@ def _(value: Result) -> str:
     head, *rest = closing(value).split("\n")
     rows = [[str(n), *_step(step)] for n, step in enumerate(value.steps, start=1)]
     table_lines = [f"{INDENT}{line}" for line in columns(rows)] if rows else []
-    return "\n".join([head, *table_lines, *rest, *_logs(value)])
+    return "\n".join([head, *table_lines, *_warnings(value), *rest, *_logs(value)])
+
+
+def _warnings(value: Result) -> list[str]:
+    """Return what servers warned of, a line each; of many the first ones."""
+    found = [(step, each) for step in value.steps for each in warnings(step)]
+    lines = [f"{INDENT}{told(each, step.label.key)}" for step, each in found[:LISTED]]
+    more = sum(step.more_warnings for step in value.steps) + len(found[LISTED:])
+    return [*lines, *([f"{INDENT}… and {many(more, 'more warning')}"] if more else [])]
 
 
 def _logs(value: Result) -> list[str]:
@@ -31,9 +40,8 @@ def _logs(value: Result) -> list[str]:
 
 def closing(value: Result) -> str:
     """Return what a run came to, without its steps."""
-    outcome = value.outcome.value if value.outcome else "running"
-    head = f"run {value.run[:13]}: {value.slug} to {value.target}: {outcome}"
-    lines = [f"{head} in {duration(value.elapsed_ms)}", came_to(value)]
+    head = f"run {value.run[:13]}: {value.slug} to {value.target}: {outcome(value)}"
+    lines = [f"{head} in {duration(value.elapsed_ms)}", came_to(value), *_messages(value)]
     if value.failure:
         lines += ["", *failure(value)]
     elif value.message:
@@ -41,10 +49,19 @@ def closing(value: Result) -> str:
     return "\n".join(lines)
 
 
+def _messages(value: Result) -> list[str]:
+    """Return where the notices of servers are, which are not shown while they come."""
+    if not value.notices:
+        return []
+    said = f"the server said {many(value.notices, 'notice')}"
+    return [f"{said}: templedb deploy logs {value.run[:13]}"]
+
+
 def _step(step: StepResult) -> list[str]:
     again = f" ({step.attempts} attempts)" if step.attempts > 1 else ""
     label = step.label
     why = step.message if step.state in {StepState.SKIPPED, StepState.WARNED} else ""
+    why = "; ".join(each for each in (why, ", ".join(beside(step))) if each)
     state = f"{step.state.value}{again}"
     return [
         state,

@@ -1,0 +1,86 @@
+-- What servers said while steps ran: how many warnings a run had, a step had, and each message.
+-- What a transaction said that was rolled back, to be tried again, does not count.
+
+ALTER TABLE runs ADD COLUMN warnings INTEGER DEFAULT 0;
+COMMENT ON COLUMN runs.warnings IS 'How many warnings of servers, and of hooks that are not critical, the run had.';
+
+CREATE OR REPLACE VIEW history.runs AS
+SELECT run, project, target, outcome, exit_code,
+       timezone('UTC', started_at) AS started_at,
+       timezone('UTC', finished_at) AS finished_at,
+       to_milliseconds(elapsed_ms) AS took,
+       steps, done, applied, release, plan, started_by, message, coalesce(warnings, 0) AS warnings
+FROM main.runs;
+
+CREATE VIEW history.messages AS
+WITH said AS (
+    SELECT run, seq, kind, timezone('UTC', happened_at) AS happened_at, body,
+           CAST(body->>'$.step' AS INTEGER) + 1 AS step,
+           CAST(body->>'$.statement' AS INTEGER) AS statement
+    FROM main.events WHERE kind IN ('message_received', 'transaction_retried')
+)
+SELECT m.run, r.project, r.target, m.step, m.seq, m.happened_at,
+       m.body->>'$.level' AS level, m.body->>'$.message' AS message,
+       m.body->>'$.sqlstate' AS sqlstate, m.body->>'$.detail' AS detail, m.body->>'$.hint' AS hint,
+       m.statement, CAST(m.body->>'$.line' AS INTEGER) AS line
+FROM said m JOIN main.runs r USING (run)
+WHERE m.kind = 'message_received' AND NOT EXISTS (
+    SELECT 1 FROM said t
+    WHERE t.run = m.run AND t.step = m.step AND t.kind = 'transaction_retried' AND t.seq > m.seq
+      AND (m.statement IS NULL OR m.statement >= t.statement)
+);
+
+CREATE OR REPLACE VIEW history.steps AS
+WITH planned AS (
+    SELECT e.run,
+           unnest(range(1, len(labels) + 1)) AS step,
+           unnest(labels) AS label
+    FROM (SELECT run, from_json(body->'steps', '["JSON"]') AS labels
+          FROM main.events WHERE kind = 'run_started') e
+), ended AS (
+    SELECT run, CAST(json_extract_string(body, '$.step') AS INTEGER) + 1 AS step,
+           min(CASE WHEN kind = 'step_started' THEN happened_at END) AS started,
+           max(CASE WHEN kind IN ('step_finished', 'step_failed', 'step_warned') THEN happened_at END)
+               AS finished,
+           min(CASE WHEN kind = 'step_started' THEN elapsed_ms END) AS from_ms,
+           max(CASE WHEN kind IN ('step_finished', 'step_failed', 'step_warned') THEN elapsed_ms END)
+               AS to_ms,
+           count(*) FILTER (kind = 'step_started') AS attempts,
+           arg_max(kind, seq) AS last,
+           arg_max(body, seq) AS body
+    FROM main.events WHERE kind LIKE 'step\_%' ESCAPE '\' GROUP BY ALL
+), kept AS (
+    SELECT run, step, count(*) FILTER (level = 'WARNING') AS warnings,
+           count(*) FILTER (level <> 'WARNING') AS others
+    FROM history.messages GROUP BY ALL
+), omitted AS (
+    SELECT run, CAST(body->>'$.step' AS INTEGER) + 1 AS step,
+           sum(CAST(body->>'$.warnings' AS INTEGER)) AS warnings,
+           sum(CAST(body->>'$.others' AS INTEGER)) AS others
+    FROM main.events WHERE kind = 'messages_omitted' GROUP BY ALL
+)
+SELECT p.run, r.project, r.target, p.step,
+       json_extract_string(p.label, '$.group') AS "group",
+       json_extract_string(p.label, '$.phase') AS phase,
+       json_extract_string(p.label, '$.kind') AS kind,
+       json_extract_string(p.label, '$.title') AS title,
+       CASE e.last WHEN 'step_finished' THEN 'done' WHEN 'step_warned' THEN 'warned'
+                   WHEN 'step_failed' THEN 'failed' WHEN 'step_skipped' THEN 'skipped'
+                   WHEN 'step_started' THEN if(r.outcome IS NULL, 'running', 'unknown')
+                   WHEN 'step_retried' THEN if(r.outcome IS NULL, 'running', 'unknown')
+                   ELSE if(r.outcome IS NULL, 'pending', 'skipped') END AS state,
+       coalesce(e.attempts, 0) AS attempts,
+       timezone('UTC', e.started) AS started_at,
+       timezone('UTC', e.finished) AS finished_at,
+       to_milliseconds(e.to_ms - e.from_ms) AS took,
+       CAST(json_extract_string(e.body, '$.exit_status') AS INTEGER) AS exit_status,
+       coalesce(json_extract_string(e.body, '$.message'),
+                json_extract_string(e.body, '$.reason'), '') AS message,
+       json_extract_string(e.body, '$.log.path') AS log,
+       CAST(coalesce(k.warnings, 0) + coalesce(o.warnings, 0) + if(e.last = 'step_warned', 1, 0)
+            AS INTEGER) AS warnings,
+       CAST(coalesce(k.others, 0) + coalesce(o.others, 0) AS INTEGER) AS notices,
+       CAST(json_extract_string(e.body, '$.rows') AS INTEGER) AS rows
+FROM planned p JOIN main.runs r USING (run) LEFT JOIN ended e ON e.run = p.run AND e.step = p.step
+LEFT JOIN kept k ON k.run = p.run AND k.step = p.step
+LEFT JOIN omitted o ON o.run = p.run AND o.step = p.step;
