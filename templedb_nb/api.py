@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -137,7 +138,8 @@ class Temple:
         """Say that exactly the content of *plan* may run, and why; it is kept for good.
 
         *sign* names the SSH key that signs it; True takes the one that git signs with. Nobody is
-        asked for a passphrase: a key that has one must be in ssh-agent. Raises `ConfigError`.
+        asked for a passphrase: a key that has one must be in ssh-agent. Warns (`UserWarning`) of an
+        approval that is kept and will not count, such as one's own. Raises `ConfigError`.
         """
         return self._judge(plan, Verdict.APPROVED, reason, _key(sign=sign))
 
@@ -151,8 +153,10 @@ class Temple:
         self, plan: Preview | str | Path, verdict: Verdict, reason: str, key: Key | None
     ) -> Approval:
         named = plan.plan.id if isinstance(plan, Preview) else str(plan)
-        given, _ = self._app.judging.judge(named, verdict, reason, "python", key)
-        return given
+        given = self._app.judging.judge(named, verdict, reason, "python", key)
+        if given.uncounted:
+            warnings.warn(f"the approval does not count: {given.uncounted}", stacklevel=3)
+        return given.approval
 
     async def gate(self, plan: Preview) -> None:
         """In a notebook: show *plan* with buttons, and return once it may run; `run` it then.

@@ -29,7 +29,10 @@ Observer: TypeAlias = Callable[[Stamped], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """Who wants to work on a target, and why: what the lock row and the run row say."""
+    """Who wants to work on a target, and why: what the lock row and the run row say.
+
+    `approved_by` are those whose approvals count.
+    """
 
     run: RunId
     project: str
@@ -43,6 +46,7 @@ class Claim:
     plan: str
     content_hash: str
     wait_s: float = 10.0
+    approved_by: tuple[str, ...] = ()
 
 
 def _nothing(what: object) -> None:

@@ -278,6 +278,70 @@ def test_who_made_the_plan_does_not_count_on_a_protected_target(guarded: Shop) -
     guarded.run()
 
 
+def test_whose_approval_will_not_count_is_told_when_they_give_it(guarded: Shop) -> None:
+    made = plan(guarded)[:12]
+    said = guarded.approve(made, by="rosa").out
+    assert "it does not count: they made the plan (--self-approval allows that)" in said
+    listed = guarded.terminal("approvals", made)
+    assert "the approval of rosa does not count: they made the plan" in listed.out
+    assert "does not count" not in guarded.approve(made, by="emil").out
+    assert "does not count" not in guarded.judge("reject", made, "rosa", "no").out
+
+
+def test_nobody_is_told_so_who_is_not_among_the_approvers(shop: Shop) -> None:
+    made = wants(shop, "--approvals", "1", "--approvers", "ana")
+    assert "it does not count: it wants ana" in shop.approve(made, by="emil").out
+
+
+OTHER_SPELLINGS = ["Rosa", " rosa ", "ROSA\t", "ro\u200bsa", "\u00a0rosa"]
+
+
+@pytest.mark.parametrize("name", OTHER_SPELLINGS)
+def test_another_spelling_of_who_planned_is_who_planned(guarded: Shop, name: str) -> None:
+    made = plan(guarded)[:12]
+    assert "they made the plan" in guarded.approve(made, by=name).out
+    assert "they made the plan" in guarded.run(code=20).err
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("emil", "Emil"),
+        ("emil@example.com", " EMIL@Example.com "),
+        ("Jos\u00e9", "jose\u0301"),
+        ("Gro\u00df", "GROSS"),
+        ("Ana  Maria", "ana maria"),
+    ],
+)
+def test_two_spellings_are_one_person(shop: Shop, one: str, other: str) -> None:
+    made = wants(shop, "--approvals", "2")
+    shop.approve(made, by=one)
+    shop.approve(made, by=other)
+    assert "has 1 of 2 approvals" in shop.run(code=20).err
+    shop.approve(made, by="ana")
+    shop.run()
+
+
+def test_an_approver_counts_in_any_spelling_and_takes_back_their_own_rejection(shop: Shop) -> None:
+    made = wants(shop, "--approvals", "1", "--approvers", "Ana@Example.com, zoe")
+    shop.judge("reject", made, "ana@example.com", "not yet")
+    assert "was rejected by ana@example.com" in shop.run(code=21).err
+    shop.approve(made, by="ANA@example.com ")
+    assert "2 migrations applied" in shop.run().out
+
+
+def test_a_used_approval_says_which_run_used_it(guarded: Shop) -> None:
+    guarded.config({"name": "x", "deploy_command": "true"})
+    made = plan(guarded)
+    approve(guarded, made)
+    run = guarded.run("--json").json[-1]["run"]
+    said = guarded.run(code=20).err
+    assert f"the approval of emil does not count: run {run[:13]} has used it up" in said
+    assert run[:13] in guarded.terminal("approvals", made).out
+    approve(guarded, made)
+    guarded.run()
+
+
 def test_a_reviewer_who_looks_at_a_plan_has_not_made_it(guarded: Shop) -> None:
     made = plan(guarded)[:12]
     guarded.terminal.set(TEMPLEDB_USER="emil")
@@ -508,6 +572,7 @@ def test_what_lint_and_drift_do_to_a_plan_is_kept_and_lowered_with_a_reason(shop
         (Policy(approvers=("a",)), Policy(), Policy(approvers=("a",))),
         (Policy(approvers=("a", "b")), Policy(approvers=("b", "c")), Policy(approvers=("b",))),
         (Policy(approvers=("a",)), Policy(approvers=("b",)), Policy(approvers=NOBODY)),
+        (Policy(approvers=("Ana",)), Policy(approvers=("ana ", "b")), Policy(approvers=("Ana",))),
         (Policy(self_approval=False), Policy(), Policy(self_approval=False)),
         (Policy(approval_expires_s=60), Policy(), Policy(approval_expires_s=60)),
         (Policy(approval_expires_s=60), Policy(approval_expires_s=9), Policy(approval_expires_s=9)),

@@ -118,6 +118,7 @@ def test_an_unsigned_approval_does_not_count_where_signatures_are_demanded(signe
         "reason = 'something else'",
         f"given_by = '{ANA}'",
         "given_at = given_at + INTERVAL 1 HOUR",
+        "through = 'notebook button'",
         "id = '0' || id",
         "signature = replace(signature, 'U', 'V')",
     ],
@@ -128,6 +129,28 @@ def test_an_approval_that_was_changed_does_not_count(signed: Ring, change: str) 
     signed.change(f"UPDATE approvals SET {change}")
     said = signed.shop.run(code=20).err
     assert "does not count: its signature is broken, or is one of something else" in said
+
+
+def test_a_signature_of_an_earlier_templedb_counts(signed: Ring) -> None:
+    """Its text was of version 1, in which nobody signed through what they said it."""
+    shop = signed.shop
+    made = plan(shop)[:12]
+    signed.say(made, EMIL, "emil")
+    with StateFile(shop.terminal.state).session() as session:
+        (row,) = session.execute("SELECT id, plan, content_hash FROM approvals").fetchall()
+        at = session.execute("SELECT given_at FROM approvals").fetchall()[0][0]
+    said = {"templedb_approval": 1, "id": row[0], "plan": row[2], "project": "app"}
+    said |= {"target": "staging", "verdict": "approved", "by": EMIL, "reason": "read it"}
+    said |= {"at": at.replace(tzinfo=UTC).isoformat(timespec="microseconds")}
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    words = ["ssh-keygen", "-q", "-Y", "sign", "-n", "templedb", "-f", signed.key("emil")]
+    done = subprocess.run(words, input=text.encode(), capture_output=True, check=True)
+    signed.change(f"UPDATE approvals SET signature = '{done.stdout.decode()}'")
+    assert f"signed by {EMIL}" in shop.terminal("approvals", made).out
+    signed.change("UPDATE approvals SET reason = 'something else'")
+    assert "its signature is broken" in shop.run(code=20).err
+    signed.change("UPDATE approvals SET reason = 'read it'")
+    assert "2 migrations applied" in shop.run().out
 
 
 def test_a_signed_approval_of_another_plan_does_not_count(signed: Ring) -> None:
@@ -337,7 +360,8 @@ def test_what_is_signed_is_one_text_on_every_machine() -> None:
         '"id":"0198c0de-0000-7000-8000-000000000001",'
         f'"plan":"{made.content_hash}","project":"{made.project}",'
         '"reason":"read \\"it\\"\\nby: ana",'
-        f'"target":{json.dumps(made.target, ensure_ascii=False)},"templedb_approval":1,"verdict":"approved"}}'
+        f'"target":{json.dumps(made.target, ensure_ascii=False)},"templedb_approval":2,'
+        '"through":"terminal","verdict":"approved"}'
     )
     assert word.statement == said.encode()
 
@@ -591,7 +615,15 @@ def test_what_a_file_says_can_be_checked_by_hand(travelled: Ring) -> None:
     (home / "approval.sig").write_text(own["signature"])
     said = {
         name: own[name]
-        for name in ("templedb_approval", "id", "project", "target", "verdict", "reason")
+        for name in (
+            "templedb_approval",
+            "id",
+            "project",
+            "target",
+            "verdict",
+            "reason",
+            "through",
+        )
     }
     said |= {"plan": own["content_hash"], "by": own["given_by"], "at": own["given_at"]}
     text = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -619,6 +651,8 @@ def test_a_file_of_an_approval_is_used_up_like_any_other(travelled: Ring, tmp_pa
     [
         ("reason", "something else", "its signature is broken, or is one of something else"),
         ("given_by", ANA, "its signature is broken, or is one of something else"),
+        ("through", "notebook button", "its signature is broken, or is one of something else"),
+        ("templedb_approval", 3, "a newer templedb wrote"),
         ("content_hash", "0" * 64, "is of another plan"),
         ("target", "production", "is of another plan"),
         ("signature", "", "is not signed, and anybody can write a file"),
@@ -629,13 +663,22 @@ def test_a_file_that_was_changed_does_not_count(
 ) -> None:
     path = travelled.shop.terminal.home / "approval.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
-    said = travelled.shop.terminal(*RUN, "--approval", "approval.json", code=20).err
+    code = 78 if name == "templedb_approval" else 20
+    said = travelled.shop.terminal(*RUN, "--approval", "approval.json", code=code).err
     assert why in said
     assert travelled.shop.pg.tables() == []
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"templedb_approval": 1}', '{"templedb_approval": 2}']
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"templedb_approval": 1}',
+        '{"templedb_approval": 2}',
+        '{"templedb_approval": 3}',
+    ],
 )
 def test_a_file_that_is_no_approval_is_told(travelled: Ring, text: str) -> None:
     travelled.shop.terminal.file("bad.json", text)

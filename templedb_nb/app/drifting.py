@@ -10,6 +10,7 @@ from templedb_nb.app.choice import Choice
 from templedb_nb.app.planning import Opened
 from templedb_nb.app.system import System
 from templedb_nb.core.drift import compare
+from templedb_nb.core.policy import demanded
 from templedb_nb.errors import UsageProblem
 from templedb_nb.model.drift import CatalogChange, Drift, DriftReport, DriftRow, TargetsDiffer
 from templedb_nb.model.target import DatabaseName, Policy
@@ -38,9 +39,7 @@ class Drifting:
                 bases.append((name, found.base))
             reprinted += [(name, each) for each in found.reprinted]
             rows += _rows(name, found.changes)
-        policy = Policy.of(opened.case.target)
-        for ledger in opened.ledgers.values():
-            policy = policy.stricter(ledger.policy)
+        policy = demanded(Policy.of(opened.case.target), opened.ledgers.values())
         return DriftReport(
             slug=opened.case.project.slug,
             target=opened.case.target.name,

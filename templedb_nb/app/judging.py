@@ -13,10 +13,11 @@ from templedb_nb.app.planning import Opened, Planning
 from templedb_nb.app.projects import Projects
 from templedb_nb.app.signing import Key, fitting, read_approval
 from templedb_nb.app.system import System
-from templedb_nb.core.policy import Approved, decision, doubted, identified
+from templedb_nb.core.policy import Approved, decision, doubted, identified, uncounted
 from templedb_nb.core.signers import names
 from templedb_nb.errors import ApprovalMissing, ConfigError, Stale, TempleError
-from templedb_nb.model.approval import Approval, ApprovalList, Standing, Verdict
+from templedb_nb.model.approval import Approval, ApprovalList, Given, Standing, Verdict
+from templedb_nb.model.person import folded
 from templedb_nb.model.plain import short
 from templedb_nb.model.plan import Plan, Preview
 from templedb_nb.store.memory import Memory
@@ -42,8 +43,8 @@ class Judging:
 
     def judge(
         self, named: str, verdict: Verdict, reason: str, through: str, key: Key | None = None
-    ) -> tuple[Approval, str]:
-        """Say that the content of a plan may run, or may not; return also where that is written.
+    ) -> Given:
+        """Say that the content of a plan may run, or may not.
 
         With *key*, it is signed; a signature that would not count is refused, and nothing is kept.
         """
@@ -70,9 +71,16 @@ class Judging:
             approval = self._signed(approval, plan, key)
         self._memory.keep_approval(approval)
         where = self._share(approval, slug)
-        if plan.policy.signed and not key and verdict is Verdict.APPROVED:
-            where = f"{where}; it does not count: {plan.target} wants it signed (--sign)"
-        return approval, where
+        why = self._uncounted(preview, approval)
+        return Given(approval=approval, kept=where, uncounted=why)
+
+    def _uncounted(self, preview: Preview, approval: Approval) -> str:
+        """Return why a word that was just given will not count."""
+        plan, planner = preview.plan, self._planner(preview)
+        if plan.policy.signed and not approval.signature and approval.verdict is Verdict.APPROVED:
+            return f"{plan.target} wants it signed (--sign)"
+        proofs = self._planning.signatures.proofs(plan.policy, [approval])
+        return uncounted(plan, approval, planner, approval.given_at, proofs)
 
     def _signed(self, approval: Approval, plan: Plan, key: Key) -> Approval:
         signatures = self._planning.signatures
@@ -119,10 +127,12 @@ class Judging:
         found, why = self._said(preview, slug)
         policy = preview.plan.policy
         proofs = self._planning.signatures.proofs(replace(policy, signed=False), found)
+        planner, now = self._planner(preview), self._system.clock.now()
+        left_out = decision(preview.plan, found, planner, now, proofs).left_out
         found = tuple(identified(each, policy, proofs) for each in found)
         alone = f"the ledger of {preview.plan.target} could not be asked"
         note = f"{alone}; this is what this state file has: {why}" if why else ""
-        return ApprovalList(rows=found[::-1], note=note)
+        return ApprovalList(rows=found[::-1], note=note, left_out=left_out)
 
     def _identified(self, each: Approval) -> Approval:
         """Return a word with what is known of who gave it, if its plan is still known here."""
@@ -191,7 +201,7 @@ class Judging:
             through="",
         )
         proofs = self._planning.signatures.proofs(plan.policy, found)
-        others = [each for each in found if each.given_by != me]
+        others = [each for each in found if folded(each.given_by) != folded(me)]
         without = decision(plan, others, planner, now, proofs)
         mine = decision(plan, [*others, word], planner, now, proofs)
         told = [each for each in mine.left_out if each not in without.left_out]

@@ -10,6 +10,7 @@ from templedb_nb.app.planning import Opened, Read, look, scripts
 from templedb_nb.core import tracking
 from templedb_nb.core.layouts.placing import last
 from templedb_nb.core.lint import Pending
+from templedb_nb.core.policy import demanded
 from templedb_nb.errors import UnknownName
 from templedb_nb.model.config import DeployConfig
 from templedb_nb.model.file import FileEntry
@@ -43,9 +44,7 @@ class Sources:
 def of_target(opened: Opened, wanted: Wanted) -> LintReport:
     """Return what is risky in the files that wait on a target, or that are named."""
     case = opened.case
-    policy = Policy.of(case.target)
-    for ledger in opened.ledgers.values():
-        policy = policy.stricter(ledger.policy)
+    policy = demanded(Policy.of(case.target), opened.ledgers.values())
     sources = Sources(
         slug=case.project.slug,
         config=case.current.config,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from templedb_nb.app.planning import Case, Opened, Planning
 from templedb_nb.app.projects import Projects
 from templedb_nb.app.running import Running
 from templedb_nb.app.system import System
-from templedb_nb.app.targets import Targets, coherent
+from templedb_nb.app.targets import Targets
 from templedb_nb.app.values import Values
 from templedb_nb.core import groups
 from templedb_nb.core.environ import Known
@@ -26,7 +26,7 @@ from templedb_nb.model.history import Filter
 from templedb_nb.model.project import Project, Release
 from templedb_nb.model.shown import TargetShown, Validation, VariableList
 from templedb_nb.model.status import Choices, FileState, TargetStatus
-from templedb_nb.model.target import DATABASE_URL, DatabaseName, Policy, Probe, Target, TargetName
+from templedb_nb.model.target import DATABASE_URL, DatabaseName, Probe, Target, TargetName
 from templedb_nb.model.variable import Scope, Variable
 from templedb_nb.store.content import Content
 from templedb_nb.store.file import StateFile
@@ -162,39 +162,6 @@ class Overview:
                 raise UsageProblem(message, hint=hint)
             first, *more = (session.probe() for session in opened.sessions.values())
             return replace(first, others=tuple(more))
-
-    def update(self, choice: Choice, fields: Mapping[str, Any], reason: str) -> tuple[Target, bool]:
-        """Change a target; a policy that gets weaker is lowered in the ledger, with a reason.
-
-        With a reason the ledger takes the policy in any case: that of a checked-in target, too, for
-        which the fields say what its file says already.
-        """
-        with self.state.session():
-            project = self.projects.pick(choice.project)
-            target = self.targets.pick(project, None, choice.target)
-        changed = coherent(replace(target, **fields))
-        weaker = Policy.of(changed) != Policy.of(changed).stricter(Policy.of(target))
-        if target.from_file and (changed != target or not reason):
-            self.targets.refuse_file(target)
-        lowered = bool(weaker or reason) and self._lower(
-            project, target, Policy.of(changed), reason
-        )
-        return target if target.from_file else self.targets.update(project, target, fields), lowered
-
-    def _lower(self, project: Project, target: Target, policy: Policy, reason: str) -> bool:
-        if not reason:
-            message = f"this lowers what {target.name} demands of a run"
-            raise UsageProblem(message, hint="say why, with --reason")
-        case = self.planning.case(project, target, sync=False)
-        if not self.planning.databases(case):
-            return False
-        with self.planning.opened(case, name="policy") as opened:
-            user = self.system.user()
-            lowered = [
-                session.set_policy(project.known_as, policy, user, reason)
-                for session in opened.sessions.values()
-            ]
-        return any(lowered)
 
     def with_variables(
         self, project: Project, release: Release, found: Validation, target: str | None

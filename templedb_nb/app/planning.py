@@ -25,7 +25,7 @@ from templedb_nb.core.layouts.recognise import marks
 from templedb_nb.core.lint import on_lint
 from templedb_nb.core.overlay import NO_OVERLAY, Overlay, overlaid
 from templedb_nb.core.planner import Options, Situation
-from templedb_nb.core.policy import decision, identified, merged
+from templedb_nb.core.policy import decision, demanded, identified, kept, merged
 from templedb_nb.core.route import on_routes
 from templedb_nb.core.script import Script, read_script
 from templedb_nb.errors import ConfigError, InvalidConfig
@@ -216,15 +216,14 @@ class Planning:
         case = opened.case
         seen = look(case.read, case.current.config, case.release.files)
         found = tracking.migrations(case.current.config, case.release.files, seen, ledgers)
-        policy = Policy.of(case.target)
-        for ledger in ledgers.values():
-            policy = policy.stricter(ledger.policy)
+        own = kept(Policy.of(case.target), ledgers.values())
         read = scripts(case.read, tracking.unread(found, ledgers) | _taken_back(options))
         slug, name = case.project.slug, case.target.name
         return Situation(
             project=case.project.known_as,
             target=case.target.name,
-            policy=policy,
+            policy=demanded(own, ledgers.values()),
+            own=own,
             config=case.current.config,
             files=case.release.files,
             tree=case.release.tree,

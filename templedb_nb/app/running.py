@@ -119,7 +119,7 @@ class Running:
         journal = RunJournal(self.journals, run, self._memory.fold)
         clock, mask = self._system.clock, self._masker.mask
         emit = Broadcast(run, journal, wish.observers, clock, mask)
-        claim = self._claim(run, opened, plan, wish)
+        claim = self._claim(run, opened, approved, wish)
         origin = Origin(slug=preview.slug, release=preview.release)
         interrupts = Interrupts(interactive=wish.interactive, tell=wish.tell)
         try:
@@ -186,8 +186,8 @@ class Running:
                                  problems=[*error.problems, journal]) from error  # fmt: skip
             wish.tell(f"{message}: {error.message}\n{journal}")
 
-    def _claim(self, run: RunId, opened: Opened, plan: Plan, wish: Wish) -> Claim:
-        user, host = self._system.user(), self._system.host
+    def _claim(self, run: RunId, opened: Opened, approved: Approved, wish: Wish) -> Claim:
+        user, host, plan = self._system.user(), self._system.host, approved.plan
         return Claim(
             run=run,
             project=plan.project,
@@ -201,6 +201,7 @@ class Running:
             plan=plan.id,
             content_hash=plan.content_hash,
             wait_s=wish.lock_wait_s,
+            approved_by=approved.counted,
         )
 
     def _tools(self, opened: Opened, plan: Plan, run: RunId, held: ExitStack) -> Tools:
@@ -214,6 +215,7 @@ class Running:
             log=lambda step: FileLog(self.logs, run, step),
             clock=self._system.clock,
             new_id=self._system.new_id,
+            policy=Policy.of(opened.case.target),
         )
 
     def _check(
@@ -343,7 +345,7 @@ def refuse(findings: Iterable[Finding], plan: Plan) -> None:
 
 def unsettled(ledgers: Mapping[DatabaseName, Ledger]) -> bool:
     """Return whether a ledger knows of a command that nobody saw end, or of a freeze."""
-    return any(ledger.unresolved or ledger.frozen for ledger in ledgers.values())
+    return any(ledger.unresolved or ledger.freezes for ledger in ledgers.values())
 
 
 def stale(plan: Plan, fresh: Plan) -> Stale:

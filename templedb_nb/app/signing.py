@@ -16,10 +16,10 @@ from templedb_nb.model.approval import Approval, Proofs
 from templedb_nb.model.plain import from_plain, short, to_plain
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.target import NOBODY, Policy
-from templedb_nb.shell.ssh import SshKeygen
+from templedb_nb.shell.ssh import BROKEN, SshKeygen
 
-FORMAT = 1
-"""The version of an approval's file."""
+FORMAT = 2
+"""The version of an approval's file, and of what is signed in it."""
 
 NOT_INSTALLED = "its signature cannot be checked: ssh-keygen is not installed"
 
@@ -65,7 +65,10 @@ class Signatures:
     def _doubt(self, each: Approval, lines: tuple[str, ...]) -> str:
         if lines == NOBODY:
             return "the target and its ledger have no signer in common"
-        return self._ssh.doubt(each.statement, each.signature, each.given_by, lines)
+        doubts = (
+            self._ssh.doubt(said, each.signature, each.given_by, lines) for said in each.statements
+        )
+        return next((doubt for doubt in doubts if doubt != BROKEN), BROKEN)
 
     def _of_git(self) -> str:
         """Return the key that git signs with, where that is an SSH key."""

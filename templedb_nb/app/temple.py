@@ -15,6 +15,7 @@ from templedb_nb.app.asking import Asking
 from templedb_nb.app.bundles import bundled_case, read_bundle, write_bundle
 from templedb_nb.app.choice import Choice
 from templedb_nb.app.configs import Configs
+from templedb_nb.app.demanding import Demanding
 from templedb_nb.app.drafting import Drafting
 from templedb_nb.app.drifting import Drifting
 from templedb_nb.app.following import Following
@@ -128,6 +129,13 @@ class Temple:
     def addresses(self) -> Addresses:
         """Return the use cases around addresses of databases."""
         return Addresses(targets=self.targets, values=self.values, system=self.system)
+
+    @cached_property
+    def demanding(self) -> Demanding:
+        """Return the use cases around what targets demand."""
+        return Demanding(
+            self.state, self.projects, self.targets, self.planning, self.running, self.system
+        )
 
     @cached_property
     def drifting(self) -> Drifting:

@@ -126,11 +126,11 @@ def _judged(
             raise click.UsageError(f"--out {out} is there already: name a file that is not")
     asks = call.interactive and not call.notebook
     key = None if sign is None else Key(file=sign, prompts=asks)
-    given, where = call.app.judging.judge(plan, verdict, reason, call.through, key)
+    given = call.app.judging.judge(plan, verdict, reason, call.through, key)
     if out:
-        write_approval(out, given)
-    signed = [] if sign is None else [_signature(given)]
-    return given, (*signed, where, *([f"written to {out}"] if out else []))
+        write_approval(out, given.approval)
+    signed = [] if sign is None else [_signature(given.approval)]
+    return given.approval, (*signed, given.told, *([f"written to {out}"] if out else []))
 
 
 def _signature(given: Approval) -> str:

@@ -9,6 +9,7 @@ import click
 from templedb_nb.commands.base import Call, group, pass_call, take, words
 
 if TYPE_CHECKING:
+    from templedb_nb.model.result import Result
     from templedb_nb.model.shown import Document, Said, TargetList, TargetShown
     from templedb_nb.model.target import Probe
 
@@ -122,7 +123,7 @@ def show(call: Call, words: tuple[str, ...]) -> TargetShown:
 @commands.command()
 @take("[PROJECT] [NAME]")
 @fields
-@click.option("--reason", default="", help="Why, where this lowers what the target demands.")
+@click.option("--reason", default="", help="Why, where this lowers what target or ledger demand.")
 @pass_call
 def update(call: Call, /, words: tuple[str, ...], reason: str, **given: Any) -> Said:
     """Change what is said of a target; what is not named stays."""
@@ -132,9 +133,40 @@ def update(call: Call, /, words: tuple[str, ...], reason: str, **given: Any) -> 
     changed = _typed(given)
     if not changed:
         raise click.UsageError("name what is to change, such as --protected")
-    made, lowered = call.app.overview.update(call.choice(name, target), changed, reason)
-    also = ("its ledger has this policy now, with your reason",) if lowered else ()
-    return Said(text=f"target {made.name} is changed: {', '.join(changed)}", also=also)
+    made = call.app.demanding.update(call.choice(name, target), changed, reason)
+    what = f"target {made.target.name} is changed: {', '.join(changed)}"
+    return Said(text=what, also=made.also)
+
+
+@commands.command()
+@take("[PROJECT] [NAME]")
+@click.option(
+    "--from", "others", multiple=True, metavar="PROJECT", help="Whose policy; else everybody's."
+)
+@click.option("--ends", is_flag=True, help="Take an exemption back: the policy holds again.")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
+@pass_call
+def exempt(
+    call: Call, words: tuple[str, ...], others: tuple[str, ...], reason: str, *, ends: bool
+) -> Result:
+    """Let a project off the policy of another one that has the same database.
+
+    A run obeys the strictest policy that the ledger holds for any project. An exemption is a plan
+    of its own, approved as the other project's policy demands, and an event in the ledger. It
+    covers that policy as it stands; once that gets stricter, it holds again.
+
+    \b
+    Example:
+      templedb target exempt reports production --from shop --reason "its own schema"
+    """
+    from templedb_nb.app.running import Wish
+
+    if not reason.strip():
+        raise click.UsageError("--reason must say something")
+    name, target = call.split(words, "NAME", optional=1)
+    with call.app.opened(call.choice(name, target)) as opened:
+        found, wish = call.app.reachable(opened), Wish(observers=call.observers)
+        return call.app.demanding.exempt(found, others, reason, wish, ends=ends)
 
 
 @commands.command()

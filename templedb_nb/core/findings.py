@@ -179,10 +179,10 @@ def on_target(
             message = f"run {each.run}: nobody saw it end: {each.step}"
             mend = f"look what it did, then: templedb run resolve {each.run} --reason WHAT-YOU-SAW"
             out.append(problem(f"target {plan.target}", message, mend, topic=Topic.UNRESOLVED))
-        if ledger.frozen:
-            since = f"{ledger.frozen.since:%Y-%m-%d %H:%M}Z"
-            message = f"is frozen by {ledger.frozen.by} since {since}: {ledger.frozen.reason}"
-            mend = f"templedb lock release --target {plan.target} --reason WHY"
+        for project, frozen in ledger.freezes:
+            what = f"is frozen for project {project}" if project else "is frozen"
+            message = f"{what} by {frozen.by} since {frozen.since:%Y-%m-%d %H:%M}Z: {frozen.reason}"
+            mend = f"templedb lock release {project or f'--target {plan.target}'} --reason WHY"
             out.append(problem(f"target {plan.target}", message, mend, topic=Topic.FROZEN))
         if ledger.holder and ledger.holder.live:
             message = f"is locked by {ledger.holder}"

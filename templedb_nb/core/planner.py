@@ -23,6 +23,7 @@ from templedb_nb.core.findings import (
 )
 from templedb_nb.core.histories.shadow import shadow
 from templedb_nb.core.layouts.placing import NOTHING_SEEN, Look
+from templedb_nb.core.neighbours import on_neighbours
 from templedb_nb.core.requirements import on_scripts
 from templedb_nb.core.shape import nearest
 from templedb_nb.core.summaries import summaries
@@ -81,6 +82,8 @@ class Situation:
     migrations: tuple[Migrations, ...] | None = None
     histories: Mapping[DatabaseName, Sequence[History]] = field(default_factory=dict)
     overlay: str = ""
+    own: Policy | None = None
+    """What the project itself demands, without its neighbours in the same databases."""
     bodies: Mapping[str, bytes] = field(default_factory=dict)
     """Of the files whose rows another tool's table is to get, by path."""
     elsewhere: AbstractSet[tuple[str, Digest]] = frozenset()
@@ -327,6 +330,7 @@ def _all_findings(
     )
     found += on_migrations(migrations, rows, now.scripts, demands, {f.path for f in now.files})
     found += on_target(now.ledgers, made, rows, now.scripts)
+    found += on_neighbours(now.ledgers, now.own or now.policy, made)
     found += on_suspicions(now.suspicions, now.target)
     found += on_histories(now.histories, rows, now.target)
     found += on_shadows(now.ledgers, made, now.target)
@@ -362,6 +366,7 @@ def _amendment(now: Situation) -> Draft:
     found = on_target(now.ledgers, made, rows, now.scripts) + on_suspicions(
         now.suspicions, now.target
     )
+    found += on_neighbours(now.ledgers, now.own or now.policy, made)
     found = [each for each in found if each.topic is not Topic.UNRESOLVED]
     found += [*reverting.on_reverts(made, now.ledgers, now.scripts), *on_adoption(made)]
     return Draft(

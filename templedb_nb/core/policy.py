@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -15,9 +16,14 @@ from templedb_nb.model.approval import (
     Verdict,
     signed_by,
 )
+from templedb_nb.model.ledger import Ledger
+from templedb_nb.model.person import folded
 from templedb_nb.model.plain import short
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.target import Policy
+
+RUN_DIGITS = 13
+"""So much of a run's id tells it from others; commands take it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +39,7 @@ class Approved:
     def __post_init__(self) -> None:
         """Refuse a plan that somebody rejected, or that has not the approvals that it needs."""
         plan, about = self.plan, f"plan {short(self.plan.id)} for {self.plan.target}"
-        found = decision(plan, self.approvals, self.planner, self.now, self.proofs)
+        found = self._decision
         if found.veto is not None:
             veto = found.veto
             message = f"{about} was rejected by {veto.given_by}: {veto.reason}"
@@ -46,6 +52,29 @@ class Approved:
             hint = f"templedb approve {short(plan.id)} --reason WHY{sign}, then run it again"
             raise ApprovalMissing(message, hint=hint, problems=found.problems)
 
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """Return whose approvals count."""
+        return tuple(each.given_by for each in self._decision.counted)
+
+    @property
+    def _decision(self) -> Decision:
+        return decision(self.plan, self.approvals, self.planner, self.now, self.proofs)
+
+
+def kept(own: Policy, ledgers: Iterable[Ledger]) -> Policy:
+    """Return what the ledgers are to keep as the project's own policy: never a neighbour's."""
+    for ledger in ledgers:
+        own = own.stricter(ledger.policy)
+    return own
+
+
+def demanded(own: Policy, ledgers: Iterable[Ledger]) -> Policy:
+    """Return what a run must satisfy: *own*, and what the ledgers hold for all projects."""
+    for ledger in ledgers:
+        own = own.stricter(ledger.demands)
+    return own
+
 
 def decision(
     plan: Plan,
@@ -56,7 +85,8 @@ def decision(
 ) -> Decision:
     """Return what *approvals* come to for *plan*, made by *planner*, at *now*.
 
-    Of each person the last word counts. A rejection by somebody who may approve forbids the run,
+    Of each person the last word counts; names that nobody verified are compared as `folded` has
+    them. A rejection by somebody who may approve forbids the run,
     whether approvals are needed or not. A plan that does nothing needs none, and nobody forbids it.
     Where signatures are demanded, an approval without one that *proofs* has as good is not heard at
     all, so that it takes back no rejection; a rejection is heard with or without.
@@ -67,19 +97,13 @@ def decision(
     last, left_out = _last_words(plan, approvals, proofs)
     counted = []
     for each in last:
-        may = not policy.approvers or each.given_by in policy.approvers
         if each.verdict is Verdict.REJECTED:
-            if may:
+            if _may(each, policy, proofs):
                 return Decision(needed=policy.needed, wants=policy.wanted, veto=each)
             continue
         if not policy.needed:
             continue
-        why = "" if may else f"it wants {', '.join(policy.approvers)}"
-        if each.given_by == planner and not policy.self_approval:
-            why = "they made the plan (--self-approval allows that)"
-        elif _expired(each, policy, now):
-            why = f"it expired after {timedelta(seconds=policy.approval_expires_s)}"
-        if why:
+        if why := _objection(each, policy, planner, now, proofs):
             left_out.append(_left_out(each, why))
         else:
             counted.append(each)
@@ -91,6 +115,36 @@ def decision(
     )
 
 
+def uncounted(
+    plan: Plan, approval: Approval, planner: str, now: datetime | None, proofs: Proofs = Proofs()
+) -> str:
+    """Return why *approval* alone would not count for *plan*; nothing if it would, or need not."""
+    policy = plan.policy
+    if not plan.steps or not policy.needed or approval.verdict is not Verdict.APPROVED:
+        return ""
+    doubt = doubted(approval, policy, proofs) if policy.signed else ""
+    return doubt or _objection(approval, policy, planner, now, proofs)
+
+
+def _objection(
+    each: Approval, policy: Policy, planner: str, now: datetime | None, proofs: Proofs
+) -> str:
+    """Return what the policy has against an approval, other than its signature."""
+    if folded(each.given_by) == folded(planner) and not policy.self_approval:
+        return "they made the plan (--self-approval allows that)"
+    if _expired(each, policy, now):
+        return f"it expired after {timedelta(seconds=policy.approval_expires_s)}"
+    return "" if _may(each, policy, proofs) else f"it wants {', '.join(policy.approvers)}"
+
+
+def _may(each: Approval, policy: Policy, proofs: Proofs) -> bool:
+    """Return whether who gave the word is among the approvers: by letter if their key proves it."""
+    if not policy.approvers or each.given_by in policy.approvers:
+        return True
+    proven = not doubted(each, policy, proofs)
+    return not proven and folded(each.given_by) in {folded(name) for name in policy.approvers}
+
+
 def _last_words(
     plan: Plan, approvals: Iterable[Approval], proofs: Proofs
 ) -> tuple[list[Approval], list[str]]:
@@ -98,15 +152,30 @@ def _last_words(
     policy = plan.policy
     last: dict[str, Approval] = {}
     unheard: dict[str, str] = {}
-    valid = [a for a in approvals if a.content_hash == plan.content_hash and not a.used_by]
-    for word in sorted(valid, key=lambda each: each.given_at):
+    own = sorted(
+        (each for each in approvals if each.content_hash == plan.content_hash),
+        key=lambda each: each.given_at,
+    )
+    for word in (each for each in own if not each.used_by):
         each, doubt = identified(word, policy, proofs), doubted(word, policy, proofs)
+        who = folded(each.given_by)
         if policy.signed and doubt and each.verdict is Verdict.APPROVED:
-            unheard[each.given_by] = _left_out(each, doubt)
+            unheard[who] = _left_out(each, doubt)
         else:
-            last[each.given_by] = each
-            unheard.pop(each.given_by, None)
-    return list(last.values()), list(unheard.values())
+            last[who] = each
+            unheard.pop(who, None)
+    used = _used_up(own, last.keys() | unheard.keys()) if policy.needed else []
+    return list(last.values()), [*unheard.values(), *used]
+
+
+def _used_up(own: Iterable[Approval], heard: AbstractSet[str]) -> list[str]:
+    """Say of each person without another word which run used up the approval that they gave."""
+    used = {folded(a.given_by): a for a in own if a.used_by and a.verdict is Verdict.APPROVED}
+    return [
+        _left_out(each, f"run {each.used_by[:RUN_DIGITS]} has used it up")
+        for who, each in used.items()
+        if who not in heard
+    ]
 
 
 def doubted(each: Approval, policy: Policy, proofs: Proofs) -> str:

@@ -16,7 +16,7 @@ Done = frozenset[tuple[DatabaseName, str]]
 
 def same_base(plan: Plan, ledgers: Ledgers) -> bool:
     """Return whether the target stands where it stood when the plan was made, policy included."""
-    policies = [plan.policy.stricter(ledger.policy) for ledger in ledgers.values()]
+    policies = [plan.policy.stricter(ledger.demands) for ledger in ledgers.values()]
     return base(ledgers) == plan.base and all(each == plan.policy for each in policies)
 
 

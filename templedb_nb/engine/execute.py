@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from templedb_nb.core.policy import Approved
+from templedb_nb.core.policy import Approved, kept
 from templedb_nb.core.staleness import Done
 from templedb_nb.engine.steps import Ended, Steps, Tools
 from templedb_nb.errors import JournalFailed, TargetError, TempleError
@@ -74,8 +74,9 @@ def execute(
                 done = check(now)
             if not plan.databases:
                 tools.decide(())
+            policy = kept(tools.policy, now.values())
             for name in plan.databases:
-                tools.sessions[name].begin_run(claim, plan.policy, tools.decide)
+                tools.sessions[name].begin_run(claim, policy, tools.decide)
             reach("run.begun")
             marks = _marks(plan, claim, tools.sessions)
             steps = Steps(claim, tools, emit, done)

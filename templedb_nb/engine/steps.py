@@ -44,7 +44,7 @@ from templedb_nb.model.step import (
     RunScript,
     Step,
 )
-from templedb_nb.model.target import DATABASE_URL, DatabaseName
+from templedb_nb.model.target import DATABASE_URL, DatabaseName, Policy
 from templedb_nb.ports import (
     Claim,
     Clock,
@@ -76,7 +76,7 @@ class Undisturbed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What the steps of one run work with."""
+    """What the steps of one run work with; `policy` is what the target itself demands."""
 
     sessions: Mapping[DatabaseName, Session]
     script: Callable[[Address], Script]
@@ -87,6 +87,7 @@ class Tools:
     clock: Clock
     new_id: Callable[[], str]
     decide: Decide = lambda _: ()
+    policy: Policy = field(default_factory=Policy)
     interrupts: Interruptions = field(default_factory=Undisturbed)
     resumed: int = 0
 

@@ -13,8 +13,8 @@ from templedb_nb.model.target import TargetName
 UNVERIFIED = "unverified"
 """What is shown of whoever nobody checked."""
 
-STATEMENT = 1
-"""The version of what is signed."""
+STATEMENT = 2
+"""The version of what is signed: 2 has `through`, which 1 had not."""
 
 
 class Verdict(StrEnum):
@@ -50,6 +50,14 @@ class Approval:
     @property
     def statement(self) -> bytes:
         """Return what is signed: canonical JSON, without an end of line."""
+        return self._statement({"templedb_approval": STATEMENT, "through": self.through})
+
+    @property
+    def statements(self) -> tuple[bytes, ...]:
+        """Return what a signature may be of, newest version first: earlier ones stay good."""
+        return (self.statement, self._statement({"templedb_approval": 1}))
+
+    def _statement(self, own: dict[str, int | str]) -> bytes:
         said = {"plan": self.content_hash, "project": self.project, "target": self.target}
         word = {
             "verdict": self.verdict,
@@ -57,7 +65,7 @@ class Approval:
             "at": self.moment,
             "reason": self.reason,
         }
-        return canonical({"templedb_approval": STATEMENT, "id": self.id, **said, **word})
+        return canonical({"id": self.id, **own, **said, **word})
 
     @property
     def moment(self) -> str:
@@ -79,6 +87,20 @@ class Approval:
     def by(self) -> str:
         """Return who gave the word, as it follows what they did."""
         return f"{'and' if self.identity == signed_by(self) else 'by'} {self.who}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """A word that was just given: where it is kept, and why it does not count, if it does not."""
+
+    approval: Approval
+    kept: str
+    uncounted: str = ""
+
+    @property
+    def told(self) -> str:
+        """Return what whoever gave it has to know."""
+        return f"{self.kept}; it does not count: {self.uncounted}" if self.uncounted else self.kept
 
 
 def signed_by(approval: Approval) -> str:
@@ -137,7 +159,11 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalList:
-    """What people said of plans, newest first; `note` says what may be missing, and why."""
+    """What people said of plans, newest first; `note` says what may be missing, and why.
+
+    Of one plan, `left_out` says whose approval does not count, and why.
+    """
 
     rows: tuple[Approval, ...]
     note: str = ""
+    left_out: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from templedb_nb.model.plain import Digest, rows_digest
 from templedb_nb.model.shadow import Shadowing
-from templedb_nb.model.target import Policy
+from templedb_nb.model.target import Policy, strictest
 
 TEXT_CHECKSUM = "sha256-text-1"
 """SHA-256 over the UTF-8 text without BOM, line ends normalised to LF."""
@@ -160,13 +160,45 @@ class FinishedRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Exemption:
+    """Somebody was let off the policy of another project, as it stood then.
+
+    `by` asked for it in `run`, and `approved_by` are the people whose approvals counted.
+    """
+
+    policy: Policy
+    by: str
+    reason: str
+    run: str
+    approved_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbour:
+    """Another project of the same database: its policy, and whether somebody froze it."""
+
+    project: str
+    policy: Policy | None = None
+    frozen: Freeze | None = None
+    exemption: Exemption | None = None
+
+    @property
+    def binding(self) -> Policy | None:
+        """Return its policy, unless an exemption covers it: one that got stricter since binds."""
+        if self.policy is None or self.exemption is None:
+            return self.policy
+        covered = self.exemption.policy
+        return None if covered.stricter(self.policy) == covered else self.policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
     """Everything that one database says of one project, read in one transaction.
 
     `stepwise` is whether the database can take a migration that runs step by step, `cloned`
     whether the ledger was written in another database than the one that it is in, `table_locks`
     whether statements there lock tables against other sessions. `shadow` is whose table is written
-    along.
+    along. `policy` is the project's own, `neighbours` are other projects with something to say.
     """
 
     exists: bool = False
@@ -182,6 +214,20 @@ class Ledger:
     frozen: Freeze | None = None
     unresolved: tuple[OpenCommand, ...] = ()
     shadow: Shadowing | None = None
+    neighbours: tuple[Neighbour, ...] = ()
+
+    @property
+    def demands(self) -> Policy | None:
+        """Return what a run of the project must satisfy: its own policy and those that bind it."""
+        found = [self.policy, *(each.binding for each in self.neighbours)]
+        return strictest(each for each in found if each is not None)
+
+    @property
+    def freezes(self) -> tuple[tuple[str, Freeze], ...]:
+        """Return who keeps its runs away: of which project ('' for its own), and the freeze."""
+        own = (("", self.frozen),) if self.frozen else ()
+        others = ((n.project, n.frozen) for n in self.neighbours if n.binding and n.frozen)
+        return (*own, *others)
 
     @property
     def head(self) -> Digest:

@@ -83,7 +83,7 @@ class Plan:
         return any(step.opaque for step in self.steps)
 
 
-_LATER_IN_STEPS = ("shadow", "into", "behind")
+_LATER_IN_STEPS = ("shadow", "into", "behind", "exempts")
 _LATER = {"signed": False, "signers": [], "lint": Level.WARN.value, "drift": Level.WARN.value}
 """What came into policies after their first format: left out of the address where it says what it
 says by itself, so that earlier plans, bundles and approvals keep theirs."""

@@ -19,7 +19,7 @@ from templedb_nb.model.layout import Address, Layout, Reading, address
 from templedb_nb.model.ledger import Checksums, State
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.shadow import Shadow, Shadowing
-from templedb_nb.model.target import DatabaseName
+from templedb_nb.model.target import DatabaseName, Policy
 
 
 class Phase(StrEnum):
@@ -182,6 +182,8 @@ class Verb(StrEnum):
     IMPORT = "import"
     SHADOW = "shadow"
     NO_SHADOW = "no-shadow"
+    EXEMPT = "exempt"
+    NO_EXEMPT = "no-exempt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,14 +219,22 @@ class _OnLedger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amend(_OnLedger):
-    """Change the ledger on a person's word; no SQL of the project runs."""
+    """Change the ledger on a person's word; no SQL of the project runs.
+
+    `exempts` is the policy that the project need not obey any more: that of the other project that
+    `key` names.
+    """
 
     kind: ClassVar[str] = "amend"
     past: ClassVar[str] = "recorded"
+    exempts: Policy | None = None
 
     @property
     def title(self) -> str:
         """Name the step in one line."""
+        if self.verb in {Verb.EXEMPT, Verb.NO_EXEMPT}:
+            does = "be exempt from" if self.verb is Verb.EXEMPT else "obey"
+            return f"{does} the policy of project {self.key}"
         if self.verb is Verb.NO_SHADOW:
             return "write no other tool's table along"
         if self.into is not None:

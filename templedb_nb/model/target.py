@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import NewType
+
+from templedb_nb.model.person import folded
 
 TargetName = NewType("TargetName", str)
 DatabaseName = NewType("DatabaseName", str)
@@ -133,24 +136,40 @@ class Policy:
             protected=self.protected or other.protected,
             order_policy=order,
             approvals=max(self.approvals, other.approvals),
-            approvers=_both(self.approvers, other.approvers),
+            approvers=_both(self.approvers, other.approvers, folded),
             self_approval=self.self_approval and other.self_approval,
             approval_expires_s=min(lasts, default=0),
             signed=self.signed or other.signed,
-            signers=_both(self.signers, other.signers),
+            signers=_both(self.signers, other.signers, str),
             lint=_stricter(self.lint, other.lint),
             drift=_stricter(self.drift, other.drift),
         )
+
+
+def strictest(policies: Iterable[Policy]) -> Policy | None:
+    """Return a policy that satisfies all *policies*; None for none."""
+    found: Policy | None = None
+    for each in policies:
+        found = each.stricter(found)
+    return found
 
 
 NOBODY = ("(nobody)",)
 """Who may approve, or sign, where two policies name nobody in common."""
 
 
-def _both(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
-    if not one or not other:
+def _both(
+    one: tuple[str, ...], other: tuple[str, ...], compared: Callable[[str], str]
+) -> tuple[str, ...]:
+    """Return whom both name, by the spelling that sorts first."""
+    if not one or not other or one == other:
         return one or other
-    return tuple(sorted(set(one) & set(other))) or NOBODY
+    common = {compared(each) for each in one} & {compared(each) for each in other}
+    found: dict[str, str] = {}
+    for each in sorted({*one, *other}):
+        if compared(each) in common:
+            found.setdefault(compared(each), each)
+    return tuple(found.values()) or NOBODY
 
 
 def _stricter(one: Level, other: Level) -> Level:

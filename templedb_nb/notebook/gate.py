@@ -13,7 +13,7 @@ from templedb_nb.errors import ApprovalPending, TempleError
 from templedb_nb.model.approval import Standing, Verdict
 from templedb_nb.model.plain import short
 from templedb_nb.views.html import bundle
-from templedb_nb.views.html.gate import settled_bundle, standing_bundle, warned
+from templedb_nb.views.html.gate import own_word, settled_bundle, standing_bundle, warned
 from templedb_nb.views.words import many
 
 if TYPE_CHECKING:
@@ -139,13 +139,14 @@ class Gate:
                     self._judge(Verdict.REJECTED, BUTTON)
 
     def _judge(self, verdict: Verdict, through: str, reason: str = "") -> bool:
+        why = reason or self._panel.reason
         try:
-            self._judging.judge(
-                self._preview.plan.id, verdict, reason or self._panel.reason, through
-            )
+            given = self._judging.judge(self._preview.plan.id, verdict, why, through)
         except TempleError as error:
             self._panel.warn(error.message)
             return False
+        if given.uncounted:
+            self._panel.warn(f"your approval is kept, and does not count: {given.uncounted}")
         self._looked_s = -LOOK_S
         return True
 
@@ -184,7 +185,8 @@ class Gate:
     def _counts(self) -> str:
         found = self._standing.decision
         there = f"{len(found.counted)} of {many(found.needed, 'approval')}"
-        return f"The plan has {there}."
+        own = f" {own_word(self._standing)}" if self._standing.mine else ""
+        return f"The plan has {there}.{own}"
 
     def _pending(self, what: str) -> ApprovalPending:
         self._panel.close(self._standing, STOPPED)
@@ -260,7 +262,9 @@ class Panel:
         return False
 
     def warn(self, text: str) -> None:
-        """Show what stands in the way of a click."""
+        """Show what stands in the way of a click, or of an answer where the buttons are gone."""
+        if self._box is None:
+            print(text)
         self._draw(self._told, text)
 
     def tell(self, standing: Standing, *, held: bool) -> None:

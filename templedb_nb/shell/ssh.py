@@ -14,6 +14,9 @@ from templedb_nb.errors import ConfigError
 NAMESPACE = "templedb"
 """What a signature is for: one that was made for git or for mail is no approval."""
 
+BROKEN = "its signature is broken, or is one of something else"
+"""Of a signature that is none of the text, whoever made it."""
+
 HEADLESS_S = 60
 """How long a key may take where nobody can be asked for a passphrase or a touch."""
 
@@ -57,7 +60,7 @@ class SshKeygen:
             if done.returncode == 0:
                 return ""
             if self._run(["-Y", "check-novalidate", *where], text).returncode:
-                return "its signature is broken, or is one of something else"
+                return BROKEN
             if found := _ON_LINE.search(done.stderr):
                 return f"it is signed, but the {found[1]}"
             look = ["-Y", "find-principals", "-f", str(allowed), "-s", str(sig)]

@@ -346,9 +346,7 @@ class DuckdbSession:
         with self._work() as connection:
             if not ledger_sql.present(connection):
                 return False
-            records.keep_policy(connection, project, policy)
-            detail = {"by": by, "reason": reason}
-            ledger_sql.record(connection, project, "", "", "policy", detail)
+            records.set_policy(connection, project, policy, by, reason)
         return True
 
     def probe(self) -> Probe:

@@ -18,17 +18,17 @@ from templedb_nb.model.ledger import (
     Elsewhere,
     Entry,
     EntryKind,
+    Exemption,
     FinishedRun,
-    Freeze,
     Holder,
     Ledger,
     OpenCommand,
     State,
 )
-from templedb_nb.model.plain import Digest, from_plain, to_plain
+from templedb_nb.model.plain import Digest
 from templedb_nb.model.step import Amendment, Migration, Revert, Verb
-from templedb_nb.model.target import Policy
 from templedb_nb.ports import Claim
+from templedb_nb.targets import policies
 
 if TYPE_CHECKING:
     import duckdb
@@ -106,7 +106,6 @@ def read_ledger(connection: Connection, project: str, *, locked: bool) -> Ledger
     ).fetchall()
     entries = tuple(_entry(row) for row in rows)
     holder = _holder(connection, project, locked=locked)
-    policy, freeze = meta.get(f"policy/{project}"), meta.get(f"freeze/{project}")
     return Ledger(
         stepwise=False,
         table_locks=False,
@@ -115,8 +114,9 @@ def read_ledger(connection: Connection, project: str, *, locked: bool) -> Ledger
         entries=entries,
         elsewhere=() if entries else _elsewhere(connection, project),
         finished=_finished(connection, project),
-        frozen=from_plain(Freeze, json.loads(freeze)) if freeze else None,
-        policy=from_plain(Policy, json.loads(policy)) if policy else None,
+        frozen=policies.freeze(meta.get(f"freeze/{project}")),
+        policy=policies.policy(meta.get(f"policy/{project}")),
+        neighbours=policies.neighbours(meta, project),
         holder=holder,
         unresolved=_unresolved(connection, project, holder),
     )
@@ -291,15 +291,23 @@ def amend(connection: Connection, step: Amendment, claim: Claim, attempt: str) -
             raise TargetError("histories are imported into PostgreSQL alone", hint=hint)
         case Verb.RESOLVE_APPLIED | Verb.RESOLVE_NOT_APPLIED:
             done = False  # a DuckDB file takes a migration whole, or not at all
+        case Verb.EXEMPT | Verb.NO_EXEMPT:
+            _exempt(connection, claim.project, step.key, policies.exemption(step, claim))
+            done = True
     if not done:
         connection.execute("ROLLBACK")
         raise TargetError(f"{step.file}: the ledger no longer fits {step.verb}")
-    detail = to_plain(step)
-    assert isinstance(detail, dict)  # noqa: S101 - a dataclass is an object
-    record(
-        connection, claim.project, step.key, attempt, step.verb, detail | {"client": claim.client}
-    )
+    record(connection, claim.project, step.key, attempt, step.verb, policies.noted(step, claim))
     connection.execute("COMMIT")
+
+
+def _exempt(connection: Connection, project: str, other: str, given: Exemption | None) -> None:
+    """Let the project off the policy of another, or no longer, in the transaction that is open."""
+    key = f"{policies.EXEMPT}{project}"
+    row = connection.execute("SELECT v FROM templedb.meta WHERE k = ?", [key]).fetchone()
+    found = policies.changed(policies.exemptions(row[0] if row else None), other, given)
+    text = policies.written(found)
+    connection.execute("INSERT OR REPLACE INTO templedb.meta VALUES (?, ?)", [key, text])
 
 
 def _mark(connection: Connection, step: Amendment, claim: Claim, attempt: str) -> bool:

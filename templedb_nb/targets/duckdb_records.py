@@ -14,6 +14,7 @@ from templedb_nb.model.plain import Digest, to_plain
 from templedb_nb.model.target import Policy
 from templedb_nb.ports import Claim, Decide
 from templedb_nb.targets import approvals as rows
+from templedb_nb.targets import policies
 from templedb_nb.targets.duckdb_ledger import NOW, record
 
 if TYPE_CHECKING:
@@ -47,18 +48,34 @@ def begin_run(connection: Connection, claim: Claim, policy: Policy, decide: Deci
         f" started_at) VALUES (?, ?, ?, ?, ?, 'running', ?, ?, {NOW})",
         [*about, claim.client, claim.version],
     )
-    keep_policy(connection, claim.project, policy)
+    held = policies.policy(_fact(connection, f"{policies.POLICY}{claim.project}"))
+    wanted = policy.stricter(held)
+    if wanted != (held or Policy()):
+        _write(connection, f"{policies.POLICY}{claim.project}", json.dumps(to_plain(wanted)))
     connection.execute("COMMIT")
 
 
-def keep_policy(connection: Connection, project: str, policy: Policy) -> None:
-    """Set what runs of the project must satisfy, whoever starts them."""
-    key = f"policy/{project}"
+def set_policy(connection: Connection, project: str, policy: Policy, by: str, reason: str) -> None:
+    """Set the policy whatever it was, with an event that says who, why, and what was there."""
+    key = f"{policies.POLICY}{project}"
+    connection.execute("BEGIN")
+    was = policies.policy(_fact(connection, key))
     if policy == Policy():
         connection.execute("DELETE FROM templedb.meta WHERE k = ?", [key])
     else:
-        body = json.dumps(to_plain(policy))
-        connection.execute("INSERT OR REPLACE INTO templedb.meta VALUES (?, ?)", [key, body])
+        _write(connection, key, json.dumps(to_plain(policy)))
+    detail = {"by": by, "reason": reason, "policy": to_plain(policy), "was": to_plain(was)}
+    record(connection, project, "", "", "policy", detail)
+    connection.execute("COMMIT")
+
+
+def _fact(connection: Connection, key: str) -> str | None:
+    row = connection.execute("SELECT v FROM templedb.meta WHERE k = ?", [key]).fetchone()
+    return str(row[0]) if row else None
+
+
+def _write(connection: Connection, key: str, value: str) -> None:
+    connection.execute("INSERT OR REPLACE INTO templedb.meta VALUES (?, ?)", [key, value])
 
 
 def end_run(

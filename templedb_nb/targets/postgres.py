@@ -265,9 +265,7 @@ class PostgresSession:
         with translated(self.where):
             if not ledger_sql.present(self._link.connection):
                 return False
-            with self._link.connection.transaction():
-                records.keep_policy(self._link.connection, project, policy)
-                records.record_policy(self._link.connection, project, policy, by, reason)
+            records.set_policy(self._link.connection, project, policy, by, reason)
             return True
 
     def catalog(self) -> dict[str, str]:

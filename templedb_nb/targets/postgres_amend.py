@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from templedb_nb.errors import TargetError
 from templedb_nb.model.ledger import TEXT_CHECKSUM, TOKEN_CHECKSUM
-from templedb_nb.model.plain import to_plain
 from templedb_nb.model.step import Adopt, Amendment, Verb
 from templedb_nb.ports import Claim
-from templedb_nb.targets import postgres_shadow
+from templedb_nb.targets import policies, postgres_shadow
 from templedb_nb.targets.postgres_connection import Connection
 from templedb_nb.targets.postgres_histories import adopt
-from templedb_nb.targets.postgres_records import record
+from templedb_nb.targets.postgres_records import exempt, record
 from templedb_nb.targets.postgres_rows import by_whom
 
 _MARKED_ROW = """
@@ -44,21 +43,21 @@ def amend(
                 done = _accept(connection, step, claim)
             case Verb.RENAME:
                 done = _rename(connection, step, claim)
-            case Verb.RESOLVE_APPLIED:
-                done = _resolve(connection, step, claim, "step_done = step_started")
-            case Verb.RESOLVE_NOT_APPLIED:
-                done = _resolve(connection, step, claim, "step_started = step_done")
+            case Verb.RESOLVE_APPLIED | Verb.RESOLVE_NOT_APPLIED:
+                done = _resolve(connection, step, claim)
             case Verb.IMPORT:
                 done = isinstance(step, Adopt) and adopt(connection, step, claim, attempt, text)
             case Verb.SHADOW | Verb.NO_SHADOW:
                 postgres_shadow.keep(connection, claim.project, step.into, step.behind)
                 done = True
+            case Verb.EXEMPT | Verb.NO_EXEMPT:
+                given = policies.exemption(step, claim)
+                exempt(connection, claim.project, step.key, given)
+                done = True
         if not done:
             raise TargetError(f"{step.file}: the ledger no longer fits {step.verb}")
         _shadowed(connection, step, claim)
-        detail = to_plain(step)
-        assert isinstance(detail, dict)  # noqa: S101 - a dataclass is an object
-        record(connection, claim, step.key, attempt, step.verb, detail | {"client": claim.client})
+        record(connection, claim, step.key, attempt, step.verb, policies.noted(step, claim))
 
 
 def _shadowed(connection: Connection, step: Amendment, claim: Claim) -> None:
@@ -106,9 +105,11 @@ def _accept(connection: Connection, step: Amendment, claim: Claim) -> bool:
     return found.fetchone() is not None
 
 
-def _resolve(connection: Connection, step: Amendment, claim: Claim, counts: str) -> bool:
+def _resolve(connection: Connection, step: Amendment, claim: Claim) -> bool:
     """Settle the step in doubt; what ran in one transaction is settled as a whole."""
-    whole = "applied" if step.verb is Verb.RESOLVE_APPLIED else "failed"
+    took_effect = step.verb is Verb.RESOLVE_APPLIED
+    counts = "step_done = step_started" if took_effect else "step_started = step_done"
+    whole = "applied" if took_effect else "failed"
     found = connection.execute(
         f"UPDATE templedb.migration SET {counts}, error = '', plan = %s,"  # noqa: S608 - one of two
         " state = CASE mode WHEN 'transaction' THEN %s ELSE 'failed' END"

@@ -18,7 +18,6 @@ from templedb_nb.model.ledger import (
     Entry,
     EntryKind,
     FinishedRun,
-    Freeze,
     Holder,
     Ledger,
     OpenCommand,
@@ -26,7 +25,7 @@ from templedb_nb.model.ledger import (
 )
 from templedb_nb.model.plain import Digest, from_plain
 from templedb_nb.model.shadow import Shadowing
-from templedb_nb.model.target import Policy
+from templedb_nb.targets import policies
 from templedb_nb.targets.postgres_connection import Connection
 
 SQL_LIMIT = 1 << 20
@@ -169,8 +168,9 @@ def _ledger(connection: Connection, project: str, lock: tuple[int, int]) -> Ledg
         entries=entries,
         elsewhere=() if entries else _elsewhere(connection, project),
         finished=tuple(FinishedRun(run=run, plan=plan) for run, plan in runs),
-        policy=_policy(meta.get(f"policy/{project}")),
-        frozen=read_freeze(meta.get(f"freeze/{project}")),
+        policy=policies.policy(meta.get(f"policy/{project}")),
+        frozen=policies.freeze(meta.get(f"freeze/{project}")),
+        neighbours=policies.neighbours(meta, project),
         holder=holder,
         unresolved=_unresolved(connection, project, holder),
         shadow=_shadow(meta.get(f"shadow/{project}")),
@@ -237,15 +237,6 @@ def usual_duration_s(connection: Connection, project: str) -> float | None:
         [project],
     ).fetchone()
     return row[0] if row else None
-
-
-def read_freeze(text: str | None) -> Freeze | None:
-    """Return the freeze that the ledger's fact says, if there is one."""
-    return from_plain(Freeze, json.loads(text)) if text else None
-
-
-def _policy(text: str | None) -> Policy | None:
-    return from_plain(Policy, json.loads(text)) if text else None
 
 
 def _shadow(text: str | None) -> Shadowing | None:

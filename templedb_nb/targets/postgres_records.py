@@ -6,13 +6,17 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+import psycopg
+
+from templedb_nb.errors import LedgerRefused
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Outcome
-from templedb_nb.model.ledger import Noted, Within
+from templedb_nb.model.ledger import Exemption, Noted, Within
 from templedb_nb.model.plain import Digest, to_plain
 from templedb_nb.model.target import Policy
 from templedb_nb.ports import Claim, Decide
 from templedb_nb.targets import approvals as rows
+from templedb_nb.targets import policies
 from templedb_nb.targets.postgres_connection import Connection
 
 
@@ -56,19 +60,61 @@ def begin_run(connection: Connection, claim: Claim, policy: Policy, decide: Deci
             [claim.run, claim.project, claim.target, claim.plan, claim.content_hash, claim.client,
              claim.version],
         )  # fmt: skip
-        keep_policy(connection, claim.project, policy)
+        held = read_policy(connection, claim.project)
+        wanted = policy.stricter(held)
+        if wanted != (held or Policy()):
+            _write(connection, f"{policies.POLICY}{claim.project}", json.dumps(to_plain(wanted)))
 
 
-def keep_policy(connection: Connection, project: str, policy: Policy) -> None:
-    """Set what runs of the project must satisfy, whoever starts them."""
-    if policy == Policy():
-        connection.execute("DELETE FROM templedb.meta WHERE k = %s", [f"policy/{project}"])
-        return
+def read_policy(connection: Connection, project: str) -> Policy | None:
+    """Return what runs of the project must satisfy, whoever starts them."""
+    key = f"{policies.POLICY}{project}"
+    row = connection.execute("SELECT v FROM templedb.meta WHERE k = %s", [key]).fetchone()
+    return policies.policy(row[0] if row else None)
+
+
+def set_policy(connection: Connection, project: str, policy: Policy, by: str, reason: str) -> None:
+    """Set the policy whatever it was, with an event that says who, why, and what was there."""
+    key = f"{policies.POLICY}{project}"
+    with connection.transaction():
+        was = read_policy(connection, project)
+        try:
+            if policy == Policy():
+                connection.execute("DELETE FROM templedb.meta WHERE k = %s", [key])
+            else:
+                _write(connection, key, json.dumps(to_plain(policy)))
+        except psycopg.errors.InsufficientPrivilege:
+            raise _may_not_lower(connection, project) from None
+        if (read_policy(connection, project) or Policy()) != policy:
+            raise _may_not_lower(connection, project)
+        record_policy(connection, project, policy, was, by, reason)
+
+
+def exempt(connection: Connection, project: str, other: str, exemption: Exemption | None) -> None:
+    """Let the project off the policy of another, or no longer, in the transaction that is open."""
+    key = f"{policies.EXEMPT}{project}"
+    row = connection.execute(
+        "SELECT v FROM templedb.meta WHERE k = %s FOR UPDATE", [key]
+    ).fetchone()
+    found = policies.changed(policies.exemptions(row[0] if row else None), other, exemption)
+    try:
+        _write(connection, key, policies.written(found))
+    except psycopg.errors.InsufficientPrivilege:
+        raise _may_not_lower(connection, project) from None
+
+
+def _write(connection: Connection, key: str, value: str) -> None:
     connection.execute(
         "INSERT INTO templedb.meta (k, v) VALUES (%s, %s)"
         " ON CONFLICT (k) DO UPDATE SET v = excluded.v",
-        [f"policy/{project}", json.dumps(to_plain(policy))],
+        [key, value],
     )
+
+
+def _may_not_lower(connection: Connection, project: str) -> LedgerRefused:
+    message = f"role {connection.info.user!r} may not lower the policy of project {project}"
+    hint = "the owner of the ledger may: give DATABASE_URL the address of that role for this"
+    return LedgerRefused(f"{message}: the ledger lets its owner alone do so", hint=hint)
 
 
 def end_run(
@@ -158,11 +204,10 @@ def read_approvals(
 
 
 def record_policy(
-    connection: Connection, project: str, policy: Policy, by: str, reason: str
+    connection: Connection, project: str, policy: Policy, was: Policy | None, by: str, reason: str
 ) -> None:
-    """Record who set the policy, and why."""
-    plain = to_plain(policy)
-    detail = {"by": by, "reason": reason, "policy": plain}
+    """Record who set the policy, why, and what it was."""
+    detail = {"by": by, "reason": reason, "policy": to_plain(policy), "was": to_plain(was)}
     connection.execute(
         "INSERT INTO templedb.event (project, what, detail) VALUES (%s, 'policy', %s::jsonb)",
         [project, json.dumps(detail)],

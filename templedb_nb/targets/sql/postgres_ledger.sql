@@ -9,7 +9,7 @@ CREATE TABLE templedb.meta (
     v text NOT NULL
 );
 COMMENT ON TABLE templedb.meta IS 'Facts of the ledger itself: its format, the identity of this database, the policy of each project.';
-COMMENT ON COLUMN templedb.meta.k IS 'format, target_uuid, system (the server and the database that it was made in), policy/<project>, freeze/<project>, objects (up to what templedb.object knows).';
+COMMENT ON COLUMN templedb.meta.k IS 'format, target_uuid, system (the server and the database that it was made in), policy/<project>, freeze/<project>, exempt/<project> (whose policies it need not obey), objects (up to what templedb.object knows).';
 COMMENT ON COLUMN templedb.meta.v IS 'The fact, as text or JSON.';
 
 CREATE SEQUENCE templedb.migration_seq;
@@ -82,7 +82,7 @@ CREATE TABLE templedb.event (
     detail      jsonb NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE templedb.event IS 'What people said of migrations, runs and policy, in order; never updated.';
-COMMENT ON COLUMN templedb.event.what IS 'mark-applied, mark-reverted, reverted, revert-failed, accept-checksum, rename, resolve, import, policy, freeze, thaw, steal, rebind, accept-drift, rebase-drift.';
+COMMENT ON COLUMN templedb.event.what IS 'mark-applied, mark-reverted, reverted, revert-failed, accept-checksum, rename, resolve, import, policy, exempt, no-exempt, freeze, thaw, steal, rebind, accept-drift, rebase-drift.';
 COMMENT ON COLUMN templedb.event.detail IS 'Who, why, and what was there before.';
 
 CREATE TABLE templedb.run (

@@ -47,10 +47,15 @@ def _lines(value: Standing, preview: Preview, *, held: bool) -> list[str]:
     lines = [f"Waiting: {plan} has {count}.", *found.problems]
     lines.append(f"You are {value.me}, which nobody has verified.")
     if value.mine:
-        lines.append(f"Your own approval would not count: {value.mine.rpartition(': ')[2]}.")
+        lines.append(own_word(value))
     sign = " --sign" if preview.plan.policy.signed else ""
     lines.append(f"From elsewhere: templedb approve {short(preview.plan.id)} --reason WHY{sign}")
     return lines
+
+
+def own_word(value: Standing) -> str:
+    """Say why an approval of who asks would not count."""
+    return f"Your own approval would not count: {value.mine.rpartition(': ')[2]}."
 
 
 def _paragraphs(lines: list[str], value: Standing, *, opened: bool) -> list[Child]:

@@ -102,4 +102,4 @@ def _(value: ApprovalList) -> str:
         for row in value.rows
     ]
     names = ["WHEN", "VERDICT", "PLAN", "TARGET", "WHO", "THROUGH", "USED", "WHY"]
-    return "\n".join([table(names, rows), *note])
+    return "\n".join([table(names, rows), *value.left_out, *note])

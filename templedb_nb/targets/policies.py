@@ -1,0 +1,88 @@
+"""Policies, freezes and exemptions as every ledger keeps them: facts in its table meta."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from templedb_nb.model.ledger import Exemption, Freeze, Neighbour
+from templedb_nb.model.plain import from_plain, to_plain
+from templedb_nb.model.step import Amend, Amendment, Verb
+from templedb_nb.model.target import Policy
+from templedb_nb.ports import Claim
+
+Meta = Mapping[str, str]
+POLICY, FREEZE, EXEMPT = "policy/", "freeze/", "exempt/"
+
+
+def policy(text: str | None) -> Policy | None:
+    """Return the policy that a fact says, if there is one."""
+    return from_plain(Policy, json.loads(text)) if text else None
+
+
+def freeze(text: str | None) -> Freeze | None:
+    """Return the freeze that a fact says, if there is one."""
+    return from_plain(Freeze, json.loads(text)) if text else None
+
+
+def exemptions(text: str | None) -> dict[str, Exemption]:
+    """Return what a project is exempt from, by the other project."""
+    plain = json.loads(text) if text else {}
+    return {project: from_plain(Exemption, each) for project, each in plain.items()}
+
+
+def written(found: Mapping[str, Exemption]) -> str:
+    """Return *found* as the fact that `exemptions` reads."""
+    return json.dumps({project: to_plain(each) for project, each in sorted(found.items())})
+
+
+def changed(
+    there: dict[str, Exemption], project: str, exemption: Exemption | None
+) -> dict[str, Exemption]:
+    """Return the exemptions with that one, or without any from *project*."""
+    left = {name: each for name, each in there.items() if name != project}
+    return left if exemption is None else {**left, project: exemption}
+
+
+def exemption(step: Amendment, claim: Claim) -> Exemption | None:
+    """Return the exemption that a step gives; None where it takes one away."""
+    if not isinstance(step, Amend) or step.exempts is None:
+        return None
+    return Exemption(
+        policy=step.exempts,
+        by=claim.owner,
+        reason=step.reason,
+        run=claim.run,
+        approved_by=claim.approved_by,
+    )
+
+
+def noted(step: Amendment, claim: Claim) -> dict[str, Any]:
+    """Return what the event of a word of a person says of it."""
+    detail: Any = to_plain(step)
+    told = {name: item for name, item in detail.items() if name != "exempts" or item}
+    if step.verb in {Verb.EXEMPT, Verb.NO_EXEMPT}:
+        who = {"by": claim.owner, "approved_by": list(claim.approved_by), "plan": claim.plan}
+        return told | {"exempt": claim.project, "from": step.key, "client": claim.client} | who
+    return told | {"client": claim.client}
+
+
+def neighbours(meta: Meta, project: str) -> tuple[Neighbour, ...]:
+    """Return what the ledger says of other projects that *project* may have to obey."""
+    exempt = exemptions(meta.get(f"{EXEMPT}{project}"))
+    names = {
+        key.removeprefix(prefix)
+        for prefix in (POLICY, FREEZE)
+        for key in meta
+        if key.startswith(prefix)
+    }
+    return tuple(
+        Neighbour(
+            project=name,
+            policy=policy(meta.get(f"{POLICY}{name}")),
+            frozen=freeze(meta.get(f"{FREEZE}{name}")),
+            exemption=exempt.get(name),
+        )
+        for name in sorted(names - {project})
+    )
