@@ -10,6 +10,7 @@ from templedb_nb.app.planning import Opened, Planning, look, scripts, unified
 from templedb_nb.app.running import Running, Wish
 from templedb_nb.core import reverting, tracking
 from templedb_nb.core.planner import Options
+from templedb_nb.core.redact import redacted
 from templedb_nb.core.shape import nearest
 from templedb_nb.errors import Ambiguous, UnknownName, UsageProblem
 from templedb_nb.model.file import FileEntry
@@ -79,9 +80,9 @@ class Migrations:
         case = opened.case
         text, diff = "", ""
         if row.source:
-            text = scripts(case.read, [row.source])[row.source].text
+            text = redacted(scripts(case.read, [row.source])[row.source].text)
         if row.state in {FileState.CHANGED, FileState.COSMETIC, FileState.MISSING}:
-            ran = self._ran(opened, row)
+            ran = redacted(self._ran(opened, row))
             diff = unified(ran, text, row.file) if row.blob else ""
             text = text or ran
         return MigrationShown(

@@ -15,6 +15,7 @@ from templedb_nb.core.directives import WHOLE
 from templedb_nb.core.effects import seen
 from templedb_nb.core.leaving import RULES as LEAVING
 from templedb_nb.core.lexer import Statement
+from templedb_nb.core.redact import passwords_in
 from templedb_nb.core.script import Script
 from templedb_nb.core.seen import ALL, BUILDS, REWRITES, SCANS, Seen
 from templedb_nb.model.finding import Finding, Severity, Topic
@@ -50,6 +51,7 @@ class _Place:
         return f"{self.table.text}{self.size}"
 
 
+LITERAL = "literal-password"
 Rule = Callable[[_Place], tuple[str, str] | None]
 """Returns what happens and the safer way, or None."""
 
@@ -178,6 +180,13 @@ def _lock_timeout_off(at: _Place) -> tuple[str, str] | None:
     return "a statement that waits for a lock makes everybody behind it wait, without end", mend
 
 
+def _literal_password(at: _Place) -> tuple[str, str] | None:
+    if not passwords_in(at.statement):
+        return None
+    mend = "set it by hand (\\password of psql), or by a command that takes it from a variable"
+    return "a password stands in the file: everybody who can read the repository has it", mend
+
+
 RULES: dict[str, Rule] = {
     "drop-table": _drop_table,
     "drop-column": _drop_column,
@@ -196,6 +205,7 @@ RULES: dict[str, Rule] = {
     "refresh-not-concurrent": _refresh_not_concurrent,
     "every-row": _every_row,
     "lock-timeout-off": _lock_timeout_off,
+    LITERAL: _literal_password,
 }
 """The rules that look at one statement."""
 LOSSES = words("drop-table drop-column drop-schema truncate rename-table rename-column")
@@ -250,7 +260,7 @@ def lint(
         new[each.file] = tuple(_lines(place.statement) for place in places if place.new)
         own = [*_of_statements(each, places), *_of_file(each, places)]
         if each.database in quiet:
-            own = [one for one in own if one.rule in LOSSES | LEAVING]
+            own = [one for one in own if one.rule in LOSSES | LEAVING | {LITERAL}]
         found += [one for one in own if not _silenced(each.script, one)]
     return Linted(complaints=tuple(found), new=new)
 
@@ -356,7 +366,7 @@ def _lines(statement: Statement) -> range:
 def _of_statements(each: Pending, places: Iterable[_Place]) -> Iterator[Complaint]:
     for place in places:
         for rule, look in RULES.items():
-            if (told := look(place)) and not place.new:
+            if (told := look(place)) and (not place.new or rule == LITERAL):
                 yield _complaint(rule, each.file, place.statement, *told)
 
 

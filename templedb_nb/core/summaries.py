@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from templedb_nb.core.effects import impact
+from templedb_nb.core.redact import redacted
 from templedb_nb.core.reverting import down_script
 from templedb_nb.core.script import Script
 from templedb_nb.core.tracking import Ledgers, Scripts
@@ -28,7 +29,7 @@ def summaries(
             continue
         script = down_script(script) if isinstance(step, Revert) else script
         ledger = ledgers.get(step.database)
-        text, more = excerpt(script.up.strip("\n"), room)
+        text, more = excerpt(redacted(script.up).strip("\n"), room)
         room -= len(text)
         found.append(
             ScriptSummary(

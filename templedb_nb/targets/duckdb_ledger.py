@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from templedb_nb.core.redact import redacted
 from templedb_nb.core.script import Script
 from templedb_nb.errors import TargetError
 from templedb_nb.model.ledger import (
@@ -258,7 +259,8 @@ def _unmark(connection: Connection, key: str, claim: Claim, attempt: str) -> boo
 def _row(
     step: Migration, script: Script, attempt: str, claim: Claim, state: State, done: int, error: str
 ) -> list[Any]:
-    text = script.text if len(script.text) <= SQL_LIMIT else f"sha256:{step.blob}"
+    whole = len(script.text) <= SQL_LIMIT
+    text = redacted(script.text) if whole else f"sha256:{step.blob}"
     sums = [step.checksums.text, TEXT_CHECKSUM, step.checksums.tokens, TOKEN_CHECKSUM]
     kind = "repeatable" if script.asked.repeatable else "run"
     about = [claim.project, step.key, kind, step.file, step.layout, *sums, text, state]

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from templedb_nb.core.histories.known import Table, owners
 from templedb_nb.core.histories.tool import Tool
+from templedb_nb.core.redact import redacted
 from templedb_nb.errors import Busy, TargetError
 from templedb_nb.model.adoption import History
 from templedb_nb.model.ledger import TEXT_CHECKSUM, TOKEN_CHECKSUM
@@ -103,7 +104,7 @@ def adopt(connection: Connection, step: Adopt, claim: Claim, attempt: str, text:
         row = connection.execute("SELECT pg_catalog.pg_try_advisory_xact_lock(%s)", [key])
         if row.fetchone() != (True,):
             raise Busy(f"{step.source} is at work: its lock is held", hint="wait for its end")
-    kept = text if len(text) <= SQL_LIMIT else f"sha256:{step.checksums.text}"
+    kept = redacted(text) if len(text) <= SQL_LIMIT else f"sha256:{step.checksums.text}"
     sums = [step.checksums.text, TEXT_CHECKSUM, step.checksums.tokens, TOKEN_CHECKSUM]
     at = _moment(step.at)
     about = [claim.project, step.key, step.file, step.layout, *sums, kept, step.state.value]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from templedb_nb.core.redact import redacted
 from templedb_nb.core.script import Script
 from templedb_nb.model.ledger import TEXT_CHECKSUM, TOKEN_CHECKSUM, State
 from templedb_nb.model.step import Migration, Revert
@@ -185,7 +186,8 @@ def ended_row(connection: Connection, which: Sequence[str], state: State, error:
 
 def about(step: Migration, script: Script, claim: Claim) -> list[Any]:
     """Return what a row says of its file."""
-    text = script.text if len(script.text) <= SQL_LIMIT else f"sha256:{step.blob}"
+    whole = len(script.text) <= SQL_LIMIT
+    text = redacted(script.text) if whole else f"sha256:{step.blob}"
     kind = "repeatable" if script.asked.repeatable else "run"
     sums = [step.checksums.text, TEXT_CHECKSUM, step.checksums.tokens, TOKEN_CHECKSUM]
     return [claim.project, step.key, kind, step.file, step.layout, *sums, text]
