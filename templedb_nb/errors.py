@@ -8,6 +8,7 @@ TempleError
 │   ├── InvalidConfig       78  the deployment config, with all its problems
 │   ├── SecretError         78  a variable cannot be sealed, opened or found
 │   ├── FilesError          78  a file of the project cannot be read or stored
+│   ├── NotStarted          78  a program cannot be started; nothing of it ran
 │   └── PlanRefused         78  the plan holds findings that forbid a run
 ├── ApprovalMissing         20  the target wants an approval that is not there
 ├── Rejected                21  a person said that the plan may not run
@@ -121,6 +122,10 @@ def _way_to_write(path: Path, number: int | None) -> str:
             return "make room on the disk, or name a file on another one"
         case _:
             return ""
+
+
+class NotStarted(ConfigError):
+    """A program cannot be started: it, its interpreter or its folder is not there, or not fit."""
 
 
 class PlanRefused(ConfigError):

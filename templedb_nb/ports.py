@@ -22,6 +22,7 @@ from templedb_nb.model.plain import Digest
 from templedb_nb.model.route import Route
 from templedb_nb.model.step import Amendment, Migration
 from templedb_nb.model.target import Policy, Probe
+from templedb_nb.model.trace import Lookup, Trace
 
 Emit: TypeAlias = Callable[[Event], None]
 Observer: TypeAlias = Callable[[Stamped], None]
@@ -151,6 +152,10 @@ class Session(Protocol):
 
     def events(self, project: str, within: Within) -> tuple[Noted, ...]:
         """Return what the ledger's own history notes of a time, in order."""
+        ...
+
+    def trace(self, lookup: Lookup) -> Trace:
+        """Return what the ledger holds of one attempt of a run, as of one moment."""
         ...
 
     def blockers(self, project: str) -> tuple[Blocker, ...]:

@@ -346,3 +346,27 @@ def test_lengths_of_time() -> None:
     assert [moments.wait_s(text) for text in ("10", "0.5", "90s", "15m", "1h")] == [10, 0.5, 90, 900, 3600]  # fmt: skip
     with pytest.raises(UsageProblem):
         moments.wait_s("a while")
+
+
+def test_an_import_is_no_deployment(shop: Shop) -> None:
+    """It replaces no plan that waits, and is not what a target was deployed from last."""
+    shop.config({"name": "announce", "kind": "commands", "deploy_command": "echo announced"})
+    shop.run()
+    (deployed,) = shop.terminal("deploy", "history", "app", "--json").json[-1]["rows"]
+    shop.terminal.file("app/README", "first\n")
+    waiting = shop.terminal("deploy", "plan", "app", "--json").json[-1]
+    shop.terminal.file("app/db/1_one.sql", "-- migrate:up\nCREATE TABLE a (id int);\n")
+    shop.config({"name": "migrations", "file_patterns": ["db/*.sql"]})
+    for text in (
+        "CREATE TABLE schema_migrations (version varchar PRIMARY KEY)",
+        f"ALTER TABLE schema_migrations OWNER TO {shop.pg.role}",
+        "INSERT INTO schema_migrations VALUES ('1')",
+    ):
+        shop.pg.query(text)
+    shop.terminal("migration", "import", "app")
+    taken, first = shop.terminal("deploy", "history", "app", "--json").json[-1]["rows"]
+    assert taken["outcome"] == "succeeded"
+    assert taken["release"] > waiting["release"] > first["release"] == deployed["release"]
+    shop.approve(waiting["plan_id"])
+    since = shop.terminal("deploy", "plan", "app", "--json").json[-1]["since"]
+    assert since["run"] == deployed["run"]

@@ -12,7 +12,7 @@ from templedb_nb.core.difference import applied, config_lines, step_times
 from templedb_nb.errors import TempleError, UnknownName, UsageProblem
 from templedb_nb.model.approval import Verdict
 from templedb_nb.model.difference import Blame, Difference, Happened
-from templedb_nb.model.event import Outcome
+from templedb_nb.model.event import Outcome, RunId
 from templedb_nb.model.history import Filter
 from templedb_nb.model.ledger import State
 from templedb_nb.model.plain import short
@@ -25,6 +25,8 @@ from templedb_nb.store.memory import Memory
 from templedb_nb.store.settings import Settings
 
 VERSIONS, NAMED = 1000, 5
+FORMER = 50
+"""So many successful runs before one are looked through for a deployment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +82,14 @@ class Looking:
         )
 
     def _before(self, after: Result) -> Result:
-        wanted = Filter(last=1, status=(Outcome.SUCCEEDED,), before=after.run)
-        former = self.memory.runs(Slug(after.slug), TargetName(after.target), wanted)
-        if not former:
-            message = f"no run to {after.target} succeeded before {after.run[:13]}"
-            raise UsageProblem(message, hint="name the other run: templedb diff RUN RUN")
-        return self.past.result(former[0].run)
+        """Return the last success before a run; before a deployment, the last deployment."""
+        wanted = Filter(last=FORMER, status=(Outcome.SUCCEEDED,), before=after.run)
+        for row in self.memory.runs(Slug(after.slug), TargetName(after.target), wanted):
+            former = Result.of(self.memory.events(RunId(row.run)))
+            if former.deploys or not after.deploys:
+                return former
+        message = f"no run to {after.target} succeeded before {after.run[:13]}"
+        raise UsageProblem(message, hint="name the other run: templedb diff RUN RUN")
 
     def _plan(self, result: Result) -> Preview | None:
         try:

@@ -65,7 +65,7 @@ class Overview:
             project = self.projects.pick(choice.project)
             found = self.targets.all(project)
             chosen = [self.targets.pick(project, None, choice.target)] if choice.target else found
-        self.running.reconcile()
+        self.running.reconcile(anew=True)
         return tuple(self._glance(project, target) for target in chosen)
 
     def _glance(self, project: Project, target: Target) -> TargetStatus:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from templedb_nb import failpoints
 from templedb_nb.app.interrupts import Interrupts
 from templedb_nb.app.planning import Opened, Planning, drifts, scripts
+from templedb_nb.app.reconciling import Reconciling
 from templedb_nb.app.system import System
 from templedb_nb.app.workplace import Workplace
-from templedb_nb.core import aftermath, planner, staleness
+from templedb_nb.core import planner, staleness
 from templedb_nb.core.drift import on_drift
 from templedb_nb.core.masking import Masker
 from templedb_nb.core.planner import Options
@@ -31,7 +33,7 @@ from templedb_nb.errors import (
     Unresolved,
 )
 from templedb_nb.model.approval import Approval, Proofs
-from templedb_nb.model.event import Outcome, RunFinished, RunId, Stamped
+from templedb_nb.model.event import Outcome, RunId, Stamped
 from templedb_nb.model.finding import Finding, Topic, errors
 from templedb_nb.model.layout import Address
 from templedb_nb.model.ledger import Ledger
@@ -43,7 +45,7 @@ from templedb_nb.model.target import DatabaseName, Level, Policy
 from templedb_nb.ports import Claim, Decide, Observer
 from templedb_nb.store import endings
 from templedb_nb.store.file import StateFile
-from templedb_nb.store.journal import NewerJournal, Orphan, RunJournal, orphans
+from templedb_nb.store.journal import RunJournal
 from templedb_nb.store.logs import FileLog
 from templedb_nb.store.memory import Memory
 from templedb_nb.version import __version__
@@ -121,11 +123,12 @@ class Running:
         emit = Broadcast(run, journal, wish.observers, clock, mask)
         claim = self._claim(run, opened, approved, wish)
         origin = Origin(slug=preview.slug, release=preview.release)
+        alive = partial(journal.alive, clock.now)
         interrupts = Interrupts(interactive=wish.interactive, tell=wish.tell)
         try:
             with ExitStack() as held:
                 held.enter_context(interrupts.heard())
-                held.enter_context(endings.heard(self.journals, run, interrupts.asked))
+                held.enter_context(endings.heard(self.journals, run, interrupts.asked, alive))
                 tools = self._tools(opened, plan, run, held)
                 tools = replace(tools, interrupts=interrupts, resumed=wish.resumed, decide=decide)
                 check = self._check(opened, preview, wish.options)
@@ -160,12 +163,7 @@ class Running:
         """Say in *error* how the run ended, by what stands in its journal and in the ledgers."""
         if not entries:
             return
-        ledgers = None
-        with suppress(TempleError):
-            known_as = opened.case.project.known_as
-            ledgers = {name: each.ledger(known_as) for name, each in opened.sessions.items()}
-        ended = self._with_end(entries, ledgers)
-        result = Result.of(ended)
+        result = self._reconciling.told(entries, opened.sessions.values())
         error.exit_code = result.exit_code or error.exit_code
         what = "the target changed" if result.changed else "nothing changed"
         done = f"{result.count(StepState.DONE)} of {len(result.steps)} steps are done"
@@ -273,60 +271,18 @@ class Running:
             ledgers = {n: s.ledger(case.project.known_as) for n, s in opened.sessions.items()}
             self._planning.remember(case, ledgers)
 
-    def reconcile(self) -> tuple[str, ...]:
-        """Fold the journals of runs whose processes died, asking their targets; return those runs.
+    def reconcile(self, *, anew: bool = False) -> tuple[str, ...]:
+        """Fold the journals of runs whose processes died; see `Reconciling`."""
+        return self._reconciling.reconcile(anew=anew)
 
-        A run whose statement the server still works on is left for later.
-        """
-        return tuple(self._adopt(orphan) for orphan in orphans(self.journals))
-
-    def _adopt(self, orphan: Orphan) -> str:
-        """Fold a journal, and keep one that is damaged; one that tells of no run stays as it is."""
-        folded = damaged = False
-        try:
-            found = orphan.lines()
-            damaged = bool(found.damaged)
-            entries = self._ended(found.entries) if found.tells else None
-            if entries is not None:
-                self._memory.fold(entries, Result.of(entries))
-            folded = entries is not None or orphan.empty
-        except NewerJournal:
-            pass  # whoever wrote it folds it
-        finally:
-            if folded and damaged:
-                orphan.set_aside()
-            else:
-                orphan.close(remove=folded)
-        return orphan.run
-
-    def _ended(self, entries: Sequence[Stamped]) -> tuple[Stamped, ...] | None:
-        """Add the last events that a dead process could not write; None while the server works."""
-        if not entries or isinstance(entries[-1].event, RunFinished):
-            return tuple(entries)
-        result = Result.of(entries)
-        ledgers = self._asked(result) if aftermath.awaits_ledger(result) else None
-        if ledgers is not None and aftermath.still_there(result, ledgers):
-            return None
-        return self._with_end(entries, ledgers)
-
-    def _with_end(
-        self, entries: Sequence[Stamped], ledgers: Mapping[DatabaseName, Ledger] | None
-    ) -> tuple[Stamped, ...]:
-        now, last = self._system.clock.now(), entries[-1]
-        events = aftermath.aftermath(Result.of(entries), ledgers)
-        added = (
-            replace(last, seq=last.seq + number, at=now, event=event)
-            for number, event in enumerate(events, start=1)
+    @property
+    def _reconciling(self) -> Reconciling:
+        return Reconciling(
+            planning=self._planning,
+            memory=self._memory,
+            system=self._system,
+            journals=self.journals,
         )
-        return (*entries, *added)
-
-    def _asked(self, result: Result) -> Mapping[DatabaseName, Ledger] | None:
-        """Return the ledgers of a run's target, or None where they cannot be read now."""
-        try:
-            with self._planning.of_target(result.slug, result.target) as opened:
-                return opened.ledgers if opened.sessions else None
-        except TempleError:
-            return None
 
 
 def refuse(findings: Iterable[Finding], plan: Plan) -> None:

@@ -30,6 +30,7 @@ from templedb_nb.app.overview import Overview
 from templedb_nb.app.planning import Case, Opened, Planning, refuse_empty, refuse_unfit
 from templedb_nb.app.projects import Projects
 from templedb_nb.app.proving import Proving
+from templedb_nb.app.resolving import resolve
 from templedb_nb.app.running import Running, Wish
 from templedb_nb.app.system import System
 from templedb_nb.app.taking_over import TakingOver
@@ -266,7 +267,7 @@ class Temple:
             project = self.projects.pick(choice.project)
             case = self.planning.case(project, choice.target, **how)
             refuse_unfit(case)
-        self.running.reconcile()
+        self.running.reconcile(anew=True)
         with self.planning.opened(case, skip) as opened:
             yield opened
 
@@ -361,7 +362,7 @@ class Temple:
 
     def _run_plan(self, named: str, wish: Wish, given: Given) -> Result:
         path = Path(named)
-        self.running.reconcile()
+        self.running.reconcile(anew=True)
         if path.is_file():
             preview, case = self._bundled(path, given)
         else:
@@ -380,7 +381,7 @@ class Temple:
 
     def resume(self, choice: Choice, named: str | None, wish: Wish, given: Given) -> Result:
         """Go on with a run that broke off: the same plan, from the first step that is not done."""
-        self.running.reconcile()
+        self.running.reconcile(anew=True)
         project, target = self.named(choice)
         if named is None:
             rows = self.memory.runs(project.slug, target.name if target else None, Filter(last=1))
@@ -445,22 +446,4 @@ class Temple:
 
     def resolve(self, choice: Choice, named: str, reason: str) -> Said:
         """Record what a person saw of a run that nobody saw end; the ledger may know it alone."""
-        self.running.reconcile()
-        run, choice = self._unresolved(choice, named)
-        with self.state.session():
-            project = self.projects.pick(choice.project)
-            case = self.planning.case(project, choice.target, sync=False)
-        user, now, closed = self.system.user(), self.system.clock.now(), 0
-        with self.planning.opened(case, name="resolve") as opened:
-            for session in opened.sessions.values():
-                closed += session.resolve(project.known_as, run, user, reason)
-        self.memory.resolve(run, now, user, reason)
-        return Said(text=f"run {run} is resolved", also=(f"{closed} open commands closed",))
-
-    def _unresolved(self, choice: Choice, named: str) -> tuple[RunId, Choice]:
-        try:
-            run = self.memory.run(named)
-        except UnknownName:
-            return RunId(named), choice
-        result = Result.of(self.memory.events(run))
-        return run, Choice(project=result.slug, target=result.target)
+        return resolve(self, choice, named, reason)

@@ -2,23 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import get_args
 
 from templedb_nb.exit_code import ExitCode
-from templedb_nb.model.event import Event, Outcome, RunFinished, StepFailed, StepFinished
+from templedb_nb.model.event import (
+    Event,
+    Evidence,
+    Outcome,
+    RunFinished,
+    Stamped,
+    StepFailed,
+    StepFinished,
+)
 from templedb_nb.model.ledger import Ledger, State
 from templedb_nb.model.result import Result, StepResult, StepState
+from templedb_nb.model.step import BY_KIND, Migration
 from templedb_nb.model.target import DatabaseName
+from templedb_nb.model.trace import CommandState, Lookup, Trace
 
-_BY_LEDGER = {"apply": "applied", "revert": "taken back"}
-"""Kinds of steps that a target's ledger proves, and what it then says of them."""
 Ledgers = Mapping[DatabaseName, Ledger]
 
 
-def awaits_ledger(result: Result) -> bool:
-    """Return whether only the target can say what became of the step that was running."""
-    running = _running(result)
-    return running is not None and running[1].label.kind in _BY_LEDGER
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Died:
+    """A run and the step in which its process died."""
+
+    result: Result
+    number: int
+    step: StepResult
+
+    @property
+    def where(self) -> str:
+        label = self.step.label
+        return f"its process died in {label.group}: {label.title}"
+
+    @property
+    def past(self) -> str:
+        kind = BY_KIND.get(self.step.label.kind)
+        return kind.past if kind else "done"
+
+    @property
+    def doubtful(self) -> bool:
+        """Return whether an earlier step ended in a way that a person must look at."""
+        return self.result.failure is not None and self.result.failure.unknown
+
+
+def lookup(result: Result) -> Lookup | None:
+    """Return what to look for in the ledgers, or None where the journal alone tells how it ended.
+
+    Between two steps nothing was open, and what a command does that changes nothing, nobody asks.
+    """
+    died = _died(result)
+    if died is None or not died.step.label.mutates:
+        return None
+    if died.step.label.evidence is Evidence.NONE:
+        return None
+    return Lookup(
+        project=result.project,
+        run=result.run,
+        attempt=died.step.attempt_id,
+        key=died.step.label.key if _runs_sql(died.step) else "",
+    )
 
 
 def still_there(result: Result, ledgers: Ledgers) -> bool:
@@ -27,64 +74,128 @@ def still_there(result: Result, ledgers: Ledgers) -> bool:
     return any(holder and holder.live and holder.run == result.run for holder in holders)
 
 
-def aftermath(result: Result, ledgers: Ledgers | None) -> tuple[Event, ...]:
-    """Return the events that the dead process could not write; without *ledgers*, fewer."""
-    found = _running(result)
-    if found is None:
+def aftermath(result: Result, trace: Trace | None) -> tuple[Event, ...]:
+    """Return the events that the dead process could not write.
+
+    *trace* is what the ledgers hold of what `lookup` names; None where they cannot be asked.
+    """
+    died = _died(result)
+    if died is None:
         return (_between(result),)
-    number, step = found
-    title = f"{step.label.group}: {step.label.title}"
-    if step.label.kind in _BY_LEDGER:
-        return _by_ledger(number, step, title, ledgers)
-    if step.label.mutates:
-        message = f"its process died in {title}; nobody saw how that ended"
-        return (
-            RunFinished(outcome=Outcome.UNKNOWN, exit_code=ExitCode.UNRESOLVED, message=message),
-        )
-    return (_failed(result, f"its process died in {title}"),)
+    label = died.step.label
+    if label.mutates:
+        match label.evidence:
+            case Evidence.LEDGER:
+                return _by_ledger(died, trace)
+            case Evidence.JOURNAL:
+                return _by_journal(died, trace)
+            case Evidence.NONE:
+                return (_unknown(f"{died.where}; nobody saw how that ended"),)
+    return (_failed(died.result, died.where, doubtful=died.doubtful),)
 
 
-def _running(result: Result) -> tuple[int, StepResult] | None:
+def stamped(
+    entries: Sequence[Stamped], events: Sequence[Event], sign: datetime, found_at: datetime
+) -> tuple[Stamped, ...]:
+    """Return *events* as they follow *entries*, at the run's last sign of life.
+
+    That is *sign*, unless a clock went back. The run was found dead at *found_at*.
+    """
+    last = entries[-1]
+    at = max(last.at, sign)
+    told = (replace(e, found_at=found_at) if isinstance(e, RunFinished) else e for e in events)
+    elapsed = last.elapsed_ms + int((at - last.at) / timedelta(milliseconds=1))
+    return tuple(
+        Stamped(run=last.run, seq=last.seq + number, at=at, elapsed_ms=elapsed, event=event)
+        for number, event in enumerate(told, start=1)
+    )
+
+
+def _died(result: Result) -> _Died | None:
     steps = enumerate(result.steps)
-    return next(((n, step) for n, step in steps if step.state is StepState.RUNNING), None)
+    found = ((n, step) for n, step in steps if step.state is StepState.RUNNING)
+    return next((_Died(result=result, number=n, step=step) for n, step in found), None)
+
+
+def _runs_sql(step: StepResult) -> bool:
+    """Return whether the step runs a migration, whose row a later run may write anew."""
+    return BY_KIND.get(step.label.kind) in get_args(Migration)
 
 
 def _between(result: Result) -> RunFinished:
     if result.steps and result.count(StepState.DONE) == len(result.steps):
         message = "its process died after the last step"
         return RunFinished(outcome=Outcome.SUCCEEDED, exit_code=ExitCode.OK, message=message)
-    return _failed(result, "its process died between two steps")
+    doubtful = result.failure is not None and result.failure.unknown
+    begun = any(step.started_ms is not None for step in result.steps)
+    where = "between two steps" if begun else "before its first step"
+    return _failed(result, f"its process died {where}", doubtful=doubtful)
 
 
-def _by_ledger(
-    number: int, step: StepResult, title: str, ledgers: Ledgers | None
+def _by_ledger(died: _Died, trace: Trace | None) -> tuple[Event, ...]:
+    if trace is None:
+        why = f"its ledger, which has it if it is {died.past}, could not be asked"
+        return (_unknown(f"{died.where}; {why}"),)
+    if trace.done:
+        return _done(died, f"which is {died.past}: the ledger has it", trace)
+    if trace.state is State.IN_DOUBT:
+        return (_unknown(f"{died.where}; the ledger has it as in doubt"),)
+    if trace.step_started:
+        what = f"{trace.step_done} of {trace.steps} steps stand; the next run goes on from there"
+        return _broken(died, what, changed=True)
+    if trace.later:
+        return _broken(died, "a later run went on with it: the ledger has that one", changed=True)
+    if not trace.known:
+        return (_unknown(f"{died.where}; the ledger that is there now does not know the run"),)
+    return _broken(died, f"nothing of it is {died.past}: the ledger does not have it")
+
+
+def _by_journal(died: _Died, trace: Trace | None) -> tuple[Event, ...]:
+    again = died.step.attempts > 1
+    match trace.command if trace else None:
+        case CommandState.FINISHED:
+            return _done(died, "which had ended well: the ledger has it", trace)
+        case CommandState.FAILED:
+            status = trace.exit_status if trace else None
+            how = "was broken off" if status is None else f"had exited with {status}"
+            return _broken(died, f"which {how}: the ledger has it", changed=True, status=status)
+        case CommandState.NOT_STARTED:
+            return _broken(died, "which could not be started", changed=again)
+        case None if trace and trace.known:
+            return _broken(died, "which had not begun: the ledger has no row of it", changed=again)
+        case _:
+            return (_unknown(f"{died.where}; nobody saw how that ended"),)
+
+
+def _done(died: _Died, what: str, trace: Trace | None) -> tuple[Event, ...]:
+    """Return that the step took effect, though its run did not come to its end."""
+    steps = trace.steps if trace and died.step.label.evidence is Evidence.LEDGER else None
+    status = trace.exit_status if trace else None
+    finished = StepFinished(step=died.number, statements=steps, exit_status=status)
+    message = f"{died.where}, {what}"
+    if died.doubtful:
+        return (finished, _unknown(message))
+    code = ExitCode.CHANGED
+    return (finished, RunFinished(outcome=Outcome.FAILED, exit_code=code, message=message))
+
+
+def _broken(
+    died: _Died, what: str, *, changed: bool = False, status: int | None = None
 ) -> tuple[Event, ...]:
-    done = _BY_LEDGER[step.label.kind]
-    if ledgers is None:
-        message = f"its process died in {title}; the ledger says whether it is {done}"
-        return (RunFinished(outcome=Outcome.FAILED, exit_code=ExitCode.CHANGED, message=message),)
-    entries = (e for ledger in ledgers.values() for e in ledger.entries)
-    entry = next((each for each in entries if each.attempt == step.attempt_id), None)
-    if entry is not None and entry.state in {State.APPLIED, State.REVERTED}:
-        message = f"its process died in {title}, which is {done}: the ledger has it"
-        finished = StepFinished(step=number, statements=entry.steps)
-        return (
-            finished,
-            RunFinished(outcome=Outcome.FAILED, exit_code=ExitCode.CHANGED, message=message),
-        )
-    if entry is not None and entry.step_started:
-        what = f"{entry.step_done} of {entry.steps} steps stand; the next run goes on from there"
-    else:
-        what = f"nothing of it is {done}: the ledger does not have it"
-    changed = entry is not None and entry.step_started > 0
-    message = f"its process died in {title}; {what}"
-    broken = StepFailed(step=number, message=message, changed=changed)
-    return (
-        broken,
-        RunFinished(outcome=Outcome.FAILED, exit_code=ExitCode.CHANGED, message=message),
-    )
+    joint = ", " if what.startswith("which ") else "; "
+    message = f"{died.where}{joint}{what}"
+    failed = StepFailed(step=died.number, message=message, changed=changed, exit_status=status)
+    return (failed, _failed(died.result, message, changed=changed, doubtful=died.doubtful))
 
 
-def _failed(result: Result, message: str) -> RunFinished:
-    code = ExitCode.CHANGED if result.changed else ExitCode.UNCHANGED
+def _failed(
+    result: Result, message: str, *, changed: bool = False, doubtful: bool = False
+) -> RunFinished:
+    if doubtful:
+        return _unknown(message)
+    code = ExitCode.CHANGED if changed or result.changed else ExitCode.UNCHANGED
     return RunFinished(outcome=Outcome.FAILED, exit_code=code, message=message)
+
+
+def _unknown(message: str) -> RunFinished:
+    return RunFinished(outcome=Outcome.UNKNOWN, exit_code=ExitCode.UNRESOLVED, message=message)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from templedb_nb.core.reverting import down_script
 from templedb_nb.core.script import Script
 from templedb_nb.core.staleness import Done
 from templedb_nb.engine.messages import Messages
-from templedb_nb.errors import StatementFailed, StoreError, TempleError, Unresolved
+from templedb_nb.errors import NotStarted, StatementFailed, StoreError, TempleError, Unresolved
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.failpoints import reach
 from templedb_nb.model.command import Exit, Invocation
@@ -45,6 +45,7 @@ from templedb_nb.model.step import (
     Step,
 )
 from templedb_nb.model.target import DATABASE_URL, DatabaseName, Policy
+from templedb_nb.model.trace import CommandState, Lookup
 from templedb_nb.ports import (
     Claim,
     Clock,
@@ -124,8 +125,12 @@ class Steps:
             self.emit(StepSkipped(step=number, reason="an earlier run of this plan applied it"))
             return None
         attempts = step.attempts if isinstance(step, RunCommand) else 1
+        changed = False
         for attempt in range(1, attempts + 1):
             event = self._attempt(number, step, attempt)
+            if isinstance(event, StepFailed):
+                changed = changed or event.changed  # by this attempt, or by one before it
+                event = replace(event, changed=changed)
             if not isinstance(event, StepFailed) or event.cancelled or attempt == attempts:
                 break
             if cancelled := self._retry(event, step, attempt):
@@ -169,10 +174,11 @@ class Steps:
         """Return whether a step that broke may have changed the target all the same."""
         if isinstance(step, Command):
             return step.mutates
-        if not isinstance(step, Migration):
-            return False
         session = self.tools.sessions[step.database]
         with suppress(TempleError):
+            if isinstance(step, Amendment):
+                about = Lookup(project=self.claim.project, run=self.claim.run, attempt=attempt_id)
+                return session.trace(about).done
             return session.applied(step, attempt_id, self.claim) or bool(
                 session.stands(step, self.claim)
             )
@@ -245,13 +251,18 @@ class Steps:
         return _exited(number, ended, message, log=kept, tail=tail)
 
     def _command(self, number: int, step: Command, attempt_id: str) -> Event:
-        log = self.tools.log(number)
         books = self._books(step)
-        if books:
-            books.command_started(self.claim, attempt_id, step.title)
+        try:
+            invocation = self.tools.invocation(step, attempt_id)
+            if books:
+                books.command_started(self.claim, attempt_id, step.title)
+        except StoreError:
+            raise
+        except TempleError as error:
+            return _not_started(number, step, error)
+        log = self.tools.log(number)
         try:
             reach("command.recorded")
-            invocation = self.tools.invocation(step, attempt_id)
             with self.tools.interrupts.cancellable():
                 ended = self.tools.shell.run(invocation, self._sink(number, log))
             reach("command.ran")
@@ -260,6 +271,11 @@ class Steps:
             self._close_books(books, attempt_id, None)
             log.close()
             return _cancelled(number, "its processes are ended", changed=step.mutates)
+        except NotStarted as error:
+            if books:
+                books.command_finished(attempt_id, CommandState.NOT_STARTED, None)
+            log.close()
+            return _not_started(number, step, error)
         except TempleError:
             self._close_books(books, attempt_id, None)
             raise
@@ -268,7 +284,7 @@ class Steps:
         reach("command.closed")
         if ended.ok:
             return StepFinished(step=number, exit_status=0, log=kept, tail=tail)
-        if isinstance(step, RunCommand) and not step.critical and step.phase is Phase.POST_DEPLOY:
+        if _may_fail(step):
             message = f"{step.title} {_how(ended)}; the hook is not critical"
             return StepWarned(
                 step=number, message=message, exit_status=ended.status, log=kept, tail=tail
@@ -285,7 +301,7 @@ class Steps:
 
     def _close_books(self, books: Session | None, attempt_id: str, ended: Exit | None) -> None:
         if books:
-            state = "finished" if ended and ended.ok else "failed"
+            state = CommandState.FINISHED if ended and ended.ok else CommandState.FAILED
             books.command_finished(attempt_id, state, ended.status if ended else None)
 
     def _sink(self, number: int, log: StepLog) -> Callable[[str], None]:
@@ -333,6 +349,20 @@ def _ended(step: Step, event: Event) -> Ended | None:
     if event.unknown:
         return Ended(outcome=Outcome.UNKNOWN, message=message)
     return Ended(outcome=Outcome.FAILED, message=message)
+
+
+def _may_fail(step: Command) -> bool:
+    if isinstance(step, RunScript):
+        return False
+    return not step.critical and step.phase is Phase.POST_DEPLOY
+
+
+def _not_started(number: int, step: Command, error: TempleError) -> Event:
+    """Tell of a command of which nothing ran."""
+    if _may_fail(step):
+        message = f"{error.message}; the hook is not critical"
+        return StepWarned(step=number, message=message)
+    return _broken(number, error, changed=False)
 
 
 def _how(ended: Exit) -> str:

@@ -282,12 +282,17 @@ class StepSkipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
-    """The last event of every run; a later process writes it for one that died."""
+    """The last event of every run; a later process writes it for one that died.
+
+    Then it is stamped with the last moment at which the run is known to have lived, and `found_at`
+    is when it was found dead.
+    """
 
     kind: ClassVar[str] = "run_finished"
     outcome: Outcome
     exit_code: int
     message: str = ""
+    found_at: datetime | None = None
 
 
 Event: TypeAlias = (

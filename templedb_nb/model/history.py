@@ -14,7 +14,11 @@ from templedb_nb.model.target import DatabaseName, TargetName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRow:
-    """One run at a glance; `outcome` is None while it goes on."""
+    """One run at a glance; `outcome` is None while it goes on.
+
+    `found_at` is when a run whose process died was found dead; `finished_at` is its last sign of
+    life then.
+    """
 
     run: str
     slug: Slug
@@ -32,6 +36,7 @@ class RunRow:
     started_by: str
     message: str
     warnings: int = 0
+    found_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

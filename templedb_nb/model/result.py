@@ -30,7 +30,7 @@ from templedb_nb.model.event import (
     TransactionRetried,
 )
 from templedb_nb.model.message import MessageLevel
-from templedb_nb.model.step import Apply
+from templedb_nb.model.step import BY_KIND, Apply
 
 
 class StepState(StrEnum):
@@ -104,6 +104,7 @@ class Result:
     pid: int = 0
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    found_at: datetime | None = None
     elapsed_ms: int = 0
     steps: tuple[StepResult, ...] = ()
     failure: StepFailed | None = None
@@ -138,6 +139,12 @@ class Result:
     def notices(self) -> int:
         """Return how many messages of servers were no warnings, over all steps."""
         return sum(step.notices for step in self.steps)
+
+    @property
+    def deploys(self) -> bool:
+        """Return whether it brings a release into effect: no way back, no word on the ledger."""
+        kinds = (BY_KIND.get(step.label.kind) for step in self.steps)
+        return all(kind is None or kind.deploys for kind in kinds)
 
     @property
     def changed(self) -> bool:
@@ -227,6 +234,7 @@ def _finished(result: Result, entry: Stamped, event: RunFinished) -> Result:
     return replace(
         result,
         finished_at=entry.at,
+        found_at=event.found_at,
         outcome=event.outcome,
         exit_code=event.exit_code,
         message=event.message,

@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from templedb_nb.core.masking import Masker
-from templedb_nb.errors import ConfigError
+from templedb_nb.errors import NotStarted
 from templedb_nb.model.command import Exit, Invocation
+from templedb_nb.shell.starting import not_started, refuse_lost
 
 CHUNK = 64 * 1024
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
@@ -40,8 +41,9 @@ class SupervisedShell:
         """Run to the end, giving masked output to *sink* in pieces of at most 64 KiB.
 
         Whatever is raised meanwhile (an interrupt, a sink that fails) first ends the command and
-        all its processes. Raise `ConfigError` if it cannot be started.
+        all its processes. Raise `NotStarted` if it cannot be started.
         """
+        refuse_lost(invocation)
         watched = _Watched.start(invocation)
         pump = _Pump(self._masker, sink)
         try:
@@ -92,15 +94,20 @@ class _Watched:
     def start(cls, invocation: Invocation) -> _Watched:
         """Start the supervisor, and give it the command by its standard input alone."""
         output, theirs = os.pipe()
-        supervisor = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-I", "-S", str(_SUPERVISOR)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            pass_fds=(theirs,),
-            start_new_session=True,
-            bufsize=0,
-        )
-        os.close(theirs)
+        try:
+            supervisor = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, "-I", "-S", str(_SUPERVISOR)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                pass_fds=(theirs,),
+                start_new_session=True,
+                bufsize=0,
+            )
+        except OSError as error:
+            os.close(output)
+            raise NotStarted(f"no process can be started: {error}") from None
+        finally:
+            os.close(theirs)
         watched = cls(invocation=invocation, supervisor=supervisor, output=output)
         request = {
             "argv": invocation.argv,
@@ -188,9 +195,9 @@ class _Watched:
         *lines, self._facts = (self._facts + raw).split(b"\n")
         for line in lines:
             fact = json.loads(line)
-            if "error" in fact:
+            if "errno" in fact:
                 self.exit = Exit(status=127)
-                raise ConfigError(f"the command cannot be started: {fact['error']}")
+                raise not_started(self.invocation, fact["place"], fact["errno"])
             self.pid = fact.get("pid", self.pid)
             if "status" in fact or "signal" in fact:
                 self.exit = Exit(status=fact.get("status"), signal=fact.get("signal"))

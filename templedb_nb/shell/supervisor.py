@@ -6,7 +6,7 @@ starts the command as the leader of a session of its own, its output on the inhe
 ``output``. After that a byte ``c`` means cancel (SIGINT, then SIGTERM, then SIGKILL), ``k`` means
 kill, and the end of standard input means that whoever started us is dead, which is a cancel, too.
 On standard output it writes lines of JSON: ``{"pid": n}`` once the command runs or
-``{"error": text}``, then ``{"status": n}`` or ``{"signal": n}``.
+``{"errno": n, "place": text}``, then ``{"status": n}`` or ``{"signal": n}``.
 """
 
 from __future__ import annotations
@@ -55,15 +55,19 @@ def read_line() -> bytes:
 def start(request: dict[str, Any]) -> int:
     """Start the command; tell why and leave, if it cannot be started."""
     failed, report = os.pipe()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        tell({"errno": error.errno, "place": request["argv"][0]})
+        sys.exit(1)
     if pid == 0:
         become(request, report)
     os.close(report)
     with os.fdopen(failed, "rb") as pipe:
-        reason = pipe.read().decode(errors="replace")
+        reason = pipe.read()
     if reason:
         os.waitpid(pid, 0)
-        tell({"error": reason})
+        tell(json.loads(reason))
         sys.exit(1)
     return pid
 
@@ -86,7 +90,7 @@ def become(request: dict[str, Any], report: int) -> None:
         place = request["argv"][0]
         os.execvpe(place, request["argv"], request["environment"])  # noqa: S606 - what it is for
     except OSError as error:
-        os.write(report, f"{place}: {error.strerror}".encode(errors="replace"))
+        os.write(report, json.dumps({"errno": error.errno, "place": place}).encode())
     finally:
         os._exit(127)
 

@@ -5,6 +5,7 @@ It reaches a run whatever its target is, and whichever of its threads works.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from templedb_nb.store.journal import live
 
 EVERY_S = 0.25
 """How often a run looks."""
+BEAT_TURNS = 4
+"""After so many looks it shows that it lives."""
 
 
 def ask(folder: Path, run: str, wanted: Ending) -> bool:
@@ -31,10 +34,15 @@ def ask(folder: Path, run: str, wanted: Ending) -> bool:
 
 
 @contextmanager
-def heard(folder: Path, run: str, tell: Callable[[Ending], None]) -> Iterator[None]:
-    """Call *tell*, from a thread of its own, with each word for *run* while the block goes on."""
+def heard(
+    folder: Path, run: str, tell: Callable[[Ending], None], beat: Callable[[], None]
+) -> Iterator[None]:
+    """Call *tell*, from a thread of its own, with each word for *run* while the block goes on.
+
+    The same thread calls *beat* now and then, to show that the run lives.
+    """
     path, over = _path(folder, run), threading.Event()
-    thread = threading.Thread(target=_listen, args=(path, over, tell), daemon=True)
+    thread = threading.Thread(target=_listen, args=(path, over, tell, beat), daemon=True)
     thread.start()
     try:
         yield
@@ -44,8 +52,14 @@ def heard(folder: Path, run: str, tell: Callable[[Ending], None]) -> Iterator[No
         path.unlink(missing_ok=True)
 
 
-def _listen(path: Path, over: threading.Event, tell: Callable[[Ending], None]) -> None:
-    while not over.wait(EVERY_S):
+def _listen(
+    path: Path, over: threading.Event, tell: Callable[[Ending], None], beat: Callable[[], None]
+) -> None:
+    for turn in itertools.count(1):
+        if over.wait(EVERY_S):
+            return
+        if turn % BEAT_TURNS == 0:
+            beat()
         if path.exists():
             text = path.read_text(encoding="utf-8")
             path.unlink()

@@ -28,6 +28,8 @@ FORMAT = 1
 FOLD_EVERY_MS = 3000
 ASIDE = ".damaged"
 """The end of the name of a journal that was folded as far as it can be read."""
+ASK_AGAIN_S = 60
+"""A target that did not answer is asked again after so long what became of a run that died."""
 
 Fold = Callable[[Sequence[Stamped], Result], None]
 
@@ -89,6 +91,11 @@ class RunJournal:
         """Return what is written so far."""
         return lines(self._path)
 
+    def alive(self, now: Callable[[], datetime]) -> None:
+        """Leave beside the journal when the run last showed that it lives; best effort."""
+        with suppress(OSError):
+            _sign(self._path).write_text(now().isoformat(), encoding="ascii")
+
     def close(self) -> None:
         """Fold the rest and remove the file.
 
@@ -98,6 +105,7 @@ class RunJournal:
             self._fold(self._unfolded, self.result)
             if self.result.outcome is not None or not self._size:
                 self._path.unlink()
+                _sign(self._path).unlink(missing_ok=True)
         except StoreError:
             with suppress(OSError):
                 os.fsync(self._handle)
@@ -154,18 +162,43 @@ class Orphan:
         """Return what was recorded, as far as it can be read."""
         return self.lines().entries
 
+    def alive(self) -> datetime | None:
+        """Return when the run last showed that it lives, if it said so beside its journal."""
+        with suppress(OSError, ValueError):  # a crash may have torn it
+            return datetime.fromisoformat(_sign(self._path).read_text(encoding="ascii"))
+        return None
+
+    def asked_lately(self, now: datetime) -> bool:
+        """Return whether its target was asked a moment ago, and gave no answer."""
+        with suppress(OSError):
+            return now.timestamp() - self._asked.stat().st_mtime < ASK_AGAIN_S
+        return False
+
+    def unanswered(self) -> None:
+        """Remember that its target was asked now, and gave no answer."""
+        self._asked.touch(mode=0o600)
+
+    @property
+    def _asked(self) -> Path:
+        return self._path.with_suffix(".asked")
+
     def close(self, *, remove: bool) -> None:
         """Let go of the file, and remove it once its end is in the store."""
         if remove:
             self._path.unlink()
-            self._path.with_suffix(".wish").unlink(missing_ok=True)
+            self._clear()
         os.close(self._handle)
 
     def set_aside(self) -> None:
         """Let go of the file, and keep it under a name that nobody folds again."""
         self._path.rename(self._path.with_name(f"{self._path.name}{ASIDE}"))
-        self._path.with_suffix(".wish").unlink(missing_ok=True)
+        self._clear()
         os.close(self._handle)
+
+    def _clear(self) -> None:
+        """Remove what stands beside the file."""
+        for path in (self._path.with_suffix(".wish"), _sign(self._path), self._asked):
+            path.unlink(missing_ok=True)
 
 
 def lines(path: Path) -> Lines:
@@ -288,6 +321,10 @@ def _entry(plain: dict[str, Any]) -> Stamped:
         elapsed_ms=plain["elapsed_ms"],
         event=from_plain(Event, plain["event"]),
     )
+
+
+def _sign(path: Path) -> Path:
+    return path.with_suffix(".alive")
 
 
 def _write(handle: int, line: bytes) -> None:

@@ -223,6 +223,15 @@ class Memory:
             marks = ", ".join("?" * len(row))
             session.execute(f"INSERT OR REPLACE INTO runs VALUES ({marks})", row)  # noqa: S608 - marks alone
 
+    def settle(self, entries: Sequence[Stamped], result: Result, after: int) -> None:
+        """Let *entries* say how a run ended that died; what was taken for its end goes.
+
+        Its own journal had the events up to the number *after*.
+        """
+        with self._file.session() as session:
+            session.execute("DELETE FROM events WHERE run = ? AND seq > ?", [entries[0].run, after])
+            self.fold(entries, result)
+
     def fold_live(self, folder: Path) -> None:
         """Add what the runs that go on have written to their journals in *folder* so far.
 
@@ -261,7 +270,8 @@ class Memory:
         with self._file.session() as session:
             rows = session.execute(
                 "SELECT run, project, target, plan, release, started_at, finished_at, elapsed_ms,"
-                " outcome, exit_code, steps, done, applied, started_by, message, warnings FROM runs"
+                " outcome, exit_code, steps, done, applied, started_by, message, warnings, found_at"
+                " FROM runs"
                 " WHERE project = $slug AND ($target IS NULL OR target = $target)"
                 " AND ($since IS NULL OR started_at >= $since)"
                 " AND ($before = '' OR run < $before)"
@@ -336,6 +346,14 @@ class Memory:
                 OpenCommand(run=run, attempt="", step=message) for run, message in unknown
             ),
         )
+
+    def resolution(self, run: RunId) -> str:
+        """Return who said what the run did, or nothing."""
+        with self._file.session() as session:
+            row = session.execute(
+                "SELECT resolved_by FROM resolutions WHERE run = ? LIMIT 1", [run]
+            ).fetchone()
+        return str(row[0]) if row else ""
 
     def resolve(self, run: RunId, at: datetime, by: str, reason: str) -> None:
         """Record what a person said of a run that nobody saw end."""

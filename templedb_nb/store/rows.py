@@ -61,13 +61,14 @@ def run_row(run: RunId, result: Result) -> list[Any]:
         result.started_by,
         result.message,
         result.warnings,
+        bare(result.found_at) if result.found_at else None,
     ]
 
 
 def as_run(row: Sequence[Any]) -> RunRow:
     """Return the run that a row of the history stands for."""
     run, slug, target, plan, release, started, finished, ms, outcome, code, *rest = row
-    steps, done, applied, by, message, warnings = rest
+    steps, done, applied, by, message, warnings, found = rest
     return RunRow(
         run=run,
         slug=slug,
@@ -85,6 +86,7 @@ def as_run(row: Sequence[Any]) -> RunRow:
         started_by=by,
         message=message,
         warnings=warnings or 0,
+        found_at=zoned(found) if found else None,
     )
 
 

@@ -35,8 +35,9 @@ from templedb_nb.model.message import MessageLevel
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.step import Amendment, Migration, Revert
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
+from templedb_nb.model.trace import Lookup, Trace
 from templedb_nb.ports import NOBODY_TOLD, Claim, Decide, Heard, Told
-from templedb_nb.targets import duckdb_catalog
+from templedb_nb.targets import duckdb_catalog, duckdb_trace
 from templedb_nb.targets import duckdb_hold as hold
 from templedb_nb.targets import duckdb_ledger as ledger_sql
 from templedb_nb.targets import duckdb_records as records
@@ -175,6 +176,13 @@ class DuckdbSession:
             if not ledger_sql.present(connection):
                 return ()
             return records.events(connection, project, within)
+
+    def trace(self, lookup: Lookup) -> Trace:
+        """Return what the ledger holds of one attempt of a run."""
+        if not self._path.exists():
+            return Trace()
+        with self._work() as connection:
+            return duckdb_trace.trace(connection, lookup)
 
     def blockers(self, project: str) -> tuple[Blocker, ...]:  # noqa: ARG002 - as Session has it
         """Return nobody: a DuckDB file belongs to one process at a time."""

@@ -37,7 +37,11 @@ def begin_run(connection: Connection, claim: Claim, policy: Policy, decide: Deci
         [claim.project],
     )
     connection.execute(
-        f"UPDATE templedb.run SET finished_at = {NOW}, message = 'its process died',"
+        "UPDATE templedb.run AS r SET finished_at = greatest(r.started_at,"
+        " (SELECT max(greatest(m.started_at, m.finished_at)) FROM templedb.migration m"
+        " WHERE m.run = r.id),"
+        " (SELECT max(greatest(c.started_at, c.finished_at)) FROM templedb.command c"
+        " WHERE c.run = r.id)), message = 'its process died',"
         " state = CASE WHEN id IN (SELECT run FROM templedb.command WHERE state = 'unknown')"
         " THEN 'unknown' ELSE 'failed' END WHERE project = ? AND state = 'running'",
         [claim.project],

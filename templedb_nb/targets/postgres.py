@@ -21,6 +21,7 @@ from templedb_nb.model.plain import Digest
 from templedb_nb.model.route import Route
 from templedb_nb.model.step import Amendment, Migration, Mode, Revert
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
+from templedb_nb.model.trace import Lookup, Trace
 from templedb_nb.ports import NOBODY_TOLD, Claim, Decide, Heard, Told
 from templedb_nb.targets import (
     postgres_apply,
@@ -28,6 +29,7 @@ from templedb_nb.targets import (
     postgres_histories,
     postgres_rows,
     postgres_sizes,
+    postgres_trace,
 )
 from templedb_nb.targets import postgres_hold as hold
 from templedb_nb.targets import postgres_ledger as ledger_sql
@@ -143,6 +145,11 @@ class PostgresSession:
                 return ()
             return records.events(self._link.connection, project, within)
 
+    def trace(self, lookup: Lookup) -> Trace:
+        """Return what the ledger holds of one attempt of a run."""
+        with translated(self.where):
+            return postgres_trace.trace(self._link.connection, lookup)
+
     def blockers(self, project: str) -> tuple[Blocker, ...]:
         """Return whom the holder of the project's lock waits for, and whom those wait for."""
         with translated(self.where):
@@ -217,9 +224,20 @@ class PostgresSession:
         return int(row[0]) if row else 0
 
     def amend(self, step: Amendment, claim: Claim, attempt: str, text: str = "") -> None:
-        """Change the ledger on a person's word."""
+        """Change the ledger on a person's word; a COMMIT whose answer is lost is looked up."""
         with translated(self.where):
-            amend(self._link.connection, step, claim, attempt, text)
+            try:
+                amend(self._link.connection, step, claim, attempt, text)
+            except psycopg.OperationalError:
+                if not self._link.lost:
+                    raise
+                self._link.reopen(step.file)
+                lock = Lock(self._link, claim.project)
+                lock.take(claim, lambda _: None)
+                about = Lookup(project=claim.project, run=claim.run, attempt=attempt)
+                if not postgres_trace.trace(self._link.connection, about).done:
+                    raise
+                lock.write_row(claim)
 
     def histories(self) -> tuple[History, ...]:
         """Return the tables of other tools that are there, as of one moment."""

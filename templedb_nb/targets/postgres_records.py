@@ -34,7 +34,8 @@ def record(
 def begin_run(connection: Connection, claim: Claim, policy: Policy, decide: Decide) -> None:
     """Close the runs that died, record this one, and keep the policy, in one transaction.
 
-    The lock is held: whatever else still runs by the book is dead. Nobody can add a word on the
+    The lock is held: whatever else still runs by the book is dead, and ended when the ledger last
+    heard of it. Nobody can add a word on the
     plan between the count of approvals and the start.
     """
     with connection.transaction():
@@ -47,7 +48,11 @@ def begin_run(connection: Connection, claim: Claim, policy: Policy, decide: Deci
             [claim.project],
         )
         connection.execute(
-            "UPDATE templedb.run r SET finished_at = pg_catalog.clock_timestamp(),"
+            "UPDATE templedb.run r SET finished_at = greatest(r.started_at,"
+            " (SELECT max(greatest(m.started_at, m.finished_at)) FROM templedb.migration m"
+            " WHERE m.run = r.id),"
+            " (SELECT max(greatest(c.started_at, c.finished_at)) FROM templedb.command c"
+            " WHERE c.run = r.id)),"
             " message = 'its process died', state = CASE WHEN EXISTS (SELECT 1 FROM"
             " templedb.command c WHERE c.run = r.id AND c.state = 'unknown')"
             " THEN 'unknown' ELSE 'failed' END WHERE project = %s AND state = 'running'",

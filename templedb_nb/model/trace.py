@@ -1,0 +1,87 @@
+"""What the ledgers of a target hold of a run whose process died."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from templedb_nb.model.ledger import State
+from templedb_nb.model.step import Verb
+
+
+class CommandState(StrEnum):
+    """What the ledger's row of a command says of it."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    NOT_STARTED = "not started"
+    UNKNOWN = "unknown"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """What is looked for: the attempt at one step of a run.
+
+    `key` is that of the migration whose SQL the step runs, if it runs one.
+    """
+
+    project: str
+    run: str
+    attempt: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """What the ledgers hold of one attempt.
+
+    `known` is whether the run held their lock. `state` is that of the row that bears the attempt;
+    `later` is whether the migration's row bears a newer attempt instead. The steps are those of the
+    row that bears the attempt, or of one that no attempt has brought to its end. `noted`
+    are the words of the ledger's own history that name the attempt, `undone` is whether one of them
+    says that it was in effect and was taken back since. `silent_s` is how many seconds ago the run
+    showed last that it lives.
+    """
+
+    known: bool = False
+    state: State | None = None
+    steps: int = 0
+    step_done: int = 0
+    step_started: int = 0
+    later: bool = False
+    noted: tuple[str, ...] = ()
+    undone: bool = False
+    command: CommandState | None = None
+    exit_status: int | None = None
+    silent_s: float | None = None
+
+    @property
+    def done(self) -> bool:
+        """Return whether the ledger proves that a migration or an amendment took effect."""
+        noted = any(word in _DONE for word in self.noted)
+        return noted or self.undone or self.state in {State.APPLIED, State.REVERTED}
+
+    @property
+    def found(self) -> bool:
+        """Return whether the attempt itself left anything."""
+        return self.state is not None or self.command is not None or self.undone or bool(self.noted)
+
+    @classmethod
+    def of(cls, traces: Iterable[Trace]) -> Trace:
+        """Return what the ledgers of one target hold together; one of them bears the attempt."""
+        every = tuple(traces)
+        best = max(every, key=lambda each: (each.found, each.step_started), default=cls())
+        signs = [each.silent_s for each in every if each.silent_s is not None]
+        return replace(
+            best,
+            known=any(each.known for each in every),
+            later=any(each.later for each in every),
+            silent_s=min(signs, default=None),
+        )
+
+
+_DONE = frozenset({*Verb, "reverted"})
+"""Words of the ledger's history that are written together with what they tell."""

@@ -1,0 +1,170 @@
+"""A program that cannot be started changes nothing: exit 10, and the message says why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from templedb_nb.core.shebang import shebang
+from tests.conftest import MIGRATIONS, Shop
+
+ELF_OF_ANOTHER_MACHINE = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xff\x7f" + bytes(44)
+SCRIPTS = {
+    "interpreter": (b"#!/opt/none/bash\necho ran\n", "its interpreter /opt/none/bash: does not exist"),
+    "env": (b"#!/usr/bin/env nonesuch\necho ran\n", "its interpreter nonesuch, which /usr/bin/env looks for, is not on PATH"),
+    "env -S": (b"#!/usr/bin/env -S nonesuch -e\necho ran\n", "its interpreter nonesuch"),
+    "crlf": (b"#!/bin/bash\r\necho ran\r\n", "its interpreter '/bin/bash\\r': does not exist"),
+    "env crlf": (b"#!/usr/bin/env bash\r\necho ran\r\n", "its interpreter 'bash\\r'"),
+    "folder": (b"#!/usr\necho ran\n", "its interpreter /usr: Permission denied"),
+    "not executable": (b"#!/etc/passwd\necho ran\n", "its interpreter /etc/passwd: Permission denied"),
+    "nothing": (b"echo ran\n", "its first line names no interpreter"),
+    "empty line": (b"#!\necho ran\n", "its first line names no interpreter"),
+    "mark": (b"\xef\xbb\xbf#!/bin/bash\necho ran\n", "it begins with a byte-order mark"),
+    "machine": (ELF_OF_ANOTHER_MACHINE, "it is a program for another kind of machine"),
+}  # fmt: skip
+
+
+def script(shop: Shop, body: bytes, mode: int = 0o755) -> Path:
+    """Let the project have no groups and a deploy.sh; its target is a database with a ledger."""
+    shop.config()
+    path = shop.terminal.file("app/deploy.sh", body)
+    path.chmod(mode)
+    return path
+
+
+def commands(shop: Shop) -> list[tuple[object, ...]]:
+    return shop.pg.query(
+        "SELECT step, state, exit_status FROM templedb.command ORDER BY started_at"
+    )
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_that_cannot_be_started_leaves_the_target_unchanged(shop: Shop, name: str) -> None:
+    body, why = SCRIPTS[name]
+    script(shop, body)
+    said = shop.run(code=10)
+    assert f"deploy.sh cannot be started: {why}" in said.out
+    assert "the target is unchanged" in said.out
+    assert "mend: " in said.out
+    assert commands(shop) == [("deploy.sh --target staging", "not started", None)]
+    script(shop, b"#!/usr/bin/env -S bash -eu\necho ran\n")
+    assert "| ran" in shop.run().out
+
+
+@pytest.mark.parametrize("body", [b"#!/opt/none\necho ran\n", b"echo ran\n"])
+def test_a_script_that_is_not_executable_is_given_to_bash(shop: Shop, body: bytes) -> None:
+    script(shop, body, 0o644)
+    assert "| ran" in shop.run().out
+
+
+def test_line_ends_of_windows_break_a_script_that_bash_has_started(shop: Shop) -> None:
+    script(shop, b"set -e\r\nfalse\r\n", 0o644)
+    shop.run(code=12)
+
+
+def test_a_program_that_a_command_does_not_find_is_the_shell_s_answer(shop: Shop) -> None:
+    shop.config({"name": "x", "deploy_command": "no-such-program --now"})
+    said = shop.run(code=12)
+    assert "exited with 127" in said.out
+    assert commands(shop) == [("no-such-program --now", "failed", 127)]
+
+
+def test_a_command_needs_bash(shop: Shop) -> None:
+    shop.config({"name": "x", "deploy_command": "echo ran"})
+    shop.terminal.set(PATH=str(shop.terminal.home / "empty"))
+    said = shop.run(code=10)
+    assert "bash cannot be started: it is not on PATH" in said.out
+    assert commands(shop) == [("echo ran", "not started", None)]
+
+
+def test_a_script_that_lost_its_right_to_run_is_told(shop: Shop) -> None:
+    shop.config(
+        {"name": "a", "order": 1, "workdir": "project", "build_command": "chmod -x tool"},
+        {"name": "b", "order": 2, "workdir": "project", "deploy_command": "./tool"},
+    )
+    shop.terminal.file("app/tool", "#!/bin/sh\necho ran\n").chmod(0o755)
+    said = shop.run(code=12)
+    assert "exited with 126" in said.out
+
+
+def test_a_project_folder_that_is_gone_leaves_the_target_unchanged(shop: Shop) -> None:
+    """The plan holds: a build took the folder away before the command was to begin."""
+    shop.config(
+        {"name": "a", "order": 1, "workdir": "project", "build_command": "mv ../app ../gone"},
+        {"name": "b", "order": 2, "workdir": "project", "deploy_command": "echo ran"},
+    )
+    said = shop.run(code=10)
+    assert "works in the project's folder, which is gone" in said.out
+    assert commands(shop) == []
+
+
+def test_what_cannot_be_started_after_a_migration_leaves_a_changed_target(shop: Shop) -> None:
+    shop.config(
+        MIGRATIONS | {"order": 1},
+        {"name": "b", "order": 2, "workdir": "project", "deploy_command": "echo ran"},
+        {"name": "a", "order": 3, "workdir": "project", "deploy_command": "mv ../app ../gone"},
+        {"name": "c", "order": 4, "workdir": "project", "deploy_command": "echo never"},
+    )
+    said = shop.run(code=12)
+    assert "the target changed before that" in said.out
+
+
+def test_an_attempt_that_changed_something_counts_whatever_the_next_one_could_do(
+    shop: Shop,
+) -> None:
+    shop.config(
+        {"name": "a", "workdir": "project", "retry_attempts": 2,
+         "deploy_command": "mv ../app ../gone; exit 1"},
+    )  # fmt: skip
+    said = shop.run(code=12)
+    assert "which is gone" in said.out
+    assert [state for _, state, _ in commands(shop)] == ["failed"]
+
+
+def test_a_hook_that_may_fail_may_also_not_start(shop: Shop) -> None:
+    shop.config(
+        {"name": "a", "workdir": "project", "deploy_command": "mv ../app ../gone",
+         "post_deploy": [{"command": "echo told", "critical": False}]},
+    )  # fmt: skip
+    shop.run()
+    (run,) = shop.terminal("deploy", "history", "app", "--json").json[-1]["rows"]
+    shown = shop.terminal("deploy", "show", run["run"]).out
+    assert "which is gone; the hook is not critical" in shown
+
+
+def test_a_dead_run_knows_of_a_command_that_could_not_be_started(shop: Shop) -> None:
+    script(shop, b"#!/opt/none\necho ran\n")
+    shop.terminal.set(TEMPLEDB_FAILPOINT="step.done:kill9")
+    process = shop.terminal.process("deploy", "run", "app")
+    shop.terminal.unset("TEMPLEDB_FAILPOINT")
+    process.communicate(timeout=60)
+    (row,) = shop.terminal("deploy", "history", "app", "--json").json[-1]["rows"]
+    assert (row["outcome"], row["exit_code"]) == ("failed", 10)
+    assert "could not be started" in row["message"]
+    assert shop.run(code=10)
+
+
+@pytest.mark.parametrize(
+    ("head", "interpreter", "through_env"),
+    [
+        (b"#!/bin/sh -e\n", "/bin/sh", ""),
+        (b"#! /usr/bin/env  python3\n", "/usr/bin/env", "python3"),
+        (b"#!/usr/bin/env -S python3 -I\n", "/usr/bin/env", "python3"),
+        (b"#!/usr/bin/env -i bash\n", "/usr/bin/env", ""),
+        (b"#!/usr/bin/env PATH=/bin bash\n", "/usr/bin/env", ""),
+        (b"#!/usr/bin/env /bin/bash\n", "/usr/bin/env", ""),
+        (b"#!/usr/bin/env", "/usr/bin/env", ""),
+    ],
+)
+def test_the_first_line_is_read_as_the_kernel_reads_it(
+    head: bytes, interpreter: str, through_env: str
+) -> None:
+    line = shebang(head)
+    assert line is not None
+    assert (line.interpreter, line.through_env) == (interpreter, through_env)
+
+
+@pytest.mark.parametrize("head", [b"", b"#", b"echo\n", b"#!", b"#! \n", b"\n#!/bin/sh\n"])
+def test_a_file_without_such_a_line_has_none(head: bytes) -> None:
+    assert shebang(head) is None
