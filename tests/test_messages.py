@@ -226,6 +226,18 @@ def test_psql_s_messages_count_and_are_told_once(shop: Shop) -> None:
     assert shop.terminal("deploy", "logs", run_of(done)).out.count("look here") == 1
 
 
+def test_a_nested_file_that_rolls_back_leaves_no_word_of_success(shop: Shop) -> None:
+    """What stands behind its ROLLBACK took effect: nobody may say that nothing was applied."""
+    shop.config(PSQL)
+    shop.terminal.file("app/sub/more.sql", "BEGIN;\nCREATE TABLE gone (id int);\nROLLBACK;\n")
+    shop.migration("003_n.sql", "\\i sub/more.sql\nCREATE TABLE behind (id int);\n")
+    done = shop.run(code=13)
+    assert "rolled back the transaction that it was given" in done.out
+    assert "nothing of migrations/003_n.sql was applied" not in done.out
+    assert "behind" in shop.pg.tables()
+    assert "migrations/003_n.sql" not in shop.pg.applied()
+
+
 @pytest.fixture(scope="module")
 def german() -> Iterator[postgres.Server]:
     """A server that speaks German, where the locale's source is here to make it from."""

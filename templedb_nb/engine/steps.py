@@ -58,6 +58,9 @@ from templedb_nb.ports import (
     StepLog,
 )
 
+_ROLLED_BACK = "rolled back the transaction that it was given; statements below that may stand"
+_LOOK = "look what stands, take it back, and take BEGIN and ROLLBACK out of the file"
+
 
 @dataclass(slots=True)
 class Undisturbed:
@@ -247,8 +250,11 @@ class Steps:
         if ended is None:
             return _cancelled(number, "nothing of it was applied")
         message = f"psql {_how(ended)}; nothing of {step.file} was applied"
+        if ended.ok:
+            message = f"{step.file}, or a file that it reads, {_ROLLED_BACK}"
         session.failed(step, script, attempt_id, self.claim, f"{message}\n{tail}")
-        return _exited(number, ended, message, log=kept, tail=tail)
+        failed = _exited(number, ended, message, changed=ended.ok, log=kept, tail=tail)
+        return replace(failed, unknown=True, hint=_LOOK) if ended.ok else failed
 
     def _command(self, number: int, step: Command, attempt_id: str) -> Event:
         books = self._books(step)
