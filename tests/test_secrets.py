@@ -279,3 +279,28 @@ def test_values_that_cannot_be_masked_well_are_told_and_not_shown(shop: Shop) ->
     assert "NAMED of all targets is also a name that is shown" in said
     assert "q7Kp2" not in said
     assert "Password" not in said
+
+
+def test_a_checked_in_reference_that_leaves_the_project_is_told(shop: Shop) -> None:
+    yaml = """
+groups:
+  - {name: migrations, file_patterns: ["migrations/*.sql"], env: {CA: "file:~/ca.pem"}}
+variables: {IN: "file:conf/in.txt", UP: "file:conf/../../up.txt", DEV: "file:/dev/zero"}
+targets: {staging: {variables: {ALSO: "file:../also.txt"}}}
+"""
+    shop.terminal.file("app/templedb.yaml", yaml)
+    shop.terminal("project", "sync", "app")
+    said = shop.terminal("deploy", "config", "app", "--validate", code=None).out
+    for place, path in (("variables.UP", "conf/../../up.txt"), ("variables.DEV", "/dev/zero"),
+                        ("targets.staging.variables.ALSO", "../also.txt"), ("groups.migrations.env.CA", "~/ca.pem")):  # fmt: skip
+        assert f"{place}: reads {path}, which is outside of the project" in said
+    assert "conf/in.txt" not in said
+
+
+def test_a_reference_by_a_person_may_lead_anywhere_but_to_no_device(shop: Shop) -> None:
+    outside = shop.terminal.file("outside.txt", "a-value-of-rosa\n")
+    shop.terminal("env", "set", "app", "OUT", f"file:{outside}")
+    shop.config(MIGRATIONS | {"required_env_vars": ["OUT"]})
+    assert "outside of the project" not in shop.run("--dry-run").all
+    shop.terminal("env", "set", "app", "ZERO", "file:/dev/zero")
+    assert "/dev/zero is no file" in shop.run("--dry-run", code=78).all

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from templedb_nb.core.shape import (
     Whole,
 )
 from templedb_nb.model.config import DeployConfig
-from templedb_nb.model.finding import Finding
+from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.project import Slug
 from templedb_nb.model.target import Level, OrderPolicy, Target, TargetName, TargetType
 from templedb_nb.model.variable import Keeping, Variable
@@ -113,6 +114,9 @@ def parse(document: object, slug: Slug) -> ProjectFile:
     for name, given in named:
         variables += _variables(slug, name, given["variables"], findings)
     targets = tuple(_target(name, given, findings) for name, given in named)
+    for group in config.groups:
+        at = f"{PATH}: groups.{group.name}.env"
+        findings += [note for name, text in group.env for note in _outside(f"{at}.{name}", text)]
     return ProjectFile(
         config=config, targets=targets, variables=tuple(variables), findings=tuple(findings)
     )
@@ -138,6 +142,7 @@ def _variables(
             findings.append(
                 problem(f"{at}.{name}", "is a value, and this file is checked in", mend)
             )
+        findings += _outside(f"{at}.{name}", text)
     return [
         Variable(
             project=slug,
@@ -148,3 +153,15 @@ def _variables(
         )
         for name, text in pairs
     ]
+
+
+def _outside(at: str, text: str) -> list[Finding]:
+    """Tell of a file outside of the project that a checked-in file makes deployments read."""
+    path = text.removeprefix("file:")
+    if path == text:
+        return []
+    whole = posixpath.normpath(path)
+    if not whole.startswith(("/", "~")) and whole.split("/")[0] != "..":
+        return []
+    message = f"reads {path}, which is outside of the project"
+    return [Finding(severity=Severity.NOTE, topic=Topic.VARIABLE, message=message, where=at)]

@@ -45,8 +45,10 @@ class Notebook:
         taken: set[str] = set()
         for number, cell in enumerate(body["cells"]):
             _settle(cell, number, taken)
-        body["nbformat_minor"] = max(5, int(body.get("nbformat_minor", 0)))
-        body.setdefault("metadata", {})
+        minor = body.get("nbformat_minor")
+        body["nbformat_minor"] = max(5, minor) if isinstance(minor, int) else 5
+        if not isinstance(body.get("metadata"), dict):
+            body["metadata"] = {}
         return cls(path=path, body=body)
 
     @property

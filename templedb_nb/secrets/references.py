@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,8 +29,20 @@ def read_reference(text: str, process: Mapping[str, str], root: Path | None) -> 
 def _file(text: str, path: Path, root: Path | None) -> str:
     whole = path if path.is_absolute() or root is None else root / path
     try:
-        if whole.stat().st_size > LIMIT:
+        kind = whole.stat().st_mode
+        if not stat.S_ISREG(kind) and not stat.S_ISFIFO(kind):
+            raise SecretError(f"{text}: {whole} is no file")
+        with whole.open("rb") as file:
+            raw = file.read(LIMIT + 1)
+        if len(raw) > LIMIT:
             raise SecretError(f"{text}: the file is larger than {LIMIT} bytes")
-        return whole.read_text(encoding="utf-8").removesuffix("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SecretError(f"{text}: cannot read {whole}: {error}") from error
+        return raw.decode().removesuffix("\n")
+    except (OSError, ValueError) as error:
+        raise SecretError(f"{text}: cannot read {whole}: {_why(error)}") from None
+
+
+def _why(error: OSError | ValueError) -> str:
+    """Return what is wrong with a file, and nothing that stands in it."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
