@@ -21,7 +21,7 @@ from tests.conftest import CORPORA
 from tests.documents.page import ROOT, RUN, Block
 from tests.test_notebook import Kernel
 
-ROLE, PASSWORD = "shop_owner", "s3cret@shop/1"
+ROLE, PASSWORD = "shop_owner", "s3cret@k7q2/1"
 DATABASES = {"STAGING_URL": "staging", "PRODUCTION_URL": "production", "WAREHOUSE_URL": "warehouse"}
 LIMIT_S = 300
 
