@@ -23,6 +23,7 @@ class Proxy:
         self._armed = False
         self._sent = False
         self._skip = 0
+        self._after = b""
         self._open: set[socket.socket] = set()
         self.cuts = 0
 
@@ -43,10 +44,13 @@ class Proxy:
             for each in self._open:
                 _close(each)
 
-    def cut_at_commit(self, *, skip: int, sent: bool) -> None:
-        """Cut the connection of the COMMIT after *skip* others; *sent*: once the server has it."""
+    def cut_at_commit(self, *, skip: int, sent: bool, after: bytes = b"") -> None:
+        """Cut the connection of the COMMIT after *skip* others; *sent*: once the server has it.
+
+        With *after*, they are counted from the message on that has it.
+        """
         with self._lock:
-            self._armed, self._skip, self._sent = True, skip, sent
+            self._armed, self._skip, self._sent, self._after = True, skip, sent, after
 
     def heal(self) -> None:
         """Cut nothing any more."""
@@ -91,9 +95,11 @@ class Proxy:
         _close(server)
 
     def _is_the_one(self, data: bytes) -> bool:
-        if not any(word in data for word in COMMITS):
-            return False
         with self._lock:
+            if self._after and self._after in data:
+                self._after = b""
+            if self._after or not any(word in data for word in COMMITS):
+                return False
             if not self._armed:
                 return False
             if self._skip:

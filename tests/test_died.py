@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import psycopg
 import pytest
 
 from templedb_nb.model.event import Evidence, StepLabel
 from templedb_nb.model.step import BY_KIND
 from tests.conftest import CORPORA, MIGRATIONS, Database, Shop, Terminal
+from tests.proxy import Proxy
 
 BEFORE = CORPORA / "before-proofs"
 COMMAND = {"name": "announce", "kind": "commands", "deploy_command": "echo announced"}
@@ -308,6 +310,7 @@ def test_a_ledger_that_does_not_answer_is_asked_again(shop: Shop) -> None:
     shop.terminal(*there, shop.pg.dsn, "--target", "staging")
     assert newest(shop.terminal)["outcome"] == "unknown"
     (mark,) = shop.terminal.state.parent.rglob("*.asked")
+    assert mark.name not in shop.terminal("state", "check").all
     os.utime(mark, (0, 0))
     row = newest(shop.terminal)
     assert (row["exit_code"], row["outcome"]) == (12, "failed")
@@ -428,6 +431,7 @@ def test_a_journal_and_a_state_of_the_version_before_are_recovered(terminal: Ter
     assert all(rows[run]["finished_at"] < rows[run]["found_at"] for run in runs.values())
     assert rows[min(rows)]["outcome"] == "succeeded"
     shown = terminal("deploy", "show", runs["mark-applied"]).out
+    assert "its last sign of life was at 2026-11-28 15:32:19Z; it was found dead at 2" in shown
     assert "mark-applied migrations/003_carts.sql" in shown
     assert not list(journals.glob("*.jsonl"))
 
@@ -440,6 +444,24 @@ def test_a_label_without_a_proof_has_that_of_its_kind() -> None:
     said = StepLabel(**about, kind="apply", proof=Evidence.JOURNAL)
     assert said.evidence is Evidence.JOURNAL
     assert dataclasses.replace(said, proof=None).evidence is Evidence.LEDGER
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_an_amendment_whose_commit_got_no_answer_is_looked_up(shop: Shop, *, sent: bool) -> None:
+    shop.config(COMMAND)
+    shop.run()
+    shop.config(MIGRATIONS)
+    about = psycopg.conninfo.conninfo_to_dict(shop.pg.dsn)
+    with Proxy(int(about["port"])) as proxy:
+        url = shop.pg.dsn.replace(f":{about['port']}/", f":{proxy.port}/")
+        assert url != shop.pg.dsn
+        shop.terminal("env", "set", "app", "DATABASE_URL", url, "--target", "staging")
+        proxy.cut_at_commit(skip=0, sent=sent, after=b"INTO templedb.event")
+        words = ("migration", "mark-applied", "app", "001_users.sql", *WHY)
+        said = shop.terminal(*words, code=0 if sent else 10)
+        assert proxy.cuts == 1, said.all
+        proxy.heal()
+    assert shop.pg.applied() == (["migrations/001_users.sql"] if sent else [])
 
 
 def _await(condition: Callable[[], Any], seconds: float = 60) -> Any:

@@ -94,7 +94,7 @@ def journals(folder: Path) -> Iterator[JournalCheck]:
             yield JournalCheck(file=str(path), state=JournalState.ASIDE, about="in the history")
         elif name.endswith(".jsonl"):
             yield _journal(folder, path)
-        elif not name.endswith((".wish", ".wished", ".new")):
+        elif not name.endswith(journal.BESIDE):
             yield JournalCheck(file=str(path), state=JournalState.FOREIGN)
 
 

@@ -28,6 +28,8 @@ FORMAT = 1
 FOLD_EVERY_MS = 3000
 ASIDE = ".damaged"
 """The end of the name of a journal that was folded as far as it can be read."""
+BESIDE = (".wish", ".wished", ".new", ".alive", ".asked")
+"""The ends of the names of what stands beside a journal."""
 ASK_AGAIN_S = 60
 """A target that did not answer is asked again after so long what became of a run that died."""
 

@@ -169,6 +169,8 @@ def _facts(value: Result) -> Html | None:
     return facts(
         [
             ("Started", join(when(value.started_at), f" by {value.started_by}")),
+            ("Last sign of life", when(value.finished_at)) if value.found_at else ("", None),
+            ("Found dead", when(value.found_at)) if value.found_at else ("", None),
             ("Release", str(value.release) if value.release else None),
             ("Plan", code(value.plan[:12], value.plan) if value.plan else None),
         ]

@@ -10,7 +10,7 @@ from templedb_nb.model.step import Adopt, Amend, Revert
 from templedb_nb.views import ansi
 from templedb_nb.views.messages import beside, outcome, told, warnings
 from templedb_nb.views.text.base import INDENT, LISTED, columns, text
-from templedb_nb.views.words import duration, indented, many, shown
+from templedb_nb.views.words import duration, indented, many, moment, shown
 
 
 @text.register
@@ -46,6 +46,9 @@ def closing(value: Result) -> str:
         lines += ["", *failure(value)]
     elif value.message:
         lines += ["", value.message]
+    if value.finished_at and value.found_at:
+        signs = f"its last sign of life was at {moment(value.finished_at)}"
+        lines += [f"{signs}; it was found dead at {moment(value.found_at)}"]
     return "\n".join(lines)
 
 
