@@ -288,7 +288,16 @@ def test_whose_approval_will_not_count_is_told_when_they_give_it(guarded: Shop) 
     assert "does not count" not in guarded.judge("reject", made, "rosa", "no").out
 
 
-def test_nobody_is_told_so_who_is_not_among_the_approvers(shop: Shop) -> None:
+def test_python_warns_of_an_approval_that_will_not_count(guarded: Shop) -> None:
+    from templedb_nb.api import Temple
+
+    made = plan(guarded)
+    with pytest.warns(UserWarning, match="does not count: they made the plan"):
+        given = Temple.open().approve(made, "mine")
+    assert given.given_by == "rosa"
+
+
+def test_who_is_not_among_the_approvers_is_told_so(shop: Shop) -> None:
     made = wants(shop, "--approvals", "1", "--approvers", "ana")
     assert "it does not count: it wants ana" in shop.approve(made, by="emil").out
 

@@ -55,6 +55,18 @@ def test_no_other_answer_deploys(guarded: Kernel, shop: Shop, answer: str) -> No
     assert shop.pg.tables() == []
 
 
+def test_who_planned_is_told_that_their_own_approval_does_not_count(
+    guarded: Kernel, shop: Shop
+) -> None:
+    shop.terminal("target", "update", "app", "staging", "--no-self-approval")
+    answers = iter(["deploy staging read it", "approve read it again"])
+    said = guarded.run("%templedb deploy run", answers=lambda: next(answers, "stop"), ok=False)
+    assert said["error"]["ename"] == "ApprovalPending"
+    assert "Your own approval would not count: they made the plan" in said["stdout"]
+    assert said["stdout"].count("your approval is kept, and does not count: they made") == 2
+    assert shop.pg.tables() == []
+
+
 def test_nothing_typed_looks_again_for_a_word_from_elsewhere(guarded: Kernel, shop: Shop) -> None:
     guarded.run("made = %templedb deploy plan")
     plan = guarded.value("made.plan.id").strip("'")

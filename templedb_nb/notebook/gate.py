@@ -139,16 +139,17 @@ class Gate:
                     self._judge(Verdict.REJECTED, BUTTON)
 
     def _judge(self, verdict: Verdict, through: str, reason: str = "") -> bool:
+        """Give a word; say whether it counts."""
         why = reason or self._panel.reason
         try:
             given = self._judging.judge(self._preview.plan.id, verdict, why, through)
         except TempleError as error:
             self._panel.warn(error.message)
             return False
+        self._looked_s = -LOOK_S
         if given.uncounted:
             self._panel.warn(f"your approval is kept, and does not count: {given.uncounted}")
-        self._looked_s = -LOOK_S
-        return True
+        return not given.uncounted
 
     def _late(self, click: str) -> None:
         """Take a word after the cell has ended."""
