@@ -23,9 +23,10 @@ _serial = itertools.count(1)
 
 @pytest.fixture(scope="session", autouse=True)
 def psql_on_path(server: postgres.Server) -> None:
-    """Commands of the tests call psql, and checks pg_dump: the server's own, where it has them."""
-    if server.bin is not None and (server.bin / "pg_dump").exists():
-        os.environ["PATH"] = f"{server.bin}{os.pathsep}{os.environ['PATH']}"
+    """Commands of the tests call psql, and checks pg_dump: the server's own, else the newest."""
+    if server.bin is not None:
+        own = server.bin if (server.bin / "pg_dump").exists() else postgres.newest_client()
+        os.environ["PATH"] = f"{own}{os.pathsep}{os.environ['PATH']}" if own else os.environ["PATH"]
 
 
 @pytest.fixture(scope="session")

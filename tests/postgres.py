@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests: the one that is named, else one found here, else a wheel's."""
+"""A real PostgreSQL for the tests: the one that is named, else one found here, a wheel's, or npm's."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -66,9 +67,20 @@ def every() -> list[Path]:
     candidates = [Path(found).resolve().parent for found in [shutil.which("initdb")] if found]
     candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     candidates += sorted(Path("/opt/homebrew/opt").glob("postgresql*/bin"), reverse=True)
-    candidates += wheel_binaries()
+    candidates += wheel_binaries() + npm_binaries()
     there = [f for f in candidates if (f / "initdb").exists() and (f / "postgres").exists()]
     return list(dict.fromkeys(there))
+
+
+def with_client() -> list[Path]:
+    """Return the folders of servers that bring pg_dump and psql, oldest first."""
+    found = (each for each in every() if (each / "pg_dump").exists() and (each / "psql").exists())
+    return sorted(found, key=lambda folder: int(version(folder).split(".")[0]))
+
+
+def newest_client() -> Path | None:
+    """Return the folder of the newest pg_dump and psql that this machine offers."""
+    return next(reversed(with_client()), None)
 
 
 def version(folder: Path) -> str:
@@ -85,6 +97,12 @@ def wheel_binaries() -> list[Path]:
     if found is None or found.origin is None:
         return []
     return sorted(Path(found.origin).parent.glob("pginstall*/bin"))
+
+
+def npm_binaries() -> list[Path]:
+    """Return the folders of the servers that scripts/matrix fetched by npm, which have no client."""
+    tools = Path(os.environ.get("TEMPLEDB_TEST_TOOLS") or Path(sys.prefix) / "tools")
+    return sorted((tools / "servers" / "node_modules").glob("postgresql-*/native/bin"))
 
 
 @contextmanager

@@ -15,10 +15,7 @@ from tests.conftest import HARD_PASSWORD, Database, Shop
 from tests.test_drift import EVERYTHING
 from tests.test_drift_base import by_hand, check
 
-FOLDERS = sorted(
-    (each for each in postgres.every() if (each / "pg_dump").exists()),
-    key=lambda folder: int(postgres.version(folder).split(".")[0]),
-)
+FOLDERS = postgres.with_client()
 
 
 def running(folder: Path) -> Iterator[postgres.Server]:

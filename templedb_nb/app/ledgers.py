@@ -76,7 +76,8 @@ class Ledgers:
             def client(where: Route) -> Mapping[str, str]:
                 return {**inherited, **variables(where), "PGPASSWORD": where.password}
 
-            with postgres_scratch.copied(here, target, client, number) as copy:
+            named = system.environ.get("TEMPLEDB_PG_DUMP")
+            with postgres_scratch.copied(here, target, client, named, number) as copy:
                 yield copy
 
     def answer(

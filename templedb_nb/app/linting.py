@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from templedb_nb.core.lint import Linted, Pending, lint, merged, relations
 from templedb_nb.core.script import Script, without_data
+from templedb_nb.core.versions import too_new
+from templedb_nb.model.config import Executor
+from templedb_nb.model.finding import Finding
 from templedb_nb.model.layout import Address
 from templedb_nb.model.lint import Complaint, Sizes
 from templedb_nb.model.step import Apply, Mode, Step
@@ -29,6 +32,18 @@ def of_steps(
         if isinstance(step, Apply) and step.source in read
     ]
     return complaints(pending, sessions)[0]
+
+
+def too_new_for_servers(
+    steps: Iterable[Step], read: Mapping[Address, Script], sessions: Mapping[DatabaseName, Session]
+) -> Iterator[Finding]:
+    """Yield what the servers do not know yet; psql's files may ask for the version themselves."""
+    for step in steps:
+        if not isinstance(step, Apply) or step.executor is not Executor.NATIVE:
+            continue
+        session = sessions.get(step.database)
+        if session and session.version and step.source in read:
+            yield from too_new(read[step.source], step.file, session.version)
 
 
 def complaints(

@@ -10,7 +10,7 @@ from pathlib import Path
 from templedb_nb.app import honesty
 from templedb_nb.app.configs import Configs, Current
 from templedb_nb.app.ledgers import Ledgers, Sessions, names, read_all
-from templedb_nb.app.linting import of_steps
+from templedb_nb.app.linting import of_steps, too_new_for_servers
 from templedb_nb.app.projects import Projects
 from templedb_nb.app.signing import Signatures
 from templedb_nb.app.system import System
@@ -253,9 +253,10 @@ class Planning:
         told = tuple(replace(s, text=self._values.masked(s.text)) for s in draft.scripts)
         risky = _linted(draft.plan, situation, opened.sessions)
         strange = _strange(draft.plan, opened.sessions)
+        early = too_new_for_servers(draft.plan.steps, situation.scripts, opened.sessions)
         places = routes(opened.sessions)
         notes = on_routes(places, draft.plan.target)
-        findings = (*case.current.findings, *draft.findings, *risky, *strange, *notes)
+        findings = (*case.current.findings, *draft.findings, *risky, *early, *strange, *notes)
         draft = replace(draft, findings=findings, scripts=told)
         user = self._system.user()
         preview = Preview(

@@ -1,30 +1,24 @@
 """A copy of a PostgreSQL database's schema beside it on its server, dropped when done.
 
-pg_dump reads the schema and psql writes it; both come with PostgreSQL's client. Connections go by
-PG* variables of the child alone: nothing of them is an argument, and nothing of them is left in a
-file if we are killed.
+pg_dump reads the schema; a session of ours writes it, so that no psql obeys what a name in it says.
 """
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
-from typing import TypeAlias
 
 import psycopg
 from psycopg import sql
 
 from templedb_nb.core.lexer import position
 from templedb_nb.core.script import Script
-from templedb_nb.errors import ConfigError, TargetError
+from templedb_nb.errors import TargetError
 from templedb_nb.model.route import Route
 from templedb_nb.model.step import Mode
 from templedb_nb.model.target import TargetName
+from templedb_nb.targets import postgres_dump
 from templedb_nb.targets.postgres_connection import (
     Connection,
     first_line,
@@ -32,35 +26,34 @@ from templedb_nb.targets.postgres_connection import (
     run,
     translated,
 )
+from templedb_nb.targets.postgres_dump import PgDump
 
-DUMP = ("--schema-only", "--exclude-schema=templedb", "--no-security-labels")
-_NOISE = re.compile(r"--.*|\\(?:un)?restrict .*|SET .*|SELECT pg_catalog\.set_config.*|")
 _DENIED = "42501"
-
-
-Client: TypeAlias = Callable[[Route], Mapping[str, str]]
-"""Returns the environment in which a program of PostgreSQL finds a database."""
+_SHOWN = 60
 
 
 @contextmanager
 def copied(
-    route: Route, target: TargetName, client: Client, number: str
+    route: Route, target: TargetName, client: postgres_dump.Client, named: str | None, number: str
 ) -> Iterator[PostgresScratch]:
-    """Make a database beside that of *route* with the same schema, named by *number*; drop it."""
-    pg_dump, psql = _Program("pg_dump", client), _Program("psql", client)
+    """Make a database beside that of *route* with the same schema, called by *number*; drop it.
+
+    *named* is the program pg_dump, where it is not the first one on the PATH.
+    """
+    pg_dump = postgres_dump.found(client, route, named)
     name = f"templedb_check_{number}"
     where = f"target {target} ({route.address})"
     own = replace(route, parameters={**route.parameters, "dbname": name})
     with translated(where):
         admin = open_connection(route, "templedb:check")
         try:
+            pg_dump = pg_dump.for_server(*_version(admin))
             _create(admin, name, where)
             try:
-                dump = pg_dump(DUMP, route)
-                psql(("-X", "-q", "-v", "ON_ERROR_STOP=1"), own, _without_public(dump))
+                _fill(own, pg_dump, pg_dump(route))
                 connection = open_connection(own, "templedb:check")
                 try:
-                    yield PostgresScratch(connection, lambda: pg_dump(DUMP, own))
+                    yield PostgresScratch(connection, lambda: pg_dump(own))
                 finally:
                     connection.close()
             finally:
@@ -101,8 +94,41 @@ class PostgresScratch:
 
     def schema(self) -> str:
         """Return pg_dump's words, without comments and settings."""
-        lines = self._dump().splitlines()
-        return "\n".join(line for line in lines if not _NOISE.fullmatch(line))
+        return postgres_dump.schema(self._dump())
+
+
+def _version(connection: Connection) -> tuple[int, str]:
+    """Return the server's major version, and all that it calls itself."""
+    said = connection.info.parameter_status("server_version") or ""
+    return connection.info.server_version // 10_000, said.split(" ")[0]
+
+
+def _fill(route: Route, pg_dump: PgDump, dump: str) -> None:
+    """Write the dump in a session of its own, whose settings end with it, all or nothing."""
+    connection = open_connection(route, "templedb:check")
+    try:
+        names = connection.execute("SELECT name FROM pg_catalog.pg_settings").fetchall()
+        text = postgres_dump.fitting(dump, {name for (name,) in names})
+        try:
+            connection.execute(text.encode())
+        except psycopg.Error as error:
+            raise _not_taken(error, text, pg_dump, _version(connection)) from None
+    finally:
+        connection.close()
+
+
+def _not_taken(
+    error: psycopg.Error, text: str, pg_dump: PgDump, server: tuple[int, str]
+) -> TargetError:
+    """Return what an error in the dump means, with its place if the server told it."""
+    place = error.diag.statement_position
+    start = text.rfind("\n", 0, int(place) - 1) + 1 if place else 0
+    line = text[start:].split("\n", 1)[0].strip()[:_SHOWN]
+    message = (
+        f"PostgreSQL {server[1]} does not take the schema that {pg_dump.path}"
+        f" of {pg_dump.version} wrote: {first_line(error)}{f', at: {line}' if place else ''}"
+    )
+    return TargetError(message, hint=postgres_dump.another(server[0]))
 
 
 def _create(admin: Connection, name: str, where: str) -> None:
@@ -114,34 +140,3 @@ def _create(admin: Connection, name: str, where: str) -> None:
         hint = "GRANT it CREATEDB where nothing is at stake, as on staging, and check there"
         message = f"role {admin.info.user!r} may not create the copy on {where}"
         raise TargetError(message, hint=hint) from None
-
-
-def _without_public(dump: str) -> str:
-    """Leave out what every new database has."""
-    return re.sub(r"(?m)^(?:CREATE|ALTER|COMMENT ON) SCHEMA public\b.*;$", "", dump)
-
-
-class _Program:
-    """One of PostgreSQL's own programs."""
-
-    def __init__(self, name: str, client: Client) -> None:
-        found = shutil.which(name)
-        if found is None:
-            hint = "install PostgreSQL's client, no older than the server"
-            raise ConfigError(f"--check needs the program {name}", hint=hint)
-        self._path = found
-        self._client = client
-
-    def __call__(self, words: Sequence[str], route: Route, text: str = "") -> str:
-        done = subprocess.run(  # noqa: S603 - a program of PostgreSQL, with words of ours
-            [self._path, *words],
-            input=text,
-            env=dict(self._client(route)),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            told = done.stderr.strip().splitlines() or [f"exit {done.returncode}"]
-            raise TargetError(f"{Path(self._path).name}: {told[0]}")
-        return done.stdout
