@@ -74,7 +74,7 @@ def other_words(before: Printer, now: Printer) -> str:
     """Return who worded the definitions of a base, where that is somebody else now."""
     if before.server and before.server != now.server:
         return f"the base is of {before.server}, and this is {now.server}"
-    return "an earlier templedb kept the base"
+    return "the base is that of an earlier templedb"
 
 
 def on_drift(
