@@ -199,7 +199,7 @@ def test_an_edit_of_what_ran_already_is_refused(table: Shop) -> None:
     table.run(code=12)
     table.migration("003_steps.sql", "CREATE TABLE uno (id int);\nVACUUM orders;\nSELECT 1;\n")
     said = table.run(code=13)
-    assert "were edited" in said.text
+    assert "steps 1 to 2 ran already, and step 1 was edited, moved or taken out" in said.text
     assert "uno" not in table.pg.tables()
 
 

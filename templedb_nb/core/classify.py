@@ -40,9 +40,10 @@ class Controls:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """Cannot run inside a transaction."""
+    """Cannot run inside a transaction, or the file has *asked* that it stands alone."""
 
     what: str
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

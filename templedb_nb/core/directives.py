@@ -39,6 +39,11 @@ class Hint:
     line: int
     probe: str = ""
 
+    @property
+    def name(self) -> str:
+        """Return the directive's name."""
+        return "probe" if self.probe else "idempotent"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Directives:
@@ -268,11 +273,11 @@ def _milliseconds(words: str) -> int | None:
     return ms if ms <= MAX_MS else None
 
 
-def unused(found: Directives, statements: Sequence[Statement]) -> Iterator[Remark]:
-    """Yield a problem for each hint before a statement that needs none."""
-    needless = {each.start for each in statements}
+def unused(found: Directives, alone: Sequence[Statement]) -> Iterator[Remark]:
+    """Yield a problem for each hint before a statement that does not stand alone."""
+    heard = {each.start for each in alone}
     for start, hint in found.hints.items():
-        if start in needless:
-            name = "probe" if hint.probe else "idempotent"
-            message = f"templedb:{name} stands before a statement that a transaction proves"
-            yield Remark(message=message, line=hint.line, mend="take it out")
+        if start not in heard:
+            message = f"templedb:{hint.name} stands before a statement that cannot stand alone"
+            mend = "put it before one that is outside of BEGIN and COMMIT and no COPY FROM stdin"
+            yield Remark(message=message, line=hint.line, mend=mend)

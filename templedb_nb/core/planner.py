@@ -25,6 +25,7 @@ from templedb_nb.core.histories.shadow import shadow
 from templedb_nb.core.layouts.placing import NOTHING_SEEN, Look
 from templedb_nb.core.neighbours import on_neighbours
 from templedb_nb.core.requirements import on_scripts
+from templedb_nb.core.script import Script
 from templedb_nb.core.shape import nearest
 from templedb_nb.core.summaries import summaries
 from templedb_nb.core.tracking import Hollow, Ledgers, Migrations, Scripts
@@ -33,6 +34,7 @@ from templedb_nb.model.config import DeployConfig, Executor, Group, Hook
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.finding import Finding, Topic
 from templedb_nb.model.layout import address
+from templedb_nb.model.ledger import Ledger, State
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Draft, Plan, PlannedGroup, Skip, base
 from templedb_nb.model.status import IN_EFFECT, WAITING, FileState, Tracked
@@ -41,6 +43,7 @@ from templedb_nb.model.step import (
     Amendment,
     Apply,
     Migration,
+    Mode,
     Phase,
     Revert,
     RunCommand,
@@ -259,12 +262,20 @@ def _migrations(group: Group, rows: Sequence[Tracked], now: Situation) -> list[S
                     file=row.file,
                     blob=row.blob,
                     checksums=script.checksums,
-                    mode=script.mode,
+                    mode=_mode(row, script, now.ledgers.get(own.database)),
                     executor=own.executor,
                     reading=row.reading,
                 )
             )
     return steps
+
+
+def _mode(row: Tracked, script: Script, ledger: Ledger | None) -> Mode:
+    """Return how a script runs: behind steps that stand, step by step in any case."""
+    entry = row.entry
+    attempted = entry is not None and entry.state in {State.FAILED, State.RUNNING}
+    stands = attempted and entry is not None and entry.step_started > 0
+    return Mode.STATEMENTS if stands and ledger and ledger.stepwise else script.mode
 
 
 def _repeatable_last(rows: Sequence[Tracked], known: Scripts) -> list[Tracked]:

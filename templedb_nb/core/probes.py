@@ -32,10 +32,14 @@ class IndexGone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reindexed:
-    """REINDEX CONCURRENTLY: it runs again, once what an earlier one left is dropped."""
+    """REINDEX: it runs again, once what an earlier one left is dropped.
+
+    Only one that is `concurrently` leaves anything.
+    """
 
     kind: str
     name: str
+    concurrently: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,10 +110,12 @@ def _name(tokens: Sequence[Token], at: int) -> tuple[str, int]:
 def _built(statement: Statement, words: Sequence[str]) -> Probe:
     tokens = statement.tokens
     at = words.index("CONCURRENTLY") + 1
+    if at == len(words):
+        return Unprovable()
     if words[at : at + 3] == ["IF", "NOT", "EXISTS"]:
         at += 3
     name = ""
-    if words[at] != "ON":
+    if words[at : at + 1] != ["ON"]:
         name, at = _name(tokens, at)
     on = at
     if words[on : on + 1] != ["ON"]:
@@ -129,12 +135,23 @@ def _built(statement: Statement, words: Sequence[str]) -> Probe:
 
 
 def _reindexed(statement: Statement, words: Sequence[str]) -> Probe:
+    texts = [token.text for token in statement.tokens]
     at = 1
-    if statement.tokens[1].text == "(":
-        at = next(n for n, t in enumerate(statement.tokens) if t.text == ")") + 1
-    kind = words[at]
+    if texts[1:2] == ["("]:
+        at = texts.index(")") + 1 if ")" in texts else len(texts)
+    kind = words[at] if at < len(words) else ""
     at += 2 if words[at + 1 : at + 2] == ["CONCURRENTLY"] else 1
-    return Reindexed(kind=kind, name=_name(statement.tokens, at)[0])
+    name = _name(statement.tokens, at)[0]
+    return Reindexed(kind=kind, name=name, concurrently=_concurrently(words, at))
+
+
+def _concurrently(words: Sequence[str], end: int) -> bool:
+    """Return whether a REINDEX says so among its options or behind its kind."""
+    head = words[:end]
+    if "CONCURRENTLY" not in head:
+        return False
+    behind = head[head.index("CONCURRENTLY") + 1 : head.index("CONCURRENTLY") + 2]
+    return behind not in (["FALSE"], ["OFF"])
 
 
 def _detached(statement: Statement, words: Sequence[str]) -> Probe:
@@ -142,7 +159,8 @@ def _detached(statement: Statement, words: Sequence[str]) -> Probe:
     at += 2 if words[at : at + 2] == ["IF", "EXISTS"] else 0
     at += 1 if words[at : at + 1] == ["ONLY"] else 0
     parent, _ = _name(statement.tokens, at)
-    partition, _ = _name(statement.tokens, words.index("PARTITION") + 1)
+    at = words.index("PARTITION") + 1 if "PARTITION" in words else len(words)
+    partition, _ = _name(statement.tokens, at)
     if not parent or not partition:
         return Unprovable()
     return Detached(parent=parent, partition=partition)

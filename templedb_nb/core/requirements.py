@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from templedb_nb.core.config import problem
 from templedb_nb.core.shape import nearest
 from templedb_nb.core.tracking import Ledgers, Scripts
+from templedb_nb.model.config import Executor
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.status import IN_EFFECT, Tracked
@@ -25,10 +26,22 @@ def on_scripts(
         ledger = ledgers.get(step.database)
         if ledger is not None and not ledger.stepwise:
             yield from _for_transactions_only(step, script.note, script.asked.lock_timeout_ms)
+        elif step.mode is Mode.STATEMENTS and script.mode is Mode.TRANSACTION:
+            yield from _behind_steps(step)
         elif step.mode is Mode.STATEMENTS:
             yield _note(step.file, script.note)
         yield from _requires(step.file, script.asked.requires, before, rows)
         before.add(step.file)
+
+
+def _behind_steps(step: Migration) -> Iterator[Finding]:
+    """Say how a file goes on of which steps stand, although it fits one transaction now."""
+    if step.executor is Executor.PSQL:
+        message = "steps of it stand, and executor psql runs a file in one transaction"
+        mend = "give the file to a group without executor: psql"
+        yield problem(step.file, message, mend, topic=Topic.MIGRATION)
+    else:
+        yield _note(step.file, "runs step by step, because steps of it stand")
 
 
 def _note(file: str, message: str) -> Finding:

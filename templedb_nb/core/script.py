@@ -23,6 +23,7 @@ from templedb_nb.core.layouts.readers import parts
 from templedb_nb.core.leaving import Left, left
 from templedb_nb.core.lexer import Meta, Split, Statement, TokenKind, split
 from templedb_nb.core.line_index import LineIndex, Spans
+from templedb_nb.core.opening import opening, openings
 from templedb_nb.core.units import Unit, course
 from templedb_nb.model.config import Executor
 from templedb_nb.model.layout import Reading
@@ -42,6 +43,7 @@ _SECTION = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 """A comment that is nothing but a word for the way back, as several tools divide their files."""
+_INCLUDES = re.compile(r"^\s*\\(?:ir|include_relative)\b", re.MULTILINE)
 _SWITCHES = re.compile(r"\\(?:c|connect)\b")
 
 
@@ -51,9 +53,10 @@ class Script:
 
     `text` is UTF-8 without its BOM, line ends as LF; `up` is that without its down part.
     `statements` are what runs: where the whole file stands in one ``BEGIN … COMMIT``, that pair is
-    dropped, and our transaction stands in. A script of mode STATEMENTS runs by its `units`. `left`
-    says why it leaves nothing, or less than it says. `down` is what takes it back, if the file says
-    so; the lines of its statements are those of the file.
+    dropped, and our transaction stands in. A script of mode STATEMENTS runs by its `units`; of one
+    in a transaction, the statements at `leading` go into its BEGIN. `left` says why it leaves
+    nothing, or less than it says. `down` is what takes it back, if the file says so; the lines of
+    its statements are those of the file.
     """
 
     text: str
@@ -62,6 +65,7 @@ class Script:
     statements: tuple[Statement, ...]
     mode: Mode = Mode.TRANSACTION
     units: tuple[Unit, ...] = ()
+    leading: tuple[int, ...] = ()
     asked: Directives = NONE
     down: Script | None = None
     left: Left | None = None
@@ -81,6 +85,14 @@ class Script:
         return bool(self.asked.meant) or rule in self.asked.nolint.get(WHOLE, ())
 
     @property
+    def once(self) -> tuple[Statement, ...]:
+        """Return what leads its transaction, where the server does not hear it a second time."""
+        found = tuple(self.statements[index] for index in self.leading)
+        asks = [opening(each) for each in found]
+        repeated = len(found) == 1 and not any(each and each.once for each in asks)
+        return () if repeated else found
+
+    @property
     def steps(self) -> int:
         """Return how many steps the ledger counts: units, or else statements."""
         return len(self.units) if self.mode is Mode.STATEMENTS else len(self.statements)
@@ -90,6 +102,10 @@ class Script:
         if executor is Executor.NATIVE:
             return self.problems
         found = [each for each in self.problems if not each.native_only]
+        if self.once and _INCLUDES.search(self.up):
+            message = "psql takes this SET TRANSACTION in front of the file alone, apart from \\ir"
+            line = self.statements[self.leading[0]].line
+            found.append(Remark(message=message, line=line, mend="write \\i in place of \\ir"))
         if self.up != self.text:
             message = "psql runs a file as a whole, and only a part of this one goes up"
             found.append(Remark(message=message, mend="leave executor: psql out"))
@@ -100,10 +116,11 @@ class Script:
         return tuple(found)
 
 
-def read_script(raw: bytes, reading: Reading | None = None) -> Script:
+def read_script(raw: bytes, reading: Reading | None = None, *, apart: bool = False) -> Script:
     """Return the migration that a file's bytes are; whatever they are, its problems say so.
 
-    A *reading* of another layout than the plain one says what goes up and what goes down.
+    A *reading* of another layout than the plain one says what goes up and what goes down. *apart*,
+    it runs step by step although one transaction could hold it.
     """
     try:
         text = raw.removeprefix(_BOM).decode("utf-8")
@@ -116,7 +133,7 @@ def read_script(raw: bytes, reading: Reading | None = None) -> Script:
     if reading is not None and reading.opaque:
         return _opaque(text, reading)
     own = parts(text, reading) if reading else Parts(up=text)
-    script = _read(own.text or text, own, reading)
+    script = _read(own.text or text, own, reading, apart=apart)
     if reading is None and (below := _way_back(script)):
         return replace(script, problems=(*script.problems, below))
     if own.text or own.whole:
@@ -167,7 +184,12 @@ def _opaque(text: str, reading: Reading) -> Script:
 
 
 def _read(
-    text: str, own: Parts, reading: Reading | None = None, *, may_have_down: bool = True
+    text: str,
+    own: Parts,
+    reading: Reading | None = None,
+    *,
+    may_have_down: bool = True,
+    apart: bool = False,
 ) -> Script:
     up, below = own.up, own.down
     if may_have_down and below is None and "templedb:" in up and up == text:
@@ -175,7 +197,7 @@ def _read(
     found = split(up)
     down = _read(below, Parts(up=below), may_have_down=False) if below is not None else None
     asked = _asked(directives(up, found), own, reading)
-    way = course(found.statements, asked)
+    way = course(found.statements, asked, apart=apart)
     silent = all(_SILENT_METAS.fullmatch(each.text) for each in found.metas)
     few = left(way.statements, way.mode, way.units) if silent else None
     below_problems = down.problems if down else ()
@@ -188,6 +210,7 @@ def _read(
         statements=way.statements,
         mode=way.mode,
         units=way.units,
+        leading=openings(way.statements) if way.mode is Mode.TRANSACTION else (),
         asked=asked,
         down=down,
         left=few,

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from templedb_nb.core import classify
-from templedb_nb.core.classify import Begins, Commits, Controls, CopiesOut, Outside
+from templedb_nb.core.classify import Begins, Commits, Controls, CopiesOut, Ordinary, Outside
 from templedb_nb.core.directives import Directives, Remark, unused
 from templedb_nb.core.lexer import Statement
-from templedb_nb.core.probes import Asked, Probe, Repeated, probe_of
+from templedb_nb.core.opening import opening, openings
+from templedb_nb.core.probes import Asked, Probe, Reindexed, Repeated, probe_of
+from templedb_nb.model.plan import NOT_EXACTLY_ONCE
 from templedb_nb.model.step import Mode
 
 
@@ -27,13 +29,21 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """One step: `statements` in order, the first of them the `first` one of the whole script."""
+    """One step: `statements` in order, the first of them the `first` one of the whole script.
+
+    Those that `leading` counts go into its BEGIN.
+    """
 
     way: Way
     statements: tuple[Statement, ...]
     first: int
     begin: str = "BEGIN"
     probe: Probe | None = None
+
+    @property
+    def leading(self) -> tuple[int, ...]:
+        """Return which of its statements ask something of its transaction, before the others."""
+        return openings(self.statements)
 
     @property
     def line(self) -> int:
@@ -59,26 +69,34 @@ class Course:
 
 
 _TITLE = 72
-_LEVELS = "ISOLATION LEVEL"
+_READ_ONLY = "a read-only transaction cannot record its step"
 
 
-def course(statements: Sequence[Statement], asked: Directives) -> Course:
-    """Return how *statements* run.
+def course(statements: Sequence[Statement], asked: Directives, *, apart: bool = False) -> Course:
+    """Return how *statements* run; *apart*, step by step in any case.
 
     A ``BEGIN … COMMIT`` around everything is dropped: our transaction stands in for it. A
     statement that cannot run in a transaction, or one that controls transactions, makes the
     script run step by step, and so does the directive no-transaction.
     """
-    needs = [classify.need(each) for each in statements]
-    whole = _whole(needs)
+    needs = [_need(each, asked) for each in statements]
+    whole = _whole(needs) and not apart
     if whole and not asked.no_transaction:
         inner = tuple(statements[1:-1])
         note = "its own BEGIN and COMMIT are dropped: our transaction stands in"
         return _together(inner, asked, note)
     reason = _reason(statements, needs, asked)
-    if not reason:
+    if not reason and not apart:
         return _together(tuple(statements), asked, "")
     return _stepwise(tuple(statements), needs, asked, reason)
+
+
+def _need(statement: Statement, asked: Directives) -> classify.Need:
+    """Return what a statement needs; one with a hint of the file's own stands alone."""
+    found, hint = classify.need(statement), asked.hints.get(statement.start)
+    if hint is None or statement.data is not None or not isinstance(found, Ordinary):
+        return found
+    return Outside(f"the statement behind templedb:{hint.name}", asked=True)
 
 
 def _whole(needs: Sequence[classify.Need]) -> bool:
@@ -93,8 +111,9 @@ def _reason(
 ) -> str:
     for statement, need in zip(statements, needs, strict=True):
         match need:
-            case Outside(what=what):
-                return f"line {statement.line}: {what} cannot run in a transaction"
+            case Outside(what=what, asked=alone):
+                why = "stands alone" if alone else "cannot run in a transaction"
+                return f"line {statement.line}: {what} {why}"
             case Begins() | Commits() | Controls():
                 what = " ".join(t.text.upper() for t in statement.tokens[:3])
                 return f"line {statement.line}: {what} controls transactions"
@@ -106,8 +125,14 @@ def _reason(
 
 
 def _together(statements: tuple[Statement, ...], asked: Directives, note: str) -> Course:
-    problems = [*_copies_out(statements), *unused(asked, statements)]
+    problems = [*_read_only(statements), *_copies_out(statements), *unused(asked, ())]
     return Course(mode=Mode.TRANSACTION, statements=statements, note=note, problems=problems)
+
+
+def _read_only(statements: Sequence[Statement]) -> Iterator[Remark]:
+    for each in statements:
+        if (found := opening(each)) and found.read_only:
+            yield Remark(message=_READ_ONLY, line=each.line, mend="take it out")
 
 
 def _copies_out(statements: Sequence[Statement]) -> Iterator[Remark]:
@@ -127,14 +152,26 @@ def _stepwise(
     for number, (statement, need) in enumerate(zip(statements, needs, strict=True)):
         cut.take(number, statement, need)
     units = cut.result()
-    proven = [s for unit in units if unit.way is not Way.ALONE for s in unit.statements]
+    alone = [s for unit in units if unit.way is Way.ALONE for s in unit.statements]
+    lonely = {s.start for s in alone}
+    copied = [s for s in statements if s.start not in lonely]
+    problems = [*cut.problems, *_read_only(statements), *_copies_out(copied), *unused(asked, alone)]
     return Course(
         mode=Mode.STATEMENTS,
         statements=statements,
         units=units,
-        note=f"runs step by step, because of {reason}",
-        problems=[*cut.problems, *_copies_out(statements), *unused(asked, proven)],
+        note=f"runs step by step, because of {reason}{_inexact(alone, asked)}",
+        problems=problems,
     )
+
+
+def _inexact(alone: Sequence[Statement], asked: Directives) -> str:
+    """Say which statements a crash may make run twice, since the file allows it."""
+    hints = [(each, asked.hints.get(each.start)) for each in alone]
+    lines = [str(each.line) for each, hint in hints if hint and not hint.probe]
+    if not lines:
+        return ""
+    return f"; {NOT_EXACTLY_ONCE}: line {', '.join(lines)} (templedb:idempotent)"
 
 
 class _Cut:
@@ -163,14 +200,14 @@ class _Cut:
                 self.problems.append(Remark(message=message, line=statement.line, mend=mend))
             case Controls():
                 pass
-            case Outside(what=what) if self._open is not None:
+            case Outside(what=what, asked=False) if self._open is not None:
                 message = f"{what} stands between BEGIN and COMMIT, where it cannot run"
                 mend = "move it out of the block"
                 self.problems.append(Remark(message=message, line=statement.line, mend=mend))
-            case Outside():
-                self._alone(number, statement)
             case _ if self._open is not None:
                 self._open.append(statement)
+            case Outside():
+                self._alone(number, statement)
             case _:
                 unit = Unit(way=Way.TOGETHER, statements=(statement,), first=number)
                 self._units.append(unit)
@@ -179,8 +216,9 @@ class _Cut:
         if self._open is not None:
             return
         if "READ ONLY" in modes.upper():
-            message = "a read-only transaction cannot record its step"
-            self.problems.append(Remark(message=message, line=statement.line, mend="take it out"))
+            self.problems.append(
+                Remark(message=_READ_ONLY, line=statement.line, mend="take it out")
+            )
         self._open, self._begin, self._modes, self._first = [], statement, modes, number + 1
 
     def _closes(self, way: Way) -> None:
@@ -197,8 +235,10 @@ class _Cut:
     def _alone(self, number: int, statement: Statement) -> None:
         hint = self._hints.get(statement.start)
         probe: Probe = probe_of(statement)
-        if hint is not None:
-            probe = Asked(sql=hint.probe) if hint.probe else Repeated()
+        if hint is not None and hint.probe:
+            probe = Asked(sql=hint.probe)
+        elif hint is not None and not isinstance(probe, Reindexed):
+            probe = Repeated()
         unit = Unit(way=Way.ALONE, statements=(statement,), first=number, probe=probe)
         self._units.append(unit)
 

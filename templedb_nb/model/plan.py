@@ -28,6 +28,8 @@ from templedb_nb.model.variable import Source
 
 PlanId = NewType("PlanId", str)
 FORMAT = 1
+NOT_EXACTLY_ONCE = "not exactly once"
+"""Stands in the note of a script of which a crash may make a statement run twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,11 +73,17 @@ class PsqlProgram:
             raise ConfigError(f"{step.file}: executor psql needs the program psql", hint=hint)
         folder = self._folder()
         _verify(Path(folder) / step.file, step)
-        row = self._claim_sql(step, script, attempt, claim)
+        row = _row_text(self._claim_sql(step, script, attempt, claim), attempt)
         here = self._here(step.database)
-        with _private(_row_text(row, attempt), passfile(here.password)) as files:
-            ledger, passwords = files
-            spoken = Spoken(step.file, (ledger,), words)
+        secret = passfile(here.password)
+        begun = "".join(f"{script.statements[n].text};\n" for n in script.leading)
+        texts = {"row": begun + row, "passwords": secret}
+        if script.once:
+            texts[f"without/{step.file}"] = _without(script)
+        with _private(texts) as place:
+            ledger, passwords = f"{place}/row", f"{place}/passwords"
+            file = f"{place}/without/{step.file}" if script.once else step.file
+            spoken = Spoken(file, (ledger,), words)
 
             def heard(text: str) -> None:
                 sink(text)
@@ -87,7 +93,7 @@ class PsqlProgram:
             argv = (program, "-X", "-q", "-1", "-v", "ON_ERROR_STOP=1")
             return self._shell.run(
                 Invocation(
-                    argv=(*argv, "-f", ledger, "-f", f"./{step.file}"),
+                    argv=(*argv, "-f", ledger, "-f", file),
                     cwd=folder,
                     environment={
                         **self._environment,
@@ -108,6 +114,15 @@ def _row_text(row: str, attempt: str) -> str:
     return f"\\o {os.devnull}\n{row};\n{check}\n\\o\n"
 
 
+def _without(script: Script) -> str:
+    """Return the text without what the server hears once, and heard before the ledger's row."""
+    text = script.text
+    for each in script.once:
+        blank = "".join(c if c == "\n" else " " for c in each.text)
+        text = text[: each.start] + blank + text[each.start + len(each.text) :]
+    return text
+
+
 def _verify(path: Path, step: Migration) -> None:
     """Refuse a file that is no longer what the plan says: a build may have rewritten it."""
     if hashlib.sha256(path.read_bytes()).hexdigest() != step.blob:
@@ -121,12 +136,12 @@ def passfile(password: str) -> str:
 
 
 @contextmanager
-def _private(*texts: str) -> Iterator[list[str]]:
+def _private(texts: Mapping[str, str]) -> Iterator[str]:
+    """Yield a folder that nobody else can read, with those texts in it, by their paths."""
     with tempfile.TemporaryDirectory(prefix="templedb-") as folder:
-        paths = []
-        for number, text in enumerate(texts):
-            path = Path(folder) / str(number)
+        for name, text in texts.items():
+            path = Path(folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
             path.write_text(text, encoding="utf-8")
-            paths.append(str(path))
-        yield paths
+        yield folder

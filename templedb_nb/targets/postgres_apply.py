@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import psycopg
 from psycopg.pq import ExecStatus
@@ -16,18 +17,17 @@ from templedb_nb.core.script import Script
 from templedb_nb.errors import Busy, StatementFailed, Unresolved
 from templedb_nb.failpoints import reach
 from templedb_nb.model.ledger import State
+from templedb_nb.model.message import MessageLevel, ServerMessage
 from templedb_nb.model.step import Migration, Revert
 from templedb_nb.ports import NOBODY_TOLD, Claim, Told
 from templedb_nb.targets import postgres_rows as rows
 from templedb_nb.targets import postgres_shadow
-from templedb_nb.targets.explain import explained
+from templedb_nb.targets.explain import AT_COMMIT, explained, in_the_way, meaning
 from templedb_nb.targets.postgres_connection import first_line, run
 from templedb_nb.targets.postgres_link import CLEAN, Ear, Link, failure
 from templedb_nb.targets.postgres_lock import Lock
 
 ATTEMPTS = 5
-AGAIN = frozenset({"55P03", "40P01", "40001"})
-"""A wait for a lock that lasted too long, a deadlock, a serialization failure."""
 
 _OURS = (
     "SELECT 1 OPERATOR(pg_catalog./) (coalesce(pg_catalog.pg_current_xact_id_if_assigned()"
@@ -52,12 +52,16 @@ class Attempt:
         line = self.script.statements[index].line if index >= 0 else 0
         return lambda said: self.told.said(replace(said, statement=index, line=line))
 
+    def warn(self, message: str) -> None:
+        """Tell what a person should do, although the step goes on."""
+        self.told.said(ServerMessage(level=MessageLevel.WARNING, message=message))
+
 
 def apply(link: Link, lock: Lock, attempt: Attempt) -> None:
     """Make the migration and its ledger row true together, or neither.
 
-    A wait for a lock that lasted too long, a deadlock and a serialization failure roll everything
-    back and are tried again, a bounded number of times.
+    Where other sessions alone were in the way, everything is rolled back and tried again, a bounded
+    number of times.
     """
     again(lambda: _transaction(link, lock, attempt), link, attempt)
 
@@ -72,7 +76,7 @@ def again(work: Callable[[], None], link: Link, attempt: Attempt, first: int = 0
             work()
         except StatementFailed as error:
             link.clean()
-            if error.sqlstate not in AGAIN or not left:
+            if not in_the_way(error.sqlstate, error.message) or not left:
                 raise
             attempt.told.again(first, error.message, error.sqlstate)
             time.sleep(random.uniform(0.1, 0.5) * (ATTEMPTS - left))  # noqa: S311 - jitter
@@ -89,8 +93,10 @@ def _transaction(link: Link, lock: Lock, attempt: Attempt) -> None:
         xid = _begin_on_a_whole_connection(link, lock, attempt)
         reach("apply.begun", link.cut)
         shadowed(link, attempt)
+        leading = attempt.script.leading
         for index, statement in enumerate(attempt.script.statements):
-            sent(link, attempt, index, statement)
+            if index not in leading:
+                sent(link, attempt, index, statement)
             attempt.ran(index)
         verify(link, attempt)
         _refuse_ended(link, attempt)
@@ -122,10 +128,17 @@ def _begin_on_a_whole_connection(link: Link, lock: Lock, attempt: Attempt) -> st
 
 
 def _begin(link: Link, lock: Lock, attempt: Attempt) -> str:
-    """Begin, take the lock of the transaction, and write the row: one message, one answer."""
-    step = attempt.step
-    values = rows.claim_values(step, attempt.script, attempt.id, attempt.claim, lock.key)
-    claimed = f"BEGIN; {timeouts(attempt.script)} {rows.claim_statement(step)}"
+    """Begin, take the lock of the transaction, and write the row: one message, one answer.
+
+    What the file asks of its transaction goes before the row, which is a query.
+    """
+    step, script = attempt.step, attempt.script
+    values = rows.claim_values(step, script, attempt.id, attempt.claim, lock.key)
+    begin = f"BEGIN; {timeouts(script)}"
+    if script.leading:
+        opened(link, attempt, begin, script.leading, partial(statement_failed, link, attempt))
+        begin = ""
+    claimed = f"{begin} {rows.claim_statement(step)}"
     results = link.batch(claimed, values)
     if error := failure(results):
         raise error
@@ -136,6 +149,25 @@ def _begin(link: Link, lock: Lock, attempt: Attempt) -> str:
         raise Busy(f"{link.where}: this session lost its lock before {step.file}")
     now = "not applied any more" if isinstance(step, Revert) else "there already"
     raise Busy(f"{step.key}: in the ledger of {link.where} it is {now}, by somebody else")
+
+
+def opened(
+    link: Link,
+    attempt: Attempt,
+    begin: str,
+    leading: Iterable[int],
+    failed: Callable[[int, psycopg.Error], StatementFailed],
+) -> None:
+    """Begin a transaction, and send what leads it; *leading* are places in the script."""
+    if error := failure(link.batch(begin)):
+        raise error
+    for index in leading:
+        try:
+            sent(link, attempt, index, attempt.script.statements[index])
+        except psycopg.Error as error:
+            if link.lost:
+                raise
+            raise failed(index, error) from None
 
 
 def shadowed(link: Link, attempt: Attempt) -> None:
@@ -256,14 +288,15 @@ def committed(results: Iterable[PGresult]) -> bool:
 def failed_at_commit(attempt: Attempt, error: psycopg.Error | None) -> StatementFailed:
     """Return the error for a COMMIT that the server refused: deferred constraints, for one."""
     said = first_line(error) if error else "the server rolled back in place of a COMMIT"
+    sqlstate = error.sqlstate if error else None
     return StatementFailed(
-        f"{said} (at COMMIT)",
+        f"{said}{AT_COMMIT}",
         statement=-1,
         line=0,
         column=0,
-        sqlstate=error.sqlstate if error else None,
+        sqlstate=sqlstate,
         detail=(error.diag.message_detail or "") if error else "",
-        hint=explained(error.sqlstate if error else None, attempt.step.file),
+        hint=explained(sqlstate, said, attempt.step.file),
     )
 
 
@@ -292,20 +325,22 @@ def statement_failed(
 ) -> StatementFailed:
     """Return the error for the statement of that index, with its place in the file.
 
-    *stands* says what of the file remains; where it is empty, the server rolled everything back.
+    *stands* says what of the file remains; where it is empty, nothing does.
     """
     script = attempt.script
     statement = script.statements[index] if index >= 0 else None
     offset = _offset(statement, error)
     line, column = position(script.text, offset) if statement else (0, 0)
     diag = error.diag
-    message = first_line(error)
+    said = message = first_line(error)
     if index < 0:
         message = f"the ledger refused its row: {message}"
     if link.lost:
         what = "the connection was lost" + ("" if stands else ", and the server rolled back")
         message = f"{what}: {message}"
-    told = stands or explained(error.sqlstate, attempt.step.file)
+    told = explained(error.sqlstate, said, attempt.step.file, statement)
+    if stands:
+        told = " ".join(each for each in (meaning(error.sqlstate, said, statement), stands) if each)
     return StatementFailed(
         message,
         statement=index,

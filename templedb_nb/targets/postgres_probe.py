@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
 import psycopg
-from psycopg import sql
 
 from templedb_nb.core.probes import (
     Asked,
@@ -20,6 +20,8 @@ from templedb_nb.core.probes import (
     Unprovable,
 )
 from templedb_nb.targets.postgres_connection import Connection, first_line
+from templedb_nb.targets.postgres_detach import finish, pending
+from templedb_nb.targets.postgres_leftovers import leftovers
 
 
 class Standing(StrEnum):
@@ -35,30 +37,37 @@ class Standing(StrEnum):
 class Verdict:
     """What is true, what told so, and what mends it where it is broken.
 
-    With `instead`, the repair does the statement's whole work.
+    With `instead`, the repair does the statement's whole work. Where the role lacks a right to it,
+    an `optional` one is left to somebody else: the statement does its work all the same.
     """
 
     standing: Standing
     evidence: str = ""
     repair: tuple[str, ...] = ()
     instead: bool = False
+    optional: bool = False
 
 
-def ask(connection: Connection, probe: Probe) -> Verdict:
-    """Return what the catalog says; it is asked in the session's own search path."""
+ABSENT = Verdict(standing=Standing.ABSENT)
+UNSEEN = Verdict(standing=Standing.UNKNOWN, evidence="the catalog could not be asked")
+
+
+def ask(connection: Connection, probe: Probe, spared: Collection[int] = ()) -> Verdict:
+    """Return what the catalog says; it is asked in the session's own search path.
+
+    Indexes whose oids are *spared* were invalid before the statement ran for the first time.
+    """
     match probe:
         case IndexBuilt():
             return _built(connection, probe)
         case IndexGone(name=name):
-            gone = _oid(connection, name) is None
-            return Verdict(standing=Standing.DONE if gone else Standing.ABSENT)
+            return _gone(connection, name)
         case Reindexed():
-            left = _leftovers(connection, probe)
-            return Verdict(standing=Standing.BROKEN if left else Standing.ABSENT, repair=left)
+            return _reindexed(connection, probe, spared)
         case Detached():
             return _detached(connection, probe)
         case Repeated():
-            return Verdict(standing=Standing.ABSENT)
+            return ABSENT
         case Asked(sql=query):
             return _asked(connection, query)
         case Unprovable():
@@ -66,6 +75,40 @@ def ask(connection: Connection, probe: Probe) -> Verdict:
             return Verdict(standing=Standing.UNKNOWN, evidence=told)
         case _:
             assert_never(probe)
+
+
+def nothing_there(connection: Connection, probe: Probe) -> bool:
+    """Return whether what a statement takes away is not there, before it ever ran.
+
+    That is no proof that it took effect: the server itself must say what it makes of the name.
+    """
+    taking = isinstance(probe, IndexGone | Detached)
+    return taking and ask(connection, probe).standing is Standing.DONE
+
+
+def _gone(connection: Connection, name: str) -> Verdict:
+    oid = _oid(connection, name)
+    if oid is None:
+        return Verdict(standing=Standing.DONE, evidence=f"there is no index {name}")
+    row = connection.execute(
+        "SELECT indisvalid FROM pg_catalog.pg_index WHERE indexrelid = %s", [oid]
+    ).fetchone()
+    if row == (False,):
+        told = f"{name} is there and invalid, as a DROP INDEX CONCURRENTLY leaves it half-way"
+        return Verdict(standing=Standing.BROKEN, evidence=told)
+    return ABSENT
+
+
+def _reindexed(connection: Connection, probe: Reindexed, spared: Collection[int]) -> Verdict:
+    left = leftovers(connection, probe, spared)
+    if not left:
+        return ABSENT
+    return Verdict(
+        standing=Standing.BROKEN,
+        evidence=f"invalid indexes are left: {', '.join(each.title for each in left)}",
+        repair=tuple(each.drop for each in left),
+        optional=True,
+    )
 
 
 def _oid(connection: Connection, name: str) -> int | None:
@@ -90,7 +133,7 @@ def _built(connection: Connection, probe: IndexBuilt) -> Verdict:
         [table, probe.name],
     ).fetchone()
     if row is None:
-        return Verdict(standing=Standing.ABSENT)
+        return ABSENT
     valid, on, definition, name = row
     if valid is None:
         return Verdict(standing=Standing.UNKNOWN, evidence=f"{name} is there and is no index")
@@ -111,7 +154,7 @@ def _built(connection: Connection, probe: IndexBuilt) -> Verdict:
 def _unnamed(connection: Connection, probe: IndexBuilt, table: int | None) -> Verdict:
     """Compare an index whose name the server chose with every index of its table."""
     if table is None:
-        return Verdict(standing=Standing.ABSENT)
+        return ABSENT
     wanted = _twin(connection, probe)
     found = connection.execute(
         "SELECT indisvalid, pg_catalog.pg_get_indexdef(indexrelid), indexrelid::regclass::text"
@@ -120,7 +163,7 @@ def _unnamed(connection: Connection, probe: IndexBuilt, table: int | None) -> Ve
     ).fetchall()
     same = [(valid, name) for valid, shape, name in found if _shape(shape) == _shape(wanted)]
     if not same:
-        return Verdict(standing=Standing.ABSENT)
+        return ABSENT
     if any(valid for valid, _ in same):
         return Verdict(standing=Standing.DONE, evidence=f"{same[0][1]} is there, valid")
     repair = tuple(f"DROP INDEX CONCURRENTLY IF EXISTS {name}" for _, name in same)
@@ -152,45 +195,16 @@ def _shape(definition: str) -> str:
     return f"{'UNIQUE' if head.startswith('CREATE UNIQUE') else ''}{using}{rest}"
 
 
-def _leftovers(connection: Connection, probe: Reindexed) -> tuple[str, ...]:
-    """Return what drops the invalid indexes that an interrupted REINDEX CONCURRENTLY left."""
-    found = connection.execute(
-        "SELECT n.nspname, c.relname FROM pg_catalog.pg_index i"
-        " JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid"
-        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$'"
-        " AND CASE %s WHEN 'INDEX' THEN i.indrelid = (SELECT indrelid FROM pg_catalog.pg_index"
-        "  WHERE indexrelid = pg_catalog.to_regclass(%s))"
-        " WHEN 'TABLE' THEN i.indrelid = pg_catalog.to_regclass(%s)"
-        " WHEN 'SCHEMA' THEN n.nspname = (pg_catalog.parse_ident(%s))[1] ELSE true END",
-        [probe.kind, probe.name, probe.name, probe.name or "x"],
-    ).fetchall()
-    return tuple(
-        sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(sql.Identifier(*names)).as_string()
-        for names in found
-    )
-
-
 def _detached(connection: Connection, probe: Detached) -> Verdict:
-    pending = "false"
-    if connection.info.server_version >= _PENDING_SINCE:
-        pending = "inhdetachpending"
-    row = connection.execute(
-        f"SELECT {pending} FROM pg_catalog.pg_inherits"  # noqa: S608 - one of two constants
-        " WHERE inhparent = pg_catalog.to_regclass(%s)"
-        " AND inhrelid = pg_catalog.to_regclass(%s)".encode(),
-        [probe.parent, probe.partition],
-    ).fetchone()
-    if row is None:
-        return Verdict(standing=Standing.DONE, evidence=f"{probe.partition} is no partition")
-    if not row[0]:
-        return Verdict(standing=Standing.ABSENT)
-    finish = f"ALTER TABLE {probe.parent} DETACH PARTITION {probe.partition} FINALIZE"
-    told = f"the detachment of {probe.partition} is half done"
-    return Verdict(standing=Standing.BROKEN, evidence=told, repair=(finish,), instead=True)
-
-
-_PENDING_SINCE = 140000
+    match pending(connection, probe):
+        case None:
+            return Verdict(standing=Standing.DONE, evidence=f"{probe.partition} is no partition")
+        case False:
+            return ABSENT
+        case True:
+            told = f"the detachment of {probe.partition} is half done"
+            repair = (finish(probe),)
+            return Verdict(standing=Standing.BROKEN, evidence=told, repair=repair, instead=True)
 
 
 def _asked(connection: Connection, query: str) -> Verdict:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,6 +93,7 @@ class Attempted:
     sql: str
     step_done: int
     step_started: int
+    attempt: str
 
 
 def claim_statement(step: Migration) -> str:
@@ -142,23 +144,33 @@ def failed_row(
 def attempted(connection: Connection, project: str, key: str) -> Attempted | None:
     """Return how far earlier attempts came; the row stays locked until the transaction ends."""
     row = connection.execute(
-        "SELECT state, checksum, sql, step_done, step_started FROM templedb.migration"
+        "SELECT state, checksum, sql, step_done, step_started, attempt_id FROM templedb.migration"
         " WHERE project = %s AND key = %s FOR UPDATE",
         [project, key],
     ).fetchone()
     if row is None:
         return None
-    state, checksum, sql, done, started = row
+    state, checksum, sql, done, started, attempt = row
     return Attempted(
-        state=State(state), checksum=checksum, sql=sql, step_done=done, step_started=started
+        state=State(state),
+        checksum=checksum,
+        sql=sql,
+        step_done=done,
+        step_started=started,
+        attempt=attempt,
     )
 
 
 def begun_row(
-    connection: Connection, step: Migration, script: Script, attempt: str, claim: Claim, done: int
+    connection: Connection,
+    step: Migration,
+    script: Script,
+    attempt: str,
+    claim: Claim,
+    counted: tuple[int, int],
 ) -> None:
-    """Write that the attempt is running, with *done* steps proven."""
-    counts = [step.mode.value, script.steps, done, done, attempt]
+    """Write that the attempt is running, with so many steps *counted* as proven, and as begun."""
+    counts = [step.mode.value, script.steps, *counted, attempt]
     connection.execute(_BEGUN, [*about(step, script, claim), *counts, *by_whom(claim)])
 
 
@@ -168,6 +180,29 @@ def step_statement() -> str:
         "UPDATE templedb.migration SET step_done = %s, step_started = %s"
         " WHERE project = %s AND key = %s AND attempt_id = %s"
     )
+
+
+SPARE = (
+    "INSERT INTO templedb.event (project, key, attempt_id, what, detail)"
+    " VALUES (%s, %s, %s, 'invalid-before', %s::jsonb)"
+)
+"""Keeps which indexes were invalid before a step ran: project, key, attempt, detail."""
+
+
+def spare_detail(done: int, oids: Iterable[int]) -> str:
+    """Return the detail of `SPARE`."""
+    return json.dumps({"step": done + 1, "oids": sorted(oids)})
+
+
+def spared(connection: Connection, project: str, key: str, done: int) -> frozenset[int]:
+    """Return the oids of the indexes that were invalid before the step behind *done* ran."""
+    row = connection.execute(
+        "SELECT detail FROM templedb.event"
+        " WHERE project = %s AND key = %s AND what = 'invalid-before' ORDER BY id DESC LIMIT 1",
+        [project, key],
+    ).fetchone()
+    known = row is not None and row[0].get("step") == done + 1
+    return frozenset(row[0]["oids"]) if row and known else frozenset()
 
 
 def ended_row(connection: Connection, which: Sequence[str], state: State, error: str = "") -> int:

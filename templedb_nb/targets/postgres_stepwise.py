@@ -7,18 +7,21 @@ runs, so that a crash at any instant leaves a place to go on from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from functools import partial
 
 import psycopg
 from psycopg import generators
 
 from templedb_nb.core.lexer import Statement
-from templedb_nb.core.probes import Unprovable
+from templedb_nb.core.probes import Reindexed, Unprovable
 from templedb_nb.core.script import read_script
-from templedb_nb.core.units import Unit, Way, lost_with_session, session_statements
+from templedb_nb.core.units import Way, lost_with_session, session_statements
 from templedb_nb.errors import Busy, StatementFailed, Unresolved
 from templedb_nb.failpoints import reach
 from templedb_nb.model.ledger import State
+from templedb_nb.model.step import Mode
 from templedb_nb.targets import postgres_rows as rows
 from templedb_nb.targets.postgres_apply import (
     Attempt,
@@ -26,37 +29,47 @@ from templedb_nb.targets.postgres_apply import (
     committed,
     counted,
     failed_at_commit,
+    opened,
     sent,
     shadowed,
-    statement_failed,
     timeouts,
     verify,
 )
-from templedb_nb.targets.postgres_connection import LOCK_TIMEOUT, run
+from templedb_nb.targets.postgres_broken import failed
+from templedb_nb.targets.postgres_connection import run
+from templedb_nb.targets.postgres_leftovers import leftovers
 from templedb_nb.targets.postgres_link import Link, failure
 from templedb_nb.targets.postgres_lock import Lock
-from templedb_nb.targets.postgres_probe import Standing, Verdict, ask
+from templedb_nb.targets.postgres_probe import (
+    ABSENT,
+    UNSEEN,
+    Standing,
+    Verdict,
+    ask,
+    nothing_there,
+)
+from templedb_nb.targets.postgres_resume import (
+    Place,
+    enter,
+    impatient,
+    in_doubt,
+    left_of,
+    patient,
+    repair,
+)
 
 _AS_OURSELVES = "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE;"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """Where an attempt goes on: steps that are proven, and whether the next one had begun."""
-
-    done: int
-    begun: bool
-
-
 def apply_stepwise(link: Link, lock: Lock, attempt: Attempt) -> None:
     """Go on from the first step that is not proven, to the end."""
+    attempt = _by_steps(attempt)
     try:
-        place = _enter(link, attempt)
+        place = enter(link, attempt)
         reach("stepwise.entered", link.cut)
         _restore(link, attempt, place.done)
         for number in range(place.done, len(attempt.script.units)):
-            begun = place.begun and number == place.done
-            _step(link, lock, attempt, number, begun=begun)
+            _step(link, lock, attempt, number, place if number == place.done else Place())
         reach("stepwise.before-end", link.cut)
         _finish(link, attempt)
         reach("stepwise.ended", link.cut)
@@ -65,46 +78,12 @@ def apply_stepwise(link: Link, lock: Lock, attempt: Attempt) -> None:
         link.clean()
 
 
-# --- where to go on ---------------------------------------------------------------------------
-
-
-def _enter(link: Link, attempt: Attempt) -> _Place:
-    """Write the row as running, committed before anything else, and return where to go on."""
-    step, claim = attempt.step, attempt.claim
-    with link.connection.transaction():
-        known = rows.attempted(link.connection, claim.project, step.key)
-        place = _place(link, attempt, known)
-        rows.begun_row(link.connection, step, attempt.script, attempt.id, claim, place.done)
-    return place
-
-
-def _place(link: Link, attempt: Attempt, known: rows.Attempted | None) -> _Place:
-    step = attempt.step
-    if known is None or known.state is State.REVERTED:
-        return _Place(done=0, begun=False)
-    if known.state is State.APPLIED:
-        raise Busy(f"{step.file} is in the ledger of {link.where} already, by somebody else")
-    if known.state is State.IN_DOUBT:
-        raise _in_doubt(attempt, known.step_done, "nobody has resolved it yet")
-    if not known.step_started:
-        return _Place(done=0, begun=False)
-    if known.checksum != step.checksums.text and _edited(known, attempt):
-        message = f"{step.file}: its first {known.step_started} steps ran already, and were edited"
-        hint = "bring their text back; statements behind them may change"
-        raise Unresolved(message, hint=hint)
-    return _Place(done=known.step_done, begun=known.step_started > known.step_done)
-
-
-def _edited(known: rows.Attempted, attempt: Attempt) -> bool:
-    """Return whether any step that ran, or had begun, reads otherwise now."""
+def _by_steps(attempt: Attempt) -> Attempt:
+    """Read a script step by step that one transaction could hold: steps of it stand already."""
+    if attempt.script.mode is Mode.STATEMENTS:
+        return attempt
     reading = attempt.step.reading
-    before = read_script(known.sql.encode(), reading).units[: known.step_started]
-    now = attempt.script.units[: known.step_started]
-    return [_tokens(unit) for unit in before] != [_tokens(unit) for unit in now]
-
-
-def _tokens(unit: Unit) -> list[str]:
-    return [token.text for each in unit.statements for token in each.tokens]
+    return replace(attempt, script=read_script(attempt.script.text.encode(), reading, apart=True))
 
 
 def _restore(link: Link, attempt: Attempt, done: int) -> None:
@@ -123,10 +102,10 @@ def _restore(link: Link, attempt: Attempt, done: int) -> None:
 # --- one step ---------------------------------------------------------------------------------
 
 
-def _step(link: Link, lock: Lock, attempt: Attempt, number: int, *, begun: bool) -> None:
+def _step(link: Link, lock: Lock, attempt: Attempt, number: int, place: Place) -> None:
     unit = attempt.script.units[number]
     if unit.way is Way.ALONE:
-        _alone(link, lock, attempt, number, begun=begun)
+        _alone(link, lock, attempt, number, place)
     else:
         _again(link, lock, attempt, number)
     attempt.ran(unit.first + max(len(unit.statements) - 1, 0))
@@ -151,24 +130,35 @@ def _again(link: Link, lock: Lock, attempt: Attempt, number: int) -> None:
 
 def _together(link: Link, lock: Lock, attempt: Attempt, number: int) -> None:
     unit, index = attempt.script.units[number], -1
-    begin = f"{unit.begin}; {timeouts(attempt.script)} SELECT {_TRY}({lock.key})"
     try:
-        results = link.batch(begin)
-        if error := failure(results):
-            raise error
-        if results[-1].get_value(0, 0) != b"t":
-            raise Busy(f"{link.where}: this session lost its lock in {attempt.step.file}")
-        for statement in unit.statements:
-            index = unit.first if index < 0 else index + 1
-            sent(link, attempt, index, statement)
+        _begin(link, lock, attempt, number)
+        for place, statement in enumerate(unit.statements):
+            index = unit.first + place
+            if place not in unit.leading:
+                sent(link, attempt, index, statement)
         reach("stepwise.ran", link.cut)
     except psycopg.Error as error:
-        raise _failed(link, attempt, number, index, error) from None
+        raise failed(link, attempt, number, index, error) from None
     if not link.in_transaction:
         told = f"step {number + 1} ended the transaction that it was given"
         _mark_in_doubt(link, attempt, told)
-        raise _in_doubt(attempt, number, told)
+        raise in_doubt(attempt, number, told)
     _count_and_commit(link, lock, attempt, number)
+
+
+def _begin(link: Link, lock: Lock, attempt: Attempt, number: int) -> None:
+    """Begin the transaction of a step, as the file wants it, and take its lock."""
+    unit = attempt.script.units[number]
+    begin = f"{unit.begin}; {timeouts(attempt.script)}"
+    if unit.leading:
+        places = [unit.first + place for place in unit.leading]
+        opened(link, attempt, begin, places, partial(failed, link, attempt, number))
+        begin = ""
+    results = link.batch(f"{begin} SELECT {_TRY}({lock.key})")
+    if error := failure(results):
+        raise error
+    if results[-1].get_value(0, 0) != b"t":
+        raise Busy(f"{link.where}: this session lost its lock in {attempt.step.file}")
 
 
 def _count_and_commit(link: Link, lock: Lock, attempt: Attempt, number: int) -> None:
@@ -201,50 +191,72 @@ def _settle(link: Link, lock: Lock, attempt: Attempt, number: int) -> None:
     _restore(link, attempt, number + 1)
 
 
-def _alone(link: Link, lock: Lock, attempt: Attempt, number: int, *, begun: bool) -> None:
+def _alone(link: Link, lock: Lock, attempt: Attempt, number: int, place: Place) -> None:
     """Run a step that no transaction proves, unless the catalog says that it is done."""
     unit = attempt.script.units[number]
     assert unit.probe is not None  # noqa: S101 - a step that runs alone has one
-    statement = unit.statements[0]
-    _count(link, attempt, done=number, started=number + 1)
-    reach("alone.started", link.cut)
-    verdict = Verdict(standing=Standing.ABSENT)
+    mark = _Mark(started=False, spared=place.spared)
     try:
-        if begun or not isinstance(unit.probe, Unprovable):
-            verdict = ask(link.connection, unit.probe)
-        if verdict.standing is Standing.UNKNOWN:
-            told = f"line {statement.line}: {verdict.evidence}"
-            _mark_in_doubt(link, attempt, told)
-            raise _in_doubt(attempt, number, told)
+        mark = _mark(link, attempt, number, place)
+        reach("alone.started", link.cut)
+        verdict = _verdict(link, attempt, number, mark, begun=place.begun)
         reach("alone.asked", link.cut)
         if verdict.standing is not Standing.DONE:
-            _patiently(link, attempt, number, statement, verdict)
+            _patiently(link, attempt, number, verdict)
         reach("alone.ran", link.cut)
         _retake(link, lock, attempt)
         _count(link, attempt, done=number + 1, started=number + 1)
     except psycopg.Error as error:
-        raise _broken(link, attempt, number, error) from None
+        raise _broken(link, attempt, number, error, mark) from None
     reach("alone.counted", link.cut)
 
 
-def _patiently(
-    link: Link, attempt: Attempt, number: int, statement: Statement, verdict: Verdict
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Mark:
+    """Whether the ledger knows that a step had begun, and which indexes were invalid before it."""
+
+    started: bool
+    spared: frozenset[int]
+
+
+def _mark(link: Link, attempt: Attempt, number: int, place: Place) -> _Mark:
+    """Count a step as begun. One that takes away what is not there has nothing to begin."""
+    probe = attempt.script.units[number].probe
+    if place.begun:
+        return _Mark(started=True, spared=place.spared)
+    assert probe is not None  # noqa: S101 - a step that runs alone has one
+    if nothing_there(link.connection, probe):
+        return _Mark(started=False, spared=frozenset())
+    spared: frozenset[int] = frozenset()
+    if isinstance(probe, Reindexed):
+        spared = frozenset(each.oid for each in leftovers(link.connection, probe))
+    _count(link, attempt, done=number, started=number + 1, spared=spared)
+    return _Mark(started=True, spared=spared)
+
+
+def _verdict(link: Link, attempt: Attempt, number: int, mark: _Mark, *, begun: bool) -> Verdict:
+    """Return what the catalog says of a step before it runs."""
+    unit = attempt.script.units[number]
+    assert unit.probe is not None  # noqa: S101 - a step that runs alone has one
+    if not mark.started or (isinstance(unit.probe, Unprovable) and not begun):
+        return ABSENT
+    verdict = ask(link.connection, unit.probe, mark.spared)
+    if verdict.standing is Standing.UNKNOWN:
+        told = f"line {unit.line}: {verdict.evidence}"
+        _mark_in_doubt(link, attempt, told)
+        raise in_doubt(attempt, number, told)
+    return verdict
+
+
+def _patiently(link: Link, attempt: Attempt, number: int, verdict: Verdict) -> None:
     """Run a statement that waits for others by its nature: without a lock_timeout of ours."""
-    earlier = session_statements(attempt.script.units[:number])
-    own = any(token.upper == "LOCK_TIMEOUT" for each in earlier for token in each.tokens)
-    asked = attempt.script.asked
-    if not own:
-        wanted = 0 if asked.lock_timeout_ms is None else asked.lock_timeout_ms
-        run(link.connection, f"SET lock_timeout = {wanted}")
-    if asked.statement_timeout_ms is not None:
-        run(link.connection, f"SET statement_timeout = {asked.statement_timeout_ms}")
-    for each in verdict.repair:
-        run(link.connection, each)
+    ours = patient(link, attempt, number)
+    repair(link, attempt, verdict)
     if not verdict.instead:
-        _send_alone(link, attempt, attempt.script.units[number].first, statement)
-    if not own:
-        run(link.connection, f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+        first = attempt.script.units[number].first
+        _send_alone(link, attempt, first, attempt.script.units[number].statements[0])
+    if ours:
+        impatient(link)
 
 
 def _send_alone(link: Link, attempt: Attempt, index: int, statement: Statement) -> None:
@@ -275,12 +287,16 @@ def _which(attempt: Attempt) -> list[str]:
     return [attempt.claim.project, attempt.step.key, attempt.id]
 
 
-def _count(link: Link, attempt: Attempt, *, done: int, started: int) -> None:
-    """Count steps, as ourselves whatever role the file has taken."""
+def _count(
+    link: Link, attempt: Attempt, *, done: int, started: int, spared: Collection[int] = ()
+) -> None:
+    """Count steps, as ourselves whatever role the file has taken; note what was *spared*."""
+    counted: list[object] = [done, started, *_which(attempt)]
     statement = rows.step_statement()
-    results = link.batch(
-        f"BEGIN READ WRITE; {_AS_OURSELVES} {statement}; COMMIT", [done, started, *_which(attempt)]
-    )
+    if spared:
+        statement = f"{statement}; {rows.SPARE}"
+        counted += [*_which(attempt), rows.spare_detail(done, spared)]
+    results = link.batch(f"BEGIN READ WRITE; {_AS_OURSELVES} {statement}; COMMIT", counted)
     if error := failure(results):
         raise error
 
@@ -295,7 +311,7 @@ def _finish(link: Link, attempt: Attempt) -> None:
                 raise Busy(f"{attempt.step.file}: its row in {link.where} is somebody else's now")
             shadowed(link, attempt)
     except psycopg.Error as error:
-        raise _failed(link, attempt, len(attempt.script.units), -1, error) from None
+        raise failed(link, attempt, len(attempt.script.units), -1, error) from None
     except StatementFailed as error:
         error.changed = True
         _record(link, attempt, State.FAILED, error.message)
@@ -316,39 +332,27 @@ def _mark_in_doubt(link: Link, attempt: Attempt, told: str) -> None:
     _record(link, attempt, State.IN_DOUBT, told)
 
 
-def _in_doubt(attempt: Attempt, done: int, told: str) -> Unresolved:
-    step, total = attempt.step, len(attempt.script.units)
-    message = f"{step.file}: step {done + 1} of {total} is in doubt: {told}"
-    hint = f"look, then: templedb migration resolve {step.file} --applied (or --not-applied)"
-    return Unresolved(message, hint=f"{hint} --reason WHAT-YOU-SAW")
+def _broken(
+    link: Link, attempt: Attempt, number: int, error: psycopg.Error, mark: _Mark
+) -> Exception:
+    """Return what a failure outside of any transaction means, and record it.
 
-
-def _broken(link: Link, attempt: Attempt, number: int, error: psycopg.Error) -> Exception:
-    """Return what a failure outside of any transaction means, and record it."""
+    The catalog is asked again: a step of which nothing stands had not begun, and may be edited.
+    """
     unit = attempt.script.units[number]
-    failed = _failed(link, attempt, number, unit.first, error, alone=True)
     unprovable = isinstance(unit.probe, Unprovable)
     if unprovable and (link.lost or unit.probe == Unprovable(partial=True)):
-        _mark_in_doubt(link, attempt, failed.message)
-        return _in_doubt(attempt, number, failed.message)
-    _record(link, attempt, State.FAILED, failed.message)
-    if unprovable:  # all or nothing, and the server says that it failed
+        told = failed(link, attempt, number, unit.first, error).message
+        _mark_in_doubt(link, attempt, told)
+        return in_doubt(attempt, number, told)
+    left = UNSEEN
+    if not link.lost:
+        link.roll_back()
+        # all or nothing is left of what nobody can prove, and the server says that it failed
+        absent = unprovable or not mark.started
+        left = ABSENT if absent else left_of(link, unit, mark.spared)
+    refused = failed(link, attempt, number, unit.first, error, left)
+    _record(link, attempt, State.FAILED, refused.message)
+    if left.standing is Standing.ABSENT and mark.started:
         _count(link, attempt, done=number, started=number)
-    return failed
-
-
-def _failed(
-    link: Link,
-    attempt: Attempt,
-    number: int,
-    index: int,
-    error: psycopg.Error,
-    *,
-    alone: bool = False,
-) -> StatementFailed:
-    total = len(attempt.script.units)
-    stands = ""
-    if number or alone:
-        stands = f"{number} of {total} steps stand; mend {attempt.step.file} and run again:"
-        stands = f"{stands} it goes on at step {number + 1}"
-    return statement_failed(link, attempt, index, error, stands=stands)
+    return refused

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from templedb_nb.model.effect import Blocks, Effect, Touched
-from templedb_nb.model.plan import Preview, ScriptSummary
+from templedb_nb.model.plan import NOT_EXACTLY_ONCE, Preview, ScriptSummary
 from templedb_nb.model.step import Migration, Mode, Step
 from templedb_nb.views.html.card import (
     Column,
@@ -73,7 +73,9 @@ def _known(step: Step, script: ScriptSummary | None) -> Child:
         return toned(Tone.QUIET, "opaque command")
     counted = f", {many(script.statements, 'statement')}" if script else ""
     alone = isinstance(step, Migration) and step.mode is not Mode.TRANSACTION
-    loud = join(", ", toned(Tone.LOUD, "no transaction")) if alone else None
+    twice = alone and script is not None and NOT_EXACTLY_ONCE in script.note
+    told = f"no transaction, {NOT_EXACTLY_ONCE}" if twice else "no transaction"
+    loud = join(", ", toned(Tone.LOUD, told)) if alone else None
     locks = script.impact.locks if script else ()
     waits = join(tag("br"), toned(_tone(locks), blocked(locks))) if locks else None
     return join(toned(Tone.QUIET, f"exact{counted}"), loud, waits)

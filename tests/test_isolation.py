@@ -1,0 +1,285 @@
+"""What a file asks of its own transaction, and other sessions that are in the way."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.conftest import MIGRATIONS, Shop
+
+FILE = "migrations/003_level.sql"
+LEVEL = "current_setting('transaction_isolation')"
+
+
+@pytest.fixture
+def table(shop: Shop) -> Shop:
+    """A shop with a table of two rows that keeps what files see, and everything applied."""
+    shop.migration(
+        "002_orders.sql",
+        "CREATE TABLE orders (id int, who text);\nINSERT INTO orders VALUES (1, 'x'), (2, 'x');\n"
+        "CREATE TABLE seen (what text);\n",
+    )
+    shop.run()
+    return shop
+
+
+def seen(shop: Shop) -> list[str]:
+    return [what for (what,) in shop.pg.query("SELECT what FROM seen")]
+
+
+def by_psql(shop: Shop) -> None:
+    if shutil.which("psql") is None:
+        pytest.skip("no psql here")
+    group: dict[str, Any] = {**MIGRATIONS, "executor": "psql"}
+    shop.config(group)
+
+
+SERIALIZABLE = [
+    "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;",
+    "set local transaction isolation level serializable;",
+    "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE, NOT DEFERRABLE;",
+    "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; SET TRANSACTION DEFERRABLE;",
+    "-- why\nSET transaction_isolation = 'serializable';",
+    "SET LOCAL transaction_isolation TO serializable;",
+    "SET \"transaction_isolation\" = 'serializable';",
+    "SET search_path = public;\nLOCK TABLE orders;\nSET TRANSACTION ISOLATION LEVEL SERIALIZABLE;",
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;\nSET TRANSACTION ISOLATION LEVEL SERIALIZABLE;",
+]  # fmt: skip
+SEES = f"INSERT INTO seen SELECT {LEVEL};"
+FRAMES = {
+    "whole": "{head}\n{body}\n",
+    "block": "BEGIN;\n{head}\n{body}\nCOMMIT;\n",
+    "stepwise": "BEGIN;\n{head}\n{body}\nCOMMIT;\nVACUUM orders;\n",
+}
+
+
+@pytest.mark.parametrize("executor", ["native", "psql"])
+@pytest.mark.parametrize("head", SERIALIZABLE)
+def test_a_leading_set_transaction_holds(table: Shop, head: str, executor: str) -> None:
+    frames = ["whole", "block", "stepwise"] if executor == "native" else ["whole", "block"]
+    if executor == "psql":
+        by_psql(table)
+    for number, frame in enumerate(frames, 3):
+        table.migration(f"00{number}_level.sql", FRAMES[frame].format(head=head, body=SEES))
+    table.run()
+    assert seen(table) == ["serializable"] * len(frames)
+
+
+@pytest.mark.parametrize("executor", ["native", "psql"])
+def test_a_snapshot_of_another_session_is_taken(table: Shop, executor: str) -> None:
+    if executor == "psql":
+        by_psql(table)
+    with psycopg.connect(table.pg.dsn) as other:
+        other.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        ((snapshot,),) = other.execute("SELECT pg_export_snapshot()").fetchall()
+        table.pg.query("INSERT INTO orders VALUES (3, 'later')")
+        table.migration(
+            "003_level.sql",
+            "BEGIN;\nSET TRANSACTION ISOLATION LEVEL REPEATABLE READ;\n"
+            f"SET TRANSACTION SNAPSHOT '{snapshot}';\n"
+            "INSERT INTO seen SELECT count(*) FROM orders;\nCOMMIT;\n",
+        )
+        table.run()
+    assert seen(table) == ["2"]
+
+
+def test_a_set_transaction_outside_of_a_block_means_nothing(table: Shop) -> None:
+    sql = f"SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;\n{SEES}\nVACUUM orders;\n"
+    table.migration("003_level.sql", sql)
+    table.run()
+    assert seen(table) == ["read committed"]
+
+
+def test_a_leading_set_transaction_that_is_wrong_fails_at_its_place(table: Shop) -> None:
+    sql = "SELECT 1;\nSELECT 2;\n"
+    wrong = "\nSET TRANSACTION ISOLATION LEVEL REPEATABLE READ;\nSET TRANSACTION SNAPSHOT 'nope';\n"
+    table.migration("003_level.sql", wrong + sql)
+    assert f"{FILE}:3:1" in table.run(code=10).text
+    table.migration("003_level.sql", "VACUUM orders;\nBEGIN;" + wrong + sql + "COMMIT;\n")
+    assert f"{FILE}:4:1" in table.run(code=12).text
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SET TRANSACTION READ ONLY;\nSELECT 1;\n",
+        "BEGIN;\nSET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE;\nSELECT 1;\nCOMMIT;\n",
+        "SET LOCAL transaction_read_only = on;\nSELECT 1;\n",
+        "SET transaction_read_only TO 'yes';\nSELECT 1;\n",
+        "VACUUM orders;\nBEGIN;\nSET TRANSACTION READ ONLY;\nSELECT 1;\nCOMMIT;\n",
+        "SET SESSION TRANSACTION READ ONLY;\nVACUUM orders;\n",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("executor", ["native", "psql"])
+def test_read_only_is_refused_on_the_plan(table: Shop, sql: str, executor: str) -> None:
+    if executor == "psql":
+        by_psql(table)
+    table.migration("003_level.sql", sql)
+    said = table.run("--dry-run", code=78)
+    assert "a read-only transaction cannot record its step" in said.text
+
+
+def test_what_is_not_read_only_is_not_refused(table: Shop) -> None:
+    sql = "SET TRANSACTION READ WRITE;\nSET transaction_read_only = off;\nSELECT 1;\n"
+    table.migration("003_level.sql", sql)
+    table.run()
+
+
+def test_psql_reads_a_file_without_what_the_server_hears_once(table: Shop) -> None:
+    """A file that includes another by its own folder cannot be taken from there."""
+    by_psql(table)
+    head = "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, DEFERRABLE;\n"
+    table.terminal.file("app/more.sql", f"{SEES}\n")
+    table.migration("003_level.sql", f"{head}\\ir ../more.sql\n")
+    assert "write \\i in place of \\ir" in table.run("--dry-run", code=78).text
+    table.migration("003_level.sql", f"{head}\\i more.sql\n")
+    table.run()
+    assert seen(table) == ["serializable"]
+
+
+def wait_for_a_lock(shop: Shop, process: Any) -> None:
+    """Wait until the run waits for another session."""
+    query = (
+        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+        " AND application_name LIKE 'templedb:%' AND wait_event_type = 'Lock'"
+    )
+    end = time.monotonic() + 60
+    while not shop.pg.query(query):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("frame", ["whole", "stepwise"])
+@pytest.mark.parametrize("level", ["SERIALIZABLE", "REPEATABLE READ"])
+def test_a_serialization_failure_is_tried_again(table: Shop, level: str, frame: str) -> None:
+    """The second try sees what the other session left, and its row is the only one."""
+    body = (
+        f"INSERT INTO seen SELECT {LEVEL} || ' ' || string_agg(who, '' ORDER BY who) FROM orders;\n"
+        "UPDATE orders SET who = who || '!' WHERE id = 1;"
+    )
+    head = f"SET TRANSACTION ISOLATION LEVEL {level};"
+    table.migration("003_level.sql", FRAMES[frame].format(head=head, body=body))
+    with psycopg.connect(table.pg.dsn) as other:
+        other.execute("UPDATE orders SET who = 'mine' WHERE id = 1")
+        process = table.terminal.process("deploy", "run", "app")
+        wait_for_a_lock(table, process)
+        other.commit()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out + err
+    assert seen(table) == [f"{level.lower()} minex"]
+    assert table.pg.query("SELECT who FROM orders WHERE id = 1") == [("mine!",)]
+    query = f"SELECT state, steps, step_done FROM templedb.migration WHERE key = '{FILE}'"
+    ((state, steps, done),) = table.pg.query(query)
+    assert (state, done) == ("applied", steps)
+
+
+def test_the_ledger_is_read_under_the_lock_where_serializable_is_the_default(table: Shop) -> None:
+    """Two runs at once: one applies, the other finds it applied, and nothing runs twice."""
+    table.pg.query(f"ALTER DATABASE {table.pg.name} SET default_transaction_isolation = 'serializable'")  # fmt: skip
+    table.migration("003_level.sql", f"{SEES}\nLOCK TABLE orders;\n")
+    with psycopg.connect(table.pg.dsn) as other:
+        other.execute("LOCK TABLE orders")
+        one = table.terminal.process("deploy", "run", "app")
+        wait_for_a_lock(table, one)
+        two = table.terminal.process("deploy", "run", "app", "--lock-wait", "60s")
+        other.commit()
+    ends = [each.communicate(timeout=60) for each in (one, two)]
+    assert one.returncode == 0, ends
+    assert two.returncode in {0, 22}, ends
+    assert seen(table) == ["serializable"]
+
+
+# --- two sessions that change one row of a catalog (XX000) --------------------------------------
+
+
+@pytest.mark.parametrize("frame", ["{0}\n", "VACUUM orders;\n{0}\n"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "GRANT SELECT ON orders TO {role};",
+        "CREATE OR REPLACE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 2';",
+    ],
+)
+def test_a_catalog_row_that_another_session_changed_is_tried_again(
+    table: Shop, sql: str, frame: str
+) -> None:
+    """Once the other session is done, it passes; nobody is told to edit the file."""
+    table.pg.query("CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+    table.pg.query(f"ALTER FUNCTION one() OWNER TO {table.pg.role}")
+    table.migration("003_level.sql", frame.format(sql.format(role=table.pg.role)))
+    with psycopg.connect(table.pg.dsn) as other:
+        other.execute(f"GRANT INSERT ON orders TO {table.pg.role}")
+        other.execute("CREATE OR REPLACE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 3'")
+        process = table.terminal.process("deploy", "run", "app")
+        wait_for_a_lock(table, process)
+        other.commit()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out + err
+
+
+RAISES = "DO $$ BEGIN RAISE 'tuple concurrently {what}' USING ERRCODE = 'XX000'; END $$;\n"
+
+
+def test_it_is_said_that_others_were_in_the_way_and_not_that_the_file_is_wrong(table: Shop) -> None:
+    table.migration("003_level.sql", RAISES.format(what="updated"))
+    said = table.run(code=10)
+    assert "run again when they are done" in said.text
+    assert "mend migrations" not in said.text
+    table.migration("003_level.sql", RAISES.format(what="eaten"))
+    said = table.run(code=10)
+    assert f"mend {FILE} and run again" in said.text
+
+
+# --- 25001 --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sql", "mend"),
+    [
+        ("SELECT count(*) FROM orders;\nSET TRANSACTION ISOLATION LEVEL SERIALIZABLE;\n", "it comes too late"),
+        ("DO $$ BEGIN EXECUTE 'VACUUM orders'; END $$;\n", "write the statement itself into the file"),
+        ("REINDEX TABLE parted;\n", "-- templedb:idempotent, if it may run twice"),
+    ],
+)  # fmt: skip
+def test_a_statement_that_a_transaction_cannot_hold_says_what_helps(
+    table: Shop, sql: str, mend: str
+) -> None:
+    table.pg.query(f"CREATE TABLE parted (id int) PARTITION BY LIST (id); ALTER TABLE parted OWNER TO {table.pg.role}")  # fmt: skip
+    table.migration("003_level.sql", sql)
+    assert mend in table.run(code=10).text
+
+
+@pytest.mark.parametrize("hint", ["idempotent", "probe SELECT false"])
+def test_what_only_the_server_knows_stands_alone(table: Shop, hint: str) -> None:
+    table.pg.query(f"CREATE TABLE parted (id int) PARTITION BY LIST (id); ALTER TABLE parted OWNER TO {table.pg.role}")  # fmt: skip
+    table.migration("003_level.sql", f"SELECT 1;\n-- templedb:{hint}\nREINDEX TABLE parted;\n")
+    said = table.run("--dry-run")
+    assert (
+        f"line 3: the statement behind templedb:{hint.split(maxsplit=1)[0]} stands alone"
+        in said.text
+    )
+    label = "not exactly once: line 3 (templedb:idempotent)"
+    assert (label in said.text) is (hint == "idempotent")
+    table.run()
+    query = f"SELECT state, steps, mode FROM templedb.migration WHERE key = '{FILE}'"
+    assert table.pg.query(query) == [("applied", 2, "statements")]
+
+
+@pytest.mark.parametrize(("hint", "rows"), [("idempotent", 2), ("probe SELECT EXISTS (FROM seen)", 1)])  # fmt: skip
+def test_a_crash_behind_it_runs_it_again_or_asks_its_probe(
+    table: Shop, hint: str, rows: int
+) -> None:
+    hint = hint.replace("(FROM", "(SELECT FROM")
+    table.migration("003_level.sql", f"-- templedb:{hint}\nINSERT INTO seen VALUES ('twice');\n")
+    table.terminal.set(TEMPLEDB_FAILPOINT="alone.ran:kill9")
+    process = table.terminal.process("deploy", "run", "app")
+    process.communicate(timeout=60)
+    table.terminal.unset("TEMPLEDB_FAILPOINT")
+    assert process.returncode == -9
+    table.run()
+    assert seen(table) == ["twice"] * rows
