@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 
 import psycopg
 import pytest
@@ -140,6 +141,9 @@ CHANGES = [
     ("GRANT ALL ON s.orders TO public", "table s.orders"),
     ("ALTER TABLE s.users ALTER note SET COMPRESSION pglz", "table s.users", 14),
     ("ALTER VIEW s.rich SET (security_invoker)", "view s.rich", 15),
+    ("ALTER TABLE s.orders SET TABLESPACE elsewhere", "table s.orders", 15),
+    ("ALTER INDEX s.orders_at SET TABLESPACE elsewhere", "index s.orders_at", 15),
+    ("ALTER INDEX s.orders_pkey SET TABLESPACE elsewhere", "constraint orders_pkey on s.orders", 15),
     ("ALTER PUBLICATION pub SET TABLE s.users WHERE (id > 1), s.orders", "publication pub", 15),
     ("ALTER PUBLICATION pub SET TABLE s.users (id, name), s.orders", "publication pub", 15),
     ("ALTER PUBLICATION pub ADD TABLES IN SCHEMA other", "publication pub", 15),
@@ -167,6 +171,11 @@ def world(server: postgres.Server) -> Iterator[Connection]:
     with psycopg.connect(server.admin, autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name}".encode())
         admin.execute(f"CREATE ROLE {role} LOGIN".encode())
+        spaces = admin.info.server_version >= 150_000
+        if spaces:
+            admin.execute("SET allow_in_place_tablespaces = on")
+            with suppress(psycopg.errors.DuplicateObject):  # another worker's, on a named server
+                admin.execute("CREATE TABLESPACE elsewhere LOCATION ''")
         with psycopg.connect(server.database(name), autocommit=True) as connection:
             connection.execute(BASE.encode())
             yield connection

@@ -160,11 +160,14 @@ def _keep_all(
 
 def _keep_some(connection: Connection, objects: Mapping[str, str], gone: list[str]) -> None:
     digests = _digests(objects)
-    for name, definition in objects.items():
-        row = [name, digests[name], definition]
-        connection.execute("INSERT OR REPLACE INTO templedb.object VALUES (?, ?, ?)", row)
-    for name in gone:
-        connection.execute("DELETE FROM templedb.object WHERE name = ?", [name])
+    connection.execute(
+        "INSERT OR REPLACE INTO templedb.object SELECT unnest(?::VARCHAR[]), unnest(?::VARCHAR[]),"
+        " unnest(?::VARCHAR[])",
+        [list(objects), [digests[name] for name in objects], list(objects.values())],
+    )
+    connection.execute(
+        "DELETE FROM templedb.object WHERE list_contains(?::VARCHAR[], name)", [gone]
+    )
 
 
 def _reword(connection: Connection, kept: Kept, here: Mapping[str, str], claim: Claim) -> None:
