@@ -16,7 +16,7 @@ import click
 
 from templedb_nb.commands.base import Call
 from templedb_nb.commands.tree import reserved, tree
-from templedb_nb.errors import TempleError
+from templedb_nb.errors import TempleError, raising, swallowed
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.ticker import Ticker
 from templedb_nb.workflow import Workflow
@@ -73,6 +73,9 @@ def _run(call: Call, words: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # noqa: BLE001 - a defect of ours, told without its values
+        if stop := swallowed(error):
+            _echo("cancelled", err=True)
+            return int(getattr(stop, "exit_code", ExitCode.INTERRUPTED))
         return _defect(call, error)
 
 
@@ -323,4 +326,4 @@ def _tell(text: str) -> None:
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     del number, frame
-    raise Terminated
+    raise raising(Terminated())

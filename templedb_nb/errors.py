@@ -99,6 +99,22 @@ class FilesError(ConfigError):
     """Files of the project cannot be read or stored; nothing was stored."""
 
 
+_RAISED: list[KeyboardInterrupt] = []
+
+
+def raising(stop: KeyboardInterrupt) -> KeyboardInterrupt:
+    """Remember what a signal's handler is about to raise: DuckDB swallows it."""
+    _RAISED[:] = [stop]
+    return stop
+
+
+def swallowed(error: BaseException) -> KeyboardInterrupt | None:
+    """Return the interrupt in whose place DuckDB raised *error*, if it did."""
+    if type(error) is not RuntimeError or str(error) != "Query interrupted":
+        return None
+    return _RAISED.pop() if _RAISED else KeyboardInterrupt()
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Say in one line why *path* cannot be written, where the block fails to."""

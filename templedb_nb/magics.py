@@ -17,7 +17,7 @@ import click
 
 from templedb_nb.commands.base import Call, takes_cell
 from templedb_nb.commands.tree import reserved, tree
-from templedb_nb.errors import InternalError, RunFailed, TempleError
+from templedb_nb.errors import InternalError, RunFailed, TempleError, swallowed
 from templedb_nb.notebook.looks import add_looks, has_looks
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Magic:
         except TempleError as error:
             raise self._told(self._masked(call, error)) from None
         except Exception as error:  # noqa: BLE001 - a defect of ours, told without its values
-            raise self._told(self._defect(call, error)) from None
+            raise swallowed(error) or self._told(self._defect(call, error)) from None
         else:
             if name:
                 self.shell.push({name: value})

@@ -172,3 +172,32 @@ def test_a_path_that_cannot_be_written_is_told_in_a_line(
 def test_a_hundred_levels_of_parentheses_deploy(shop: Terminal) -> None:
     shop.file("app/migrations/002_deep.sql", f"SELECT {'(' * 600}1{')' * 600};\n")
     assert "002_deep.sql" in shop("deploy", "plan", "app").out
+
+
+SWALLOWS = """
+import os, signal, sys, threading, duckdb
+from templedb_nb.cli import Terminated
+from templedb_nb.errors import raising, swallowed
+
+def handler(number, frame):
+    raise raising(Terminated())
+
+signal.signal(signal.SIGTERM, handler)
+connection = duckdb.connect()
+while True:
+    threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
+    try:
+        while True:
+            connection.execute("SELECT sum(range * range) FROM range(3000000)")
+    except Terminated:
+        continue  # it was heard between two queries
+    except RuntimeError as error:
+        assert swallowed(RuntimeError("another")) is None
+        assert type(swallowed(error)) is Terminated
+        break
+"""
+
+
+def test_an_interrupt_that_duckdb_swallows_is_one_all_the_same() -> None:
+    """It raises RuntimeError in place of what the handler of the signal raised (2.0.1)."""
+    subprocess.run([sys.executable, "-c", SWALLOWS], check=True, timeout=120)

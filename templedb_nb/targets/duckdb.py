@@ -23,6 +23,7 @@ from templedb_nb.errors import (
     TargetError,
     Unreachable,
     UsageProblem,
+    swallowed,
 )
 from templedb_nb.model.adoption import History
 from templedb_nb.model.approval import Approval
@@ -226,6 +227,8 @@ class DuckdbSession:
                 connection.execute("COMMIT")
             except duckdb.Error as error:
                 raise _commit_failed(error) from None
+            except RuntimeError as error:
+                raise swallowed(error) or error from None
             finally:
                 with suppress(duckdb.Error):
                     connection.execute("ROLLBACK")
