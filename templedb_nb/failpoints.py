@@ -27,6 +27,7 @@ PLACES = {
     "apply.ran": "every statement came back; nothing is committed",
     "apply.commit-sent": "COMMIT is on its way; its answer was not read",
     "apply.committed": "the migration and its row are committed",
+    "guard.looked": "a transaction that had to do with the ledger was looked at; it is open still",
     "stepwise.entered": "the row says running, committed; no step has begun",
     "stepwise.ran": "a step's statements came back; its transaction is open",
     "stepwise.commit-sent": "a step's COMMIT is on its way; its answer was not read",

@@ -20,9 +20,10 @@ from templedb_nb.model.lint import Sizes
 from templedb_nb.model.message import MessageLevel, ServerMessage
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.route import Route
-from templedb_nb.model.step import Amendment, Migration
+from templedb_nb.model.step import Amendment, Migration, Restore
 from templedb_nb.model.target import Policy, Probe
 from templedb_nb.model.trace import Lookup, Trace
+from templedb_nb.model.witness import Witness
 
 Emit: TypeAlias = Callable[[Event], None]
 Observer: TypeAlias = Callable[[Stamped], None]
@@ -48,6 +49,8 @@ class Claim:
     content_hash: str
     wait_s: float = 10.0
     approved_by: tuple[str, ...] = ()
+    repair: bool = False
+    """Whether tables of the ledger that are gone may be made again."""
 
 
 def _nothing(what: object) -> None:
@@ -113,6 +116,13 @@ class Session(Protocol):
 
     def ledger(self, project: str) -> Ledger:
         """Return what the database says of *project* now; create nothing."""
+        ...
+
+    def witness(self, run: str) -> Witness:
+        """Return what the ledger holds now, of all projects; raise nothing for what is gone of it.
+
+        *run* is the run that holds the lock. What it applies from then on is held against this.
+        """
         ...
 
     def applied_sql(self, project: str, keys: Sequence[str]) -> dict[str, str]:
@@ -219,6 +229,10 @@ class Session(Protocol):
 
         *text* is what is kept as what ran, where another tool's history is imported.
         """
+        ...
+
+    def restore(self, step: Restore, claim: Claim, attempt: str, text: str) -> None:
+        """Write a row again as the ledger had it, with an event; *text* is what ran."""
         ...
 
     def histories(self) -> tuple[History, ...]:

@@ -27,7 +27,8 @@ def mixed(shop: Shop) -> Shop:
     """A project with a migration in a transaction, one step by step, and a command."""
     shop.migration(
         "003_before.sql",
-        "CREATE TABLE effects (what text);\nINSERT INTO effects VALUES ('before');\n",
+        "CREATE TABLE effects (what text);\nINSERT INTO effects VALUES ('before');\n"
+        "GRANT SELECT ON ALL TABLES IN SCHEMA templedb TO PUBLIC;\n",
     )
     shop.migration("004_steps.sql", STEPWISE)
     shop.migration("005_after.sql", "INSERT INTO effects VALUES ('after');\n")

@@ -13,7 +13,7 @@ import pytest
 from templedb_nb.model.adoption import Belief
 from templedb_nb.model.config import Executor, WorkFolder
 from templedb_nb.model.layout import Layout, Reading
-from templedb_nb.model.ledger import Checksums, State
+from templedb_nb.model.ledger import Checksums, Entry, EntryKind, State
 from templedb_nb.model.plain import Digest, from_plain, to_plain
 from templedb_nb.model.plan import Plan, PlannedGroup
 from templedb_nb.model.shadow import Shadow, Shadowing
@@ -23,6 +23,7 @@ from templedb_nb.model.step import (
     Apply,
     Mode,
     Phase,
+    Restore,
     Revert,
     RunCommand,
     RunScript,
@@ -74,6 +75,19 @@ STEPS: dict[str, Step] = {
     ),
     "adopt": Adopt(
         **ON, verb=Verb.IMPORT, reason="moved", source="flyway", verdict=Belief.VERIFIED
+    ),
+    "restore": Restore(
+        group="ledger",
+        database=DATABASE_URL,
+        entry=Entry(
+            key="001.sql",
+            file="001.sql",
+            kind=EntryKind.RUN,
+            state=State.APPLIED,
+            checksums=Checksums(text=Digest("a"), tokens=Digest("b")),
+        ),
+        reason="wiped",
+        seen="its row is gone",
     ),
     "adopt in full": Adopt(
         **ON,
@@ -192,6 +206,10 @@ RECORDED: dict[str, str] = {
     "command in full": (
         "d2f0336e9aeeb0cd5289808d417808428572a083359c0aa759e3f37c8fe4a195"
         " 9d8d1d80861872e015343e03019e71b4a82c5b62c3fc495ea1320a960b92d179"
+    ),
+    "restore": (
+        "b69912f79a2f1a61226dd851a435e64c7e25b0279ecd17a791a2179f2728a047"
+        " a3bf0ed2b65110f7776c50d57c00c7d1d87b3982ecd21819d4681938fd13a6f5"
     ),
     "script": (
         "e0770ce5ed090578cee23b3de45ce6d665c9605a95a1feebca80fe087505f5b0"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from templedb_nb.app import honesty
 from templedb_nb.app.configs import Configs, Current
+from templedb_nb.app.copies import Copies
 from templedb_nb.app.ledgers import Ledgers, Sessions, names, read_all
 from templedb_nb.app.linting import of_steps, too_new_for_servers
 from templedb_nb.app.projects import Projects
@@ -16,7 +17,7 @@ from templedb_nb.app.signing import Signatures
 from templedb_nb.app.system import System
 from templedb_nb.app.targets import Targets
 from templedb_nb.app.values import NOTHING_GIVEN, Given, Values
-from templedb_nb.core import groups, planner, standing, tracking
+from templedb_nb.core import groups, planner, tracking
 from templedb_nb.core.drift import on_drift
 from templedb_nb.core.environ import Known
 from templedb_nb.core.expected import expected
@@ -37,7 +38,8 @@ from templedb_nb.model.expected import Expected
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.finding import Finding, errors
 from templedb_nb.model.layout import Address, Layout, Source
-from templedb_nb.model.ledger import Ledger, LedgerHead, State
+from templedb_nb.model.ledger import Ledger, State
+from templedb_nb.model.lost import Suspicion
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Draft, Plan, Preview, Since
 from templedb_nb.model.project import Changes, Project, Release, changes
@@ -83,7 +85,7 @@ class Opened:
     ledgers: Mapping[DatabaseName, Ledger]
     urls: Mapping[DatabaseName, Secret]
     databases: tuple[DatabaseName, ...]
-    known: Mapping[DatabaseName, LedgerHead] = field(default_factory=dict)
+    suspicions: Mapping[DatabaseName, Suspicion] = field(default_factory=dict)
 
 
 class Planning:
@@ -110,6 +112,7 @@ class Planning:
         self._memory = memory
         self._system = system
         self.signatures = Signatures(system)
+        self.copies = Copies(memory, system, scripts)
 
     def case(
         self,
@@ -156,12 +159,11 @@ class Planning:
         around = self._values.around(case.known, case.given, case.root)
         with self._ledgers.open(urls, case.target.name, case.root, title, around) as sessions:
             read = read_all(sessions, case.project.known_as)
-            known = self._memory.ledger_heads(case.project.slug, case.target.name)
-            if not standing.suspicions(known, read):
-                self.remember(case, read)
+            found = self.copies.suspicions(case, sessions, read)
+            self.copies.remember(case, read, found)
             ledgers = self.with_store(case, databases, read)
             yield Opened(
-                known=known,
+                suspicions=found,
                 case=case,
                 sessions=sessions,
                 ledgers=ledgers,
@@ -175,13 +177,6 @@ class Planning:
         project = self._projects.pick(slug)
         with self.opened(self.case(project, target, sync=False), name="reconcile") as opened:
             yield opened
-
-    def remember(self, case: Case, ledgers: Mapping[DatabaseName, Ledger]) -> None:
-        """Bring the store's copies of ledgers up to what they say now; a copy that is, stays."""
-        slug, target, now = case.project.slug, case.target.name, self._system.clock.now()
-        for name, ledger in ledgers.items():
-            if ledger.exists and self._memory.ledger_moved(slug, target, name, ledger):
-                self._memory.copy_ledger(slug, target, name, ledger, now)
 
     def with_store(
         self, case: Case, databases: Sequence[DatabaseName], ledgers: Mapping[DatabaseName, Ledger]
@@ -234,7 +229,7 @@ class Planning:
             known=case.known,
             options=options,
             databases=opened.databases,
-            suspicions=standing.suspicions(opened.known, ledgers),
+            suspicions=self.copies.suspicions(case, opened.sessions, ledgers),
             look=seen,
             migrations=found,
             histories=_histories(opened, ledgers, found),

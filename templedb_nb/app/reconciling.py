@@ -71,7 +71,9 @@ class Reconciling:
         knows until then is asked again later.
         """
         if isinstance(entries[-1].event, RunFinished):
-            self.memory.fold(entries, Result.of(entries))
+            result = Result.of(entries)
+            self.memory.fold(entries, result)
+            self.planning.copies.after_death(result)
             return True
         result, now = Result.of(entries), self.system.clock.now()
         lookup = aftermath.lookup(result)
@@ -84,6 +86,7 @@ class Reconciling:
         sign = _last_sign(entries[-1].at, orphan, traced.trace, now)
         ended = (*entries, *aftermath.stamped(entries, events, sign, now))
         self.memory.settle(ended, Result.of(ended), entries[-1].seq)
+        self.planning.copies.after_death(Result.of(ended))
         if traced.later:
             orphan.unanswered()
         return not traced.later

@@ -16,6 +16,7 @@ from templedb_nb.app.system import System
 from templedb_nb.app.workplace import Workplace
 from templedb_nb.core import planner, staleness
 from templedb_nb.core.drift import on_drift
+from templedb_nb.core.findings import on_suspicions
 from templedb_nb.core.masking import Masker
 from templedb_nb.core.planner import Options
 from templedb_nb.core.policy import Approved, merged
@@ -40,7 +41,7 @@ from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.plain import short
 from templedb_nb.model.plan import Plan, Preview
 from templedb_nb.model.result import Result, StepState
-from templedb_nb.model.step import Adopt, Migration
+from templedb_nb.model.step import Adopt, Migration, Restore
 from templedb_nb.model.target import DatabaseName, Level, Policy
 from templedb_nb.ports import Claim, Decide, Observer
 from templedb_nb.store import endings
@@ -141,7 +142,7 @@ class Running:
         if journal.result.outcome is Outcome.SUCCEEDED:
             self._use_approvals(plan, run, wish)
         if plan.steps:
-            self._copy_ledgers(opened)
+            self._copy_ledgers(opened, plan, journal.result)
         return journal.result
 
     def _arm(self, plan: Plan) -> None:
@@ -200,6 +201,7 @@ class Running:
             content_hash=plan.content_hash,
             wait_s=wish.lock_wait_s,
             approved_by=approved.counted,
+            repair=any(isinstance(step, Restore) for step in plan.steps),
         )
 
     def _tools(self, opened: Opened, plan: Plan, run: RunId, held: ExitStack) -> Tools:
@@ -224,6 +226,10 @@ class Running:
 
         def check(known: Mapping[DatabaseName, Ledger]) -> staleness.Done:
             self._refuse_drift(opened, plan)
+            restores = any(isinstance(step, Restore) for step in plan.steps)
+            if not restores:
+                found = self._planning.copies.suspicions(opened.case, opened.sessions, known)
+                refuse(on_suspicions(found, plan.target), plan)
             ledgers = self._planning.with_store(opened.case, plan.databases, known)
             stricter = plan.policy.stricter(Policy.of(opened.case.target)) != plan.policy
             if staleness.same_base(plan, ledgers) and not unsettled(ledgers) and not stricter:
@@ -265,11 +271,14 @@ class Running:
             message = f"plan {short(plan.id)} succeeded already, in run {run}"
             raise Stale(message, hint="templedb deploy run makes a new plan")
 
-    def _copy_ledgers(self, opened: Opened) -> None:
-        case = opened.case
-        with suppress(TempleError):
-            ledgers = {n: s.ledger(case.project.known_as) for n, s in opened.sessions.items()}
-            self._planning.remember(case, ledgers)
+    def _copy_ledgers(self, opened: Opened, plan: Plan, result: Result) -> None:
+        """Bring the copies up to date; one that lost something keeps what the run wrote."""
+        found: dict[DatabaseName, Ledger] = {}
+        for name, session in opened.sessions.items():
+            with suppress(TempleError):
+                found[name] = session.ledger(opened.case.project.known_as)
+        with suppress(StoreError):
+            self._planning.copies.after_run(opened, plan, result, found)
 
     def reconcile(self, *, anew: bool = False) -> tuple[str, ...]:
         """Fold the journals of runs whose processes died; see `Reconciling`."""
@@ -313,7 +322,7 @@ def stale(plan: Plan, fresh: Plan) -> Stale:
 
 def _reader(opened: Opened, plan: Plan) -> Callable[[Address], Script]:
     wanted = {step.source for step in plan.steps if isinstance(step, Migration)}
-    wanted |= {step.text for step in plan.steps if isinstance(step, Adopt) and step.text}
+    wanted |= {step.text for step in plan.steps if isinstance(step, Adopt | Restore) and step.text}
     read: dict[Address, Script] = {}
 
     def script(source: Address) -> Script:

@@ -31,6 +31,7 @@ from templedb_nb.app.planning import Case, Opened, Planning, refuse_empty, refus
 from templedb_nb.app.projects import Projects
 from templedb_nb.app.proving import Proving
 from templedb_nb.app.resolving import resolve
+from templedb_nb.app.restoring import Restoring
 from templedb_nb.app.running import Running, Wish
 from templedb_nb.app.system import System
 from templedb_nb.app.taking_over import TakingOver
@@ -180,6 +181,11 @@ class Temple:
     def migrations(self) -> Migrations:
         """Return the use cases around single migrations."""
         return Migrations(self.planning, self.running, self.memory)
+
+    @cached_property
+    def restoring(self) -> Restoring:
+        """Return the use case that writes a damaged ledger again."""
+        return Restoring(self.planning, self.running, self.planning.copies)
 
     @cached_property
     def adopting(self) -> Adopting:

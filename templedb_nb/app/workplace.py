@@ -128,7 +128,7 @@ class Workplace:
         reach = Reach(sessions=opened.sessions, urls=opened.urls, masker=self._masker)
         return Place(
             shell=shell,
-            psql=PsqlProgram(shell, _claim_sql, reach.place, folder.path, self._for_psql()),
+            psql=PsqlProgram(shell, _around, reach.place, folder.path, self._for_psql()),
             case=case,
             run=run,
             plan=plan,
@@ -185,10 +185,10 @@ class Workplace:
         return found
 
 
-def _claim_sql(*args: object, **named: object) -> str:
-    from templedb_nb.targets.postgres_rows import claim_sql
+def _around(*args: object, **named: object) -> tuple[str, str]:
+    from templedb_nb.targets.postgres_psql import around
 
-    return claim_sql(*args, **named)  # type: ignore[arg-type]
+    return around(*args, **named)  # type: ignore[arg-type]
 
 
 def _argv(step: Command) -> tuple[str, ...]:

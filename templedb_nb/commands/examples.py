@@ -30,6 +30,10 @@ EXAMPLES = {
     "migration baseline": (
         'migration baseline shop --through 041_orders --target production --reason "was there"',
     ),
+    "migration restore-ledger": (
+        "migration restore-ledger shop --target production --dry-run",
+        'migration restore-ledger shop --reason "002.sql truncated every table"',
+    ),
     "migration mark-reverted": (
         'migration mark-reverted shop 007_index --target staging --reason "dropped by hand"',
     ),

@@ -21,6 +21,7 @@ CHANGES = (
             "config": "set",
             "migration": (
                 "new mark-applied baseline mark-reverted resolve import accept-checksum rename"
+                " restore-ledger"
             ),
             "target": "add update remove rebind",
             "env": "set unset import",

@@ -19,6 +19,7 @@ from templedb_nb.commands import (
     notebook,
     project,
     query,
+    restoring,
     run,
     runbook,
     state,
@@ -48,6 +49,7 @@ def tree() -> None:
     """
 
 
+migration.commands.add_command(restoring.restore_ledger)
 for noun in (
     project,
     deploy,

@@ -13,11 +13,13 @@ from templedb_nb.core.groups import migrating
 from templedb_nb.core.histories.adopt import ran_here
 from templedb_nb.core.layouts import recognise
 from templedb_nb.core.script import Script
+from templedb_nb.core.standing import TAKEN_BACK
 from templedb_nb.core.tracking import Ledgers, Migrations, Scripts, shared_keys
 from templedb_nb.model.adoption import Belief, History
 from templedb_nb.model.config import Executor, Group, OpaqueFiles
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.ledger import Ledger, State
+from templedb_nb.model.lost import Suspicion
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.status import WAITING, FileState, Tracked
@@ -190,13 +192,26 @@ def on_target(
     return out
 
 
-def on_suspicions(found: Mapping[DatabaseName, str], target: TargetName) -> list[Finding]:
-    """Return an error for each database that is not what it was."""
-    mend = f"look at DATABASE_URL; if it is right: templedb target rebind {target} --reason WHY"
-    return [
-        problem(f"target {target} ({name})", told, mend, topic=Topic.LEDGER)
-        for name, told in sorted(found.items())
-    ]
+def on_suspicions(found: Mapping[DatabaseName, Suspicion], target: TargetName) -> list[Finding]:
+    """Return an error for each database that is not what it was, and for what its ledger lost."""
+    out = []
+    for name, each in sorted(found.items()):
+        mend = f"look at DATABASE_URL; if it is right: templedb target rebind {target} --reason WHY"
+        told = each.told
+        if each.restorable:
+            told = "has a ledger that lost rows" if told == TAKEN_BACK else told
+            mend = "what it told of stands, so the ledger alone was damaged:"
+            mend = f"{mend} templedb migration restore-ledger --target {target} --reason WHY"
+        out.append(problem(f"target {target} ({name})", told, mend, topic=Topic.LEDGER))
+        shown = each.lost[:MOST_LOST]
+        out += [problem(e.entry.file, str(e), topic=Topic.LEDGER) for e in shown]
+        if more := len(each.lost) - len(shown):
+            out.append(problem(f"{more} more migrations", "are lost, too", topic=Topic.LEDGER))
+    return out
+
+
+MOST_LOST = 20
+"""So many lost rows are told one by one."""
 
 
 def _elsewhere(

@@ -35,6 +35,7 @@ from templedb_nb.model.file import FileEntry
 from templedb_nb.model.finding import Finding, Topic
 from templedb_nb.model.layout import address
 from templedb_nb.model.ledger import Ledger, State
+from templedb_nb.model.lost import Suspicion
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Draft, Plan, PlannedGroup, Skip, base
 from templedb_nb.model.status import IN_EFFECT, WAITING, FileState, Tracked
@@ -45,6 +46,7 @@ from templedb_nb.model.step import (
     Migration,
     Mode,
     Phase,
+    Restore,
     Revert,
     RunCommand,
     RunScript,
@@ -62,7 +64,7 @@ class Options:
 
     skip_groups: tuple[str, ...] = ()
     skip_validation: bool = False
-    amend: tuple[Amendment | Revert, ...] = ()
+    amend: tuple[Amendment | Revert | Restore, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,7 @@ class Situation:
     known: environ.Known = field(default_factory=environ.Known)
     options: Options = field(default_factory=Options)
     databases: tuple[DatabaseName, ...] = ()
-    suspicions: Mapping[DatabaseName, str] = field(default_factory=dict)
+    suspicions: Mapping[DatabaseName, Suspicion] = field(default_factory=dict)
     look: Look = NOTHING_SEEN
     migrations: tuple[Migrations, ...] | None = None
     histories: Mapping[DatabaseName, Sequence[History]] = field(default_factory=dict)
@@ -374,9 +376,9 @@ def _amendment(now: Situation) -> Draft:
     group = PlannedGroup(name="ledger", steps=now.options.amend)
     made = _plan(now, (group,))
     rows: tuple[Tracked, ...] = ()
-    found = on_target(now.ledgers, made, rows, now.scripts) + on_suspicions(
-        now.suspicions, now.target
-    )
+    found = on_target(now.ledgers, made, rows, now.scripts)
+    if not any(isinstance(step, Restore) for step in made.steps):
+        found += on_suspicions(now.suspicions, now.target)
     found += on_neighbours(now.ledgers, now.own or now.policy, made)
     found = [each for each in found if each.topic is not Topic.UNRESOLVED]
     found += [*reverting.on_reverts(made, now.ledgers, now.scripts), *on_adoption(made)]

@@ -1,33 +1,80 @@
-"""Whether a target is the database that it was, or a restored, cloned or exchanged one."""
+"""Whether a target is the database that it was, or a restored, cloned or exchanged one.
+
+Its ledger may also have lost rows, while what they tell of still stands. What the state knows of a
+ledger is given up only where something says so: an event, or a new attempt.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
-from templedb_nb.model.ledger import Ledger, LedgerHead
-from templedb_nb.model.target import DatabaseName
+from templedb_nb.model.ledger import Entry, Ledger, LedgerHead, State
+from templedb_nb.model.lost import Lost, Suspicion
 
-
-def suspicions(
-    known: Mapping[DatabaseName, LedgerHead], ledgers: Mapping[DatabaseName, Ledger]
-) -> dict[DatabaseName, str]:
-    """Return, for each database that is not what it was, what tells so."""
-    found = {}
-    for name, ledger in ledgers.items():
-        if told := _suspicion(known.get(name), ledger):
-            found[name] = told
-    return found
+TAKEN_BACK = "was taken back to an earlier state: migrations that it had are gone"
+_SETTLED = (State.APPLIED, State.REVERTED)
 
 
-def _suspicion(before: LedgerHead | None, ledger: Ledger) -> str:
+def suspicion(
+    before: LedgerHead | None, ledger: Ledger, lost: Sequence[Lost] = ()
+) -> Suspicion | None:
+    """Return what tells that a database, or its ledger, is not what it was."""
+    told = _told(before, ledger, lost)
+    return Suspicion(told=told, lost=tuple(lost)) if told else None
+
+
+def _told(before: LedgerHead | None, ledger: Ledger, lost: Sequence[Lost]) -> str:
     if ledger.cloned:
         return "is a copy of another database: its ledger was written elsewhere"
-    if before is None or not before.applied:
+    if before is None or not (before.applied or lost):
         return ""
     if not ledger.exists:
         return f"has no ledger, and {before.applied} migrations were applied there before"
-    if ledger.uuid != before.uuid:
+    if before.uuid and ledger.uuid != before.uuid:
         return "is not the database that it was: its ledger is another one"
+    if any(ledger.entry(each.entry.key) is None for each in lost):
+        return TAKEN_BACK
+    if lost:
+        return "has a ledger that somebody edited"
     if ledger.newest < before.run_seq:
-        return "was taken back to an earlier state: migrations that it had are gone"
+        return TAKEN_BACK
     return ""
+
+
+def lost(before: Iterable[Entry], ledger: Ledger, accepted: Collection[str] = ()) -> list[Lost]:
+    """Return the entries of *before* that are gone from *ledger*, or were edited in it.
+
+    Of the keys in *accepted* somebody said that they have another checksum now, and left an event.
+    """
+    now = {each.key: each for each in ledger.entries}
+    moved = {(each.attempt, each.checksums.text) for each in ledger.entries if each.attempt}
+    found = []
+    for entry in before:
+        there = now.get(entry.key)
+        if there is None:
+            if (entry.attempt, entry.checksums.text) not in moved:
+                found.append(Lost(entry=entry, what="its row is gone"))
+        elif told := _edited(entry, there, known=entry.key in accepted):
+            found.append(Lost(entry=entry, what=told))
+    return found
+
+
+def _edited(before: Entry, now: Entry, *, known: bool) -> str:
+    """Return what was edited in a row: whatever writes it in earnest leaves another attempt."""
+    if before.state not in _SETTLED or before.attempt != now.attempt:
+        return ""
+    if now.state is not before.state:
+        return f"its row says {now.state}, not {before.state}"
+    if now.checksums != before.checksums and not known:
+        return "its row has another checksum"
+    return ""
+
+
+def with_own(before: Sequence[Entry], own: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Return what a ledger must say after a run: what it said, and what the run wrote."""
+    found = {each.key: each for each in before}
+    last = max((each.run_seq for each in before), default=0)
+    for number, each in enumerate(own, start=1):
+        found[each.key] = replace(each, run_seq=last + number)
+    return tuple(sorted(found.values(), key=lambda each: each.run_seq))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from templedb_nb.core.policy import Approved, kept
 from templedb_nb.core.staleness import Done
+from templedb_nb.engine.guard import Guard
 from templedb_nb.engine.steps import Ended, Steps, Tools
 from templedb_nb.errors import JournalFailed, TargetError, TempleError
 from templedb_nb.exit_code import ExitCode
@@ -79,10 +80,14 @@ def execute(
                 tools.sessions[name].begin_run(claim, policy, tools.decide)
             reach("run.begun")
             marks = _marks(plan, claim, tools.sessions)
-            steps = Steps(claim, tools, emit, done)
+            guard = Guard(claim, tools.sessions, tools.script)
+            guard.begin(plan)
+            steps = Steps(claim, tools, emit, guard, done)
             finished = _run(plan, steps, emit)
             reach("run.before-end")
-            _keep_catalogs(marks, claim, tools.sessions, changed=steps.changed)
+            finished = guard.end(plan, finished)
+            if not guard.damaged:
+                _keep_catalogs(marks, claim, tools.sessions, changed=steps.changed)
             finished = _recorded(finished, claim, tools.sessions)
             reach("run.ended")
     except KeyboardInterrupt as error:
@@ -180,8 +185,8 @@ def _keep_catalogs(
     for name, mark in marks.items():
         try:
             sessions[name].keep_catalog(mark, claim, changed=changed)
-        except TargetError:
-            log.warning("the objects of %s could not be kept", name, exc_info=True)
+        except TargetError as error:
+            log.warning("drift: the objects of %s could not be kept: %s", name, error.message)
 
 
 def _recorded(

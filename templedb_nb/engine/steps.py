@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
+from templedb_nb.core.guard import HINT, TOUCHED
 from templedb_nb.core.reverting import down_script
 from templedb_nb.core.script import Script
 from templedb_nb.core.staleness import Done
+from templedb_nb.engine.guard import Guard
 from templedb_nb.engine.messages import Messages
 from templedb_nb.errors import NotStarted, StatementFailed, StoreError, TempleError, Unresolved
 from templedb_nb.exit_code import ExitCode
@@ -39,6 +41,7 @@ from templedb_nb.model.step import (
     Migration,
     Mode,
     Phase,
+    Restore,
     Revert,
     RunCommand,
     RunScript,
@@ -112,6 +115,7 @@ class Steps:
     claim: Claim
     tools: Tools
     emit: Emit
+    guard: Guard
     done: Done = frozenset()
     changed: bool = field(default=False, init=False)
     interrupt: int | None = field(default=None, init=False)
@@ -134,7 +138,9 @@ class Steps:
             if isinstance(event, StepFailed):
                 changed = changed or event.changed  # by this attempt, or by one before it
                 event = replace(event, changed=changed)
-            if not isinstance(event, StepFailed) or event.cancelled or attempt == attempts:
+            if not isinstance(event, StepFailed) or event.cancelled or event.unknown:
+                break
+            if attempt == attempts:
                 break
             if cancelled := self._retry(event, step, attempt):
                 event = cancelled
@@ -142,7 +148,7 @@ class Steps:
         self.changed |= _changes(step, event)
         reach("step.done")
         self.emit(event)
-        if self.interrupt is not None:
+        if self.interrupt is not None and not getattr(event, "unknown", False):
             return self._cancelled(f"cancelled at {step.group}: {step.title}")
         return _ended(step, event)
 
@@ -155,6 +161,10 @@ class Steps:
         attempt_id = self.tools.new_id()
         self.emit(StepStarted(step=number, attempt=attempt, attempt_id=attempt_id))
         reach("step.started")
+        self.guard.before(step)
+        return self.guard.after(step, self._done(number, step, attempt_id))
+
+    def _done(self, number: int, step: Step, attempt_id: str) -> Event:
         try:
             match step:
                 case RunCommand() | RunScript():
@@ -168,6 +178,11 @@ class Steps:
                 case Adopt(text=source):
                     text = self.tools.script(source).text if source else step.ran
                     return self._amend(number, step, attempt_id, text)
+                case Restore(text=source):
+                    text = self.tools.script(source).text if source else ""
+                    session = self.tools.sessions[step.database]
+                    session.restore(step, self.claim, attempt_id, text)
+                    return StepFinished(step=number)
         except StoreError:
             raise
         except TempleError as error:
@@ -179,7 +194,7 @@ class Steps:
             return step.mutates
         session = self.tools.sessions[step.database]
         with suppress(TempleError):
-            if isinstance(step, Amendment):
+            if isinstance(step, Amendment | Restore):
                 about = Lookup(project=self.claim.project, run=self.claim.run, attempt=attempt_id)
                 return session.trace(about).done
             return session.applied(step, attempt_id, self.claim) or bool(
@@ -252,8 +267,12 @@ class Steps:
         message = f"psql {_how(ended)}; nothing of {step.file} was applied"
         if ended.ok:
             message = f"{step.file}, or a file that it reads, {_ROLLED_BACK}"
+        elif TOUCHED in tail:
+            message = f"{step.file} {TOUCHED}; nothing of it was applied"
         session.failed(step, script, attempt_id, self.claim, f"{message}\n{tail}")
         failed = _exited(number, ended, message, changed=ended.ok, log=kept, tail=tail)
+        if TOUCHED in message:
+            failed = replace(failed, hint=HINT)
         return replace(failed, unknown=True, hint=_LOOK) if ended.ok else failed
 
     def _command(self, number: int, step: Command, attempt_id: str) -> Event:

@@ -139,6 +139,7 @@ class LedgerHead:
     head: Digest
     applied: int
     run_seq: int
+    read_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

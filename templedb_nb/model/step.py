@@ -16,7 +16,7 @@ from templedb_nb.model.adoption import Belief
 from templedb_nb.model.config import Executor, WorkFolder
 from templedb_nb.model.event import Evidence, StepLabel
 from templedb_nb.model.layout import Address, Layout, Reading, address
-from templedb_nb.model.ledger import Checksums, State
+from templedb_nb.model.ledger import Checksums, Entry, State
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.shadow import Shadow, Shadowing
 from templedb_nb.model.target import DatabaseName, Policy
@@ -279,7 +279,57 @@ class Adopt(_OnLedger):
         return f"import {self.file} from {self.source}: {self.verdict}"
 
 
-Step: TypeAlias = RunCommand | RunScript | Apply | Revert | Amend | Adopt
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restore:
+    """Write again what the ledger said of a migration before somebody damaged it; no SQL runs.
+
+    `entry` is what it said, `uuid` the identity that the ledger had. `blob` is the text that ran,
+    where it is still known; `seen` is what told that the migration is in effect.
+    """
+
+    kind: ClassVar[str] = "restore"
+    past: ClassVar[str] = "restored"
+    proof: ClassVar[Evidence] = Evidence.LEDGER
+    deploys: ClassVar[bool] = False
+    mutates: ClassVar[bool] = True
+    opaque: ClassVar[bool] = False
+    group: str
+    database: DatabaseName
+    entry: Entry
+    reason: str
+    seen: str
+    uuid: str = ""
+    layout: str = "plain"
+    blob: Digest | None = None
+    reading: Reading | None = None
+
+    @property
+    def key(self) -> str:
+        """Return the migration's key."""
+        return self.entry.key
+
+    @property
+    def file(self) -> str:
+        """Return the migration's file."""
+        return self.entry.file
+
+    @property
+    def text(self) -> Address | None:
+        """Return where the text is read from that ran."""
+        return address(self.blob, self.reading) if self.blob else None
+
+    @property
+    def phase(self) -> Phase:
+        """It stands among the migrations."""
+        return Phase.MIGRATIONS
+
+    @property
+    def title(self) -> str:
+        """Name the step in one line."""
+        return f"restore {self.entry.file}: {self.entry.state} ({self.seen})"
+
+
+Step: TypeAlias = RunCommand | RunScript | Apply | Revert | Amend | Adopt | Restore
 """Every kind of step; no member is a subclass of another."""
 
 Migration: TypeAlias = Apply | Revert

@@ -1,6 +1,7 @@
 """The real psql, for files with psql's own commands.
 
-One transaction holds the ledger row and the file: ``psql -X -1 -v ON_ERROR_STOP=1 -f ROW -f FILE``.
+One transaction holds the ledger row, the file, and the look whether the file touched the ledger:
+``psql -X -1 -v ON_ERROR_STOP=1 -f ROW -f FILE -f LOOK``.
 The connection goes by PG* variables and a 0600 password file; nothing of it is an argument.
 """
 
@@ -27,11 +28,13 @@ from templedb_nb.model.target import DatabaseName
 from templedb_nb.ports import NOBODY_TOLD, Claim, Shell, Told
 
 
-class ClaimSql(Protocol):
-    """How the ledger row is written as SQL text."""
+class Around(Protocol):
+    """What psql runs before the file and after it, in one transaction with it."""
 
-    def __call__(self, step: Migration, script: Script, attempt: str, claim: Claim) -> str:
-        """Return the INSERT, with its values quoted."""
+    def __call__(
+        self, step: Migration, script: Script, attempt: str, claim: Claim
+    ) -> tuple[str, str]:
+        """Return the ledger row, and the look at the ledger, with their values quoted."""
         ...
 
 
@@ -41,14 +44,14 @@ class PsqlProgram:
     def __init__(
         self,
         shell: Shell,
-        claim_sql: ClaimSql,
+        around: Around,
         here: Callable[[DatabaseName], Route],
         folder: Callable[[], str],
         environment: Mapping[str, str],
     ) -> None:
         """Go *here* for each database; files are read below the release's *folder*."""
         self._shell = shell
-        self._claim_sql = claim_sql
+        self._around = around
         self._here = here
         self._folder = folder
         self._environment = environment
@@ -73,17 +76,17 @@ class PsqlProgram:
             raise ConfigError(f"{step.file}: executor psql needs the program psql", hint=hint)
         folder = self._folder()
         _verify(Path(folder) / step.file, step)
-        row = _row_text(self._claim_sql(step, script, attempt, claim), attempt)
+        row, look = self._around(step, script, attempt, claim)
         here = self._here(step.database)
         secret = passfile(here.password)
         begun = "".join(f"{script.statements[n].text};\n" for n in script.leading)
-        texts = {"row": begun + row, "passwords": secret}
+        texts = {"row": begun + row, "look": look, "passwords": secret}
         if script.once:
             texts[f"without/{step.file}"] = _without(script)
         with _private(texts) as place:
             ledger, passwords = f"{place}/row", f"{place}/passwords"
             file = f"{place}/without/{step.file}" if script.once else step.file
-            spoken = Spoken(file, (ledger,), words)
+            spoken = Spoken(file, (ledger, f"{place}/look"), words)
 
             def heard(text: str) -> None:
                 sink(text)
@@ -93,7 +96,7 @@ class PsqlProgram:
             argv = (program, "-X", "-q", "-1", "-v", "ON_ERROR_STOP=1")
             return self._shell.run(
                 Invocation(
-                    argv=(*argv, "-f", ledger, "-f", file),
+                    argv=(*argv, "-f", ledger, "-f", file, "-f", f"{place}/look"),
                     cwd=folder,
                     environment={
                         **self._environment,
@@ -106,12 +109,6 @@ class PsqlProgram:
                 ),
                 heard,
             )
-
-
-def _row_text(row: str, attempt: str) -> str:
-    """Return the row's INSERT, and a division by zero where it met a row of somebody else."""
-    check = f"SELECT 1 / count(*) FROM templedb.migration WHERE attempt_id = '{attempt}';"  # noqa: S608 - a UUID of ours
-    return f"\\o {os.devnull}\n{row};\n{check}\n\\o\n"
 
 
 def _without(script: Script) -> str:

@@ -13,7 +13,7 @@ from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Event, RunId, Stamped
 from templedb_nb.model.expected import Took
 from templedb_nb.model.history import Filter, RunRow, StatsRow
-from templedb_nb.model.ledger import FinishedRun, Ledger, LedgerHead, OpenCommand, State
+from templedb_nb.model.ledger import Entry, FinishedRun, Ledger, LedgerHead, OpenCommand, State
 from templedb_nb.model.plain import Digest, short, to_plain
 from templedb_nb.model.plan import PlanId, Preview
 from templedb_nb.model.project import Slug
@@ -402,14 +402,29 @@ class Memory:
         """Return which ledgers a target had when they were last read."""
         with self._file.session() as session:
             rows = session.execute(
-                "SELECT database_name, uuid, head, applied, run_seq FROM ledger_heads"
+                "SELECT database_name, uuid, head, applied, run_seq, read_at FROM ledger_heads"
                 " WHERE project = ? AND target = ?",
                 [slug, target],
             ).fetchall()
         return {
-            DatabaseName(name): LedgerHead(uuid=uuid, head=Digest(head), applied=n, run_seq=seq)
-            for name, uuid, head, n, seq in rows
+            DatabaseName(name): LedgerHead(
+                uuid=uuid, head=Digest(head), applied=n, run_seq=seq, read_at=zoned(at)
+            )
+            for name, uuid, head, n, seq, at in rows
         }
+
+    def ledger_copy(
+        self, slug: Slug, target: TargetName, database: DatabaseName
+    ) -> tuple[Entry, ...]:
+        """Return what a ledger said when it was last whole, in the order of its migrations."""
+        with self._file.session() as session:
+            rows = session.execute(
+                "SELECT body FROM ledger_copies WHERE project = ? AND target = ?"
+                " AND database_name = ?",
+                [slug, target, database],
+            ).fetchall()
+        found: list[Entry] = [read(Entry, body) for (body,) in rows]
+        return tuple(sorted(found, key=lambda each: each.run_seq))
 
     def ledger_moved(
         self, slug: Slug, target: TargetName, database: DatabaseName, ledger: Ledger

@@ -34,11 +34,13 @@ from templedb_nb.model.ledger import Freeze, Held, Ledger, Noted, Within
 from templedb_nb.model.lint import Sizes
 from templedb_nb.model.message import MessageLevel
 from templedb_nb.model.plain import Digest
-from templedb_nb.model.step import Amendment, Migration, Revert
+from templedb_nb.model.step import Amendment, Migration, Restore, Revert
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
 from templedb_nb.model.trace import Lookup, Trace
+from templedb_nb.model.witness import Witness
 from templedb_nb.ports import NOBODY_TOLD, Claim, Decide, Heard, Told
-from templedb_nb.targets import duckdb_catalog, duckdb_trace
+from templedb_nb.targets import duckdb_catalog, duckdb_restore, duckdb_trace
+from templedb_nb.targets import duckdb_guard as guard
 from templedb_nb.targets import duckdb_hold as hold
 from templedb_nb.targets import duckdb_ledger as ledger_sql
 from templedb_nb.targets import duckdb_records as records
@@ -97,6 +99,13 @@ class DuckdbSession:
             return Ledger(stepwise=False, table_locks=False)
         with self._work() as connection:
             return ledger_sql.read_ledger(connection, project, locked=self._locked(project))
+
+    def witness(self, run: str) -> Witness:
+        """Return what the ledger holds now, of all projects; raise nothing for what is gone."""
+        if not self._path.exists():
+            return Witness()
+        with self._work() as connection:
+            return guard.witness(connection, guard.home(connection), run)
 
     def applied_sql(self, project: str, keys: Sequence[str]) -> dict[str, str]:
         """Return the text that ran for each of *keys*."""
@@ -223,7 +232,10 @@ class DuckdbSession:
                 if not ledger_sql.claim_row(connection, step, script, attempt, claim):
                     now = "not applied any more" if isinstance(step, Revert) else "there already"
                     raise Busy(f"{step.key}: in the ledger of {self.where} it is {now}")
+                home = guard.home(connection)
+                before = guard.witness(connection, home, claim.run)
                 self._statements(connection, script, ran, told)
+                guard.refuse(connection, home, claim.run, before, step.file)
                 connection.execute("COMMIT")
             except duckdb.Error as error:
                 raise _commit_failed(error) from None
@@ -263,6 +275,11 @@ class DuckdbSession:
         """Change the ledger on a person's word."""
         with self._work() as connection:
             ledger_sql.amend(connection, step, claim, attempt)
+
+    def restore(self, step: Restore, claim: Claim, attempt: str, text: str) -> None:
+        """Write a row again as the ledger had it."""
+        with self._work() as connection:
+            duckdb_restore.restore(connection, step, claim, attempt, text)
 
     def catalog(self) -> dict[str, str]:
         """Return the SQL of each object of the file, by its kind and name."""
@@ -413,7 +430,9 @@ class DuckdbSession:
 
     def _begin(self, claim: Claim) -> None:
         with self._work() as connection:
-            if not ledger_sql.present(connection):
+            if claim.repair:
+                duckdb_restore.create_what_is_missing(connection)
+            elif not ledger_sql.present(connection):
                 ledger_sql.create(connection)
             ledger_sql.upgrade(connection)
             connection.execute(

@@ -19,14 +19,17 @@ from templedb_nb.model.lint import Sizes
 from templedb_nb.model.message import MessageLevel
 from templedb_nb.model.plain import Digest
 from templedb_nb.model.route import Route
-from templedb_nb.model.step import Amendment, Migration, Mode, Revert
+from templedb_nb.model.step import Amendment, Migration, Mode, Restore, Revert
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
 from templedb_nb.model.trace import Lookup, Trace
+from templedb_nb.model.witness import Witness
 from templedb_nb.ports import NOBODY_TOLD, Claim, Decide, Heard, Told
 from templedb_nb.targets import (
     postgres_apply,
     postgres_catalog,
+    postgres_guard,
     postgres_histories,
+    postgres_restore,
     postgres_rows,
     postgres_sizes,
     postgres_trace,
@@ -75,6 +78,13 @@ class PostgresSession:
         with translated(self.where):
             return ledger_sql.read_ledger(self._link.connection, project, halves(lock_key(project)))
 
+    def witness(self, run: str) -> Witness:
+        """Return what the ledger holds now, and hold transactions against it from then on."""
+        with translated(self.where):
+            found = postgres_guard.witness(self._link.connection, run)
+        self._link.books.read(found)
+        return found
+
     def applied_sql(self, project: str, keys: Sequence[str]) -> dict[str, str]:
         """Return the text that ran for each of *keys*."""
         with translated(self.where):
@@ -88,7 +98,7 @@ class PostgresSession:
             if reasons := unfit(self._link.connection, self._link.here):
                 raise UnfitServer(f"{self.where} is not fit for deployments", problems=reasons)
             lock.take(claim, hear.waiting)
-            lock.create_ledger(claim.wait_s)
+            lock.create_ledger(claim.wait_s, repair=claim.repair)
             lock.write_row(claim)
             self._link.recognise()
         try:
@@ -231,13 +241,29 @@ class PostgresSession:
             except psycopg.OperationalError:
                 if not self._link.lost:
                     raise
-                self._link.reopen(step.file)
-                lock = Lock(self._link, claim.project)
-                lock.take(claim, lambda _: None)
-                about = Lookup(project=claim.project, run=claim.run, attempt=attempt)
-                if not postgres_trace.trace(self._link.connection, about).done:
+                self._settle_amendment(step.file, claim, attempt)
+        self._link.books = postgres_guard.Books()
+
+    def restore(self, step: Restore, claim: Claim, attempt: str, text: str) -> None:
+        """Write a row again as the ledger had it; a COMMIT whose answer is lost is looked up."""
+        with translated(self.where):
+            try:
+                postgres_restore.restore(self._link.connection, step, claim, attempt, text)
+            except psycopg.OperationalError:
+                if not self._link.lost:
                     raise
-                lock.write_row(claim)
+                self._settle_amendment(step.file, claim, attempt)
+        self._link.books = postgres_guard.Books()
+
+    def _settle_amendment(self, file: str, claim: Claim, attempt: str) -> None:
+        """Raise again unless the ledger has the event of an amendment whose COMMIT was lost."""
+        self._link.reopen(file)
+        lock = Lock(self._link, claim.project)
+        lock.take(claim, lambda _: None)
+        about = Lookup(project=claim.project, run=claim.run, attempt=attempt)
+        if not postgres_trace.trace(self._link.connection, about).done:
+            raise  # noqa: PLE0704 - called where the error is handled
+        lock.write_row(claim)
 
     def histories(self) -> tuple[History, ...]:
         """Return the tables of other tools that are there, as of one moment."""

@@ -20,12 +20,14 @@ from templedb_nb.model.ledger import State
 from templedb_nb.model.message import MessageLevel, ServerMessage
 from templedb_nb.model.step import Migration, Revert
 from templedb_nb.ports import NOBODY_TOLD, Claim, Told
+from templedb_nb.targets import postgres_guard as guard
 from templedb_nb.targets import postgres_rows as rows
 from templedb_nb.targets import postgres_shadow
 from templedb_nb.targets.explain import AT_COMMIT, explained, in_the_way, meaning
 from templedb_nb.targets.postgres_connection import first_line, run
 from templedb_nb.targets.postgres_link import CLEAN, Ear, Link, failure
 from templedb_nb.targets.postgres_lock import Lock
+from templedb_nb.targets.postgres_marks import Before
 
 ATTEMPTS = 5
 
@@ -55,6 +57,14 @@ class Attempt:
     def warn(self, message: str) -> None:
         """Tell what a person should do, although the step goes on."""
         self.told.said(ServerMessage(level=MessageLevel.WARNING, message=message))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """The transaction that we began, and what it had to do with the ledger up to there."""
+
+    xid: str
+    before: Before
 
 
 def apply(link: Link, lock: Lock, attempt: Attempt) -> None:
@@ -90,7 +100,7 @@ def again(work: Callable[[], None], link: Link, attempt: Attempt, first: int = 0
 def _transaction(link: Link, lock: Lock, attempt: Attempt) -> None:
     index = -1
     try:
-        xid = _begin_on_a_whole_connection(link, lock, attempt)
+        begun = _begin_on_a_whole_connection(link, lock, attempt)
         reach("apply.begun", link.cut)
         shadowed(link, attempt)
         leading = attempt.script.leading
@@ -107,11 +117,12 @@ def _transaction(link: Link, lock: Lock, attempt: Attempt) -> None:
     except BaseException:
         link.roll_back()
         raise
-    _commit(link, lock, attempt, xid)
+    _commit(link, lock, attempt, begun)
+    link.books.keys.add((attempt.claim.project, attempt.step.key))
     reach("apply.committed", link.cut)
 
 
-def _begin_on_a_whole_connection(link: Link, lock: Lock, attempt: Attempt) -> str:
+def _begin_on_a_whole_connection(link: Link, lock: Lock, attempt: Attempt) -> Begun:
     """Begin; where the connection was lost since the last migration, connect again, once.
 
     Nothing of this one was sent before, and holding the lock proves that the old session is over.
@@ -127,24 +138,25 @@ def _begin_on_a_whole_connection(link: Link, lock: Lock, attempt: Attempt) -> st
         return _begin(link, lock, attempt)
 
 
-def _begin(link: Link, lock: Lock, attempt: Attempt) -> str:
+def _begin(link: Link, lock: Lock, attempt: Attempt) -> Begun:
     """Begin, take the lock of the transaction, and write the row: one message, one answer.
 
     What the file asks of its transaction goes before the row, which is a query.
     """
     step, script = attempt.step, attempt.script
+    marks = link.books.known(link.connection)
     values = rows.claim_values(step, script, attempt.id, attempt.claim, lock.key)
     begin = f"BEGIN; {timeouts(script)}"
     if script.leading:
         opened(link, attempt, begin, script.leading, partial(statement_failed, link, attempt))
         begin = ""
-    claimed = f"{begin} {rows.claim_statement(step)}"
+    claimed = f"{begin} {rows.claim_statement(step)}; {marks.begin}"
     results = link.batch(claimed, values)
     if error := failure(results):
         raise error
-    last = results[-1]
+    *_, last, counted = results
     if last.ntuples == 1:
-        return value(last)
+        return Begun(xid=value(last), before=marks.before(counted))
     if not lock.try_transaction():
         raise Busy(f"{link.where}: this session lost its lock before {step.file}")
     now = "not applied any more" if isinstance(step, Revert) else "there already"
@@ -251,33 +263,61 @@ def _ended(link: Link, attempt: Attempt) -> Unresolved:
     return Unresolved(f"{step.file}: {told}; part of it may stand", hint=hint)
 
 
-def _commit(link: Link, lock: Lock, attempt: Attempt, xid: str) -> None:
-    """Commit if the transaction is still ours, clean the session, and take the lock once more.
+def _commit(link: Link, lock: Lock, attempt: Attempt, begun: Begun) -> None:
+    """Commit if the transaction is still ours and left the ledger alone, and clean the session.
 
-    A lock that somebody else has meanwhile is found out by the next transaction.
+    The lock is taken once more; one that somebody else has meanwhile is found out by the next
+    transaction.
     """
-    batch = f"{_OURS.format(xid=xid)}; COMMIT; {CLEAN}; {lock.again()}"
+    ours, end = _OURS.format(xid=begun.xid), f"COMMIT; {CLEAN}; {lock.again()}"
+    check = guard.check(link.books.known(link.connection), begun.before)
+    results = _sent(link, lock, attempt, f"{ours}; {check}; {end}")
+    if guard.suspicious(results, failure(results), behind=1):
+        _refuse_touched(link, attempt, begun)
+        results = _sent(link, lock, attempt, f"{ours}; {end}")
+    refused = failure(results)
+    if not results or committed(results):
+        if refused is not None:
+            link.clean()
+        return
+    link.roll_back()
+    if refused is not None and refused.sqlstate == "22012" and len(results) == 1:
+        raise _ended(link, attempt)
+    raise failed_at_commit(attempt, refused)
+
+
+def _sent(link: Link, lock: Lock, attempt: Attempt, batch: str) -> list[PGresult]:
+    """Send what ends the transaction; nothing comes back where a lost COMMIT turned out done."""
     try:
         with link.hearing(attempt.ear(-1)):
-            results = link.batch(batch, sent="apply.commit-sent")
+            return link.batch(batch, sent="apply.commit-sent")
     except psycopg.Error as error:
         if not link.lost:
             link.roll_back()
             raise failed_at_commit(attempt, error) from None
         _settle(link, lock, attempt)
-        return
+        return []
     except BaseException:
         link.roll_back()
         raise
-    refused = failure(results)
-    if committed(results):
-        if refused is not None:
-            link.clean()
-        return
-    link.roll_back()
-    if refused is not None and refused.sqlstate == "22012":
-        raise _ended(link, attempt)
-    raise failed_at_commit(attempt, refused)
+
+
+def _refuse_touched(link: Link, attempt: Attempt, begun: Begun) -> None:
+    """Roll back, and raise, where the file changed the ledger beside its own row."""
+    step, project = attempt.step, attempt.claim.project
+    states = ("reverted",) if isinstance(step, Revert) else ("applied",)
+    own = guard.Own(project=project, key=step.key, attempt=attempt.id, states=states)
+    try:
+        found = guard.touched(link.connection, link.books, begun.before, own)
+        reach("guard.looked", link.cut)
+    except BaseException:
+        link.roll_back()
+        raise
+    if found:
+        link.roll_back()
+        link.clean()
+        guard.number_again(link.connection, begun.before)
+        raise guard.refusal(step.file, found)
 
 
 def committed(results: Iterable[PGresult]) -> bool:

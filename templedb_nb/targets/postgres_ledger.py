@@ -88,6 +88,17 @@ def present(connection: Connection) -> bool:
     return True
 
 
+def remains(connection: Connection) -> tuple[str, ...]:
+    """Return the tables of a ledger that is not whole."""
+    found = connection.execute(
+        "SELECT c.relname FROM pg_catalog.pg_class c"
+        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = 'templedb' AND c.relkind = 'r' AND c.relname ="
+        " ANY ('{meta,migration,event,run,command,approval,lock,object}') ORDER BY 1"
+    ).fetchall()
+    return tuple(name for (name,) in found)
+
+
 _SYSTEM = """
 SELECT s.system_identifier::text || '/' || d.oid FROM pg_catalog.pg_control_system() s,
 pg_catalog.pg_database d WHERE d.datname = current_database()

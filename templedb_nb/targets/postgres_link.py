@@ -23,6 +23,7 @@ from templedb_nb.model.message import MessageLevel, ServerMessage
 from templedb_nb.model.route import Route
 from templedb_nb.model.target import DatabaseName, TargetName
 from templedb_nb.targets.postgres_connection import FINE, Connection, lost, open_connection
+from templedb_nb.targets.postgres_guard import Books
 from templedb_nb.targets.postgres_identity import Identity, identity
 from templedb_nb.targets.postgres_route import here
 
@@ -51,6 +52,8 @@ class Link:
         self.here = here(route, self.connection)
         """The one server that was reached; other sessions of the run go there, too."""
         self.identity = Identity()
+        self.books = Books()
+        """What the session knows of the ledger."""
 
     @property
     def where(self) -> str:

@@ -13,8 +13,9 @@ from templedb_nb.errors import Busy, LedgerRefused
 from templedb_nb.model.ledger import Holder
 from templedb_nb.ports import Claim
 from templedb_nb.targets import postgres_ledger as ledger_sql
-from templedb_nb.targets.postgres_connection import first_line
+from templedb_nb.targets.postgres_connection import Connection, first_line
 from templedb_nb.targets.postgres_link import Link
+from templedb_nb.targets.postgres_restore import create_what_is_missing
 
 CREATE_LOCK = int.from_bytes(b"templedb")
 
@@ -52,10 +53,11 @@ class Lock:
         """
         return f"SELECT pg_catalog.pg_try_advisory_lock({self.key})"
 
-    def create_ledger(self, wait_s: float) -> None:
+    def create_ledger(self, wait_s: float, *, repair: bool = False) -> None:
         """Create the ledger, or bring it up to date, under a lock of its own.
 
-        Other projects may be doing so right now.
+        Other projects may be doing so right now. A ledger of which tables are gone is made whole
+        with *repair* alone: else nobody would know any more what it had said.
         """
         connection = self._link.connection
         if ledger_sql.present(connection) and not ledger_sql.outdated(connection):
@@ -67,9 +69,19 @@ class Lock:
                     raise Busy(f"another session is creating the ledger of {self._link.where}")
                 time.sleep(random.uniform(0.02, 0.1))  # noqa: S311 - jitter
             if not ledger_sql.present(connection):
-                ledger_sql.create(connection)
+                self._create(connection, repair=repair)
             elif ledger_sql.outdated(connection):
                 ledger_sql.upgrade(connection)
+
+    def _create(self, connection: Connection, *, repair: bool) -> None:
+        if repair:
+            create_what_is_missing(connection)
+            return
+        if there := ledger_sql.remains(connection):
+            message = f"the ledger of {self._link.where} is not whole: of its tables there are"
+            hint = "where it was deployed from: templedb migration restore-ledger --reason WHY"
+            raise LedgerRefused(f"{message} {', '.join(there)}", hint=hint)
+        ledger_sql.create(connection)
 
     def write_row(self, claim: Claim) -> None:
         """Say who holds the lock."""

@@ -8,12 +8,15 @@ runs, so that a crash at any instant leaves a place to go on from.
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
 import psycopg
 from psycopg import generators
+from psycopg.pq.abc import PGresult
 
+from templedb_nb.core.guard import RESTORE, damage, touched_by
 from templedb_nb.core.lexer import Statement
 from templedb_nb.core.probes import Reindexed, Unprovable
 from templedb_nb.core.script import read_script
@@ -22,6 +25,7 @@ from templedb_nb.errors import Busy, StatementFailed, Unresolved
 from templedb_nb.failpoints import reach
 from templedb_nb.model.ledger import State
 from templedb_nb.model.step import Mode
+from templedb_nb.targets import postgres_guard as guard
 from templedb_nb.targets import postgres_rows as rows
 from templedb_nb.targets.postgres_apply import (
     Attempt,
@@ -37,9 +41,11 @@ from templedb_nb.targets.postgres_apply import (
 )
 from templedb_nb.targets.postgres_broken import failed
 from templedb_nb.targets.postgres_connection import run
+from templedb_nb.targets.postgres_guard import AS_OURSELVES
 from templedb_nb.targets.postgres_leftovers import leftovers
 from templedb_nb.targets.postgres_link import Link, failure
 from templedb_nb.targets.postgres_lock import Lock
+from templedb_nb.targets.postgres_marks import Before
 from templedb_nb.targets.postgres_probe import (
     ABSENT,
     UNSEEN,
@@ -57,8 +63,6 @@ from templedb_nb.targets.postgres_resume import (
     patient,
     repair,
 )
-
-_AS_OURSELVES = "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE;"
 
 
 def apply_stepwise(link: Link, lock: Lock, attempt: Attempt) -> None:
@@ -131,7 +135,7 @@ def _again(link: Link, lock: Lock, attempt: Attempt, number: int) -> None:
 def _together(link: Link, lock: Lock, attempt: Attempt, number: int) -> None:
     unit, index = attempt.script.units[number], -1
     try:
-        _begin(link, lock, attempt, number)
+        before = _begin(link, lock, attempt, number)
         for place, statement in enumerate(unit.statements):
             index = unit.first + place
             if place not in unit.leading:
@@ -143,40 +147,71 @@ def _together(link: Link, lock: Lock, attempt: Attempt, number: int) -> None:
         told = f"step {number + 1} ended the transaction that it was given"
         _mark_in_doubt(link, attempt, told)
         raise in_doubt(attempt, number, told)
-    _count_and_commit(link, lock, attempt, number)
+    _count_and_commit(link, lock, attempt, number, before)
 
 
-def _begin(link: Link, lock: Lock, attempt: Attempt, number: int) -> None:
-    """Begin the transaction of a step, as the file wants it, and take its lock."""
-    unit = attempt.script.units[number]
+def _begin(link: Link, lock: Lock, attempt: Attempt, number: int) -> Before:
+    """Begin the transaction of a step, as the file wants it, and take its lock.
+
+    Return what the session had counted of the ledger's rows by then.
+    """
+    unit, marks = attempt.script.units[number], link.books.known(link.connection)
     begin = f"{unit.begin}; {timeouts(attempt.script)}"
     if unit.leading:
         places = [unit.first + place for place in unit.leading]
         opened(link, attempt, begin, places, partial(failed, link, attempt, number))
         begin = ""
-    results = link.batch(f"{begin} SELECT {_TRY}({lock.key})")
+    results = link.batch(f"{begin} SELECT {_TRY}({lock.key}); {marks.begin}")
     if error := failure(results):
         raise error
-    if results[-1].get_value(0, 0) != b"t":
+    if results[-2].get_value(0, 0) != b"t":
         raise Busy(f"{link.where}: this session lost its lock in {attempt.step.file}")
+    return marks.before(results[-1])
 
 
-def _count_and_commit(link: Link, lock: Lock, attempt: Attempt, number: int) -> None:
+def _count_and_commit(
+    link: Link, lock: Lock, attempt: Attempt, number: int, before: Before
+) -> None:
+    """Commit a step with its count, unless it touched the ledger."""
+    undone = attempt.script.units[number].way is Way.UNDONE
+    check = guard.check(link.books.known(link.connection), before)
+    first = "ROLLBACK; BEGIN" if undone else check
+    results = _sent(link, lock, attempt, number, f"{first}; ")
+    if not undone and guard.suspicious(results, failure(results), behind=0):
+        _refuse_touched(link, attempt, number, before)
+        results = _sent(link, lock, attempt, number, "")
+    if results and not committed(results):
+        raise failed_at_commit(attempt, failure(results))
+    reach("stepwise.committed", link.cut)
+
+
+def _sent(link: Link, lock: Lock, attempt: Attempt, number: int, first: str) -> list[PGresult]:
+    """Send what ends a step; nothing comes back where a lost COMMIT turned out done."""
     unit = attempt.script.units[number]
-    end = "ROLLBACK; BEGIN; " if unit.way is Way.UNDONE else ""
+    counted = f"{first}{AS_OURSELVES} {rows.step_statement()}; COMMIT"
     values = [number + 1, number + 1, *_which(attempt)]
     try:
-        count = f"{end}{_AS_OURSELVES} {rows.step_statement()}; COMMIT"
         with link.hearing(attempt.ear(unit.first + max(len(unit.statements) - 1, 0))):
-            results = link.batch(count, values, sent="stepwise.commit-sent")
+            return link.batch(counted, values, sent="stepwise.commit-sent")
     except psycopg.Error as error:
         if not link.lost:
             raise failed_at_commit(attempt, error) from None
         _settle(link, lock, attempt, number)
-        return
-    if not committed(results):
-        raise failed_at_commit(attempt, failure(results))
-    reach("stepwise.committed", link.cut)
+        return []
+
+
+def _refuse_touched(link: Link, attempt: Attempt, number: int, before: Before) -> None:
+    project, step = attempt.claim.project, attempt.step
+    own = guard.Own(project=project, key=step.key, attempt=attempt.id, states=("running",))
+    stands = f"{number} of {len(attempt.script.units)} steps stand" if number else ""
+    found = guard.touched(link.connection, link.books, before, own)
+    reach("guard.looked", link.cut)
+    if found:
+        link.roll_back()
+        with suppress(psycopg.Error), link.connection.transaction():
+            link.connection.execute(AS_OURSELVES.encode())
+            guard.number_again(link.connection, before)
+        raise guard.refusal(step.file, found, stands)
 
 
 def _settle(link: Link, lock: Lock, attempt: Attempt, number: int) -> None:
@@ -202,7 +237,7 @@ def _alone(link: Link, lock: Lock, attempt: Attempt, number: int, place: Place) 
         verdict = _verdict(link, attempt, number, mark, begun=place.begun)
         reach("alone.asked", link.cut)
         if verdict.standing is not Standing.DONE:
-            _patiently(link, attempt, number, verdict)
+            _guarded(link, attempt, number, verdict)
         reach("alone.ran", link.cut)
         _retake(link, lock, attempt)
         _count(link, attempt, done=number + 1, started=number + 1)
@@ -246,6 +281,16 @@ def _verdict(link: Link, attempt: Attempt, number: int, mark: _Mark, *, begun: b
         _mark_in_doubt(link, attempt, told)
         raise in_doubt(attempt, number, told)
     return verdict
+
+
+def _guarded(link: Link, attempt: Attempt, number: int, verdict: Verdict) -> None:
+    """Run a statement that commits by itself; raise where the ledger is not what it was."""
+    run_, own = attempt.claim.run, (attempt.claim.project, attempt.step.key)
+    before = guard.witness(link.connection, run_)
+    _patiently(link, attempt, number, verdict)
+    if found := damage(before, guard.witness(link.connection, run_), own=(own,)):
+        at = f"{attempt.step.file}, line {attempt.script.units[number].line},"
+        raise Unresolved(touched_by(at, found), hint=RESTORE)
 
 
 def _patiently(link: Link, attempt: Attempt, number: int, verdict: Verdict) -> None:
@@ -296,7 +341,7 @@ def _count(
     if spared:
         statement = f"{statement}; {rows.SPARE}"
         counted += [*_which(attempt), rows.spare_detail(done, spared)]
-    results = link.batch(f"BEGIN READ WRITE; {_AS_OURSELVES} {statement}; COMMIT", counted)
+    results = link.batch(f"BEGIN READ WRITE; {AS_OURSELVES} {statement}; COMMIT", counted)
     if error := failure(results):
         raise error
 
@@ -306,7 +351,7 @@ def _finish(link: Link, attempt: Attempt) -> None:
     try:
         with link.connection.transaction():
             verify(link, attempt)
-            link.connection.execute(_AS_OURSELVES.encode())
+            link.connection.execute(AS_OURSELVES.encode())
             if not rows.ended_row(link.connection, _which(attempt), State.APPLIED):
                 raise Busy(f"{attempt.step.file}: its row in {link.where} is somebody else's now")
             shadowed(link, attempt)
@@ -324,7 +369,7 @@ def _record(link: Link, attempt: Attempt, state: State, told: str) -> None:
         return
     link.roll_back()
     with link.connection.transaction():
-        link.connection.execute(_AS_OURSELVES.encode())
+        link.connection.execute(AS_OURSELVES.encode())
         rows.ended_row(link.connection, _which(attempt), state, told)
 
 

@@ -82,7 +82,7 @@ CREATE TABLE templedb.event (
     detail      jsonb NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE templedb.event IS 'What people said of migrations, runs and policy, in order; never updated.';
-COMMENT ON COLUMN templedb.event.what IS 'mark-applied, mark-reverted, reverted, revert-failed, accept-checksum, rename, resolve, import, policy, exempt, no-exempt, freeze, thaw, steal, rebind, accept-drift, rebase-drift.';
+COMMENT ON COLUMN templedb.event.what IS 'mark-applied, mark-reverted, reverted, revert-failed, accept-checksum, rename, resolve, import, policy, exempt, no-exempt, freeze, thaw, steal, rebind, accept-drift, rebase-drift, restore-ledger.';
 COMMENT ON COLUMN templedb.event.detail IS 'Who, why, and what was there before.';
 
 CREATE TABLE templedb.run (

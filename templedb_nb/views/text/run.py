@@ -6,7 +6,7 @@ from collections import Counter
 
 from templedb_nb.model.event import Evidence
 from templedb_nb.model.result import Result, StepResult, StepState
-from templedb_nb.model.step import Adopt, Amend, Revert
+from templedb_nb.model.step import Adopt, Amend, Restore, Revert
 from templedb_nb.views import ansi
 from templedb_nb.views.messages import beside, outcome, told, warnings
 from templedb_nb.views.text.base import INDENT, LISTED, columns, text
@@ -88,6 +88,8 @@ def came_to(value: Result) -> str:
         return f"{many(amended, 'ledger entry').replace('entrys', 'entries')} changed; no SQL ran"
     if adopted := done[Adopt.kind]:
         return f"{many(adopted, 'migration')} imported; no SQL ran"
+    if restored := done[Restore.kind]:
+        return f"{restored} of the ledger's rows restored; no SQL ran"
     if value.count(StepState.UNKNOWN):
         return "nothing is known to be applied"
     if value.outcome is None:

@@ -1,0 +1,63 @@
+"""What a ledger said once and says no longer, and whether the database still shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from templedb_nb.model.ledger import Entry
+
+
+class Presence(StrEnum):
+    """Whether what a migration made is in the database."""
+
+    STANDS = "stands"
+    GONE = "gone"
+    UNKNOWN = "cannot tell"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """A migration of which the ledger lost its row, or has another one than it had.
+
+    `entry` is what the ledger said; `objects` are what tells its `presence`.
+    """
+
+    entry: Entry
+    what: str
+    presence: Presence = Presence.UNKNOWN
+    objects: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return it as people read it."""
+        shown = f": {', '.join(self.objects)}" if self.objects else ""
+        match self.presence:
+            case Presence.STANDS:
+                return f"{self.what}; what it made stands{shown}"
+            case Presence.GONE:
+                return f"{self.what}; what it made is gone{shown}"
+            case Presence.UNKNOWN:
+                return f"{self.what}; its text does not tell whether it is still in effect"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspicion:
+    """What tells that a database, or its ledger, is not what it was."""
+
+    told: str
+    lost: tuple[Lost, ...] = ()
+
+    @property
+    def restorable(self) -> bool:
+        """Return whether the ledger alone lost something: what it told of still stands."""
+        found = {each.presence for each in self.lost}
+        return Presence.STANDS in found and Presence.GONE not in found
+
+    def seen(self, presences: dict[str, tuple[Presence, tuple[str, ...]]]) -> Suspicion:
+        """Return it with what the database shows of each lost migration, by key."""
+        told = (
+            replace(each, presence=at[0], objects=at[1])
+            for each in self.lost
+            for at in [presences.get(each.entry.key, (Presence.UNKNOWN, ()))]
+        )
+        return replace(self, lost=tuple(told))

@@ -1,0 +1,270 @@
+"""A ledger that lost rows is written again; a database that is an earlier one is bound anew."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import MIGRATIONS, Shop, Terminal
+
+ENTRIES = (
+    "SELECT key, kind, state, checksum, token_checksum, sql, attempt_id, plan, run_seq, layout"
+)
+ENTRIES += ", started_at, finished_at FROM templedb.migration ORDER BY run_seq"
+
+
+@pytest.fixture
+def kept(shop: Shop) -> Shop:
+    """Two migrations are applied, and a customer has a row."""
+    shop.run()
+    shop.pg.query("INSERT INTO users VALUES (1)")
+    return shop
+
+
+def restore(shop: Shop, *words: str, code: int = 0) -> str:
+    return shop.terminal(
+        "migration", "restore-ledger", "app", *words, "--reason", "somebody wiped it", code=code
+    ).text
+
+
+DAMAGES = {
+    "rows are gone": "DELETE FROM templedb.migration",
+    "one row is gone": "DELETE FROM templedb.migration WHERE key LIKE '%001%'",
+    "tables are empty": "TRUNCATE templedb.migration, templedb.run, templedb.meta, templedb.event",
+    "a checksum was edited": "UPDATE templedb.migration SET checksum = 'x'",
+    "a state was edited": "UPDATE templedb.migration SET state = 'failed', step_done = 0",
+    "a table is gone": "DROP TABLE templedb.migration",
+    "the schema is gone": "DROP SCHEMA templedb CASCADE",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_the_ledger_lost_is_written_again(kept: Shop, damage: str) -> None:
+    before = kept.pg.query(ENTRIES)
+    kept.pg.query(DAMAGES[damage])
+    kept.migration("003.sql", "CREATE TABLE three (id int);")
+    said = kept.run(code=78)
+    assert "templedb migration restore-ledger --target staging" in said.text
+    assert "migrations/001_users.sql: its row" in said.text
+    assert "what it made stands: table users" in said.text
+    kept.run(code=78)
+    assert "three" not in kept.pg.tables()
+    assert "rows restored; no SQL ran" in restore(kept)
+    assert kept.pg.query(ENTRIES) == before
+    events = kept.pg.query("SELECT DISTINCT what, detail->>'reason' FROM templedb.event")
+    assert ("restore-ledger", "somebody wiped it") in events
+    assert "1 migration applied" in kept.run().out
+    assert kept.pg.query("SELECT count(*) FROM users") == [(1,)]
+    assert "lost nothing" in restore(kept, code=64)
+
+
+def test_a_dry_run_shows_what_would_be_restored(kept: Shop) -> None:
+    kept.pg.query("DELETE FROM templedb.migration")
+    words = ("migration", "restore-ledger", "app", "--dry-run")
+    said = kept.terminal(*words).text
+    assert "restore migrations/001_users.sql: applied" in said
+    assert kept.pg.applied() == []
+
+
+def test_a_database_of_which_the_objects_are_gone_is_not_restored(kept: Shop) -> None:
+    kept.pg.query("DROP SCHEMA templedb CASCADE; DROP TABLE users, orders")
+    said = kept.run(code=78)
+    assert "what it made is gone: table users" in said.text
+    assert "restore-ledger" not in said.text
+    assert "templedb target rebind staging" in said.text
+    refused = restore(kept, code=64)
+    assert "the database does not bear it out" in refused
+    assert "templedb target rebind" in refused
+
+
+def test_only_the_files_that_are_in_effect_are_restored(kept: Shop) -> None:
+    kept.pg.query("DELETE FROM templedb.migration; DROP TABLE orders")
+    assert "restore-ledger --target" not in kept.run(code=78).text
+    assert "migrations/002_orders.sql" in restore(kept, code=64)
+    assert "1 of the ledger's rows restored" in restore(kept, "001_users.sql")
+    assert kept.pg.applied() == ["migrations/001_users.sql"]
+
+
+def test_what_a_later_migration_dropped_is_not_missed(shop: Shop) -> None:
+    shop.migration("003.sql", "ALTER TABLE orders RENAME TO purchases; DROP TABLE users;")
+    shop.migration(
+        "004.sql", "CREATE TYPE mood AS ENUM ('good'); CREATE INDEX i ON purchases (id);"
+    )
+    shop.migration("005.sql", "ALTER TABLE purchases ADD COLUMN note text, ADD CHECK (id > 0);")
+    shop.run()
+    shop.pg.query("DROP SCHEMA templedb CASCADE")
+    said = shop.run(code=78).text
+    assert "migrations/001_users.sql: its row is gone; its text does not tell" in said
+    assert "migrations/004.sql: its row is gone; what it made stands: index i, type mood" in said
+    assert "migrations/005.sql: its row is gone; what it made stands: column purchases.note" in said
+    assert "5 of the ledger's rows restored" in restore(shop)
+    assert "no migration was pending" in shop.run().text
+
+
+def test_a_protected_target_wants_an_approval(kept: Shop) -> None:
+    kept.terminal("target", "update", "app", "staging", "--protected")
+    kept.pg.query("DELETE FROM templedb.migration")
+    restore(kept, code=20)
+    assert kept.pg.applied() == []
+    plan = kept.terminal("sql", "SELECT id FROM plans ORDER BY made_at DESC", "--json")
+    kept.approve(plan.json[-1]["rows"][0][0])
+    restore(kept)
+    assert len(kept.pg.applied()) == 2
+
+
+@pytest.mark.parametrize("place", ["run.begun", "step.done", "step.done@2", "run.before-end"])
+def test_a_restore_that_dies_is_done_again(kept: Shop, place: str) -> None:
+    before = kept.pg.query(ENTRIES)
+    kept.pg.query("DROP SCHEMA templedb CASCADE")
+    kept.terminal.set(TEMPLEDB_FAILPOINT=f"{place}:kill9")
+    words = ("migration", "restore-ledger", "app", "--reason", "wiped")
+    kept.terminal.process(*words).communicate(timeout=60)
+    kept.terminal.unset("TEMPLEDB_FAILPOINT")
+    kept.migration("003.sql", "CREATE TABLE three (id int);")
+    if len(kept.pg.applied()) < 2:
+        assert "restore-ledger" in kept.run(code=78).text
+        restore(kept)
+    assert kept.pg.query(ENTRIES) == before
+    assert "1 migration applied" in kept.run().out
+
+
+WIPE = 'psql "$DATABASE_URL" -qc "TRUNCATE templedb.migration, templedb.run"'
+WIPING = (
+    MIGRATIONS | {"order": 1},
+    {"name": "last", "kind": "commands", "order": 2, "deploy_command": WIPE},
+)
+
+
+@pytest.mark.parametrize("place", ["", "command.ran", "command.closed"])
+def test_what_the_damaging_run_itself_applied_is_restored(shop: Shop, place: str) -> None:
+    """The copy had nothing: the run's own events tell, even those of a dead one."""
+    shop.config(*WIPING)
+    if place:
+        shop.terminal.set(TEMPLEDB_FAILPOINT=f"{place}:kill9")
+        shop.terminal.process("deploy", "run", "app").communicate(timeout=60)
+        shop.terminal.unset("TEMPLEDB_FAILPOINT")
+    else:
+        shop.run(code=13)
+    assert shop.pg.applied() == []
+    shop.config(MIGRATIONS)
+    assert "restore-ledger" in shop.run(code=13 if place == "command.ran" else 78).text
+    shop.terminal("deploy", "resume", "app", code=None)
+    assert shop.pg.query("SELECT count(*) FROM orders") == [(1,)]
+    restore(shop)
+    assert shop.pg.applied() == ["migrations/001_users.sql", "migrations/002_orders.sql"]
+    texts = shop.pg.query("SELECT sql FROM templedb.migration ORDER BY key")
+    assert texts[0] == ("CREATE TABLE users (id int PRIMARY KEY);\n",)
+    shop.terminal("migration", "status", "app")
+    assert shop.pg.query("SELECT count(*) FROM orders") == [(1,)]
+
+
+def test_the_words_that_change_the_ledger_on_purpose_are_no_damage(kept: Shop) -> None:
+    migration = ("migration",)
+    kept.migration("001_users.sql", "CREATE TABLE users (id int PRIMARY KEY) ;\n-- one\n")
+    kept.migration("002_orders.sql", "CREATE TABLE orders (id bigint);\n")
+    kept.terminal(*migration, "accept-checksum", "app", "002_orders", "--reason", "known")
+    kept.terminal(*migration, "mark-reverted", "app", "001_users", "--reason", "by hand")
+    kept.terminal(*migration, "mark-applied", "app", "001_users", "--reason", "again")
+    kept.terminal("migration", "status", "app")
+    assert "no migration was pending" in kept.run().text
+
+
+def test_what_another_state_said_of_the_ledger_is_no_damage(kept: Shop) -> None:
+    mine = kept.terminal.environ["TEMPLEDB_STATE"]
+    kept.terminal.set(TEMPLEDB_STATE=str(kept.terminal.home / "theirs" / "state.duckdb"))
+    kept.terminal("project", "import", "app")
+    kept.terminal.config(MIGRATIONS)
+    kept.terminal("target", "add", "app", "staging")
+    kept.terminal("env", "set", "app", "DATABASE_URL", kept.pg.dsn, "--target", "staging")
+    kept.migration("002_orders.sql", "CREATE TABLE orders (id bigint);\n")
+    kept.terminal("migration", "accept-checksum", "app", "002_orders", "--reason", "known")
+    kept.terminal("migration", "mark-reverted", "app", "001_users", "--reason", "by hand")
+    kept.terminal.set(TEMPLEDB_STATE=mine)
+    said = kept.terminal("migration", "status", "app").text
+    assert "Pending: 1" in said
+    assert "restore-ledger" not in kept.terminal("deploy", "plan", "app").text
+
+
+# --- DuckDB -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def file(terminal: Terminal) -> Terminal:
+    """A project with a DuckDB file, and two migrations in it."""
+    terminal.file("app/migrations/001.sql", "CREATE TABLE users (id int);\n")
+    terminal.file(
+        "app/migrations/002.sql", "CREATE TABLE orders (id int);\nINSERT INTO orders VALUES (1);\n"
+    )
+    terminal("project", "import", "app")
+    terminal.config(MIGRATIONS)
+    terminal("target", "add", "app", "local")
+    address = f"duckdb://{terminal.home}/shop.duckdb"
+    terminal("env", "set", "app", "DATABASE_URL", address, "--target", "local")
+    terminal("deploy", "run", "app")
+    return terminal
+
+
+def ask(file: Terminal, query: str) -> list[tuple[object, ...]]:
+    import duckdb
+
+    with duckdb.connect(f"{file.home}/shop.duckdb") as connection:
+        found = connection.execute(query)
+        return found.fetchall() if found.description else []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM templedb.migration;",
+        "DELETE FROM templedb.migration WHERE key LIKE '%001%';",
+        "TRUNCATE templedb.run;",
+        "UPDATE templedb.migration SET checksum = 'x';",
+        "UPDATE templedb.meta SET v = 'x' WHERE k = 'target_uuid';",
+        "DROP SCHEMA templedb CASCADE;",
+        "DROP TABLE templedb.event;",
+        "ALTER TABLE templedb.lock RENAME TO old_lock;",
+        "INSERT INTO templedb.event (happened_at, project, what, detail) VALUES (now(), '', '', '{}');",
+    ],
+)
+def test_a_duckdb_file_takes_no_migration_that_touches_the_ledger(
+    file: Terminal, change: str
+) -> None:
+    file.file("app/migrations/003.sql", f"CREATE TABLE plans (id int);\n{change}\n")
+    said = file("deploy", "run", "app", code=10)
+    assert "migrations/003.sql touched templedb's own ledger" in said.text
+    assert ask(file, "SELECT count(*) FROM templedb.migration WHERE state = 'applied'") == [(2,)]
+    assert ask(file, "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'plans'") == [(0,)]
+    file.file(
+        "app/migrations/003.sql", "CREATE TABLE plans (id int); CREATE TABLE templedb.mine (a int);"
+    )
+    assert "1 migration applied" in file("deploy", "run", "app").out
+
+
+@pytest.mark.parametrize(
+    "damage", ["DELETE FROM templedb.migration", "DROP SCHEMA templedb CASCADE"]
+)
+def test_a_duckdb_ledger_is_restored_too(file: Terminal, damage: str) -> None:
+    before = ask(file, ENTRIES)
+    ask(file, damage)
+    file.file("app/migrations/003.sql", "CREATE TABLE three (id int);")
+    assert "restore-ledger" in file("deploy", "run", "app", code=78).text
+    file("migration", "restore-ledger", "app", "--reason", "wiped")
+    assert ask(file, ENTRIES) == before
+    assert "1 migration applied" in file("deploy", "run", "app").out
+    assert ask(file, "SELECT count(*) FROM orders") == [(1,)]
+
+
+def test_a_command_that_wipes_a_duckdb_ledger_ends_the_run(file: Terminal) -> None:
+    file.file(
+        "app/wipe.py",
+        "import duckdb, os\nduckdb.connect(os.environ['DATABASE_URL'].removeprefix('duckdb:/'))"
+        ".execute('DELETE FROM templedb.migration')\n",
+    )
+    import sys
+
+    group = {"name": "first", "kind": "commands", "order": 1,
+             "deploy_command": f"{sys.executable} wipe.py"}  # fmt: skip
+    file.config(group, MIGRATIONS | {"order": 2})
+    file.file("app/migrations/003.sql", "CREATE TABLE later (id int);")
+    said = file("deploy", "run", "app", code=13)
+    assert "touched templedb's own ledger" in said.text
+    assert "restore-ledger" in file("deploy", "run", "app", code=78).text
