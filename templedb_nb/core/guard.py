@@ -10,7 +10,7 @@ TABLES = ("meta", "migration", "event", "run", "command", "approval", "lock", "o
 """The ledger's own tables; what else stands in schema templedb is not ours."""
 TOUCHED = "touched templedb's own ledger"
 HINT = (
-    "leave schema templedb out of what it does: AND schemaname <> 'templedb' in a loop over all"
+    "leave the schema of the ledger alone: AND schemaname <> 'templedb' in a loop over all"
     " tables or schemas, a list of names in place of DROP OWNED"
 )
 RESTORE = (
