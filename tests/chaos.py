@@ -38,7 +38,7 @@ FILES = {
         "BEGIN;\nINSERT INTO marks VALUES ('3b');\nINSERT INTO marks VALUES ('3c');\nCOMMIT;\n"
         "VACUUM marks;\nINSERT INTO marks VALUES ('3d');\n"
     ),
-    "004_more.sql": "CREATE TABLE more (id int);\nSELECT pg_sleep(0.05);\nINSERT INTO marks VALUES ('4');\n",
+    "004_more.sql": "CREATE TABLE more (id int, note text);\nSELECT pg_sleep(0.05);\nINSERT INTO marks VALUES ('4');\n",
     "005_steps.sql": (
         "CREATE UNIQUE INDEX CONCURRENTLY more_id ON more (id);\nINSERT INTO marks VALUES ('5a');\n"
         "DROP INDEX CONCURRENTLY marks_what;\nREINDEX TABLE CONCURRENTLY more;\n"
@@ -48,7 +48,14 @@ FILES = {
 }
 MARKS = ["1", "2", "3a", "3b", "3c", "3d", "4", "5a", "5b", "6"]
 FAULTS = ("kill", "terminate", "crash", "cut-before-commit", "cut-after-commit", "rivals",
-          "full-disk", "locked-state")  # fmt: skip
+          "full-disk", "locked-state", "typo", "reader")  # fmt: skip
+TYPOS = {
+    "003_steps.sql": ("VACUUM marks", "VACUUM makrs"),
+    "005_steps.sql": ("ON more (id)", "ON mroe (id)"),
+    "005_steps.sql ": ("CONCURRENTLY marks_what", "CONCURRENTLY marks_waht"),
+    "005_steps.sql  ": ("CONCURRENTLY more;", "CONCURRENTLY mroe;"),
+}
+"""Mistakes that are mended once a run has met them, by file."""
 
 
 @dataclass
@@ -247,6 +254,34 @@ def _locked_state(job: Job, moment: float) -> None:
     _ended(process)
 
 
+def _typo(job: Job, moment: float) -> None:
+    """A statement outside of transactions is wrong, the run fails or dies, and it is mended."""
+    name, (right, wrong) = list(TYPOS.items())[int(moment * 100) % len(TYPOS)]
+    file = job.home / "app" / "migrations" / name.strip()
+    text = file.read_text()
+    file.write_text(text.replace(right, wrong))
+    _kill(job, moment * 3)
+    file.write_text(text)
+
+
+def _reader(job: Job, moment: float) -> None:
+    """Statements outside of transactions wait for a reader, and their session is ended."""
+    with job.inside() as reader:
+        reader.execute("BEGIN")
+        for table in ("marks", "more"):
+            there = reader.execute("SELECT to_regclass(%s) IS NOT NULL", [table]).fetchone()
+            if there == (True,):
+                reader.execute(f"SELECT count(*) FROM {table}")
+        process = job.deploy()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(moment * 3)
+        for pid in set(job.backends()) - {reader.info.backend_pid}:
+            with suppress(psycopg.Error), job.inside() as other:
+                other.execute("SELECT pg_terminate_backend(%s)", [pid])
+        reader.execute("COMMIT")
+    _ended(process)
+
+
 _FAULTS: dict[str, Callable[[Job, float], None]] = {
     "kill": _kill,
     "terminate": _terminate,
@@ -256,6 +291,8 @@ _FAULTS: dict[str, Callable[[Job, float], None]] = {
     "rivals": _rivals,
     "full-disk": _full_disk,
     "locked-state": _locked_state,
+    "typo": _typo,
+    "reader": _reader,
 }
 
 

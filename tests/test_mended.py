@@ -218,6 +218,22 @@ def test_a_call_that_had_begun_and_was_edited_is_in_doubt(table: Shop) -> None:
     assert counts(table)[0] == "applied"
 
 
+def test_a_timeout_of_the_file_does_not_hold_for_what_we_ask(table: Shop) -> None:
+    table.pg.query("INSERT INTO orders VALUES (1, 'y')")
+    begin = "SET statement_timeout = '1ms';\n"
+    run(table, begin + UNIQUE, code=12)
+    run(table, f"{begin}SET statement_timeout = 0;\n" + UNIQUE.replace("UNIQUE ", ""))
+    assert indexes(table) == [("orders", "orders_id", True)]
+
+
+def test_a_session_that_was_lost_tells_nobody_to_mend_the_file(table: Shop) -> None:
+    sql = "CREATE TABLE one (id int);\n-- templedb:idempotent\nSELECT pg_terminate_backend(pg_backend_pid());\n"
+    said = run(table, sql, code=12)
+    assert "1 of 2 steps stand; run again: it goes on at step 2" in said.text
+    run(table, sql.replace("SELECT pg_terminate_backend(pg_backend_pid())", "SELECT 1"))
+    assert counts(table) == ("applied", 2, 2, 2)
+
+
 def test_a_half_dropped_index_is_not_forgotten(table: Shop) -> None:
     table.pg.query(
         "CREATE INDEX orders_who ON orders (who); CREATE INDEX orders_id ON orders (id);"

@@ -14,8 +14,8 @@ _IN_THE_WAY = frozenset({"55P03", "40P01", "40001"})
 _MEANINGS = {
     "55P04": "a new enum value cannot be used in the transaction that adds it:"
     " move its use to a migration of its own",
-    "55P03": "another session held a lock for longer than 5 s, at every try:"
-    " look at pg_stat_activity, then run again",
+    "55P03": "another session held a lock for longer than lock_timeout (5 s unless the file says"
+    " otherwise): look at pg_stat_activity, then run again",
     "40P01": "it deadlocked with another session at every try:"
     " run again when there is less traffic",
     "40001": "other sessions changed the same rows at every try:"

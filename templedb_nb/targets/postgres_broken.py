@@ -35,7 +35,8 @@ def failed(
         case Standing.BROKEN:
             stands = f"{stands}; {_way_out(link, attempt, number, error, left)}"
         case _:
-            on = "" if meaning(error.sqlstate, first_line(error)) else f"mend {file} and "
+            right = link.lost or meaning(error.sqlstate, first_line(error))
+            on = "" if right else f"mend {file} and "
             stands = f"{stands}; {on}run again: it goes on at step {number + 1}"
     return statement_failed(link, attempt, index, error, stands=stands)
 

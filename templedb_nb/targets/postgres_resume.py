@@ -147,6 +147,7 @@ def _asked(link: Link, old: Unit, place: Place) -> Verdict:
     if old.probe is None:  # its count commits with it
         return Verdict(standing=Standing.ABSENT)
     try:
+        run(link.connection, "SET statement_timeout = 0")  # the file's is meant for its statements
         return ask(link.connection, old.probe, place.spared)
     except psycopg.Error as error:
         told = f"the catalog could not be asked: {first_line(error)}"
