@@ -38,7 +38,7 @@ class Evidence(StrEnum):
 
 
 _BEFORE_PROOFS = {
-    **dict.fromkeys(("apply", "revert", "amend", "adopt", "restore"), Evidence.LEDGER),
+    **dict.fromkeys(("apply", "revert", "amend", "adopt"), Evidence.LEDGER),
     **dict.fromkeys(("command", "script"), Evidence.JOURNAL),
 }
 """The proofs of the kinds that labels had before they said their own; no kind is added here."""

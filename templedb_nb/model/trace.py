@@ -83,5 +83,5 @@ class Trace:
         )
 
 
-_DONE = frozenset({*Verb, "reverted"})
+_DONE = frozenset({*Verb, "reverted", "restore-ledger"})
 """Words of the ledger's history that are written together with what they tell."""
