@@ -87,6 +87,20 @@ def test_a_snapshot_of_another_session_is_taken(table: Shop, executor: str) -> N
     assert seen(table) == ["2"]
 
 
+def test_a_snapshot_from_before_the_run_hides_no_row_of_the_ledger(table: Shop) -> None:
+    """What this run applied before is there, although that transaction does not see it."""
+    with psycopg.connect(table.pg.dsn) as other:
+        other.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        ((snapshot,),) = other.execute("SELECT pg_export_snapshot()").fetchall()
+        table.migration("003_level.sql", "INSERT INTO seen VALUES ('before');\n")
+        head = f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;\nSET TRANSACTION SNAPSHOT '{snapshot}';"
+        body = "INSERT INTO seen SELECT count(*) FROM seen;"
+        table.migration("004_level.sql", FRAMES["whole"].format(head=head, body=body))
+        table.migration("005_level.sql", FRAMES["stepwise"].format(head=head, body=body))
+        table.run()
+    assert seen(table) == ["before", "0", "0"]
+
+
 def test_a_set_transaction_outside_of_a_block_means_nothing(table: Shop) -> None:
     sql = f"SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;\n{SEES}\nVACUUM orders;\n"
     table.migration("003_level.sql", sql)

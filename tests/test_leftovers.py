@@ -144,6 +144,23 @@ def test_an_owner_who_may_use_the_schema_drops_it(table: Shop) -> None:
     assert invalid(table) == []
 
 
+def test_who_may_reindex_and_not_drop_is_told_of_every_index(table: Shop) -> None:
+    """MAINTAIN came with PostgreSQL 17; a role that has it owns nothing."""
+    role = table.pg.role
+    if version(table) < 170000:
+        with pytest.raises(psycopg.errors.SyntaxError):
+            table.pg.query(f"GRANT MAINTAIN ON t TO {role}")
+        return
+    table.pg.query("CREATE SCHEMA theirs; CREATE TABLE theirs.w (id int PRIMARY KEY, v text)")
+    table.pg.query(f"GRANT USAGE ON SCHEMA theirs TO {role}; GRANT MAINTAIN ON theirs.w TO {role}")
+    cut_off(table, "REINDEX TABLE CONCURRENTLY theirs.w;\n", "theirs.w")
+    left = invalid(table)
+    said = table.run()
+    assert "succeeded" in said.text
+    assert invalid(table) == left
+    assert said.text.count("may not drop it") == len(left)
+
+
 def leave(shop: Shop, sql: str, reads: str) -> list[str]:
     """Cut off a REINDEX that is not ours; return what it left."""
     before = set(invalid(shop))
@@ -199,12 +216,12 @@ CHANGES = {
 
 def refused(shop: Shop) -> Said | None:
     """Run; return what was said where the server cannot finish a detachment (18), else None."""
-    stuck = table_version(shop) >= 180000
+    stuck = version(shop) >= 180000
     said = shop.run(code=12 if stuck else 0)
     return said if stuck else None
 
 
-def table_version(shop: Shop) -> int:
+def version(shop: Shop) -> int:
     ((number,),) = shop.pg.query("SELECT current_setting('server_version_num')::int")
     return number
 
