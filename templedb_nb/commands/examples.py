@@ -83,6 +83,7 @@ EXAMPLES = {
     "lock steal": ('lock steal shop --expect 01a20896-82b9 --reason "its laptop is gone"',),
     "state backup": ("state backup state-2026-11-01.duckdb",),
     "state show": ("state show",),
+    "state check": ("state check",),
     "state init": ("state init",),
     "status": ("status shop", "status shop --target production"),
     "reject": ('reject 3f9a1c2b7d10 --reason "the index is missing"',),

@@ -79,43 +79,71 @@ class Masker:
 class MaskingStream:
     """Masks text that comes in pieces: the outcome is that of the whole, however it is cut.
 
-    It holds back the longest end that may be the beginning of a form, over line ends, too.
+    It holds back the longest end that may be the beginning of a form, over line ends, too. One
+    exception: a line is shown at its end where no more than its last character may begin a form.
+    Much text ends so, and who waits for a program must see its last line.
     """
 
     def __init__(self, masker: Masker) -> None:
         """Mask what *masker* knows when a piece comes."""
         self._masker = masker
         self._held = ""
+        self._early = ""
 
     def feed(self, text: str) -> str:
         """Return what of the text so far may be shown."""
         out, self._held = self._masker.compiled.advance(self._held + text, last=False)
+        out = self._behind_early(out)
+        if not self._early and _LAST_OF_A_LINE.fullmatch(self._held):
+            self._early = self._held
+            out += self._early
         return out
 
     def close(self) -> str:
         """Return the rest."""
         rest, self._held = self._masker.compiled.mask(self._held), ""
-        return rest
+        return self._behind_early(rest)
+
+    def _behind_early(self, out: str) -> str:
+        """Return *out* without what was shown early; the name of a secret stands behind that."""
+        if not out:
+            return out
+        early, self._early = self._early, ""
+        return out.removeprefix(early)
+
+
+_LAST_OF_A_LINE = re.compile("[^\x00-\x1f\x7f-\x9f]\r?\n")
 
 
 class UrlStream:
-    """Takes passwords out of URLs in text that comes in pieces; holds an unfinished one."""
+    """Takes passwords out of URLs in text that comes in pieces.
+
+    A word that may be the scheme of one is shown at once; what stands behind its ``://`` is held
+    back until the word has ended.
+    """
 
     def __init__(self) -> None:
         """Hold nothing."""
+        self._shown = ""
         self._held = ""
 
     def feed(self, text: str) -> str:
         """Return what of the text so far may be shown."""
-        text = self._held + text
+        before = len(self._shown)
+        text = self._shown + self._held + text
         word = max(text.rfind(each) for each in " \t\r\n\"'<>") + 1
         found = _BEGUN.search(text, word) if len(text) - word < _LONGEST_URL else None
-        self._held = text[found.start() :] if found else ""
-        return without_url_passwords(text[: len(text) - len(self._held)])
+        start = found.start() if found else len(text)
+        mark = text.find("://", start)
+        end = mark + 3 if mark >= 0 else len(text)
+        self._shown, self._held = text[start:end], text[end:]
+        return (without_url_passwords(text[:start]) + self._shown)[before:]
 
     def close(self) -> str:
         """Return the rest."""
-        rest, self._held = without_url_passwords(self._held), ""
+        before = len(self._shown)
+        rest = without_url_passwords(self._shown + self._held)[before:]
+        self._shown = self._held = ""
         return rest
 
 

@@ -43,7 +43,7 @@ _SECTION = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 """A comment that is nothing but a word for the way back, as several tools divide their files."""
-_INCLUDES = re.compile(r"^\s*\\(?:ir|include_relative)\b", re.MULTILINE)
+_INCLUDES = re.compile(r"^[ \t]*+\\(?:ir|include_relative)\b", re.MULTILINE)
 _SWITCHES = re.compile(r"\\(?:c|connect)\b")
 
 

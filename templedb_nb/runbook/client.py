@@ -21,6 +21,8 @@ from templedb_nb.core.masking import UrlStream
 from templedb_nb.errors import InternalError
 from templedb_nb.runbook.secrets import Secrets
 
+LONGEST_LINE = 16_384
+"""A longer line is shown in parts."""
 KEPT = 1 << 19
 """Of what a cell writes, as many characters are kept from its beginning, and from its end."""
 
@@ -193,10 +195,20 @@ class _Stream:
         self._size = 0
         self._tail = ""
         self._lost = 0
+        self._line = ""
 
     def add(self, text: str) -> str:
-        """Take in *text*; return what of it may be shown now."""
-        return self._keep(self._urls.feed(self._mask.feed(text)))
+        """Take in *text*; return the whole lines of it that may be shown now.
+
+        The mask may hold the end of a line back. What other streams and displays show meanwhile
+        must not stand in the middle of it.
+        """
+        said = self._line + self._keep(self._urls.feed(self._mask.feed(text)))
+        lines, end, self._line = said.rpartition("\n")
+        if len(self._line) > LONGEST_LINE:
+            lines, self._line = lines + end + self._line, ""
+            return lines
+        return lines + end
 
     def close(self) -> str:
         """Keep the rest, and say how much was left out."""
@@ -206,6 +218,7 @@ class _Stream:
             lost = self._lost + len(self._tail) - len(end)
             note = f"\n… {lost} characters left out …\n" if lost else ""
             self.output["text"] = "".join(self._head) + note + end
+        said, self._line = self._line + said, ""
         return said
 
     def _keep(self, text: str) -> str:

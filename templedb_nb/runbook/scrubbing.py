@@ -7,19 +7,19 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from templedb_nb.core.masking import without_url_passwords
 from templedb_nb.model.leak import Leak
 from templedb_nb.runbook.notebook import Notebook
 from templedb_nb.runbook.secrets import Secrets
 
 _MARK = re.compile(r"\*\*\*\[([^\]\n]{0,200})\]")
 _SHAPES = (
-    ("a URL with a password", re.compile(r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*+://[^/\s:@'\"]*+:(?![{$<*])[^/\s@'\"]++@")),
     ("a private key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")),
     ("a token of GitHub", re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{22,})")),
     ("a token of GitLab", re.compile(r"\bglpat-[\w-]{20}")),
     ("a key of AWS", re.compile(r"\bAKIA[A-Z0-9]{16}\b")),
     ("a token of Slack", re.compile(r"\bxox[abprs]-[\w-]{10,}")),
-)  # fmt: skip
+)
 
 
 def leaks(notebook: Notebook, secrets: Secrets, *, outputs: bool) -> Iterator[Leak]:
@@ -66,10 +66,12 @@ def scrub(notebook: Notebook, secrets: Secrets, *, keep_outputs: bool) -> bool:
 
 
 def _found(text: str, secrets: Secrets) -> Iterator[str]:
-    masked = secrets.masker.mask(text)
+    masked = secrets.masker.compiled.mask(text)
     if masked != text:
         names = [name for name in _MARK.findall(masked) if f"***[{name}]" not in text]
         yield from dict.fromkeys(f"the value of {name}" for name in names)
+    if without_url_passwords(masked) != masked:
+        yield "a URL with a password"
     for what, shape in _SHAPES:
         if shape.search(masked):
             yield what

@@ -29,7 +29,7 @@ _HEAD = re.compile(r"(?:(?:--.*|\\restrict .*|SET .*|SELECT pg_catalog\.set_conf
 _SETTING = re.compile(r"(?m)^SET (\w+) = .*;$")
 _RESTRICT = re.compile(r"(?m)^\\(?:un)?restrict \w+$")
 _PUBLIC = re.compile(r"(?m)^(?:CREATE|ALTER|COMMENT ON) SCHEMA public\b.*;$")
-_VERSION = re.compile(r"\(PostgreSQL\) (\d+)(\S*)")
+_VERSION = re.compile(r"\(PostgreSQL\) ([0-9]++)(\S*)")
 
 Client: TypeAlias = Callable[[Route], Mapping[str, str]]
 """Returns the environment in which a program of PostgreSQL finds a database."""
