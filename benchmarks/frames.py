@@ -10,7 +10,7 @@ from benchmarks.measure import Row
 from tests.postgres import Server
 
 _FILL = """
-from templedb_nb.store.file import StateFile
+from templedb_nb.store.duckdb.state_file import StateFile
 from pathlib import Path
 with StateFile(Path("s.duckdb")).session() as c:
     c.execute('''INSERT INTO events SELECT 'run' || (i // 1000), i % 1000, TIMESTAMP '2026-01-01' +

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.measure import Row
-from templedb_nb.core.masking import Masker
+from templedb_nb.core.secrets.masking import Masker
 from tests.masking_cases import LETTERS, value
 from tests.postgres import Server
 

@@ -14,7 +14,7 @@ from tests.postgres import Server
 
 _SYNC = """
 import time
-from templedb_nb.app.temple import Temple
+from templedb_nb.app.container import Temple
 app = Temple.open()
 project = app.projects.pick("tree")
 app.projects.sync(project)

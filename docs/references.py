@@ -22,7 +22,8 @@ import click
 
 from templedb_nb import api
 from templedb_nb.commands.tree import tree
-from templedb_nb.core import config, project_file, shape
+from templedb_nb.core.config import document, project_file
+from templedb_nb.core.values import schema
 from templedb_nb.failpoints import PLACES
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Event, Passing, StepFailed
@@ -173,17 +174,17 @@ def project() -> str:
 
 def group() -> str:
     """Return the reference of a group."""
-    return _object(config.GROUP)
+    return _object(document.GROUP)
 
 
 def hook() -> str:
     """Return the reference of a hook."""
-    return _object(config.HOOK)
+    return _object(document.HOOK)
 
 
 def health_check() -> str:
     """Return the reference of a health check."""
-    return _object(config.HEALTH_CHECK)
+    return _object(document.HEALTH_CHECK)
 
 
 def target() -> str:
@@ -191,7 +192,7 @@ def target() -> str:
     return _object(project_file.TARGET)
 
 
-def _object(found: shape.Object) -> str:
+def _object(found: schema.Object) -> str:
     rows = [
         (f"`{key.name}`", _kind(key.shape), _default(key), _cell(_linked(key.doc)))
         for key in found.keys
@@ -199,25 +200,25 @@ def _object(found: shape.Object) -> str:
     return _table(("key", "value", "default", "what it says"), rows)
 
 
-def _kind(found: shape.Shape) -> str:
+def _kind(found: schema.Shape) -> str:
     match found:
-        case shape.Text():
+        case schema.Text():
             return _WORDS.get(found, "word" if found.says else "text")
-        case shape.Whole(least=least, most=most):
+        case schema.Whole(least=least, most=most):
             return f"whole number, {least} {f'to {most}' if most is not None else 'or more'}"
-        case shape.Duration(least=least):
+        case schema.Duration(least=least):
             return f"duration, {least} s or more" if least else "duration"
-        case shape.Flag():
+        case schema.Flag():
             return "`true` or `false`"
-        case shape.Choice(words=words):
+        case schema.Choice(words=words):
             return ", ".join(f"`{word.value}`" for word in words)
-        case shape.ListOf(item=item, single=single):
+        case schema.ListOf(item=item, single=single):
             return f"list of {_plural(_kind(item))}{'; or one alone' if single else ''}"
-        case shape.PairsOf(name=name, item=item):
+        case schema.PairsOf(name=name, item=item):
             return f"object: {_kind(name)} to {_kind(item)}"
-        case shape.TextOr(key=key, long=long):
+        case schema.TextOr(key=key, long=long):
             return f"{_kind(long)}, or a text: its `{key}`"
-        case shape.Object():
+        case schema.Object():
             return _PLACES[id(found)]
         case _:
             raise TypeError(f"the reference cannot name a {type(found).__name__}")
@@ -227,20 +228,20 @@ def _plural(kind: str) -> str:
     return f"{kind}s" if kind in {"text", "name", "variable"} else f"items, each {kind}"
 
 
-_WORDS = {config.NAME: "name", config.VARIABLE: "variable"}
+_WORDS = {document.NAME: "name", document.VARIABLE: "variable"}
 
 
 _PLACES = {
-    id(config.HOOK): "a [hook](#hook)",
-    id(config.HEALTH_CHECK): "a [health check](#health-check)",
-    id(config.GROUP): "a [group](#group)",
+    id(document.HOOK): "a [hook](#hook)",
+    id(document.HEALTH_CHECK): "a [health check](#health-check)",
+    id(document.GROUP): "a [group](#group)",
     id(project_file.TARGET): "a [target](#target)",
 }
 
 
-def _default(key: shape.Key) -> str:
+def _default(key: schema.Key) -> str:
     match key.default:
-        case shape.REQUIRED:
+        case schema.REQUIRED:
             return "required"
         case Enum() as word:
             return f"`{word.value}`"

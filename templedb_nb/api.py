@@ -10,26 +10,26 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from templedb_nb.app.choice import Choice
-from templedb_nb.app.running import Wish
-from templedb_nb.app.signing import Key
-from templedb_nb.app.temple import Temple as App
-from templedb_nb.app.values import Given
-from templedb_nb.core.moments import since, wait_s
-from templedb_nb.core.planner import Options
+from templedb_nb.app.container import Temple as App
+from templedb_nb.app.deploy.runs import Wish
+from templedb_nb.app.deploy.signatures import Key
+from templedb_nb.app.project.variables import Given
+from templedb_nb.core.plan.planner import Options
+from templedb_nb.core.values.points_in_time import since, wait_s
 from templedb_nb.errors import UsageProblem
 from templedb_nb.model.approval import Approval, ApprovalList, Verdict
+from templedb_nb.model.charts import Durations, Frequency, Timeline
 from templedb_nb.model.difference import Blame, Difference
 from templedb_nb.model.event import Stamped
 from templedb_nb.model.history import DeployHistory, DeployStats, MigrationHistory, StepLogs
-from templedb_nb.model.picture import Durations, Frequency, Timeline
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.project import Project
-from templedb_nb.model.question import LIMIT
+from templedb_nb.model.query import LIMIT
 from templedb_nb.model.result import Result
+from templedb_nb.model.selection import Choice
 from templedb_nb.model.status import MigrationStatus, StatusTable
 from templedb_nb.model.target import Target, TargetName
-from templedb_nb.notebook.teller import teller
+from templedb_nb.notebook.runner_channel import teller
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -163,7 +163,7 @@ class Temple:
 
         Other tasks of the kernel go on meanwhile. Raises `ApprovalPending`, `Rejected`.
         """
-        from templedb_nb.notebook.gate import Gate
+        from templedb_nb.notebook.approval_gate import Gate
 
         if self._app.judging.standing(plan).decision.missing:
             await Gate(self._app.judging, plan).decided()
@@ -340,8 +340,8 @@ class Temple:
         ``"empty"``, ``"rows>=1"``. *limit* is of rows; ``attrs["more"]`` says whether there are
         more. Raises `QueryRefused`, `QueryTimedOut`, `ExpectationFailed`, `TargetError`.
         """
-        from templedb_nb.core.expectation import expectation
-        from templedb_nb.core.question import question
+        from templedb_nb.core.sql.query import question
+        from templedb_nb.core.values.query_expectation import expectation
         from templedb_nb.views.frames import frame
 
         asked = question(query, params or {})
@@ -390,6 +390,6 @@ def _show_cards() -> None:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     if shell is not None:
-        from templedb_nb.notebook.looks import add_looks
+        from templedb_nb.notebook.display import add_looks
 
         add_looks(shell)

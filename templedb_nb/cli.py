@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from templedb_nb.commands.base import Call
+from templedb_nb.commands.context import Call
 from templedb_nb.commands.tree import reserved, tree
 from templedb_nb.errors import TempleError, raising, swallowed
 from templedb_nb.exit_code import ExitCode
@@ -103,7 +103,7 @@ def _ticker(call: Call) -> Ticker:
         with ticker.working(what):
             yield
         if call.verbose:
-            from templedb_nb.views.words import duration
+            from templedb_nb.views.format import duration
 
             _echo(f"{what}: {duration((time.monotonic_ns() - began) // 1_000_000)}", err=True)
 
@@ -119,7 +119,7 @@ def _fitted() -> AbstractContextManager[None]:
         return nullcontext()
     import shutil
 
-    from templedb_nb.views.words import fitted
+    from templedb_nb.views.format import fitted
 
     return fitted(shutil.get_terminal_size().columns)
 
@@ -149,7 +149,7 @@ def _echo_json(line: str) -> None:
 
 def _usage(error: click.ClickException) -> None:
     """Say what is wrong with the words, and where the right ones are."""
-    from templedb_nb.core.masking import without_url_passwords
+    from templedb_nb.core.secrets.masking import without_url_passwords
 
     lines = [f"error: {without_url_passwords(error.format_message())}"]
     if isinstance(error, click.UsageError) and error.ctx is not None:
@@ -181,7 +181,7 @@ class _Watch:
             self._header()
             _echo_json(_plain_line(entry))
             return
-        from templedb_nb.views.lines import Lines
+        from templedb_nb.views.run_log import Lines
 
         self._lines = self._lines or Lines(self._write)
         self._lines(entry)
@@ -189,9 +189,9 @@ class _Watch:
 
     def _header(self) -> None:
         if self._lines is None:
-            from templedb_nb.views import plain
+            from templedb_nb.views import json_value
 
-            click.echo(plain.header())
+            click.echo(json_value.header())
             self._lines = True
 
     def _write(self, line: str) -> None:
@@ -227,9 +227,9 @@ class _Watch:
 
 
 def _plain_line(value: Any) -> str:
-    from templedb_nb.views import plain
+    from templedb_nb.views import json_value
 
-    return plain.line(value)
+    return json_value.line(value)
 
 
 def _show(call: Call, value: Any) -> int:
@@ -238,12 +238,14 @@ def _show(call: Call, value: Any) -> int:
     from templedb_nb.exits import exit_code
     from templedb_nb.model.history import StepLogs
     from templedb_nb.model.result import Result
-    from templedb_nb.views import plain
+    from templedb_nb.views import json_value
     from templedb_nb.views.text import closing, text
 
     began = any(isinstance(each, _Watch) and each.began for each in call.observers)
     if call.json:
-        told = plain.line(value) if began else f"{plain.header()}\n{plain.line(value)}"
+        told = (
+            json_value.line(value) if began else f"{json_value.header()}\n{json_value.line(value)}"
+        )
     else:
         told = closing(value) if began and isinstance(value, Result) else text(value)
     if call.json:
@@ -303,7 +305,7 @@ def _defect(call: Call, error: Exception) -> int:
 
 
 def _masked(call: Call, text: str) -> str:
-    from templedb_nb.core.masking import without_url_passwords
+    from templedb_nb.core.secrets.masking import without_url_passwords
 
     opened = call.__dict__.get("app")
     return opened.masker.mask(text) if opened is not None else without_url_passwords(text)

@@ -8,10 +8,10 @@ from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.drift import DriftReport
 from templedb_nb.model.finding import Topic, errors
 from templedb_nb.model.lint import LintReport
+from templedb_nb.model.listings import Coded, Validation
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
 from templedb_nb.model.runbook import RunbookResult
-from templedb_nb.model.shown import Coded, Validation
 
 
 def exit_code(value: Any) -> int:

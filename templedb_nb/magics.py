@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from templedb_nb.commands.base import Call, takes_cell
+from templedb_nb.commands.context import Call, takes_cell
 from templedb_nb.commands.tree import reserved, tree
 from templedb_nb.errors import InternalError, RunFailed, TempleError, swallowed
-from templedb_nb.notebook.looks import add_looks, has_looks
+from templedb_nb.notebook.display import add_looks, has_looks
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from templedb_nb.kernel_config import TempleDB
     from templedb_nb.model.plan import Preview
     from templedb_nb.model.status import Board, Choices
-    from templedb_nb.notebook.telling import Telling
+    from templedb_nb.notebook.runner_session import Telling
 
 NAME = "templedb"
 PROGRAM = f"%{NAME}"
@@ -42,9 +42,9 @@ def load(shell: InteractiveShell) -> None:
     from IPython.core.magic import no_var_expand
 
     from templedb_nb.kernel_config import TempleDB
-    from templedb_nb.notebook import completing
-    from templedb_nb.notebook.manual import manual
-    from templedb_nb.notebook.teller import teller
+    from templedb_nb.notebook import completion
+    from templedb_nb.notebook.help import manual
+    from templedb_nb.notebook.runner_channel import teller
 
     config = TempleDB(
         parent=shell,
@@ -53,7 +53,7 @@ def load(shell: InteractiveShell) -> None:
     )
     magic = Magic(shell, config)
     if there := teller():
-        from templedb_nb.notebook.telling import Telling
+        from templedb_nb.notebook.runner_session import Telling
 
         magic.telling = Telling(there)
 
@@ -63,7 +63,7 @@ def load(shell: InteractiveShell) -> None:
     templedb.__doc__ = manual()
     unexpanded: Any = no_var_expand(templedb)
     shell.register_magic_function(unexpanded, "line_cell", NAME)
-    matcher = completing.matcher(lambda: magic.call(None), shell.user_ns)
+    matcher = completion.matcher(lambda: magic.call(None), shell.user_ns)
     shell.Completer.custom_matchers.append(matcher)
     shell.input_transformers_cleanup.append(lone_cell)
     settings: list[Any] = shell.configurables
@@ -215,7 +215,7 @@ class Magic:
 
     def _watch(self, call: Call) -> None:
         """Let a run be seen as it goes on, with buttons where they may reach it."""
-        from templedb_nb.notebook.live import Live
+        from templedb_nb.notebook.progress import Live
 
         live = Live(_interrupt, partial(_unblock, call) if call.gate else None)
 
@@ -241,16 +241,16 @@ class Magic:
         if value is None or isinstance(value, int):  # click's own exit, after --help
             return None
         from templedb_nb.exits import exit_code
+        from templedb_nb.model.listings import Coded
         from templedb_nb.model.result import Result
-        from templedb_nb.model.shown import Coded
         from templedb_nb.views import ansi
         from templedb_nb.views.frames import frame
         from templedb_nb.views.text import text
 
         if call.json:
-            from templedb_nb.views import plain
+            from templedb_nb.views import json_value
 
-            print(call.app.masker.mask(plain.header() + "\n" + plain.line(value)))
+            print(call.app.masker.mask(json_value.header() + "\n" + json_value.line(value)))
             return None
         if isinstance(value, Result) and exit_code(value):
             self._show(value)
@@ -331,7 +331,7 @@ def _brief(preview: Preview) -> None:
 
 
 def _gate(call: Call, waits: bool, preview: Preview) -> None:  # noqa: FBT001 - as the tree calls it
-    from templedb_nb.notebook.gate import Gate
+    from templedb_nb.notebook.approval_gate import Gate
 
     gate = Gate(call.app.judging, preview)
     if waits:
@@ -351,7 +351,7 @@ def _interrupt() -> None:
 
 
 def _unblock(call: Call, slug: str, target: str, pid: int, ends: bool) -> None:  # noqa: FBT001 - as Live calls it
-    from templedb_nb.app.choice import Choice
+    from templedb_nb.model.selection import Choice
 
     app = call.open_app()
     try:
@@ -363,8 +363,8 @@ def _unblock(call: Call, slug: str, target: str, pid: int, ends: bool) -> None: 
 
 
 def _pick(call: Call, choices: Choices) -> None:
-    from templedb_nb.app.choice import Choice
-    from templedb_nb.core.planner import Options
+    from templedb_nb.core.plan.planner import Options
+    from templedb_nb.model.selection import Choice
     from templedb_nb.notebook.panels import Picker
 
     def plan(target: str, release: int | None, skip: tuple[str, ...]) -> Preview:
@@ -380,7 +380,7 @@ def _pick(call: Call, choices: Choices) -> None:
 
 def _mask(call: Call) -> Callable[[str], str]:
     """Return what takes secrets out of a text, and what a terminal would obey."""
-    from templedb_nb.core.masking import without_url_passwords
+    from templedb_nb.core.secrets.masking import without_url_passwords
     from templedb_nb.views import ansi
 
     opened = call.__dict__.get("app")

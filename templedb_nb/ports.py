@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
-from templedb_nb.core.script import Script
-from templedb_nb.model.adoption import History
+from templedb_nb.core.migrations.script import Script
 from templedb_nb.model.approval import Approval
+from templedb_nb.model.cancel_request import Ending
 from templedb_nb.model.command import Exit, Invocation
 from templedb_nb.model.drift import Drift, Mark
-from templedb_nb.model.ending import Ending
 from templedb_nb.model.event import Blocker, Event, Log, Outcome, RunId, Stamped
+from templedb_nb.model.foreign_history import History
 from templedb_nb.model.ledger import Freeze, Held, Ledger, Noted, Within
 from templedb_nb.model.lint import Sizes
-from templedb_nb.model.message import MessageLevel, ServerMessage
-from templedb_nb.model.plain import Digest
 from templedb_nb.model.route import Route
+from templedb_nb.model.serialization import Digest
+from templedb_nb.model.server_message import MessageLevel, ServerMessage
 from templedb_nb.model.step import Amendment, Migration, Restore
 from templedb_nb.model.target import Policy, Probe
 from templedb_nb.model.trace import Lookup, Trace

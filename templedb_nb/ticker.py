@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from templedb_nb.views.words import duration
+from templedb_nb.views.format import duration
 
 AFTER_S, EVERY_S, PLAIN_EVERY_S = 0.7, 0.2, 15.0
 _CLEAR = "\r\x1b[K"

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from templedb_nb.core.masking import patterns
+from templedb_nb.core.secrets.masking import patterns
 from templedb_nb.views import github
 
 if TYPE_CHECKING:

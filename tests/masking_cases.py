@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from templedb_nb.core.masking import Masker
+from templedb_nb.core.secrets.masking import Masker
 from tests.encoders import ENCODERS, Encoder
 
 ODD = "'\"\\$`!&<>#%+/:@?=;,.-_~^*()[]{}| \t"

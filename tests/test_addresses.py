@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
-from templedb_nb.core import dsn, libpq
-from templedb_nb.core.dsn_check import fault, like_one
-from templedb_nb.core.route import routed, url
+from templedb_nb.core.address import dsn, libpq
+from templedb_nb.core.address.dsn_check import fault, like_one
+from templedb_nb.core.address.route import routed, url
 from templedb_nb.model.route import ALONE, Surroundings
 from tests.conftest import MIGRATIONS, Shop, Terminal
 

@@ -16,8 +16,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from templedb_nb.core.histories.flyway import checksum
-from templedb_nb.core.siphash import siphash13
+from templedb_nb.core.migrations.histories.flyway import checksum
+from templedb_nb.core.migrations.siphash import siphash13
 from tests.conftest import Database, Shop, Terminal, databases
 from tests.corpus import Corpus, by_psql, copied, deployed, dumped
 from tests.documents.page import ROOT

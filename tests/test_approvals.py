@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from templedb_nb.model.target import NOBODY, Level, Policy
-from templedb_nb.store.file import StateFile
+from templedb_nb.store.duckdb.state_file import StateFile
 from tests.conftest import MIGRATIONS, Database, Said, Shop
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from templedb_nb.core.outline import outline
+from templedb_nb.core.sql.outline import outline
 from templedb_nb.model.event import Blocker
 from templedb_nb.views.blockers import lines
 from tests.conftest import Shop

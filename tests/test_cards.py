@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from templedb_nb.core.policy import decision
+from templedb_nb.core.approval.policy import decision
 from templedb_nb.errors import InternalError, InvalidConfig, RunFailed, TempleError, UnknownName
 from templedb_nb.model.approval import Approval, Verdict
 from templedb_nb.model.event import (
@@ -27,10 +27,10 @@ from templedb_nb.model.event import (
 )
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.ledger import Checksums
-from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Draft, Plan, PlannedGroup, Preview
 from templedb_nb.model.project import Slug
 from templedb_nb.model.result import Result, StepState
+from templedb_nb.model.serialization import Digest
 from templedb_nb.model.status import FileState, MigrationStatus, StatusTable, TargetStatus
 from templedb_nb.model.step import Apply, Mode, Phase, RunCommand
 from templedb_nb.model.target import DatabaseName, Policy, TargetName

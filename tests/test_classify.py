@@ -5,8 +5,16 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from templedb_nb.core.classify import Begins, Commits, Controls, CopiesOut, Ordinary, Outside, need
-from templedb_nb.core.lexer import split
+from templedb_nb.core.sql.classify import (
+    Begins,
+    Commits,
+    Controls,
+    CopiesOut,
+    Ordinary,
+    Outside,
+    need,
+)
+from templedb_nb.core.sql.lexer import split
 from tests.conftest import Database
 
 OUTSIDE = [

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from templedb_nb.core.config import document, parse, schema
-from templedb_nb.core.groups import check, cycle, migrating, ordered
+from templedb_nb.core.config.document import document, parse, schema
+from templedb_nb.core.config.groups import check, cycle, migrating, ordered
 from templedb_nb.model.config import Executor, GroupKind
 from tests.conftest import MIGRATIONS, Shop, Terminal
 

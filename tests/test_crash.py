@@ -18,8 +18,8 @@ import pytest
 
 from templedb_nb import failpoints
 from templedb_nb.model.event import RunId
-from templedb_nb.store.file import StateFile
-from templedb_nb.store.memory import Memory
+from templedb_nb.store.duckdb.records import Memory
+from templedb_nb.store.duckdb.state_file import StateFile
 from tests.conftest import Shop
 
 MANY = 40
@@ -216,8 +216,8 @@ def test_four_processes_write_one_state_and_lose_nothing(tmp_path: Path) -> None
         "from datetime import UTC, datetime\n"
         "from pathlib import Path\n"
         "from templedb_nb.model.project import Project\n"
-        "from templedb_nb.store.file import StateFile\n"
-        "from templedb_nb.store.settings import Settings\n"
+        "from templedb_nb.store.duckdb.state_file import StateFile\n"
+        "from templedb_nb.store.duckdb.settings import Settings\n"
         "settings = Settings(StateFile(Path(sys.argv[1])))\n"
         "for n in range(500):\n"
         "    name = f'{sys.argv[2]}-{n}'\n"
@@ -232,7 +232,7 @@ def test_four_processes_write_one_state_and_lose_nothing(tmp_path: Path) -> None
     for rival in rivals:
         _, err = rival.communicate(timeout=600)
         assert rival.returncode == 0, err
-    from templedb_nb.store.settings import Settings
+    from templedb_nb.store.duckdb.settings import Settings
 
     assert len(Settings(StateFile(path)).projects()) == 2000
 
@@ -247,8 +247,8 @@ def test_a_state_that_is_killed_in_the_middle_of_writes_opens_again(
         "from datetime import UTC, datetime\n"
         "from pathlib import Path\n"
         "from templedb_nb.model.project import Project\n"
-        "from templedb_nb.store.file import StateFile\n"
-        "from templedb_nb.store.settings import Settings\n"
+        "from templedb_nb.store.duckdb.state_file import StateFile\n"
+        "from templedb_nb.store.duckdb.settings import Settings\n"
         "settings = Settings(StateFile(Path(sys.argv[1])))\n"
         "out = open(sys.argv[2], 'a')\n"
         "for n in itertools.count():\n"
@@ -260,7 +260,7 @@ def test_a_state_that_is_killed_in_the_middle_of_writes_opens_again(
     time.sleep(random.Random(seed).uniform(0, 0.1))
     process.kill()
     process.wait()
-    from templedb_nb.store.settings import Settings
+    from templedb_nb.store.duckdb.settings import Settings
 
     kept = {each.slug for each in Settings(StateFile(path)).projects()}
     assert {f"p{n}" for n in acknowledged.read_text().split()} <= kept
@@ -325,8 +325,8 @@ def test_a_ledger_that_many_create_at_once_is_created_once(shop: Shop) -> None:
     from templedb_nb.model.route import ALONE
     from templedb_nb.model.secret import Secret
     from templedb_nb.model.target import DATABASE_URL, TargetName
-    from templedb_nb.targets.postgres import PostgresSession
-    from templedb_nb.targets.postgres_route import route
+    from templedb_nb.targets.postgres.connection.route import route
+    from templedb_nb.targets.postgres.session import PostgresSession
     from tests.test_targets import a_claim
 
     failures: list[BaseException] = []

@@ -20,16 +20,16 @@ import pytest
 import yaml
 
 from templedb_nb import errors
-from templedb_nb.app import bundles, signing
+from templedb_nb.app.deploy import bundles, signatures
 from templedb_nb.commands.tree import tree
-from templedb_nb.core import project_file
-from templedb_nb.core.script import read_script
+from templedb_nb.core.config import project_file
+from templedb_nb.core.migrations.script import read_script
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.model import ledger, plan
 from templedb_nb.model.event import Event
 from templedb_nb.model.project import Slug
 from templedb_nb.store import journal
-from templedb_nb.views import plain
+from templedb_nb.views import json_value
 from tests import postgres
 from tests.documents.commands import commands_in, texts, unknown
 from tests.documents.page import (
@@ -227,9 +227,9 @@ def test_every_format_has_its_version() -> None:
         r"^\| (?:\[([^]]+)\]\S+|\w+) \|.*\| (\S+) \|$", text_of("formats.md"), re.MULTILINE
     )
     assert {name: int(number) for name, number in found if name} == {
-        "events as lines": plain.FORMAT,
+        "events as lines": json_value.FORMAT,
         "plan bundle": bundles.FORMAT,
-        "approval": signing.FORMAT,
+        "approval": signatures.FORMAT,
         "journal": journal.FORMAT,
         "plan": plan.FORMAT,
         "ledger": ledger.FORMAT,

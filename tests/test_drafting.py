@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from templedb_nb.core.layouts.drafts import Asked, drafted
-from templedb_nb.core.layouts.placing import Placed
-from templedb_nb.core.naming import named
-from templedb_nb.core.tracking import Migrations, migrations
+from templedb_nb.core.migrations.layouts.drafts import Asked, drafted
+from templedb_nb.core.migrations.layouts.placing import Placed
+from templedb_nb.core.migrations.naming import named
+from templedb_nb.core.migrations.status import Migrations, migrations
 from templedb_nb.errors import Ambiguous, FilesError, UsageProblem
 from templedb_nb.model.config import DeployConfig, Group, GroupKind
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.layout import Layout
-from templedb_nb.model.plain import Digest
+from templedb_nb.model.serialization import Digest
 from tests.conftest import MIGRATIONS, Database, Shop, Terminal
 from tests.corpus import copied, deployed
 

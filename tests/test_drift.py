@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from templedb_nb.core.drift import compare
+from templedb_nb.core.catalog.drift import compare
 from templedb_nb.model.drift import ChangeKind
 from tests import postgres
 from tests.conftest import MIGRATIONS, Database, Shop, Terminal, databases

@@ -13,8 +13,8 @@ from contextlib import suppress
 import psycopg
 import pytest
 
-from templedb_nb.core.drift import compare
-from templedb_nb.targets.postgres_catalog import question
+from templedb_nb.core.catalog.drift import compare
+from templedb_nb.targets.postgres.catalog import question
 from tests import postgres
 
 BASE = """

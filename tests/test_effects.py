@@ -13,8 +13,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from templedb_nb.core.effects import MOST, impact
-from templedb_nb.core.lexer import split
+from templedb_nb.core.lint.effects import MOST, impact
+from templedb_nb.core.sql.lexer import split
 from templedb_nb.model.effect import Blocks, Impact, Lock
 from tests import postgres
 from tests.conftest import Database

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from templedb_nb import Temple
-from templedb_nb.core.exact_json import exact_json
+from templedb_nb.core.values.exact_json import exact_json
 from templedb_nb.model.span import Span, alike
 from tests.conftest import Shop
 from tests.test_query import Asked, ask

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from templedb_nb.core.expected import expected
-from templedb_nb.model.expected import Expected, Took
+from templedb_nb.core.plan.estimate import expected
+from templedb_nb.model.estimate import Expected, Took
 from templedb_nb.model.ledger import Checksums
-from templedb_nb.model.plain import Digest
 from templedb_nb.model.project import Slug
+from templedb_nb.model.serialization import Digest
 from templedb_nb.model.step import Apply, Phase, RunCommand
 from templedb_nb.model.target import DatabaseName, TargetName
-from templedb_nb.store.durations import took
-from templedb_nb.store.file import StateFile
+from templedb_nb.store.duckdb.durations import took
+from templedb_nb.store.duckdb.state_file import StateFile
 from tests.conftest import MIGRATIONS, Shop
 
 SUMS = Checksums(text=Digest("1"), tokens=Digest("2"))

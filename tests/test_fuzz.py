@@ -12,15 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from templedb_nb.app.bundles import read_bundle
-from templedb_nb.core import config, project_file
-from templedb_nb.core.effects import impact
-from templedb_nb.core.layouts.recognise import marks
-from templedb_nb.core.lexer import split
-from templedb_nb.core.lint import Pending, lint
-from templedb_nb.core.overlay import overlaid
-from templedb_nb.core.redact import redacted
-from templedb_nb.core.script import read_script
+from templedb_nb.app.deploy.bundles import read_bundle
+from templedb_nb.core.config import document as config
+from templedb_nb.core.config import project_file
+from templedb_nb.core.config.overlay import overlaid
+from templedb_nb.core.lint.effects import impact
+from templedb_nb.core.lint.rules import Pending, lint
+from templedb_nb.core.migrations.layouts.recognise import marks
+from templedb_nb.core.migrations.script import read_script
+from templedb_nb.core.secrets.sql_passwords import redacted
+from templedb_nb.core.sql.lexer import split
 from templedb_nb.errors import TempleError
 from templedb_nb.files.document import parse_document, parse_env
 from templedb_nb.model.layout import Layout, Reading

@@ -11,7 +11,7 @@ import pytest
 
 import templedb_nb
 from templedb_nb import Temple, frame
-from templedb_nb.core import moments
+from templedb_nb.core.values import points_in_time
 from templedb_nb.errors import QueryRefused, TempleError, UnknownName, UsageProblem
 from templedb_nb.model.event import Outcome
 from tests.conftest import MIGRATIONS, Shop
@@ -339,13 +339,13 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
     ],
 )
 def test_moments(text: str, moment: datetime) -> None:
-    assert moments.since(text, NOW) == moment
+    assert points_in_time.since(text, NOW) == moment
 
 
 def test_lengths_of_time() -> None:
-    assert [moments.wait_s(text) for text in ("10", "0.5", "90s", "15m", "1h")] == [10, 0.5, 90, 900, 3600]  # fmt: skip
+    assert [points_in_time.wait_s(text) for text in ("10", "0.5", "90s", "15m", "1h")] == [10, 0.5, 90, 900, 3600]  # fmt: skip
     with pytest.raises(UsageProblem):
-        moments.wait_s("a while")
+        points_in_time.wait_s("a while")
 
 
 def test_an_import_is_no_deployment(shop: Shop) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from templedb_nb.app.linting import complaints
-from templedb_nb.core.lint import Pending
-from templedb_nb.core.script import read_script, without_data
+from templedb_nb.app.deploy.lint import complaints
+from templedb_nb.core.lint.rules import Pending
+from templedb_nb.core.migrations.script import read_script, without_data
 from templedb_nb.errors import InvalidConfig
 from templedb_nb.files.document import parse_document
 from templedb_nb.shell import squawk

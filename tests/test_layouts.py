@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from templedb_nb.core.layouts.arrange import Arranged, arrange
-from templedb_nb.core.layouts.placing import Look
-from templedb_nb.core.layouts.recognise import marks
-from templedb_nb.core.script import Script, read_script
+from templedb_nb.core.migrations.layouts.arrange import Arranged, arrange
+from templedb_nb.core.migrations.layouts.placing import Look
+from templedb_nb.core.migrations.layouts.recognise import marks
+from templedb_nb.core.migrations.script import Script, read_script
 from templedb_nb.model.config import Group, GroupKind
 from templedb_nb.model.layout import Layout, Reading
 from templedb_nb.model.step import Mode

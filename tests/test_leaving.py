@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from templedb_nb.core.script import read_script
+from templedb_nb.core.migrations.script import read_script
 from templedb_nb.model.layout import Layout, Reading
 from tests.conftest import MIGRATIONS, Database, Shop, databases
 from tests.postgres import Server

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from templedb_nb.core.lexer import Blank, Meta, Statement, TokenKind, position, split, tokens
+from templedb_nb.core.sql.lexer import Blank, Meta, Statement, TokenKind, position, split, tokens
 from templedb_nb.model.route import ALONE
 from templedb_nb.model.secret import Secret
-from templedb_nb.targets.postgres_connection import open_connection, run
-from templedb_nb.targets.postgres_route import route
+from templedb_nb.targets.postgres.connection.connect import open_connection, run
+from templedb_nb.targets.postgres.connection.route import route
 from tests.conftest import Database
 from tests.postgres import Server
 

@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import templedb_nb
-from templedb_nb.core.effects import impact
-from templedb_nb.core.lexer import split
-from templedb_nb.core.line_index import LineIndex, Spans
+from templedb_nb.core.lint.effects import impact
+from templedb_nb.core.sql.lexer import split
+from templedb_nb.core.sql.line_index import LineIndex, Spans
 from templedb_nb.model.effect import Lock
 from tests.linear import dangers
 
@@ -28,7 +28,7 @@ SEARCHES = ("search", "finditer", "findall", "split", "sub", "subn")
 OURS = {
     "templedb_nb.views.html.card",  # meets a style sheet that the package ships
 }
-FULL = {"templedb_nb.core.layouts.recognise._OWN_NAMES"}
+FULL = {"templedb_nb.core.migrations.layouts.recognise._OWN_NAMES"}
 """Collections whose patterns are matched against whole names, never searched for."""
 
 
@@ -149,9 +149,9 @@ TEXTS = [*((1_000_000, CLASSES[n::4]) for n in range(4)), (100_000, RUNS)]
 READ = """
 import json, resource, sys
 resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
-from templedb_nb.core import effects
-from templedb_nb.core.layouts.recognise import marks
-from templedb_nb.core.script import read_script
+from templedb_nb.core.lint import effects
+from templedb_nb.core.migrations.layouts.recognise import marks
+from templedb_nb.core.migrations.script import read_script
 from templedb_nb.model.layout import Layout, Reading
 length, runs = json.loads(sys.argv[1])
 for run in runs:

@@ -9,8 +9,8 @@ import time
 import psutil
 import pytest
 
+from templedb_nb.model.estimate import Expected
 from templedb_nb.model.event import Blocker
-from templedb_nb.model.expected import Expected
 from templedb_nb.model.result import Result
 from templedb_nb.views.html.live import live_bundle
 from tests.conftest import MIGRATIONS, Shop

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from templedb_nb.core.difference import config_lines
+from templedb_nb.core.run.comparison import config_lines
 from templedb_nb.model.difference import StepTimes
 from templedb_nb.views.text.difference import than
 from tests.conftest import MIGRATIONS, Shop

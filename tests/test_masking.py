@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from templedb_nb.core.masking import (
+from templedb_nb.core.secrets.masking import (
     Masker,
     UrlStream,
     patterns,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from templedb_nb.core.layouts.liquibase import changesets
-from templedb_nb.core.script import read_script
+from templedb_nb.core.migrations.layouts.liquibase import changesets
+from templedb_nb.core.migrations.script import read_script
 from templedb_nb.model.layout import Layout, Reading
 from tests import postgres
 from tests.conftest import Database, Terminal, databases

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from templedb_nb.core.lowering import updated
+from templedb_nb.core.approval.policy_changes import updated
 from templedb_nb.model.ledger import Exemption, Ledger, Neighbour
 from templedb_nb.model.target import Level, OrderPolicy, Policy, Target, TargetName
 from tests.conftest import MIGRATIONS, Database, Said, Shop, databases

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from templedb_nb.core.shebang import shebang
+from templedb_nb.core.config.shebang import shebang
 from tests.conftest import MIGRATIONS, Shop
 
 ELF_OF_ANOTHER_MACHINE = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xff\x7f" + bytes(44)

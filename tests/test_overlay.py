@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from templedb_nb import Temple
-from templedb_nb.core import config as configs
-from templedb_nb.core.overlay import overlaid
+from templedb_nb.core.config import document as configs
+from templedb_nb.core.config.overlay import overlaid
 from templedb_nb.errors import InvalidConfig, UsageProblem
 from templedb_nb.files.document import parse_document
 from tests.conftest import MIGRATIONS, Said, Shop

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from templedb_nb.core.patterns import complaints, match
+from templedb_nb.core.config.globs import complaints, match
 
 PATHS = (
     "a.sql",

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from matplotlib.image import imread
 
+from templedb_nb.model.charts import Durations, Frequency, Span, Timeline
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.history import RunRow, StatsRow
-from templedb_nb.model.picture import Durations, Frequency, Span, Timeline
 from templedb_nb.model.project import Slug
 from templedb_nb.model.target import TargetName
 from templedb_nb.views import plots

@@ -10,13 +10,13 @@ from typing import Any, get_args
 
 import pytest
 
-from templedb_nb.model.adoption import Belief
 from templedb_nb.model.config import Executor, WorkFolder
+from templedb_nb.model.dual_write import Shadow, Shadowing
+from templedb_nb.model.foreign_history import Belief
 from templedb_nb.model.layout import Layout, Reading
 from templedb_nb.model.ledger import Checksums, Entry, EntryKind, State
-from templedb_nb.model.plain import Digest, from_plain, to_plain
 from templedb_nb.model.plan import Plan, PlannedGroup
-from templedb_nb.model.shadow import Shadow, Shadowing
+from templedb_nb.model.serialization import Digest, from_plain, to_plain
 from templedb_nb.model.step import (
     Adopt,
     Amend,

@@ -9,17 +9,17 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from templedb_nb.core.config import parse
-from templedb_nb.core.environ import Known
-from templedb_nb.core.planner import Options, Situation, plan
-from templedb_nb.core.script import read_script
-from templedb_nb.core.staleness import done, moved_by_itself, same_base
+from templedb_nb.core.config.document import parse
+from templedb_nb.core.config.environ import Known
+from templedb_nb.core.migrations.script import read_script
+from templedb_nb.core.plan.planner import Options, Situation, plan
+from templedb_nb.core.plan.staleness import done, moved_by_itself, same_base
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.finding import errors
 from templedb_nb.model.ledger import Entry, EntryKind, FinishedRun, Ledger, State
-from templedb_nb.model.plain import Digest, canonical, from_plain, to_plain
 from templedb_nb.model.plan import Draft, Plan
 from templedb_nb.model.project import tree_hash
+from templedb_nb.model.serialization import Digest, canonical, from_plain, to_plain
 from templedb_nb.model.step import Apply
 from templedb_nb.model.target import DATABASE_URL, OrderPolicy, Policy, TargetName
 

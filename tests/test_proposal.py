@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from templedb_nb.core.proposal import Proposal, propose
+from templedb_nb.core.migrations.proposal import Proposal, propose
 
 LIQUIBASE = "--liquibase formatted sql\n--changeset a:1\nSELECT 1;\n"
 

@@ -10,8 +10,8 @@ import duckdb
 import pytest
 
 from templedb_nb import Temple
-from templedb_nb.core.expectation import expectation, unmet
-from templedb_nb.core.question import question
+from templedb_nb.core.sql.query import question
+from templedb_nb.core.values.query_expectation import expectation, unmet
 from templedb_nb.errors import ExpectationFailed, QueryRefused, UsageProblem
 from templedb_nb.model.history import Answer
 from tests.conftest import HARD_PASSWORD, MIGRATIONS, Database, Said, Shop, Terminal

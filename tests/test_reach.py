@@ -22,10 +22,10 @@ from templedb_nb.errors import Unresolved
 from templedb_nb.model.route import ALONE, Surroundings
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.target import DATABASE_URL, TargetName
-from templedb_nb.targets import postgres_link
-from templedb_nb.targets.postgres import PostgresSession
-from templedb_nb.targets.postgres_link import Link
-from templedb_nb.targets.postgres_route import route
+from templedb_nb.targets.postgres.connection import wire
+from templedb_nb.targets.postgres.connection.route import route
+from templedb_nb.targets.postgres.connection.wire import Link
+from templedb_nb.targets.postgres.session import PostgresSession
 from tests import postgres
 from tests.conftest import HARD_PASSWORD, MIGRATIONS, Database, Said, Terminal
 from tests.test_targets import a_claim
@@ -290,7 +290,7 @@ def test_a_lost_session_is_not_opened_again_on_another_server(
     link.recognise()
     with psycopg.connect(twins.one.server.admin, autocommit=True) as admin:
         admin.execute(f"ALTER ROLE {twins.one.role} NOLOGIN".encode())
-    monkeypatch.setattr(postgres_link, "RECONNECT_S", 0.0)
+    monkeypatch.setattr(wire, "RECONNECT_S", 0.0)
     link.cut()
     with pytest.raises(Unresolved) as refused:
         link.reopen("001.sql")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from templedb_nb.core.lexer import split
-from templedb_nb.core.redact import passwords_in, redacted
+from templedb_nb.core.secrets.sql_passwords import passwords_in, redacted
+from templedb_nb.core.sql.lexer import split
 from tests.conftest import Shop
 
 CASES = [

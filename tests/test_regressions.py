@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from templedb_nb.core import patterns
+from templedb_nb.core.config import globs
 from tests.conftest import MIGRATIONS, Shop
 
 
@@ -156,10 +156,8 @@ def test_a_secret_that_cannot_be_opened_stops_the_plan(shop: Shop) -> None:
 
 def test_a_star_does_not_cross_a_slash() -> None:
     """fnmatch("migrations/sub/x.sql", "migrations/*.sql") is true."""
-    assert patterns.match("migrations/*.sql", ["migrations/sub/x.sql"]) == ()
-    assert patterns.match("migrations/**/*.sql", ["migrations/sub/x.sql"]) == (
-        "migrations/sub/x.sql",
-    )
+    assert globs.match("migrations/*.sql", ["migrations/sub/x.sql"]) == ()
+    assert globs.match("migrations/**/*.sql", ["migrations/sub/x.sql"]) == ("migrations/sub/x.sql",)
 
 
 def test_no_link_is_followed(shop: Shop) -> None:
@@ -199,7 +197,7 @@ def test_a_file_that_is_replaced_is_never_seen_missing(tmp_path: Path) -> None:
 
     from templedb_nb.files.workfolder import WorkFolder
     from templedb_nb.model.file import FileEntry
-    from templedb_nb.model.plain import Digest
+    from templedb_nb.model.serialization import Digest
 
     folder = WorkFolder(tmp_path / "work")
     bodies = {Digest(hashlib.sha256(b).hexdigest()): b for b in (b"old" * 9000, b"new" * 9000)}

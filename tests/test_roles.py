@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from templedb_nb.model.target import Policy
-from templedb_nb.targets.postgres_ledger import ddl, grants
+from templedb_nb.targets.postgres.ledger.snapshot import ddl, grants
 from tests.conftest import MIGRATIONS, Shop
 
 FORMER = """

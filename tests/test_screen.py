@@ -21,7 +21,7 @@ from wcwidth import wcswidth
 from templedb_nb.commands.examples import EXAMPLES, leaves
 from templedb_nb.commands.tree import tree
 from templedb_nb.views import colour
-from templedb_nb.views.words import cut, fitted, table, width
+from templedb_nb.views.format import cut, fitted, table, width
 from tests.conftest import MIGRATIONS, Shop, Terminal
 
 PROGRAM = f"{sys.executable} -m templedb_nb"

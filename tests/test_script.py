@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from templedb_nb.core.script import read_script
+from templedb_nb.core.migrations.script import read_script
 from templedb_nb.model.config import Executor
 from templedb_nb.model.step import Mode
 

@@ -218,7 +218,7 @@ def test_an_address_that_cannot_be_read_is_not_repeated(shop: Shop, address: str
 def test_a_traceback_of_ours_shows_no_value(shop: Shop) -> None:
     """Even a defect is told through the mask; the program is made to have one."""
     code = (
-        "import sys, templedb_nb.app.planning as p, templedb_nb.cli as c\n"
+        "import sys, templedb_nb.app.deploy.plans as p, templedb_nb.cli as c\n"
         "def broken(self, opened, options):\n"
         "    raise RuntimeError([url.reveal() for url in opened.urls.values()])\n"
         "p.Planning.preview = broken\n"

@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from templedb_nb.core.histories.known import TOOLS
-from templedb_nb.core.histories.shadow import SHADOWED
+from templedb_nb.core.migrations.histories.known import TOOLS
+from templedb_nb.core.migrations.histories.shadow import SHADOWED
 from tests import postgres
 from tests.conftest import Database, Terminal, databases
 from tests.corpus import Corpus, copied, deployed

@@ -14,13 +14,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from templedb_nb.core.policy import decision
-from templedb_nb.core.signers import signers
+from templedb_nb.core.approval.policy import decision
+from templedb_nb.core.approval.signers import signers
 from templedb_nb.model.approval import Approval, Proofs, Verdict
-from templedb_nb.model.plain import Digest
 from templedb_nb.model.plan import Plan, PlannedGroup
+from templedb_nb.model.serialization import Digest
 from templedb_nb.model.target import DATABASE_URL, NOBODY, Policy, TargetName
-from templedb_nb.store.file import StateFile
+from templedb_nb.store.duckdb.state_file import StateFile
 from tests.conftest import MIGRATIONS, Database, Said, Shop
 from tests.test_approvals import plan
 from tests.test_cards import plan as a_preview

@@ -15,8 +15,8 @@ import pytest
 from templedb_nb.errors import StoreError
 from templedb_nb.model.event import LockAwaited, Outcome, RunFinished, RunId, RunStarted, Stamped
 from templedb_nb.model.result import Result
-from templedb_nb.store.file import StateFile, discover
-from templedb_nb.store.memory import Memory
+from templedb_nb.store.duckdb.records import Memory
+from templedb_nb.store.duckdb.state_file import StateFile, discover
 from tests.conftest import Shop, Terminal
 
 

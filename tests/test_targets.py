@@ -11,19 +11,19 @@ import duckdb
 import psycopg
 import pytest
 
-from templedb_nb.core.script import Script, read_script
+from templedb_nb.core.migrations.script import Script, read_script
 from templedb_nb.errors import Busy, LedgerRefused, StatementFailed, UnfitServer, Unresolved
 from templedb_nb.model.event import Outcome, RunId
 from templedb_nb.model.ledger import Checksums, EntryKind, State
-from templedb_nb.model.plain import Digest
 from templedb_nb.model.route import ALONE
 from templedb_nb.model.secret import Secret
+from templedb_nb.model.serialization import Digest
 from templedb_nb.model.step import Amend, Apply, Mode, Verb
 from templedb_nb.model.target import DATABASE_URL, OrderPolicy, Policy, TargetName
 from templedb_nb.ports import Claim, Heard, Session
-from templedb_nb.targets.duckdb import DuckdbSession
-from templedb_nb.targets.postgres import PostgresSession
-from templedb_nb.targets.postgres_route import route
+from templedb_nb.targets.duckdb.session import DuckdbSession
+from templedb_nb.targets.postgres.connection.route import route
+from templedb_nb.targets.postgres.session import PostgresSession
 from tests.conftest import Database, Shop
 
 
@@ -465,7 +465,7 @@ def test_a_duckdb_file_that_somebody_has_open_is_busy(
     import subprocess
     import sys
 
-    monkeypatch.setattr("templedb_nb.targets.duckdb.OPEN_WAIT_S", 0.5)
+    monkeypatch.setattr("templedb_nb.targets.duckdb.session.OPEN_WAIT_S", 0.5)
     path = tmp_path / "shop.duckdb"
     shop.terminal(
         "env", "set", "app", "DATABASE_URL", f"duckdb://{path}", "--target", "staging", "--plain"

@@ -6,7 +6,7 @@ import click
 import pytest
 
 from templedb_nb.commands.tree import tree
-from templedb_nb.views.words import duration, shown, size, table, width
+from templedb_nb.views.format import duration, shown, size, table, width
 from tests.conftest import MIGRATIONS, Shop, Terminal
 
 

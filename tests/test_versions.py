@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from templedb_nb.core.script import read_script
-from templedb_nb.core.versions import FORMS, unknown
+from templedb_nb.core.lint.server_versions import FORMS, unknown
+from templedb_nb.core.migrations.script import read_script
 from tests import postgres
 from tests.conftest import Shop
 

@@ -1,5 +1,5 @@
 """The composition root: where ports meet adapters, and use cases have names."""
 
-from templedb_nb.app.temple import Temple
+from templedb_nb.app.container import Temple
 
 __all__ = ["Temple"]

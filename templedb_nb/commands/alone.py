@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.base import Call, Command, on_target, pass_call, take, words
+from templedb_nb.commands.context import Call, Command, on_target, pass_call, take, words
 from templedb_nb.errors import writing
 
 if TYPE_CHECKING:
     from templedb_nb.model.approval import Approval, ApprovalList, Verdict
-    from templedb_nb.model.shown import Document, Said
+    from templedb_nb.model.listings import Document, Said
     from templedb_nb.model.status import Board, StatusTable
 
 
@@ -56,7 +56,7 @@ def board(call: Call, words: tuple[str, ...]) -> Board | None:
       templedb board
       templedb board shop
     """
-    from templedb_nb.app.choice import Choice
+    from templedb_nb.model.selection import Choice
     from templedb_nb.model.status import Board, StatusTable
 
     (name,) = call.split(words)
@@ -84,8 +84,8 @@ def board(call: Call, words: tuple[str, ...]) -> Board | None:
 def approve(call: Call, plan: str, reason: str, sign: str | None, out: Path | None) -> Said:
     """Say that exactly PLAN (its id, or the beginning of it, or a bundle) may run."""
     from templedb_nb.model.approval import Verdict
-    from templedb_nb.model.plain import short
-    from templedb_nb.model.shown import Said
+    from templedb_nb.model.listings import Said
+    from templedb_nb.model.serialization import short
 
     approval, also = _judged(call, plan, Verdict.APPROVED, reason, sign, out)
     by = f"{approval.given_by} approves plan {short(approval.plan)} for {approval.target}"
@@ -102,8 +102,8 @@ def approve(call: Call, plan: str, reason: str, sign: str | None, out: Path | No
 def reject(call: Call, plan: str, reason: str, sign: str | None, out: Path | None) -> Said:
     """Say that exactly PLAN may not run, whoever approves it; approving it takes that back."""
     from templedb_nb.model.approval import Verdict
-    from templedb_nb.model.plain import short
-    from templedb_nb.model.shown import Said
+    from templedb_nb.model.listings import Said
+    from templedb_nb.model.serialization import short
 
     rejection, also = _judged(call, plan, Verdict.REJECTED, reason, sign, out)
     by = f"{rejection.given_by} rejects plan {short(rejection.plan)} for {rejection.target}"
@@ -113,7 +113,7 @@ def reject(call: Call, plan: str, reason: str, sign: str | None, out: Path | Non
 def _judged(
     call: Call, plan: str, verdict: Verdict, reason: str, sign: str | None, out: Path | None
 ) -> tuple[Approval, tuple[str, ...]]:
-    from templedb_nb.app.signing import Key, write_approval
+    from templedb_nb.app.deploy.signatures import Key, write_approval
 
     if not reason.strip():
         raise click.UsageError("--reason must say something")
@@ -155,7 +155,7 @@ def approvals(call: Call, plan: str | None) -> ApprovalList:
 @pass_call
 def use(call: Call, words: tuple[str, ...], target: str | None) -> Said:
     """In a notebook: leave PROJECT and --target out from now on, in this kernel."""
-    from templedb_nb.model.shown import Said
+    from templedb_nb.model.listings import Said
 
     if call.use is None:
         message = "`use` lives in a notebook's kernel; a terminal has TEMPLEDB_PROJECT and"
@@ -177,7 +177,7 @@ def complete(call: Call, shell: str) -> Document:
     from click.shell_completion import get_completion_class
 
     from templedb_nb.commands.tree import tree
-    from templedb_nb.model.shown import Document
+    from templedb_nb.model.listings import Document
 
     del call
     found = get_completion_class(shell)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from templedb_nb.commands.base import Call, group, on_target, pass_call, words
+from templedb_nb.commands.context import Call, group, on_target, pass_call, words
 from templedb_nb.errors import UsageProblem, writing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from templedb_nb.model.shown import Said
+    from templedb_nb.model.listings import Said
 
 HOSTS = {"github": ".github/workflows/templedb.yml", "gitlab": ".gitlab-ci.templedb.yml"}
 RUNBOOK = "deploy.ipynb"
@@ -84,7 +84,7 @@ Example:
 
 
 def _written(host: str, meant: Mapping[str, str], out: Path, *, force: bool) -> Said:
-    from templedb_nb.model.shown import Said
+    from templedb_nb.model.listings import Said
 
     with writing(out):
         there = out.exists()

@@ -14,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
-    from templedb_nb.commands.base import Call
+    from templedb_nb.commands.context import Call
     from templedb_nb.model.project import Project
 
 Named = Iterable[tuple[str, str]]
@@ -106,7 +106,7 @@ def _noun(ctx: click.Context) -> str:
 def _items(
     ctx: click.Context, incomplete: str, source: Callable[[Call, click.Context], Named]
 ) -> list[CompletionItem]:
-    from templedb_nb.commands.base import Call
+    from templedb_nb.commands.context import Call
 
     call = ctx.find_object(Call)
     found: list[tuple[str, str]] = []
@@ -144,7 +144,7 @@ def _groups(call: Call, ctx: click.Context) -> Named:
 
 
 def _migrations(call: Call, ctx: click.Context) -> Named:
-    from templedb_nb.core.tracking import migrations
+    from templedb_nb.core.migrations.status import migrations
 
     for project in _chosen(call, ctx):
         release = call.app.projects.release(project, None)
@@ -188,7 +188,7 @@ def _plans(call: Call, _: click.Context) -> Named:
 
 
 def _databases(call: Call, ctx: click.Context) -> Named:
-    from templedb_nb.core.groups import databases
+    from templedb_nb.core.config.groups import databases
 
     for project in _chosen(call, ctx):
         release = call.app.projects.release(project, None)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from templedb_nb.commands.base import Call, group, pass_call, take
+from templedb_nb.commands.context import Call, group, pass_call, take
 from templedb_nb.commands.deploy import document
 
 if TYPE_CHECKING:
-    from templedb_nb.model.shown import ConfigVersion
+    from templedb_nb.model.listings import ConfigVersion
 
 
 @group("config")

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.base import Call, group, on_target, pass_call, take, words
+from templedb_nb.commands.context import Call, group, on_target, pass_call, take, words
 from templedb_nb.commands.reports import Reports, reported, summarised
 from templedb_nb.exit_code import ExitCode
 
 if TYPE_CHECKING:
-    from templedb_nb.app.choice import Choice
-    from templedb_nb.app.running import Wish
-    from templedb_nb.app.values import Given
-    from templedb_nb.core.planner import Options
+    from templedb_nb.app.deploy.runs import Wish
+    from templedb_nb.app.project.variables import Given
+    from templedb_nb.core.plan.planner import Options
+    from templedb_nb.model.listings import Coded, Proposed
     from templedb_nb.model.plan import Preview
     from templedb_nb.model.result import Result
-    from templedb_nb.model.shown import Coded, Proposed
+    from templedb_nb.model.selection import Choice
     from templedb_nb.model.status import Choices
 
 PLANNED = "looking at the files and the target"
@@ -128,8 +128,8 @@ def config(
 
 
 def _schema() -> Any:
-    from templedb_nb.core.config import schema
-    from templedb_nb.model.shown import Document
+    from templedb_nb.core.config.document import schema
+    from templedb_nb.model.listings import Document
 
     return Document(document=schema())
 
@@ -168,7 +168,7 @@ def plan(
 ) -> Preview | Coded:  # fmt: skip
     """Show what a run would do, in order; change nothing."""
     from templedb_nb.model.finding import errors
-    from templedb_nb.model.shown import Coded
+    from templedb_nb.model.listings import Coded
 
     (name,) = call.split(words)
     choice, reports = call.choice(name, target), Reports.of(call, how)
@@ -213,8 +213,8 @@ def run(
     from dataclasses import replace
     from functools import partial
 
-    from templedb_nb.app.running import Wish
-    from templedb_nb.core.moments import wait_s
+    from templedb_nb.app.deploy.runs import Wish
+    from templedb_nb.core.values.points_in_time import wait_s
 
     (name,) = call.split(words)
     alone = how["skip"] or how["release"] or how["overlay"] or (call.cell or "").strip()
@@ -259,7 +259,7 @@ def run(
 @pass_call
 def pick(call: Call, words: tuple[str, ...], target: str | None) -> Choices | None:
     """List what a deployment may be made of; in a notebook, to pick from. It never runs one."""
-    from templedb_nb.app.choice import Choice
+    from templedb_nb.model.selection import Choice
 
     (name,) = call.split(words)
     chosen = call.choice(name, target)
@@ -291,8 +291,8 @@ def resume(
     Example:
       templedb deploy resume shop --target production
     """
-    from templedb_nb.app.running import Wish
-    from templedb_nb.core.moments import wait_s
+    from templedb_nb.app.deploy.runs import Wish
+    from templedb_nb.core.values.points_in_time import wait_s
 
     name, run_id = call.split(words, "RUN", optional=1)
     wish = Wish(
@@ -311,8 +311,8 @@ def _again(
     call: Call, named: str | None, choice: Choice, wish: Wish, how: dict[str, Any]
 ) -> Result | None:
     """Return what the runbook's run came to that broke off, or go on with it."""
-    from templedb_nb.app.again import again
-    from templedb_nb.app.bundles import read_bundle
+    from templedb_nb.app.deploy.bundles import read_bundle
+    from templedb_nb.app.replay import again
     from templedb_nb.views.text import text
 
     def planned() -> Preview:
@@ -330,13 +330,13 @@ def _again(
 
 
 def _options(how: dict[str, Any]) -> Options:
-    from templedb_nb.core.planner import Options
+    from templedb_nb.core.plan.planner import Options
 
     return Options(skip_groups=tuple(how["skip"]), skip_validation=how["skip_validation"])
 
 
 def _given(call: Call, how: dict[str, Any]) -> Given:
-    from templedb_nb.app.values import Given
+    from templedb_nb.app.project.variables import Given
 
     if call.notebook and any("=" in text for text in how["env"]):
         message = "a value in a cell is saved with the notebook"

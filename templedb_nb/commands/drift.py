@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.base import Call, group, on_target, pass_call, words
+from templedb_nb.commands.context import Call, group, on_target, pass_call, words
 
 if TYPE_CHECKING:
     from templedb_nb.model.drift import DriftReport, TargetsDiffer
-    from templedb_nb.model.shown import Said
+    from templedb_nb.model.listings import Said
 
 
 @group("drift")
@@ -54,8 +54,8 @@ def accept(call: Call, words: tuple[str, ...], target: str | None, reason: str) 
     Example:
       templedb drift accept shop --target production --reason "support made that index"
     """
-    from templedb_nb.model.shown import Said
-    from templedb_nb.views.words import many
+    from templedb_nb.model.listings import Said
+    from templedb_nb.views.format import many
 
     (name,) = call.split(words)
     with call.app.opened(call.choice(name, target)) as opened:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from templedb_nb.commands.base import Call, Command, group, on_target, pass_call, take, words
+from templedb_nb.commands.context import Call, Command, group, on_target, pass_call, take, words
 
 if TYPE_CHECKING:
-    from templedb_nb.model.shown import Said, VariableList
+    from templedb_nb.model.listings import Said, VariableList
 
 
 @group("env")
@@ -52,8 +52,8 @@ def set_(call: Call, words: tuple[str, ...], target: str | None, *, plain: bool)
       templedb env set shop DATABASE_URL env:PROD_URL --target production
       templedb env set shop NODE_ENV production --plain
     """
-    from templedb_nb.core.environ import is_reference
-    from templedb_nb.model.shown import Said
+    from templedb_nb.core.config.environ import is_reference
+    from templedb_nb.model.listings import Said
     from templedb_nb.model.variable import Keeping
 
     project_name, name, value = call.split(words, "NAME", "VALUE", optional=1, hint=VALUE_HINT)
@@ -88,7 +88,7 @@ def set_(call: Call, words: tuple[str, ...], target: str | None, *, plain: bool)
 def unset(call: Call, words: tuple[str, ...], target: str | None) -> Said:
     """Forget a variable."""
     from templedb_nb.errors import UnknownName
-    from templedb_nb.model.shown import Said
+    from templedb_nb.model.listings import Said
     from templedb_nb.model.target import TargetName
 
     project_name, name = call.split(words, "NAME")
@@ -109,7 +109,7 @@ def unset(call: Call, words: tuple[str, ...], target: str | None) -> Said:
 def list_(call: Call, words: tuple[str, ...], target: str | None) -> VariableList:
     """List the variables; secret values are never shown."""
     (name,) = call.split(words)
-    from templedb_nb.app.choice import Choice
+    from templedb_nb.model.selection import Choice
 
     return call.app.overview.variables(Choice(project=call.choice(name).project, target=target))
 
@@ -128,7 +128,7 @@ def check(call: Call, words: tuple[str, ...], target: str | None) -> Said:
     """
     from pathlib import Path
 
-    from templedb_nb.model.shown import Said
+    from templedb_nb.model.listings import Said
 
     (name,) = call.split(words)
     with call.app.state.session():
@@ -148,7 +148,7 @@ def check(call: Call, words: tuple[str, ...], target: str | None) -> Said:
 def import_(call: Call, words: tuple[str, ...], target: str | None, *, plain: bool) -> Said:
     """Set every variable of a .env file, all or none."""
     from templedb_nb.files.document import parse_env, read_text
-    from templedb_nb.model.shown import Said
+    from templedb_nb.model.listings import Said
     from templedb_nb.model.variable import Keeping
 
     project_name, file = call.split(words, "FILE")

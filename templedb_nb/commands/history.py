@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.base import Call, Command, on_target, pass_call, take, words
+from templedb_nb.commands.context import Call, Command, on_target, pass_call, take, words
 from templedb_nb.commands.deploy import commands as deploy
 from templedb_nb.exit_code import ExitCode
 
 if TYPE_CHECKING:
+    from templedb_nb.model.charts import Durations, Frequency, Timeline
     from templedb_nb.model.difference import Blame, Difference
     from templedb_nb.model.history import DeployHistory, DeployStats, DeployStatus, StepLogs
-    from templedb_nb.model.picture import Durations, Frequency, Timeline
-    from templedb_nb.model.shown import Coded
+    from templedb_nb.model.listings import Coded
 
 OUTCOMES = ("succeeded", "failed", "cancelled", "timed_out", "unknown", "running")
 since = click.option(
@@ -59,7 +59,7 @@ def show(call: Call, run_id: str) -> Coded:
     Example:
       templedb deploy show 01a20896-82b9
     """
-    from templedb_nb.model.shown import Coded
+    from templedb_nb.model.listings import Coded
 
     return Coded(value=call.app.past.result(run_id), exit_code=ExitCode.OK)
 
@@ -155,7 +155,7 @@ def blame(call: Call, words: tuple[str, ...], at: str, window: str) -> Blame:
     """
     from datetime import timedelta
 
-    from templedb_nb.core.moments import since, wait_s
+    from templedb_nb.core.values.points_in_time import since, wait_s
 
     name, target = call.split(words, "TARGET", optional=1)
     project, found = call.app.named(call.choice(name, target))
@@ -180,7 +180,7 @@ def timeline(
       templedb timeline shop
       templedb timeline shop --target production --since 90d
     """
-    from templedb_nb.model.picture import Timeline
+    from templedb_nb.model.charts import Timeline
 
     (name,) = call.split(words)
     found = call.app.history(call.choice(name, target), call.app.past.filter(last, since))

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from templedb_nb.commands.base import Call, group, on_target, pass_call, words
+from templedb_nb.commands.context import Call, group, on_target, pass_call, words
 
 if TYPE_CHECKING:
+    from templedb_nb.model.listings import LockList, Said
     from templedb_nb.model.project import Project
-    from templedb_nb.model.shown import LockList, Said
     from templedb_nb.model.target import Target
 
 reason = click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")

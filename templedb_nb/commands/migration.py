@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.base import Call, group, on_target, pass_call, take, words
+from templedb_nb.commands.context import Call, group, on_target, pass_call, take, words
 from templedb_nb.exit_code import ExitCode
 
 if TYPE_CHECKING:
-    from templedb_nb.app.running import Wish
-    from templedb_nb.model.adoption import Adoption
+    from templedb_nb.app.deploy.runs import Wish
+    from templedb_nb.model.down_proof import Proof
+    from templedb_nb.model.foreign_history import Adoption
     from templedb_nb.model.history import MigrationHistory
     from templedb_nb.model.lint import LintReport
+    from templedb_nb.model.listings import Coded, Document, MigrationShown, Said
     from templedb_nb.model.plan import Preview
-    from templedb_nb.model.proof import Proof
     from templedb_nb.model.result import Result
-    from templedb_nb.model.shown import Coded, Document, MigrationShown, Said
     from templedb_nb.model.status import MigrationStatus
 
 STATES = ("running", "applied", "reverted", "failed", "in_doubt")
@@ -127,7 +127,7 @@ def new(call: Call, /, words: tuple[str, ...], file: str | None, **how: Any) -> 
       templedb migration new shop add_email --down
       templedb migration new add_index --group migrations --file - < index.sql
     """
-    from templedb_nb.app.drafting import Wanted
+    from templedb_nb.app.project.new_migration import Wanted
     from templedb_nb.files.document import read_text
 
     project, name = call.split(words, "NAME")
@@ -205,7 +205,7 @@ def down(
       templedb migration down shop --to 002_orders --target staging
       templedb migration down shop --steps 1 --check
     """
-    from templedb_nb.app.migrations import Back
+    from templedb_nb.app.migrations.migrations import Back
 
     name, file = call.split(words, "FILE", optional=1)
     back = Back(file=file, **how)
@@ -221,7 +221,7 @@ def down(
 
 
 def _proven(proof: Proof) -> Coded:
-    from templedb_nb.model.shown import Coded
+    from templedb_nb.model.listings import Coded
 
     code = ExitCode.OK if proof.holds else ExitCode.UNCHANGED
     return Coded(value=proof, exit_code=code)
@@ -288,7 +288,7 @@ def import_(
       templedb migration import shop --target staging --dry-run
       templedb migration import shop --target staging --from flyway --reason "we move over"
     """
-    from templedb_nb.app.adopting import Source
+    from templedb_nb.app.migrations.history_import import Source
 
     if (how["tool"] == "templedb") != (how["file"] is not None):
         raise click.UsageError("an SQLite file, --file FILE, goes with --from templedb")
@@ -339,9 +339,9 @@ def lint(
     """
     import json
 
-    from templedb_nb.app import lint_reports
+    from templedb_nb.app.migrations import lint_reports
     from templedb_nb.errors import writing
-    from templedb_nb.model.shown import Document
+    from templedb_nb.model.listings import Document
     from templedb_nb.views.sarif import sarif
 
     name, files = call.project_first(words)
@@ -399,6 +399,6 @@ def _amend(call: Call, words: tuple[str, ...], target: str | None, verb: str, wh
 
 
 def _wish(call: Call) -> Wish:
-    from templedb_nb.app.running import Wish
+    from templedb_nb.app.deploy.runs import Wish
 
     return Wish(observers=call.observers)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from templedb_nb.commands.base import Call, group, pass_call
+from templedb_nb.commands.context import Call, group, pass_call
 from templedb_nb.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from templedb_nb.model.leak import Leak
-    from templedb_nb.model.shown import Coded
+    from templedb_nb.model.listings import Coded
     from templedb_nb.runbook.secrets import Secrets
 
 FILES = click.argument(
@@ -41,7 +41,7 @@ def check(call: Call, files: tuple[Path, ...], *, outputs: bool) -> Coded:
       templedb notebook check --outputs notebooks/*.ipynb
     """
     from templedb_nb.model.leak import Leaks
-    from templedb_nb.model.shown import Coded
+    from templedb_nb.model.listings import Coded
     from templedb_nb.runbook.notebook import Notebook
     from templedb_nb.runbook.scrubbing import leaks
 
@@ -69,7 +69,7 @@ def scrub(call: Call, files: tuple[Path, ...], *, keep_outputs: bool) -> Coded:
       templedb notebook scrub --keep-outputs executed/*.ipynb
     """
     from templedb_nb.model.leak import Leaks
-    from templedb_nb.model.shown import Coded
+    from templedb_nb.model.listings import Coded
     from templedb_nb.runbook.notebook import Notebook, write
     from templedb_nb.runbook.scrubbing import leaks
     from templedb_nb.runbook.scrubbing import scrub as scrubbed

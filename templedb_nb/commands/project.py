@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.base import Call, group, pass_call, take, words
+from templedb_nb.commands.context import Call, group, pass_call, take, words
 
 if TYPE_CHECKING:
-    from templedb_nb.model.older import TakeOver
+    from templedb_nb.model.legacy_project import TakeOver
+    from templedb_nb.model.listings import FileList, ProjectList, ProjectRow, ProjectShown, Said
     from templedb_nb.model.project import Project, Synced
-    from templedb_nb.model.shown import FileList, ProjectList, ProjectRow, ProjectShown, Said
 
 
 @group("project")
@@ -79,7 +79,7 @@ def sync(call: Call, words: tuple[str, ...], known_as: str | None) -> Synced:
 @pass_call
 def list_(call: Call) -> ProjectList:
     """List the projects."""
-    from templedb_nb.model.shown import ProjectList
+    from templedb_nb.model.listings import ProjectList
 
     with call.app.state.session():
         return ProjectList(rows=tuple(_row(call, each) for each in call.app.projects.all()))
@@ -90,7 +90,7 @@ def list_(call: Call) -> ProjectList:
 @pass_call
 def show(call: Call, words: tuple[str, ...]) -> ProjectShown:
     """Show a project, its newest releases and its targets."""
-    from templedb_nb.model.shown import ProjectShown, ReleaseRow
+    from templedb_nb.model.listings import ProjectShown, ReleaseRow
 
     (name,) = call.split(words)
     app = call.app
@@ -116,7 +116,7 @@ def show(call: Call, words: tuple[str, ...]) -> ProjectShown:
 @pass_call
 def files(call: Call, words: tuple[str, ...], release: int | None) -> FileList:
     """List the files of a release."""
-    from templedb_nb.model.shown import FileList, FileRow
+    from templedb_nb.model.listings import FileList, FileRow
 
     (name,) = call.split(words)
     with call.app.state.session():
@@ -134,7 +134,7 @@ def files(call: Call, words: tuple[str, ...], release: int | None) -> FileList:
 @pass_call
 def remove(call: Call, words: tuple[str, ...], *, yes: bool) -> Said:
     """Forget a project; its history and the ledgers of its targets stay."""
-    from templedb_nb.model.shown import Said
+    from templedb_nb.model.listings import Said
 
     if len(words) != 1:
         raise click.UsageError("PROJECT is missing")
@@ -145,7 +145,7 @@ def remove(call: Call, words: tuple[str, ...], *, yes: bool) -> Said:
 
 
 def _row(call: Call, project: Project) -> ProjectRow:
-    from templedb_nb.model.shown import ProjectRow
+    from templedb_nb.model.listings import ProjectRow
 
     releases = call.app.content.releases(project.slug)
     newest = releases[0] if releases else None

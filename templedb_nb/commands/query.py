@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.base import Call, Command, on_target, pass_call, take
+from templedb_nb.commands.context import Call, Command, on_target, pass_call, take
 
 
 @click.command(cls=Command)
@@ -44,9 +44,9 @@ def query(
     """
     from dataclasses import replace
 
-    from templedb_nb.core.expectation import expectation
-    from templedb_nb.core.moments import wait_s
-    from templedb_nb.core.question import question
+    from templedb_nb.core.sql.query import question
+    from templedb_nb.core.values.points_in_time import wait_s
+    from templedb_nb.core.values.query_expectation import expectation
     from templedb_nb.model.history import Csv
 
     name, said = call.split(words, "SQL", optional=1)

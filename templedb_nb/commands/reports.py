@@ -18,7 +18,7 @@ import click
 from templedb_nb.errors import FilesError, UsageProblem, writing
 
 if TYPE_CHECKING:
-    from templedb_nb.commands.base import Call
+    from templedb_nb.commands.context import Call
     from templedb_nb.model.event import Stamped
     from templedb_nb.model.plan import Preview
     from templedb_nb.model.result import Progress, Result

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.base import Call, group, on_target, pass_call, take
+from templedb_nb.commands.context import Call, group, on_target, pass_call, take
 
 if TYPE_CHECKING:
+    from templedb_nb.model.listings import BlockerList, Said
     from templedb_nb.model.result import Result
-    from templedb_nb.model.shown import BlockerList, Said
 
 
 @group("run")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from templedb_nb.commands.base import Call, group, pass_call
+from templedb_nb.commands.context import Call, group, pass_call
 from templedb_nb.commands.reports import Reports, reported
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def commands() -> None:
 @pass_call
 def inspect(call: Call, notebook: Path) -> RunbookShown:
     """List a runbook's parameters and targets, and what each cell would do; execute nothing."""
-    from templedb_nb.commands.reading import read
+    from templedb_nb.commands.runbook_inspect import read
 
     del call
     return read(click.get_current_context().find_root().command, notebook)
@@ -74,12 +74,12 @@ def run(
       templedb runbook run deploy.ipynb -p target=staging -o executed/
       templedb runbook run deploy.ipynb --params staging.yaml --timeout 1h
     """
-    from templedb_nb.commands.reading import read, refuse_skipped
-    from templedb_nb.core.moments import wait_s
+    from templedb_nb.commands.runbook_inspect import read, refuse_skipped
+    from templedb_nb.core.values.points_in_time import wait_s
     from templedb_nb.files.document import read_document
     from templedb_nb.runbook import parameters
     from templedb_nb.runbook.notebook import Notebook
-    from templedb_nb.runbook.place import place
+    from templedb_nb.runbook.output_path import place
     from templedb_nb.runbook.run import Order, Watch
     from templedb_nb.runbook.run import run as carry_out
     from templedb_nb.views.reports.page import page as rendered
@@ -121,7 +121,7 @@ def run(
 @pass_call
 def history(call: Call, notebook: Path | None, last: int) -> RunbookHistory:
     """Show how runbooks ended, newest first."""
-    from templedb_nb.runbook.past import history
+    from templedb_nb.runbook.past_runs import history
 
     return history(call.app, notebook, last)
 
@@ -131,7 +131,7 @@ def history(call: Call, notebook: Path | None, last: int) -> RunbookHistory:
 @pass_call
 def status(call: Call, notebook: Path) -> RunbookStatus:
     """Show how far the last run of a runbook came, cell by cell."""
-    from templedb_nb.runbook.past import status
+    from templedb_nb.runbook.past_runs import status
 
     return status(call.app, notebook)
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from templedb_nb.commands.base import Call, group, pass_call
+from templedb_nb.commands.context import Call, group, pass_call
 
 if TYPE_CHECKING:
-    from templedb_nb.model.shown import Coded, Said
+    from templedb_nb.model.listings import Coded, Said
 
 
 @group("state")
@@ -23,7 +23,7 @@ def commands() -> None:
 @pass_call
 def backup(call: Call, file: Path) -> Said:
     """Copy the state, whole and at rest, to FILE."""
-    from templedb_nb.model.shown import Said
+    from templedb_nb.model.listings import Said
 
     size = call.app.state.backup(file.expanduser().absolute())
     return Said(text=f"the state is backed up to {file}", also=(f"{size} bytes",))
@@ -37,9 +37,9 @@ def check(call: Call) -> Coded:
     It reads every block of every table, the journals of runs, and whether sealed values open with
     the key that is here. Exit code 69 where something is wrong.
     """
-    from templedb_nb.app.checking import check
+    from templedb_nb.app.history.state_check import check
     from templedb_nb.exit_code import ExitCode
-    from templedb_nb.model.shown import Coded
+    from templedb_nb.model.listings import Coded
 
     found = check(call.app.state, call.app.seal.trouble)
     return Coded(value=found, exit_code=ExitCode.OK if found.sound else ExitCode.UNAVAILABLE)
@@ -49,7 +49,7 @@ def check(call: Call) -> Coded:
 @pass_call
 def show(call: Call) -> Said:
     """Say where the state is."""
-    from templedb_nb.model.shown import Said
+    from templedb_nb.model.listings import Said
 
     path = call.app.state.path
     try:
@@ -65,8 +65,8 @@ def show(call: Call) -> Said:
 @pass_call
 def init(call: Call) -> Said:
     """Keep the state of this folder, and of those below, in a .templedb of its own."""
-    from templedb_nb.model.shown import Said
-    from templedb_nb.store.file import FILE, FOLDER, StateFile
+    from templedb_nb.model.listings import Said
+    from templedb_nb.store.duckdb.state_file import FILE, FOLDER, StateFile
 
     path = call.app.system.folder / FOLDER / FILE
     with StateFile(path).session():

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from templedb_nb.commands.base import Call, group, pass_call, take, words
+from templedb_nb.commands.context import Call, group, pass_call, take, words
 
 if TYPE_CHECKING:
+    from templedb_nb.model.listings import Document, Said, TargetList, TargetShown
     from templedb_nb.model.result import Result
-    from templedb_nb.model.shown import Document, Said, TargetList, TargetShown
     from templedb_nb.model.target import Probe
 
 TYPES = ("database", "edge_function", "static_site", "service")
@@ -88,7 +88,7 @@ def add(call: Call, /, words: tuple[str, ...], **given: Any) -> Said:
       templedb target add shop production --provider supabase --protected
       templedb env set shop DATABASE_URL --target production
     """
-    from templedb_nb.model.shown import Said
+    from templedb_nb.model.listings import Said
 
     name, target = call.split(words, "NAME")
     with call.app.state.session():
@@ -103,7 +103,7 @@ def add(call: Call, /, words: tuple[str, ...], **given: Any) -> Said:
 @pass_call
 def list_(call: Call, words: tuple[str, ...]) -> TargetList:
     """List the targets of a project."""
-    from templedb_nb.model.shown import TargetList
+    from templedb_nb.model.listings import TargetList
 
     (name,) = call.split(words)
     with call.app.state.session():
@@ -127,7 +127,7 @@ def show(call: Call, words: tuple[str, ...]) -> TargetShown:
 @pass_call
 def update(call: Call, /, words: tuple[str, ...], reason: str, **given: Any) -> Said:
     """Change what is said of a target; what is not named stays."""
-    from templedb_nb.model.shown import Said
+    from templedb_nb.model.listings import Said
 
     name, target = call.split(words, "NAME", optional=1)
     changed = _typed(given)
@@ -159,7 +159,7 @@ def exempt(
     Example:
       templedb target exempt reports production --from shop --reason "its own schema"
     """
-    from templedb_nb.app.running import Wish
+    from templedb_nb.app.deploy.runs import Wish
 
     if not reason.strip():
         raise click.UsageError("--reason must say something")
@@ -174,7 +174,7 @@ def exempt(
 @pass_call
 def remove(call: Call, words: tuple[str, ...]) -> Said:
     """Forget a target and its variables; its ledger and its history stay."""
-    from templedb_nb.model.shown import Said
+    from templedb_nb.model.listings import Said
 
     name, target = call.split(words, "NAME")
     with call.app.state.session():
@@ -211,8 +211,8 @@ def rebind(call: Call, words: tuple[str, ...], reason: str) -> Said:
 @pass_call
 def ledger_sql(call: Call, role: str | None, *, upgrade: bool) -> Document:
     """Print the SQL that creates the ledger, for a role that may."""
-    from templedb_nb.model.shown import Document
-    from templedb_nb.targets.postgres_ledger import ddl, grants, upgrades
+    from templedb_nb.model.listings import Document
+    from templedb_nb.targets.postgres.ledger.snapshot import ddl, grants, upgrades
 
     del call
     quoted = '"' + (role or "").replace('"', '""') + '"'
@@ -222,8 +222,8 @@ def ledger_sql(call: Call, role: str | None, *, upgrade: bool) -> Document:
 
 
 def _typed(given: dict[str, Any]) -> dict[str, Any]:
-    from templedb_nb.app.signing import read_signers
-    from templedb_nb.core.moments import wait_s
+    from templedb_nb.app.deploy.signatures import read_signers
+    from templedb_nb.core.values.points_in_time import wait_s
     from templedb_nb.model.target import Level, OrderPolicy, TargetType
 
     kinds: dict[str, Any] = {"type": TargetType, "order_policy": OrderPolicy}

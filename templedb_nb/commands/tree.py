@@ -14,18 +14,18 @@ from templedb_nb.commands import (
     env,
     examples,
     history,
+    ledger_restore,
     lock,
     migration,
     notebook,
     project,
     query,
-    restoring,
     run,
     runbook,
     state,
     target,
 )
-from templedb_nb.commands.base import CONTEXT, Group
+from templedb_nb.commands.context import CONTEXT, Group
 from templedb_nb.version import __version__
 
 
@@ -49,7 +49,7 @@ def tree() -> None:
     """
 
 
-migration.commands.add_command(restoring.restore_ledger)
+migration.commands.add_command(ledger_restore.restore_ledger)
 for noun in (
     project,
     deploy,

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from templedb_nb.core.policy import Approved, kept
-from templedb_nb.core.staleness import Done
+from templedb_nb.core.approval.policy import Approved, kept
+from templedb_nb.core.plan.staleness import Done
 from templedb_nb.engine.guard import Guard
 from templedb_nb.engine.steps import Ended, Steps, Tools
 from templedb_nb.errors import JournalFailed, TargetError, TempleError

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from templedb_nb.core.guard import RESTORE, TOUCHED, damage, touched_by
-from templedb_nb.core.script import Script
+from templedb_nb.core.migrations.script import Script
+from templedb_nb.core.run.ledger_guard import RESTORE, TOUCHED, damage, touched_by
 from templedb_nb.errors import TargetError
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.config import Executor

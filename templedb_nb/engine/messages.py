@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 
 from templedb_nb.model.event import MessageReceived, MessagesOmitted, TransactionRetried
-from templedb_nb.model.message import MessageLevel, ServerMessage
+from templedb_nb.model.server_message import MessageLevel, ServerMessage
 from templedb_nb.ports import Emit, Told
 
 _WARNINGS, _NOTICES, _DETAILS = "warnings", "notices", "details"

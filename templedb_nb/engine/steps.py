@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
-from templedb_nb.core.guard import HINT, TOUCHED
-from templedb_nb.core.reverting import down_script
-from templedb_nb.core.script import Script
-from templedb_nb.core.staleness import Done
+from templedb_nb.core.migrations.down import down_script
+from templedb_nb.core.migrations.script import Script
+from templedb_nb.core.plan.staleness import Done
+from templedb_nb.core.run.ledger_guard import HINT, TOUCHED
 from templedb_nb.engine.guard import Guard
 from templedb_nb.engine.messages import Messages
 from templedb_nb.errors import NotStarted, StatementFailed, StoreError, TempleError, Unresolved
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.failpoints import reach
+from templedb_nb.model.cancel_request import Ending
 from templedb_nb.model.command import Exit, Invocation
 from templedb_nb.model.config import Executor
-from templedb_nb.model.ending import Ending
 from templedb_nb.model.event import (
     Event,
     Log,

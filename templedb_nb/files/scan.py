@@ -18,7 +18,7 @@ from typing import Protocol
 
 from templedb_nb.files.ignore import SOURCES, Ignore
 from templedb_nb.model.file import Seen
-from templedb_nb.model.plain import Digest
+from templedb_nb.model.serialization import Digest
 
 PART = 4 * 1024 * 1024
 """A file comes in parts of at most this many bytes; one that is no larger, in one part."""

@@ -43,7 +43,7 @@ from templedb_nb.files.tree import (
     walk,
 )
 from templedb_nb.model.file import FileEntry, Seen
-from templedb_nb.model.plain import Digest, short
+from templedb_nb.model.serialization import Digest, short
 
 Read: TypeAlias = Callable[[Sequence[Digest]], Iterable[tuple[Digest, bytes]]]
 """Gives the bytes of blobs: in any order, each whole or in parts that follow on one another."""

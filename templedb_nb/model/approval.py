@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from templedb_nb.model.plain import Digest, canonical, digest
+from templedb_nb.model.serialization import Digest, canonical, digest
 from templedb_nb.model.target import TargetName
 
 UNVERIFIED = "unverified"

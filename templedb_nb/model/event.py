@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, NewType, TypeAlias
 
-from templedb_nb.model.message import MessageLevel
+from templedb_nb.model.server_message import MessageLevel
 
 RunId = NewType("RunId", str)
 

@@ -6,7 +6,7 @@ import os
 import stat
 from dataclasses import dataclass
 
-from templedb_nb.model.plain import Digest
+from templedb_nb.model.serialization import Digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

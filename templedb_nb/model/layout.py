@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
-from templedb_nb.model.plain import Digest
+from templedb_nb.model.serialization import Digest
 
 
 class Layout(StrEnum):

@@ -7,8 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
-from templedb_nb.model.plain import Digest, rows_digest
-from templedb_nb.model.shadow import Shadowing
+from templedb_nb.model.dual_write import Shadowing
+from templedb_nb.model.serialization import Digest, rows_digest
 from templedb_nb.model.target import Policy, strictest
 
 TEXT_CHECKSUM = "sha256-text-1"

@@ -16,11 +16,11 @@ from typing import Any, NewType
 
 from templedb_nb.model.approval import Approval, Decision
 from templedb_nb.model.effect import NO_IMPACT, Impact
-from templedb_nb.model.expected import Expected
+from templedb_nb.model.estimate import Expected
 from templedb_nb.model.finding import Finding
 from templedb_nb.model.ledger import Ledger
-from templedb_nb.model.plain import Digest, digest, to_plain
 from templedb_nb.model.project import Changes, Slug
+from templedb_nb.model.serialization import Digest, digest, to_plain
 from templedb_nb.model.status import Tracked
 from templedb_nb.model.step import Step
 from templedb_nb.model.target import DatabaseName, Level, Policy, TargetName

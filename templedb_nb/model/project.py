@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NewType
 
 from templedb_nb.model.file import FileEntry
-from templedb_nb.model.plain import Digest, digest
+from templedb_nb.model.serialization import Digest, digest
 
 Slug = NewType("Slug", str)
 """What people call a project here: a local name."""

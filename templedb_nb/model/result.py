@@ -29,7 +29,7 @@ from templedb_nb.model.event import (
     StepWarned,
     TransactionRetried,
 )
-from templedb_nb.model.message import MessageLevel
+from templedb_nb.model.server_message import MessageLevel
 from templedb_nb.model.step import BY_KIND, Apply
 
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-from templedb_nb.model.plain import Digest
 from templedb_nb.model.result import Result
+from templedb_nb.model.serialization import Digest
 
 
 class CellState(StrEnum):

@@ -9,8 +9,8 @@ from enum import StrEnum
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.layout import Address, Reading, address
 from templedb_nb.model.ledger import Entry
-from templedb_nb.model.plain import Digest
 from templedb_nb.model.project import Slug
+from templedb_nb.model.serialization import Digest
 from templedb_nb.model.target import DatabaseName, TargetName
 
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, TypeAlias, get_args
 
-from templedb_nb.model.adoption import Belief
 from templedb_nb.model.config import Executor, WorkFolder
+from templedb_nb.model.dual_write import Shadow, Shadowing
 from templedb_nb.model.event import Evidence, StepLabel
+from templedb_nb.model.foreign_history import Belief
 from templedb_nb.model.layout import Address, Layout, Reading, address
 from templedb_nb.model.ledger import Checksums, Entry, State
-from templedb_nb.model.plain import Digest
-from templedb_nb.model.shadow import Shadow, Shadowing
+from templedb_nb.model.serialization import Digest
 from templedb_nb.model.target import DatabaseName, Policy
 
 

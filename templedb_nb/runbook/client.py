@@ -17,7 +17,7 @@ from jupyter_core.utils import ensure_async
 from nbclient import NotebookClient
 from nbformat import NotebookNode, from_dict
 
-from templedb_nb.core.masking import UrlStream
+from templedb_nb.core.secrets.masking import UrlStream
 from templedb_nb.errors import InternalError
 from templedb_nb.runbook.secrets import Secrets
 
@@ -31,7 +31,7 @@ LARGEST = 10 << 20
 
 OUTPUTS = 1000
 ALIVE_S = 0.25
-BEGIN = "__import__('templedb_nb.notebook.ending', fromlist=['begin']).begin()"
+BEGIN = "__import__('templedb_nb.notebook.exit_calls', fromlist=['begin']).begin()"
 _SOCKET = 80
 """A socket's path may have little more than a hundred bytes."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from templedb_nb.errors import ConfigError, FilesError
-from templedb_nb.model.plain import digest
+from templedb_nb.model.serialization import digest
 
 MAJOR = 4
 TITLE = 72

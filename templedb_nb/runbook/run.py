@@ -12,9 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from templedb_nb.app.system import System
+from templedb_nb.app.environment import System
 from templedb_nb.model.event import RunFinished, Stamped, StepFailed, StepFinished
-from templedb_nb.model.plain import from_plain
 from templedb_nb.model.result import Progress, Result
 from templedb_nb.model.runbook import (
     CellFinished,
@@ -28,14 +27,15 @@ from templedb_nb.model.runbook import (
     RunbookStarted,
     Told,
 )
+from templedb_nb.model.serialization import from_plain
 from templedb_nb.runbook import parameters
-from templedb_nb.runbook.light import light_imports
-from templedb_nb.runbook.marking import marked
+from templedb_nb.runbook.kernel_channel import Pipe
+from templedb_nb.runbook.light_imports import light_imports
 from templedb_nb.runbook.notebook import Notebook, tags, title, write
-from templedb_nb.runbook.pipe import Pipe
-from templedb_nb.runbook.record import Record
+from templedb_nb.runbook.notebook_marks import marked
+from templedb_nb.runbook.outcome import Stop, verdict
 from templedb_nb.runbook.secrets import Secrets
-from templedb_nb.runbook.verdict import Stop, verdict
+from templedb_nb.runbook.state_record import Record
 
 if TYPE_CHECKING:
     from templedb_nb.runbook.client import Client
@@ -334,7 +334,7 @@ class Runner:
 
     def _learn_sealed(self) -> None:
         """Know what the kernel could open before its first cell shows any of it."""
-        from templedb_nb.app.temple import Temple
+        from templedb_nb.app.container import Temple
         from templedb_nb.errors import TempleError
 
         if not Path(self._record.path).exists():
@@ -347,7 +347,7 @@ class Runner:
 
     def _reconcile(self) -> None:
         """Ask the targets how runs ended whose kernel was killed before it could say so."""
-        from templedb_nb.app.temple import Temple
+        from templedb_nb.app.container import Temple
         from templedb_nb.errors import TempleError
 
         app = Temple.open(self._record.path, system=self._system)
@@ -401,7 +401,7 @@ class Runner:
 
 def _seconds(limit: object) -> float | None:
     """Return a limit that stands in a cell's metadata: a number of seconds, or ``15m``."""
-    from templedb_nb.core.moments import wait_s
+    from templedb_nb.core.values.points_in_time import wait_s
 
     if isinstance(limit, str):
         return wait_s(limit)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from templedb_nb.core.masking import Masker
+from templedb_nb.core.secrets.masking import Masker
 
 _NAMES = re.compile(
     r"(?i)(^|_)(password|passwd|(?<=_)pwd|secret|token|api_?key|private_?key|dsn)s?($|_)"

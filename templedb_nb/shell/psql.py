@@ -16,13 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from templedb_nb.core.route import variables
-from templedb_nb.core.script import Script
-from templedb_nb.core.spoken import ENGLISH, Spoken
+from templedb_nb.core.address.route import variables
+from templedb_nb.core.migrations.script import Script
+from templedb_nb.core.sql.psql_output import ENGLISH, Spoken
 from templedb_nb.errors import ConfigError, FilesError
 from templedb_nb.model.command import Exit, Invocation
-from templedb_nb.model.message import MessageLevel
 from templedb_nb.model.route import Route
+from templedb_nb.model.server_message import MessageLevel
 from templedb_nb.model.step import Migration
 from templedb_nb.model.target import DatabaseName
 from templedb_nb.ports import NOBODY_TOLD, Claim, Shell, Told

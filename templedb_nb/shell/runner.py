@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from templedb_nb.core.masking import Masker
+from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.errors import NotStarted
 from templedb_nb.model.command import Exit, Invocation
 from templedb_nb.shell.starting import not_started, refuse_lost

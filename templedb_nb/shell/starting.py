@@ -8,7 +8,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from templedb_nb.core.shebang import HEAD, Shebang, shebang
+from templedb_nb.core.config.shebang import HEAD, Shebang, shebang
 from templedb_nb.errors import NotStarted
 from templedb_nb.model.command import Invocation
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from templedb_nb.model.ledger import Exemption, Freeze, Neighbour
-from templedb_nb.model.plain import from_plain, to_plain
+from templedb_nb.model.serialization import from_plain, to_plain
 from templedb_nb.model.step import Amend, Amendment, Verb
 from templedb_nb.model.target import Policy
 from templedb_nb.ports import Claim

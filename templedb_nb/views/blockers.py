@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from templedb_nb.model.event import Blocker
-from templedb_nb.views.words import duration, shown
+from templedb_nb.views.format import duration, shown
 
 
 def tree(found: Sequence[Blocker]) -> list[tuple[str, Blocker]]:

@@ -13,7 +13,7 @@ from templedb_nb.model.runbook import (
     RunbookStarted,
 )
 from templedb_nb.views import ansi
-from templedb_nb.views.words import duration, many, shown
+from templedb_nb.views.format import duration, many, shown
 
 LIMIT = 2000
 """Of what a cell writes, so many lines are shown as they come; the notebook has more."""

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from templedb_nb.model.adoption import Adoption, Belief
 from templedb_nb.model.approval import ApprovalList, Verdict
 from templedb_nb.model.difference import Blame
 from templedb_nb.model.drift import ChangeKind, DriftReport, TargetsDiffer
 from templedb_nb.model.event import Outcome
+from templedb_nb.model.foreign_history import Adoption, Belief
 from templedb_nb.model.history import (
     Answer,
     DeployHistory,
@@ -21,9 +21,15 @@ from templedb_nb.model.history import (
 )
 from templedb_nb.model.ledger import Entry, State
 from templedb_nb.model.lint import LintReport
+from templedb_nb.model.listings import (
+    ConfigHistory,
+    FileList,
+    ProjectList,
+    TargetList,
+    VariableList,
+)
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result, StepState
-from templedb_nb.model.shown import ConfigHistory, FileList, ProjectList, TargetList, VariableList
 from templedb_nb.model.status import Board, FileState, MigrationStatus, StatusTable
 from templedb_nb.model.variable import Keeping
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from templedb_nb.model.event import MessageReceived
-from templedb_nb.model.message import MessageLevel
 from templedb_nb.model.result import Result, StepResult
-from templedb_nb.views.words import many, shown
+from templedb_nb.model.server_message import MessageLevel
+from templedb_nb.views.format import many, shown
 
 
 def told(message: MessageReceived, file: str = "") -> str:

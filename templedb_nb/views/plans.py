@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from templedb_nb.model.plan import Preview
-from templedb_nb.views.words import moment
+from templedb_nb.views.format import moment
 
 RUN_DIGITS = 13
 """So much of a run's id is shown; commands take it."""

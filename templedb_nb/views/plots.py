@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from templedb_nb.model.charts import Durations, Frequency, Timeline
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.history import RunRow
-from templedb_nb.model.picture import Durations, Frequency, Timeline
-from templedb_nb.views.words import duration
+from templedb_nb.views.format import duration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from templedb_nb.errors import TempleError
+from templedb_nb.model.charts import Durations, Frequency, Timeline
 from templedb_nb.model.difference import Difference
-from templedb_nb.model.picture import Durations, Frequency, Timeline
-from templedb_nb.model.plain import to_plain
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
+from templedb_nb.model.serialization import to_plain
 from templedb_nb.model.status import Board, Choices, MigrationStatus, StatusTable
 from templedb_nb.views.html.difference import difference_card
 from templedb_nb.views.html.error import error_card

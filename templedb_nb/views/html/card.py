@@ -10,8 +10,8 @@ from enum import StrEnum
 from functools import cache
 from importlib import resources
 
+from templedb_nb.views.format import moment
 from templedb_nb.views.html.markup import Child, Html, join, prose, tag, unbroken
-from templedb_nb.views.words import moment
 
 LONG = 48
 _COMMAND = re.compile(r"`([^`]+)`|(?<![%\w./-])(templedb [^,;()\n]+)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from templedb_nb.model.difference import Difference
 from templedb_nb.model.result import Result
+from templedb_nb.views.format import duration
 from templedb_nb.views.html.card import (
     Column,
     Tone,
@@ -20,7 +21,6 @@ from templedb_nb.views.html.card import (
 from templedb_nb.views.html.markup import Child, Html, join, tag
 from templedb_nb.views.html.run import OUTCOMES
 from templedb_nb.views.text.difference import sections, than
-from templedb_nb.views.words import duration
 
 COLUMNS = (
     Column("Step", wide=True),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from templedb_nb.model.approval import Approval, Standing, Verdict
-from templedb_nb.model.plain import short
 from templedb_nb.model.plan import Preview
+from templedb_nb.model.serialization import short
+from templedb_nb.views.format import many, moment
 from templedb_nb.views.html.card import Tone, card, toned, when, with_commands
 from templedb_nb.views.html.markup import Child, Html, tag
-from templedb_nb.views.words import many, moment
 
 
 def standing_bundle(value: Standing, preview: Preview, *, held: bool = False) -> dict[str, Any]:

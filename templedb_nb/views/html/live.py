@@ -7,15 +7,15 @@ from datetime import timedelta
 from textwrap import dedent
 from typing import Any
 
+from templedb_nb.model.estimate import Expected
 from templedb_nb.model.event import Blocker
-from templedb_nb.model.expected import Expected
 from templedb_nb.model.result import Result, StepState
 from templedb_nb.views import ansi, blockers
+from templedb_nb.views.format import duration, many
 from templedb_nb.views.html.card import Tone, badge, band, card, code, facts, title, toned
 from templedb_nb.views.html.markup import Child, Html, block, join, tag
 from templedb_nb.views.html.run import run_steps
 from templedb_nb.views.html.terminal import terminal_line
-from templedb_nb.views.words import duration, many
 
 SECOND = 1000
 """What is expected to be shorter needs no comparison."""

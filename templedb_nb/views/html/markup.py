@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from html import escape
 from typing import TypeAlias
 
-from templedb_nb.views.words import shown
+from templedb_nb.views.format import shown
 
 
 class Html(str):

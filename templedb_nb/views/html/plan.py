@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from templedb_nb.model.finding import Finding, Severity, errors
-from templedb_nb.model.plain import short
 from templedb_nb.model.plan import Preview
+from templedb_nb.model.serialization import short
 from templedb_nb.model.step import Apply, Revert
+from templedb_nb.views.format import duration, many
 from templedb_nb.views.html.card import (
     Column,
     Tone,
@@ -30,7 +31,6 @@ from templedb_nb.views.html.markup import Child, Html, block, join, tag
 from templedb_nb.views.html.steps import TONES, steps_table
 from templedb_nb.views.locks import blocked, of_plan
 from templedb_nb.views.plans import approvals_told, compared
-from templedb_nb.views.words import duration, many
 
 OVERLAID = (Column("Key"), Column("In the config"), Column("For this plan", wide=True))
 SEVERITIES = {

@@ -7,6 +7,7 @@ from itertools import groupby
 from templedb_nb.model.event import Outcome, StepFailed
 from templedb_nb.model.result import Result, StepResult, StepState
 from templedb_nb.views import messages
+from templedb_nb.views.format import duration, many
 from templedb_nb.views.html.card import (
     Column,
     Tone,
@@ -27,7 +28,6 @@ from templedb_nb.views.html.card import (
 from templedb_nb.views.html.markup import Child, Html, block, join, prose, tag, unbroken
 from templedb_nb.views.html.terminal import terminal_line
 from templedb_nb.views.text import came_to
-from templedb_nb.views.words import duration, many
 
 COLUMNS = (Column("State"), Column("Phase"), Column("Step", wide=True), Column("Took", number=True))
 STATES = {

@@ -11,6 +11,7 @@ from templedb_nb.model.status import (
     TargetStatus,
     Tracked,
 )
+from templedb_nb.views.format import many
 from templedb_nb.views.html.card import (
     Column,
     Tone,
@@ -28,7 +29,6 @@ from templedb_nb.views.html.card import (
 )
 from templedb_nb.views.html.markup import Child, Html, join, tag
 from templedb_nb.views.html.run import OUTCOMES
-from templedb_nb.views.words import many
 
 TARGETS = (
     Column("Target"),

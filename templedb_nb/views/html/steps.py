@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from templedb_nb.model.effect import Blocks, Effect, Touched
 from templedb_nb.model.plan import NOT_EXACTLY_ONCE, Preview, ScriptSummary
 from templedb_nb.model.step import Migration, Mode, Step
+from templedb_nb.views.format import many
 from templedb_nb.views.html.card import (
     Column,
     Tone,
@@ -20,7 +21,6 @@ from templedb_nb.views.html.card import (
 from templedb_nb.views.html.markup import Child, Html, join, tag
 from templedb_nb.views.html.sql import sql_block
 from templedb_nb.views.locks import CAVEAT, blocked, blocks, held
-from templedb_nb.views.words import many
 
 COLUMNS = (
     Column("#", number=True),

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.finding import Severity
-from templedb_nb.model.plain import short
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result, StepResult, StepState
 from templedb_nb.model.runbook import CellResult, CellState, RunbookResult
+from templedb_nb.model.serialization import short
 from templedb_nb.views import ansi, messages
+from templedb_nb.views.format import duration, many, shown
 from templedb_nb.views.plans import compared
-from templedb_nb.views.words import duration, many, shown
 
 COMMENT = 60_000
 """Characters: GitHub takes 65,536 for a comment, and GitLab a million."""

@@ -7,13 +7,13 @@ from functools import singledispatch
 from typing import Any
 
 from templedb_nb.model.finding import Finding, Severity
-from templedb_nb.model.shown import (
+from templedb_nb.model.listings import (
     Coded,
     Document,
     Said,
     ShownConfig,
 )
-from templedb_nb.views.words import shown, table
+from templedb_nb.views.format import shown, table
 
 INDENT = "  "
 LISTED = 10

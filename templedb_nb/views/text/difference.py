@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from templedb_nb.model.difference import Blame, Difference, StepTimes
 from templedb_nb.model.result import Result
+from templedb_nb.views.format import duration, moment, table
 from templedb_nb.views.text.base import INDENT, text
-from templedb_nb.views.words import duration, moment, table
 
 UP, DOWN, SAME = "slower", "quicker", "as long"
 FIFTH = 5

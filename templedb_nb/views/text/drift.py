@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Iterator, Sequence
 
 from templedb_nb.model.drift import CatalogChange, ChangeKind, DriftReport, DriftRow, TargetsDiffer
+from templedb_nb.views.format import many, moment, shown
 from templedb_nb.views.text.base import INDENT, text
-from templedb_nb.views.words import many, moment, shown
 
 _SIGNS = {ChangeKind.ADDED: "+", ChangeKind.REMOVED: "-", ChangeKind.CHANGED: "~"}
 

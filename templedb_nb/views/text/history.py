@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from templedb_nb.model.adoption import Adoption, Belief
+from templedb_nb.model.down_proof import Proof
+from templedb_nb.model.foreign_history import Adoption, Belief
 from templedb_nb.model.history import (
     Answer,
     Csv,
@@ -15,12 +16,11 @@ from templedb_nb.model.history import (
     StepLogs,
     StepSaid,
 )
-from templedb_nb.model.plain import short
-from templedb_nb.model.proof import Proof
+from templedb_nb.model.serialization import short
 from templedb_nb.views.cells import cell_text, csv_text
+from templedb_nb.views.format import duration, many, moment, shown, table
 from templedb_nb.views.messages import told
 from templedb_nb.views.text.base import columns, text
-from templedb_nb.views.words import duration, many, moment, shown, table
 
 
 @text.register

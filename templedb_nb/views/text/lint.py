@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from templedb_nb.model.lint import SQUAWK, Complaint, LintReport
+from templedb_nb.views.format import many, shown
 from templedb_nb.views.text.base import INDENT, text
-from templedb_nb.views.words import many, shown
 
 
 @text.register

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from templedb_nb.model.shown import BlockerList, LockList, LockRow
+from templedb_nb.model.listings import BlockerList, LockList, LockRow
 from templedb_nb.views import blockers
+from templedb_nb.views.format import duration, moment
 from templedb_nb.views.text.base import INDENT, text
-from templedb_nb.views.words import duration, moment
 
 
 @text.register

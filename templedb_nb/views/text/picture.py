@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from statistics import median
 
+from templedb_nb.model.charts import Durations, Frequency, Timeline
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.history import RunRow
-from templedb_nb.model.picture import Durations, Frequency, Timeline
+from templedb_nb.views.format import duration, many, moment, table
 from templedb_nb.views.text.base import text
-from templedb_nb.views.words import duration, many, moment, table
 
 MARKS = {
     Outcome.SUCCEEDED: "✓",

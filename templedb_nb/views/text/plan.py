@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from templedb_nb.model.effect import Blocks
 from templedb_nb.model.finding import Finding, Severity, Topic
-from templedb_nb.model.plain import short
 from templedb_nb.model.plan import Preview
+from templedb_nb.model.serialization import short
 from templedb_nb.model.step import Apply, Migration, Revert
+from templedb_nb.views.format import duration, indented, many, moment, shown
 from templedb_nb.views.locks import blocked
 from templedb_nb.views.plans import approvals_told, compared
 from templedb_nb.views.text.base import INDENT, columns, findings, text
 from templedb_nb.views.text.setting import changed
-from templedb_nb.views.words import duration, indented, many, moment, shown
 
 
 @text.register

@@ -8,9 +8,9 @@ from templedb_nb.model.event import Evidence
 from templedb_nb.model.result import Result, StepResult, StepState
 from templedb_nb.model.step import Adopt, Amend, Restore, Revert
 from templedb_nb.views import ansi
+from templedb_nb.views.format import duration, indented, many, moment, shown
 from templedb_nb.views.messages import beside, outcome, told, warnings
 from templedb_nb.views.text.base import INDENT, LISTED, columns, text
-from templedb_nb.views.words import duration, indented, many, moment, shown
 
 
 @text.register

@@ -13,8 +13,8 @@ from templedb_nb.model.runbook import (
     RunbookShown,
     RunbookStatus,
 )
+from templedb_nb.views.format import duration, many, moment, shown, table
 from templedb_nb.views.text.base import INDENT, text
-from templedb_nb.views.words import duration, many, moment, shown, table
 
 
 @text.register

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from templedb_nb.model.older import TakenOver, TakeOver
-from templedb_nb.model.plain import short
-from templedb_nb.model.project import Changes, Synced
-from templedb_nb.model.shown import (
+from templedb_nb.model.legacy_project import TakenOver, TakeOver
+from templedb_nb.model.listings import (
     ConfigHistory,
     ConfigVersion,
     FileList,
@@ -15,8 +13,10 @@ from templedb_nb.model.shown import (
     Proposed,
     Validation,
 )
+from templedb_nb.model.project import Changes, Synced
+from templedb_nb.model.serialization import short
+from templedb_nb.views.format import many, moment, shown, size, table
 from templedb_nb.views.text.base import INDENT, LISTED, findings, text
-from templedb_nb.views.words import many, moment, shown, size, table
 
 
 @text.register

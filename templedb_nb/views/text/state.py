@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from templedb_nb.model.state import JournalCheck, StateCheck
+from templedb_nb.views.format import many, shown, size
 from templedb_nb.views.text.base import INDENT, text
-from templedb_nb.views.words import many, shown, size
 
 
 @text.register

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from templedb_nb.model.shown import (
+from templedb_nb.model.listings import (
     MigrationShown,
 )
 from templedb_nb.model.status import Board, Choices, MigrationStatus, StatusTable
+from templedb_nb.views.format import moment, shown, table
 from templedb_nb.views.text.base import INDENT, text
-from templedb_nb.views.words import moment, shown, table
 
 
 @text.register

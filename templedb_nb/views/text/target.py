@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from templedb_nb.model.approval import ApprovalList
-from templedb_nb.model.plain import short
-from templedb_nb.model.shown import (
+from templedb_nb.model.listings import (
     TargetList,
     TargetShown,
     VariableList,
 )
+from templedb_nb.model.serialization import short
 from templedb_nb.model.target import Policy, Probe, Target
 from templedb_nb.model.variable import Keeping, Variable
+from templedb_nb.views.format import moment, table
 from templedb_nb.views.text.base import INDENT, text
-from templedb_nb.views.words import moment, table
 
 
 @text.register

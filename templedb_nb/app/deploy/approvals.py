@@ -1,0 +1,223 @@
+"""What people say of plans: that one may run, that it may not; and waiting for that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from templedb_nb.app.deploy.bundles import read_bundle
+from templedb_nb.app.deploy.connections import Sessions
+from templedb_nb.app.deploy.plans import Opened, Planning
+from templedb_nb.app.deploy.signatures import Key, fitting, read_approval
+from templedb_nb.app.environment import System
+from templedb_nb.app.project.projects import Projects
+from templedb_nb.core.approval.policy import Approved, decision, doubted, identified, uncounted
+from templedb_nb.core.approval.signers import names
+from templedb_nb.errors import ApprovalMissing, ConfigError, Stale, TempleError
+from templedb_nb.model.approval import Approval, ApprovalList, Given, Standing, Verdict
+from templedb_nb.model.person import folded
+from templedb_nb.model.plan import Plan, Preview
+from templedb_nb.model.serialization import short
+from templedb_nb.store.duckdb.records import Memory
+
+NEWEST = 50
+"""Words on plans that are listed where no plan is named."""
+
+POLL_S = 1.0
+"""How often somebody who waits for an approval looks for one."""
+
+
+class Judging:
+    """Use cases around approvals."""
+
+    def __init__(
+        self, projects: Projects, planning: Planning, memory: Memory, system: System
+    ) -> None:
+        """Keep words in *memory*, and in ledgers that *planning* opens."""
+        self._projects = projects
+        self._planning = planning
+        self._memory = memory
+        self._system = system
+
+    def judge(
+        self, named: str, verdict: Verdict, reason: str, through: str, key: Key | None = None
+    ) -> Given:
+        """Say that the content of a plan may run, or may not.
+
+        With *key*, it is signed; a signature that would not count is refused, and nothing is kept.
+        """
+        preview, slug = self._plan_of(named)
+        plan = preview.plan
+        newer = self._memory.newer_plan(preview) if verdict is Verdict.APPROVED else None
+        if newer:
+            message = f"plan {short(plan.id)} is of release {preview.release}, and plan"
+            message = f"{message} {short(newer)} of a newer one replaces it"
+            raise Stale(message, hint=f"look at that: templedb approve {short(newer)} --reason WHY")
+        approval = Approval(
+            id=self._system.new_id(),
+            plan=plan.id,
+            content_hash=plan.content_hash,
+            project=plan.project,
+            target=plan.target,
+            given_by=self._system.user(),
+            given_at=self._system.clock.now(),
+            reason=reason,
+            through=through,
+            verdict=verdict,
+        )
+        if key:
+            approval = self._signed(approval, plan, key)
+        self._memory.keep_approval(approval)
+        where = self._share(approval, slug)
+        why = self._uncounted(preview, approval)
+        return Given(approval=approval, kept=where, uncounted=why)
+
+    def _uncounted(self, preview: Preview, approval: Approval) -> str:
+        """Return why a word that was just given will not count."""
+        plan, planner = preview.plan, self._planner(preview)
+        if plan.policy.signed and not approval.signature and approval.verdict is Verdict.APPROVED:
+            return f"{plan.target} wants it signed (--sign)"
+        proofs = self._planning.signatures.proofs(plan.policy, [approval])
+        return uncounted(plan, approval, planner, approval.given_at, proofs)
+
+    def _signed(self, approval: Approval, plan: Plan, key: Key) -> Approval:
+        signatures = self._planning.signatures
+        signed = signatures.signed(approval, key)
+        proofs = signatures.proofs(plan.policy, [signed])
+        if plan.policy.signers and (doubt := doubted(signed, plan.policy, proofs)):
+            message = f"the word of {signed.given_by} would not count: {doubt}; nothing was kept"
+            may = ", ".join(names(plan.policy.signers))
+            hint = f"sign as one of {may}: TEMPLEDB_USER or git's user.email, and their key"
+            raise ConfigError(message, hint=hint)
+        return identified(signed, plan.policy, proofs)
+
+    def admit(self, files: Iterable[Path], preview: Preview, sessions: Sessions) -> Preview:
+        """Take in approvals from files, each by its signature alone, and count again."""
+        plan = preview.plan
+        for file in files:
+            approval = fitting(file, read_approval(file), plan)
+            proofs = self._planning.signatures.proofs(plan.policy, [approval])
+            if doubt := doubted(approval, plan.policy, proofs):
+                message = f"{file} does not count: {doubt}"
+                raise ApprovalMissing(message, hint="templedb approve PLAN --sign --out FILE")
+            self._memory.keep_approval(approval)
+            for session in sessions.values():
+                session.approve([approval])
+        return self._planning.decided(preview, self._planning.approvals(plan, sessions))
+
+    def meant(
+        self, files: tuple[Path, ...], offered: tuple[Path, ...], plan: Plan
+    ) -> tuple[Path, ...]:
+        """Return the approvals of *files*, and those of *offered* that are of that plan.
+
+        If a plan needs some and none is of it, all are returned, so that whoever counts them says
+        what is wrong.
+        """
+        mine = tuple(f for f in offered if read_approval(f).content_hash == plan.content_hash)
+        return (*files, *(mine or (offered if plan.policy.needed else ())))
+
+    def words(self, named: str | None) -> ApprovalList:
+        """Return what people said of a plan, here and in its target's ledger; or the newest."""
+        if named is None:
+            rows = self._memory.recent_approvals(None, NEWEST)
+            return ApprovalList(rows=tuple(self._identified(each) for each in rows))
+        preview, slug = self._plan_of(named)
+        found, why = self._said(preview, slug)
+        policy = preview.plan.policy
+        proofs = self._planning.signatures.proofs(replace(policy, signed=False), found)
+        planner, now = self._planner(preview), self._system.clock.now()
+        left_out = decision(preview.plan, found, planner, now, proofs).left_out
+        found = tuple(identified(each, policy, proofs) for each in found)
+        alone = f"the ledger of {preview.plan.target} could not be asked"
+        note = f"{alone}; this is what this state file has: {why}" if why else ""
+        return ApprovalList(rows=found[::-1], note=note, left_out=left_out)
+
+    def _identified(self, each: Approval) -> Approval:
+        """Return a word with what is known of who gave it, if its plan is still known here."""
+        if not each.signature:
+            return each
+        try:
+            policy = self._memory.plan(each.plan).plan.policy
+        except TempleError:
+            return each
+        proofs = self._planning.signatures.proofs(replace(policy, signed=False), [each])
+        return identified(each, policy, proofs)
+
+    def _plan_of(self, named: str) -> tuple[Preview, str]:
+        if Path(named).is_file():
+            bundle, _ = read_bundle(Path(named))
+            return bundle.preview, bundle.slug
+        preview = self._memory.plan(named)
+        return preview, preview.slug
+
+    @contextmanager
+    def _opened(self, slug: str, target: str) -> Iterator[Opened]:
+        case = self._planning.case(self._projects.pick(slug), target, sync=False)
+        with self._planning.opened(case, name="approvals") as opened:
+            yield opened
+
+    def _share(self, approval: Approval, slug: str) -> str:
+        """Write an approval into the target's ledger, where there is one that can be reached."""
+        try:
+            with self._opened(slug, approval.target) as opened:
+                written = [session.approve([approval]) for session in opened.sessions.values()]
+        except TempleError as error:
+            return f"kept in this state file alone: {error.message}"
+        return "kept here and in the target's ledger" if any(written) else "kept in this state file"
+
+    def wait(self, preview: Preview, seconds: float) -> None:
+        """Return once the plan may run; no lock and no session is held meanwhile."""
+        clock = self._system.clock
+        end = clock.monotonic_ms() + seconds * 1000
+        while self.standing(preview).decision.missing:
+            if clock.monotonic_ms() > end:
+                self.demand(preview)
+            clock.sleep(POLL_S)
+        self.demand(preview)
+
+    def demand(self, preview: Preview) -> None:
+        """Raise `Rejected` or `ApprovalMissing` unless the plan may run now."""
+        plan, planner = preview.plan, self._planner(preview)
+        found, _ = self._said(preview, preview.slug)
+        proofs = self._planning.signatures.proofs(plan.policy, found)
+        now = self._system.clock.now()
+        Approved(plan=plan, approvals=found, planner=planner, now=now, proofs=proofs)
+
+    def standing(self, preview: Preview) -> Standing:
+        """Return how the plan stands, and whether a word of who asks would count."""
+        plan, me, now = preview.plan, self._system.user(), self._system.clock.now()
+        (found, _), planner = self._said(preview, preview.slug), self._planner(preview)
+        word = Approval(
+            id="",
+            plan=plan.id,
+            content_hash=plan.content_hash,
+            project=plan.project,
+            target=plan.target,
+            given_by=me,
+            given_at=now,
+            reason="",
+            through="",
+        )
+        proofs = self._planning.signatures.proofs(plan.policy, found)
+        others = [each for each in found if folded(each.given_by) != folded(me)]
+        without = decision(plan, others, planner, now, proofs)
+        mine = decision(plan, [*others, word], planner, now, proofs)
+        told = [each for each in mine.left_out if each not in without.left_out]
+        now_is = decision(plan, found, planner, now, proofs)
+        return Standing(me=me, decision=now_is, mine=told[0] if told else "")
+
+    def _planner(self, preview: Preview) -> str:
+        return self._memory.planner(preview.plan.content_hash) or preview.made_by
+
+    def _said(self, preview: Preview, slug: str) -> tuple[tuple[Approval, ...], str]:
+        """Return the words on a plan, oldest first, and why no ledger was asked for them."""
+        plan = preview.plan
+        try:
+            with self._opened(slug, plan.target) as opened:
+                found = self._planning.approvals(plan, opened.sessions)
+                silent = [name for name in opened.databases if name not in opened.sessions]
+                return found, f"{', '.join(silent)} has no value" if silent else ""
+        except TempleError as error:
+            return self._memory.approvals(plan.content_hash), error.message

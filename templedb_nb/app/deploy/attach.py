@@ -1,0 +1,70 @@
+"""Following a run that somebody else began: by its journal, until it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from templedb_nb.app.deploy.runs import Running
+from templedb_nb.app.environment import System
+from templedb_nb.errors import UsageProblem
+from templedb_nb.model.event import RunFinished, RunId, Stamped
+from templedb_nb.model.result import Result
+from templedb_nb.ports import Observer
+from templedb_nb.store.duckdb.records import Memory
+from templedb_nb.store.journal import going_on, so_far
+
+LOOK_S = 0.2
+"""How often the journal is looked at."""
+
+
+class Following:
+    """Use cases of those who watch a run of this state that goes on elsewhere."""
+
+    def __init__(self, memory: Memory, running: Running, system: System) -> None:
+        """Read what *running* writes, and *memory* keeps."""
+        self._memory = memory
+        self._running = running
+        self._system = system
+
+    def live(self, slug: str | None = None, target: str | None = None) -> tuple[Result, ...]:
+        """Return the runs that go on, of a project and a target where they are named."""
+        return tuple(
+            each
+            for each in going_on(self._running.journals)
+            if slug in {None, each.slug} and target in {None, each.target}
+        )
+
+    def one(self, start: str | None, slug: str | None, target: str | None) -> Result:
+        """Return the run that is meant; without the beginning of its id, the only one."""
+        found = [each for each in self.live(slug, target) if each.run.startswith(start or "")]
+        if len(found) == 1:
+            return found[0]
+        about = f"whose id begins with {start} " if start else ""
+        hint = "templedb deploy history shows those that are over"
+        message = f"no run {about}goes on here" if not found else "several runs go on: name one"
+        problems = [f"{each.run}: {each.slug} to {each.target}" for each in found]
+        raise UsageProblem(message, hint=hint if not found else "", problems=problems)
+
+    def follow(self, run: RunId, observers: Iterable[Observer]) -> Result:
+        """Tell *observers* what the run has done and does, and return what it came to.
+
+        What its commands write is in its log and not in its journal, so it is not told.
+        """
+        told, watching = 0, tuple(observers)
+        while True:
+            entries = self._entries(run)
+            for entry in entries[told:]:
+                for each in watching:
+                    each(entry)
+            told = max(told, len(entries))
+            if entries and isinstance(entries[-1].event, RunFinished):
+                return Result.of(entries)
+            self._system.clock.sleep(LOOK_S)
+
+    def _entries(self, run: RunId) -> Sequence[Stamped]:
+        """Return all events so far; those of a run whose process died end as its target says."""
+        found = so_far(self._running.journals, run)
+        if found is not None:
+            return found
+        self._running.reconcile()
+        return self._memory.events(run)

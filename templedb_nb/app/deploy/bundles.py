@@ -1,0 +1,189 @@
+"""A plan that travels: plan, files, config and policy in one archive, and never a value."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from templedb_nb.app.deploy.plans import Case
+from templedb_nb.app.project.configs import Current
+from templedb_nb.core.config import document as configs
+from templedb_nb.core.config.overlay import Overlay
+from templedb_nb.errors import ConfigError, Stale, StoreError, writing
+from templedb_nb.model.file import FileEntry
+from templedb_nb.model.plan import Plan, Preview
+from templedb_nb.model.project import Project, Release, Slug, tree_hash
+from templedb_nb.model.serialization import Digest, from_plain, to_plain
+from templedb_nb.model.target import Target
+from templedb_nb.model.variable import Variable
+
+FORMAT = 1
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_HEAD = "bundle.json"
+_LONGEST = 256 << 20
+"""So many bytes may say what the plan is: some 300,000 files and steps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """What an archive holds; `id` and `content_hash` are what it says of itself."""
+
+    format: int
+    id: str
+    content_hash: str
+    preview: Preview
+    slug: Slug
+    known_as: str
+    target: Target
+    config: str
+    origin: str
+    files: tuple[FileEntry, ...]
+    variables: tuple[Variable, ...]
+    made_at: datetime
+
+
+def write_bundle(path: Path, preview: Preview, case: Case) -> None:
+    """Write the plan of *preview* with all that its run needs.
+
+    Archives of one plan differ in nothing but the time at which its preview was made.
+    """
+    with writing(path):
+        there = path.exists()
+    if there:
+        raise ConfigError(f"{path} is there already", hint="name a file that is not there")
+    plan = preview.plan
+    bundle = Bundle(
+        format=FORMAT,
+        id=plan.id,
+        content_hash=plan.content_hash,
+        preview=preview,
+        slug=case.project.slug,
+        known_as=case.project.known_as,
+        target=case.target,
+        config=json.dumps(configs.document(case.current.config)),
+        origin=case.current.origin,
+        files=case.release.files,
+        variables=case.current.file.variables if case.current.file else (),
+        made_at=case.release.made_at,
+    )
+    part = path.with_name(f".{path.name}.part")
+    with writing(path):
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+            _add(archive, _HEAD, json.dumps(to_plain(bundle), sort_keys=True).encode())
+            for blob, body in sorted(case.read({each.blob for each in case.release.files}).items()):
+                _add(archive, f"blobs/{blob}", body)
+        part.replace(path)
+
+
+def read_bundle(path: Path) -> tuple[Bundle, Mapping[Digest, bytes]]:
+    """Return what is in an archive, after every hash in it was computed anew."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            plain = json.loads(_entry(archive, _HEAD, _LONGEST))
+            _refuse_newer(path, plain["format"])
+            bundle = from_plain(Bundle, plain)
+            _refuse_strangers(path, archive, bundle)
+            blobs = {
+                each.blob: _entry(archive, f"blobs/{each.blob}", each.size)
+                for each in bundle.files
+                if f"blobs/{each.blob}" in archive.NameToInfo
+            }
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path} is no plan bundle: {_HEAD} is nested too deeply") from None
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+        raise ConfigError(f"{path} is no plan bundle: {error}") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{path} is no plan bundle: {error}") from None
+    _verify(path, bundle, blobs)
+    return bundle, blobs
+
+
+def _entry(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
+    """Return an entry's bytes, of which no more than *size* are unpacked."""
+    if archive.getinfo(name).file_size > size:
+        raise ValueError(f"{name} is longer than {size} bytes")
+    with archive.open(name) as entry:
+        return entry.read(size)
+
+
+def _refuse_strangers(path: Path, archive: zipfile.ZipFile, bundle: Bundle) -> None:
+    """Refuse what the plan does not name, unread: it may be of any size."""
+    named = {_HEAD, *(f"blobs/{each.blob}" for each in bundle.files)}
+    if strangers := sorted(set(archive.namelist()) - named):
+        problems = [f"{each[:100]!r} belongs to no file of its release" for each in strangers[:10]]
+        raise Stale(f"{path} was changed after it was made", problems=problems)
+
+
+def _refuse_newer(path: Path, number: int) -> None:
+    """Refuse before anything else is read: a newer format has fields that are not known here."""
+    if number > FORMAT:
+        message = f"a newer templedb wrote {path}: format {number}, known is {FORMAT}"
+        raise ConfigError(message, hint="pip install --upgrade templedb-nb")
+
+
+def _verify(path: Path, bundle: Bundle, blobs: Mapping[Digest, bytes]) -> None:
+    plan: Plan = bundle.preview.plan
+    problems = [
+        f"the content {blob[:12]} is not what its address says"
+        for blob, body in blobs.items()
+        if hashlib.sha256(body).hexdigest() != blob
+    ]
+    problems += [f"{f.path} is missing" for f in bundle.files if f.blob not in blobs]
+    if tree_hash(bundle.files) != bundle.preview.tree:
+        problems.append("its files are not those of its release")
+    if (plan.content_hash, plan.id) != (bundle.content_hash, bundle.id):
+        problems.append("its plan is not the one that it names")
+    if bool(plan.overlay) != bool(bundle.preview.overlay):
+        problems.append("what it shows of its overlay is not what its plan was made of")
+    if problems:
+        raise Stale(f"{path} was changed after it was made", problems=problems)
+
+
+def bundled_case(bundle: Bundle, blobs: Mapping[Digest, bytes], local: Project | None) -> Case:
+    """Return the case of a bundle; only variables are looked up here, by the caller."""
+    from templedb_nb.core.config.environ import Known
+
+    config, findings = configs.parse(json.loads(bundle.config))
+    project = Project(
+        slug=bundle.slug,
+        known_as=bundle.known_as,
+        root=local.root if local else None,
+        created_at=bundle.made_at,
+    )
+    release = Release(
+        project=bundle.slug,
+        number=bundle.preview.release,
+        tree=bundle.preview.tree,
+        files=bundle.files,
+        made_at=bundle.made_at,
+    )
+
+    def read(wanted: Iterable[Digest]) -> Mapping[Digest, bytes]:
+        try:
+            return {blob: blobs[blob] for blob in wanted}
+        except KeyError as error:
+            raise StoreError(f"the bundle has no content {error}") from None
+
+    return Case(
+        project=project,
+        target=bundle.target,
+        current=Current(config=config, origin=bundle.origin, findings=findings),
+        release=release,
+        read=read,
+        known=Known(),
+        overlay=Overlay(text=bundle.preview.plan.overlay, changes=bundle.preview.overlay),
+    )
+
+
+def _add(archive: zipfile.ZipFile, name: str, body: bytes) -> None:
+    entry = zipfile.ZipInfo(name, _EPOCH)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    archive.writestr(entry, body)

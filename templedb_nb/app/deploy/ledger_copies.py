@@ -1,0 +1,250 @@
+"""The state's copies of ledgers: brought up to date, and given up only where something says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from templedb_nb.core.catalog import database_identity
+from templedb_nb.core.catalog.created_objects import presences
+from templedb_nb.core.migrations.script import Script
+from templedb_nb.core.sql.lexer import Statement
+from templedb_nb.errors import TempleError
+from templedb_nb.model.layout import Address
+from templedb_nb.model.ledger import Entry, Ledger, LedgerHead, State
+from templedb_nb.model.lost import Lost, Suspicion
+from templedb_nb.model.plan import Plan
+from templedb_nb.model.result import Result, StepState
+from templedb_nb.model.step import Amend, Apply, Migration, Restore, Revert, Verb
+from templedb_nb.model.target import DatabaseName
+from templedb_nb.ports import Session
+from templedb_nb.store.duckdb.records import Memory
+
+if TYPE_CHECKING:
+    from templedb_nb.app.deploy.plans import Case, Opened
+    from templedb_nb.app.environment import System
+
+_EVER = datetime(9999, 1, 1, tzinfo=UTC)
+_SKEW = timedelta(days=1)
+Ledgers = Mapping[DatabaseName, Ledger]
+
+
+class Copies:
+    """What this state knows of ledgers, held against what they say."""
+
+    def __init__(self, memory: Memory, system: System, scripts: Scripts) -> None:
+        """Keep copies in *memory*; *scripts* reads texts."""
+        self._memory = memory
+        self._system = system
+        self._scripts = scripts
+
+    def suspicions(
+        self, case: Case, sessions: Mapping[DatabaseName, Session], ledgers: Ledgers
+    ) -> dict[DatabaseName, Suspicion]:
+        """Return, for each database that is not what it was, what tells so, and what shows it."""
+        slug, target = case.project.slug, case.target.name
+        heads = self._memory.ledger_heads(slug, target)
+        found = {}
+        for name, ledger in ledgers.items():
+            head, session = heads.get(name), sessions.get(name)
+            lost: Sequence[Lost] = ()
+            copy: tuple[Entry, ...] = ()
+            if head and head.head != ledger.head and not ledger.cloned:
+                copy = self._memory.ledger_copy(slug, target, name)
+                lost = self._lost(copy, ledger, head, case, session)
+            told = database_identity.suspicion(head, ledger, lost)
+            if told:
+                found[name] = self._seen(told, copy, case, session)
+        return found
+
+    def _lost(
+        self,
+        copy: Sequence[Entry],
+        ledger: Ledger,
+        head: LedgerHead,
+        case: Case,
+        session: Session | None,
+    ) -> list[Lost]:
+        lost = database_identity.lost(copy, ledger)
+        edited = [each for each in lost if ledger.entry(each.entry.key)]
+        if not edited or session is None:
+            return lost
+        since = (head.read_at or _EVER) - _SKEW
+        events = session.events(case.project.known_as, (since, _EVER))
+        accepted = {each.key for each in events if each.what == Verb.ACCEPT_CHECKSUM}
+        return database_identity.lost(copy, ledger, accepted)
+
+    def _seen(
+        self, told: Suspicion, copy: Sequence[Entry], case: Case, session: Session | None
+    ) -> Suspicion:
+        """Look in the catalog for what the lost migrations made."""
+        if not told.lost or session is None:
+            return told
+        wanted = [each for each in copy if each.state is State.APPLIED]
+        texts = self.texts(case, wanted)
+        made: list[tuple[str, Sequence[Statement]]] = [
+            (each.key, texts[each.key][1].statements) for each in wanted if each.key in texts
+        ]
+        try:
+            catalog = session.catalog()
+        except TempleError:
+            return told
+        return told.seen(presences(made, catalog))
+
+    def texts(
+        self, case: Case, entries: Iterable[Entry]
+    ) -> dict[str, tuple[Migration | None, Script, Address]]:
+        """Return, by key, the text of which each entry has the checksum, where it is still known.
+
+        It is looked for in the plan that ran it, then in the release.
+        """
+        plans: dict[str, dict[str, Migration]] = {}
+        found = {}
+        for entry in entries:
+            step = self._planned(entry, plans)
+            release = case.release.entry(entry.file)
+            sources: list[Address] = [step.source] if isinstance(step, Apply) else []
+            sources += [release.blob] if release else []
+            for source in sources:
+                script = self._scripts(case.read, [source]).get(source)
+                if script is not None and script.checksums == entry.checksums:
+                    found[entry.key] = (step, script, source)
+                    break
+        return found
+
+    def _planned(self, entry: Entry, plans: dict[str, dict[str, Migration]]) -> Migration | None:
+        if entry.plan and entry.plan not in plans:
+            try:
+                steps = self._memory.plan(entry.plan).plan.steps
+            except TempleError:
+                steps = ()
+            plans[entry.plan] = {s.key: s for s in steps if isinstance(s, Migration)}
+        return plans.get(entry.plan, {}).get(entry.key)
+
+    def uuid(self, case: Case, database: DatabaseName) -> str:
+        """Return the identity that a ledger had."""
+        heads = self._memory.ledger_heads(case.project.slug, case.target.name)
+        return heads[database].uuid if database in heads else ""
+
+    def remember(
+        self, case: Case, ledgers: Ledgers, suspicious: Iterable[DatabaseName] = ()
+    ) -> None:
+        """Bring the copies of ledgers up to what they say now; a copy that is, stays."""
+        slug, target, now = case.project.slug, case.target.name, self._system.clock.now()
+        for name, ledger in ledgers.items():
+            if name in set(suspicious) or not ledger.exists:
+                continue
+            if self._memory.ledger_moved(slug, target, name, ledger):
+                self._memory.copy_ledger(slug, target, name, ledger, now)
+
+    def after_run(self, opened: Opened, plan: Plan, result: Result, now: Ledgers) -> None:
+        """Keep what the ledgers say after a run; where one lost something, what it had said.
+
+        What the plan itself was to change is taken as it is now.
+        """
+        own, amended = written(plan, result), _amended(plan)
+        case, at = opened.case, self._system.clock.now()
+        slug, target = case.project.slug, case.target.name
+        for name, before in opened.ledgers.items():
+            if name not in opened.sessions:
+                continue
+            ledger = now.get(name, Ledger())
+            expected = database_identity.with_own(before.entries, own.get(name, ()))
+            lost = [
+                e for e in database_identity.lost(expected, ledger) if e.entry.key not in amended
+            ]
+            if name in opened.suspicions:
+                kept = ledger if _restored(plan, result) else None
+            elif lost:
+                uuid = before.uuid or ledger.uuid
+                kept = Ledger(exists=True, uuid=uuid, entries=expected)
+            else:
+                kept = ledger if ledger.exists else None
+            if kept is not None and self._memory.ledger_moved(slug, target, name, kept):
+                self._memory.copy_ledger(slug, target, name, kept, at)
+
+    def after_death(self, result: Result) -> None:
+        """Add to the copies what the journal of a dead run proves to be applied."""
+        try:
+            preview = self._memory.plan(result.plan)
+        except TempleError:
+            return
+        slug, target = preview.slug, preview.plan.target
+        heads = self._memory.ledger_heads(slug, target)
+        for name, own in written(preview.plan, result).items():
+            copy = self._memory.ledger_copy(slug, target, name)
+            known = {each.attempt for each in copy}
+            new = [each for each in own if each.attempt not in known]
+            if new:
+                uuid = heads[name].uuid if name in heads else ""
+                whole = Ledger(
+                    exists=True, uuid=uuid, entries=database_identity.with_own(copy, new)
+                )
+                at = self._system.clock.now()
+                self._memory.copy_ledger(slug, target, name, whole, at)
+
+
+def _restored(plan: Plan, result: Result) -> bool:
+    """Return whether a plan wrote again all that it was to."""
+    done = result.count(StepState.DONE) == len(plan.steps)
+    return done and all(isinstance(step, Restore) for step in plan.steps)
+
+
+def _amended(plan: Plan) -> frozenset[str]:
+    """Return the keys of what a plan says of the ledger itself."""
+    steps = [step for step in plan.steps if not isinstance(step, Apply)]
+    keys = {getattr(step, name, "") for step in steps for name in ("key", "old_key")}
+    return frozenset(keys)
+
+
+def written(plan: Plan, result: Result) -> dict[DatabaseName, list[Entry]]:
+    """Return the entries that a run wrote, as its events prove them."""
+    found: dict[DatabaseName, list[Entry]] = {}
+    for step, done in zip(plan.steps, result.steps, strict=False):
+        if done.state is not StepState.DONE:
+            continue
+        if isinstance(step, Migration) or (
+            isinstance(step, Amend) and step.verb in {Verb.MARK_APPLIED, Verb.MARK_REVERTED}
+        ):
+            entry = _entry(step, plan, result, done.attempt_id, done.statements)
+            found.setdefault(step.database, []).append(entry)
+    return found
+
+
+def _entry(
+    step: Migration | Amend, plan: Plan, result: Result, attempt: str, statements: int
+) -> Entry:
+    from templedb_nb.model.ledger import EntryKind
+
+    back = isinstance(step, Revert) or (isinstance(step, Amend) and step.verb is Verb.MARK_REVERTED)
+    ran = isinstance(step, Migration)
+    return Entry(
+        key=step.key,
+        file=step.key if isinstance(step, Revert) else step.file,
+        kind=EntryKind.RUN if ran else EntryKind.MARKED,
+        state=State.REVERTED if back else State.APPLIED,
+        checksums=step.checksums,
+        mode=str(step.mode) if isinstance(step, Migration) else "transaction",
+        steps=0 if back else statements,
+        step_done=0 if back else statements,
+        step_started=0 if back else statements,
+        plan=plan.id,
+        attempt=attempt,
+        client=f"{result.started_by}",
+        started_at=result.started_at,
+        finished_at=result.finished_at or result.started_at,
+    )
+
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from templedb_nb.app.deploy.plans import Read
+
+    class Scripts(Protocol):
+        """How texts are read."""
+
+        def __call__(self, read: Read, sources: Iterable[Address]) -> dict[Address, Script]:
+            """Return the migrations at those addresses."""
+            ...

@@ -1,0 +1,98 @@
+"""What is risky in migrations that wait: our own rules and squawk's, told before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from templedb_nb.core.lint.rules import Linted, Pending, lint, merged, relations
+from templedb_nb.core.lint.server_versions import too_new
+from templedb_nb.core.migrations.script import Script, without_data
+from templedb_nb.model.config import Executor
+from templedb_nb.model.finding import Finding
+from templedb_nb.model.layout import Address
+from templedb_nb.model.lint import Complaint, Sizes
+from templedb_nb.model.step import Apply, Mode, Step
+from templedb_nb.model.target import DatabaseName
+from templedb_nb.ports import Session
+from templedb_nb.shell import squawk
+
+_ABSENT = "squawk was not asked, since it is not there: pip install 'templedb-nb[lint]'"
+_KNOWN: dict[tuple[str, str, bool, int], tuple[Complaint, ...]] = {}
+"""What squawk said of a text, which never changes, by file, checksum, mode and version."""
+_MOST = 4096
+
+
+def of_steps(
+    steps: Iterable[Step], read: Mapping[Address, Script], sessions: Mapping[DatabaseName, Session]
+) -> tuple[Complaint, ...]:
+    """Return what is risky in the migrations that a plan applies."""
+    pending = [
+        Pending(file=step.file, database=step.database, script=read[step.source])
+        for step in steps
+        if isinstance(step, Apply) and step.source in read
+    ]
+    return complaints(pending, sessions)[0]
+
+
+def too_new_for_servers(
+    steps: Iterable[Step], read: Mapping[Address, Script], sessions: Mapping[DatabaseName, Session]
+) -> Iterator[Finding]:
+    """Yield what the servers do not know yet; psql's files may ask for the version themselves."""
+    for step in steps:
+        if not isinstance(step, Apply) or step.executor is not Executor.NATIVE:
+            continue
+        session = sessions.get(step.database)
+        if session and session.version and step.source in read:
+            yield from too_new(read[step.source], step.file, session.version)
+
+
+def complaints(
+    pending: Sequence[Pending], sessions: Mapping[DatabaseName, Session]
+) -> tuple[tuple[Complaint, ...], list[str], int]:
+    """Return what is risky, what else is to say, and the server's major version.
+
+    Databases without a session are not asked: every table counts as large there.
+    """
+    sizes: dict[str, Sizes | None] = {}
+    version, quiet = 0, set[str]()
+    for name in dict.fromkeys(each.database for each in pending):
+        session = sessions.get(DatabaseName(name))
+        own = [each for each in pending if each.database == name]
+        sizes[name] = session.sizes(relations(own)) if session else None
+        if session and not session.version:
+            quiet.add(name)
+        version = max(version, session.version if session else 0)
+    linted = lint(pending, sizes, quiet)
+    return _with_squawk(linted, [e for e in pending if e.database not in quiet], version)
+
+
+def _with_squawk(
+    linted: Linted, pending: Sequence[Pending], version: int
+) -> tuple[tuple[Complaint, ...], list[str], int]:
+    program = squawk.program()
+    if program is None or not pending:
+        return linted.complaints, [_ABSENT] if pending else [], version
+    keys = {each.file: _key(each, version) for each in pending}
+    fresh = [each for each in pending if keys[each.file] not in _KNOWN]
+    sheets = [
+        squawk.Sheet(
+            file=each.file,
+            text=without_data(each.script),
+            together=each.script.mode is Mode.TRANSACTION,
+        )
+        for each in fresh
+    ]
+    told, trouble = squawk.check(program, sheets, version)
+    if trouble:
+        return linted.complaints, [trouble], version
+    for each in fresh:
+        _KNOWN[keys[each.file]] = tuple(one for one in told if one.file == each.file)
+    others = [one for each in pending for one in _KNOWN[keys[each.file]]]
+    while len(_KNOWN) > _MOST:
+        del _KNOWN[next(iter(_KNOWN))]
+    return merged(linted, others), [], version
+
+
+def _key(each: Pending, version: int) -> tuple[str, str, bool, int]:
+    together = each.script.mode is Mode.TRANSACTION
+    return each.file, each.script.checksums.text, together, version

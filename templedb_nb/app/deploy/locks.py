@@ -1,0 +1,166 @@
+"""Locks as people see them: who holds a target, freezes, takes over, or asks for an end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from templedb_nb.app.deploy.plans import Opened, Planning
+from templedb_nb.app.deploy.runs import Running
+from templedb_nb.app.environment import System
+from templedb_nb.errors import Ambiguous, TempleError, UsageProblem
+from templedb_nb.model.cancel_request import Ending
+from templedb_nb.model.ledger import Freeze
+from templedb_nb.model.listings import BlockerList, LockList, LockRow, Said
+from templedb_nb.model.project import Project
+from templedb_nb.model.target import Target
+from templedb_nb.store import cancel_requests
+from templedb_nb.store.duckdb.records import Memory
+from templedb_nb.store.journal import going_on
+
+_NO_LEDGER = "the target has no ledger yet: nothing was ever deployed there"
+
+
+class Locks:
+    """Use cases around locks."""
+
+    def __init__(
+        self, planning: Planning, running: Running, memory: Memory, system: System
+    ) -> None:
+        """Open targets by *planning*."""
+        self._planning = planning
+        self._memory = memory
+        self._running = running
+        self._system = system
+
+    @contextmanager
+    def _opened(self, project: Project, target: Target) -> Iterator[Opened]:
+        case = self._planning.case(project, target, sync=False)
+        with self._planning.opened(case, name="lock") as opened:
+            if not opened.sessions:
+                message = f"target {target.name} has no database, and so no lock that others see"
+                raise UsageProblem(message)
+            yield opened
+
+    def show(self, project: Project, target: Target) -> LockList:
+        """Return who holds each database of a target, and who froze it."""
+        with self._opened(project, target) as opened:
+            rows = tuple(
+                LockRow(
+                    database=name,
+                    held=session.held(project.known_as),
+                    frozen=opened.ledgers[name].frozen,
+                )
+                for name, session in opened.sessions.items()
+            )
+        return LockList(slug=project.slug, target=target.name, rows=rows)
+
+    def freeze(self, project: Project, target: Target, reason: str) -> Said:
+        """Keep every run away from a target until somebody lifts that."""
+        wanted = Freeze(by=self._system.user(), reason=reason, since=self._system.clock.now())
+        with self._opened(project, target) as opened:
+            done = [each.freeze(project.known_as, wanted) for each in opened.sessions.values()]
+        if not any(done):
+            raise UsageProblem(_NO_LEDGER, hint="deploy once, then freeze it")
+        lift = f"templedb lock release {project.slug} --target {target.name} --reason WHY"
+        return Said(
+            text=f"{target.name} is frozen: no run begins there", also=(f"lift it: {lift}",)
+        )
+
+    def thaw(self, project: Project, target: Target, reason: str) -> Said:
+        """Lift a freeze."""
+        with self._opened(project, target) as opened:
+            user = self._system.user()
+            done = [e.thaw(project.known_as, user, reason) for e in opened.sessions.values()]
+        if not any(done):
+            hint = "a lock that a run holds ends with it: templedb run cancel, or lock steal"
+            raise UsageProblem(f"{target.name} is not frozen", hint=hint)
+        return Said(text=f"{target.name} is no longer frozen")
+
+    def steal(
+        self, project: Project, target: Target, expect: str, reason: str, *, terminate: bool
+    ) -> Said:
+        """Take the lock from a holder that is gone."""
+        user, taken = self._system.user(), 0
+        with self._opened(project, target) as opened:
+            for session in opened.sessions.values():
+                if session.held(project.known_as) is not None:
+                    session.steal(project.known_as, expect, user, reason, terminate=terminate)
+                    taken += 1
+        if not taken:
+            raise UsageProblem("nobody holds the lock: there is nothing to take")
+        return Said(
+            text=f"the lock of {target.name} is free",
+            also=("what its holder left is looked at by the next run",),
+        )
+
+    def rebind(self, project: Project, target: Target, reason: str) -> Said:
+        """Say that a target's database is the right one, though it is not what it was."""
+        user = self._system.user()
+        with self._opened(project, target) as opened:
+            copies = [e.rebind(project.known_as, user, reason) for e in opened.sessions.values()]
+        self._memory.forget_ledger(project.slug, target.name, self._system.clock.now())
+        also = ("it has an identity of its own now; its migrations are inherited",)
+        return Said(
+            text=f"{target.name} is bound to its database", also=also if any(copies) else ()
+        )
+
+    def blockers(self, project: Project, target: Target) -> BlockerList:
+        """Return who is in the way of the run that holds the target now."""
+        with self._opened(project, target) as opened:
+            found = [s.blockers(project.known_as) for s in opened.sessions.values()]
+        now = self._system.clock.now()
+        rows = tuple(each for some in found for each in some)
+        return BlockerList(slug=project.slug, target=target.name, rows=rows, at=now)
+
+    def unblock(
+        self, project: Project, target: Target, pid: int, reason: str, *, terminate: bool
+    ) -> Said:
+        """Cancel the statement of a session that a run waits for, or end that session."""
+        user = self._system.user()
+        with self._opened(project, target) as opened:
+            waiting = [
+                session
+                for session in opened.sessions.values()
+                if pid in {each.pid for each in session.blockers(project.known_as)}
+            ]
+            for session in waiting or [*opened.sessions.values()][:1]:
+                session.unblock(project.known_as, pid, user, reason, terminate=terminate)
+        does = "is ended" if terminate else "is asked to cancel its statement"
+        return Said(text=f"session {pid} of {target.name} {does}")
+
+    def cancel(
+        self,
+        named: str,
+        found: tuple[Project, Target] | None,
+        reason: str = "",
+        *,
+        drain: bool = False,
+    ) -> Said:
+        """Ask a run to end, wherever it runs: at once, or with *drain* after its step.
+
+        A run of this state file hears it whatever its target is; any other by its ledger.
+        """
+        live = [each for each in going_on(self._running.journals) if each.run.startswith(named)]
+        if len(live) > 1:
+            raise Ambiguous(f"{named!r} begins more than one run", problems=[e.run for e in live])
+        by = f"{self._system.user()} on {self._system.host}"
+        wanted = Ending(wish=f"{by}: {reason or 'no reason given'}", drain=drain)
+        here = bool(live) and cancel_requests.ask(self._running.journals, live[0].run, wanted)
+        if not here and not (found and self._asked(*found, named, wanted)):
+            hint = "templedb deploy status says what runs; templedb lock show who holds the target"
+            raise UsageProblem(f"no run whose id begins with {named} goes on here", hint=hint)
+        does = "finishes its step, and begins no other" if drain else "cancels its step"
+        return Said(text=f"run {named} is asked to end", also=(f"it {does}, within seconds",))
+
+    def _asked(self, project: Project, target: Target, run: str, wanted: Ending) -> bool:
+        try:
+            with self._opened(project, target) as opened:
+                held = {name: s.held(project.known_as) for name, s in opened.sessions.items()}
+                return any(
+                    opened.sessions[name].ask_to_end(project.known_as, each.run, wanted)
+                    for name, each in held.items()
+                    if each and each.run.startswith(run)
+                )
+        except TempleError:
+            return False

@@ -1,0 +1,483 @@
+"""Plans: made from config, release and ledgers; shown, kept, carried in bundles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from templedb_nb.app.deploy.connections import Ledgers, Sessions, names, read_all
+from templedb_nb.app.deploy.ledger_copies import Copies
+from templedb_nb.app.deploy.lint import of_steps, too_new_for_servers
+from templedb_nb.app.deploy.signatures import Signatures
+from templedb_nb.app.environment import System
+from templedb_nb.app.migrations import net_effects
+from templedb_nb.app.project.configs import Configs, Current
+from templedb_nb.app.project.projects import Projects
+from templedb_nb.app.project.targets import Targets
+from templedb_nb.app.project.variables import NOTHING_GIVEN, Given, Values
+from templedb_nb.core.address.route import on_routes
+from templedb_nb.core.approval.policy import decision, demanded, identified, kept, merged
+from templedb_nb.core.catalog.drift import on_drift
+from templedb_nb.core.config import groups
+from templedb_nb.core.config.environ import Known
+from templedb_nb.core.config.overlay import NO_OVERLAY, Overlay, overlaid
+from templedb_nb.core.lint.rules import on_lint
+from templedb_nb.core.migrations import status
+from templedb_nb.core.migrations.layouts.placing import Look, Mark
+from templedb_nb.core.migrations.layouts.recognise import marks
+from templedb_nb.core.migrations.script import Script, read_script
+from templedb_nb.core.plan import planner
+from templedb_nb.core.plan.estimate import expected
+from templedb_nb.core.plan.planner import Options, Situation
+from templedb_nb.errors import ConfigError, InvalidConfig
+from templedb_nb.model.approval import Approval
+from templedb_nb.model.config import DeployConfig
+from templedb_nb.model.drift import Drift
+from templedb_nb.model.estimate import Expected
+from templedb_nb.model.file import FileEntry
+from templedb_nb.model.finding import Finding, errors
+from templedb_nb.model.foreign_history import History
+from templedb_nb.model.layout import Address, Layout, Source
+from templedb_nb.model.ledger import Ledger, State
+from templedb_nb.model.lost import Suspicion
+from templedb_nb.model.plan import Draft, Plan, Preview, Since
+from templedb_nb.model.project import Changes, Project, Release, changes
+from templedb_nb.model.route import Route
+from templedb_nb.model.secret import Secret
+from templedb_nb.model.serialization import Digest
+from templedb_nb.model.step import Revert
+from templedb_nb.model.target import DATABASE_URL, DatabaseName, Level, Policy, Target
+from templedb_nb.store.duckdb.content import Content
+from templedb_nb.store.duckdb.records import Memory
+
+NO_DATABASE = DatabaseName("")
+"""Stands for the store, which alone knows the runs of a target without a database."""
+
+Read = Callable[[Iterable[Digest]], Mapping[Digest, bytes]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One project on one target, with everything that does not depend on the target's state."""
+
+    project: Project
+    target: Target
+    current: Current
+    release: Release
+    read: Read
+    known: Known
+    given: Given = NOTHING_GIVEN
+    changes: Changes = Changes()
+    overlay: Overlay = NO_OVERLAY
+
+    @property
+    def root(self) -> Path | None:
+        """Return the project's folder, if it is there."""
+        return _root(self.project)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A case with its databases open, and what they say."""
+
+    case: Case
+    sessions: Sessions
+    ledgers: Mapping[DatabaseName, Ledger]
+    urls: Mapping[DatabaseName, Secret]
+    databases: tuple[DatabaseName, ...]
+    suspicions: Mapping[DatabaseName, Suspicion] = field(default_factory=dict)
+
+
+class Planning:
+    """Use cases around plans."""
+
+    def __init__(
+        self,
+        projects: Projects,
+        configs: Configs,
+        targets: Targets,
+        values: Values,
+        ledgers: Ledgers,
+        content: Content,
+        memory: Memory,
+        system: System,
+    ) -> None:
+        """Plan from what those hold."""
+        self._projects = projects
+        self._configs = configs
+        self._targets = targets
+        self._values = values
+        self._ledgers = ledgers
+        self._content = content
+        self._memory = memory
+        self._system = system
+        self.signatures = Signatures(system)
+        self.copies = Copies(memory, system, scripts)
+
+    def case(
+        self,
+        project: Project,
+        target: Target | str | None,
+        *,
+        release: int | None = None,
+        sync: bool = True,
+        given: Given = NOTHING_GIVEN,
+        overlay: object = None,
+    ) -> Case:
+        """Gather everything that a plan follows from; sync first, if the folder is there.
+
+        The config is that of the project under *overlay*, which is kept nowhere but in the plan.
+        """
+        fresh = Changes()
+        if sync and release is None and project.root and Path(project.root).is_dir():
+            fresh = self._projects.sync(project).changes
+        found = self._projects.release(project, release)
+        current, laid = _under(self._configs.current(project, found), overlay)
+        chosen = (
+            target if isinstance(target, Target) else self._targets.pick(project, current, target)
+        )
+        from_file = current.file.variables if current.file else ()
+        kept = self._values.kept(project, chosen.name, from_file)
+        return Case(
+            project=project,
+            target=chosen,
+            current=current,
+            release=found,
+            read=self._content.read,
+            known=self._values.known(kept, given, _root(project)),
+            given=given,
+            changes=fresh,
+            overlay=laid,
+        )
+
+    @contextmanager
+    def opened(self, case: Case, skip: Iterable[str] = (), name: str = "plan") -> Iterator[Opened]:
+        """Open the databases of a case that have an address, and read their ledgers."""
+        databases = self.databases(case, skip)
+        urls = self._urls(case, databases)
+        title = f"templedb:{name}:{case.project.known_as}"
+        around = self._values.around(case.known, case.given, case.root)
+        with self._ledgers.open(urls, case.target.name, case.root, title, around) as sessions:
+            read = read_all(sessions, case.project.known_as)
+            found = self.copies.suspicions(case, sessions, read)
+            self.copies.remember(case, read, found)
+            ledgers = self.with_store(case, databases, read)
+            yield Opened(
+                suspicions=found,
+                case=case,
+                sessions=sessions,
+                ledgers=ledgers,
+                urls=urls,
+                databases=databases,
+            )
+
+    @contextmanager
+    def of_target(self, slug: str, target: str) -> Iterator[Opened]:
+        """Open a target as it is, without taking in the project's folder."""
+        project = self._projects.pick(slug)
+        with self.opened(self.case(project, target, sync=False), name="reconcile") as opened:
+            yield opened
+
+    def with_store(
+        self, case: Case, databases: Sequence[DatabaseName], ledgers: Mapping[DatabaseName, Ledger]
+    ) -> dict[DatabaseName, Ledger]:
+        """Let the store tell of earlier runs where no database keeps a ledger."""
+        if databases:
+            return dict(ledgers)
+        return {NO_DATABASE: self._memory.ledger(case.project.slug, case.target.name)}
+
+    def databases(self, case: Case, skip: Iterable[str] = ()) -> tuple[DatabaseName, ...]:
+        """Return the databases whose ledgers a deployment needs, in the order of their names."""
+        config = case.current.config
+        left = replace(config, groups=tuple(g for g in config.groups if g.name not in set(skip)))
+        found = set(groups.databases(left))
+        if DATABASE_URL in case.known.names:
+            found.add(DATABASE_URL)
+        return names(found)
+
+    def _urls(self, case: Case, databases: Iterable[DatabaseName]) -> dict[DatabaseName, Secret]:
+        found = {}
+        for database in databases:
+            readable = database not in case.known.unreadable
+            value = self._values.reveal(database, case.known, case.given, case.root)
+            if readable and value:
+                found[database] = value
+        return found
+
+    def situation(
+        self, opened: Opened, options: Options, ledgers: Mapping[DatabaseName, Ledger]
+    ) -> Situation:
+        """Return everything that the plan follows from, with the ledgers as they are given."""
+        case = opened.case
+        seen = look(case.read, case.current.config, case.release.files)
+        found = status.migrations(case.current.config, case.release.files, seen, ledgers)
+        own = kept(Policy.of(case.target), ledgers.values())
+        read = scripts(case.read, status.unread(found, ledgers) | _taken_back(options))
+        slug, name = case.project.slug, case.target.name
+        return Situation(
+            project=case.project.known_as,
+            target=case.target.name,
+            policy=demanded(own, ledgers.values()),
+            own=own,
+            config=case.current.config,
+            files=case.release.files,
+            tree=case.release.tree,
+            ledgers=ledgers,
+            scripts=read,
+            elsewhere=net_effects.elsewhere(self._memory, slug, name, found, read),
+            hollow=net_effects.hollow(opened.sessions, case.project.known_as, found, ledgers),
+            known=case.known,
+            options=options,
+            databases=opened.databases,
+            suspicions=self.copies.suspicions(case, opened.sessions, ledgers),
+            look=seen,
+            migrations=found,
+            histories=_histories(opened, ledgers, found),
+            overlay=case.overlay.text,
+            bodies=_shadow_bodies(case, found, ledgers, options),
+        )
+
+    def preview(self, opened: Opened, options: Options) -> Preview:
+        """Make a plan, with everything that was found, and keep it."""
+        case = opened.case
+        if self._values.told_by(case.overlay.text):
+            hint = "name a reference in it, env:NAME, or give the value by --env NAME"
+            raise InvalidConfig("the overlay holds the value of a secret", hint=hint)
+        situation = self.situation(opened, options, opened.ledgers)
+        draft = planner.plan(situation)
+        told = tuple(replace(s, text=self._values.masked(s.text)) for s in draft.scripts)
+        risky = _linted(draft.plan, situation, opened.sessions)
+        strange = _strange(draft.plan, opened.sessions)
+        early = too_new_for_servers(draft.plan.steps, situation.scripts, opened.sessions)
+        places = routes(opened.sessions)
+        notes = on_routes(places, draft.plan.target)
+        findings = (*case.current.findings, *draft.findings, *risky, *early, *strange, *notes)
+        draft = replace(draft, findings=findings, scripts=told)
+        user = self._system.user()
+        preview = Preview(
+            draft=draft,
+            slug=case.project.slug,
+            release=case.release.number,
+            tree=case.release.tree,
+            config=case.current.origin,
+            made_at=self._system.clock.now(),
+            made_by=user,
+            changes=case.changes,
+            since=self._since(case),
+            diffs=self._diffs(opened, draft),
+            expected=self._expected(case, draft.plan),
+            overlay=case.overlay.changes,
+            reached=tuple((name, place.address) for name, place in sorted(places.items())),
+            planner=self._memory.planner(draft.plan.content_hash) or user,
+        )
+        preview = self.decided(preview, self.approvals(draft.plan, opened.sessions))
+        self._memory.keep_plan(preview)
+        return preview
+
+    def decided(self, preview: Preview, words: tuple[Approval, ...]) -> Preview:
+        """Return *preview* with what people said of it, and what that comes to now."""
+        plan, now = preview.plan, self._system.clock.now()
+        maker = self._memory.planner(plan.content_hash) or preview.made_by
+        proofs = self.signatures.proofs(plan.policy, words)
+        found = decision(plan, words, maker, now, proofs)
+        told = tuple(identified(each, plan.policy, proofs) for each in words)
+        return replace(preview, approvals=told, decision=found)
+
+    def _since(self, case: Case) -> Since | None:
+        """Return how the release differs from what the last successful run deployed."""
+        last = self._memory.last_deployment(case.project.slug, case.target.name)
+        if last is None:
+            return None
+        run, number, ended = last
+        before = self._content.release(case.project.slug, number)
+        differs = changes(before.files, case.release.files)
+        return Since(run=run, release=number, finished_at=ended, changes=differs)
+
+    def approvals(self, plan: Plan, sessions: Sessions) -> tuple[Approval, ...]:
+        """Return every approval of the plan's content, from the store and the ledgers."""
+        there = [
+            session.approvals(plan.project, plan.content_hash) for session in sessions.values()
+        ]
+        return merged(*there, self._memory.approvals(plan.content_hash))
+
+    def _expected(self, case: Case, plan: Plan) -> Expected:
+        if not plan.steps:
+            return Expected()
+        return expected(plan.steps, self._memory.took(case.project.slug, case.target.name))
+
+    def _diffs(self, opened: Opened, draft: Draft) -> tuple[tuple[str, str], ...]:
+        """Return, for each edited migration, how its file differs from what ran."""
+        found = []
+        for row in draft.edited:
+            session = opened.sessions.get(row.database)
+            ran = session.applied_sql(draft.plan.project, [row.key]) if session else {}
+            if row.key in ran and row.source:
+                text = scripts(opened.case.read, [row.source])[row.source].text
+                found.append((row.file, unified(ran[row.key], text, row.file)))
+        return tuple(found)
+
+
+def _strange(plan: Plan, sessions: Sessions) -> list[Finding]:
+    """Tell of drift where something is to run: what does nothing asks for nothing."""
+    if not plan.steps:
+        return []
+    return list(on_drift(drifts(sessions, plan.policy), plan.target, plan.policy.drift))
+
+
+def routes(sessions: Sessions) -> dict[str, Route]:
+    """Return the server that each session has reached, by its database's name."""
+    return {name: session.here for name, session in sessions.items() if session.here}
+
+
+def drifts(sessions: Sessions, policy: Policy) -> dict[DatabaseName, Drift]:
+    """Return how each database differs from what runs left, unless the target does not care."""
+    if policy.drift is Level.OFF:
+        return {}
+    return {name: session.drift() for name, session in sessions.items()}
+
+
+def _linted(plan: Plan, now: Situation, sessions: Sessions) -> list[Finding]:
+    level = plan.policy.lint
+    if level is Level.OFF:
+        return []
+    return list(on_lint(of_steps(plan.steps, now.scripts, sessions), level))
+
+
+def _under(current: Current, document: object) -> tuple[Current, Overlay]:
+    """Return the config under an overlay, if there is one."""
+    if document is None:
+        return current, NO_OVERLAY
+    config, laid = overlaid(current.config, document)
+    findings = (*current.findings, *laid.findings)
+    origin = f"{current.origin}, with an overlay" if laid.text else current.origin
+    return replace(current, config=config, findings=findings, origin=origin), laid
+
+
+def refuse_unfit(case: Case) -> None:
+    """Refuse an overlay that does not fit the config, with everything that is wrong with it."""
+    if found := errors(case.overlay.findings):
+        problems = [str(each) for each in found]
+        message = "the overlay does not fit the config; nothing was planned"
+        raise InvalidConfig(message, problems=problems, hint="templedb deploy config --show")
+
+
+def _histories(
+    opened: Opened,
+    ledgers: Mapping[DatabaseName, Ledger],
+    found: Iterable[status.Migrations],
+) -> dict[DatabaseName, tuple[History, ...]]:
+    """Return other tools' tables, where the ledger is empty and the files are such a tool's."""
+    foreign = {m.database for m in found if any(p.reading for p in m.arranged.files)}
+    return {
+        name: session.histories()
+        for name, session in opened.sessions.items()
+        if name in foreign and name in ledgers and _asks(ledgers[name])
+    }
+
+
+def _asks(ledger: Ledger) -> bool:
+    """Return whether another tool's table may know more: nothing was imported, or both are used.
+
+    golang-migrate's one version says nothing of files that came late.
+    """
+    high_water = ledger.shadow is not None and ledger.shadow.tool == Layout.GOLANG_MIGRATE
+    return not ledger.entries or (ledger.shadow is not None and not high_water)
+
+
+def _shadow_bodies(
+    case: Case,
+    found: Iterable[status.Migrations],
+    ledgers: Mapping[DatabaseName, Ledger],
+    options: Options,
+) -> dict[str, bytes]:
+    """Return the files whose rows another tool's table gets, where one is written along."""
+    named = {step.key for step in options.amend}
+    wanted: dict[str, Digest] = {}
+    for each in found:
+        ledger = ledgers.get(each.database)
+        if ledger is None or ledger.shadow is None:
+            continue
+        there = {e.key: e.checksums.text for e in ledger.entries if e.state is State.APPLIED}
+        for placed, file in each.placed:
+            if placed.key in named or there.get(placed.key) != file.blob:
+                wanted[placed.path] = file.blob
+    bodies = case.read(set(wanted.values())) if wanted else {}
+    return {path: bodies[blob] for path, blob in wanted.items()}
+
+
+def _taken_back(options: Options) -> frozenset[Address]:
+    return frozenset(step.source for step in options.amend if isinstance(step, Revert))
+
+
+def _root(project: Project) -> Path | None:
+    root = Path(project.root) if project.root else None
+    return root if root and root.is_dir() else None
+
+
+_READ: dict[Address, Script] = {}
+"""Scripts by the address of their content, which never changes: planned, then run."""
+_MARKS: dict[Digest, tuple[Mark, ...]] = {}
+_SEVERAL = frozenset({"Liquibase"})
+"""Tools of which one file holds several migrations, which its text alone tells."""
+_MOST, _LONGEST = 4096, 1 << 16
+
+
+def scripts(read: Read, sources: Iterable[Address]) -> dict[Address, Script]:
+    """Return the migrations at those addresses, read and split."""
+    wanted = frozenset(sources)
+    found = {source: _READ[source] for source in wanted if source in _READ}
+    left = {each: each.blob if isinstance(each, Source) else each for each in wanted - found.keys()}
+    bodies = read(frozenset(left.values()))
+    for source, blob in left.items():
+        reading = source.reading if isinstance(source, Source) else None
+        found[source] = read_script(bodies[blob], reading)
+        if len(bodies[blob]) <= _LONGEST:
+            _READ[source] = found[source]
+    while len(_READ) > _MOST:
+        del _READ[next(iter(_READ))]
+    return found
+
+
+def look(read: Read, config: DeployConfig, files: Sequence[FileEntry]) -> Look:
+    """Return what is to see in the files of migrations, beside their names."""
+    wanted = status.to_look_at(config, [each.path for each in files])
+    marked, now = wanted.marked, wanted.beside | wanted.whole
+    blobs = {each.path: each.blob for each in files if each.path in marked or each.path in now}
+    new = frozenset(b for path, b in blobs.items() if path in now or b not in _MARKS)
+    bodies = read(new)
+    texts = {blob: body.decode("utf-8", "replace") for blob, body in bodies.items()}
+    whole = {p: bodies[blobs[p]].decode("utf-8", "surrogateescape") for p in wanted.whole}
+    for path in marked & blobs.keys():
+        if (blob := blobs[path]) not in _MARKS:
+            _MARKS[blob] = marks(texts[blob].removeprefix("\ufeff"))
+    seen = {path: _MARKS[blobs[path]] for path in marked & blobs.keys()}
+    changesets = {p: blobs[p] for p, own in seen.items() if any(m.tool in _SEVERAL for m in own)}
+    if changesets:
+        more = read(frozenset(changesets.values()))
+        whole |= {p: more[b].decode("utf-8", "surrogateescape") for p, b in changesets.items()}
+    while len(_MARKS) > _MOST:
+        del _MARKS[next(iter(_MARKS))]
+    beside = {path: texts[blobs[path]] for path in wanted.beside}
+    return Look(marks=seen, beside=beside, texts=whole)
+
+
+def unified(ran: str, now: str, file: str) -> str:
+    """Return how a file differs from what ran, as a unified diff."""
+    import difflib
+
+    if ran.startswith("sha256:") and "\n" not in ran:
+        return f"what ran was too long to be kept; its address is {ran}"
+    lines = difflib.unified_diff(
+        ran.splitlines(), now.splitlines(), f"{file} (as applied)", f"{file} (now)", lineterm=""
+    )
+    return "\n".join(lines)
+
+
+def refuse_empty(case: Case) -> None:
+    """Refuse a project that nobody said how to deploy."""
+    if case.current.origin == "none" and case.release.entry(planner.DEPLOY_SCRIPT) is None:
+        hint = f"templedb deploy init {case.project.slug}"
+        message = f"project {case.project.slug} has no deployment config and no deploy.sh"
+        raise ConfigError(message, hint=hint)

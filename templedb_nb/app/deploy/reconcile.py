@@ -1,0 +1,123 @@
+"""What runs came to whose processes died: their journals, and what their targets say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from templedb_nb.app.deploy.plans import Planning
+from templedb_nb.app.environment import System
+from templedb_nb.core.run import recovery
+from templedb_nb.errors import TempleError, UnknownName
+from templedb_nb.model.event import RunFinished, Stamped
+from templedb_nb.model.result import Result
+from templedb_nb.model.trace import Lookup, Trace
+from templedb_nb.ports import Session
+from templedb_nb.store.duckdb.records import Memory
+from templedb_nb.store.journal import NewerJournal, Orphan, orphans
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciling:
+    """Folds the journals of dead runs in `journals`, with the ends that they could not write."""
+
+    planning: Planning
+    memory: Memory
+    system: System
+    journals: Path
+
+    def reconcile(self, *, anew: bool = False) -> tuple[str, ...]:
+        """Fold the journals of runs whose processes died, asking their targets; return those runs.
+
+        A run whose statement the server still works on is left for later. A target that did not
+        answer a moment ago is asked again only with *anew*, by who needs it in any case.
+        """
+        return tuple(self._adopt(orphan, anew=anew) for orphan in orphans(self.journals))
+
+    def told(self, entries: Sequence[Stamped], sessions: Iterable[Session]) -> Result:
+        """Return what a run comes to whose journal cannot be written any more."""
+        result, now = Result.of(entries), self.system.clock.now()
+        lookup, trace = recovery.lookup(result), None
+        try:
+            trace = Trace.of(each.trace(lookup) for each in sessions) if lookup else None
+        except TempleError:  # then nobody knows, and that is told
+            trace = None
+        events = recovery.aftermath(result, trace)
+        return Result.of((*entries, *recovery.stamped(entries, events, now, now)))
+
+    def _adopt(self, orphan: Orphan, *, anew: bool) -> str:
+        """Fold a journal, and keep one that is damaged; one that tells of no run stays as it is."""
+        folded = damaged = False
+        try:
+            found = orphan.lines()
+            damaged = bool(found.damaged)
+            settled = found.tells and self._settle(orphan, found.entries, anew=anew)
+            folded = settled or orphan.empty
+        except NewerJournal:
+            pass  # whoever wrote it folds it
+        finally:
+            if folded and damaged:
+                orphan.set_aside()
+            else:
+                orphan.close(remove=folded)
+        return orphan.run
+
+    def _settle(self, orphan: Orphan, entries: Sequence[Stamped], *, anew: bool) -> bool:
+        """Fold what a run came to whose process died; say whether its journal has served.
+
+        It has not while the server still works, or while its target does not answer: what nobody
+        knows until then is asked again later.
+        """
+        if isinstance(entries[-1].event, RunFinished):
+            result = Result.of(entries)
+            self.memory.fold(entries, result)
+            self.planning.copies.after_death(result)
+            return True
+        result, now = Result.of(entries), self.system.clock.now()
+        lookup = recovery.lookup(result)
+        if lookup is not None and not anew and orphan.asked_lately(now):
+            return False
+        traced = self._traced(result, lookup) if lookup else _Traced()
+        if traced.live:
+            return False
+        events = recovery.aftermath(result, traced.trace)
+        sign = _last_sign(entries[-1].at, orphan, traced.trace, now)
+        ended = (*entries, *recovery.stamped(entries, events, sign, now))
+        self.memory.settle(ended, Result.of(ended), entries[-1].seq)
+        self.planning.copies.after_death(Result.of(ended))
+        if traced.later:
+            orphan.unanswered()
+        return not traced.later
+
+    def _traced(self, result: Result, lookup: Lookup) -> _Traced:
+        """Ask every ledger of a run's target, as the target is now."""
+        try:
+            with self.planning.of_target(result.slug, result.target) as opened:
+                if recovery.still_there(result, opened.ledgers):
+                    return _Traced(live=True)
+                trace = Trace.of(each.trace(lookup) for each in opened.sessions.values())
+                missing = len(opened.sessions) < len(opened.databases)
+                return _Traced(later=True) if missing and not trace.found else _Traced(trace=trace)
+        except UnknownName:  # the project or the target is gone, and with it the way to ask
+            return _Traced()
+        except TempleError:
+            return _Traced(later=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Traced:
+    """What a target said of a dead run: `live` while it works on it, `later` if it said nothing."""
+
+    trace: Trace | None = None
+    live: bool = False
+    later: bool = False
+
+
+def _last_sign(written: datetime, orphan: Orphan, trace: Trace | None, now: datetime) -> datetime:
+    """Return when a dead run last showed that it lived: in its journal, beside it, in a ledger."""
+    signs = [written, orphan.alive() or written]
+    if trace is not None and trace.silent_s is not None:
+        signs.append(now - timedelta(seconds=trace.silent_s))
+    return min(now, max(signs))

@@ -1,0 +1,80 @@
+"""What a person says of a run that nobody saw end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from templedb_nb.errors import Ambiguous, UnknownName, UsageProblem
+from templedb_nb.model.event import Outcome, RunId
+from templedb_nb.model.listings import Said
+from templedb_nb.model.result import Result
+from templedb_nb.model.selection import Choice
+from templedb_nb.store.journal import going_on
+
+if TYPE_CHECKING:
+    from templedb_nb.app.container import Temple
+    from templedb_nb.app.deploy.plans import Opened
+
+
+def resolve(app: Temple, choice: Choice, named: str, reason: str) -> Said:
+    """Record what a person saw of a run; where nobody has to look, say so and write nothing.
+
+    The ledger may know the run alone: another state began it.
+    """
+    app.running.reconcile(anew=True)
+    result = _known(app, named)
+    if result is not None:
+        choice = Choice(project=result.slug, target=result.target)
+    with app.state.session():
+        project = app.projects.pick(choice.project)
+        case = app.planning.case(project, choice.target, sync=False)
+    with app.planning.opened(case, name="resolve") as opened:
+        run = RunId(result.run) if result else _open_run(opened, named)
+        settled = _settled(app, opened, result)
+        if settled:
+            return Said(text=f"run {run} has nothing to resolve: {settled}; nothing was written")
+        user, now = app.system.user(), app.system.clock.now()
+        sessions = opened.sessions.values()
+        closed = sum(each.resolve(project.known_as, run, user, reason) for each in sessions)
+    app.memory.resolve(run, now, user, reason)
+    return Said(text=f"run {run} is resolved", also=(f"{closed} open commands closed",))
+
+
+def _known(app: Temple, named: str) -> Result | None:
+    """Return what this state knows of the run; raise if it has not ended."""
+    live = [each for each in going_on(app.running.journals) if each.run.startswith(named)]
+    try:
+        result = live[0] if live else Result.of(app.memory.events(app.memory.run(named)))
+    except UnknownName:
+        return None
+    if result.outcome is None:
+        message = f"run {result.run} has not ended: there is nothing to resolve yet"
+        raise UsageProblem(message, hint=f"templedb run attach {result.run[:13]}")
+    return result
+
+
+def _open_run(opened: Opened, named: str) -> RunId:
+    """Return the run that a ledger alone knows: one of its commands has no recorded end."""
+    ledgers = opened.ledgers.values()
+    found = {each.run for ledger in ledgers for each in ledger.unresolved if each.run}
+    runs = sorted(run for run in found if run.startswith(named))
+    if len(runs) > 1:
+        raise Ambiguous(f"{named!r} begins more than one run", problems=runs)
+    if not runs:
+        where = f"target {opened.case.target.name}"
+        message = f"no run begins with {named!r} here, and none is unresolved in the ledger of"
+        raise UnknownName(f"{message} {where}", hint="templedb deploy history")
+    return RunId(runs[0])
+
+
+def _settled(app: Temple, opened: Opened, result: Result | None) -> str:
+    """Return why nobody has to look at the run; nothing if somebody has."""
+    if result is None:
+        return ""
+    ledgers = opened.ledgers.values()
+    if any(each.run == result.run for ledger in ledgers for each in ledger.unresolved):
+        return ""
+    if result.outcome is not Outcome.UNKNOWN:
+        return f"its outcome is known: {result.outcome}"
+    said = app.memory.resolution(RunId(result.run))
+    return f"{said} resolved it already" if said else ""

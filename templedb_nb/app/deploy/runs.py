@@ -1,0 +1,335 @@
+"""Runs: a plan that may run, its tools, and what is left to do after a process died."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from templedb_nb import failpoints
+from templedb_nb.app.deploy.plans import Opened, Planning, drifts, scripts
+from templedb_nb.app.deploy.reconcile import Reconciling
+from templedb_nb.app.deploy.workspace import Workplace
+from templedb_nb.app.environment import System
+from templedb_nb.core.approval.policy import Approved, merged
+from templedb_nb.core.catalog.drift import on_drift
+from templedb_nb.core.migrations.script import Script
+from templedb_nb.core.plan import planner, staleness
+from templedb_nb.core.plan.findings import on_suspicions
+from templedb_nb.core.plan.planner import Options
+from templedb_nb.core.secrets.masking import Masker
+from templedb_nb.engine.broadcast import Broadcast
+from templedb_nb.engine.execute import Origin, execute
+from templedb_nb.engine.interrupts import Interrupts
+from templedb_nb.engine.steps import Tools
+from templedb_nb.errors import (
+    Frozen,
+    JournalFailed,
+    PlanRefused,
+    Stale,
+    StoreError,
+    TempleError,
+    Unresolved,
+)
+from templedb_nb.model.approval import Approval, Proofs
+from templedb_nb.model.event import Outcome, RunId, Stamped
+from templedb_nb.model.finding import Finding, Topic, errors
+from templedb_nb.model.layout import Address
+from templedb_nb.model.ledger import Ledger
+from templedb_nb.model.plan import Plan, Preview
+from templedb_nb.model.result import Result, StepState
+from templedb_nb.model.serialization import short
+from templedb_nb.model.step import Adopt, Migration, Restore
+from templedb_nb.model.target import DatabaseName, Level, Policy
+from templedb_nb.ports import Claim, Decide, Observer
+from templedb_nb.store import cancel_requests
+from templedb_nb.store.duckdb.records import Memory
+from templedb_nb.store.duckdb.state_file import StateFile
+from templedb_nb.store.journal import RunJournal
+from templedb_nb.store.logs import FileLog
+from templedb_nb.version import __version__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """How a run is to be carried out."""
+
+    options: Options = Options()
+    observers: tuple[Observer, ...] = ()
+    planned: Callable[[Preview], None] | None = None
+    lock_wait_s: float = 10.0
+    approval_wait_s: float = 0.0
+    approvals: tuple[Path, ...] = ()
+    offered: tuple[Path, ...] = ()
+    gate: Callable[[Preview], None] | None = None
+    attach: bool = False
+    resumed: int = 0
+    interactive: bool = False
+    tell: Callable[[str], None] = lambda _: None
+    reason: str = "deploy run"
+
+
+class Running:
+    """Use cases that change targets."""
+
+    def __init__(
+        self,
+        planning: Planning,
+        memory: Memory,
+        state: StateFile,
+        workplace: Workplace,
+        masker: Masker,
+        system: System,
+    ) -> None:
+        """Carry out what *planning* makes."""
+        self._planning = planning
+        self._memory = memory
+        self._state = state
+        self._workplace = workplace
+        self._masker = masker
+        self._system = system
+
+    @property
+    def journals(self) -> Path:
+        """Return where the journals of live runs are."""
+        return self._state.folder / "journal"
+
+    @property
+    def logs(self) -> Path:
+        """Return where the output of steps is kept."""
+        return self._state.folder / "logs"
+
+    def run(self, opened: Opened, preview: Preview, wish: Wish) -> Result:
+        """Execute *preview*'s plan, or raise before anything is touched."""
+        plan = preview.plan
+        if wish.planned:
+            wish.planned(preview)
+        refuse(preview.findings, plan)
+        self._arm(plan)
+        planner = self._memory.planner(plan.content_hash) or preview.made_by
+        proofs = self._planning.signatures.proofs(plan.policy, preview.approvals)
+        decide = self._decide(plan, planner, proofs)
+        approved = Approved(
+            plan=plan,
+            approvals=preview.approvals,
+            planner=planner,
+            now=self._system.clock.now(),
+            proofs=proofs,
+        )
+        run = RunId(self._system.new_id())
+        journal = RunJournal(self.journals, run, self._memory.fold)
+        clock, mask = self._system.clock, self._masker.mask
+        emit = Broadcast(run, journal, wish.observers, clock, mask)
+        claim = self._claim(run, opened, approved, wish)
+        origin = Origin(slug=preview.slug, release=preview.release)
+        alive = partial(journal.alive, clock.now)
+        interrupts = Interrupts(interactive=wish.interactive, tell=wish.tell)
+        try:
+            with ExitStack() as held:
+                held.enter_context(interrupts.heard())
+                held.enter_context(
+                    cancel_requests.heard(self.journals, run, interrupts.asked, alive)
+                )
+                tools = self._tools(opened, plan, run, held)
+                tools = replace(tools, interrupts=interrupts, resumed=wish.resumed, decide=decide)
+                check = self._check(opened, preview, wish.options)
+                execute(approved, claim, origin, tools, check, emit)
+        except JournalFailed as error:
+            self._tell_the_end(error, opened, journal.lines().entries)
+            raise
+        finally:
+            self._close(journal)
+        if journal.result.outcome is Outcome.SUCCEEDED:
+            self._use_approvals(plan, run, wish)
+        if plan.steps:
+            self._copy_ledgers(opened, plan, journal.result)
+        return journal.result
+
+    def _arm(self, plan: Plan) -> None:
+        """Take the failures that a rehearsal asks for, where one may be."""
+        wanted = self._system.environ.get("TEMPLEDB_FAILPOINT")
+        if failpoints.arm(wanted) and plan.policy.protected:
+            failpoints.arm(None)
+            message = f"target {plan.target} is protected, and TEMPLEDB_FAILPOINT is set"
+            raise PlanRefused(message, hint="unset TEMPLEDB_FAILPOINT, or rehearse on another")
+
+    def _close(self, journal: RunJournal) -> None:
+        """Fold the journal; if the store is busy it stays, and the next command folds it."""
+        with suppress(StoreError):
+            journal.close()
+
+    def _tell_the_end(
+        self, error: JournalFailed, opened: Opened, entries: Sequence[Stamped]
+    ) -> None:
+        """Say in *error* how the run ended, by what stands in its journal and in the ledgers."""
+        if not entries:
+            return
+        result = self._reconciling.told(entries, opened.sessions.values())
+        error.exit_code = result.exit_code or error.exit_code
+        what = "the target changed" if result.changed else "nothing changed"
+        done = f"{result.count(StepState.DONE)} of {len(result.steps)} steps are done"
+        if result.outcome is Outcome.UNKNOWN:
+            done += ", how the next one ended is not recorded"
+        told = f"run {result.run[:13]}: {done}, {what}; templedb deploy show {result.run[:13]}"
+        error.problems = (*error.problems, told)
+
+    def _use_approvals(self, plan: Plan, run: RunId, wish: Wish) -> None:
+        """Count the approvals as used; a state that refuses takes nothing back of the run."""
+        try:
+            self._memory.use_approvals(plan.content_hash, run)
+        except StoreError as error:
+            message = f"run {run[:13]} succeeded, and the state could not be written"
+            journal = f"its journal waits in {self.journals}: the next command reads it"
+            if plan.policy.wanted:
+                raise StoreError(f"{message}: {error.message}", hint=error.hint,
+                                 problems=[*error.problems, journal]) from error  # fmt: skip
+            wish.tell(f"{message}: {error.message}\n{journal}")
+
+    def _claim(self, run: RunId, opened: Opened, approved: Approved, wish: Wish) -> Claim:
+        user, host, plan = self._system.user(), self._system.host, approved.plan
+        return Claim(
+            run=run,
+            project=plan.project,
+            target=plan.target,
+            owner=user,
+            host=host,
+            pid=self._system.pid,
+            reason=f"{wish.reason} of {opened.case.project.slug} to {plan.target}",
+            client=f"{user} on {host}",
+            version=__version__,
+            plan=plan.id,
+            content_hash=plan.content_hash,
+            wait_s=wish.lock_wait_s,
+            approved_by=approved.counted,
+            repair=any(isinstance(step, Restore) for step in plan.steps),
+        )
+
+    def _tools(self, opened: Opened, plan: Plan, run: RunId, held: ExitStack) -> Tools:
+        place = self._workplace.prepare(opened, plan, run, held)
+        return Tools(
+            sessions={name: opened.sessions[name] for name in plan.databases},
+            script=_reader(opened, plan),
+            invocation=place.invocation,
+            shell=place.shell,
+            psql=place.psql,
+            log=lambda step: FileLog(self.logs, run, step),
+            clock=self._system.clock,
+            new_id=self._system.new_id,
+            policy=Policy.of(opened.case.target),
+        )
+
+    def _check(
+        self, opened: Opened, preview: Preview, options: Options
+    ) -> Callable[[Mapping[DatabaseName, Ledger]], staleness.Done]:
+        """Return what decides, under the lock, whether the plan still holds."""
+        plan = preview.plan
+
+        def check(known: Mapping[DatabaseName, Ledger]) -> staleness.Done:
+            self._refuse_drift(opened, plan)
+            restores = any(isinstance(step, Restore) for step in plan.steps)
+            if not restores:
+                found = self._planning.copies.suspicions(opened.case, opened.sessions, known)
+                refuse(on_suspicions(found, plan.target), plan)
+            ledgers = self._planning.with_store(opened.case, plan.databases, known)
+            stricter = plan.policy.stricter(Policy.of(opened.case.target)) != plan.policy
+            if staleness.same_base(plan, ledgers) and not unsettled(ledgers) and not stricter:
+                return frozenset()
+            fresh = planner.plan(self._planning.situation(opened, options, ledgers))
+            grave = {Topic.FROZEN} if options.amend else {Topic.FROZEN, Topic.UNRESOLVED}
+            refuse([each for each in fresh.findings if each.topic in grave], plan)
+            if fresh.plan.content_hash == plan.content_hash:
+                return frozenset()
+            if staleness.moved_by_itself(plan, ledgers) and not stricter:
+                return staleness.done(plan, ledgers)
+            raise stale(plan, fresh.plan)
+
+        return check
+
+    def _refuse_drift(self, opened: Opened, plan: Plan) -> None:
+        """Raise, under the lock, if somebody changed what the target lets nobody change."""
+        if plan.policy.drift is Level.BLOCK:
+            found = drifts(opened.sessions, plan.policy)
+            refuse(on_drift(found, plan.target, plan.policy.drift), plan)
+
+    def _decide(self, plan: Plan, planner: str, proofs: Proofs) -> Decide:
+        """Return what counts people's words when a run is about to begin.
+
+        A signature that is not among *proofs* came after they were made: it proves nothing here.
+        """
+
+        def decide(there: Sequence[Approval]) -> tuple[Approval, ...]:
+            found = merged(there, self._memory.approvals(plan.content_hash))
+            now = self._system.clock.now()
+            Approved(plan=plan, approvals=found, planner=planner, now=now, proofs=proofs)
+            return found
+
+        return decide
+
+    def refuse_repeated(self, plan: Plan) -> None:
+        """Raise if a plan that somebody names has succeeded; one that is made anew may run."""
+        if plan.steps and (run := self._memory.succeeded(plan.id)):
+            message = f"plan {short(plan.id)} succeeded already, in run {run}"
+            raise Stale(message, hint="templedb deploy run makes a new plan")
+
+    def _copy_ledgers(self, opened: Opened, plan: Plan, result: Result) -> None:
+        """Bring the copies up to date; one that lost something keeps what the run wrote."""
+        found: dict[DatabaseName, Ledger] = {}
+        for name, session in opened.sessions.items():
+            with suppress(TempleError):
+                found[name] = session.ledger(opened.case.project.known_as)
+        with suppress(StoreError):
+            self._planning.copies.after_run(opened, plan, result, found)
+
+    def reconcile(self, *, anew: bool = False) -> tuple[str, ...]:
+        """Fold the journals of runs whose processes died; see `Reconciling`."""
+        return self._reconciling.reconcile(anew=anew)
+
+    @property
+    def _reconciling(self) -> Reconciling:
+        return Reconciling(
+            planning=self._planning,
+            memory=self._memory,
+            system=self._system,
+            journals=self.journals,
+        )
+
+
+def refuse(findings: Iterable[Finding], plan: Plan) -> None:
+    """Raise, with every finding that forbids a run, if there is one."""
+    found = errors(tuple(findings))
+    if not found:
+        return
+    problems = [str(each) for each in found]
+    message = f"the plan for {plan.target} may not run; nothing was executed"
+    if any(each.topic is Topic.UNRESOLVED for each in found):
+        raise Unresolved(message, problems=problems)
+    if any(each.topic is Topic.FROZEN for each in found):
+        raise Frozen(message, problems=problems)
+    raise PlanRefused(message, problems=problems)
+
+
+def unsettled(ledgers: Mapping[DatabaseName, Ledger]) -> bool:
+    """Return whether a ledger knows of a command that nobody saw end, or of a freeze."""
+    return any(ledger.unresolved or ledger.freezes for ledger in ledgers.values())
+
+
+def stale(plan: Plan, fresh: Plan) -> Stale:
+    """Return the error for a target that moved, with every difference."""
+    message = f"{plan.target} moved since plan {short(plan.id)} was made; nothing was executed"
+    hint = "templedb deploy plan, and an approval of that one if the target wants one"
+    return Stale(message, hint=hint, problems=staleness.differences(plan, fresh))
+
+
+def _reader(opened: Opened, plan: Plan) -> Callable[[Address], Script]:
+    wanted = {step.source for step in plan.steps if isinstance(step, Migration)}
+    wanted |= {step.text for step in plan.steps if isinstance(step, Adopt | Restore) and step.text}
+    read: dict[Address, Script] = {}
+
+    def script(source: Address) -> Script:
+        if not read:
+            read.update(scripts(opened.case.read, wanted))
+        return read[source]
+
+    return script

@@ -1,0 +1,141 @@
+"""Signatures of approvals: made with a person's SSH key, checked against a target's signers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from templedb_nb.app.environment import System
+from templedb_nb.core.approval import signers
+from templedb_nb.errors import ApprovalMissing, ConfigError, InvalidConfig, UsageProblem
+from templedb_nb.files.document import read_text
+from templedb_nb.model.approval import Approval, Proofs
+from templedb_nb.model.plan import Plan
+from templedb_nb.model.serialization import from_plain, short, to_plain
+from templedb_nb.model.target import NOBODY, Policy
+from templedb_nb.shell.ssh import BROKEN, SshKeygen
+
+FORMAT = 2
+"""The version of an approval's file, and of what is signed in it."""
+
+NOT_INSTALLED = "its signature cannot be checked: ssh-keygen is not installed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """Which key signs: a file's name, or none for git's; and whether a terminal can be asked."""
+
+    file: str = ""
+    prompts: bool = False
+
+
+class Signatures:
+    """Use cases around signatures."""
+
+    def __init__(self, system: System) -> None:
+        """Work with the keys and the program that *system* has."""
+        self._system = system
+        self._ssh = SshKeygen(system.environ)
+
+    def signed(self, approval: Approval, key: Key) -> Approval:
+        """Return *approval* with a signature by *key*."""
+        file = key.file or self._of_git()
+        signature = self._ssh.sign(approval.statement, file, prompts=key.prompts)
+        return replace(approval, signature=signature)
+
+    def proofs(self, policy: Policy, approvals: Iterable[Approval]) -> Proofs:
+        """Check every signature among *approvals* against the signers of *policy*, now.
+
+        Without ssh-keygen nothing is proven; where signatures are demanded, that is an error.
+        """
+        lines = policy.signers
+        asked = [each for each in approvals if each.signature and lines]
+        try:
+            return Proofs(
+                signers=lines, found={each.proof: self._doubt(each, lines) for each in asked}
+            )
+        except ConfigError:
+            if policy.signed:
+                raise
+            return Proofs(signers=lines, found={each.proof: NOT_INSTALLED for each in asked})
+
+    def _doubt(self, each: Approval, lines: tuple[str, ...]) -> str:
+        if lines == NOBODY:
+            return "the target and its ledger have no signer in common"
+        doubts = (
+            self._ssh.doubt(said, each.signature, each.given_by, lines) for said in each.statements
+        )
+        return next((doubt for doubt in doubts if doubt != BROKEN), BROKEN)
+
+    def _of_git(self) -> str:
+        """Return the key that git signs with, where that is an SSH key."""
+        git = self._system.git
+        form, key = git("gpg.format"), git("--type=path", "user.signingkey")
+        if form == "ssh" and key:
+            return key
+        message = "which key? git has none that signs by SSH (user.signingkey, gpg.format ssh)"
+        raise UsageProblem(message, hint="name it: --sign ~/.ssh/id_ed25519")
+
+
+def read_signers(path: str) -> tuple[str, ...]:
+    """Return the lines of an allowed_signers file, or raise with everything that is wrong."""
+    lines, problems = signers.signers(read_text(path, None))
+    if problems or not lines:
+        message = f"{path} does not say who may sign" if lines or problems else f"{path} is empty"
+        hint = "a line is NAME KEYTYPE KEY, such as: emil@example.com ssh-ed25519 AAAA…"
+        raise InvalidConfig(message, problems=problems, hint=hint)
+    return lines
+
+
+# --- an approval as a file ------------------------------------------------------------------------
+
+
+def write_approval(path: Path, approval: Approval) -> None:
+    """Write a signed approval into a file of its own."""
+    plain: Any = to_plain(approval)
+    own = {name: item for name, item in plain.items() if name not in {"identity", "used_by"}}
+    own["given_at"] = approval.moment
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(json.dumps({"templedb_approval": FORMAT, **own}, indent=2) + "\n")
+    except OSError as error:
+        message = f"cannot write {path}: {error.strerror}"
+        raise ConfigError(message, hint="name a file that is not there") from None
+
+
+def read_approval(path: Path) -> Approval:
+    """Return the approval that a file holds; its signature is not checked by that."""
+    try:
+        plain = json.loads(read_text(str(path), None))
+        number = plain.pop("templedb_approval")
+        if number > FORMAT:
+            message = f"a newer templedb wrote {path}: format {number}, known is {FORMAT}"
+            raise ConfigError(message, hint="pip install --upgrade templedb-nb")
+        if {"identity", "used_by"} & plain.keys():
+            raise ValueError("an approval cannot say that of itself")  # noqa: TRY301
+        approval: Approval = from_plain(Approval, plain)
+    except RecursionError:
+        raise ConfigError(f"{path} is no approval: it is nested too deeply") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{path} is no approval: {error}") from None
+    return approval
+
+
+def fitting(path: Path, approval: Approval, plan: Plan) -> Approval:
+    """Return the approval of a file, or raise why it cannot count for *plan* at all."""
+    again = f"templedb approve {short(plan.id)} --reason WHY --sign --out FILE"
+    own = (plan.content_hash, plan.project, plan.target)
+    if (approval.content_hash, approval.project, approval.target) != own:
+        message = f"{path} is of another plan than {short(plan.id)} for {plan.target}"
+        raise ApprovalMissing(message, hint=again)
+    if not approval.signature:
+        message = f"{path} is not signed, and anybody can write a file"
+        raise ApprovalMissing(message, hint=again)
+    if not plan.policy.signers:
+        message = f"{path} cannot be checked: {plan.target} names nobody who may sign"
+        hint = f"templedb target update {plan.target} --signers FILE"
+        raise ApprovalMissing(message, hint=hint)
+    return approval

@@ -1,0 +1,200 @@
+"""Where the commands of a run work: their folder, their variables, the programs that run them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from templedb_nb.app.deploy.plans import Case, Opened
+from templedb_nb.app.deploy.psql_address import Reach
+from templedb_nb.app.environment import System
+from templedb_nb.app.project.variables import Values
+from templedb_nb.core.address.libpq import SESSION
+from templedb_nb.core.address.route import passed_on
+from templedb_nb.core.config.command_template import with_file_variable
+from templedb_nb.core.config.environ import inherited, permitted
+from templedb_nb.core.plan.planner import sees_folder
+from templedb_nb.core.secrets.masking import Masker
+from templedb_nb.errors import Busy, FilesError
+from templedb_nb.model.command import Invocation
+from templedb_nb.model.config import WorkFolder
+from templedb_nb.model.event import RunId
+from templedb_nb.model.plan import Plan
+from templedb_nb.model.step import Command, RunCommand, RunScript
+from templedb_nb.ports import Psql, Shell
+from templedb_nb.store.duckdb.trouble import room
+
+
+@dataclass(slots=True, kw_only=True)
+class Place:
+    """What one run's commands work with; the folder is made at the first need."""
+
+    shell: Shell
+    psql: Psql
+    case: Case
+    run: RunId
+    plan: Plan
+    environments: Mapping[str, Mapping[str, str]]
+    reach: Reach
+    folder: Folder
+
+    def invocation(self, step: Command, attempt: str) -> Invocation:
+        """Return how a step's command is started."""
+        return Invocation(
+            argv=_argv(step),
+            cwd=self._cwd(step),
+            environment={
+                **self.reach.environment(self.environments[step.group]),
+                **self._facts(step, attempt),
+            },
+            timeout_s=step.timeout_s if isinstance(step, RunCommand) else None,
+        )
+
+    def _cwd(self, step: Command) -> str:
+        if step.workdir is WorkFolder.RELEASE:
+            return self.folder.path()
+        if self.case.root is None:
+            message = f"group {step.group} works in the project's folder, which is gone"
+            raise FilesError(message, hint=f"bring {self.case.project.root} back")
+        return str(self.case.root)
+
+    def _facts(self, step: Command, attempt: str) -> dict[str, str]:
+        file = step.file or ""
+        facts = {
+            "TEMPLEDB_RUN_ID": self.run,
+            "TEMPLEDB_PLAN": self.plan.id,
+            "TEMPLEDB_PROJECT": self.case.project.slug,
+            "TEMPLEDB_TARGET": self.plan.target,
+            "TEMPLEDB_GROUP": step.group,
+            "TEMPLEDB_STEP": step.phase.value,
+            "TEMPLEDB_ATTEMPT": attempt,
+            "DEPLOYMENT_TARGET": self.plan.target,
+        }
+        if file:
+            facts["TEMPLEDB_FILE"] = f"./{file}" if file.startswith("-") else file
+        return facts
+
+
+@dataclass(slots=True, kw_only=True)
+class Folder:
+    """The release as files, written when a command first needs them."""
+
+    case: Case
+    root: Path
+    held: ExitStack
+    _made: str = field(default="", init=False)
+
+    def path(self) -> str:
+        """Return the folder with the release's files in it."""
+        from templedb_nb.files.workfolder import Damaged, Unfit
+        from templedb_nb.files.workfolder import WorkFolder as Folders
+
+        if not self._made:
+            folder, files = Folders(self.root), self.case.release.files
+            try:
+                folder.materialise(files, lambda blobs: self.case.read(blobs).items())
+            except Unfit as error:
+                message = "the release cannot be written as files"
+                raise FilesError(message, problems=error.problems) from None
+            except (Damaged, OSError) as error:
+                raise FilesError(f"the release cannot be written as files: {error}") from None
+            self._made = str(folder.tree)
+        return self._made
+
+
+class Workplace:
+    """Prepares the place of a run: everything that could be missing is found before it begins."""
+
+    def __init__(self, folder: Path, values: Values, masker: Masker, system: System) -> None:
+        """Keep work folders below *folder*."""
+        self._folder = folder
+        self._values = values
+        self._masker = masker
+        self._system = system
+
+    def prepare(self, opened: Opened, plan: Plan, run: RunId, held: ExitStack) -> Place:
+        """Resolve every value, and hold the target's work folder for as long as *held* is."""
+        from templedb_nb.shell.psql import PsqlProgram
+        from templedb_nb.shell.runner import SupervisedShell
+
+        case = opened.case
+        folder = Folder(case=case, root=self._root(case), held=held)
+        if any(sees_folder(step) for step in plan.steps):
+            self._hold(folder, held)
+        shell = SupervisedShell(self._masker)
+        reach = Reach(sessions=opened.sessions, urls=opened.urls, masker=self._masker)
+        return Place(
+            shell=shell,
+            psql=PsqlProgram(shell, _around, reach.place, folder.path, self._for_psql()),
+            case=case,
+            run=run,
+            plan=plan,
+            environments=self._environments(case, plan),
+            reach=reach,
+            folder=folder,
+        )
+
+    def _for_psql(self) -> dict[str, str]:
+        """Return what psql gets beside its connection; a session begins as psycopg's does."""
+        process = self._system.environ
+        return {**inherited(process), **{n: process[n] for n in SESSION & process.keys()}}
+
+    def _root(self, case: Case) -> Path:
+        name = hashlib.sha256(f"{case.project.slug}\0{case.target.name}".encode()).hexdigest()[:8]
+        return self._folder / f"{case.project.slug}-{case.target.name}-{name}"
+
+    def _hold(self, folder: Folder, held: ExitStack) -> None:
+        from templedb_nb.files.workfolder import Occupied
+        from templedb_nb.files.workfolder import WorkFolder as Folders
+
+        try:
+            held.enter_context(Folders(folder.root).hold())
+        except Occupied as error:
+            message = f"another run of {folder.case.project.slug} to {folder.case.target.name}"
+            raise Busy(f"{message} has the work folder", hint="wait for it to end") from error
+        except OSError as error:
+            message = f"cannot make the work folder {folder.root}: {error.strerror}"
+            hint = f"{room(folder.root, error)}; nothing was executed"
+            raise FilesError(message, hint=hint) from error
+
+    def _environments(self, case: Case, plan: Plan) -> dict[str, dict[str, str]]:
+        """Return what the commands of each group get, every secret known to the masker.
+
+        The names are those of the plan, which is what people approved.
+        """
+        found: dict[str, dict[str, str]] = {}
+        for step in plan.steps:
+            if isinstance(step, RunScript):
+                found[step.group] = self._environment(case, plan, {}, ())
+            elif isinstance(step, RunCommand):
+                own, allowed = dict(step.environment), step.allow_dangerous_env
+                found[step.group] = self._environment(case, plan, own, allowed)
+        return found
+
+    def _environment(
+        self, case: Case, plan: Plan, own: Mapping[str, str], allowed: Sequence[str]
+    ) -> dict[str, str]:
+        found = {**inherited(self._system.environ), **passed_on(self._system.environ)}
+        for name in sorted(permitted({*plan.variables, *own}, allowed)):
+            value = self._values.reveal(name, case.known, case.given, case.root, own)
+            if value is not None:
+                found[name] = value.reveal()
+        return found
+
+
+def _around(*args: object, **named: object) -> tuple[str, str]:
+    from templedb_nb.targets.postgres.apply.psql import around
+
+    return around(*args, **named)  # type: ignore[arg-type]
+
+
+def _argv(step: Command) -> tuple[str, ...]:
+    from templedb_nb.shell.runner import bash
+
+    if isinstance(step, RunScript):
+        starter = (f"./{step.file}",) if step.executable else ("bash", step.file)
+        return (*starter, *step.arguments)
+    return bash(with_file_variable(step.command))

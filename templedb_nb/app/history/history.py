@@ -1,0 +1,179 @@
+"""Looking back: runs, their output, their numbers, and questions in SQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from templedb_nb.app.deploy.runs import Running
+from templedb_nb.app.environment import System
+from templedb_nb.core.values import points_in_time
+from templedb_nb.errors import UsageProblem
+from templedb_nb.model.charts import Durations, Frequency, Span
+from templedb_nb.model.event import Outcome
+from templedb_nb.model.history import (
+    Answer,
+    DeployHistory,
+    DeployStats,
+    DeployStatus,
+    Filter,
+    RunRow,
+    RunStatus,
+    StepLogs,
+    StepSaid,
+)
+from templedb_nb.model.project import Project
+from templedb_nb.model.result import Result, StepResult, StepState
+from templedb_nb.model.target import TargetName
+from templedb_nb.store.duckdb.query import Query
+from templedb_nb.store.duckdb.records import Memory
+from templedb_nb.store.journal import going_on
+from templedb_nb.store.logs import log_path, read_log
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class History:
+    """Use cases around what happened."""
+
+    def __init__(self, memory: Memory, running: Running, query: Query, system: System) -> None:
+        """Read from *memory*, once *running* has closed what dead processes left."""
+        self._memory = memory
+        self._running = running
+        self._query = query
+        self._system = system
+
+    def filter(
+        self, last: int | None = None, since: str | None = None, status: tuple[str, ...] = ()
+    ) -> Filter:
+        """Return which rows those words mean."""
+        moment = points_in_time.since(since, self._system.clock.now()) if since else None
+        return Filter(last=last, since=moment, status=status)
+
+    def runs(self, project: Project, target: TargetName | None, wanted: Filter) -> DeployHistory:
+        """Return runs of a project, newest first, on one target or on all."""
+        self._catch_up()
+        return DeployHistory(
+            slug=project.slug, rows=self._memory.runs(project.slug, target, wanted)
+        )
+
+    def result(self, named: str) -> Result:
+        """Return what the run whose id begins so came to, or has come to so far."""
+        self._running.reconcile()
+        live = [each for each in going_on(self._running.journals) if each.run.startswith(named)]
+        if len(live) == 1:
+            return live[0]
+        return Result.of(self._memory.events(self._memory.run(named)))
+
+    def logs(self, named: str, step: int | None) -> StepLogs:
+        """Return what the commands of a run wrote, and what servers said; steps count from 1.
+
+        Of a step that goes on, was cancelled or that nobody saw end, it is what there is so far.
+        """
+        result = self.result(named)
+        if step is not None and not 1 <= step <= len(result.steps):
+            message = f"run {result.run[:13]} has no step {step}"
+            raise UsageProblem(message, hint=f"its steps are 1 to {len(result.steps)}")
+        kept: list[tuple[str, str]] = []
+        gone: list[str] = []
+        said: list[StepSaid] = []
+        for number, each in enumerate(result.steps, start=1):
+            if step not in {None, number} or each.started_ms is None:
+                continue
+            title = f"{number} {each.label.group}: {each.label.title}"
+            path = each.log.path if each.log else log_path(result.run, number - 1)
+            if each.messages:
+                said.append(_said(title, each))
+            text = read_log(self._running.logs, path)
+            if text is not None:
+                kept.append((title, text))
+            elif each.log:
+                gone.append(title)
+        return StepLogs(run=result.run, steps=tuple(kept), gone=tuple(gone), messages=tuple(said))
+
+    def status(self, project: Project, targets: tuple[TargetName, ...]) -> DeployStatus:
+        """Return what goes on, and what ended last, on each of *targets*."""
+        self._running.reconcile()
+        live = {(each.slug, each.target): each for each in going_on(self._running.journals)}
+        open_runs = self._memory.unresolved(project.slug)
+        rows = []
+        for target in targets:
+            ended = self._memory.runs(project.slug, target, Filter(last=1, status=_ENDED))
+            now = live.get((project.slug, target))
+            rows.append(_status(target, now, ended[0] if ended else None, open_runs))
+        return DeployStatus(slug=project.slug, rows=tuple(rows))
+
+    def stats(
+        self, project: Project, target: TargetName | None, by: str, wanted: Filter
+    ) -> DeployStats:
+        """Return counts and durations of the runs that ended, by target and by week or month."""
+        self._catch_up()
+        rows = self._memory.stats(project.slug, target, by, wanted.since)
+        return DeployStats(slug=project.slug, rows=rows)
+
+    def chart(
+        self,
+        what: str,
+        project: Project,
+        target: TargetName | None,
+        by: str,
+        last: int,
+        since: str | None,
+    ) -> Durations | Frequency:
+        """Return what a picture shows: durations of what succeeded, or how often runs ended how."""
+        if what == "durations":
+            found = self.runs(project, target, self.filter(last, since, ("succeeded",)))
+            return Durations(slug=found.slug, rows=found.rows[::-1])
+        counted = self.stats(project, target, by, self.filter(since=since))
+        rows = sorted(counted.rows, key=lambda each: (each.span, each.target))
+        return Frequency(slug=project.slug, by=Span(by), rows=tuple(rows))
+
+    def answer(self, sql: str) -> Answer:
+        """Return the first rows of a question to the state."""
+        self._catch_up()
+        return self._query.answer(sql)
+
+    def frame(self, sql: str) -> pd.DataFrame:
+        """Return every row of a question to the state as a DataFrame."""
+        self._catch_up()
+        return self._query.frame(sql)
+
+    def _catch_up(self) -> None:
+        """Take in what was written by runs that died, and by those that go on."""
+        self._running.reconcile()
+        self._memory.fold_live(self._running.journals)
+
+
+def _said(title: str, step: StepResult) -> StepSaid:
+    return StepSaid(
+        title=title,
+        file=step.label.key,
+        said=step.messages,
+        more_warnings=step.more_warnings,
+        more_messages=step.more_messages,
+    )
+
+
+_ENDED = tuple(each.value for each in Outcome)
+
+
+def _status(
+    target: TargetName, live: Result | None, last: RunRow | None, unresolved: frozenset[str]
+) -> RunStatus:
+    return RunStatus(
+        target=target,
+        live_run=live.run if live else "",
+        live_step=_step(live) if live else "",
+        live_since=live.started_at if live else None,
+        last_run=last.run if last else "",
+        last_outcome=last.outcome if last else None,
+        last_at=last.started_at if last else None,
+        message=last.message if last else "",
+        unresolved=bool(last and last.run in unresolved),
+    )
+
+
+def _step(result: Result) -> str:
+    """Return the step that runs now."""
+    running = (each.label for each in result.steps if each.state is StepState.RUNNING)
+    return next((f"{label.group}: {label.title}" for label in running), "")

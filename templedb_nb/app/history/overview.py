@@ -1,0 +1,199 @@
+"""What targets are and how they stand; and what is demanded of those who deploy to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from templedb_nb.app.deploy.plans import Case, Opened, Planning
+from templedb_nb.app.deploy.runs import Running
+from templedb_nb.app.environment import System
+from templedb_nb.app.migrations.migrations import Migrations
+from templedb_nb.app.project.addresses import Addresses
+from templedb_nb.app.project.configs import Configs
+from templedb_nb.app.project.projects import Projects
+from templedb_nb.app.project.targets import Targets
+from templedb_nb.app.project.variables import Values
+from templedb_nb.core.address.route import told
+from templedb_nb.core.config import groups
+from templedb_nb.core.config.environ import Known
+from templedb_nb.core.plan.findings import on_variables
+from templedb_nb.errors import TempleError, UsageProblem
+from templedb_nb.model.finding import Severity
+from templedb_nb.model.history import Filter
+from templedb_nb.model.listings import TargetShown, Validation, VariableList
+from templedb_nb.model.project import Project, Release
+from templedb_nb.model.selection import Choice
+from templedb_nb.model.status import Choices, FileState, TargetStatus
+from templedb_nb.model.target import DATABASE_URL, DatabaseName, Probe, Target, TargetName
+from templedb_nb.model.variable import Scope, Variable
+from templedb_nb.store.duckdb.content import Content
+from templedb_nb.store.duckdb.records import Memory
+from templedb_nb.store.duckdb.settings import Settings
+from templedb_nb.store.duckdb.state_file import StateFile
+
+RECENT = 30
+"""Releases that are listed to pick from."""
+
+ATTENTION = frozenset(
+    {FileState.CHANGED, FileState.MOVED, FileState.MISSING, FileState.IN_DOUBT, FileState.FAILED}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """Use cases around targets that ask the databases which *planning* opens."""
+
+    addresses: Addresses
+    state: StateFile
+    projects: Projects
+    targets: Targets
+    content: Content
+    configs: Configs
+    settings: Settings
+    values: Values
+    planning: Planning
+    migrations: Migrations
+    running: Running
+    memory: Memory
+    system: System
+
+    def status(self, choice: Choice) -> tuple[TargetStatus, ...]:
+        """Return a project's targets at a glance: all of them, or the one that was chosen."""
+        with self.state.session():
+            project = self.projects.pick(choice.project)
+            found = self.targets.all(project)
+            chosen = [self.targets.pick(project, None, choice.target)] if choice.target else found
+        self.running.reconcile(anew=True)
+        return tuple(self._glance(project, target) for target in chosen)
+
+    def _glance(self, project: Project, target: Target) -> TargetStatus:
+        with self.state.session():
+            last = self.memory.runs(project.slug, target.name, Filter(last=1))
+            case = self.planning.case(project, target, sync=False)
+        row = TargetStatus(
+            slug=project.slug,
+            target=target.name,
+            protected=target.protected,
+            release=case.release.number,
+            last_outcome=last[0].outcome if last else None,
+            last_run=last[0].run if last else "",
+            last_at=last[0].started_at if last else None,
+        )
+        if not self.planning.databases(case):
+            return row
+        try:
+            with self.planning.opened(case, name="status") as opened:
+                return self._counted(row, opened)
+        except TempleError as error:
+            return replace(row, note=error.message)
+
+    def _counted(self, row: TargetStatus, opened: Opened) -> TargetStatus:
+        missing = [name for name in opened.databases if name not in opened.sessions]
+        if missing:
+            return replace(row, note=f"{', '.join(missing)} has no value")
+        status = self.migrations.status(opened)
+        notes = [f"locked by {x.holder}" for x in opened.ledgers.values() if _held(x)]
+        notes += [
+            f"run {x.unresolved[0].run} unresolved" for x in opened.ledgers.values() if x.unresolved
+        ]
+        return replace(
+            row,
+            applied=status.applied,
+            pending=status.pending,
+            attention=sum(status.count(state) for state in ATTENTION),
+            note="; ".join(notes),
+        )
+
+    def choices(self, choice: Choice) -> Choices:
+        """Return what a deployment of a project may be made of, from the state alone."""
+        with self.state.session():
+            project = self.projects.pick(choice.project)
+            current = self.targets.current(project)
+            made = self.content.releases(project.slug)[:RECENT]
+        releases = [(number, f"{at:%Y-%m-%d %H:%M}Z by {by}") for number, _, _, _, at, by in made]
+        return Choices(
+            slug=project.slug,
+            targets=tuple(str(each.name) for each in self.targets.all(project)),
+            releases=tuple(releases),
+            groups=tuple(each.name for each in current.config.groups),
+            target=choice.target or "",
+        )
+
+    def show(self, choice: Choice) -> TargetShown:
+        """Return a target with the names of its variables."""
+        with self.state.session():
+            project = self.projects.pick(choice.project)
+            case = self.planning.case(project, choice.target, sync=False)
+        places = {name: self._place(case, name) for name in self.planning.databases(case)}
+        notes = (note for _, own in places.values() for note in own)
+        return TargetShown(
+            slug=project.slug,
+            target=case.target,
+            variables=case.known.kept,
+            address=places.get(DATABASE_URL, ("", ()))[0],
+            others=tuple((n, place) for n, (place, _) in places.items() if n != DATABASE_URL),
+            notes=tuple(dict.fromkeys(notes)),
+        )
+
+    def _place(self, case: Case, name: DatabaseName) -> tuple[str, tuple[str, ...]]:
+        """Return where a database is, without its password, and who decided what of it."""
+        try:
+            url = self.values.reveal(name, case.known, case.given, case.root)
+            if url is None or url.reveal().startswith("duckdb:"):
+                return (url.reveal() if url else "", ())
+            from templedb_nb.targets.postgres.connection.route import route
+
+            found = route(url, self.values.around(case.known, case.given, case.root))
+            return found.address, tuple(told(found))
+        except TempleError as error:
+            return error.message, ()
+
+    def probe(self, choice: Choice) -> Probe:
+        """Connect for real and report what is there."""
+        with self.state.session():
+            project = self.projects.pick(choice.project)
+            case = self.planning.case(project, choice.target, sync=False)
+        with self.planning.opened(case, name="test") as opened:
+            if not opened.sessions:
+                hint = f"templedb env set {project.slug} DATABASE_URL --target {case.target.name}"
+                message = f"target {case.target.name} has no DATABASE_URL to test"
+                raise UsageProblem(message, hint=hint)
+            first, *more = (session.probe() for session in opened.sessions.values())
+            return replace(first, others=tuple(more))
+
+    def with_variables(
+        self, project: Project, release: Release, found: Validation, target: str | None
+    ) -> Validation:
+        """Add the variables without a value: errors for a named target, notes without one."""
+        current = self.configs.current(project, release)
+        config, wrong = current.config, []
+        if target is None:
+            own = self.settings.variables(project.slug)
+            known = Known(kept=tuple(each for each in own if each.scope is Scope.PROJECT))
+        else:
+            case = self.planning.case(project, target, sync=False)
+            known, names = case.known, self.planning.databases(case)
+            wrong = list(self.addresses.findings(case, names))
+        missing = on_variables(config.groups, groups.databases(config), known, may_miss=False)
+        if target is None:
+            missing = [replace(each, severity=Severity.NOTE) for each in missing]
+        return replace(found, findings=(*found.findings, *missing, *wrong))
+
+    def variables(self, choice: Choice) -> VariableList:
+        """Return the names of a project's variables, of one target or of all."""
+        with self.state.session():
+            project = self.projects.pick(choice.project)
+            current = self.targets.current(project)
+            name = TargetName(choice.target) if choice.target else None
+            from_file: Sequence[Variable] = current.file.variables if current.file else ()
+            kept = self.values.kept(project, name, from_file)
+            if name is None:
+                own = self.settings.variables(project.slug)
+                kept = (*own, *(v for v in from_file if v not in own))
+        return VariableList(slug=project.slug, rows=tuple(kept))
+
+
+def _held(ledger: Any) -> bool:
+    return bool(ledger.holder and ledger.holder.live)

@@ -1,0 +1,114 @@
+"""A ledger that lost rows while what they tell of still stands: written again from the copy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from templedb_nb.app.deploy.ledger_copies import Copies
+from templedb_nb.app.deploy.plans import Opened, Planning
+from templedb_nb.app.deploy.runs import Running, Wish
+from templedb_nb.core.plan.planner import Options
+from templedb_nb.errors import UsageProblem
+from templedb_nb.model.layout import Source
+from templedb_nb.model.lost import Lost, Presence, Suspicion
+from templedb_nb.model.plan import Preview
+from templedb_nb.model.result import Result
+from templedb_nb.model.step import Restore
+from templedb_nb.model.target import DatabaseName
+
+REBIND = "if the database itself is an earlier or another one: templedb target rebind"
+
+
+class Restoring:
+    """The use case that writes a damaged ledger again."""
+
+    def __init__(self, planning: Planning, running: Running, copies: Copies) -> None:
+        """Restore from *copies*, by a plan."""
+        self._planning = planning
+        self._running = running
+        self._copies = copies
+
+    def plan(self, opened: Opened, files: tuple[str, ...], reason: str) -> Preview:
+        """Return what `restore` would do."""
+        narrow, options = self._narrow(opened, files, reason)
+        return self._planning.preview(narrow, options)
+
+    def restore(self, opened: Opened, files: tuple[str, ...], reason: str, wish: Wish) -> Result:
+        """Write the rows again that the ledger lost, each with an event."""
+        narrow, options = self._narrow(opened, files, reason)
+        preview = self._planning.preview(narrow, options)
+        wish = replace(wish, options=options, reason="restore-ledger")
+        return self._running.run(narrow, preview, wish)
+
+    def _narrow(
+        self, opened: Opened, files: tuple[str, ...], reason: str
+    ) -> tuple[Opened, Options]:
+        """Leave the database that lost something, and nothing else to do there."""
+        found = [(n, s) for n, s in opened.suspicions.items() if s.lost]
+        if not found:
+            message = f"the ledger of {opened.case.target.name} lost nothing that this state knows"
+            raise UsageProblem(message, hint="templedb migration status")
+        database, suspicion = found[0]
+        steps = self._steps(opened, database, suspicion, files, reason)
+        narrow = replace(
+            opened,
+            sessions={database: opened.sessions[database]},
+            ledgers={database: opened.ledgers[database]},
+            databases=(database,),
+        )
+        return narrow, Options(amend=steps)
+
+    def _steps(
+        self,
+        opened: Opened,
+        database: DatabaseName,
+        suspicion: Suspicion,
+        files: tuple[str, ...],
+        reason: str,
+    ) -> tuple[Restore, ...]:
+        chosen = _chosen(suspicion, files, opened.case.target.name)
+        case = opened.case
+        texts = self._copies.texts(case, [each.entry for each in chosen])
+        uuid = self._copies.uuid(case, database)
+        steps = []
+        for each in sorted(chosen, key=lambda lost: lost.entry.run_seq):
+            step, _, source = texts.get(each.entry.key, (None, None, None))
+            reading = source.reading if isinstance(source, Source) else None
+            blob = source.blob if isinstance(source, Source) else source
+            steps.append(
+                Restore(
+                    group="ledger",
+                    database=database,
+                    entry=each.entry,
+                    reason=reason,
+                    seen=str(each),
+                    uuid=uuid,
+                    layout=step.layout if step else "plain",
+                    blob=blob,
+                    reading=reading,
+                )
+            )
+        return tuple(steps)
+
+
+def _chosen(suspicion: Suspicion, files: tuple[str, ...], target: str) -> list[Lost]:
+    """Return what to write again, or raise where the database does not bear it out."""
+    chosen = [e for e in suspicion.lost if not files or _named(e, files)]
+    missing = [each for each in files if not any(_named(e, (each,)) for e in suspicion.lost)]
+    if missing:
+        hint = "templedb deploy plan shows what the ledger lost"
+        raise UsageProblem(f"the ledger did not lose {', '.join(missing)}", hint=hint)
+    gone = [each for each in chosen if each.presence is Presence.GONE]
+    told = any(each.presence is Presence.STANDS for each in chosen)
+    if gone or not (told or files):
+        problems = [f"{each.entry.file}: {each}" for each in (gone or chosen)]
+        message = f"the ledger of {target} was not restored: the database does not bear it out"
+        hint = f"{REBIND} {target} --reason WHY; name the files that are in effect to restore those"
+        raise UsageProblem(message, hint=hint, problems=problems)
+    return chosen
+
+
+def _named(lost: Lost, files: tuple[str, ...]) -> bool:
+    entry = lost.entry
+    names = {entry.key, entry.file, entry.file.rsplit("/", 1)[-1]}
+    return any(each in names for each in files)

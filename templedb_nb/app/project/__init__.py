@@ -1,0 +1,1 @@
+"""Use cases of projects: files, configs, targets, variables."""

@@ -1,0 +1,185 @@
+"""Deployment configs: the checked-in file if there is one, else the newest version kept here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from templedb_nb.app.environment import System
+from templedb_nb.core.config import document as configs
+from templedb_nb.core.config import groups, project_file
+from templedb_nb.core.config.project_file import ProjectFile
+from templedb_nb.core.migrations.layouts.sqitch import PLAN
+from templedb_nb.core.migrations.proposal import propose
+from templedb_nb.errors import ConfigError, InvalidConfig
+from templedb_nb.files.document import parse_document
+from templedb_nb.model.config import DeployConfig
+from templedb_nb.model.finding import Finding, errors
+from templedb_nb.model.listings import (
+    ConfigHistory,
+    ConfigVersion,
+    Proposed,
+    ShownConfig,
+    Validation,
+)
+from templedb_nb.model.project import Project, Release
+from templedb_nb.store.duckdb.content import Content
+from templedb_nb.store.duckdb.settings import Settings
+
+DECISIVE = ("package.json", "pyproject.toml")
+HEAD = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Current:
+    """The config that holds, where it came from, and what its form is like."""
+
+    config: DeployConfig
+    origin: str
+    findings: tuple[Finding, ...] = ()
+    file: ProjectFile | None = None
+    version: int = 0
+
+
+class Configs:
+    """Use cases around the config of a project."""
+
+    def __init__(self, settings: Settings, content: Content, system: System) -> None:
+        """Keep versions in *settings*."""
+        self._settings = settings
+        self._content = content
+        self._system = system
+
+    def current(self, project: Project, release: Release) -> Current:
+        """Return the config that holds for *release*; an empty one if nobody set any."""
+        if file := self.file(project, release):
+            origin = f"{project_file.PATH} in release {release.number}"
+            return Current(config=file.config, origin=origin, findings=file.findings, file=file)
+        kept = self._settings.config(project.slug)
+        if kept is None:
+            return Current(config=DeployConfig(), origin="none")
+        version, document, at, by = kept
+        config, findings = configs.parse(document)
+        origin = f"version {version} of {at:%Y-%m-%d %H:%M} by {by}"
+        return Current(config=config, origin=origin, findings=findings, version=version)
+
+    def file(self, project: Project, release: Release) -> ProjectFile | None:
+        """Return what the release's templedb.yaml says, if it has one."""
+        entry = release.entry(project_file.PATH)
+        if entry is None:
+            return None
+        text = self._content.read([entry.blob])[entry.blob]
+        try:
+            document = parse_document(text.decode(), project_file.PATH)
+        except UnicodeDecodeError:
+            raise InvalidConfig(f"{project_file.PATH} is not UTF-8") from None
+        return project_file.parse(document, project.slug)
+
+    def show(self, project: Project, release: Release) -> ShownConfig:
+        """Return the config as a document."""
+        current = self.current(project, release)
+        if current.origin == "none":
+            hint = f"templedb deploy init {project.slug}"
+            raise ConfigError(f"project {project.slug} has no deployment config", hint=hint)
+        document = configs.document(current.config)
+        return ShownConfig(slug=project.slug, origin=current.origin, document=document)
+
+    def validate(self, project: Project, release: Release) -> Validation:
+        """Return every problem of the config that holds."""
+        current = self.current(project, release)
+        if current.origin == "none":
+            self.show(project, release)
+        found = (*current.findings, *groups.check(current.config, release.paths))
+        return Validation(
+            slug=project.slug,
+            origin=current.origin,
+            groups=len(current.config.groups),
+            findings=found,
+        )
+
+    def validate_document(
+        self, project: Project, release: Release, document: object, origin: str
+    ) -> Validation:
+        """Return every problem of a document that is not kept yet."""
+        config, findings = configs.parse(document)
+        found = (*findings, *groups.check(config, release.paths))
+        return Validation(
+            slug=project.slug, origin=origin, groups=len(config.groups), findings=found
+        )
+
+    def set(self, project: Project, release: Release, document: object, note: str) -> ConfigVersion:
+        """Keep a document as the newest version, unless it has errors."""
+        self._refuse_file(project, release)
+        config, findings = configs.parse(document)
+        found = errors((*findings, *groups.check(config)))
+        if found:
+            problems = [str(each) for each in found]
+            raise InvalidConfig("the config was not kept", problems=problems)
+        return self._keep(project, configs.document(config), note)
+
+    def init(self, project: Project, release: Release, *, force: bool) -> Proposed:
+        """Propose groups from the files that are there, and keep them."""
+        self._refuse_file(project, release)
+        if self._settings.config(project.slug) and not force:
+            message = f"project {project.slug} has a deployment config already"
+            hint = f"templedb deploy config {project.slug} --show, or init --force to replace it"
+            raise ConfigError(message, hint=hint)
+        proposal = propose(release.paths, self._heads(release))
+        if not proposal.config.groups:
+            problems = [f"{each.what}: {each.why}" for each in proposal.reasons]
+            message = "nothing was found that could be deployed"
+            hint = f"templedb deploy config {project.slug} --set FILE"
+            raise ConfigError(message, hint=hint, problems=problems)
+        version = self._keep(project, configs.document(proposal.config), "deploy init")
+        return Proposed(version=version, groups=proposal.config.groups, reasons=proposal.reasons)
+
+    def history(self, project: Project) -> ConfigHistory:
+        """Return every version, newest first."""
+        rows = self._settings.configs(project.slug, last=1_000)
+        versions = [
+            ConfigVersion(
+                slug=project.slug, version=v, set_at=at, set_by=by, note=note, groups=_names(doc)
+            )
+            for v, at, by, note, doc in rows
+        ]
+        return ConfigHistory(slug=project.slug, rows=tuple(versions))
+
+    def _keep(self, project: Project, document: dict[str, Any], note: str) -> ConfigVersion:
+        now, user = self._system.clock.now(), self._system.user()
+        version = self._settings.keep_config(project.slug, document, now, user, note)
+        return ConfigVersion(
+            slug=project.slug,
+            version=version,
+            set_at=now,
+            set_by=user,
+            note=note,
+            groups=_names(document),
+        )
+
+    def _refuse_file(self, project: Project, release: Release) -> None:
+        if release.entry(project_file.PATH):
+            message = f"project {project.slug} keeps its config in {project_file.PATH}"
+            raise ConfigError(message, hint=f"edit {project_file.PATH}, then deploy")
+
+    def _heads(self, release: Release) -> dict[str, str]:
+        """Return the texts that tell what a project is: manifests, and how SQL files begin."""
+        wanted = {
+            each.path: each.blob
+            for each in release.files
+            if _whole(each.path) or (each.path.endswith(".sql") and each.size < (1 << 20))
+        }
+        bodies = self._content.read(wanted.values())
+        return {
+            path: (bodies[blob] if _whole(path) else bodies[blob][:HEAD]).decode("utf-8", "replace")
+            for path, blob in wanted.items()
+        }
+
+
+def _whole(path: str) -> bool:
+    return path in DECISIVE or path.rpartition("/")[2] == PLAN
+
+
+def _names(document: dict[str, Any]) -> tuple[str, ...]:
+    given: Sequence[dict[str, Any]] = document.get("groups", [])
+    return tuple(str(group.get("name", "")) for group in given)

@@ -1,0 +1,158 @@
+"""Projects: imported once, synced at every plan."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from templedb_nb.app.environment import System
+from templedb_nb.core.values.schema import nearest
+from templedb_nb.errors import Ambiguous, ConfigError, FilesError, UnknownName, UsageProblem
+from templedb_nb.model.project import Changes, Project, Release, Slug, Synced
+from templedb_nb.store.duckdb.content import Content
+from templedb_nb.store.duckdb.settings import Settings
+from templedb_nb.store.duckdb.state_file import StateFile
+
+if TYPE_CHECKING:
+    from templedb_nb.files.scan import Scan
+
+SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+class Projects:
+    """Use cases around a project and its releases."""
+
+    def __init__(
+        self,
+        state: StateFile,
+        settings: Settings,
+        content: Content,
+        system: System,
+        reserved: frozenset[str],
+    ) -> None:
+        """Keep projects in *state*; no slug may be one of the *reserved* words."""
+        self._state = state
+        self._settings = settings
+        self._content = content
+        self._system = system
+        self._reserved = reserved
+
+    def all(self) -> tuple[Project, ...]:
+        """Return every project, by slug."""
+        return self._settings.projects()
+
+    def pick(self, named: str | None) -> Project:
+        """Return the project of that slug, or the only one there is."""
+        projects = self.all()
+        slugs = [project.slug for project in projects]
+        if named is not None:
+            found = next((each for each in projects if each.slug == named), None)
+            if found is None:
+                message = f"there is no project {named!r}{nearest(named, slugs)}"
+                hint = "templedb project import PATH --slug NAME"
+                raise UnknownName(message, hint=hint, problems=slugs)
+            return found
+        if len(projects) == 1:
+            return projects[0]
+        if not projects:
+            raise UnknownName("there is no project yet", hint="templedb project import PATH")
+        hint = "name one of them, or set TEMPLEDB_PROJECT"
+        raise Ambiguous("which project?", hint=hint, problems=slugs)
+
+    def import_(self, path: Path, slug: str | None, known_as: str | None) -> Synced:
+        """Take a folder's files in, under *slug*; importing it again syncs it."""
+        root = path.expanduser().absolute()
+        if not root.is_dir():
+            raise FilesError(f"{root} is no folder", hint="name the project's root folder")
+        chosen = self.slug(slug or root.name)
+        old = next((each for each in self.all() if each.slug == chosen), None)
+        if old and old.root and Path(old.root) != root and Path(old.root).is_dir():
+            message = f"project {chosen} is imported already, from {old.root}"
+            raise ConfigError(message, hint=f"templedb project import {path} --slug ANOTHER")
+        project = Project(
+            slug=chosen,
+            known_as=known_as or (old.known_as if old else chosen),
+            root=str(root),
+            created_at=old.created_at if old else self._system.clock.now(),
+        )
+        return self._sync(project)
+
+    def sync(self, project: Project, known_as: str | None = None) -> Synced:
+        """Take in what changed in the project's folder."""
+        if known_as:
+            project = replace(project, known_as=known_as)
+        if project.root is None or not Path(project.root).is_dir():
+            hint = f"templedb project import PATH --slug {project.slug}, or deploy with --no-sync"
+            raise FilesError(f"the folder of {project.slug} is gone: {project.root}", hint=hint)
+        return self._sync(project)
+
+    def release(self, project: Project, number: int | None) -> Release:
+        """Return a stored release: that of *number*, or the newest."""
+        if number is not None:
+            return self._content.release(project.slug, number)
+        newest = self._content.newest(project.slug)
+        if newest is None:
+            hint = f"templedb project sync {project.slug}"
+            raise UnknownName(f"project {project.slug} has no release yet", hint=hint)
+        return newest
+
+    def remove(self, project: Project, *, sure: bool) -> Project:
+        """Forget a project; its history and the ledgers of its targets stay."""
+        if not sure and (self._settings.targets(project.slug) or self._has_variables(project)):
+            message = f"project {project.slug} has targets or variables, which would be lost"
+            raise UsageProblem(message, hint=f"templedb project remove {project.slug} --yes")
+        self._settings.remove_project(project.slug)
+        return project
+
+    def _has_variables(self, project: Project) -> bool:
+        return bool(self._settings.variables(project.slug))
+
+    def slug(self, text: str) -> Slug:
+        """Return *text* as a slug, or raise `UsageProblem` with why it is none."""
+        if text in self._reserved:
+            raise UsageProblem(f"{text!r} is a command's name", hint="choose another with --slug")
+        if not SLUG.fullmatch(text):
+            hint = "a slug holds letters, digits, _ . - alone; choose one with --slug"
+            raise UsageProblem(f"{text!r} is no slug", hint=hint)
+        return Slug(text)
+
+    def _sync(self, project: Project) -> Synced:
+        root = Path(project.root or "")
+        with self._state.session() as session:
+            known, known_at = self._content.known(project.slug)
+            began = int(self._system.clock.now().timestamp() * 1e9)
+            sink = self._content.sink(session)
+            found = _scanned(root, known, sink, known_at)
+            sink.flush()
+            self._settings.keep_project(project)
+            newest = self._content.newest_tree(project.slug)
+            differs = Changes()
+            if newest is None or found.fresh or len(found.files) != len(known):
+                self._content.keep_scan(project.slug, known, found.files, began)
+                files = [seen.entry for seen in found.files]
+                now, user = self._system.clock.now(), self._system.user()
+                release, differs = self._content.keep_release(project.slug, files, now, user)
+                newest = release.number, release.tree
+        return Synced(
+            project=project,
+            release=newest[0],
+            tree=newest[1],
+            files=len(found.files),
+            size=sum(each.size for each in found.files),
+            changes=differs,
+            left_out=tuple(f"{each.path}: {each.reason}" for each in found.skipped),
+        )
+
+
+def _scanned(root: Path, known: dict, sink: object, known_at: int) -> Scan:  # type: ignore[type-arg]
+    from templedb_nb.files.scan import Unreadable, scan
+
+    try:
+        return scan(root, known, sink, known_at_ns=known_at)  # type: ignore[arg-type]
+    except Unreadable as error:
+        problems = [f"{each.path}: {each.reason}" for each in error.problems]
+        message = f"{len(problems)} of the files below {root} cannot be stored; nothing was"
+        hint = "make them readable, or name them in .templedbignore"
+        raise FilesError(message, hint=hint, problems=problems) from None

@@ -1,0 +1,103 @@
+"""Targets: the rows that people added and those of the checked-in file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from templedb_nb.app.project.configs import Configs, Current
+from templedb_nb.app.project.projects import Projects
+from templedb_nb.core.config.document import NAME
+from templedb_nb.core.values.schema import nearest
+from templedb_nb.errors import Ambiguous, ConfigError, UnknownName, UsageProblem
+from templedb_nb.model.project import Project
+from templedb_nb.model.target import Target, TargetName
+from templedb_nb.store.duckdb.content import Content
+from templedb_nb.store.duckdb.settings import Settings
+
+
+class Targets:
+    """Use cases around the targets of a project."""
+
+    def __init__(
+        self, settings: Settings, content: Content, projects: Projects, configs: Configs
+    ) -> None:
+        """Keep targets in *settings*."""
+        self._settings = settings
+        self._content = content
+        self._projects = projects
+        self._configs = configs
+
+    def current(self, project: Project) -> Current:
+        """Return the config of the newest release, or an empty one."""
+        release = self._content.newest(project.slug)
+        if release is None:
+            release = self._projects.release(project, None)
+        return self._configs.current(project, release)
+
+    def all(self, project: Project, current: Current | None = None) -> tuple[Target, ...]:
+        """Return the targets by name; the checked-in file's word holds for those that it names."""
+        current = current or self.current(project)
+        found = {each.name: each for each in self._settings.targets(project.slug)}
+        found |= {each.name: each for each in (current.file.targets if current.file else ())}
+        return tuple(found[name] for name in sorted(found))
+
+    def pick(self, project: Project, current: Current | None, named: str | None) -> Target:
+        """Return the target of that name, or the only one there is; never a guess."""
+        targets = self.all(project, current)
+        known = [each.name for each in targets]
+        if named is not None:
+            found = next((each for each in targets if each.name == named), None)
+            if found is None:
+                message = f"project {project.slug} has no target {named!r}{nearest(named, known)}"
+                hint = f"templedb target add {project.slug} {named}"
+                raise UnknownName(message, hint=hint, problems=known)
+            return found
+        if len(targets) == 1:
+            return targets[0]
+        if not targets:
+            hint = f"templedb target add {project.slug} NAME"
+            raise UnknownName(f"project {project.slug} has no target yet", hint=hint)
+        hint = "name one with --target, or set TEMPLEDB_TARGET"
+        raise Ambiguous(f"which target of {project.slug}?", hint=hint, problems=known)
+
+    def add(self, project: Project, name: str, fields: Mapping[str, Any]) -> Target:
+        """Add a target; one of the same name is an error."""
+        complaints: list[str] = []
+        NAME.read(name, "target", lambda _, message: complaints.append(message))
+        if complaints:
+            raise UsageProblem(f"{name!r} is no name of a target: {complaints[0]}")
+        if any(each.name == name for each in self.all(project)):
+            hint = f"templedb target update {project.slug} {name} …"
+            raise ConfigError(f"project {project.slug} has a target {name} already", hint=hint)
+        target = coherent(replace(Target(name=TargetName(name)), **fields))
+        self._settings.keep_target(project.slug, target)
+        return target
+
+    def update(self, project: Project, target: Target, fields: Mapping[str, Any]) -> Target:
+        """Change what is said of a target."""
+        self.refuse_file(target)
+        changed = coherent(replace(target, **fields))
+        self._settings.keep_target(project.slug, changed)
+        return changed
+
+    def remove(self, project: Project, target: Target) -> None:
+        """Forget a target and its variables; its ledger and its history stay."""
+        self.refuse_file(target)
+        self._settings.remove_target(project.slug, target.name)
+
+    def refuse_file(self, target: Target) -> None:
+        """Raise if the checked-in file says what the target is."""
+        if target.from_file:
+            message = f"target {target.name} stands in templedb.yaml"
+            hint = "edit templedb.yaml, then deploy; where that lowers what the ledger demands, say"
+            raise ConfigError(message, hint=f"{hint} the same here, too, with --reason")
+
+
+def coherent(target: Target) -> Target:
+    """Return *target*, or raise if it wants signatures that nobody could give."""
+    if target.signed and not target.signers:
+        message = f"target {target.name} wants signed approvals, and names nobody who may sign"
+        raise UsageProblem(message, hint="name an allowed_signers file, too: --signers FILE")
+    return target

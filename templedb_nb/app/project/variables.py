@@ -1,0 +1,249 @@
+"""Values of variables: sealed, opened, and told to the masker before anybody uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from templedb_nb.app.environment import System
+from templedb_nb.core.address.libpq import passwords, reads
+from templedb_nb.core.address.route import passed_on
+from templedb_nb.core.config.environ import NOTHING, Known, effective, is_reference
+from templedb_nb.core.secrets import masking
+from templedb_nb.core.secrets.masking import Masker
+from templedb_nb.core.secrets.weak_values import weakness
+from templedb_nb.errors import SecretError, UsageProblem
+from templedb_nb.model.project import Project
+from templedb_nb.model.route import Route, Surroundings
+from templedb_nb.model.secret import Secret
+from templedb_nb.model.target import TargetName
+from templedb_nb.model.variable import Keeping, Scope, Variable
+from templedb_nb.secrets.references import read_reference
+from templedb_nb.secrets.sealing import Seal
+from templedb_nb.store.duckdb.settings import Settings
+
+NAME_HINT = "a name holds letters, digits and _, and begins with no digit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """Values that came with the words of one command; they are kept nowhere."""
+
+    options: Mapping[str, Secret]
+
+    @classmethod
+    def parsed(cls, texts: Iterable[str], process: Mapping[str, str]) -> Given:
+        """Read ``NAME=VALUE``, or ``NAME`` for a value of this process's environment."""
+        found = {}
+        for text in texts:
+            name, equals, value = text.partition("=")
+            if not equals and name not in process:
+                raise UsageProblem(f"--env {name}: this process has no variable {name}")
+            found[name] = Secret(name, value if equals else process[name])
+        return cls(options=found)
+
+
+NOTHING_GIVEN = Given(options={})
+
+
+class Values:
+    """The variables of projects and targets."""
+
+    def __init__(self, settings: Settings, seal: Seal, masker: Masker, system: System) -> None:
+        """Open sealed values with *seal*, and register each with *masker*."""
+        self._settings = settings
+        self._seal = seal
+        self._masker = masker
+        self._system = system
+
+    def set(
+        self,
+        project: Project,
+        target: TargetName | None,
+        pairs: Mapping[str, str],
+        keeping: Keeping,
+    ) -> tuple[Variable, ...]:
+        """Keep values, all or none; a reference stays one."""
+        kept = [
+            self._variable(project, target, name, text, keeping) for name, text in pairs.items()
+        ]
+        self._settings.keep_variables(kept)
+        return tuple(kept)
+
+    def _variable(
+        self, project: Project, target: TargetName | None, name: str, text: str, keeping: Keeping
+    ) -> Variable:
+        if not name.isidentifier() or not name.isascii():
+            raise UsageProblem(f"{name!r} is no name of a variable", hint=NAME_HINT)
+        if "\0" in text:
+            raise UsageProblem(f"the value of {name} holds a NUL character")
+        chosen = Keeping.REFERENCE if is_reference(text) else keeping
+        bare = Variable(
+            project=project.slug,
+            target=target,
+            name=name,
+            keeping=chosen,
+            text=text,
+            set_at=self._system.clock.now(),
+            set_by=self._system.user(),
+        )
+        if chosen is not Keeping.SEALED:
+            return bare
+        if masking.too_short(text):
+            message = f"the value of {name} is too short to be masked in output"
+            hint = f"use {masking.MINIMUM} characters or more, or --plain if it is no secret"
+            raise SecretError(message, hint=hint)
+        self._masker.add(name, text)
+        return replace(bare, text=self._seal.seal(bare, text))
+
+    def kept(
+        self, project: Project, target: TargetName | None, from_file: Iterable[Variable]
+    ) -> tuple[Variable, ...]:
+        """Return what a target's commands get: the store's word before the project file's."""
+        own = self._settings.variables(project.slug, target)
+        named = {(each.target, each.name) for each in own}
+        fits = (each for each in from_file if each.target in (None, target))
+        return (*own, *(each for each in fits if (each.target, each.name) not in named))
+
+    def known(self, kept: tuple[Variable, ...], given: Given, root: Path | None) -> Known:
+        """Return which names have a value, and which of them cannot be read."""
+        unreadable = {}
+        for name, variable in effective(kept).items():
+            if name not in given.options and (why := self._trouble(variable, root)):
+                unreadable[name] = why
+        return Known(
+            kept=kept,
+            options=frozenset(given.options),
+            process=frozenset(self._system.environ),
+            unreadable=unreadable,
+        )
+
+    def _trouble(self, variable: Variable, root: Path | None) -> str:
+        match variable.keeping:
+            case Keeping.SEALED:
+                return self._seal.trouble(variable)
+            case Keeping.REFERENCE:
+                try:
+                    read_reference(variable.text, self._system.environ, root)
+                except SecretError as error:
+                    return error.message
+                return ""
+            case Keeping.PLAIN:
+                return ""
+
+    def reveal(
+        self,
+        name: str,
+        known: Known,
+        given: Given,
+        root: Path | None,
+        own: Mapping[str, str] = NOTHING,
+    ) -> Secret | None:
+        """Return the value of *name*, registered with the masker; None if it has none."""
+        source = known.source(name, own)
+        if source is None:
+            return None
+        value = self._value(name, source.scope, known, given, root, own)
+        if source.keeping is not Keeping.PLAIN:
+            self._mask(name, value, source.scope)
+        return Secret(name, value)
+
+    def around(self, known: Known, given: Given, root: Path | None) -> Surroundings:
+        """Return the variables that libpq reads: this process's under those of the target."""
+        values = passed_on(self._system.environ)
+        for name in passwords(values):
+            self._mask(name, values[name], Scope.ENVIRONMENT)
+        kept = {name for name in known.names if reads(name) and name not in known.unreadable}
+        for name in kept:
+            if (value := self.reveal(name, known, given, root)) is not None:
+                values[name] = value.reveal()
+        return Surroundings(values=values, kept=frozenset(kept))
+
+    def learn(self, route: Route) -> None:
+        """Mask the passwords by which a server was reached, wherever they came from."""
+        for secret in route.secrets.values():
+            self._mask(route.name, secret.reveal(), Scope.ENVIRONMENT)
+
+    def secret(self, variable: Variable, root: Path | None) -> str | None:
+        """Return the value of one variable that is kept, or None if it is no secret."""
+        match variable.keeping:
+            case Keeping.PLAIN:
+                return None
+            case Keeping.SEALED:
+                return self._seal.open(variable)
+            case Keeping.REFERENCE:
+                return self._text(variable.text, root)
+
+    def weak(
+        self, project: Project, target: TargetName | None, root: Path | None
+    ) -> tuple[list[str], int]:
+        """Return what is wrong with values that are to be masked, and how many there are."""
+        kept = self._settings.variables(project.slug, target)
+        shown = {project.slug, *(each.target for each in kept if each.target)}
+        shown |= {each.text for each in kept if each.keeping is Keeping.PLAIN}
+        told, count = [], 0
+        for each in kept:
+            where = f"{each.name} of {each.target or 'all targets'}"
+            try:
+                value = self.secret(each, root)
+            except SecretError as error:
+                told.append(f"{where} cannot be read: {error.message}")
+                continue
+            if value is not None:
+                count += 1
+                told += [f"{where} {why}" for why in [weakness(value, shown)] if why]
+        return told, count
+
+    def sealed(self) -> dict[str, list[str]]:
+        """Return every sealed value of the state that can be opened here, by its name.
+
+        No reference is read for that, and no key is made.
+        """
+        found: dict[str, list[str]] = {}
+        for each in self._settings.sealed():
+            with suppress(SecretError):
+                found.setdefault(each.name, []).append(self._seal.open(each))
+        return found
+
+    def masked(self, text: str) -> str:
+        """Return *text* without the secrets that this process knows."""
+        return self._masker.mask(text)
+
+    def told_by(self, text: str) -> bool:
+        """Return whether *text* holds a secret that this process knows."""
+        return self.masked(text) != text
+
+    def _mask(self, name: str, value: str, scope: Scope) -> None:
+        if not masking.too_short(value):
+            self._masker.add(name, value)
+        elif scope not in {Scope.ENVIRONMENT, Scope.OPTION}:
+            message = f"the value of {name} is too short to be masked in output"
+            raise SecretError(message, hint=f"templedb env set --plain {name}, if it is no secret")
+
+    def _value(
+        self,
+        name: str,
+        scope: Scope,
+        known: Known,
+        given: Given,
+        root: Path | None,
+        own: Mapping[str, str],
+    ) -> str:
+        match scope:
+            case Scope.OPTION:
+                return given.options[name].reveal()
+            case Scope.GROUP:
+                return self._text(own[name], root)
+            case Scope.ENVIRONMENT:
+                return self._system.environ[name]
+            case Scope.TARGET | Scope.PROJECT:
+                variable = effective(known.kept)[name]
+                sealed = variable.keeping is Keeping.SEALED
+                return self._seal.open(variable) if sealed else self._text(variable.text, root)
+
+    def _text(self, text: str, root: Path | None) -> str:
+        if is_reference(text):
+            return read_reference(text, self._system.environ, root)
+        return text

@@ -1,0 +1,233 @@
+"""What every command shares: who calls, which words mean a project, and the common options."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from templedb_nb.commands import completion
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from templedb_nb.app.container import Temple
+    from templedb_nb.app.environment import System
+    from templedb_nb.model.plan import Preview
+    from templedb_nb.model.runbook import Done, RunbookEvent
+    from templedb_nb.model.selection import Choice
+    from templedb_nb.model.status import Board, Choices
+    from templedb_nb.ports import Observer
+    from templedb_nb.workflow import Workflow
+
+HELPS = ["-h", "--help"]
+CONTEXT: dict[str, Any] = {"help_option_names": HELPS, "max_content_width": 100}
+
+
+@dataclass
+class Call:
+    """One use of the tree by a front end, with what that end has to offer."""
+
+    open_app: Callable[[], Temple]
+    stdin: TextIO
+    ask_secret: Callable[[str], str]
+    project: str | None = None
+    target: str | None = None
+    notebook: bool = False
+    through: str = "terminal"
+    observers: tuple[Observer, ...] = ()
+    planned: Callable[[Preview], None] | None = None
+    gate: Callable[[bool, Preview], None] | None = None
+    closing: Callable[[], None] = field(default=lambda: None)
+    board: Callable[[Board, Callable[[], Board]], None] | None = None
+    picker: Callable[[Choices], None] | None = None
+    cell: str | None = None
+    json: bool = field(default=False)
+    quiet: bool = field(default=False)
+    verbose: bool = field(default=False)
+    interactive: bool = False
+    tell: Callable[[str], None] = field(default=lambda _: None)
+    working: Callable[[str], AbstractContextManager[None]] = field(default=lambda _: nullcontext())
+    use: Callable[[str | None, str | None], None] | None = None
+    cells: Callable[[RunbookEvent], None] = field(default=lambda _: None)
+    workflow: Workflow | None = None
+    found: Done | None = None
+    approvals: tuple[Path, ...] = ()
+    approval_wait: str = ""
+
+    @cached_property
+    def world(self) -> System:
+        """Return the clock, the environment and the folder of this process."""
+        from templedb_nb.app.environment import System
+
+        return System()
+
+    @cached_property
+    def app(self) -> Temple:
+        """Return the application, opened at its first use."""
+        return self.open_app()
+
+    def body(self, said: str | None = None) -> str:
+        """Return the text that a command works on: *said*, the cell's body, or standard input."""
+        cell = (self.cell or "").strip()
+        if said and cell:
+            raise click.UsageError("the cell has a body: leave the text of the line out")
+        return said or (cell and str(self.cell)) or ("" if self.notebook else self.stdin.read())
+
+    def choice(self, project: str | None, target: str | None = None) -> Choice:
+        """Return which project and target are meant: by the words, else by what is in use."""
+        from templedb_nb.model.selection import Choice
+
+        same = self.project is None or project in {None, self.project}
+        meant = target or (self.target if same else None)
+        return Choice(project=project or self.project, target=meant)
+
+    def split(
+        self, words: Sequence[str], *names: str, optional: int = 0, hint: str = ""
+    ) -> list[str | None]:
+        """Return the project, if the first word is one, and a word for each of *names*.
+
+        The last *optional* names may be missing. With every word there, the first is the project;
+        with fewer, it is one only if a project is known by it. With *hint*, no word is repeated:
+        one of them may be a secret.
+        """
+        given: list[str | None] = list(words)
+        first = len(given) > len(names) or self._is_slug(given)
+        project = given.pop(0) if first and given else None
+        if len(given) > len(names):
+            raise click.UsageError(f"too many words: {hint or ' '.join(words)}")
+        if len(given) < len(names) - optional:
+            raise click.UsageError(f"{names[len(given)]} is missing")
+        return [project, *given, *[None] * (len(names) - len(given))]
+
+    def project_first(self, words: Sequence[str]) -> tuple[str | None, tuple[str, ...]]:
+        """Return the project, if the first word is one, and all words behind it."""
+        if self._is_slug(words):
+            return words[0], tuple(words[1:])
+        return None, tuple(words)
+
+    def _is_slug(self, words: Sequence[str | None]) -> bool:
+        return bool(words) and any(each.slug == words[0] for each in self.app.projects.all())
+
+
+class Command(click.Command):
+    """A command whose value any front end can give as JSON."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        """Add the options that every command has."""
+        super().__init__(*args, **named)
+        self.params.append(
+            click.Option(
+                ["--json"],
+                is_flag=True,
+                expose_value=False,
+                callback=_json,
+                help="Give the value as JSON, one object a line.",
+            )
+        )
+        for name, short, told in (
+            ("quiet", "-q", "Say nothing but the result and errors."),
+            ("verbose", "-v", "Say on standard error what is done, and how long it takes."),
+        ):
+            option = click.Option(
+                [short, f"--{name}"], is_flag=True, expose_value=False, callback=_set, help=told
+            )
+            self.params.append(option)
+
+
+def _json(ctx: click.Context, _: click.Parameter, value: Any) -> None:
+    if value and isinstance(ctx.obj, Call):
+        ctx.obj.json = True
+
+
+def _set(ctx: click.Context, option: click.Parameter, value: Any) -> None:
+    if value and isinstance(ctx.obj, Call) and option.name:
+        setattr(ctx.obj, option.name, True)
+
+
+class Group(click.Group):
+    """A noun: its commands are verbs."""
+
+    command_class = Command
+
+    def __init__(self, *args: Any, default: str | None = None, **named: Any) -> None:
+        """Let *default* stand for a verb that is left out."""
+        super().__init__(*args, **named)
+        self.default = default
+        self.no_args_is_help = default is None
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Insert the default verb where the first word is no verb."""
+        completing = ctx.resilient_parsing and not args
+        known = bool(args) and (args[0] in self.commands or args[0] in HELPS)
+        if self.default and not known and not completing:
+            self._refuse_misspelling(args)
+            args = [self.default, *args]
+        return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the verbs, and what may follow the one that can be left out."""
+        found = super().shell_complete(ctx, incomplete)
+        if self.default:
+            verb = self.commands[self.default]
+            inner = verb.make_context(self.default, [], parent=ctx, resilient_parsing=True)
+            there = {each.value for each in found}
+            values = [*verb.shell_complete(inner, incomplete)]
+            for parameter in verb.get_params(inner):
+                if parameter.name == "words" and not incomplete.startswith("-"):
+                    values += parameter.shell_complete(inner, incomplete)
+            found += [each for each in values if each.value not in there]
+        return found
+
+    def _refuse_misspelling(self, args: Sequence[str]) -> None:
+        close = difflib.get_close_matches(args[0], self.commands, n=1, cutoff=0.75) if args else []
+        if close:
+            raise click.UsageError(f"there is no {args[0]!r}; did you mean {close[0]!r}?")
+
+
+Group.group_class = type
+
+
+def group(name: str, *, default: str | None = None, **named: Any) -> Callable[..., Group]:
+    """Declare a noun."""
+    return click.group(name, cls=Group, default=default, **named)
+
+
+def takes_cell(root: click.Command, given: Sequence[str]) -> bool:
+    """Return whether the command that the words begin with reads a cell's body."""
+    command: click.Command | None = root
+    for word in [*given, ""]:
+        if not isinstance(command, Group):
+            break
+        command = command.commands.get(word) or command.commands.get(command.default or "")
+    return bool(getattr(command, "takes_cell", False))
+
+
+pass_call = click.make_pass_decorator(Call)
+
+
+def take(metavar: str) -> Callable[[Any], Any]:
+    """Declare the bare words of a command."""
+    completer = completion.words(metavar)
+    return click.argument("words", nargs=-1, metavar=metavar, shell_complete=completer)
+
+
+words = take("[PROJECT]")
+
+
+def on_target(function: Any) -> Any:
+    """Declare the option that names a target."""
+    option = click.option(
+        "-t",
+        "--target",
+        metavar="TARGET",
+        shell_complete=completion.targets,
+        help="The target; may be left out where there is only one, or one is in use.",
+    )
+    return option(function)

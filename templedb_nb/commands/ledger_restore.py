@@ -1,0 +1,49 @@
+"""migration restore-ledger: what a ledger lost, written again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from templedb_nb.commands import completion
+from templedb_nb.commands.context import Call, Command, on_target, pass_call
+
+if TYPE_CHECKING:
+    from templedb_nb.model.plan import Preview
+    from templedb_nb.model.result import Result
+
+
+@click.command("restore-ledger", cls=Command)
+@click.argument(
+    "words", nargs=-1, metavar="[PROJECT] [FILE …]", shell_complete=completion.migrations
+)
+@on_target
+@click.option("--reason", default="", metavar="TEXT", help="Why; kept for good.")
+@click.option("--dry-run", is_flag=True, help="Show the plan; execute nothing.")
+@pass_call
+def restore_ledger(
+    call: Call, words: tuple[str, ...], target: str | None, reason: str, *, dry_run: bool
+) -> Preview | Result:
+    """Write again what the target's ledger lost, from this state's copy; no SQL of yours runs.
+
+    For a ledger that somebody emptied, edited or dropped, while what its migrations made still
+    stands: each row is written as it was, with an event, as a plan that a protected target wants
+    approved. Of an earlier or another database it is refused: see target rebind. FILE names those
+    to restore, where only some are in effect.
+
+    \b
+    Examples:
+      templedb migration restore-ledger shop --target production --dry-run
+      templedb migration restore-ledger shop --reason "002.sql truncated all tables"
+    """
+    from templedb_nb.app.deploy.runs import Wish
+
+    if not (reason or dry_run):
+        raise click.UsageError("say what damaged the ledger, with --reason")
+    name, files = call.project_first(words)
+    with call.app.opened(call.choice(name, target)) as opened:
+        found = call.app.reachable(opened)
+        if dry_run:
+            return call.app.restoring.plan(found, files, reason)
+        return call.app.restoring.restore(found, files, reason, Wish(observers=call.observers))

@@ -1,0 +1,1 @@
+"""Who may let a plan run, and whether it may."""

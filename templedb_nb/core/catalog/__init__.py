@@ -1,0 +1,1 @@
+"""Objects of databases: drift, identity, and what migrations created."""

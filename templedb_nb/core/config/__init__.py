@@ -1,0 +1,1 @@
+"""How a project is deployed: its document read and checked, groups, variables, overlays."""

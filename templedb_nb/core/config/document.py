@@ -1,0 +1,278 @@
+"""Deployment config: a document becomes a `DeployConfig`, with every complaint at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from templedb_nb.core.values.schema import (
+    Choice,
+    Duration,
+    Flag,
+    Key,
+    ListOf,
+    Object,
+    PairsOf,
+    Text,
+    TextOr,
+    Whole,
+)
+from templedb_nb.model.config import (
+    DeployConfig,
+    Executor,
+    Group,
+    GroupKind,
+    HealthCheck,
+    HealthType,
+    Hook,
+    OpaqueFiles,
+    WorkFolder,
+)
+from templedb_nb.model.finding import Finding, Severity, Topic
+from templedb_nb.model.layout import Layout
+from templedb_nb.model.serialization import to_plain
+from templedb_nb.model.target import DATABASE_URL, OrderPolicy
+
+NAME = Text(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "may hold letters, digits, _ . - alone")
+VARIABLE = Text(r"[A-Za-z_][A-Za-z0-9_]*", "is no name of an environment variable")
+TEXT = Text()
+DAY = 86_400
+
+HOOK = Object(
+    Hook,
+    (
+        Key("command", TEXT, "What to run, by bash with -euo pipefail."),
+        Key("critical", Flag(), "A failing post_deploy hook fails the run, too.", False),  # noqa: FBT003 - a default
+        Key("timeout", Duration(1), "How long it may take.", None, "timeout_s"),
+    ),
+)
+
+HEALTH_CHECK = Object(
+    HealthCheck,
+    (
+        Key("type", Choice(HealthType), "How to measure."),
+        Key("url", TEXT, "http: the address to ask.", ""),
+        Key("method", Text("[A-Z]+", "is no HTTP method"), "http: the method.", "GET"),
+        Key("headers", PairsOf(TEXT, TEXT), "http: headers to send.", ()),
+        Key(
+            "expect_status",
+            ListOf(Whole(100, 599), single=True),
+            "http: the statuses that are healthy.",
+            (200,),
+        ),
+        Key("expect_body", TEXT, "http: a regular expression that the body must hold.", ""),
+        Key("expect_version", TEXT, "http: a text that names the new version.", ""),
+        Key("host", TEXT, "tcp: the host to reach.", ""),
+        Key("port", Whole(1, 65535), "tcp: the port to reach.", None),
+        Key("command", TEXT, "command: healthy when it exits with 0.", ""),
+        Key("query", TEXT, "sql: healthy when the first value of its one row is true.", ""),
+        Key("initial_delay", Duration(), "The wait before the first try.", 0, "initial_delay_s"),
+        Key("interval", Duration(1), "The wait between two tries.", 5, "interval_s"),
+        Key("timeout", Duration(1), "How long one try may take.", 10, "timeout_s"),
+        Key("deadline", Duration(1), "How long all tries may take.", 300, "deadline_s"),
+        Key("success_threshold", Whole(1), "How many good tries in a row are healthy.", 1),
+        Key("failure_threshold", Whole(1), "How many bad tries in a row are a failure.", 3),
+    ),
+)
+
+GROUP_KEYS = (
+    Key("name", NAME, "What the group is called; unique."),
+    Key("order", Whole(0), "Its place; unique. Default: its place in the list.", None),
+    Key("kind", Choice(GroupKind), "What its files are. Default: told by name and patterns.", None),
+    Key("file_patterns", ListOf(TEXT), "Files, as relative patterns; `**` only as a folder.", ()),
+    Key("depends_on", ListOf(NAME), "Groups that must come before.", ()),
+    Key("pre_deploy", ListOf(TextOr("command", HOOK)), "Commands before anything else.", ()),
+    Key("build_command", TEXT, "Builds; runs before the tests.", ""),
+    Key("test_command", TEXT, "Tests what was built.", ""),
+    Key("deploy_command", TEXT, "Deploys; once for each file when it contains {file}.", ""),
+    Key("post_deploy", ListOf(TextOr("command", HOOK)), "Commands after a good deployment.", ()),
+    Key("required_env_vars", ListOf(VARIABLE), "Names that must have a value.", ()),
+    Key("env", PairsOf(VARIABLE, TEXT), "Values or references (env:NAME, file:PATH).", ()),
+    Key(
+        "allow_dangerous_env",
+        ListOf(VARIABLE),
+        "Names such as LD_PRELOAD that commands get all the same.",
+        (),
+    ),
+    Key(
+        "continue_on_failure",
+        Flag(),
+        "Later groups run even if this one fails; the run is failed all the same.",
+        False,  # noqa: FBT003 - a default
+    ),
+    Key("retry_attempts", Whole(0, 100), "How often a failed command is tried again.", 0),
+    Key("retry_delay", Duration(), "The wait before a retry.", 0, "retry_delay_s"),
+    Key(
+        "timeout", Duration(1), "How long a command may take. Default: no limit.", None, "timeout_s"
+    ),
+    Key(
+        "hook_timeout",
+        Duration(1),
+        "How long a hook may take that has no timeout of its own. Default: no limit.",
+        None,
+        "hook_timeout_s",
+    ),
+    Key(
+        "order_policy",
+        Choice(OrderPolicy),
+        "What a migration out of order does. Default: non-linear. The stricter one of this and the"
+        " target's holds.",
+        None,
+    ),
+    Key("executor", Choice(Executor), "Who sends migrations to the server.", Executor.NATIVE),
+    Key(
+        "layout",
+        Choice(Layout),
+        "Whose convention the files of migrations follow. Default: told by each folder.",
+        Layout.AUTO,
+    ),
+    Key(
+        "order_file",
+        TEXT,
+        "A file of the project that lists the migrations, a path a line, in the order in which they"
+        " run.",
+        "",
+    ),
+    Key(
+        "placeholders",
+        PairsOf(TEXT, Text(r"[^\r\n]*", "must be one line")),
+        "Values for ${name} in migrations of layout flyway, and :NAME of graphile-migrate.",
+        (),
+    ),
+    Key(
+        "opaque",
+        Choice(OpaqueFiles),
+        "What becomes of files behind a migration that only another tool can run.",
+        OpaqueFiles.REFUSE,
+    ),
+    Key(
+        "database",
+        VARIABLE,
+        "The variable with the database's address. Default: DATABASE_URL.",
+        None,
+    ),
+    Key(
+        "workdir",
+        Choice(WorkFolder),
+        "Where commands run: in a copy of the release, or in the project's own folder.",
+        WorkFolder.RELEASE,
+    ),
+    Key(
+        "mutates",
+        Flag(),
+        "Whether its commands change the target. Default: deploy_command and post_deploy do.",
+        None,
+    ),
+    Key("health_check", HEALTH_CHECK, "What must hold after the group.", None),
+)
+
+
+def _group(**given: Any) -> dict[str, Any]:
+    return given
+
+
+GROUP = Object(_group, GROUP_KEYS, title="group")
+CONFIG = Object(
+    _group,
+    (Key("groups", ListOf(GROUP), "The groups of a deployment, in order."),),
+    title="templedb deployment config",
+)
+
+
+def parse(
+    document: object, config_shape: Object = CONFIG
+) -> tuple[DeployConfig, tuple[Finding, ...]]:
+    """Return the config that *document* stands for, and every complaint about its form."""
+    findings: list[Finding] = []
+
+    def complain(at: str, message: str) -> None:
+        findings.append(problem(at or "config", message))
+
+    read = config_shape.read(document, "", complain)
+    return build(read["groups"] or (), findings), tuple(findings)
+
+
+def build(groups: tuple[dict[str, Any], ...], findings: list[Finding]) -> DeployConfig:
+    """Return the config of those groups, with the defaults that depend on other keys."""
+    made = tuple(_settled(each, place) for place, each in enumerate(groups, start=1))
+    findings += _duplicates("name", [g.name for g in made])
+    findings += _duplicates("order", [g.order for g in made])
+    return DeployConfig(groups=made)
+
+
+def _settled(given: dict[str, Any], place: int) -> Group:
+    order = place if given["order"] is None else given["order"]
+    kind = given["kind"] or _kind(given)
+    return Group(
+        **given | {"order": order, "kind": kind, "database": given["database"] or DATABASE_URL}
+    )
+
+
+def _kind(given: Mapping[str, Any]) -> GroupKind:
+    patterns = given["file_patterns"]
+    sql = bool(patterns) and all(str(p).endswith(".sql") for p in patterns)
+    named = given["name"] == GroupKind.MIGRATIONS
+    return GroupKind.MIGRATIONS if named or sql else GroupKind.COMMANDS
+
+
+def _duplicates(key: str, values: list[Any]) -> list[Finding]:
+    twice = {value for value, times in Counter(values).items() if times > 1 and value != ""}
+    places = [(n, value) for n, value in enumerate(values) if value in twice]
+    return [
+        problem(f"groups[{n}].{key}", f"{value!r} stands more than once")
+        for n, value in places
+        if values.index(value) != n
+    ]
+
+
+def problem(at: str, message: str, mend: str = "", *, topic: Topic = Topic.CONFIG) -> Finding:
+    """Return a finding that forbids a run."""
+    return Finding(severity=Severity.ERROR, topic=topic, message=message, where=at, mend=mend)
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a deployment config."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **CONFIG.schema()}
+
+
+def document(config: DeployConfig) -> dict[str, Any]:
+    """Return the document that `parse` reads back into *config*; defaults are left out."""
+    return {"groups": [_group_document(group) for group in config.groups]}
+
+
+def _group_document(group: Group) -> dict[str, Any]:
+    bare = Group(name=group.name, order=group.order)
+    out: dict[str, Any] = {}
+    for key in GROUP_KEYS:
+        value = getattr(group, key.fills)
+        inherent = key.name in {"name", "order", "kind"}
+        if inherent or value != getattr(bare, key.fills):
+            out[key.name] = _value_document(key, value)
+    return out
+
+
+def _value_document(key: Key, value: Any) -> Any:
+    match value:
+        case HealthCheck():
+            return _object_document(HEALTH_CHECK, value)
+        case tuple() if isinstance(key.shape, PairsOf):
+            return dict(value)
+        case tuple():
+            return [_hook_document(each) if isinstance(each, Hook) else each for each in value]
+        case _:
+            return to_plain(value)
+
+
+def _hook_document(hook: Hook) -> Any:
+    return hook.command if hook == Hook(command=hook.command) else _object_document(HOOK, hook)
+
+
+def _object_document(shape: Object, value: Any) -> dict[str, Any]:
+    defaults = {field.name: field.default for field in fields(value)}
+    return {
+        key.name: _value_document(key, getattr(value, key.fills))
+        for key in shape.keys
+        if getattr(value, key.fills) != defaults[key.fills]
+    }

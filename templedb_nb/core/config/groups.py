@@ -1,0 +1,222 @@
+"""Groups: who runs their files, in which order they come, and what is wrong with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from templedb_nb.core.config import globs
+from templedb_nb.core.config.command_template import (
+    FILE,
+    per_file,
+    psql_template,
+    quoted_file,
+    unsafe_psql,
+)
+from templedb_nb.core.config.document import problem
+from templedb_nb.model.config import (
+    DeployConfig,
+    Executor,
+    Group,
+    GroupKind,
+    HealthCheck,
+    HealthType,
+)
+from templedb_nb.model.finding import Finding, Severity, Topic
+from templedb_nb.model.target import DatabaseName
+
+DANGEROUS = re.compile(
+    r"LD_.*|DYLD_.*|PYTHON(PATH|HOME|STARTUP)|BASH_ENV|ENV|NODE_OPTIONS|PERL5(LIB|OPT)|RUBY(LIB|OPT)"
+    r"|GIT_(SSH|EXEC_PATH|CONFIG.*)|PROMPT_COMMAND|SHELLOPTS|BASHOPTS|IFS|PS4"
+)
+SECRETIVE = re.compile(
+    r"(?i)(pass(word|wd|phrase)?|secret|token|credential|api_?key|private_?key|dsn)$"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migrating:
+    """A group whose files are migrations that the ledger tracks."""
+
+    database: DatabaseName
+    executor: Executor
+    recognised: bool = False
+
+
+def migrating(group: Group) -> Migrating | None:
+    """Return how the group's migrations run, or None if a command deploys its files.
+
+    The common template ``psql $DATABASE_URL -f {file}`` is recognised and run natively: psql
+    exits with 0 when a file's SQL fails, and leaves half of it applied.
+    """
+    if group.kind is not GroupKind.MIGRATIONS:
+        return None
+    if not group.deploy_command:
+        return Migrating(database=group.database, executor=group.executor)
+    template = psql_template(group.deploy_command)
+    if template is None:
+        return None
+    return Migrating(database=template.database, executor=group.executor, recognised=True)
+
+
+def databases(config: DeployConfig) -> tuple[DatabaseName, ...]:
+    """Return the databases whose ledgers the config's migrations need, in the order of names."""
+    found = {m.database for group in config.groups if (m := migrating(group))}
+    return tuple(sorted(found))
+
+
+def required(group: Group) -> tuple[str, ...]:
+    """Return every name that the group cannot do without."""
+    own = migrating(group)
+    return tuple(dict.fromkeys([*([own.database] if own else []), *group.required_env_vars]))
+
+
+def ordered(groups: Sequence[Group]) -> tuple[Group, ...]:
+    """Return the groups by (order, name), each after those that it depends on.
+
+    Groups of a cycle, which `check` reports, come last.
+    """
+    waiting = sorted(groups, key=lambda group: (group.order, group.name))
+    names = {group.name for group in groups}
+    done: list[Group] = []
+    while waiting:
+        placed = {group.name for group in done}
+        ready = (g for g in waiting if set(g.depends_on) & names <= placed)
+        following = next(ready, waiting[0])
+        waiting.remove(following)
+        done.append(following)
+    return tuple(done)
+
+
+def cycle(groups: Sequence[Group]) -> tuple[str, ...]:
+    """Return one cycle of dependencies as a, b, a; empty if there is none."""
+    needs = {group.name: group.depends_on for group in groups}
+    clear: set[str] = set()
+    for name in needs:
+        if found := _walk(name, needs, (), clear):
+            return found
+    return ()
+
+
+def _walk(
+    name: str, needs: dict[str, tuple[str, ...]], path: tuple[str, ...], clear: set[str]
+) -> tuple[str, ...]:
+    if name in path:
+        return (*path[path.index(name) :], name)
+    if name in clear or name not in needs:
+        return ()
+    for following in needs[name]:
+        if found := _walk(following, needs, (*path, name), clear):
+            return found
+    clear.add(name)
+    return ()
+
+
+def check(config: DeployConfig, paths: Sequence[str] | None = None) -> tuple[Finding, ...]:
+    """Return what is wrong with the groups; with *paths*, also patterns that match none of them."""
+    found: list[Finding] = []
+    for place, group in enumerate(config.groups):
+        at = f"groups[{place}]"
+        found += [*_dependencies(at, group, config), *_work(at, group), *_files(at, group)]
+        found += [*_patterns(at, group, paths), *_environment(at, group)]
+        if group.health_check:
+            found += _health(f"{at}.health_check", group.health_check)
+    if loop := cycle(config.groups):
+        found.append(problem("groups", f"depends_on goes in a circle: {' -> '.join(loop)}"))
+    return tuple(found)
+
+
+def _dependencies(at: str, group: Group, config: DeployConfig) -> Iterable[Finding]:
+    names = [other.name for other in config.groups]
+    for n, name in enumerate(group.depends_on):
+        if name not in names:
+            yield problem(f"{at}.depends_on[{n}]", f"there is no group {name!r}")
+
+
+def _work(at: str, group: Group) -> Iterable[Finding]:
+    if not migrating(group) and not group.commands:
+        does = "set a deploy_command, a build_command, a test_command or a hook"
+        yield problem(at, f"group {group.name!r} has nothing to do", f"{does}, or kind: migrations")
+    if group.kind is GroupKind.MIGRATIONS and not group.file_patterns:
+        yield problem(f"{at}.file_patterns", "a group of migrations needs patterns")
+    if group.executor is Executor.PSQL and not migrating(group):
+        yield problem(f"{at}.executor", "is for groups of migrations without a deploy_command")
+    if group.test_command and not group.build_command and migrating(group):
+        where = (
+            "its test_command runs before its migrations; put it in post_deploy if it needs them"
+        )
+        yield _note(f"{at}.test_command", where)
+
+
+def _files(at: str, group: Group) -> Iterable[Finding]:
+    keys = [("build_command", group.build_command), ("test_command", group.test_command)]
+    keys += [(f"pre_deploy[{n}]", hook.command) for n, hook in enumerate(group.pre_deploy)]
+    keys += [(f"post_deploy[{n}]", hook.command) for n, hook in enumerate(group.post_deploy)]
+    for key, text in keys:
+        if per_file(text):
+            yield problem(f"{at}.{key}", f"{FILE} has a meaning in deploy_command alone")
+        if unsafe_psql(text):
+            yield _unsafe(f"{at}.{key}")
+    text = group.deploy_command
+    if quoted_file(text):
+        mend = "it is put in safely quoted where it stands bare"
+        yield problem(
+            f"{at}.deploy_command", f"{FILE} stands inside quotes or a here-document", mend
+        )
+    if per_file(text) and not group.file_patterns:
+        yield problem(f"{at}.deploy_command", f"{FILE} needs file_patterns")
+    if text and not migrating(group) and unsafe_psql(text):
+        yield _unsafe(f"{at}.deploy_command")
+
+
+def _unsafe(at: str) -> Finding:
+    message = "psql without ON_ERROR_STOP exits with 0 when the file's SQL fails"
+    return problem(at, message, "add -v ON_ERROR_STOP=1", topic=Topic.COMMAND)
+
+
+def _patterns(at: str, group: Group, paths: Sequence[str] | None) -> Iterable[Finding]:
+    for n, pattern in enumerate(group.file_patterns):
+        complaints = globs.complaints(pattern)
+        for complaint in complaints:
+            yield problem(f"{at}.file_patterns[{n}]", f"{pattern!r} {complaint}")
+        if paths is not None and not complaints and not globs.match(pattern, paths):
+            message = f"{pattern!r} matches no file of the project"
+            yield problem(f"{at}.file_patterns[{n}]", message, topic=Topic.FILES)
+
+
+def _environment(at: str, group: Group) -> Iterable[Finding]:
+    for name, value in group.env:
+        if SECRETIVE.search(name) and not value.startswith(("env:", "file:")):
+            mend = f"templedb env set {name} --target TARGET, or a reference such as env:{name}"
+            yield problem(f"{at}.env.{name}", "looks like a secret in plain text", mend)
+    for name in dict(group.env):
+        if DANGEROUS.fullmatch(name) and name not in group.allow_dangerous_env:
+            mend = f"name it in allow_dangerous_env if it must be: [{name}]"
+            yield problem(f"{at}.env.{name}", "changes how programs load or start", mend)
+
+
+_NEEDS = {
+    HealthType.HTTP: ("url",),
+    HealthType.TCP: ("host", "port"),
+    HealthType.COMMAND: ("command",),
+    HealthType.SQL: ("query",),
+}
+
+
+def _health(at: str, health: HealthCheck) -> Iterable[Finding]:
+    for key in _NEEDS[health.type]:
+        if not getattr(health, key):
+            yield problem(f"{at}.{key}", f"is missing: a check of type {health.type} needs it")
+    if health.url and not re.match(r"https?://[^\s/]+", health.url):
+        yield problem(f"{at}.url", f"{health.url!r} is no http or https address")
+    if health.timeout_s > health.deadline_s:
+        yield problem(f"{at}.timeout", "is longer than the deadline")
+    try:
+        re.compile(health.expect_body)
+    except re.error as error:
+        yield problem(f"{at}.expect_body", f"is no regular expression: {error}")
+
+
+def _note(at: str, message: str) -> Finding:
+    return Finding(severity=Severity.NOTE, topic=Topic.CONFIG, message=message, where=at)

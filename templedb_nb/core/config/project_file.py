@@ -1,0 +1,167 @@
+"""``templedb.yaml``: a project's config, targets and variable references, checked in."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from typing import Any
+
+from templedb_nb.core.approval import signers
+from templedb_nb.core.config.document import CONFIG, NAME, TEXT, VARIABLE, build, problem
+from templedb_nb.core.config.environ import is_reference
+from templedb_nb.core.values.schema import (
+    Choice,
+    Duration,
+    Flag,
+    Key,
+    ListOf,
+    Object,
+    PairsOf,
+    Whole,
+)
+from templedb_nb.model.config import DeployConfig
+from templedb_nb.model.finding import Finding, Severity, Topic
+from templedb_nb.model.project import Slug
+from templedb_nb.model.target import Level, OrderPolicy, Target, TargetName, TargetType
+from templedb_nb.model.variable import Keeping, Variable
+
+PATH = "templedb.yaml"
+
+
+def _given(**given: Any) -> dict[str, Any]:
+    return given
+
+
+VARIABLES = PairsOf(VARIABLE, TEXT)
+TARGET = Object(
+    _given,
+    (
+        Key("type", Choice(TargetType), "What the target is.", TargetType.DATABASE),
+        Key("provider", TEXT, "Who runs it.", ""),
+        Key("host", TEXT, "Where it is.", ""),
+        Key("region", TEXT, "Where that is.", ""),
+        Key("url", TEXT, "Where people reach it.", ""),
+        Key("protected", Flag(), "Runs only plans that have an approval.", False),  # noqa: FBT003 - a default
+        Key(
+            "order_policy",
+            Choice(OrderPolicy),
+            "What a migration out of order does. Default: linear if protected, else non-linear.",
+            None,
+        ),
+        Key(
+            "approvals",
+            Whole(1),
+            "How many people must approve a plan. Default: 1 if protected.",
+            None,
+        ),
+        Key("approvers", ListOf(TEXT), "Who may approve. Default: anybody.", ()),
+        Key(
+            "self_approval",
+            Flag(),
+            "Whether who made a plan may approve it. Default: not if protected.",
+            None,
+        ),
+        Key("approval_expires_s", Duration(), "How long an approval counts; 0: for good.", 0),
+        Key("signed", Flag(), "Counts only approvals that are signed.", False),  # noqa: FBT003 - a default
+        Key(
+            "signers",
+            ListOf(TEXT),
+            "Who may sign: lines of an allowed_signers file, NAME KEYTYPE KEY. Default: nobody.",
+            (),
+        ),
+        Key("lint", Choice(Level), "What risky statements do to a plan. Default: warn.", None),
+        Key(
+            "drift",
+            Choice(Level),
+            "What changes of the database that no run made do to a plan. Default: warn.",
+            None,
+        ),
+        Key("variables", VARIABLES, "References of this target: env:NAME, file:PATH.", ()),
+    ),
+)
+DOCUMENT = Object(
+    _given,
+    (
+        *CONFIG.keys,
+        Key("targets", PairsOf(NAME, TARGET), "Where the project is deployed.", ()),
+        Key("variables", VARIABLES, "References of the project: env:NAME, file:PATH.", ()),
+    ),
+    title="templedb project file",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectFile:
+    """What a checked-in file says."""
+
+    config: DeployConfig
+    targets: tuple[Target, ...]
+    variables: tuple[Variable, ...]
+    findings: tuple[Finding, ...]
+
+
+def parse(document: object, slug: Slug) -> ProjectFile:
+    """Return what *document* says, with every complaint about its form."""
+    findings: list[Finding] = []
+
+    def complain(at: str, message: str) -> None:
+        findings.append(problem(f"{PATH}: {at}" if at else PATH, message))
+
+    read = DOCUMENT.read(document, "", complain)
+    config = build(read["groups"] or (), findings)
+    named = [(TargetName(name), given) for name, given in read["targets"]]
+    variables = _variables(slug, None, read["variables"], findings)
+    for name, given in named:
+        variables += _variables(slug, name, given["variables"], findings)
+    targets = tuple(_target(name, given, findings) for name, given in named)
+    for group in config.groups:
+        at = f"{PATH}: groups.{group.name}.env"
+        findings += [note for name, text in group.env for note in _outside(f"{at}.{name}", text)]
+    return ProjectFile(
+        config=config, targets=targets, variables=tuple(variables), findings=tuple(findings)
+    )
+
+
+def _target(name: TargetName, given: dict[str, Any], findings: list[Finding]) -> Target:
+    own = {key: value for key, value in given.items() if key != "variables"}
+    lines, wrong = signers.signers("\n".join(own["signers"]))
+    at = f"{PATH}: targets.{name}.signers"
+    findings += [problem(at, told) for told in wrong]
+    if own["signed"] and not lines and not wrong:
+        findings.append(problem(at, "nobody is named, and signed: true wants signatures"))
+    return Target(name=name, from_file=True, **own | {"signers": lines})
+
+
+def _variables(
+    slug: Slug, target: TargetName | None, pairs: Any, findings: list[Finding]
+) -> list[Variable]:
+    at = f"{PATH}: targets.{target}.variables" if target else f"{PATH}: variables"
+    for name, text in pairs:
+        if not is_reference(text) and not text.startswith("duckdb:"):
+            mend = f"a reference such as env:{name}; values go in by templedb env set"
+            findings.append(
+                problem(f"{at}.{name}", "is a value, and this file is checked in", mend)
+            )
+        findings += _outside(f"{at}.{name}", text)
+    return [
+        Variable(
+            project=slug,
+            target=target,
+            name=name,
+            keeping=Keeping.REFERENCE if is_reference(text) else Keeping.PLAIN,
+            text=text,
+        )
+        for name, text in pairs
+    ]
+
+
+def _outside(at: str, text: str) -> list[Finding]:
+    """Tell of a file outside of the project that a checked-in file makes deployments read."""
+    path = text.removeprefix("file:")
+    if path == text:
+        return []
+    whole = posixpath.normpath(path)
+    if not whole.startswith(("/", "~")) and whole.split("/")[0] != "..":
+        return []
+    message = f"reads {path}, which is outside of the project"
+    return [Finding(severity=Severity.NOTE, topic=Topic.VARIABLE, message=message, where=at)]

@@ -1,0 +1,1 @@
+"""What statements do to tables: locks, costs, and the rules that warn of them."""

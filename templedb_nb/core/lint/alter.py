@@ -1,0 +1,236 @@
+"""What ``ALTER TABLE`` locks and costs, action by action.
+
+After PostgreSQL's documentation of ALTER TABLE and its ``AlterTableGetLockLevel``
+(src/backend/commands/tablecmds.c); the tests ask servers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from templedb_nb.core.lint.observed_effect import ALL, BUILDS, REWRITES, ROWS, SCANS, SCHEMA
+from templedb_nb.core.sql.cursor import NOWHERE, Cursor, Name, calls, parts, word, words
+from templedb_nb.core.sql.lexer import Token
+from templedb_nb.model.effect import Lock
+
+VOLATILE = words(
+    "RANDOM GEN_RANDOM_UUID CLOCK_TIMESTAMP NEXTVAL TIMEOFDAY UUID_GENERATE_V1 UUID_GENERATE_V4 "
+    "UUIDV4 UUIDV7"
+)
+STEADY = words(
+    "NOW CURRENT_TIMESTAMP TRANSACTION_TIMESTAMP STATEMENT_TIMESTAMP LOCALTIMESTAMP TIMEZONE "
+    "COALESCE CAST ROW VARCHAR CHAR NUMERIC DECIMAL TIMESTAMP TIMESTAMPTZ TIME INTERVAL BIT LOWER "
+    "UPPER CURRENT_SETTING MD5 AND OR NOT IN"
+)
+_PARAMETERS = words(
+    "FILLFACTOR PARALLEL_WORKERS TOAST_TUPLE_TARGET LOG_AUTOVACUUM_MIN_DURATION VACUUM_TRUNCATE "
+    "VACUUM_INDEX_CLEANUP"
+)
+_BEHIND_DEFAULT = words("NOT NULL CHECK UNIQUE PRIMARY REFERENCES CONSTRAINT GENERATED COLLATE")
+_SERIAL = words("SERIAL BIGSERIAL SMALLSERIAL SERIAL2 SERIAL4 SERIAL8")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What one action does to the table, and to `others`."""
+
+    what: str
+    lock: Lock = ALL
+    note: str = ""
+    others: tuple[tuple[Name, Lock], ...] = ()
+
+
+UNKNOWN = Action("alter table", Lock.UNKNOWN)
+
+
+def actions(tokens: Sequence[Token]) -> list[Action]:
+    """Return what the actions do that stand behind the table's name."""
+    at = Cursor(tokens)
+    match at.word:
+        case "RENAME":
+            return [Action("rename")]
+        case "ATTACH" | "DETACH" if at.ahead(1) == "PARTITION":
+            return [_partition(at)]
+        case "SET" if at.ahead(1) == "SCHEMA":
+            return [Action("set schema")]
+        case _:
+            return [_action(Cursor(each)) for each in parts(tokens)] or [UNKNOWN]
+
+
+def references(tokens: Sequence[Token]) -> tuple[tuple[Name, Lock], ...]:
+    """Return the tables that foreign keys among *tokens* reference."""
+    at, found = Cursor(tokens), []
+    while not at.done:
+        if at.take("REFERENCES"):
+            found.append((at.name(), ROWS))
+        else:
+            at.skip()
+    return tuple(each for each in found if each[0].text)
+
+
+def _partition(at: Cursor) -> Action:
+    what, part = at.word, Cursor(at.tokens[at.at + 2 :])
+    name = part.name()
+    if what == "ATTACH":
+        note = "reads the partition and the default one, unless constraints prove the bounds"
+        return Action("attach partition", SCHEMA, note, ((name, ALL),))
+    gentle = part.word in {"CONCURRENTLY", "FINALIZE"}
+    lock = SCHEMA if gentle else ALL
+    note = "waits for older transactions" if gentle else ""
+    return Action("detach partition", lock, note, ((name, ALL),))
+
+
+def _action(at: Cursor) -> Action:
+    first = at.word
+    at.at += 1
+    match first:
+        case "ADD":
+            return _adds(at)
+        case "DROP":
+            return _drops(at)
+        case "ALTER":
+            return _alters(at)
+        case "VALIDATE":
+            return Action("validate constraint", SCHEMA, "reads the whole table; writes go on")
+        case "ENABLE" | "DISABLE":
+            at.take_any(words("REPLICA ALWAYS"))
+            trigger = at.word == "TRIGGER"
+            return Action(f"{first.lower()} {at.word.lower()}", ROWS if trigger else ALL)
+        case "SET" | "RESET":
+            return _sets(at)
+        case "INHERIT":
+            return Action("inherit", ALL, "", ((at.name(), SCHEMA),))
+        case "NO" if at.take("INHERIT"):
+            return Action("no inherit", ALL, "", ((at.name(), Lock.ACCESS_SHARE),))
+        case _:
+            return _OTHERS.get(first, UNKNOWN)
+
+
+_OTHERS = {
+    "CLUSTER": Action("cluster on", SCHEMA),
+    "FORCE": Action("force row security"),
+    "NO": Action("no force row security"),
+    "OF": Action("set type"),
+    "NOT": Action("drop type"),
+    "OWNER": Action("change owner"),
+    "REPLICA": Action("replica identity"),
+}
+
+
+def _adds(at: Cursor) -> Action:
+    if at.take("CONSTRAINT"):
+        at.name()
+        return _constraint(at)
+    excludes = at.word == "EXCLUDE" and at.ahead(1) in {"USING", "("}
+    if at.word in {"CHECK", "UNIQUE", "PRIMARY", "FOREIGN", "NOT"} or excludes:
+        return _constraint(at)
+    at.take("COLUMN")
+    at.take("IF", "NOT", "EXISTS")
+    at.name()
+    return Action("add column", ALL, _cost(at.rest), references(at.rest))
+
+
+def _constraint(at: Cursor) -> Action:
+    words = [word(each) for each in at.rest]
+    proven = _says(words, "NOT", "VALID")
+    match words[0] if words else "":
+        case "FOREIGN":
+            others = references(at.rest)
+            what = "not valid: only new rows are checked" if proven else SCANS
+            return Action("add foreign key", ROWS, what, others)
+        case "CHECK" | "NOT":
+            what = "not valid: only new rows are checked" if proven else SCANS
+            return Action("add constraint", ALL, what)
+        case "UNIQUE" | "PRIMARY" if _says(words, "USING", "INDEX") and "TABLESPACE" not in words:
+            note = "reads the table where a column may be null" if words[0] == "PRIMARY" else ""
+            return Action("add constraint", ALL, note)
+        case "UNIQUE" | "PRIMARY" | "EXCLUDE":
+            return Action("add constraint", ALL, BUILDS)
+        case _:
+            return UNKNOWN
+
+
+def _says(words: Sequence[str], first: str, second: str) -> bool:
+    return (first, second) in pairwise(words)
+
+
+def _cost(column: Sequence[Token]) -> str:
+    """Return what a new column costs, by its type, its default and its constraints."""
+    words = {word(each) for each in column}
+    default = _default(column)
+    called = calls(default)
+    notes = []
+    if words & _SERIAL or "IDENTITY" in words or "STORED" in words or called & VOLATILE:
+        notes.append(REWRITES)
+    elif called - STEADY:
+        notes.append(f"{REWRITES} if its default is volatile")
+    if words & {"UNIQUE", "PRIMARY"}:
+        notes.append(BUILDS)
+    elif "CHECK" in words or ("REFERENCES" in words and default):
+        notes.append(SCANS)
+    return "; ".join(notes)
+
+
+def _default(column: Sequence[Token]) -> Sequence[Token]:
+    at = Cursor(column)
+    if not at.skip_to("DEFAULT"):
+        return ()
+    at.at += 1
+    start = at.at
+    at.skip_to(*_BEHIND_DEFAULT)
+    return at.tokens[start : at.at]
+
+
+def _drops(at: Cursor) -> Action:
+    if at.take("CONSTRAINT"):
+        note = "if it is a foreign key, the table that it references is locked, too"
+        return Action("drop constraint", ALL, note)
+    return Action("drop column", ALL, "the column's values are gone")
+
+
+def _alters(at: Cursor) -> Action:
+    if at.take("CONSTRAINT"):
+        return Action("alter constraint")
+    at.take("COLUMN")
+    at.name()
+    match at.word, at.ahead(1):
+        case ("TYPE", _) | ("SET", "DATA"):
+            note = f"{REWRITES}, unless the new type holds the old one's values as they are"
+            return Action("alter column type", ALL, note)
+        case "SET", "NOT":
+            return Action("set not null", ALL, f"{SCANS}, unless a valid constraint proves it")
+        case "SET", "EXPRESSION":
+            return Action("set expression", ALL, REWRITES)
+        case "SET", "STATISTICS":
+            return Action("set statistics", SCHEMA)
+        case ("SET" | "RESET", "("):
+            return Action("set column options", SCHEMA)
+        case _:
+            return Action("alter column")
+
+
+def _sets(at: Cursor) -> Action:
+    if at.word == "(":
+        return _parameters(at.group())
+    match at.word, at.ahead(1):
+        case "WITHOUT", "CLUSTER":
+            return Action("without cluster", SCHEMA)
+        case ("LOGGED" | "UNLOGGED" as how, _):
+            return Action(f"set {how.lower()}", ALL, REWRITES)
+        case "ACCESS", "METHOD":
+            return Action("set access method", ALL, REWRITES)
+        case "TABLESPACE", _:
+            return Action("set tablespace", ALL, "copies the table")
+        case "WITHOUT", "OIDS":
+            return Action("without oids")
+        case _:
+            return UNKNOWN
+
+
+def _parameters(tokens: Sequence[Token]) -> Action:
+    names = {Cursor(each).name().key[-1:] or NOWHERE.key for each in parts(tokens)}
+    told = {each[0].upper() for each in names if each}
+    mild = all(name in _PARAMETERS or name.startswith("AUTOVACUUM_") for name in told)
+    return Action("set parameters", SCHEMA if mild else Lock.UNKNOWN)

@@ -1,0 +1,234 @@
+"""What statements do to tables: classes, locks and costs, told by tokens; nothing is guessed.
+
+Locks follow PostgreSQL's documentation (Explicit Locking, and each command's own page); the tests
+ask servers. What functions, procedures, ``DO`` blocks, triggers and rules do is in no statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from templedb_nb.core.lint import table_access
+from templedb_nb.core.lint.create_drop import alters, creates, drops
+from templedb_nb.core.lint.observed_effect import ALL, REWRITES, SCHEMA, UNKNOWN, Seen, cascading
+from templedb_nb.core.sql.cursor import NOWHERE, Cursor, Name, calls, each_name, word, words
+from templedb_nb.core.sql.lexer import Statement, Token
+from templedb_nb.model.effect import Effect, Impact, Lock, Touched, ranked, stronger
+
+MOST = 100
+"""So many effects of one script are told one by one."""
+
+
+def impact(statements: Iterable[Statement], *, together: bool, locking: bool) -> Impact:
+    """Return what *statements* do to a database.
+
+    Only *together*, in one transaction, does nobody else see a table that they made. Where the
+    database has no table locks (*locking* is false), only their classes are told.
+    """
+    effects: list[Effect] = []
+    strong: dict[tuple[str, ...], Touched] = {}
+    made: set[tuple[str, ...]] = set()
+    more = 0
+    for statement in statements:
+        found = seen(statement.tokens)
+        touched = _touched(found, made, strong) if locking else ()
+        if together or found.private:
+            _remember(found, made)
+        effect = Effect(
+            line=statement.line,
+            what=found.what,
+            touched=touched,
+            note=found.note if locking else "",
+        )
+        if effects and not more and _same(effects[-1], effect):
+            effects[-1] = replace(effects[-1], count=effects[-1].count + 1)
+        elif len(effects) < MOST:
+            effects.append(effect)
+        else:
+            more += 1
+    return Impact(effects=tuple(effects), more=more, locks=ranked(strong.values()))
+
+
+def _same(one: Effect, other: Effect) -> bool:
+    return (one.what, one.touched, one.note) == (other.what, other.touched, other.note)
+
+
+def _touched(
+    found: Seen, made: set[tuple[str, ...]], strong: dict[tuple[str, ...], Touched]
+) -> tuple[Touched, ...]:
+    """Return what a statement touches, each once, and keep the strongest of all in *strong*."""
+    own: dict[tuple[str, ...], Touched] = {}
+    for name, lock in found.locked:
+        key = (*name.key, found.beside)
+        new = name.key in made and not found.beside
+        each = Touched(name=name.text, lock=lock, beside=found.beside, new=new)
+        own[key] = stronger(own[key], each) if key in own else each
+    for key, each in own.items():
+        if not each.new:
+            strong[key] = stronger(strong[key], each) if key in strong else each
+    told = [Touched(name=name.text, lock=Lock.NONE, new=True) for name in found.made]
+    return (*told, *own.values())
+
+
+def _remember(found: Seen, made: set[tuple[str, ...]]) -> None:
+    made.update(name.key for name in found.made)
+    if found.renamed.text and found.locked[0][0].key in made:
+        made.discard(found.locked[0][0].key)
+        made.add(found.renamed.key)
+
+
+def seen(tokens: Sequence[Token]) -> Seen:
+    """Return what one statement does."""
+    at = Cursor(tokens)
+    first = at.word
+    if first == "(" or first in table_access.VERBS:
+        return _query(tokens)
+    at.at += 1
+    tell = _VERBS.get(first)
+    if tell is not None:
+        return tell(at)
+    if first in _SESSION:
+        return Seen(first.lower())
+    return Seen(_OPAQUE.get(first, first.lower() or "unknown"), UNKNOWN, _NOTES.get(first, ""))
+
+
+_SESSION = words(
+    "SET RESET SHOW BEGIN START COMMIT END ROLLBACK ABORT SAVEPOINT RELEASE GRANT REVOKE LISTEN "
+    "UNLISTEN NOTIFY DISCARD DEALLOCATE CHECKPOINT CLOSE"
+)
+_OPAQUE = {"DO": "do block", "CALL": "call"}
+_NOTES = {
+    "DO": "its body is not looked into",
+    "CALL": "the procedure's body is not looked into",
+    "EXECUTE": "what was prepared is not looked into",
+}
+
+
+def _query(tokens: Sequence[Token]) -> Seen:
+    verb = table_access.verb(tokens)
+    found = tuple(table_access.locked(tokens))
+    target = _into(tokens) if verb == "SELECT" else NOWHERE
+    if target.text:
+        return Seen("select into", found, made=(target,))
+    if verb == "SELECT":
+        opaque = calls(tokens) - _HARMLESS
+        return Seen("select", found or (UNKNOWN if opaque else ()), _CALLS if opaque else "")
+    bare = verb in {"UPDATE", "DELETE"} and not _filtered(tokens)
+    note = f"{_VERB_NOTES[verb]} every row" if bare else ""
+    nothing = () if verb == "VALUES" else UNKNOWN
+    return Seen(verb.lower() or "unknown", found or nothing, note)
+
+
+_HARMLESS = words(
+    "SET_CONFIG SETVAL CURRVAL NOW PG_NOTIFY COUNT MAX MIN SUM PG_SLEEP VERSION AND OR NOT IN "
+    "EXISTS PG_ADVISORY_LOCK PG_ADVISORY_XACT_LOCK PG_ADVISORY_UNLOCK FROM WHERE ON USING AS"
+)
+_CALLS = "the functions that it calls are not looked into"
+_VERB_NOTES = {"UPDATE": "changes", "DELETE": "removes"}
+
+
+def _filtered(tokens: Sequence[Token]) -> bool:
+    return Cursor(tokens).skip_to("WHERE")
+
+
+def _into(tokens: Sequence[Token]) -> Name:
+    at = Cursor(tokens)
+    if not at.skip_to("INTO"):
+        return NOWHERE
+    at.at += 1
+    at.take_any(words("TEMP TEMPORARY UNLOGGED TABLE"))
+    return at.name()
+
+
+def _copies(at: Cursor) -> Seen:
+    if at.word == "(":
+        return Seen("copy out", tuple(table_access.locked(at.group())))
+    name = at.name()
+    at.group()
+    out = at.word == "TO"
+    lock = Lock.ACCESS_SHARE if out else Lock.ROW_EXCLUSIVE
+    return Seen("copy out" if out else "copy", ((name, lock),))
+
+
+def _truncates(at: Cursor) -> Seen:
+    at.take("TABLE")
+    found = tuple((name, ALL) for name in at.names())
+    at.take_any(words("RESTART CONTINUE IDENTITY RESTRICT"))
+    return cascading(Seen("truncate", found, "removes every row"), at)
+
+
+def _locks(at: Cursor) -> Seen:
+    at.take("TABLE")
+    names = at.names()
+    at.take("IN")
+    end = next((n for n, each in enumerate(at.rest) if word(each) == "MODE"), 0)
+    mode = " ".join(word(each) for each in at.rest[:end])
+    lock = Lock(mode) if mode in set(Lock) else Lock.UNKNOWN if mode else ALL
+    return Seen("lock table", tuple((name, lock) for name in names))
+
+
+def _comments(at: Cursor) -> Seen:
+    at.take("ON")
+    if at.take("COLUMN"):
+        return Seen("comment", ((Cursor(at.tokens[at.at : _last_dot(at)]).name(), SCHEMA),))
+    for kind in ("TABLE", "VIEW", "MATERIALIZED VIEW", "FOREIGN TABLE", "SEQUENCE"):
+        if at.take(*kind.split()):
+            return Seen("comment", ((at.name(), SCHEMA),))
+    return Seen("comment")
+
+
+def _last_dot(at: Cursor) -> int:
+    return max((n for n, each in enumerate(at.tokens) if word(each) == "."), default=at.at)
+
+
+def _vacuums(at: Cursor) -> Seen:
+    options = {word(each) for each in at.group()}
+    start = at.at
+    at.take_any(words("FULL FREEZE VERBOSE ANALYZE ANALYSE"))
+    options |= {word(each) for each in at.tokens[start : at.at]}
+    full = "FULL" in options
+    names = tuple(each_name(at))
+    lock = ALL if full else SCHEMA
+    found = tuple((name, lock) for name in names) or UNKNOWN
+    return Seen("vacuum full" if full else "vacuum", found, REWRITES if full else "")
+
+
+def _analyzes(at: Cursor) -> Seen:
+    at.group()
+    at.take_any(words("VERBOSE"))
+    return Seen("analyze", tuple((name, SCHEMA) for name in each_name(at)) or UNKNOWN)
+
+
+def _clusters(at: Cursor) -> Seen:
+    at.group()
+    at.take("VERBOSE")
+    name = at.name()
+    return Seen("cluster", ((name, ALL),) if name.text else UNKNOWN, REWRITES)
+
+
+def _reindexes(at: Cursor) -> Seen:
+    options = [word(each) for each in at.group()]
+    kind = at.word
+    at.at += 1
+    gently = at.take("CONCURRENTLY") or "CONCURRENTLY" in options
+    what = "reindex concurrently" if gently else "reindex"
+    if kind not in {"INDEX", "TABLE"}:
+        return Seen(what, UNKNOWN)
+    note = "" if gently else "while an index is built, most reads of the table wait, too"
+    beside = "the table of" if kind == "INDEX" else ""
+    return Seen(what, ((at.name(), SCHEMA if gently else Lock.SHARE),), note, beside=beside)
+
+
+def _refreshes(at: Cursor) -> Seen:
+    at.take("MATERIALIZED", "VIEW")
+    gently = at.take("CONCURRENTLY")
+    what = f"refresh materialized view{' concurrently' if gently else ''}"
+    return Seen(what, ((at.name(), Lock.EXCLUSIVE if gently else ALL),), "runs the view's query")
+
+
+_VERBS = {
+    "CREATE": creates, "DROP": drops, "ALTER": alters, "COPY": _copies, "TRUNCATE": _truncates,
+    "LOCK": _locks, "COMMENT": _comments, "VACUUM": _vacuums, "ANALYZE": _analyzes,
+    "ANALYSE": _analyzes, "CLUSTER": _clusters, "REINDEX": _reindexes, "REFRESH": _refreshes,
+}  # fmt: skip

@@ -1,0 +1,78 @@
+"""Statements that only a later server knows, found before a file stops in its middle there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from templedb_nb.core.migrations.script import Script
+from templedb_nb.core.sql.lexer import Statement
+from templedb_nb.model.finding import Finding, Severity, Topic
+
+_NAME = "_"
+"""Stands for what is no bare word and no symbol: nothing that these rules look at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Since:
+    """A form of a statement that is there since a major version; `form` matches words and signs."""
+
+    version: int
+    what: str
+    form: re.Pattern[str]
+    mend: str = ""
+
+
+def _since(version: int, what: str, form: str, mend: str = "") -> Since:
+    return Since(version=version, what=what, form=re.compile(form), mend=mend)
+
+
+_DETACH = "ALTER TABLE .* DETACH PARTITION .*"
+_FIRST = frozenset({"ALTER", "CREATE", "MERGE", "REINDEX", "VACUUM"})
+FORMS = (
+    _since(14, "DETACH PARTITION … CONCURRENTLY", rf"{_DETACH} CONCURRENTLY$",
+           "without CONCURRENTLY it locks the table for a moment"),
+    _since(14, "DETACH PARTITION … FINALIZE", rf"{_DETACH} FINALIZE$"),
+    _since(14, "CREATE OR REPLACE TRIGGER", r"CREATE OR REPLACE (?:CONSTRAINT )?TRIGGER ",
+           "DROP TRIGGER IF EXISTS, then CREATE TRIGGER"),
+    _since(14, "REINDEX (TABLESPACE …)", r"REINDEX \( [^)]*\bTABLESPACE\b"),
+    _since(14, "VACUUM (PROCESS_TOAST)", r"VACUUM \( [^)]*\bPROCESS_TOAST\b"),
+    _since(15, "MERGE", r"MERGE INTO ", "INSERT … ON CONFLICT DO UPDATE"),
+    _since(15, "NULLS NOT DISTINCT", r"(?:CREATE|ALTER) .*\bNULLS NOT DISTINCT\b"),
+    _since(15, "REFRESH COLLATION VERSION of a database",
+           r"ALTER DATABASE .* REFRESH COLLATION VERSION$"),
+    _since(16, "REINDEX DATABASE without a name",
+           r"REINDEX (?:\( .* \) )?(?:DATABASE|SYSTEM)(?: CONCURRENTLY)?$", "name the database"),
+    _since(16, "an option of VACUUM", r"VACUUM \( [^)]*\b(?:PROCESS_MAIN|SKIP_DATABASE_STATS|"
+           r"ONLY_DATABASE_STATS|BUFFER_USAGE_LIMIT)\b"),
+    _since(18, "VIRTUAL", r"(?:CREATE|ALTER) (?:\w+ )?TABLE .*\) VIRTUAL\b",
+           "GENERATED ALWAYS AS (…) STORED"),
+    _since(18, "NOT ENFORCED", r"(?:CREATE|ALTER) (?:\w+ )?TABLE .*\bNOT ENFORCED\b"),
+    _since(18, "WITHOUT OVERLAPS", r"(?:CREATE|ALTER) (?:\w+ )?TABLE .*\bWITHOUT OVERLAPS\b"),
+)  # fmt: skip
+
+
+def too_new(script: Script, file: str, server: int) -> Iterator[Finding]:
+    """Yield a finding for each statement that a server of that major version does not know."""
+    for statement in script.statements:
+        if since := unknown(statement, server):
+            yield Finding(
+                severity=Severity.ERROR,
+                topic=Topic.MIGRATION,
+                message=f"{since.what} needs PostgreSQL {since.version}; the server is of {server}",
+                where=f"{file}:{statement.line}",
+                mend=since.mend,
+            )
+
+
+def unknown(statement: Statement, server: int) -> Since | None:
+    """Return the form that is too new for a server of that major version, if there is one."""
+    first = statement.tokens[0].upper
+    if first not in _FIRST or all(each.version <= server for each in FORMS):
+        return None
+    words = " ".join(
+        each.upper or (each.text if len(each.text) == 1 else _NAME) for each in statement.tokens
+    )
+    found = (each for each in FORMS if each.version > server and each.form.match(words))
+    return next(found, None)

@@ -1,0 +1,1 @@
+"""Migrations: files read by their layout, their status, their way back, other tools' histories."""

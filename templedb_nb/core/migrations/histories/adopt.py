@@ -1,0 +1,189 @@
+"""What an import would write: each row of a tool's table, held against the files that are here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from templedb_nb.core.migrations.histories.known import TOOLS
+from templedb_nb.core.migrations.histories.tool import Tool
+from templedb_nb.errors import TargetError
+from templedb_nb.model.foreign_history import AdoptionRow, Belief, History, Told
+from templedb_nb.model.layout import Layout
+from templedb_nb.model.ledger import Checksums, State
+from templedb_nb.model.serialization import Digest
+from templedb_nb.model.status import Tracked
+from templedb_nb.model.step import Adopt, Verb
+from templedb_nb.model.target import DatabaseName
+
+Values = tuple[tuple[str, str], ...]
+NOTHING = Digest("")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopted:
+    """One migration that a tool's table tells of, and its file, if that is here."""
+
+    told: Told
+    verdict: Belief
+    row: Tracked | None
+
+    @property
+    def key(self) -> str:
+        """Return its key in the ledger."""
+        return self.row.key if self.row else self.told.key
+
+    @property
+    def known(self) -> bool:
+        """Return whether the ledger has it already."""
+        return self.row is not None and self.row.entry is not None
+
+
+def local_keys(history: History, rows: Iterable[Tracked]) -> dict[str, Tracked]:
+    """Return the files that the tool would know, by its own key."""
+    tool = TOOLS[history.tool]
+    own = [row for row in rows if row.blob is not None]
+    if tool.by_row:
+        return {row.key: row for row in own if row.reading and row.reading.layout is tool.layout}
+    keyed = ((tool.key(row.file), row) for row in own)
+    return {key: row for key, row in keyed if key is not None}
+
+
+def told_by(history: History, local: Sequence[str]) -> list[Told]:
+    """Return what a table tells; raise `TargetError` where its rows are none of that tool's."""
+    try:
+        return TOOLS[history.tool].tell(history.rows, local)
+    except ValueError as error:
+        message = f"{history.where} has a row that {history.tool} does not write: {error}"
+        raise TargetError(message) from None
+
+
+def ran_here(history: History, rows: Sequence[Tracked]) -> list[str]:
+    """Return the waiting files that the tool says it ran, where the folder is that tool's."""
+    files = {
+        key: row
+        for key, row in local_keys(history, rows).items()
+        if row.entry is None and row.reading and str(row.reading.layout) == history.tool
+    }
+    if not files:
+        return []
+    told = told_by(history, tuple(files))
+    return [files[each.key].file for each in told if each.key in files]
+
+
+def believed(
+    history: History, rows: Sequence[Tracked], bodies: Mapping[Digest, bytes], values: Values
+) -> list[Adopted]:
+    """Return each migration that is in effect by the tool's table, in its order."""
+    tool, files = TOOLS[history.tool], local_keys(history, rows)
+    told = told_by(history, tuple(files))
+    here = {row.file: bodies[row.blob] for row in files.values() if row.blob}
+    if tool.parents and tool.graph:
+        told = tool.graph(history.rows, tool.parents(here))
+    sums = tool.sums(here) if tool.sums else None
+    return [_one(tool, each, files.get(each.key), bodies, values, sums) for each in told]
+
+
+def _one(
+    tool: Tool,
+    told: Told,
+    row: Tracked | None,
+    bodies: Mapping[Digest, bytes],
+    values: Values,
+    sums: Mapping[str, str] | None,
+) -> Adopted:
+    if not told.sure:
+        return Adopted(told=told, verdict=Belief.IN_DOUBT, row=row)
+    if row is None or row.blob is None:
+        return Adopted(told=told, verdict=Belief.MISSING, row=None)
+    if row.reading and row.reading.opaque:
+        return Adopted(told=told, verdict=Belief.ASSUMED, row=row)
+    if sums is not None and told.checksum:
+        same = sums.get(told.key) == told.checksum
+        return Adopted(told=told, verdict=Belief.VERIFIED if same else Belief.EDITED, row=row)
+    return Adopted(told=told, verdict=tool.verify(told, bodies[row.blob], values), row=row)
+
+
+_SAYS = {
+    Belief.VERIFIED: "its checksum is that of the file here",
+    Belief.ASSUMED: "nothing proves that it is the file here",
+    Belief.EDITED: "the file here is not the one that ran",
+    Belief.MISSING: "its file is not here",
+    Belief.IN_DOUBT: "nobody knows what became of it",
+}
+_TWO_PARTS = "it has several '-- migrate:up', of which dbmate loses all but the first"
+
+
+def note(each: Adopted) -> str:
+    """Return what is to say of one migration."""
+    if each.told.note and each.verdict in {Belief.ASSUMED, Belief.IN_DOUBT, Belief.MISSING}:
+        doubted = each.verdict is Belief.IN_DOUBT and each.told.sure
+        return _TWO_PARTS if doubted else each.told.note
+    return each.told.note or _SAYS[each.verdict]
+
+
+def shown(each: Adopted) -> AdoptionRow:
+    """Return one migration as people see it."""
+    file = each.row.file if each.row else each.told.name
+    return AdoptionRow(
+        key=each.key,
+        file=file,
+        verdict=each.verdict,
+        note=note(each),
+        at=each.told.at,
+        known=each.known,
+    )
+
+
+def step(
+    history: History,
+    each: Adopted,
+    group: str,
+    database: DatabaseName,
+    sums: Checksums | None,
+    reason: str,
+) -> Adopt:
+    """Return the step that writes one migration into the ledger."""
+    row = each.row
+    return Adopt(
+        group=group,
+        database=database,
+        verb=Verb.IMPORT,
+        key=each.key,
+        file=row.file if row else each.told.name or each.told.key,
+        checksums=_sums(each, sums),
+        reason=reason,
+        source=history.title,
+        verdict=each.verdict,
+        state=State.IN_DOUBT if each.verdict is Belief.IN_DOUBT else State.APPLIED,
+        note=f"imported from {history.title}: {each.verdict}: {note(each)}",
+        at=each.told.at,
+        by=each.told.by,
+        row=json.dumps(_row(each), sort_keys=True, default=str),
+        ran="" if each.verdict in _SAME else _ran(each),
+        locks=history.locks,
+        layout=str(row.reading.layout if row and row.reading else Layout.PLAIN),
+        blob=row.blob if row and each.verdict in _SAME else None,
+        reading=row.reading if row else None,
+    )
+
+
+def _row(each: Adopted) -> dict[str, object]:
+    """Return the table's own row, without the text that some keep."""
+    return {name: value for name, value in (each.told.row or {}).items() if name != "statements"}
+
+
+def _ran(each: Adopted) -> str:
+    """Return the statements that ran, where the tool has kept them."""
+    kept = (each.told.row or {}).get("statements")
+    return "".join(f"{statement};\n" for statement in kept) if isinstance(kept, list) else ""
+
+
+_SAME = frozenset({Belief.VERIFIED, Belief.ASSUMED})
+
+
+def _sums(each: Adopted, sums: Checksums | None) -> Checksums:
+    """Return the checksums of the file here; of a repeatable that changed, none: it runs again."""
+    changed = each.told.again and each.verdict is Belief.EDITED
+    return Checksums(text=NOTHING, tokens=NOTHING) if sums is None or changed else sums

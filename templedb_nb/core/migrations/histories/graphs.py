@@ -1,0 +1,146 @@
+"""Tables of Liquibase, Alembic, tern and River; none of them proves a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from templedb_nb.core.migrations.histories.tool import Tool, below, newest, text
+from templedb_nb.core.migrations.layouts import alembic, tern
+from templedb_nb.core.migrations.layouts.placing import last
+from templedb_nb.model.foreign_history import Row, Told
+from templedb_nb.model.layout import Layout
+
+RIVER_LINE = "main"
+_RIVERS = re.compile(r"(?P<version>\d+)_.*river.*\.up\.sql", re.IGNORECASE)
+
+
+def _liquibase_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
+    """Return the changesets; a path there may begin further down than here."""
+    told = []
+    for row in sorted(rows, key=lambda each: int(text(each, "orderexecuted") or 0)):
+        kind = text(row, "exectype")
+        if kind == "SKIPPED":
+            continue
+        path = text(row, "filename").removeprefix("classpath:").lstrip("./")
+        key = "::".join((path, text(row, "id"), text(row, "author")))
+        note = "Liquibase's checksum is of the changeset as it reads it: that is not computed here"
+        if kind == "MARK_RAN":
+            note = "Liquibase marked it as ran, and did not run it"
+        told.append(
+            Told(
+                key=next((e for e in local if e == key or e.endswith(f"/{key}")), key),
+                name=path,
+                sure=kind != "FAILED",
+                at=text(row, "dateexecuted"),
+                note=note if kind != "FAILED" else "Liquibase recorded that it failed",
+                row=row,
+            )
+        )
+    return newest(told)
+
+
+def _alembic_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
+    """Return the heads alone; what they come behind is in the files."""
+    del local
+    return [Told(key=text(row, "version_num"), note=_NO_SUM, row=row) for row in rows]
+
+
+_NO_SUM = "Alembic keeps its heads alone: that what they come behind is in effect is assumed"
+
+
+def _alembic_parents(files: Mapping[str, bytes]) -> dict[str, tuple[str, ...]]:
+    found = (alembic.revision(body.decode("utf-8", "replace")) for body in files.values())
+    return dict(each for each in found if each is not None)
+
+
+def _alembic_graph(rows: Sequence[Row], parents: Mapping[str, tuple[str, ...]]) -> list[Told]:
+    heads = {text(row, "version_num"): row for row in rows}
+    return [
+        Told(key=key, note=_NO_SUM, row=heads.get(key))
+        for key in alembic.ancestors(list(heads), parents)
+    ]
+
+
+def _tern_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
+    if not rows or not int(text(rows[-1], "version") or 0):
+        return []
+    version = str(int(text(rows[-1], "version")))
+    note = f"tern keeps one version ({version}): that the ones before it ran is assumed"
+    return below(version, local, Told(key=version, note=note, row=rows[-1]))
+
+
+def _tern_key(path: str) -> str | None:
+    found = tern.NAME.fullmatch(last(path))
+    return str(int(found["version"])) if found else None
+
+
+def _river_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
+    del local
+    own = [row for row in rows if text(row, "line") in {"", RIVER_LINE}]
+    return [
+        Told(
+            key=_river(int(text(row, "version"))),
+            at=text(row, "created_at"),
+            note="is River's own, and River keeps no checksum",
+            row=row,
+        )
+        for row in sorted(own, key=lambda each: int(text(each, "version")))
+    ]
+
+
+def _river(number: int) -> str:
+    """Return a key that no file of the project's own has."""
+    return f"river:{RIVER_LINE}:{number}"
+
+
+def _river_key(path: str) -> str | None:
+    found = _RIVERS.fullmatch(last(path))
+    return _river(int(found["version"])) if found else None
+
+
+def _by_row(path: str) -> str | None:
+    del path
+    return None
+
+
+LIQUIBASE = Tool(
+    layout=Layout.LIQUIBASE,
+    tables=("databasechangelog",),
+    columns=("id", "author", "filename", "dateexecuted", "orderexecuted", "exectype", "md5sum"),
+    anywhere=True,
+    tell=_liquibase_tells,
+    key=_by_row,
+    by_row=True,
+    lock_table=("databasechangeloglock", "locked"),
+)
+ALEMBIC = Tool(
+    layout=Layout.ALEMBIC,
+    tables=("alembic_version",),
+    columns=("version_num",),
+    exact=True,
+    anywhere=True,
+    tell=_alembic_tells,
+    key=_by_row,
+    by_row=True,
+    parents=_alembic_parents,
+    graph=_alembic_graph,
+)
+TERN = Tool(
+    layout=Layout.TERN,
+    tables=("schema_version",),
+    columns=("version",),
+    exact=True,
+    tell=_tern_tells,
+    key=_tern_key,
+    locks=lambda *_: (9628173550095224,),
+)
+RIVER = Tool(
+    layout=Layout.GOLANG_MIGRATE,
+    name="river",
+    tables=("river_migration",),
+    columns=("version", "created_at"),
+    more=("line",),
+    tell=_river_tells,
+    key=_river_key,
+)

@@ -1,0 +1,65 @@
+"""diesel: a folder for each migration, with ``up.sql`` and maybe ``down.sql`` in it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+from templedb_nb.core.migrations.layouts.placing import (
+    Folder,
+    Placed,
+    Placements,
+    complaint,
+    last,
+    left_out,
+    parent,
+    twice,
+)
+from templedb_nb.model.finding import Finding
+from templedb_nb.model.layout import Layout, Reading
+
+FOLDER = re.compile(r"(?P<version>\d[\d-]*+)(?:_.*)?")
+SIDECAR = "metadata.toml"
+
+
+def key_of(folder: str) -> str:
+    """Return the version that diesel's table has: what stands before the first ``_``."""
+    return folder.partition("_")[0].replace("-", "")
+
+
+def place(folder: Folder) -> Placements:
+    """Return the folders by version, without its dashes."""
+    downs = {path for path in folder.files if last(path) == "down.sql"}
+    placed: list[Placed] = []
+    findings: list[Finding] = []
+    for path in folder.files:
+        if last(path) == "up.sql":
+            reading, wrong = _reading(folder, path)
+            down = f"{parent(path)}/down.sql"
+            key = key_of(last(parent(path)))
+            findings += wrong
+            placed.append(
+                Placed(
+                    path=path,
+                    key=key,
+                    reading=reading,
+                    down=down if down in downs else "",
+                    base=folder.base,
+                )
+            )
+        elif path not in downs:
+            findings.append(left_out(path, "is neither up.sql nor down.sql: diesel leaves it out"))
+    placed.sort(key=lambda each: (each.key, each.path))
+    findings += twice(placed)
+    return Placements(files=tuple(placed), downs=tuple(sorted(downs)), findings=tuple(findings))
+
+
+def _reading(folder: Folder, path: str) -> tuple[Reading, list[Finding]]:
+    beside = f"{parent(path)}/{SIDECAR}"
+    try:
+        settings = tomllib.loads(folder.look.beside.get(beside, ""))
+    except tomllib.TOMLDecodeError as error:
+        return Reading(layout=Layout.DIESEL), [complaint(beside, f"is no TOML: {error}")]
+    alone = settings.get("run_in_transaction") is False
+    words = f"{SIDECAR}: run_in_transaction = false" if alone else ""
+    return Reading(layout=Layout.DIESEL, no_transaction=words), []

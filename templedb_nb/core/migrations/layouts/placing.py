@@ -1,0 +1,174 @@
+"""What a layout makes of a folder: which files are migrations, under which key, in which order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from templedb_nb.core.sql.directives import Remark
+from templedb_nb.model.finding import Finding, Severity, Topic
+from templedb_nb.model.layout import Layout, Reading
+
+_COMMENT = re.compile(r"[^\n]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A line of a text that only one tool's files have."""
+
+    tool: str
+    line: int
+    words: str
+
+    @property
+    def evidence(self) -> str:
+        """Return the mark as people are told of it."""
+        return f"line {self.line}: {self.words}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What was seen in files beside their names: marks in texts, and the texts of small helpers.
+
+    `marks` are by the path of a text that was read, () where it has none; `beside` has files such
+    as ``metadata.toml``. `texts` are whole migrations, for tools whose order or proof is in them;
+    bytes that are no UTF-8 are surrogates there.
+    """
+
+    marks: Mapping[str, tuple[Mark, ...]] = field(default_factory=dict)
+    beside: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+
+NOTHING_SEEN = Look()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folder:
+    """The SQL files of one folder that a pattern matched, and all that lies around them.
+
+    `files` are paths in the order of their names; `there` has every path of the release.
+    """
+
+    base: str
+    files: tuple[str, ...]
+    there: frozenset[str]
+    look: Look = NOTHING_SEEN
+    values: tuple[tuple[str, str], ...] = ()
+
+    def beside(self, pattern: re.Pattern[str], *, below: bool = False) -> list[str]:
+        """Return the files of the folder whose names match; with *below*, those further down."""
+        start = "" if self.base == "." else f"{self.base}/"
+        own = (path for path in self.there if path.startswith(start))
+        own = own if below else (path for path in own if "/" not in path.removeprefix(start))
+        return sorted(path for path in own if pattern.fullmatch(last(path)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """One migration: its file, its key, how it is read, and the file that takes it back."""
+
+    path: str
+    key: str
+    reading: Reading | None = None
+    down: str = ""
+    base: str = "."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placements:
+    """The migrations of a folder in their order."""
+
+    files: tuple[Placed, ...]
+    downs: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """A text in parts: each is as long as the text, with blanks for what is not of it.
+
+    `no_transaction` is the line that forbids a transaction, and `words` what stands there. `text`
+    is the whole one with the values of its placeholders, where it has any. `whole` is what the
+    checksum is of, where a file holds several migrations.
+    """
+
+    up: str
+    down: str | None = None
+    text: str = ""
+    whole: str = ""
+    no_transaction: int = 0
+    words: str = ""
+    problems: tuple[Remark, ...] = ()
+
+
+def last(path: str) -> str:
+    """Return the name of a file without its folder."""
+    return path.rpartition("/")[2]
+
+
+def parent(path: str) -> str:
+    """Return the folder of a file."""
+    return path.rpartition("/")[0] or "."
+
+
+def joined(base: str, name: str) -> str:
+    """Return the path of a name below a folder."""
+    return name if base == "." else f"{base}/{name}"
+
+
+def only(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """Return *text* with a blank for each character outside of *spans*; its lines stay."""
+    parts, at = [], 0
+    for start, end in spans:
+        parts += [_COMMENT.sub(" ", text[at:start]), text[start:end]]
+        at = end
+    return "".join([*parts, _COMMENT.sub(" ", text[at:])])
+
+
+def complaint(where: str, message: str, mend: str = "") -> Finding:
+    """Return a finding about a file or folder that forbids a run."""
+    return Finding(
+        severity=Severity.ERROR, topic=Topic.MIGRATION, message=message, where=where, mend=mend
+    )
+
+
+def left_out(where: str, message: str, mend: str = "") -> Finding:
+    """Return a finding about a file that is no migration here, and looks like one."""
+    return Finding(
+        severity=Severity.WARNING, topic=Topic.MIGRATION, message=message, where=where, mend=mend
+    )
+
+
+def twice(placed: Sequence[Placed]) -> list[Finding]:
+    """Return a finding for each key that two files claim."""
+    found, by_key = [], dict[str, str]()
+    for each in placed:
+        if each.key in by_key:
+            message = f"has the key {each.key}, and so has {by_key[each.key]}"
+            found.append(complaint(each.path, message, "give one of them another number"))
+        by_key.setdefault(each.key, each.path)
+    return found
+
+
+def by_number(
+    layout: Layout, folder: Folder, name: re.Pattern[str], *, by_letters: bool = False
+) -> Placements:
+    """Place files that *name* matches by the number that is its group ``version``.
+
+    With *by_letters* their names decide on the order. A file without a number is left out, as the
+    tool itself does.
+    """
+    reading = Reading(layout=layout)
+    placed, findings = [], []
+    for path in folder.files:
+        if found := name.fullmatch(last(path)):
+            key = found["version"]
+            placed.append(Placed(path=path, key=key, reading=reading, base=folder.base))
+        else:
+            message = f"has no number in front, so that {layout} does not take it: it is left out"
+            findings.append(left_out(path, message))
+    if not by_letters:
+        placed.sort(key=lambda each: (int(each.key), each.path))
+    return Placements(files=tuple(placed), findings=(*findings, *twice(placed)))

@@ -1,0 +1,98 @@
+"""yoyo: ``0001.name.sql`` with ``-- depends:``; ``0001.name.rollback.sql`` takes it back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from templedb_nb.core.migrations.layouts.placing import (
+    Folder,
+    Parts,
+    Placed,
+    Placements,
+    complaint,
+    last,
+    left_out,
+)
+from templedb_nb.model.finding import Finding
+from templedb_nb.model.layout import Layout, Reading
+
+DEPENDS = re.compile(r"^--[ \t]*depends[ \t]*:(?P<ids>[^\r\n]*)", re.MULTILINE)
+_ALONE = re.compile(
+    r"^--[ \t]*transactional[ \t]*:[ \t]*false[ \t]*$", re.MULTILINE | re.IGNORECASE
+)
+_BACK = ".rollback.sql"
+_CODE = re.compile(r"(?!__init__|setup|conftest)[\w.-]+\.py")
+
+
+def stem(path: str) -> str:
+    """Return a migration's id: its name without ``.sql`` or ``.py``."""
+    return re.sub(r"\.(?:sql|py)$", "", last(path))
+
+
+def place(folder: Folder) -> Placements:
+    """Return the files by name, each behind those that it depends on; a key is the id."""
+    backs = {path for path in folder.files if path.endswith(_BACK)}
+    found: dict[str, Placed] = {}
+    findings: list[Finding] = []
+    for path in sorted((*folder.files, *folder.beside(_CODE)), key=stem):
+        if path in backs:
+            continue
+        if last(path).startswith("post-apply"):
+            findings.append(left_out(path, "runs behind every other, which is for a post_deploy"))
+            continue
+        back = f"{path.removesuffix('.sql')}{_BACK}"
+        opaque = "is Python, which yoyo alone runs" if path.endswith(".py") else ""
+        found[stem(path)] = Placed(
+            path=path,
+            key=stem(path),
+            reading=Reading(layout=Layout.YOYO, opaque=opaque),
+            down=back if back in backs else "",
+            base=folder.base,
+        )
+    wants = {each: _depends(folder.look.texts.get(p.path, "")) for each, p in found.items()}
+    ordered, wrong = _sorted(found, wants)
+    return Placements(
+        files=tuple(ordered), downs=tuple(sorted(backs)), findings=(*findings, *wrong)
+    )
+
+
+def _depends(text: str) -> tuple[str, ...]:
+    lines = DEPENDS.finditer(text.removeprefix("\ufeff"))
+    return tuple(each for told in lines for each in told["ids"].split())
+
+
+def _sorted(
+    found: Mapping[str, Placed], wants: Mapping[str, tuple[str, ...]]
+) -> tuple[list[Placed], list[Finding]]:
+    ordered: dict[str, Placed] = {}
+    findings: list[Finding] = []
+    below: list[str] = []
+
+    def visit(each: str) -> None:
+        if each in ordered:
+            return
+        if each in below:
+            message = f"depends on itself, by way of {' and '.join(below[below.index(each) :])}"
+            findings.append(complaint(found[each].path, message, "take one of those away"))
+            return
+        below.append(each)
+        for other in sorted(wants[each]):
+            if other in found:
+                visit(other)
+            else:
+                message = f"depends on {other}, which is not here"
+                findings.append(complaint(found[each].path, message, "bring that file back"))
+        below.pop()
+        ordered[each] = found[each]
+
+    for each in found:
+        visit(each)
+    return list(ordered.values()), findings
+
+
+def parts(text: str) -> Parts:
+    """Return the text; ``-- transactional: false`` forbids a transaction."""
+    alone = _ALONE.search(text)
+    line = text.count("\n", 0, alone.start()) + 1 if alone else 0
+    return Parts(up=text, no_transaction=line, words="-- transactional: false")

@@ -1,0 +1,83 @@
+"""What a plan's scripts ask for that other files, or the database itself, must give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from templedb_nb.core.config.document import problem
+from templedb_nb.core.migrations.status import Ledgers, Scripts
+from templedb_nb.core.values.schema import nearest
+from templedb_nb.model.config import Executor
+from templedb_nb.model.finding import Finding, Severity, Topic
+from templedb_nb.model.plan import Plan
+from templedb_nb.model.status import IN_EFFECT, Tracked
+from templedb_nb.model.step import Migration, Mode
+
+
+def on_scripts(
+    plan: Plan, rows: Sequence[Tracked], ledgers: Ledgers, scripts: Scripts
+) -> Iterator[Finding]:
+    """Yield what forbids a script on this target, and what it needs that does not come before."""
+    before = {row.file for row in rows if row.state in IN_EFFECT}
+    for step in plan.steps:
+        if not isinstance(step, Migration) or step.source not in scripts:
+            continue
+        script = scripts[step.source]
+        ledger = ledgers.get(step.database)
+        if ledger is not None and not ledger.stepwise:
+            yield from _for_transactions_only(step, script.note, script.asked.lock_timeout_ms)
+        elif step.mode is Mode.STATEMENTS and script.mode is Mode.TRANSACTION:
+            yield from _behind_steps(step)
+        elif step.mode is Mode.STATEMENTS:
+            yield _note(step.file, script.note)
+        yield from _requires(step.file, script.asked.requires, before, rows)
+        before.add(step.file)
+
+
+def _behind_steps(step: Migration) -> Iterator[Finding]:
+    """Say how a file goes on of which steps stand, although it fits one transaction now."""
+    if step.executor is Executor.PSQL:
+        message = "steps of it stand, and executor psql runs a file in one transaction"
+        mend = "give the file to a group without executor: psql"
+        yield problem(step.file, message, mend, topic=Topic.MIGRATION)
+    else:
+        yield _note(step.file, "runs step by step, because steps of it stand")
+
+
+def _note(file: str, message: str) -> Finding:
+    return Finding(severity=Severity.NOTE, topic=Topic.MIGRATION, message=message, where=file)
+
+
+def _for_transactions_only(
+    step: Migration, note: str, lock_timeout: int | None
+) -> Iterator[Finding]:
+    if step.mode is Mode.STATEMENTS:
+        message = f"{note}, and a DuckDB file takes each migration in one transaction"
+        yield problem(step.file, message, "split the file", topic=Topic.MIGRATION)
+    if lock_timeout is not None:
+        message = "templedb:lock-timeout means nothing to a DuckDB file, which has one writer"
+        yield Finding(
+            severity=Severity.WARNING, topic=Topic.MIGRATION, message=message, where=step.file
+        )
+
+
+def _requires(
+    file: str, wanted: Iterable[str], before: set[str], rows: Sequence[Tracked]
+) -> Iterator[Finding]:
+    files = [row.file for row in rows]
+    for name in wanted:
+        found = [each for each in files if names(each, name)]
+        if len(found) != 1:
+            count = f"{len(found)} migrations are" if found else "no migration is"
+            message = f"requires {name}, and {count} called so{nearest(name, files)}"
+            yield problem(file, message, "name it by its path", topic=Topic.MIGRATION)
+        elif found[0] not in before:
+            message = f"requires {found[0]}, which is neither applied nor planned before it"
+            mend = "give it a later name, or do not skip the group of the other"
+            yield problem(file, message, mend, topic=Topic.MIGRATION)
+
+
+def names(path: str, name: str) -> bool:
+    """Return whether *name* means the migration at *path*."""
+    last = path.rsplit("/", 1)[-1]
+    return name in {path, last, last.removesuffix(".sql")}

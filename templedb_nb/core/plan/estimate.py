@@ -1,0 +1,33 @@
+"""How long a plan will probably take: what each of its steps took on this target before.
+
+A command is known by its group, phase and title. A migration runs once, so that it has no history
+of its own; it is taken for a middling one among those that the target has had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+from templedb_nb.model.estimate import Expected, Took
+from templedb_nb.model.event import Evidence
+from templedb_nb.model.step import Step
+
+Key: TypeAlias = tuple[str, str, str, str]
+"""Group, phase, kind and title; a migration has its kind alone."""
+
+
+def expected(steps: Iterable[Step], took: Mapping[Key, Took]) -> Expected:
+    """Return what *steps* will probably take."""
+    found = [took.get(key(each)) for each in steps]
+    return Expected(
+        steps=tuple(each.median_ms if each else None for each in found),
+        runs=max((each.runs for each in found if each), default=0),
+    )
+
+
+def key(step: Step) -> Key:
+    """Return what makes two steps of different plans the same."""
+    if step.proof is Evidence.LEDGER:
+        return "", "", step.kind, ""
+    return step.group, step.phase.value, step.kind, step.title

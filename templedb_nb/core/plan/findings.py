@@ -1,0 +1,318 @@
+"""What the reader of a plan must know, gathered from everything that it follows from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from templedb_nb.core.catalog.database_identity import TAKEN_BACK
+from templedb_nb.core.config import groups
+from templedb_nb.core.config.document import problem
+from templedb_nb.core.config.environ import Known
+from templedb_nb.core.config.groups import migrating
+from templedb_nb.core.migrations.histories.adopt import ran_here
+from templedb_nb.core.migrations.layouts import recognise
+from templedb_nb.core.migrations.script import Script
+from templedb_nb.core.migrations.status import Ledgers, Migrations, Scripts, shared_keys
+from templedb_nb.model.config import Executor, Group, OpaqueFiles
+from templedb_nb.model.finding import Finding, Severity, Topic
+from templedb_nb.model.foreign_history import Belief, History
+from templedb_nb.model.ledger import Ledger, State
+from templedb_nb.model.lost import Suspicion
+from templedb_nb.model.plan import Plan
+from templedb_nb.model.serialization import Digest
+from templedb_nb.model.status import WAITING, FileState, Tracked
+from templedb_nb.model.step import Adopt, Migration
+from templedb_nb.model.target import DatabaseName, OrderPolicy, TargetName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demands:
+    """What the target asks of migrations: `order` by group, and more where it is `protected`.
+
+    `elsewhere` are keys and token checksums of what other targets have applied.
+    """
+
+    order: Mapping[str, OrderPolicy]
+    protected: bool = False
+    elsewhere: AbstractSet[tuple[str, Digest]] = frozenset()
+
+
+def on_migrations(
+    found: Sequence[Migrations],
+    rows: Sequence[Tracked],
+    scripts: Scripts,
+    demands: Demands,
+    paths: AbstractSet[str],
+) -> list[Finding]:
+    """Return what is to say of the migrations of the chosen groups and of their files."""
+    out: list[Finding] = []
+    executors = {each.group.name: each.group.executor for each in found}
+    for each in found:
+        out += [*each.arranged.findings, *_recognised(each.group), *_downs(each)]
+        out += _opaque(each.group, [row for row in rows if row.group == each.group.name])
+        if not each.files and each.group.file_patterns:
+            out.append(_warning(Topic.FILES, "matches no migration", each.group.name))
+    for placed, other in shared_keys(found):
+        message = f"has the key {placed.key}, and so has {other.path}, in the same database"
+        mend = f"templedb project import {placed.base}: in a project of its own it has its own keys"
+        out.append(problem(placed.path, message, mend, topic=Topic.MIGRATION))
+    for row in rows:
+        if row.group not in executors:
+            continue
+        out += _standing(row, demands.order[row.group])
+        if row.state in WAITING and row.source is not None:
+            out += _text(row, scripts[row.source], executors[row.group], paths)
+            out += _leaving(row, scripts[row.source], executors[row.group], demands)
+    return out
+
+
+def _recognised(group: Group) -> Iterable[Finding]:
+    own = migrating(group)
+    if own and own.recognised and own.executor is Executor.NATIVE:
+        message = f"{group.deploy_command!r} runs natively: psql exits with 0 when its SQL fails"
+        yield _note(Topic.COMMAND, message, group.name)
+
+
+def _downs(each: Migrations) -> Iterable[Finding]:
+    if each.arranged.downs:
+        count = len(each.arranged.downs)
+        message = f"{count} down part{'s' * (count > 1)} left out: {', '.join(each.arranged.downs)}"
+        yield _note(Topic.MIGRATION, message, each.group.name)
+
+
+def _opaque(group: Group, rows: Sequence[Tracked]) -> Iterable[Finding]:
+    """Tell of what only another tool can run; an error where the plan would jump over it."""
+    waiting = [place for place, row in enumerate(rows) if row.state in WAITING]
+    for place, row in enumerate(rows):
+        if row.state is not FileState.OPAQUE:
+            continue
+        later = next((rows[each] for each in waiting if each > place), None)
+        if later is None or group.opaque is OpaqueFiles.SKIP:
+            yield _warning(Topic.MIGRATION, row.note, row.file, row.mend)
+        else:
+            message = f"{row.note}, and {later.file} would jump over it"
+            mend = f"{row.mend}; or opaque: skip in group {group.name}"
+            yield problem(row.file, message, mend, topic=Topic.ORDER)
+
+
+def _standing(row: Tracked, policy: OrderPolicy) -> Iterable[Finding]:
+    match row.state:
+        case FileState.COSMETIC:
+            yield _note(Topic.MIGRATION, row.note, row.file, row.mend)
+        case FileState.CHANGED | FileState.MOVED:
+            yield problem(row.file, row.note, row.mend, topic=Topic.MIGRATION)
+        case FileState.IN_DOUBT:
+            yield problem(row.file, row.note, row.mend, topic=Topic.UNRESOLVED)
+        case FileState.MISSING:
+            yield _warning(Topic.MIGRATION, row.note, row.file, row.mend)
+        case FileState.FAILED | FileState.PARTIAL:
+            yield _note(Topic.MIGRATION, row.note, row.file)
+        case FileState.OUT_OF_ORDER:
+            yield from _out_of_order(row, policy)
+        case FileState.APPLIED | FileState.PENDING | FileState.OPAQUE:
+            pass
+
+
+def _out_of_order(row: Tracked, policy: OrderPolicy) -> Iterable[Finding]:
+    message = f"is out of order: {row.note}"
+    match policy:
+        case OrderPolicy.LINEAR:
+            mend = "give the file a later name, or target update TARGET --order-policy non-linear"
+            yield problem(row.file, message, mend, topic=Topic.ORDER)
+        case OrderPolicy.LINEAR_SKIP:
+            yield _warning(Topic.ORDER, f"{message}; it is left out", row.file)
+        case OrderPolicy.NON_LINEAR:
+            yield _warning(Topic.ORDER, f"{message}; it is applied all the same", row.file)
+
+
+def _text(
+    row: Tracked, script: Script, executor: Executor, paths: AbstractSet[str]
+) -> Iterable[Finding]:
+    layout = row.reading.layout if row.reading else None
+    if dialect := recognise.not_read(row.file, paths, {row.file: script.text}, layout):
+        message = f"is in the manner of {dialect.tool} ({dialect.evidence}), which is not read yet"
+        mend = f"keep on with {dialect.tool} for this folder, or make it a plain SQL file"
+        yield problem(row.file, message, mend, topic=Topic.MIGRATION)
+        return
+    for each in script.problems_for(executor):
+        at = f"{row.file}:{each.line}" if each.line else row.file
+        yield problem(at, each.message, each.mend, topic=Topic.MIGRATION)
+    for each in script.warnings:
+        yield _warning(Topic.MIGRATION, each.message, f"{row.file}:{each.line}", each.mend)
+
+
+def _leaving(
+    row: Tracked, script: Script, executor: Executor, demands: Demands
+) -> Iterable[Finding]:
+    """Tell of a file that leaves nothing, or less than it says; a protected target refuses it.
+
+    One that was applied elsewhere as it is may run there, too: nobody can edit it any more.
+    """
+    left = script.left
+    if left is None or script.meant or script.problems_for(executor):
+        return
+    at = f"{row.file}:{left.line}" if left.line else row.file
+    message = f"{left.message} [{left.rule}]"
+    entry = row.entry
+    here = entry and entry.state is State.REVERTED and entry.checksums.tokens
+    applied = (row.key, script.checksums.tokens) in demands.elsewhere
+    if demands.protected and not applied and here != script.checksums.tokens:
+        yield problem(at, message, left.mend, topic=Topic.MIGRATION)
+    else:
+        yield _warning(Topic.MIGRATION, message, at, left.mend)
+
+
+def on_health(chosen: Sequence[Group]) -> list[Finding]:
+    """Return a warning for each health check: nobody asks it yet."""
+    message = "its health_check is not measured by this version: a success says nothing of health"
+    return [_warning(Topic.HEALTH, message, g.name) for g in chosen if g.health_check]
+
+
+def on_target(
+    ledgers: Ledgers, plan: Plan, rows: Sequence[Tracked], scripts: Scripts
+) -> list[Finding]:
+    """Return what the target's own records say against a run."""
+    out: list[Finding] = []
+    for name, ledger in sorted(ledgers.items()):
+        out += _elsewhere(name, ledger, plan, rows, scripts)
+        for each in ledger.unresolved:
+            message = f"run {each.run}: nobody saw it end: {each.step}"
+            mend = f"look what it did, then: templedb run resolve {each.run} --reason WHAT-YOU-SAW"
+            out.append(problem(f"target {plan.target}", message, mend, topic=Topic.UNRESOLVED))
+        for project, frozen in ledger.freezes:
+            what = f"is frozen for project {project}" if project else "is frozen"
+            message = f"{what} by {frozen.by} since {frozen.since:%Y-%m-%d %H:%M}Z: {frozen.reason}"
+            mend = f"templedb lock release {project or f'--target {plan.target}'} --reason WHY"
+            out.append(problem(f"target {plan.target}", message, mend, topic=Topic.FROZEN))
+        if ledger.holder and ledger.holder.live:
+            message = f"is locked by {ledger.holder}"
+            out.append(_warning(Topic.LOCK, message, f"target {plan.target} ({name})"))
+    return out
+
+
+def on_suspicions(found: Mapping[DatabaseName, Suspicion], target: TargetName) -> list[Finding]:
+    """Return an error for each database that is not what it was, and for what its ledger lost."""
+    out = []
+    for name, each in sorted(found.items()):
+        mend = f"look at DATABASE_URL; if it is right: templedb target rebind {target} --reason WHY"
+        told = each.told
+        if each.restorable:
+            told = "has a ledger that lost rows" if told == TAKEN_BACK else told
+            mend = "what it told of stands, so the ledger alone was damaged:"
+            mend = f"{mend} templedb migration restore-ledger --target {target} --reason WHY"
+        out.append(problem(f"target {target} ({name})", told, mend, topic=Topic.LEDGER))
+        shown = each.lost[:MOST_LOST]
+        out += [problem(e.entry.file, str(e), topic=Topic.LEDGER) for e in shown]
+        if more := len(each.lost) - len(shown):
+            out.append(problem(f"{more} more migrations", "are lost, too", topic=Topic.LEDGER))
+    return out
+
+
+MOST_LOST = 20
+"""So many lost rows are told one by one."""
+
+
+def _elsewhere(
+    name: DatabaseName, ledger: Ledger, plan: Plan, rows: Sequence[Tracked], scripts: Scripts
+) -> Iterable[Finding]:
+    if ledger.entries or not ledger.elsewhere:
+        return
+    own = [row for row in rows if row.database == name]
+    waiting = {row.key: row.blob for row in own}
+    read = [(row, scripts.get(row.source)) for row in own if row.source]
+    empty = {row.blob for row, script in read if script and not script.statements}
+    for project in sorted({each.project for each in ledger.elsewhere}):
+        theirs = [each for each in ledger.elsewhere if each.project == project]
+        same_text = {each.checksum for each in theirs} & set(waiting.values()) - empty
+        same_names = {each.key for each in theirs} & set(waiting)
+        if same_text or len(same_names) * 2 > len(waiting):
+            message = f"this database knows these files as project {project!r}"
+            mend = f"templedb project sync {plan.project} --known-as {project}"
+            yield problem(f"target {plan.target} ({name})", message, mend, topic=Topic.LEDGER)
+
+
+def on_histories(
+    found: Mapping[DatabaseName, Sequence[History]], rows: Sequence[Tracked], target: TargetName
+) -> Iterable[Finding]:
+    """Yield an error where another tool has run files that wait here: they would run again."""
+    for database, histories in found.items():
+        own = [row for row in rows if row.database == database]
+        for history in histories:
+            ran = ran_here(history, own)
+            if ran:
+                message = f"{history.tool} has run {len(ran)} of these files, says {history.where}"
+                mend = f"templedb migration import --target {target} --from {history.tool}"
+                where = f"target {target} ({database})"
+                yield problem(where, message, mend, topic=Topic.LEDGER)
+
+
+def on_shadows(ledgers: Ledgers, plan: Plan, target: TargetName) -> Iterable[Finding]:
+    """Tell whose table is written along, and refuse what cannot write it."""
+    for database, ledger in sorted(ledgers.items()):
+        if ledger.shadow is None:
+            continue
+        where = f"target {target} ({database})"
+        yield _note(Topic.LEDGER, f"{ledger.shadow.title} is written along", where)
+        for step in plan.steps:
+            if not isinstance(step, Migration) or step.database != database:
+                continue
+            if step.executor is Executor.PSQL:
+                message = f"executor psql writes no table of {ledger.shadow.tool}"
+                mend = "leave executor: psql out, or: templedb migration import --no-shadow"
+                yield problem(step.file, message, mend, topic=Topic.LEDGER)
+            elif step.shadow is None:
+                message = f"is none of {ledger.shadow.tool}'s files: its table will not know it"
+                yield _warning(Topic.LEDGER, message, step.file)
+
+
+_DOUBTS = (
+    (Belief.EDITED, "the file here is not the one that ran", "what ran is told by the tool alone"),
+    (Belief.MISSING, "no file is here", "bring it back, or leave it: it counts as applied"),
+    (Belief.IN_DOUBT, "nobody knows what became of it", "templedb migration resolve, after a look"),
+)
+
+
+def on_adoption(plan: Plan) -> Iterable[Finding]:
+    """Yield a warning for each kind of doubt about what another tool's table says."""
+    steps = [step for step in plan.steps if isinstance(step, Adopt)]
+    for belief, what, mend in _DOUBTS:
+        files = [step.file for step in steps if step.verdict is belief]
+        if files:
+            more = f" (and {len(files) - 1} more)" if len(files) > 1 else ""
+            yield _warning(Topic.MIGRATION, f"{belief}{more}: {what}", files[0], mend)
+
+
+def on_variables(
+    chosen: Sequence[Group],
+    databases: Sequence[DatabaseName],
+    known: Known,
+    *,
+    may_miss: bool,
+) -> list[Finding]:
+    """Return the names that have no value, and those whose value cannot be read.
+
+    With *may_miss*, only a database must have one: without its address nothing can be done.
+    """
+    wanted: dict[str, list[str]] = {str(name): [] for name in databases}
+    for group in () if may_miss else chosen:
+        for name in groups.required(group):
+            wanted.setdefault(name, []).append(group.name)
+    out = [
+        problem(name, why, topic=Topic.VARIABLE) for name, why in sorted(known.unreadable.items())
+    ]
+    for name, users in wanted.items():
+        if not any(known.source(name, dict(env)) for env in ((), *(g.env for g in chosen))):
+            needed = f", which {' and '.join(users)} needs" if users else ""
+            mend = f"templedb env set {name} --target TARGET"
+            out.append(problem(name, f"has no value{needed}", mend, topic=Topic.VARIABLE))
+    return out
+
+
+def _note(topic: Topic, message: str, where: str, mend: str = "") -> Finding:
+    return Finding(severity=Severity.NOTE, topic=topic, message=message, where=where, mend=mend)
+
+
+def _warning(topic: Topic, message: str, where: str, mend: str = "") -> Finding:
+    return Finding(severity=Severity.WARNING, topic=topic, message=message, where=where, mend=mend)

@@ -1,0 +1,84 @@
+"""What a reader wants to know of the migrations of a plan: their text, and what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from templedb_nb.core.lint.effects import impact
+from templedb_nb.core.migrations.down import down_script
+from templedb_nb.core.migrations.script import Script
+from templedb_nb.core.migrations.status import Ledgers, Scripts
+from templedb_nb.core.secrets.sql_passwords import redacted
+from templedb_nb.model.effect import Impact
+from templedb_nb.model.plan import ScriptSummary
+from templedb_nb.model.step import Migration, Mode, Revert, Step
+
+LINES, SIZE, WHOLE = 400, 16_000, 128_000
+"""So many lines and characters of one script, and characters of all, are shown."""
+
+
+def summaries(
+    steps: Iterable[Step], scripts: Scripts, ledgers: Ledgers
+) -> tuple[ScriptSummary, ...]:
+    """Return a summary of each migration among *steps*; their texts are cut to what is read."""
+    found, room = [], WHOLE
+    for step in steps:
+        script = scripts.get(step.source) if isinstance(step, Migration) else None
+        if not isinstance(step, Migration) or script is None:
+            continue
+        script = down_script(script) if isinstance(step, Revert) else script
+        ledger = ledgers.get(step.database)
+        text, more = excerpt(redacted(script.up).strip("\n"), room)
+        room -= len(text)
+        found.append(
+            ScriptSummary(
+                file=step.file,
+                statements=len(script.statements),
+                lines=script.lines,
+                note=script.note,
+                impact=_impact(script, locking=ledger is None or ledger.table_locks),
+                text=text,
+                more_lines=more,
+            )
+        )
+    return tuple(found)
+
+
+def excerpt(text: str, room: int) -> tuple[str, int]:
+    """Return the first lines of *text*, and how many more there are."""
+    lines = text.splitlines()
+    room = min(SIZE, room)
+    size, kept = 0, 0
+    for line in lines[:LINES]:
+        size += len(line) + 1
+        if size > room + 1:
+            break
+        kept += 1
+    return "\n".join(lines[:kept]), len(lines) - kept
+
+
+def _impact(script: Script, *, locking: bool) -> Impact:
+    return _kept(_Known(script), locking)
+
+
+class _Known:
+    """A script under the address of its content: equal ones have equal effects."""
+
+    __slots__ = ("key", "script")
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.key = (script.checksums.text, script.mode)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Known) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+@lru_cache(maxsize=1024)
+def _kept(known: _Known, locking: bool) -> Impact:  # noqa: FBT001 - a cache's key
+    together = known.script.mode is Mode.TRANSACTION
+    return impact(known.script.statements, together=together, locking=locking)

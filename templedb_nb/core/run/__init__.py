@@ -1,0 +1,1 @@
+"""Runs after the fact: recovery of dead ones, comparison, and what became of the ledger."""

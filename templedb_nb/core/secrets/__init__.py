@@ -1,0 +1,1 @@
+"""Secrets in texts: how programs write them, and how they are masked."""

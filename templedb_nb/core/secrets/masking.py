@@ -1,0 +1,384 @@
+"""Masking: no form in which a secret may show comes through, however the text arrives.
+
+A lazy automaton walks all forms of all secrets at once (`written_forms`), over the text without
+what a terminal shows as nothing. The leftmost form wins, then the longest. Most text is never
+walked: each form has a part that every program writes as it is, and only around one of those does
+the walk begin.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+from templedb_nb.core.secrets.written_forms import (
+    IGNORED,
+    MINIMUM,
+    UNFINISHED,
+    Form,
+    forms,
+    patterns,
+    url_password,
+)
+
+__all__ = [
+    "MINIMUM",
+    "Masker",
+    "MaskingStream",
+    "UrlStream",
+    "patterns",
+    "too_short",
+    "without_url_passwords",
+]
+
+_MOST_STATES = 20_000
+_NEEDLE = 4
+"""Shorter ones stand everywhere: those forms are looked for by their first characters."""
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def too_short(value: str) -> bool:
+    """Return whether a value is too short to be masked."""
+    return len(value.strip()) < MINIMUM
+
+
+class Masker:
+    """The secrets that a process has seen: the one thing in it that only grows."""
+
+    def __init__(self) -> None:
+        """Know no secret; `heard` is told each value before it is masked."""
+        self.heard: Callable[[str, str], None] | None = None
+        self._names: dict[str, str] = {}
+        self._compiled = _Compiled({})
+
+    def add(self, name: str, value: str) -> None:
+        """Mask *value* from now on, in all its forms; the first name of a value stays."""
+        if self.heard is not None:
+            self.heard(name, value)
+        if value not in self._names and not too_short(value):
+            self._names = {**self._names, value: name}
+            self._compiled = _Compiled(self._names)
+
+    def mask(self, text: str) -> str:
+        """Return *text* with ``***[NAME]`` for each secret, and without passwords in URLs."""
+        return without_url_passwords(self._compiled.mask(text))
+
+    def stream(self) -> MaskingStream:
+        """Return a mask for text that comes in pieces."""
+        return MaskingStream(self)
+
+    @property
+    def compiled(self) -> _Compiled:
+        """Return what is known now; a stream reads it at each piece."""
+        return self._compiled
+
+
+class MaskingStream:
+    """Masks text that comes in pieces: the outcome is that of the whole, however it is cut.
+
+    It holds back the longest end that may be the beginning of a form, over line ends, too. One
+    exception: a line is shown at its end where no more than its last character may begin a form.
+    Much text ends so, and who waits for a program must see its last line.
+    """
+
+    def __init__(self, masker: Masker) -> None:
+        """Mask what *masker* knows when a piece comes."""
+        self._masker = masker
+        self._held = ""
+        self._early = ""
+
+    def feed(self, text: str) -> str:
+        """Return what of the text so far may be shown."""
+        out, self._held = self._masker.compiled.advance(self._held + text, last=False)
+        out = self._behind_early(out)
+        if not self._early and _LAST_OF_A_LINE.fullmatch(self._held):
+            self._early = self._held
+            out += self._early
+        return out
+
+    def close(self) -> str:
+        """Return the rest."""
+        rest, self._held = self._masker.compiled.mask(self._held), ""
+        return self._behind_early(rest)
+
+    def _behind_early(self, out: str) -> str:
+        """Return *out* without what was shown early; the name of a secret stands behind that."""
+        if not out:
+            return out
+        early, self._early = self._early, ""
+        return out.removeprefix(early)
+
+
+_LAST_OF_A_LINE = re.compile("[^\x00-\x1f\x7f-\x9f]\r?\n")
+
+
+class UrlStream:
+    """Takes passwords out of URLs in text that comes in pieces.
+
+    A word that may be the scheme of one is shown at once; what stands behind its ``://`` is held
+    back until the word has ended.
+    """
+
+    def __init__(self) -> None:
+        """Hold nothing."""
+        self._shown = ""
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """Return what of the text so far may be shown."""
+        before = len(self._shown)
+        text = self._shown + self._held + text
+        word = max(text.rfind(each) for each in " \t\r\n\"'<>") + 1
+        found = _BEGUN.search(text, word) if len(text) - word < _LONGEST_URL else None
+        start = found.start() if found else len(text)
+        mark = text.find("://", start)
+        end = mark + 3 if mark >= 0 else len(text)
+        self._shown, self._held = text[start:end], text[end:]
+        return (without_url_passwords(text[:start]) + self._shown)[before:]
+
+    def close(self) -> str:
+        """Return the rest."""
+        before = len(self._shown)
+        rest = without_url_passwords(self._shown + self._held)[before:]
+        self._shown = self._held = ""
+        return rest
+
+
+_LONGEST_URL = 4096
+_BEGUN = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*+(?:\Z|:(?:\Z|/(?:\Z|/)))")
+_URL = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*+://[^\s'\"<>]++")
+_PORT = re.compile(r"[0-9]{1,5}/")
+"""What stands behind the colon of a host, where the ``@`` is in a path."""
+_NO_PASSWORD = ("$", "{", "%(", "*")
+"""What stands for a password that is put in later, or was taken out already, begins so."""
+
+
+def without_url_passwords(text: str) -> str:
+    """Return *text* with ``***`` for the password of each URL in it, whoever wrote it."""
+    return _URL.sub(_without_password, text) if "://" in text and "@" in text else text
+
+
+def _without_password(found: re.Match[str]) -> str:
+    url = found[0]
+    password = url_password(url) if "@" in url else ""
+    if not password or _PORT.match(password) or password.startswith(_NO_PASSWORD):
+        return url
+    head, _, rest = url.partition("://")
+    user = rest.partition(":")[0]
+    return f"{head}://{user}:***{rest[len(user) + 1 + len(password) :]}"
+
+
+class _Bare:
+    """A text without what a terminal shows as nothing; offsets lead back to the whole."""
+
+    def __init__(self, text: str) -> None:
+        if _CONTROL.search(text):
+            parts = IGNORED.split(text)
+            gaps = [len(each) for each in IGNORED.findall(text)]
+        else:
+            parts = text.split("\n")
+            gaps = [1] * (len(parts) - 1)
+        self.text = "".join(parts)
+        self._parts, self._gaps = parts, gaps
+        self._ends: list[int] = []
+        self._shifts: list[int] = []
+
+    def whole(self, offset: int) -> int:
+        """Return where in the whole text the character at *offset* stands."""
+        if not self._ends:
+            self._ends = list(accumulate(map(len, self._parts)))
+            self._shifts = [0, *accumulate(self._gaps)]
+        place = min(bisect_left(self._ends, offset + 1), len(self._shifts) - 1)
+        return offset + self._shifts[place]
+
+
+def _escaped(chars: Iterable[str]) -> str:
+    """Return *chars* as they stand in a class of a pattern."""
+    return "".join(f"\\U{ord(each):08x}" for each in sorted(chars))
+
+
+class _State:
+    """Where the walks over all forms stand; what follows is found at its first need."""
+
+    __slots__ = ("name", "next", "places")
+
+    def __init__(self, places: frozenset[tuple[int, int, int]], name: str) -> None:
+        self.places = places
+        self.name = name
+        self.next: dict[str, _State | None] = {}
+
+
+@dataclass(slots=True)
+class _Compiled:
+    """The forms of one moment, ready for search."""
+
+    names: dict[str, str]
+    _forms: list[Form] = field(init=False)
+    _owners: list[str] = field(init=False)
+    _needles: dict[str, int] = field(init=False)
+    _longest: int = field(init=False, default=0)
+    _states: dict[frozenset[tuple[int, int, int]], _State] = field(init=False)
+    _start: _State = field(init=False)
+    _heads: re.Pattern[str] = field(init=False)
+    _weak: re.Pattern[str] | None = field(init=False, default=None)
+    _built: bool = field(init=False, default=False)
+
+    def _build(self) -> None:
+        self._built = True
+        self._forms, self._owners, self._needles, self._states = [], [], {}, {}
+        for value, name in self.names.items():
+            for form in forms(value):
+                self._forms.append(form)
+                self._owners.append(name)
+                if len(form.needle) >= _NEEDLE:
+                    ahead = max(form.ahead, self._needles.get(form.needle, 0))
+                    self._needles[form.needle] = ahead
+        self._longest = max((each.longest for each in self._forms), default=0)
+        self._begin()
+        self._heads = self._heads_of(range(len(self._forms)))
+        weak = [n for n, each in enumerate(self._forms) if len(each.needle) < _NEEDLE]
+        self._weak = self._heads_of(weak) if weak else None
+
+    def _begin(self) -> None:
+        """Forget every state but the first."""
+        self._states = {}
+        self._start = self._state(frozenset(self._first(range(len(self._forms)))))
+
+    def _first(self, numbers: Iterable[int]) -> set[tuple[int, int, int]]:
+        begun: set[tuple[int, int, int]] = set()
+        for number in numbers:
+            self._enter(begun, number, 0)
+        return begun
+
+    def _heads_of(self, numbers: Sequence[int]) -> re.Pattern[str]:
+        """Return what finds where forms may begin: a first character before a second one."""
+        pairs: dict[str, set[str]] = {}
+        for number, place, inside in self._first(numbers):
+            writing = self._forms[number].writings[place]
+            for char, following in writing.steps[inside].items():
+                reached = {(number, place, following)}
+                if following in writing.ends:
+                    self._enter(reached, number, place + 1)
+                pairs.setdefault(char, set()).update(
+                    each for _, at, state in reached
+                    for each in self._forms[number].writings[at].steps[state]
+                )  # fmt: skip
+        heads = (f"{re.escape(c)}(?=[{_escaped(second)}])" for c, second in sorted(pairs.items()))
+        return re.compile("|".join(heads))
+
+    def mask(self, text: str) -> str:
+        """Return the whole *text* masked."""
+        return self.advance(text, last=True)[0]
+
+    def advance(self, text: str, *, last: bool) -> tuple[str, str]:
+        """Return what of *text* is decided, masked, and the end that is not."""
+        if not self.names or not text:
+            return text, ""
+        if not self._built:
+            self._build()
+        held = "" if last else self._unfinished(text)
+        if held:
+            text = text[: -len(held)]
+        bare = _Bare(text)
+        found, undecided = self._matches(bare.text, last=last)
+        out, at = [], 0
+        for start, end, name in found:
+            begin = bare.whole(start)
+            out += [text[at:begin], f"***[{name}]"]
+            at = bare.whole(end - 1) + 1
+        stop = len(text) if undecided >= len(bare.text) else bare.whole(undecided)
+        return "".join([*out, text[at:stop]]), text[stop:] + held
+
+    def _unfinished(self, text: str) -> str:
+        found = UNFINISHED.search(text, max(0, len(text) - 80))
+        return found[0] if found else ""
+
+    def _matches(self, text: str, *, last: bool) -> tuple[list[tuple[int, int, str]], int]:
+        """Return the forms in *text*, and where its end begins that is not decided yet."""
+        found: list[tuple[int, int, str]] = []
+        at = 0
+        for place in self._candidates(text, last=last):
+            if place < at:
+                continue
+            stop, name, alive = self._walk(text, place)
+            if alive and not last:
+                return found, place
+            if stop:
+                found.append((place, stop, name))
+                at = stop
+        return found, len(text)
+
+    def _candidates(self, text: str, *, last: bool) -> list[int]:
+        """Return where forms may begin, in order: by needles, by first characters, at the end."""
+        spans: list[tuple[int, int]] = []
+        for needle, ahead in self._needles.items():
+            place = text.find(needle)
+            while place >= 0:
+                spans.append((max(0, place - ahead), place + 1))
+                place = text.find(needle, place + 1)
+        if not last:
+            spans.append((max(0, len(text) - self._longest), len(text)))
+        places: set[int] = set()
+        if self._weak:
+            places.update(found.start() for found in self._weak.finditer(text))
+        end = 0
+        for begin, stop in sorted(spans):
+            if stop > end:
+                heads = self._heads.finditer(text, max(begin, end), min(stop + 1, len(text)))
+                places.update(found.start() for found in heads)
+                end = stop
+        if not last and text:
+            places.add(len(text) - 1)
+        return sorted(places)
+
+    def _walk(self, text: str, place: int) -> tuple[int, str, bool]:
+        """Return where the longest form from *place* on ends, whose it is, and if more may come."""
+        state: _State | None = self._start
+        stop, name = 0, ""
+        for at in range(place, len(text)):
+            assert state is not None  # noqa: S101 - the loop ends where it would be
+            char = text[at]
+            state = state.next[char] if char in state.next else self._step(state, char)
+            if state is None:
+                return stop, name, False
+            if state.name:
+                stop, name = at + 1, state.name
+        return stop, name, bool(state and state.places)
+
+    def _step(self, state: _State, char: str) -> _State | None:
+        reached: set[tuple[int, int, int]] = set()
+        ended: list[int] = []
+        for number, place, inside in state.places:
+            writing = self._forms[number].writings[place]
+            following = writing.steps[inside].get(char)
+            if following is None:
+                continue
+            if writing.steps[following]:
+                reached.add((number, place, following))
+            if following in writing.ends and self._enter(reached, number, place + 1):
+                ended.append(number)
+        if len(self._states) > _MOST_STATES:
+            self._begin()
+        made = self._state(frozenset(reached), self._owners[min(ended)] if ended else "")
+        following_state = made if reached or ended else None
+        state.next[char] = following_state
+        return following_state
+
+    def _enter(self, into: set[tuple[int, int, int]], number: int, place: int) -> bool:
+        """Stand before a writing, and the next if it may be empty; return whether none is left."""
+        writings: Sequence[object] = self._forms[number].writings
+        while place < len(writings):
+            into.add((number, place, 0))
+            if not self._forms[number].writings[place].empty:
+                return False
+            place += 1
+        return True
+
+    def _state(self, places: frozenset[tuple[int, int, int]], name: str = "") -> _State:
+        key = places | {(-1, hash(name), 0)} if name else places
+        if key not in self._states:
+            self._states[key] = _State(places, name)
+        return self._states[key]

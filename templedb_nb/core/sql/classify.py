@@ -1,0 +1,271 @@
+"""What a statement needs of the session that runs it, told by its tokens and never by its text.
+
+The classes follow PostgreSQL's ``PreventInTransactionBlock`` calls (src/backend/commands); the
+tests ask a server, which refuses each statement of `Outside` inside ``BEGIN`` (SQLSTATE 25001).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeAlias
+
+from templedb_nb.core.sql.lexer import (
+    Blank,
+    Meta,
+    Piece,
+    Statement,
+    Token,
+    TokenKind,
+    split,
+    tokens,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ordinary:
+    """Runs inside a transaction like any other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begins:
+    """Opens a transaction; `modes` is what else it asks of it."""
+
+    modes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Commits:
+    """Ends a transaction well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """Controls transactions in another way."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Cannot run inside a transaction, or the file has *asked* that it stands alone."""
+
+    what: str
+    asked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CopiesOut:
+    """Sends rows to the client, where nobody takes them."""
+
+
+Need: TypeAlias = Ordinary | Begins | Commits | Controls | Outside | CopiesOut
+
+_LITERAL_TAG = 3
+
+
+def need(statement: Statement) -> Need:
+    """Return what *statement* needs."""
+    words = [_word(token) for token in statement.tokens]
+    return (
+        _control(statement, words) or _outside(statement, words) or _copies_out(words) or Ordinary()
+    )
+
+
+def added_labels(statement: Statement) -> tuple[str, ...]:
+    """Return the enum labels that an ``ALTER TYPE … ADD VALUE`` adds, as they are quoted."""
+    words = [_word(token) for token in statement.tokens]
+    if words[:2] != ["ALTER", "TYPE"] or "ADD" not in words:
+        return ()
+    place = words.index("ADD")
+    if words[place + 1 : place + 2] != ["VALUE"]:
+        return ()
+    literals = (t.text for t in statement.tokens[place:] if t.kind is TokenKind.STRING)
+    return tuple(literals)[:1]
+
+
+def type_name(statement: Statement) -> str:
+    """Return the type that an ``ALTER TYPE`` or ``CREATE TYPE … AS ENUM`` is about."""
+    words = [_word(token) for token in statement.tokens]
+    if words[:1] not in (["ALTER"], ["CREATE"]) or words[1:2] != ["TYPE"]:
+        return ""
+    stop = next((n for n, w in enumerate(words[2:], 2) if w in {"ADD", "AS"}), len(words))
+    return "".join(token.text for token in statement.tokens[2:stop]).lower()
+
+
+def canonical_tokens(pieces: Iterable[Piece]) -> str:
+    """Return a form that two texts share if they differ in comments and white space alone."""
+    parts: list[str] = []
+    for piece in pieces:
+        match piece:
+            case Statement(tokens=found, data=data):
+                parts += [token.text for token in found]
+                parts += [";"] if data is None else [";", data]
+            case Meta(text=text):
+                parts.append(text)
+            case Blank():
+                pass
+    return "".join(f"{len(part)}:{part}" for part in parts)
+
+
+def _word(token: Token) -> str:
+    return token.upper or (token.text if token.kind is TokenKind.SYMBOL else "'")
+
+
+def _control(statement: Statement, words: Sequence[str]) -> Need | None:
+    rest = words[1:]
+    match words[0]:
+        case "BEGIN":
+            return Begins(_modes(statement, 1 + (rest[:1] in (["WORK"], ["TRANSACTION"]))))
+        case "START" if rest[:1] == ["TRANSACTION"]:
+            return Begins(_modes(statement, 2))
+        case "COMMIT" | "END":
+            plain = rest in ([], ["WORK"], ["TRANSACTION"])
+            plain = plain or rest[-3:] == ["AND", "NO", "CHAIN"]
+            return Commits() if plain else Controls(_said(words))
+        case "ROLLBACK" | "ABORT":
+            back = rest[1:] if rest[:1] in (["WORK"], ["TRANSACTION"]) else rest
+            plain = back in ([], ["AND", "NO", "CHAIN"])
+            return None if back[:1] == ["TO"] else Controls(words[0] if plain else _said(words))
+        case "PREPARE" if rest[:1] == ["TRANSACTION"]:
+            return Controls("PREPARE TRANSACTION")
+        case _:
+            return None
+
+
+def _modes(statement: Statement, first: int) -> str:
+    return " ".join(token.text for token in statement.tokens[first:])
+
+
+def _said(words: Sequence[str]) -> str:
+    return " ".join(word for word in words[:3] if word.isalpha())
+
+
+def _outside(statement: Statement, words: Sequence[str]) -> Outside | None:
+    verb, rest = words[0], words[1:]
+    match verb:
+        case "CREATE":
+            return _creates(rest, words)
+        case "DROP":
+            return _drops(rest)
+        case "REINDEX":
+            return _reindexes(rest)
+        case "ALTER":
+            return _alters(rest)
+        case "VACUUM":
+            return Outside("VACUUM")
+        case "CLUSTER" if not [w for w in _behind_options(rest) if w != "VERBOSE"]:
+            return Outside("CLUSTER of every table")
+        case "DISCARD" if rest[:1] == ["ALL"]:
+            return Outside("DISCARD ALL")
+        case "CALL":
+            return Outside("CALL, whose procedure may commit")
+        case "DO" if _commits_inside(statement):
+            return Outside("DO with a COMMIT or ROLLBACK")
+        case _:
+            return None
+
+
+def _creates(rest: Sequence[str], words: Sequence[str]) -> Outside | None:
+    unique = rest[1:] if rest[:1] == ["UNIQUE"] else rest
+    if unique[:2] == ["INDEX", "CONCURRENTLY"]:
+        return Outside("CREATE INDEX CONCURRENTLY")
+    if rest[:1] in (["DATABASE"], ["TABLESPACE"]):
+        return Outside(f"CREATE {rest[0]}")
+    if rest[:1] == ["SUBSCRIPTION"] and not _without_slot(words):
+        return Outside("CREATE SUBSCRIPTION with a slot")
+    return None
+
+
+def _without_slot(words: Sequence[str]) -> bool:
+    """Return whether an option says that nothing is made on the publisher."""
+    told = (
+        "".join(words[n : n + 3]) for n, w in enumerate(words) if w in {"CONNECT", "CREATE_SLOT"}
+    )
+    return any(each.endswith("=FALSE") for each in told)
+
+
+def _drops(rest: Sequence[str]) -> Outside | None:
+    if rest[:2] == ["INDEX", "CONCURRENTLY"]:
+        return Outside("DROP INDEX CONCURRENTLY")
+    if rest[:1] in (["DATABASE"], ["TABLESPACE"], ["SUBSCRIPTION"]):
+        return Outside(f"DROP {rest[0]}")
+    return None
+
+
+def _reindexes(rest: Sequence[str]) -> Outside | None:
+    options = _options(rest)
+    if "CONCURRENTLY" in options:
+        place = options.index("CONCURRENTLY")
+        if options[place + 1 : place + 2] not in (["FALSE"], ["OFF"], ["0"]):
+            return Outside("REINDEX CONCURRENTLY")
+    what = _behind_options(rest)
+    if what[1:2] == ["CONCURRENTLY"]:
+        return Outside("REINDEX CONCURRENTLY")
+    if what[:1] in (["SCHEMA"], ["DATABASE"], ["SYSTEM"]):
+        return Outside(f"REINDEX {what[0]}")
+    return None
+
+
+def _alters(rest: Sequence[str]) -> Outside | None:
+    match list(rest[:1]):
+        case ["SYSTEM"]:
+            return Outside("ALTER SYSTEM")
+        case ["DATABASE"] if _follows(rest, "SET", "TABLESPACE"):
+            return Outside("ALTER DATABASE SET TABLESPACE")
+        case ["TABLE"] if _follows(rest, "DETACH", "PARTITION") and rest[-1] == "CONCURRENTLY":
+            return Outside("DETACH PARTITION CONCURRENTLY")
+        case ["SUBSCRIPTION"] if _follows(rest, "REFRESH", "PUBLICATION"):
+            return Outside("ALTER SUBSCRIPTION REFRESH PUBLICATION")
+        case _:
+            return None
+
+
+def _follows(words: Sequence[str], first: str, second: str) -> bool:
+    return any(pair == (first, second) for pair in pairwise(words))
+
+
+def _options(rest: Sequence[str]) -> list[str]:
+    """Return the words inside the parentheses that may follow a verb."""
+    if rest[:1] != ["("]:
+        return []
+    return list(rest[1 : list(rest).index(")") if ")" in rest else len(rest)])
+
+
+def _behind_options(rest: Sequence[str]) -> list[str]:
+    return list(rest[len(_options(rest)) + 2 :]) if rest[:1] == ["("] else list(rest)
+
+
+def _copies_out(words: Sequence[str]) -> CopiesOut | None:
+    return CopiesOut() if words[0] == "COPY" and _follows(words, "TO", "STDOUT") else None
+
+
+def _commits_inside(statement: Statement) -> bool:
+    """Return whether the body of a DO has COMMIT or ROLLBACK where a statement begins."""
+    bodies = (_body(t.text) for t in statement.tokens if t.kind is TokenKind.STRING)
+    return any(_ends_transaction(body) for body in bodies)
+
+
+def _body(literal: str) -> str:
+    if literal.startswith("$"):
+        tag = literal[: literal.index("$", 1) + 1]
+        return literal[len(tag) : -len(tag)]
+    return literal[literal.index("'") + 1 : -1].replace("''", "'")
+
+
+def _ends_transaction(body: str) -> bool:
+    found = [t for t in tokens(body) if t.kind not in {TokenKind.SPACE, TokenKind.COMMENT}]
+    for before, token, after in zip([None, *found], found, [*found[1:], None], strict=False):
+        begins = before is None or before.text == ";" or before.upper in _OPENERS
+        if begins and token.upper in {"COMMIT", "ROLLBACK"} and (not after or after.upper != "TO"):
+            return True
+    return False
+
+
+_OPENERS = frozenset({"BEGIN", "THEN", "ELSE", "LOOP"})
+
+__all__ = [
+    "Begins", "Commits", "Controls", "CopiesOut", "Need", "Ordinary", "Outside",
+    "added_labels", "canonical_tokens", "need", "split", "type_name",
+]  # fmt: skip

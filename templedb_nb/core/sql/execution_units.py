@@ -1,0 +1,291 @@
+"""How a script runs: in one transaction, or step by step where a statement forbids that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from templedb_nb.core.sql import classify
+from templedb_nb.core.sql.classify import Begins, Commits, Controls, CopiesOut, Ordinary, Outside
+from templedb_nb.core.sql.directives import Directives, Remark, unused
+from templedb_nb.core.sql.lexer import Statement
+from templedb_nb.core.sql.probes import Asked, Probe, Reindexed, Repeated, probe_of
+from templedb_nb.core.sql.transaction_settings import opening, openings
+from templedb_nb.model.plan import NOT_EXACTLY_ONCE
+from templedb_nb.model.step import Mode
+
+
+class Way(StrEnum):
+    """How one step of a script runs."""
+
+    TOGETHER = "together"
+    """In a transaction that also records the step: exactly once, without any probe."""
+    ALONE = "alone"
+    """Outside of any transaction; the probe tells what became of it."""
+    UNDONE = "undone"
+    """In a transaction that the file itself rolls back: it leaves nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One step: `statements` in order, the first of them the `first` one of the whole script.
+
+    Those that `leading` counts go into its BEGIN.
+    """
+
+    way: Way
+    statements: tuple[Statement, ...]
+    first: int
+    begin: str = "BEGIN"
+    probe: Probe | None = None
+
+    @property
+    def leading(self) -> tuple[int, ...]:
+        """Return which of its statements ask something of its transaction, before the others."""
+        return openings(self.statements)
+
+    @property
+    def line(self) -> int:
+        """Return the line on which the step begins."""
+        return self.statements[0].line if self.statements else 0
+
+    @property
+    def title(self) -> str:
+        """Name the step in one line."""
+        words = " ".join(self.statements[0].text.split()) if self.statements else "nothing"
+        return words if len(words) <= _TITLE else f"{words[: _TITLE - 1]}…"
+
+
+@dataclass(slots=True)
+class Course:
+    """What was decided about a script: its statements as they run, in which mode, and why."""
+
+    mode: Mode
+    statements: tuple[Statement, ...]
+    units: tuple[Unit, ...] = ()
+    note: str = ""
+    problems: list[Remark] = field(default_factory=list)
+
+
+_TITLE = 72
+_READ_ONLY = "a read-only transaction cannot record its step"
+
+
+def course(statements: Sequence[Statement], asked: Directives, *, apart: bool = False) -> Course:
+    """Return how *statements* run; *apart*, step by step in any case.
+
+    A ``BEGIN … COMMIT`` around everything is dropped: our transaction stands in for it. A
+    statement that cannot run in a transaction, or one that controls transactions, makes the
+    script run step by step, and so does the directive no-transaction.
+    """
+    needs = [_need(each, asked) for each in statements]
+    whole = _whole(needs) and not apart
+    if whole and not asked.no_transaction:
+        inner = tuple(statements[1:-1])
+        note = "its own BEGIN and COMMIT are dropped: our transaction stands in"
+        return _together(inner, asked, note)
+    reason = _reason(statements, needs, asked)
+    if not reason and not apart:
+        return _together(tuple(statements), asked, "")
+    return _stepwise(tuple(statements), needs, asked, reason)
+
+
+def _need(statement: Statement, asked: Directives) -> classify.Need:
+    """Return what a statement needs; one with a hint of the file's own stands alone."""
+    found, hint = classify.need(statement), asked.hints.get(statement.start)
+    if hint is None or statement.data is not None or not isinstance(found, Ordinary):
+        return found
+    return Outside(f"the statement behind templedb:{hint.name}", asked=True)
+
+
+def _whole(needs: Sequence[classify.Need]) -> bool:
+    """Return whether one plain pair stands around everything, and no other control is there."""
+    if len(needs) < 2 or needs[0] != Begins() or needs[-1] != Commits():  # noqa: PLR2004 - a pair
+        return False
+    return not any(isinstance(each, Begins | Commits | Controls | Outside) for each in needs[1:-1])
+
+
+def _reason(
+    statements: Sequence[Statement], needs: Sequence[classify.Need], asked: Directives
+) -> str:
+    for statement, need in zip(statements, needs, strict=True):
+        match need:
+            case Outside(what=what, asked=alone):
+                why = "stands alone" if alone else "cannot run in a transaction"
+                return f"line {statement.line}: {what} {why}"
+            case Begins() | Commits() | Controls():
+                what = " ".join(t.text.upper() for t in statement.tokens[:3])
+                return f"line {statement.line}: {what} controls transactions"
+            case _:
+                pass
+    if asked.no_transaction < 0:
+        return asked.no_transaction_by
+    return f"line {asked.no_transaction}: {asked.no_transaction_by}" if asked.no_transaction else ""
+
+
+def _together(statements: tuple[Statement, ...], asked: Directives, note: str) -> Course:
+    problems = [*_read_only(statements), *_copies_out(statements), *unused(asked, ())]
+    return Course(mode=Mode.TRANSACTION, statements=statements, note=note, problems=problems)
+
+
+def _read_only(statements: Sequence[Statement]) -> Iterator[Remark]:
+    for each in statements:
+        if (found := opening(each)) and found.read_only:
+            yield Remark(message=_READ_ONLY, line=each.line, mend="take it out")
+
+
+def _copies_out(statements: Sequence[Statement]) -> Iterator[Remark]:
+    for each in statements:
+        if isinstance(classify.need(each), CopiesOut):
+            message = "COPY … TO stdout gives rows to nobody"
+            yield Remark(message=message, line=each.line, native_only=True)
+
+
+def _stepwise(
+    statements: tuple[Statement, ...],
+    needs: Sequence[classify.Need],
+    asked: Directives,
+    reason: str,
+) -> Course:
+    cut = _Cut(asked)
+    for number, (statement, need) in enumerate(zip(statements, needs, strict=True)):
+        cut.take(number, statement, need)
+    units = cut.result()
+    alone = [s for unit in units if unit.way is Way.ALONE for s in unit.statements]
+    lonely = {s.start for s in alone}
+    copied = [s for s in statements if s.start not in lonely]
+    problems = [*cut.problems, *_read_only(statements), *_copies_out(copied), *unused(asked, alone)]
+    return Course(
+        mode=Mode.STATEMENTS,
+        statements=statements,
+        units=units,
+        note=f"runs step by step, because of {reason}{_inexact(alone, asked)}",
+        problems=problems,
+    )
+
+
+def _inexact(alone: Sequence[Statement], asked: Directives) -> str:
+    """Say which statements a crash may make run twice, since the file allows it."""
+    hints = [(each, asked.hints.get(each.start)) for each in alone]
+    lines = [str(each.line) for each, hint in hints if hint and not hint.probe]
+    if not lines:
+        return ""
+    return f"; {NOT_EXACTLY_ONCE}: line {', '.join(lines)} (templedb:idempotent)"
+
+
+class _Cut:
+    """Cuts a script into steps: each statement is one, and so is each BEGIN … COMMIT."""
+
+    def __init__(self, asked: Directives) -> None:
+        self._hints = asked.hints
+        self._units: list[Unit] = []
+        self._open: list[Statement] | None = None
+        self._begin: Statement | None = None
+        self._modes = ""
+        self._first = 0
+        self.problems: list[Remark] = []
+
+    def take(self, number: int, statement: Statement, need: classify.Need) -> None:
+        match need:
+            case Begins(modes=modes):
+                self._opens(number, statement, modes)
+            case Commits():
+                self._closes(Way.TOGETHER)
+            case Controls(what=what) if what in {"ROLLBACK", "ABORT"} and self._open is not None:
+                self._closes(Way.UNDONE)
+            case Controls(what=what) if what not in {"ROLLBACK", "ABORT"}:
+                message = f"{what} leaves a transaction that no ledger can follow"
+                mend = "end it with a plain COMMIT"
+                self.problems.append(Remark(message=message, line=statement.line, mend=mend))
+            case Controls():
+                pass
+            case Outside(what=what, asked=False) if self._open is not None:
+                message = f"{what} stands between BEGIN and COMMIT, where it cannot run"
+                mend = "move it out of the block"
+                self.problems.append(Remark(message=message, line=statement.line, mend=mend))
+            case _ if self._open is not None:
+                self._open.append(statement)
+            case Outside():
+                self._alone(number, statement)
+            case _:
+                unit = Unit(way=Way.TOGETHER, statements=(statement,), first=number)
+                self._units.append(unit)
+
+    def _opens(self, number: int, statement: Statement, modes: str) -> None:
+        if self._open is not None:
+            return
+        if "READ ONLY" in modes.upper():
+            self.problems.append(
+                Remark(message=_READ_ONLY, line=statement.line, mend="take it out")
+            )
+        self._open, self._begin, self._modes, self._first = [], statement, modes, number + 1
+
+    def _closes(self, way: Way) -> None:
+        if self._open:
+            unit = Unit(
+                way=way,
+                statements=tuple(self._open),
+                first=self._first,
+                begin=f"BEGIN {self._modes}".strip(),
+            )
+            self._units.append(unit)
+        self._open = None
+
+    def _alone(self, number: int, statement: Statement) -> None:
+        hint = self._hints.get(statement.start)
+        probe: Probe = probe_of(statement)
+        if hint is not None and hint.probe:
+            probe = Asked(sql=hint.probe)
+        elif hint is not None and not isinstance(probe, Reindexed):
+            probe = Repeated()
+        unit = Unit(way=Way.ALONE, statements=(statement,), first=number, probe=probe)
+        self._units.append(unit)
+
+    def result(self) -> tuple[Unit, ...]:
+        if self._open is not None and self._begin is not None:
+            message = "this BEGIN has no COMMIT: psql would throw away what follows"
+            mend = "write the COMMIT, or take the BEGIN out"
+            self.problems.append(Remark(message=message, line=self._begin.line, mend=mend))
+        return tuple(self._units)
+
+
+def session_statements(units: Sequence[Unit]) -> tuple[Statement, ...]:
+    """Return the statements that shape the session for those behind them, in order.
+
+    They leave nothing in the database, so that a session that resumes behind them repeats them.
+    """
+    return tuple(
+        statement
+        for unit in units
+        if unit.way is not Way.UNDONE
+        for statement in unit.statements
+        if _shapes_session(statement)
+    )
+
+
+def lost_with_session(units: Sequence[Unit]) -> Statement | None:
+    """Return the first statement whose effect ends with its session and cannot be repeated."""
+    for unit in units:
+        for statement in unit.statements:
+            words = [token.upper for token in statement.tokens[:4]]
+            if words[0] == "CREATE" and {"TEMP", "TEMPORARY"} & set(words[1:]):
+                return statement
+            if words[0] == "DECLARE":
+                return statement
+    return None
+
+
+def _shapes_session(statement: Statement) -> bool:
+    words = [token.upper for token in statement.tokens]
+    match words[0]:
+        case "SET":
+            return words[1:2] not in (["LOCAL"], ["TRANSACTION"], ["CONSTRAINTS"])
+        case "RESET" | "LOAD" | "DEALLOCATE" | "DISCARD" | "LISTEN" | "UNLISTEN":
+            return True
+        case "PREPARE":
+            return words[1:2] != ["TRANSACTION"]
+        case "SELECT":
+            return "SET_CONFIG" in words
+        case _:
+            return False

@@ -1,0 +1,74 @@
+"""What a script asks of its transaction before anything else: ``SET TRANSACTION`` and its like.
+
+A server takes most of it only before the first query of a transaction. The ledger's row is such a
+query, so that these statements are sent before it, right behind our BEGIN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from templedb_nb.core.sql.lexer import Statement, Token, TokenKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """A statement about the transaction itself.
+
+    With `once`, the server refuses to hear it again behind a query: DEFERRABLE and SNAPSHOT. An
+    isolation level may be repeated.
+    """
+
+    read_only: bool = False
+    once: bool = False
+
+
+_SETTINGS = frozenset({"transaction_isolation", "transaction_read_only", "transaction_deferrable"})
+_OFF = frozenset({"off", "false", "no", "0", "f", "n", "of", "fa", "fal", "fals", "default"})
+_BEFORE = frozenset({"SET", "RESET", "SHOW", "LOCK", "LISTEN", "UNLISTEN", "NOTIFY"})
+"""Statements that take no snapshot, so that a SET TRANSACTION may stand behind them."""
+
+
+def opening(statement: Statement) -> Opening | None:
+    """Return what a statement asks of its transaction, or None for any other statement."""
+    words = [_plain(token) for token in statement.tokens]
+    if words[0] != "set":
+        return None
+    rest = words[2:] if words[1:2] in (["local"], ["session"]) else words[1:]
+    if rest[:1] == ["transaction"]:
+        return _modes(rest[1:])
+    if rest[:1] and rest[0] in _SETTINGS and rest[1:2] in (["="], ["to"]):
+        on = bool(rest[2:]) and rest[2] not in _OFF
+        return Opening(
+            read_only=on and rest[0] == "transaction_read_only",
+            once=rest[0] == "transaction_deferrable",
+        )
+    return None
+
+
+def openings(statements: Sequence[Statement]) -> tuple[int, ...]:
+    """Return which statements of a transaction can go into its BEGIN: they lead it."""
+    return tuple(_leading(statements))
+
+
+def _leading(statements: Sequence[Statement]) -> Iterator[int]:
+    for index, statement in enumerate(statements):
+        if opening(statement) is not None:
+            yield index
+        elif statement.tokens[0].upper not in _BEFORE:
+            return
+
+
+def _modes(words: Sequence[str]) -> Opening:
+    asks = " ".join(words)
+    return Opening(
+        read_only="read only" in asks, once="deferrable" in asks or words[:1] == ["snapshot"]
+    )
+
+
+def _plain(token: Token) -> str:
+    """Return a word or a literal in small letters, without its quotes."""
+    if token.kind in {TokenKind.STRING, TokenKind.QUOTED}:
+        return token.text.strip("'\"").lower()
+    return token.text.lower()

@@ -1,0 +1,1 @@
+"""Values read exactly, or refused with every complaint at once."""

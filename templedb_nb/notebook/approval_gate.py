@@ -1,0 +1,299 @@
+"""The gate before a protected target: a cell that shows the plan and waits for people's word."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+from templedb_nb.errors import ApprovalPending, TempleError
+from templedb_nb.model.approval import Standing, Verdict
+from templedb_nb.model.serialization import short
+from templedb_nb.views.format import many
+from templedb_nb.views.html import bundle
+from templedb_nb.views.html.gate import own_word, settled_bundle, standing_bundle, warned
+
+if TYPE_CHECKING:
+    from templedb_nb.app.deploy.approvals import Judging
+    from templedb_nb.model.plan import Preview
+
+TURN_S = 0.1
+LOOK_S = 1.0
+"""How often the gate looks for a word from elsewhere."""
+
+STOPPED = "nothing was executed; the plan waits"
+BUTTON = "notebook button"
+PROMPT = "notebook prompt"
+
+
+class Next(Enum):
+    """What the gate's cell does now."""
+
+    WAIT = auto()
+    ASK = auto()
+    GO = auto()
+
+
+class Gate:
+    """One plan before those who may approve it; `wait` returns once it may run.
+
+    A word may come by a button, by an answer in the cell, or from anywhere else: another terminal,
+    another kernel. It is a record like any other, and the run's start counts it again.
+    """
+
+    def __init__(self, judging: Judging, preview: Preview) -> None:
+        """Ask *judging* for words on *preview*, and tell it those that are said here."""
+        self._judging = judging
+        self._preview = preview
+        self._panel = Panel(preview)
+        self._began = time.monotonic()
+        self._looked_s = -LOOK_S
+        self._held = False
+        self._standing = judging.standing(preview)
+
+    def wait(self) -> None:
+        """Block until the plan may run. Raises `ApprovalPending`, `Rejected`."""
+        try:
+            for turn in self._turns():
+                if turn is Next.ASK:
+                    self._ask()
+        except KeyboardInterrupt:
+            raise self._pending("interrupted") from None
+        except BaseException:
+            self._end()
+            raise
+
+    async def decided(self) -> None:
+        """Do as `wait` does, and let the kernel do other things meanwhile."""
+        try:
+            for turn in self._turns(0.0):
+                if turn is Next.ASK:
+                    self._ask()
+                await asyncio.sleep(TURN_S)
+        except BaseException:
+            self._end()
+            raise
+
+    def _end(self) -> None:
+        """Leave the record of a wait that let nothing pass."""
+        standing = self._judging.standing(self._preview)
+        last = "rejected; nothing was executed" if standing.decision.veto else STOPPED
+        self._panel.close(standing, last)
+
+    def leave(self) -> None:
+        """Show the panel, and stop the cell: the buttons stay, for a word at any time."""
+        self._panel.show(self._standing, deploys=False)
+        self._panel.clicks.after(self._late)
+        message = f"plan {self._short} for {self._preview.plan.target} waits for a decision"
+        hint = f"{self._how}, then run this cell again"
+        raise ApprovalPending(f"{message}; nothing was executed", hint=hint)
+
+    @property
+    def _short(self) -> str:
+        return short(self._preview.plan.id)
+
+    @property
+    def _how(self) -> str:
+        return f"templedb approve {self._short} --reason WHY"
+
+    def _turns(self, turn_s: float = TURN_S) -> Iterator[Next]:
+        """Go on until the plan may run; yield after each look around what to do meanwhile."""
+        self._panel.show(self._standing, deploys=True)
+        while not self._open():
+            waited = time.monotonic() - self._began
+            click = self._panel.clicks.take(turn_s) if turn_s else self._panel.clicks.take(0.001)
+            if click:
+                self._said(click)
+            elif self._panel.clicks.arrive(waited) is False:
+                yield Next.ASK
+                continue
+            yield Next.WAIT
+        self._panel.close(self._standing, "approved, and on its way")
+
+    def _open(self) -> bool:
+        """Look how the plan stands, not more often than is worth it; say whether it may run."""
+        waited = time.monotonic() - self._began
+        if waited - self._looked_s >= LOOK_S:
+            self._looked_s = waited
+            self._standing = self._judging.standing(self._preview)
+            self._panel.tell(self._standing, held=self._held)
+        if self._standing.decision.veto:
+            self._judging.demand(self._preview)
+        return not self._standing.decision.missing and not self._held
+
+    def _said(self, click: str) -> None:
+        """Do what a button stands for."""
+        match click:
+            case "stop":
+                raise self._pending("stopped")
+            case "deploy" if not self._standing.decision.missing:
+                self._held = False
+            case "approve" | "deploy":
+                if self._panel.complete(click) and self._judge(Verdict.APPROVED, BUTTON):
+                    self._held = click == "approve"
+            case _:
+                if self._panel.complete(click):
+                    self._judge(Verdict.REJECTED, BUTTON)
+
+    def _judge(self, verdict: Verdict, through: str, reason: str = "") -> bool:
+        """Give a word; say whether it counts."""
+        why = reason or self._panel.reason
+        try:
+            given = self._judging.judge(self._preview.plan.id, verdict, why, through)
+        except TempleError as error:
+            self._panel.warn(error.message)
+            return False
+        self._looked_s = -LOOK_S
+        if given.uncounted:
+            self._panel.warn(f"your approval is kept, and does not count: {given.uncounted}")
+        return not given.uncounted
+
+    def _late(self, click: str) -> None:
+        """Take a word after the cell has ended."""
+        if self._panel.complete(click):
+            verdict = Verdict.APPROVED if click == "approve" else Verdict.REJECTED
+            if self._judge(verdict, BUTTON):
+                self._panel.close(self._judging.standing(self._preview), "run the cell again")
+
+    def _ask(self) -> None:
+        """Ask in the cell itself, where buttons do not reach a busy kernel."""
+        target = self._preview.plan.target
+        self._panel.close(self._standing, "")
+        print(f"Buttons do not reach a busy kernel here, so answer below. {self._counts()}")
+        print(f"  deploy {target} WHY    approve it, and deploy")
+        print("  approve WHY, reject WHY    say so, and stop")
+        print("  (nothing)    look again: somebody may have approved it elsewhere")
+        answer = input("Your word: ").strip()
+        word, _, rest = answer.partition(" ")
+        named, _, why = rest.partition(" ")
+        match word:
+            case "":
+                self._looked_s = -LOOK_S
+            case "deploy" if named == target and why.strip():
+                self._judge(Verdict.APPROVED, PROMPT, why.strip())
+            case "approve" | "reject" if rest.strip():
+                verdict = Verdict.APPROVED if word == "approve" else Verdict.REJECTED
+                if self._judge(verdict, PROMPT, rest.strip()) and word == "approve":
+                    raise self._pending("approved, and not deployed")
+            case "stop":
+                raise self._pending("stopped")
+            case _:
+                print(f"This means nothing here: {answer!r}. A word and a reason are needed.")
+
+    def _counts(self) -> str:
+        found = self._standing.decision
+        there = f"{len(found.counted)} of {many(found.needed, 'approval')}"
+        own = f" {own_word(self._standing)}" if self._standing.mine else ""
+        return f"The plan has {there}.{own}"
+
+    def _pending(self, what: str) -> ApprovalPending:
+        self._panel.close(self._standing, STOPPED)
+        message = f"plan {self._short} for {self._preview.plan.target}: {what}; {STOPPED}"
+        hint = "run the cell again"
+        if self._standing.decision.missing:
+            hint = f"{self._how}, then {hint}"
+        return ApprovalPending(message, hint=hint)
+
+
+class Panel:
+    """The buttons of a gate, above what they would let pass; in the end, one line that stays."""
+
+    def __init__(self, preview: Preview) -> None:
+        """Be about *preview*; nothing is shown yet."""
+        from templedb_nb.notebook.button_events import Clicks
+
+        self._preview = preview
+        self.clicks = Clicks()
+        self._guarded = preview.plan.policy.protected
+        self._widgets: list[Any] = []
+        self._box: Any = None
+        self._handle: Any = None
+        self._card: Any = None
+        self._told = ""
+
+    def show(self, standing: Standing, *, deploys: bool) -> None:
+        """Show the plan and, below it, the buttons."""
+        from IPython.display import display
+        from ipywidgets import HTML, HBox, Text, VBox
+
+        self._card = display(bundle(self._preview), raw=True, display_id=True)
+        target = self._preview.plan.target
+        wide = {"description_width": "initial"}
+        self._status = HTML()
+        self._reason = Text(placeholder="why; kept for good", description="Reason", style=wide)
+        self._name = Text(placeholder=target, description=f"Type {target} to approve", style=wide)
+        self._name.layout.display = None if self._guarded else "none"
+        self._deploy = self.clicks.button(
+            "Approve and deploy", "deploy", "success", "Record your approval and go on at once"
+        )
+        self._deploy.layout.display = None if deploys else "none"
+        self._approve = self.clicks.button("Approve", "approve", "", "Record your approval alone")
+        reject = self.clicks.button("Reject", "reject", "danger", "Forbid this plan")
+        stop = self.clicks.button("Stop waiting", "stop", "", "End this cell; the plan waits")
+        stop.layout.display = None if deploys else "none"
+        buttons = [self._deploy, self._approve, reject, stop]
+        self._widgets = [self._status, self._reason, self._name, *buttons]
+        fields = HBox([self.clicks.hear(self._reason), self.clicks.hear(self._name)])
+        row = HBox(buttons)
+        for box in (fields, row):
+            box.layout.flex_flow = "row wrap"
+        self._box = VBox([self._status, fields, row, self.clicks.pulse])
+        self.tell(standing, held=False)
+        picture = {**self._box._repr_mimebundle_(), **standing_bundle(standing, self._preview)}
+        self._handle = display(picture, raw=True, display_id=True)
+        self.clicks.listen(self._widgets)
+
+    @property
+    def reason(self) -> str:
+        """Return why, as it was typed."""
+        return str(self._reason.value).strip()
+
+    def complete(self, click: str) -> bool:
+        """Return whether everything is typed that the click needs; if not, say what is missing."""
+        target = self._preview.plan.target
+        if not self.reason:
+            self.warn("say why first: the reason is kept for good")
+        elif click != "reject" and self._guarded and str(self._name.value).strip() != target:
+            self.warn(f"{target} is protected: type its name, {target}, to approve")
+        else:
+            return True
+        return False
+
+    def warn(self, text: str) -> None:
+        """Show what stands in the way of a click, or of an answer where the buttons are gone."""
+        if self._box is None:
+            print(text)
+        self._draw(self._told, text)
+
+    def tell(self, standing: Standing, *, held: bool) -> None:
+        """Show how the plan stands; *held* if it may run and waits for Deploy."""
+        if self._box is None:
+            return
+        told = str(standing_bundle(standing, self._preview, held=held)["text/html"])
+        if told != self._told:
+            self._told = told
+            self._draw(told, "")
+        ready = held and not standing.decision.missing
+        self._deploy.description = "Deploy" if ready else "Approve and deploy"
+        self._deploy.disabled = bool(standing.mine) and not ready
+        self._approve.disabled = bool(standing.mine) or ready
+
+    def _draw(self, told: str, warning: str) -> None:
+        if self._box is None:
+            return
+        self._status.value = told + (warned(warning) if warning else "")
+
+    def close(self, standing: Standing, last: str) -> None:
+        """Take the buttons away, and leave a record that needs none."""
+        if self._handle is None:
+            return
+        decided = replace(self._preview, decision=standing.decision)
+        self._card.update(bundle(decided), raw=True)
+        self._handle.update(settled_bundle(standing, self._preview, last), raw=True)
+        if self._box is not None:
+            for each in (*self._widgets, self.clicks.pulse, self._box):
+                each.close()
+            self._box = None

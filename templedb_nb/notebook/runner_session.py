@@ -1,0 +1,157 @@
+"""Tell a runbook's runner how each command of a cell ends, and do none of them twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from templedb_nb.commands.context import Call
+from templedb_nb.commands.effects import command_of, deploys, mutates
+from templedb_nb.commands.tree import tree
+from templedb_nb.errors import TempleError
+from templedb_nb.exit_code import ExitCode
+from templedb_nb.exits import exit_code
+from templedb_nb.model.event import Outcome
+from templedb_nb.model.result import Result
+from templedb_nb.notebook.cell_commands import Steps
+
+if TYPE_CHECKING:
+    from templedb_nb.model.plan import Preview
+    from templedb_nb.model.runbook import Done
+    from templedb_nb.notebook.cell_commands import Step
+    from templedb_nb.notebook.runner_channel import Teller
+
+WIDE = 240
+"""Characters of a line of a table."""
+
+
+ANEW = frozenset({"project import", "project sync", "env import", "env set", "config set", "use"})
+"""Commands that take in how the world is now; to do one of these twice harms nothing."""
+
+Words = Callable[[], list[str]]
+"""Returns the words of a command, or raises what is wrong with them."""
+
+Work = Callable[[Sequence[str]], Any]
+Show = Callable[[Any], Any]
+
+
+class Telling:
+    """What a kernel that a runner started does around each command."""
+
+    def __init__(self, teller: Teller) -> None:
+        """Tell *teller*."""
+        self.teller = teller
+        self._steps = Steps(teller)
+
+    def once(self, call: Call, words: Words, at: tuple[str, str], work: Work, show: Show) -> Any:
+        """Show what *work* returns, or what it came to before; tell how it ends.
+
+        *at* is the cell's id, and its execution's. The steps of a plan tell by their run how far
+        they came; other commands are done, or are not.
+        """
+        call.approvals = tuple(map(Path, self.teller.approvals))
+        call.approval_wait = self.teller.approval_wait
+        told = _Told(self.teller, call)
+        with told.ending():
+            given = told.words = words()
+            told.command = command = command_of(tree, given)
+            if not mutates(command, given) or command in ANEW:
+                return show(work(given))
+            step = self._steps.step(at, command, given, call.cell or "")
+            return show(self._once(call, step, lambda: work(given)))
+
+    def widen(self) -> None:
+        """Let tables be as wide in a log as they are: it has no HTML, and scrolls."""
+        import pandas as pd
+
+        pd.set_option("display.width", WIDE, "display.max_columns", None)
+
+    def _once(self, call: Call, step: Step, work: Callable[[], Any]) -> Any:
+        app = call.app
+        call.observers = (*call.observers, step.listens(app))
+        call.planned = _both(step.planned, call.planned)
+        found = step.found(app)
+        if found is not None and step.command != "deploy run":
+            over, value = self._recalled(call, found)
+            if over:
+                return value
+        call.found = found
+        value = work()
+        if found is not None and isinstance(value, Result) and value.run == found.run:
+            self.teller.recalled(value)
+            return value
+        if exit_code(value) == 0:
+            step.over(app)
+        return value
+
+    def _recalled(self, call: Call, found: Done) -> tuple[bool, Any]:
+        from templedb_nb.views.text import text
+
+        if not found.run:
+            call.tell(text(found))
+            return True, None
+        result = call.app.past.result(found.run)
+        if result.outcome is not Outcome.SUCCEEDED:
+            return False, None
+        call.tell(text(found))
+        self.teller.recalled(result)
+        return True, result
+
+
+@dataclass
+class _Told:
+    """A command on its way, and how it ends."""
+
+    teller: Teller
+    call: Call
+    command: str = ""
+    words: Sequence[str] = ()
+
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """Tell how the block ends."""
+        try:
+            yield
+        except BaseException as error:
+            code, said = _ending(error)
+            opened = self.call.__dict__.get("app")
+            message = opened.masker.mask(said) if opened is not None else said
+            self._tell(code, type(error).__name__, message)
+            raise
+        self._tell(0, "", "")
+
+    def _tell(self, code: int, error: str, message: str) -> None:
+        changes = deploys(self.command, self.words)
+        self.teller.ended(
+            self.command, mutates=changes, exit_code=code, error=error, message=message
+        )
+
+
+def _both(
+    first: Callable[[Preview], None], second: Callable[[Preview], None] | None
+) -> Callable[[Preview], None]:
+    def planned(preview: Preview) -> None:
+        first(preview)
+        if second is not None:
+            second(preview)
+
+    return planned
+
+
+def _ending(error: BaseException) -> tuple[int, str]:
+    match error:
+        case click.exceptions.NoArgsIsHelpError():
+            return ExitCode.OK, ""
+        case click.ClickException():
+            return ExitCode.USAGE, error.format_message()
+        case TempleError():
+            return error.exit_code, error.message
+        case click.Abort() | KeyboardInterrupt():
+            return ExitCode.INTERRUPTED, "interrupted"
+        case _:
+            return ExitCode.INTERNAL, str(error)

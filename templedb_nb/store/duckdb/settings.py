@@ -1,0 +1,192 @@
+"""Projects, configs, targets and variables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from templedb_nb.model.project import Project, Slug
+from templedb_nb.model.target import Level, OrderPolicy, Target, TargetName, TargetType
+from templedb_nb.model.variable import Keeping, Variable
+from templedb_nb.store.duckdb.state_file import StateFile
+from templedb_nb.store.duckdb.times import bare, zoned
+
+
+class Settings:
+    """What people set; each method is one short session."""
+
+    def __init__(self, file: StateFile) -> None:
+        """Keep settings in *file*."""
+        self._file = file
+
+    def projects(self) -> tuple[Project, ...]:
+        """Return every project, by slug."""
+        with self._file.session() as session:
+            rows = session.execute("SELECT * FROM projects ORDER BY slug").fetchall()
+        return tuple(_project(row) for row in rows)
+
+    def keep_project(self, project: Project) -> None:
+        """Add a project, or replace the one of the same slug."""
+        row = (project.slug, project.known_as, project.root, bare(project.created_at))
+        with self._file.session() as session:
+            there = session.execute("SELECT * FROM projects WHERE slug = ?", [project.slug])
+            if there.fetchone() != row:
+                session.execute("INSERT OR REPLACE INTO projects VALUES (?, ?, ?, ?)", row)
+
+    def remove_project(self, slug: Slug) -> None:
+        """Forget a project's files, configs, targets and variables; its history stays."""
+        tables = ("projects", "project_files", "file_stats", "scans", "releases", "configs")
+        with self._file.session() as session:
+            for table in (*tables, "targets", "variables"):
+                column = "slug" if table == "projects" else "project"
+                session.execute(f"DELETE FROM {table} WHERE {column} = ?", [slug])  # noqa: S608 - names of ours
+
+    def config(self, slug: Slug) -> tuple[int, dict[str, Any], datetime, str] | None:
+        """Return the newest version: its number, document, when and who."""
+        rows = self.configs(slug, last=1)
+        return (rows[0][0], rows[0][4], rows[0][1], rows[0][2]) if rows else None
+
+    def configs(
+        self, slug: Slug, *, last: int
+    ) -> list[tuple[int, datetime, str, str, dict[str, Any]]]:
+        """Return the newest versions: number, when, who, note and document."""
+        with self._file.session() as session:
+            rows = session.execute(
+                "SELECT version, set_at, set_by, note, document FROM configs"
+                " WHERE project = ? ORDER BY version DESC LIMIT ?",
+                [slug, last],
+            ).fetchall()
+        return [(v, zoned(at), by, note, json.loads(doc)) for v, at, by, note, doc in rows]
+
+    def keep_config(
+        self, slug: Slug, document: dict[str, Any], at: datetime, by: str, note: str
+    ) -> int:
+        """Add a version, and return its number."""
+        with self._file.session() as session:
+            row = session.execute(
+                "INSERT INTO configs SELECT ?, coalesce(max(version), 0) + 1, ?, ?, ?, ?"
+                " FROM configs WHERE project = ? RETURNING version",
+                [slug, json.dumps(document), bare(at), by, note, slug],
+            ).fetchone()
+        assert row is not None  # noqa: S101 - an INSERT returns its row
+        return int(row[0])
+
+    def targets(self, slug: Slug) -> tuple[Target, ...]:
+        """Return the targets of a project, by name."""
+        with self._file.session() as session:
+            rows = session.execute(
+                "SELECT name, type, provider, host, region, url, protected, order_policy,"
+                " approvals, approvers, self_approval, approval_expires_s, signed, signers,"
+                " lint, drift"
+                " FROM targets WHERE project = ? ORDER BY name",
+                [slug],
+            ).fetchall()
+        return tuple(_target(row) for row in rows)
+
+    def keep_target(self, slug: Slug, target: Target) -> None:
+        """Add a target, or replace the one of the same name."""
+        row: list[Any] = [
+            slug,
+            target.name,
+            target.type,
+            target.provider,
+            target.host,
+            target.region,
+        ]
+        row += [target.url, target.protected, target.order_policy, target.approvals]
+        row += [",".join(target.approvers), target.self_approval, target.approval_expires_s]
+        row += [target.signed, "\n".join(target.signers), target.lint, target.drift]
+        marks = ", ".join("?" * len(row))
+        with self._file.session() as session:
+            session.execute(f"INSERT OR REPLACE INTO targets VALUES ({marks})", row)  # noqa: S608 - marks alone
+
+    def remove_target(self, slug: Slug, name: TargetName) -> None:
+        """Forget a target and its variables; its history stays."""
+        with self._file.session() as session:
+            session.execute("DELETE FROM targets WHERE project = ? AND name = ?", [slug, name])
+            session.execute("DELETE FROM variables WHERE project = ? AND target = ?", [slug, name])
+
+    def variables(self, slug: Slug, target: TargetName | None = None) -> tuple[Variable, ...]:
+        """Return the project's variables, with those of *target*, or of all targets."""
+        with self._file.session() as session:
+            rows = session.execute(
+                "SELECT project, target, name, keeping, text, set_at, set_by FROM variables"
+                " WHERE project = ? AND (target = '' OR ? IS NULL OR target = ?)"
+                " ORDER BY target, name",
+                [slug, target, target],
+            ).fetchall()
+        return tuple(_variable(row) for row in rows)
+
+    def sealed(self) -> tuple[Variable, ...]:
+        """Return every sealed variable, of all projects and targets."""
+        with self._file.session() as session:
+            rows = session.execute(
+                "SELECT project, target, name, keeping, text, set_at, set_by FROM variables"
+                " WHERE keeping = ? ORDER BY project, target, name",
+                [Keeping.SEALED],
+            ).fetchall()
+        return tuple(_variable(row) for row in rows)
+
+    def keep_variables(self, variables: Sequence[Variable]) -> None:
+        """Set variables, all or none."""
+        with self._file.session() as session:
+            for each in variables:
+                at = bare(each.set_at) if each.set_at else None
+                row = [each.project, each.target or "", each.name, each.keeping, each.text, at]
+                session.execute(
+                    "INSERT OR REPLACE INTO variables VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    [*row, each.set_by],
+                )
+
+    def remove_variable(self, slug: Slug, target: TargetName | None, name: str) -> bool:
+        """Forget a variable; say whether it was there."""
+        with self._file.session() as session:
+            found = session.execute(
+                "DELETE FROM variables WHERE project = ? AND target = ? AND name = ?"
+                " RETURNING name",
+                [slug, target or "", name],
+            ).fetchall()
+        return bool(found)
+
+
+def _project(row: Sequence[Any]) -> Project:
+    slug, known_as, root, created_at = row
+    return Project(slug=slug, known_as=known_as, root=root, created_at=zoned(created_at))
+
+
+def _target(row: Sequence[Any]) -> Target:
+    name, kind, provider, host, region, url, protected, order_policy, *how = row
+    approvals, approvers, alone, expires, signed, signers, lint, drift = how
+    return Target(
+        name=name,
+        type=TargetType(kind),
+        provider=provider,
+        host=host,
+        region=region,
+        url=url,
+        protected=protected,
+        order_policy=OrderPolicy(order_policy) if order_policy else None,
+        approvals=approvals,
+        approvers=tuple(each for each in (approvers or "").split(",") if each),
+        self_approval=alone,
+        approval_expires_s=expires or 0,
+        signed=bool(signed),
+        signers=tuple((signers or "").splitlines()),
+        lint=Level(lint) if lint else None,
+        drift=Level(drift) if drift else None,
+    )
+
+
+def _variable(row: Sequence[Any]) -> Variable:
+    project, target, name, keeping, text, set_at, set_by = row
+    return Variable(
+        project=project,
+        target=target or None,
+        name=name,
+        keeping=Keeping(keeping),
+        text=text,
+        set_at=zoned(set_at),
+        set_by=set_by,
+    )

@@ -1,0 +1,282 @@
+"""The state file: where it is, who may open it, and which schema it has.
+
+DuckDB lets one process at a time have a file open, and 2.0 reads a file's header before it takes
+its lock. Every session therefore holds a lock file of ours around open and close. To begin an
+instance of DuckDB takes five times as long as to attach a file to one: a process keeps an empty
+one, and the file is attached for as long as a session lasts.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from templedb_nb.errors import StoreError, StoreTooNew, writing
+from templedb_nb.store.duckdb.trouble import explained, refuse_unfit
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+    import duckdb
+
+FOLDER = ".templedb"
+FILE = "state.duckdb"
+WAIT_S = 60.0
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "python_enable_replacements": "false",
+}
+
+
+_begun: weakref.WeakSet[StateFile] = weakref.WeakSet()
+
+
+def _leave_instances() -> None:
+    for each in tuple(_begun):
+        each.leave_instance()
+
+
+os.register_at_fork(after_in_child=_leave_instances)
+
+
+class StateFile:
+    """One DuckDB file and the folder of its journals, logs and work folders."""
+
+    def __init__(self, path: Path) -> None:
+        """Point at *path*; nothing is created before the first session."""
+        self.path = path
+        private = path.name == FILE and path.parent.name in {FOLDER, FOLDER.removeprefix(".")}
+        self.folder = path.parent if private else path.with_name(f"{path.name}.d")
+        self._local = threading.local()
+        self._instance: duckdb.DuckDBPyConnection | None = None
+
+    @contextmanager
+    def session(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the file, yield a connection in a transaction, commit and close.
+
+        A session inside another of the same thread is the same session.
+        """
+        inherited = getattr(self._local, "connection", None)
+        if inherited is not None:
+            yield inherited
+            return
+        self._prepare()
+        with self._locked(), self._attached() as connection:
+            self._local.connection = connection
+            try:
+                connection.execute("BEGIN")
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                self._local.connection = None
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the file for questions alone: no writing, no other file, no extension."""
+        import duckdb
+
+        with self.session():
+            pass
+        with self._locked():
+            try:
+                connection = duckdb.connect(f"duckdb:{self.path}", read_only=True, config=_SETTINGS)
+            except duckdb.Error as error:
+                raise explained(self.path, error) from error
+            try:
+                connection.execute("SET TimeZone = 'UTC'; SET search_path = 'history,main'")
+                connection.execute("SET enable_external_access = false")
+                # The setting above still lets a COPY overwrite the file that is open.
+                connection.execute("SET disabled_filesystems = 'LocalFileSystem'")
+                connection.execute("SET lock_configuration = true")
+                yield connection
+            finally:
+                connection.close()
+
+    def backup(self, to: Path) -> int:
+        """Copy the file, whole and at rest, to *to*; return its size in bytes."""
+        with writing(to):
+            there = to.exists()
+        if there:
+            raise StoreError(f"{to} is there already", hint="name a file that is not there")
+        with self.session():
+            pass
+        with self._locked():
+            with self._attached() as connection:
+                connection.execute("CHECKPOINT")
+            with writing(to):
+                self._copy(to)
+        return to.stat().st_size
+
+    def _copy(self, to: Path) -> None:
+        part = to.with_name(f".{to.name}.part")
+        try:
+            shutil.copyfile(self.path, part)
+            part.chmod(0o600)
+            _flush(part)
+            part.replace(to)
+        except OSError:
+            with suppress(OSError):
+                part.unlink()
+            raise
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Keep other processes of ours away, if a lock can be had; the file is not opened."""
+        with ExitStack() as held:
+            if self.path.parent.is_dir():
+                with suppress(StoreError):
+                    held.enter_context(self._locked())
+            yield
+
+    def _prepare(self) -> None:
+        try:
+            for folder in {self.path.parent, self.folder}:
+                if not folder.is_dir():
+                    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+            ignore = self.folder / ".gitignore"
+            if self.folder.name == FOLDER and not ignore.exists():
+                ignore.write_text("*\n", encoding="utf-8")
+        except OSError as error:
+            message = f"cannot make the state folder {self.folder}: {error.strerror}"
+            hint = "name another place: export TEMPLEDB_STATE=FILE"
+            raise StoreError(message, hint=hint) from error
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(f"{self.path}.lock", mode=0o600, poll_interval=0.01)
+        try:
+            with lock.acquire(timeout=WAIT_S):
+                yield
+        except Timeout as error:
+            message = f"the state file {self.path} was busy for {WAIT_S:.0f} s"
+            raise StoreError(
+                message, hint="end the other templedb process, then try again"
+            ) from error
+        except OSError as error:
+            raise explained(self.path, error) from error
+
+    @contextmanager
+    def _attached(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        import duckdb
+
+        fresh = not refuse_unfit(self.path)
+        connection = self._empty_instance()
+        try:
+            path = str(self.path).replace("'", "''")
+            connection.execute(f"ATTACH '{path}' AS state (TYPE duckdb)")
+        except duckdb.Error as error:
+            self._end_instance()
+            raise explained(self.path, error) from error
+        try:
+            connection.execute("USE state")
+            if fresh:
+                self.path.chmod(0o600)
+            _migrate(connection, self.path)
+            yield connection
+        except BaseException as error:
+            self._end_instance()  # whatever is open is rolled back
+            if isinstance(error, duckdb.Error):
+                raise explained(self.path, error) from error
+            raise
+        try:
+            connection.execute("USE memory")
+            connection.execute("DETACH state")
+        except duckdb.Error:
+            self._end_instance()  # what was committed is on the disk
+
+    def _empty_instance(self) -> duckdb.DuckDBPyConnection:
+        import duckdb
+
+        if self._instance is None:
+            config = {**_SETTINGS, "temp_directory": f"{self.path}.tmp"}
+            self._instance = duckdb.connect(":memory:", config=config)
+            _begun.add(self)
+        return self._instance
+
+    def _end_instance(self) -> None:
+        import duckdb
+
+        if self._instance is not None:
+            with suppress(duckdb.Error):
+                self._instance.close()
+        self._instance = None
+
+    def leave_instance(self) -> None:
+        """In a forked child: use the parent's instance no more, and never end it either.
+
+        The threads that it would join are not here; ending it kills the process (SIGSEGV).
+        """
+        import ctypes
+
+        if self._instance is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._instance))
+        self._instance = None
+
+
+def discover(named: str | None, start: Path, fallback: Path) -> Path:
+    """Return where the state is: as *named*, else in the nearest .templedb upwards, else there."""
+    if named:
+        return Path(named).expanduser().absolute()
+    for folder in (start, *start.parents):
+        if (folder / FOLDER).is_dir():
+            return folder / FOLDER / FILE
+    return fallback / FILE
+
+
+@cache
+def _scripts() -> tuple[Traversable, ...]:
+    """Return the files that make the schema, oldest first."""
+    there = (resources.files("templedb_nb.store.duckdb") / "schema").iterdir()
+    return tuple(sorted((e for e in there if e.name.endswith(".sql")), key=lambda each: each.name))
+
+
+def _migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    have, know = _version(connection, path), len(_scripts())
+    if have > know:
+        message = f"the state file {path} has schema {have}; this templedb knows {know}"
+        raise StoreTooNew(message, hint="pip install --upgrade templedb-nb")
+    for number, script in enumerate(_scripts()[have:], start=have + 1):
+        connection.execute("BEGIN")
+        connection.execute(script.read_text(encoding="utf-8"))
+        connection.execute("CREATE OR REPLACE TABLE schema_version AS SELECT ? AS number", [number])
+        connection.execute("COMMIT")
+
+
+def _version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+    """Return the schema's number, 0 for a file without one; refuse somebody else's database."""
+    there = {
+        str(name)
+        for (name,) in connection.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE database_name = 'state'"
+            " UNION SELECT view_name FROM duckdb_views() WHERE database_name = 'state'"
+            " AND NOT internal"
+        ).fetchall()
+    }
+    if not there:
+        return 0
+    if not {"schema_version", "projects", "runs"} <= there:
+        message = f"{path} is a DuckDB database, and no state of templedb"
+        hint = "name another place for the state: export TEMPLEDB_STATE=FILE"
+        problems = [f"it has {', '.join(sorted(there)[:3])}; nothing was written to it"]
+        raise StoreError(message, hint=hint, problems=problems)
+    row = connection.execute("SELECT number FROM main.schema_version").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,88 @@
+"""The ledger in a DuckDB file, guarded: one process writes it, so all of it is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from templedb_nb.core.run.ledger_guard import HINT, TABLES, damage, touched_by
+from templedb_nb.errors import StatementFailed
+from templedb_nb.model.witness import Witness
+
+if TYPE_CHECKING:
+    import duckdb
+
+    Connection = duckdb.DuckDBPyConnection
+
+_ROWS = "rows/"
+"""Before the name of a table: a digest of all its rows, among the facts."""
+_SHAPES = """
+SELECT t.table_name, t.sql || chr(10) || coalesce(string_agg(c.constraint_text, chr(10)
+       ORDER BY c.constraint_text), '')
+FROM duckdb_tables() t LEFT JOIN duckdb_constraints() c ON c.table_oid = t.table_oid
+  AND c.database_oid = t.database_oid
+WHERE t.schema_name = 'templedb' AND t.database_name = ?
+  AND list_contains(?::VARCHAR[], t.table_name)
+GROUP BY t.table_name, t.sql
+"""
+
+
+def home(connection: Connection) -> str:
+    """Return the name under which the file itself is open."""
+    row = connection.execute("SELECT current_database()").fetchone()
+    return str(row[0]) if row else ""
+
+
+def witness(connection: Connection, database: str, run: str) -> Witness:
+    """Return what the ledger of *database* holds now; raise nothing for what is gone of it."""
+    ours = [name for name in TABLES if name != "object"]
+    shapes = dict(connection.execute(_SHAPES, [database, ours]).fetchall())
+    if set(shapes) != set(ours):
+        return Witness(shapes=shapes)
+    at = '"' + database.replace('"', '""') + '".templedb'
+    counts = {name: _one(connection, f"SELECT count(*) FROM {at}.{name}") for name in ours}
+    rows = connection.execute(
+        f"SELECT project, key, hash(m)::VARCHAR FROM {at}.migration m"
+    ).fetchall()
+    approvals = connection.execute(
+        f"SELECT id, hash(a.plan, a.content_hash, a.given_by, a.verdict, a.signature)::VARCHAR"
+        f" FROM {at}.approval a"
+    ).fetchall()
+    others = {
+        f"{_ROWS}{name}": str(_one(connection, f"SELECT bit_xor(hash(x)) FROM {at}.{name} x"))
+        for name in ("run", "command", "event", "lock", "meta", "approval")
+    }
+    return Witness(
+        migrations={(project, key): told for project, key, told in rows},
+        approvals=dict(approvals),
+        counts=counts,
+        facts=dict(connection.execute(f"SELECT k, v FROM {at}.meta").fetchall()) | others,
+        shapes=shapes,
+        running=bool(_one(connection, f"SELECT 1 FROM {at}.run WHERE id = ?"
+                          " AND state = 'running'", run)),
+        locked=bool(_one(connection, f"SELECT 1 FROM {at}.lock WHERE run = ?", run)),
+    )  # fmt: skip
+
+
+def refuse(connection: Connection, database: str, run: str, before: Witness, file: str) -> None:
+    """Raise if the open transaction changed the ledger since *before*, its own row included."""
+    now = witness(connection, database, run)
+    found = damage(before, now) or tuple(_written(before, now))
+    if found:
+        hint = f"{HINT}; nothing of it was applied"
+        message = touched_by(file, found)
+        raise StatementFailed(message, statement=-1, line=0, column=0, hint=hint)
+
+
+def _written(before: Witness, now: Witness) -> Iterator[str]:
+    """Yield the tables with other rows than before: nobody else can write the file meanwhile."""
+    if before.migrations.keys() != now.migrations.keys():
+        yield "rows of templedb.migration written"
+    for name, told in before.facts.items():
+        if name.startswith(_ROWS) and now.facts.get(name) != told:
+            yield f"rows of templedb.{name.removeprefix(_ROWS)} written"
+
+
+def _one(connection: Connection, query: str, *values: object) -> int:
+    row = connection.execute(query, list(values)).fetchone()
+    return int(row[0] or 0) if row else 0

@@ -1,0 +1,351 @@
+"""The ledger's tables in a DuckDB file: the same words as in PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from templedb_nb.core.migrations.script import Script
+from templedb_nb.core.secrets.sql_passwords import redacted
+from templedb_nb.errors import TargetError
+from templedb_nb.model.ledger import (
+    FORMAT,
+    TEXT_CHECKSUM,
+    TOKEN_CHECKSUM,
+    Checksums,
+    Elsewhere,
+    Entry,
+    EntryKind,
+    Exemption,
+    FinishedRun,
+    Holder,
+    Ledger,
+    OpenCommand,
+    State,
+)
+from templedb_nb.model.serialization import Digest
+from templedb_nb.model.step import Amendment, Migration, Revert, Verb
+from templedb_nb.ports import Claim
+from templedb_nb.targets import policies
+
+if TYPE_CHECKING:
+    import duckdb
+
+    Connection = duckdb.DuckDBPyConnection
+
+NOW = "CAST(now() AT TIME ZONE 'UTC' AS TIMESTAMP)"
+SQL_LIMIT = 1 << 20
+_COLUMNS = (
+    "project, key, kind, file, layout, checksum, checksum_alg, token_checksum, token_alg, sql,"
+    " state, mode, steps, step_done, step_started, attempt_id, run, plan, xid, applied_by, client,"
+    " version, started_at, finished_at, error"
+)
+_UPSERT = f"""
+INSERT INTO templedb.migration AS m ({_COLUMNS})
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'transaction',
+  ?, ?, 0, ?, ?, ?, '', ?, ?, ?, {NOW}, {NOW}, ?)
+ON CONFLICT (project, key) DO UPDATE SET
+  kind = excluded.kind, file = excluded.file, layout = excluded.layout,
+  checksum = excluded.checksum,
+  token_checksum = excluded.token_checksum, sql = excluded.sql, state = excluded.state,
+  steps = excluded.steps, step_done = excluded.step_done, attempt_id = excluded.attempt_id,
+  run = excluded.run, plan = excluded.plan, applied_by = excluded.applied_by,
+  client = excluded.client, version = excluded.version, started_at = excluded.started_at,
+  finished_at = excluded.finished_at, error = excluded.error,
+  run_seq = nextval('templedb.migration_seq')
+WHERE m.state IN ('failed', 'reverted')
+  OR (m.state = 'applied' AND excluded.kind = 'repeatable' AND m.checksum <> excluded.checksum)
+RETURNING 1
+"""
+
+
+def present(connection: Connection) -> bool:
+    """Return whether the ledger is there."""
+    found = connection.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'templedb' AND table_name = 'migration'"
+        " AND database_name = current_database()"
+    )
+    return found.fetchone() is not None
+
+
+def create(connection: Connection) -> None:
+    """Create the ledger's tables, all or none."""
+    _all_or_none(connection, "ledger.sql")
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring a ledger that an earlier templedb made to this format."""
+    row = connection.execute("SELECT v FROM templedb.meta WHERE k = 'format'").fetchone()
+    if row is not None and int(row[0]) < FORMAT:
+        _all_or_none(connection, "upgrade.sql")
+
+
+def _all_or_none(connection: Connection, name: str) -> None:
+    text = (resources.files("templedb_nb.targets.duckdb") / "sql" / name).read_text("utf-8")
+    connection.execute("BEGIN")
+    connection.execute(text)
+    connection.execute("COMMIT")
+
+
+def read_ledger(connection: Connection, project: str, *, locked: bool) -> Ledger:
+    """Return everything that the file says of *project*."""
+    if not present(connection):
+        return Ledger(stepwise=False, table_locks=False)
+    meta = dict(connection.execute("SELECT k, v FROM templedb.meta").fetchall())
+    if int(meta.get("format", "0")) > FORMAT:
+        message = f"a newer templedb wrote the ledger: format {meta['format']}, known is {FORMAT}"
+        raise TargetError(message, hint="pip install --upgrade templedb-nb")
+    rows = connection.execute(
+        "SELECT key, file, kind, state, checksum, token_checksum, mode, plan, attempt_id,"
+        " applied_by, client, version, started_at, finished_at, run_seq, error, steps, step_done,"
+        " step_started"
+        " FROM templedb.migration WHERE project = ? ORDER BY run_seq",
+        [project],
+    ).fetchall()
+    entries = tuple(_entry(row) for row in rows)
+    holder = _holder(connection, project, locked=locked)
+    return Ledger(
+        stepwise=False,
+        table_locks=False,
+        exists=True,
+        uuid=meta.get("target_uuid", ""),
+        entries=entries,
+        elsewhere=() if entries else _elsewhere(connection, project),
+        finished=_finished(connection, project),
+        frozen=policies.freeze(meta.get(f"freeze/{project}")),
+        policy=policies.policy(meta.get(f"policy/{project}")),
+        neighbours=policies.neighbours(meta, project),
+        holder=holder,
+        unresolved=_unresolved(connection, project, holder),
+    )
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    key, file, kind, state, text, tokens, mode, plan, attempt, by, client, version, *rest = row
+    started, finished, seq, error, steps, done, begun = rest
+    return Entry(
+        key=key,
+        file=file,
+        kind=EntryKind(kind),
+        state=State(state),
+        checksums=Checksums(text=Digest(text), tokens=Digest(tokens)),
+        mode=mode,
+        plan=plan,
+        attempt=attempt,
+        applied_by=by,
+        client=client,
+        version=version,
+        started_at=zoned(started),
+        finished_at=zoned(finished),
+        run_seq=seq,
+        error=error,
+        steps=steps,
+        step_done=done,
+        step_started=begun,
+    )
+
+
+def zoned(moment: datetime | None) -> datetime | None:
+    """Return a moment of the file, which is in UTC, as one that says so."""
+    return moment.replace(tzinfo=UTC) if moment else None
+
+
+def _elsewhere(connection: Connection, project: str) -> tuple[Elsewhere, ...]:
+    rows = connection.execute(
+        "SELECT project, key, checksum FROM templedb.migration"
+        " WHERE project <> ? AND state = 'applied'",
+        [project],
+    ).fetchall()
+    return tuple(Elsewhere(project=p, key=k, checksum=Digest(c)) for p, k, c in rows)
+
+
+def _finished(connection: Connection, project: str) -> tuple[FinishedRun, ...]:
+    rows = connection.execute(
+        "SELECT id, plan FROM templedb.run WHERE project = ? AND finished_at IS NOT NULL"
+        " ORDER BY id DESC LIMIT 20",
+        [project],
+    ).fetchall()
+    return tuple(FinishedRun(run=run, plan=plan) for run, plan in rows)
+
+
+def _holder(connection: Connection, project: str, *, locked: bool) -> Holder | None:
+    row = connection.execute(
+        "SELECT run, owner, host, pid, reason, since FROM templedb.lock WHERE project = ?",
+        [project],
+    ).fetchone()
+    if row is None:
+        return None
+    run, owner, host, pid, reason, since = row
+    return Holder(
+        run=run,
+        owner=owner,
+        host=host,
+        pid=pid,
+        reason=reason,
+        since=zoned(since),
+        live=locked,
+    )
+
+
+def _unresolved(
+    connection: Connection, project: str, holder: Holder | None
+) -> tuple[OpenCommand, ...]:
+    live = holder.run if holder and holder.live else None
+    rows = connection.execute(
+        "SELECT run, attempt_id, step, started_at FROM templedb.command"
+        " WHERE project = ? AND state IN ('running', 'unknown') ORDER BY attempt_id",
+        [project],
+    ).fetchall()
+    return tuple(
+        OpenCommand(run=run, attempt=attempt, step=step, started_at=zoned(at))
+        for run, attempt, step, at in rows
+        if run != live
+    )
+
+
+def claim_row(
+    connection: Connection, step: Migration, script: Script, attempt: str, claim: Claim
+) -> bool:
+    """Write the migration's row as applied, in the open transaction; say whether it was free."""
+    if isinstance(step, Revert):
+        return _taken_back(connection, step, attempt, claim)
+    values = _row(step, script, attempt, claim, State.APPLIED, len(script.statements), "")
+    return connection.execute(_UPSERT, values).fetchone() is not None
+
+
+def failed_row(
+    connection: Connection, step: Migration, script: Script, attempt: str, claim: Claim, error: str
+) -> None:
+    """Write that the attempt failed and left nothing."""
+    if isinstance(step, Revert):
+        detail = {"error": error, "client": claim.client}
+        record(connection, claim.project, step.key, attempt, "revert-failed", detail)
+        return
+    connection.execute(_UPSERT, _row(step, script, attempt, claim, State.FAILED, 0, error))
+
+
+def _taken_back(connection: Connection, step: Revert, attempt: str, claim: Claim) -> bool:
+    """Write that the migration is reverted, and keep what the row said until now."""
+    was = connection.execute(
+        "SELECT kind, checksum, finished_at, applied_by, run, attempt_id FROM templedb.migration"
+        " WHERE project = ? AND key = ? AND state = 'applied' AND checksum = ?",
+        [claim.project, step.key, step.checksums.text],
+    ).fetchone()
+    if was is None or not _unmark(connection, step.key, claim, attempt):
+        return False
+    kind, checksum, at, by, run, former = was
+    detail = {"reason": step.reason, "client": claim.client, "by": claim.owner, "kind": kind,
+              "checksum": checksum, "applied_at": at and at.isoformat(), "applied_by": by,
+              "applied_run": run, "applied_attempt": former}  # fmt: skip
+    record(connection, claim.project, step.key, attempt, "reverted", detail)
+    return True
+
+
+def _unmark(connection: Connection, key: str, claim: Claim, attempt: str) -> bool:
+    by = [attempt, claim.run, claim.plan, claim.client, claim.version]
+    found = connection.execute(
+        "UPDATE templedb.migration SET state = 'reverted', step_done = 0, attempt_id = ?, run = ?,"
+        f" plan = ?, client = ?, version = ?, finished_at = {NOW}, error = '',"
+        " run_seq = nextval('templedb.migration_seq')"
+        " WHERE project = ? AND key = ? AND state = 'applied' RETURNING 1",
+        [*by, claim.project, key],
+    )
+    return found.fetchone() is not None
+
+
+def _row(
+    step: Migration, script: Script, attempt: str, claim: Claim, state: State, done: int, error: str
+) -> list[Any]:
+    whole = len(script.text) <= SQL_LIMIT
+    text = redacted(script.text) if whole else f"sha256:{step.blob}"
+    sums = [step.checksums.text, TEXT_CHECKSUM, step.checksums.tokens, TOKEN_CHECKSUM]
+    kind = "repeatable" if script.asked.repeatable else "run"
+    about = [claim.project, step.key, kind, step.file, step.layout, *sums, text, state]
+    counts = [len(script.statements), done]
+    by = [attempt, claim.run, claim.plan, claim.owner, claim.client, claim.version]
+    return [*about, *counts, *by, error]
+
+
+def amend(connection: Connection, step: Amendment, claim: Claim, attempt: str) -> None:
+    """Change the ledger on a person's word, with an event, in one transaction."""
+    connection.execute("BEGIN")
+    match step.verb:
+        case Verb.MARK_APPLIED:
+            done = _mark(connection, step, claim, attempt)
+        case Verb.MARK_REVERTED:
+            done = _unmark(connection, step.key, claim, attempt)
+        case Verb.ACCEPT_CHECKSUM:
+            done = _changed(
+                connection,
+                "checksum = ?, token_checksum = ?",
+                [step.checksums.text, step.checksums.tokens],
+                "checksum = ?",
+                [claim.project, step.key, step.old_checksum],
+            )
+        case Verb.RENAME:
+            done = _rename(connection, step, claim)
+        case Verb.IMPORT | Verb.SHADOW | Verb.NO_SHADOW:
+            connection.execute("ROLLBACK")
+            hint = "templedb migration mark-applied FILE --reason WHY"
+            raise TargetError("histories are imported into PostgreSQL alone", hint=hint)
+        case Verb.RESOLVE_APPLIED | Verb.RESOLVE_NOT_APPLIED:
+            done = False  # a DuckDB file takes a migration whole, or not at all
+        case Verb.EXEMPT | Verb.NO_EXEMPT:
+            _exempt(connection, claim.project, step.key, policies.exemption(step, claim))
+            done = True
+    if not done:
+        connection.execute("ROLLBACK")
+        raise TargetError(f"{step.file}: the ledger no longer fits {step.verb}")
+    record(connection, claim.project, step.key, attempt, step.verb, policies.noted(step, claim))
+    connection.execute("COMMIT")
+
+
+def _exempt(connection: Connection, project: str, other: str, given: Exemption | None) -> None:
+    """Let the project off the policy of another, or no longer, in the transaction that is open."""
+    key = f"{policies.EXEMPT}{project}"
+    row = connection.execute("SELECT v FROM templedb.meta WHERE k = ?", [key]).fetchone()
+    found = policies.changed(policies.exemptions(row[0] if row else None), other, given)
+    text = policies.written(found)
+    connection.execute("INSERT OR REPLACE INTO templedb.meta VALUES (?, ?)", [key, text])
+
+
+def _mark(connection: Connection, step: Amendment, claim: Claim, attempt: str) -> bool:
+    sums = [step.checksums.text, TEXT_CHECKSUM, step.checksums.tokens, TOKEN_CHECKSUM]
+    about = [claim.project, step.key, "marked", step.file, "plain", *sums, "", State.APPLIED, 0, 0]
+    by = [attempt, claim.run, claim.plan, claim.owner, claim.client, claim.version]
+    return connection.execute(_UPSERT, [*about, *by, ""]).fetchone() is not None
+
+
+def _changed(
+    connection: Connection, setting: str, values: list[Any], condition: str, where: list[Any]
+) -> bool:
+    found = connection.execute(
+        f"UPDATE templedb.migration SET {setting} WHERE project = ? AND key = ?"
+        f" AND {condition} AND state = 'applied' RETURNING 1",
+        [*values, *where],
+    )
+    return found.fetchone() is not None
+
+
+def _rename(connection: Connection, step: Amendment, claim: Claim) -> bool:
+    return _changed(
+        connection,
+        "key = ?, file = ?",
+        [step.key, step.file],
+        "true",
+        [claim.project, step.old_key],
+    )
+
+
+def record(
+    connection: Connection, project: str, key: str, attempt: str, what: str, detail: dict[str, Any]
+) -> None:
+    """Add to the ledger's own history."""
+    connection.execute(
+        "INSERT INTO templedb.event (happened_at, project, key, attempt_id, what, detail)"
+        f" VALUES ({NOW}, ?, ?, ?, ?, ?)",
+        [project, key, attempt, what, json.dumps(detail)],
+    )

@@ -1,0 +1,177 @@
+"""Runs, commands, approvals and the policy in a DuckDB file's ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from templedb_nb.model.approval import Approval
+from templedb_nb.model.event import Outcome
+from templedb_nb.model.ledger import Noted, Within
+from templedb_nb.model.serialization import Digest, to_plain
+from templedb_nb.model.target import Policy
+from templedb_nb.ports import Claim, Decide
+from templedb_nb.targets import approvals as rows
+from templedb_nb.targets import policies
+from templedb_nb.targets.duckdb.ledger import NOW, record
+
+if TYPE_CHECKING:
+    import duckdb
+
+    Connection = duckdb.DuckDBPyConnection
+
+
+def begin_run(connection: Connection, claim: Claim, policy: Policy, decide: Decide) -> None:
+    """Close the runs that died, record this one, and keep the policy, in one transaction.
+
+    While the file is open here, nobody else can add a word on the plan; if *decide* raises, the
+    file is closed, and with it the transaction is gone.
+    """
+    connection.execute("BEGIN")
+    there = read_approvals(connection, claim.project, Digest(claim.content_hash))
+    keep_approvals(connection, rows.beside(there, decide(there)))
+    connection.execute(
+        "UPDATE templedb.command SET state = 'unknown' WHERE project = ? AND state = 'running'",
+        [claim.project],
+    )
+    connection.execute(
+        "UPDATE templedb.run AS r SET finished_at = greatest(r.started_at,"
+        " (SELECT max(greatest(m.started_at, m.finished_at)) FROM templedb.migration m"
+        " WHERE m.run = r.id),"
+        " (SELECT max(greatest(c.started_at, c.finished_at)) FROM templedb.command c"
+        " WHERE c.run = r.id)), message = 'its process died',"
+        " state = CASE WHEN id IN (SELECT run FROM templedb.command WHERE state = 'unknown')"
+        " THEN 'unknown' ELSE 'failed' END WHERE project = ? AND state = 'running'",
+        [claim.project],
+    )
+    about = [claim.run, claim.project, claim.target, claim.plan, claim.content_hash]
+    connection.execute(
+        "INSERT INTO templedb.run (id, project, target, plan, content_hash, state, client, version,"
+        f" started_at) VALUES (?, ?, ?, ?, ?, 'running', ?, ?, {NOW})",
+        [*about, claim.client, claim.version],
+    )
+    held = policies.policy(_fact(connection, f"{policies.POLICY}{claim.project}"))
+    wanted = policy.stricter(held)
+    if wanted != (held or Policy()):
+        _write(connection, f"{policies.POLICY}{claim.project}", json.dumps(to_plain(wanted)))
+    connection.execute("COMMIT")
+
+
+def set_policy(connection: Connection, project: str, policy: Policy, by: str, reason: str) -> None:
+    """Set the policy whatever it was, with an event that says who, why, and what was there."""
+    key = f"{policies.POLICY}{project}"
+    connection.execute("BEGIN")
+    was = policies.policy(_fact(connection, key))
+    if policy == Policy():
+        connection.execute("DELETE FROM templedb.meta WHERE k = ?", [key])
+    else:
+        _write(connection, key, json.dumps(to_plain(policy)))
+    detail = {"by": by, "reason": reason, "policy": to_plain(policy), "was": to_plain(was)}
+    record(connection, project, "", "", "policy", detail)
+    connection.execute("COMMIT")
+
+
+def _fact(connection: Connection, key: str) -> str | None:
+    row = connection.execute("SELECT v FROM templedb.meta WHERE k = ?", [key]).fetchone()
+    return str(row[0]) if row else None
+
+
+def _write(connection: Connection, key: str, value: str) -> None:
+    connection.execute("INSERT OR REPLACE INTO templedb.meta VALUES (?, ?)", [key, value])
+
+
+def end_run(
+    connection: Connection, run: str, outcome: Outcome, exit_code: int, message: str
+) -> None:
+    """Record how the run ended; a success uses up the approvals of its content."""
+    connection.execute("BEGIN")
+    row = connection.execute(
+        f"UPDATE templedb.run SET state = ?, exit_code = ?, message = ?, finished_at = {NOW}"
+        " WHERE id = ? AND state = 'running' RETURNING content_hash",
+        [outcome, exit_code, message, run],
+    ).fetchone()
+    if row and outcome is Outcome.SUCCEEDED:
+        connection.execute(
+            "UPDATE templedb.approval SET used_by = ? WHERE content_hash = ? AND used_by = ''",
+            [run, row[0]],
+        )
+    connection.execute("COMMIT")
+
+
+def command_started(connection: Connection, claim: Claim, attempt: str, step: str) -> None:
+    """Record a command before it starts."""
+    connection.execute(
+        "INSERT INTO templedb.command (attempt_id, run, project, step, state, started_at)"
+        f" VALUES (?, ?, ?, ?, 'running', {NOW})",
+        [attempt, claim.run, claim.project, step],
+    )
+
+
+def command_finished(
+    connection: Connection, attempt: str, state: str, exit_status: int | None
+) -> None:
+    """Record how a command ended."""
+    connection.execute(
+        f"UPDATE templedb.command SET state = ?, exit_status = ?, finished_at = {NOW}"
+        " WHERE attempt_id = ?",
+        [state, exit_status, attempt],
+    )
+
+
+def resolve(connection: Connection, project: str, run: str, by: str, reason: str) -> int:
+    """Close what nobody saw end, on a person's word; return how many commands that were."""
+    connection.execute("BEGIN")
+    closed = connection.execute(
+        f"UPDATE templedb.command SET state = 'resolved', finished_at = {NOW}"
+        " WHERE project = ? AND run = ? AND state IN ('running', 'unknown') RETURNING step",
+        [project, run],
+    ).fetchall()
+    connection.execute(
+        f"UPDATE templedb.run SET state = 'unknown', finished_at = {NOW}"
+        " WHERE id = ? AND state = 'running'",
+        [run],
+    )
+    detail = {"run": run, "by": by, "reason": reason, "steps": [row[0] for row in closed]}
+    record(connection, project, "", "", "resolve", detail)
+    connection.execute("COMMIT")
+    return len(closed)
+
+
+def keep_approvals(connection: Connection, approvals: Iterable[Approval]) -> None:
+    """Record approvals; one that is there already stays as it is."""
+    for each in approvals:
+        row = rows.row(each) | {"given_at": each.given_at.astimezone(UTC).replace(tzinfo=None)}
+        marks = ", ".join("?" * len(row))
+        connection.execute(
+            f"INSERT INTO templedb.approval ({', '.join(row)}) VALUES ({marks})"
+            " ON CONFLICT DO NOTHING",
+            list(row.values()),
+        )
+
+
+def read_approvals(
+    connection: Connection, project: str, content_hash: Digest
+) -> tuple[Approval, ...]:
+    """Return every approval of that content, oldest first."""
+    found = connection.execute(
+        "SELECT * FROM templedb.approval WHERE project = ? AND content_hash = ? ORDER BY given_at",
+        [project, content_hash],
+    )
+    return rows.read([name for name, *_ in found.description or ()], found.fetchall())
+
+
+def events(connection: Connection, project: str, within: Within) -> tuple[Noted, ...]:
+    """Return what people said of migrations, runs and policy in that time, in order."""
+    span = [each.astimezone(UTC).replace(tzinfo=None) for each in within]
+    rows = connection.execute(
+        "SELECT happened_at, what, key, coalesce(detail->>'$.by', ''),"
+        " coalesce(detail->>'$.reason', '') FROM templedb.event"
+        " WHERE project = ? AND happened_at BETWEEN ? AND ? ORDER BY id",
+        [project, *span],
+    ).fetchall()
+    return tuple(
+        Noted(at=at.replace(tzinfo=UTC), what=what, key=key, by=by, reason=reason)
+        for at, what, key, by, reason in rows
+    )

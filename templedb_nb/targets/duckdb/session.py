@@ -1,0 +1,543 @@
+"""A DuckDB file as a target: the same ledger and contract, where a file can keep it.
+
+The lock is a file beside the database. The database itself is open only while a migration or a
+row is written, so that a command of the project can open it in between.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from templedb_nb.core.migrations.script import Script
+from templedb_nb.core.sql.lexer import position
+from templedb_nb.errors import (
+    Busy,
+    ConfigError,
+    StatementFailed,
+    TargetError,
+    Unreachable,
+    UsageProblem,
+    swallowed,
+)
+from templedb_nb.model.approval import Approval
+from templedb_nb.model.cancel_request import Ending
+from templedb_nb.model.drift import Drift, Mark
+from templedb_nb.model.event import Blocker, Outcome
+from templedb_nb.model.foreign_history import History
+from templedb_nb.model.ledger import Freeze, Held, Ledger, Noted, Within
+from templedb_nb.model.lint import Sizes
+from templedb_nb.model.serialization import Digest
+from templedb_nb.model.server_message import MessageLevel
+from templedb_nb.model.step import Amendment, Migration, Restore, Revert
+from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
+from templedb_nb.model.trace import Lookup, Trace
+from templedb_nb.model.witness import Witness
+from templedb_nb.ports import NOBODY_TOLD, Claim, Decide, Heard, Told
+from templedb_nb.targets.duckdb import catalog, guard, records, restore, trace
+from templedb_nb.targets.duckdb import ledger as ledger_sql
+from templedb_nb.targets.duckdb import lock_admin as hold
+
+if TYPE_CHECKING:
+    import duckdb
+
+    Connection = duckdb.DuckDBPyConnection
+
+SCHEME = "duckdb:"
+_ROWS = 10_000
+OPEN_WAIT_S = 10.0
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {"python_enable_replacements": "false"}
+_LINE = re.compile(r"^LINE (\d+): (.*)\n( *)\^", re.MULTILINE)
+
+
+def path_of(url: str, root: Path | None) -> Path:
+    """Return the file of ``duckdb:///absolute/path`` or ``duckdb:path`` below the project."""
+    rest = unquote(url.removeprefix(SCHEME))
+    if rest.startswith("//"):
+        rest = "/" + rest.lstrip("/")
+    if not rest.strip("/") or ":memory:" in rest:
+        hint = "duckdb:///absolute/path.duckdb, or duckdb:path.duckdb below the project's folder"
+        raise ConfigError("the address of a DuckDB target names no file", hint=hint)
+    return Path(rest) if rest.startswith("/") else (root or Path.cwd()) / rest
+
+
+class DuckdbSession:
+    """One DuckDB file; it is opened for each piece of work and closed before any command."""
+
+    def __init__(self, path: Path, target: TargetName, database: DatabaseName) -> None:
+        """Point at *path*; nothing is created before the lock is held."""
+        self._path = path
+        self._target = target
+        self._database = database
+        self._kept: Connection | None = None
+
+    @property
+    def here(self) -> None:
+        """Return nothing: no server has a file."""
+
+    @property
+    def where(self) -> str:
+        """Return the target and its file, as messages name them."""
+        return f"target {self._target} ({self._path})"
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+    def ledger(self, project: str) -> Ledger:
+        """Return what the file says of *project* now; create nothing."""
+        if not self._path.exists():
+            return Ledger(stepwise=False, table_locks=False)
+        with self._work() as connection:
+            return ledger_sql.read_ledger(connection, project, locked=self._locked(project))
+
+    def witness(self, run: str) -> Witness:
+        """Return what the ledger holds now, of all projects; raise nothing for what is gone."""
+        if not self._path.exists():
+            return Witness()
+        with self._work() as connection:
+            return guard.witness(connection, guard.home(connection), run)
+
+    def applied_sql(self, project: str, keys: Sequence[str]) -> dict[str, str]:
+        """Return the text that ran for each of *keys*."""
+        with self._work() as connection:
+            rows = connection.execute(
+                "SELECT key, sql FROM templedb.migration"
+                " WHERE project = ? AND list_contains(?::VARCHAR[], key)",
+                [project, list(keys)],
+            ).fetchall()
+        return dict(rows)
+
+    @contextmanager
+    def lock(self, claim: Claim, hear: Heard) -> Iterator[None]:
+        """Hold the lock file, after creating the database and the ledger if they are not there."""
+        from filelock import FileLock, Timeout
+
+        self._refuse_folder()
+        held = FileLock(self._lock_file(claim.project), poll_interval=0.1)
+        try:
+            held.acquire(timeout=0)
+        except Timeout:
+            hear.waiting(self._holder(claim.project))
+            try:
+                held.acquire(timeout=claim.wait_s)
+            except Timeout:
+                message = f"{self.where} is locked by {self._holder(claim.project)}"
+                hint = "wait for it to end, then try again"
+                raise Busy(message, hint=hint) from None
+        try:
+            self._begin(claim)
+            yield
+        finally:
+            with suppress(TargetError), self._work() as connection:
+                connection.execute("DELETE FROM templedb.lock WHERE run = ?", [claim.run])
+            self.close()
+            held.release()
+
+    def held(self, project: str) -> Held | None:
+        """Return who holds the lock, if anybody does."""
+        return hold.held(self.ledger(project))
+
+    def freeze(self, project: str, wanted: Freeze) -> bool:
+        """Keep every run away; say whether there is a ledger that can."""
+        if not self.ledger(project).exists:
+            return False
+        with self._work() as connection:
+            hold.freeze(connection, project, wanted)
+        return True
+
+    def thaw(self, project: str, by: str, reason: str) -> bool:
+        """Lift a freeze; say whether there was one."""
+        if not self.ledger(project).exists:
+            return False
+        with self._work() as connection:
+            return hold.thaw(connection, project, by, reason)
+
+    def steal(self, project: str, expect: str, by: str, reason: str, *, terminate: bool) -> None:
+        """Refuse: the lock is a file's, and is free as soon as its process is gone."""
+        del expect, by, reason, terminate
+        raise Busy(
+            f"{self.where} is locked by {self._holder(project)}, which lives",
+            hint="end that process: the lock goes with it",
+        )
+
+    def rebind(self, project: str, by: str, reason: str) -> bool:  # noqa: ARG002 - as Session has it
+        """Say no: a DuckDB file does not know where it was made."""
+        return False
+
+    def ask_to_end(self, project: str, run: str, wanted: Ending) -> bool:  # noqa: ARG002 - as Session has it
+        """Say that nobody hears it there: a DuckDB file has no second session."""
+        return False
+
+    def events(self, project: str, within: Within) -> tuple[Noted, ...]:
+        """Return the ledger's own history of that time."""
+        if not self._path.exists():
+            return ()
+        with self._work() as connection:
+            if not ledger_sql.present(connection):
+                return ()
+            return records.events(connection, project, within)
+
+    def trace(self, lookup: Lookup) -> Trace:
+        """Return what the ledger holds of one attempt of a run."""
+        if not self._path.exists():
+            return Trace()
+        with self._work() as connection:
+            return trace.trace(connection, lookup)
+
+    def blockers(self, project: str) -> tuple[Blocker, ...]:  # noqa: ARG002 - as Session has it
+        """Return nobody: a DuckDB file belongs to one process at a time."""
+        return ()
+
+    def unblock(self, project: str, pid: int, by: str, reason: str, *, terminate: bool) -> None:
+        """Refuse: nobody can be in the way."""
+        del project, by, reason, terminate
+        raise UsageProblem(f"{self.where} has no sessions: no run waits for pid {pid} there")
+
+    def begin_run(self, claim: Claim, policy: Policy, decide: Decide = lambda _: ()) -> None:
+        """Record the run, unless *decide* refuses it, and keep the policy."""
+        with self._work() as connection:
+            records.begin_run(connection, claim, policy, decide)
+
+    def end_run(self, run: str, outcome: Outcome, exit_code: int, message: str) -> None:
+        """Record how the run ended."""
+        with self._work() as connection:
+            records.end_run(connection, run, outcome, exit_code, message)
+
+    def apply(
+        self,
+        step: Migration,
+        script: Script,
+        attempt: str,
+        claim: Claim,
+        ran: Callable[[int], None],
+        told: Told = NOBODY_TOLD,
+    ) -> None:
+        """Make the migration and its ledger row true together, or neither."""
+        import duckdb
+
+        with self._work(keep=True) as opened:
+            connection = opened.cursor()  # a session of its own: what the script sets ends with it
+            try:
+                connection.execute("BEGIN")
+                if not ledger_sql.claim_row(connection, step, script, attempt, claim):
+                    now = "not applied any more" if isinstance(step, Revert) else "there already"
+                    raise Busy(f"{step.key}: in the ledger of {self.where} it is {now}")
+                home = guard.home(connection)
+                before = guard.witness(connection, home, claim.run)
+                self._statements(connection, script, ran, told)
+                guard.refuse(connection, home, claim.run, before, step.file)
+                connection.execute("COMMIT")
+            except duckdb.Error as error:
+                raise _commit_failed(error) from None
+            except RuntimeError as error:
+                raise swallowed(error) or error from None
+            finally:
+                with suppress(duckdb.Error):
+                    connection.execute("ROLLBACK")
+                connection.close()
+
+    def ranks(self) -> dict[str, MessageLevel]:
+        """Return nothing: a DuckDB file says nothing beside its answers."""
+        return {}
+
+    def stands(self, step: Migration, claim: Claim) -> int:  # noqa: ARG002 - as Session has it
+        """Return 0: a DuckDB file takes a migration whole, or not at all."""
+        return 0
+
+    def failed(
+        self, step: Migration, script: Script, attempt: str, claim: Claim, error: str
+    ) -> None:
+        """Record, as well as can be, that the migration failed and left nothing."""
+        with suppress(TargetError), self._work(keep=True) as connection:
+            ledger_sql.failed_row(connection, step, script, attempt, claim, error)
+
+    def applied(self, step: Migration, attempt: str, claim: Claim) -> bool:
+        """Return whether the attempt is in the ledger, as done."""
+        with self._work(keep=True) as connection:
+            row = connection.execute(
+                "SELECT 1 FROM templedb.migration WHERE project = ? AND key = ?"
+                " AND attempt_id = ? AND state IN ('applied', 'reverted')",
+                [claim.project, step.key, attempt],
+            ).fetchone()
+        return row is not None
+
+    def amend(self, step: Amendment, claim: Claim, attempt: str, text: str = "") -> None:  # noqa: ARG002 - as Session has it
+        """Change the ledger on a person's word."""
+        with self._work() as connection:
+            ledger_sql.amend(connection, step, claim, attempt)
+
+    def restore(self, step: Restore, claim: Claim, attempt: str, text: str) -> None:
+        """Write a row again as the ledger had it."""
+        with self._work() as connection:
+            restore.restore(connection, step, claim, attempt, text)
+
+    def catalog(self) -> dict[str, str]:
+        """Return the SQL of each object of the file, by its kind and name."""
+        if not self._path.exists():
+            return {}
+        with self._work() as connection:
+            return catalog.catalog(connection)
+
+    def drift(self) -> Drift:
+        """Return how the objects differ from what runs left."""
+        if not self._path.exists():
+            return Drift()
+        with self._work() as connection:
+            if not ledger_sql.present(connection):
+                return Drift()
+            return catalog.drift(connection, self._locked)
+
+    def catalog_mark(self, claim: Claim) -> Mark:
+        """Return what the objects are before a run; the ledger is there."""
+        with self._work() as connection:
+            return catalog.mark(connection, claim, self._locked)
+
+    def keep_catalog(self, before: Mark, claim: Claim, *, changed: bool) -> None:
+        """Keep what changed since *before*, if the run *changed* anything."""
+        with self._work() as connection:
+            catalog.keep(connection, before, claim, self._locked, changed=changed)
+
+    def accept_catalog(self, project: str, by: str, reason: str) -> bool:
+        """Keep all objects as they are, with an event that says who and why."""
+        if not self.ledger(project).exists:
+            return False
+        with self._work() as connection:
+            catalog.accept(connection, project, by, reason, self._locked)
+        return True
+
+    @property
+    def version(self) -> int:
+        """Return that it is no PostgreSQL."""
+        return 0
+
+    def sizes(self, names: Collection[str]) -> Sizes | None:  # noqa: ARG002 - as Session has it
+        """Return that nothing tells: nobody else uses such a file while a migration runs."""
+        return None
+
+    def histories(self) -> tuple[History, ...]:
+        """Return nothing: no other tool that is known keeps its table in such a file."""
+        return ()
+
+    def command_started(self, claim: Claim, attempt: str, step: str) -> None:
+        """Record a command before it starts, and close the file: the command may open it."""
+        with self._work() as connection:
+            records.command_started(connection, claim, attempt, step)
+
+    def command_finished(self, attempt: str, state: str, exit_status: int | None) -> None:
+        """Record how a command ended."""
+        with self._work() as connection:
+            records.command_finished(connection, attempt, state, exit_status)
+
+    def resolve(self, project: str, run: str, by: str, reason: str) -> int:
+        """Close what nobody saw end, on a person's word."""
+        if not self._path.exists():
+            return 0
+        with self._work() as connection:
+            if not ledger_sql.present(connection):
+                return 0
+            return records.resolve(connection, project, run, by, reason)
+
+    def approve(self, approvals: Sequence[Approval]) -> bool:
+        """Record approvals, if there is a ledger; say whether."""
+        if not self._path.exists():
+            return False
+        with self._work() as connection:
+            if not ledger_sql.present(connection):
+                return False
+            ledger_sql.upgrade(connection)
+            records.keep_approvals(connection, approvals)
+        return True
+
+    def approvals(self, project: str, content_hash: Digest) -> tuple[Approval, ...]:
+        """Return every approval of that content."""
+        if not self._path.exists():
+            return ()
+        with self._work() as connection:
+            if not ledger_sql.present(connection):
+                return ()
+            return records.read_approvals(connection, project, content_hash)
+
+    def set_policy(self, project: str, policy: Policy, by: str, reason: str) -> bool:
+        """Set the kept policy, with an event that says who and why; say whether there is one."""
+        if not self._path.exists():
+            return False
+        with self._work() as connection:
+            if not ledger_sql.present(connection):
+                return False
+            records.set_policy(connection, project, policy, by, reason)
+        return True
+
+    def probe(self) -> Probe:
+        """Report what the file is; write nothing."""
+        import duckdb
+
+        there = self._path.exists()
+        began = time.perf_counter_ns()
+        ledger = "absent"
+        if there:
+            with self._work() as connection:
+                ledger = "present" if ledger_sql.present(connection) else "absent"
+        return Probe(
+            target=self._target,
+            database=self._database,
+            address=str(self._path),
+            server=f"DuckDB {duckdb.__version__}",
+            role="",
+            latency_us=(time.perf_counter_ns() - began) // 1000,
+            ledger=ledger,
+            may_create_ledger=self._path.parent.is_dir(),
+            findings=() if there else ("the file is not there yet: the first run makes it",),
+        )
+
+    # --- the file -------------------------------------------------------------------------------
+
+    def _refuse_folder(self) -> None:
+        if not self._path.parent.is_dir():
+            message = f"{self.where}: there is no folder {self._path.parent}"
+            raise Unreachable(message, hint=f"mkdir -p {self._path.parent}")
+
+    def _lock_file(self, project: str) -> Path:
+        safe = re.sub(r"[^A-Za-z0-9._-]", "_", project)
+        return self._path.with_name(f".{self._path.name}.{safe}.templedb-lock")
+
+    def _locked(self, project: str) -> bool:
+        from filelock import FileLock, Timeout
+
+        path = self._lock_file(project)
+        if not path.exists():
+            return False
+        try:
+            with FileLock(path).acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    def _holder(self, project: str) -> str:
+        with suppress(TargetError):
+            if holder := self.ledger(project).holder:
+                return str(holder)
+        return "another process that has the file open"
+
+    def _begin(self, claim: Claim) -> None:
+        with self._work() as connection:
+            if claim.repair:
+                restore.create_what_is_missing(connection)
+            elif not ledger_sql.present(connection):
+                ledger_sql.create(connection)
+            ledger_sql.upgrade(connection)
+            connection.execute(
+                f"INSERT OR REPLACE INTO templedb.lock VALUES (?, ?, ?, ?, ?, ?, {ledger_sql.NOW})",
+                [claim.project, claim.run, claim.owner, claim.host, claim.pid, claim.reason],
+            )
+
+    @contextmanager
+    def _work(self, *, keep: bool = False) -> Iterator[Connection]:
+        """Open the file, or go on with the open one; *keep* leaves it open for the next piece."""
+        import duckdb
+
+        if self._kept is None:
+            self._kept = self._open()
+        try:
+            yield self._kept
+        except duckdb.Error as error:
+            with suppress(duckdb.Error):
+                self._kept.execute("ROLLBACK")
+            raise TargetError(f"{self.where} refused: {_first(error)}") from None
+        finally:
+            if not keep:
+                self.close()
+
+    def _open(self) -> Connection:
+        import duckdb
+
+        end = time.monotonic() + OPEN_WAIT_S
+        while True:
+            try:
+                return duckdb.connect(f"duckdb:{self._path}", config=_SETTINGS)
+            except duckdb.IOException as error:
+                if "lock" not in str(error).lower():
+                    raise Unreachable(f"cannot open {self.where}: {_first(error)}") from None
+                if time.monotonic() > end:
+                    hint = "close the program that has the file open"
+                    message = f"{self.where} is in use: {_first(error)}"
+                    raise Busy(message, hint=hint) from None
+                time.sleep(0.05)
+            except duckdb.Error as error:
+                raise Unreachable(f"cannot open {self.where}: {_first(error)}") from None
+
+    def _statements(
+        self, connection: Connection, script: Script, ran: Callable[[int], None], told: Told
+    ) -> None:
+        import duckdb
+
+        at, index = 0, 0
+        try:
+            parts = connection.extract_statements(script.up)
+        except duckdb.Error as error:
+            raise _failed(script.up, 0, 0, error) from None
+        for index, part in enumerate(parts):
+            body = part.query.strip()
+            at = max(script.up.find(body, at), at)
+            try:
+                given = connection.execute(body)
+                if part.type == duckdb.StatementType.SELECT:
+                    told.gave(index, _counted(given))
+            except duckdb.Error as error:
+                raise _failed(script.up, index, at, error) from None
+            at += len(body)
+            ran(index)
+        for query in script.asked.verify:
+            self._verify(connection, query)
+
+    def _verify(self, connection: Connection, query: str) -> None:
+        """Ask what the file says must be true after it."""
+        import duckdb
+
+        try:
+            found = connection.execute(query).fetchall()
+        except duckdb.Error as error:
+            raise _commit_failed(error) from None
+        if found != [(True,)]:
+            message = f"templedb:verify is not true but {found}: {query}"
+            raise StatementFailed(message, statement=-1, line=0, column=0)
+
+
+def _counted(given: Connection) -> int:
+    """Return how many rows a query gave, without keeping them."""
+    count = 0
+    while rows := given.fetchmany(_ROWS):
+        count += len(rows)
+    return count
+
+
+def _failed(text: str, index: int, start: int, error: Exception) -> StatementFailed:
+    line, column = position(text, start)
+    if found := _LINE.search(str(error)):
+        inner = int(found[1])
+        shown = len(found[3]) - len(f"LINE {found[1]}: ")
+        column = shown + 1 if inner > 1 else column + shown
+        line += inner - 1
+    message = str(error).split("\n\n", 1)[0].replace("\n", " ")
+    return StatementFailed(
+        message,
+        statement=index,
+        line=line,
+        column=max(column, 1),
+        hint="mend the file and run again: nothing of it was applied",
+    )
+
+
+def _commit_failed(error: Exception) -> StatementFailed:
+    return StatementFailed(_first(error), statement=-1, line=0, column=0)
+
+
+def _first(error: Exception) -> str:
+    return str(error).split("\n", 1)[0]

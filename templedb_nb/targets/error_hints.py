@@ -1,0 +1,66 @@
+"""What a server's error means for a migration, and what mends it."""
+
+from __future__ import annotations
+
+from templedb_nb.core.sql.lexer import Statement
+from templedb_nb.core.sql.transaction_settings import opening
+
+AT_COMMIT = " (at COMMIT)"
+"""Stands behind the message of an error that came with COMMIT."""
+_CROSSED = "tuple concurrently updated"
+"""Two sessions changed one row of a catalog. Servers say it in English whatever lc_messages is."""
+_IN_THE_WAY = frozenset({"55P03", "40P01", "40001"})
+"""A wait for a lock that lasted too long, a deadlock, a serialization failure."""
+_MEANINGS = {
+    "55P04": "a new enum value cannot be used in the transaction that adds it:"
+    " move its use to a migration of its own",
+    "55P03": "another session held a lock for longer than lock_timeout (5 s unless the file says"
+    " otherwise): look at pg_stat_activity, then run again",
+    "40P01": "it deadlocked with another session at every try:"
+    " run again when there is less traffic",
+    "40001": "other sessions changed the same rows at every try:"
+    " run again when there is less traffic",
+    "42501": "the role lacks a right: grant it, or deploy with another role",
+    "25006": "the server or the role is read-only",
+    "2D000": "a procedure or DO block ended the transaction: take the COMMIT or ROLLBACK out",
+}
+_LATE = (
+    "it comes too late: put it before the first statement of its transaction that reads or writes"
+)
+_INSIDE = "no function and no DO block can run it: write the statement itself into the file"
+_ALONE = (
+    "the server refuses it in a transaction. Outside of BEGIN and COMMIT, with a line above it,"
+    " it stands alone: -- templedb:probe SELECT …, which is true once it took effect,"
+    " or -- templedb:idempotent, if it may run twice"
+)
+
+
+def in_the_way(sqlstate: str | None, message: str) -> bool:
+    """Return whether other sessions alone made it fail, so that another try may pass."""
+    crossed = sqlstate == "XX000" and message.removesuffix(AT_COMMIT) == _CROSSED
+    return crossed or sqlstate in _IN_THE_WAY
+
+
+def meaning(sqlstate: str | None, message: str, statement: Statement | None = None) -> str:
+    """Return what an error means and what mends it, or nothing where it speaks for itself."""
+    if in_the_way(sqlstate, message) and sqlstate not in _MEANINGS:
+        return "other sessions changed the same object at every try: run again when they are done"
+    if sqlstate == "25001" and statement is not None:
+        return _in_transaction(statement)
+    return _MEANINGS.get(sqlstate or "", "")
+
+
+def explained(
+    sqlstate: str | None, message: str, file: str, statement: Statement | None = None
+) -> str:
+    """Return the mend of an error, or how to go on from any other."""
+    known = meaning(sqlstate, message, statement)
+    return known or f"mend {file} and run again: nothing of it was applied"
+
+
+def _in_transaction(statement: Statement) -> str:
+    """Say why a transaction refused a statement (25001), and what to do."""
+    if opening(statement) is not None:
+        return _LATE
+    calls = {"SELECT", "DO", "WITH", "INSERT", "UPDATE", "DELETE", "CALL", "EXECUTE", "VALUES"}
+    return _INSIDE if statement.tokens[0].upper in calls else _ALONE

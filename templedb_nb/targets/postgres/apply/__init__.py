@@ -1,0 +1,1 @@
+"""Migrations carried out in PostgreSQL: in one transaction, or step by step."""

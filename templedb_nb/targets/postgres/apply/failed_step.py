@@ -1,0 +1,51 @@
+"""What is said of a step that the server refused: what stands, what is left of it, how to go on."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import psycopg
+
+from templedb_nb.core.sql.probes import Detached
+from templedb_nb.errors import StatementFailed
+from templedb_nb.targets.error_hints import meaning
+from templedb_nb.targets.postgres.apply.detach import stuck
+from templedb_nb.targets.postgres.apply.outcome_probe import ABSENT, Standing, Verdict
+from templedb_nb.targets.postgres.apply.transactional import Attempt, statement_failed
+from templedb_nb.targets.postgres.connection.connect import first_line
+from templedb_nb.targets.postgres.connection.wire import Link
+
+_UNFINISHABLE = frozenset({"42804", "XX000"})
+"""What FINALIZE answers where the parent was changed meanwhile."""
+
+
+def failed(
+    link: Link,
+    attempt: Attempt,
+    number: int,
+    index: int,
+    error: psycopg.Error,
+    left: Verdict = ABSENT,
+) -> StatementFailed:
+    """Return the error for the statement of that index in step *number*; *left* is what stands."""
+    file, stands = attempt.step.file, f"{number} of {len(attempt.script.units)} steps stand"
+    match left.standing:
+        case Standing.ABSENT if not number:
+            stands = ""
+        case Standing.BROKEN:
+            stands = f"{stands}; {_way_out(link, attempt, number, error, left)}"
+        case _:
+            right = link.lost or meaning(error.sqlstate, first_line(error))
+            on = "" if right else f"mend {file} and "
+            stands = f"{stands}; {on}run again: it goes on at step {number + 1}"
+    return statement_failed(link, attempt, index, error, stands=stands)
+
+
+def _way_out(link: Link, attempt: Attempt, number: int, error: psycopg.Error, left: Verdict) -> str:
+    probe = attempt.script.units[number].probe
+    if isinstance(probe, Detached) and error.sqlstate in _UNFINISHABLE:
+        with suppress(psycopg.Error):
+            if told := stuck(link.connection, probe):
+                return told
+    file = attempt.step.file
+    return f"{left.evidence}. Mend {file} if need be and run again: that is settled first"

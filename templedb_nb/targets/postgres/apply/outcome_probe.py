@@ -1,0 +1,218 @@
+"""What the catalog of PostgreSQL says of a statement that no transaction could prove."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+import psycopg
+
+from templedb_nb.core.sql.probes import (
+    Asked,
+    Detached,
+    IndexBuilt,
+    IndexGone,
+    Probe,
+    Reindexed,
+    Repeated,
+    Unprovable,
+)
+from templedb_nb.targets.postgres.apply.detach import finish, pending
+from templedb_nb.targets.postgres.apply.invalid_indexes import leftovers
+from templedb_nb.targets.postgres.connection.connect import Connection, first_line
+
+
+class Standing(StrEnum):
+    """What is true of one statement's effect."""
+
+    DONE = "done"
+    ABSENT = "absent"
+    BROKEN = "broken"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What is true, what told so, and what mends it where it is broken.
+
+    With `instead`, the repair does the statement's whole work. Where the role lacks a right to it,
+    an `optional` one is left to somebody else: the statement does its work all the same.
+    """
+
+    standing: Standing
+    evidence: str = ""
+    repair: tuple[str, ...] = ()
+    instead: bool = False
+    optional: bool = False
+
+
+ABSENT = Verdict(standing=Standing.ABSENT)
+UNSEEN = Verdict(standing=Standing.UNKNOWN, evidence="the catalog could not be asked")
+
+
+def ask(connection: Connection, probe: Probe, spared: Collection[int] = ()) -> Verdict:
+    """Return what the catalog says; it is asked in the session's own search path.
+
+    Indexes whose oids are *spared* were invalid before the statement ran for the first time.
+    """
+    match probe:
+        case IndexBuilt():
+            return _built(connection, probe)
+        case IndexGone(name=name):
+            return _gone(connection, name)
+        case Reindexed():
+            return _reindexed(connection, probe, spared)
+        case Detached():
+            return _detached(connection, probe)
+        case Repeated():
+            return ABSENT
+        case Asked(sql=query):
+            return _asked(connection, query)
+        case Unprovable():
+            told = "nothing in the catalog tells whether it took effect"
+            return Verdict(standing=Standing.UNKNOWN, evidence=told)
+        case _:
+            assert_never(probe)
+
+
+def nothing_there(connection: Connection, probe: Probe) -> bool:
+    """Return whether what a statement takes away is not there, before it ever ran.
+
+    That is no proof that it took effect: the server itself must say what it makes of the name.
+    """
+    taking = isinstance(probe, IndexGone | Detached)
+    return taking and ask(connection, probe).standing is Standing.DONE
+
+
+def _gone(connection: Connection, name: str) -> Verdict:
+    oid = _oid(connection, name)
+    if oid is None:
+        return Verdict(standing=Standing.DONE, evidence=f"there is no index {name}")
+    row = connection.execute(
+        "SELECT indisvalid FROM pg_catalog.pg_index WHERE indexrelid = %s", [oid]
+    ).fetchone()
+    if row == (False,):
+        told = f"{name} is there and invalid, as a DROP INDEX CONCURRENTLY leaves it half-way"
+        return Verdict(standing=Standing.BROKEN, evidence=told)
+    return ABSENT
+
+
+def _reindexed(connection: Connection, probe: Reindexed, spared: Collection[int]) -> Verdict:
+    left = leftovers(connection, probe, spared)
+    if not left:
+        return ABSENT
+    return Verdict(
+        standing=Standing.BROKEN,
+        evidence=f"invalid indexes are left: {', '.join(each.title for each in left)}",
+        repair=tuple(each.drop for each in left),
+        optional=True,
+    )
+
+
+def _oid(connection: Connection, name: str) -> int | None:
+    row = connection.execute("SELECT pg_catalog.to_regclass(%s)::oid", [name]).fetchone()
+    return row[0] if row else None
+
+
+def _built(connection: Connection, probe: IndexBuilt) -> Verdict:
+    """Look for the index in its table's schema; compare it with a twin that the server builds."""
+    table = _oid(connection, probe.table)
+    if table is None or not probe.name:
+        return _unnamed(connection, probe, table)
+    row = connection.execute(
+        "SELECT i.indisvalid AND i.indisready, i.indrelid,"
+        " pg_catalog.pg_get_indexdef(c.oid),"
+        " pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname)"
+        " FROM pg_catalog.pg_class t"
+        " JOIN pg_catalog.pg_class c ON c.relnamespace = t.relnamespace"
+        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+        " LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid"
+        " WHERE t.oid = %s AND c.relname = (pg_catalog.parse_ident(%s))[1]",
+        [table, probe.name],
+    ).fetchone()
+    if row is None:
+        return ABSENT
+    valid, on, definition, name = row
+    if valid is None:
+        return Verdict(standing=Standing.UNKNOWN, evidence=f"{name} is there and is no index")
+    wanted = _twin(connection, probe)
+    if on != table or (wanted and _shape(definition) != _shape(wanted)):
+        told = f"{name} is there with another definition: {definition}"
+        return Verdict(standing=Standing.UNKNOWN, evidence=told)
+    if not valid:
+        told = f"{name} is there and invalid"
+        repair = (f"DROP INDEX CONCURRENTLY IF EXISTS {name}",)
+        return Verdict(standing=Standing.BROKEN, evidence=told, repair=repair)
+    if not wanted:
+        told = f"{name} is there, and its definition could not be compared: {definition}"
+        return Verdict(standing=Standing.UNKNOWN, evidence=told)
+    return Verdict(standing=Standing.DONE, evidence=f"{name} is there, valid, as defined")
+
+
+def _unnamed(connection: Connection, probe: IndexBuilt, table: int | None) -> Verdict:
+    """Compare an index whose name the server chose with every index of its table."""
+    if table is None:
+        return ABSENT
+    wanted = _twin(connection, probe)
+    found = connection.execute(
+        "SELECT indisvalid, pg_catalog.pg_get_indexdef(indexrelid), indexrelid::regclass::text"
+        " FROM pg_catalog.pg_index WHERE indrelid = %s",
+        [table],
+    ).fetchall()
+    same = [(valid, name) for valid, shape, name in found if _shape(shape) == _shape(wanted)]
+    if not same:
+        return ABSENT
+    if any(valid for valid, _ in same):
+        return Verdict(standing=Standing.DONE, evidence=f"{same[0][1]} is there, valid")
+    repair = tuple(f"DROP INDEX CONCURRENTLY IF EXISTS {name}" for _, name in same)
+    return Verdict(standing=Standing.BROKEN, evidence=f"{same[0][1]} is invalid", repair=repair)
+
+
+def _twin(connection: Connection, probe: IndexBuilt) -> str:
+    """Return the definition of the same index on an empty copy of its table, or nothing."""
+    name, table = "templedb_twin_index", "pg_temp.templedb_twin"
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute("SET LOCAL lock_timeout = '2s'")
+            connection.execute(
+                f"CREATE TEMP TABLE templedb_twin (LIKE {probe.table}) ON COMMIT DROP".encode()
+            )
+            connection.execute(probe.twin.format(name=name, table=table).encode())
+            row = connection.execute(
+                "SELECT pg_catalog.pg_get_indexdef(pg_catalog.to_regclass(%s))",
+                [f"pg_temp.{name}"],
+            ).fetchone()
+    except psycopg.Error:
+        return ""
+    return str(row[0]) if row and row[0] else ""
+
+
+def _shape(definition: str) -> str:
+    """Return what an index is, without its name and its table: uniqueness, columns, conditions."""
+    head, using, rest = definition.partition(" USING ")
+    return f"{'UNIQUE' if head.startswith('CREATE UNIQUE') else ''}{using}{rest}"
+
+
+def _detached(connection: Connection, probe: Detached) -> Verdict:
+    match pending(connection, probe):
+        case None:
+            return Verdict(standing=Standing.DONE, evidence=f"{probe.partition} is no partition")
+        case False:
+            return ABSENT
+        case True:
+            told = f"the detachment of {probe.partition} is half done"
+            repair = (finish(probe),)
+            return Verdict(standing=Standing.BROKEN, evidence=told, repair=repair, instead=True)
+
+
+def _asked(connection: Connection, query: str) -> Verdict:
+    try:
+        row = connection.execute(query.encode()).fetchone()
+    except psycopg.Error as error:
+        told = f"its templedb:probe failed: {first_line(error)}"
+        return Verdict(standing=Standing.UNKNOWN, evidence=told)
+    if row == (True,):
+        return Verdict(standing=Standing.DONE, evidence="its templedb:probe is true")
+    return Verdict(standing=Standing.ABSENT, evidence="its templedb:probe is not true")

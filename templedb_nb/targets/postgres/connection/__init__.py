@@ -1,0 +1,1 @@
+"""Connections to PostgreSQL: opened, looked at, locked, and watched."""

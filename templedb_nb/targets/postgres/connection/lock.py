@@ -1,0 +1,152 @@
+"""The lock of a project on a database: an advisory lock that excludes, and a row that tells."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections.abc import Callable
+
+import psycopg
+
+from templedb_nb.errors import Busy, LedgerRefused
+from templedb_nb.model.ledger import Holder
+from templedb_nb.ports import Claim
+from templedb_nb.targets.postgres.connection.connect import Connection, first_line
+from templedb_nb.targets.postgres.connection.wire import Link
+from templedb_nb.targets.postgres.ledger import snapshot as ledger_sql
+from templedb_nb.targets.postgres.ledger.restore import create_what_is_missing
+
+CREATE_LOCK = int.from_bytes(b"templedb")
+
+
+class Lock:
+    """The lock of *project*, as the session of *link* holds it; losing one loses the other."""
+
+    def __init__(self, link: Link, project: str) -> None:
+        """Take nothing yet."""
+        self._link = link
+        self._project = project
+        self.key = lock_key(project)
+
+    def take(self, claim: Claim, waiting: Callable[[str], None]) -> None:
+        """Poll for the lock: a session that blocks in pg_advisory_lock deadlocks with others."""
+        told = False
+        end = time.monotonic() + claim.wait_s
+        while not self._try("pg_try_advisory_lock", self.key):
+            holder = self._holder()
+            if time.monotonic() > end:
+                raise self._busy(holder)
+            if not told:
+                waiting(str(holder) if holder else _NOBODY)
+                told = True
+            time.sleep(random.uniform(0.05, 0.3))  # noqa: S311 - jitter
+
+    def try_transaction(self) -> bool:
+        """Take the lock of the open transaction too; false if another session has the lock."""
+        return self._try("pg_try_advisory_xact_lock", self.key)
+
+    def again(self) -> str:
+        """Return the query that takes the lock once more: true unless another session has it.
+
+        A script may have let it go (``pg_advisory_unlock_all``, ``DISCARD ALL``).
+        """
+        return f"SELECT pg_catalog.pg_try_advisory_lock({self.key})"
+
+    def create_ledger(self, wait_s: float, *, repair: bool = False) -> None:
+        """Create the ledger, or bring it up to date, under a lock of its own.
+
+        Other projects may be doing so right now. A ledger of which tables are gone is made whole
+        with *repair* alone: else nobody would know any more what it had said.
+        """
+        connection = self._link.connection
+        if ledger_sql.present(connection) and not ledger_sql.outdated(connection):
+            return
+        end = time.monotonic() + max(wait_s, 5.0)
+        with connection.transaction():
+            while not self._try("pg_try_advisory_xact_lock", CREATE_LOCK):
+                if time.monotonic() > end:
+                    raise Busy(f"another session is creating the ledger of {self._link.where}")
+                time.sleep(random.uniform(0.02, 0.1))  # noqa: S311 - jitter
+            if not ledger_sql.present(connection):
+                self._create(connection, repair=repair)
+            elif ledger_sql.outdated(connection):
+                ledger_sql.upgrade(connection)
+
+    def _create(self, connection: Connection, *, repair: bool) -> None:
+        if repair:
+            create_what_is_missing(connection)
+            return
+        if there := ledger_sql.remains(connection):
+            message = f"the ledger of {self._link.where} is not whole: of its tables there are"
+            hint = "where it was deployed from: templedb migration restore-ledger --reason WHY"
+            raise LedgerRefused(f"{message} {', '.join(there)}", hint=hint)
+        ledger_sql.create(connection)
+
+    def write_row(self, claim: Claim) -> None:
+        """Say who holds the lock."""
+        connection = self._link.connection
+        try:
+            connection.execute(
+                "INSERT INTO templedb.lock (project, run, owner, host, pid, backend_pid, reason)"
+                " VALUES (%s, %s, %s, %s, %s, pg_catalog.pg_backend_pid(), %s)"
+                " ON CONFLICT (project) DO UPDATE SET run = excluded.run, owner = excluded.owner,"
+                " host = excluded.host, pid = excluded.pid, backend_pid = excluded.backend_pid,"
+                " reason = excluded.reason, since = excluded.since,"
+                " heartbeat = excluded.heartbeat, cancel = ''",
+                [claim.project, claim.run, claim.owner, claim.host, claim.pid, claim.reason],
+            )
+        except psycopg.errors.InsufficientPrivilege as error:
+            message = f"role {connection.info.user!r} may not write the ledger"
+            hint = "templedb target ledger-sql prints the GRANTs for its owner"
+            raise LedgerRefused(f"{message}: {first_line(error)}", hint=hint) from None
+
+    def release(self, claim: Claim) -> None:
+        """Take the row away, then let the lock go, however often it was taken."""
+        if self._link.lost:
+            return
+        self._link.roll_back()
+        self._link.connection.execute(
+            "DELETE FROM templedb.lock WHERE project = %s AND run = %s", [claim.project, claim.run]
+        )
+        self._link.connection.execute("SELECT pg_catalog.pg_advisory_unlock_all()")
+
+    def _try(self, function: str, key: int) -> bool:
+        row = self._link.connection.execute(f"SELECT pg_catalog.{function}(%s)".encode(), [key])
+        return row.fetchone() == (True,)
+
+    def _holder(self) -> Holder | None:
+        connection = self._link.connection
+        if not ledger_sql.present(connection):
+            return None
+        return ledger_sql.read_holder(connection, self._project, halves(self.key))
+
+    def _busy(self, holder: Holder | None) -> Busy:
+        who, lasts = _NOBODY, ""
+        if holder:
+            who = str(holder)
+            usual = ledger_sql.usual_duration_s(self._link.connection, self._project)
+            lasts = f"; such runs usually last {_spoken(usual)}" if usual is not None else ""
+        hint = "wait: --lock-wait 15m; watch: templedb run attach; who it is: templedb lock show"
+        return Busy(f"{self._link.where} is locked by {who}{lasts}", hint=hint)
+
+
+_NOBODY = "another session that has not said its name yet"
+
+
+def _spoken(seconds: float) -> str:
+    if seconds < 1:
+        return "less than a second"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def lock_key(project: str) -> int:
+    """Return the advisory lock's key: constant for a project, whatever its alias."""
+    return int.from_bytes(hashlib.sha256(f"templedb:{project}".encode()).digest()[:8], signed=True)
+
+
+def halves(key: int) -> tuple[int, int]:
+    """Return the key as pg_locks shows it: two unsigned halves."""
+    whole = key % (1 << 64)
+    return whole >> 32, whole & 0xFFFFFFFF

@@ -1,0 +1,182 @@
+"""Who holds a target, who froze it, and how a lock is taken from a holder that is gone."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from templedb_nb.errors import Busy, UsageProblem
+from templedb_nb.model.cancel_request import Ending
+from templedb_nb.model.event import Blocker
+from templedb_nb.model.ledger import Freeze, Held
+from templedb_nb.model.serialization import to_plain
+from templedb_nb.targets.postgres.connection.blockers import blockers
+from templedb_nb.targets.postgres.connection.blockers import unblock as take_away
+from templedb_nb.targets.postgres.connection.connect import Connection
+from templedb_nb.targets.postgres.connection.lock import halves, lock_key
+from templedb_nb.targets.postgres.ledger import snapshot as ledger_sql
+
+FRESH_S = 30
+"""A heartbeat as young as this belongs to somebody who lives."""
+_END_S = 10.0
+_HELD = """
+SELECT l.run, l.owner, l.host, l.pid, l.reason, l.since,
+       extract(epoch FROM pg_catalog.clock_timestamp() - l.heartbeat)::float8,
+       s.pid, coalesce(s.state, ''), coalesce(s.query, '')
+FROM templedb.lock l
+LEFT JOIN LATERAL (
+    SELECT k.pid, a.state, a.query FROM pg_catalog.pg_locks k
+    LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = k.pid
+    WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 1
+      AND k.classid = %s AND k.objid = %s
+      AND k.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+    LIMIT 1
+) s ON true
+WHERE l.project = %s
+"""
+
+
+def held(connection: Connection, project: str) -> Held | None:
+    """Return who holds the lock, and whether the server still has their session."""
+    key = halves(lock_key(project))
+    row = connection.execute(_HELD, [*key, project]).fetchone()
+    if row is None:
+        return None
+    run, owner, host, pid, reason, since, age, backend, state, query = row
+    return Held(
+        run=run,
+        owner=owner,
+        host=host,
+        pid=pid,
+        reason=reason,
+        since=since,
+        heartbeat_s=round(age),
+        backend=backend,
+        doing=query if state == "active" else state,
+    )
+
+
+def freeze(connection: Connection, project: str, wanted: Freeze) -> None:
+    """Keep every run away until somebody lifts the freeze."""
+    with connection.transaction():
+        connection.execute(
+            "INSERT INTO templedb.meta (k, v) VALUES (%s, %s)"
+            " ON CONFLICT (k) DO UPDATE SET v = excluded.v",
+            [f"freeze/{project}", json.dumps(to_plain(wanted))],
+        )
+        _event(connection, project, "freeze", {"by": wanted.by, "reason": wanted.reason})
+
+
+def thaw(connection: Connection, project: str, by: str, reason: str) -> bool:
+    """Lift the freeze; say whether there was one."""
+    with connection.transaction():
+        found = connection.execute(
+            "DELETE FROM templedb.meta WHERE k = %s RETURNING v", [f"freeze/{project}"]
+        ).fetchone()
+        if found:
+            detail = {"by": by, "reason": reason, "was": json.loads(found[0])}
+            _event(connection, project, "thaw", detail)
+    return found is not None
+
+
+def ask_to_end(connection: Connection, project: str, run: str, wanted: Ending) -> bool:
+    """Let the holder's next heartbeat hear that somebody wants an end; say whether it holds."""
+    found = connection.execute(
+        "UPDATE templedb.lock SET cancel = %s WHERE project = %s AND run = %s RETURNING 1",
+        [str(wanted), project, run],
+    )
+    return found.fetchone() is not None
+
+
+def whom_it_waits_for(connection: Connection, project: str) -> tuple[Blocker, ...]:
+    """Return who is in the way of the session that holds the lock."""
+    found = held(connection, project)
+    return blockers(connection, found.backend) if found and found.backend else ()
+
+
+def unblock(
+    connection: Connection, project: str, pid: int, by: str, reason: str, *, terminate: bool
+) -> None:
+    """Take a session out of the holder's way, and record who did so."""
+    found = held(connection, project)
+    if found is None or found.backend is None:
+        raise UsageProblem("no run holds the lock: nobody waits")
+    gone = take_away(connection, found.backend, pid, terminate=terminate)
+    detail: dict[str, object] = {"by": by, "reason": reason, "run": found.run}
+    what = "terminate" if terminate else "cancel"
+    _event(connection, project, what, {**detail, "session": str(gone)})
+
+
+def steal(
+    connection: Connection, project: str, expect: str, by: str, reason: str, *, terminate: bool
+) -> None:
+    """Take the lock from a holder that is gone, and record who did so.
+
+    Raises `Busy` while its heart beats, or while the server has its session and *terminate* does
+    not say to end that.
+    """
+    found = held(connection, project)
+    if found is None:
+        raise UsageProblem("nobody holds the lock: there is nothing to take")
+    if not found.run.startswith(expect):
+        raise UsageProblem(f"the holder is {found} by now, not run {expect}")
+    if found.backend is not None:
+        _end_session(connection, project, found, terminate=terminate)
+    with connection.transaction():
+        connection.execute(
+            "DELETE FROM templedb.lock WHERE project = %s AND run = %s", [project, found.run]
+        )
+        _event(
+            connection,
+            project,
+            "steal",
+            {"by": by, "reason": reason, "run": found.run, "owner": found.owner},
+        )
+
+
+def rebind(connection: Connection, project: str, by: str, reason: str) -> str:
+    """Call a copy a database of its own: a new identity, its rows inherited; return what it was.
+
+    What the original left open (commands, its lock) does not concern the copy.
+    """
+    with connection.transaction():
+        row = connection.execute("SELECT v FROM templedb.meta WHERE k = 'target_uuid'").fetchone()
+        was = str(row[0]) if row else ""
+        connection.execute(
+            "UPDATE templedb.meta SET v = gen_random_uuid()::text WHERE k = 'target_uuid'"
+        )
+        connection.execute(
+            "UPDATE templedb.meta SET v = %s WHERE k = 'system'", [ledger_sql.system(connection)]
+        )
+        connection.execute(
+            "UPDATE templedb.migration SET kind = 'inherited' WHERE state = 'applied'"
+        )
+        connection.execute(
+            "UPDATE templedb.command SET state = 'resolved' WHERE state IN ('running', 'unknown')"
+        )
+        connection.execute("DELETE FROM templedb.lock")
+        _event(connection, project, "rebind", {"by": by, "reason": reason, "was": was})
+    return was
+
+
+def _end_session(connection: Connection, project: str, found: Held, *, terminate: bool) -> None:
+    if found.heartbeat_s <= FRESH_S:
+        told = f"its last heartbeat is {found.heartbeat_s} s old"
+        hint = f"ask it to stop: templedb run cancel {found.run} --reason WHY"
+        raise Busy(f"{found} lives: {told}", hint=hint)
+    if not terminate:
+        message = f"{found} is silent, but the server still has its session ({found.backend})"
+        raise Busy(message, hint="end that session too: add --terminate")
+    connection.execute("SELECT pg_catalog.pg_terminate_backend(%s)", [found.backend])
+    end = time.monotonic() + _END_S
+    while (left := held(connection, project)) and left.backend == found.backend:
+        if time.monotonic() > end:
+            raise Busy(f"session {found.backend} does not end: {left.doing}")
+        time.sleep(0.1)
+
+
+def _event(connection: Connection, project: str, what: str, detail: dict[str, object]) -> None:
+    connection.execute(
+        "INSERT INTO templedb.event (project, what, detail) VALUES (%s, %s, %s::jsonb)",
+        [project, what, json.dumps(detail)],
+    )

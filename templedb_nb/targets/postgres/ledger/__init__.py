@@ -1,0 +1,1 @@
+"""The ledger in PostgreSQL: read, written, guarded, and restored."""

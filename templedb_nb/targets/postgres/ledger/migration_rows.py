@@ -1,0 +1,233 @@
+"""The rows of migrations in the ledger of PostgreSQL, as attempts write them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from templedb_nb.core.migrations.script import Script
+from templedb_nb.core.secrets.sql_passwords import redacted
+from templedb_nb.model.ledger import TEXT_CHECKSUM, TOKEN_CHECKSUM, State
+from templedb_nb.model.step import Migration, Revert
+from templedb_nb.ports import Claim
+from templedb_nb.targets.postgres.connection.connect import Connection
+
+SQL_LIMIT = 1 << 20
+_COLUMNS = """
+  (project, key, kind, file, layout, checksum, checksum_alg, token_checksum, token_alg, sql, state,
+   mode, steps, step_done, step_started, attempt_id, run, plan, xid, client, version, finished_at,
+   error)
+"""
+_ANEW = """
+  kind = excluded.kind, file = excluded.file, layout = excluded.layout,
+  checksum = excluded.checksum,
+  checksum_alg = excluded.checksum_alg, token_checksum = excluded.token_checksum,
+  token_alg = excluded.token_alg, sql = excluded.sql, state = excluded.state,
+  mode = excluded.mode, steps = excluded.steps, step_done = excluded.step_done,
+  step_started = excluded.step_started, attempt_id = excluded.attempt_id, run = excluded.run,
+  plan = excluded.plan, xid = excluded.xid, applied_by = session_user, client = excluded.client,
+  version = excluded.version, error = excluded.error,
+  started_at = pg_catalog.clock_timestamp(), finished_at = excluded.finished_at,
+  run_seq = pg_catalog.nextval('templedb.migration_seq')
+"""
+_FREE = "(m.state IN ('failed', 'reverted', 'running') AND m.step_done = 0 AND m.step_started = 0)"
+_APPLIED = """
+SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'applied', %s, %s, %s, %s, %s, %s, %s,
+       pg_catalog.pg_current_xact_id()::text, %s, %s, pg_catalog.clock_timestamp(), ''
+"""
+_CONFLICT = f"""
+ON CONFLICT (project, key) DO UPDATE SET {_ANEW}
+WHERE {_FREE} OR (m.state = 'applied' AND excluded.kind = 'repeatable'
+                  AND m.checksum <> excluded.checksum)
+RETURNING xid
+"""
+_CLAIM = f"""
+INSERT INTO templedb.migration AS m {_COLUMNS} {_APPLIED}
+FROM (SELECT pg_catalog.pg_try_advisory_xact_lock(%s) AS held) AS lock WHERE held {_CONFLICT}
+"""
+_CLAIM_WITHOUT_LOCK = f"INSERT INTO templedb.migration AS m {_COLUMNS} {_APPLIED} {_CONFLICT}"
+_REVERTED = """
+INSERT INTO templedb.event (project, key, attempt_id, what, detail)
+SELECT m.project, m.key, %s, 'reverted', pg_catalog.jsonb_build_object(
+  'reason', %s::text, 'client', %s::text, 'by', session_user, 'kind', m.kind,
+  'checksum', m.checksum, 'applied_at', m.finished_at, 'applied_by', m.applied_by,
+  'applied_run', m.run, 'applied_attempt', m.attempt_id)
+FROM templedb.migration m WHERE m.project = %s AND m.key = %s AND m.state = 'applied';
+UPDATE templedb.migration m SET
+  state = 'reverted', step_done = 0, step_started = 0, attempt_id = %s, run = %s, plan = %s,
+  client = %s, version = %s, xid = pg_catalog.pg_current_xact_id()::text, error = '',
+  applied_by = session_user, finished_at = pg_catalog.clock_timestamp(),
+  run_seq = pg_catalog.nextval('templedb.migration_seq')
+FROM (SELECT pg_catalog.pg_try_advisory_xact_lock(%s) AS held) AS lock
+WHERE lock.held AND m.project = %s AND m.key = %s AND m.state = 'applied' AND m.checksum = %s
+RETURNING m.xid
+"""
+_FAILED = f"""
+INSERT INTO templedb.migration AS m {_COLUMNS}
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, %s, %s, %s, '', %s, %s,
+        pg_catalog.clock_timestamp(), %s)
+ON CONFLICT (project, key) DO UPDATE SET
+  state = excluded.state, error = excluded.error, attempt_id = excluded.attempt_id,
+  run = excluded.run, plan = excluded.plan, checksum = excluded.checksum,
+  token_checksum = excluded.token_checksum, sql = excluded.sql, client = excluded.client,
+  version = excluded.version, finished_at = excluded.finished_at, mode = excluded.mode,
+  steps = excluded.steps
+WHERE {_FREE} OR m.attempt_id = excluded.attempt_id
+"""  # noqa: S608 - constants
+_BEGUN = f"""
+INSERT INTO templedb.migration AS m {_COLUMNS}
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'running', %s, %s, %s, %s, %s, %s, %s, '', %s, %s,
+        NULL, '')
+ON CONFLICT (project, key) DO UPDATE SET {_ANEW}
+"""  # noqa: S608 - constants
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempted:
+    """How far the attempts before this one came."""
+
+    state: State
+    checksum: str
+    sql: str
+    step_done: int
+    step_started: int
+    attempt: str
+
+
+def claim_statement(step: Migration) -> str:
+    """Return the statements that take the lock of the transaction and the row.
+
+    The last one returns no row where either is somebody else's.
+    """
+    return _REVERTED if isinstance(step, Revert) else _CLAIM
+
+
+def claim_values(
+    step: Migration, script: Script, attempt: str, claim: Claim, key: int | None = None
+) -> list[Any]:
+    """Return the values of `claim_statement`; *key* is the advisory lock's."""
+    if isinstance(step, Revert):
+        told = [attempt, step.reason, claim.client, claim.project, step.key]
+        where = [claim.project, step.key, step.checksums.text]
+        return [*told, attempt, *by_whom(claim), key, *where]
+    count = script.steps
+    counts = [step.mode.value, count, count, count, attempt]
+    values = [*about(step, script, claim), *counts, *by_whom(claim)]
+    return values if key is None else [*values, key]
+
+
+def claim_sql(step: Migration, script: Script, attempt: str, claim: Claim) -> str:
+    """Return the row's INSERT with its values quoted, for a client that is not ours."""
+    from psycopg import sql
+
+    values = claim_values(step, script, attempt, claim)
+    template = sql.SQL(_CLAIM_WITHOUT_LOCK.replace("%s", "{}"))
+    return template.format(*(sql.Literal(value) for value in values)).as_string()
+
+
+def failed_row(
+    connection: Connection,
+    step: Migration,
+    script: Script,
+    attempt: str,
+    claim: Claim,
+    state: State,
+    error: str,
+) -> None:
+    """Write that the attempt failed, unless the migration is in effect by another."""
+    values = [*about(step, script, claim), state.value, step.mode.value, script.steps, attempt]
+    connection.execute(_FAILED, [*values, *by_whom(claim), error])
+
+
+def attempted(connection: Connection, project: str, key: str) -> Attempted | None:
+    """Return how far earlier attempts came; the row stays locked until the transaction ends."""
+    row = connection.execute(
+        "SELECT state, checksum, sql, step_done, step_started, attempt_id FROM templedb.migration"
+        " WHERE project = %s AND key = %s FOR UPDATE",
+        [project, key],
+    ).fetchone()
+    if row is None:
+        return None
+    state, checksum, sql, done, started, attempt = row
+    return Attempted(
+        state=State(state),
+        checksum=checksum,
+        sql=sql,
+        step_done=done,
+        step_started=started,
+        attempt=attempt,
+    )
+
+
+def begun_row(
+    connection: Connection,
+    step: Migration,
+    script: Script,
+    attempt: str,
+    claim: Claim,
+    counted: tuple[int, int],
+) -> None:
+    """Write that the attempt is running, with so many steps *counted* as proven, and as begun."""
+    counts = [step.mode.value, script.steps, *counted, attempt]
+    connection.execute(_BEGUN, [*about(step, script, claim), *counts, *by_whom(claim)])
+
+
+def step_statement() -> str:
+    """Return the UPDATE that counts the steps of an attempt: done, started, project, attempt."""
+    return (
+        "UPDATE templedb.migration SET step_done = %s, step_started = %s"
+        " WHERE project = %s AND key = %s AND attempt_id = %s"
+    )
+
+
+SPARE = (
+    "INSERT INTO templedb.event (project, key, attempt_id, what, detail)"
+    " VALUES (%s, %s, %s, 'invalid-before', %s::jsonb)"
+)
+"""Keeps which indexes were invalid before a step ran: project, key, attempt, detail."""
+
+
+def spare_detail(done: int, oids: Iterable[int]) -> str:
+    """Return the detail of `SPARE`."""
+    return json.dumps({"step": done + 1, "oids": sorted(oids)})
+
+
+def spared(connection: Connection, project: str, key: str, done: int) -> frozenset[int]:
+    """Return the oids of the indexes that were invalid before the step behind *done* ran."""
+    row = connection.execute(
+        "SELECT detail FROM templedb.event"
+        " WHERE project = %s AND key = %s AND what = 'invalid-before' ORDER BY id DESC LIMIT 1",
+        [project, key],
+    ).fetchone()
+    known = row is not None and row[0].get("step") == done + 1
+    return frozenset(row[0]["oids"]) if row and known else frozenset()
+
+
+def ended_row(connection: Connection, which: Sequence[str], state: State, error: str = "") -> int:
+    """Write how an attempt ended, by project, key and attempt; its counts stay.
+
+    Return how many rows that was.
+    """
+    return connection.execute(
+        "UPDATE templedb.migration SET state = %s, error = %s,"
+        " finished_at = pg_catalog.clock_timestamp(),"
+        " run_seq = pg_catalog.nextval('templedb.migration_seq')"
+        " WHERE project = %s AND key = %s AND attempt_id = %s",
+        [state.value, error, *which],
+    ).rowcount
+
+
+def about(step: Migration, script: Script, claim: Claim) -> list[Any]:
+    """Return what a row says of its file."""
+    whole = len(script.text) <= SQL_LIMIT
+    text = redacted(script.text) if whole else f"sha256:{step.blob}"
+    kind = "repeatable" if script.asked.repeatable else "run"
+    sums = [step.checksums.text, TEXT_CHECKSUM, step.checksums.tokens, TOKEN_CHECKSUM]
+    return [claim.project, step.key, kind, step.file, step.layout, *sums, text]
+
+
+def by_whom(claim: Claim) -> list[Any]:
+    """Return what a row says of who wrote it."""
+    return [claim.run, claim.plan, claim.client, claim.version]

@@ -1,0 +1,232 @@
+"""What the ledger in PostgreSQL records beside migrations: runs, commands, approvals, policy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import psycopg
+
+from templedb_nb.errors import LedgerRefused
+from templedb_nb.model.approval import Approval
+from templedb_nb.model.event import Outcome
+from templedb_nb.model.ledger import Exemption, Noted, Within
+from templedb_nb.model.serialization import Digest, to_plain
+from templedb_nb.model.target import Policy
+from templedb_nb.ports import Claim, Decide
+from templedb_nb.targets import approvals as rows
+from templedb_nb.targets import policies
+from templedb_nb.targets.postgres.connection.connect import Connection
+
+
+def record(
+    connection: Connection, claim: Claim, key: str, attempt: str, what: str, detail: dict[str, Any]
+) -> None:
+    """Add to the ledger's own history."""
+    connection.execute(
+        "INSERT INTO templedb.event (project, key, attempt_id, what, detail)"
+        " VALUES (%s, %s, %s, %s, %s::jsonb)",
+        [claim.project, key, attempt, what, json.dumps(detail)],
+    )
+
+
+def begin_run(connection: Connection, claim: Claim, policy: Policy, decide: Decide) -> None:
+    """Close the runs that died, record this one, and keep the policy, in one transaction.
+
+    The lock is held: whatever else still runs by the book is dead, and ended when the ledger last
+    heard of it. Nobody can add a word on the
+    plan between the count of approvals and the start.
+    """
+    with connection.transaction():
+        connection.execute("LOCK TABLE templedb.approval IN SHARE ROW EXCLUSIVE MODE")
+        there = read_approvals(connection, claim.project, Digest(claim.content_hash))
+        keep_approvals(connection, rows.beside(there, decide(there)))
+        connection.execute(
+            "UPDATE templedb.command SET state = 'unknown'"
+            " WHERE project = %s AND state = 'running'",
+            [claim.project],
+        )
+        connection.execute(
+            "UPDATE templedb.run r SET finished_at = greatest(r.started_at,"
+            " (SELECT max(greatest(m.started_at, m.finished_at)) FROM templedb.migration m"
+            " WHERE m.run = r.id),"
+            " (SELECT max(greatest(c.started_at, c.finished_at)) FROM templedb.command c"
+            " WHERE c.run = r.id)),"
+            " message = 'its process died', state = CASE WHEN EXISTS (SELECT 1 FROM"
+            " templedb.command c WHERE c.run = r.id AND c.state = 'unknown')"
+            " THEN 'unknown' ELSE 'failed' END WHERE project = %s AND state = 'running'",
+            [claim.project],
+        )
+        connection.execute(
+            "INSERT INTO templedb.run"
+            " (id, project, target, plan, content_hash, state, client, version)"
+            " VALUES (%s, %s, %s, %s, %s, 'running', %s, %s)",
+            [claim.run, claim.project, claim.target, claim.plan, claim.content_hash, claim.client,
+             claim.version],
+        )  # fmt: skip
+        held = read_policy(connection, claim.project)
+        wanted = policy.stricter(held)
+        if wanted != (held or Policy()):
+            _write(connection, f"{policies.POLICY}{claim.project}", json.dumps(to_plain(wanted)))
+
+
+def read_policy(connection: Connection, project: str) -> Policy | None:
+    """Return what runs of the project must satisfy, whoever starts them."""
+    key = f"{policies.POLICY}{project}"
+    row = connection.execute("SELECT v FROM templedb.meta WHERE k = %s", [key]).fetchone()
+    return policies.policy(row[0] if row else None)
+
+
+def set_policy(connection: Connection, project: str, policy: Policy, by: str, reason: str) -> None:
+    """Set the policy whatever it was, with an event that says who, why, and what was there."""
+    key = f"{policies.POLICY}{project}"
+    with connection.transaction():
+        was = read_policy(connection, project)
+        try:
+            if policy == Policy():
+                connection.execute("DELETE FROM templedb.meta WHERE k = %s", [key])
+            else:
+                _write(connection, key, json.dumps(to_plain(policy)))
+        except psycopg.errors.InsufficientPrivilege:
+            raise _may_not_lower(connection, project) from None
+        if (read_policy(connection, project) or Policy()) != policy:
+            raise _may_not_lower(connection, project)
+        record_policy(connection, project, policy, was, by, reason)
+
+
+def exempt(connection: Connection, project: str, other: str, exemption: Exemption | None) -> None:
+    """Let the project off the policy of another, or no longer, in the transaction that is open."""
+    key = f"{policies.EXEMPT}{project}"
+    row = connection.execute(
+        "SELECT v FROM templedb.meta WHERE k = %s FOR UPDATE", [key]
+    ).fetchone()
+    found = policies.changed(policies.exemptions(row[0] if row else None), other, exemption)
+    try:
+        _write(connection, key, policies.written(found))
+    except psycopg.errors.InsufficientPrivilege:
+        raise _may_not_lower(connection, project) from None
+
+
+def _write(connection: Connection, key: str, value: str) -> None:
+    connection.execute(
+        "INSERT INTO templedb.meta (k, v) VALUES (%s, %s)"
+        " ON CONFLICT (k) DO UPDATE SET v = excluded.v",
+        [key, value],
+    )
+
+
+def _may_not_lower(connection: Connection, project: str) -> LedgerRefused:
+    message = f"role {connection.info.user!r} may not lower the policy of project {project}"
+    hint = "the owner of the ledger may: give DATABASE_URL the address of that role for this"
+    return LedgerRefused(f"{message}: the ledger lets its owner alone do so", hint=hint)
+
+
+def end_run(
+    connection: Connection, run: str, outcome: Outcome, exit_code: int, message: str
+) -> None:
+    """Record how the run ended; a success uses up the approvals of its content."""
+    with connection.transaction():
+        connection.execute(
+            "UPDATE templedb.run SET state = %s, exit_code = %s, message = %s,"
+            " finished_at = pg_catalog.clock_timestamp() WHERE id = %s AND state = 'running'",
+            [outcome, exit_code, message, run],
+        )
+        if outcome is Outcome.SUCCEEDED:
+            connection.execute(
+                "UPDATE templedb.approval a SET used_by = %s FROM templedb.run r WHERE r.id = %s"
+                " AND a.content_hash = r.content_hash AND a.used_by = ''",
+                [run, run],
+            )
+
+
+def command_started(connection: Connection, claim: Claim, attempt: str, step: str) -> None:
+    """Record a command before it starts."""
+    connection.execute(
+        "INSERT INTO templedb.command (attempt_id, run, project, step, state)"
+        " VALUES (%s, %s, %s, %s, 'running')",
+        [attempt, claim.run, claim.project, step],
+    )
+
+
+def command_finished(
+    connection: Connection, attempt: str, state: str, exit_status: int | None
+) -> None:
+    """Record how a command ended."""
+    connection.execute(
+        "UPDATE templedb.command SET state = %s, exit_status = %s,"
+        " finished_at = pg_catalog.clock_timestamp() WHERE attempt_id = %s",
+        [state, exit_status, attempt],
+    )
+
+
+def resolve(connection: Connection, project: str, run: str, by: str, reason: str) -> int:
+    """Close what nobody saw end, on a person's word; return how many commands that were."""
+    with connection.transaction():
+        closed = connection.execute(
+            "UPDATE templedb.command SET state = 'resolved',"
+            " finished_at = pg_catalog.clock_timestamp()"
+            " WHERE project = %s AND run = %s AND state IN ('running', 'unknown') RETURNING step",
+            [project, run],
+        ).fetchall()
+        connection.execute(
+            "UPDATE templedb.run SET state = 'unknown', finished_at = pg_catalog.clock_timestamp()"
+            " WHERE id = %s AND state = 'running'",
+            [run],
+        )
+        detail = {"run": run, "by": by, "reason": reason, "steps": [row[0] for row in closed]}
+        connection.execute(
+            "INSERT INTO templedb.event (project, what, detail) VALUES (%s, 'resolve', %s::jsonb)",
+            [project, json.dumps(detail)],
+        )
+    return len(closed)
+
+
+def keep_approvals(connection: Connection, approvals: Iterable[Approval]) -> None:
+    """Record approvals; one that is there already stays as it is."""
+    for each in approvals:
+        row = rows.row(each)
+        marks = ", ".join(["%s"] * len(row))
+        connection.execute(
+            (
+                f"INSERT INTO templedb.approval ({', '.join(row)}) VALUES ({marks})"  # noqa: S608 - names of ours
+                " ON CONFLICT DO NOTHING"
+            ).encode(),
+            list(row.values()),
+        )
+
+
+def read_approvals(
+    connection: Connection, project: str, content_hash: Digest
+) -> tuple[Approval, ...]:
+    """Return every approval of that content, oldest first."""
+    found = connection.execute(
+        "SELECT * FROM templedb.approval WHERE project = %s AND content_hash = %s"
+        " ORDER BY given_at",
+        [project, content_hash],
+    )
+    return rows.read([each.name for each in found.description or ()], found.fetchall())
+
+
+def record_policy(
+    connection: Connection, project: str, policy: Policy, was: Policy | None, by: str, reason: str
+) -> None:
+    """Record who set the policy, why, and what it was."""
+    detail = {"by": by, "reason": reason, "policy": to_plain(policy), "was": to_plain(was)}
+    connection.execute(
+        "INSERT INTO templedb.event (project, what, detail) VALUES (%s, 'policy', %s::jsonb)",
+        [project, json.dumps(detail)],
+    )
+
+
+def events(connection: Connection, project: str, within: Within) -> tuple[Noted, ...]:
+    """Return what people said of migrations, runs and policy in that time, in order."""
+    rows = connection.execute(
+        "SELECT happened_at, what, key, coalesce(detail->>'by', ''),"
+        " coalesce(detail->>'reason', '') FROM templedb.event"
+        " WHERE project = %s AND happened_at BETWEEN %s AND %s ORDER BY id",
+        [project, *within],
+    ).fetchall()
+    return tuple(
+        Noted(at=at, what=what, key=key, by=by, reason=reason) for at, what, key, by, reason in rows
+    )

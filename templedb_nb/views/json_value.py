@@ -1,0 +1,88 @@
+"""Model values as JSON objects, for programs: one object a line, the first of them a header."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from templedb_nb.model.event import Stamped
+from templedb_nb.model.history import Answer, Csv, DeployStats
+from templedb_nb.model.listings import Coded, Document, ShownConfig
+from templedb_nb.model.plan import Preview
+from templedb_nb.model.result import Result
+from templedb_nb.model.serialization import to_plain
+from templedb_nb.model.variable import Keeping, Variable
+from templedb_nb.views.cells import cell_plain
+from templedb_nb.views.text import text
+
+FORMAT = 1
+
+
+def header() -> str:
+    """Return the line that says how to read the others."""
+    return json.dumps({"templedb": FORMAT})
+
+
+def line(value: Any) -> str:
+    """Return *value* as one line of JSON, with what it is in ``kind``."""
+    return json.dumps(plain(value), ensure_ascii=False)
+
+
+def event_line(entry: Stamped) -> str:
+    """Return an event of a run as one line of JSON."""
+    return line(entry)
+
+
+def plain(value: Any) -> dict[str, Any]:
+    """Return *value* as an object; a sealed value never shows, not even sealed."""
+    match value:
+        case Coded(value=inner) | Csv(answer=inner):
+            return plain(inner)
+        case Document(document=document) | ShownConfig(document=document):
+            return {"kind": type(value).__name__, "document": document}
+        case Answer():
+            rows = [[cell_plain(cell) for cell in row] for row in value.rows]
+            about = {"columns": list(value.columns), "types": list(value.kinds)}
+            return {"kind": "Answer", **about, "rows": rows, "more": value.more}
+        case None:
+            return {"kind": "None"}
+        case _:
+            body = to_plain(_without_seals(value))
+            own = body if isinstance(body, dict) else {"value": body}
+            return {"kind": type(value).__name__, **own, **dict(_extras(value))}
+
+
+def _extras(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what a value knows of itself and does not store."""
+    match value:
+        case Preview():
+            yield "plan_id", value.plan.id
+            yield "content_hash", value.plan.content_hash
+            yield "text", text(value)
+        case Result():
+            yield "applied", value.applied()
+            yield "changed", value.changed
+            yield "warnings", value.warnings
+            yield "notices", value.notices
+        case DeployStats():
+            rated = [{**asdict(row), "failure_rate": row.failure_rate} for row in value.rows]
+            yield "rows", rated
+        case _:
+            for name in ("applied", "pending", "valid"):
+                if hasattr(value, name) and not callable(getattr(value, name)):
+                    yield name, getattr(value, name)
+
+
+def _without_seals(value: Any) -> Any:
+    from dataclasses import fields, is_dataclass, replace
+
+    if isinstance(value, Variable) and value.keeping is Keeping.SEALED:
+        return replace(value, text="***")
+    if isinstance(value, tuple):
+        return tuple(_without_seals(each) for each in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        changed = {f.name: _without_seals(getattr(value, f.name)) for f in fields(value)}
+        return replace(value, **changed)
+    return value

@@ -1,0 +1,118 @@
+"""A run as it happens, a line for each thing, for terminals and for logs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from templedb_nb.model.event import (
+    Evidence,
+    LockAwaited,
+    MessageReceived,
+    OutputWritten,
+    RunStarted,
+    Stamped,
+    StatementBlocked,
+    StepFailed,
+    StepFinished,
+    StepRetried,
+    StepSkipped,
+    StepStarted,
+    StepWarned,
+    TransactionRetried,
+)
+from templedb_nb.model.result import Progress, Result
+from templedb_nb.model.server_message import MessageLevel
+from templedb_nb.views import ansi, blockers
+from templedb_nb.views.format import duration, many, shown
+from templedb_nb.views.messages import beside, told
+
+LONGEST = 16_384
+"""A line that is longer is written in parts."""
+
+
+class Lines:
+    """An observer that writes lines; it keeps the run's state to name what each is about."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        """Write each line with *write*."""
+        self._write = write
+        self._progress = Progress()
+        self._partial = ""
+
+    @property
+    def result(self) -> Result:
+        """Return the state of the run so far."""
+        return self._progress.result
+
+    @property
+    def now(self) -> str:
+        """Return the step that runs, or nothing between steps."""
+        running = self._progress.running
+        return "" if running is None else self._name(running)
+
+    def __call__(self, entry: Stamped) -> None:
+        """Write what *entry* says, if people want to read it."""
+        self._progress.add(entry)
+        match event := entry.event:
+            case RunStarted():
+                steps = many(len(event.steps), "step")
+                self._write(f"run {entry.run[:13]}: {event.slug} to {event.target}, {steps}")
+            case StepStarted(step=step, attempt=1) if self._opaque(step):
+                self._write(f"  {self._name(step)} …")
+            case OutputWritten(text=text):
+                self._output(text)
+            case StepRetried(message=message, attempt=attempt):
+                self._flush()
+                self._write(f"  attempt {attempt} failed: {shown(message)}; trying again")
+            case StepFinished() | StepWarned() | StepFailed():
+                self._flush()
+                self._ended(event)
+            case StepSkipped(step=step, reason=reason):
+                self._write(f"  skip   {self._name(step)}  ({shown(reason)})")
+            case _:
+                self._meanwhile(entry)
+
+    def _meanwhile(self, entry: Stamped) -> None:
+        """Write what servers say while a step goes on."""
+        match event := entry.event:
+            case LockAwaited(holder=holder):
+                self._write(f"  waits for the lock of {holder}")
+            case StatementBlocked(by=by, blockers=found) if by:
+                self._write("    waits for")
+                for line in blockers.lines(found, entry.at) or [shown(by)]:
+                    self._write(f"    {line}")
+            case MessageReceived(level=MessageLevel.WARNING, in_output=False):
+                self._write(f"    {told(event, self._progress.steps[event.step].label.key)}")
+            case TransactionRetried(message=message):
+                self._write(f"    others were in the way: {shown(message)}; trying again")
+            case _:
+                pass
+
+    def _ended(self, event: StepFinished | StepWarned | StepFailed) -> None:
+        words = {StepFinished: "done", StepWarned: "warned", StepFailed: "FAILED"}
+        step = self._progress.steps[event.step]
+        facts = ", ".join([duration(step.duration_ms), *beside(step)])
+        self._write(f"  {words[type(event)]:<6} {self._name(event.step)}  ({facts})")
+
+    def _opaque(self, step: int) -> bool:
+        return self._progress.steps[step].label.evidence is Evidence.JOURNAL
+
+    def _name(self, step: int) -> str:
+        label = self._progress.steps[step].label
+        return f"{label.group} {label.phase}: {shown(label.title)}"
+
+    def _output(self, text: str) -> None:
+        *whole, self._partial = (self._partial + text).split("\n")
+        for line in whole:
+            self._line(line)
+        if len(self._partial) > LONGEST:  # a progress bar, or no text: only its end counts
+            self._partial = ansi.overwritten(self._partial)[-LONGEST:]
+            self._flush()
+
+    def _line(self, line: str) -> None:
+        self._write(f"    | {ansi.safe(ansi.overwritten(line))}")
+
+    def _flush(self) -> None:
+        if self._partial:
+            self._line(self._partial)
+        self._partial = ""
