@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import ClassVar
 
 from templedb_nb.model.serialization import Digest, canonical, digest
 from templedb_nb.model.target import TargetName
@@ -32,6 +33,8 @@ class Approval:
     ssh-keygen writes it, or empty. `identity` says what was found of it, just now; it is for
     people, it is never kept, and nothing is decided by it.
     """
+
+    json_kind: ClassVar[str] = "Approval"
 
     id: str
     plan: str
@@ -163,6 +166,8 @@ class ApprovalList:
 
     Of one plan, `left_out` says whose approval does not count, and why.
     """
+
+    json_kind: ClassVar[str] = "ApprovalList"
 
     rows: tuple[Approval, ...]
     note: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 from templedb_nb.model.history import RunRow, StatsRow
 from templedb_nb.model.project import Slug
@@ -12,6 +13,8 @@ from templedb_nb.model.project import Slug
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
     """Runs of a project, oldest first: when what was deployed where, and how that ended."""
+
+    json_kind: ClassVar[str] = "Timeline"
 
     slug: Slug
     rows: tuple[RunRow, ...]
@@ -25,6 +28,8 @@ class Timeline:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Durations:
     """Runs that succeeded, oldest first: how long each took, for each target."""
+
+    json_kind: ClassVar[str] = "Durations"
 
     slug: Slug
     rows: tuple[RunRow, ...]
@@ -47,6 +52,8 @@ class Span(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frequency:
     """Runs that ended, counted by target and span of time in UTC, oldest first."""
+
+    json_kind: ClassVar[str] = "Frequency"
 
     slug: Slug
     by: Span

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 
 from templedb_nb.model.project import Changes, Slug
 from templedb_nb.model.result import Result
@@ -27,6 +28,8 @@ class Difference:
     `files` are those that differ between their releases; `config` has a line for each key that
     differs; variables are names; `approved_by` are those whose approval each run used up.
     """
+
+    json_kind: ClassVar[str] = "Difference"
 
     before: Result
     after: Result
@@ -57,6 +60,8 @@ class Blame:
 
     `window_s` is how far before and after, in seconds; `note` says what could not be asked.
     """
+
+    json_kind: ClassVar[str] = "Blame"
 
     slug: Slug
     target: TargetName

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 
 from templedb_nb.model.project import Slug
 from templedb_nb.model.target import DatabaseName, Level, TargetName
@@ -112,6 +113,8 @@ class DriftReport:
     `reprinted` are objects whose definitions another server, or an earlier templedb, worded.
     """
 
+    json_kind: ClassVar[str] = "DriftReport"
+
     slug: Slug
     target: TargetName
     rows: tuple[DriftRow, ...]
@@ -130,6 +133,8 @@ class DriftReport:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetsDiffer:
     """What would turn the objects of `target` into those of `against`, by database."""
+
+    json_kind: ClassVar[str] = "TargetsDiffer"
 
     slug: Slug
     target: TargetName

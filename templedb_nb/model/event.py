@@ -321,6 +321,8 @@ Passing: TypeAlias = StatementRan | OutputWritten
 class Stamped:
     """An event, with where and when it belongs."""
 
+    json_kind: ClassVar[str] = "Stamped"
+
     run: RunId
     seq: int
     at: datetime

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 from templedb_nb.model.project import Slug
 from templedb_nb.model.target import DatabaseName, TargetName
@@ -83,6 +84,8 @@ class AdoptionRow:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adoption:
     """What an import writes into the ledger; `pending` are files that the tool has not run."""
+
+    json_kind: ClassVar[str] = "Adoption"
 
     slug: Slug
     target: TargetName

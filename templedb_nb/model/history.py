@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from templedb_nb.model.event import MessageReceived, Outcome
 from templedb_nb.model.ledger import Entry
@@ -57,6 +57,8 @@ class Filter:
 class DeployHistory:
     """Runs of a project, newest first."""
 
+    json_kind: ClassVar[str] = "DeployHistory"
+
     slug: Slug
     rows: tuple[RunRow, ...]
 
@@ -73,6 +75,8 @@ class MigrationRow:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationHistory:
     """Ledger entries of a target, newest first."""
+
+    json_kind: ClassVar[str] = "MigrationHistory"
 
     slug: Slug
     rows: tuple[MigrationRow, ...]
@@ -95,6 +99,8 @@ class StepLogs:
 
     `messages` are what servers said beside that, by the titles of their steps.
     """
+
+    json_kind: ClassVar[str] = "StepLogs"
 
     run: str
     steps: tuple[tuple[str, str], ...]
@@ -120,6 +126,8 @@ class RunStatus:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployStatus:
     """What goes on, and what ended last, on every target of a project."""
+
+    json_kind: ClassVar[str] = "DeployStatus"
 
     slug: Slug
     rows: tuple[RunStatus, ...]
@@ -151,6 +159,8 @@ class StatsRow:
 class DeployStats:
     """How often a project was deployed, with what success, and how long that took."""
 
+    json_kind: ClassVar[str] = "DeployStats"
+
     slug: Slug
     rows: tuple[StatsRow, ...]
 
@@ -158,6 +168,8 @@ class DeployStats:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """The rows that a question gave; `kinds` are the types as the database calls them."""
+
+    json_kind: ClassVar[str] = "Answer"
 
     columns: tuple[str, ...]
     kinds: tuple[str, ...]
@@ -168,5 +180,7 @@ class Answer:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Csv:
     """An answer that is wanted as CSV."""
+
+    json_kind: ClassVar[str] = "Csv"
 
     answer: Answer

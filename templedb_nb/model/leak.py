@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,8 @@ class Leak:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaks:
     """What was found in notebooks, and which of them were written anew."""
+
+    json_kind: ClassVar[str] = "Leaks"
 
     files: int
     rows: tuple[Leak, ...] = ()

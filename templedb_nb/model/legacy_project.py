@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from templedb_nb.model.project import Slug
 from templedb_nb.model.secret import Secret
@@ -69,6 +69,8 @@ class TakenOver:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeOver:
     """What was, or with `dry_run` would be, taken over from one file."""
+
+    json_kind: ClassVar[str] = "TakeOver"
 
     file: str
     rows: tuple[TakenOver, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from templedb_nb.model.project import Slug
 from templedb_nb.model.target import Level, TargetName
@@ -55,6 +55,8 @@ class LintReport:
     `version` is the server's major one, 0 where it is not known. `strict` makes any complaint an
     error, `level` is what the target does with them.
     """
+
+    json_kind: ClassVar[str] = "LintReport"
 
     slug: Slug
     target: TargetName | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from templedb_nb.model.config import Group
 from templedb_nb.model.event import Blocker
@@ -29,6 +29,8 @@ class LockRow:
 class LockList:
     """The locks of a target."""
 
+    json_kind: ClassVar[str] = "LockList"
+
     slug: Slug
     target: TargetName
     rows: tuple[LockRow, ...]
@@ -37,6 +39,8 @@ class LockList:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
     """A short answer: what was done; `also` has what else is to be known."""
+
+    json_kind: ClassVar[str] = "Said"
 
     text: str
     also: tuple[str, ...] = ()
@@ -47,6 +51,8 @@ class Said:
 class Coded:
     """A value that is shown as it is, and ends the process with a code of its own."""
 
+    json_kind: ClassVar[str] = "Coded"
+
     value: Any
     exit_code: int
 
@@ -55,12 +61,16 @@ class Coded:
 class Document:
     """A text, or a document that is given as JSON."""
 
+    json_kind: ClassVar[str] = "Document"
+
     document: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownConfig:
     """A deployment config as its document."""
+
+    json_kind: ClassVar[str] = "ShownConfig"
 
     slug: Slug
     origin: str
@@ -71,6 +81,8 @@ class ShownConfig:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validation:
     """What is wrong with a config; it is valid if no finding is an error."""
+
+    json_kind: ClassVar[str] = "Validation"
 
     slug: Slug
     origin: str
@@ -86,6 +98,8 @@ class Validation:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigVersion:
     """One version of a config."""
+
+    json_kind: ClassVar[str] = "ConfigVersion"
 
     slug: Slug
     version: int
@@ -107,6 +121,8 @@ class Reason:
 class Proposed:
     """A config that was proposed from a project's files, and kept."""
 
+    json_kind: ClassVar[str] = "Proposed"
+
     version: ConfigVersion
     groups: tuple[Group, ...]
     reasons: tuple[Reason, ...]
@@ -116,6 +132,8 @@ class Proposed:
 class ConfigHistory:
     """Every version of a config, newest first."""
 
+    json_kind: ClassVar[str] = "ConfigHistory"
+
     slug: Slug
     rows: tuple[ConfigVersion, ...]
 
@@ -123,6 +141,8 @@ class ConfigHistory:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectRow:
     """One project at a glance."""
+
+    json_kind: ClassVar[str] = "ProjectRow"
 
     project: Project
     release: int | None
@@ -135,6 +155,8 @@ class ProjectRow:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectList:
     """Every project, by slug."""
+
+    json_kind: ClassVar[str] = "ProjectList"
 
     rows: tuple[ProjectRow, ...]
 
@@ -154,6 +176,8 @@ class ReleaseRow:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectShown:
     """A project, its newest releases and its targets."""
+
+    json_kind: ClassVar[str] = "ProjectShown"
 
     row: ProjectRow
     config: str
@@ -175,6 +199,8 @@ class FileRow:
 class FileList:
     """The files of a release, by path."""
 
+    json_kind: ClassVar[str] = "FileList"
+
     slug: Slug
     release: int
     rows: tuple[FileRow, ...]
@@ -183,6 +209,8 @@ class FileList:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetList:
     """The targets of a project, by name."""
+
+    json_kind: ClassVar[str] = "TargetList"
 
     slug: Slug
     rows: tuple[Target, ...]
@@ -196,6 +224,8 @@ class TargetShown:
     `notes` say who decided what those leave open.
     """
 
+    json_kind: ClassVar[str] = "TargetShown"
+
     slug: Slug
     target: Target
     variables: tuple[Variable, ...]
@@ -208,6 +238,8 @@ class TargetShown:
 class VariableList:
     """The variables of a project; `plain` has the values of those that are no secrets."""
 
+    json_kind: ClassVar[str] = "VariableList"
+
     slug: Slug
     rows: tuple[Variable, ...]
 
@@ -215,6 +247,8 @@ class VariableList:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationShown:
     """One migration: where it stands, its text, and how that differs from what ran."""
+
+    json_kind: ClassVar[str] = "MigrationShown"
 
     slug: Slug
     target: str
@@ -228,6 +262,8 @@ class MigrationShown:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockerList:
     """Whom the run on a target waits for, at a moment."""
+
+    json_kind: ClassVar[str] = "BlockerList"
 
     slug: Slug
     target: TargetName

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NewType
+from typing import Any, ClassVar, NewType
 
 from templedb_nb.model.approval import Approval, Decision
 from templedb_nb.model.effect import NO_IMPACT, Impact
@@ -184,6 +184,8 @@ class Preview:
     succeeded on the target, if this state knows of one. `planner` is who first made a plan of this
     content, whoever asked for it again. `reached` is the address of each database's server.
     """
+
+    json_kind: ClassVar[str] = "Preview"
 
     draft: Draft
     slug: Slug

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NewType
+from typing import ClassVar, NewType
 
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.serialization import Digest, digest
@@ -77,6 +77,8 @@ def changes(old: Iterable[FileEntry], new: Iterable[FileEntry]) -> Changes:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Synced:
     """What an import or a sync came to; `left_out` says what was not taken, and why."""
+
+    json_kind: ClassVar[str] = "Synced"
 
     project: Project
     release: int

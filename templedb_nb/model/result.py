@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import assert_never
+from typing import ClassVar, assert_never
 
 from templedb_nb.model.event import (
     LockAwaited,
@@ -92,6 +92,8 @@ class StepResult:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """The state of a run so far; live views, history and tests share it."""
+
+    json_kind: ClassVar[str] = "Result"
 
     run: str = ""
     plan: str = ""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from templedb_nb.model.result import Result
 from templedb_nb.model.serialization import Digest
@@ -55,6 +55,8 @@ class CellShown:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunbookShown:
     """A runbook before it runs."""
+
+    json_kind: ClassVar[str] = "RunbookShown"
 
     notebook: str
     runbook: str
@@ -120,6 +122,8 @@ class RunbookResult:
     `roots` are the folders of the projects that it deployed, by slug.
     """
 
+    json_kind: ClassVar[str] = "RunbookResult"
+
     notebook: str
     out: str
     runbook: str
@@ -146,6 +150,8 @@ class RunbookStarted:
     `resumes` is the execution that it goes on with; with `resume` alone there was none.
     """
 
+    json_kind: ClassVar[str] = "RunbookStarted"
+
     notebook: str
     out: str
     runbook: str
@@ -160,6 +166,8 @@ class RunbookStarted:
 class CellStarted:
     """A cell was given to the kernel."""
 
+    json_kind: ClassVar[str] = "CellStarted"
+
     cell: int
     of: int
     id: str
@@ -170,6 +178,8 @@ class CellStarted:
 class CellWrote:
     """A cell wrote something; masked."""
 
+    json_kind: ClassVar[str] = "CellWrote"
+
     cell: int
     text: str
 
@@ -177,6 +187,8 @@ class CellWrote:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellFinished:
     """A cell ended."""
+
+    json_kind: ClassVar[str] = "CellFinished"
 
     cell: int
     state: CellState
@@ -249,12 +261,16 @@ class ExecutionRow:
 class RunbookHistory:
     """Executions, newest first."""
 
+    json_kind: ClassVar[str] = "RunbookHistory"
+
     rows: tuple[ExecutionRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunbookStatus:
     """The last execution of a runbook: its cells, and what is proven done."""
+
+    json_kind: ClassVar[str] = "RunbookStatus"
 
     row: ExecutionRow
     cells: tuple[CellResult, ...]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """Which project and target the words of a command mean."""
+
+    json_kind: ClassVar[str] = "Choice"
 
     project: str | None = None
     target: str | None = None

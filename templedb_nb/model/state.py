@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 
 class Found(StrEnum):
@@ -52,6 +53,8 @@ class StateCheck:
 
     `ways` are what to do, in order: words, and commands that can be given as they stand.
     """
+
+    json_kind: ClassVar[str] = "StateCheck"
 
     path: str
     size: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.layout import Address, Reading, address
@@ -68,6 +69,8 @@ class Tracked:
 class MigrationStatus:
     """Every migration of a project on one target, in the order in which they run."""
 
+    json_kind: ClassVar[str] = "MigrationStatus"
+
     slug: Slug
     target: TargetName
     rows: tuple[Tracked, ...]
@@ -114,6 +117,8 @@ class TargetStatus:
 class StatusTable:
     """A project on its targets."""
 
+    json_kind: ClassVar[str] = "StatusTable"
+
     slug: Slug
     rows: tuple[TargetStatus, ...]
 
@@ -121,6 +126,8 @@ class StatusTable:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
     """Projects on their targets, side by side."""
+
+    json_kind: ClassVar[str] = "Board"
 
     tables: tuple[StatusTable, ...]
 
@@ -157,6 +164,8 @@ class Choices:
 
     `releases` are numbers and what is told of them, newest first.
     """
+
+    json_kind: ClassVar[str] = "Choices"
 
     slug: Slug
     targets: tuple[str, ...]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import NewType
+from typing import ClassVar, NewType
 
 from templedb_nb.model.person import folded
 
@@ -182,6 +182,8 @@ class Probe:
 
     `notes` say who decided what its address leaves open; `others` are the target's other databases.
     """
+
+    json_kind: ClassVar[str] = "Probe"
 
     target: TargetName
     database: DatabaseName

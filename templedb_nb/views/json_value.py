@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from templedb_nb.model.event import Stamped
 from templedb_nb.model.history import Answer, Csv, DeployStats
 from templedb_nb.model.listings import Coded, Document, ShownConfig
 from templedb_nb.model.plan import Preview
@@ -30,28 +29,28 @@ def line(value: Any) -> str:
     return json.dumps(plain(value), ensure_ascii=False)
 
 
-def event_line(entry: Stamped) -> str:
-    """Return an event of a run as one line of JSON."""
-    return line(entry)
-
-
 def plain(value: Any) -> dict[str, Any]:
     """Return *value* as an object; a sealed value never shows, not even sealed."""
     match value:
         case Coded(value=inner) | Csv(answer=inner):
             return plain(inner)
         case Document(document=document) | ShownConfig(document=document):
-            return {"kind": type(value).__name__, "document": document}
+            return {"kind": kind(value), "document": document}
         case Answer():
             rows = [[cell_plain(cell) for cell in row] for row in value.rows]
             about = {"columns": list(value.columns), "types": list(value.kinds)}
-            return {"kind": "Answer", **about, "rows": rows, "more": value.more}
+            return {"kind": kind(value), **about, "rows": rows, "more": value.more}
         case None:
             return {"kind": "None"}
         case _:
             body = to_plain(_without_seals(value))
             own = body if isinstance(body, dict) else {"value": body}
-            return {"kind": type(value).__name__, **own, **dict(_extras(value))}
+            return {"kind": kind(value), **own, **dict(_extras(value))}
+
+
+def kind(value: Any) -> str:
+    """Return the word that programs know *value*'s class by; it outlives the class's name."""
+    return str(type(value).json_kind)
 
 
 def _extras(value: Any) -> Iterator[tuple[str, Any]]:
