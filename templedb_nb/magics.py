@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from templedb_nb.commands.context import Call, takes_cell
+from templedb_nb.commands.context import Call
+from templedb_nb.commands.effects import understood
 from templedb_nb.commands.tree import reserved, tree
 from templedb_nb.errors import InternalError, RunFailed, TempleError, swallowed
 from templedb_nb.notebook.display import add_looks, has_looks
@@ -169,7 +170,7 @@ class Magic:
         return [self._word(each, last) for last, each in zip(["", *words], words, strict=False)]
 
     def _run(self, call: Call, given: Sequence[str]) -> Any:
-        if call.cell is not None and call.cell.strip() and not takes_cell(tree, given):
+        if call.cell is not None and call.cell.strip() and not understood(tree, given).takes_cell:
             raise click.UsageError("the cell's body says nothing to this command: leave it empty")
         return tree.main(list(given), prog_name=PROGRAM, standalone_mode=False, obj=call)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.context import Call, Command, on_target, pass_call, take, words
+from templedb_nb.commands.context import Call, Command, Effect, on_target, pass_call, words
 from templedb_nb.errors import writing
 
 if TYPE_CHECKING:
@@ -18,15 +18,14 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@words
+@words("[PROJECT]")
 @on_target
 @pass_call
-def status(call: Call, words: tuple[str, ...], target: str | None) -> StatusTable:
+def status(call: Call, slug: str | None, target: str | None) -> StatusTable:
     """Show a project on all its targets, or on the one that is named or in use."""
     from templedb_nb.model.status import StatusTable
 
-    (name,) = call.split(words)
-    choice = call.choice(name, target)
+    choice = call.choice(slug, target)
     with call.working("asking the targets"):
         rows = call.app.overview.status(choice)
     project = call.app.projects.pick(choice.project)
@@ -46,9 +45,9 @@ def signing(function: Any) -> Any:
 
 
 @click.command(cls=Command)
-@words
+@words("[PROJECT]")
 @pass_call
-def board(call: Call, words: tuple[str, ...]) -> Board | None:
+def board(call: Call, slug: str | None) -> Board | None:
     """Show projects side by side on all their targets; in a notebook with a filter and a refresh.
 
     \b
@@ -59,9 +58,8 @@ def board(call: Call, words: tuple[str, ...]) -> Board | None:
     from templedb_nb.model.selection import Choice
     from templedb_nb.model.status import Board, StatusTable
 
-    (name,) = call.split(words)
     every = [each.slug for each in call.app.projects.all()]
-    named = [call.app.projects.pick(name).slug] if name else every
+    named = [call.app.projects.pick(slug).slug] if slug else every
 
     def load() -> Board:
         app = call.open_app() if call.board else call.app
@@ -76,7 +74,7 @@ def board(call: Call, words: tuple[str, ...]) -> Board | None:
     return None
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, effect=Effect.CHANGES)
 @click.argument("plan", metavar="PLAN", shell_complete=completion.plans)
 @click.option("--reason", required=True, metavar="TEXT", help="Why it may run; kept for good.")
 @signing
@@ -94,7 +92,7 @@ def approve(call: Call, plan: str, reason: str, sign: str | None, out: Path | No
     return Said(text=by, also=(*also, f"next: {then}"))
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, effect=Effect.CHANGES)
 @click.argument("plan", metavar="PLAN", shell_complete=completion.plans)
 @click.option("--reason", required=True, metavar="TEXT", help="Why it may not run; kept for good.")
 @signing
@@ -150,19 +148,18 @@ def approvals(call: Call, plan: str | None) -> ApprovalList:
 
 
 @click.command(cls=Command)
-@take("[PROJECT]")
+@words("[PROJECT]")
 @on_target
 @pass_call
-def use(call: Call, words: tuple[str, ...], target: str | None) -> Said:
+def use(call: Call, slug: str | None, target: str | None) -> Said:
     """In a notebook: leave PROJECT and --target out from now on, in this kernel."""
     from templedb_nb.model.listings import Said
 
     if call.use is None:
         message = "`use` lives in a notebook's kernel; a terminal has TEMPLEDB_PROJECT and"
         raise click.UsageError(f"{message} TEMPLEDB_TARGET")
-    (name,) = call.split(words)
     with call.app.state.session():
-        project = call.app.projects.pick(name or call.project)
+        project = call.app.projects.pick(slug or call.project)
         found = call.app.targets.pick(project, None, target) if target else None
     call.use(project.slug, found.name if found else None)
     place = f" on {found.name}{' (protected)' if found.protected else ''}" if found else ""

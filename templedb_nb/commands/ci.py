@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from templedb_nb.commands.context import Call, group, on_target, pass_call, words
+from templedb_nb.commands import completion
+from templedb_nb.commands.context import Call, group, on_target, pass_call
 from templedb_nb.errors import UsageProblem, writing
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ def _host(host: str, about: str) -> None:
     """Declare the command that writes for one CI system; they differ by their templates alone."""
 
     @commands.command(host, help=about)
-    @words
+    @click.argument(
+        "project", metavar="[PROJECT]", required=False, shell_complete=completion.projects
+    )
     @on_target
     @click.option("--secret", "secrets", multiple=True, metavar="NAME",
                   help="A secret that the deployment reads; default: TARGET_URL.")  # fmt: skip
@@ -40,18 +43,16 @@ def _host(host: str, about: str) -> None:
     @click.option("--force", is_flag=True, help="Replace the file.")
     @pass_call
     def write(
-        call: Call, /, words: tuple[str, ...], target: str | None, *, secrets: tuple[str, ...],
+        call: Call, /, project: str | None, target: str | None, *, secrets: tuple[str, ...],
         runbook: str, out: str, force: bool,
     ) -> Said:  # fmt: skip
-        if len(words) > 1:
-            raise click.UsageError(f"too many words: {' '.join(words)}")
         chosen = target or call.target or "production"
         named = secrets or (f"{chosen.upper().replace('-', '_')}_URL",)
         for name in named:
             if not name.isidentifier():
                 raise click.UsageError(f"{name!r} is no name of a variable")
         meant = {
-            "PROJECT": words[0] if words else call.project or call.world.folder.name,
+            "PROJECT": project or call.project or call.world.folder.name,
             "TARGET": chosen,
             "RUNBOOK": runbook,
             "STEM": Path(runbook).stem,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from templedb_nb.commands.context import Call, group, pass_call, take
+from templedb_nb.commands.context import Call, Effect, group, pass_call, words
 from templedb_nb.commands.deploy import document
 
 if TYPE_CHECKING:
@@ -18,24 +18,20 @@ def commands() -> None:
     """Keep the deployment config; `deploy config` shows, checks and lists it."""
 
 
-@commands.command("set")
-@take("[PROJECT] [FILE]")
+@commands.command("set", effect=Effect.CHANGES, takes_cell=True)
+@words("[PROJECT] [FILE]")
 @click.option("--note", default="", help="Why; kept with the version.")
 @pass_call
-def set_(call: Call, words: tuple[str, ...], note: str) -> ConfigVersion:
+def set_(call: Call, slug: str | None, file: str | None, note: str) -> ConfigVersion:
     """Keep FILE (JSON, YAML or TOML; - for stdin) as the new version: `deploy config --set`.
 
     In a notebook a cell's body is the new version. One that has errors is refused with all of them.
     """
-    name, file = call.split(words, "FILE", optional=1)
     body = bool((call.cell or "").strip())
     if body == (file is not None):
         raise click.UsageError("name one FILE" + (": the cell has a body" if body else ""))
     app = call.app
     with app.state.session():
-        project = app.projects.pick(call.choice(name).project)
+        project = app.projects.pick(call.choice(slug).project)
         release = app.projects.release(project, None)
         return app.configs.set(project, release, document(call, file), note)
-
-
-set_.takes_cell = True  # type: ignore[attr-defined]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -88,40 +89,41 @@ class Call:
         meant = target or (self.target if same else None)
         return Choice(project=project or self.project, target=meant)
 
-    def split(
-        self, words: Sequence[str], *names: str, optional: int = 0, hint: str = ""
-    ) -> list[str | None]:
-        """Return the project, if the first word is one, and a word for each of *names*.
+    def is_project(self, word: str) -> bool:
+        """Return whether a project is known by *word*."""
+        return any(each.slug == word for each in self.app.projects.all())
 
-        The last *optional* names may be missing. With every word there, the first is the project;
-        with fewer, it is one only if a project is known by it. With *hint*, no word is repeated:
-        one of them may be a secret.
-        """
-        given: list[str | None] = list(words)
-        first = len(given) > len(names) or self._is_slug(given)
-        project = given.pop(0) if first and given else None
-        if len(given) > len(names):
-            raise click.UsageError(f"too many words: {hint or ' '.join(words)}")
-        if len(given) < len(names) - optional:
-            raise click.UsageError(f"{names[len(given)]} is missing")
-        return [project, *given, *[None] * (len(names) - len(given))]
 
-    def project_first(self, words: Sequence[str]) -> tuple[str | None, tuple[str, ...]]:
-        """Return the project, if the first word is one, and all words behind it."""
-        if self._is_slug(words):
-            return words[0], tuple(words[1:])
-        return None, tuple(words)
+class Effect(IntEnum):
+    """What may not be as it was after a command."""
 
-    def _is_slug(self, words: Sequence[str | None]) -> bool:
-        return bool(words) and any(each.slug == words[0] for each in self.app.projects.all())
+    NONE = 0
+    CHANGES = 1
+    DEPLOYS = 2
 
 
 class Command(click.Command):
-    """A command whose value any front end can give as JSON."""
+    """A command whose value any front end can give as JSON, with the facts that front ends ask.
 
-    def __init__(self, *args: Any, **named: Any) -> None:
+    `takes_cell`: it reads the body of a notebook's cell. `effect`: what it does, where none of
+    `shows` is among its words; with `only_with`, where one of those begins a word.
+    """
+
+    shows = frozenset({"--dry-run", "--help", "-h", "--check"})
+
+    def __init__(
+        self,
+        *args: Any,
+        takes_cell: bool = False,
+        effect: Effect = Effect.NONE,
+        only_with: str = "",
+        **named: Any,
+    ) -> None:
         """Add the options that every command has."""
         super().__init__(*args, **named)
+        self.takes_cell = takes_cell
+        self.effect = effect
+        self.only_with = only_with
         self.params.append(
             click.Option(
                 ["--json"],
@@ -199,26 +201,68 @@ def group(name: str, *, default: str | None = None, **named: Any) -> Callable[..
     return click.group(name, cls=Group, default=default, **named)
 
 
-def takes_cell(root: click.Command, given: Sequence[str]) -> bool:
-    """Return whether the command that the words begin with reads a cell's body."""
-    command: click.Command | None = root
-    for word in [*given, ""]:
-        if not isinstance(command, Group):
-            break
-        command = command.commands.get(word) or command.commands.get(command.default or "")
-    return bool(getattr(command, "takes_cell", False))
-
-
 pass_call = click.make_pass_decorator(Call)
 
 
-def take(metavar: str) -> Callable[[Any], Any]:
+class Words(click.Argument):
+    """The bare words of a command, given to it by the names in its metavar.
+
+    ``[PROJECT] FILE [NAME]`` gives `slug`, `file` and `name`. A project is left out as a rule: with
+    every word there, the first is the project; with fewer, it is one only if a project is known by
+    it. ``[FILE …]`` gives all the rest, as `files`. With *hint*, a complaint repeats no word: one
+    of them may be a secret.
+    """
+
+    def __init__(self, metavar: str, hint: str) -> None:
+        """Read *metavar*."""
+        completer = completion.words(metavar)
+        super().__init__(["words"], nargs=-1, metavar=metavar, shell_complete=completer)
+        self._hint = hint
+        self._rest = metavar.endswith("[FILE …]")
+        named = metavar.removesuffix("[FILE …]").split()
+        self._always = "[PROJECT]" not in named
+        self._names = [each.strip("[]") for each in named if each.strip("[]") != "PROJECT"]
+        self._needed = sum(not each.startswith("[") for each in named if "PROJECT" not in each)
+
+    def handle_parse_result(
+        self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
+    ) -> tuple[Any, list[str]]:
+        """Put each word under its name; completion sees them as they are."""
+        value, args = super().handle_parse_result(ctx, opts, args)
+        if not ctx.resilient_parsing:
+            call = ctx.find_object(Call)
+            ctx.params |= self._parted(call, ctx.params.pop("words"))
+        return value, args
+
+    def _parted(self, call: Call | None, words: Sequence[str]) -> dict[str, Any]:
+        given = list(words)
+        if self._always and not given:
+            raise click.UsageError("PROJECT is missing")
+        many = len(given) > len(self._names) and not self._rest
+        first = bool(given) and (
+            self._always or many or (call is not None and call.is_project(given[0]))
+        )
+        project = given.pop(0) if first else None
+        if self._rest:
+            return {"slug": project, "files": tuple(given)}
+        if len(given) > len(self._names):
+            raise click.UsageError(f"too many words: {self._hint or ' '.join(words)}")
+        if len(given) < self._needed:
+            raise click.UsageError(f"{self._names[len(given)]} is missing")
+        padded = [*given, *[None] * (len(self._names) - len(given))]
+        named = zip(self._names, padded, strict=True)
+        return {"slug": project, **{name.lower(): word for name, word in named}}
+
+
+def words(metavar: str, hint: str = "") -> Callable[[Any], Any]:
     """Declare the bare words of a command."""
-    completer = completion.words(metavar)
-    return click.argument("words", nargs=-1, metavar=metavar, shell_complete=completer)
 
+    def declare(function: Any) -> Any:
+        parameters = getattr(function, "__click_params__", [])
+        function.__click_params__ = [*parameters, Words(metavar, hint)]
+        return function
 
-words = take("[PROJECT]")
+    return declare
 
 
 def on_target(function: Any) -> Any:

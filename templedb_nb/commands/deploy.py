@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.context import Call, group, on_target, pass_call, take, words
+from templedb_nb.commands.context import Call, Effect, group, on_target, pass_call, words
 from templedb_nb.commands.reports import Reports, reported, summarised
 from templedb_nb.exit_code import ExitCode
 
@@ -62,21 +62,20 @@ def commands() -> None:
     """Configure, plan and run deployments; alone, it means `deploy run`."""
 
 
-@commands.command()
-@words
+@commands.command(effect=Effect.CHANGES)
+@words("[PROJECT]")
 @click.option("--force", is_flag=True, help="Replace the config that is there.")
 @pass_call
-def init(call: Call, words: tuple[str, ...], *, force: bool) -> Proposed:
+def init(call: Call, slug: str | None, *, force: bool) -> Proposed:
     """Look at the project's files, propose groups, and keep them as its config."""
-    (name,) = call.split(words)
     app = call.app
     with app.state.session():
-        project = app.projects.pick(call.choice(name).project)
+        project = app.projects.pick(call.choice(slug).project)
         return app.configs.init(project, app.projects.release(project, None), force=force)
 
 
-@commands.command()
-@words
+@commands.command(effect=Effect.CHANGES, takes_cell=True, only_with="--set")
+@words("[PROJECT]")
 @click.option("--show", is_flag=True, help="Show the config (the default).")
 @click.option("--format", "form", type=click.Choice(["json", "yaml"]), help="How to show it.")
 @click.option("--validate", is_flag=True, help="Report all its problems at once.")
@@ -88,7 +87,7 @@ def init(call: Call, words: tuple[str, ...], *, force: bool) -> Proposed:
 @on_target
 @pass_call
 def config(
-    call: Call, /, words: tuple[str, ...], form: str | None, file: str | None, set_: str | None,
+    call: Call, /, slug: str | None, form: str | None, file: str | None, set_: str | None,
     note: str, target: str | None, **what: bool,
 ) -> Any:  # fmt: skip
     """Show, check or set the deployment config; FILE is JSON, YAML or TOML.
@@ -110,17 +109,16 @@ def config(
     body = bool((call.cell or "").strip())
     if body and (file or set_ or what["show"] or what["history"]):
         raise click.UsageError("the cell has a body: leave the other options out")
-    (name,) = call.split(words)
     app = call.app
     with app.state.session():
-        project = app.projects.pick(call.choice(name).project)
+        project = app.projects.pick(call.choice(slug).project)
         release = app.projects.release(project, None)
         if what["history"]:
             return app.configs.history(project)
         if set_ is not None or (body and not what["validate"]):
             return app.configs.set(project, release, document(call, set_), note)
         if what["validate"]:
-            return _validate(call, name, file, target)
+            return _validate(call, slug, file, target)
         shown = app.configs.show(project, release)
     from dataclasses import replace
 
@@ -154,8 +152,8 @@ def _validate(call: Call, name: str | None, file: str | None, target: str | None
     return app.overview.with_variables(project, release, checked, target)
 
 
-@commands.command()
-@words
+@commands.command(takes_cell=True)
+@words("[PROJECT]")
 @on_target
 @planning
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write a bundle, too.")
@@ -163,15 +161,14 @@ def _validate(call: Call, name: str | None, file: str | None, target: str | None
 @summarised
 @pass_call
 def plan(
-    call: Call, /, words: tuple[str, ...], target: str | None, out: Path | None,
+    call: Call, /, slug: str | None, target: str | None, out: Path | None,
     *, detailed_exitcode: bool, **how: Any,
 ) -> Preview | Coded:  # fmt: skip
     """Show what a run would do, in order; change nothing."""
     from templedb_nb.model.finding import errors
     from templedb_nb.model.listings import Coded
 
-    (name,) = call.split(words)
-    choice, reports = call.choice(name, target), Reports.of(call, how)
+    choice, reports = call.choice(slug, target), Reports.of(call, how)
     with call.working(PLANNED):
         preview = call.app.plan(choice, _options(how), out=out, **_how(call, how))
     reports.write(preview)
@@ -180,8 +177,8 @@ def plan(
     return preview
 
 
-@commands.command()
-@words
+@commands.command(effect=Effect.DEPLOYS, takes_cell=True)
+@words("[PROJECT]")
 @on_target
 @planning
 @click.option("--dry-run", is_flag=True, help="Show the plan; execute nothing.")
@@ -197,7 +194,7 @@ def plan(
 @reported
 @pass_call
 def run(
-    call: Call, /, words: tuple[str, ...], target: str | None, named: str | None, lock_wait: str,
+    call: Call, /, slug: str | None, target: str | None, named: str | None, lock_wait: str,
     wait_approval: str | None, *, dry_run: bool, no_wait: bool, **how: Any,
 ) -> Preview | Result:  # fmt: skip
     """Carry out a deployment: sync, plan, and execute the plan.
@@ -216,9 +213,8 @@ def run(
     from templedb_nb.app.deploy.runs import Wish
     from templedb_nb.core.values.points_in_time import wait_s
 
-    (name,) = call.split(words)
     alone = how["skip"] or how["release"] or how["overlay"] or (call.cell or "").strip()
-    if named and (name or dry_run or alone):
+    if named and (slug or dry_run or alone):
         raise click.UsageError(
             "--plan runs a plan as it is: leave PROJECT and the other options out"
         )
@@ -240,12 +236,12 @@ def run(
     )
     with call.working(PLANNED):
         if call.found is not None and not dry_run:
-            done = _again(call, named, call.choice(name, target), wish, how)
+            done = _again(call, named, call.choice(slug, target), wish, how)
             if done is not None:
                 return done
         if named:
             return call.app.run_plan(named, wish, _given(call, how))
-        choice: Choice = call.choice(name, target)
+        choice: Choice = call.choice(slug, target)
         if dry_run:
             preview = replace(call.app.plan(choice, wish.options, **_how(call, how)), dry_run=True)
             reports.write(preview)
@@ -254,15 +250,14 @@ def run(
 
 
 @commands.command()
-@words
+@words("[PROJECT]")
 @on_target
 @pass_call
-def pick(call: Call, words: tuple[str, ...], target: str | None) -> Choices | None:
+def pick(call: Call, slug: str | None, target: str | None) -> Choices | None:
     """List what a deployment may be made of; in a notebook, to pick from. It never runs one."""
     from templedb_nb.model.selection import Choice
 
-    (name,) = call.split(words)
-    chosen = call.choice(name, target)
+    chosen = call.choice(slug, target)
     found = call.app.overview.choices(Choice(project=chosen.project, target=chosen.target))
     if call.picker is None or call.json:
         return found
@@ -270,8 +265,8 @@ def pick(call: Call, words: tuple[str, ...], target: str | None) -> Choices | No
     return None
 
 
-@commands.command()
-@take("[PROJECT] [RUN]")
+@commands.command(effect=Effect.DEPLOYS)
+@words("[PROJECT] [RUN]")
 @on_target
 @click.option("--lock-wait", default="10s", metavar="TIME", show_default=True,
               help="How long to wait for another run: 90s, 15m.")  # fmt: skip
@@ -280,7 +275,13 @@ def pick(call: Call, words: tuple[str, ...], target: str | None) -> Choices | No
 )
 @pass_call
 def resume(
-    call: Call, /, words: tuple[str, ...], target: str | None, lock_wait: str, env: tuple[str, ...]
+    call: Call,
+    /,
+    slug: str | None,
+    run: str | None,
+    target: str | None,
+    lock_wait: str,
+    env: tuple[str, ...],
 ) -> Result:
     """Go on with a run that broke off, or with the last one, from its first step that is not done.
 
@@ -294,7 +295,6 @@ def resume(
     from templedb_nb.app.deploy.runs import Wish
     from templedb_nb.core.values.points_in_time import wait_s
 
-    name, run_id = call.split(words, "RUN", optional=1)
     wish = Wish(
         observers=call.observers,
         planned=call.planned,
@@ -304,7 +304,7 @@ def resume(
         tell=call.tell,
     )
     with call.working(PLANNED):
-        return call.app.resume(call.choice(name, target), run_id, wish, _given(call, {"env": env}))
+        return call.app.resume(call.choice(slug, target), run, wish, _given(call, {"env": env}))
 
 
 def _again(
@@ -361,7 +361,3 @@ def _overlay(call: Call, path: str | None) -> object:
     if path is not None and cell.strip():
         raise click.UsageError("the cell has a body: leave --overlay out")
     return document(call, path)
-
-
-for each in (config, plan, run):
-    each.takes_cell = True  # type: ignore[attr-defined]

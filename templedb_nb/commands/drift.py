@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.context import Call, group, on_target, pass_call, words
+from templedb_nb.commands.context import Call, Effect, group, on_target, pass_call, words
 
 if TYPE_CHECKING:
     from templedb_nb.model.drift import DriftReport, TargetsDiffer
@@ -23,11 +23,11 @@ def commands() -> None:
 
 
 @commands.command()
-@words
+@words("[PROJECT]")
 @on_target
 @click.option("--strict", is_flag=True, help="End with an error if anything differs.")
 @pass_call
-def check(call: Call, words: tuple[str, ...], target: str | None, *, strict: bool) -> DriftReport:
+def check(call: Call, slug: str | None, target: str | None, *, strict: bool) -> DriftReport:
     """Tell, object by object, what differs from what the last run left; nothing is written.
 
     What a target does with it: target update --drift block|warn|off.
@@ -37,17 +37,16 @@ def check(call: Call, words: tuple[str, ...], target: str | None, *, strict: boo
       templedb drift check shop --target production
       templedb drift check --strict
     """
-    (name,) = call.split(words)
-    with call.app.opened(call.choice(name, target)) as opened:
+    with call.app.opened(call.choice(slug, target)) as opened:
         return call.app.drifting.check(call.app.reachable(opened), strict=strict)
 
 
-@commands.command()
-@words
+@commands.command(effect=Effect.CHANGES)
+@words("[PROJECT]")
 @on_target
 @click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
 @pass_call
-def accept(call: Call, words: tuple[str, ...], target: str | None, reason: str) -> Said:
+def accept(call: Call, slug: str | None, target: str | None, reason: str) -> Said:
     """Say that the target's database is right as it is now; later changes are told against that.
 
     \b
@@ -57,28 +56,26 @@ def accept(call: Call, words: tuple[str, ...], target: str | None, reason: str) 
     from templedb_nb.model.listings import Said
     from templedb_nb.views.format import many
 
-    (name,) = call.split(words)
-    with call.app.opened(call.choice(name, target)) as opened:
+    with call.app.opened(call.choice(slug, target)) as opened:
         before = call.app.drifting.accept(call.app.reachable(opened), reason)
     told = tuple(f"{row.change.kind} {row.change.name}" for row in before.rows)
     return Said(text=f"{many(len(told), 'change')} of {before.target} accepted", also=told)
 
 
 @commands.command()
-@words
+@words("[PROJECT]")
 @on_target
 @click.option("--against", required=True, metavar="TARGET", shell_complete=completion.targets,
               help="The target to compare with.")  # fmt: skip
 @pass_call
-def diff(call: Call, words: tuple[str, ...], target: str | None, against: str) -> TargetsDiffer:
+def diff(call: Call, slug: str | None, target: str | None, against: str) -> TargetsDiffer:
     """Tell, object by object, what would turn a target's database into that of another.
 
     \b
     Example:
       templedb drift diff shop --target staging --against production
     """
-    (name,) = call.split(words)
-    choice = call.choice(name, target)
+    choice = call.choice(slug, target)
     with call.app.opened(choice) as opened:
         other = call.choice(opened.case.project.slug, against)
         return call.app.drifting.between(call.app.reachable(opened), other)

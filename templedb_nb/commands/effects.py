@@ -3,43 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import click
 
-from templedb_nb.commands.context import Group
-
-DEPLOYS = frozenset({"deploy run", "deploy resume", "migration down", "runbook run"})
-"""Commands that carry out a plan on a target."""
-
-CHANGES = (
-    DEPLOYS
-    | frozenset(
-        f"{noun} {verb}".strip()
-        for noun, verbs in {
-            "project": "import sync remove",
-            "deploy": "init",
-            "config": "set",
-            "migration": (
-                "new mark-applied baseline mark-reverted resolve import accept-checksum rename"
-                " restore-ledger"
-            ),
-            "target": "add update remove rebind",
-            "env": "set unset import",
-            "run": "cancel unblock resolve",
-            "lock": "acquire release steal",
-            "state": "backup init",
-        }.items()
-        for verb in verbs.split()
-    )
-    | {"approve", "reject"}
-)
-"""Commands after which something is not as it was."""
-
-_ONLY_SHOWS = {"--dry-run", "--help", "-h", "--check"}
+from templedb_nb.commands.context import Command, Effect, Group
 
 
-def command_of(root: click.Command, words: Sequence[str]) -> str:
-    """Return the command that the words begin with: ``deploy run`` for ``deploy shop``."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A line of words as the tree understands it: its command's path, and what it would do."""
+
+    command: str
+    effect: Effect = Effect.NONE
+    takes_cell: bool = False
+
+    @property
+    def deploys(self) -> bool:
+        """Return whether the line carries out a plan on a target."""
+        return self.effect is Effect.DEPLOYS
+
+    @property
+    def mutates(self) -> bool:
+        """Return whether something may not be as it was after the line."""
+        return self.effect is not Effect.NONE
+
+
+def understood(root: click.Command, words: Sequence[str]) -> Line:
+    """Return what *words* ask for: of ``deploy shop``, the command ``deploy run``."""
     command: click.Command | None = root
     named: list[str] = []
     for word in [*words, ""]:
@@ -48,16 +39,10 @@ def command_of(root: click.Command, words: Sequence[str]) -> str:
         verb = word if word in command.commands else command.default or ""
         command = command.commands.get(verb)
         named += [verb] if command else []
-    return " ".join(named)
-
-
-def deploys(command: str, words: Sequence[str]) -> bool:
-    """Return whether the line carries out a plan."""
-    return command in DEPLOYS and not _ONLY_SHOWS.intersection(words)
-
-
-def mutates(command: str, words: Sequence[str]) -> bool:
-    """Return whether something may not be as it was after the line."""
-    if command == "deploy config":
-        return any(word.startswith("--set") for word in words)
-    return command in CHANGES and not _ONLY_SHOWS.intersection(words)
+    path = " ".join(named)
+    if not isinstance(command, Command):
+        return Line(command=path)
+    only_shows = bool(command.shows.intersection(words))
+    asked = not command.only_with or any(word.startswith(command.only_with) for word in words)
+    effect = command.effect if asked and not only_shows else Effect.NONE
+    return Line(command=path, effect=effect, takes_cell=command.takes_cell)

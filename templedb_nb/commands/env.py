@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from templedb_nb.commands.context import Call, Command, group, on_target, pass_call, take, words
+from templedb_nb.commands.context import Call, Command, Effect, group, on_target, pass_call, words
 
 if TYPE_CHECKING:
     from templedb_nb.model.listings import Said, VariableList
@@ -35,12 +35,14 @@ class SecretWords(Command):
             raise click.UsageError(message, ctx) from None
 
 
-@commands.command("set", cls=SecretWords)
-@take("[PROJECT] NAME [VALUE]")
+@commands.command("set", cls=SecretWords, effect=Effect.CHANGES)
+@words("[PROJECT] NAME [VALUE]", VALUE_HINT)
 @on_target
 @click.option("--plain", is_flag=True, help="Keep the value readable: it is no secret.")
 @pass_call
-def set_(call: Call, words: tuple[str, ...], target: str | None, *, plain: bool) -> Said:
+def set_(
+    call: Call, slug: str | None, name: str, value: str | None, target: str | None, *, plain: bool
+) -> Said:
     """Set a variable of a target, or of the whole project.
 
     Without VALUE it is read from standard input or asked for, so that it stays out of the shell's
@@ -56,7 +58,6 @@ def set_(call: Call, words: tuple[str, ...], target: str | None, *, plain: bool)
     from templedb_nb.model.listings import Said
     from templedb_nb.model.variable import Keeping
 
-    project_name, name, value = call.split(words, "NAME", "VALUE", optional=1, hint=VALUE_HINT)
     if value is None and "=" in str(name):
         bare = str(name).partition("=")[0]
         raise click.UsageError(f"a space stands between name and value: env set {bare} VALUE")
@@ -71,7 +72,7 @@ def set_(call: Call, words: tuple[str, ...], target: str | None, *, plain: bool)
             how = f"templedb env set {name} < FILE, or a reference: env:NAME, file:PATH"
             raise click.UsageError(f"no value came for {name} by standard input: {how}")
     with call.app.state.session():
-        project = call.app.projects.pick(call.choice(project_name).project)
+        project = call.app.projects.pick(call.choice(slug).project)
         where = call.app.targets.pick(project, None, target).name if target else None
         keeping = Keeping.PLAIN if plain else Keeping.SEALED
         doubts = call.app.addresses.checked(project, {str(name): value})
@@ -81,19 +82,18 @@ def set_(call: Call, words: tuple[str, ...], target: str | None, *, plain: bool)
     return Said(text=text, also=doubts)
 
 
-@commands.command()
-@take("[PROJECT] NAME")
+@commands.command(effect=Effect.CHANGES)
+@words("[PROJECT] NAME")
 @on_target
 @pass_call
-def unset(call: Call, words: tuple[str, ...], target: str | None) -> Said:
+def unset(call: Call, slug: str | None, name: str, target: str | None) -> Said:
     """Forget a variable."""
     from templedb_nb.errors import UnknownName
     from templedb_nb.model.listings import Said
     from templedb_nb.model.target import TargetName
 
-    project_name, name = call.split(words, "NAME")
     with call.app.state.session():
-        project = call.app.projects.pick(call.choice(project_name).project)
+        project = call.app.projects.pick(call.choice(slug).project)
         where = TargetName(target) if target else None
         if not call.app.settings.remove_variable(project.slug, where, str(name)):
             place = f"target {target}" if target else "the project itself"
@@ -103,22 +103,21 @@ def unset(call: Call, words: tuple[str, ...], target: str | None) -> Said:
 
 
 @commands.command("list")
-@words
+@words("[PROJECT]")
 @on_target
 @pass_call
-def list_(call: Call, words: tuple[str, ...], target: str | None) -> VariableList:
+def list_(call: Call, slug: str | None, target: str | None) -> VariableList:
     """List the variables; secret values are never shown."""
-    (name,) = call.split(words)
     from templedb_nb.model.selection import Choice
 
-    return call.app.overview.variables(Choice(project=call.choice(name).project, target=target))
+    return call.app.overview.variables(Choice(project=call.choice(slug).project, target=target))
 
 
 @commands.command()
-@words
+@words("[PROJECT]")
 @on_target
 @pass_call
-def check(call: Call, words: tuple[str, ...], target: str | None) -> Said:
+def check(call: Call, slug: str | None, target: str | None) -> Said:
     """Say which secret values are too short or too common to be masked well; none is shown.
 
     \b
@@ -130,9 +129,8 @@ def check(call: Call, words: tuple[str, ...], target: str | None) -> Said:
 
     from templedb_nb.model.listings import Said
 
-    (name,) = call.split(words)
     with call.app.state.session():
-        project = call.app.projects.pick(call.choice(name).project)
+        project = call.app.projects.pick(call.choice(slug).project)
         where = call.app.targets.pick(project, None, target).name if target else None
         root = Path(project.root) if project.root else None
         told, count = call.app.values.weak(project, where, root)
@@ -140,21 +138,20 @@ def check(call: Call, words: tuple[str, ...], target: str | None) -> Said:
     return Said(text=text, also=tuple(f"warning: {each}" for each in told))
 
 
-@commands.command("import")
-@take("[PROJECT] FILE")
+@commands.command("import", effect=Effect.CHANGES)
+@words("[PROJECT] FILE")
 @on_target
 @click.option("--plain", is_flag=True, help="Keep the values readable: they are no secrets.")
 @pass_call
-def import_(call: Call, words: tuple[str, ...], target: str | None, *, plain: bool) -> Said:
+def import_(call: Call, slug: str | None, file: str, target: str | None, *, plain: bool) -> Said:
     """Set every variable of a .env file, all or none."""
     from templedb_nb.files.document import parse_env, read_text
     from templedb_nb.model.listings import Said
     from templedb_nb.model.variable import Keeping
 
-    project_name, file = call.split(words, "FILE")
     pairs = parse_env(read_text(str(file), call.stdin), str(file))
     with call.app.state.session():
-        project = call.app.projects.pick(call.choice(project_name).project)
+        project = call.app.projects.pick(call.choice(slug).project)
         where = call.app.targets.pick(project, None, target).name if target else None
         keeping = Keeping.PLAIN if plain else Keeping.SEALED
         doubts = call.app.addresses.checked(project, pairs)

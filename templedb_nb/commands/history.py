@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.context import Call, Command, on_target, pass_call, take, words
+from templedb_nb.commands.context import Call, Command, on_target, pass_call, words
 from templedb_nb.commands.deploy import commands as deploy
 from templedb_nb.exit_code import ExitCode
 
@@ -24,7 +24,7 @@ since = click.option(
 
 
 @deploy.command()
-@words
+@words("[PROJECT]")
 @on_target
 @click.option("--last", type=click.IntRange(1), default=20, show_default=True, help="How many.")
 @since
@@ -33,7 +33,7 @@ since = click.option(
 )
 @pass_call
 def history(
-    call: Call, /, words: tuple[str, ...], target: str | None, last: int, since: str | None,
+    call: Call, /, slug: str | None, target: str | None, last: int, since: str | None,
     status: tuple[str, ...],
 ) -> DeployHistory:  # fmt: skip
     """List the runs of a project, newest first.
@@ -43,9 +43,8 @@ def history(
       templedb deploy history shop --target production --last 5
       templedb deploy history shop --since 7d --status failed --status unknown
     """
-    (name,) = call.split(words)
     return call.app.history(
-        call.choice(name, target), call.app.past.filter(last, since, tuple(status))
+        call.choice(slug, target), call.app.past.filter(last, since, tuple(status))
     )
 
 
@@ -80,24 +79,23 @@ def logs(call: Call, run_id: str, step: int | None) -> StepLogs:
 
 
 @deploy.command()
-@words
+@words("[PROJECT]")
 @on_target
 @pass_call
-def status(call: Call, words: tuple[str, ...], target: str | None) -> DeployStatus:
+def status(call: Call, slug: str | None, target: str | None) -> DeployStatus:
     """Show what runs now on each target, and how the last run ended.
 
     \b
     Example:
       templedb deploy status shop
     """
-    (name,) = call.split(words)
-    project, found = call.app.named(call.choice(name, target))
+    project, found = call.app.named(call.choice(slug, target))
     targets = [found] if found else call.app.targets.all(project)
     return call.app.past.status(project, tuple(each.name for each in targets))
 
 
 @deploy.command()
-@words
+@words("[PROJECT]")
 @on_target
 @since
 @click.option(
@@ -108,7 +106,7 @@ def status(call: Call, words: tuple[str, ...], target: str | None) -> DeployStat
 )
 @pass_call
 def stats(
-    call: Call, words: tuple[str, ...], target: str | None, since: str | None, by: str
+    call: Call, slug: str | None, target: str | None, since: str | None, by: str
 ) -> DeployStats:
     """Count runs by target and outcome, with their usual durations.
 
@@ -117,8 +115,7 @@ def stats(
       templedb deploy stats shop --since 90d
       templedb deploy stats shop --target production --by week
     """
-    (name,) = call.split(words)
-    project, found = call.app.named(call.choice(name, target))
+    project, found = call.app.named(call.choice(slug, target))
     past = call.app.past
     return past.stats(project, found.name if found else None, by, past.filter(since=since))
 
@@ -139,13 +136,13 @@ def diff(call: Call, first: str, second: str | None) -> Difference:
 
 
 @click.command(cls=Command)
-@take("[PROJECT] [TARGET]")
+@words("[PROJECT] [TARGET]")
 @click.option("--at", required=True, metavar="TIME",
               help="Around then: 2026-11-01T10:30, or 2h for two hours ago.")  # fmt: skip
 @click.option("--window", default="1h", show_default=True, metavar="TIME",
               help="So long before and after: 30m, 2h.")  # fmt: skip
 @pass_call
-def blame(call: Call, words: tuple[str, ...], at: str, window: str) -> Blame:
+def blame(call: Call, slug: str | None, target: str | None, at: str, window: str) -> Blame:
     """Show everything that changed on a target around a moment, whoever did it from wherever.
 
     \b
@@ -157,21 +154,20 @@ def blame(call: Call, words: tuple[str, ...], at: str, window: str) -> Blame:
 
     from templedb_nb.core.values.points_in_time import since, wait_s
 
-    name, target = call.split(words, "TARGET", optional=1)
-    project, found = call.app.named(call.choice(name, target))
+    project, found = call.app.named(call.choice(slug, target))
     meant = found or call.app.targets.pick(project, None, None)
     moment = since(at, call.app.system.clock.now())
     return call.app.looking.blame(project, meant, moment, timedelta(seconds=wait_s(window)))
 
 
 @click.command(cls=Command)
-@words
+@words("[PROJECT]")
 @on_target
 @click.option("--last", type=click.IntRange(1), default=50, show_default=True, help="How many.")
 @since
 @pass_call
 def timeline(
-    call: Call, words: tuple[str, ...], target: str | None, last: int, since: str | None
+    call: Call, slug: str | None, target: str | None, last: int, since: str | None
 ) -> Timeline:
     """Show when what was deployed where, and how that ended; in a notebook as a picture.
 
@@ -182,15 +178,14 @@ def timeline(
     """
     from templedb_nb.model.charts import Timeline
 
-    (name,) = call.split(words)
-    found = call.app.history(call.choice(name, target), call.app.past.filter(last, since))
+    found = call.app.history(call.choice(slug, target), call.app.past.filter(last, since))
     return Timeline(slug=found.slug, rows=found.rows[::-1])
 
 
 @click.command(cls=Command)
 @click.argument("what", metavar="durations|frequency",
                 type=click.Choice(["durations", "frequency"]))  # fmt: skip
-@words
+@words("[PROJECT]")
 @on_target
 @click.option("--last", type=click.IntRange(1), default=200, show_default=True,
               help="Of durations: how many runs.")  # fmt: skip
@@ -199,7 +194,7 @@ def timeline(
 @since
 @pass_call
 def chart(
-    call: Call, what: str, words: tuple[str, ...], target: str | None, last: int, by: str,
+    call: Call, what: str, slug: str | None, target: str | None, last: int, by: str,
     since: str | None,
 ) -> Durations | Frequency:  # fmt: skip
     """Show how long runs took, or how often there were any; in a notebook as a picture.
@@ -209,12 +204,11 @@ def chart(
       templedb chart durations shop --target production
       templedb chart frequency shop --by month --since 365d
     """
-    (name,) = call.split(words)
-    project, on = call.app.named(call.choice(name, target))
+    project, on = call.app.named(call.choice(slug, target))
     return call.app.past.chart(what, project, on.name if on else None, by, last, since)
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, takes_cell=True)
 @click.argument("query", nargs=-1, metavar="[QUERY]")
 @pass_call
 def sql(call: Call, query: tuple[str, ...]) -> Any:
@@ -234,7 +228,5 @@ def sql(call: Call, query: tuple[str, ...]) -> Any:
     past = call.app.past
     return past.frame(text) if call.notebook and not call.json else past.answer(text)
 
-
-sql.takes_cell = True  # type: ignore[attr-defined]
 
 verbs = (sql, diff, blame, timeline, chart)

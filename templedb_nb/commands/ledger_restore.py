@@ -6,24 +6,27 @@ from typing import TYPE_CHECKING
 
 import click
 
-from templedb_nb.commands import completion
-from templedb_nb.commands.context import Call, Command, on_target, pass_call
+from templedb_nb.commands.context import Call, Command, Effect, on_target, pass_call, words
 
 if TYPE_CHECKING:
     from templedb_nb.model.plan import Preview
     from templedb_nb.model.result import Result
 
 
-@click.command("restore-ledger", cls=Command)
-@click.argument(
-    "words", nargs=-1, metavar="[PROJECT] [FILE …]", shell_complete=completion.migrations
-)
+@click.command("restore-ledger", cls=Command, effect=Effect.CHANGES)
+@words("[PROJECT] [FILE …]")
 @on_target
 @click.option("--reason", default="", metavar="TEXT", help="Why; kept for good.")
 @click.option("--dry-run", is_flag=True, help="Show the plan; execute nothing.")
 @pass_call
 def restore_ledger(
-    call: Call, words: tuple[str, ...], target: str | None, reason: str, *, dry_run: bool
+    call: Call,
+    slug: str | None,
+    files: tuple[str, ...],
+    target: str | None,
+    reason: str,
+    *,
+    dry_run: bool,
 ) -> Preview | Result:
     """Write again what the target's ledger lost, from this state's copy; no SQL of yours runs.
 
@@ -41,8 +44,7 @@ def restore_ledger(
 
     if not (reason or dry_run):
         raise click.UsageError("say what damaged the ledger, with --reason")
-    name, files = call.project_first(words)
-    with call.app.opened(call.choice(name, target)) as opened:
+    with call.app.opened(call.choice(slug, target)) as opened:
         found = call.app.reachable(opened)
         if dry_run:
             return call.app.restoring.plan(found, files, reason)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from templedb_nb.commands.context import Call, group, on_target, pass_call, words
+from templedb_nb.commands.context import Call, Effect, group, on_target, pass_call, words
 
 if TYPE_CHECKING:
     from templedb_nb.model.listings import LockList, Said
@@ -22,52 +22,51 @@ def commands() -> None:
 
 
 @commands.command()
-@words
+@words("[PROJECT]")
 @on_target
 @pass_call
-def show(call: Call, words: tuple[str, ...], target: str | None) -> LockList:
+def show(call: Call, slug: str | None, target: str | None) -> LockList:
     """Show who holds the target, since when, and what they are doing."""
-    return call.app.locks.show(*_meant(call, words, target))
+    return call.app.locks.show(*_meant(call, slug, target))
 
 
-@commands.command()
-@words
+@commands.command(effect=Effect.CHANGES)
+@words("[PROJECT]")
 @on_target
 @reason
 @pass_call
-def acquire(call: Call, words: tuple[str, ...], target: str | None, reason: str) -> Said:
+def acquire(call: Call, slug: str | None, target: str | None, reason: str) -> Said:
     """Freeze a target: no run begins there until it is released."""
-    return call.app.locks.freeze(*_meant(call, words, target), reason)
+    return call.app.locks.freeze(*_meant(call, slug, target), reason)
 
 
-@commands.command()
-@words
+@commands.command(effect=Effect.CHANGES)
+@words("[PROJECT]")
 @on_target
 @reason
 @pass_call
-def release(call: Call, words: tuple[str, ...], target: str | None, reason: str) -> Said:
+def release(call: Call, slug: str | None, target: str | None, reason: str) -> Said:
     """Lift the freeze of a target."""
-    return call.app.locks.thaw(*_meant(call, words, target), reason)
+    return call.app.locks.thaw(*_meant(call, slug, target), reason)
 
 
-@commands.command()
-@words
+@commands.command(effect=Effect.CHANGES)
+@words("[PROJECT]")
 @on_target
 @click.option("--expect", required=True, metavar="RUN", help="The run that holds it, as you know.")
 @click.option("--terminate", is_flag=True, help="End its session on the server, too.")
 @reason
 @pass_call
 def steal(
-    call: Call, words: tuple[str, ...], target: str | None, expect: str, reason: str,
+    call: Call, slug: str | None, target: str | None, expect: str, reason: str,
     *, terminate: bool,
 ) -> Said:  # fmt: skip
     """Take the lock from a run that is gone: its heart no longer beats."""
-    project, found = _meant(call, words, target)
+    project, found = _meant(call, slug, target)
     return call.app.locks.steal(project, found, expect, reason, terminate=terminate)
 
 
-def _meant(call: Call, words: tuple[str, ...], target: str | None) -> tuple[Project, Target]:
-    (name,) = call.split(words)
-    choice = call.choice(name, target)
+def _meant(call: Call, slug: str | None, target: str | None) -> tuple[Project, Target]:
+    choice = call.choice(slug, target)
     project, found = call.app.named(choice)
     return project, found or call.app.targets.pick(project, None, None)

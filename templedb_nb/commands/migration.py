@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.context import Call, group, on_target, pass_call, take, words
+from templedb_nb.commands.context import Call, Effect, group, on_target, pass_call, words
 from templedb_nb.exit_code import ExitCode
 
 if TYPE_CHECKING:
@@ -41,28 +41,28 @@ def commands() -> None:
 
 
 @commands.command("list")
-@words
+@words("[PROJECT]")
 @on_target
 @pass_call
-def list_(call: Call, words: tuple[str, ...], target: str | None) -> MigrationStatus:
+def list_(call: Call, slug: str | None, target: str | None) -> MigrationStatus:
     """List every migration with its state, in the order in which they run."""
-    return _status(call, words, target)
+    return _status(call, slug, target)
 
 
 @commands.command()
-@words
+@words("[PROJECT]")
 @on_target
 @click.option("--show-applied", is_flag=True, help="List the applied ones, too.")
 @pass_call
 def status(
-    call: Call, words: tuple[str, ...], target: str | None, *, show_applied: bool
+    call: Call, slug: str | None, target: str | None, *, show_applied: bool
 ) -> MigrationStatus:
     """Count applied and pending migrations, and list those that are not applied."""
     from dataclasses import replace
 
     from templedb_nb.model.status import FileState
 
-    found = _status(call, words, target)
+    found = _status(call, slug, target)
     if show_applied:
         return found
     return replace(
@@ -71,7 +71,7 @@ def status(
 
 
 @commands.command()
-@words
+@words("[PROJECT]")
 @on_target
 @click.option("--limit", "--last", "limit", type=click.IntRange(1), metavar="N",
               help="The newest N alone.")  # fmt: skip
@@ -81,7 +81,7 @@ def status(
 )
 @pass_call
 def history(
-    call: Call, /, words: tuple[str, ...], target: str | None, limit: int | None,
+    call: Call, /, slug: str | None, target: str | None, limit: int | None,
     since: str | None, status: tuple[str, ...],
 ) -> MigrationHistory:  # fmt: skip
     """List what was applied, by whom and when, newest first.
@@ -91,32 +91,30 @@ def history(
       templedb migration history shop --target production --last 5
       templedb migration history shop --since 7d --status failed
     """
-    (name,) = call.split(words)
     wanted = call.app.past.filter(limit, since, tuple(status))
-    with call.app.opened(call.choice(name, target), sync=False) as opened:
+    with call.app.opened(call.choice(slug, target), sync=False) as opened:
         return call.app.migrations.history(call.app.reachable(opened), wanted)
 
 
 @commands.command()
-@take("[PROJECT] FILE")
+@words("[PROJECT] FILE")
 @on_target
 @pass_call
-def show(call: Call, words: tuple[str, ...], target: str | None) -> MigrationShown:
+def show(call: Call, slug: str | None, file: str, target: str | None) -> MigrationShown:
     """Show one migration: its text, where it stands, how it differs from what ran."""
-    name, file = call.split(words, "FILE")
-    with call.app.opened(call.choice(name, target)) as opened:
+    with call.app.opened(call.choice(slug, target)) as opened:
         return call.app.migrations.show(call.app.reachable(opened), str(file))
 
 
-@commands.command()
-@take("[PROJECT] NAME")
+@commands.command(effect=Effect.CHANGES, takes_cell=True)
+@words("[PROJECT] NAME")
 @click.option("--group", metavar="GROUP", shell_complete=completion.groups,
               help="The group, where there are several of migrations.")  # fmt: skip
 @click.option("--folder", metavar="FOLDER", help="Its folder, where the group has several.")
 @click.option("--file", "file", metavar="FILE", help="Take its text from there; - for stdin.")
 @click.option("--down", is_flag=True, help="With an empty part that takes it back.")
 @pass_call
-def new(call: Call, /, words: tuple[str, ...], file: str | None, **how: Any) -> Said:
+def new(call: Call, /, slug: str | None, name: str, file: str | None, **how: Any) -> Said:
     """Write a new migration into the project's folder, under the next number of its neighbours.
 
     Its text is FILE's, in a notebook the cell's; without any, the file is yours to fill. A text
@@ -130,48 +128,43 @@ def new(call: Call, /, words: tuple[str, ...], file: str | None, **how: Any) -> 
     from templedb_nb.app.project.new_migration import Wanted
     from templedb_nb.files.document import read_text
 
-    project, name = call.split(words, "NAME")
     said = read_text(file, call.stdin) if file is not None else None
     if said is not None and (call.cell or "").strip():
         raise click.UsageError("the cell has a body: leave --file out")
     wanted = Wanted(name=str(name), body=said or call.cell or "", **how)
     with call.app.state.session():
-        found = call.app.projects.pick(call.choice(project).project)
+        found = call.app.projects.pick(call.choice(slug).project)
         return call.app.drafting.new(found, wanted)
 
 
-new.takes_cell = True  # type: ignore[attr-defined]
-
-
-@commands.command("mark-applied")
-@take("[PROJECT] FILE")
+@commands.command("mark-applied", effect=Effect.CHANGES)
+@words("[PROJECT] FILE")
 @on_target
 @reason
 @pass_call
-def mark_applied(call: Call, words: tuple[str, ...], target: str | None, reason: str) -> Result:
+def mark_applied(
+    call: Call, slug: str | None, file: str, target: str | None, reason: str
+) -> Result:
     """Say that a migration is in effect already; nothing of it runs."""
-    return _amend(call, words, target, "mark_applied", reason)
+    return _amend(call, (slug, file, target), "mark_applied", reason)
 
 
-@commands.command()
-@words
+@commands.command(effect=Effect.CHANGES)
+@words("[PROJECT]")
 @on_target
 @click.option("--through", required=True, metavar="FILE", shell_complete=completion.migrations,
               help="The last one that is in effect.")  # fmt: skip
 @click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
 @pass_call
-def baseline(
-    call: Call, words: tuple[str, ...], target: str | None, through: str, reason: str
-) -> Result:
+def baseline(call: Call, slug: str | None, target: str | None, through: str, reason: str) -> Result:
     """Say that FILE, and every migration before it in its group, is in effect already."""
-    (name,) = call.split(words)
-    with call.app.opened(call.choice(name, target)) as opened:
+    with call.app.opened(call.choice(slug, target)) as opened:
         found = call.app.reachable(opened)
         return call.app.migrations.baseline(found, through, reason, _wish(call))
 
 
-@commands.command()
-@take("[PROJECT] [FILE]")
+@commands.command(effect=Effect.DEPLOYS)
+@words("[PROJECT] [FILE]")
 @on_target
 @click.option("--to", metavar="FILE", shell_complete=completion.migrations,
               help="Take back all that came into effect after FILE.")  # fmt: skip
@@ -186,7 +179,8 @@ def baseline(
 def down(
     call: Call,
     /,
-    words: tuple[str, ...],
+    slug: str | None,
+    file: str | None,
     target: str | None,
     *,
     dry_run: bool,
@@ -207,11 +201,10 @@ def down(
     """
     from templedb_nb.app.migrations.migrations import Back
 
-    name, file = call.split(words, "FILE", optional=1)
     back = Back(file=file, **how)
     if sum(each is not None for each in (back.file, back.to, back.steps)) != 1:
         raise click.UsageError("say what to take back: FILE, --to FILE or --steps N")
-    with call.app.opened(call.choice(name, target)) as opened:
+    with call.app.opened(call.choice(slug, target)) as opened:
         found = call.app.reachable(opened)
         if check:
             return _proven(call.app.proving.prove(found, back))
@@ -227,40 +220,41 @@ def _proven(proof: Proof) -> Coded:
     return Coded(value=proof, exit_code=code)
 
 
-@commands.command("mark-reverted")
-@take("[PROJECT] FILE")
+@commands.command("mark-reverted", effect=Effect.CHANGES)
+@words("[PROJECT] FILE")
 @on_target
 @click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
 @pass_call
-def mark_reverted(call: Call, words: tuple[str, ...], target: str | None, reason: str) -> Result:
+def mark_reverted(
+    call: Call, slug: str | None, file: str, target: str | None, reason: str
+) -> Result:
     """Say that a migration was taken back by hand; nothing of it runs."""
-    return _amend(call, words, target, "mark_reverted", reason)
+    return _amend(call, (slug, file, target), "mark_reverted", reason)
 
 
-@commands.command()
-@take("[PROJECT] FILE")
+@commands.command(effect=Effect.CHANGES)
+@words("[PROJECT] FILE")
 @on_target
 @click.option("--applied", "answer", flag_value="applied", help="It took effect.")
 @click.option("--not-applied", "answer", flag_value="not-applied", help="It did not.")
 @reason
 @pass_call
 def resolve(
-    call: Call, words: tuple[str, ...], target: str | None, answer: str | None, reason: str
+    call: Call, slug: str | None, file: str, target: str | None, answer: str | None, reason: str
 ) -> Result:
     """Say what became of the step of a migration that is in doubt, after you looked."""
     if answer is None or not reason:
         raise click.UsageError("say --applied or --not-applied, and what you saw with --reason")
     from templedb_nb.model.step import Verb
 
-    name, named = call.split(words, "FILE")
     verb = Verb(f"resolve-{answer}")
-    with call.app.opened(call.choice(name, target)) as opened:
+    with call.app.opened(call.choice(slug, target)) as opened:
         found = call.app.reachable(opened)
-        return call.app.migrations.resolve(found, str(named), verb, reason, _wish(call))
+        return call.app.migrations.resolve(found, str(file), verb, reason, _wish(call))
 
 
-@commands.command("import")
-@words
+@commands.command("import", effect=Effect.CHANGES)
+@words("[PROJECT]")
 @on_target
 @click.option("--from", "tool", metavar="TOOL", type=click.Choice(TOOLS), help=FROM)
 @click.option("--table", metavar="TABLE", help="Its table, where there are several.")
@@ -272,7 +266,7 @@ def resolve(
 @click.option("--dry-run", is_flag=True, help="Show what would be imported; write nothing.")
 @pass_call
 def import_(
-    call: Call, /, words: tuple[str, ...], target: str | None, *, dry_run: bool, **how: Any
+    call: Call, /, slug: str | None, target: str | None, *, dry_run: bool, **how: Any
 ) -> Adoption | Result:
     """Take over what another migration tool has applied to the target, by its own table.
 
@@ -292,8 +286,7 @@ def import_(
 
     if (how["tool"] == "templedb") != (how["file"] is not None):
         raise click.UsageError("an SQLite file, --file FILE, goes with --from templedb")
-    (name,) = call.split(words)
-    with call.app.opened(call.choice(name, target)) as opened:
+    with call.app.opened(call.choice(slug, target)) as opened:
         found, source = call.app.reachable(opened), Source(**how)
         if source.shadow is False:
             return call.app.adopting.shadow_no_longer(found, source, _wish(call))
@@ -303,9 +296,7 @@ def import_(
 
 
 @commands.command("lint")
-@click.argument(
-    "words", nargs=-1, metavar="[PROJECT] [FILE …]", shell_complete=completion.migrations
-)
+@words("[PROJECT] [FILE …]")
 @on_target
 @click.option("--all", "everything", is_flag=True, help="Applied files, too.")
 @click.option("--offline", is_flag=True, help="Ask no target: all files, of unknown size.")
@@ -318,7 +309,8 @@ def import_(
 def lint(
     call: Call,
     /,
-    words: tuple[str, ...],
+    slug: str | None,
+    files: tuple[str, ...],
     target: str | None,
     *,
     offline: bool,
@@ -344,9 +336,8 @@ def lint(
     from templedb_nb.model.listings import Document
     from templedb_nb.views.sarif import sarif
 
-    name, files = call.project_first(words)
     wanted = lint_reports.Wanted(files=files, **how)
-    choice = call.choice(name, target)
+    choice = call.choice(slug, target)
     if offline:
         found = lint_reports.of_files(call.app.sources(choice), wanted)
     else:
@@ -358,41 +349,43 @@ def lint(
     return Document(document=sarif(found)) if how["format"] == "sarif" else found
 
 
-@commands.command("accept-checksum")
-@take("[PROJECT] FILE")
+@commands.command("accept-checksum", effect=Effect.CHANGES)
+@words("[PROJECT] FILE")
 @on_target
 @reason
 @pass_call
-def accept_checksum(call: Call, words: tuple[str, ...], target: str | None, reason: str) -> Result:
+def accept_checksum(
+    call: Call, slug: str | None, file: str, target: str | None, reason: str
+) -> Result:
     """Say that an edit of an applied migration is known and changes nothing."""
     if not reason:
         raise click.UsageError("say why the edit is harmless, with --reason")
-    return _amend(call, words, target, "accept_checksum", reason)
+    return _amend(call, (slug, file, target), "accept_checksum", reason)
 
 
-@commands.command()
-@take("[PROJECT] OLD NEW")
+@commands.command(effect=Effect.CHANGES)
+@words("[PROJECT] OLD NEW")
 @on_target
 @reason
 @pass_call
-def rename(call: Call, words: tuple[str, ...], target: str | None, reason: str) -> Result:
+def rename(
+    call: Call, slug: str | None, old: str, new: str, target: str | None, reason: str
+) -> Result:
     """Say that the file of an applied migration is now called NEW."""
-    name, old, new = call.split(words, "OLD", "NEW")
-    with call.app.opened(call.choice(name, target)) as opened:
+    with call.app.opened(call.choice(slug, target)) as opened:
         migrations = call.app.migrations
         found = call.app.reachable(opened)
         return migrations.rename(found, str(old), str(new), reason, _wish(call))
 
 
-def _status(call: Call, words: tuple[str, ...], target: str | None) -> MigrationStatus:
-    (name,) = call.split(words)
-    with call.app.opened(call.choice(name, target)) as opened:
+def _status(call: Call, slug: str | None, target: str | None) -> MigrationStatus:
+    with call.app.opened(call.choice(slug, target)) as opened:
         return call.app.migrations.status(call.app.reachable(opened))
 
 
-def _amend(call: Call, words: tuple[str, ...], target: str | None, verb: str, why: str) -> Result:
-    name, file = call.split(words, "FILE")
-    with call.app.opened(call.choice(name, target)) as opened:
+def _amend(call: Call, named: tuple[str | None, str, str | None], verb: str, why: str) -> Result:
+    slug, file, target = named
+    with call.app.opened(call.choice(slug, target)) as opened:
         act: Any = getattr(call.app.migrations, verb)
         found: Result = act(call.app.reachable(opened), str(file), why, _wish(call))
         return found

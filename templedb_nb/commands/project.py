@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.context import Call, group, pass_call, take, words
+from templedb_nb.commands.context import Call, Effect, group, pass_call, words
 
 if TYPE_CHECKING:
     from templedb_nb.model.legacy_project import TakeOver
@@ -21,7 +21,7 @@ def commands() -> None:
     """Import projects, keep them in step with their folders, look at them."""
 
 
-@commands.command("import")
+@commands.command("import", effect=Effect.CHANGES)
 @click.argument("path", type=click.Path(path_type=Path), required=False)
 @click.option("--slug", metavar="NAME", help="What to call the project; default: its folder.")
 @click.option("--known-as", metavar="NAME", help="Its name in ledgers, where they know it already.")
@@ -63,14 +63,13 @@ def import_(
         return call.app.projects.import_(path, slug, known_as)
 
 
-@commands.command()
-@words
+@commands.command(effect=Effect.CHANGES)
+@words("[PROJECT]")
 @click.option("--known-as", metavar="NAME", help="Its name in ledgers, where they know it already.")
 @pass_call
-def sync(call: Call, words: tuple[str, ...], known_as: str | None) -> Synced:
+def sync(call: Call, slug: str | None, known_as: str | None) -> Synced:
     """Take in what changed in the project's folder."""
-    (name,) = call.split(words)
-    project = call.app.projects.pick(call.choice(name).project)
+    project = call.app.projects.pick(call.choice(slug).project)
     with call.working(f"taking in what changed in {project.slug}"):
         return call.app.projects.sync(project, known_as)
 
@@ -86,16 +85,15 @@ def list_(call: Call) -> ProjectList:
 
 
 @commands.command()
-@words
+@words("[PROJECT]")
 @pass_call
-def show(call: Call, words: tuple[str, ...]) -> ProjectShown:
+def show(call: Call, slug: str | None) -> ProjectShown:
     """Show a project, its newest releases and its targets."""
     from templedb_nb.model.listings import ProjectShown, ReleaseRow
 
-    (name,) = call.split(words)
     app = call.app
     with app.state.session():
-        project = app.projects.pick(call.choice(name).project)
+        project = app.projects.pick(call.choice(slug).project)
         releases = [
             ReleaseRow(number=n, tree=tree, files=files, size=size, made_at=at, made_by=by)
             for n, tree, files, size, at, by in app.content.releases(project.slug)[:10]
@@ -110,17 +108,16 @@ def show(call: Call, words: tuple[str, ...]) -> ProjectShown:
 
 
 @commands.command()
-@words
+@words("[PROJECT]")
 @click.option("--release", type=int, metavar="N", shell_complete=completion.releases,
               help="An older release.")  # fmt: skip
 @pass_call
-def files(call: Call, words: tuple[str, ...], release: int | None) -> FileList:
+def files(call: Call, slug: str | None, release: int | None) -> FileList:
     """List the files of a release."""
     from templedb_nb.model.listings import FileList, FileRow
 
-    (name,) = call.split(words)
     with call.app.state.session():
-        project = call.app.projects.pick(call.choice(name).project)
+        project = call.app.projects.pick(call.choice(slug).project)
         found = call.app.projects.release(project, release)
     rows = [
         FileRow(path=f.path, size=f.size, executable=f.executable, blob=f.blob) for f in found.files
@@ -128,18 +125,16 @@ def files(call: Call, words: tuple[str, ...], release: int | None) -> FileList:
     return FileList(slug=project.slug, release=found.number, rows=tuple(rows))
 
 
-@commands.command()
-@take("PROJECT")
+@commands.command(effect=Effect.CHANGES)
+@words("PROJECT")
 @click.option("--yes", is_flag=True, help="Remove its targets and variables, too.")
 @pass_call
-def remove(call: Call, words: tuple[str, ...], *, yes: bool) -> Said:
+def remove(call: Call, slug: str, *, yes: bool) -> Said:
     """Forget a project; its history and the ledgers of its targets stay."""
     from templedb_nb.model.listings import Said
 
-    if len(words) != 1:
-        raise click.UsageError("PROJECT is missing")
     with call.app.state.session():
-        removed = call.app.projects.remove(call.app.projects.pick(words[0]), sure=yes)
+        removed = call.app.projects.remove(call.app.projects.pick(slug), sure=yes)
     also = ("its history and the ledgers of its targets stay",)
     return Said(text=f"project {removed.slug} is forgotten", also=also)
 

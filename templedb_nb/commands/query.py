@@ -7,11 +7,11 @@ from typing import Any
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.context import Call, Command, on_target, pass_call, take
+from templedb_nb.commands.context import Call, Command, on_target, pass_call, words
 
 
-@click.command(cls=Command)
-@take("[PROJECT] [SQL]")
+@click.command(cls=Command, takes_cell=True)
+@words("[PROJECT] [SQL]")
 @on_target
 @click.option("--database", metavar="NAME", shell_complete=completion.databases,
               help="The variable of the database, where the target has several.")  # fmt: skip
@@ -26,7 +26,7 @@ from templedb_nb.commands.context import Call, Command, on_target, pass_call, ta
 @click.option("--csv", is_flag=True, help="Give the rows as CSV.")
 @pass_call
 def query(
-    call: Call, /, words: tuple[str, ...], target: str | None, database: str | None,
+    call: Call, /, slug: str | None, sql: str | None, target: str | None, database: str | None,
     expect: str | None, params: tuple[str, ...], **read: Any,
 ) -> Any:  # fmt: skip
     """Ask a target's database in SQL; it is only read.
@@ -49,17 +49,13 @@ def query(
     from templedb_nb.core.values.query_expectation import expectation
     from templedb_nb.model.history import Csv
 
-    name, said = call.split(words, "SQL", optional=1)
-    asked = question(call.body(said), _values(params))
+    asked = question(call.body(sql), _values(params))
     asked = replace(asked, limit=read["limit"], timeout_s=wait_s(read["timeout"]))
     wanted = expectation(expect) if expect is not None else None
-    answer = call.app.asking.answer(call.choice(name, target), asked, database, wanted)
+    answer = call.app.asking.answer(call.choice(slug, target), asked, database, wanted)
     if answer.more and (call.notebook or read["csv"]):
         call.tell(f"these are the first {len(answer.rows):,} rows: --limit N reads more")
     return Csv(answer=answer) if read["csv"] else answer
-
-
-query.takes_cell = True  # type: ignore[attr-defined]
 
 
 def _values(params: tuple[str, ...]) -> dict[str, str]:

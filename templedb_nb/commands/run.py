@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.context import Call, group, on_target, pass_call, take
+from templedb_nb.commands.context import Call, Effect, group, on_target, pass_call, words
 
 if TYPE_CHECKING:
     from templedb_nb.model.listings import BlockerList, Said
@@ -19,7 +19,7 @@ def commands() -> None:
     """End runs, clear their way, and settle those that nobody saw end."""
 
 
-@commands.command()
+@commands.command(effect=Effect.CHANGES)
 @click.argument("run_id", metavar="RUN", shell_complete=completion.runs)
 @click.option("--project", metavar="PROJECT", help="Where the state does not know the run.")
 @on_target
@@ -59,39 +59,36 @@ def attach(call: Call, run_id: str | None) -> Result:
 
 
 @commands.command()
-@take("[PROJECT] [TARGET]")
+@words("[PROJECT] [TARGET]")
 @pass_call
-def blockers(call: Call, words: tuple[str, ...]) -> BlockerList:
+def blockers(call: Call, slug: str | None, target: str | None) -> BlockerList:
     """Show whom the run on a target waits for: sessions that hold a lock it needs."""
-    name, target = call.split(words, "TARGET", optional=1)
-    project, found = call.app.named(call.choice(name, target))
+    project, found = call.app.named(call.choice(slug, target))
     return call.app.locks.blockers(project, found or call.app.targets.pick(project, None, None))
 
 
-@commands.command()
-@take("[PROJECT] PID")
+@commands.command(effect=Effect.CHANGES)
+@words("[PROJECT] PID")
 @on_target
 @click.option("--terminate", is_flag=True, help="End the session, not its statement alone.")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
 @pass_call
 def unblock(
-    call: Call, words: tuple[str, ...], target: str | None, reason: str, *, terminate: bool
+    call: Call, slug: str | None, pid: str, target: str | None, reason: str, *, terminate: bool
 ) -> Said:
     """Cancel what session PID does, if the run on the target waits for it; or end that session."""
-    name, pid = call.split(words, "PID")
     if not str(pid).isdecimal():
         raise click.UsageError(f"PID is a number, as `templedb run blockers` tells it: {pid}")
-    project, found = call.app.named(call.choice(name, target))
+    project, found = call.app.named(call.choice(slug, target))
     meant = found or call.app.targets.pick(project, None, None)
     return call.app.locks.unblock(project, meant, int(str(pid)), reason, terminate=terminate)
 
 
-@commands.command()
-@take("[PROJECT] RUN")
+@commands.command(effect=Effect.CHANGES)
+@words("[PROJECT] RUN")
 @on_target
 @click.option("--reason", required=True, metavar="TEXT", help="What you saw; kept for good.")
 @pass_call
-def resolve(call: Call, words: tuple[str, ...], target: str | None, reason: str) -> Said:
+def resolve(call: Call, slug: str | None, run: str, target: str | None, reason: str) -> Said:
     """Say that you looked what a run did whose process died in a command."""
-    name, run = call.split(words, "RUN")
-    return call.app.resolve(call.choice(name, target), str(run), reason)
+    return call.app.resolve(call.choice(slug, target), str(run), reason)

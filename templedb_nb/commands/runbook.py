@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from templedb_nb.commands.context import Call, group, pass_call
+from templedb_nb.commands.context import Call, Effect, group, pass_call
 from templedb_nb.commands.reports import Reports, reported
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def inspect(call: Call, notebook: Path) -> RunbookShown:
     return read(click.get_current_context().find_root().command, notebook)
 
 
-@commands.command()
+@commands.command(effect=Effect.DEPLOYS)
 @NOTEBOOK
 @click.option("-p", "--param", "words", multiple=True, metavar="NAME=VALUE",
               help="A parameter that the cell tagged `parameters` declares.")  # fmt: skip

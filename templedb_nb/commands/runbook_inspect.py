@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from templedb_nb.commands.effects import command_of, deploys, mutates
+from templedb_nb.commands.effects import understood
 from templedb_nb.errors import ConfigError
 from templedb_nb.model.runbook import CellLine, CellShown, Parameter, RunbookShown
 from templedb_nb.runbook import parameters
@@ -58,12 +58,11 @@ def refuse_skipped(root: click.Command, shown: RunbookShown) -> None:
         f"cell {cell.number}: %templedb {line.words}"
         for cell in shown.cells
         for line in cell.lines
-        if SKIP in cell.tags and deploys(line.command, shlex.split(line.words, comments=False))
+        if SKIP in cell.tags and understood(root, shlex.split(line.words, comments=False)).deploys
     ]
     if found:
         message = f"{shown.notebook}: cells that deploy are tagged {SKIP}; nothing was executed"
         raise ConfigError(message, problems=found, hint=f"take the tag {SKIP} away, or the cell")
-    del root
 
 
 def _spoken(source: str) -> Iterator[str]:
@@ -77,13 +76,13 @@ def _line(root: click.Command, text: str, known: Mapping[str, Parameter], target
         words = shlex.split(text, comments=False)
     except ValueError:
         words = text.split()
-    command = command_of(root, words)
+    line = understood(root, words)
     meant = [_filled(each, known) for each in words]
     return CellLine(
         words=text,
-        command=command,
-        mutates=mutates(command, words),
-        target=_target(meant) or (target if mutates(command, words) else ""),
+        command=line.command,
+        mutates=line.mutates,
+        target=_target(meant) or (target if line.mutates else ""),
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from templedb_nb.commands.context import Call, group, pass_call
+from templedb_nb.commands.context import Call, Effect, group, pass_call
 
 if TYPE_CHECKING:
     from templedb_nb.model.listings import Coded, Said
@@ -18,7 +18,7 @@ def commands() -> None:
     """See where the state is and how, begin one here, back it up."""
 
 
-@commands.command()
+@commands.command(effect=Effect.CHANGES)
 @click.argument("file", type=click.Path(path_type=Path))
 @pass_call
 def backup(call: Call, file: Path) -> Said:
@@ -61,7 +61,7 @@ def show(call: Call) -> Said:
     return Said(text=str(path), also=(about,))
 
 
-@commands.command()
+@commands.command(effect=Effect.CHANGES)
 @pass_call
 def init(call: Call) -> Said:
     """Keep the state of this folder, and of those below, in a .templedb of its own."""

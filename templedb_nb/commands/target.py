@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from templedb_nb.commands.context import Call, group, pass_call, take, words
+from templedb_nb.commands.context import Call, Effect, group, pass_call, words
 
 if TYPE_CHECKING:
     from templedb_nb.model.listings import Document, Said, TargetList, TargetShown
@@ -76,11 +76,11 @@ def commands() -> None:
     """Say where a project is deployed, and test whether it can be."""
 
 
-@commands.command()
-@take("[PROJECT] NAME")
+@commands.command(effect=Effect.CHANGES)
+@words("[PROJECT] NAME")
 @fields
 @pass_call
-def add(call: Call, /, words: tuple[str, ...], **given: Any) -> Said:
+def add(call: Call, /, slug: str | None, name: str, **given: Any) -> Said:
     """Add a target.
 
     \b
@@ -90,56 +90,52 @@ def add(call: Call, /, words: tuple[str, ...], **given: Any) -> Said:
     """
     from templedb_nb.model.listings import Said
 
-    name, target = call.split(words, "NAME")
     with call.app.state.session():
-        project = call.app.projects.pick(call.choice(name).project)
-        made = call.app.targets.add(project, str(target), _typed(given))
+        project = call.app.projects.pick(call.choice(slug).project)
+        made = call.app.targets.add(project, str(name), _typed(given))
     how = f"templedb env set {project.slug} DATABASE_URL --target {made.name}"
     return Said(text=f"target {made.name} of {project.slug} is added", also=(f"next: {how}",))
 
 
 @commands.command("list")
-@words
+@words("[PROJECT]")
 @pass_call
-def list_(call: Call, words: tuple[str, ...]) -> TargetList:
+def list_(call: Call, slug: str | None) -> TargetList:
     """List the targets of a project."""
     from templedb_nb.model.listings import TargetList
 
-    (name,) = call.split(words)
     with call.app.state.session():
-        project = call.app.projects.pick(call.choice(name).project)
+        project = call.app.projects.pick(call.choice(slug).project)
         return TargetList(slug=project.slug, rows=call.app.targets.all(project))
 
 
 @commands.command()
-@take("[PROJECT] [NAME]")
+@words("[PROJECT] [NAME]")
 @pass_call
-def show(call: Call, words: tuple[str, ...]) -> TargetShown:
+def show(call: Call, slug: str | None, name: str | None) -> TargetShown:
     """Show a target and the names of its variables."""
-    name, target = call.split(words, "NAME", optional=1)
-    return call.app.overview.show(call.choice(name, target))
+    return call.app.overview.show(call.choice(slug, name))
 
 
-@commands.command()
-@take("[PROJECT] [NAME]")
+@commands.command(effect=Effect.CHANGES)
+@words("[PROJECT] [NAME]")
 @fields
 @click.option("--reason", default="", help="Why, where this lowers what target or ledger demand.")
 @pass_call
-def update(call: Call, /, words: tuple[str, ...], reason: str, **given: Any) -> Said:
+def update(call: Call, /, slug: str | None, name: str | None, reason: str, **given: Any) -> Said:
     """Change what is said of a target; what is not named stays."""
     from templedb_nb.model.listings import Said
 
-    name, target = call.split(words, "NAME", optional=1)
     changed = _typed(given)
     if not changed:
         raise click.UsageError("name what is to change, such as --protected")
-    made = call.app.demanding.update(call.choice(name, target), changed, reason)
+    made = call.app.demanding.update(call.choice(slug, name), changed, reason)
     what = f"target {made.target.name} is changed: {', '.join(changed)}"
     return Said(text=what, also=made.also)
 
 
-@commands.command()
-@take("[PROJECT] [NAME]")
+@commands.command(effect=Effect.CHANGES)
+@words("[PROJECT] [NAME]")
 @click.option(
     "--from", "others", multiple=True, metavar="PROJECT", help="Whose policy; else everybody's."
 )
@@ -147,7 +143,13 @@ def update(call: Call, /, words: tuple[str, ...], reason: str, **given: Any) -> 
 @click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
 @pass_call
 def exempt(
-    call: Call, words: tuple[str, ...], others: tuple[str, ...], reason: str, *, ends: bool
+    call: Call,
+    slug: str | None,
+    name: str | None,
+    others: tuple[str, ...],
+    reason: str,
+    *,
+    ends: bool,
 ) -> Result:
     """Let a project off the policy of another one that has the same database.
 
@@ -163,44 +165,40 @@ def exempt(
 
     if not reason.strip():
         raise click.UsageError("--reason must say something")
-    name, target = call.split(words, "NAME", optional=1)
-    with call.app.opened(call.choice(name, target)) as opened:
+    with call.app.opened(call.choice(slug, name)) as opened:
         found, wish = call.app.reachable(opened), Wish(observers=call.observers)
         return call.app.demanding.exempt(found, others, reason, wish, ends=ends)
 
 
-@commands.command()
-@take("[PROJECT] NAME")
+@commands.command(effect=Effect.CHANGES)
+@words("[PROJECT] NAME")
 @pass_call
-def remove(call: Call, words: tuple[str, ...]) -> Said:
+def remove(call: Call, slug: str | None, name: str) -> Said:
     """Forget a target and its variables; its ledger and its history stay."""
     from templedb_nb.model.listings import Said
 
-    name, target = call.split(words, "NAME")
     with call.app.state.session():
-        project = call.app.projects.pick(call.choice(name).project)
-        found = call.app.targets.pick(project, None, target)
+        project = call.app.projects.pick(call.choice(slug).project)
+        found = call.app.targets.pick(project, None, name)
         call.app.targets.remove(project, found)
     return Said(text=f"target {found.name} of {project.slug} is forgotten")
 
 
 @commands.command()
-@take("[PROJECT] [NAME]")
+@words("[PROJECT] [NAME]")
 @pass_call
-def test(call: Call, words: tuple[str, ...]) -> Probe:
+def test(call: Call, slug: str | None, name: str | None) -> Probe:
     """Connect for real: server, role, latency, ledger, what stands in the way."""
-    name, target = call.split(words, "NAME", optional=1)
-    return call.app.overview.probe(call.choice(name, target))
+    return call.app.overview.probe(call.choice(slug, name))
 
 
-@commands.command()
-@take("[PROJECT] [NAME]")
+@commands.command(effect=Effect.CHANGES)
+@words("[PROJECT] [NAME]")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
 @pass_call
-def rebind(call: Call, words: tuple[str, ...], reason: str) -> Said:
+def rebind(call: Call, slug: str | None, name: str | None, reason: str) -> Said:
     """Say that a restored, cloned or exchanged database is the right one."""
-    name, target = call.split(words, "NAME", optional=1)
-    project, found = call.app.named(call.choice(name, target))
+    project, found = call.app.named(call.choice(slug, name))
     meant = found or call.app.targets.pick(project, None, None)
     return call.app.locks.rebind(project, meant, reason)
 

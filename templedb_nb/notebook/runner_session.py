@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from templedb_nb.commands.context import Call
-from templedb_nb.commands.effects import command_of, deploys, mutates
+from templedb_nb.commands.effects import Line, understood
 from templedb_nb.commands.tree import tree
 from templedb_nb.errors import TempleError
 from templedb_nb.exit_code import ExitCode
@@ -58,11 +58,11 @@ class Telling:
         call.approval_wait = self.teller.approval_wait
         told = _Told(self.teller, call)
         with told.ending():
-            given = told.words = words()
-            told.command = command = command_of(tree, given)
-            if not mutates(command, given) or command in ANEW:
+            given = words()
+            told.line = line = understood(tree, given)
+            if not line.mutates or line.command in ANEW:
                 return show(work(given))
-            step = self._steps.step(at, command, given, call.cell or "")
+            step = self._steps.step(at, line.command, given, call.cell or "")
             return show(self._once(call, step, lambda: work(given)))
 
     def widen(self) -> None:
@@ -109,8 +109,7 @@ class _Told:
 
     teller: Teller
     call: Call
-    command: str = ""
-    words: Sequence[str] = ()
+    line: Line = field(default_factory=lambda: Line(command=""))
 
     @contextmanager
     def ending(self) -> Iterator[None]:
@@ -126,9 +125,12 @@ class _Told:
         self._tell(0, "", "")
 
     def _tell(self, code: int, error: str, message: str) -> None:
-        changes = deploys(self.command, self.words)
         self.teller.ended(
-            self.command, mutates=changes, exit_code=code, error=error, message=message
+            self.line.command,
+            mutates=self.line.deploys,
+            exit_code=code,
+            error=error,
+            message=message,
         )
 
 
