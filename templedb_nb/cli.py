@@ -53,7 +53,7 @@ def run(words: Sequence[str]) -> int:
 def _run(call: Call, words: Sequence[str]) -> int:
     try:
         value = tree.main(list(words), prog_name="templedb", obj=call, standalone_mode=False)
-        if call.verbose and "app" in call.__dict__:
+        if call.output.verbose and "app" in call.__dict__:
             _echo(f"state: {call.app.state.path}", err=True)
         return _show(call, value)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -95,22 +95,22 @@ def _ticker(call: Call) -> Ticker:
     """Give *call* what shows that something goes on."""
     ticker = Ticker(sys.stderr, terminal=sys.stderr.isatty())
     watch = _Watch(call, ticker)
-    call.observers, call.planned = (watch,), watch.planned
+    call.followers.observers, call.followers.planned = (watch,), watch.planned
 
     @contextmanager
     def working(what: str) -> Iterator[None]:
         began = time.monotonic_ns()
         with ticker.working(what):
             yield
-        if call.verbose:
+        if call.output.verbose:
             from templedb_nb.views.format import duration
 
             _echo(f"{what}: {duration((time.monotonic_ns() - began) // 1_000_000)}", err=True)
 
-    call.working = working
-    call.cells = watch.cell
+    call.output.working = working
+    call.followers.cells = watch.cell
     call.interactive = sys.stdin.isatty()
-    call.tell = _tell
+    call.output.tell = _tell
     return ticker
 
 
@@ -177,7 +177,7 @@ class _Watch:
         self._cells: CellLines | None = None
 
     def __call__(self, entry: Stamped) -> None:
-        if self._call.json:
+        if self._call.output.json:
             self._header()
             _echo_json(_plain_line(entry))
             return
@@ -195,13 +195,13 @@ class _Watch:
             self._lines = True
 
     def _write(self, line: str) -> None:
-        if not self._call.quiet:
+        if not self._call.output.quiet:
             self._ticker.clear()
             _echo(line)
 
     def cell(self, event: RunbookEvent) -> None:
         """Show how a runbook goes on."""
-        if self._call.json:
+        if self._call.output.json:
             self._header()
             self._ticker.clear()
             _echo_json(_plain_line(event))
@@ -216,7 +216,11 @@ class _Watch:
         """Show what a reader must know just before the run."""
         from templedb_nb.views.text import briefing
 
-        if not self._call.json and not self._call.quiet and (told := briefing(preview)):
+        if (
+            not self._call.output.json
+            and not self._call.output.quiet
+            and (told := briefing(preview))
+        ):
             self._ticker.clear()
             _echo(_masked(self._call, told))
 
@@ -241,16 +245,16 @@ def _show(call: Call, value: Any) -> int:
     from templedb_nb.views import json_value
     from templedb_nb.views.text import closing, text
 
-    began = any(isinstance(each, _Watch) and each.began for each in call.observers)
-    if call.json:
+    began = any(isinstance(each, _Watch) and each.began for each in call.followers.observers)
+    if call.output.json:
         told = (
             json_value.line(value) if began else f"{json_value.header()}\n{json_value.line(value)}"
         )
     else:
         told = closing(value) if began and isinstance(value, Result) else text(value)
-    if call.json:
+    if call.output.json:
         _echo_json(_masked(call, told))
-    elif not (call.quiet and began and not exit_code(value)):
+    elif not (call.output.quiet and began and not exit_code(value)):
         _echo(_masked(call, told), progress=isinstance(value, StepLogs))
     _conclude(call, value)
     return exit_code(value)
@@ -275,7 +279,7 @@ def _conclude(call: Call, value: Any) -> None:
 
 def _annotate(call: Call, value: LintReport) -> None:
     """Give GitHub's annotations in its jobs, and wherever they are asked for."""
-    if call.json or (call.workflow is None and value.format != "github"):
+    if call.output.json or (call.workflow is None and value.format != "github"):
         return
     project = next(each for each in call.app.projects.all() if each.slug == value.slug)
     workflow = call.workflow or Workflow(os.environ)
@@ -284,7 +288,7 @@ def _annotate(call: Call, value: LintReport) -> None:
 
 def _complain(call: Call, error: TempleError) -> None:
     lines = [_masked(call, line) for line in error.lines()]
-    if call.json:
+    if call.output.json:
         import json
 
         body = {"kind": type(error).__name__, "message": lines[0], "exit_code": error.exit_code}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from templedb_nb.commands.context import Call
+from templedb_nb.commands.context import Call, Followers, Output, Panels
 from templedb_nb.commands.effects import understood
 from templedb_nb.commands.tree import reserved, tree
 from templedb_nb.errors import InternalError, RunFailed, TempleError, swallowed
@@ -136,7 +136,7 @@ class Magic:
                 self.shell.push({name: value})
             return None if name or silent else value
         finally:
-            call.closing()
+            call.followers.closing()
         return None
 
     def _told_run(self, call: Call, line: str, *, quiet: bool) -> Any:
@@ -198,33 +198,37 @@ class Magic:
             target=self.config.target or None,
             notebook=True,
             through="notebook",
-            planned=_brief,
             interactive=self._watched(),
-            tell=print,
             cell=cell,
-            use=self._use,
+            output=Output(tell=print),
+            followers=Followers(planned=_brief),
+            panels=Panels(use=self._use),
         )
         if call.interactive and find_spec("ipywidgets"):
-            call.gate = partial(_gate, call)
-            call.board = _board
-            call.picker = partial(_pick, call)
+            call.panels.gate = partial(_gate, call)
+            call.panels.board = _board
+            call.panels.picker = partial(_pick, call)
         if self.config.live:
             self._watch(call)
         if self.telling is not None:
-            call.observers = (*call.observers, self.telling.teller)
+            call.followers.observers = (*call.followers.observers, self.telling.teller)
         return call
 
     def _watch(self, call: Call) -> None:
         """Let a run be seen as it goes on, with buttons where they may reach it."""
         from templedb_nb.notebook.progress import Live
 
-        live = Live(_interrupt, partial(_unblock, call) if call.gate else None)
+        live = Live(_interrupt, partial(_unblock, call) if call.panels.gate else None)
 
         def planned(preview: Preview) -> None:
             _brief(preview)
             live.planned(preview)
 
-        call.observers, call.planned, call.closing = (live,), planned, live.close
+        call.followers.observers, call.followers.planned, call.followers.closing = (
+            (live,),
+            planned,
+            live.close,
+        )
 
     def _use(self, project: str | None, target: str | None) -> None:
         self.config.project, self.config.target = project or "", target or ""
@@ -248,7 +252,7 @@ class Magic:
         from templedb_nb.views.frames import frame
         from templedb_nb.views.text import text
 
-        if call.json:
+        if call.output.json:
             from templedb_nb.views import json_value
 
             print(call.app.masker.mask(json_value.header() + "\n" + json_value.line(value)))

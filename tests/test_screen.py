@@ -186,7 +186,7 @@ def test_examples_are_of_commands_that_exist_and_parse() -> None:
     for path, lines in EXAMPLES.items():
         command = LEAVES[path]
         for line in lines:
-            words = line.split("#")[0].split("|")[0].split(">")[0]
+            words = line.split("#")[0].split("|")[0].split(">")[0].split("<")[0]
             given = shlex.split(words)[len(path.split()) :]
             context = command.make_context(path, [*given], resilient_parsing=True)
             assert isinstance(context, click.Context)

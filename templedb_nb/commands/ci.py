@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.context import Call, group, on_target, pass_call
+from templedb_nb.commands.context import Call
+from templedb_nb.commands.options import group, on_target, pass_call
 from templedb_nb.errors import UsageProblem, writing
 
 if TYPE_CHECKING:

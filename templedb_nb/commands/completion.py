@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
+from templedb_nb.commands.context import Call
+
 if TYPE_CHECKING:
-    from templedb_nb.commands.context import Call
     from templedb_nb.model.project import Project
 
 Named = Iterable[tuple[str, str]]
@@ -106,8 +107,6 @@ def _noun(ctx: click.Context) -> str:
 def _items(
     ctx: click.Context, incomplete: str, source: Callable[[Call, click.Context], Named]
 ) -> list[CompletionItem]:
-    from templedb_nb.commands.context import Call
-
     call = ctx.find_object(Call)
     found: list[tuple[str, str]] = []
     with suppress(Exception):

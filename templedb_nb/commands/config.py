@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from templedb_nb.commands.context import Call, Effect, group, pass_call, words
+from templedb_nb.commands.context import Call
 from templedb_nb.commands.deploy import document
+from templedb_nb.commands.options import Effect, group, pass_call, words
 
 if TYPE_CHECKING:
     from templedb_nb.model.listings import ConfigVersion

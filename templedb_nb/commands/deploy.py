@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.context import Call, Effect, group, on_target, pass_call, words
+from templedb_nb.commands.context import Call
+from templedb_nb.commands.options import Effect, group, on_target, pass_call, words
 from templedb_nb.commands.reports import Reports, reported, summarised
 from templedb_nb.exit_code import ExitCode
 
@@ -169,7 +170,7 @@ def plan(
     from templedb_nb.model.listings import Coded
 
     choice, reports = call.choice(slug, target), Reports.of(call, how)
-    with call.working(PLANNED):
+    with call.output.working(PLANNED):
         preview = call.app.plan(choice, _options(how), out=out, **_how(call, how))
     reports.write(preview)
     if detailed_exitcode and preview.plan.steps and not errors(preview.findings):
@@ -223,19 +224,21 @@ def run(
     reports = Reports.of(call, how)
     wish = Wish(
         options=_options(how),
-        observers=(*call.observers, reports.watch) if reports.wanted else call.observers,
-        planned=call.planned,
+        observers=(*call.followers.observers, reports.watch)
+        if reports.wanted
+        else call.followers.observers,
+        planned=call.followers.planned,
         lock_wait_s=wait_s(lock_wait),
         approvals=how["approvals"],
-        offered=call.approvals,
-        approval_wait_s=wait_s(wait_approval or call.approval_wait or "0"),
-        gate=partial(call.gate, not no_wait) if call.gate else None,
+        offered=call.runner.approvals,
+        approval_wait_s=wait_s(wait_approval or call.runner.approval_wait or "0"),
+        gate=partial(call.panels.gate, not no_wait) if call.panels.gate else None,
         attach=call.notebook,
         interactive=call.interactive,
-        tell=call.tell,
+        tell=call.output.tell,
     )
-    with call.working(PLANNED):
-        if call.found is not None and not dry_run:
+    with call.output.working(PLANNED):
+        if call.runner.found is not None and not dry_run:
             done = _again(call, named, call.choice(slug, target), wish, how)
             if done is not None:
                 return done
@@ -259,9 +262,9 @@ def pick(call: Call, slug: str | None, target: str | None) -> Choices | None:
 
     chosen = call.choice(slug, target)
     found = call.app.overview.choices(Choice(project=chosen.project, target=chosen.target))
-    if call.picker is None or call.json:
+    if call.panels.picker is None or call.output.json:
         return found
-    call.picker(found)
+    call.panels.picker(found)
     return None
 
 
@@ -296,14 +299,14 @@ def resume(
     from templedb_nb.core.values.points_in_time import wait_s
 
     wish = Wish(
-        observers=call.observers,
-        planned=call.planned,
+        observers=call.followers.observers,
+        planned=call.followers.planned,
         lock_wait_s=wait_s(lock_wait),
         reason="deploy resume",
         interactive=call.interactive,
-        tell=call.tell,
+        tell=call.output.tell,
     )
-    with call.working(PLANNED):
+    with call.output.working(PLANNED):
         return call.app.resume(call.choice(slug, target), run, wish, _given(call, {"env": env}))
 
 
@@ -321,11 +324,11 @@ def _again(
         path = Path(named)
         return read_bundle(path)[0].preview if path.is_file() else call.app.memory.plan(named)
 
-    done = call.found
+    done = call.runner.found
     assert done is not None  # noqa: S101 - whoever asks has looked
     found = again(call.app, done, planned, wish, _given(call, how))
     if found is not None and found.run == done.run:
-        call.tell(text(done))
+        call.output.tell(text(done))
     return found
 
 

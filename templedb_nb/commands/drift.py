@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.context import Call, Effect, group, on_target, pass_call, words
+from templedb_nb.commands.context import Call
+from templedb_nb.commands.options import Effect, group, on_target, pass_call, words
 
 if TYPE_CHECKING:
     from templedb_nb.model.drift import DriftReport, TargetsDiffer

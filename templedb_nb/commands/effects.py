@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import click
 
-from templedb_nb.commands.context import Command, Effect, Group
+from templedb_nb.commands.options import Command, Effect, Group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

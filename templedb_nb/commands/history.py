@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.context import Call, Command, on_target, pass_call, words
+from templedb_nb.commands.context import Call
 from templedb_nb.commands.deploy import commands as deploy
+from templedb_nb.commands.options import Command, on_target, pass_call, words
 from templedb_nb.exit_code import ExitCode
 
 if TYPE_CHECKING:
@@ -226,7 +227,7 @@ def sql(call: Call, query: tuple[str, ...]) -> Any:
     if not text.strip():
         raise click.UsageError("there is no query: SELECT * FROM runs LIMIT 10, for one")
     past = call.app.past
-    return past.frame(text) if call.notebook and not call.json else past.answer(text)
+    return past.frame(text) if call.notebook and not call.output.json else past.answer(text)
 
 
 verbs = (sql, diff, blame, timeline, chart)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from templedb_nb.commands.context import Call, Command, Effect, on_target, pass_call, words
+from templedb_nb.commands.context import Call
+from templedb_nb.commands.options import Command, Effect, on_target, pass_call, words
 
 if TYPE_CHECKING:
     from templedb_nb.model.plan import Preview
@@ -48,4 +49,6 @@ def restore_ledger(
         found = call.app.reachable(opened)
         if dry_run:
             return call.app.restoring.plan(found, files, reason)
-        return call.app.restoring.restore(found, files, reason, Wish(observers=call.observers))
+        return call.app.restoring.restore(
+            found, files, reason, Wish(observers=call.followers.observers)
+        )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.context import Call, Effect, group, on_target, pass_call, words
+from templedb_nb.commands.context import Call
+from templedb_nb.commands.options import Effect, group, on_target, pass_call, words
 from templedb_nb.exit_code import ExitCode
 
 if TYPE_CHECKING:
@@ -394,4 +395,4 @@ def _amend(call: Call, named: tuple[str | None, str, str | None], verb: str, why
 def _wish(call: Call) -> Wish:
     from templedb_nb.app.deploy.runs import Wish
 
-    return Wish(observers=call.observers)
+    return Wish(observers=call.followers.observers)

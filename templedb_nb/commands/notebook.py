@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from templedb_nb.commands.context import Call, group, pass_call
+from templedb_nb.commands.context import Call
+from templedb_nb.commands.options import group, pass_call
 from templedb_nb.exit_code import ExitCode
 
 if TYPE_CHECKING:
@@ -100,7 +101,9 @@ def _known(call: Call) -> Secrets:
             try:
                 value = app.values.secret(variable, root)
             except TempleError as error:
-                call.tell(f"not looked for: {variable.name} of {project.slug}: {error.message}")
+                call.output.tell(
+                    f"not looked for: {variable.name} of {project.slug}: {error.message}"
+                )
                 continue
             if value is not None:
                 found.add(variable.name, value)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.context import Call, Effect, group, pass_call, words
+from templedb_nb.commands.context import Call
+from templedb_nb.commands.options import Effect, group, pass_call, words
 
 if TYPE_CHECKING:
     from templedb_nb.model.legacy_project import TakeOver
@@ -55,11 +56,11 @@ def import_(
       templedb project import --from-templedb ~/.local/share/templedb/templedb.sqlite --dry-run
     """
     if older is not None:
-        with call.working(f"taking over what {older} holds"):
+        with call.output.working(f"taking over what {older} holds"):
             return call.app.taking_over.take_over(older, path, slug, dry_run=dry_run)
     if path is None or dry_run:
         raise click.UsageError("name the project's folder, PATH, or --from-templedb FILE")
-    with call.working(f"taking in the files of {path}"):
+    with call.output.working(f"taking in the files of {path}"):
         return call.app.projects.import_(path, slug, known_as)
 
 
@@ -70,7 +71,7 @@ def import_(
 def sync(call: Call, slug: str | None, known_as: str | None) -> Synced:
     """Take in what changed in the project's folder."""
     project = call.app.projects.pick(call.choice(slug).project)
-    with call.working(f"taking in what changed in {project.slug}"):
+    with call.output.working(f"taking in what changed in {project.slug}"):
         return call.app.projects.sync(project, known_as)
 
 

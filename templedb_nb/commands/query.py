@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.context import Call, Command, on_target, pass_call, words
+from templedb_nb.commands.context import Call
+from templedb_nb.commands.options import Command, on_target, pass_call, words
 
 
 @click.command(cls=Command, takes_cell=True)
@@ -54,7 +55,7 @@ def query(
     wanted = expectation(expect) if expect is not None else None
     answer = call.app.asking.answer(call.choice(slug, target), asked, database, wanted)
     if answer.more and (call.notebook or read["csv"]):
-        call.tell(f"these are the first {len(answer.rows):,} rows: --limit N reads more")
+        call.output.tell(f"these are the first {len(answer.rows):,} rows: --limit N reads more")
     return Csv(answer=answer) if read["csv"] else answer
 
 

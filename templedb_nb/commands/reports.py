@@ -77,7 +77,7 @@ class Reports:
     def of(cls, call: Call, how: dict[str, Any]) -> Reports:
         """Return what the options ask for; they are taken out of *how*."""
         named = {name: how.pop(name) for name in ("junit", "summary", "html") if name in how}
-        return cls(environ=call.world.environ, tell=call.tell, **named)
+        return cls(environ=call.world.environ, tell=call.output.tell, **named)
 
     @property
     def wanted(self) -> bool:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.context import Call, Effect, group, on_target, pass_call, words
+from templedb_nb.commands.context import Call
+from templedb_nb.commands.options import Effect, group, on_target, pass_call, words
 
 if TYPE_CHECKING:
     from templedb_nb.model.listings import BlockerList, Said
@@ -55,7 +56,7 @@ def attach(call: Call, run_id: str | None) -> Result:
     from templedb_nb.model.event import RunId
 
     found = call.app.following.one(run_id, call.project, call.target)
-    return call.app.following.follow(RunId(found.run), call.observers)
+    return call.app.following.follow(RunId(found.run), call.followers.observers)
 
 
 @commands.command()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from templedb_nb.commands.context import Call, Effect, group, pass_call
+from templedb_nb.commands.context import Call
+from templedb_nb.commands.options import Effect, group, pass_call
 from templedb_nb.commands.reports import Reports, reported
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def run(
     )
 
     def heard(entry: Stamped) -> None:
-        for each in call.observers:
+        for each in call.followers.observers:
             each(entry)
 
     def page() -> str:
@@ -110,7 +111,7 @@ def run(
 
     reports.page = page
     secret = call.workflow.secret if call.workflow else None
-    watch = Watch(cells=call.cells, events=heard, saved=reports.write, secret=secret)
+    watch = Watch(cells=call.followers.cells, events=heard, saved=reports.write, secret=secret)
     return carry_out(order, system, watch)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from templedb_nb.commands.context import Call, Effect, group, pass_call
+from templedb_nb.commands.context import Call
+from templedb_nb.commands.options import Effect, group, pass_call
 
 if TYPE_CHECKING:
     from templedb_nb.model.listings import Coded, Said

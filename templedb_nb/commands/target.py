@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from templedb_nb.commands.context import Call, Effect, group, pass_call, words
+from templedb_nb.commands.context import Call
+from templedb_nb.commands.options import Effect, group, pass_call, words
 
 if TYPE_CHECKING:
     from templedb_nb.model.listings import Document, Said, TargetList, TargetShown
@@ -166,7 +167,7 @@ def exempt(
     if not reason.strip():
         raise click.UsageError("--reason must say something")
     with call.app.opened(call.choice(slug, name)) as opened:
-        found, wish = call.app.reachable(opened), Wish(observers=call.observers)
+        found, wish = call.app.reachable(opened), Wish(observers=call.followers.observers)
         return call.app.demanding.exempt(found, others, reason, wish, ends=ends)
 
 

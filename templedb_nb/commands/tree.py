@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from templedb_nb.commands import (
-    alone,
+    approval,
     ci,
     completion,
     config,
@@ -22,10 +22,13 @@ from templedb_nb.commands import (
     query,
     run,
     runbook,
+    shell_completion,
     state,
+    status,
     target,
+    use,
 )
-from templedb_nb.commands.context import CONTEXT, Group
+from templedb_nb.commands.options import CONTEXT, Group
 from templedb_nb.version import __version__
 
 
@@ -66,7 +69,8 @@ for noun in (
     state,
 ):
     tree.add_command(noun.commands)
-for verb in (*alone.verbs, *history.verbs, query.query):
+alone = (*status.verbs, *approval.verbs, use.use, shell_completion.complete)
+for verb in (*alone, *history.verbs, query.query):
     tree.add_command(verb)
 examples.attach(tree)
 completion.attach(tree)

@@ -54,8 +54,8 @@ class Telling:
         *at* is the cell's id, and its execution's. The steps of a plan tell by their run how far
         they came; other commands are done, or are not.
         """
-        call.approvals = tuple(map(Path, self.teller.approvals))
-        call.approval_wait = self.teller.approval_wait
+        call.runner.approvals = tuple(map(Path, self.teller.approvals))
+        call.runner.approval_wait = self.teller.approval_wait
         told = _Told(self.teller, call)
         with told.ending():
             given = words()
@@ -73,14 +73,14 @@ class Telling:
 
     def _once(self, call: Call, step: Step, work: Callable[[], Any]) -> Any:
         app = call.app
-        call.observers = (*call.observers, step.listens(app))
-        call.planned = _both(step.planned, call.planned)
+        call.followers.observers = (*call.followers.observers, step.listens(app))
+        call.followers.planned = _both(step.planned, call.followers.planned)
         found = step.found(app)
         if found is not None and step.command != "deploy run":
             over, value = self._recalled(call, found)
             if over:
                 return value
-        call.found = found
+        call.runner.found = found
         value = work()
         if found is not None and isinstance(value, Result) and value.run == found.run:
             self.teller.recalled(value)
@@ -93,12 +93,12 @@ class Telling:
         from templedb_nb.views.text import text
 
         if not found.run:
-            call.tell(text(found))
+            call.output.tell(text(found))
             return True, None
         result = call.app.past.result(found.run)
         if result.outcome is not Outcome.SUCCEEDED:
             return False, None
-        call.tell(text(found))
+        call.output.tell(text(found))
         self.teller.recalled(result)
         return True, result
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import click
 
-from templedb_nb.commands.context import Group
+from templedb_nb.commands.options import Group
 from templedb_nb.commands.tree import tree
 
 _OF_ITSELF = re.compile(

@@ -1,4 +1,4 @@
-"""Verbs that stand alone."""
+"""What people say of plans: that one may run, or may not."""
 
 from __future__ import annotations
 
@@ -8,28 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from templedb_nb.commands import completion
-from templedb_nb.commands.context import Call, Command, Effect, on_target, pass_call, words
+from templedb_nb.commands.context import Call
+from templedb_nb.commands.options import Command, Effect, pass_call
 from templedb_nb.errors import writing
 
 if TYPE_CHECKING:
     from templedb_nb.model.approval import Approval, ApprovalList, Verdict
-    from templedb_nb.model.listings import Document, Said
-    from templedb_nb.model.status import Board, StatusTable
-
-
-@click.command(cls=Command)
-@words("[PROJECT]")
-@on_target
-@pass_call
-def status(call: Call, slug: str | None, target: str | None) -> StatusTable:
-    """Show a project on all its targets, or on the one that is named or in use."""
-    from templedb_nb.model.status import StatusTable
-
-    choice = call.choice(slug, target)
-    with call.working("asking the targets"):
-        rows = call.app.overview.status(choice)
-    project = call.app.projects.pick(choice.project)
-    return StatusTable(slug=project.slug, rows=rows)
+    from templedb_nb.model.listings import Said
 
 
 def signing(function: Any) -> Any:
@@ -42,36 +27,6 @@ def signing(function: Any) -> Any:
     ):  # fmt: skip
         function = option(function)
     return function
-
-
-@click.command(cls=Command)
-@words("[PROJECT]")
-@pass_call
-def board(call: Call, slug: str | None) -> Board | None:
-    """Show projects side by side on all their targets; in a notebook with a filter and a refresh.
-
-    \b
-    Examples:
-      templedb board
-      templedb board shop
-    """
-    from templedb_nb.model.selection import Choice
-    from templedb_nb.model.status import Board, StatusTable
-
-    every = [each.slug for each in call.app.projects.all()]
-    named = [call.app.projects.pick(slug).slug] if slug else every
-
-    def load() -> Board:
-        app = call.open_app() if call.board else call.app
-        found = {slug: app.overview.status(Choice(project=slug)) for slug in named}
-        return Board(tables=tuple(StatusTable(slug=slug, rows=found[slug]) for slug in found))
-
-    with call.working("asking the targets"):
-        found = load()
-    if call.board is None or call.json:
-        return found
-    call.board(found, load)
-    return None
 
 
 @click.command(cls=Command, effect=Effect.CHANGES)
@@ -147,39 +102,4 @@ def approvals(call: Call, plan: str | None) -> ApprovalList:
     return call.app.judging.words(plan)
 
 
-@click.command(cls=Command)
-@words("[PROJECT]")
-@on_target
-@pass_call
-def use(call: Call, slug: str | None, target: str | None) -> Said:
-    """In a notebook: leave PROJECT and --target out from now on, in this kernel."""
-    from templedb_nb.model.listings import Said
-
-    if call.use is None:
-        message = "`use` lives in a notebook's kernel; a terminal has TEMPLEDB_PROJECT and"
-        raise click.UsageError(f"{message} TEMPLEDB_TARGET")
-    with call.app.state.session():
-        project = call.app.projects.pick(slug or call.project)
-        found = call.app.targets.pick(project, None, target) if target else None
-    call.use(project.slug, found.name if found else None)
-    place = f" on {found.name}{' (protected)' if found.protected else ''}" if found else ""
-    return Said(text=f"in use: {project.slug}{place}")
-
-
-@click.command("completion", cls=Command)
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-@pass_call
-def complete(call: Call, shell: str) -> Document:
-    """Print what makes a shell complete the words of templedb."""
-    from click.shell_completion import get_completion_class
-
-    from templedb_nb.commands.tree import tree
-    from templedb_nb.model.listings import Document
-
-    del call
-    found = get_completion_class(shell)
-    assert found is not None  # noqa: S101 - click knows the three shells
-    return Document(document=found(tree, {}, "templedb", "_TEMPLEDB_COMPLETE").source())
-
-
-verbs = (status, board, approve, reject, approvals, use, complete)
+verbs = (approve, reject, approvals)

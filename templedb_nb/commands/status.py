@@ -1,0 +1,61 @@
+"""Where projects stand on their targets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from templedb_nb.commands.context import Call
+from templedb_nb.commands.options import Command, on_target, pass_call, words
+
+if TYPE_CHECKING:
+    from templedb_nb.model.status import Board, StatusTable
+
+
+@click.command(cls=Command)
+@words("[PROJECT]")
+@on_target
+@pass_call
+def status(call: Call, slug: str | None, target: str | None) -> StatusTable:
+    """Show a project on all its targets, or on the one that is named or in use."""
+    from templedb_nb.model.status import StatusTable
+
+    choice = call.choice(slug, target)
+    with call.output.working("asking the targets"):
+        rows = call.app.overview.status(choice)
+    project = call.app.projects.pick(choice.project)
+    return StatusTable(slug=project.slug, rows=rows)
+
+
+@click.command(cls=Command)
+@words("[PROJECT]")
+@pass_call
+def board(call: Call, slug: str | None) -> Board | None:
+    """Show projects side by side on all their targets; in a notebook with a filter and a refresh.
+
+    \b
+    Examples:
+      templedb board
+      templedb board shop
+    """
+    from templedb_nb.model.selection import Choice
+    from templedb_nb.model.status import Board, StatusTable
+
+    every = [each.slug for each in call.app.projects.all()]
+    named = [call.app.projects.pick(slug).slug] if slug else every
+
+    def load() -> Board:
+        app = call.open_app() if call.panels.board else call.app
+        found = {slug: app.overview.status(Choice(project=slug)) for slug in named}
+        return Board(tables=tuple(StatusTable(slug=slug, rows=found[slug]) for slug in found))
+
+    with call.output.working("asking the targets"):
+        found = load()
+    if call.panels.board is None or call.output.json:
+        return found
+    call.panels.board(found, load)
+    return None
+
+
+verbs = (status, board)

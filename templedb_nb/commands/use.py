@@ -1,0 +1,32 @@
+"""The project and the target that are in use in a notebook's kernel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from templedb_nb.commands.context import Call
+from templedb_nb.commands.options import Command, on_target, pass_call, words
+
+if TYPE_CHECKING:
+    from templedb_nb.model.listings import Said
+
+
+@click.command(cls=Command)
+@words("[PROJECT]")
+@on_target
+@pass_call
+def use(call: Call, slug: str | None, target: str | None) -> Said:
+    """In a notebook: leave PROJECT and --target out from now on, in this kernel."""
+    from templedb_nb.model.listings import Said
+
+    if call.panels.use is None:
+        message = "`use` lives in a notebook's kernel; a terminal has TEMPLEDB_PROJECT and"
+        raise click.UsageError(f"{message} TEMPLEDB_TARGET")
+    with call.app.state.session():
+        project = call.app.projects.pick(slug or call.project)
+        found = call.app.targets.pick(project, None, target) if target else None
+    call.panels.use(project.slug, found.name if found else None)
+    place = f" on {found.name}{' (protected)' if found.protected else ''}" if found else ""
+    return Said(text=f"in use: {project.slug}{place}")
