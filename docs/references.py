@@ -61,7 +61,7 @@ def main(words: Sequence[str]) -> int:
             page.write_text(wanted, encoding="utf-8")
             print(f"written: {page.relative_to(FOLDER.parent)}")
     if stale and "--check" in words:
-        print("mend: scripts/references")
+        print("hint: scripts/references")
         return 1
     return 0
 

@@ -153,7 +153,7 @@ def _usage(error: click.ClickException) -> None:
 
     lines = [f"error: {without_url_passwords(error.format_message())}"]
     if isinstance(error, click.UsageError) and error.ctx is not None:
-        lines.append(f"mend: {error.ctx.command_path} --help")
+        lines.append(f"hint: {error.ctx.command_path} --help")
     _echo("\n".join(lines), err=True)
 
 

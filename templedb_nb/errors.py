@@ -43,23 +43,23 @@ from templedb_nb.exit_code import ExitCode
 
 
 class TempleError(Exception):
-    """Base of the tree: one message for people, the problems, one mend, one exit code."""
+    """Base of the tree: one message for people, the problems, one hint, one exit code."""
 
     exit_code: int = ExitCode.INTERNAL
     told = False
-    """Whether a picture beside it tells the problems and the mend: then one line is left to say."""
+    """Whether a picture beside it tells the problems and the hint: then one line is left to say."""
 
     def __init__(self, message: str, *, hint: str = "", problems: Sequence[str] = ()) -> None:
-        """Say what happened, to what, and what mends it."""
+        """Say what happened, to what, and what fixes it."""
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.problems = tuple(problems)
 
     def lines(self) -> list[str]:
-        """Return the message, each problem, and the mend, as people read them."""
+        """Return the message, each problem, and the hint, as people read them."""
         listed = [f"  - {problem}" for problem in self.problems]
-        return [self.message, *listed, *([f"mend: {self.hint}"] if self.hint else [])]
+        return [self.message, *listed, *([f"hint: {self.hint}"] if self.hint else [])]
 
     def _render_traceback_(self) -> list[str]:
         # IPython shows these lines in place of a traceback.

@@ -165,7 +165,7 @@ def test_a_databases_address_is_refused_where_it_is_set(shop: Shop) -> None:
                              code=78, stdin=address + "\n")  # fmt: skip
         assert "DATABASE_URL is no address of a database: " in said.err
         assert "nothing was kept" in said.err
-        assert "mend: " in said.err
+        assert "hint: " in said.err
         assert "SECRET" not in said.all
     shop.run()
     assert len(shop.pg.applied()) == 2

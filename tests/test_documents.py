@@ -194,9 +194,7 @@ def test_every_error_has_its_place_in_troubleshooting() -> None:
     for each in classes:
         if each is not errors.RunFailed:
             assert re.match(rf"Exit code {each.exit_code}\b", found[each.__name__]), each
-        assert each is errors.TempleError or re.search(r"Mend|`templedb", found[each.__name__]), (
-            each
-        )
+        assert each is errors.TempleError or re.search(r"Fix|`templedb", found[each.__name__]), each
 
 
 def _sections(text: str) -> Iterator[tuple[str, str]]:

@@ -53,7 +53,7 @@ TOLD = {
         "an earlier run of this plan applied it",
         "1 migration taken back",
     ),
-    "05_history_review": ("shop, 8 runs", "NOT WELL", "failed", "files that differ"),
+    "05_history_review": ("shop, 8 runs", "NOT SUCCEEDED", "failed", "files that differ"),
     "06_incident": ("plan", "migrations/004_cities.sql applied", "files that differ"),
     "04_promotion_review": ("migrations/004_cities.sql", "approves plan", "needs an approval"),
 }

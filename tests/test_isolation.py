@@ -243,10 +243,10 @@ def test_it_is_said_that_others_were_in_the_way_and_not_that_the_file_is_wrong(t
     table.migration("003_level.sql", RAISES.format(what="updated"))
     said = table.run(code=10)
     assert "run again when they are done" in said.text
-    assert "mend migrations" not in said.text
+    assert "fix migrations" not in said.text
     table.migration("003_level.sql", RAISES.format(what="eaten"))
     said = table.run(code=10)
-    assert f"mend {FILE} and run again" in said.text
+    assert f"fix {FILE} and run again" in said.text
 
 
 # --- 25001 --------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ def test_a_script_that_cannot_be_started_leaves_the_target_unchanged(shop: Shop,
     said = shop.run(code=10)
     assert f"deploy.sh cannot be started: {why}" in said.out
     assert "the target is unchanged" in said.out
-    assert "mend: " in said.out
+    assert "hint: " in said.out
     assert commands(shop) == [("deploy.sh --target staging", "not started", None)]
     script(shop, b"#!/usr/bin/env -S bash -eu\necho ran\n")
     assert "| ran" in shop.run().out

@@ -35,7 +35,7 @@ reason = click.option("--reason", default="", metavar="TEXT", help="Why; kept fo
 
 @group("migration")
 def commands() -> None:
-    """See which migrations are applied, and mend what the ledger says of them.
+    """See which migrations are applied, and correct what the ledger says of them.
 
     A migration may be named by its path, its file name, or a part that fits it alone.
     """

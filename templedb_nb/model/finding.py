@@ -15,7 +15,7 @@ class Severity(StrEnum):
 
 
 class Topic(StrEnum):
-    """What a finding is about; some are answered by an option, some by nothing but a mend."""
+    """What a finding is about; some are answered by an option, some by nothing but a fix."""
 
     CONFIG = "config"
     VARIABLE = "variable"
@@ -35,7 +35,7 @@ class Topic(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was found, where it is, and what mends it."""
+    """One thing that was found, where it is, and what fixes it."""
 
     severity: Severity
     topic: Topic

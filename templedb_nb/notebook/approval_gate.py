@@ -166,7 +166,7 @@ class Gate:
         print(f"  deploy {target} WHY    approve it, and deploy")
         print("  approve WHY, reject WHY    say so, and stop")
         print("  (nothing)    look again: somebody may have approved it elsewhere")
-        answer = input("Your word: ").strip()
+        answer = input("Your answer: ").strip()
         word, _, rest = answer.partition(" ")
         named, _, why = rest.partition(" ")
         match word:

@@ -43,7 +43,7 @@ def not_started(invocation: Invocation, place: str, number: int) -> NotStarted:
     if "/" not in program and number == errno.ENOENT:
         path = invocation.environment.get("PATH", os.defpath)
         return _not_started(
-            invocation, f"it is not on PATH ({path})", f"install {program}, or mend PATH"
+            invocation, f"it is not on PATH ({path})", f"install {program}, or fix PATH"
         )
     found = _explained(invocation, number)
     return _not_started(invocation, *(found or (text, "")))
@@ -55,7 +55,7 @@ def shown(word: str) -> str:
 
 
 def _explained(invocation: Invocation, number: int) -> tuple[str, str] | None:
-    """Return what is wrong with the program's file, and what mends it, if its bytes tell."""
+    """Return what is wrong with the program's file, and what fixes it, if its bytes tell."""
     file, line = _file(invocation), _first_line(invocation)
     if number == errno.EACCES and not os.access(file, os.X_OK):
         return "it is not executable", f"chmod +x {invocation.argv[0]}"

@@ -1,4 +1,4 @@
-"""What a server's error means for a migration, and what mends it."""
+"""What a server's error means for a migration, and what fixes it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def in_the_way(sqlstate: str | None, message: str) -> bool:
 
 
 def meaning(sqlstate: str | None, message: str, statement: Statement | None = None) -> str:
-    """Return what an error means and what mends it, or nothing where it speaks for itself."""
+    """Return what an error means and what fixes it, or nothing where it speaks for itself."""
     if in_the_way(sqlstate, message) and sqlstate not in _MEANINGS:
         return "other sessions changed the same object at every try: run again when they are done"
     if sqlstate == "25001" and statement is not None:
@@ -53,9 +53,9 @@ def meaning(sqlstate: str | None, message: str, statement: Statement | None = No
 def explained(
     sqlstate: str | None, message: str, file: str, statement: Statement | None = None
 ) -> str:
-    """Return the mend of an error, or how to go on from any other."""
+    """Return the hint for an error, or how to go on from any other."""
     known = meaning(sqlstate, message, statement)
-    return known or f"mend {file} and run again: nothing of it was applied"
+    return known or f"fix {file} and run again: nothing of it was applied"
 
 
 def _in_transaction(statement: Statement) -> str:

@@ -20,8 +20,8 @@ _CELL = re.compile(
     + r")(?=  |$| in \d)",
     re.MULTILINE,
 )
-_LEAD = re.compile(r"^(error|mend|warning|note):", re.MULTILINE)
-_LEADS = {"error": BAD, "warning": CARE, "mend": "1", "note": "1"}
+_LEAD = re.compile(r"^(error|hint|warning|note):", re.MULTILINE)
+_LEADS = {"error": BAD, "warning": CARE, "hint": "1", "note": "1"}
 
 
 def wanted(environ: Mapping[str, str], *, terminal: bool) -> bool:

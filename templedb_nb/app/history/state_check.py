@@ -69,7 +69,7 @@ def _ways(
         case Found.BROKEN:
             yield from _anew(state, found)
         case Found.UNUSABLE:
-            yield "mend what it says, then: templedb state check"
+            yield "fix what it says, then: templedb state check"
         case Found.SOUND:
             yield f"keep a copy: templedb state backup {quote(f'{state.path}.backup')}"
         case Found.ABSENT:

@@ -144,7 +144,7 @@ def _refuse(path: str, script: Script, group: Migrations, reading: Reading | Non
         problems.append(f"{dialect.evidence}: a mark of {dialect.tool}, which is not read here")
     if problems:
         message = f"{path} was not written: what it should hold could not run"
-        raise FilesError(message, problems=problems, hint="mend the text; nothing was written")
+        raise FilesError(message, problems=problems, hint="correct the text; nothing was written")
 
 
 def _write(root: Path, path: str, text: str) -> None:

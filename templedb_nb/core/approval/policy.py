@@ -43,7 +43,7 @@ class Approved:
         if found.veto is not None:
             veto = found.veto
             message = f"{about} was rejected by {veto.given_by}: {veto.reason}"
-            hint = f"mend it and plan again; or {veto.given_by} approves it after all"
+            hint = f"fix it and plan again; or {veto.given_by} approves it after all"
             raise Rejected(message, hint=hint)
         if found.missing:
             has = f"{len(found.counted)} of {plan.policy.needed} approvals"

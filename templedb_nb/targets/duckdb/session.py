@@ -531,7 +531,7 @@ def _failed(text: str, index: int, start: int, error: Exception) -> StatementFai
         statement=index,
         line=line,
         column=max(column, 1),
-        hint="mend the file and run again: nothing of it was applied",
+        hint="fix the file and run again: nothing of it was applied",
     )
 
 

@@ -84,7 +84,7 @@ def when(at: datetime | None) -> Html | None:
 
 
 def with_commands(text: str) -> Html:
-    """Return a mend with its commands as a notebook takes them: ``%templedb …``."""
+    """Return a hint with its commands as a notebook takes them: ``%templedb …``."""
     parts: list[Child] = []
     end = 0
     for found in _COMMAND.finditer(text):

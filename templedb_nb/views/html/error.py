@@ -1,4 +1,4 @@
-"""An error as a card: what happened, every problem at once, and what mends it."""
+"""An error as a card: what happened, every problem at once, and what fixes it."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def _run(run: Result, rows: int, tail: int, level: str) -> Iterator[str]:
         yield f"**{code(run.steps[failed.step].label.title)}{at}:**"
         yield from ("", *_block(failed.message, tail))
         yield from ([*_block(failed.tail, tail)] if failed.tail else [])
-        yield from ([f"To mend it: {text(failed.hint)}", ""] if failed.hint else [])
+        yield from ([f"To fix it: {text(failed.hint)}", ""] if failed.hint else [])
     elif run.message and not good:
         yield from (*_block(run.message, tail),)
     steps = [

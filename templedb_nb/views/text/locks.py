@@ -19,7 +19,7 @@ def _(value: BlockerList) -> str:
         return f"no run on {value.target} waits for anybody"
     how = "templedb run unblock PID --reason WHY (with --terminate to end the session)"
     head = f"the run on {value.target} waits for"
-    return "\n".join([head, *blockers.lines(value.rows, value.at), f"mend: {how}"])
+    return "\n".join([head, *blockers.lines(value.rows, value.at), f"hint: {how}"])
 
 
 def _lines(value: LockList, row: LockRow) -> list[str]:

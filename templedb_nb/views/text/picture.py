@@ -65,7 +65,7 @@ def _(value: Frequency) -> str:
         )  # fmt: skip
         counts = [str(each.runs), str(each.runs - each.succeeded)]
         rows.append([each.span, str(each.target), *counts, "█" * good + "░" * bad])
-    headers = [value.by.upper(), "TARGET", "RUNS", "NOT WELL", "█ SUCCEEDED, ░ DID NOT"]
+    headers = [value.by.upper(), "TARGET", "RUNS", "NOT SUCCEEDED", "█ SUCCEEDED, ░ DID NOT"]
     return f"how often {value.slug} was deployed\n{table(headers, rows)}"
 
 

@@ -117,4 +117,4 @@ def failure(value: Result) -> list[str]:
     changed_what = "the target changed before that" if value.changed else "the target is unchanged"
     if value.exit_code is not None:
         lines.append(f"{INDENT}exit {value.exit_code}: {changed_what}")
-    return [*lines, *([f"mend: {event.hint}"] if event.hint else [])]
+    return [*lines, *([f"hint: {event.hint}"] if event.hint else [])]

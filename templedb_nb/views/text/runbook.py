@@ -132,7 +132,7 @@ def _(value: Leaks) -> str:
     ]
     lines.append(table(["NOTEBOOK", "CELL", "PLACE", "LINE", "WHAT"], rows))
     if any("kept" in each.what for each in value.rows):
-        lines.append("to mend it: templedb notebook scrub NOTEBOOK")
+        lines.append("to fix it: templedb notebook scrub NOTEBOOK")
     if any(each.place == "source" for each in value.rows):
         lines.append("a secret in a source: take it out, and change it where it is valid;")
         lines.append("refer to it instead: templedb env set NAME env:NAME")

@@ -67,7 +67,7 @@ def _(value: MigrationStatus) -> str:
     ]
     if rows:
         lines.append(table(["STATE", "FILE", "WHEN", "NOTE"], rows))
-    lines += [f"mend {row.file}: {row.mend}" for row in value.shown if row.mend]
+    lines += [f"hint for {row.file}: {row.mend}" for row in value.shown if row.mend]
     return "\n".join(lines)
 
 

@@ -36,7 +36,7 @@ def failed(
             stands = f"{stands}; {_way_out(link, attempt, number, error, left)}"
         case _:
             right = link.lost or meaning(error.sqlstate, first_line(error))
-            on = "" if right else f"mend {file} and "
+            on = "" if right else f"fix {file} and "
             stands = f"{stands}; {on}run again: it goes on at step {number + 1}"
     return statement_failed(link, attempt, index, error, stands=stands)
 

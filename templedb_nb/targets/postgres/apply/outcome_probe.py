@@ -35,7 +35,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What is true, what told so, and what mends it where it is broken.
+    """What is true, what told so, and what fixes it where it is broken.
 
     With `instead`, the repair does the statement's whole work. Where the role lacks a right to it,
     an `optional` one is left to somebody else: the statement does its work all the same.

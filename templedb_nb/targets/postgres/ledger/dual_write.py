@@ -68,7 +68,7 @@ def _write(
         work(connection, shadow, project, statements)
     except psycopg.Error as error:
         message = f"{into.title} does not take the row of {shadow.key}: {first_line(error)}"
-        hint = "mend that table, or write it no longer: templedb migration import --no-shadow"
+        hint = "fix that table, or write it no longer: templedb migration import --no-shadow"
         raise TargetError(message, hint=hint) from None
 
 
