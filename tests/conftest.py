@@ -217,6 +217,17 @@ class Shop:
     def run(self, *words: str, code: int | None = 0) -> Said:
         return self.terminal("deploy", "run", "app", *words, code=code)
 
+    @property
+    def version(self) -> int:
+        """Return the server's version, such as 140003."""
+        ((number,),) = self.pg.query("SELECT current_setting('server_version_num')::int")
+        return number
+
+    def needs_14(self) -> None:
+        """Skip a test of what came then: DETACH … CONCURRENTLY, REINDEX of partitioned tables."""
+        if self.version < 140000:
+            pytest.skip("PostgreSQL 13 refuses the statement")
+
     def approve(self, plan: str, by: str = "emil", reason: str = "read it", code: int = 0) -> Said:
         """Approve as somebody else than who plans."""
         return self.judge("approve", plan, by, reason, code)

@@ -27,7 +27,14 @@ from templedb_nb.model.event import (
 )
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.ledger import Checksums
-from templedb_nb.model.plan import Draft, Plan, PlannedGroup, Preview
+from templedb_nb.model.plan import (
+    NOT_EXACTLY_ONCE,
+    Draft,
+    Plan,
+    PlannedGroup,
+    Preview,
+    ScriptSummary,
+)
 from templedb_nb.model.project import Slug
 from templedb_nb.model.result import Result, StepState
 from templedb_nb.model.serialization import Digest
@@ -238,6 +245,10 @@ def test_a_migration_without_a_transaction_says_so() -> None:
     whole = replace(made.plan, groups=(PlannedGroup(name="web", steps=(step,)),))
     value = replace(made, draft=replace(made.draft, plan=whole))
     assert "exact, no transaction" in card(value).words
+    note = f"runs step by step; {NOT_EXACTLY_ONCE}: line 3 (templedb:idempotent)"
+    told = ScriptSummary(file="a.sql", statements=1, lines=1, note=note)
+    value = replace(made, draft=replace(made.draft, plan=whole, scripts=(told,)))
+    assert "no transaction, not exactly once" in card(value).words
 
 
 def test_many_steps_are_folded_and_counted() -> None:

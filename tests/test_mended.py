@@ -100,6 +100,8 @@ def test_the_second_of_three_is_mended_and_the_first_stays_done(table: Shop) -> 
     ],
 )  # fmt: skip
 def test_what_failed_and_left_nothing_may_be_edited(table: Shop, wrong: str, right: str) -> None:
+    if "DETACH" in wrong:
+        table.needs_14()
     table.pg.query(f"CREATE TYPE mood AS ENUM ('sad'); ALTER TYPE mood OWNER TO {table.pg.role}")
     begin = "CREATE TABLE one (id int);\n"
     said = run(table, f"{begin}{wrong}\n", code=12)
@@ -123,6 +125,7 @@ def test_a_call_that_failed_is_in_doubt(table: Shop) -> None:
 
 @pytest.mark.parametrize("name", ["prat", "part1"])
 def test_what_is_not_there_is_not_called_detached_or_dropped(table: Shop, name: str) -> None:
+    table.needs_14()
     table.pg.query(
         "CREATE TABLE parted (id int) PARTITION BY LIST (id); CREATE TABLE part1 (id int);"
         f" ALTER TABLE parted OWNER TO {table.pg.role}; ALTER TABLE part1 OWNER TO {table.pg.role}"
