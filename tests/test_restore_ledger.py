@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from templedb_nb.core.catalog.created_objects import standing
+from templedb_nb.core.run.ledger_guard import reshaped
+from templedb_nb.core.sql.lexer import split
+from templedb_nb.model.witness import Witness
 from tests.conftest import MIGRATIONS, Shop, Terminal
 
 ENTRIES = (
@@ -268,3 +272,83 @@ def test_a_command_that_wipes_a_duckdb_ledger_ends_the_run(file: Terminal) -> No
     said = file("deploy", "run", "app", code=13)
     assert "touched templedb's own ledger" in said.text
     assert "restore-ledger" in file("deploy", "run", "app", code=78).text
+
+
+# --- a state that never saw the ledger ------------------------------------------------------------
+
+
+def elsewhere(shop: Shop) -> None:
+    """Go on from another laptop, with a state of its own."""
+    shop.terminal.set(TEMPLEDB_STATE=str(shop.terminal.home / "theirs" / "state.duckdb"))
+    shop.terminal("project", "import", "app")
+    shop.terminal.config(MIGRATIONS)
+    shop.terminal("target", "add", "app", "staging")
+    shop.terminal("env", "set", "app", "DATABASE_URL", shop.pg.dsn, "--target", "staging")
+
+
+def test_a_ledger_that_is_not_whole_is_not_made_anew(kept: Shop) -> None:
+    kept.pg.query("DROP TABLE templedb.migration")
+    elsewhere(kept)
+    said = kept.run(code=69)
+    assert "is not whole" in said.text
+    assert "restore-ledger" in said.text
+    assert kept.pg.query("SELECT count(*) FROM orders") == [(1,)]
+
+
+def test_a_new_ledger_beside_what_its_files_make_is_told(kept: Shop) -> None:
+    kept.pg.query("DROP SCHEMA templedb CASCADE")
+    elsewhere(kept)
+    said = kept.terminal("deploy", "plan", "app")
+    assert "001_users.sql (and 1 more) makes what is there already: table users" in said.text
+    assert "migration baseline" in said.text
+    kept.terminal(
+        "migration", "baseline", "app", "--through", "002_orders.sql", "--reason", "ran before"
+    )
+    assert "makes what is there" not in kept.terminal("deploy", "plan", "app").text
+
+
+PREPARED = """CREATE SCHEMA IF NOT EXISTS app;
+CREATE EXTENSION IF NOT EXISTS pgcrypto;
+CREATE OR REPLACE FUNCTION app.one() RETURNS int LANGUAGE sql AS 'SELECT 1';
+"""
+THERE = {
+    "schema app": "schema app", "extension pgcrypto": "1.3", "function app.one()": "one",
+    "table app.orders": "table", "table public.users": "table",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("CREATE TABLE users (id int);", ("table users",)),
+        ("CREATE TABLE IF NOT EXISTS public.users (id int);", ("table public.users",)),
+        ("CREATE TABLE app.users (id int);", ()),  # another schema's table has the name
+        ("CREATE TABLE users (id int); CREATE TABLE other (id int);", ()),  # not the whole file
+        ("CREATE TABLE orders (id int); DROP TABLE orders;", ()),
+        (PREPARED, ()),
+        (f"{PREPARED} CREATE TABLE app.other (id int);", ()),
+        (f"{PREPARED} CREATE TABLE app.orders (id int);", ("table app.orders",)),
+        ("CREATE SCHEMA app;", ("schema app",)),
+        ("INSERT INTO users VALUES (1);", ()),
+        ("CREATE TEMP TABLE users (id int);", ()),
+    ],
+)
+def test_what_a_first_deployment_meets_often_tells_nothing(
+    text: str, told: tuple[str, ...]
+) -> None:
+    found = standing([("001.sql", split(text).statements)], THERE)
+    assert found == ({"001.sql": told} if told else {})
+
+
+def test_a_first_deployment_is_not_warned_of_what_a_server_brings(shop: Shop) -> None:
+    shop.pg.query(f"CREATE SCHEMA app; ALTER SCHEMA app OWNER TO {shop.pg.role}")
+    shop.migration("001.sql", f"{PREPARED.replace('pgcrypto', 'plpgsql')}\nCREATE TABLE app.t (id int);\n")  # fmt: skip
+    assert "makes what is there" not in shop.terminal("deploy", "plan", "app").text
+    shop.run()
+
+
+def test_a_right_that_comes_on_top_is_no_damage() -> None:
+    before = Witness(shapes={"run": "kind rp\nrights SELECT"})
+    more = Witness(shapes={"run": "kind rp\nrights DELETE\nrights SELECT"})
+    assert list(reshaped(before, more)) == []
+    assert list(reshaped(more, before)) == ["templedb.run has other rights than before"]

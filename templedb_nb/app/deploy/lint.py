@@ -1,12 +1,14 @@
-"""What is risky in migrations that wait: our own rules and squawk's, told before anything runs."""
+"""What is risky in migrations that wait, told before anything runs: our own rules, squawk's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from templedb_nb.core.catalog.created_objects import standing
 from templedb_nb.core.lint.rules import Linted, Pending, lint, merged, relations
 from templedb_nb.core.lint.server_versions import too_new
 from templedb_nb.core.migrations.script import Script, without_data
+from templedb_nb.core.plan.planner import Situation
 from templedb_nb.model.config import Executor
 from templedb_nb.model.finding import Finding
 from templedb_nb.model.layout import Address
@@ -44,6 +46,24 @@ def too_new_for_servers(
         session = sessions.get(step.database)
         if session and session.version and step.source in read:
             yield from too_new(read[step.source], step.file, session.version)
+
+
+def ran_before(
+    steps: Iterable[Step], now: Situation, sessions: Mapping[DatabaseName, Session]
+) -> dict[DatabaseName, dict[str, tuple[str, ...]]]:
+    """Return, by file, what tells that it ran before, where a ledger has no row of the project.
+
+    A database that has rows is not asked, nor one of which more is known: a suspicion, or another
+    tool's history.
+    """
+    applies = [each for each in steps if isinstance(each, Apply) and each.source in now.scripts]
+    found = {}
+    for name, session in sessions.items():
+        own = [(e.file, now.scripts[e.source].statements) for e in applies if e.database == name]
+        known = now.ledgers[name].entries or name in now.suspicions or now.histories.get(name)
+        if own and not known and (there := standing(own, session.catalog())):
+            found[name] = there
+    return found
 
 
 def complaints(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from templedb_nb.app.deploy.connections import Ledgers, Sessions, names, read_all
 from templedb_nb.app.deploy.ledger_copies import Copies
-from templedb_nb.app.deploy.lint import of_steps, too_new_for_servers
+from templedb_nb.app.deploy.lint import of_steps, ran_before, too_new_for_servers
 from templedb_nb.app.deploy.signatures import Signatures
 from templedb_nb.app.environment import System
 from templedb_nb.app.migrations import net_effects
@@ -30,6 +30,7 @@ from templedb_nb.core.migrations.layouts.recognise import marks
 from templedb_nb.core.migrations.script import Script, read_script
 from templedb_nb.core.plan import planner
 from templedb_nb.core.plan.estimate import expected
+from templedb_nb.core.plan.findings import on_standing
 from templedb_nb.core.plan.planner import Options, Situation
 from templedb_nb.errors import ConfigError, InvalidConfig
 from templedb_nb.model.approval import Approval
@@ -250,6 +251,8 @@ class Planning:
         told = tuple(replace(s, text=self._values.masked(s.text)) for s in draft.scripts)
         risky = _linted(draft.plan, situation, opened.sessions)
         strange = _strange(draft.plan, opened.sessions)
+        ran = ran_before(draft.plan.steps, situation, opened.sessions)
+        strange += on_standing(ran, draft.plan.target)
         early = too_new_for_servers(draft.plan.steps, situation.scripts, opened.sessions)
         places = routes(opened.sessions)
         notes = on_routes(places, draft.plan.target)

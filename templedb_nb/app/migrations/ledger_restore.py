@@ -10,6 +10,7 @@ from templedb_nb.app.deploy.runs import Running, Wish
 from templedb_nb.core.plan.planner import Options
 from templedb_nb.errors import UsageProblem
 from templedb_nb.model.layout import Source
+from templedb_nb.model.ledger import EntryKind
 from templedb_nb.model.lost import Lost, Presence, Suspicion
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
@@ -75,6 +76,8 @@ class Restoring:
             step, _, source = texts.get(each.entry.key, (None, None, None))
             reading = source.reading if isinstance(source, Source) else None
             blob = source.blob if isinstance(source, Source) else source
+            if each.entry.kind is EntryKind.MARKED:
+                blob = reading = None  # a person said so; no text ran
             steps.append(
                 Restore(
                     group="ledger",

@@ -20,6 +20,7 @@ _KINDS = (
 _MODIFIERS = words("GLOBAL LOCAL UNLOGGED UNIQUE RECURSIVE")
 _PRIVATE = words("TEMP TEMPORARY")
 _FURTHER = words("CONSTRAINT PRIMARY UNIQUE CHECK FOREIGN EXCLUDE LIKE GENERATED TABLE")
+_HOLD_ROWS = frozenset({"table", "foreign table", "materialized view", "index", "sequence"})
 MOST = 3
 """So many objects are named."""
 
@@ -50,6 +51,34 @@ def presences(
     return {key: _presence(things, there) for key, things in _made(scripts).items()}
 
 
+def standing(
+    scripts: Sequence[tuple[str, Sequence[Statement]]], catalog: Mapping[str, str]
+) -> dict[str, tuple[str, ...]]:
+    """Return, by key, what tells that a migration which waits ran before: all it makes is there.
+
+    A schema, an extension or code that a file only provides for (``IF NOT EXISTS``,
+    ``OR REPLACE``) tells nothing, and a name with a schema means that schema alone.
+    """
+    there = _there(catalog)
+    provided = {thing for _key, statements in scripts for thing in _provided(statements)}
+    found = {}
+    for key, things in _made(scripts).items():
+        telling = things - provided
+        if telling and things <= there:
+            found[key] = tuple(sorted(each.title for each in telling)[:MOST])
+    return found
+
+
+def _provided(statements: Sequence[Statement]) -> Iterable[Thing]:
+    """Yield what holds no rows and is made only where it is not there, or made anew."""
+    for statement in statements:
+        at = Cursor(statement.tokens)
+        if at.take("CREATE"):
+            thing, whatever = _created(at)
+            if thing and whatever and thing.kind not in _HOLD_ROWS:
+                yield thing
+
+
 def _presence(things: set[Thing], there: set[Thing]) -> tuple[Presence, tuple[str, ...]]:
     if not things:
         return Presence.UNKNOWN, ()
@@ -67,7 +96,8 @@ def _made(scripts: Sequence[tuple[str, Sequence[Statement]]]) -> dict[str, set[T
         for statement in statements:
             at = Cursor(statement.tokens)
             if at.take("CREATE"):
-                own.update(_creates(at))
+                thing, _whatever = _created(at)
+                own.update([thing] if thing else [])
             elif at.take("DROP"):
                 _take(found, *_drops(at))
             elif at.take("ALTER"):
@@ -89,18 +119,16 @@ def _thing(at: Cursor, kind: str) -> Thing | None:
     return Thing(kind, key[-2] if len(key) > 1 else "", key[-1])
 
 
-def _creates(at: Cursor) -> Iterable[Thing]:
-    at.take("OR", "REPLACE")
+def _created(at: Cursor) -> tuple[Thing | None, bool]:
+    """Return what a CREATE makes, and whether it does so whatever is there."""
+    whatever = at.take("OR", "REPLACE")
     at.take_any(_MODIFIERS)
-    if at.word in _PRIVATE:
-        return
-    if not (kind := _kind(at)):
-        return
+    if at.word in _PRIVATE or not (kind := _kind(at)):
+        return None, whatever
     at.take("CONCURRENTLY")
-    at.take("IF", "NOT", "EXISTS")
+    whatever = at.take("IF", "NOT", "EXISTS") or whatever
     found = _thing(at, kind)
-    if found is not None and found.name != "on":
-        yield found
+    return (None if found is not None and found.name == "on" else found), whatever
 
 
 def _drops(at: Cursor) -> tuple[Thing, ...]:

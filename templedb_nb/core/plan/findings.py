@@ -210,6 +210,23 @@ def on_suspicions(found: Mapping[DatabaseName, Suspicion], target: TargetName) -
     return out
 
 
+def on_standing(
+    found: Mapping[DatabaseName, Mapping[str, Sequence[str]]], target: TargetName
+) -> Iterable[Finding]:
+    """Warn where a ledger without a row meets what its files make: they may have run before.
+
+    *found* has the objects that are there by file.
+    """
+    for name, files in sorted(found.items()):
+        file, objects = next(iter(files.items()))
+        more = f" (and {len(files) - 1} more)" if len(files) > 1 else ""
+        message = f"{file}{more} makes what is there already: {', '.join(objects)}"
+        mend = "the ledger knows of no migration; if these ran before: templedb migration baseline"
+        mend = f"{mend} --through FILE --target {target} --reason WHY, or templedb migration"
+        mend = f"{mend} restore-ledger --target {target} --reason WHY with the state that ran them"
+        yield _warning(Topic.LEDGER, message, f"target {target} ({name})", mend)
+
+
 MOST_LOST = 20
 """So many lost rows are told one by one."""
 

@@ -44,13 +44,18 @@ def damage(before: Witness, now: Witness, *, own: Collection[Key] = ()) -> tuple
 
 
 def reshaped(before: Witness, now: Witness) -> Iterable[str]:
-    """Yield the tables that have other columns, keys, triggers, rules or rights than before."""
+    """Yield the tables that have other columns, keys, triggers, rules or rights than before.
+
+    A right that this role did not have before takes nothing away.
+    """
     for name, shape in before.shapes.items():
         other = now.shapes.get(name)
         if other is not None and other != shape:
-            lines = set(shape.split("\n")) ^ set(other.split("\n"))
-            about = dict.fromkeys(line.split(" ", 1)[0] for line in sorted(lines))
-            yield f"templedb.{name} has other {', '.join(about)} than before"
+            was, now_ = set(shape.split("\n")), set(other.split("\n"))
+            new = {line for line in now_ - was if not line.startswith("rights ")}
+            about = dict.fromkeys(line.split(" ", 1)[0] for line in sorted((was - now_) | new))
+            if about:
+                yield f"templedb.{name} has other {', '.join(about)} than before"
 
 
 def gone(before: Collection[Key], now: Collection[Key]) -> Iterable[str]:

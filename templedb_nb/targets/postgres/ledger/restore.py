@@ -35,7 +35,7 @@ def create_what_is_missing(connection: Connection) -> None:
         connection.execute(f"{head}{insert}{wanted} ON CONFLICT (k) DO NOTHING".encode())
     except psycopg.errors.InsufficientPrivilege:
         message = f"role {connection.info.user!r} may not make the missing tables of the ledger"
-        hint = "run it as the ledger's owner: that variable's address, for this command alone"
+        hint = "run this command with the address of the role that owns the ledger"
         raise LedgerRefused(message, hint=hint) from None
     if here := ledger_sql.system(connection):
         connection.execute(
