@@ -69,7 +69,7 @@ def test_a_typo_in_an_index_is_mended(table: Shop) -> None:
 def test_the_second_of_three_is_mended_and_the_first_stays_done(table: Shop) -> None:
     first, last = "CREATE INDEX CONCURRENTLY bills_id ON bills (id);\n", "VACUUM bills;\n"
     said = run(table, first + WRONG + last, code=12)
-    assert "1 of 3 steps stand; mend migrations/003_steps.sql and run again" in said.text
+    assert "1 of 3 steps stand; fix migrations/003_steps.sql and run again" in said.text
     edited = first.replace("bills_id", "bills_ident")
     refused = run(table, edited + RIGHT + last, code=13)
     assert "step 1 ran already, and step 1 was edited, moved or taken out" in refused.text
