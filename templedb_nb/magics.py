@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,16 @@ from templedb_nb.commands.effects import understood
 from templedb_nb.commands.tree import reserved, tree
 from templedb_nb.errors import InternalError, RunFailed, TempleError, swallowed
 from templedb_nb.notebook.display import add_looks, has_looks
+from templedb_nb.notebook.offers import (
+    board,
+    brief,
+    gate,
+    interrupt,
+    mask,
+    pick,
+    unblock,
+    without_secrets,
+)
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -27,7 +36,6 @@ if TYPE_CHECKING:
     from templedb_nb.app import Temple
     from templedb_nb.kernel_config import TempleDB
     from templedb_nb.model.plan import Preview
-    from templedb_nb.model.status import Board, Choices
     from templedb_nb.notebook.runner_session import Telling
 
 NAME = "templedb"
@@ -121,10 +129,10 @@ class Magic:
             print(error.format_message())
         except click.UsageError as error:
             where = f"\n  try: {error.ctx.command_path} --help" if error.ctx else ""
-            told = _mask(call)(error.format_message())
+            told = mask(call)(error.format_message())
             raise UsageError(f"{PROGRAM}: {told}{where}") from None
         except click.ClickException as error:
-            raise UsageError(f"{PROGRAM}: {_mask(call)(error.format_message())}") from None
+            raise UsageError(f"{PROGRAM}: {mask(call)(error.format_message())}") from None
         except click.Abort:
             raise KeyboardInterrupt from None
         except TempleError as error:
@@ -201,13 +209,13 @@ class Magic:
             interactive=self._watched(),
             cell=cell,
             output=Output(tell=print),
-            followers=Followers(planned=_brief),
+            followers=Followers(planned=brief),
             panels=Panels(use=self._use),
         )
         if call.interactive and find_spec("ipywidgets"):
-            call.panels.gate = partial(_gate, call)
-            call.panels.board = _board
-            call.panels.picker = partial(_pick, call)
+            call.panels.gate = partial(gate, call)
+            call.panels.board = board
+            call.panels.picker = partial(pick, call)
         if self.config.live:
             self._watch(call)
         if self.telling is not None:
@@ -218,10 +226,10 @@ class Magic:
         """Let a run be seen as it goes on, with buttons where they may reach it."""
         from templedb_nb.notebook.progress import Live
 
-        live = Live(_interrupt, partial(_unblock, call) if call.panels.gate else None)
+        live = Live(interrupt, partial(unblock, call) if call.panels.gate else None)
 
         def planned(preview: Preview) -> None:
-            _brief(preview)
+            brief(preview)
             live.planned(preview)
 
         call.followers.observers, call.followers.planned, call.followers.closing = (
@@ -308,14 +316,14 @@ class Magic:
         return bool(request.get("content", {}).get("allow_stdin"))
 
     def _masked(self, call: Call, error: TempleError) -> TempleError:
-        return _without_secrets(error, _mask(call))
+        return without_secrets(error, mask(call))
 
     def _defect(self, call: Call, error: Exception) -> InternalError:
         import traceback
 
         told = "".join(traceback.format_exception(error)[-3:]).strip()
-        message = f"a defect of templedb: {type(error).__name__}: {_mask(call)(str(error))}"
-        return InternalError(message, problems=_mask(call)(told).splitlines())
+        message = f"a defect of templedb: {type(error).__name__}: {mask(call)(str(error))}"
+        return InternalError(message, problems=mask(call)(told).splitlines())
 
 
 def _parted(line: str) -> tuple[str, str, bool]:
@@ -325,79 +333,6 @@ def _parted(line: str) -> tuple[str, str, bool]:
     stripped = rest.rstrip()
     silent = stripped.endswith(";")
     return name, stripped[:-1] if silent else rest, silent
-
-
-def _brief(preview: Preview) -> None:
-    from templedb_nb.views import ansi
-    from templedb_nb.views.text import briefing
-
-    if told := briefing(preview):
-        print(ansi.safe(told))
-
-
-def _gate(call: Call, waits: bool, preview: Preview) -> None:  # noqa: FBT001 - as the tree calls it
-    from templedb_nb.notebook.approval_gate import Gate
-
-    gate = Gate(call.app.judging, preview)
-    if waits:
-        gate.wait()
-    else:
-        gate.leave()
-
-
-def _board(board: Board, load: Callable[[], Board]) -> None:
-    from templedb_nb.notebook.panels import BoardPanel
-
-    BoardPanel(board, load).show()
-
-
-def _interrupt() -> None:
-    os.kill(os.getpid(), signal.SIGINT)
-
-
-def _unblock(call: Call, slug: str, target: str, pid: int, ends: bool) -> None:  # noqa: FBT001 - as Live calls it
-    from templedb_nb.model.selection import Choice
-
-    app = call.open_app()
-    try:
-        project, found = app.named(Choice(project=slug, target=target))
-        if found is not None:
-            app.locks.unblock(project, found, pid, "in the way of a run", terminate=ends)
-    except TempleError as error:
-        raise _without_secrets(error, app.masker.mask) from None
-
-
-def _pick(call: Call, choices: Choices) -> None:
-    from templedb_nb.core.plan.planner import Options
-    from templedb_nb.model.selection import Choice
-    from templedb_nb.notebook.panels import Picker
-
-    def plan(target: str, release: int | None, skip: tuple[str, ...]) -> Preview:
-        choice = Choice(project=choices.slug, target=target)
-        app = call.open_app()
-        try:
-            return app.plan(choice, Options(skip_groups=skip), release=release)
-        except TempleError as error:
-            raise _without_secrets(error, app.masker.mask) from None
-
-    Picker(choices, plan).show()
-
-
-def _mask(call: Call) -> Callable[[str], str]:
-    """Return what takes secrets out of a text, and what a terminal would obey."""
-    from templedb_nb.core.secrets.masking import without_url_passwords
-    from templedb_nb.views import ansi
-
-    opened = call.__dict__.get("app")
-    mask = opened.masker.mask if opened is not None else without_url_passwords
-    return lambda text: ansi.safe(mask(text))
-
-
-def _without_secrets(error: TempleError, mask: Callable[[str], str]) -> TempleError:
-    error.message, error.hint = mask(error.message), mask(error.hint)
-    error.problems = tuple(mask(each) for each in error.problems)
-    error.args = (error.message,)
-    return error
 
 
 def _ask_secret(name: str) -> str:

@@ -17,7 +17,7 @@ from templedb_nb.core.config import document as config
 from templedb_nb.core.config import project_file
 from templedb_nb.core.config.overlay import overlaid
 from templedb_nb.core.lint.effects import impact
-from templedb_nb.core.lint.rules import Pending, lint
+from templedb_nb.core.lint.linter import Pending, lint
 from templedb_nb.core.migrations.layouts.recognise import marks
 from templedb_nb.core.migrations.script import read_script
 from templedb_nb.core.secrets.sql_passwords import redacted

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from templedb_nb.core.sql.lexer import Blank, Meta, Statement, TokenKind, position, split, tokens
+from templedb_nb.core.sql.lexer import position, split, tokens
+from templedb_nb.core.sql.tokens import Blank, Meta, Statement, TokenKind
 from templedb_nb.model.route import ALONE
 from templedb_nb.model.secret import Secret
 from templedb_nb.targets.postgres.connection.connect import open_connection, run

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from templedb_nb.core.lint.rules import BIG_ROWS, RULES, Pending, lint
+from templedb_nb.core.lint.linter import Pending, lint
+from templedb_nb.core.lint.rules import BIG_ROWS, RULES
 from templedb_nb.core.migrations.script import read_script
 from templedb_nb.model.lint import RULE_NAMES, Complaint, Size
 from tests.conftest import Database, Shop, Terminal

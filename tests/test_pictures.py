@@ -105,7 +105,7 @@ def test_durations_in_letters_are_columns() -> None:
 
 
 def test_frequency_in_letters_is_a_bar_of_what_ended_well_and_what_did_not() -> None:
-    assert "2026-W02  staging  7     2         █████░░" in text(VALUES["frequency"])
+    assert "2026-W02  staging  7     2              █████░░" in text(VALUES["frequency"])
 
 
 def test_without_the_library_the_letters_say_how_to_get_pictures(

@@ -80,8 +80,8 @@ def run(
     from templedb_nb.files.document import read_document
     from templedb_nb.runbook import parameters
     from templedb_nb.runbook.notebook import Notebook
+    from templedb_nb.runbook.order import Order, Watch
     from templedb_nb.runbook.output_path import place
-    from templedb_nb.runbook.run import Order, Watch
     from templedb_nb.runbook.run import run as carry_out
     from templedb_nb.views.reports.page import page as rendered
 

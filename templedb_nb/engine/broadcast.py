@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any  # Any: each field of an event
 
 from templedb_nb.model.event import (
     Event,

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from templedb_nb.core.approval.policy import Approved, kept
 from templedb_nb.core.plan.staleness import Done
 from templedb_nb.engine.guard import Guard
-from templedb_nb.engine.steps import Ended, Steps, Tools
+from templedb_nb.engine.step_events import Ended
+from templedb_nb.engine.steps import Steps, Tools
 from templedb_nb.errors import JournalFailed, TargetError, TempleError
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.failpoints import reach

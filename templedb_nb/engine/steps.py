@@ -12,7 +12,19 @@ from templedb_nb.core.plan.staleness import Done
 from templedb_nb.core.run.ledger_guard import HINT, TOUCHED
 from templedb_nb.engine.guard import Guard
 from templedb_nb.engine.messages import Messages
-from templedb_nb.errors import NotStarted, StatementFailed, StoreError, TempleError, Unresolved
+from templedb_nb.engine.step_events import (
+    Ended,
+    broken,
+    cancelled,
+    changes,
+    ended,
+    exited,
+    how,
+    may_fail,
+    not_started,
+    statement_failed,
+)
+from templedb_nb.errors import NotStarted, StatementFailed, StoreError, TempleError
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.failpoints import reach
 from templedb_nb.model.cancel_request import Ending
@@ -20,7 +32,6 @@ from templedb_nb.model.command import Exit, Invocation
 from templedb_nb.model.config import Executor
 from templedb_nb.model.event import (
     Event,
-    Log,
     Outcome,
     OutputWritten,
     StatementRan,
@@ -40,7 +51,6 @@ from templedb_nb.model.step import (
     Command,
     Migration,
     Mode,
-    Phase,
     Restore,
     Revert,
     RunCommand,
@@ -99,15 +109,6 @@ class Tools:
     resumed: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """Why a run does not go on as planned."""
-
-    outcome: Outcome
-    message: str
-    exit_code: int | None = None
-
-
 @dataclass(slots=True)
 class Steps:
     """Runs steps; `changed` is true once the target changed, or may have."""
@@ -145,12 +146,12 @@ class Steps:
             if cancelled := self._retry(event, step, attempt):
                 event = cancelled
                 break
-        self.changed |= _changes(step, event)
+        self.changed |= changes(step, event)
         reach("step.done")
         self.emit(event)
         if self.interrupt is not None and not getattr(event, "unknown", False):
             return self._cancelled(f"cancelled at {step.group}: {step.title}")
-        return _ended(step, event)
+        return ended(step, event)
 
     def _cancelled(self, message: str) -> Ended:
         by = f", by {self.tools.interrupts.wish}" if self.tools.interrupts.wish else ""
@@ -186,7 +187,7 @@ class Steps:
         except StoreError:
             raise
         except TempleError as error:
-            return _broken(number, error, changed=self._took_effect(step, attempt_id))
+            return broken(number, error, changed=self._took_effect(step, attempt_id))
 
     def _took_effect(self, step: Step, attempt_id: str) -> bool:
         """Return whether a step that broke may have changed the target all the same."""
@@ -224,7 +225,7 @@ class Steps:
         except StatementFailed as error:
             if step.mode is Mode.TRANSACTION:
                 session.failed(step, script, attempt_id, self.claim, error.message)
-            return _statement_failed(number, step, error)
+            return statement_failed(number, step, error)
         except KeyboardInterrupt as error:
             self._interrupted(error)
             if not session.applied(step, attempt_id, self.claim):
@@ -235,10 +236,10 @@ class Steps:
 
     def _stopped(self, number: int, step: Migration, script: Script) -> Event:
         if step.mode is Mode.TRANSACTION:
-            return _cancelled(number, f"nothing of it was {step.past}")
+            return cancelled(number, f"nothing of it was {step.past}")
         stands = self.tools.sessions[step.database].stands(step, self.claim)
         what = f"{stands} of {script.steps} steps stand; the next run goes on from there"
-        return _cancelled(number, what, changed=True)
+        return cancelled(number, what, changed=True)
 
     def _psql(self, number: int, step: Migration, attempt_id: str) -> Event:
         session, script = self.tools.sessions[step.database], self.tools.script(step.source)
@@ -263,14 +264,14 @@ class Steps:
         if session.applied(step, attempt_id, self.claim):
             return StepFinished(step=number, exit_status=0, log=kept, tail=tail)
         if ended is None:
-            return _cancelled(number, "nothing of it was applied")
-        message = f"psql {_how(ended)}; nothing of {step.file} was applied"
+            return cancelled(number, "nothing of it was applied")
+        message = f"psql {how(ended)}; nothing of {step.file} was applied"
         if ended.ok:
             message = f"{step.file}, or a file that it reads, {_ROLLED_BACK}"
         elif TOUCHED in tail:
             message = f"{step.file} {TOUCHED}; nothing of it was applied"
         session.failed(step, script, attempt_id, self.claim, f"{message}\n{tail}")
-        failed = _exited(number, ended, message, changed=ended.ok, log=kept, tail=tail)
+        failed = exited(number, ended, message, changed=ended.ok, log=kept, tail=tail)
         if TOUCHED in message:
             failed = replace(failed, hint=HINT)
         return replace(failed, unknown=True, hint=_LOOK) if ended.ok else failed
@@ -284,7 +285,7 @@ class Steps:
         except StoreError:
             raise
         except TempleError as error:
-            return _not_started(number, step, error)
+            return not_started(number, step, error)
         log = self.tools.log(number)
         try:
             reach("command.recorded")
@@ -295,12 +296,12 @@ class Steps:
             self._interrupted(error)
             self._close_books(books, attempt_id, None)
             log.close()
-            return _cancelled(number, "its processes are ended", changed=step.mutates)
+            return cancelled(number, "its processes are ended", changed=step.mutates)
         except NotStarted as error:
             if books:
                 books.command_finished(attempt_id, CommandState.NOT_STARTED, None)
             log.close()
-            return _not_started(number, step, error)
+            return not_started(number, step, error)
         except TempleError:
             self._close_books(books, attempt_id, None)
             raise
@@ -309,13 +310,13 @@ class Steps:
         reach("command.closed")
         if ended.ok:
             return StepFinished(step=number, exit_status=0, log=kept, tail=tail)
-        if _may_fail(step):
-            message = f"{step.title} {_how(ended)}; the hook is not critical"
+        if may_fail(step):
+            message = f"{step.title} {how(ended)}; the hook is not critical"
             return StepWarned(
                 step=number, message=message, exit_status=ended.status, log=kept, tail=tail
             )
-        message = f"{step.title} {_how(ended)}"
-        return _exited(number, ended, message, changed=step.mutates, log=kept, tail=tail)
+        message = f"{step.title} {how(ended)}"
+        return exited(number, ended, message, changed=step.mutates, log=kept, tail=tail)
 
     def _books(self, step: Command) -> Session | None:
         """Return the ledger that must know of a command which may change the target."""
@@ -355,96 +356,5 @@ class Steps:
                     self.tools.clock.sleep(step.retry_delay_s)
             except KeyboardInterrupt as error:
                 self._interrupted(error)
-                return _cancelled(event.step, f"after {event.message}", changed=event.changed)
+                return cancelled(event.step, f"after {event.message}", changed=event.changed)
         return None
-
-
-def _changes(step: Step, event: Event) -> bool:
-    if isinstance(event, StepFailed):
-        return event.changed
-    return step.mutates
-
-
-def _ended(step: Step, event: Event) -> Ended | None:
-    if not isinstance(event, StepFailed):
-        return None
-    message = f"{step.group}: {event.message}"
-    if event.timed_out:
-        return Ended(outcome=Outcome.TIMED_OUT, message=message)
-    if event.unknown:
-        return Ended(outcome=Outcome.UNKNOWN, message=message)
-    return Ended(outcome=Outcome.FAILED, message=message)
-
-
-def _may_fail(step: Command) -> bool:
-    if isinstance(step, RunScript):
-        return False
-    return not step.critical and step.phase is Phase.POST_DEPLOY
-
-
-def _not_started(number: int, step: Command, error: TempleError) -> Event:
-    """Tell of a command of which nothing ran."""
-    if _may_fail(step):
-        message = f"{error.message}; the hook is not critical"
-        return StepWarned(step=number, message=message)
-    return _broken(number, error, changed=False)
-
-
-def _how(ended: Exit) -> str:
-    if ended.timed_out:
-        return "took longer than its timeout and was ended"
-    if ended.signal is not None:
-        return f"was killed by signal {ended.signal}"
-    return f"exited with {ended.status}"
-
-
-def _statement_failed(number: int, step: Migration, error: StatementFailed) -> StepFailed:
-    place = f"{step.file}:{error.line}:{error.column}" if error.line else step.file
-    return StepFailed(
-        step=number,
-        message=f"{place}: {error.message}",
-        changed=error.changed,
-        hint=error.hint,
-        detail=error.detail,
-        statement=error.statement + 1 if error.statement >= 0 else None,
-        line=error.line or None,
-        column=error.column or None,
-        sqlstate=error.sqlstate,
-    )
-
-
-def _broken(number: int, error: TempleError, *, changed: bool) -> StepFailed:
-    unknown = isinstance(error, Unresolved)
-    return StepFailed(
-        step=number,
-        message=error.message,
-        changed=unknown or changed,
-        hint=error.hint,
-        unknown=unknown,
-    )
-
-
-def _cancelled(number: int, what: str, *, changed: bool = False) -> StepFailed:
-    message = f"cancelled; {what}"
-    return StepFailed(step=number, message=message, changed=changed, cancelled=True)
-
-
-def _exited(
-    number: int,
-    ended: Exit,
-    message: str,
-    *,
-    changed: bool = False,
-    log: Log | None = None,
-    tail: str = "",
-) -> StepFailed:
-    return StepFailed(
-        step=number,
-        message=message,
-        changed=changed,
-        exit_status=ended.status,
-        signal=ended.signal,
-        timed_out=ended.timed_out,
-        log=log,
-        tail=tail,
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar  # Any: cells of an answer
 
 from templedb_nb.model.event import MessageReceived, Outcome
 from templedb_nb.model.ledger import Entry

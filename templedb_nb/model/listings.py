@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar  # Any: a JSON document, shown as it is
 
 from templedb_nb.model.config import Group
 from templedb_nb.model.event import Blocker

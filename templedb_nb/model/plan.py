@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, ClassVar, NewType
+from typing import Any, ClassVar, NewType  # Any: plain JSON before it is a plan
 
 from templedb_nb.model.approval import Approval, Decision
 from templedb_nb.model.effect import NO_IMPACT, Impact

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias  # Any: values of a notebook's parameters
 
 from templedb_nb.model.result import Result
 from templedb_nb.model.serialization import Digest

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import Enum
 from functools import cache
-from typing import Any, NewType, TypeAlias, TypeVar
+from typing import Any, NewType, TypeAlias, TypeVar  # Any: types as values, and plain JSON
 
 Digest = NewType("Digest", str)
 """64 hexadecimal digits of SHA-256."""
@@ -51,7 +51,7 @@ def short(value: str) -> str:
 def to_plain(value: object) -> Json:
     """Return *value* as plain JSON, or raise `TypeError`: a Secret or a float has no such form."""
     if type(value) in _PLAIN:
-        return value  # type: ignore[return-value]
+        return value  # type: ignore[return-value]  # mypy does not narrow by a set of types
     match value:
         case Enum():
             return to_plain(value.value)

@@ -31,7 +31,7 @@ def matcher(called: Callable[[], Call], names: Mapping[str, Any]) -> Any:
     """
     from IPython.core.completer import SimpleCompletion, context_matcher
 
-    @context_matcher(identifier=NAME, priority=1000)  # type: ignore[untyped-decorator]
+    @context_matcher(identifier=NAME, priority=1000)  # type: ignore[untyped-decorator]  # IPython types no decorator
     def matcher(context: Any) -> Any:
         first = context.full_text.split("\n", 1)[0].lstrip()
         head = _HEAD.match(context.text_until_cursor)

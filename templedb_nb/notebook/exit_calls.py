@@ -37,7 +37,7 @@ class Exit(ZMQExitAutocall):
 
     def __init__(self, shell: InteractiveShell, told: Callable[[str, bool], None]) -> None:
         """Tell *told* how the runbook ends, and whether that is as it should be."""
-        self.set_ip(shell)  # type: ignore[no-untyped-call]
+        self.set_ip(shell)  # type: ignore[no-untyped-call]  # IPython types no method
         self._told = told
 
     def __call__(  # type: ignore[override]  # called as Python's own exit is

@@ -17,7 +17,7 @@ def light_imports() -> Iterator[None]:
     """
     there = PINNED in sys.modules
     if not there:
-        sys.modules[PINNED] = None  # type: ignore[assignment]
+        sys.modules[PINNED] = None  # type: ignore[assignment]  # None is how an import is forbidden
     try:
         yield
     finally:

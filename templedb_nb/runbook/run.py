@@ -6,9 +6,9 @@ import asyncio
 import json
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +31,9 @@ from templedb_nb.model.serialization import from_plain
 from templedb_nb.runbook import parameters
 from templedb_nb.runbook.kernel_channel import Pipe
 from templedb_nb.runbook.light_imports import light_imports
-from templedb_nb.runbook.notebook import Notebook, tags, title, write
+from templedb_nb.runbook.notebook import tags, title, write
 from templedb_nb.runbook.notebook_marks import marked
+from templedb_nb.runbook.order import Order, Watch
 from templedb_nb.runbook.outcome import Stop, verdict
 from templedb_nb.runbook.secrets import Secrets
 from templedb_nb.runbook.state_record import Record
@@ -49,30 +50,6 @@ ASKED_S, HURRIED_S, AGAIN_S = 10.0, 1.0, 0.3
 VARIABLE = "TEMPLEDB_RUNBOOK"
 SKIP, RAISES = "skip-execution", "raises-exception"
 EXITS = ("SystemExit", "CellExit")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What is to run, and how."""
-
-    notebook: Notebook
-    out: Path
-    values: Mapping[str, Any] = field(default_factory=dict)
-    timeout_s: float | None = None
-    cell_timeout_s: float | None = None
-    resume: bool = False
-    approvals: tuple[Path, ...] = ()
-    approval_wait: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
-    """Who hears what: cells as they go on, and the events of the runs in them."""
-
-    cells: Callable[[RunbookEvent], None] = lambda _: None
-    events: Callable[[Stamped], None] = lambda _: None
-    saved: Callable[..., None] = lambda _, **__: None
-    secret: Callable[[str, str], None] | None = None
 
 
 def run(order: Order, system: System, watch: Watch) -> RunbookResult:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from templedb_nb.core.sql.lexer import Statement
+from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.core.sql.transaction_settings import opening
 
 AT_COMMIT = " (at COMMIT)"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from templedb_nb.core.catalog import database_identity
 from templedb_nb.core.catalog.created_objects import presences
 from templedb_nb.core.migrations.script import Script
-from templedb_nb.core.sql.lexer import Statement
+from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.errors import TempleError
 from templedb_nb.model.layout import Address
 from templedb_nb.model.ledger import Entry, Ledger, LedgerHead, State

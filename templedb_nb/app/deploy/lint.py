@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from templedb_nb.core.catalog.created_objects import standing
-from templedb_nb.core.lint.rules import Linted, Pending, lint, merged, relations
+from templedb_nb.core.lint.linter import Linted, Pending, lint, merged, relations
 from templedb_nb.core.lint.server_versions import too_new
 from templedb_nb.core.migrations.script import Script, without_data
 from templedb_nb.core.plan.planner import Situation

@@ -23,7 +23,7 @@ from templedb_nb.core.catalog.drift import on_drift
 from templedb_nb.core.config import groups
 from templedb_nb.core.config.environ import Known
 from templedb_nb.core.config.overlay import NO_OVERLAY, Overlay, overlaid
-from templedb_nb.core.lint.rules import on_lint
+from templedb_nb.core.lint.linter import on_lint
 from templedb_nb.core.migrations import status
 from templedb_nb.core.migrations.layouts.placing import Look, Mark
 from templedb_nb.core.migrations.layouts.recognise import marks

@@ -188,7 +188,7 @@ class Workplace:
 def _around(*args: object, **named: object) -> tuple[str, str]:
     from templedb_nb.targets.postgres.apply.psql import around
 
-    return around(*args, **named)  # type: ignore[arg-type]
+    return around(*args, **named)  # type: ignore[arg-type]  # the wrapped method has these parameters
 
 
 def _argv(step: Command) -> tuple[str, ...]:

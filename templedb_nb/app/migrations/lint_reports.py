@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from templedb_nb.app.deploy.lint import complaints
 from templedb_nb.app.deploy.plans import Opened, Read, look, scripts
 from templedb_nb.core.approval.policy import demanded
-from templedb_nb.core.lint.rules import Pending
+from templedb_nb.core.lint.linter import Pending
 from templedb_nb.core.migrations import status
 from templedb_nb.core.migrations.layouts.placing import last
 from templedb_nb.errors import UnknownName

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,13 +11,14 @@ from typing import TYPE_CHECKING
 from templedb_nb.app.environment import System
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.errors import Ambiguous, ConfigError, FilesError, UnknownName, UsageProblem
+from templedb_nb.model.file import Seen
 from templedb_nb.model.project import Changes, Project, Release, Slug, Synced
 from templedb_nb.store.duckdb.content import Content
 from templedb_nb.store.duckdb.settings import Settings
 from templedb_nb.store.duckdb.state_file import StateFile
 
 if TYPE_CHECKING:
-    from templedb_nb.files.scan import Scan
+    from templedb_nb.files.scan import Scan, Sink
 
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -146,11 +148,11 @@ class Projects:
         )
 
 
-def _scanned(root: Path, known: dict, sink: object, known_at: int) -> Scan:  # type: ignore[type-arg]
+def _scanned(root: Path, known: Mapping[str, Seen], sink: Sink, known_at: int) -> Scan:
     from templedb_nb.files.scan import Unreadable, scan
 
     try:
-        return scan(root, known, sink, known_at_ns=known_at)  # type: ignore[arg-type]
+        return scan(root, known, sink, known_at_ns=known_at)
     except Unreadable as error:
         problems = [f"{each.path}: {each.reason}" for each in error.problems]
         message = f"{len(problems)} of the files below {root} cannot be stored; nothing was"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from templedb_nb.core.sql.cursor import Cursor, parts, words
-from templedb_nb.core.sql.lexer import Statement
+from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.model.lost import Presence
 
 _KINDS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any  # Any: a JSON document, whose shape is read here
 
 from templedb_nb.core.values.schema import (
     Choice,

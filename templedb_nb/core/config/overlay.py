@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any  # Any: a JSON document, whose shape is read here
 
 from templedb_nb.core.config import document as configs
 from templedb_nb.core.config import groups

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass
-from typing import Any
+from typing import Any  # Any: a JSON document, whose shape is read here
 
 from templedb_nb.core.approval import signers
 from templedb_nb.core.config.document import CONFIG, NAME, TEXT, VARIABLE, build, problem

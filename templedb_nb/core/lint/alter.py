@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from templedb_nb.core.lint.observed_effect import ALL, BUILDS, REWRITES, ROWS, SCANS, SCHEMA
 from templedb_nb.core.sql.cursor import NOWHERE, Cursor, Name, calls, parts, word, words
-from templedb_nb.core.sql.lexer import Token
+from templedb_nb.core.sql.tokens import Token
 from templedb_nb.model.effect import Lock
 
 VOLATILE = words(

@@ -13,7 +13,7 @@ from templedb_nb.core.lint import table_access
 from templedb_nb.core.lint.create_drop import alters, creates, drops
 from templedb_nb.core.lint.observed_effect import ALL, REWRITES, SCHEMA, UNKNOWN, Seen, cascading
 from templedb_nb.core.sql.cursor import NOWHERE, Cursor, Name, calls, each_name, word, words
-from templedb_nb.core.sql.lexer import Statement, Token
+from templedb_nb.core.sql.tokens import Statement, Token
 from templedb_nb.model.effect import Effect, Impact, Lock, Touched, ranked, stronger
 
 MOST = 100

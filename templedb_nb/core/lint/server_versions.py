@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from templedb_nb.core.migrations.script import Script
-from templedb_nb.core.sql.lexer import Statement
+from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.model.finding import Finding, Severity, Topic
 
 _NAME = "_"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from templedb_nb.core.sql.cursor import NAMING, NOWHERE, Cursor, Name, words
-from templedb_nb.core.sql.lexer import Token
+from templedb_nb.core.sql.tokens import Token
 from templedb_nb.model.effect import Lock
 
 VERBS = words("SELECT WITH VALUES TABLE INSERT UPDATE DELETE MERGE")

@@ -13,7 +13,7 @@ from templedb_nb.core.sql import classify
 from templedb_nb.core.sql.classify import Controls
 from templedb_nb.core.sql.cursor import words
 from templedb_nb.core.sql.execution_units import Unit, Way
-from templedb_nb.core.sql.lexer import Statement, TokenKind
+from templedb_nb.core.sql.tokens import Statement, TokenKind
 from templedb_nb.model.step import Mode
 
 EMPTY, UNDONE = "empty-file", "rolled-back"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any  # Any: package.json, as npm has it
 
 from templedb_nb.core.migrations.layouts import plain, recognise, sqitch
 from templedb_nb.core.migrations.layouts.arrange import Arranged, arrange

@@ -22,8 +22,9 @@ from templedb_nb.core.sql.directives import (
     down_part,
 )
 from templedb_nb.core.sql.execution_units import Unit, course
-from templedb_nb.core.sql.lexer import Meta, Split, Statement, TokenKind, split
+from templedb_nb.core.sql.lexer import split
 from templedb_nb.core.sql.line_index import LineIndex, Spans
+from templedb_nb.core.sql.tokens import Meta, Split, Statement, TokenKind
 from templedb_nb.core.sql.transaction_settings import opening, openings
 from templedb_nb.model.config import Executor
 from templedb_nb.model.layout import Reading

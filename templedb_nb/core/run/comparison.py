@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any  # Any: two JSON documents
 
 from templedb_nb.model.difference import StepTimes
 from templedb_nb.model.event import Evidence

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from templedb_nb.core.secrets.masking import without_url_passwords
-from templedb_nb.core.sql.lexer import Statement, Token, TokenKind, split
+from templedb_nb.core.sql.lexer import split
+from templedb_nb.core.sql.tokens import Statement, Token, TokenKind
 
 REDACTED = "***"
 _SECRETS = frozenset({"PASSWORD", "SECRET", "SESSION_TOKEN", "SSLPASSWORD", "PASSCODE"})

@@ -11,16 +11,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
-from templedb_nb.core.sql.lexer import (
-    Blank,
-    Meta,
-    Piece,
-    Statement,
-    Token,
-    TokenKind,
-    split,
-    tokens,
-)
+from templedb_nb.core.sql.lexer import split, tokens
+from templedb_nb.core.sql.tokens import Blank, Meta, Piece, Statement, Token, TokenKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple, overload
 
-from templedb_nb.core.sql.lexer import Token, TokenKind
+from templedb_nb.core.sql.tokens import Token, TokenKind
 
 NAMING = frozenset({TokenKind.WORD, TokenKind.QUOTED})
 

@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from templedb_nb.core.sql.lexer import Meta, Split, Statement, TokenKind, tokens
+from templedb_nb.core.sql.lexer import tokens
+from templedb_nb.core.sql.tokens import Meta, Split, Statement, TokenKind
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.model.lint import RULE_NAMES
 
@@ -159,7 +160,7 @@ class _Taken:
             hints=self._hints,
             nolint=self._nolint,
             problems=tuple(self._problems),
-            **self._found,  # type: ignore[arg-type]
+            **self._found,  # type: ignore[arg-type]  # each key is a field of its own type
         )
 
     def _wrong(self, each: _Comment, message: str, mend: str = "") -> None:

@@ -9,8 +9,8 @@ from enum import StrEnum
 from templedb_nb.core.sql import classify
 from templedb_nb.core.sql.classify import Begins, Commits, Controls, CopiesOut, Ordinary, Outside
 from templedb_nb.core.sql.directives import Directives, Remark, unused
-from templedb_nb.core.sql.lexer import Statement
 from templedb_nb.core.sql.probes import Asked, Probe, Reindexed, Repeated, probe_of
+from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.core.sql.transaction_settings import opening, openings
 from templedb_nb.model.plan import NOT_EXACTLY_ONCE
 from templedb_nb.model.step import Mode

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from templedb_nb.core.sql.lexer import TokenKind, tokens
+from templedb_nb.core.sql.lexer import tokens
+from templedb_nb.core.sql.tokens import TokenKind
 
 LONGEST = 80
 _VALUES = frozenset({TokenKind.STRING, TokenKind.NUMBER})

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from templedb_nb.core.sql.lexer import Statement, Token, TokenKind
+from templedb_nb.core.sql.tokens import Statement, Token, TokenKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from templedb_nb.core.sql.lexer import Token, TokenKind, split
+from templedb_nb.core.sql.lexer import split
+from templedb_nb.core.sql.tokens import Token, TokenKind
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.errors import QueryRefused, UsageProblem
 from templedb_nb.model.query import Question

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from templedb_nb.core.sql.lexer import Statement, Token, TokenKind
+from templedb_nb.core.sql.tokens import Statement, Token, TokenKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import Any
+from typing import Any  # Any: JSON of anybody
 
 
 def exact_json(text: str) -> Any:

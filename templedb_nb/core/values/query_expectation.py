@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any  # Any: a cell of an answer
 
 from templedb_nb.model.history import Answer
 from templedb_nb.model.query import Question

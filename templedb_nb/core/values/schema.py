@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol  # Any: what a document holds until its shape is read
 
 Complain = Callable[[str, str], None]
 """Told the path of a key and what is wrong there."""

@@ -21,8 +21,9 @@ from templedb_nb.core.migrations.layouts.placing import (
     twice,
 )
 from templedb_nb.core.sql.directives import Remark
-from templedb_nb.core.sql.lexer import TokenKind, tokens
+from templedb_nb.core.sql.lexer import tokens
 from templedb_nb.core.sql.line_index import LineIndex, Spans
+from templedb_nb.core.sql.tokens import TokenKind
 from templedb_nb.model.finding import Finding
 from templedb_nb.model.layout import Layout, Reading
 

@@ -7,7 +7,6 @@ runs, so that a crash at any instant leaves a place to go on from.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,8 +18,8 @@ from psycopg.pq.abc import PGresult
 from templedb_nb.core.migrations.script import read_script
 from templedb_nb.core.run.ledger_guard import RESTORE, damage, touched_by
 from templedb_nb.core.sql.execution_units import Way, lost_with_session, session_statements
-from templedb_nb.core.sql.lexer import Statement
 from templedb_nb.core.sql.probes import Reindexed, Unprovable
+from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.errors import Busy, StatementFailed, Unresolved
 from templedb_nb.failpoints import reach
 from templedb_nb.model.ledger import State
@@ -44,6 +43,7 @@ from templedb_nb.targets.postgres.apply.resume import (
     patient,
     repair,
 )
+from templedb_nb.targets.postgres.apply.step_rows import count, mark_in_doubt, record, which
 from templedb_nb.targets.postgres.apply.transactional import (
     Attempt,
     again,
@@ -95,7 +95,7 @@ def _restore(link: Link, attempt: Attempt, done: int) -> None:
     earlier = attempt.script.units[:done]
     if gone := lost_with_session(earlier):
         message = f"line {gone.line} made something that ended with its session"
-        _mark_in_doubt(link, attempt, message)
+        mark_in_doubt(link, attempt, message)
         file = attempt.step.file
         hint = f"do by hand what is left of it, then: templedb migration mark-applied {file}"
         raise Unresolved(f"{file}: {message}", hint=f"{hint} --reason WHAT-YOU-DID")
@@ -128,7 +128,7 @@ def _again(link: Link, lock: Lock, attempt: Attempt, number: int) -> None:
     try:
         again(work, link, attempt, attempt.script.units[number].first)
     except StatementFailed as error:
-        _record(link, attempt, State.FAILED, error.message)
+        record(link, attempt, State.FAILED, error.message)
         raise
 
 
@@ -145,7 +145,7 @@ def _together(link: Link, lock: Lock, attempt: Attempt, number: int) -> None:
         raise failed(link, attempt, number, index, error) from None
     if not link.in_transaction:
         told = f"step {number + 1} ended the transaction that it was given"
-        _mark_in_doubt(link, attempt, told)
+        mark_in_doubt(link, attempt, told)
         raise in_doubt(attempt, number, told)
     _count_and_commit(link, lock, attempt, number, before)
 
@@ -189,7 +189,7 @@ def _sent(link: Link, lock: Lock, attempt: Attempt, number: int, first: str) -> 
     """Send what ends a step; nothing comes back where a lost COMMIT turned out done."""
     unit = attempt.script.units[number]
     counted = f"{first}{AS_OURSELVES} {rows.step_statement()}; COMMIT"
-    values = [number + 1, number + 1, *_which(attempt)]
+    values = [number + 1, number + 1, *which(attempt)]
     try:
         with link.hearing(attempt.ear(unit.first + max(len(unit.statements) - 1, 0))):
             return link.batch(counted, values, sent="stepwise.commit-sent")
@@ -240,7 +240,7 @@ def _alone(link: Link, lock: Lock, attempt: Attempt, number: int, place: Place) 
             _guarded(link, attempt, number, verdict)
         reach("alone.ran", link.cut)
         _retake(link, lock, attempt)
-        _count(link, attempt, done=number + 1, started=number + 1)
+        count(link, attempt, done=number + 1, started=number + 1)
     except psycopg.Error as error:
         raise _broken(link, attempt, number, error, mark) from None
     reach("alone.counted", link.cut)
@@ -265,7 +265,7 @@ def _mark(link: Link, attempt: Attempt, number: int, place: Place) -> _Mark:
     spared: frozenset[int] = frozenset()
     if isinstance(probe, Reindexed):
         spared = frozenset(each.oid for each in leftovers(link.connection, probe))
-    _count(link, attempt, done=number, started=number + 1, spared=spared)
+    count(link, attempt, done=number, started=number + 1, spared=spared)
     return _Mark(started=True, spared=spared)
 
 
@@ -278,7 +278,7 @@ def _verdict(link: Link, attempt: Attempt, number: int, mark: _Mark, *, begun: b
     verdict = ask(link.connection, unit.probe, mark.spared)
     if verdict.standing is Standing.UNKNOWN:
         told = f"line {unit.line}: {verdict.evidence}"
-        _mark_in_doubt(link, attempt, told)
+        mark_in_doubt(link, attempt, told)
         raise in_doubt(attempt, number, told)
     return verdict
 
@@ -328,53 +328,21 @@ def _retake(link: Link, lock: Lock, attempt: Attempt) -> None:
 _TRY = "pg_catalog.pg_try_advisory_xact_lock"
 
 
-def _which(attempt: Attempt) -> list[str]:
-    return [attempt.claim.project, attempt.step.key, attempt.id]
-
-
-def _count(
-    link: Link, attempt: Attempt, *, done: int, started: int, spared: Collection[int] = ()
-) -> None:
-    """Count steps, as ourselves whatever role the file has taken; note what was *spared*."""
-    counted: list[object] = [done, started, *_which(attempt)]
-    statement = rows.step_statement()
-    if spared:
-        statement = f"{statement}; {rows.SPARE}"
-        counted += [*_which(attempt), rows.spare_detail(done, spared)]
-    results = link.batch(f"BEGIN READ WRITE; {AS_OURSELVES} {statement}; COMMIT", counted)
-    if error := failure(results):
-        raise error
-
-
 def _finish(link: Link, attempt: Attempt) -> None:
     """Ask what must be true, and call the migration applied, in one transaction."""
     try:
         with link.connection.transaction():
             verify(link, attempt)
             link.connection.execute(AS_OURSELVES.encode())
-            if not rows.ended_row(link.connection, _which(attempt), State.APPLIED):
+            if not rows.ended_row(link.connection, which(attempt), State.APPLIED):
                 raise Busy(f"{attempt.step.file}: its row in {link.where} is somebody else's now")
             shadowed(link, attempt)
     except psycopg.Error as error:
         raise failed(link, attempt, len(attempt.script.units), -1, error) from None
     except StatementFailed as error:
         error.changed = True
-        _record(link, attempt, State.FAILED, error.message)
+        record(link, attempt, State.FAILED, error.message)
         raise
-
-
-def _record(link: Link, attempt: Attempt, state: State, told: str) -> None:
-    """Write how the attempt ended, as well as can be: the counts are what decides later."""
-    if link.lost:
-        return
-    link.roll_back()
-    with link.connection.transaction():
-        link.connection.execute(AS_OURSELVES.encode())
-        rows.ended_row(link.connection, _which(attempt), state, told)
-
-
-def _mark_in_doubt(link: Link, attempt: Attempt, told: str) -> None:
-    _record(link, attempt, State.IN_DOUBT, told)
 
 
 def _broken(
@@ -388,7 +356,7 @@ def _broken(
     unprovable = isinstance(unit.probe, Unprovable)
     if unprovable and (link.lost or unit.probe == Unprovable(partial=True)):
         told = failed(link, attempt, number, unit.first, error).message
-        _mark_in_doubt(link, attempt, told)
+        mark_in_doubt(link, attempt, told)
         return in_doubt(attempt, number, told)
     left = UNSEEN
     if not link.lost:
@@ -397,7 +365,7 @@ def _broken(
         absent = unprovable or not mark.started
         left = ABSENT if absent else left_of(link, unit, mark.spared)
     refused = failed(link, attempt, number, unit.first, error, left)
-    _record(link, attempt, State.FAILED, refused.message)
+    record(link, attempt, State.FAILED, refused.message)
     if left.standing is Standing.ABSENT and mark.started:
-        _count(link, attempt, done=number, started=number)
+        count(link, attempt, done=number, started=number)
     return refused

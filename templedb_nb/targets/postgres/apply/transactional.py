@@ -13,7 +13,8 @@ from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
 from templedb_nb.core.migrations.script import Script
-from templedb_nb.core.sql.lexer import Statement, position, split
+from templedb_nb.core.sql.lexer import position, split
+from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.errors import Busy, StatementFailed, Unresolved
 from templedb_nb.failpoints import reach
 from templedb_nb.model.ledger import State

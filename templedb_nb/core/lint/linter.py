@@ -1,0 +1,205 @@
+"""Risky statements of pending migrations: every rule asked, what a file silences left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from templedb_nb.core.lint.effects import seen
+from templedb_nb.core.lint.observed_effect import ALL
+from templedb_nb.core.lint.rules import (
+    ENUM,
+    LITERAL,
+    RULES,
+    SEVERAL,
+    KnownObjects,
+    StatementPlace,
+    bare,
+)
+from templedb_nb.core.migrations.net_effect import RULES as LEAVING
+from templedb_nb.core.migrations.script import Script
+from templedb_nb.core.sql.cursor import NOWHERE, words
+from templedb_nb.core.sql.directives import WHOLE
+from templedb_nb.core.sql.tokens import Statement
+from templedb_nb.model.finding import Finding, Severity, Topic
+from templedb_nb.model.lint import Complaint, Sizes
+from templedb_nb.model.step import Mode
+from templedb_nb.model.target import Level
+
+LOSSES = words("drop-table drop-column drop-schema truncate rename-table rename-column")
+"""Rules about what is gone afterwards, not about who waits meanwhile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """One file as it will run, by `file`, in the database that *database* names."""
+
+    file: str
+    database: str
+    script: Script
+
+
+def relations(pending: Iterable[Pending]) -> frozenset[str]:
+    """Return the names, without schemas, of what the statements are about."""
+    names = (
+        name
+        for each in pending
+        for statement in each.script.statements
+        for name, _ in seen(statement.tokens).locked
+    )
+    return frozenset(name.key[-1] for name in names if name.key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linted:
+    """What is risky, in order; `new` are the lines, by file, of statements on what nobody uses."""
+
+    complaints: tuple[Complaint, ...]
+    new: Mapping[str, tuple[range, ...]]
+
+
+def lint(
+    pending: Sequence[Pending],
+    sizes: Mapping[str, Sizes | None],
+    quiet: AbstractSet[str] = frozenset(),
+) -> Linted:
+    """Return what is risky in *pending*, in the order in which they run.
+
+    *sizes* are by database; where one has none, every table counts as large. The databases of
+    *quiet* have no locks on tables: only what is lost matters there.
+    """
+    known: dict[str, KnownObjects] = {}
+    found: list[Complaint] = []
+    new: dict[str, tuple[range, ...]] = {}
+    for each in pending:
+        state = known.setdefault(each.database, KnownObjects(sizes.get(each.database)))
+        places = list(_places(each, state))
+        new[each.file] = tuple(_lines(place.statement) for place in places if place.new)
+        own = [*_of_statements(each, places), *_of_file(each, places)]
+        if each.database in quiet:
+            own = [one for one in own if one.rule in LOSSES | LEAVING | {LITERAL}]
+        found += [one for one in own if not _silenced(each.script, one)]
+    return Linted(complaints=tuple(found), new=new)
+
+
+TWINS = words(
+    "ban-drop-table ban-drop-column ban-drop-schema ban-drop-database ban-truncate-cascade "
+    "renaming-table renaming-column changing-column-type adding-field-with-default "
+    "adding-serial-primary-key-field require-concurrent-index-creation "
+    "require-concurrent-index-deletion require-concurrent-reindex constraint-missing-not-valid "
+    "adding-foreign-key-constraint adding-not-nullable-field disallowed-unique-constraint"
+)
+"""Rules of squawk's that ours decide with what the server knows: they are not told twice."""
+
+
+def merged(linted: Linted, others: Iterable[Complaint]) -> tuple[Complaint, ...]:
+    """Return our complaints with those of another linter that say something else.
+
+    Statements on a table that the same plan makes are left out there, too.
+    """
+    fresh = [
+        each
+        for each in others
+        if each.rule not in TWINS
+        and not any(each.line in lines for lines in linted.new.get(each.file, ()))
+    ]
+    order = {file: place for place, file in enumerate(linted.new)}
+    return tuple(
+        sorted((*linted.complaints, *fresh), key=lambda each: (order[each.file], each.line))
+    )
+
+
+def _places(each: Pending, state: KnownObjects) -> Iterator[StatementPlace]:
+    for statement in each.script.statements:
+        found = seen(statement.tokens)
+        table = found.locked[0][0] if found.locked else NOWHERE
+        size, big = state.size(table)
+        made = not found.locked and bool(found.made)
+        new = made or (bool(table.key) and state.new(table))
+        others = tuple(
+            name
+            for name, lock in found.locked
+            if lock is ALL and name.key and not state.new(name) and state.size(name)[1]
+        )
+        yield StatementPlace(statement, found, table, size, new, big, others)
+        state.remember(found)
+
+
+def _lines(statement: Statement) -> range:
+    return range(statement.line, statement.line + statement.text.count("\n") + 1)
+
+
+def _of_statements(each: Pending, places: Iterable[StatementPlace]) -> Iterator[Complaint]:
+    for place in places:
+        for rule, look in RULES.items():
+            if (told := look(place)) and (not place.new or rule == LITERAL):
+                yield _complaint(rule, each.file, place.statement, *told)
+
+
+def _of_file(each: Pending, places: Iterable[StatementPlace]) -> Iterator[Complaint]:
+    if (few := each.script.left) and not each.script.meant and not each.script.problems:
+        message, line = (
+            f"the file {few.message}" if few.nothing and not few.line else few.message,
+            few.line or 1,
+        )
+        yield Complaint(
+            rule=few.rule, file=each.file, line=line, column=1, message=message, mend=few.mend
+        )
+    for remark in each.script.warnings:
+        yield Complaint(
+            rule=ENUM,
+            file=each.file,
+            line=remark.line,
+            column=1,
+            message=remark.message,
+            mend=remark.mend,
+        )
+    if each.script.mode is Mode.TRANSACTION:
+        yield from _several(each, places)
+
+
+def _several(each: Pending, places: Iterable[StatementPlace]) -> Iterator[Complaint]:
+    """Tell of a transaction that keeps readers of several large tables waiting."""
+    locked: dict[tuple[str, ...], str] = {}
+    for place in places:
+        locked |= {bare(name.key): name.text for name in place.locked}
+        if len(locked) > 1:
+            names = ", ".join(locked.values())
+            message = f"one transaction keeps readers of {names} waiting, and may deadlock"
+            yield _complaint(SEVERAL, each.file, place.statement, message, "a file for each table")
+            return
+
+
+def _complaint(rule: str, file: str, at: Statement, message: str, mend: str) -> Complaint:
+    return Complaint(
+        rule=rule, file=file, line=at.line, column=at.column, message=message, mend=mend
+    )
+
+
+def _silenced(script: Script, found: Complaint) -> bool:
+    """Return whether the file, or a comment right before the statement, says that it is meant."""
+    asked = script.asked.nolint
+    if found.rule in asked.get(WHOLE, ()):
+        return True
+    start = next(
+        (s.start for s in script.statements if (s.line, s.column) == (found.line, found.column)),
+        None,
+    )
+    return start is not None and found.rule in asked.get(start, ())
+
+
+def on_lint(found: Iterable[Complaint], level: Level) -> Iterator[Finding]:
+    """Yield a finding for each complaint, as grave as the target has it.
+
+    What a file leaves is told of every plan already, whatever the level.
+    """
+    severity = Severity.ERROR if level is Level.BLOCK else Severity.WARNING
+    for each in (one for one in found if one.rule not in LEAVING):
+        yield Finding(
+            severity=severity,
+            topic=Topic.LINT,
+            message=f"{each.message} [{each.rule}]",
+            where=f"{each.file}:{each.line}",
+            mend=each.mend,
+        )

@@ -1,0 +1,130 @@
+"""How a step ended, as the event that tells it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from templedb_nb.errors import StatementFailed, TempleError, Unresolved
+from templedb_nb.model.command import Exit
+from templedb_nb.model.event import (
+    Event,
+    Log,
+    Outcome,
+    StepFailed,
+    StepWarned,
+)
+from templedb_nb.model.step import (
+    Command,
+    Migration,
+    Phase,
+    RunScript,
+    Step,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """Why a run does not go on as planned."""
+
+    outcome: Outcome
+    message: str
+    exit_code: int | None = None
+
+
+def changes(step: Step, event: Event) -> bool:
+    """Return whether the target is not, or may not be, as it was after *event*."""
+    if isinstance(event, StepFailed):
+        return event.changed
+    return step.mutates
+
+
+def ended(step: Step, event: Event) -> Ended | None:
+    """Return why the run ends with *event*, if it does."""
+    if not isinstance(event, StepFailed):
+        return None
+    message = f"{step.group}: {event.message}"
+    if event.timed_out:
+        return Ended(outcome=Outcome.TIMED_OUT, message=message)
+    if event.unknown:
+        return Ended(outcome=Outcome.UNKNOWN, message=message)
+    return Ended(outcome=Outcome.FAILED, message=message)
+
+
+def may_fail(step: Command) -> bool:
+    """Return whether the run goes on where *step* fails."""
+    if isinstance(step, RunScript):
+        return False
+    return not step.critical and step.phase is Phase.POST_DEPLOY
+
+
+def not_started(number: int, step: Command, error: TempleError) -> Event:
+    """Tell of a command of which nothing ran."""
+    if may_fail(step):
+        message = f"{error.message}; the hook is not critical"
+        return StepWarned(step=number, message=message)
+    return broken(number, error, changed=False)
+
+
+def how(ended: Exit) -> str:
+    """Return how a command ended, in words."""
+    if ended.timed_out:
+        return "took longer than its timeout and was ended"
+    if ended.signal is not None:
+        return f"was killed by signal {ended.signal}"
+    return f"exited with {ended.status}"
+
+
+def statement_failed(number: int, step: Migration, error: StatementFailed) -> StepFailed:
+    """Return the event of a migration that the server refused."""
+    place = f"{step.file}:{error.line}:{error.column}" if error.line else step.file
+    return StepFailed(
+        step=number,
+        message=f"{place}: {error.message}",
+        changed=error.changed,
+        hint=error.hint,
+        detail=error.detail,
+        statement=error.statement + 1 if error.statement >= 0 else None,
+        line=error.line or None,
+        column=error.column or None,
+        sqlstate=error.sqlstate,
+    )
+
+
+def broken(number: int, error: TempleError, *, changed: bool) -> StepFailed:
+    """Return the event of a step that an error of ours ended."""
+    unknown = isinstance(error, Unresolved)
+    return StepFailed(
+        step=number,
+        message=error.message,
+        changed=unknown or changed,
+        hint=error.hint,
+        unknown=unknown,
+    )
+
+
+def cancelled(number: int, what: str, *, changed: bool = False) -> StepFailed:
+    """Return the event of a step that somebody cancelled."""
+    message = f"cancelled; {what}"
+    return StepFailed(step=number, message=message, changed=changed, cancelled=True)
+
+
+def exited(
+    number: int,
+    ended: Exit,
+    message: str,
+    *,
+    changed: bool = False,
+    log: Log | None = None,
+    tail: str = "",
+) -> StepFailed:
+    """Return the event of a command that ended."""
+    return StepFailed(
+        step=number,
+        message=message,
+        changed=changed,
+        exit_status=ended.status,
+        signal=ended.signal,
+        timed_out=ended.timed_out,
+        log=log,
+        tail=tail,
+    )

@@ -1,0 +1,47 @@
+"""The row of a migration that runs step by step: each step counted, its end recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from templedb_nb.model.ledger import State
+from templedb_nb.targets.postgres.apply.transactional import (
+    Attempt,
+)
+from templedb_nb.targets.postgres.connection.wire import Link, failure
+from templedb_nb.targets.postgres.ledger import migration_rows as rows
+from templedb_nb.targets.postgres.ledger.guard import AS_OURSELVES
+
+
+def which(attempt: Attempt) -> list[str]:
+    """Return what names the attempt's row."""
+    return [attempt.claim.project, attempt.step.key, attempt.id]
+
+
+def count(
+    link: Link, attempt: Attempt, *, done: int, started: int, spared: Collection[int] = ()
+) -> None:
+    """Count steps, as ourselves whatever role the file has taken; note what was *spared*."""
+    counted: list[object] = [done, started, *which(attempt)]
+    statement = rows.step_statement()
+    if spared:
+        statement = f"{statement}; {rows.SPARE}"
+        counted += [*which(attempt), rows.spare_detail(done, spared)]
+    results = link.batch(f"BEGIN READ WRITE; {AS_OURSELVES} {statement}; COMMIT", counted)
+    if error := failure(results):
+        raise error
+
+
+def record(link: Link, attempt: Attempt, state: State, told: str) -> None:
+    """Write how the attempt ended, as well as can be: the counts are what decides later."""
+    if link.lost:
+        return
+    link.roll_back()
+    with link.connection.transaction():
+        link.connection.execute(AS_OURSELVES.encode())
+        rows.ended_row(link.connection, which(attempt), state, told)
+
+
+def mark_in_doubt(link: Link, attempt: Attempt, told: str) -> None:
+    """Write that nobody can tell whether a step took effect."""
+    record(link, attempt, State.IN_DOUBT, told)

@@ -1,0 +1,109 @@
+"""The habits of the code, held by a machine (CONTRIBUTING.md says why)."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "templedb_nb"
+MOST_LINES = 400
+MOST_MODULES = 15
+LONGER = {
+    f"templedb_nb.{each}"
+    for each in (
+        "app.container",
+        "app.deploy.plans",
+        "store.duckdb.records",
+        "targets.duckdb.session",
+    )
+}
+"""They have not been cut yet."""
+DICTIONARIES = {
+    "model",  # one noun a file
+    "commands",  # one noun of the tree a file
+    "core/migrations/layouts",  # one convention a file
+}
+PURE = ("model", "core", "ports", "engine")
+
+
+def modules() -> dict[str, Path]:
+    """Return every module of the package by its dotted name."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def test_module_has_at_most_400_lines() -> None:
+    lines = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
+    assert {name: count for name, count in lines.items() if count > MOST_LINES}.keys() <= LONGER
+
+
+def test_room_has_at_most_fifteen_modules() -> None:
+    rooms: dict[str, int] = defaultdict(int)
+    for path in MODULES.values():
+        if path.name != "__init__.py":
+            rooms[str(path.parent.relative_to(PACKAGE))] += 1
+    rooms = {room: count for room, count in rooms.items() if room not in DICTIONARIES}
+    assert {room: count for room, count in rooms.items() if count > MOST_MODULES} == {}
+
+
+def test_type_ignore_has_a_reason() -> None:
+    bare = re.compile(r"# type: ignore(?:\[[\w, -]+\])?\s*$", re.MULTILINE)
+    assert [name for name, path in MODULES.items() if bare.search(path.read_text())] == []
+
+
+def test_any_has_a_reason_in_the_pure_half() -> None:
+    """At the borders, driver rows and plain JSON are Any: pyproject.toml says so, at ANN401."""
+    without = re.compile(r"^from typing import (?!.*# Any: ).*\bAny\b.*$", re.MULTILINE)
+    pure = {n: p for n, p in MODULES.items() if n.split(".")[1:2] and n.split(".")[1] in PURE}
+    assert len(pure) > 100
+    assert [name for name, path in pure.items() if without.search(path.read_text())] == []
+
+
+def test_module_has_a_layer() -> None:
+    """A module that no contract names may import what it likes."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = next(each for each in contracts["contracts"] if each["name"] == "one direction")
+    named = {one.strip() for row in layers["layers"] for one in re.split(r"[|:]", row)}
+    free = {"templedb_nb", *(f"templedb_nb.{each}" for each in FREE)}
+    within = [
+        n
+        for n in MODULES
+        if n not in free and not any(f"{n}.".startswith(f"{one}.") for one in named)
+    ]
+    assert within == []
+
+
+FREE = ("__main__", "api", "failpoints", "kernel_config", "templates", "ticker")
+"""Front ends of one line, what only a front end imports, and the failpoints that all may reach."""
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield the modules of the package that a module imports when it is imported itself."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            for each in node.names:
+                full = f"{node.module}.{each.name}"
+                yield full if full in MODULES else node.module
+        elif isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+
+
+def test_modules_import_each_other_in_no_circle() -> None:
+    needs = {
+        name: {each for each in imported(path) if each in MODULES and each != name}
+        for name, path in MODULES.items()
+    }
+    while done := {name for name, needed in needs.items() if not needed & needs.keys()}:
+        needs = {name: needed for name, needed in needs.items() if name not in done}
+    assert needs == {}
