@@ -317,8 +317,8 @@ class Temple:
     def sql(self, query: str) -> pd.DataFrame:
         """Return the answer of the state to *query*: times in UTC, durations as timedeltas.
 
-        The views are ``runs``, ``steps``, ``migrations``, ``events`` and ``approvals``. Nothing can
-        be changed by it. Raises `QueryRefused`.
+        The views are ``runs``, ``steps``, ``migrations``, ``events``, ``approvals``, ``messages``
+        and ``runbooks``. Nothing can be changed by it. Raises `QueryRefused`.
         """
         return self._app.past.frame(query)
 

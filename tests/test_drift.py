@@ -172,6 +172,30 @@ def test_a_plan_that_was_made_before_is_refused_under_the_lock(store: Shop) -> N
     assert "migrations/004.sql" not in store.pg.applied()
 
 
+def test_a_plan_is_made_beside_a_table_that_somebody_holds(shop: Shop) -> None:
+    """The size of a table is asked under a lock, which an ALTER TABLE of others excludes."""
+    shop.migration("003.sql", "CREATE TABLE plain (a int);")
+    shop.run()
+    shop.migration("004.sql", "ALTER TABLE plain ALTER COLUMN a SET NOT NULL;")
+    with psycopg.connect(shop.pg.dsn) as holder:
+        holder.execute("LOCK TABLE plain")
+        planned = shop.terminal("deploy", "plan", "app", "--target", "staging")
+    assert "migrations/004.sql" in planned.out
+
+
+def test_a_view_that_somebody_replaces_is_named_as_held(store: Shop) -> None:
+    with psycopg.connect(store.pg.dsn) as holder:
+        holder.execute("LOCK TABLE store.rich")
+        said = store.terminal("drift", "check", "app", "--target", "staging", code=69)
+    assert "lock timeout" in said.err
+    assert "another session holds what was to be read" in said.err
+    (query,) = (line for line in said.err.splitlines() if "SELECT pid" in line)
+    with psycopg.connect(store.pg.dsn) as holder:
+        holder.execute("LOCK TABLE store.rich")
+        asked = holder.execute(query[query.index("SELECT pid") :].encode()).fetchall()
+        assert holder.info.backend_pid in {row[0] for row in asked}
+
+
 def test_off_asks_nothing_and_knows_what_it_missed(store: Shop) -> None:
     store.terminal("target", "update", "app", "staging", "--drift", "off", "--reason", "noisy")
     store.migration("004.sql", "CREATE TABLE store.ours ();")

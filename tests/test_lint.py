@@ -69,6 +69,21 @@ def test_small_tables_are_left_alone_and_unknown_ones_are_not() -> None:
     assert rules("DROP TABLE small;") == ["drop-table"]
 
 
+@pytest.mark.parametrize(
+    ("sql", "message", "mend"),
+    [
+        ("REINDEX DATABASE shop;", "every table of it in turn cannot", "REINDEX … CONCURRENTLY"),
+        ("REINDEX (VERBOSE) SCHEMA a;", "every table of it in turn cannot", "CONCURRENTLY"),
+        ("REINDEX SYSTEM shop;", "the catalog cannot", "leave it to a DBA"),
+        ('REINDEX TABLE "system";', '"system" cannot', "REINDEX … CONCURRENTLY"),
+    ],
+)
+def test_what_is_reindexed_is_named(sql: str, message: str, mend: str) -> None:
+    (said,) = complaints(sql, None)
+    assert message in said.message
+    assert mend in said.mend
+
+
 def test_what_the_plan_makes_has_no_readers() -> None:
     assert rules("CREATE INDEX i ON t (x); DROP TABLE t;", None, "CREATE TABLE t (x int);") == []
     made = "CREATE TABLE t (x int); ALTER TABLE t RENAME TO u;"

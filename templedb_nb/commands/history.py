@@ -215,8 +215,8 @@ def chart(
 def sql(call: Call, query: tuple[str, ...]) -> Any:
     """Ask the state in SQL; it is only read.
 
-    The views are runs, steps, migrations, events and approvals (docs/history.md); without QUERY it
-    is read from standard input, in a notebook from the cell.
+    The views are runs, steps, migrations, events, approvals, messages and runbooks
+    (docs/history.md); without QUERY it is read from standard input, in a notebook from the cell.
 
     \b
     Examples:

@@ -29,12 +29,17 @@ def change(name: str, before: str | None, after: str | None) -> CatalogChange:
     return CatalogChange(name=name, kind=kind, before=before or "", after=after or "")
 
 
+_UNKNOWN = (
+    "a run broke off before it told its end, could not keep the objects, or ran with drift: off"
+)
+
+
 def behind(kept: Kept, now: Standing) -> str:
     """Return why the base does not know all that runs did, or nothing."""
     unknown = _unknown(kept, now)
     if unknown and unknown <= now.going:
         return f"a run of {', '.join(sorted(unknown))} goes on"
-    return "a run broke off before it told its end, or ran with drift: off" if unknown else ""
+    return _UNKNOWN if unknown else ""
 
 
 def outdated(kept: Kept | None, now: Standing) -> bool:

@@ -17,6 +17,7 @@ from templedb_nb.model.lint import Size, Sizes
 
 BIG_ROWS, BIG_BYTES = 100_000, 64 << 20
 """From so many rows or bytes on, work on a whole table is worth a word."""
+_UNUSABLE = "cannot be written, and mostly not be read"
 _DROPPED = "deploy code that does not use it first; then drop it in a release of its own"
 _RENAMED = "add the new name beside the old one, move code over, and drop the old one later"
 _IN_PARTS = "change the rows in parts of some thousands, each in a transaction of its own"
@@ -169,7 +170,9 @@ def _drop_index_not_concurrent(at: StatementPlace) -> tuple[str, str] | None:
 def _reindex_not_concurrent(at: StatementPlace) -> tuple[str, str] | None:
     if "reindex" not in at.whats or not at.big:
         return None
-    return f"{at.on} cannot be written, and mostly not be read", "REINDEX … CONCURRENTLY"
+    if not at.table.text and any(each.upper == "SYSTEM" for each in at.statement.tokens):
+        return f"the catalog {_UNUSABLE}", "leave it to a DBA, in a window of its own"
+    return f"{at.on or 'every table of it in turn'} {_UNUSABLE}", "REINDEX … CONCURRENTLY"
 
 
 def _constraint_not_valid(at: StatementPlace) -> tuple[str, str] | None:

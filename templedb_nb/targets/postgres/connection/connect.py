@@ -96,6 +96,13 @@ def first_line(error: psycopg.Error) -> str:
     return said.strip().split("\n", 1)[0]
 
 
+_HELD = (
+    "another session holds what was to be read: run it again once that one has ended; who it is:"
+    " SELECT pid, state, xact_start, query FROM pg_stat_activity WHERE pid IN (SELECT pid FROM"
+    " pg_locks WHERE mode = 'AccessExclusiveLock' AND granted)"
+)
+
+
 @contextmanager
 def translated(where: str) -> Iterator[None]:
     """Turn what the driver raises into a `TargetError` that names the target."""
@@ -104,7 +111,8 @@ def translated(where: str) -> Iterator[None]:
     except psycopg.OperationalError as error:
         if error.sqlstate is None:
             raise Unreachable(f"lost the connection to {where}: {first_line(error)}") from None
-        raise TargetError(f"{where} refused: {first_line(error)} ({error.sqlstate})") from None
+        said = f"{where} refused: {first_line(error)} ({error.sqlstate})"
+        raise TargetError(said, hint=_HELD if error.sqlstate == "55P03" else "") from None
     except psycopg.Error as error:
         raise TargetError(f"{where} refused: {first_line(error)} ({error.sqlstate})") from None
 
