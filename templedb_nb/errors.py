@@ -19,6 +19,7 @@ TempleError
 ├── TargetError             69  a target refused or could not be reached
 │   ├── Unreachable         69  no connection, or it was lost
 │   ├── LedgerRefused       69  the role may not read, write or create the ledger
+│   ├── Held                69  another session holds what was to be read
 │   ├── UnfitServer         69  a pooler, a replica, a read-only or an unknown server
 │   └── StatementFailed     12  the server rejected one statement
 ├── QueryRefused            64  a question is no SQL, or wants more than to read
@@ -200,6 +201,10 @@ class Unreachable(TargetError):
 
 class LedgerRefused(TargetError):
     """The role may not read, write or create the ledger."""
+
+
+class Held(TargetError):
+    """Another session holds what was to be read."""
 
 
 class UnfitServer(TargetError):

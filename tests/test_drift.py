@@ -183,6 +183,25 @@ def test_a_plan_is_made_beside_a_table_that_somebody_holds(shop: Shop) -> None:
     assert "migrations/004.sql" in planned.out
 
 
+def test_a_lock_of_others_is_in_the_way_where_drift_blocks_alone(store: Shop) -> None:
+    store.migration("004.sql", "CREATE TABLE store.ours ();")
+    with psycopg.connect(store.pg.dsn) as holder:
+        holder.execute("LOCK TABLE store.rich")
+        planned = store.terminal("deploy", "plan", "app", "--target", "staging")
+        assert "the objects could not be read" in planned.out
+        store.run()
+        assert "migrations/004.sql" in store.pg.applied()
+        store.migration("005.sql", "CREATE TABLE store.more ();")
+        store.terminal("target", "update", "app", "staging", "--drift", "block")
+        refused = store.run(code=69)
+    assert "another session holds what was to be read" in refused.err
+    assert "migrations/005.sql" not in store.pg.applied()
+    checked = store.terminal("drift", "check", "app", "--target", "staging")
+    assert "could not keep the objects" in checked.out
+    store.run()
+    assert found(store) == []
+
+
 def test_a_view_that_somebody_replaces_is_named_as_held(store: Shop) -> None:
     with psycopg.connect(store.pg.dsn) as holder:
         holder.execute("LOCK TABLE store.rich")

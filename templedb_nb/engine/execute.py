@@ -12,7 +12,7 @@ from templedb_nb.core.plan.staleness import Done
 from templedb_nb.engine.guard import Guard
 from templedb_nb.engine.step_events import Ended
 from templedb_nb.engine.steps import Steps, Tools
-from templedb_nb.errors import JournalFailed, TargetError, TempleError
+from templedb_nb.errors import Held, JournalFailed, TargetError, TempleError
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.failpoints import reach
 from templedb_nb.model.drift import Mark
@@ -173,10 +173,18 @@ def _finished(worst: Ended | None, *, changed: bool) -> RunFinished:
 
 
 def _marks(plan: Plan, claim: Claim, sessions: Mapping[DatabaseName, Session]) -> Marks:
-    """Return what the objects of each database are before the first step."""
+    """Return what the objects of each database that can be read are before the first step."""
+    marks: dict[DatabaseName, Mark] = {}
     if plan.policy.drift is Level.OFF or not plan.steps:
-        return {}
-    return {name: sessions[name].catalog_mark(claim) for name in plan.databases}
+        return marks
+    for name in plan.databases:
+        try:
+            marks[name] = sessions[name].catalog_mark(claim)
+        except Held as error:
+            if plan.policy.drift is Level.BLOCK:
+                raise
+            _not_kept(name, error)
+    return marks
 
 
 def _keep_catalogs(
@@ -187,7 +195,11 @@ def _keep_catalogs(
         try:
             sessions[name].keep_catalog(mark, claim, changed=changed)
         except TargetError as error:
-            log.warning("drift: the objects of %s could not be kept: %s", name, error.message)
+            _not_kept(name, error)
+
+
+def _not_kept(name: DatabaseName, error: TargetError) -> None:
+    log.warning("drift: the objects of %s could not be kept: %s", name, error.message)
 
 
 def _recorded(

@@ -32,7 +32,7 @@ from templedb_nb.core.plan import planner
 from templedb_nb.core.plan.estimate import expected
 from templedb_nb.core.plan.findings import on_standing
 from templedb_nb.core.plan.planner import Options, Situation
-from templedb_nb.errors import ConfigError, InvalidConfig
+from templedb_nb.errors import ConfigError, Held, InvalidConfig
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.config import DeployConfig
 from templedb_nb.model.drift import Drift
@@ -50,6 +50,7 @@ from templedb_nb.model.secret import Secret
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.step import Revert
 from templedb_nb.model.target import DATABASE_URL, DatabaseName, Level, Policy, Target
+from templedb_nb.ports import Session
 from templedb_nb.store.duckdb.content import Content
 from templedb_nb.store.duckdb.records import Memory
 
@@ -338,7 +339,17 @@ def drifts(sessions: Sessions, policy: Policy) -> dict[DatabaseName, Drift]:
     """Return how each database differs from what runs left, unless the target does not care."""
     if policy.drift is Level.OFF:
         return {}
-    return {name: session.drift() for name, session in sessions.items()}
+    return {name: _drift(session, policy) for name, session in sessions.items()}
+
+
+def _drift(session: Session, policy: Policy) -> Drift:
+    """Look at one database; who must not be in the way of a run, is not by a lock either."""
+    try:
+        return session.drift()
+    except Held as error:
+        if policy.drift is Level.BLOCK:
+            raise
+        return Drift(behind=f"the objects could not be read ({error.message})")
 
 
 def _linted(plan: Plan, now: Situation, sessions: Sessions) -> list[Finding]:

@@ -14,7 +14,7 @@ from psycopg.pq.abc import PGresult
 
 from templedb_nb.core.address.dsn import ESCAPES, FORM
 from templedb_nb.core.address.route import PLACE, told
-from templedb_nb.errors import ConfigError, TargetError, Unreachable
+from templedb_nb.errors import ConfigError, Held, TargetError, Unreachable
 from templedb_nb.model.route import Route
 
 NAME_LIMIT = 63
@@ -112,7 +112,9 @@ def translated(where: str) -> Iterator[None]:
         if error.sqlstate is None:
             raise Unreachable(f"lost the connection to {where}: {first_line(error)}") from None
         said = f"{where} refused: {first_line(error)} ({error.sqlstate})"
-        raise TargetError(said, hint=_HELD if error.sqlstate == "55P03" else "") from None
+        if error.sqlstate == "55P03":
+            raise Held(said, hint=_HELD) from None
+        raise TargetError(said) from None
     except psycopg.Error as error:
         raise TargetError(f"{where} refused: {first_line(error)} ({error.sqlstate})") from None
 
