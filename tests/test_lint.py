@@ -72,13 +72,15 @@ def test_small_tables_are_left_alone_and_unknown_ones_are_not() -> None:
 @pytest.mark.parametrize(
     ("sql", "message", "mend"),
     [
-        ("REINDEX DATABASE shop;", "every table of it in turn cannot", "REINDEX … CONCURRENTLY"),
-        ("REINDEX (VERBOSE) SCHEMA a;", "every table of it in turn cannot", "CONCURRENTLY"),
+        ("REINDEX DATABASE shop;", "each table concerned cannot", "REINDEX … CONCURRENTLY"),
+        ("REINDEX (VERBOSE) SCHEMA a;", "each table concerned cannot", "CONCURRENTLY"),
+        ("CLUSTER;", "each table concerned is written anew", "pg_repack"),
+        ("VACUUM FULL;", "each table concerned is written anew", "pg_repack"),
         ("REINDEX SYSTEM shop;", "the catalog cannot", "leave it to a DBA"),
         ('REINDEX TABLE "system";', '"system" cannot', "REINDEX … CONCURRENTLY"),
     ],
 )
-def test_what_is_reindexed_is_named(sql: str, message: str, mend: str) -> None:
+def test_what_is_rebuilt_is_named(sql: str, message: str, mend: str) -> None:
     (said,) = complaints(sql, None)
     assert message in said.message
     assert mend in said.mend

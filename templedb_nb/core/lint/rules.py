@@ -96,7 +96,7 @@ class StatementPlace:
     @property
     def on(self) -> str:
         """Return the table with its size."""
-        return f"{self.table.text}{self.size}"
+        return f"{self.table.text or 'each table concerned'}{self.size}"
 
 
 LITERAL = "literal-password"
@@ -172,7 +172,7 @@ def _reindex_not_concurrent(at: StatementPlace) -> tuple[str, str] | None:
         return None
     if not at.table.text and any(each.upper == "SYSTEM" for each in at.statement.tokens):
         return f"the catalog {_UNUSABLE}", "leave it to a DBA, in a window of its own"
-    return f"{at.on or 'every table of it in turn'} {_UNUSABLE}", "REINDEX … CONCURRENTLY"
+    return f"{at.on} {_UNUSABLE}", "REINDEX … CONCURRENTLY"
 
 
 def _constraint_not_valid(at: StatementPlace) -> tuple[str, str] | None:
