@@ -15,9 +15,9 @@ _PLAN = """
 import json, time
 from templedb_nb import Temple
 temple = Temple.open()
-temple.plan("app", target="{target}")
+temple.deployments.plan("app", target="{target}")
 began = time.perf_counter()
-temple.plan("app", target="{target}")
+temple.deployments.plan("app", target="{target}")
 print(json.dumps(time.perf_counter() - began))
 """
 _TABLES = """

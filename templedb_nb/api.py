@@ -81,7 +81,7 @@ class Temple:
         Raises `UnknownName`, `ConfigError`, `TargetError`.
         """
         options = Options(skip_groups=tuple(skip_groups), skip_validation=skip_validation)
-        return self._app.plan(
+        return self._app.deployments.plan(
             self._choice(project, target),
             options,
             release=release,
@@ -127,10 +127,10 @@ class Temple:
             if overlay is not None:
                 raise UsageProblem("a plan runs as it is: give the overlay to Temple.plan")
             named = plan.plan.id if isinstance(plan, Preview) else str(plan)
-            return self._app.run_plan(named, wish, self._given(env))
+            return self._app.deployments.run_plan(named, wish, self._given(env))
         choice = self._choice(project, target)
         how: dict[str, Any] = {"release": release, "sync": sync, "overlay": overlay}
-        return self._app.run(choice, wish, given=self._given(env), **how)
+        return self._app.deployments.run(choice, wish, given=self._given(env), **how)
 
     def approve(
         self, plan: Preview | str | Path, reason: str, *, sign: str | Path | bool = False
@@ -186,8 +186,8 @@ class Temple:
 
     def migrations(self, project: str | None = None, target: str | None = None) -> MigrationStatus:
         """Return where every migration stands on a target, in the order in which they run."""
-        with self._app.opened(self._choice(project, target)) as opened:
-            return self._app.migrations.status(self._app.reachable(opened))
+        with self._app.selections.opened(self._choice(project, target)) as opened:
+            return self._app.migrations.status(self._app.selections.reachable(opened))
 
     def history(
         self,
@@ -200,7 +200,7 @@ class Temple:
     ) -> DeployHistory:
         """Return runs, newest first: the *last* ones, *since* a moment (``"7d"``), by outcome."""
         wanted = self._app.past.filter(last, since, tuple(status))
-        return self._app.history(self._choice(project, target), wanted)
+        return self._app.deployments.history(self._choice(project, target), wanted)
 
     def show(self, run: str) -> Result:
         """Return the run whose id begins so, with every step; times are milliseconds."""
@@ -226,7 +226,7 @@ class Temple:
         Spans are in UTC (``2026-11-23``, ``2026-W48``, ``2026-11``); ``failure_rate`` is from 0 to
         1; ``median_ms`` and ``p90_ms`` are of the runs that succeeded, None where none did.
         """
-        found, on = self._app.named(self._choice(project, target))
+        found, on = self._app.selections.named(self._choice(project, target))
         wanted = self._app.past.filter(since=since)
         return self._app.past.stats(found, on.name if on else None, by, wanted)
 
@@ -244,8 +244,8 @@ class Temple:
         ``rows`` have a database and its `Entry` each. Raises `TargetError`, `ConfigError`.
         """
         wanted = self._app.past.filter(last, since, tuple(status))
-        with self._app.opened(self._choice(project, target), sync=False) as opened:
-            return self._app.migrations.history(self._app.reachable(opened), wanted)
+        with self._app.selections.opened(self._choice(project, target), sync=False) as opened:
+            return self._app.migrations.history(self._app.selections.reachable(opened), wanted)
 
     def diff(self, run: str, other: str | None = None) -> Difference:
         """Return what differs between two runs; one alone is compared with the success before it.
@@ -267,7 +267,7 @@ class Temple:
         ``rows`` have when, what, by whom; ``note`` says what could not be asked. *window* is in
         seconds, or ``"30m"``.
         """
-        found, on = self._app.named(self._choice(project, target))
+        found, on = self._app.selections.named(self._choice(project, target))
         meant = on or self._app.targets.pick(found, None, None)
         moment = since(at, self._app.system.clock.now())
         span = timedelta(seconds=wait_s(str(window)))
@@ -302,7 +302,7 @@ class Temple:
         return self._app.past.chart(what, *self._named(project, target), by, last, since)
 
     def _named(self, project: str | None, target: str | None) -> tuple[Project, TargetName | None]:
-        found, on = self._app.named(self._choice(project, target))
+        found, on = self._app.selections.named(self._choice(project, target))
         return found, on.name if on else None
 
     def projects(self) -> tuple[Project, ...]:
@@ -311,7 +311,7 @@ class Temple:
 
     def targets(self, project: str | None = None) -> tuple[Target, ...]:
         """Return the targets of a project, by name."""
-        found, _ = self._app.named(self._choice(project, None))
+        found, _ = self._app.selections.named(self._choice(project, None))
         return self._app.targets.all(found)
 
     def sql(self, query: str) -> pd.DataFrame:

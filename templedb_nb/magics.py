@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from templedb_nb.app import Temple
+    from templedb_nb.engine.observe import ReadCache
     from templedb_nb.kernel_config import TempleDB
     from templedb_nb.model.plan import Preview
     from templedb_nb.notebook.runner_session import Telling
@@ -112,6 +113,8 @@ class Magic:
     shell: InteractiveShell
     config: TempleDB
     telling: Telling | None = None
+    cache: ReadCache | None = None
+    """What the cells of this kernel read, so that none reads it again."""
 
     def __call__(self, line: str, cell: str | None) -> Any:
         """Run one command and return its value: a DataFrame where it is a table.
@@ -243,8 +246,10 @@ class Magic:
 
     def _open(self) -> Temple:
         from templedb_nb.app import Temple
+        from templedb_nb.engine.observe import ReadCache
 
-        app = Temple.open(self.config.state or None)
+        self.cache = self.cache or ReadCache()
+        app = Temple.open(self.config.state or None, cache=self.cache)
         app.reserved = reserved()
         if self.telling is not None:
             self.telling.teller.listens(app)

@@ -35,6 +35,6 @@ def again(
         return result
     try:
         choice = Choice(project=result.slug, target=result.target)
-        return app.resume(choice, done.run, wish, given)
+        return app.deployments.resume(choice, done.run, wish, given)
     except (Stale, UsageProblem):
         return None

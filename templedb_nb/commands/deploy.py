@@ -171,7 +171,7 @@ def plan(
 
     choice, reports = call.choice(slug, target), Reports.of(call, how)
     with call.output.working(PLANNED):
-        preview = call.app.plan(choice, _options(how), out=out, **_how(call, how))
+        preview = call.app.deployments.plan(choice, _options(how), out=out, **_how(call, how))
     reports.write(preview)
     if detailed_exitcode and preview.plan.steps and not errors(preview.findings):
         return Coded(value=preview, exit_code=ExitCode.PENDING)
@@ -243,13 +243,15 @@ def run(
             if done is not None:
                 return done
         if named:
-            return call.app.run_plan(named, wish, _given(call, how))
+            return call.app.deployments.run_plan(named, wish, _given(call, how))
         choice: Choice = call.choice(slug, target)
         if dry_run:
-            preview = replace(call.app.plan(choice, wish.options, **_how(call, how)), dry_run=True)
+            preview = replace(
+                call.app.deployments.plan(choice, wish.options, **_how(call, how)), dry_run=True
+            )
             reports.write(preview)
             return preview
-        return call.app.run(choice, wish, **_how(call, how))
+        return call.app.deployments.run(choice, wish, **_how(call, how))
 
 
 @commands.command()
@@ -307,7 +309,9 @@ def resume(
         tell=call.output.tell,
     )
     with call.output.working(PLANNED):
-        return call.app.resume(call.choice(slug, target), run, wish, _given(call, {"env": env}))
+        return call.app.deployments.resume(
+            call.choice(slug, target), run, wish, _given(call, {"env": env})
+        )
 
 
 def _again(
@@ -320,7 +324,7 @@ def _again(
 
     def planned() -> Preview:
         if named is None:
-            return call.app.plan(choice, wish.options, **_how(call, how))
+            return call.app.deployments.plan(choice, wish.options, **_how(call, how))
         path = Path(named)
         return read_bundle(path)[0].preview if path.is_file() else call.app.memory.plan(named)
 

@@ -38,8 +38,8 @@ def check(call: Call, slug: str | None, target: str | None, *, strict: bool) -> 
       templedb drift check shop --target production
       templedb drift check --strict
     """
-    with call.app.opened(call.choice(slug, target)) as opened:
-        return call.app.drifting.check(call.app.reachable(opened), strict=strict)
+    with call.app.selections.opened(call.choice(slug, target)) as opened:
+        return call.app.drifting.check(call.app.selections.reachable(opened), strict=strict)
 
 
 @commands.command(effect=Effect.CHANGES)
@@ -57,8 +57,8 @@ def accept(call: Call, slug: str | None, target: str | None, reason: str) -> Sai
     from templedb_nb.model.listings import Said
     from templedb_nb.views.format import many
 
-    with call.app.opened(call.choice(slug, target)) as opened:
-        before = call.app.drifting.accept(call.app.reachable(opened), reason)
+    with call.app.selections.opened(call.choice(slug, target)) as opened:
+        before = call.app.drifting.accept(call.app.selections.reachable(opened), reason)
     told = tuple(f"{row.change.kind} {row.change.name}" for row in before.rows)
     return Said(text=f"{many(len(told), 'change')} of {before.target} accepted", also=told)
 
@@ -77,6 +77,6 @@ def diff(call: Call, slug: str | None, target: str | None, against: str) -> Targ
       templedb drift diff shop --target staging --against production
     """
     choice = call.choice(slug, target)
-    with call.app.opened(choice) as opened:
+    with call.app.selections.opened(choice) as opened:
         other = call.choice(opened.case.project.slug, against)
-        return call.app.drifting.between(call.app.reachable(opened), other)
+        return call.app.drifting.between(call.app.selections.reachable(opened), other)

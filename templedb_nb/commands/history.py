@@ -44,7 +44,7 @@ def history(
       templedb deploy history shop --target production --last 5
       templedb deploy history shop --since 7d --status failed --status unknown
     """
-    return call.app.history(
+    return call.app.deployments.history(
         call.choice(slug, target), call.app.past.filter(last, since, tuple(status))
     )
 
@@ -90,7 +90,7 @@ def status(call: Call, slug: str | None, target: str | None) -> DeployStatus:
     Example:
       templedb deploy status shop
     """
-    project, found = call.app.named(call.choice(slug, target))
+    project, found = call.app.selections.named(call.choice(slug, target))
     targets = [found] if found else call.app.targets.all(project)
     return call.app.past.status(project, tuple(each.name for each in targets))
 
@@ -116,7 +116,7 @@ def stats(
       templedb deploy stats shop --since 90d
       templedb deploy stats shop --target production --by week
     """
-    project, found = call.app.named(call.choice(slug, target))
+    project, found = call.app.selections.named(call.choice(slug, target))
     past = call.app.past
     return past.stats(project, found.name if found else None, by, past.filter(since=since))
 
@@ -155,7 +155,7 @@ def blame(call: Call, slug: str | None, target: str | None, at: str, window: str
 
     from templedb_nb.core.values.points_in_time import since, wait_s
 
-    project, found = call.app.named(call.choice(slug, target))
+    project, found = call.app.selections.named(call.choice(slug, target))
     meant = found or call.app.targets.pick(project, None, None)
     moment = since(at, call.app.system.clock.now())
     return call.app.looking.blame(project, meant, moment, timedelta(seconds=wait_s(window)))
@@ -179,7 +179,9 @@ def timeline(
     """
     from templedb_nb.model.charts import Timeline
 
-    found = call.app.history(call.choice(slug, target), call.app.past.filter(last, since))
+    found = call.app.deployments.history(
+        call.choice(slug, target), call.app.past.filter(last, since)
+    )
     return Timeline(slug=found.slug, rows=found.rows[::-1])
 
 
@@ -205,7 +207,7 @@ def chart(
       templedb chart durations shop --target production
       templedb chart frequency shop --by month --since 365d
     """
-    project, on = call.app.named(call.choice(slug, target))
+    project, on = call.app.selections.named(call.choice(slug, target))
     return call.app.past.chart(what, project, on.name if on else None, by, last, since)
 
 

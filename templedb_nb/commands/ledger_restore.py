@@ -45,8 +45,8 @@ def restore_ledger(
 
     if not (reason or dry_run):
         raise click.UsageError("say what damaged the ledger, with --reason")
-    with call.app.opened(call.choice(slug, target)) as opened:
-        found = call.app.reachable(opened)
+    with call.app.selections.opened(call.choice(slug, target)) as opened:
+        found = call.app.selections.reachable(opened)
         if dry_run:
             return call.app.restoring.plan(found, files, reason)
         return call.app.restoring.restore(

@@ -69,5 +69,5 @@ def steal(
 
 def _meant(call: Call, slug: str | None, target: str | None) -> tuple[Project, Target]:
     choice = call.choice(slug, target)
-    project, found = call.app.named(choice)
+    project, found = call.app.selections.named(choice)
     return project, found or call.app.targets.pick(project, None, None)

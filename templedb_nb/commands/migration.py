@@ -93,8 +93,8 @@ def history(
       templedb migration history shop --since 7d --status failed
     """
     wanted = call.app.past.filter(limit, since, tuple(status))
-    with call.app.opened(call.choice(slug, target), sync=False) as opened:
-        return call.app.migrations.history(call.app.reachable(opened), wanted)
+    with call.app.selections.opened(call.choice(slug, target), sync=False) as opened:
+        return call.app.migrations.history(call.app.selections.reachable(opened), wanted)
 
 
 @commands.command()
@@ -103,8 +103,8 @@ def history(
 @pass_call
 def show(call: Call, slug: str | None, file: str, target: str | None) -> MigrationShown:
     """Show one migration: its text, where it stands, how it differs from what ran."""
-    with call.app.opened(call.choice(slug, target)) as opened:
-        return call.app.migrations.show(call.app.reachable(opened), str(file))
+    with call.app.selections.opened(call.choice(slug, target)) as opened:
+        return call.app.migrations.show(call.app.selections.reachable(opened), str(file))
 
 
 @commands.command(effect=Effect.CHANGES, takes_cell=True)
@@ -159,8 +159,8 @@ def mark_applied(
 @pass_call
 def baseline(call: Call, slug: str | None, target: str | None, through: str, reason: str) -> Result:
     """Say that FILE, and every migration before it in its group, is in effect already."""
-    with call.app.opened(call.choice(slug, target)) as opened:
-        found = call.app.reachable(opened)
+    with call.app.selections.opened(call.choice(slug, target)) as opened:
+        found = call.app.selections.reachable(opened)
         return call.app.migrations.baseline(found, through, reason, _wish(call))
 
 
@@ -205,8 +205,8 @@ def down(
     back = Back(file=file, **how)
     if sum(each is not None for each in (back.file, back.to, back.steps)) != 1:
         raise click.UsageError("say what to take back: FILE, --to FILE or --steps N")
-    with call.app.opened(call.choice(slug, target)) as opened:
-        found = call.app.reachable(opened)
+    with call.app.selections.opened(call.choice(slug, target)) as opened:
+        found = call.app.selections.reachable(opened)
         if check:
             return _proven(call.app.proving.prove(found, back))
         if dry_run:
@@ -249,8 +249,8 @@ def resolve(
     from templedb_nb.model.step import Verb
 
     verb = Verb(f"resolve-{answer}")
-    with call.app.opened(call.choice(slug, target)) as opened:
-        found = call.app.reachable(opened)
+    with call.app.selections.opened(call.choice(slug, target)) as opened:
+        found = call.app.selections.reachable(opened)
         return call.app.migrations.resolve(found, str(file), verb, reason, _wish(call))
 
 
@@ -287,8 +287,8 @@ def import_(
 
     if (how["tool"] == "templedb") != (how["file"] is not None):
         raise click.UsageError("an SQLite file, --file FILE, goes with --from templedb")
-    with call.app.opened(call.choice(slug, target)) as opened:
-        found, source = call.app.reachable(opened), Source(**how)
+    with call.app.selections.opened(call.choice(slug, target)) as opened:
+        found, source = call.app.selections.reachable(opened), Source(**how)
         if source.shadow is False:
             return call.app.adopting.shadow_no_longer(found, source, _wish(call))
         if dry_run:
@@ -340,9 +340,9 @@ def lint(
     wanted = lint_reports.Wanted(files=files, **how)
     choice = call.choice(slug, target)
     if offline:
-        found = lint_reports.of_files(call.app.sources(choice), wanted)
+        found = lint_reports.of_files(call.app.selections.sources(choice), wanted)
     else:
-        with call.app.opened(choice) as opened:
+        with call.app.selections.opened(choice) as opened:
             found = lint_reports.of_target(opened, wanted)
     if output is not None:
         with writing(output):
@@ -373,22 +373,22 @@ def rename(
     call: Call, slug: str | None, old: str, new: str, target: str | None, reason: str
 ) -> Result:
     """Say that the file of an applied migration is now called NEW."""
-    with call.app.opened(call.choice(slug, target)) as opened:
+    with call.app.selections.opened(call.choice(slug, target)) as opened:
         migrations = call.app.migrations
-        found = call.app.reachable(opened)
+        found = call.app.selections.reachable(opened)
         return migrations.rename(found, str(old), str(new), reason, _wish(call))
 
 
 def _status(call: Call, slug: str | None, target: str | None) -> MigrationStatus:
-    with call.app.opened(call.choice(slug, target)) as opened:
-        return call.app.migrations.status(call.app.reachable(opened))
+    with call.app.selections.opened(call.choice(slug, target)) as opened:
+        return call.app.migrations.status(call.app.selections.reachable(opened))
 
 
 def _amend(call: Call, named: tuple[str | None, str, str | None], verb: str, why: str) -> Result:
     slug, file, target = named
-    with call.app.opened(call.choice(slug, target)) as opened:
+    with call.app.selections.opened(call.choice(slug, target)) as opened:
         act: Any = getattr(call.app.migrations, verb)
-        found: Result = act(call.app.reachable(opened), str(file), why, _wish(call))
+        found: Result = act(call.app.selections.reachable(opened), str(file), why, _wish(call))
         return found
 
 

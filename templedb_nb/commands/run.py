@@ -36,7 +36,9 @@ def cancel(
 
     found = None
     try:
-        meant, chosen = call.app.of_run(run_id) or call.app.named(call.choice(project, target))
+        meant, chosen = call.app.selections.of_run(run_id) or call.app.selections.named(
+            call.choice(project, target)
+        )
         found = (meant, chosen or call.app.targets.pick(meant, None, None))
     except TempleError:
         if project or target:
@@ -64,7 +66,7 @@ def attach(call: Call, run_id: str | None) -> Result:
 @pass_call
 def blockers(call: Call, slug: str | None, target: str | None) -> BlockerList:
     """Show whom the run on a target waits for: sessions that hold a lock it needs."""
-    project, found = call.app.named(call.choice(slug, target))
+    project, found = call.app.selections.named(call.choice(slug, target))
     return call.app.locks.blockers(project, found or call.app.targets.pick(project, None, None))
 
 
@@ -80,7 +82,7 @@ def unblock(
     """Cancel what session PID does, if the run on the target waits for it; or end that session."""
     if not str(pid).isdecimal():
         raise click.UsageError(f"PID is a number, as `templedb run blockers` tells it: {pid}")
-    project, found = call.app.named(call.choice(slug, target))
+    project, found = call.app.selections.named(call.choice(slug, target))
     meant = found or call.app.targets.pick(project, None, None)
     return call.app.locks.unblock(project, meant, int(str(pid)), reason, terminate=terminate)
 
@@ -92,4 +94,4 @@ def unblock(
 @pass_call
 def resolve(call: Call, slug: str | None, run: str, target: str | None, reason: str) -> Said:
     """Say that you looked what a run did whose process died in a command."""
-    return call.app.resolve(call.choice(slug, target), str(run), reason)
+    return call.app.deployments.resolve(call.choice(slug, target), str(run), reason)

@@ -166,8 +166,11 @@ def exempt(
 
     if not reason.strip():
         raise click.UsageError("--reason must say something")
-    with call.app.opened(call.choice(slug, name)) as opened:
-        found, wish = call.app.reachable(opened), Wish(observers=call.followers.observers)
+    with call.app.selections.opened(call.choice(slug, name)) as opened:
+        found, wish = (
+            call.app.selections.reachable(opened),
+            Wish(observers=call.followers.observers),
+        )
         return call.app.demanding.exempt(found, others, reason, wish, ends=ends)
 
 
@@ -199,7 +202,7 @@ def test(call: Call, slug: str | None, name: str | None) -> Probe:
 @pass_call
 def rebind(call: Call, slug: str | None, name: str | None, reason: str) -> Said:
     """Say that a restored, cloned or exchanged database is the right one."""
-    project, found = call.app.named(call.choice(slug, name))
+    project, found = call.app.selections.named(call.choice(slug, name))
     meant = found or call.app.targets.pick(project, None, None)
     return call.app.locks.rebind(project, meant, reason)
 

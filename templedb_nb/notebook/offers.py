@@ -53,7 +53,7 @@ def unblock(call: Call, slug: str, target: str, pid: int, ends: bool) -> None:  
 
     app = call.open_app()
     try:
-        project, found = app.named(Choice(project=slug, target=target))
+        project, found = app.selections.named(Choice(project=slug, target=target))
         if found is not None:
             app.locks.unblock(project, found, pid, "in the way of a run", terminate=ends)
     except TempleError as error:
@@ -70,7 +70,7 @@ def pick(call: Call, choices: Choices) -> None:
         choice = Choice(project=choices.slug, target=target)
         app = call.open_app()
         try:
-            return app.plan(choice, Options(skip_groups=skip), release=release)
+            return app.deployments.plan(choice, Options(skip_groups=skip), release=release)
         except TempleError as error:
             raise without_secrets(error, app.masker.mask) from None
 

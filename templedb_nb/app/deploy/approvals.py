@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from templedb_nb.app.deploy.bundles import read_bundle
+from templedb_nb.app.deploy.case import Opened
 from templedb_nb.app.deploy.connections import Sessions
-from templedb_nb.app.deploy.plans import Opened, Planning
+from templedb_nb.app.deploy.plans import Planning
 from templedb_nb.app.deploy.signatures import Key, fitting, read_approval
 from templedb_nb.app.environment import System
 from templedb_nb.app.project.projects import Projects

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from templedb_nb.app.deploy.plans import Case
+from templedb_nb.app.deploy.case import Case
 from templedb_nb.app.project.configs import Current
 from templedb_nb.core.config import document as configs
 from templedb_nb.core.config.overlay import Overlay
+from templedb_nb.engine.observe import ReadCache, Reader
 from templedb_nb.errors import ConfigError, Stale, StoreError, writing
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.plan import Plan, Preview
@@ -177,7 +178,7 @@ def bundled_case(bundle: Bundle, blobs: Mapping[Digest, bytes], local: Project |
         target=bundle.target,
         current=Current(config=config, origin=bundle.origin, findings=findings),
         release=release,
-        read=read,
+        read=Reader(read, ReadCache()),
         known=Known(),
         overlay=Overlay(text=bundle.preview.plan.overlay, changes=bundle.preview.overlay),
     )

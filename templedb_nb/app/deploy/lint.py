@@ -9,6 +9,7 @@ from templedb_nb.core.lint.linter import Linted, Pending, lint, merged, relation
 from templedb_nb.core.lint.server_versions import too_new
 from templedb_nb.core.migrations.script import Script, without_data
 from templedb_nb.core.plan.planner import Situation
+from templedb_nb.engine.observe import ReadCache
 from templedb_nb.model.config import Executor
 from templedb_nb.model.finding import Finding
 from templedb_nb.model.layout import Address
@@ -19,13 +20,13 @@ from templedb_nb.ports import Session
 from templedb_nb.shell import squawk
 
 _ABSENT = "squawk was not asked, since it is not there: pip install 'templedb-nb[lint]'"
-_KNOWN: dict[tuple[str, str, bool, int], tuple[Complaint, ...]] = {}
-"""What squawk said of a text, which never changes, by file, checksum, mode and version."""
-_MOST = 4096
 
 
 def of_steps(
-    steps: Iterable[Step], read: Mapping[Address, Script], sessions: Mapping[DatabaseName, Session]
+    steps: Iterable[Step],
+    read: Mapping[Address, Script],
+    sessions: Mapping[DatabaseName, Session],
+    cache: ReadCache,
 ) -> tuple[Complaint, ...]:
     """Return what is risky in the migrations that a plan applies."""
     pending = [
@@ -33,7 +34,7 @@ def of_steps(
         for step in steps
         if isinstance(step, Apply) and step.source in read
     ]
-    return complaints(pending, sessions)[0]
+    return complaints(pending, sessions, cache)[0]
 
 
 def too_new_for_servers(
@@ -67,7 +68,7 @@ def ran_before(
 
 
 def complaints(
-    pending: Sequence[Pending], sessions: Mapping[DatabaseName, Session]
+    pending: Sequence[Pending], sessions: Mapping[DatabaseName, Session], cache: ReadCache
 ) -> tuple[tuple[Complaint, ...], list[str], int]:
     """Return what is risky, what else is to say, and the server's major version.
 
@@ -83,17 +84,19 @@ def complaints(
             quiet.add(name)
         version = max(version, session.version if session else 0)
     linted = lint(pending, sizes, quiet)
-    return _with_squawk(linted, [e for e in pending if e.database not in quiet], version)
+    asked = [each for each in pending if each.database not in quiet]
+    return _with_squawk(linted, asked, version, cache)
 
 
 def _with_squawk(
-    linted: Linted, pending: Sequence[Pending], version: int
+    linted: Linted, pending: Sequence[Pending], version: int, cache: ReadCache
 ) -> tuple[tuple[Complaint, ...], list[str], int]:
     program = squawk.program()
     if program is None or not pending:
         return linted.complaints, [_ABSENT] if pending else [], version
     keys = {each.file: _key(each, version) for each in pending}
-    fresh = [each for each in pending if keys[each.file] not in _KNOWN]
+    known = {key: cache.complaints[key] for key in keys.values() if key in cache.complaints}
+    fresh = [each for each in pending if keys[each.file] not in known]
     sheets = [
         squawk.Sheet(
             file=each.file,
@@ -106,10 +109,10 @@ def _with_squawk(
     if trouble:
         return linted.complaints, [trouble], version
     for each in fresh:
-        _KNOWN[keys[each.file]] = tuple(one for one in told if one.file == each.file)
-    others = [one for each in pending for one in _KNOWN[keys[each.file]]]
-    while len(_KNOWN) > _MOST:
-        del _KNOWN[next(iter(_KNOWN))]
+        known[keys[each.file]] = tuple(one for one in told if one.file == each.file)
+    others = [one for each in pending for one in known[keys[each.file]]]
+    cache.complaints.update(known)
+    cache.trim()
     return merged(linted, others), [], version
 
 

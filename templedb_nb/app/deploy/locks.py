@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from templedb_nb.app.deploy.plans import Opened, Planning
+from templedb_nb.app.deploy.case import Opened
+from templedb_nb.app.deploy.plans import Planning
 from templedb_nb.app.deploy.runs import Running
 from templedb_nb.app.environment import System
 from templedb_nb.errors import Ambiguous, TempleError, UsageProblem

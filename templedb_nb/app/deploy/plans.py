@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
+from templedb_nb.app.deploy.case import Case, Opened, root_of
 from templedb_nb.app.deploy.connections import Ledgers, Sessions, names, read_all
-from templedb_nb.app.deploy.ledger_copies import Copies
 from templedb_nb.app.deploy.lint import of_steps, ran_before, too_new_for_servers
 from templedb_nb.app.deploy.signatures import Signatures
 from templedb_nb.app.environment import System
@@ -17,79 +17,39 @@ from templedb_nb.app.project.configs import Configs, Current
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.targets import Targets
 from templedb_nb.app.project.variables import NOTHING_GIVEN, Given, Values
+from templedb_nb.app.recovery.ledger_copies import Copies
 from templedb_nb.core.address.route import on_routes
 from templedb_nb.core.approval.policy import decision, demanded, identified, kept, merged
 from templedb_nb.core.catalog.drift import on_drift
 from templedb_nb.core.config import groups
-from templedb_nb.core.config.environ import Known
 from templedb_nb.core.config.overlay import NO_OVERLAY, Overlay, overlaid
 from templedb_nb.core.lint.linter import on_lint
 from templedb_nb.core.migrations import status
-from templedb_nb.core.migrations.layouts.placing import Look, Mark
-from templedb_nb.core.migrations.layouts.recognise import marks
-from templedb_nb.core.migrations.script import Script, read_script
 from templedb_nb.core.plan import planner
 from templedb_nb.core.plan.estimate import expected
 from templedb_nb.core.plan.findings import on_standing
 from templedb_nb.core.plan.planner import Options, Situation
-from templedb_nb.errors import ConfigError, Held, InvalidConfig
+from templedb_nb.engine.observe import ReadCache, Reader
+from templedb_nb.errors import Held, InvalidConfig
 from templedb_nb.model.approval import Approval
-from templedb_nb.model.config import DeployConfig
 from templedb_nb.model.drift import Drift
 from templedb_nb.model.estimate import Expected
-from templedb_nb.model.file import FileEntry
-from templedb_nb.model.finding import Finding, errors
+from templedb_nb.model.finding import Finding
 from templedb_nb.model.foreign_history import History
-from templedb_nb.model.layout import Address, Layout, Source
+from templedb_nb.model.layout import Address, Layout
 from templedb_nb.model.ledger import Ledger, State
-from templedb_nb.model.lost import Suspicion
 from templedb_nb.model.plan import Draft, Plan, Preview, Since
-from templedb_nb.model.project import Changes, Project, Release, changes
+from templedb_nb.model.project import Changes, Project, changes
 from templedb_nb.model.route import Route
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.step import Revert
 from templedb_nb.model.target import DATABASE_URL, DatabaseName, Level, Policy, Target
 from templedb_nb.ports import Session
-from templedb_nb.store.duckdb.content import Content
 from templedb_nb.store.duckdb.records import Memory
 
 NO_DATABASE = DatabaseName("")
 """Stands for the store, which alone knows the runs of a target without a database."""
-
-Read = Callable[[Iterable[Digest]], Mapping[Digest, bytes]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One project on one target, with everything that does not depend on the target's state."""
-
-    project: Project
-    target: Target
-    current: Current
-    release: Release
-    read: Read
-    known: Known
-    given: Given = NOTHING_GIVEN
-    changes: Changes = Changes()
-    overlay: Overlay = NO_OVERLAY
-
-    @property
-    def root(self) -> Path | None:
-        """Return the project's folder, if it is there."""
-        return _root(self.project)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """A case with its databases open, and what they say."""
-
-    case: Case
-    sessions: Sessions
-    ledgers: Mapping[DatabaseName, Ledger]
-    urls: Mapping[DatabaseName, Secret]
-    databases: tuple[DatabaseName, ...]
-    suspicions: Mapping[DatabaseName, Suspicion] = field(default_factory=dict)
 
 
 class Planning:
@@ -102,7 +62,7 @@ class Planning:
         targets: Targets,
         values: Values,
         ledgers: Ledgers,
-        content: Content,
+        reader: Reader,
         memory: Memory,
         system: System,
     ) -> None:
@@ -112,11 +72,11 @@ class Planning:
         self._targets = targets
         self._values = values
         self._ledgers = ledgers
-        self._content = content
         self._memory = memory
         self._system = system
         self.signatures = Signatures(system)
-        self.copies = Copies(memory, system, scripts)
+        self.copies = Copies(memory, system)
+        self.reader = reader
 
     def case(
         self,
@@ -147,8 +107,8 @@ class Planning:
             target=chosen,
             current=current,
             release=found,
-            read=self._content.read,
-            known=self._values.known(kept, given, _root(project)),
+            read=self.reader,
+            known=self._values.known(kept, given, root_of(project)),
             given=given,
             changes=fresh,
             overlay=laid,
@@ -213,10 +173,11 @@ class Planning:
     ) -> Situation:
         """Return everything that the plan follows from, with the ledgers as they are given."""
         case = opened.case
-        seen = look(case.read, case.current.config, case.release.files)
-        found = status.migrations(case.current.config, case.release.files, seen, ledgers)
+        now = case.read.observe(
+            case.current.config, case.release.files, ledgers, also=_taken_back(options)
+        )
+        found, read = now.migrations, now.scripts
         own = kept(Policy.of(case.target), ledgers.values())
-        read = scripts(case.read, status.unread(found, ledgers) | _taken_back(options))
         slug, name = case.project.slug, case.target.name
         return Situation(
             project=case.project.known_as,
@@ -234,7 +195,7 @@ class Planning:
             options=options,
             databases=opened.databases,
             suspicions=self.copies.suspicions(case, opened.sessions, ledgers),
-            look=seen,
+            look=now.look,
             migrations=found,
             histories=_histories(opened, ledgers, found),
             overlay=case.overlay.text,
@@ -250,7 +211,7 @@ class Planning:
         situation = self.situation(opened, options, opened.ledgers)
         draft = planner.plan(situation)
         told = tuple(replace(s, text=self._values.masked(s.text)) for s in draft.scripts)
-        risky = _linted(draft.plan, situation, opened.sessions)
+        risky = _linted(draft.plan, situation, opened.sessions, case.read.cache)
         strange = _strange(draft.plan, opened.sessions)
         ran = ran_before(draft.plan.steps, situation, opened.sessions)
         strange += on_standing(ran, draft.plan.target)
@@ -295,7 +256,7 @@ class Planning:
         if last is None:
             return None
         run, number, ended = last
-        before = self._content.release(case.project.slug, number)
+        before = self._projects.release(case.project, number)
         differs = changes(before.files, case.release.files)
         return Since(run=run, release=number, finished_at=ended, changes=differs)
 
@@ -318,7 +279,7 @@ class Planning:
             session = opened.sessions.get(row.database)
             ran = session.applied_sql(draft.plan.project, [row.key]) if session else {}
             if row.key in ran and row.source:
-                text = scripts(opened.case.read, [row.source])[row.source].text
+                text = opened.case.read.scripts([row.source])[row.source].text
                 found.append((row.file, unified(ran[row.key], text, row.file)))
         return tuple(found)
 
@@ -352,11 +313,11 @@ def _drift(session: Session, policy: Policy) -> Drift:
         return Drift(behind=f"the objects could not be read ({error.message})")
 
 
-def _linted(plan: Plan, now: Situation, sessions: Sessions) -> list[Finding]:
+def _linted(plan: Plan, now: Situation, sessions: Sessions, cache: ReadCache) -> list[Finding]:
     level = plan.policy.lint
     if level is Level.OFF:
         return []
-    return list(on_lint(of_steps(plan.steps, now.scripts, sessions), level))
+    return list(on_lint(of_steps(plan.steps, now.scripts, sessions, cache), level))
 
 
 def _under(current: Current, document: object) -> tuple[Current, Overlay]:
@@ -367,14 +328,6 @@ def _under(current: Current, document: object) -> tuple[Current, Overlay]:
     findings = (*current.findings, *laid.findings)
     origin = f"{current.origin}, with an overlay" if laid.text else current.origin
     return replace(current, config=config, findings=findings, origin=origin), laid
-
-
-def refuse_unfit(case: Case) -> None:
-    """Refuse an overlay that does not fit the config, with everything that is wrong with it."""
-    if found := errors(case.overlay.findings):
-        problems = [str(each) for each in found]
-        message = "the overlay does not fit the config; nothing was planned"
-        raise InvalidConfig(message, problems=problems, hint="templedb deploy config --show")
 
 
 def _histories(
@@ -425,58 +378,6 @@ def _taken_back(options: Options) -> frozenset[Address]:
     return frozenset(step.source for step in options.amend if isinstance(step, Revert))
 
 
-def _root(project: Project) -> Path | None:
-    root = Path(project.root) if project.root else None
-    return root if root and root.is_dir() else None
-
-
-_READ: dict[Address, Script] = {}
-"""Scripts by the address of their content, which never changes: planned, then run."""
-_MARKS: dict[Digest, tuple[Mark, ...]] = {}
-_SEVERAL = frozenset({"Liquibase"})
-"""Tools of which one file holds several migrations, which its text alone tells."""
-_MOST, _LONGEST = 4096, 1 << 16
-
-
-def scripts(read: Read, sources: Iterable[Address]) -> dict[Address, Script]:
-    """Return the migrations at those addresses, read and split."""
-    wanted = frozenset(sources)
-    found = {source: _READ[source] for source in wanted if source in _READ}
-    left = {each: each.blob if isinstance(each, Source) else each for each in wanted - found.keys()}
-    bodies = read(frozenset(left.values()))
-    for source, blob in left.items():
-        reading = source.reading if isinstance(source, Source) else None
-        found[source] = read_script(bodies[blob], reading)
-        if len(bodies[blob]) <= _LONGEST:
-            _READ[source] = found[source]
-    while len(_READ) > _MOST:
-        del _READ[next(iter(_READ))]
-    return found
-
-
-def look(read: Read, config: DeployConfig, files: Sequence[FileEntry]) -> Look:
-    """Return what is to see in the files of migrations, beside their names."""
-    wanted = status.to_look_at(config, [each.path for each in files])
-    marked, now = wanted.marked, wanted.beside | wanted.whole
-    blobs = {each.path: each.blob for each in files if each.path in marked or each.path in now}
-    new = frozenset(b for path, b in blobs.items() if path in now or b not in _MARKS)
-    bodies = read(new)
-    texts = {blob: body.decode("utf-8", "replace") for blob, body in bodies.items()}
-    whole = {p: bodies[blobs[p]].decode("utf-8", "surrogateescape") for p in wanted.whole}
-    for path in marked & blobs.keys():
-        if (blob := blobs[path]) not in _MARKS:
-            _MARKS[blob] = marks(texts[blob].removeprefix("\ufeff"))
-    seen = {path: _MARKS[blobs[path]] for path in marked & blobs.keys()}
-    changesets = {p: blobs[p] for p, own in seen.items() if any(m.tool in _SEVERAL for m in own)}
-    if changesets:
-        more = read(frozenset(changesets.values()))
-        whole |= {p: more[b].decode("utf-8", "surrogateescape") for p, b in changesets.items()}
-    while len(_MARKS) > _MOST:
-        del _MARKS[next(iter(_MARKS))]
-    beside = {path: texts[blobs[path]] for path in wanted.beside}
-    return Look(marks=seen, beside=beside, texts=whole)
-
-
 def unified(ran: str, now: str, file: str) -> str:
     """Return how a file differs from what ran, as a unified diff."""
     import difflib
@@ -487,11 +388,3 @@ def unified(ran: str, now: str, file: str) -> str:
         ran.splitlines(), now.splitlines(), f"{file} (as applied)", f"{file} (now)", lineterm=""
     )
     return "\n".join(lines)
-
-
-def refuse_empty(case: Case) -> None:
-    """Refuse a project that nobody said how to deploy."""
-    if case.current.origin == "none" and case.release.entry(planner.DEPLOY_SCRIPT) is None:
-        hint = f"templedb deploy init {case.project.slug}"
-        message = f"project {case.project.slug} has no deployment config and no deploy.sh"
-        raise ConfigError(message, hint=hint)

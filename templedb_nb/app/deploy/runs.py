@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 
 from templedb_nb import failpoints
-from templedb_nb.app.deploy.plans import Opened, Planning, drifts, scripts
-from templedb_nb.app.deploy.reconcile import Reconciling
+from templedb_nb.app.deploy.case import Opened
+from templedb_nb.app.deploy.plans import Planning, drifts
 from templedb_nb.app.deploy.workspace import Workplace
 from templedb_nb.app.environment import System
+from templedb_nb.app.recovery.reconcile import Reconciling
 from templedb_nb.core.approval.policy import Approved, merged
 from templedb_nb.core.catalog.drift import on_drift
 from templedb_nb.core.migrations.script import Script
@@ -329,7 +330,7 @@ def _reader(opened: Opened, plan: Plan) -> Callable[[Address], Script]:
 
     def script(source: Address) -> Script:
         if not read:
-            read.update(scripts(opened.case.read, wanted))
+            read.update(opened.case.read.scripts(wanted))
         return read[source]
 
     return script

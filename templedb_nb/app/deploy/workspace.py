@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from templedb_nb.app.deploy.plans import Case, Opened
+from templedb_nb.app.deploy.case import Case, Opened
 from templedb_nb.app.deploy.psql_address import Reach
 from templedb_nb.app.environment import System
 from templedb_nb.app.project.variables import Values

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from templedb_nb.app.deploy.plans import Opened, Planning
+from templedb_nb.app.deploy.case import Opened
+from templedb_nb.app.deploy.plans import Planning
 from templedb_nb.app.history.history import History
 from templedb_nb.core.run.comparison import applied, config_lines, step_times
 from templedb_nb.errors import TempleError, UnknownName, UsageProblem

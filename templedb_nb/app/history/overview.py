@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from templedb_nb.app.deploy.plans import Case, Opened, Planning
+from templedb_nb.app.deploy.case import Case, Opened
+from templedb_nb.app.deploy.plans import Planning
 from templedb_nb.app.deploy.runs import Running
 from templedb_nb.app.environment import System
 from templedb_nb.app.migrations.migrations import Migrations

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from templedb_nb.app.deploy.case import Case
 from templedb_nb.app.deploy.connections import Ledgers
-from templedb_nb.app.deploy.plans import Case, Planning
+from templedb_nb.app.deploy.plans import Planning
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.variables import Values
 from templedb_nb.core.secrets.masking import Masker

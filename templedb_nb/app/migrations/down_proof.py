@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+from templedb_nb.app.deploy.case import Opened
 from templedb_nb.app.deploy.connections import Ledgers
-from templedb_nb.app.deploy.plans import Opened, scripts
 from templedb_nb.app.environment import System
 from templedb_nb.app.migrations.migrations import Back, Migrations
 from templedb_nb.core.migrations.down import down_script
@@ -53,7 +53,7 @@ class Proving:
 def _pairs(opened: Opened, rows: Sequence[Tracked], steps: Sequence[Revert]) -> list[Pair]:
     ups = {row.key: row.source for row in rows if row.source}
     wanted = {ups[step.key] for step in steps} | {step.source for step in steps}
-    read = scripts(opened.case.read, wanted)
+    read = opened.case.read.scripts(wanted)
     pairs = [(step, read[ups[step.key]], down_script(read[step.source])) for step in steps]
     problems = list(_problems(pairs))
     if problems:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from templedb_nb.app.deploy.plans import Opened
+from templedb_nb.app.deploy.case import Opened
 from templedb_nb.app.environment import System
 from templedb_nb.core.approval.policy import demanded
 from templedb_nb.core.catalog.drift import compare

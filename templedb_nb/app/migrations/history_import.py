@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from templedb_nb.app.deploy.plans import Opened, scripts
+from templedb_nb.app.deploy.case import Opened
 from templedb_nb.app.deploy.runs import Wish
 from templedb_nb.app.migrations.migrations import Migrations
 from templedb_nb.core.migrations.histories.adopt import (
@@ -204,7 +204,7 @@ def _fits(found: Found, rows: tuple[Tracked, ...]) -> bool:
 
 def _steps(opened: Opened, taken: Takeover, reason: str) -> Iterator[Adopt]:
     sources = [each.row.source for each in taken.new if each.row and each.row.source]
-    read = scripts(opened.case.read, sources)
+    read = opened.case.read.scripts(sources)
     first = next((row.group for row in taken.rows), "ledger")
     for each in taken.new:
         source = each.row.source if each.row else None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from templedb_nb.app.deploy.ledger_copies import Copies
-from templedb_nb.app.deploy.plans import Opened, Planning
+from templedb_nb.app.deploy.case import Opened
+from templedb_nb.app.deploy.plans import Planning
 from templedb_nb.app.deploy.runs import Running, Wish
+from templedb_nb.app.recovery.ledger_copies import Copies
 from templedb_nb.core.plan.planner import Options
 from templedb_nb.errors import UsageProblem
 from templedb_nb.model.layout import Source

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from templedb_nb.app.deploy.case import Opened
 from templedb_nb.app.deploy.lint import complaints
-from templedb_nb.app.deploy.plans import Opened, Read, look, scripts
 from templedb_nb.core.approval.policy import demanded
 from templedb_nb.core.lint.linter import Pending
 from templedb_nb.core.migrations import status
 from templedb_nb.core.migrations.layouts.placing import last
+from templedb_nb.engine.observe import Reader
 from templedb_nb.errors import UnknownName
 from templedb_nb.model.config import DeployConfig
 from templedb_nb.model.file import FileEntry
@@ -38,7 +39,7 @@ class Sources:
     slug: Slug
     config: DeployConfig
     files: tuple[FileEntry, ...]
-    read: Read
+    read: Reader
 
 
 def of_target(opened: Opened, wanted: Wanted) -> LintReport:
@@ -52,7 +53,7 @@ def of_target(opened: Opened, wanted: Wanted) -> LintReport:
         read=case.read,
     )
     pending = list(_chosen(_tracked(sources, opened.ledgers, wanted), wanted.files))
-    found, notes, version = complaints(pending, opened.sessions)
+    found, notes, version = complaints(pending, opened.sessions, sources.read.cache)
     missing = [name for name in opened.databases if name not in opened.sessions]
     return LintReport(
         slug=case.project.slug,
@@ -70,7 +71,7 @@ def of_target(opened: Opened, wanted: Wanted) -> LintReport:
 def of_files(sources: Sources, wanted: Wanted) -> LintReport:
     """Return what is risky in all files, or those that are named; no target is asked."""
     pending = list(_chosen(_tracked(sources, status.NO_LEDGERS, wanted), wanted.files))
-    found, notes, _ = complaints(pending, {})
+    found, notes, _ = complaints(pending, {}, sources.read.cache)
     told = "no target was asked: all files count as waiting, and every table as large"
     return LintReport(
         slug=sources.slug,
@@ -84,12 +85,11 @@ def of_files(sources: Sources, wanted: Wanted) -> LintReport:
 
 
 def _tracked(sources: Sources, ledgers: status.Ledgers, wanted: Wanted) -> Iterator[Pending]:
-    seen = look(sources.read, sources.config, sources.files)
-    found = status.migrations(sources.config, sources.files, seen, ledgers)
+    now = sources.read.observe(sources.config, sources.files, ledgers, all_scripts=True)
+    found, read = now.migrations, now.scripts
     placed = [
         (each, own, address(file.blob, own.reading)) for each in found for own, file in each.placed
     ]
-    read = scripts(sources.read, {where for _, _, where in placed})
     waits = {row.file for row in status.track(found, ledgers, read) if row.state in WAITING}
     for each, own, where in placed:
         opaque = own.reading is not None and own.reading.opaque

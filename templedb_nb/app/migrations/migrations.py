@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from templedb_nb.app.deploy.plans import Opened, Planning, look, scripts, unified
+from templedb_nb.app.deploy.case import Opened
+from templedb_nb.app.deploy.plans import Planning, unified
 from templedb_nb.app.deploy.runs import Running, Wish
 from templedb_nb.app.migrations import net_effects
 from templedb_nb.core.migrations import down as reverting
@@ -57,11 +58,11 @@ class Migrations:
 
     def _rows(self, opened: Opened) -> tuple[Tracked, ...]:
         case = opened.case
-        seen = look(case.read, case.current.config, case.release.files)
-        found = tracking.migrations(case.current.config, case.release.files, seen, opened.ledgers)
-        texts = scripts(case.read, tracking.unread(found, opened.ledgers))
-        hollow = net_effects.hollow(opened.sessions, case.project.known_as, found, opened.ledgers)
-        return tracking.track(found, opened.ledgers, texts, hollow)
+        now = case.read.observe(case.current.config, case.release.files, opened.ledgers)
+        hollow = net_effects.hollow(
+            opened.sessions, case.project.known_as, now.migrations, opened.ledgers
+        )
+        return tracking.track(now.migrations, opened.ledgers, now.scripts, hollow)
 
     def history(self, opened: Opened, wanted: Filter) -> MigrationHistory:
         """Return the ledger's entries, newest first."""
@@ -81,7 +82,7 @@ class Migrations:
         case = opened.case
         text, diff = "", ""
         if row.source:
-            text = redacted(scripts(case.read, [row.source])[row.source].text)
+            text = redacted(case.read.scripts([row.source])[row.source].text)
         if row.state in {FileState.CHANGED, FileState.COSMETIC, FileState.MISSING}:
             ran = redacted(self._ran(opened, row))
             diff = unified(ran, text, row.file) if row.blob else ""
@@ -145,7 +146,7 @@ class Migrations:
         """Return the steps that take back what *back* names, or raise every reason against it."""
         case, rows = opened.case, self._rows(opened)
         chosen = _chosen(rows, back)
-        read = scripts(case.read, [r.source for r in rows if r.source and _later(r, chosen)])
+        read = case.read.scripts([r.source for r in rows if r.source and _later(r, chosen)])
         files = {each.path: each for each in case.release.files}
         problems = list(reverting.complaints(chosen, rows, read))
         steps = []
@@ -204,7 +205,7 @@ class Migrations:
 
     def _step(self, opened: Opened, row: Tracked, verb: Verb, reason: str) -> Amend:
         source = row.source
-        read = scripts(opened.case.read, [source]) if source else {}
+        read = opened.case.read.scripts([source]) if source else {}
         sums = read[source].checksums if source else _no_sums()
         return Amend(
             group=row.group,

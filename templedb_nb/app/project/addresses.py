@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from templedb_nb.app.deploy.plans import Case
+from templedb_nb.app.deploy.case import Case
 from templedb_nb.app.environment import System
 from templedb_nb.app.project.targets import Targets
 from templedb_nb.app.project.variables import Values

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from templedb_nb.app.deploy.plans import look, scripts
 from templedb_nb.app.environment import System
 from templedb_nb.app.project.configs import Configs
 from templedb_nb.app.project.projects import Projects
@@ -18,11 +17,11 @@ from templedb_nb.core.migrations.naming import Named, in_manner, manner, named
 from templedb_nb.core.migrations.script import Script, read_script
 from templedb_nb.core.migrations.status import Migrations
 from templedb_nb.core.values.schema import nearest
+from templedb_nb.engine.observe import Reader
 from templedb_nb.errors import Ambiguous, ConfigError, FilesError, UnknownName, writing
 from templedb_nb.model.layout import Reading
 from templedb_nb.model.listings import Said
 from templedb_nb.model.project import Project
-from templedb_nb.store.duckdb.content import Content
 
 DOWN = "-- templedb:down\n"
 
@@ -42,12 +41,12 @@ class Drafting:
     """Use cases that write files of a project."""
 
     def __init__(
-        self, projects: Projects, configs: Configs, content: Content, system: System
+        self, projects: Projects, configs: Configs, reader: Reader, system: System
     ) -> None:
         """Write into the folders of *projects*."""
         self._projects = projects
         self._configs = configs
-        self._content = content
+        self._reader = reader
         self._system = system
 
     def new(self, project: Project, wanted: Wanted) -> Said:
@@ -55,8 +54,7 @@ class Drafting:
         self._projects.sync(project)  # a number that was given by hand since counts, too
         release = self._projects.release(project, None)
         config = self._configs.current(project, release).config
-        seen = look(self._content.read, config, release.files)
-        found = status.migrations(config, release.files, seen)
+        found = self._reader.observe(config, release.files, status.NO_LEDGERS).migrations
         group = _group(project, found, wanted.group)
         self._refuse_foreign(group, release.paths)
         name, texts = self._drafted(group, wanted)
@@ -93,7 +91,7 @@ class Drafting:
         for placed, each in list(group.placed)[-1:]:
             if placed.reading is not None:
                 return
-            text = scripts(self._content.read, [each.blob])[each.blob].text
+            text = self._reader.scripts([each.blob])[each.blob].text
             if dialect := recognise.not_read(each.path, frozenset(paths), {each.path: text}, None):
                 message = f"{each.path} is in the manner of {dialect.tool} ({dialect.evidence})"
                 raise FilesError(message, hint=f"make the new one by {dialect.tool}, too")

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from templedb_nb.app.deploy.plans import Opened, Planning
+from templedb_nb.app.deploy.case import Opened
+from templedb_nb.app.deploy.plans import Planning
 from templedb_nb.app.deploy.runs import Running, Wish
 from templedb_nb.app.environment import System
 from templedb_nb.app.project.projects import Projects

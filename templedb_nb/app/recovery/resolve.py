@@ -12,11 +12,11 @@ from templedb_nb.model.selection import Choice
 from templedb_nb.store.journal import going_on
 
 if TYPE_CHECKING:
-    from templedb_nb.app.container import Temple
-    from templedb_nb.app.deploy.plans import Opened
+    from templedb_nb.app.deploy.case import Opened
+    from templedb_nb.app.deploy.deployments import Deployments
 
 
-def resolve(app: Temple, choice: Choice, named: str, reason: str) -> Said:
+def resolve(app: Deployments, choice: Choice, named: str, reason: str) -> Said:
     """Record what a person saw of a run; where nobody has to look, say so and write nothing.
 
     The ledger may know the run alone: another state began it.
@@ -25,9 +25,8 @@ def resolve(app: Temple, choice: Choice, named: str, reason: str) -> Said:
     result = _known(app, named)
     if result is not None:
         choice = Choice(project=result.slug, target=result.target)
-    with app.state.session():
-        project = app.projects.pick(choice.project)
-        case = app.planning.case(project, choice.target, sync=False)
+    project = app.projects.pick(choice.project)
+    case = app.planning.case(project, choice.target, sync=False)
     with app.planning.opened(case, name="resolve") as opened:
         run = RunId(result.run) if result else _open_run(opened, named)
         settled = _settled(app, opened, result)
@@ -40,7 +39,7 @@ def resolve(app: Temple, choice: Choice, named: str, reason: str) -> Said:
     return Said(text=f"run {run} is resolved", also=(f"{closed} open commands closed",))
 
 
-def _known(app: Temple, named: str) -> Result | None:
+def _known(app: Deployments, named: str) -> Result | None:
     """Return what this state knows of the run; raise if it has not ended."""
     live = [each for each in going_on(app.running.journals) if each.run.startswith(named)]
     try:
@@ -67,7 +66,7 @@ def _open_run(opened: Opened, named: str) -> RunId:
     return RunId(runs[0])
 
 
-def _settled(app: Temple, opened: Opened, result: Result | None) -> str:
+def _settled(app: Deployments, opened: Opened, result: Result | None) -> str:
     """Return why nobody has to look at the run; nothing if somebody has."""
     if result is None:
         return ""

@@ -22,7 +22,7 @@ from templedb_nb.ports import Session
 from templedb_nb.store.duckdb.records import Memory
 
 if TYPE_CHECKING:
-    from templedb_nb.app.deploy.plans import Case, Opened
+    from templedb_nb.app.deploy.case import Case, Opened
     from templedb_nb.app.environment import System
 
 _EVER = datetime(9999, 1, 1, tzinfo=UTC)
@@ -33,11 +33,10 @@ Ledgers = Mapping[DatabaseName, Ledger]
 class Copies:
     """What this state knows of ledgers, held against what they say."""
 
-    def __init__(self, memory: Memory, system: System, scripts: Scripts) -> None:
-        """Keep copies in *memory*; *scripts* reads texts."""
+    def __init__(self, memory: Memory, system: System) -> None:
+        """Keep copies in *memory*."""
         self._memory = memory
         self._system = system
-        self._scripts = scripts
 
     def suspicions(
         self, case: Case, sessions: Mapping[DatabaseName, Session], ledgers: Ledgers
@@ -107,7 +106,7 @@ class Copies:
             sources: list[Address] = [step.source] if isinstance(step, Apply) else []
             sources += [release.blob] if release else []
             for source in sources:
-                script = self._scripts(case.read, [source]).get(source)
+                script = case.read.scripts([source]).get(source)
                 if script is not None and script.checksums == entry.checksums:
                     found[entry.key] = (step, script, source)
                     break
@@ -235,16 +234,3 @@ def _entry(
         started_at=result.started_at,
         finished_at=result.finished_at or result.started_at,
     )
-
-
-if TYPE_CHECKING:
-    from typing import Protocol
-
-    from templedb_nb.app.deploy.plans import Read
-
-    class Scripts(Protocol):
-        """How texts are read."""
-
-        def __call__(self, read: Read, sources: Iterable[Address]) -> dict[Address, Script]:
-            """Return the migrations at those addresses."""
-            ...

@@ -1,0 +1,76 @@
+"""One project on one target: what a plan follows from, and its databases open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from templedb_nb.app.deploy.connections import Sessions
+from templedb_nb.app.project.configs import Current
+from templedb_nb.app.project.variables import NOTHING_GIVEN, Given
+from templedb_nb.core.config.environ import Known
+from templedb_nb.core.config.overlay import NO_OVERLAY, Overlay
+from templedb_nb.core.plan import planner
+from templedb_nb.engine.observe import Reader
+from templedb_nb.errors import ConfigError, InvalidConfig
+from templedb_nb.model.finding import errors
+from templedb_nb.model.ledger import Ledger
+from templedb_nb.model.lost import Suspicion
+from templedb_nb.model.project import Changes, Project, Release
+from templedb_nb.model.secret import Secret
+from templedb_nb.model.target import DatabaseName, Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One project on one target, with everything that does not depend on the target's state."""
+
+    project: Project
+    target: Target
+    current: Current
+    release: Release
+    read: Reader
+    known: Known
+    given: Given = NOTHING_GIVEN
+    changes: Changes = Changes()
+    overlay: Overlay = NO_OVERLAY
+
+    @property
+    def root(self) -> Path | None:
+        """Return the project's folder, if it is there."""
+        return root_of(self.project)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A case with its databases open, and what they say."""
+
+    case: Case
+    sessions: Sessions
+    ledgers: Mapping[DatabaseName, Ledger]
+    urls: Mapping[DatabaseName, Secret]
+    databases: tuple[DatabaseName, ...]
+    suspicions: Mapping[DatabaseName, Suspicion] = field(default_factory=dict)
+
+
+def refuse_unfit(case: Case) -> None:
+    """Refuse an overlay that does not fit the config, with everything that is wrong with it."""
+    if found := errors(case.overlay.findings):
+        problems = [str(each) for each in found]
+        message = "the overlay does not fit the config; nothing was planned"
+        raise InvalidConfig(message, problems=problems, hint="templedb deploy config --show")
+
+
+def root_of(project: Project) -> Path | None:
+    """Return the folder of a project, if it is there."""
+    root = Path(project.root) if project.root else None
+    return root if root and root.is_dir() else None
+
+
+def refuse_empty(case: Case) -> None:
+    """Refuse a project that nobody said how to deploy."""
+    if case.current.origin == "none" and case.release.entry(planner.DEPLOY_SCRIPT) is None:
+        hint = f"templedb deploy init {case.project.slug}"
+        message = f"project {case.project.slug} has no deployment config and no deploy.sh"
+        raise ConfigError(message, hint=hint)

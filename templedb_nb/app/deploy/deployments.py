@@ -1,0 +1,184 @@
+"""Deployments: planned, run, gone on with, settled; each a story of a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from templedb_nb.app.deploy.approvals import Judging
+from templedb_nb.app.deploy.attach import Following
+from templedb_nb.app.deploy.bundles import bundled_case, read_bundle, write_bundle
+from templedb_nb.app.deploy.case import Case, refuse_empty
+from templedb_nb.app.deploy.plans import Planning
+from templedb_nb.app.deploy.runs import Running, Wish
+from templedb_nb.app.deploy.selections import Selections
+from templedb_nb.app.environment import System
+from templedb_nb.app.history.history import History
+from templedb_nb.app.project.projects import Projects
+from templedb_nb.app.project.variables import NOTHING_GIVEN, Given, Values
+from templedb_nb.app.recovery.resolve import resolve
+from templedb_nb.core.config.overlay import document_of
+from templedb_nb.core.plan.planner import Options
+from templedb_nb.errors import (
+    ApprovalMissing,
+    UsageProblem,
+)
+from templedb_nb.model.event import Outcome, RunId
+from templedb_nb.model.history import DeployHistory, Filter
+from templedb_nb.model.listings import Said
+from templedb_nb.model.plan import Preview
+from templedb_nb.model.result import Result, StepState
+from templedb_nb.model.selection import Choice
+from templedb_nb.store.duckdb.records import Memory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployments:
+    """Carries plans out, or says why not."""
+
+    selections: Selections
+    projects: Projects
+    values: Values
+    planning: Planning
+    running: Running
+    judging: Judging
+    following: Following
+    past: History
+    memory: Memory
+    system: System
+
+    def plan(
+        self,
+        choice: Choice,
+        options: Options = Options(),
+        *,
+        release: int | None = None,
+        sync: bool = True,
+        given: Given = NOTHING_GIVEN,
+        overlay: object = None,
+        out: Path | None = None,
+    ) -> Preview:
+        """Return what a run would do; with *out*, also as a bundle that travels.
+
+        *overlay* is a document that changes the config for this plan alone.
+        """
+        how = {"release": release, "sync": sync, "given": given, "overlay": overlay}
+        with self.selections.opened(choice, skip=options.skip_groups, **how) as opened:
+            refuse_empty(opened.case)
+            preview = self.planning.preview(opened, options)
+            if out:
+                write_bundle(out, preview, opened.case)
+            return preview
+
+    def run(
+        self,
+        choice: Choice,
+        wish: Wish = Wish(),
+        *,
+        release: int | None = None,
+        sync: bool = True,
+        given: Given = NOTHING_GIVEN,
+        overlay: object = None,
+    ) -> Result:
+        """Plan and run."""
+        how = {"release": release, "sync": sync, "given": given, "overlay": overlay}
+        with self.selections.opened(choice, skip=wish.options.skip_groups, **how) as opened:
+            refuse_empty(opened.case)
+            if wish.attach and (there := self._going_on(opened.case)):
+                wish.tell(f"run {there.run[:13]} of {there.started_by} goes on: this shows it")
+                return self.following.follow(RunId(there.run), wish.observers)
+            preview = self.planning.preview(opened, wish.options)
+            if files := self.judging.meant(wish.approvals, wish.offered, preview.plan):
+                preview = self.judging.admit(files, preview, opened.sessions)
+            try:
+                return self.running.run(opened, preview, wish)
+            except ApprovalMissing as missing:
+                waited = self._waits(preview, wish, missing)
+        waited()
+        return self.run_plan(preview.plan.id, replace(wish, planned=None), given)
+
+    def run_plan(self, named: str, wish: Wish = Wish(), given: Given = NOTHING_GIVEN) -> Result:
+        """Run exactly the plan of that id or in that bundle, or refuse."""
+        try:
+            return self._run_plan(named, wish, given)
+        except ApprovalMissing as missing:
+            path = Path(named)
+            preview = read_bundle(path)[0].preview if path.is_file() else self.memory.plan(named)
+            waited = self._waits(preview, wish, missing)
+        waited()
+        return self._run_plan(named, replace(wish, planned=None), given)
+
+    def resume(self, choice: Choice, named: str | None, wish: Wish, given: Given) -> Result:
+        """Go on with a run that broke off: the same plan, from the first step that is not done."""
+        self.running.reconcile(anew=True)
+        project, target = self.selections.named(choice)
+        if named is None:
+            rows = self.memory.runs(project.slug, target.name if target else None, Filter(last=1))
+            if not rows or rows[0].outcome is Outcome.SUCCEEDED:
+                hint = "templedb deploy history shows the runs; deploy run makes a new plan"
+                raise UsageProblem("the last run succeeded: there is nothing to resume", hint=hint)
+            named = rows[0].run
+        result = self.past.result(named)
+        if result.outcome in {None, Outcome.SUCCEEDED}:
+            state = "goes on" if result.outcome is None else "succeeded"
+            raise UsageProblem(f"run {result.run} {state}: there is nothing to resume")
+        finished = {StepState.DONE, StepState.WARNED}
+        states = [each.state for each in result.steps]
+        open_steps = (n for n, each in enumerate(states) if each not in finished)
+        done = next((n for n in open_steps if n >= result.resumed), len(states))
+        return self.run_plan(result.plan, replace(wish, resumed=done), given)
+
+    def resolve(self, choice: Choice, named: str, reason: str) -> Said:
+        """Record what a person saw of a run that nobody saw end; the ledger may know it alone."""
+        return resolve(self, choice, named, reason)
+
+    def history(self, choice: Choice, wanted: Filter) -> DeployHistory:
+        """Return runs of a project, newest first, on one target or on all."""
+        project, target = self.selections.named(choice)
+        return self.past.runs(project, target.name if target else None, wanted)
+
+    def _run_plan(self, named: str, wish: Wish, given: Given) -> Result:
+        path = Path(named)
+        self.running.reconcile(anew=True)
+        if path.is_file():
+            preview, case = self._bundled(path, given)
+        else:
+            preview = self.memory.plan(named)
+            project = self.projects.pick(preview.slug)
+            laid = document_of(preview.plan.overlay)
+            how: dict[str, Any] = {"release": preview.release, "given": given, "overlay": laid}
+            case = self.planning.case(project, preview.plan.target, **how)
+        self.running.refuse_repeated(preview.plan)
+        skip = tuple(each.what.removeprefix("group ") for each in preview.draft.skips)
+        options = replace(wish.options, skip_groups=(*wish.options.skip_groups, *skip))
+        with self.planning.opened(case, skip) as opened:
+            files = self.judging.meant(wish.approvals, wish.offered, preview.plan)
+            now = self.judging.admit(files, preview, opened.sessions)
+            return self.running.run(opened, now, replace(wish, options=options))
+
+    def _bundled(self, path: Path, given: Given) -> tuple[Preview, Case]:
+        bundle, blobs = read_bundle(path)
+        local = next((p for p in self.projects.all() if p.slug == bundle.slug), None)
+        case = bundled_case(bundle, blobs, local)
+        kept = self.values.kept(case.project, case.target.name, bundle.variables)
+        return bundle.preview, replace(
+            case, known=self.values.known(kept, given, case.root), given=given
+        )
+
+    def _waits(self, preview: Preview, wish: Wish, missing: ApprovalMissing) -> Callable[[], None]:
+        """Return what waits for people's word, with no database open, or raise what is missing."""
+        if wish.approval_wait_s:
+            wish.tell(f"waiting: {missing.message}; {missing.hint.split(',')[0]}")
+            return lambda: self.judging.wait(preview, wish.approval_wait_s)
+        gate = wish.gate
+        if gate is None or wish.approvals:
+            raise missing
+        self.memory.keep_plan(preview)
+        return lambda: gate(preview)
+
+    def _going_on(self, case: Case) -> Result | None:
+        """Return the run of the very release that goes on at the target, if it is of this state."""
+        found = self.following.live(case.project.slug, case.target.name)
+        return next((each for each in found if each.release == case.release.number), None)

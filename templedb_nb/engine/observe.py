@@ -1,0 +1,143 @@
+"""What is looked at before anything is decided: the texts of migrations, and where they stand.
+
+A text is read once: its address is that of its content, which never changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TypeVar
+
+from templedb_nb.core.migrations import status
+from templedb_nb.core.migrations.layouts.placing import Look, Mark
+from templedb_nb.core.migrations.layouts.recognise import marks
+from templedb_nb.core.migrations.script import Script, read_script
+from templedb_nb.model.config import DeployConfig
+from templedb_nb.model.file import FileEntry
+from templedb_nb.model.layout import Address, Source, address
+from templedb_nb.model.lint import Complaint
+from templedb_nb.model.serialization import Digest
+
+Bodies = Callable[[Iterable[Digest]], Mapping[Digest, bytes]]
+"""Returns the bytes of blobs."""
+
+_SEVERAL = frozenset({"Liquibase"})
+"""Tools of which one file holds several migrations, which its text alone tells."""
+K = TypeVar("K")
+V = TypeVar("V")
+_MOST, _LONGEST = 4096, 1 << 16
+
+
+@dataclass(slots=True)
+class ReadCache:
+    """What was read so far, by the address of its content; bounded, and safe with threads.
+
+    A process has one, whoever owns it: a kernel's cells share what they read.
+    """
+
+    scripts: dict[Address, Script] = field(default_factory=dict)
+    marks: dict[Digest, tuple[Mark, ...]] = field(default_factory=dict)
+    complaints: dict[tuple[str, str, bool, int], tuple[Complaint, ...]] = field(
+        default_factory=dict
+    )
+    """What a linter said of a text, by file, checksum, mode and version of the server."""
+    lock: Lock = field(default_factory=Lock)
+
+    def trim(self) -> None:
+        """Forget the oldest of what is too much."""
+        with self.lock:
+            _shorten(self.scripts)
+            _shorten(self.marks)
+            _shorten(self.complaints)
+
+
+def _shorten(held: dict[K, V]) -> None:
+    while len(held) > _MOST:
+        del held[next(iter(held))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """Where the migrations of a release stand, and the scripts that tell."""
+
+    look: Look
+    migrations: tuple[status.Migrations, ...]
+    scripts: Mapping[Address, Script]
+
+
+class Reader:
+    """Reads the migrations of a release."""
+
+    def __init__(self, bodies: Bodies, cache: ReadCache) -> None:
+        """Read what *bodies* returns and *cache* does not hold."""
+        self._bodies = bodies
+        self.cache = cache
+
+    def __call__(self, wanted: Iterable[Digest]) -> Mapping[Digest, bytes]:
+        """Return the bytes of blobs."""
+        return self._bodies(wanted)
+
+    def observe(
+        self,
+        config: DeployConfig,
+        files: Sequence[FileEntry],
+        ledgers: status.Ledgers,
+        *,
+        also: Iterable[Address] = (),
+        all_scripts: bool = False,
+    ) -> Observation:
+        """Return where the migrations of *files* stand by *ledgers*.
+
+        Scripts are those that must be read to know it, and those at *also*; or *all_scripts*.
+        """
+        seen = self.look(config, files)
+        found = status.migrations(config, files, seen, ledgers)
+        if all_scripts:
+            wanted = {
+                address(file.blob, own.reading) for each in found for own, file in each.placed
+            }
+        else:
+            wanted = set(status.unread(found, ledgers))
+        return Observation(look=seen, migrations=found, scripts=self.scripts(wanted | set(also)))
+
+    def scripts(self, sources: Iterable[Address]) -> dict[Address, Script]:
+        """Return the migrations at those addresses, read and split."""
+        held = self.cache.scripts
+        wanted = frozenset(sources)
+        found = {source: there for source in wanted if (there := held.get(source)) is not None}
+        left = {
+            each: each.blob if isinstance(each, Source) else each for each in wanted - found.keys()
+        }
+        bodies = self._bodies(frozenset(left.values()))
+        for source, blob in left.items():
+            reading = source.reading if isinstance(source, Source) else None
+            found[source] = read_script(bodies[blob], reading)
+            if len(bodies[blob]) <= _LONGEST:
+                held[source] = found[source]
+        self.cache.trim()
+        return found
+
+    def look(self, config: DeployConfig, files: Sequence[FileEntry]) -> Look:
+        """Return what is to see in the files of migrations, beside their names."""
+        wanted = status.to_look_at(config, [each.path for each in files])
+        marked, now = wanted.marked, wanted.beside | wanted.whole
+        blobs = {each.path: each.blob for each in files if each.path in marked or each.path in now}
+        held = {blob: self.cache.marks[blob] for blob in blobs.values() if blob in self.cache.marks}
+        new = frozenset(b for path, b in blobs.items() if path in now or b not in held)
+        bodies = self._bodies(new)
+        texts = {blob: body.decode("utf-8", "replace") for blob, body in bodies.items()}
+        whole = {p: bodies[blobs[p]].decode("utf-8", "surrogateescape") for p in wanted.whole}
+        for path in marked & blobs.keys():
+            if (blob := blobs[path]) not in held:
+                held[blob] = marks(texts[blob].removeprefix("\ufeff"))
+        self.cache.marks.update(held)
+        seen = {path: held[blobs[path]] for path in marked & blobs.keys()}
+        several = {p: blobs[p] for p, own in seen.items() if any(m.tool in _SEVERAL for m in own)}
+        if several:
+            more = self._bodies(frozenset(several.values()))
+            whole |= {p: more[b].decode("utf-8", "surrogateescape") for p, b in several.items()}
+        self.cache.trim()
+        beside = {path: texts[blobs[path]] for path in wanted.beside}
+        return Look(marks=seen, beside=beside, texts=whole)
