@@ -161,6 +161,38 @@ def test_a_step_that_the_ledger_proves_is_done_in_the_history(place: Terminal, n
     assert not list(place.state.parent.rglob("*.jsonl"))
 
 
+def broken(terminal: Terminal, place: str, *words: str) -> int:
+    """Run a command that breaks at *place*, in a process that lives on; return its exit code."""
+    terminal.set(TEMPLEDB_FAILPOINT=f"{place}:error")
+    said = terminal(*words, code=None)
+    terminal.unset("TEMPLEDB_FAILPOINT")
+    assert "failed at" in said.text, said.text
+    return said.code
+
+
+@pytest.mark.parametrize("name", DOES)
+def test_a_step_behind_which_the_run_broke_is_done_in_the_history(
+    place: Terminal, name: str
+) -> None:
+    prepare, words, told = DOES[name]
+    prepare(place)
+    assert broken(place, "step.done", *words) == 12
+    row = newest(place)
+    assert (row["outcome"], row["exit_code"]) == ("failed", 12)
+    assert row["message"].startswith("the run broke off (TEMPLEDB_FAILPOINT: failed at step.done")
+    assert told in row["message"]
+    assert steps(place)[0][1] == "done"
+    assert not list(place.state.parent.rglob("*.jsonl"))
+
+
+def test_a_step_before_which_the_run_broke_changed_nothing(place: Terminal) -> None:
+    assert broken(place, "step.started", "deploy", "run", "app") == 10
+    row = newest(place)
+    assert (row["outcome"], row["exit_code"]) == ("failed", 10)
+    assert "the ledger does not have it" in row["message"]
+    assert "2 migrations applied" in place("deploy", "run", "app").out
+
+
 def counted_by(pg: Database, *texts: str) -> None:
     """Run SQL as the role that deploys."""
     for text in texts:

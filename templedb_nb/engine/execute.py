@@ -56,9 +56,9 @@ def execute(
     """Run the plan's steps in order, group after group.
 
     A failed step is an event; a broken machine is an exception. Either way the locks are let go,
-    and the last event says how it ended.
+    and the last event says how it ended; where the machine broke within a step, none does.
     """
-    plan = approved.plan
+    plan, steps = approved.plan, None
     emit(_started(plan, claim, origin, tools.resumed))
     try:
         reach("run.before-lock")
@@ -98,6 +98,8 @@ def execute(
     except JournalFailed:
         raise  # an end without what came before it would be a lie; the ledger is asked instead
     except TempleError as error:
+        if steps is not None and steps.open:
+            raise  # it may have done what it does: the ledger is asked, as of a run that died
         emit(RunFinished(outcome=Outcome.FAILED, exit_code=error.exit_code, message=error.message))
         raise
     except Exception as error:

@@ -111,7 +111,10 @@ class Tools:
 
 @dataclass(slots=True)
 class Steps:
-    """Runs steps; `changed` is true once the target changed, or may have."""
+    """Runs steps; `changed` is true once the target changed, or may have.
+
+    `open` is true while a step began and no event says how it ended.
+    """
 
     claim: Claim
     tools: Tools
@@ -119,6 +122,7 @@ class Steps:
     guard: Guard
     done: Done = frozenset()
     changed: bool = field(default=False, init=False)
+    open: bool = field(default=False, init=False)
     interrupt: int | None = field(default=None, init=False)
 
     def run(self, number: int, step: Step) -> Ended | None:
@@ -149,6 +153,7 @@ class Steps:
         self.changed |= changes(step, event)
         reach("step.done")
         self.emit(event)
+        self.open = False
         if self.interrupt is not None and not getattr(event, "unknown", False):
             return self._cancelled(f"cancelled at {step.group}: {step.title}")
         return ended(step, event)
@@ -160,6 +165,7 @@ class Steps:
 
     def _attempt(self, number: int, step: Step, attempt: int) -> Event:
         attempt_id = self.tools.new_id()
+        self.open = True
         self.emit(StepStarted(step=number, attempt=attempt, attempt_id=attempt_id))
         reach("step.started")
         self.guard.before(step)

@@ -34,6 +34,7 @@ from templedb_nb.errors import (
     TempleError,
     Unresolved,
 )
+from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.approval import Approval, Proofs
 from templedb_nb.model.event import Outcome, RunId, Stamped
 from templedb_nb.model.finding import Finding, Topic, errors
@@ -140,6 +141,9 @@ class Running:
         except JournalFailed as error:
             self._tell_the_end(error, opened, journal.lines().entries)
             raise
+        except TempleError as error:
+            self._end(error, opened, journal, emit)
+            raise
         finally:
             self._close(journal)
         if journal.result.outcome is Outcome.SUCCEEDED:
@@ -160,6 +164,17 @@ class Running:
         """Fold the journal; if the store is busy it stays, and the next command folds it."""
         with suppress(StoreError):
             journal.close()
+
+    def _end(
+        self, error: TempleError, opened: Opened, journal: RunJournal, emit: Broadcast
+    ) -> None:
+        """Write how a run ended that broke within a step, by what the ledgers say of it."""
+        if journal.result.outcome is not None:
+            return
+        why = f"the run broke off ({error.message})"
+        for event in self._reconciling.ends(journal.result, opened.sessions.values(), why):
+            emit(event)
+        error.exit_code = journal.result.exit_code or ExitCode.UNRESOLVED
 
     def _tell_the_end(
         self, error: JournalFailed, opened: Opened, entries: Sequence[Stamped]

@@ -11,7 +11,7 @@ from templedb_nb.app.deploy.plans import Planning
 from templedb_nb.app.environment import System
 from templedb_nb.core.run import recovery
 from templedb_nb.errors import TempleError, UnknownName
-from templedb_nb.model.event import RunFinished, Stamped
+from templedb_nb.model.event import Event, RunFinished, Stamped
 from templedb_nb.model.result import Result
 from templedb_nb.model.trace import Lookup, Trace
 from templedb_nb.ports import Session
@@ -39,13 +39,18 @@ class Reconciling:
     def told(self, entries: Sequence[Stamped], sessions: Iterable[Session]) -> Result:
         """Return what a run comes to whose journal cannot be written any more."""
         result, now = Result.of(entries), self.system.clock.now()
-        lookup, trace = recovery.lookup(result), None
-        try:
-            trace = Trace.of(each.trace(lookup) for each in sessions) if lookup else None
-        except TempleError:  # then nobody knows, and that is told
-            trace = None
-        events = recovery.aftermath(result, trace)
+        events = recovery.aftermath(result, _traced(result, sessions))
         return Result.of((*entries, *recovery.stamped(entries, events, now, now)))
+
+    def ends(self, result: Result, sessions: Iterable[Session], why: str) -> tuple[Event, ...]:
+        """Return how a run ends that got no further within a step, *why* it may be.
+
+        There is nothing where its ledgers do not answer: the next command asks them.
+        """
+        trace = _traced(result, sessions)
+        if trace is None and recovery.lookup(result) is not None:
+            return ()
+        return recovery.aftermath(result, trace, why)
 
     def _adopt(self, orphan: Orphan, *, anew: bool) -> str:
         """Fold a journal, and keep one that is damaged; one that tells of no run stays as it is."""
@@ -113,6 +118,15 @@ class _Traced:
     trace: Trace | None = None
     live: bool = False
     later: bool = False
+
+
+def _traced(result: Result, sessions: Iterable[Session]) -> Trace | None:
+    """Return what the ledgers hold of the step in which a run stopped; None where nobody knows."""
+    lookup = recovery.lookup(result)
+    try:
+        return Trace.of(each.trace(lookup) for each in sessions) if lookup else None
+    except TempleError:
+        return None
 
 
 def _last_sign(written: datetime, orphan: Orphan, trace: Trace | None, now: datetime) -> datetime:

@@ -28,16 +28,17 @@ Ledgers = Mapping[DatabaseName, Ledger]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Died:
-    """A run and the step in which its process died."""
+    """A run and the step in which its process died, or *why* else it got no further."""
 
     result: Result
     number: int
     step: StepResult
+    why: str
 
     @property
     def where(self) -> str:
         label = self.step.label
-        return f"its process died in {label.group}: {label.title}"
+        return f"{self.why} in {label.group}: {label.title}"
 
     @property
     def past(self) -> str:
@@ -74,12 +75,16 @@ def still_there(result: Result, ledgers: Ledgers) -> bool:
     return any(holder and holder.live and holder.run == result.run for holder in holders)
 
 
-def aftermath(result: Result, trace: Trace | None) -> tuple[Event, ...]:
+DIED = "its process died"
+
+
+def aftermath(result: Result, trace: Trace | None, why: str = DIED) -> tuple[Event, ...]:
     """Return the events that the dead process could not write.
 
-    *trace* is what the ledgers hold of what `lookup` names; None where they cannot be asked.
+    *trace* is what the ledgers hold of what `lookup` names; None where they cannot be asked. *why*
+    is what happened, where the process lives on.
     """
-    died = _died(result)
+    died = _died(result, why)
     if died is None:
         return (_between(result),)
     label = died.step.label
@@ -111,10 +116,10 @@ def stamped(
     )
 
 
-def _died(result: Result) -> _Died | None:
+def _died(result: Result, why: str = DIED) -> _Died | None:
     steps = enumerate(result.steps)
     found = ((n, step) for n, step in steps if step.state is StepState.RUNNING)
-    return next((_Died(result=result, number=n, step=step) for n, step in found), None)
+    return next((_Died(result=result, number=n, step=step, why=why) for n, step in found), None)
 
 
 def _runs_sql(step: StepResult) -> bool:
