@@ -16,7 +16,7 @@ import click
 
 from templedb_nb.commands.context import Call
 from templedb_nb.commands.tree import reserved, tree
-from templedb_nb.errors import TempleError, raising, swallowed
+from templedb_nb.errors import TempleError, raising, shortened, swallowed
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.ticker import Ticker
 from templedb_nb.workflow import Workflow
@@ -38,8 +38,16 @@ class Terminated(KeyboardInterrupt):
 
 def main() -> NoReturn:
     """Run one command and leave with its exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(run(sys.argv[1:]))
+    try:
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, _terminate)
+        code = run(sys.argv[1:])
+        signal.signal(signal.SIGTERM, _leave)  # its word is given: nothing is left to break off
+        signal.signal(signal.SIGINT, _leave)
+    except KeyboardInterrupt as stop:
+        code = int(getattr(stop, "exit_code", ExitCode.INTERRUPTED))
+    sys.exit(code)
 
 
 def run(words: Sequence[str]) -> int:
@@ -241,6 +249,8 @@ def _show(call: Call, value: Any) -> int:
         return value
     from templedb_nb.exits import exit_code
     from templedb_nb.model.history import StepLogs
+    from templedb_nb.model.lint import LintReport
+    from templedb_nb.model.plan import Preview
     from templedb_nb.model.result import Result
     from templedb_nb.views import json_value
     from templedb_nb.views.text import closing, text
@@ -255,7 +265,10 @@ def _show(call: Call, value: Any) -> int:
     if call.output.json:
         _echo_json(_masked(call, told))
     elif not (call.output.quiet and began and not exit_code(value)):
-        _echo(_masked(call, told), progress=isinstance(value, StepLogs))
+        told = _masked(call, told)
+        if isinstance(value, Preview | LintReport | Result):
+            told = "\n".join(map(shortened, told.split("\n")))
+        _echo(told, progress=isinstance(value, StepLogs))
     _conclude(call, value)
     return exit_code(value)
 
@@ -287,11 +300,15 @@ def _annotate(call: Call, value: LintReport) -> None:
 
 
 def _complain(call: Call, error: TempleError) -> None:
-    lines = [_masked(call, line) for line in error.lines()]
+    lines = error.lines(partial(_masked, call))
     if call.output.json:
         import json
 
-        body = {"kind": type(error).__name__, "message": lines[0], "exit_code": error.exit_code}
+        body = {
+            "kind": type(error).__name__,
+            "message": _masked(call, error.message),
+            "exit_code": error.exit_code,
+        }
         body |= {"problems": [_masked(call, each) for each in error.problems]}
         _echo_json(json.dumps({**body, "mend": _masked(call, error.hint)}))
     _echo("\n".join(["error: " + lines[0], *lines[1:]]), err=True)
@@ -328,6 +345,11 @@ def _tell(text: str) -> None:
     from templedb_nb.views import ansi
 
     os.write(2, f"\n{ansi.safe(text)}\n".encode())
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    del frame
+    os._exit(128 + number)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

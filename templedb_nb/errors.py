@@ -36,17 +36,34 @@ TempleError
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from templedb_nb.exit_code import ExitCode
+
+LISTED = 50
+"""So many problems are told one by one; JSON has all of them."""
+LONGEST = 2000
+"""A line of a message or a finding is shown up to this length."""
+
+
+def shortened(line: str) -> str:
+    """Return a line that people can read: of a long one its beginning and its end.
+
+    Mask it first: a secret that is cut in two is not found any more.
+    """
+    if len(line) <= LONGEST:
+        return line
+    begin, end = LONGEST * 3 // 4, LONGEST // 4
+    return f"{line[:begin]} […{len(line) - begin - end} characters…] {line[-end:]}"
 
 
 class TempleError(Exception):
     """Base of the tree: one message for people, the problems, one hint, one exit code."""
 
     exit_code: int = ExitCode.INTERNAL
+    listed = LISTED
     told = False
     """Whether a picture beside it tells the problems and the hint: then one line is left to say."""
 
@@ -57,14 +74,17 @@ class TempleError(Exception):
         self.hint = hint
         self.problems = tuple(problems)
 
-    def lines(self) -> list[str]:
-        """Return the message, each problem, and the hint, as people read them."""
-        listed = [f"  - {problem}" for problem in self.problems]
-        return [self.message, *listed, *([f"hint: {self.hint}"] if self.hint else [])]
+    def lines(self, mask: Callable[[str], str] = str) -> list[str]:
+        """Return the message, the problems, and the hint, as people read them."""
+        problems = [f"  - {problem}" for problem in self.problems[: self.listed]]
+        if (more := len(self.problems) - self.listed) > 0:
+            problems.append(f"  … and {more} more, which --json lists")
+        hint = [f"hint: {self.hint}"] if self.hint else []
+        return [shortened(mask(line)) for line in (self.message, *problems, *hint)]
 
     def _render_traceback_(self) -> list[str]:
         # IPython shows these lines in place of a traceback.
-        head = f"{type(self).__name__}: {self.message}"
+        head = f"{type(self).__name__}: {shortened(self.message)}"
         return [head] if self.told else [head, *self.lines()[1:]]
 
 
@@ -282,4 +302,6 @@ class RehearsedFailure(TempleError):
 
 
 class InternalError(TempleError):
-    """A defect of templedb itself."""
+    """A defect of templedb itself; its problems are a traceback."""
+
+    listed = 10_000

@@ -285,12 +285,18 @@ def test_a_checked_in_reference_that_leaves_the_project_is_told(shop: Shop) -> N
     yaml = """
 groups:
   - {name: migrations, file_patterns: ["migrations/*.sql"], env: {CA: "file:~/ca.pem"}}
-variables: {IN: "file:conf/in.txt", UP: "file:conf/../../up.txt", DEV: "file:/dev/zero"}
+variables: {IN: "file:conf/in.txt", LINK: "file:conf/link/a.txt", LOOP: "file:loop", UP: "file:conf/../../up.txt", DEV: "file:/dev/zero"}
 targets: {staging: {variables: {ALSO: "file:../also.txt"}}}
 """
     shop.terminal.file("app/templedb.yaml", yaml)
+    shop.terminal.file("app/conf/in.txt", "in")
+    shop.terminal.file("elsewhere/a.txt", "a")
+    (shop.terminal.home / "app/conf/link").symlink_to("../../elsewhere")
+    (shop.terminal.home / "app/loop").symlink_to("loop")
     shop.terminal("project", "sync", "app")
     said = shop.terminal("deploy", "config", "app", "--validate", code=None).out
+    assert "variables.LINK: reads conf/link/a.txt, and a link leads from there to" in said
+    assert "loop" not in said
     for place, path in (("variables.UP", "conf/../../up.txt"), ("variables.DEV", "/dev/zero"),
                         ("targets.staging.variables.ALSO", "../also.txt"), ("groups.migrations.env.CA", "~/ca.pem")):  # fmt: skip
         assert f"{place}: reads {path}, which is outside of the project" in said

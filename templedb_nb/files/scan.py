@@ -86,7 +86,7 @@ def scan(root: Path, known: Mapping[str, Seen], sink: Sink, *, known_at_ns: int)
     before *known_at_ns*, when the scan that made *known* began: it may have changed again without
     looking changed. Raise `Unreadable`, with every problem, if anything cannot be read.
     """
-    reading = _Reading(known=known, settled_ns=known_at_ns - _RACY_NS, sink=sink)
+    reading = _Reading(root=root, known=known, settled_ns=known_at_ns - _RACY_NS, sink=sink)
     try:
         reading.walk(root)
     except _Trouble as trouble:
@@ -137,6 +137,7 @@ class _Folder:
 class _Reading:
     """One scan as it goes on."""
 
+    root: Path
     known: Mapping[str, Seen]
     settled_ns: int
     sink: Sink
@@ -211,7 +212,16 @@ class _Reading:
         elif stat.S_ISREG(status.st_mode):
             self._read(entry.name, fd, path)
         else:
-            self.skipped.append(Skipped(path=path, reason=_kind(status.st_mode)))
+            self.skipped.append(Skipped(path=path, reason=self._unread(path, status.st_mode)))
+
+    def _unread(self, path: str, mode: int) -> str:
+        """Return why what is no file is left out; of a link, whether it leads out of the folder."""
+        if not stat.S_ISLNK(mode):
+            return _kind(mode)
+        place = os.path.realpath(self.root / path)
+        within = os.path.commonpath([place, os.path.realpath(self.root)])
+        out = "" if within == os.path.realpath(self.root) else " that leads out of the project"
+        return f"{_kind(mode)}{out}"
 
     def _settled(self, old: Seen) -> bool:
         return old.mtime_ns < self.settled_ns and old.ctime_ns < self.settled_ns

@@ -110,8 +110,8 @@ def cut(text: str, columns: int) -> str:
     if width(text) <= columns:
         return text
     end = "/" in text and " " not in text
-    kept = text[::-1] if end else text
-    while width(kept) > columns - 1:
+    kept = (text[::-1] if end else text)[: 2 * max(columns, 1)]  # a column holds few characters
+    while kept and width(kept) > columns - 1:
         kept = kept[:-1]
     return f"…{kept[::-1]}" if end else f"{kept}…"
 

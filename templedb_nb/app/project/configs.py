@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from templedb_nb.app.environment import System
@@ -42,6 +45,14 @@ class Current:
     version: int = 0
 
 
+def _leads_out(root: str | None, path: str) -> str:
+    """Return where links lead from *path* below *root*, if that is outside of it."""
+    if root is None:
+        return ""
+    base, place = (Path(os.path.realpath(each)) for each in (root, Path(root) / path))
+    return "" if place.is_relative_to(base) else str(place)
+
+
 class Configs:
     """Use cases around the config of a project."""
 
@@ -74,7 +85,7 @@ class Configs:
             document = parse_document(text.decode(), project_file.PATH)
         except UnicodeDecodeError:
             raise InvalidConfig(f"{project_file.PATH} is not UTF-8") from None
-        return project_file.parse(document, project.slug)
+        return project_file.parse(document, project.slug, partial(_leads_out, project.root))
 
     def show(self, project: Project, release: Release) -> ShownConfig:
         """Return the config as a document."""

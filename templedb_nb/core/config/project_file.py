@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any  # Any: a JSON document, whose shape is read here
 
@@ -100,8 +101,11 @@ class ProjectFile:
     findings: tuple[Finding, ...]
 
 
-def parse(document: object, slug: Slug) -> ProjectFile:
-    """Return what *document* says, with every complaint about its form."""
+def parse(document: object, slug: Slug, leads: Callable[[str], str] = lambda _: "") -> ProjectFile:
+    """Return what *document* says, with every complaint about its form.
+
+    *leads* tells where a link leads that a path of the project goes through, if that is outside.
+    """
     findings: list[Finding] = []
 
     def complain(at: str, message: str) -> None:
@@ -110,13 +114,14 @@ def parse(document: object, slug: Slug) -> ProjectFile:
     read = DOCUMENT.read(document, "", complain)
     config = build(read["groups"] or (), findings)
     named = [(TargetName(name), given) for name, given in read["targets"]]
-    variables = _variables(slug, None, read["variables"], findings)
+    variables = _variables(slug, None, read["variables"], findings, leads)
     for name, given in named:
-        variables += _variables(slug, name, given["variables"], findings)
+        variables += _variables(slug, name, given["variables"], findings, leads)
     targets = tuple(_target(name, given, findings) for name, given in named)
     for group in config.groups:
         at = f"{PATH}: groups.{group.name}.env"
-        findings += [note for name, text in group.env for note in _outside(f"{at}.{name}", text)]
+        for name, text in group.env:
+            findings += _outside(f"{at}.{name}", text, leads)
     return ProjectFile(
         config=config, targets=targets, variables=tuple(variables), findings=tuple(findings)
     )
@@ -133,7 +138,11 @@ def _target(name: TargetName, given: dict[str, Any], findings: list[Finding]) ->
 
 
 def _variables(
-    slug: Slug, target: TargetName | None, pairs: Any, findings: list[Finding]
+    slug: Slug,
+    target: TargetName | None,
+    pairs: Any,
+    findings: list[Finding],
+    leads: Callable[[str], str],
 ) -> list[Variable]:
     at = f"{PATH}: targets.{target}.variables" if target else f"{PATH}: variables"
     for name, text in pairs:
@@ -142,7 +151,7 @@ def _variables(
             findings.append(
                 problem(f"{at}.{name}", "is a value, and this file is checked in", mend)
             )
-        findings += _outside(f"{at}.{name}", text)
+        findings += _outside(f"{at}.{name}", text, leads)
     return [
         Variable(
             project=slug,
@@ -155,13 +164,16 @@ def _variables(
     ]
 
 
-def _outside(at: str, text: str) -> list[Finding]:
+def _outside(at: str, text: str, leads: Callable[[str], str]) -> list[Finding]:
     """Tell of a file outside of the project that a checked-in file makes deployments read."""
     path = text.removeprefix("file:")
     if path == text:
         return []
     whole = posixpath.normpath(path)
-    if not whole.startswith(("/", "~")) and whole.split("/")[0] != "..":
+    if whole.startswith(("/", "~")) or whole.split("/")[0] == "..":
+        message = f"reads {path}, which is outside of the project"
+    elif place := leads(path):
+        message = f"reads {path}, and a link leads from there to {place}, outside of the project"
+    else:
         return []
-    message = f"reads {path}, which is outside of the project"
     return [Finding(severity=Severity.NOTE, topic=Topic.VARIABLE, message=message, where=at)]

@@ -6,8 +6,10 @@ that shape the session alone leave nothing either: the session is made clean beh
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from templedb_nb.core.sql import classify
 from templedb_nb.core.sql.classify import Controls
@@ -43,8 +45,9 @@ def left(statements: Sequence[Statement], mode: Mode, units: Sequence[Unit]) -> 
     walk = _Walk()
     if mode is Mode.TRANSACTION:
         walk.together(statements)
+    ends = [each for each in statements if isinstance(classify.need(each), Controls)]
     for unit in units:
-        walk.unit(unit, _end(unit, statements))
+        walk.unit(unit, _end(unit, ends))
     taken = [each for each in walk.taken if not _passes(each.statement)]
     if not any(not _passes(each) for each in walk.kept):
         return _all_of_it(taken) if taken else _empty(statements)
@@ -91,11 +94,11 @@ class _Walk:
         self.kept += kept
 
 
-def _end(unit: Unit, statements: Sequence[Statement]) -> Statement:
+def _end(unit: Unit, ends: Sequence[Statement]) -> Statement:
     """Return the statement that ends the unit's transaction; of others, its last one."""
     last = unit.statements[-1]
-    later = (s for s in statements if s.start > last.start)
-    return next((s for s in later if isinstance(classify.need(s), Controls)), last)
+    place = bisect_right(ends, last.start, key=attrgetter("start"))
+    return ends[place] if place < len(ends) else last
 
 
 def _savepoint(statement: Statement) -> tuple[str, bool]:

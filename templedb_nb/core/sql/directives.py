@@ -111,6 +111,7 @@ def _read(found: Split) -> Iterator[_Comment]:
             scope = piece.raw[: first - at + len(piece.text)]
         if isinstance(piece, Meta):
             scope = piece.raw[: piece.start - at]
+        below, counted = line, 0
         for token in tokens(scope) if "templedb:" in scope else ():
             if token.kind is not TokenKind.COMMENT:
                 continue
@@ -118,7 +119,8 @@ def _read(found: Split) -> Iterator[_Comment]:
                 start = at + token.start
                 inside = isinstance(piece, Statement) and start > first
                 before = first if isinstance(piece, Statement) and not inside else None
-                below = line + piece.raw.count("\n", 0, token.start)
+                below += piece.raw.count("\n", counted, token.start)
+                counted = token.start
                 yield _Comment(match[1], match[2], start, below, top and not inside, before)
         top = top and not isinstance(piece, Statement)
         line += piece.raw.count("\n")

@@ -293,7 +293,13 @@ def joined(at: str, name: str) -> str:
     return f"{at}.{name}" if at else name
 
 
+_LONGEST_WORD = 200
+
+
 def nearest(word: object, known: Sequence[str]) -> str:
     """Return a question that names the nearest known word, or nothing."""
-    found = difflib.get_close_matches(str(word), known, n=1)
+    text = str(word)
+    if len(text) > _LONGEST_WORD:
+        return ""
+    found = difflib.get_close_matches(text, known, n=1)
     return f"; did you mean {found[0]}?" if found else ""

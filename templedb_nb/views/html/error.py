@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from templedb_nb.errors import InternalError, TempleError
+from templedb_nb.errors import InternalError, TempleError, shortened
 from templedb_nb.views.html.card import Tone, card, facts, with_commands
 from templedb_nb.views.html.markup import Html, block, prose, tag
 
@@ -14,7 +14,7 @@ def error_card(value: TempleError) -> Html:
     )
     return card(
         Tone.BAD,
-        tag("p", name, ": ", prose(value.message)),
+        tag("p", name, ": ", prose(shortened(value.message))),
         _problems(value) if value.problems else None,
         facts([("What to do", with_commands(value.hint))]),
     )
@@ -23,4 +23,6 @@ def error_card(value: TempleError) -> Html:
 def _problems(value: TempleError) -> Html:
     if isinstance(value, InternalError):  # a traceback, whose indents matter
         return block("\n".join(value.problems))
-    return tag("ul", [tag("li", with_commands(each)) for each in value.problems])
+    listed = [tag("li", with_commands(shortened(each))) for each in value.problems[: value.listed]]
+    more = len(value.problems) - value.listed
+    return tag("ul", listed, tag("li", f"… and {more} more") if more > 0 else None)

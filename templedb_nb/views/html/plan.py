@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from templedb_nb.errors import shortened
 from templedb_nb.model.finding import Finding, Severity, errors
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.serialization import short
@@ -39,6 +40,7 @@ SEVERITIES = {
     Severity.NOTE: (Tone.QUIET, "·"),
 }
 LISTED = 12
+FINDINGS = 50
 """So many files of a difference are shown unfolded."""
 
 
@@ -144,7 +146,9 @@ def _findings(found: tuple[Finding, ...]) -> Html | None:
     ranked = sorted(found, key=lambda each: order.index(each.severity))
     worst = ranked[0].severity
     tone = SEVERITIES[worst][0] if worst is not Severity.NOTE else Tone.PLAIN
-    rows = [tag("li", _finding(each)) for each in ranked]
+    rows = [tag("li", _finding(each)) for each in ranked[:FINDINGS]]
+    if (more := len(ranked) - FINDINGS) > 0:
+        rows.append(tag("li", f"… and {more} more"))
     return tag("div", tag("strong", "Findings"), tag("ul", rows), class_=f"tdb-band tdb-on-{tone}")
 
 
@@ -152,7 +156,7 @@ def _finding(each: Finding) -> Html:
     tone, mark = SEVERITIES[each.severity]
     place = join(code(each.where), ": ") if each.where else None
     mend = join(" (", with_commands(each.mend), ")") if each.mend else None
-    return join(marked(tone, mark, each.severity.value), " ", place, each.message, mend)
+    return join(marked(tone, mark, each.severity.value), " ", place, shortened(each.message), mend)
 
 
 def _overlay(value: Preview) -> Html | None:

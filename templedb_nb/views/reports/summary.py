@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from templedb_nb.errors import shortened
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.finding import Severity
 from templedb_nb.model.plan import Preview
@@ -15,6 +16,7 @@ from templedb_nb.views import ansi, messages
 from templedb_nb.views.format import duration, many, shown
 from templedb_nb.views.plans import compared
 
+FINDINGS = 50
 COMMENT = 60_000
 """Characters: GitHub takes 65,536 for a comment, and GitLab a million."""
 
@@ -159,9 +161,11 @@ def _plan(value: Preview, rows: int) -> Iterator[str]:
     yield ""
     if wanted := plan.policy.wanted:
         yield from (f"It wants {text(wanted)}: {code(f'templedb approve {short(plan.id)}')}", "")
-    for finding in value.findings:
+    for finding in value.findings[:FINDINGS]:
         mark = "✖" if finding.severity is Severity.ERROR else "▲"
-        yield f"- {mark} {text(str(finding))}"
+        yield f"- {mark} {text(shortened(str(finding)))}"
+    if (more := len(value.findings) - FINDINGS) > 0:
+        yield f"- … and {more} more"
     if value.findings:
         yield ""
     found = [

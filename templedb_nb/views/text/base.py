@@ -17,6 +17,8 @@ from templedb_nb.views.format import shown, table
 
 INDENT = "  "
 LISTED = 10
+FINDINGS = 50
+"""So many findings are told one by one."""
 
 
 @singledispatch
@@ -53,10 +55,13 @@ def _(value: ShownConfig) -> str:
 
 
 def findings(found: tuple[Finding, ...]) -> list[str]:
-    """Return findings, the gravest first, a line each."""
+    """Return findings, the gravest first, a line each; of very many the gravest."""
     order = list(Severity)
     ranked = sorted(found, key=lambda each: order.index(each.severity))
-    return [f"{INDENT}{each.severity:<8} {shown(str(each))}" for each in ranked]
+    lines = [f"{INDENT}{each.severity:<8} {shown(str(each))}" for each in ranked[:FINDINGS]]
+    if (more := len(ranked) - FINDINGS) > 0:
+        lines.append(f"{INDENT}… and {more} more, which --json lists")
+    return lines
 
 
 def columns(rows: list[list[str]]) -> list[str]:

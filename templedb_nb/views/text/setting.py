@@ -62,6 +62,8 @@ def _(value: Synced) -> str:
         lines += [f"{INDENT}left out: {shown(each)}" for each in value.left_out[:LISTED]]
         if len(value.left_out) > LISTED:
             lines.append(f"{INDENT}… and {len(value.left_out) - LISTED} more left out")
+        if any("symbolic link" in each for each in value.left_out):
+            lines.append(f"{INDENT}links are not followed: put the files themselves in their place")
     return "\n".join(lines)
 
 
