@@ -120,8 +120,8 @@ def parse(document: object, slug: Slug, leads: Callable[[str], str] = lambda _: 
     targets = tuple(_target(name, given, findings) for name, given in named)
     for group in config.groups:
         at = f"{PATH}: groups.{group.name}.env"
-        for name, text in group.env:
-            findings += _outside(f"{at}.{name}", text, leads)
+        for variable, text in group.env:
+            findings += _outside(f"{at}.{variable}", text, leads)
     return ProjectFile(
         config=config, targets=targets, variables=tuple(variables), findings=tuple(findings)
     )
