@@ -465,7 +465,7 @@ def test_a_duckdb_file_that_somebody_has_open_is_busy(
     import subprocess
     import sys
 
-    monkeypatch.setattr("templedb_nb.targets.duckdb.session.OPEN_WAIT_S", 0.5)
+    monkeypatch.setattr("templedb_nb.targets.duckdb.file.OPEN_WAIT_S", 0.5)
     path = tmp_path / "shop.duckdb"
     shop.terminal(
         "env", "set", "app", "DATABASE_URL", f"duckdb://{path}", "--target", "staging", "--plain"

@@ -62,8 +62,8 @@ class Ledgers:
     ) -> Iterator[Scratch]:
         """Make a copy of a database's schema where it is, and throw it away."""
         if here is None:
+            from templedb_nb.targets.duckdb.file import path_of
             from templedb_nb.targets.duckdb.scratch_database import copied as copied_file
-            from templedb_nb.targets.duckdb.session import path_of
 
             with copied_file(path_of(url.reveal().strip(), root)) as file:
                 yield file
@@ -121,7 +121,7 @@ class Ledgers:
         return PostgresSession(route(url, around), target, database, name)
 
     def _file(self, text: str, database: DatabaseName, root: Path | None) -> Path:
-        from templedb_nb.targets.duckdb.session import path_of
+        from templedb_nb.targets.duckdb.file import path_of
 
         path = path_of(text, root)
         if path.exists() and self._state.exists() and path.samefile(self._state):

@@ -13,16 +13,16 @@ from templedb_nb.model.approval import Approval
 from templedb_nb.model.estimate import Took
 from templedb_nb.model.event import Event, RunId, Stamped
 from templedb_nb.model.history import Filter, RunRow, StatsRow
-from templedb_nb.model.ledger import Entry, FinishedRun, Ledger, LedgerHead, OpenCommand, State
+from templedb_nb.model.ledger import FinishedRun, Ledger, OpenCommand
 from templedb_nb.model.plan import PlanId, Preview
 from templedb_nb.model.project import Slug
 from templedb_nb.model.result import Result
 from templedb_nb.model.serialization import Digest, short, to_plain
 from templedb_nb.model.step import BY_KIND
-from templedb_nb.model.target import DatabaseName, TargetName
+from templedb_nb.model.target import TargetName
 from templedb_nb.store.duckdb import durations, ledger_copies
+from templedb_nb.store.duckdb.ledger_copies import LedgerCopyRecords
 from templedb_nb.store.duckdb.rows import as_approval, as_run, insert_events, read, run_row
-from templedb_nb.store.duckdb.state_file import StateFile
 from templedb_nb.store.duckdb.times import bare, zoned
 from templedb_nb.store.journal import written
 
@@ -39,12 +39,8 @@ _NOT_DEPLOYING = [kind for kind, step in BY_KIND.items() if not step.deploys]
 """Kinds of steps that bring no release into effect."""
 
 
-class Memory:
+class Memory(LedgerCopyRecords):
     """What was planned, approved and done; each method is one short session."""
-
-    def __init__(self, file: StateFile) -> None:
-        """Remember in *file*."""
-        self._file = file
 
     def keep_plan(self, preview: Preview) -> None:
         """Keep a plan under its id; keeping it again changes when it was last made, and no more."""
@@ -361,87 +357,6 @@ class Memory:
             session.execute(
                 "INSERT INTO resolutions VALUES (?, ?, ?, ?)", [run, bare(at), by, reason]
             )
-
-    def copy_ledger(
-        self,
-        slug: Slug,
-        target: TargetName,
-        database: DatabaseName,
-        ledger: Ledger,
-        at: datetime,
-    ) -> None:
-        """Bring the copy of a ledger up to what the ledger said at *at*."""
-        fresh = {e.key: (e.state.value, json.dumps(to_plain(e))) for e in ledger.entries}
-        where = [slug, target, database]
-        applied = [e for e in ledger.entries if e.state is State.APPLIED]
-        with self._file.session() as session:
-            known = session.execute(
-                "SELECT key, state, body FROM ledger_copies"
-                " WHERE project = ? AND target = ? AND database_name = ?",
-                where,
-            ).fetchall()
-            old = {key: (state, body) for key, state, body in known}
-            gone = [key for key in old if old[key] != fresh.get(key)]
-            new = [key for key in fresh if fresh[key] != old.get(key)]
-            session.execute(
-                "DELETE FROM ledger_copies WHERE project = ? AND target = ?"
-                " AND database_name = ? AND list_contains(?::VARCHAR[], key)",
-                [*where, gone],
-            )
-            session.execute(
-                "INSERT INTO ledger_copies SELECT ?, ?, ?, ?,"
-                " unnest(?::VARCHAR[]), unnest(?::VARCHAR[]), unnest(?::VARCHAR[])",
-                [*where, bare(at), new, [fresh[k][0] for k in new], [fresh[k][1] for k in new]],
-            )
-            session.execute(
-                "INSERT OR REPLACE INTO ledger_heads VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [*where, ledger.uuid, ledger.head, len(applied), ledger.newest, bare(at)],
-            )
-
-    def ledger_heads(self, slug: Slug, target: TargetName) -> dict[DatabaseName, LedgerHead]:
-        """Return which ledgers a target had when they were last read."""
-        with self._file.session() as session:
-            rows = session.execute(
-                "SELECT database_name, uuid, head, applied, run_seq, read_at FROM ledger_heads"
-                " WHERE project = ? AND target = ?",
-                [slug, target],
-            ).fetchall()
-        return {
-            DatabaseName(name): LedgerHead(
-                uuid=uuid, head=Digest(head), applied=n, run_seq=seq, read_at=zoned(at)
-            )
-            for name, uuid, head, n, seq, at in rows
-        }
-
-    def ledger_copy(
-        self, slug: Slug, target: TargetName, database: DatabaseName
-    ) -> tuple[Entry, ...]:
-        """Return what a ledger said when it was last whole, in the order of its migrations."""
-        with self._file.session() as session:
-            rows = session.execute(
-                "SELECT body FROM ledger_copies WHERE project = ? AND target = ?"
-                " AND database_name = ?",
-                [slug, target, database],
-            ).fetchall()
-        found: list[Entry] = [read(Entry, body) for (body,) in rows]
-        return tuple(sorted(found, key=lambda each: each.run_seq))
-
-    def ledger_moved(
-        self, slug: Slug, target: TargetName, database: DatabaseName, ledger: Ledger
-    ) -> bool:
-        """Return whether a ledger says anything that its copy does not."""
-        known = self.ledger_heads(slug, target).get(database)
-        return known is None or (known.uuid, known.head) != (ledger.uuid, ledger.head)
-
-    def forget_ledger(self, slug: Slug, target: TargetName, at: datetime) -> None:
-        """Forget which ledgers a target had: the next one that is read is the right one."""
-        with self._file.session() as session:
-            for table in ("ledger_heads", "ledger_copies"):
-                session.execute(
-                    f"DELETE FROM {table} WHERE project = ? AND target = ?",  # noqa: S608 - a constant
-                    [slug, target],
-                )
-            session.execute("INSERT INTO rebinds VALUES (?, ?, ?)", [slug, target, bare(at)])
 
 
 def _not_one(noun: str, start: str, found: Sequence[str], mend: str) -> UnknownName | Ambiguous:

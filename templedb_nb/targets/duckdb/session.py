@@ -6,22 +6,15 @@ row is written, so that a command of the project can open it in between.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from templedb_nb.core.migrations.script import Script
-from templedb_nb.core.sql.lexer import position
 from templedb_nb.errors import (
     Busy,
-    ConfigError,
-    StatementFailed,
     TargetError,
-    Unreachable,
     UsageProblem,
     swallowed,
 )
@@ -35,61 +28,28 @@ from templedb_nb.model.lint import Sizes
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.server_message import MessageLevel
 from templedb_nb.model.step import Amendment, Migration, Restore, Revert
-from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
+from templedb_nb.model.target import Policy, Probe
 from templedb_nb.model.trace import Lookup, Trace
 from templedb_nb.model.witness import Witness
 from templedb_nb.ports import NOBODY_TOLD, Claim, Decide, Heard, Told
 from templedb_nb.targets.duckdb import catalog, guard, records, restore, trace
 from templedb_nb.targets.duckdb import ledger as ledger_sql
 from templedb_nb.targets.duckdb import lock_admin as hold
+from templedb_nb.targets.duckdb.file import DuckdbFile
+from templedb_nb.targets.duckdb.statements import commit_failed, run_statements
 
 if TYPE_CHECKING:
     import duckdb
 
     Connection = duckdb.DuckDBPyConnection
 
-SCHEME = "duckdb:"
-_ROWS = 10_000
-OPEN_WAIT_S = 10.0
-_SETTINGS: dict[str, str | bool | int | float | list[str]] = {"python_enable_replacements": "false"}
-_LINE = re.compile(r"^LINE (\d+): (.*)\n( *)\^", re.MULTILINE)
 
-
-def path_of(url: str, root: Path | None) -> Path:
-    """Return the file of ``duckdb:///absolute/path`` or ``duckdb:path`` below the project."""
-    rest = unquote(url.removeprefix(SCHEME))
-    if rest.startswith("//"):
-        rest = "/" + rest.lstrip("/")
-    if not rest.strip("/") or ":memory:" in rest:
-        hint = "duckdb:///absolute/path.duckdb, or duckdb:path.duckdb below the project's folder"
-        raise ConfigError("the address of a DuckDB target names no file", hint=hint)
-    return Path(rest) if rest.startswith("/") else (root or Path.cwd()) / rest
-
-
-class DuckdbSession:
+class DuckdbSession(DuckdbFile):
     """One DuckDB file; it is opened for each piece of work and closed before any command."""
-
-    def __init__(self, path: Path, target: TargetName, database: DatabaseName) -> None:
-        """Point at *path*; nothing is created before the lock is held."""
-        self._path = path
-        self._target = target
-        self._database = database
-        self._kept: Connection | None = None
 
     @property
     def here(self) -> None:
         """Return nothing: no server has a file."""
-
-    @property
-    def where(self) -> str:
-        """Return the target and its file, as messages name them."""
-        return f"target {self._target} ({self._path})"
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._kept is not None:
-            self._kept.close()
-            self._kept = None
 
     def ledger(self, project: str) -> Ledger:
         """Return what the file says of *project* now; create nothing."""
@@ -232,11 +192,11 @@ class DuckdbSession:
                     raise Busy(f"{step.key}: in the ledger of {self.where} it is {now}")
                 home = guard.home(connection)
                 before = guard.witness(connection, home, claim.run)
-                self._statements(connection, script, ran, told)
+                run_statements(connection, script, ran, told)
                 guard.refuse(connection, home, claim.run, before, step.file)
                 connection.execute("COMMIT")
             except duckdb.Error as error:
-                raise _commit_failed(error) from None
+                raise commit_failed(error) from None
             except RuntimeError as error:
                 raise swallowed(error) or error from None
             finally:
@@ -399,27 +359,6 @@ class DuckdbSession:
 
     # --- the file -------------------------------------------------------------------------------
 
-    def _refuse_folder(self) -> None:
-        if not self._path.parent.is_dir():
-            message = f"{self.where}: there is no folder {self._path.parent}"
-            raise Unreachable(message, hint=f"mkdir -p {self._path.parent}")
-
-    def _lock_file(self, project: str) -> Path:
-        safe = re.sub(r"[^A-Za-z0-9._-]", "_", project)
-        return self._path.with_name(f".{self._path.name}.{safe}.templedb-lock")
-
-    def _locked(self, project: str) -> bool:
-        from filelock import FileLock, Timeout
-
-        path = self._lock_file(project)
-        if not path.exists():
-            return False
-        try:
-            with FileLock(path).acquire(timeout=0):
-                return False
-        except Timeout:
-            return True
-
     def _holder(self, project: str) -> str:
         with suppress(TargetError):
             if holder := self.ledger(project).holder:
@@ -437,107 +376,3 @@ class DuckdbSession:
                 f"INSERT OR REPLACE INTO templedb.lock VALUES (?, ?, ?, ?, ?, ?, {ledger_sql.NOW})",
                 [claim.project, claim.run, claim.owner, claim.host, claim.pid, claim.reason],
             )
-
-    @contextmanager
-    def _work(self, *, keep: bool = False) -> Iterator[Connection]:
-        """Open the file, or go on with the open one; *keep* leaves it open for the next piece."""
-        import duckdb
-
-        if self._kept is None:
-            self._kept = self._open()
-        try:
-            yield self._kept
-        except duckdb.Error as error:
-            with suppress(duckdb.Error):
-                self._kept.execute("ROLLBACK")
-            raise TargetError(f"{self.where} refused: {_first(error)}") from None
-        finally:
-            if not keep:
-                self.close()
-
-    def _open(self) -> Connection:
-        import duckdb
-
-        end = time.monotonic() + OPEN_WAIT_S
-        while True:
-            try:
-                return duckdb.connect(f"duckdb:{self._path}", config=_SETTINGS)
-            except duckdb.IOException as error:
-                if "lock" not in str(error).lower():
-                    raise Unreachable(f"cannot open {self.where}: {_first(error)}") from None
-                if time.monotonic() > end:
-                    hint = "close the program that has the file open"
-                    message = f"{self.where} is in use: {_first(error)}"
-                    raise Busy(message, hint=hint) from None
-                time.sleep(0.05)
-            except duckdb.Error as error:
-                raise Unreachable(f"cannot open {self.where}: {_first(error)}") from None
-
-    def _statements(
-        self, connection: Connection, script: Script, ran: Callable[[int], None], told: Told
-    ) -> None:
-        import duckdb
-
-        at, index = 0, 0
-        try:
-            parts = connection.extract_statements(script.up)
-        except duckdb.Error as error:
-            raise _failed(script.up, 0, 0, error) from None
-        for index, part in enumerate(parts):
-            body = part.query.strip()
-            at = max(script.up.find(body, at), at)
-            try:
-                given = connection.execute(body)
-                if part.type == duckdb.StatementType.SELECT:
-                    told.gave(index, _counted(given))
-            except duckdb.Error as error:
-                raise _failed(script.up, index, at, error) from None
-            at += len(body)
-            ran(index)
-        for query in script.asked.verify:
-            self._verify(connection, query)
-
-    def _verify(self, connection: Connection, query: str) -> None:
-        """Ask what the file says must be true after it."""
-        import duckdb
-
-        try:
-            found = connection.execute(query).fetchall()
-        except duckdb.Error as error:
-            raise _commit_failed(error) from None
-        if found != [(True,)]:
-            message = f"templedb:verify is not true but {found}: {query}"
-            raise StatementFailed(message, statement=-1, line=0, column=0)
-
-
-def _counted(given: Connection) -> int:
-    """Return how many rows a query gave, without keeping them."""
-    count = 0
-    while rows := given.fetchmany(_ROWS):
-        count += len(rows)
-    return count
-
-
-def _failed(text: str, index: int, start: int, error: Exception) -> StatementFailed:
-    line, column = position(text, start)
-    if found := _LINE.search(str(error)):
-        inner = int(found[1])
-        shown = len(found[3]) - len(f"LINE {found[1]}: ")
-        column = shown + 1 if inner > 1 else column + shown
-        line += inner - 1
-    message = str(error).split("\n\n", 1)[0].replace("\n", " ")
-    return StatementFailed(
-        message,
-        statement=index,
-        line=line,
-        column=max(column, 1),
-        hint="fix the file and run again: nothing of it was applied",
-    )
-
-
-def _commit_failed(error: Exception) -> StatementFailed:
-    return StatementFailed(_first(error), statement=-1, line=0, column=0)
-
-
-def _first(error: Exception) -> str:
-    return str(error).split("\n", 1)[0]

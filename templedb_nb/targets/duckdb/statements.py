@@ -1,0 +1,96 @@
+"""The statements of a migration, run in a DuckDB file one after the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from templedb_nb.core.migrations.script import Script
+from templedb_nb.core.sql.lexer import position
+from templedb_nb.errors import (
+    StatementFailed,
+)
+from templedb_nb.ports import Told
+
+if TYPE_CHECKING:
+    import duckdb
+
+    Connection = duckdb.DuckDBPyConnection
+
+_ROWS = 10_000
+_LINE = re.compile(r"^LINE (\d+): (.*)\n( *)\^", re.MULTILINE)
+
+
+def run_statements(
+    connection: Connection, script: Script, ran: Callable[[int], None], told: Told
+) -> None:
+    """Run what goes up, one statement at a time; raise what a statement was refused with."""
+    import duckdb
+
+    at, index = 0, 0
+    try:
+        parts = connection.extract_statements(script.up)
+    except duckdb.Error as error:
+        raise _failed(script.up, 0, 0, error) from None
+    for index, part in enumerate(parts):
+        body = part.query.strip()
+        at = max(script.up.find(body, at), at)
+        try:
+            given = connection.execute(body)
+            if part.type == duckdb.StatementType.SELECT:
+                told.gave(index, _counted(given))
+        except duckdb.Error as error:
+            raise _failed(script.up, index, at, error) from None
+        at += len(body)
+        ran(index)
+    for query in script.asked.verify:
+        _verify(connection, query)
+
+
+def _verify(connection: Connection, query: str) -> None:
+    """Ask what the file says must be true after it."""
+    import duckdb
+
+    try:
+        found = connection.execute(query).fetchall()
+    except duckdb.Error as error:
+        raise commit_failed(error) from None
+    if found != [(True,)]:
+        message = f"templedb:verify is not true but {found}: {query}"
+        raise StatementFailed(message, statement=-1, line=0, column=0)
+
+
+def _counted(given: Connection) -> int:
+    """Return how many rows a query gave, without keeping them."""
+    count = 0
+    while rows := given.fetchmany(_ROWS):
+        count += len(rows)
+    return count
+
+
+def _failed(text: str, index: int, start: int, error: Exception) -> StatementFailed:
+    line, column = position(text, start)
+    if found := _LINE.search(str(error)):
+        inner = int(found[1])
+        shown = len(found[3]) - len(f"LINE {found[1]}: ")
+        column = shown + 1 if inner > 1 else column + shown
+        line += inner - 1
+    message = str(error).split("\n\n", 1)[0].replace("\n", " ")
+    return StatementFailed(
+        message,
+        statement=index,
+        line=line,
+        column=max(column, 1),
+        hint="fix the file and run again: nothing of it was applied",
+    )
+
+
+def commit_failed(error: Exception) -> StatementFailed:
+    """Return the failure of a commit, which no statement is to blame for."""
+    return StatementFailed(first_line(error), statement=-1, line=0, column=0)
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what DuckDB said."""
+    return str(error).split("\n", 1)[0]
