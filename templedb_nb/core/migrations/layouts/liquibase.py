@@ -95,6 +95,18 @@ def changesets(text: str) -> tuple[Changeset, ...]:
 
 
 @lru_cache(maxsize=8)
+def _by_part(text: str) -> Mapping[str, Changeset]:
+    """Return the changesets of a text by their parts; of two alike the first."""
+    return {each.part: each for each in reversed(changesets(text))}
+
+
+@lru_cache(maxsize=8)
+def _lines(text: str) -> LineIndex:
+    """Return where the lines of a text are, for all of its parts at once."""
+    return LineIndex(text)
+
+
+@lru_cache(maxsize=8)
 def _blank(text: str) -> str:
     """Return a text of blanks with the same lines; every part of a text stands behind one."""
     return only(text, [])
@@ -183,7 +195,7 @@ def _opaque(text: str, each: Changeset) -> str:
 
 def parts(text: str, reading: Reading) -> Parts:
     """Return one changeset of a text: its SQL, and what takes it back."""
-    own = next((each for each in changesets(text) if each.part == reading.part), None)
+    own = _by_part(text).get(reading.part)
     if own is None:
         return Parts(up="", problems=(Remark(message=f"has no changeset {reading.part}"),))
     body = text[own.start : own.end]
@@ -223,7 +235,7 @@ def _problems(text: str, own: Changeset, values: Mapping[str, str]) -> Iterator[
     if delimiter not in {"", ";"} and own.says("splitStatements") != "false":
         message = f"its statements end with {delimiter!r}, which is no SQL"
         yield Remark(message=message, line=own.line, mend="end them with ; alone")
-    lines = LineIndex(text[: own.end])
+    lines = _lines(text)
     for found in _PLACEHOLDER.finditer(text, own.start, own.end):
         if found[0][2:-1] not in values:
             line = lines.line(found.start())
