@@ -239,3 +239,16 @@ def test_a_word_that_is_no_address_is_not_held_back() -> None:
     assert stream.feed("://u:hidden") == "://"
     assert stream.feed("@h ok") == "u:***@h ok"
     assert stream.close() == ""
+
+
+@pytest.mark.parametrize("form", [r"\text{}{{}}", r"\text{} ", r"{{\text{}}}"])
+def test_the_words_of_latex_are_masked(form: str) -> None:
+    words = {"\\": "backslash", "~": "asciitilde", "^": "asciicircum", "<": "less", ">": "greater"}
+    secret = "q7$K\\y&Z<t>9~Lm^4_#{%}"
+    written = "".join(
+        form.format(words[char]) if char in words else char if char.isalnum() else f"\\{char}"
+        for char in secret
+    )
+    mask = masker(S=secret)
+    assert mask.mask(f"a {written} b") == "a ***[S] b"
+    assert streamed(mask, list(f"a {written} b")) == "a ***[S] b"

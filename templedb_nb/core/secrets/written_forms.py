@@ -121,6 +121,19 @@ def _is_plain(char: str) -> bool:
     return char.isascii() and char.isalnum()
 
 
+_LATEX = {
+    char: (f"\\text{word}{{}}", f"\\text{word} ", f"{{\\text{word}}}")
+    for char, word in {
+        "\\": "backslash",
+        "~": "asciitilde",
+        "^": "asciicircum",
+        "<": "less",
+        ">": "greater",
+        "|": "bar",
+    }.items()
+}
+
+
 @cache
 def _writing(char: str, count: int) -> Writing:
     if _is_plain(char):
@@ -144,6 +157,7 @@ def _texts(char: str) -> Iterator[str]:
     if char.isascii() and char not in "\\\n":
         yield from ("\\" * times + char for times in range(1, _DEEPEST + 1))
     yield from _DOUBLED.get(char, ())
+    yield from _LATEX.get(char, ())
     yield from _percent(char)
     yield from _html(char, number)
     if not char.isascii():
