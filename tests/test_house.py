@@ -97,3 +97,47 @@ def test_modules_import_each_other_in_no_circle() -> None:
     while done := {name for name, needed in needs.items() if not needed & needs.keys()}:
         needs = {name: needed for name, needed in needs.items() if name not in done}
     assert needs == {}
+
+
+def test_role_of_a_target_has_two_to_seven_methods() -> None:
+    tree = ast.parse(MODULES["templedb_nb.ports.target"].read_text())
+    classes = {each.name: each for each in tree.body if isinstance(each, ast.ClassDef)}
+    session = classes["Session"]
+    roles = [ast.unparse(base) for base in session.bases if ast.unparse(base) != "Protocol"]
+    methods = {role: _methods(classes[role]) for role in roles}
+    assert {role: names for role, names in methods.items() if not 2 <= len(names) <= 7} == {}
+    every = [name for names in methods.values() for name in names]
+    assert len(every) == len(set(every)), "a method belongs to one role"
+    assert _methods(session) == [], "a method of a session belongs to a role"
+
+
+def _methods(node: ast.ClassDef) -> list[str]:
+    return [each.name for each in node.body if isinstance(each, ast.FunctionDef)]
+
+
+STATE_OPENED_OUTSIDE = {
+    "templedb_nb.app.deploy.selections",
+    "templedb_nb.app.history.overview",
+    "templedb_nb.app.history.queries",
+    "templedb_nb.app.project.legacy_import",
+    "templedb_nb.app.project.policies",
+    "templedb_nb.app.project.projects",
+    "templedb_nb.commands.config",
+    "templedb_nb.commands.deploy",
+    "templedb_nb.commands.env",
+    "templedb_nb.commands.migration",
+    "templedb_nb.commands.project",
+    "templedb_nb.commands.state",
+    "templedb_nb.commands.target",
+    "templedb_nb.commands.use",
+}
+"""They still open a session of the state file; the list may only get shorter."""
+
+
+def test_no_further_module_opens_the_state_file() -> None:
+    opened = {
+        name
+        for name, path in MODULES.items()
+        if not name.startswith("templedb_nb.store.") and ".session()" in path.read_text()
+    }
+    assert opened == STATE_OPENED_OUTSIDE

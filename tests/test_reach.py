@@ -265,7 +265,7 @@ def test_what_was_reached_is_said_where_the_lock_is_held(twins: Twins) -> None:
     twins.run()
     around = Surroundings(values={"PGPORT": twins.ports[1]})
     way = route(Secret("DATABASE_URL", twins.url("127.0.0.1")), around)
-    from templedb_nb.ports import Heard
+    from templedb_nb.ports.target import Heard
 
     held = PostgresSession(way, TargetName("t"), DATABASE_URL, "templedb:test")
     try:

@@ -20,7 +20,7 @@ from templedb_nb.model.secret import Secret
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.step import Amend, Apply, Mode, Verb
 from templedb_nb.model.target import DATABASE_URL, OrderPolicy, Policy, TargetName
-from templedb_nb.ports import Claim, Heard, Session
+from templedb_nb.ports.target import Claim, Heard, Session
 from templedb_nb.targets.duckdb.session import DuckdbSession
 from templedb_nb.targets.postgres.connection.route import route
 from templedb_nb.targets.postgres.session import PostgresSession

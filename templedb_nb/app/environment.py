@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from templedb_nb.ports import Clock
+from templedb_nb.ports.run import Clock
 
 APP = "templedb"
 

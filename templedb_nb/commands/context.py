@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from templedb_nb.model.runbook import Done, RunbookEvent
     from templedb_nb.model.selection import Choice
     from templedb_nb.model.status import Board, Choices
-    from templedb_nb.ports import Observer
+    from templedb_nb.ports.run import Observer
     from templedb_nb.workflow import Workflow
 
 

@@ -24,7 +24,7 @@ from templedb_nb.model.event import (
     StepStarted,
     TransactionRetried,
 )
-from templedb_nb.ports import Clock, Journal, Observer
+from templedb_nb.ports.run import Clock, Journal, Observer
 
 log = logging.getLogger(__name__)
 

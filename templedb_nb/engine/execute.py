@@ -30,7 +30,8 @@ from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.plan import Plan, PlannedGroup
 from templedb_nb.model.step import Step, label
 from templedb_nb.model.target import DatabaseName, Level
-from templedb_nb.ports import Claim, Emit, Heard, Session
+from templedb_nb.ports.run import Emit
+from templedb_nb.ports.target import Claim, Heard, Session
 
 Check = Callable[[Mapping[DatabaseName, Ledger]], Done]
 """Raises, under the lock, if the plan may not run on the target as it stands; else returns which

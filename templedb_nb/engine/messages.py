@@ -10,7 +10,8 @@ from collections import Counter
 
 from templedb_nb.model.event import MessageReceived, MessagesOmitted, TransactionRetried
 from templedb_nb.model.server_message import MessageLevel, ServerMessage
-from templedb_nb.ports import Emit, Told
+from templedb_nb.ports.run import Emit
+from templedb_nb.ports.target import Told
 
 _WARNINGS, _NOTICES, _DETAILS = "warnings", "notices", "details"
 KEPT = {_WARNINGS: 100, _NOTICES: 100, _DETAILS: 20}

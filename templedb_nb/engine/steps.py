@@ -59,17 +59,9 @@ from templedb_nb.model.step import (
 )
 from templedb_nb.model.target import DATABASE_URL, DatabaseName, Policy
 from templedb_nb.model.trace import CommandState, Lookup
-from templedb_nb.ports import (
-    Claim,
-    Clock,
-    Decide,
-    Emit,
-    Interruptions,
-    Psql,
-    Session,
-    Shell,
-    StepLog,
-)
+from templedb_nb.ports.run import Clock, Emit, Interruptions, StepLog
+from templedb_nb.ports.shell import Psql, Shell
+from templedb_nb.ports.target import Claim, Decide, RunRecords, Session
 
 _ROLLED_BACK = "rolled back the transaction that it was given; statements below that may stand"
 _LOOK = "look what stands, take it back, and take BEGIN and ROLLBACK out of the file"
@@ -324,14 +316,14 @@ class Steps:
         message = f"{step.title} {how(ended)}"
         return exited(number, ended, message, changed=step.mutates, log=kept, tail=tail)
 
-    def _books(self, step: Command) -> Session | None:
+    def _books(self, step: Command) -> RunRecords | None:
         """Return the ledger that must know of a command which may change the target."""
         sessions = self.tools.sessions
         if not sessions or not step.mutates:
             return None
         return sessions.get(DATABASE_URL) or next(iter(sessions.values()))
 
-    def _close_books(self, books: Session | None, attempt_id: str, ended: Exit | None) -> None:
+    def _close_books(self, books: RunRecords | None, attempt_id: str, ended: Exit | None) -> None:
         if books:
             state = CommandState.FINISHED if ended and ended.ok else CommandState.FAILED
             books.command_finished(attempt_id, state, ended.status if ended else None)

@@ -25,7 +25,8 @@ from templedb_nb.model.route import Route
 from templedb_nb.model.server_message import MessageLevel
 from templedb_nb.model.step import Migration
 from templedb_nb.model.target import DatabaseName
-from templedb_nb.ports import NOBODY_TOLD, Claim, Shell, Told
+from templedb_nb.ports.shell import Shell
+from templedb_nb.ports.target import NOBODY_TOLD, Claim, Told
 
 
 class Around(Protocol):

@@ -10,7 +10,7 @@ from templedb_nb.model.ledger import Exemption, Freeze, Neighbour
 from templedb_nb.model.serialization import from_plain, to_plain
 from templedb_nb.model.step import Amend, Amendment, Verb
 from templedb_nb.model.target import Policy
-from templedb_nb.ports import Claim
+from templedb_nb.ports.target import Claim
 
 Meta = Mapping[str, str]
 POLICY, FREEZE, EXEMPT = "policy/", "freeze/", "exempt/"

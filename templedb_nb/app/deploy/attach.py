@@ -9,7 +9,7 @@ from templedb_nb.app.environment import System
 from templedb_nb.errors import UsageProblem
 from templedb_nb.model.event import RunFinished, RunId, Stamped
 from templedb_nb.model.result import Result
-from templedb_nb.ports import Observer
+from templedb_nb.ports.run import Observer
 from templedb_nb.store.duckdb.records import Memory
 from templedb_nb.store.journal import going_on, so_far
 

@@ -15,7 +15,7 @@ from templedb_nb.model.query import Question
 from templedb_nb.model.route import Route, Surroundings
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.target import DatabaseName, TargetName
-from templedb_nb.ports import Scratch, Session
+from templedb_nb.ports.target import Scratch, Session
 
 Sessions = Mapping[DatabaseName, Session]
 

@@ -16,7 +16,7 @@ from templedb_nb.model.layout import Address
 from templedb_nb.model.lint import Complaint, Sizes
 from templedb_nb.model.step import Apply, Mode, Step
 from templedb_nb.model.target import DatabaseName
-from templedb_nb.ports import Session
+from templedb_nb.ports.target import Session
 from templedb_nb.shell import squawk
 
 _ABSENT = "squawk was not asked, since it is not there: pip install 'templedb-nb[lint]'"

@@ -45,7 +45,7 @@ from templedb_nb.model.secret import Secret
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.step import Revert
 from templedb_nb.model.target import DATABASE_URL, DatabaseName, Level, Policy, Target
-from templedb_nb.ports import Session
+from templedb_nb.ports.target import CatalogReader
 from templedb_nb.store.duckdb.records import Memory
 
 NO_DATABASE = DatabaseName("")
@@ -303,7 +303,7 @@ def drifts(sessions: Sessions, policy: Policy) -> dict[DatabaseName, Drift]:
     return {name: _drift(session, policy) for name, session in sessions.items()}
 
 
-def _drift(session: Session, policy: Policy) -> Drift:
+def _drift(session: CatalogReader, policy: Policy) -> Drift:
     """Look at one database; who must not be in the way of a run, is not by a lock either."""
     try:
         return session.drift()

@@ -45,7 +45,8 @@ from templedb_nb.model.result import Result, StepState
 from templedb_nb.model.serialization import short
 from templedb_nb.model.step import Adopt, Migration, Restore
 from templedb_nb.model.target import DatabaseName, Level, Policy
-from templedb_nb.ports import Claim, Decide, Observer
+from templedb_nb.ports.run import Observer
+from templedb_nb.ports.target import Claim, Decide
 from templedb_nb.store import cancel_requests
 from templedb_nb.store.duckdb.records import Memory
 from templedb_nb.store.duckdb.state_file import StateFile

@@ -24,7 +24,7 @@ from templedb_nb.model.config import WorkFolder
 from templedb_nb.model.event import RunId
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.step import Command, RunCommand, RunScript
-from templedb_nb.ports import Psql, Shell
+from templedb_nb.ports.shell import Psql, Shell
 from templedb_nb.store.duckdb.trouble import room
 
 

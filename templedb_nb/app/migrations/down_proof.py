@@ -16,7 +16,7 @@ from templedb_nb.model.config import Executor
 from templedb_nb.model.down_proof import Proof, ProofRow, Verdict
 from templedb_nb.model.status import Tracked
 from templedb_nb.model.step import Revert
-from templedb_nb.ports import Scratch
+from templedb_nb.ports.target import Scratch
 
 Pair = tuple[Revert, Script, Script]
 """A step with what brings its migration into effect and what takes it back."""

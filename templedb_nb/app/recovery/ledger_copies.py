@@ -18,7 +18,7 @@ from templedb_nb.model.plan import Plan
 from templedb_nb.model.result import Result, StepState
 from templedb_nb.model.step import Amend, Apply, Migration, Restore, Revert, Verb
 from templedb_nb.model.target import DatabaseName
-from templedb_nb.ports import Session
+from templedb_nb.ports.target import CatalogReader, HistoryReader, Session
 from templedb_nb.store.duckdb.records import Memory
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Copies:
         ledger: Ledger,
         head: LedgerHead,
         case: Case,
-        session: Session | None,
+        session: HistoryReader | None,
     ) -> list[Lost]:
         lost = database_identity.lost(copy, ledger)
         edited = [each for each in lost if ledger.entry(each.entry.key)]
@@ -75,7 +75,7 @@ class Copies:
         return database_identity.lost(copy, ledger, accepted)
 
     def _seen(
-        self, told: Suspicion, copy: Sequence[Entry], case: Case, session: Session | None
+        self, told: Suspicion, copy: Sequence[Entry], case: Case, session: CatalogReader | None
     ) -> Suspicion:
         """Look in the catalog for what the lost migrations made."""
         if not told.lost or session is None:

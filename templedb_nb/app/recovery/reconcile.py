@@ -14,7 +14,7 @@ from templedb_nb.errors import TempleError, UnknownName
 from templedb_nb.model.event import Event, RunFinished, Stamped
 from templedb_nb.model.result import Result
 from templedb_nb.model.trace import Lookup, Trace
-from templedb_nb.ports import Session
+from templedb_nb.ports.target import Session
 from templedb_nb.store.duckdb.records import Memory
 from templedb_nb.store.journal import NewerJournal, Orphan, orphans
 

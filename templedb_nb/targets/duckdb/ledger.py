@@ -28,7 +28,7 @@ from templedb_nb.model.ledger import (
 )
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.step import Amendment, Migration, Revert, Verb
-from templedb_nb.ports import Claim
+from templedb_nb.ports.target import Claim
 from templedb_nb.targets import policies
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from templedb_nb.model.event import Outcome
 from templedb_nb.model.ledger import Noted, Within
 from templedb_nb.model.serialization import Digest, to_plain
 from templedb_nb.model.target import Policy
-from templedb_nb.ports import Claim, Decide
+from templedb_nb.ports.target import Claim, Decide
 from templedb_nb.targets import approvals as rows
 from templedb_nb.targets import policies
 from templedb_nb.targets.duckdb.ledger import NOW, record

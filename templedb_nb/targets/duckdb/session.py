@@ -31,7 +31,7 @@ from templedb_nb.model.step import Amendment, Migration, Restore, Revert
 from templedb_nb.model.target import Policy, Probe
 from templedb_nb.model.trace import Lookup, Trace
 from templedb_nb.model.witness import Witness
-from templedb_nb.ports import NOBODY_TOLD, Claim, Decide, Heard, Told
+from templedb_nb.ports.target import NOBODY_TOLD, Claim, Decide, Heard, Told
 from templedb_nb.targets.duckdb import catalog, guard, records, restore, trace
 from templedb_nb.targets.duckdb import ledger as ledger_sql
 from templedb_nb.targets.duckdb import lock_admin as hold

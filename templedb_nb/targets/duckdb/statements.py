@@ -11,7 +11,7 @@ from templedb_nb.core.sql.lexer import position
 from templedb_nb.errors import (
     StatementFailed,
 )
-from templedb_nb.ports import Told
+from templedb_nb.ports.target import Told
 
 if TYPE_CHECKING:
     import duckdb

@@ -23,7 +23,7 @@ from templedb_nb.model.step import Amendment, Migration, Mode, Restore, Revert
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
 from templedb_nb.model.trace import Lookup, Trace
 from templedb_nb.model.witness import Witness
-from templedb_nb.ports import NOBODY_TOLD, Claim, Decide, Heard, Told
+from templedb_nb.ports.target import NOBODY_TOLD, Claim, Decide, Heard, Told
 from templedb_nb.targets.postgres import catalog, sizes
 from templedb_nb.targets.postgres.apply import transactional
 from templedb_nb.targets.postgres.apply.stepwise import apply_stepwise

@@ -20,7 +20,7 @@ from templedb_nb.failpoints import reach
 from templedb_nb.model.ledger import State
 from templedb_nb.model.server_message import MessageLevel, ServerMessage
 from templedb_nb.model.step import Migration, Revert
-from templedb_nb.ports import NOBODY_TOLD, Claim, Told
+from templedb_nb.ports.target import NOBODY_TOLD, Claim, Told
 from templedb_nb.targets.error_hints import AT_COMMIT, explained, in_the_way, meaning
 from templedb_nb.targets.postgres.connection.connect import first_line, run
 from templedb_nb.targets.postgres.connection.lock import Lock

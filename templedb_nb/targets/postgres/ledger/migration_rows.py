@@ -11,7 +11,7 @@ from templedb_nb.core.migrations.script import Script
 from templedb_nb.core.secrets.sql_passwords import redacted
 from templedb_nb.model.ledger import TEXT_CHECKSUM, TOKEN_CHECKSUM, State
 from templedb_nb.model.step import Migration, Revert
-from templedb_nb.ports import Claim
+from templedb_nb.ports.target import Claim
 from templedb_nb.targets.postgres.connection.connect import Connection
 
 SQL_LIMIT = 1 << 20

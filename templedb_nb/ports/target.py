@@ -1,19 +1,17 @@
-"""What the engine asks of the outside world."""
+"""What the engine asks of a database with a ledger: one protocol a role."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.cancel_request import Ending
-from templedb_nb.model.command import Exit, Invocation
 from templedb_nb.model.drift import Drift, Mark
-from templedb_nb.model.event import Blocker, Event, Log, Outcome, RunId, Stamped
+from templedb_nb.model.event import Blocker, Outcome, RunId
 from templedb_nb.model.foreign_history import History
 from templedb_nb.model.ledger import Freeze, Held, Ledger, Noted, Within
 from templedb_nb.model.lint import Sizes
@@ -24,9 +22,6 @@ from templedb_nb.model.step import Amendment, Migration, Restore
 from templedb_nb.model.target import Policy, Probe
 from templedb_nb.model.trace import Lookup, Trace
 from templedb_nb.model.witness import Witness
-
-Emit: TypeAlias = Callable[[Event], None]
-Observer: TypeAlias = Callable[[Stamped], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,16 +88,14 @@ class Told:
 
 NOBODY_TOLD = Told()
 
+
 Decide = Callable[[Sequence[Approval]], Sequence[Approval]]
 """Raises where a database's approvals, with those that are known already, let no run begin; else
 returns all of them, for the database to keep."""
 
 
-class Session(Protocol):
-    """One open session with one database that keeps a ledger.
-
-    Implementations translate every driver error into a `TargetError`.
-    """
+class Reached(Protocol):
+    """What a session has reached, and its end."""
 
     @property
     def version(self) -> int:
@@ -113,6 +106,18 @@ class Session(Protocol):
     def here(self) -> Route | None:
         """Return the server that the session has reached; None of a file."""
         ...
+
+    def probe(self) -> Probe:
+        """Report what the server is and what the role may do; write nothing."""
+        ...
+
+    def close(self) -> None:
+        """End the session; its locks are free after that."""
+        ...
+
+
+class LedgerReader(Protocol):
+    """What the ledger says now."""
 
     def ledger(self, project: str) -> Ledger:
         """Return what the database says of *project* now; create nothing."""
@@ -129,6 +134,26 @@ class Session(Protocol):
         """Return the text that ran for each of *keys*."""
         ...
 
+
+class HistoryReader(Protocol):
+    """What the ledger, or the table of another tool, says of the past."""
+
+    def events(self, project: str, within: Within) -> tuple[Noted, ...]:
+        """Return what the ledger's own history notes of a time, in order."""
+        ...
+
+    def trace(self, lookup: Lookup) -> Trace:
+        """Return what the ledger holds of one attempt of a run, as of one moment."""
+        ...
+
+    def histories(self) -> tuple[History, ...]:
+        """Return the tables of other tools that are there, as of one moment."""
+        ...
+
+
+class ProjectLock(Protocol):
+    """Who may work on a project's database."""
+
     def lock(self, claim: Claim, hear: Heard) -> AbstractContextManager[None]:
         """Hold the project's lock, after creating the ledger if it is not there, or raise `Busy`.
 
@@ -139,6 +164,10 @@ class Session(Protocol):
     def held(self, project: str) -> Held | None:
         """Return who holds the lock, if anybody does."""
         ...
+
+
+class LockAdmin(Protocol):
+    """What people do about a lock that somebody else holds, or about whom its holder waits for."""
 
     def freeze(self, project: str, wanted: Freeze) -> bool:
         """Keep every run away; say whether there is a ledger that can."""
@@ -160,14 +189,6 @@ class Session(Protocol):
         """Ask the holder to end its run; say whether it holds the lock."""
         ...
 
-    def events(self, project: str, within: Within) -> tuple[Noted, ...]:
-        """Return what the ledger's own history notes of a time, in order."""
-        ...
-
-    def trace(self, lookup: Lookup) -> Trace:
-        """Return what the ledger holds of one attempt of a run, as of one moment."""
-        ...
-
     def blockers(self, project: str) -> tuple[Blocker, ...]:
         """Return whom the holder of the project's lock waits for, and whom those wait for."""
         ...
@@ -178,6 +199,10 @@ class Session(Protocol):
         Raises `UsageProblem` if the holder does not wait for it, `TargetError` if it may not.
         """
         ...
+
+
+class RunRecords(Protocol):
+    """What the database keeps of a run and of its commands."""
 
     def begin_run(self, claim: Claim, policy: Policy, decide: Decide = ...) -> None:
         """Record the run, and keep *policy*; runs that died are closed.
@@ -190,6 +215,38 @@ class Session(Protocol):
     def end_run(self, run: str, outcome: Outcome, exit_code: int, message: str) -> None:
         """Record how the run ended; a success uses up the approvals of its content."""
         ...
+
+    def command_started(self, claim: Claim, attempt: str, step: str) -> None:
+        """Record, before it starts, a command whose outcome nothing else can prove."""
+        ...
+
+    def command_finished(self, attempt: str, state: str, exit_status: int | None) -> None:
+        """Record how the command ended."""
+        ...
+
+    def resolve(self, project: str, run: str, by: str, reason: str) -> int:
+        """Close the commands of *run* that nobody saw end, on a person's word; say how many."""
+        ...
+
+
+class ApprovalRecords(Protocol):
+    """The approvals and the policy that a database keeps."""
+
+    def approve(self, approvals: Sequence[Approval]) -> bool:
+        """Record approvals, if there is a ledger; say whether."""
+        ...
+
+    def approvals(self, project: str, content_hash: Digest) -> tuple[Approval, ...]:
+        """Return every approval of that content, used up or not."""
+        ...
+
+    def set_policy(self, project: str, policy: Policy, by: str, reason: str) -> bool:
+        """Set the kept policy, with an event that says who and why; say whether there is one."""
+        ...
+
+
+class MigrationRunner(Protocol):
+    """How a migration is applied, and what proves it."""
 
     def apply(
         self,
@@ -214,15 +271,19 @@ class Session(Protocol):
         """Return how many steps of the migration the ledger counts as done."""
         ...
 
-    def ranks(self) -> Mapping[str, MessageLevel]:
-        """Return the words by which the server ranks its messages, in its language."""
-        ...
-
     def failed(
         self, step: Migration, script: Script, attempt: str, claim: Claim, error: str
     ) -> None:
         """Record, as well as can be, that the migration failed and left nothing."""
         ...
+
+    def ranks(self) -> Mapping[str, MessageLevel]:
+        """Return the words by which the server ranks its messages, in its language."""
+        ...
+
+
+class LedgerWriter(Protocol):
+    """Changes of the ledger that run no migration."""
 
     def amend(self, step: Amendment, claim: Claim, attempt: str, text: str = "") -> None:
         """Change the ledger on a person's word, with an event that says so.
@@ -235,33 +296,9 @@ class Session(Protocol):
         """Write a row again as the ledger had it, with an event; *text* is what ran."""
         ...
 
-    def histories(self) -> tuple[History, ...]:
-        """Return the tables of other tools that are there, as of one moment."""
-        ...
 
-    def command_started(self, claim: Claim, attempt: str, step: str) -> None:
-        """Record, before it starts, a command whose outcome nothing else can prove."""
-        ...
-
-    def command_finished(self, attempt: str, state: str, exit_status: int | None) -> None:
-        """Record how the command ended."""
-        ...
-
-    def resolve(self, project: str, run: str, by: str, reason: str) -> int:
-        """Close the commands of *run* that nobody saw end, on a person's word; say how many."""
-        ...
-
-    def approve(self, approvals: Sequence[Approval]) -> bool:
-        """Record approvals, if there is a ledger; say whether."""
-        ...
-
-    def approvals(self, project: str, content_hash: Digest) -> tuple[Approval, ...]:
-        """Return every approval of that content, used up or not."""
-        ...
-
-    def set_policy(self, project: str, policy: Policy, by: str, reason: str) -> bool:
-        """Set the kept policy, with an event that says who and why; say whether there is one."""
-        ...
+class CatalogReader(Protocol):
+    """What objects the database has, and what is kept of them."""
 
     def catalog(self) -> Mapping[str, str]:
         """Return the definition of each object of the database, by its kind and name."""
@@ -293,13 +330,24 @@ class Session(Protocol):
         """
         ...
 
-    def probe(self) -> Probe:
-        """Report what the server is and what the role may do; write nothing."""
-        ...
 
-    def close(self) -> None:
-        """End the session; its locks are free after that."""
-        ...
+class Session(
+    Reached,
+    LedgerReader,
+    HistoryReader,
+    ProjectLock,
+    LockAdmin,
+    RunRecords,
+    ApprovalRecords,
+    MigrationRunner,
+    LedgerWriter,
+    CatalogReader,
+    Protocol,
+):
+    """One open session with one database that keeps a ledger: all roles together.
+
+    Implementations translate every driver error into a `TargetError`. Who needs less takes a role.
+    """
 
 
 class Scratch(Protocol):
@@ -311,90 +359,4 @@ class Scratch(Protocol):
 
     def schema(self) -> str:
         """Return what the copy holds beside rows, as text that is equal for equal schemas."""
-        ...
-
-
-class Interruptions(Protocol):
-    """Whether somebody wants the run to end."""
-
-    @property
-    def draining(self) -> bool:
-        """Return whether no further step may begin."""
-        ...
-
-    @property
-    def wish(self) -> str:
-        """Return who wants that and why, where they said so from elsewhere."""
-        ...
-
-    def cancellable(self) -> AbstractContextManager[None]:
-        """Let an interrupt break off what the block does; elsewhere it is kept until the next."""
-        ...
-
-    def asked(self, wanted: Ending) -> None:
-        """Hear, from any thread, that somebody wants an end."""
-        ...
-
-
-class Shell(Protocol):
-    """Where commands run."""
-
-    def run(self, invocation: Invocation, sink: Callable[[str], None]) -> Exit:
-        """Run to the end, giving masked output to *sink* in pieces of at most 64 KiB."""
-        ...
-
-
-class Psql(Protocol):
-    """The real psql program, for files with psql's own commands."""
-
-    def apply(
-        self,
-        step: Migration,
-        script: Script,
-        claim: Claim,
-        attempt: str,
-        sink: Callable[[str], None],
-        told: Told,
-        words: Mapping[str, MessageLevel],
-    ) -> Exit:
-        """Run the file in one transaction with its ledger row; *told* hears the server's words.
-
-        *words* are those by which the server ranks them, in its language.
-        """
-        ...
-
-
-class StepLog(Protocol):
-    """Where one step's output is kept."""
-
-    def write(self, text: str) -> None:
-        """Add *text*, which is masked already."""
-        ...
-
-    def close(self) -> tuple[Log | None, str]:
-        """Return where the output is, if there was any, and its last lines."""
-        ...
-
-
-class Journal(Protocol):
-    """A run's own record: what was written is there after a crash."""
-
-    def append(self, entry: Stamped, *, durable: bool) -> None:
-        """Add *entry*; with *durable*, it is on the disk when this returns."""
-        ...
-
-
-class Clock(Protocol):
-    """Time, passed in, so that tests can hold it still."""
-
-    def now(self) -> datetime:
-        """Return the time of day, with its zone."""
-        ...
-
-    def monotonic_ms(self) -> int:
-        """Return a reading that never goes back."""
-        ...
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass."""
         ...
