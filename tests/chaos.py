@@ -1,16 +1,18 @@
 """Chaos: jobs are deployed while everything around them breaks, and nothing may be doubled or lost.
 
 ``python -m tests.chaos --jobs 500`` prints a table. Each job is a fresh database and a project of
-migrations, some in a transaction and some step by step. Every attempt to deploy it meets a fault;
-then a plain run must finish it, and the database, the ledger and the locks are examined.
+migrations, some in a transaction and some step by step. Every attempt to deploy it meets a fault:
+something breaks, somebody damages the ledger, or a step of some kind is broken at a fail point.
+Then plain runs, and what their refusals tell, must finish it, and the database, the ledger, the
+history and the locks are examined.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -18,37 +20,24 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
 from filelock import FileLock
 
-from tests import postgres
+from tests import chaos_ledgers, postgres
+from tests.chaos_job import Job, Tally, finish
+from tests.chaos_steps import POINTS, Point, break_at
 from tests.proxy import Proxy
 
-FILES = {
-    "001_marks.sql": "CREATE TABLE marks (what text);\nINSERT INTO marks VALUES ('1');\n",
-    "002_wide.sql": "CREATE TABLE wide (id int);\nSELECT pg_sleep(0.05);\nINSERT INTO marks VALUES ('2');\n",
-    "003_steps.sql": (
-        "INSERT INTO marks VALUES ('3a');\nSELECT pg_sleep(0.03);\n"
-        "CREATE INDEX CONCURRENTLY marks_what ON marks (what);\n"
-        "BEGIN;\nINSERT INTO marks VALUES ('3b');\nINSERT INTO marks VALUES ('3c');\nCOMMIT;\n"
-        "VACUUM marks;\nINSERT INTO marks VALUES ('3d');\n"
-    ),
-    "004_more.sql": "CREATE TABLE more (id int, note text);\nSELECT pg_sleep(0.05);\nINSERT INTO marks VALUES ('4');\n",
-    "005_steps.sql": (
-        "CREATE UNIQUE INDEX CONCURRENTLY more_id ON more (id);\nINSERT INTO marks VALUES ('5a');\n"
-        "DROP INDEX CONCURRENTLY marks_what;\nREINDEX TABLE CONCURRENTLY more;\n"
-        "INSERT INTO marks VALUES ('5b');\n"
-    ),
-    "006_last.sql": "INSERT INTO marks VALUES ('6');\nSELECT pg_sleep(0.03);\n",
-}
-MARKS = ["1", "2", "3a", "3b", "3c", "3d", "4", "5a", "5b", "6"]
 FAULTS = ("kill", "terminate", "crash", "cut-before-commit", "cut-after-commit", "rivals",
-          "full-disk", "locked-state", "typo", "reader")  # fmt: skip
+          "full-disk", "locked-state", "typo", "reader", "wiped-between", "wiped-during",
+          "wiped-by-migration", "wiped-by-procedure", "wiped-by-command")  # fmt: skip
+POINT = "fail-point"
+SHARE = 9
+"""So many fail points for each round of the other faults: all are reached in a long rampage."""
 TYPOS = {
     "003_steps.sql": ("VACUUM marks", "VACUUM makrs"),
     "005_steps.sql": ("ON more (id)", "ON mroe (id)"),
@@ -58,128 +47,15 @@ TYPOS = {
 """Mistakes that are mended once a run has met them, by file."""
 
 
-@dataclass
-class Tally:
-    """What happened: jobs, faults by kind, and what must stay at zero."""
-
-    jobs: int = 0
-    faults: Counter[str] = field(default_factory=Counter)
-    doubled: int = 0
-    lost: int = 0
-    stuck: int = 0
-    invalid: int = 0
-    wrong: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        """Return the table."""
-        rows = [("jobs", self.jobs), ("faults", self.faults.total())]
-        rows += [(f"  {name}", self.faults[name]) for name in FAULTS]
-        rows += [("doubled", self.doubled), ("lost", self.lost), ("stuck", self.stuck)]
-        rows += [("invalid indexes", self.invalid), ("wrong ledgers", len(self.wrong))]
-        return "\n".join([*(f"{name:<20} {count:>6}" for name, count in rows), *self.wrong[:10]])
-
-    @property
-    def clean(self) -> bool:
-        """Return whether everything that must be zero is."""
-        return not (self.doubled or self.lost or self.stuck or self.invalid or self.wrong)
-
-
-@dataclass
-class Job:
-    """One project, its fresh database, and how it is reached: through a proxy that can cut."""
-
-    home: Path
-    admin: str
-    name: str
-    proxy: Proxy
-    tally: Tally
-    command: list[str]
-
-    def prepare(self) -> None:
-        """Make the database, the project and its target."""
-        with psycopg.connect(self.admin, autocommit=True) as admin:
-            admin.execute(f"CREATE DATABASE {self.name}")
-        folder = self.home / "app" / "migrations"
-        folder.mkdir(parents=True)
-        for name, text in FILES.items():
-            (folder / name).write_text(text)
-        config = 'groups: [{name: migrations, file_patterns: ["migrations/*.sql"]}]\n'
-        (self.home / "app" / "templedb.yaml").write_text(config)
-        url = psycopg.conninfo.conninfo_to_dict(self.admin)
-        secret = str(url["password"]).replace(" ", "%20")
-        address = f"{url['user']}:{secret}@127.0.0.1:{self.proxy.port}/{self.name}"
-        for words in (
-            ["project", "import", "app"],
-            ["target", "add", "app", "t"],
-            ["env", "set", "app", "DATABASE_URL", f"postgresql://{address}", "--target", "t"],
-        ):
-            self.program(*words).communicate(timeout=60)
-
-    @property
-    def environ(self) -> dict[str, str]:
-        """Return the environment of the job's own user."""
-        own = {
-            "HOME": str(self.home),
-            "XDG_CONFIG_HOME": str(self.home / "c"),
-            "TEMPLEDB_USER": "rosa",
-        }
-        own |= {"TEMPLEDB_STATE": str(self.home / "state.duckdb")}
-        return {k: v for k, v in os.environ.items() if not k.startswith("TEMPLEDB_")} | own
-
-    def program(self, *words: str, limit: int | None = None) -> subprocess.Popen[str]:
-        """Start a command; with *limit*, no file of it may grow beyond so many bytes."""
-
-        def full() -> None:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit or 0, limit or 0))
-
-        return subprocess.Popen(
-            [*self.command, *words],
-            cwd=self.home,
-            env=self.environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            preexec_fn=full if limit else None,
-        )
-
-    def deploy(self, limit: int | None = None) -> subprocess.Popen[str]:
-        """Start a deployment."""
-        return self.program("deploy", "run", "app", "--lock-wait", "60", limit=limit)
-
-    @contextmanager
-    def inside(self) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
-        """Open the database beside the proxy; a server that restarts is waited for."""
-        dsn = psycopg.conninfo.make_conninfo(self.admin, dbname=self.name)
-        end = time.monotonic() + 60
-        while True:
-            try:
-                connection = psycopg.connect(dsn, autocommit=True)
-                break
-            except psycopg.OperationalError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.1)
-        with connection:
-            yield connection
-
-    def backends(self) -> list[int]:
-        """Return the sessions of runs on the server."""
-        with suppress(psycopg.Error), self.inside() as connection:
-            rows = connection.execute(
-                "SELECT pid FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
-                [self.name],
-            ).fetchall()
-            return [int(str(row[0])) for row in rows]
-        return []
-
-
 # --- faults -----------------------------------------------------------------------------------
 
 
-def meet(job: Job, fault: str, chance: random.Random) -> None:
+def meet(job: Job, fault: str | Point, chance: random.Random) -> None:
     """Deploy once, and let *fault* happen to it."""
+    if isinstance(fault, tuple):
+        job.tally.faults[POINT] += 1
+        break_at(job, fault)
+        return
     job.tally.faults[fault] += 1
     moment = chance.uniform(0.35, 1.1)
     _FAULTS[fault](job, moment)
@@ -293,24 +169,15 @@ _FAULTS: dict[str, Callable[[Job, float], None]] = {
     "locked-state": _locked_state,
     "typo": _typo,
     "reader": _reader,
+    "wiped-between": chaos_ledgers.wiped_between,
+    "wiped-during": chaos_ledgers.wiped_during,
+    "wiped-by-migration": chaos_ledgers.wiped_by_migration,
+    "wiped-by-procedure": chaos_ledgers.wiped_by_procedure,
+    "wiped-by-command": chaos_ledgers.wiped_by_command,
 }
 
 
 # --- what must be true ------------------------------------------------------------------------
-
-
-def finish(job: Job) -> None:
-    """Bring the job to its end with plain runs; two must be enough."""
-    said = ""
-    for _ in range(2):
-        with job.inside():  # a server that was crashed takes a moment to come back
-            pass
-        process = job.deploy()
-        said, _err = process.communicate(timeout=240)
-        if process.returncode == 0:
-            return
-    job.tally.stuck += 1
-    job.tally.wrong.append(f"{job.name}: never finished: {said[-600:]}")
 
 
 def examine(job: Job) -> None:
@@ -331,12 +198,12 @@ def examine(job: Job) -> None:
         ledger = _ledger(connection)
     counts = Counter(found)
     tally.doubled += sum(count - 1 for count in counts.values() if count > 1)
-    tally.lost += sum(mark not in counts for mark in MARKS)
+    tally.lost += sum(mark not in counts for mark in job.marks)
     tally.invalid += len(invalid)
     tally.stuck += int(locks != (0,))
     if indexes != (True,):
         tally.wrong.append(f"{job.name}: indexes are not what the files say")
-    if ledger and ledger != [("applied", len(FILES))]:
+    if ledger and ledger != [("applied", len(job.files) + job.imported)]:
         tally.wrong.append(f"{job.name}: ledger {ledger}")
 
 
@@ -355,8 +222,7 @@ def rampage(
     """Deploy *jobs*, each through *faults* faults, then plainly; return what was found."""
     chance, tally = random.Random(seed), Tally()
     words = command or [sys.executable, "-m", "templedb_nb"]
-    order = [fault for _ in range(jobs * faults // len(FAULTS) + 1) for fault in FAULTS]
-    chance.shuffle(order)
+    order = _order(jobs * faults, chance, seed)
     with (
         tempfile.TemporaryDirectory(prefix="chaos-") as place,
         tempfile.TemporaryDirectory(prefix="tdb-", dir="/tmp") as home,
@@ -366,14 +232,30 @@ def rampage(
         for number in range(jobs):
             mine = order[number * faults : (number + 1) * faults]
             _one(Path(place), number, server, tally, words, mine, chance)
-            if loud and (number + 1) % 25 == 0:
+            if loud and (number + 1) % 10 == 0:
                 print(f"-- {number + 1} jobs\n{tally}", flush=True)
     return tally
 
 
+def _order(count: int, chance: random.Random, seed: int) -> list[str | Point]:
+    """Return the faults of all jobs: as many of each kind, and every fail point in its turn.
+
+    Rampages of the same size with seeds that follow each other take other fail points.
+    """
+    points = random.Random(1).sample(POINTS, len(POINTS))
+    begin = seed * (count * SHARE // (len(FAULTS) + SHARE)) % len(points)
+    turn = itertools.cycle([*points[begin:], *points[:begin]])
+    order: list[str | Point] = []
+    while len(order) < count:
+        order += [*FAULTS, *itertools.islice(turn, SHARE)]
+    order = order[:count]
+    chance.shuffle(order)
+    return order
+
+
 def _one(
     place: Path, number: int, server: postgres.Server, tally: Tally, words: list[str],
-    faults: list[str], chance: random.Random,
+    faults: list[str | Point], chance: random.Random,
 ) -> None:  # fmt: skip
     port = int(str(psycopg.conninfo.conninfo_to_dict(server.admin)["port"]))
     with Proxy(port) as proxy:
