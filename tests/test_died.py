@@ -185,6 +185,30 @@ def test_a_step_behind_which_the_run_broke_is_done_in_the_history(
     assert not list(place.state.parent.rglob("*.jsonl"))
 
 
+def stepwise_alone(terminal: Terminal) -> None:
+    applied(terminal)
+    text = "CREATE INDEX CONCURRENTLY o ON orders (id);\nVACUUM orders;\n"
+    terminal.file("app/migrations/003_index.sql", text)
+
+
+BEHIND = {
+    "apply": (nothing, ("deploy", "run", "app"), "apply.committed"),
+    "stepwise": (stepwise_alone, ("deploy", "run", "app"), "stepwise.ended"),
+    "revert": (with_a_way_back, DOES["revert"][1], "apply.committed"),
+}
+
+
+@pytest.mark.parametrize("name", BEHIND)
+def test_a_step_that_broke_behind_its_commit_is_done_in_the_history(shop: Shop, name: str) -> None:
+    prepare, words, at = BEHIND[name]
+    prepare(shop.terminal)
+    assert broken(shop.terminal, at, *words) == 12
+    row = newest(shop.terminal)
+    assert row["message"].endswith(": the ledger has it")
+    assert steps(shop.terminal)[0][1] == "done"
+    shop.terminal("deploy", "run", "app")
+
+
 def test_a_step_before_which_the_run_broke_changed_nothing(place: Terminal) -> None:
     assert broken(place, "step.started", "deploy", "run", "app") == 10
     row = newest(place)

@@ -185,20 +185,30 @@ class Steps:
         except StoreError:
             raise
         except TempleError as error:
-            return broken(number, error, changed=self._took_effect(step, attempt_id))
+            if self._is_recorded(step, attempt_id):
+                raise  # it is done, whatever broke behind it
+            return broken(number, error, changed=self._took_effect(step))
 
-    def _took_effect(self, step: Step, attempt_id: str) -> bool:
+    def _is_recorded(self, step: Step, attempt_id: str) -> bool:
+        """Return whether the ledger has a step as done that broke all the same."""
+        if isinstance(step, Command):
+            return False
+        session = self.tools.sessions[step.database]
+        with suppress(TempleError):
+            if isinstance(step, Migration):
+                return session.applied(step, attempt_id, self.claim)
+            about = Lookup(project=self.claim.project, run=self.claim.run, attempt=attempt_id)
+            return session.trace(about).done
+        return False
+
+    def _took_effect(self, step: Step) -> bool:
         """Return whether a step that broke may have changed the target all the same."""
         if isinstance(step, Command):
             return step.mutates
         session = self.tools.sessions[step.database]
         with suppress(TempleError):
-            if isinstance(step, Amendment | Restore):
-                about = Lookup(project=self.claim.project, run=self.claim.run, attempt=attempt_id)
-                return session.trace(about).done
-            return session.applied(step, attempt_id, self.claim) or bool(
-                session.stands(step, self.claim)
-            )
+            if isinstance(step, Migration):
+                return bool(session.stands(step, self.claim))
         return False
 
     def _amend(self, number: int, step: Amendment, attempt_id: str, text: str) -> Event:
