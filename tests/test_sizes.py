@@ -147,3 +147,16 @@ main()
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (128 + number, "")
+
+
+def test_a_server_s_long_message_is_shortened_in_the_history(terminal: Terminal) -> None:
+    terminal.file("app/migrations/001.sql", f"SELECT 1 FROM nowhere_{'y' * 200_000};\n")
+    terminal("project", "import", "app")
+    terminal.config(MIGRATIONS)
+    terminal("target", "add", "app", "staging")
+    terminal("env", "set", "app", "DATABASE_URL", f"duckdb:///{terminal.home}/t.duckdb", "--target", "staging")  # fmt: skip
+    ran = terminal("deploy", "run", "app", code=10).all
+    assert max(map(len, ran.splitlines())) < LONGEST + 200
+    history = terminal("deploy", "history", "app").out
+    assert "characters…]" in history
+    assert max(map(len, history.splitlines())) < LONGEST + 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from templedb_nb.errors import shortened
 from templedb_nb.model.down_proof import Proof
 from templedb_nb.model.foreign_history import Adoption, Belief
 from templedb_nb.model.history import (
@@ -35,7 +36,7 @@ def _(value: MigrationHistory) -> str:
             row.entry.file,
             short(row.entry.checksums.text),
             row.entry.client,
-            row.entry.error,
+            shortened(row.entry.error),
         ]
         for row in value.rows
     ]
@@ -57,7 +58,7 @@ def _(value: DeployHistory) -> str:
             str(row.applied),
             str(row.release),
             row.started_by,
-            row.message,
+            shortened(row.message),
         ]
         for row in value.rows
     ]
@@ -111,7 +112,7 @@ def _row(row: RunStatus) -> list[str]:
         now = f"run {row.live_run[:13]} since {moment(row.live_since)}"
         now += f", in {row.live_step}" if row.live_step else ""
     outcome = row.last_outcome.value if row.last_outcome else "never"
-    note = row.message
+    note = shortened(row.message)
     if row.unresolved:
         note = f"look, then: templedb run resolve {row.last_run} --reason WHAT-YOU-SAW"
     return [row.target, now, row.last_run[:13], outcome, moment(row.last_at), note]
