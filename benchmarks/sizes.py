@@ -66,7 +66,7 @@ def _groups(app: Path, count: int) -> None:
 
 
 def _directives(app: Path, count: int) -> None:
-    lines = (f"-- templedb:nolint\nDROP TABLE IF EXISTS t{n};\n" for n in range(count))
+    lines = (f"-- templedb:nolint drop-table\nDROP TABLE IF EXISTS t{n};\n" for n in range(count))
     _app(app).write_text("".join(lines))
 
 
