@@ -116,20 +116,8 @@ def _methods(node: ast.ClassDef) -> list[str]:
 
 
 STATE_OPENED_OUTSIDE = {
-    "templedb_nb.app.deploy.selections",
-    "templedb_nb.app.history.overview",
-    "templedb_nb.app.history.queries",
     "templedb_nb.app.project.legacy_import",
-    "templedb_nb.app.project.policies",
     "templedb_nb.app.project.projects",
-    "templedb_nb.commands.config",
-    "templedb_nb.commands.deploy",
-    "templedb_nb.commands.env",
-    "templedb_nb.commands.migration",
-    "templedb_nb.commands.project",
-    "templedb_nb.commands.state",
-    "templedb_nb.commands.target",
-    "templedb_nb.commands.use",
 }
 """They still open a session of the state file; the list may only get shorter."""
 

@@ -32,7 +32,7 @@ def set_(call: Call, slug: str | None, file: str | None, note: str) -> ConfigVer
     if body == (file is not None):
         raise click.UsageError("name one FILE" + (": the cell has a body" if body else ""))
     app = call.app
-    with app.state.session():
+    with app.state.transaction():
         project = app.projects.pick(call.choice(slug).project)
         release = app.projects.release(project, None)
         return app.configs.set(project, release, document(call, file), note)

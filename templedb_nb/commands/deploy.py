@@ -70,7 +70,7 @@ def commands() -> None:
 def init(call: Call, slug: str | None, *, force: bool) -> Proposed:
     """Look at the project's files, propose groups, and keep them as its config."""
     app = call.app
-    with app.state.session():
+    with app.state.transaction():
         project = app.projects.pick(call.choice(slug).project)
         return app.configs.init(project, app.projects.release(project, None), force=force)
 
@@ -111,7 +111,7 @@ def config(
     if body and (file or set_ or what["show"] or what["history"]):
         raise click.UsageError("the cell has a body: leave the other options out")
     app = call.app
-    with app.state.session():
+    with app.state.transaction():
         project = app.projects.pick(call.choice(slug).project)
         release = app.projects.release(project, None)
         if what["history"]:

@@ -72,7 +72,7 @@ def set_(
         if not value.strip():
             how = f"templedb env set {name} < FILE, or a reference: env:NAME, file:PATH"
             raise click.UsageError(f"no value came for {name} by standard input: {how}")
-    with call.app.state.session():
+    with call.app.state.transaction():
         project = call.app.projects.pick(call.choice(slug).project)
         where = call.app.targets.pick(project, None, target).name if target else None
         keeping = Keeping.PLAIN if plain else Keeping.SEALED
@@ -93,7 +93,7 @@ def unset(call: Call, slug: str | None, name: str, target: str | None) -> Said:
     from templedb_nb.model.listings import Said
     from templedb_nb.model.target import TargetName
 
-    with call.app.state.session():
+    with call.app.state.transaction():
         project = call.app.projects.pick(call.choice(slug).project)
         where = TargetName(target) if target else None
         if not call.app.settings.remove_variable(project.slug, where, str(name)):
@@ -130,7 +130,7 @@ def check(call: Call, slug: str | None, target: str | None) -> Said:
 
     from templedb_nb.model.listings import Said
 
-    with call.app.state.session():
+    with call.app.state.transaction():
         project = call.app.projects.pick(call.choice(slug).project)
         where = call.app.targets.pick(project, None, target).name if target else None
         root = Path(project.root) if project.root else None
@@ -151,7 +151,7 @@ def import_(call: Call, slug: str | None, file: str, target: str | None, *, plai
     from templedb_nb.model.variable import Keeping
 
     pairs = parse_env(read_text(str(file), call.stdin), str(file))
-    with call.app.state.session():
+    with call.app.state.transaction():
         project = call.app.projects.pick(call.choice(slug).project)
         where = call.app.targets.pick(project, None, target).name if target else None
         keeping = Keeping.PLAIN if plain else Keeping.SEALED

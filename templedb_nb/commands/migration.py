@@ -133,7 +133,7 @@ def new(call: Call, /, slug: str | None, name: str, file: str | None, **how: Any
     if said is not None and (call.cell or "").strip():
         raise click.UsageError("the cell has a body: leave --file out")
     wanted = Wanted(name=str(name), body=said or call.cell or "", **how)
-    with call.app.state.session():
+    with call.app.state.transaction():
         found = call.app.projects.pick(call.choice(slug).project)
         return call.app.drafting.new(found, wanted)
 

@@ -81,7 +81,7 @@ def list_(call: Call) -> ProjectList:
     """List the projects."""
     from templedb_nb.model.listings import ProjectList
 
-    with call.app.state.session():
+    with call.app.state.transaction():
         return ProjectList(rows=tuple(_row(call, each) for each in call.app.projects.all()))
 
 
@@ -93,7 +93,7 @@ def show(call: Call, slug: str | None) -> ProjectShown:
     from templedb_nb.model.listings import ProjectShown, ReleaseRow
 
     app = call.app
-    with app.state.session():
+    with app.state.transaction():
         project = app.projects.pick(call.choice(slug).project)
         releases = [
             ReleaseRow(number=n, tree=tree, files=files, size=size, made_at=at, made_by=by)
@@ -117,7 +117,7 @@ def files(call: Call, slug: str | None, release: int | None) -> FileList:
     """List the files of a release."""
     from templedb_nb.model.listings import FileList, FileRow
 
-    with call.app.state.session():
+    with call.app.state.transaction():
         project = call.app.projects.pick(call.choice(slug).project)
         found = call.app.projects.release(project, release)
     rows = [
@@ -134,7 +134,7 @@ def remove(call: Call, slug: str, *, yes: bool) -> Said:
     """Forget a project; its history and the ledgers of its targets stay."""
     from templedb_nb.model.listings import Said
 
-    with call.app.state.session():
+    with call.app.state.transaction():
         removed = call.app.projects.remove(call.app.projects.pick(slug), sure=yes)
     also = ("its history and the ledgers of its targets stay",)
     return Said(text=f"project {removed.slug} is forgotten", also=also)

@@ -70,6 +70,6 @@ def init(call: Call) -> Said:
     from templedb_nb.store.duckdb.state_file import FILE, FOLDER, StateFile
 
     path = call.app.system.folder / FOLDER / FILE
-    with StateFile(path).session():
+    with StateFile(path).transaction():
         pass
     return Said(text=f"the state of this folder is {path}")

@@ -91,7 +91,7 @@ def add(call: Call, /, slug: str | None, name: str, **given: Any) -> Said:
     """
     from templedb_nb.model.listings import Said
 
-    with call.app.state.session():
+    with call.app.state.transaction():
         project = call.app.projects.pick(call.choice(slug).project)
         made = call.app.targets.add(project, str(name), _typed(given))
     how = f"templedb env set {project.slug} DATABASE_URL --target {made.name}"
@@ -105,7 +105,7 @@ def list_(call: Call, slug: str | None) -> TargetList:
     """List the targets of a project."""
     from templedb_nb.model.listings import TargetList
 
-    with call.app.state.session():
+    with call.app.state.transaction():
         project = call.app.projects.pick(call.choice(slug).project)
         return TargetList(slug=project.slug, rows=call.app.targets.all(project))
 
@@ -181,7 +181,7 @@ def remove(call: Call, slug: str | None, name: str) -> Said:
     """Forget a target and its variables; its ledger and its history stay."""
     from templedb_nb.model.listings import Said
 
-    with call.app.state.session():
+    with call.app.state.transaction():
         project = call.app.projects.pick(call.choice(slug).project)
         found = call.app.targets.pick(project, None, name)
         call.app.targets.remove(project, found)

@@ -24,7 +24,7 @@ def use(call: Call, slug: str | None, target: str | None) -> Said:
     if call.panels.use is None:
         message = "`use` lives in a notebook's kernel; a terminal has TEMPLEDB_PROJECT and"
         raise click.UsageError(f"{message} TEMPLEDB_TARGET")
-    with call.app.state.session():
+    with call.app.state.transaction():
         project = call.app.projects.pick(slug or call.project)
         found = call.app.targets.pick(project, None, target) if target else None
     call.panels.use(project.slug, found.name if found else None)

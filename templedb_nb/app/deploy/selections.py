@@ -46,7 +46,7 @@ class Selections:
     def opened(self, choice: Choice, **how: Any) -> Iterator[Opened]:
         """Gather a case and open its databases, after closing what dead processes left."""
         skip = how.pop("skip", ())
-        with self.state.session():
+        with self.state.transaction():
             project = self.projects.pick(choice.project)
             case = self.planning.case(project, choice.target, **how)
             refuse_unfit(case)
@@ -68,7 +68,7 @@ class Selections:
 
     def sources(self, choice: Choice) -> Sources:
         """Return the migrations of a project as its folder has them; no target is asked."""
-        with self.state.session():
+        with self.state.transaction():
             project = self.projects.pick(choice.project)
             if project.root and Path(project.root).is_dir():
                 self.projects.sync(project)
@@ -78,7 +78,7 @@ class Selections:
 
     def named(self, choice: Choice) -> tuple[Project, Target | None]:
         """Return the project that is meant, and its target if one was named."""
-        with self.state.session():
+        with self.state.transaction():
             project = self.projects.pick(choice.project)
             if not choice.target:
                 return project, None

@@ -62,7 +62,7 @@ class Overview:
 
     def status(self, choice: Choice) -> tuple[TargetStatus, ...]:
         """Return a project's targets at a glance: all of them, or the one that was chosen."""
-        with self.state.session():
+        with self.state.transaction():
             project = self.projects.pick(choice.project)
             found = self.targets.all(project)
             chosen = [self.targets.pick(project, None, choice.target)] if choice.target else found
@@ -70,7 +70,7 @@ class Overview:
         return tuple(self._glance(project, target) for target in chosen)
 
     def _glance(self, project: Project, target: Target) -> TargetStatus:
-        with self.state.session():
+        with self.state.transaction():
             last = self.memory.runs(project.slug, target.name, Filter(last=1))
             case = self.planning.case(project, target, sync=False)
         row = TargetStatus(
@@ -109,7 +109,7 @@ class Overview:
 
     def choices(self, choice: Choice) -> Choices:
         """Return what a deployment of a project may be made of, from the state alone."""
-        with self.state.session():
+        with self.state.transaction():
             project = self.projects.pick(choice.project)
             current = self.targets.current(project)
             made = self.content.releases(project.slug)[:RECENT]
@@ -124,7 +124,7 @@ class Overview:
 
     def show(self, choice: Choice) -> TargetShown:
         """Return a target with the names of its variables."""
-        with self.state.session():
+        with self.state.transaction():
             project = self.projects.pick(choice.project)
             case = self.planning.case(project, choice.target, sync=False)
         places = {name: self._place(case, name) for name in self.planning.databases(case)}
@@ -153,7 +153,7 @@ class Overview:
 
     def probe(self, choice: Choice) -> Probe:
         """Connect for real and report what is there."""
-        with self.state.session():
+        with self.state.transaction():
             project = self.projects.pick(choice.project)
             case = self.planning.case(project, choice.target, sync=False)
         with self.planning.opened(case, name="test") as opened:
@@ -184,7 +184,7 @@ class Overview:
 
     def variables(self, choice: Choice) -> VariableList:
         """Return the names of a project's variables, of one target or of all."""
-        with self.state.session():
+        with self.state.transaction():
             project = self.projects.pick(choice.project)
             current = self.targets.current(project)
             name = TargetName(choice.target) if choice.target else None

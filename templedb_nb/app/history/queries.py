@@ -48,7 +48,7 @@ class Asking:
         expected: Expectation | None = None,
     ) -> Answer:
         """Return the answer of a target's database, or raise `ExpectationFailed`."""
-        with self._state.session():
+        with self._state.transaction():
             project = self._projects.pick(choice.project)
             case = self._planning.case(project, choice.target, sync=False)
         named = self._database(case, database)

@@ -61,7 +61,7 @@ class TakingOver:
         """Take every project of *file* over, or the one of that slug; all of it or nothing."""
         found = self._found(file, root, slug)
         rows: list[TakenOver] = []
-        with suppress(_NotKept), self.state.session():
+        with suppress(_NotKept), self.state.transaction():
             rows += [self._one(each, root, keep=not dry_run) for each in found]
             if dry_run:
                 raise _NotKept

@@ -70,7 +70,7 @@ class Demanding:
         That of a checked-in target changes in the ledgers alone: the fields say what its file says
         already.
         """
-        with self._state.session():
+        with self._state.transaction():
             project = self._projects.pick(choice.project)
             target = self._targets.pick(project, None, choice.target)
         changed = coherent(replace(target, **fields))

@@ -80,6 +80,12 @@ class StateFile:
                 self._local.connection = None
 
     @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make the store's calls in the block one transaction: all is kept, or nothing."""
+        with self.session():
+            yield
+
+    @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open the file for questions alone: no writing, no other file, no extension."""
         import duckdb
