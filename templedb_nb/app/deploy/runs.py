@@ -21,6 +21,7 @@ from templedb_nb.core.plan import planner, staleness
 from templedb_nb.core.plan.findings import on_suspicions
 from templedb_nb.core.plan.planner import Options
 from templedb_nb.core.secrets.masking import Masker
+from templedb_nb.engine import reconcile
 from templedb_nb.engine.broadcast import Broadcast
 from templedb_nb.engine.execute import Origin, execute
 from templedb_nb.engine.interrupts import Interrupts
@@ -173,7 +174,7 @@ class Running:
         if journal.result.outcome is not None:
             return
         why = f"the run broke off ({error.message})"
-        for event in self._reconciling.ends(journal.result, opened.sessions.values(), why):
+        for event in reconcile.ends(journal.result, opened.sessions.values(), why):
             emit(event)
         error.exit_code = journal.result.exit_code or ExitCode.UNRESOLVED
 
@@ -183,7 +184,7 @@ class Running:
         """Say in *error* how the run ended, by what stands in its journal and in the ledgers."""
         if not entries:
             return
-        result = self._reconciling.told(entries, opened.sessions.values())
+        result = reconcile.told(entries, opened.sessions.values(), self._system.clock.now())
         error.exit_code = result.exit_code or error.exit_code
         what = "the target changed" if result.changed else "nothing changed"
         done = f"{result.count(StepState.DONE)} of {len(result.steps)} steps are done"

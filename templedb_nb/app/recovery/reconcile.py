@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 
 from templedb_nb.app.deploy.plans import Planning
 from templedb_nb.app.environment import System
 from templedb_nb.core.run import recovery
+from templedb_nb.engine import reconcile
 from templedb_nb.errors import TempleError, UnknownName
-from templedb_nb.model.event import Event, RunFinished, Stamped
+from templedb_nb.model.event import RunFinished, Stamped
 from templedb_nb.model.result import Result
 from templedb_nb.model.trace import Lookup, Trace
-from templedb_nb.ports.target import Session
 from templedb_nb.store.duckdb.records import Memory
 from templedb_nb.store.journal import NewerJournal, Orphan, orphans
 
@@ -35,22 +34,6 @@ class Reconciling:
         answer a moment ago is asked again only with *anew*, by who needs it in any case.
         """
         return tuple(self._adopt(orphan, anew=anew) for orphan in orphans(self.journals))
-
-    def told(self, entries: Sequence[Stamped], sessions: Iterable[Session]) -> Result:
-        """Return what a run comes to whose journal cannot be written any more."""
-        result, now = Result.of(entries), self.system.clock.now()
-        events = recovery.aftermath(result, _traced(result, sessions))
-        return Result.of((*entries, *recovery.stamped(entries, events, now, now)))
-
-    def ends(self, result: Result, sessions: Iterable[Session], why: str) -> tuple[Event, ...]:
-        """Return how a run ends that got no further within a step, *why* it may be.
-
-        There is nothing where its ledgers do not answer: the next command asks them.
-        """
-        trace = _traced(result, sessions)
-        if trace is None and recovery.lookup(result) is not None:
-            return ()
-        return recovery.aftermath(result, trace, why)
 
     def _adopt(self, orphan: Orphan, *, anew: bool) -> str:
         """Fold a journal, and keep one that is damaged; one that tells of no run stays as it is."""
@@ -87,9 +70,7 @@ class Reconciling:
         traced = self._traced(result, lookup) if lookup else _Traced()
         if traced.live:
             return False
-        events = recovery.aftermath(result, traced.trace)
-        sign = _last_sign(entries[-1].at, orphan, traced.trace, now)
-        ended = (*entries, *recovery.stamped(entries, events, sign, now))
+        ended = reconcile.ended(entries, traced.trace, orphan.alive(), now)
         self.memory.settle(ended, Result.of(ended), entries[-1].seq)
         self.planning.copies.after_death(Result.of(ended))
         if traced.later:
@@ -118,20 +99,3 @@ class _Traced:
     trace: Trace | None = None
     live: bool = False
     later: bool = False
-
-
-def _traced(result: Result, sessions: Iterable[Session]) -> Trace | None:
-    """Return what the ledgers hold of the step in which a run stopped; None where nobody knows."""
-    lookup = recovery.lookup(result)
-    try:
-        return Trace.of(each.trace(lookup) for each in sessions) if lookup else None
-    except TempleError:
-        return None
-
-
-def _last_sign(written: datetime, orphan: Orphan, trace: Trace | None, now: datetime) -> datetime:
-    """Return when a dead run last showed that it lived: in its journal, beside it, in a ledger."""
-    signs = [written, orphan.alive() or written]
-    if trace is not None and trace.silent_s is not None:
-        signs.append(now - timedelta(seconds=trace.silent_s))
-    return min(now, max(signs))
