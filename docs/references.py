@@ -204,7 +204,7 @@ def _kind(found: schema.Shape) -> str:
     match found:
         case schema.Text():
             return _WORDS.get(found, "word" if found.says else "text")
-        case schema.Whole(least=least, most=most):
+        case schema.WholeNumber(least=least, most=most):
             return f"whole number, {least} {f'to {most}' if most is not None else 'or more'}"
         case schema.Duration(least=least):
             return f"duration, {least} s or more" if least else "duration"

@@ -10,11 +10,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from templedb_nb.app.container import Temple as App
-from templedb_nb.app.deploy.runs import Wish
-from templedb_nb.app.deploy.signatures import Key
-from templedb_nb.app.project.variables import Given
-from templedb_nb.core.plan.planner import Options
+from templedb_nb.app.container import Container as App
+from templedb_nb.app.deploy.runs import RunOptions
+from templedb_nb.app.deploy.signatures import SigningKey
+from templedb_nb.app.project.variables import GivenValues
+from templedb_nb.core.plan.planner import PlanOptions
 from templedb_nb.core.values.points_in_time import since, wait_s
 from templedb_nb.errors import UsageProblem
 from templedb_nb.model.approval import Approval, ApprovalList, Verdict
@@ -26,7 +26,7 @@ from templedb_nb.model.plan import Preview
 from templedb_nb.model.project import Project
 from templedb_nb.model.query import LIMIT
 from templedb_nb.model.result import Result
-from templedb_nb.model.selection import Choice
+from templedb_nb.model.selection import Selection
 from templedb_nb.model.status import MigrationStatus, StatusTable
 from templedb_nb.model.target import Target, TargetName
 from templedb_nb.notebook.runner_channel import teller
@@ -80,7 +80,7 @@ class Temple:
         ``{"groups": {"web": {"timeout": "5m"}}}``. *out* also writes a bundle that travels.
         Raises `UnknownName`, `ConfigError`, `TargetError`.
         """
-        options = Options(skip_groups=tuple(skip_groups), skip_validation=skip_validation)
+        options = PlanOptions(skip_groups=tuple(skip_groups), skip_validation=skip_validation)
         return self._app.deployments.plan(
             self._choice(project, target),
             options,
@@ -117,8 +117,8 @@ class Temple:
         Raises `PlanRefused`, `ApprovalMissing`, `Stale`, `Busy`, `Unresolved` before anything is
         touched.
         """
-        wish = Wish(
-            options=Options(skip_groups=tuple(skip_groups), skip_validation=skip_validation),
+        wish = RunOptions(
+            options=PlanOptions(skip_groups=tuple(skip_groups), skip_validation=skip_validation),
             observers=tuple(each for each in (on_event, teller()) if each),
             lock_wait_s=wait_s(str(lock_wait)),
             approvals=tuple(Path(each) for each in approvals),
@@ -150,7 +150,7 @@ class Temple:
         return self._judge(plan, Verdict.REJECTED, reason, _key(sign=sign))
 
     def _judge(
-        self, plan: Preview | str | Path, verdict: Verdict, reason: str, key: Key | None
+        self, plan: Preview | str | Path, verdict: Verdict, reason: str, key: SigningKey | None
     ) -> Approval:
         named = plan.plan.id if isinstance(plan, Preview) else str(plan)
         given = self._app.judging.judge(named, verdict, reason, "python", key)
@@ -352,20 +352,20 @@ class Temple:
         assert made is not None  # noqa: S101 - an answer is a table
         return made
 
-    def _choice(self, project: str | None, target: str | None) -> Choice:
+    def _choice(self, project: str | None, target: str | None) -> Selection:
         named = self._app.system.environ
         project = project or named.get("TEMPLEDB_PROJECT") or None
-        return Choice(project=project, target=target or named.get("TEMPLEDB_TARGET") or None)
+        return Selection(project=project, target=target or named.get("TEMPLEDB_TARGET") or None)
 
-    def _given(self, env: Mapping[str, str] | None) -> Given:
+    def _given(self, env: Mapping[str, str] | None) -> GivenValues:
         words = [f"{name}={value}" for name, value in (env or {}).items()]
-        return Given.parsed(words, self._app.system.environ)
+        return GivenValues.parsed(words, self._app.system.environ)
 
 
-def _key(*, sign: str | Path | bool) -> Key | None:
+def _key(*, sign: str | Path | bool) -> SigningKey | None:
     if not sign:
         return None
-    return Key() if sign is True else Key(file=str(sign))
+    return SigningKey() if sign is True else SigningKey(file=str(sign))
 
 
 def frame(value: Any) -> pd.DataFrame:

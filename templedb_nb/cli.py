@@ -22,7 +22,7 @@ from templedb_nb.ticker import Ticker
 from templedb_nb.workflow import Workflow
 
 if TYPE_CHECKING:
-    from templedb_nb.app import Temple
+    from templedb_nb.app import Container
     from templedb_nb.model.event import Stamped
     from templedb_nb.model.lint import LintReport
     from templedb_nb.model.plan import Preview
@@ -102,7 +102,7 @@ def _call() -> Call:
 def _ticker(call: Call) -> Ticker:
     """Give *call* what shows that something goes on."""
     ticker = Ticker(sys.stderr, terminal=sys.stderr.isatty())
-    watch = _Watch(call, ticker)
+    watch = _TerminalWatch(call, ticker)
     call.followers.observers, call.followers.planned = (watch,), watch.planned
 
     @contextmanager
@@ -165,17 +165,17 @@ def _usage(error: click.ClickException) -> None:
     _echo("\n".join(lines), err=True)
 
 
-def _open(workflow: Workflow | None) -> Temple:
-    from templedb_nb.app import Temple
+def _open(workflow: Workflow | None) -> Container:
+    from templedb_nb.app import Container
 
-    app = Temple.open()
+    app = Container.open()
     app.reserved = reserved()
     if workflow is not None:
         app.masker.heard = workflow.secret
     return app
 
 
-class _Watch:
+class _TerminalWatch:
     """Shows a run as it goes on: lines for people, JSON for programs."""
 
     def __init__(self, call: Call, ticker: Ticker) -> None:
@@ -189,9 +189,9 @@ class _Watch:
             self._header()
             _echo_json(_plain_line(entry))
             return
-        from templedb_nb.views.run_log import Lines
+        from templedb_nb.views.run_log import RunLog
 
-        self._lines = self._lines or Lines(self._write)
+        self._lines = self._lines or RunLog(self._write)
         self._lines(entry)
         self._ticker.say(self._lines.now)
 
@@ -255,7 +255,9 @@ def _show(call: Call, value: Any) -> int:
     from templedb_nb.views import json_value
     from templedb_nb.views.text import closing, text
 
-    began = any(isinstance(each, _Watch) and each.began for each in call.followers.observers)
+    began = any(
+        isinstance(each, _TerminalWatch) and each.began for each in call.followers.observers
+    )
     if call.output.json:
         told = (
             json_value.line(value) if began else f"{json_value.header()}\n{json_value.line(value)}"

@@ -33,11 +33,11 @@ from templedb_nb.notebook.offers import (
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from templedb_nb.app import Temple
+    from templedb_nb.app import Container
     from templedb_nb.engine.observe import ReadCache
     from templedb_nb.kernel_config import TempleDB
     from templedb_nb.model.plan import Preview
-    from templedb_nb.notebook.runner_session import Telling
+    from templedb_nb.notebook.runner_session import RunnerSession
 
 NAME = "templedb"
 PROGRAM = f"%{NAME}"
@@ -63,9 +63,9 @@ def load(shell: InteractiveShell) -> None:
     )
     magic = Magic(shell, config)
     if there := teller():
-        from templedb_nb.notebook.runner_session import Telling
+        from templedb_nb.notebook.runner_session import RunnerSession
 
-        magic.telling = Telling(there)
+        magic.telling = RunnerSession(there)
 
     def templedb(line: str, cell: str | None = None) -> Any:
         return magic(line, cell)
@@ -112,7 +112,7 @@ class Magic:
 
     shell: InteractiveShell
     config: TempleDB
-    telling: Telling | None = None
+    telling: RunnerSession | None = None
     cache: ReadCache | None = None
     """What the cells of this kernel read, so that none reads it again."""
 
@@ -227,9 +227,9 @@ class Magic:
 
     def _watch(self, call: Call) -> None:
         """Let a run be seen as it goes on, with buttons where they may reach it."""
-        from templedb_nb.notebook.progress import Live
+        from templedb_nb.notebook.progress import LiveProgress
 
-        live = Live(interrupt, partial(unblock, call) if call.panels.gate else None)
+        live = LiveProgress(interrupt, partial(unblock, call) if call.panels.gate else None)
 
         def planned(preview: Preview) -> None:
             brief(preview)
@@ -244,12 +244,12 @@ class Magic:
     def _use(self, project: str | None, target: str | None) -> None:
         self.config.project, self.config.target = project or "", target or ""
 
-    def _open(self) -> Temple:
-        from templedb_nb.app import Temple
+    def _open(self) -> Container:
+        from templedb_nb.app import Container
         from templedb_nb.engine.observe import ReadCache
 
         self.cache = self.cache or ReadCache()
-        app = Temple.open(self.config.state or None, cache=self.cache)
+        app = Container.open(self.config.state or None, cache=self.cache)
         app.reserved = reserved()
         if self.telling is not None:
             self.telling.teller.listens(app)

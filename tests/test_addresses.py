@@ -37,7 +37,7 @@ def test_every_parameter_and_variable_of_libpq_is_known() -> None:
 def test_what_is_read_is_what_libpq_reads(whole: bool, pieces: list[str]) -> None:  # noqa: FBT001
     text = ("postgresql://" if whole else "") + "".join(pieces)
     found = dsn.read(text)
-    if isinstance(found, dsn.Fault) or found.keys() - libpq.KEYWORDS:
+    if isinstance(found, dsn.AddressProblem) or found.keys() - libpq.KEYWORDS:
         return
     assert found == {k: str(v) for k, v in conninfo_to_dict(text).items()}
 

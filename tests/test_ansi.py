@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from templedb_nb.views.ansi import Look, pieces, plain
+from templedb_nb.views.ansi import TextStyle, pieces, plain
 
 
 def test_colours_are_pieces_with_a_look() -> None:
     assert list(pieces("\x1b[1;31mFAIL\x1b[0m 3 \x1b[92mok\x1b[39m.")) == [
-        (Look(colour="red", bold=True), "FAIL"),
-        (Look(), " 3 "),
-        (Look(colour="green"), "ok"),
-        (Look(), "."),
+        (TextStyle(colour="red", bold=True), "FAIL"),
+        (TextStyle(), " 3 "),
+        (TextStyle(colour="green"), "ok"),
+        (TextStyle(), "."),
     ]
 
 
@@ -32,7 +32,7 @@ def test_colours_are_pieces_with_a_look() -> None:
     ],
 )
 def test_more_colours_than_eight(line: str, colour: str) -> None:
-    assert list(pieces(line)) == [(Look(colour=colour), "x")]
+    assert list(pieces(line)) == [(TextStyle(colour=colour), "x")]
 
 
 @pytest.mark.parametrize(

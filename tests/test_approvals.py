@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from templedb_nb.model.target import NOBODY, Level, Policy
+from templedb_nb.model.target import NOBODY, FindingLevel, Policy
 from templedb_nb.store.duckdb.state_file import StateFile
 from tests.conftest import MIGRATIONS, Database, Said, Shop
 
@@ -585,8 +585,12 @@ def test_what_lint_and_drift_do_to_a_plan_is_kept_and_lowered_with_a_reason(shop
         (Policy(self_approval=False), Policy(), Policy(self_approval=False)),
         (Policy(approval_expires_s=60), Policy(), Policy(approval_expires_s=60)),
         (Policy(approval_expires_s=60), Policy(approval_expires_s=9), Policy(approval_expires_s=9)),
-        (Policy(lint=Level.OFF), Policy(lint=Level.BLOCK), Policy(lint=Level.BLOCK)),
-        (Policy(drift=Level.OFF), Policy(), Policy(drift=Level.WARN)),
+        (
+            Policy(lint=FindingLevel.OFF),
+            Policy(lint=FindingLevel.BLOCK),
+            Policy(lint=FindingLevel.BLOCK),
+        ),
+        (Policy(drift=FindingLevel.OFF), Policy(), Policy(drift=FindingLevel.WARN)),
     ],
 )
 def test_the_stricter_of_two_policies_satisfies_both(

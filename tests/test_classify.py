@@ -6,12 +6,12 @@ import psycopg
 import pytest
 
 from templedb_nb.core.sql.classify import (
-    Begins,
-    Commits,
     Controls,
     CopiesOut,
-    Ordinary,
-    Outside,
+    InsideTransaction,
+    OutsideTransaction,
+    TransactionBegin,
+    TransactionCommit,
     need,
 )
 from templedb_nb.core.sql.lexer import split
@@ -66,7 +66,7 @@ def one(sql: str) -> object:
 def test_what_the_server_refuses_in_a_transaction_is_known(
     sql: str, stage: psycopg.Connection
 ) -> None:
-    assert isinstance(one(sql), Outside)
+    assert isinstance(one(sql), OutsideTransaction)
     with pytest.raises(psycopg.errors.ActiveSqlTransaction):
         stage.execute(sql.encode())
 
@@ -75,7 +75,7 @@ def test_what_the_server_refuses_in_a_transaction_is_known(
 def test_what_the_server_takes_in_a_transaction_is_ordinary(
     sql: str, stage: psycopg.Connection
 ) -> None:
-    assert one(sql) == Ordinary()
+    assert one(sql) == InsideTransaction()
     stage.execute(sql.encode())
 
 
@@ -95,29 +95,32 @@ def stage(pg: Database) -> object:
 @pytest.mark.parametrize(
     ("sql", "expected"),
     [
-        ("BEGIN", Begins()),
-        ("BEGIN WORK", Begins()),
-        ("START TRANSACTION", Begins()),
-        ("BEGIN ISOLATION LEVEL SERIALIZABLE", Begins("ISOLATION LEVEL SERIALIZABLE")),
-        ("START TRANSACTION READ ONLY", Begins("READ ONLY")),
-        ("COMMIT", Commits()),
-        ("END TRANSACTION", Commits()),
-        ("COMMIT AND NO CHAIN", Commits()),
+        ("BEGIN", TransactionBegin()),
+        ("BEGIN WORK", TransactionBegin()),
+        ("START TRANSACTION", TransactionBegin()),
+        ("BEGIN ISOLATION LEVEL SERIALIZABLE", TransactionBegin("ISOLATION LEVEL SERIALIZABLE")),
+        ("START TRANSACTION READ ONLY", TransactionBegin("READ ONLY")),
+        ("COMMIT", TransactionCommit()),
+        ("END TRANSACTION", TransactionCommit()),
+        ("COMMIT AND NO CHAIN", TransactionCommit()),
         ("COMMIT AND CHAIN", Controls("COMMIT AND CHAIN")),
         ("COMMIT PREPARED 'x'", Controls("COMMIT PREPARED")),
         ("ROLLBACK", Controls("ROLLBACK")),
-        ("ROLLBACK TO SAVEPOINT s", Ordinary()),
-        ("ROLLBACK WORK TO s", Ordinary()),
+        ("ROLLBACK TO SAVEPOINT s", InsideTransaction()),
+        ("ROLLBACK WORK TO s", InsideTransaction()),
         ("ABORT", Controls("ABORT")),
         ("PREPARE TRANSACTION 'x'", Controls("PREPARE TRANSACTION")),
-        ("PREPARE q AS SELECT 1", Ordinary()),
+        ("PREPARE q AS SELECT 1", InsideTransaction()),
         ("COPY t TO STDOUT", CopiesOut()),
-        ("CALL p()", Outside("CALL, whose procedure may commit")),
+        ("CALL p()", OutsideTransaction("CALL, whose procedure may commit")),
         (
             "DO $$ BEGIN INSERT INTO t VALUES (1); COMMIT; END $$",
-            Outside("DO with a COMMIT or ROLLBACK"),
+            OutsideTransaction("DO with a COMMIT or ROLLBACK"),
         ),
-        ("DO LANGUAGE plpgsql 'BEGIN ROLLBACK; END'", Outside("DO with a COMMIT or ROLLBACK")),
+        (
+            "DO LANGUAGE plpgsql 'BEGIN ROLLBACK; END'",
+            OutsideTransaction("DO with a COMMIT or ROLLBACK"),
+        ),
     ],
 )
 def test_transaction_control_is_told_apart(sql: str, expected: object) -> None:

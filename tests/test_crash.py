@@ -336,9 +336,9 @@ def test_a_ledger_that_many_create_at_once_is_created_once(shop: Shop) -> None:
             route(Secret("DATABASE_URL", shop.pg.dsn), ALONE), TargetName("t"), DATABASE_URL, "test"
         )
         try:
-            from templedb_nb.ports.target import Heard
+            from templedb_nb.ports.target import LockCallbacks
 
-            with session.lock(a_claim(project=f"p{n}"), Heard()):
+            with session.lock(a_claim(project=f"p{n}"), LockCallbacks()):
                 pass
         except BaseException as error:  # noqa: BLE001 - told below
             failures.append(error)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from templedb_nb.core.migrations.layouts.drafts import Asked, drafted
+from templedb_nb.core.migrations.layouts.drafts import DraftRequest, drafted
 from templedb_nb.core.migrations.layouts.placing import Placed
 from templedb_nb.core.migrations.naming import named
-from templedb_nb.core.migrations.status import Migrations, migrations
+from templedb_nb.core.migrations.status import GroupMigrations, migrations
 from templedb_nb.errors import Ambiguous, FilesError, UsageProblem
 from templedb_nb.model.config import DeployConfig, Group, GroupKind
 from templedb_nb.model.file import FileEntry
@@ -22,7 +22,7 @@ from tests.corpus import copied, deployed
 NOW = datetime(2026, 11, 23, 14, 5, 9, tzinfo=UTC)
 
 
-def group_of(*paths: str, patterns: tuple[str, ...] = ("migrations/*.sql",)) -> Migrations:
+def group_of(*paths: str, patterns: tuple[str, ...] = ("migrations/*.sql",)) -> GroupMigrations:
     group = Group(name="m", order=1, kind=GroupKind.MIGRATIONS, file_patterns=patterns)
     files = [FileEntry(path=p, blob=Digest("0" * 64), size=1, executable=False) for p in paths]
     (found,) = migrations(DeployConfig(groups=(group,)), files)
@@ -238,7 +238,7 @@ def test_where_a_tool_keeps_a_proof_it_writes_the_new_one(
     ],
 )
 def test_the_first_one_of_a_folder(layout: Layout, made: str) -> None:
-    asked = Asked(folder="m", stem="x", body="", placed=(), back=False, now=NOW)
+    asked = DraftRequest(folder="m", stem="x", body="", placed=(), back=False, now=NOW)
     assert drafted(layout, asked)[0][0] == made
 
 
@@ -253,5 +253,5 @@ def test_the_first_one_of_a_folder(layout: Layout, made: str) -> None:
 )
 def test_the_next_version_of_flyway(newest: str, made: str) -> None:
     placed = (Placed(path=f"m/{newest}", key="k"), Placed(path="m/R__view.sql", key="r"))
-    asked = Asked(folder="m", stem="x", body="", placed=placed, back=False, now=NOW)
+    asked = DraftRequest(folder="m", stem="x", body="", placed=placed, back=False, now=NOW)
     assert drafted(Layout.FLYWAY, asked)[0][0] == f"m/{made}"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from templedb_nb.core.lint.effects import MOST, impact
 from templedb_nb.core.sql.lexer import split
-from templedb_nb.model.effect import Blocks, Impact, Lock
+from templedb_nb.model.effect import Blocks, Impact, LockMode
 from tests import postgres
 from tests.conftest import Database
 
@@ -173,29 +173,29 @@ ALONE = [
     ("ALTER TABLE p DETACH PARTITION p1 CONCURRENTLY", "p"),
 ]
 BEYOND = [
-    ("GRANT SELECT ON o TO PUBLIC", {"o": Lock.ACCESS_SHARE}),
-    ("REFRESH MATERIALIZED VIEW m", {"c": Lock.ACCESS_SHARE}),
-    ("REFRESH MATERIALIZED VIEW CONCURRENTLY m WITH DATA", {"c": Lock.ACCESS_SHARE}),
-    ("INSERT INTO o (id, c) SELECT 1, 1 WHERE false", {"c": Lock.ROW_SHARE}),
-    ("SELECT * FROM v", {"c": Lock.ACCESS_SHARE}),
-    ("ALTER TABLE k ADD x int", {"child": Lock.ACCESS_EXCLUSIVE}),
-    ("DROP TABLE o", {"c": Lock.ACCESS_EXCLUSIVE}),
-    ("DROP INDEX o_n", {"o": Lock.ACCESS_EXCLUSIVE}),
-    ("REINDEX INDEX o_n", {"o": Lock.SHARE}),
+    ("GRANT SELECT ON o TO PUBLIC", {"o": LockMode.ACCESS_SHARE}),
+    ("REFRESH MATERIALIZED VIEW m", {"c": LockMode.ACCESS_SHARE}),
+    ("REFRESH MATERIALIZED VIEW CONCURRENTLY m WITH DATA", {"c": LockMode.ACCESS_SHARE}),
+    ("INSERT INTO o (id, c) SELECT 1, 1 WHERE false", {"c": LockMode.ROW_SHARE}),
+    ("SELECT * FROM v", {"c": LockMode.ACCESS_SHARE}),
+    ("ALTER TABLE k ADD x int", {"child": LockMode.ACCESS_EXCLUSIVE}),
+    ("DROP TABLE o", {"c": LockMode.ACCESS_EXCLUSIVE}),
+    ("DROP INDEX o_n", {"o": LockMode.ACCESS_EXCLUSIVE}),
+    ("REINDEX INDEX o_n", {"o": LockMode.SHARE}),
 ]
 """Statements that lock more than their text tells."""
 TAKEN = "SELECT relation, mode FROM pg_locks WHERE pid = %s AND relation = ANY (%s)"
 THERE = """
 SELECT oid, oid::regclass::text FROM pg_class WHERE relnamespace = 'public'::regnamespace
 """
-MODES = {f"{each.replace(' ', '')}lock".lower(): each for each in Lock}
+MODES = {f"{each.replace(' ', '')}lock".lower(): each for each in LockMode}
 
 
 def told(sql: str, *, together: bool = True, locking: bool = True) -> Impact:
     return impact(split(sql).statements, together=together, locking=locking)
 
 
-def locks(sql: str) -> dict[str, Lock]:
+def locks(sql: str) -> dict[str, LockMode]:
     """Return the locks that are told, by the names that a server gives the tables."""
     return {each.title.removeprefix("public."): each.lock for each in told(sql).locks}
 
@@ -211,16 +211,16 @@ def stage(server: postgres.Server) -> Iterator[psycopg.Connection[Any]]:
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
-def taken(connection: psycopg.Connection[Any], sql: str) -> dict[str, Lock]:
+def taken(connection: psycopg.Connection[Any], sql: str) -> dict[str, LockMode]:
     """Return the strongest lock that a statement takes on what was there before; undo it."""
     names = dict(connection.execute(THERE).fetchall())
-    found: dict[str, Lock] = {}
+    found: dict[str, LockMode] = {}
     with connection.transaction(force_rollback=True):
         connection.execute(sql.encode())
         rows = connection.execute(TAKEN, [connection.info.backend_pid, list(names)])
         for oid, mode in rows.fetchall():
-            held = found.get(names[oid], Lock.NONE)
-            found[names[oid]] = max(held, MODES[mode.lower()], key=list(Lock).index)
+            held = found.get(names[oid], LockMode.NONE)
+            found[names[oid]] = max(held, MODES[mode.lower()], key=list(LockMode).index)
     return found
 
 
@@ -233,7 +233,7 @@ def test_locks_are_those_that_the_server_takes(sql: str, stage: psycopg.Connecti
 
 @pytest.mark.parametrize(("sql", "more"), BEYOND)
 def test_what_no_text_tells_is_no_surprise(
-    sql: str, more: dict[str, Lock], stage: psycopg.Connection[Any]
+    sql: str, more: dict[str, LockMode], stage: psycopg.Connection[Any]
 ) -> None:
     real = {name: lock for name, lock in taken(stage, sql).items() if name in TABLES}
     told_of = {name: lock for name, lock in locks(sql).items() if not name.startswith("the table")}
@@ -260,7 +260,7 @@ def test_the_lock_of_a_statement_that_no_transaction_holds_is_what_it_waits_for(
     assert asked == ours
 
 
-def awaited(connection: psycopg.Connection[Any], pid: int) -> Lock:
+def awaited(connection: psycopg.Connection[Any], pid: int) -> LockMode:
     """Return the lock on a table for which a session waits."""
     asking = "SELECT mode FROM pg_locks WHERE pid = %s AND NOT granted AND locktype = 'relation'"
     end = time.monotonic() + 30
@@ -347,25 +347,25 @@ def test_what_a_statement_costs_is_noted(sql: str, note: str) -> None:
 def test_what_is_not_known_says_so(sql: str, what: str) -> None:
     found = told(sql)
     assert found.effects[0].what == what
-    assert [each.lock for each in found.locks] == [Lock.UNKNOWN]
+    assert [each.lock for each in found.locks] == [LockMode.UNKNOWN]
     assert found.locks[0].blocks is Blocks.UNKNOWN
 
 
 @pytest.mark.parametrize(
     ("lock", "blocks"),
     [
-        (Lock.ACCESS_EXCLUSIVE, {"SELECT": True, "UPDATE": True}),
-        (Lock.EXCLUSIVE, {"SELECT": False, "UPDATE": True}),
-        (Lock.SHARE_ROW_EXCLUSIVE, {"SELECT": False, "UPDATE": True}),
-        (Lock.SHARE, {"SELECT": False, "UPDATE": True}),
-        (Lock.SHARE_UPDATE_EXCLUSIVE, {"SELECT": False, "UPDATE": False}),
-        (Lock.ROW_EXCLUSIVE, {"SELECT": False, "UPDATE": False}),
-        (Lock.ROW_SHARE, {"SELECT": False, "UPDATE": False}),
-        (Lock.ACCESS_SHARE, {"SELECT": False, "UPDATE": False}),
+        (LockMode.ACCESS_EXCLUSIVE, {"SELECT": True, "UPDATE": True}),
+        (LockMode.EXCLUSIVE, {"SELECT": False, "UPDATE": True}),
+        (LockMode.SHARE_ROW_EXCLUSIVE, {"SELECT": False, "UPDATE": True}),
+        (LockMode.SHARE, {"SELECT": False, "UPDATE": True}),
+        (LockMode.SHARE_UPDATE_EXCLUSIVE, {"SELECT": False, "UPDATE": False}),
+        (LockMode.ROW_EXCLUSIVE, {"SELECT": False, "UPDATE": False}),
+        (LockMode.ROW_SHARE, {"SELECT": False, "UPDATE": False}),
+        (LockMode.ACCESS_SHARE, {"SELECT": False, "UPDATE": False}),
     ],
 )
 def test_whom_a_lock_blocks_is_what_the_server_does(
-    lock: Lock, blocks: dict[str, bool], stage: psycopg.Connection[Any]
+    lock: LockMode, blocks: dict[str, bool], stage: psycopg.Connection[Any]
 ) -> None:
     asked = {"SELECT": "SELECT FROM o", "UPDATE": "UPDATE o SET n = 1 WHERE false"}
     said = {

@@ -13,7 +13,7 @@ import pytest
 
 from templedb_nb import Temple
 from templedb_nb.core.values.exact_json import exact_json
-from templedb_nb.model.span import Span, alike
+from templedb_nb.model.span import Interval, alike
 from tests.conftest import Shop
 from tests.test_query import Asked, ask
 
@@ -58,7 +58,7 @@ def test_a_column_of_intervals_is_of_one_kind(ask: Asked) -> None:
     temple = Temple.open(ask.terminal.state)
     whole = temple.query(sql.replace("1 day", "5 minutes"), "app")
     assert pd.api.types.is_timedelta64_dtype(whole.i)
-    assert temple.query(sql, "app").i[1] == Span(days=1)
+    assert temple.query(sql, "app").i[1] == Interval(days=1)
 
 
 def test_times_are_shown_whole_and_in_utc(ask: Asked) -> None:
@@ -233,7 +233,11 @@ def test_the_state_answers_exactly_too(shop: Shop) -> None:
     temple = Temple.open(shop.terminal.state)
     big = "SELECT 9007199254740993::HUGEINT AS h, 1.10::DECIMAL(20,2) AS d, INTERVAL 1 DAY AS i,"
     found = temple.sql(f"{big} DATE '9999-12-31' AS a, 1::TINYINT AS t, 'x' AS s")
-    assert (found.h[0], found.d[0], found.i[0]) == (9007199254740993, Decimal("1.10"), Span(days=1))
+    assert (found.h[0], found.d[0], found.i[0]) == (
+        9007199254740993,
+        Decimal("1.10"),
+        Interval(days=1),
+    )
     assert [str(each) for each in found.dtypes[3:5]] == ["datetime64[us]", "int8"]
     assert pd.api.types.is_timedelta64_dtype(temple.sql("SELECT took FROM runs").took)
     frame = temple.sql("SELECT * FROM (VALUES (1, true, TIMESTAMPTZ '2024-01-01', INTERVAL 1 HOUR),"
@@ -252,16 +256,18 @@ def test_the_state_answers_exactly_too(shop: Shop) -> None:
      "100000:00:00", "1 year 2 months", "-1 days"],
 )  # fmt: skip
 def test_a_span_is_what_was_written(text: str) -> None:
-    found = Span.read(text)
+    found = Interval.read(text)
     assert found is not None
-    assert Span.read(str(found)) == found
+    assert Interval.read(str(found)) == found
 
 
 def test_a_word_is_no_span() -> None:
-    assert Span.read("infinity") is None
-    assert Span.read("") is None
-    assert Span.of(timedelta(days=-1, microseconds=5)).length == timedelta(days=-1, microseconds=5)
-    assert alike([None, Span(microseconds=1)]) == [None, timedelta(microseconds=1)]
+    assert Interval.read("infinity") is None
+    assert Interval.read("") is None
+    assert Interval.of(timedelta(days=-1, microseconds=5)).length == timedelta(
+        days=-1, microseconds=5
+    )
+    assert alike([None, Interval(microseconds=1)]) == [None, timedelta(microseconds=1)]
 
 
 def test_json_is_read_without_a_loss_or_not_at_all() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from templedb_nb.core.plan.estimate import expected
-from templedb_nb.model.estimate import Expected, Took
+from templedb_nb.model.estimate import Expected, StepEstimate
 from templedb_nb.model.ledger import Checksums
 from templedb_nb.model.project import Slug
 from templedb_nb.model.serialization import Digest
@@ -27,8 +27,8 @@ COMMAND = RunCommand(group="web", phase=Phase.BUILD, command="make")
 
 def test_a_command_takes_what_it_took_and_a_migration_a_middling_time() -> None:
     known = {
-        ("web", "build", "command", "make"): Took(median_ms=70, times=3, runs=3),
-        ("", "", "apply", ""): Took(median_ms=5, times=40, runs=4),
+        ("web", "build", "command", "make"): StepEstimate(median_ms=70, times=3, runs=3),
+        ("", "", "apply", ""): StepEstimate(median_ms=5, times=40, runs=4),
     }
     found = expected([COMMAND, MIGRATION], known)
     assert found == Expected(steps=(70, 5), runs=4)
@@ -37,7 +37,7 @@ def test_a_command_takes_what_it_took_and_a_migration_a_middling_time() -> None:
 
 def test_what_nobody_knows_makes_no_sum() -> None:
     found = expected(
-        [COMMAND, MIGRATION], {("", "", "apply", ""): Took(median_ms=5, times=1, runs=1)}
+        [COMMAND, MIGRATION], {("", "", "apply", ""): StepEstimate(median_ms=5, times=1, runs=1)}
     )
     assert found.steps == (None, 5)
     assert found.total_ms is None

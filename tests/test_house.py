@@ -129,3 +129,13 @@ def test_no_further_module_opens_the_state_file() -> None:
         if not name.startswith("templedb_nb.store.") and ".session()" in path.read_text()
     }
     assert opened == STATE_OPENED_OUTSIDE
+
+
+def test_class_name_stands_once() -> None:
+    """One word, one meaning; the public `Temple` and what it is over have names of their own."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for name, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(name)
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}

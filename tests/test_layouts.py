@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from templedb_nb.core.migrations.layouts.arrange import Arranged, arrange
-from templedb_nb.core.migrations.layouts.placing import Look
+from templedb_nb.core.migrations.layouts.placing import FolderView
 from templedb_nb.core.migrations.layouts.recognise import marks
 from templedb_nb.core.migrations.script import Script, read_script
 from templedb_nb.model.config import Group, GroupKind
@@ -71,7 +71,7 @@ def arranged(texts: dict[str, str], *, known: frozenset[str] = frozenset(), **ho
     group = Group(name="m", order=1, kind=GroupKind.MIGRATIONS, file_patterns=patterns, **how)
     seen = {path: marks(text) for path, text in texts.items() if path.endswith(".sql")}
     beside = {path: text for path, text in texts.items() if path not in seen}
-    return arrange(group, sorted(texts), Look(marks=seen, beside=beside), known)
+    return arrange(group, sorted(texts), FolderView(marks=seen, beside=beside), known)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_what_yoyo_waits_for_must_be_there_and_in_no_circle() -> None:
             name="m", order=1, kind=GroupKind.MIGRATIONS, file_patterns=("m/*.sql",),
             layout=Layout.YOYO,
         )  # fmt: skip
-        return errors(arrange(group, sorted(files), Look(texts=files)))
+        return errors(arrange(group, sorted(files), FolderView(texts=files)))
 
     assert "depends on gone, which is not here" in found(a="gone")[0]
     assert "depends on itself, by way of a and b" in found(a="b", b="a")[0]

@@ -20,7 +20,7 @@ import templedb_nb
 from templedb_nb.core.lint.effects import impact
 from templedb_nb.core.sql.lexer import split
 from templedb_nb.core.sql.line_index import LineIndex, Spans
-from templedb_nb.model.effect import Lock
+from templedb_nb.model.effect import LockMode
 from tests.linear import dangers
 
 ROOT = Path(templedb_nb.__file__).parent
@@ -207,10 +207,10 @@ def test_queries_in_queries_are_told_as_unknown_where_they_are_too_deep() -> Non
     sql = f"SELECT * FROM a WHERE x = {'(SELECT 1 FROM b WHERE y = ' * depth}1{')' * depth};"
     (effect,) = impact(split(sql).statements, together=True, locking=True).effects
     assert {each.name for each in effect.touched} == {"a", "b", ""}
-    assert Lock.UNKNOWN in {each.lock for each in effect.touched}
+    assert LockMode.UNKNOWN in {each.lock for each in effect.touched}
 
 
 def test_joins_in_joins_end_too() -> None:
     sql = f"SELECT * FROM {'(' * 5_000}a JOIN b ON true{')' * 5_000};"
     (effect,) = impact(split(sql).statements, together=True, locking=True).effects
-    assert Lock.UNKNOWN in {each.lock for each in effect.touched}
+    assert LockMode.UNKNOWN in {each.lock for each in effect.touched}

@@ -13,7 +13,7 @@ import pexpect
 import pytest
 
 from templedb_nb.engine.interrupts import Interrupts
-from templedb_nb.model.cancel_request import Ending
+from templedb_nb.model.cancel_request import CancelRequest
 from templedb_nb.store import cancel_requests
 from tests.conftest import MIGRATIONS, Shop
 from tests.test_screen import PROGRAM
@@ -168,7 +168,7 @@ def test_a_run_of_another_machine_finishes_its_step(shop: Shop) -> None:
 
 
 def test_word_for_a_run_that_is_over_is_taken_back(tmp_path: Path) -> None:
-    assert not cancel_requests.ask(tmp_path, "gone", Ending(wish="rosa: why"))
+    assert not cancel_requests.ask(tmp_path, "gone", CancelRequest(wish="rosa: why"))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from templedb_nb.core.approval.policy_changes import updated
 from templedb_nb.model.ledger import Exemption, Ledger, Neighbour
-from templedb_nb.model.target import Level, OrderPolicy, Policy, Target, TargetName
+from templedb_nb.model.target import FindingLevel, OrderPolicy, Policy, Target, TargetName
 from tests.conftest import MIGRATIONS, Database, Said, Shop, databases
 
 
@@ -342,8 +342,8 @@ def test_a_neighbour_without_a_policy_changes_no_plan(shop: Shop, tmp_path: Path
 
 STRICT = Policy(
     protected=True, order_policy=OrderPolicy.LINEAR, approvals=2, approvers=("ana", "emil"),
-    self_approval=False, approval_expires_s=60, signed=True, signers=("ana k x",), lint=Level.BLOCK,
-    drift=Level.BLOCK,
+    self_approval=False, approval_expires_s=60, signed=True, signers=("ana k x",), lint=FindingLevel.BLOCK,
+    drift=FindingLevel.BLOCK,
 )  # fmt: skip
 
 
@@ -362,6 +362,10 @@ def test_a_change_of_a_target_changes_what_it_names_alone() -> None:
     lower = updated(STRICT, bare, {"protected"})
     assert (lower.protected, lower.self_approval) == (False, True)
     assert lower.order_policy is OrderPolicy.NON_LINEAR
-    assert (lower.approvals, lower.approvers, lower.lint) == (2, ("ana", "emil"), Level.BLOCK)
+    assert (lower.approvals, lower.approvers, lower.lint) == (
+        2,
+        ("ana", "emil"),
+        FindingLevel.BLOCK,
+    )
     raised = updated(Policy(), Target(name=TargetName("t"), protected=True), {"protected"})
     assert raised == Policy.of(Target(name=TargetName("t"), protected=True))

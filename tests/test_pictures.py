@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from matplotlib.image import imread
 
-from templedb_nb.model.charts import Durations, Frequency, Span, Timeline
+from templedb_nb.model.charts import ChartPeriod, Durations, Frequency, Timeline
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.history import RunRow, StatsRow
 from templedb_nb.model.project import Slug
@@ -65,8 +65,8 @@ VALUES: dict[str, Timeline | Durations | Frequency] = {
         ),
     ),
     "durations": Durations(slug=Slug("shop"), rows=runs(60, "staging", "production")),
-    "frequency": Frequency(slug=Slug("shop"), by=Span.WEEK, rows=counted(3, 5, 0, 9, 2, 4)),
-    "many weeks": Frequency(slug=Slug("shop"), by=Span.WEEK, rows=counted(*range(1, 52))),
+    "frequency": Frequency(slug=Slug("shop"), by=ChartPeriod.WEEK, rows=counted(3, 5, 0, 9, 2, 4)),
+    "many weeks": Frequency(slug=Slug("shop"), by=ChartPeriod.WEEK, rows=counted(*range(1, 52))),
 }  # fmt: skip
 
 

@@ -10,17 +10,17 @@ from typing import Any, get_args
 
 import pytest
 
-from templedb_nb.model.config import Executor, WorkFolder
-from templedb_nb.model.dual_write import Shadow, Shadowing
-from templedb_nb.model.foreign_history import Belief
+from templedb_nb.model.config import Executor, WorkFolderKind
+from templedb_nb.model.dual_write import DualWrite, DualWriteTable
+from templedb_nb.model.foreign_history import ImportConfidence
 from templedb_nb.model.layout import Layout, Reading
 from templedb_nb.model.ledger import Checksums, Entry, EntryKind, State
 from templedb_nb.model.plan import Plan, PlannedGroup
 from templedb_nb.model.serialization import Digest, from_plain, to_plain
 from templedb_nb.model.step import (
-    Adopt,
     Amend,
     Apply,
+    ImportEntry,
     Mode,
     Phase,
     Restore,
@@ -33,8 +33,8 @@ from templedb_nb.model.step import (
 from templedb_nb.model.target import DATABASE_URL, Policy, TargetName
 
 BLOB = Digest("b" * 64)
-INTO = Shadowing(tool="flyway", schema="public", table="flyway_schema_history")
-SHADOW = Shadow(into=INTO, key="m/1.sql", version="1", name="users", script="V1__users.sql")
+INTO = DualWriteTable(tool="flyway", schema="public", table="flyway_schema_history")
+SHADOW = DualWrite(into=INTO, key="m/1.sql", version="1", name="users", script="V1__users.sql")
 READING = Reading(layout=Layout.GOOSE, no_transaction="NO TRANSACTION", values=(("a", "b"),))
 ON: dict[str, Any] = {
     "group": "migrations",
@@ -73,8 +73,8 @@ STEPS: dict[str, Step] = {
         into=INTO,
         behind=(SHADOW,),
     ),
-    "adopt": Adopt(
-        **ON, verb=Verb.IMPORT, reason="moved", source="flyway", verdict=Belief.VERIFIED
+    "adopt": ImportEntry(
+        **ON, verb=Verb.IMPORT, reason="moved", source="flyway", verdict=ImportConfidence.VERIFIED
     ),
     "restore": Restore(
         group="ledger",
@@ -89,12 +89,12 @@ STEPS: dict[str, Step] = {
         reason="wiped",
         seen="its row is gone",
     ),
-    "adopt in full": Adopt(
+    "adopt in full": ImportEntry(
         **ON,
         verb=Verb.IMPORT,
         reason="moved",
         source="flyway",
-        verdict=Belief.IN_DOUBT,
+        verdict=ImportConfidence.IN_DOUBT,
         state=State.IN_DOUBT,
         note="a note",
         at="2025-01-02 03:04:05",
@@ -115,7 +115,7 @@ STEPS: dict[str, Step] = {
         blob=BLOB,
         environment=(("A", "b"),),
         allow_dangerous_env=("LD_PRELOAD",),
-        workdir=WorkFolder.PROJECT,
+        workdir=WorkFolderKind.PROJECT,
         timeout_s=30,
         attempts=3,
         retry_delay_s=2,
@@ -131,7 +131,7 @@ STEPS: dict[str, Step] = {
         blob=BLOB,
         arguments=("--target", "staging"),
         executable=False,
-        workdir=WorkFolder.PROJECT,
+        workdir=WorkFolderKind.PROJECT,
     ),
 }
 RECORDED: dict[str, str] = {

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from templedb_nb.core.config.document import parse
-from templedb_nb.core.config.environ import Known
+from templedb_nb.core.config.environ import KnownNames
 from templedb_nb.core.migrations.script import read_script
-from templedb_nb.core.plan.planner import Options, Situation, plan
+from templedb_nb.core.plan.planner import PlanOptions, Situation, plan
 from templedb_nb.core.plan.staleness import done, moved_by_itself, same_base
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.finding import errors
@@ -61,7 +61,7 @@ def situation(
         tree=tree_hash(files),
         ledgers={DATABASE_URL: Ledger(exists=True, entries=entries)},
         scripts={blob(body): read_script(body) for body in texts.values()},
-        known=Known(process=frozenset({"DATABASE_URL"})),
+        known=KnownNames(process=frozenset({"DATABASE_URL"})),
         databases=(DATABASE_URL,),
         **rest,
     )
@@ -165,7 +165,7 @@ def test_everything_that_forbids_a_run_is_told_together() -> None:
         GROUPS[0] | {"required_env_vars": ["API_URL"]},
         {"name": "x", "file_patterns": ["nothing/*"], "deploy_command": "cat {file}"},
     ]
-    now = situation(texts, groups=groups, options=Options(skip_groups=("nobody",)))
+    now = situation(texts, groups=groups, options=PlanOptions(skip_groups=("nobody",)))
     edited = entry("m/03.sql", b"CREATE TABLE t (id text);")
     now = replace(now, ledgers={DATABASE_URL: Ledger(exists=True, entries=(edited,))})
     said = "\n".join(str(each) for each in errors(plan(now).findings))

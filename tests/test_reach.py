@@ -265,11 +265,11 @@ def test_what_was_reached_is_said_where_the_lock_is_held(twins: Twins) -> None:
     twins.run()
     around = Surroundings(values={"PGPORT": twins.ports[1]})
     way = route(Secret("DATABASE_URL", twins.url("127.0.0.1")), around)
-    from templedb_nb.ports.target import Heard
+    from templedb_nb.ports.target import LockCallbacks
 
     held = PostgresSession(way, TargetName("t"), DATABASE_URL, "templedb:test")
     try:
-        with held.lock(a_claim(project="app"), Heard()):
+        with held.lock(a_claim(project="app"), LockCallbacks()):
             twins.terminal.file("app/migrations/002.sql", "SELECT 1;\n")
             said = twins.run("--lock-wait", "0", code=24)
     finally:

@@ -20,7 +20,7 @@ from templedb_nb.model.secret import Secret
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.step import Amend, Apply, Mode, Verb
 from templedb_nb.model.target import DATABASE_URL, OrderPolicy, Policy, TargetName
-from templedb_nb.ports.target import Claim, Heard, Session
+from templedb_nb.ports.target import Claim, LockCallbacks, Session
 from templedb_nb.targets.duckdb.session import DuckdbSession
 from templedb_nb.targets.postgres.connection.route import route
 from templedb_nb.targets.postgres.session import PostgresSession
@@ -69,7 +69,7 @@ def apply(
 ) -> None:
     claim = a_claim(run=run)
     step, script = a_step(sql, key)
-    with session.lock(claim, Heard()):
+    with session.lock(claim, LockCallbacks()):
         session.begin_run(claim, Policy())
         session.apply(step, script, attempt, claim, lambda _: None)
         session.end_run(claim.run, Outcome.SUCCEEDED, 0, "")
@@ -94,7 +94,7 @@ def test_a_failing_statement_leaves_neither(session: Session) -> None:
     claim = a_claim()
     step, script = a_step("CREATE TABLE t (id int);\n\nSELECT id,\n  nope FROM t;")
     seen: list[int] = []
-    with session.lock(claim, Heard()):
+    with session.lock(claim, LockCallbacks()):
         with pytest.raises(StatementFailed) as failed:
             session.apply(step, script, "a1", claim, seen.append)
         session.failed(step, script, "a1", claim, "no such table")
@@ -116,7 +116,7 @@ def test_a_migration_that_is_applied_is_not_applied_again(session: Session) -> N
 def test_an_attempt_can_be_asked_after(session: Session) -> None:
     apply(session, "CREATE TABLE t (id int);")
     step, _ = a_step("CREATE TABLE t (id int);")
-    with session.lock(a_claim(), Heard()):
+    with session.lock(a_claim(), LockCallbacks()):
         assert session.applied(step, "a1", a_claim())
         assert not session.applied(step, "a2", a_claim())
 
@@ -136,7 +136,7 @@ def test_words_of_a_person_change_the_ledger_with_an_event(session: Session) -> 
         "checksums": sums,
         "reason": "why",
     }
-    with session.lock(claim, Heard()):
+    with session.lock(claim, LockCallbacks()):
         session.amend(Amend(verb=Verb.MARK_APPLIED, **said), claim, "a1")
         other = said | {"checksums": Checksums(text=Digest("3"), tokens=Digest("4"))}
         session.amend(Amend(verb=Verb.ACCEPT_CHECKSUM, old_checksum="1", **other), claim, "a2")
@@ -149,7 +149,7 @@ def test_words_of_a_person_change_the_ledger_with_an_event(session: Session) -> 
 
 def test_a_command_without_an_end_is_unresolved_until_a_person_looked(session: Session) -> None:
     claim = a_claim()
-    with session.lock(claim, Heard()):
+    with session.lock(claim, LockCallbacks()):
         session.begin_run(claim, Policy())
         session.command_started(claim, "a1", "deploy it")
         assert session.ledger("app").unresolved == ()
@@ -161,7 +161,7 @@ def test_a_command_without_an_end_is_unresolved_until_a_person_looked(session: S
 
 def test_a_command_that_ended_is_settled(session: Session) -> None:
     claim = a_claim()
-    with session.lock(claim, Heard()):
+    with session.lock(claim, LockCallbacks()):
         session.begin_run(claim, Policy())
         session.command_started(claim, "a1", "deploy it")
         session.command_finished("a1", "finished", 0)
@@ -173,7 +173,7 @@ def test_a_command_that_ended_is_settled(session: Session) -> None:
 def test_the_policy_is_kept_and_can_be_lowered_with_a_reason(session: Session) -> None:
     claim, policy = a_claim(), Policy(protected=True, order_policy=OrderPolicy.LINEAR)
     assert not session.set_policy("app", policy, "rosa", "before there is a ledger")
-    with session.lock(claim, Heard()):
+    with session.lock(claim, LockCallbacks()):
         session.begin_run(claim, policy)
     assert session.ledger("app").policy == policy
     assert session.set_policy("app", Policy(), "rosa", "a drill")
@@ -188,17 +188,17 @@ def test_the_lock_excludes_and_names_its_holder(
     else:
         rival = DuckdbSession(session._path, TargetName("t"), DATABASE_URL)  # type: ignore[attr-defined]
     told: list[str] = []
-    with session.lock(a_claim(), Heard()):
+    with session.lock(a_claim(), LockCallbacks()):
         holder = rival.ledger("app").holder
         assert holder is not None
         assert holder.live
         with (
             pytest.raises(Busy, match="rosa"),
-            rival.lock(a_claim(run="run-2"), Heard(waiting=told.append)),
+            rival.lock(a_claim(run="run-2"), LockCallbacks(waiting=told.append)),
         ):
             pass
     assert len(told) == 1
-    with rival.lock(a_claim(run="run-2"), Heard(waiting=told.append)):
+    with rival.lock(a_claim(run="run-2"), LockCallbacks(waiting=told.append)):
         pass
     rival.close()
 
@@ -252,7 +252,7 @@ def test_a_script_that_ends_our_transaction_is_found_out(pg: Database) -> None:
     step, script = a_step("CREATE TABLE t (id int); COMMIT; CREATE TABLE u (id int); BEGIN;")
     step = replace(step, mode=Mode.TRANSACTION)
     with (
-        session.lock(claim, Heard()),
+        session.lock(claim, LockCallbacks()),
         pytest.raises(Unresolved, match="ended the transaction"),
     ):
         session.apply(step, script, "a1", claim, lambda _: None)
@@ -327,7 +327,7 @@ def test_a_lock_that_somebody_holds_for_a_moment_is_waited_for(pg: Database) -> 
 def test_a_read_only_database_is_refused_before_anything_runs(pg: Database) -> None:
     pg.query(f"ALTER DATABASE {pg.name} SET default_transaction_read_only = on")
     session = postgres_session(pg)
-    with pytest.raises(UnfitServer) as refused, session.lock(a_claim(), Heard()):
+    with pytest.raises(UnfitServer) as refused, session.lock(a_claim(), LockCallbacks()):
         pass
     assert "read_only" in str(refused.value.problems)
     assert "read_only" in str(session.probe().findings)
@@ -342,7 +342,7 @@ def test_a_role_without_the_right_to_create_is_told_how(pg: Database) -> None:
     assert not session.probe().may_create_ledger
     with (
         pytest.raises(LedgerRefused, match="may not create the ledger") as refused,
-        session.lock(a_claim(), Heard()),
+        session.lock(a_claim(), LockCallbacks()),
     ):
         pass
     assert "ledger-sql" in refused.value.hint

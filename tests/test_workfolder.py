@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from templedb_nb.files import workfolder
 from templedb_nb.files.scan import scan
-from templedb_nb.files.workfolder import Damaged, Occupied, Unfit, WorkFolder
+from templedb_nb.files.workfolder import BlobDamaged, FolderOccupied, PathsUnfit, WorkFolder
 from templedb_nb.model.file import FileEntry
 
 FORK = multiprocessing.get_context("fork")
@@ -291,13 +291,13 @@ def test_folders_that_a_build_closed_are_opened_again(common, modes):
     ],
 )
 def test_a_path_that_could_lead_elsewhere_is_refused_before_anything_is_written(folder, path):
-    with pytest.raises(Unfit):
+    with pytest.raises(PathsUnfit):
         put(folder, Release({"fine": "1", path: "2"}))
     assert not (folder.tree / "fine").exists()
 
 
 def test_all_unfit_paths_are_named_at_once(folder):
-    with pytest.raises(Unfit) as caught:
+    with pytest.raises(PathsUnfit) as caught:
         put(folder, Release({"../a": "", "b": "", "/c": "", "d//e": ""}))
     assert len(caught.value.problems) == 3
 
@@ -305,12 +305,12 @@ def test_all_unfit_paths_are_named_at_once(folder):
 def test_a_path_given_twice_is_refused(folder):
     release = Release({"a": "1"})
     release.files *= 2
-    with pytest.raises(Unfit):
+    with pytest.raises(PathsUnfit):
         put(folder, release)
 
 
 def test_a_file_below_another_file_is_refused(folder):
-    with pytest.raises(Unfit):
+    with pytest.raises(PathsUnfit):
         put(folder, Release({"a": "1", "a/b/c": "2"}))
     assert not (folder.tree / "a").exists()
 
@@ -324,7 +324,7 @@ def test_two_names_for_one_file_are_refused_where_the_file_system_takes_them_so(
     first.touch()
     release = Release(dict.fromkeys(pair, "x"))
     if second.exists():
-        with pytest.raises(Unfit):
+        with pytest.raises(PathsUnfit):
             put(folder, release)
     else:
         put(folder, release)
@@ -335,7 +335,7 @@ def test_a_damaged_or_missing_blob_is_never_written(folder):
     put(folder, Release({"a": "old"}))
     for bodies in ({}, {sha(b"new"): b"nwe"}, {sha(b"new"): b""}):
         release = Release({"a": "new"})
-        with pytest.raises(Damaged, match="a: blob"), folder.hold():
+        with pytest.raises(BlobDamaged, match="a: blob"), folder.hold():
             folder.materialise(release.files, lambda _, bodies=bodies: bodies.items())
         assert content(folder.tree) == {"a": b"old"}
     release = Release({"a": "new"})
@@ -395,7 +395,7 @@ def test_a_second_process_is_kept_out_until_the_first_one_dies(folder):
     holder = FORK.Process(target=hold_for_ever)
     holder.start()
     assert ours.recv() == "held"
-    with pytest.raises(Occupied, match="another process"), folder.hold():
+    with pytest.raises(FolderOccupied, match="another process"), folder.hold():
         pass
     holder.kill()
     holder.join()
@@ -499,7 +499,7 @@ def test_a_reader_finds_every_file_whole_at_any_moment(folder):
 def test_no_descriptor_stays_open(folder):
     before = open_descriptors()
     put(folder, Release({"a/b/c": "1", "d": "2"}))
-    with pytest.raises(Damaged), folder.hold():
+    with pytest.raises(BlobDamaged), folder.hold():
         folder.materialise(Release({"e/f": "3"}).files, lambda _: ())
     put(folder, Release({"a": "1"}))
     assert open_descriptors() == before

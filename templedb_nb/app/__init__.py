@@ -1,5 +1,5 @@
 """The composition root: where ports meet adapters, and use cases have names."""
 
-from templedb_nb.app.container import Temple
+from templedb_nb.app.container import Container
 
-__all__ = ["Temple"]
+__all__ = ["Container"]

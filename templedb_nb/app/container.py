@@ -6,33 +6,33 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from templedb_nb.app.deploy.approvals import Judging
-from templedb_nb.app.deploy.attach import Following
-from templedb_nb.app.deploy.connections import Ledgers
+from templedb_nb.app.deploy.approvals import Approvals
+from templedb_nb.app.deploy.attach import RunFollower
+from templedb_nb.app.deploy.connections import Connections
 from templedb_nb.app.deploy.deployments import Deployments
 from templedb_nb.app.deploy.locks import Locks
-from templedb_nb.app.deploy.plans import Planning
-from templedb_nb.app.deploy.runs import Running
+from templedb_nb.app.deploy.plans import Plans
+from templedb_nb.app.deploy.runs import Runs
 from templedb_nb.app.deploy.selections import Selections
-from templedb_nb.app.deploy.workspace import Workplace
-from templedb_nb.app.environment import System
-from templedb_nb.app.history.comparisons import Looking
+from templedb_nb.app.deploy.workspace import Workspace
+from templedb_nb.app.environment import Environment
+from templedb_nb.app.history.comparisons import Comparisons
 from templedb_nb.app.history.history import History
 from templedb_nb.app.history.overview import Overview
-from templedb_nb.app.history.queries import Asking
-from templedb_nb.app.migrations.down_proof import Proving
-from templedb_nb.app.migrations.drift import Drifting
-from templedb_nb.app.migrations.history_import import Adopting
-from templedb_nb.app.migrations.ledger_restore import Restoring
+from templedb_nb.app.history.queries import Queries
+from templedb_nb.app.migrations.down_proof import DownProofs
+from templedb_nb.app.migrations.drift import DriftChecks
+from templedb_nb.app.migrations.history_import import HistoryImports
+from templedb_nb.app.migrations.ledger_restore import LedgerRestores
 from templedb_nb.app.migrations.migrations import Migrations
 from templedb_nb.app.project.addresses import Addresses
 from templedb_nb.app.project.configs import Configs
-from templedb_nb.app.project.legacy_import import TakingOver
-from templedb_nb.app.project.new_migration import Drafting
-from templedb_nb.app.project.policies import Demanding
+from templedb_nb.app.project.legacy_import import LegacyImport
+from templedb_nb.app.project.new_migration import NewMigrations
+from templedb_nb.app.project.policies import TargetPolicies
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.targets import Targets
-from templedb_nb.app.project.variables import Values
+from templedb_nb.app.project.variables import Variables
 from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.engine.observe import ReadCache, Reader
 from templedb_nb.secrets.sealing import Seal
@@ -45,11 +45,11 @@ from templedb_nb.store.duckdb.state_file import StateFile, discover
 
 
 @dataclass
-class Temple:
+class Container:
     """Everything that templedb can do, over one state file."""
 
     state: StateFile
-    system: System = field(default_factory=System)
+    system: Environment = field(default_factory=Environment)
     reserved: frozenset[str] = frozenset()
     cache: ReadCache = field(default_factory=ReadCache)
 
@@ -58,11 +58,11 @@ class Temple:
         cls,
         path: str | Path | None = None,
         *,
-        system: System | None = None,
+        system: Environment | None = None,
         cache: ReadCache | None = None,
-    ) -> Temple:
+    ) -> Container:
         """Use the state at *path*, or where TEMPLEDB_STATE, the folder or the user has it."""
-        world = system or System()
+        world = system or Environment()
         named = str(path) if path else world.environ.get("TEMPLEDB_STATE")
         found = StateFile(discover(named, world.folder, world.data_folder))
         return cls(state=found, system=world, cache=cache or ReadCache())
@@ -108,9 +108,9 @@ class Temple:
         return Targets(self.settings, self.content, self.projects, self.configs)
 
     @cached_property
-    def values(self) -> Values:
+    def values(self) -> Variables:
         """Return the use cases around variables."""
-        return Values(self.settings, self.seal, self.masker, self.system)
+        return Variables(self.settings, self.seal, self.masker, self.system)
 
     @cached_property
     def seal(self) -> Seal:
@@ -124,21 +124,21 @@ class Temple:
         return Addresses(targets=self.targets, values=self.values, system=self.system)
 
     @cached_property
-    def demanding(self) -> Demanding:
+    def demanding(self) -> TargetPolicies:
         """Return the use cases around what targets demand."""
-        return Demanding(
+        return TargetPolicies(
             self.state, self.projects, self.targets, self.planning, self.running, self.system
         )
 
     @cached_property
-    def drifting(self) -> Drifting:
+    def drifting(self) -> DriftChecks:
         """Return the use cases around what no run of ours changed."""
-        return Drifting(open=self.selections.opened, system=self.system)
+        return DriftChecks(open=self.selections.opened, system=self.system)
 
     @cached_property
-    def taking_over(self) -> TakingOver:
+    def taking_over(self) -> LegacyImport:
         """Return the use case of the older TempleDB's projects."""
-        return TakingOver(
+        return LegacyImport(
             state=self.state,
             projects=self.projects,
             settings=self.settings,
@@ -149,24 +149,24 @@ class Temple:
         )
 
     @cached_property
-    def planning(self) -> Planning:
+    def planning(self) -> Plans:
         """Return the use cases around plans."""
-        return Planning(
+        return Plans(
             self.projects,
             self.configs,
             self.targets,
             self.values,
-            Ledgers(self.state.path, self.values.learn),
+            Connections(self.state.path, self.values.learn),
             self.reader,
             self.memory,
             self.system,
         )
 
     @cached_property
-    def running(self) -> Running:
+    def running(self) -> Runs:
         """Return the use cases that change targets."""
-        place = Workplace(self.state.folder / "work", self.values, self.masker, self.system)
-        return Running(self.planning, self.memory, self.state, place, self.masker, self.system)
+        place = Workspace(self.state.folder / "work", self.values, self.masker, self.system)
+        return Runs(self.planning, self.memory, self.state, place, self.masker, self.system)
 
     @cached_property
     def migrations(self) -> Migrations:
@@ -174,35 +174,37 @@ class Temple:
         return Migrations(self.planning, self.running, self.memory)
 
     @cached_property
-    def restoring(self) -> Restoring:
+    def restoring(self) -> LedgerRestores:
         """Return the use case that writes a damaged ledger again."""
-        return Restoring(self.planning, self.running, self.planning.copies)
+        return LedgerRestores(self.planning, self.running, self.planning.copies)
 
     @cached_property
-    def adopting(self) -> Adopting:
+    def adopting(self) -> HistoryImports:
         """Return the use cases around other tools' histories."""
-        return Adopting(self.migrations)
+        return HistoryImports(self.migrations)
 
     @cached_property
-    def drafting(self) -> Drafting:
+    def drafting(self) -> NewMigrations:
         """Return the use cases that write files of a project."""
-        return Drafting(self.projects, self.configs, self.reader, self.system)
+        return NewMigrations(self.projects, self.configs, self.reader, self.system)
 
     @cached_property
-    def judging(self) -> Judging:
+    def judging(self) -> Approvals:
         """Return the use cases around approvals."""
-        return Judging(self.projects, self.planning, self.memory, self.system)
+        return Approvals(self.projects, self.planning, self.memory, self.system)
 
     @cached_property
-    def proving(self) -> Proving:
+    def proving(self) -> DownProofs:
         """Return the use case that tries down parts on a copy."""
-        return Proving(self.migrations, Ledgers(self.state.path, self.values.learn), self.system)
+        return DownProofs(
+            self.migrations, Connections(self.state.path, self.values.learn), self.system
+        )
 
     @cached_property
-    def asking(self) -> Asking:
+    def asking(self) -> Queries:
         """Return the use cases that only read what a target holds."""
-        ledgers = Ledgers(self.state.path, self.values.learn)
-        return Asking(self.state, self.projects, self.planning, ledgers, self.values, self.masker)
+        ledgers = Connections(self.state.path, self.values.learn)
+        return Queries(self.state, self.projects, self.planning, ledgers, self.values, self.masker)
 
     @cached_property
     def locks(self) -> Locks:
@@ -229,14 +231,14 @@ class Temple:
         )
 
     @cached_property
-    def following(self) -> Following:
+    def following(self) -> RunFollower:
         """Return the use cases of those who watch."""
-        return Following(self.memory, self.running, self.system)
+        return RunFollower(self.memory, self.running, self.system)
 
     @cached_property
-    def looking(self) -> Looking:
+    def looking(self) -> Comparisons:
         """Return the use cases of those who ask what is different, and what changed."""
-        return Looking(
+        return Comparisons(
             past=self.past,
             memory=self.memory,
             settings=self.settings,

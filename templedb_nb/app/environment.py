@@ -34,7 +34,7 @@ class SystemClock:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class System:
+class Environment:
     """What use cases need to know of the process that they run in."""
 
     clock: Clock = field(default_factory=SystemClock)

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 from templedb_nb.core.plan.intent import asked
 from templedb_nb.errors import Stale, UsageProblem
 from templedb_nb.model.event import Outcome
-from templedb_nb.model.selection import Choice
+from templedb_nb.model.selection import Selection
 
 if TYPE_CHECKING:
-    from templedb_nb.app.container import Temple
-    from templedb_nb.app.deploy.runs import Wish
-    from templedb_nb.app.project.variables import Given
+    from templedb_nb.app.container import Container
+    from templedb_nb.app.deploy.runs import RunOptions
+    from templedb_nb.app.project.variables import GivenValues
     from templedb_nb.model.plan import Preview
     from templedb_nb.model.result import Result
     from templedb_nb.model.runbook import Done
 
 
 def again(
-    app: Temple, done: Done, plan: Callable[[], Preview], wish: Wish, given: Given
+    app: Container, done: Done, plan: Callable[[], Preview], wish: RunOptions, given: GivenValues
 ) -> Result | None:
     """Return what the run of *done* came to if it succeeded, or go on with it.
 
@@ -34,7 +34,7 @@ def again(
     if result.outcome is Outcome.SUCCEEDED:
         return result
     try:
-        choice = Choice(project=result.slug, target=result.target)
+        choice = Selection(project=result.slug, target=result.target)
         return app.deployments.resume(choice, done.run, wish, given)
     except (Stale, UsageProblem):
         return None

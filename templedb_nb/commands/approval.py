@@ -14,7 +14,7 @@ from templedb_nb.errors import writing
 
 if TYPE_CHECKING:
     from templedb_nb.model.approval import Approval, ApprovalList, Verdict
-    from templedb_nb.model.listings import Said
+    from templedb_nb.model.listings import CommandOutcome
 
 
 def signing(function: Any) -> Any:
@@ -34,17 +34,19 @@ def signing(function: Any) -> Any:
 @click.option("--reason", required=True, metavar="TEXT", help="Why it may run; kept for good.")
 @signing
 @pass_call
-def approve(call: Call, plan: str, reason: str, sign: str | None, out: Path | None) -> Said:
+def approve(
+    call: Call, plan: str, reason: str, sign: str | None, out: Path | None
+) -> CommandOutcome:
     """Say that exactly PLAN (its id, or the beginning of it, or a bundle) may run."""
     from templedb_nb.model.approval import Verdict
-    from templedb_nb.model.listings import Said
+    from templedb_nb.model.listings import CommandOutcome
     from templedb_nb.model.serialization import short
 
     approval, also = _judged(call, plan, Verdict.APPROVED, reason, sign, out)
     by = f"{approval.given_by} approves plan {short(approval.plan)} for {approval.target}"
     given = f" --approval {out}" if out else ""
     then = f"templedb deploy run --plan {short(approval.plan)}{given}"
-    return Said(text=by, also=(*also, f"next: {then}"))
+    return CommandOutcome(text=by, also=(*also, f"next: {then}"))
 
 
 @click.command(cls=Command, effect=Effect.CHANGES)
@@ -52,21 +54,23 @@ def approve(call: Call, plan: str, reason: str, sign: str | None, out: Path | No
 @click.option("--reason", required=True, metavar="TEXT", help="Why it may not run; kept for good.")
 @signing
 @pass_call
-def reject(call: Call, plan: str, reason: str, sign: str | None, out: Path | None) -> Said:
+def reject(
+    call: Call, plan: str, reason: str, sign: str | None, out: Path | None
+) -> CommandOutcome:
     """Say that exactly PLAN may not run, whoever approves it; approving it takes that back."""
     from templedb_nb.model.approval import Verdict
-    from templedb_nb.model.listings import Said
+    from templedb_nb.model.listings import CommandOutcome
     from templedb_nb.model.serialization import short
 
     rejection, also = _judged(call, plan, Verdict.REJECTED, reason, sign, out)
     by = f"{rejection.given_by} rejects plan {short(rejection.plan)} for {rejection.target}"
-    return Said(text=by, also=also)
+    return CommandOutcome(text=by, also=also)
 
 
 def _judged(
     call: Call, plan: str, verdict: Verdict, reason: str, sign: str | None, out: Path | None
 ) -> tuple[Approval, tuple[str, ...]]:
-    from templedb_nb.app.deploy.signatures import Key, write_approval
+    from templedb_nb.app.deploy.signatures import SigningKey, write_approval
 
     if not reason.strip():
         raise click.UsageError("--reason must say something")
@@ -78,7 +82,7 @@ def _judged(
         if there:
             raise click.UsageError(f"--out {out} is there already: name a file that is not")
     asks = call.interactive and not call.notebook
-    key = None if sign is None else Key(file=sign, prompts=asks)
+    key = None if sign is None else SigningKey(file=sign, prompts=asks)
     given = call.app.judging.judge(plan, verdict, reason, call.through, key)
     if out:
         write_approval(out, given.approval)

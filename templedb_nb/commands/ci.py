@@ -16,7 +16,7 @@ from templedb_nb.errors import UsageProblem, writing
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from templedb_nb.model.listings import Said
+    from templedb_nb.model.listings import CommandOutcome
 
 HOSTS = {"github": ".github/workflows/templedb.yml", "gitlab": ".gitlab-ci.templedb.yml"}
 RUNBOOK = "deploy.ipynb"
@@ -46,7 +46,7 @@ def _host(host: str, about: str) -> None:
     def write(
         call: Call, /, project: str | None, target: str | None, *, secrets: tuple[str, ...],
         runbook: str, out: str, force: bool,
-    ) -> Said:  # fmt: skip
+    ) -> CommandOutcome:  # fmt: skip
         chosen = target or call.target or "production"
         named = secrets or (f"{chosen.upper().replace('-', '_')}_URL",)
         for name in named:
@@ -85,8 +85,8 @@ Example:
 )
 
 
-def _written(host: str, meant: Mapping[str, str], out: Path, *, force: bool) -> Said:
-    from templedb_nb.model.listings import Said
+def _written(host: str, meant: Mapping[str, str], out: Path, *, force: bool) -> CommandOutcome:
+    from templedb_nb.model.listings import CommandOutcome
 
     with writing(out):
         there = out.exists()
@@ -103,7 +103,7 @@ def _written(host: str, meant: Mapping[str, str], out: Path, *, force: bool) -> 
         "gitlab": f"include {out} from .gitlab-ci.yml, and set {' '.join(names)} as variables",
     }
     next_ = (f"next: {where[host]}", "the targets of templedb.yaml refer to them: env:NAME")
-    return Said(text=f"written: {', '.join(written)}", also=next_)
+    return CommandOutcome(text=f"written: {', '.join(written)}", also=next_)
 
 
 def _secrets(host: str, names: tuple[str, ...]) -> str:

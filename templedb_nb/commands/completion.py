@@ -259,7 +259,7 @@ _WHEN = (
 _TIME = (("30s", "30 seconds"), ("5m", "5 minutes"), ("15m", "15 minutes"), ("1h", "an hour"))
 
 
-class Meaning(click.Choice[str]):
+class MeaningChoice(click.Choice[str]):
     """A word of a fixed set, which completes with what it means."""
 
     def shell_complete(
@@ -271,7 +271,7 @@ class Meaning(click.Choice[str]):
         return [CompletionItem(each, help=MEANT.get(each, "")) for each in words]
 
 
-class Told(click.types.StringParamType):
+class DescribedText(click.types.StringParamType):
     """A text that completes by what its option calls it."""
 
     def __init__(self, source: Callable[..., list[CompletionItem]]) -> None:
@@ -301,9 +301,9 @@ def attach(root: click.Group) -> None:
         for each in command.params:
             source = _BY_METAVAR.get(each.metavar or "")
             if isinstance(each.type, click.Choice):
-                each.type = Meaning(each.type.choices)
+                each.type = MeaningChoice(each.type.choices)
             elif source and each.type is click.STRING:
-                each.type = Told(source)
+                each.type = DescribedText(source)
 
 
 _BY_METAVAR: dict[str, Callable[..., list[CompletionItem]]] = {

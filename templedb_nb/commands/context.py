@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 if TYPE_CHECKING:
-    from templedb_nb.app.container import Temple
-    from templedb_nb.app.environment import System
+    from templedb_nb.app.container import Container
+    from templedb_nb.app.environment import Environment
     from templedb_nb.model.plan import Preview
     from templedb_nb.model.runbook import Done, RunbookEvent
-    from templedb_nb.model.selection import Choice
+    from templedb_nb.model.selection import Selection
     from templedb_nb.model.status import Board, Choices
     from templedb_nb.ports.run import Observer
     from templedb_nb.workflow import Workflow
@@ -66,7 +66,7 @@ class Unattended:
 class Call:
     """One use of the tree by a front end, with what that end has to offer."""
 
-    open_app: Callable[[], Temple]
+    open_app: Callable[[], Container]
     stdin: TextIO
     ask_secret: Callable[[str], str]
     project: str | None = None
@@ -82,14 +82,14 @@ class Call:
     runner: Unattended = field(default_factory=Unattended)
 
     @cached_property
-    def world(self) -> System:
+    def world(self) -> Environment:
         """Return the clock, the environment and the folder of this process."""
-        from templedb_nb.app.environment import System
+        from templedb_nb.app.environment import Environment
 
-        return System()
+        return Environment()
 
     @cached_property
-    def app(self) -> Temple:
+    def app(self) -> Container:
         """Return the application, opened at its first use."""
         return self.open_app()
 
@@ -100,13 +100,13 @@ class Call:
             raise click.UsageError("the cell has a body: leave the text of the line out")
         return said or (cell and str(self.cell)) or ("" if self.notebook else self.stdin.read())
 
-    def choice(self, project: str | None, target: str | None = None) -> Choice:
+    def choice(self, project: str | None, target: str | None = None) -> Selection:
         """Return which project and target are meant: by the words, else by what is in use."""
-        from templedb_nb.model.selection import Choice
+        from templedb_nb.model.selection import Selection
 
         same = self.project is None or project in {None, self.project}
         meant = target or (self.target if same else None)
-        return Choice(project=project or self.project, target=meant)
+        return Selection(project=project or self.project, target=meant)
 
     def is_project(self, word: str) -> bool:
         """Return whether a project is known by *word*."""

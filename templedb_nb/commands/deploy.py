@@ -14,13 +14,13 @@ from templedb_nb.commands.reports import Reports, reported, summarised
 from templedb_nb.exit_code import ExitCode
 
 if TYPE_CHECKING:
-    from templedb_nb.app.deploy.runs import Wish
-    from templedb_nb.app.project.variables import Given
-    from templedb_nb.core.plan.planner import Options
+    from templedb_nb.app.deploy.runs import RunOptions
+    from templedb_nb.app.project.variables import GivenValues
+    from templedb_nb.core.plan.planner import PlanOptions
     from templedb_nb.model.listings import Coded, Proposed
     from templedb_nb.model.plan import Preview
     from templedb_nb.model.result import Result
-    from templedb_nb.model.selection import Choice
+    from templedb_nb.model.selection import Selection
     from templedb_nb.model.status import Choices
 
 PLANNED = "looking at the files and the target"
@@ -211,7 +211,7 @@ def run(
     from dataclasses import replace
     from functools import partial
 
-    from templedb_nb.app.deploy.runs import Wish
+    from templedb_nb.app.deploy.runs import RunOptions
     from templedb_nb.core.values.points_in_time import wait_s
 
     alone = how["skip"] or how["release"] or how["overlay"] or (call.cell or "").strip()
@@ -222,7 +222,7 @@ def run(
     if how["approvals"] and (dry_run or wait_approval):
         raise click.UsageError("--approval goes with a run that does not wait")
     reports = Reports.of(call, how)
-    wish = Wish(
+    wish = RunOptions(
         options=_options(how),
         observers=(*call.followers.observers, reports.watch)
         if reports.wanted
@@ -244,7 +244,7 @@ def run(
                 return done
         if named:
             return call.app.deployments.run_plan(named, wish, _given(call, how))
-        choice: Choice = call.choice(slug, target)
+        choice: Selection = call.choice(slug, target)
         if dry_run:
             preview = replace(
                 call.app.deployments.plan(choice, wish.options, **_how(call, how)), dry_run=True
@@ -260,10 +260,10 @@ def run(
 @pass_call
 def pick(call: Call, slug: str | None, target: str | None) -> Choices | None:
     """List what a deployment may be made of; in a notebook, to pick from. It never runs one."""
-    from templedb_nb.model.selection import Choice
+    from templedb_nb.model.selection import Selection
 
     chosen = call.choice(slug, target)
-    found = call.app.overview.choices(Choice(project=chosen.project, target=chosen.target))
+    found = call.app.overview.choices(Selection(project=chosen.project, target=chosen.target))
     if call.panels.picker is None or call.output.json:
         return found
     call.panels.picker(found)
@@ -297,10 +297,10 @@ def resume(
     Example:
       templedb deploy resume shop --target production
     """
-    from templedb_nb.app.deploy.runs import Wish
+    from templedb_nb.app.deploy.runs import RunOptions
     from templedb_nb.core.values.points_in_time import wait_s
 
-    wish = Wish(
+    wish = RunOptions(
         observers=call.followers.observers,
         planned=call.followers.planned,
         lock_wait_s=wait_s(lock_wait),
@@ -315,7 +315,7 @@ def resume(
 
 
 def _again(
-    call: Call, named: str | None, choice: Choice, wish: Wish, how: dict[str, Any]
+    call: Call, named: str | None, choice: Selection, wish: RunOptions, how: dict[str, Any]
 ) -> Result | None:
     """Return what the runbook's run came to that broke off, or go on with it."""
     from templedb_nb.app.deploy.bundles import read_bundle
@@ -336,19 +336,19 @@ def _again(
     return found
 
 
-def _options(how: dict[str, Any]) -> Options:
-    from templedb_nb.core.plan.planner import Options
+def _options(how: dict[str, Any]) -> PlanOptions:
+    from templedb_nb.core.plan.planner import PlanOptions
 
-    return Options(skip_groups=tuple(how["skip"]), skip_validation=how["skip_validation"])
+    return PlanOptions(skip_groups=tuple(how["skip"]), skip_validation=how["skip_validation"])
 
 
-def _given(call: Call, how: dict[str, Any]) -> Given:
-    from templedb_nb.app.project.variables import Given
+def _given(call: Call, how: dict[str, Any]) -> GivenValues:
+    from templedb_nb.app.project.variables import GivenValues
 
     if call.notebook and any("=" in text for text in how["env"]):
         message = "a value in a cell is saved with the notebook"
         raise click.UsageError(f"{message}: give --env NAME, from the environment")
-    return Given.parsed(how["env"], call.app.system.environ)
+    return GivenValues.parsed(how["env"], call.app.system.environ)
 
 
 def _how(call: Call, how: dict[str, Any]) -> dict[str, Any]:

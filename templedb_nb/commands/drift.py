@@ -12,7 +12,7 @@ from templedb_nb.commands.options import Effect, group, on_target, pass_call, wo
 
 if TYPE_CHECKING:
     from templedb_nb.model.drift import DriftReport, TargetsDiffer
-    from templedb_nb.model.listings import Said
+    from templedb_nb.model.listings import CommandOutcome
 
 
 @group("drift")
@@ -47,20 +47,22 @@ def check(call: Call, slug: str | None, target: str | None, *, strict: bool) -> 
 @on_target
 @click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
 @pass_call
-def accept(call: Call, slug: str | None, target: str | None, reason: str) -> Said:
+def accept(call: Call, slug: str | None, target: str | None, reason: str) -> CommandOutcome:
     """Say that the target's database is right as it is now; later changes are told against that.
 
     \b
     Example:
       templedb drift accept shop --target production --reason "support made that index"
     """
-    from templedb_nb.model.listings import Said
+    from templedb_nb.model.listings import CommandOutcome
     from templedb_nb.views.format import many
 
     with call.app.selections.opened(call.choice(slug, target)) as opened:
         before = call.app.drifting.accept(call.app.selections.reachable(opened), reason)
     told = tuple(f"{row.change.kind} {row.change.name}" for row in before.rows)
-    return Said(text=f"{many(len(told), 'change')} of {before.target} accepted", also=told)
+    return CommandOutcome(
+        text=f"{many(len(told), 'change')} of {before.target} accepted", also=told
+    )
 
 
 @commands.command()

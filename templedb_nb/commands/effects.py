@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import click
 
-from templedb_nb.commands.options import Command, Effect, Group
+from templedb_nb.commands.options import Command, Effect, NounGroup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ def understood(root: click.Command, words: Sequence[str]) -> Line:
     command: click.Command | None = root
     named: list[str] = []
     for word in [*words, ""]:
-        if not isinstance(command, Group):
+        if not isinstance(command, NounGroup):
             break
         verb = word if word in command.commands else command.default or ""
         command = command.commands.get(verb)

@@ -10,7 +10,7 @@ from templedb_nb.commands.context import Call
 from templedb_nb.commands.options import Command, Effect, group, on_target, pass_call, words
 
 if TYPE_CHECKING:
-    from templedb_nb.model.listings import Said, VariableList
+    from templedb_nb.model.listings import CommandOutcome, VariableList
 
 
 @group("env")
@@ -43,7 +43,7 @@ class SecretWords(Command):
 @pass_call
 def set_(
     call: Call, slug: str | None, name: str, value: str | None, target: str | None, *, plain: bool
-) -> Said:
+) -> CommandOutcome:
     """Set a variable of a target, or of the whole project.
 
     Without VALUE it is read from standard input or asked for, so that it stays out of the shell's
@@ -56,7 +56,7 @@ def set_(
       templedb env set shop NODE_ENV production --plain
     """
     from templedb_nb.core.config.environ import is_reference
-    from templedb_nb.model.listings import Said
+    from templedb_nb.model.listings import CommandOutcome
     from templedb_nb.model.variable import Keeping
 
     if value is None and "=" in str(name):
@@ -80,17 +80,17 @@ def set_(
         (kept,) = call.app.values.set(project, where, {str(name): value}, keeping)
     place = f"target {where}" if where else "all targets"
     text = f"{kept.name} is set for {place} of {project.slug} ({kept.keeping})"
-    return Said(text=text, also=doubts)
+    return CommandOutcome(text=text, also=doubts)
 
 
 @commands.command(effect=Effect.CHANGES)
 @words("[PROJECT] NAME")
 @on_target
 @pass_call
-def unset(call: Call, slug: str | None, name: str, target: str | None) -> Said:
+def unset(call: Call, slug: str | None, name: str, target: str | None) -> CommandOutcome:
     """Forget a variable."""
     from templedb_nb.errors import UnknownName
-    from templedb_nb.model.listings import Said
+    from templedb_nb.model.listings import CommandOutcome
     from templedb_nb.model.target import TargetName
 
     with call.app.state.transaction():
@@ -100,7 +100,7 @@ def unset(call: Call, slug: str | None, name: str, target: str | None) -> Said:
             place = f"target {target}" if target else "the project itself"
             hint = f"templedb env list {project.slug}"
             raise UnknownName(f"{place} has no variable {name}", hint=hint)
-    return Said(text=f"{name} is forgotten")
+    return CommandOutcome(text=f"{name} is forgotten")
 
 
 @commands.command("list")
@@ -109,16 +109,16 @@ def unset(call: Call, slug: str | None, name: str, target: str | None) -> Said:
 @pass_call
 def list_(call: Call, slug: str | None, target: str | None) -> VariableList:
     """List the variables; secret values are never shown."""
-    from templedb_nb.model.selection import Choice
+    from templedb_nb.model.selection import Selection
 
-    return call.app.overview.variables(Choice(project=call.choice(slug).project, target=target))
+    return call.app.overview.variables(Selection(project=call.choice(slug).project, target=target))
 
 
 @commands.command()
 @words("[PROJECT]")
 @on_target
 @pass_call
-def check(call: Call, slug: str | None, target: str | None) -> Said:
+def check(call: Call, slug: str | None, target: str | None) -> CommandOutcome:
     """Say which secret values are too short or too common to be masked well; none is shown.
 
     \b
@@ -128,7 +128,7 @@ def check(call: Call, slug: str | None, target: str | None) -> Said:
     """
     from pathlib import Path
 
-    from templedb_nb.model.listings import Said
+    from templedb_nb.model.listings import CommandOutcome
 
     with call.app.state.transaction():
         project = call.app.projects.pick(call.choice(slug).project)
@@ -136,7 +136,7 @@ def check(call: Call, slug: str | None, target: str | None) -> Said:
         root = Path(project.root) if project.root else None
         told, count = call.app.values.weak(project, where, root)
     text = f"{count - len(told)} of {count} secret values of {project.slug} are masked well"
-    return Said(text=text, also=tuple(f"warning: {each}" for each in told))
+    return CommandOutcome(text=text, also=tuple(f"warning: {each}" for each in told))
 
 
 @commands.command("import", effect=Effect.CHANGES)
@@ -144,10 +144,12 @@ def check(call: Call, slug: str | None, target: str | None) -> Said:
 @on_target
 @click.option("--plain", is_flag=True, help="Keep the values readable: they are no secrets.")
 @pass_call
-def import_(call: Call, slug: str | None, file: str, target: str | None, *, plain: bool) -> Said:
+def import_(
+    call: Call, slug: str | None, file: str, target: str | None, *, plain: bool
+) -> CommandOutcome:
     """Set every variable of a .env file, all or none."""
     from templedb_nb.files.document import parse_env, read_text
-    from templedb_nb.model.listings import Said
+    from templedb_nb.model.listings import CommandOutcome
     from templedb_nb.model.variable import Keeping
 
     pairs = parse_env(read_text(str(file), call.stdin), str(file))
@@ -159,4 +161,4 @@ def import_(call: Call, slug: str | None, file: str, target: str | None, *, plai
         kept = call.app.values.set(project, where, pairs, keeping)
     names = ", ".join(each.name for each in kept)
     text = f"{len(kept)} variables are set for {where or project.slug}"
-    return Said(text=text, also=(names, *doubts))
+    return CommandOutcome(text=text, also=(names, *doubts))

@@ -41,7 +41,7 @@ def restore_ledger(
       templedb migration restore-ledger shop --target production --dry-run
       templedb migration restore-ledger shop --reason "002.sql truncated all tables"
     """
-    from templedb_nb.app.deploy.runs import Wish
+    from templedb_nb.app.deploy.runs import RunOptions
 
     if not (reason or dry_run):
         raise click.UsageError("say what damaged the ledger, with --reason")
@@ -50,5 +50,5 @@ def restore_ledger(
         if dry_run:
             return call.app.restoring.plan(found, files, reason)
         return call.app.restoring.restore(
-            found, files, reason, Wish(observers=call.followers.observers)
+            found, files, reason, RunOptions(observers=call.followers.observers)
         )

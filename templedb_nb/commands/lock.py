@@ -10,7 +10,7 @@ from templedb_nb.commands.context import Call
 from templedb_nb.commands.options import Effect, group, on_target, pass_call, words
 
 if TYPE_CHECKING:
-    from templedb_nb.model.listings import LockList, Said
+    from templedb_nb.model.listings import CommandOutcome, LockList
     from templedb_nb.model.project import Project
     from templedb_nb.model.target import Target
 
@@ -36,7 +36,7 @@ def show(call: Call, slug: str | None, target: str | None) -> LockList:
 @on_target
 @reason
 @pass_call
-def acquire(call: Call, slug: str | None, target: str | None, reason: str) -> Said:
+def acquire(call: Call, slug: str | None, target: str | None, reason: str) -> CommandOutcome:
     """Freeze a target: no run begins there until it is released."""
     return call.app.locks.freeze(*_meant(call, slug, target), reason)
 
@@ -46,7 +46,7 @@ def acquire(call: Call, slug: str | None, target: str | None, reason: str) -> Sa
 @on_target
 @reason
 @pass_call
-def release(call: Call, slug: str | None, target: str | None, reason: str) -> Said:
+def release(call: Call, slug: str | None, target: str | None, reason: str) -> CommandOutcome:
     """Lift the freeze of a target."""
     return call.app.locks.thaw(*_meant(call, slug, target), reason)
 
@@ -61,7 +61,7 @@ def release(call: Call, slug: str | None, target: str | None, reason: str) -> Sa
 def steal(
     call: Call, slug: str | None, target: str | None, expect: str, reason: str,
     *, terminate: bool,
-) -> Said:  # fmt: skip
+) -> CommandOutcome:  # fmt: skip
     """Take the lock from a run that is gone: its heart no longer beats."""
     project, found = _meant(call, slug, target)
     return call.app.locks.steal(project, found, expect, reason, terminate=terminate)

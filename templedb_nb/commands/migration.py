@@ -13,12 +13,12 @@ from templedb_nb.commands.options import Effect, group, on_target, pass_call, wo
 from templedb_nb.exit_code import ExitCode
 
 if TYPE_CHECKING:
-    from templedb_nb.app.deploy.runs import Wish
+    from templedb_nb.app.deploy.runs import RunOptions
     from templedb_nb.model.down_proof import Proof
     from templedb_nb.model.foreign_history import Adoption
     from templedb_nb.model.history import MigrationHistory
     from templedb_nb.model.lint import LintReport
-    from templedb_nb.model.listings import Coded, Document, MigrationShown, Said
+    from templedb_nb.model.listings import Coded, CommandOutcome, Document, MigrationShown
     from templedb_nb.model.plan import Preview
     from templedb_nb.model.result import Result
     from templedb_nb.model.status import MigrationStatus
@@ -115,7 +115,7 @@ def show(call: Call, slug: str | None, file: str, target: str | None) -> Migrati
 @click.option("--file", "file", metavar="FILE", help="Take its text from there; - for stdin.")
 @click.option("--down", is_flag=True, help="With an empty part that takes it back.")
 @pass_call
-def new(call: Call, /, slug: str | None, name: str, file: str | None, **how: Any) -> Said:
+def new(call: Call, /, slug: str | None, name: str, file: str | None, **how: Any) -> CommandOutcome:
     """Write a new migration into the project's folder, under the next number of its neighbours.
 
     Its text is FILE's, in a notebook the cell's; without any, the file is yours to fill. A text
@@ -126,13 +126,13 @@ def new(call: Call, /, slug: str | None, name: str, file: str | None, **how: Any
       templedb migration new shop add_email --down
       templedb migration new add_index --group migrations --file - < index.sql
     """
-    from templedb_nb.app.project.new_migration import Wanted
+    from templedb_nb.app.project.new_migration import NewMigration
     from templedb_nb.files.document import read_text
 
     said = read_text(file, call.stdin) if file is not None else None
     if said is not None and (call.cell or "").strip():
         raise click.UsageError("the cell has a body: leave --file out")
-    wanted = Wanted(name=str(name), body=said or call.cell or "", **how)
+    wanted = NewMigration(name=str(name), body=said or call.cell or "", **how)
     with call.app.state.transaction():
         found = call.app.projects.pick(call.choice(slug).project)
         return call.app.drafting.new(found, wanted)
@@ -200,9 +200,9 @@ def down(
       templedb migration down shop --to 002_orders --target staging
       templedb migration down shop --steps 1 --check
     """
-    from templedb_nb.app.migrations.migrations import Back
+    from templedb_nb.app.migrations.migrations import RevertRequest
 
-    back = Back(file=file, **how)
+    back = RevertRequest(file=file, **how)
     if sum(each is not None for each in (back.file, back.to, back.steps)) != 1:
         raise click.UsageError("say what to take back: FILE, --to FILE or --steps N")
     with call.app.selections.opened(call.choice(slug, target)) as opened:
@@ -283,12 +283,12 @@ def import_(
       templedb migration import shop --target staging --dry-run
       templedb migration import shop --target staging --from flyway --reason "we move over"
     """
-    from templedb_nb.app.migrations.history_import import Source
+    from templedb_nb.app.migrations.history_import import HistorySource
 
     if (how["tool"] == "templedb") != (how["file"] is not None):
         raise click.UsageError("an SQLite file, --file FILE, goes with --from templedb")
     with call.app.selections.opened(call.choice(slug, target)) as opened:
-        found, source = call.app.selections.reachable(opened), Source(**how)
+        found, source = call.app.selections.reachable(opened), HistorySource(**how)
         if source.shadow is False:
             return call.app.adopting.shadow_no_longer(found, source, _wish(call))
         if dry_run:
@@ -337,7 +337,7 @@ def lint(
     from templedb_nb.model.listings import Document
     from templedb_nb.views.sarif import sarif
 
-    wanted = lint_reports.Wanted(files=files, **how)
+    wanted = lint_reports.LintRequest(files=files, **how)
     choice = call.choice(slug, target)
     if offline:
         found = lint_reports.of_files(call.app.selections.sources(choice), wanted)
@@ -392,7 +392,7 @@ def _amend(call: Call, named: tuple[str | None, str, str | None], verb: str, why
         return found
 
 
-def _wish(call: Call) -> Wish:
-    from templedb_nb.app.deploy.runs import Wish
+def _wish(call: Call) -> RunOptions:
+    from templedb_nb.app.deploy.runs import RunOptions
 
-    return Wish(observers=call.followers.observers)
+    return RunOptions(observers=call.followers.observers)

@@ -78,7 +78,7 @@ def _set(ctx: click.Context, option: click.Parameter, value: Any) -> None:
         setattr(ctx.obj.output, option.name, True)
 
 
-class Group(click.Group):
+class NounGroup(click.Group):
     """A noun: its commands are verbs."""
 
     command_class = Command
@@ -118,12 +118,12 @@ class Group(click.Group):
             raise click.UsageError(f"there is no {args[0]!r}; did you mean {close[0]!r}?")
 
 
-Group.group_class = type
+NounGroup.group_class = type
 
 
-def group(name: str, *, default: str | None = None, **named: Any) -> Callable[..., Group]:
+def group(name: str, *, default: str | None = None, **named: Any) -> Callable[..., NounGroup]:
     """Declare a noun."""
-    return click.group(name, cls=Group, default=default, **named)
+    return click.group(name, cls=NounGroup, default=default, **named)
 
 
 pass_call = click.make_pass_decorator(Call)

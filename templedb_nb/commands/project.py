@@ -13,7 +13,13 @@ from templedb_nb.commands.options import Effect, group, pass_call, words
 
 if TYPE_CHECKING:
     from templedb_nb.model.legacy_project import TakeOver
-    from templedb_nb.model.listings import FileList, ProjectList, ProjectRow, ProjectShown, Said
+    from templedb_nb.model.listings import (
+        CommandOutcome,
+        FileList,
+        ProjectList,
+        ProjectRow,
+        ProjectShown,
+    )
     from templedb_nb.model.project import Project, Synced
 
 
@@ -130,14 +136,14 @@ def files(call: Call, slug: str | None, release: int | None) -> FileList:
 @words("PROJECT")
 @click.option("--yes", is_flag=True, help="Remove its targets and variables, too.")
 @pass_call
-def remove(call: Call, slug: str, *, yes: bool) -> Said:
+def remove(call: Call, slug: str, *, yes: bool) -> CommandOutcome:
     """Forget a project; its history and the ledgers of its targets stay."""
-    from templedb_nb.model.listings import Said
+    from templedb_nb.model.listings import CommandOutcome
 
     with call.app.state.transaction():
         removed = call.app.projects.remove(call.app.projects.pick(slug), sure=yes)
     also = ("its history and the ledgers of its targets stay",)
-    return Said(text=f"project {removed.slug} is forgotten", also=also)
+    return CommandOutcome(text=f"project {removed.slug} is forgotten", also=also)
 
 
 def _row(call: Call, project: Project) -> ProjectRow:

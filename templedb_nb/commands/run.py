@@ -11,7 +11,7 @@ from templedb_nb.commands.context import Call
 from templedb_nb.commands.options import Effect, group, on_target, pass_call, words
 
 if TYPE_CHECKING:
-    from templedb_nb.model.listings import BlockerList, Said
+    from templedb_nb.model.listings import BlockerList, CommandOutcome
     from templedb_nb.model.result import Result
 
 
@@ -30,7 +30,7 @@ def commands() -> None:
 def cancel(
     call: Call, run_id: str, project: str | None, target: str | None, reason: str,
     *, after_step: bool,
-) -> Said:  # fmt: skip
+) -> CommandOutcome:  # fmt: skip
     """Ask a run to end, from another terminal or another machine."""
     from templedb_nb.errors import TempleError
 
@@ -78,7 +78,7 @@ def blockers(call: Call, slug: str | None, target: str | None) -> BlockerList:
 @pass_call
 def unblock(
     call: Call, slug: str | None, pid: str, target: str | None, reason: str, *, terminate: bool
-) -> Said:
+) -> CommandOutcome:
     """Cancel what session PID does, if the run on the target waits for it; or end that session."""
     if not str(pid).isdecimal():
         raise click.UsageError(f"PID is a number, as `templedb run blockers` tells it: {pid}")
@@ -92,6 +92,8 @@ def unblock(
 @on_target
 @click.option("--reason", required=True, metavar="TEXT", help="What you saw; kept for good.")
 @pass_call
-def resolve(call: Call, slug: str | None, run: str, target: str | None, reason: str) -> Said:
+def resolve(
+    call: Call, slug: str | None, run: str, target: str | None, reason: str
+) -> CommandOutcome:
     """Say that you looked what a run did whose process died in a command."""
     return call.app.deployments.resolve(call.choice(slug, target), str(run), reason)

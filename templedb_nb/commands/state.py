@@ -11,7 +11,7 @@ from templedb_nb.commands.context import Call
 from templedb_nb.commands.options import Effect, group, pass_call
 
 if TYPE_CHECKING:
-    from templedb_nb.model.listings import Coded, Said
+    from templedb_nb.model.listings import Coded, CommandOutcome
 
 
 @group("state")
@@ -22,12 +22,12 @@ def commands() -> None:
 @commands.command(effect=Effect.CHANGES)
 @click.argument("file", type=click.Path(path_type=Path))
 @pass_call
-def backup(call: Call, file: Path) -> Said:
+def backup(call: Call, file: Path) -> CommandOutcome:
     """Copy the state, whole and at rest, to FILE."""
-    from templedb_nb.model.listings import Said
+    from templedb_nb.model.listings import CommandOutcome
 
     size = call.app.state.backup(file.expanduser().absolute())
-    return Said(text=f"the state is backed up to {file}", also=(f"{size} bytes",))
+    return CommandOutcome(text=f"the state is backed up to {file}", also=(f"{size} bytes",))
 
 
 @commands.command()
@@ -48,9 +48,9 @@ def check(call: Call) -> Coded:
 
 @commands.command()
 @pass_call
-def show(call: Call) -> Said:
+def show(call: Call) -> CommandOutcome:
     """Say where the state is."""
-    from templedb_nb.model.listings import Said
+    from templedb_nb.model.listings import CommandOutcome
 
     path = call.app.state.path
     try:
@@ -59,17 +59,17 @@ def show(call: Call) -> Said:
         about = "not there yet"
     except OSError as error:
         about = f"{error.strerror}: templedb state check"
-    return Said(text=str(path), also=(about,))
+    return CommandOutcome(text=str(path), also=(about,))
 
 
 @commands.command(effect=Effect.CHANGES)
 @pass_call
-def init(call: Call) -> Said:
+def init(call: Call) -> CommandOutcome:
     """Keep the state of this folder, and of those below, in a .templedb of its own."""
-    from templedb_nb.model.listings import Said
+    from templedb_nb.model.listings import CommandOutcome
     from templedb_nb.store.duckdb.state_file import FILE, FOLDER, StateFile
 
     path = call.app.system.folder / FOLDER / FILE
     with StateFile(path).transaction():
         pass
-    return Said(text=f"the state of this folder is {path}")
+    return CommandOutcome(text=f"the state of this folder is {path}")

@@ -39,7 +39,7 @@ def board(call: Call, slug: str | None) -> Board | None:
       templedb board
       templedb board shop
     """
-    from templedb_nb.model.selection import Choice
+    from templedb_nb.model.selection import Selection
     from templedb_nb.model.status import Board, StatusTable
 
     every = [each.slug for each in call.app.projects.all()]
@@ -47,7 +47,7 @@ def board(call: Call, slug: str | None) -> Board | None:
 
     def load() -> Board:
         app = call.open_app() if call.panels.board else call.app
-        found = {slug: app.overview.status(Choice(project=slug)) for slug in named}
+        found = {slug: app.overview.status(Selection(project=slug)) for slug in named}
         return Board(tables=tuple(StatusTable(slug=slug, rows=found[slug]) for slug in found))
 
     with call.output.working("asking the targets"):

@@ -10,7 +10,7 @@ from templedb_nb.commands.context import Call
 from templedb_nb.commands.options import Effect, group, pass_call, words
 
 if TYPE_CHECKING:
-    from templedb_nb.model.listings import Document, Said, TargetList, TargetShown
+    from templedb_nb.model.listings import CommandOutcome, Document, TargetList, TargetShown
     from templedb_nb.model.result import Result
     from templedb_nb.model.target import Probe
 
@@ -81,7 +81,7 @@ def commands() -> None:
 @words("[PROJECT] NAME")
 @fields
 @pass_call
-def add(call: Call, /, slug: str | None, name: str, **given: Any) -> Said:
+def add(call: Call, /, slug: str | None, name: str, **given: Any) -> CommandOutcome:
     """Add a target.
 
     \b
@@ -89,13 +89,15 @@ def add(call: Call, /, slug: str | None, name: str, **given: Any) -> Said:
       templedb target add shop production --provider supabase --protected
       templedb env set shop DATABASE_URL --target production
     """
-    from templedb_nb.model.listings import Said
+    from templedb_nb.model.listings import CommandOutcome
 
     with call.app.state.transaction():
         project = call.app.projects.pick(call.choice(slug).project)
         made = call.app.targets.add(project, str(name), _typed(given))
     how = f"templedb env set {project.slug} DATABASE_URL --target {made.name}"
-    return Said(text=f"target {made.name} of {project.slug} is added", also=(f"next: {how}",))
+    return CommandOutcome(
+        text=f"target {made.name} of {project.slug} is added", also=(f"next: {how}",)
+    )
 
 
 @commands.command("list")
@@ -123,16 +125,18 @@ def show(call: Call, slug: str | None, name: str | None) -> TargetShown:
 @fields
 @click.option("--reason", default="", help="Why, where this lowers what target or ledger demand.")
 @pass_call
-def update(call: Call, /, slug: str | None, name: str | None, reason: str, **given: Any) -> Said:
+def update(
+    call: Call, /, slug: str | None, name: str | None, reason: str, **given: Any
+) -> CommandOutcome:
     """Change what is said of a target; what is not named stays."""
-    from templedb_nb.model.listings import Said
+    from templedb_nb.model.listings import CommandOutcome
 
     changed = _typed(given)
     if not changed:
         raise click.UsageError("name what is to change, such as --protected")
     made = call.app.demanding.update(call.choice(slug, name), changed, reason)
     what = f"target {made.target.name} is changed: {', '.join(changed)}"
-    return Said(text=what, also=made.also)
+    return CommandOutcome(text=what, also=made.also)
 
 
 @commands.command(effect=Effect.CHANGES)
@@ -162,14 +166,14 @@ def exempt(
     Example:
       templedb target exempt reports production --from shop --reason "its own schema"
     """
-    from templedb_nb.app.deploy.runs import Wish
+    from templedb_nb.app.deploy.runs import RunOptions
 
     if not reason.strip():
         raise click.UsageError("--reason must say something")
     with call.app.selections.opened(call.choice(slug, name)) as opened:
         found, wish = (
             call.app.selections.reachable(opened),
-            Wish(observers=call.followers.observers),
+            RunOptions(observers=call.followers.observers),
         )
         return call.app.demanding.exempt(found, others, reason, wish, ends=ends)
 
@@ -177,15 +181,15 @@ def exempt(
 @commands.command(effect=Effect.CHANGES)
 @words("[PROJECT] NAME")
 @pass_call
-def remove(call: Call, slug: str | None, name: str) -> Said:
+def remove(call: Call, slug: str | None, name: str) -> CommandOutcome:
     """Forget a target and its variables; its ledger and its history stay."""
-    from templedb_nb.model.listings import Said
+    from templedb_nb.model.listings import CommandOutcome
 
     with call.app.state.transaction():
         project = call.app.projects.pick(call.choice(slug).project)
         found = call.app.targets.pick(project, None, name)
         call.app.targets.remove(project, found)
-    return Said(text=f"target {found.name} of {project.slug} is forgotten")
+    return CommandOutcome(text=f"target {found.name} of {project.slug} is forgotten")
 
 
 @commands.command()
@@ -200,7 +204,7 @@ def test(call: Call, slug: str | None, name: str | None) -> Probe:
 @words("[PROJECT] [NAME]")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
 @pass_call
-def rebind(call: Call, slug: str | None, name: str | None, reason: str) -> Said:
+def rebind(call: Call, slug: str | None, name: str | None, reason: str) -> CommandOutcome:
     """Say that a restored, cloned or exchanged database is the right one."""
     project, found = call.app.selections.named(call.choice(slug, name))
     meant = found or call.app.targets.pick(project, None, None)
@@ -226,10 +230,10 @@ def ledger_sql(call: Call, role: str | None, *, upgrade: bool) -> Document:
 def _typed(given: dict[str, Any]) -> dict[str, Any]:
     from templedb_nb.app.deploy.signatures import read_signers
     from templedb_nb.core.values.points_in_time import wait_s
-    from templedb_nb.model.target import Level, OrderPolicy, TargetType
+    from templedb_nb.model.target import FindingLevel, OrderPolicy, TargetType
 
     kinds: dict[str, Any] = {"type": TargetType, "order_policy": OrderPolicy}
-    kinds |= {"lint": Level, "drift": Level}
+    kinds |= {"lint": FindingLevel, "drift": FindingLevel}
     kept = {key: value for key, value in given.items() if value is not None}
     if (expires := kept.pop("expires", None)) is not None:
         kept["approval_expires_s"] = int(wait_s(expires))

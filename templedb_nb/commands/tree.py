@@ -28,11 +28,11 @@ from templedb_nb.commands import (
     target,
     use,
 )
-from templedb_nb.commands.options import CONTEXT, Group
+from templedb_nb.commands.options import CONTEXT, NounGroup
 from templedb_nb.version import __version__
 
 
-@click.group("templedb", cls=Group, context_settings=CONTEXT)
+@click.group("templedb", cls=NounGroup, context_settings=CONTEXT)
 @click.version_option(__version__, message="templedb %(version)s")
 def tree() -> None:
     """Plan, review, approve and carry out deployments, and keep every step.

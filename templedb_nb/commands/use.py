@@ -10,16 +10,16 @@ from templedb_nb.commands.context import Call
 from templedb_nb.commands.options import Command, on_target, pass_call, words
 
 if TYPE_CHECKING:
-    from templedb_nb.model.listings import Said
+    from templedb_nb.model.listings import CommandOutcome
 
 
 @click.command(cls=Command)
 @words("[PROJECT]")
 @on_target
 @pass_call
-def use(call: Call, slug: str | None, target: str | None) -> Said:
+def use(call: Call, slug: str | None, target: str | None) -> CommandOutcome:
     """In a notebook: leave PROJECT and --target out from now on, in this kernel."""
-    from templedb_nb.model.listings import Said
+    from templedb_nb.model.listings import CommandOutcome
 
     if call.panels.use is None:
         message = "`use` lives in a notebook's kernel; a terminal has TEMPLEDB_PROJECT and"
@@ -29,4 +29,4 @@ def use(call: Call, slug: str | None, target: str | None) -> Said:
         found = call.app.targets.pick(project, None, target) if target else None
     call.panels.use(project.slug, found.name if found else None)
     place = f" on {found.name}{' (protected)' if found.protected else ''}" if found else ""
-    return Said(text=f"in use: {project.slug}{place}")
+    return CommandOutcome(text=f"in use: {project.slug}{place}")

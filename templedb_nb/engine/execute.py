@@ -11,11 +11,11 @@ from templedb_nb.core.approval.policy import Approved, kept
 from templedb_nb.core.plan.staleness import Done
 from templedb_nb.engine.guard import Guard
 from templedb_nb.engine.step_events import Ended
-from templedb_nb.engine.steps import Steps, Tools
+from templedb_nb.engine.steps import StepRunner, Tools
 from templedb_nb.errors import Held, JournalFailed, TargetError, TempleError
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.failpoints import reach
-from templedb_nb.model.drift import Mark
+from templedb_nb.model.drift import CatalogMark
 from templedb_nb.model.event import (
     Blocker,
     LockAwaited,
@@ -29,16 +29,16 @@ from templedb_nb.model.event import (
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.plan import Plan, PlannedGroup
 from templedb_nb.model.step import Step, label
-from templedb_nb.model.target import DatabaseName, Level
+from templedb_nb.model.target import DatabaseName, FindingLevel
 from templedb_nb.ports.run import Emit
-from templedb_nb.ports.target import Claim, Heard, Session
+from templedb_nb.ports.target import Claim, LockCallbacks, Session
 
 Check = Callable[[Mapping[DatabaseName, Ledger]], Done]
 """Raises, under the lock, if the plan may not run on the target as it stands; else returns which
 migrations an earlier attempt of this very plan brought into effect."""
 
 log = logging.getLogger(__name__)
-Marks = Mapping[DatabaseName, Mark]
+Marks = Mapping[DatabaseName, CatalogMark]
 _CODES = {Outcome.TIMED_OUT: ExitCode.TIMED_OUT, Outcome.UNKNOWN: ExitCode.UNRESOLVED}
 _GRAVEST = (Outcome.UNKNOWN, Outcome.CANCELLED)
 
@@ -64,7 +64,7 @@ def execute(
     try:
         reach("run.before-lock")
         with ExitStack() as held:
-            hear = Heard(
+            hear = LockCallbacks(
                 waiting=_tell(emit),
                 asked=tools.interrupts.asked,
                 blocked=lambda found: emit(_blocked(found)),
@@ -84,7 +84,7 @@ def execute(
             marks = _marks(plan, claim, tools.sessions)
             guard = Guard(claim, tools.sessions, tools.script)
             guard.begin(plan)
-            steps = Steps(claim, tools, emit, guard, done)
+            steps = StepRunner(claim, tools, emit, guard, done)
             finished = _run(plan, steps, emit)
             reach("run.before-end")
             finished = guard.end(plan, finished)
@@ -135,7 +135,7 @@ def _started(plan: Plan, claim: Claim, origin: Origin, resumed: int) -> RunStart
     )
 
 
-def _run(plan: Plan, steps: Steps, emit: Emit) -> RunFinished:
+def _run(plan: Plan, steps: StepRunner, emit: Emit) -> RunFinished:
     ends: list[Ended] = []
     stopped, number = "", 0
     for group in plan.groups:
@@ -155,7 +155,9 @@ def _worst(ends: Sequence[Ended]) -> Ended | None:
     return next(grave, ends[0] if ends else None)
 
 
-def _group(group: PlannedGroup, first: int, steps: Steps, emit: Emit, stopped: str) -> Ended | None:
+def _group(
+    group: PlannedGroup, first: int, steps: StepRunner, emit: Emit, stopped: str
+) -> Ended | None:
     ended: Ended | None = None
     for number, step in enumerate(group.steps, start=first):
         if stopped or ended:
@@ -177,14 +179,14 @@ def _finished(worst: Ended | None, *, changed: bool) -> RunFinished:
 
 def _marks(plan: Plan, claim: Claim, sessions: Mapping[DatabaseName, Session]) -> Marks:
     """Return what the objects of each database that can be read are before the first step."""
-    marks: dict[DatabaseName, Mark] = {}
-    if plan.policy.drift is Level.OFF or not plan.steps:
+    marks: dict[DatabaseName, CatalogMark] = {}
+    if plan.policy.drift is FindingLevel.OFF or not plan.steps:
         return marks
     for name in plan.databases:
         try:
             marks[name] = sessions[name].catalog_mark(claim)
         except Held as error:
-            if plan.policy.drift is Level.BLOCK:
+            if plan.policy.drift is FindingLevel.BLOCK:
                 raise
             _not_kept(name, error)
     return marks

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from templedb_nb.model.cancel_request import Ending
+from templedb_nb.model.cancel_request import CancelRequest
 
 AGAIN_S = 0.005
 TOLD = "finishing the step that runs; once more cancels it"
@@ -76,7 +76,7 @@ class Interrupts:
         finally:
             self._cancellable -= 1
 
-    def asked(self, wanted: Ending) -> None:
+    def asked(self, wanted: CancelRequest) -> None:
         """Let no further step begin, because somebody elsewhere wants that; from any thread.
 
         Without `drain` the step that runs is cancelled, if it runs in the thread that hears

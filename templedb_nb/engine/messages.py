@@ -11,7 +11,7 @@ from collections import Counter
 from templedb_nb.model.event import MessageReceived, MessagesOmitted, TransactionRetried
 from templedb_nb.model.server_message import MessageLevel, ServerMessage
 from templedb_nb.ports.run import Emit
-from templedb_nb.ports.target import Told
+from templedb_nb.ports.target import StatementCallbacks
 
 _WARNINGS, _NOTICES, _DETAILS = "warnings", "notices", "details"
 KEPT = {_WARNINGS: 100, _NOTICES: 100, _DETAILS: 20}
@@ -35,7 +35,7 @@ class Messages:
         self._kept: Counter[tuple[int, str]] = Counter()
         self._omitted: Counter[tuple[int, str]] = Counter()
         self._rows: dict[int, int] = {}
-        self.told = Told(said=self._said, gave=self._gave, again=self._again)
+        self.told = StatementCallbacks(said=self._said, gave=self._gave, again=self._again)
 
     @property
     def rows(self) -> int | None:

@@ -11,12 +11,12 @@ from threading import Lock
 from typing import TypeVar
 
 from templedb_nb.core.migrations import status
-from templedb_nb.core.migrations.layouts.placing import Look, Mark
+from templedb_nb.core.migrations.layouts.placing import FolderView, ToolMark
 from templedb_nb.core.migrations.layouts.recognise import marks
 from templedb_nb.core.migrations.script import Script, read_script
 from templedb_nb.model.config import DeployConfig
 from templedb_nb.model.file import FileEntry
-from templedb_nb.model.layout import Address, Source, address
+from templedb_nb.model.layout import Address, MigrationSource, address
 from templedb_nb.model.lint import Complaint
 from templedb_nb.model.serialization import Digest
 
@@ -38,7 +38,7 @@ class ReadCache:
     """
 
     scripts: dict[Address, Script] = field(default_factory=dict)
-    marks: dict[Digest, tuple[Mark, ...]] = field(default_factory=dict)
+    marks: dict[Digest, tuple[ToolMark, ...]] = field(default_factory=dict)
     complaints: dict[tuple[str, str, bool, int], tuple[Complaint, ...]] = field(
         default_factory=dict
     )
@@ -62,8 +62,8 @@ def _shorten(held: dict[K, V]) -> None:
 class Observation:
     """Where the migrations of a release stand, and the scripts that tell."""
 
-    look: Look
-    migrations: tuple[status.Migrations, ...]
+    look: FolderView
+    migrations: tuple[status.GroupMigrations, ...]
     scripts: Mapping[Address, Script]
 
 
@@ -108,18 +108,19 @@ class Reader:
         wanted = frozenset(sources)
         found = {source: there for source in wanted if (there := held.get(source)) is not None}
         left = {
-            each: each.blob if isinstance(each, Source) else each for each in wanted - found.keys()
+            each: each.blob if isinstance(each, MigrationSource) else each
+            for each in wanted - found.keys()
         }
         bodies = self._bodies(frozenset(left.values()))
         for source, blob in left.items():
-            reading = source.reading if isinstance(source, Source) else None
+            reading = source.reading if isinstance(source, MigrationSource) else None
             found[source] = read_script(bodies[blob], reading)
             if len(bodies[blob]) <= _LONGEST:
                 held[source] = found[source]
         self.cache.trim()
         return found
 
-    def look(self, config: DeployConfig, files: Sequence[FileEntry]) -> Look:
+    def look(self, config: DeployConfig, files: Sequence[FileEntry]) -> FolderView:
         """Return what is to see in the files of migrations, beside their names."""
         wanted = status.to_look_at(config, [each.path for each in files])
         marked, now = wanted.marked, wanted.beside | wanted.whole
@@ -140,4 +141,4 @@ class Reader:
             whole |= {p: more[b].decode("utf-8", "surrogateescape") for p, b in several.items()}
         self.cache.trim()
         beside = {path: texts[blobs[path]] for path in wanted.beside}
-        return Look(marks=seen, beside=beside, texts=whole)
+        return FolderView(marks=seen, beside=beside, texts=whole)

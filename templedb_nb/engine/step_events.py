@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from templedb_nb.errors import StatementFailed, TempleError, Unresolved
-from templedb_nb.model.command import Exit
+from templedb_nb.model.command import CommandExit
 from templedb_nb.model.event import (
     Event,
     Log,
@@ -65,7 +65,7 @@ def not_started(number: int, step: Command, error: TempleError) -> Event:
     return broken(number, error, changed=False)
 
 
-def how(ended: Exit) -> str:
+def how(ended: CommandExit) -> str:
     """Return how a command ended, in words."""
     if ended.timed_out:
         return "took longer than its timeout and was ended"
@@ -110,7 +110,7 @@ def cancelled(number: int, what: str, *, changed: bool = False) -> StepFailed:
 
 def exited(
     number: int,
-    ended: Exit,
+    ended: CommandExit,
     message: str,
     *,
     changed: bool = False,

@@ -27,8 +27,8 @@ from templedb_nb.engine.step_events import (
 from templedb_nb.errors import NotStarted, StatementFailed, StoreError, TempleError
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.failpoints import reach
-from templedb_nb.model.cancel_request import Ending
-from templedb_nb.model.command import Exit, Invocation
+from templedb_nb.model.cancel_request import CancelRequest
+from templedb_nb.model.command import CommandExit, Invocation
 from templedb_nb.model.config import Executor
 from templedb_nb.model.event import (
     Event,
@@ -44,11 +44,11 @@ from templedb_nb.model.event import (
 )
 from templedb_nb.model.layout import Address
 from templedb_nb.model.step import (
-    Adopt,
     Amend,
     Amendment,
     Apply,
     Command,
+    ImportEntry,
     Migration,
     Mode,
     Restore,
@@ -68,7 +68,7 @@ _LOOK = "look what stands, take it back, and take BEGIN and ROLLBACK out of the 
 
 
 @dataclass(slots=True)
-class Undisturbed:
+class NoInterrupts:
     """Nobody interrupts the run."""
 
     draining: bool = False
@@ -78,7 +78,7 @@ class Undisturbed:
         """Let the block be."""
         return nullcontext()
 
-    def asked(self, wanted: Ending) -> None:
+    def asked(self, wanted: CancelRequest) -> None:
         """Let no further step begin."""
         self.wish, self.draining = wanted.wish, True
 
@@ -97,12 +97,12 @@ class Tools:
     new_id: Callable[[], str]
     decide: Decide = lambda _: ()
     policy: Policy = field(default_factory=Policy)
-    interrupts: Interruptions = field(default_factory=Undisturbed)
+    interrupts: Interruptions = field(default_factory=NoInterrupts)
     resumed: int = 0
 
 
 @dataclass(slots=True)
-class Steps:
+class StepRunner:
     """Runs steps; `changed` is true once the target changed, or may have.
 
     `open` is true while a step began and no event says how it ended.
@@ -174,7 +174,7 @@ class Steps:
                     return self._apply(number, step, attempt_id)
                 case Amend():
                     return self._amend(number, step, attempt_id, "")
-                case Adopt(text=source):
+                case ImportEntry(text=source):
                     text = self.tools.script(source).text if source else step.ran
                     return self._amend(number, step, attempt_id, text)
                 case Restore(text=source):
@@ -252,7 +252,7 @@ class Steps:
     def _psql(self, number: int, step: Migration, attempt_id: str) -> Event:
         session, script = self.tools.sessions[step.database], self.tools.script(step.source)
         log, messages = self.tools.log(number), Messages(number, self.emit)
-        ended: Exit | None = None
+        ended: CommandExit | None = None
         try:
             with self.tools.interrupts.cancellable():
                 ended = self.tools.psql.apply(
@@ -333,7 +333,9 @@ class Steps:
             return None
         return sessions.get(DATABASE_URL) or next(iter(sessions.values()))
 
-    def _close_books(self, books: RunRecords | None, attempt_id: str, ended: Exit | None) -> None:
+    def _close_books(
+        self, books: RunRecords | None, attempt_id: str, ended: CommandExit | None
+    ) -> None:
         if books:
             state = CommandState.FINISHED if ended and ended.ok else CommandState.FAILED
             books.command_finished(attempt_id, state, ended.status if ended else None)

@@ -46,7 +46,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Level:
+class FolderRules:
     """The rules of the ignore files of one folder, last first."""
 
     folder: str
@@ -59,7 +59,7 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sieve:
+class IgnoreSieve:
     """Tells quickly which names the rules may speak of; it may name too many, never too few."""
 
     names: frozenset[str]
@@ -68,7 +68,7 @@ class Sieve:
     paths: tuple[tuple[str, int, re.Pattern[str]], ...]
 
     @classmethod
-    def of(cls, levels: Sequence[Level]) -> Sieve:
+    def of(cls, levels: Sequence[FolderRules]) -> IgnoreSieve:
         """Sort all rules by the cheapest test of them."""
         globs = {rule.glob for level in levels for rule in level.rules if rule.by_name}
         literal = {glob for glob in globs if not _MAGIC.search(glob)}
@@ -100,14 +100,14 @@ class Ignore:
     An ignored folder is not to be entered; so nothing below it can be included again.
     """
 
-    levels: tuple[Level, ...]
-    own: tuple[Level, ...]
-    sieve: Sieve
+    levels: tuple[FolderRules, ...]
+    own: tuple[FolderRules, ...]
+    sieve: IgnoreSieve
 
     @classmethod
     def by_default(cls) -> Ignore:
         """Return what is ignored where no file says anything."""
-        return cls(levels=(), own=(), sieve=Sieve.of(()))
+        return cls(levels=(), own=(), sieve=IgnoreSieve.of(()))
 
     def within(self, folder: str, texts: Mapping[str, bytes]) -> Ignore:
         """Return what holds in *folder* (``""`` or ending in ``/``), given its ignore files."""
@@ -116,11 +116,11 @@ class Ignore:
         if not rules:
             return self
         base = _bytewise(folder)
-        levels = (Level(folder=base, rules=rules), *self.levels)
+        levels = (FolderRules(folder=base, rules=rules), *self.levels)
         return Ignore(
             levels=levels,
-            own=(Level(folder=base, rules=own), *self.own) if own else self.own,
-            sieve=Sieve.of(levels),
+            own=(FolderRules(folder=base, rules=own), *self.own) if own else self.own,
+            sieve=IgnoreSieve.of(levels),
         )
 
     def ignored(self, parent: str, names: Mapping[str, bool]) -> set[str]:
@@ -146,7 +146,7 @@ class Ignore:
         return lifted is None or not lifted.negated
 
 
-def _last(levels: tuple[Level, ...], name: str, path: str, *, folder: bool) -> Rule | None:
+def _last(levels: tuple[FolderRules, ...], name: str, path: str, *, folder: bool) -> Rule | None:
     for level in levels:
         if rule := level.last(name, path, folder=folder):
             return rule
@@ -160,11 +160,11 @@ def built_in(name: str, *, folder: bool) -> bool:
     return name.startswith(_SECRETIVE) and name not in _FREE_OF_SECRETS
 
 
-def _by_name_alone(level: Level) -> bool:
+def _by_name_alone(level: FolderRules) -> bool:
     return all(rule.by_name for rule in level.rules)
 
 
-def _paths(level: Level) -> tuple[str, int, re.Pattern[str]]:
+def _paths(level: FolderRules) -> tuple[str, int, re.Pattern[str]]:
     """Return a level's folder, how many folders below it the rules reach, and a test of paths."""
     globs = sorted({rule.glob for rule in level.rules if not rule.by_name})
     reach = max(_ANY_DEPTH if "**" in glob else glob[1:].count("/") for glob in globs)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from templedb_nb.files.ignore import SOURCES, Ignore
-from templedb_nb.model.file import Seen
+from templedb_nb.model.file import FileStamp
 from templedb_nb.model.serialization import Digest
 
 PART = 4 * 1024 * 1024
@@ -44,7 +44,7 @@ class Skipped:
 class Scan:
     """What a folder holds; `fresh` names the files whose bytes were read, `known` ones were not."""
 
-    files: tuple[Seen, ...]
+    files: tuple[FileStamp, ...]
     skipped: tuple[Skipped, ...]
     fresh: frozenset[str]
 
@@ -79,7 +79,7 @@ class Sink(Protocol):
         ...
 
 
-def scan(root: Path, known: Mapping[str, Seen], sink: Sink, *, known_at_ns: int) -> Scan:
+def scan(root: Path, known: Mapping[str, FileStamp], sink: Sink, *, known_at_ns: int) -> Scan:
     """Return the files below *root* that are not ignored, and give *sink* what is new of them.
 
     A file that looks as in *known* is not opened, unless it was touched less than two seconds
@@ -138,10 +138,10 @@ class _Reading:
     """One scan as it goes on."""
 
     root: Path
-    known: Mapping[str, Seen]
+    known: Mapping[str, FileStamp]
     settled_ns: int
     sink: Sink
-    files: list[Seen] = field(default_factory=list)
+    files: list[FileStamp] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     problems: list[Skipped] = field(default_factory=list)
     fresh: list[str] = field(default_factory=list)
@@ -153,7 +153,7 @@ class _Reading:
     def walk(self, root: Path) -> None:
         """Read everything below *root*, going on after a folder or file that cannot be read."""
         try:
-            place = _Place(os.open(root, _ROOT))
+            place = _WalkPlace(os.open(root, _ROOT))
         except OSError as error:
             raise _Trouble(".", f"cannot be read: {error.strerror}") from error
         with closing(place):
@@ -167,7 +167,7 @@ class _Reading:
                 if trail:
                     place.leave(here.prefix)
 
-    def _visit(self, place: _Place, here: _Folder, name: str) -> Iterable[_Folder]:
+    def _visit(self, place: _WalkPlace, here: _Folder, name: str) -> Iterable[_Folder]:
         """List one folder, and enter it if others wait in it."""
         prefix = f"{here.prefix}{name}/"
         try:
@@ -223,7 +223,7 @@ class _Reading:
         out = "" if within == os.path.realpath(self.root) else " that leads out of the project"
         return f"{_kind(mode)}{out}"
 
-    def _settled(self, old: Seen) -> bool:
+    def _settled(self, old: FileStamp) -> bool:
         return old.mtime_ns < self.settled_ns and old.ctime_ns < self.settled_ns
 
     def _read(self, name: str, folder: int, path: str) -> None:
@@ -238,7 +238,7 @@ class _Reading:
         self.files.append(seen)
         self.fresh.append(path)
 
-    def _until_steady(self, fd: int, path: str) -> Seen:
+    def _until_steady(self, fd: int, path: str) -> FileStamp:
         for _ in range(_TRIES):
             if seen := self._pass(fd, path):
                 return seen
@@ -246,7 +246,7 @@ class _Reading:
             os.lseek(fd, 0, os.SEEK_SET)
         raise _Trouble(path, "changes while it is read")
 
-    def _pass(self, fd: int, path: str) -> Seen | None:
+    def _pass(self, fd: int, path: str) -> FileStamp | None:
         """Read an open file once; return nothing if it was not the same from begin to end."""
         before = _status(fd, path)
         if not stat.S_ISREG(before.st_mode):
@@ -256,7 +256,7 @@ class _Reading:
             sha256.update(part)
             self.sink.write(part)
             size += len(part)
-        seen = Seen.of(path, Digest(sha256.hexdigest()), before)
+        seen = FileStamp.of(path, Digest(sha256.hexdigest()), before)
         return seen if size == seen.size and seen.looks_like(_status(fd, path)) else None
 
     def _part(self, fd: int, path: str, left: int) -> bytes:
@@ -267,7 +267,7 @@ class _Reading:
             raise _trouble(path, error) from error
 
 
-class _Place:
+class _WalkPlace:
     """Where a walk stands: one open folder however deep it is, and the way back."""
 
     def __init__(self, fd: int) -> None:

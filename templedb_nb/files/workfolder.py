@@ -42,7 +42,7 @@ from templedb_nb.files.tree import (
     remove,
     walk,
 )
-from templedb_nb.model.file import FileEntry, Seen
+from templedb_nb.model.file import FileEntry, FileStamp
 from templedb_nb.model.serialization import Digest, short
 
 Read: TypeAlias = Callable[[Sequence[Digest]], Iterable[tuple[Digest, bytes]]]
@@ -56,11 +56,11 @@ _FORMAT = 1
 _TREE, _MANIFEST, _PART, _LOCK = "tree", "manifest.json", "part", "lock"
 _PROBE = "Probe-\u00e9"
 _TICKS = 2500
-_COLUMNS = tuple(each.name for each in fields(Seen))
+_COLUMNS = tuple(each.name for each in fields(FileStamp))
 _ROW = attrgetter(*_COLUMNS)
 
 
-class Unfit(Exception):
+class PathsUnfit(Exception):
     """Some paths can be no files of a release; `problems` has them all, and nothing was written."""
 
     def __init__(self, problems: tuple[str, ...]) -> None:
@@ -69,7 +69,7 @@ class Unfit(Exception):
         self.problems = problems
 
 
-class Damaged(Exception):
+class BlobDamaged(Exception):
     """The bytes of a blob are missing or are not what its name says."""
 
     def __init__(self, path: str, blob: Digest) -> None:
@@ -77,7 +77,7 @@ class Damaged(Exception):
         super().__init__(f"{path}: blob {short(blob)} is missing or damaged")
 
 
-class Occupied(Exception):
+class FolderOccupied(Exception):
     """Another process works in the folder."""
 
     def __init__(self, path: Path) -> None:
@@ -86,7 +86,7 @@ class Occupied(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Materialised:
+class WorkFolderChanges:
     """Which paths were written, stood there already, and were taken away."""
 
     written: tuple[str, ...]
@@ -108,20 +108,20 @@ class WorkFolder:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Keep every other process out, or raise `Occupied`."""
+        """Keep every other process out, or raise `FolderOccupied`."""
         _make_private(self.path)
         try:
             held = FileLock(self.path / _LOCK, mode=0o600).acquire(timeout=0)
         except Timeout:
-            raise Occupied(self.path) from None
+            raise FolderOccupied(self.path) from None
         with held:
             yield
 
-    def materialise(self, files: Sequence[FileEntry], read: Read) -> Materialised:
+    def materialise(self, files: Sequence[FileEntry], read: Read) -> WorkFolderChanges:
         """Make the tree hold *files*, and nothing of an earlier release; the caller holds it.
 
-        A file that nobody touched since it was written is left alone. Raise `Unfit` before
-        anything is written, or `Damaged`.
+        A file that nobody touched since it was written is left alone. Raise `PathsUnfit` before
+        anything is written, or `BlobDamaged`.
         """
         with opened(os.open(self.path, FOLDER)) as home:
             _refuse_unfit([each.path for each in files], home)
@@ -138,7 +138,7 @@ class WorkFolder:
 class _Manifest:
     """The files that are ours: how they looked, and those that may look otherwise by now."""
 
-    seen: Mapping[str, Seen] = field(default_factory=dict)
+    seen: Mapping[str, FileStamp] = field(default_factory=dict)
     uncertain: frozenset[str] = frozenset()
 
     @property
@@ -154,7 +154,7 @@ class _Work:
     tree: int
     old: _Manifest
 
-    def carry_out(self, files: Sequence[FileEntry], read: Read) -> Materialised:
+    def carry_out(self, files: Sequence[FileEntry], read: Read) -> WorkFolderChanges:
         kept = self._untouched(files)
         stale = [each for each in files if each.path not in kept]
         surplus = sorted(self.old.paths.difference(each.path for each in files))
@@ -164,13 +164,13 @@ class _Work:
             self._clear(surplus)
             written = self._write(stale, read)
             _save(self.home, _Manifest(seen=kept | written))
-        return Materialised(
+        return WorkFolderChanges(
             written=tuple(each.path for each in stale), kept=tuple(kept), removed=tuple(surplus)
         )
 
-    def _untouched(self, files: Sequence[FileEntry]) -> dict[str, Seen]:
+    def _untouched(self, files: Sequence[FileEntry]) -> dict[str, FileStamp]:
         """Return those of *files* that stand in the tree as they were written."""
-        kept: dict[str, Seen] = {}
+        kept: dict[str, FileStamp] = {}
         for folder, entries in groupby(sorted(files, key=_place), key=_parent):
             with suppress(OSError), opened(walk(self.tree, folder, look)) as fd:
                 for each in entries:
@@ -191,9 +191,9 @@ class _Work:
             with suppress(OSError), opened(walk(self.tree, folder, look)) as fd:
                 os.rmdir(name, dir_fd=fd)
 
-    def _write(self, stale: Sequence[FileEntry], read: Read) -> dict[str, Seen]:
+    def _write(self, stale: Sequence[FileEntry], read: Read) -> dict[str, FileStamp]:
         """Write files, and return how each looks now."""
-        written: dict[str, Seen] = {}
+        written: dict[str, FileStamp] = {}
         bodies = _bodies(sorted(stale, key=_place), read)
         for folder, pairs in groupby(bodies, key=lambda pair: _parent(pair[0])):
             with opened(walk(self.tree, folder, make)) as fd:
@@ -201,19 +201,19 @@ class _Work:
                     written[each.path] = self._put(each, body, fd)
         return written
 
-    def _put(self, each: FileEntry, body: Iterable[bytes], folder: int) -> Seen:
+    def _put(self, each: FileEntry, body: Iterable[bytes], folder: int) -> FileStamp:
         """Grow one file outside of the tree, and move it to its place whole."""
         name = each.path.rpartition("/")[2]
         with opened(new(_PART, self.home)) as fd:
             if fill(fd, body) != each.blob:
-                raise Damaged(each.path, each.blob)
+                raise BlobDamaged(each.path, each.blob)
             os.fchmod(fd, 0o700 if each.executable else 0o600)
             try:
                 os.replace(_PART, name, src_dir_fd=self.home, dst_dir_fd=folder)
             except IsADirectoryError:
                 remove(name, folder)
                 os.replace(_PART, name, src_dir_fd=self.home, dst_dir_fd=folder)
-            return Seen.of(each.path, each.blob, os.fstat(fd))
+            return FileStamp.of(each.path, each.blob, os.fstat(fd))
 
 
 @contextmanager
@@ -245,7 +245,7 @@ def _folders(paths: Iterable[str]) -> set[str]:
     return found
 
 
-def _stands(seen: Seen, file: FileEntry, folder: int) -> bool:
+def _stands(seen: FileStamp, file: FileEntry, folder: int) -> bool:
     if seen.blob != file.blob or seen.executable != file.executable:
         return False
     name = file.path.rpartition("/")[2]
@@ -303,7 +303,7 @@ def _load(home: int) -> _Manifest | None:
 def _manifest(plain: Any) -> _Manifest:
     if plain["format"] != _FORMAT:
         raise ValueError("another version wrote it")
-    seen = {row[0]: Seen(**dict(zip(_COLUMNS, row, strict=True))) for row in plain["seen"]}
+    seen = {row[0]: FileStamp(**dict(zip(_COLUMNS, row, strict=True))) for row in plain["seen"]}
     manifest = _Manifest(seen=seen, uncertain=frozenset(plain["uncertain"]))
     if any(_complaint(path) for path in manifest.paths):
         raise ValueError("it names files outside of the tree")
@@ -345,7 +345,7 @@ def _refuse_unfit(paths: Sequence[str], home: int) -> None:
         clashes = _clashes(paths, _fold_of(home))
         problems += [f"{one!r} and {two!r} cannot stand side by side here" for one, two in clashes]
     if problems:
-        raise Unfit(tuple(problems))
+        raise PathsUnfit(tuple(problems))
 
 
 def _complaint(path: str) -> str:

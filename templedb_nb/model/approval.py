@@ -93,7 +93,7 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class GivenApproval:
     """A word that was just given: where it is kept, and why it does not count, if it does not."""
 
     approval: Approval
@@ -149,7 +149,7 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class ApprovalStanding:
     """How a plan stands with those who may approve it, as *me* sees it.
 
     `mine` says why an approval of *me* would not count; it is empty where it would.

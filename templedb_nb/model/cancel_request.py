@@ -8,7 +8,7 @@ _AFTER = "after this step: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class CancelRequest:
     """Who wants a run to end and why, as `wish`; and whether its step is to be finished first.
 
     Its text is what the ledger's lock row and the file beside a journal hold.
@@ -22,6 +22,6 @@ class Ending:
         return f"{_AFTER}{self.wish}" if self.drain else self.wish
 
     @classmethod
-    def of(cls, text: str) -> Ending:
+    def of(cls, text: str) -> CancelRequest:
         """Return what *text* says."""
         return cls(wish=text.removeprefix(_AFTER), drain=text.startswith(_AFTER))

@@ -41,7 +41,7 @@ class Durations:
         return {name: tuple(r for r in self.rows if r.target == name) for name in names}
 
 
-class Span(StrEnum):
+class ChartPeriod(StrEnum):
     """What runs are counted by."""
 
     DAY = "day"
@@ -56,7 +56,7 @@ class Frequency:
     json_kind: ClassVar[str] = "Frequency"
 
     slug: Slug
-    by: Span
+    by: ChartPeriod
     rows: tuple[StatsRow, ...]
 
     @property

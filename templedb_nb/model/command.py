@@ -22,7 +22,7 @@ class Invocation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exit:
+class CommandExit:
     """How a command ended: with an exit status, or by a signal.
 
     `left_open` says that a process which the command left behind still held its output, of which

@@ -30,7 +30,7 @@ class OpaqueFiles(StrEnum):
     SKIP = "skip"
 
 
-class WorkFolder(StrEnum):
+class WorkFolderKind(StrEnum):
     """Where a group's commands run."""
 
     RELEASE = "release"
@@ -107,7 +107,7 @@ class Group:
     placeholders: tuple[tuple[str, str], ...] = ()
     opaque: OpaqueFiles = OpaqueFiles.REFUSE
     database: DatabaseName = DATABASE_URL
-    workdir: WorkFolder = WorkFolder.RELEASE
+    workdir: WorkFolderKind = WorkFolderKind.RELEASE
     mutates: bool | None = None
     health_check: HealthCheck | None = None
 

@@ -45,7 +45,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Happened:
+class HistoryEvent:
     """One thing that changed: when, what, by whom; `about` is what else is known of it."""
 
     at: datetime
@@ -67,5 +67,5 @@ class Blame:
     target: TargetName
     at: datetime
     window_s: int
-    rows: tuple[Happened, ...]
+    rows: tuple[HistoryEvent, ...]
     note: str = ""

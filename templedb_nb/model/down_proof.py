@@ -9,7 +9,7 @@ from templedb_nb.model.project import Slug
 from templedb_nb.model.target import TargetName
 
 
-class Verdict(StrEnum):
+class DownVerdict(StrEnum):
     """What came of going back and forth again."""
 
     HOLDS = "holds"
@@ -23,7 +23,7 @@ class ProofRow:
     """One migration; `told` says what failed, `diff` how the schema differs from what it was."""
 
     file: str
-    verdict: Verdict
+    verdict: DownVerdict
     told: str = ""
     diff: str = ""
 
@@ -39,4 +39,4 @@ class Proof:
     @property
     def holds(self) -> bool:
         """Return whether every down part leads back."""
-        return all(row.verdict is Verdict.HOLDS for row in self.rows)
+        return all(row.verdict is DownVerdict.HOLDS for row in self.rows)

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from templedb_nb.model.project import Slug
-from templedb_nb.model.target import DatabaseName, Level, TargetName
+from templedb_nb.model.target import DatabaseName, FindingLevel, TargetName
 
 
 class ChangeKind(StrEnum):
@@ -61,7 +61,7 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
+class CatalogMark:
     """What a database's objects were when a run began; `digests` are by name."""
 
     digests: Mapping[str, str]
@@ -76,7 +76,7 @@ class Printer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class LedgerStanding:
     """What a ledger says that runs did: of each project, a digest over what stands.
 
     A migration that failed and left nothing does not stand, so that such a run changes no digest.
@@ -89,7 +89,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class KeptBase:
     """The fact that a ledger keeps of its base; one of an earlier templedb has no `projects`."""
 
     base: Base
@@ -121,13 +121,13 @@ class DriftReport:
     bases: tuple[tuple[DatabaseName, Base], ...] = ()
     notes: tuple[str, ...] = ()
     reprinted: tuple[tuple[DatabaseName, str], ...] = ()
-    level: Level = Level.WARN
+    level: FindingLevel = FindingLevel.WARN
     strict: bool = False
 
     @property
     def forbids(self) -> bool:
         """Return whether what was found ends a command with an error."""
-        return bool(self.rows) and (self.strict or self.level is Level.BLOCK)
+        return bool(self.rows) and (self.strict or self.level is FindingLevel.BLOCK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

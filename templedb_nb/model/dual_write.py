@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shadowing:
+class DualWriteTable:
     """Whose table a project's ledger writes along."""
 
     tool: str
@@ -20,13 +20,13 @@ class Shadowing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shadow:
+class DualWrite:
     """What stands in the tool's table of one migration, as the tool itself would write it.
 
     `key` is the migration's in the ledger; `version` is empty for what Flyway repeats.
     """
 
-    into: Shadowing
+    into: DualWriteTable
     key: str
     version: str
     name: str = ""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Lock(StrEnum):
+class LockMode(StrEnum):
     """A lock on a table, the weakest first; of UNKNOWN nobody can tell without running it."""
 
     NONE = "none"
@@ -40,18 +40,18 @@ class Blocks(StrEnum):
 
 
 _BLOCKS = {
-    Lock.SHARE: Blocks.WRITES,
-    Lock.SHARE_ROW_EXCLUSIVE: Blocks.WRITES,
-    Lock.EXCLUSIVE: Blocks.WRITES,
-    Lock.ACCESS_EXCLUSIVE: Blocks.ALL,
-    Lock.UNKNOWN: Blocks.UNKNOWN,
+    LockMode.SHARE: Blocks.WRITES,
+    LockMode.SHARE_ROW_EXCLUSIVE: Blocks.WRITES,
+    LockMode.EXCLUSIVE: Blocks.WRITES,
+    LockMode.ACCESS_EXCLUSIVE: Blocks.ALL,
+    LockMode.UNKNOWN: Blocks.UNKNOWN,
 }
-_STRENGTH = {lock: place for place, lock in enumerate(Lock)}
+_STRENGTH = {lock: place for place, lock in enumerate(LockMode)}
 _GRAVITY = {blocks: place for place, blocks in enumerate(Blocks)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Touched:
+class TableLock:
     """Something that a statement locks; `name` as it is written, empty where nobody can tell.
 
     `beside` says what is meant where the name is of something else: the *table of* an index. What
@@ -59,7 +59,7 @@ class Touched:
     """
 
     name: str
-    lock: Lock
+    lock: LockMode
     beside: str = ""
     new: bool = False
 
@@ -75,7 +75,7 @@ class Touched:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
+class StatementEffect:
     """What one statement does, or `count` of them in a row that do the same.
 
     `what` is its class; `note` is what it costs beside its locks, such as a rewrite of the table.
@@ -83,7 +83,7 @@ class Effect:
 
     line: int
     what: str
-    touched: tuple[Touched, ...] = ()
+    touched: tuple[TableLock, ...] = ()
     note: str = ""
     count: int = 1
 
@@ -95,24 +95,24 @@ class Impact:
     `locks` has every object once, the gravest first; a database without table locks has none.
     """
 
-    effects: tuple[Effect, ...] = ()
+    effects: tuple[StatementEffect, ...] = ()
     more: int = 0
-    locks: tuple[Touched, ...] = ()
+    locks: tuple[TableLock, ...] = ()
 
 
 NO_IMPACT = Impact()
 
 
-def strongest(touched: Iterable[Touched]) -> Lock:
+def strongest(touched: Iterable[TableLock]) -> LockMode:
     """Return the strongest lock."""
-    return max((each.lock for each in touched), key=_STRENGTH.__getitem__, default=Lock.NONE)
+    return max((each.lock for each in touched), key=_STRENGTH.__getitem__, default=LockMode.NONE)
 
 
-def ranked(touched: Iterable[Touched]) -> tuple[Touched, ...]:
+def ranked(touched: Iterable[TableLock]) -> tuple[TableLock, ...]:
     """Return them with the gravest first: by whom they block, then by their strength."""
     return tuple(sorted(touched, key=lambda t: (-_GRAVITY[t.blocks], -_STRENGTH[t.lock], t.title)))
 
 
-def stronger(one: Touched, other: Touched) -> Touched:
+def stronger(one: TableLock, other: TableLock) -> TableLock:
     """Return the graver of two locks on one object."""
     return ranked((one, other))[0]

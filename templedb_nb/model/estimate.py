@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Took:
+class StepEstimate:
     """What a step took before: the median in milliseconds, of so many times in so many runs."""
 
     median_ms: int

@@ -20,7 +20,7 @@ class FileEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class FileStamp:
     """What a file looked like when it was hashed; while it looks the same, it is the same."""
 
     path: str
@@ -32,7 +32,7 @@ class Seen:
     executable: bool
 
     @classmethod
-    def of(cls, path: str, blob: Digest, status: os.stat_result) -> Seen:
+    def of(cls, path: str, blob: Digest, status: os.stat_result) -> FileStamp:
         """Return what *status* says of a file whose bytes hash to *blob*."""
         return cls(
             path=path,

@@ -13,7 +13,7 @@ from templedb_nb.model.target import DatabaseName, TargetName
 Row = Mapping[str, object]
 
 
-class Belief(StrEnum):
+class ImportConfidence(StrEnum):
     """How far one row of another tool's table is believed."""
 
     VERIFIED = "verified"
@@ -29,7 +29,7 @@ class Belief(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class History:
+class ForeignHistory:
     """A table of another tool, as one moment shows it; `busy` while that tool holds its lock."""
 
     tool: str
@@ -51,7 +51,7 @@ class History:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class ForeignRow:
     """What a table says of one migration that is in effect; `at` is as the tool wrote it.
 
     `sure` is false where the tool does not know what became of it. `again` is one that runs
@@ -75,7 +75,7 @@ class AdoptionRow:
 
     key: str
     file: str
-    verdict: Belief
+    verdict: ImportConfidence
     note: str = ""
     at: str = ""
     known: bool = False
@@ -100,6 +100,6 @@ class Adoption:
         """Return how many the ledger does not have yet."""
         return sum(not row.known for row in self.rows)
 
-    def count(self, verdict: Belief) -> int:
+    def count(self, verdict: ImportConfidence) -> int:
         """Return how many are believed that far."""
         return sum(row.verdict is verdict for row in self.rows)

@@ -51,17 +51,17 @@ class Reading:
     part: str = ""
 
 
-class Source(NamedTuple):
+class MigrationSource(NamedTuple):
     """A text, and how it is read."""
 
     blob: Digest
     reading: Reading
 
 
-Address: TypeAlias = Digest | Source
+Address: TypeAlias = Digest | MigrationSource
 """What a script is read from; the address of a text alone is read by the plain convention."""
 
 
 def address(blob: Digest, reading: Reading | None) -> Address:
     """Return where the script of a text that is read in that way comes from."""
-    return blob if reading is None else Source(blob, reading)
+    return blob if reading is None else MigrationSource(blob, reading)

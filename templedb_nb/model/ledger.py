@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
-from templedb_nb.model.dual_write import Shadowing
+from templedb_nb.model.dual_write import DualWriteTable
 from templedb_nb.model.serialization import Digest, rows_digest
 from templedb_nb.model.target import Policy, strictest
 
@@ -74,7 +74,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Elsewhere:
+class OtherProjectEntry:
     """A migration that the target knows under another project's name."""
 
     project: str
@@ -101,7 +101,7 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class LockHolder:
     """Who holds a lock now: `heartbeat_s` is how long ago they showed that they live, in seconds.
 
     `backend` is their session on the server, None where it is gone; `doing` is its statement.
@@ -208,13 +208,13 @@ class Ledger:
     table_locks: bool = True
     uuid: str = ""
     entries: tuple[Entry, ...] = ()
-    elsewhere: tuple[Elsewhere, ...] = ()
+    elsewhere: tuple[OtherProjectEntry, ...] = ()
     finished: tuple[FinishedRun, ...] = ()
     policy: Policy | None = None
     holder: Holder | None = None
     frozen: Freeze | None = None
     unresolved: tuple[OpenCommand, ...] = ()
-    shadow: Shadowing | None = None
+    shadow: DualWriteTable | None = None
     neighbours: tuple[Neighbour, ...] = ()
 
     @property
@@ -265,7 +265,7 @@ Within: TypeAlias = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Noted:
+class LedgerEvent:
     """One line of a ledger's own history; `key` is the migration that it is about, if it is."""
 
     at: datetime

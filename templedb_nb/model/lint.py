@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 from templedb_nb.model.project import Slug
-from templedb_nb.model.target import Level, TargetName
+from templedb_nb.model.target import FindingLevel, TargetName
 
 OURS, SQUAWK = "templedb", "squawk"
 RULE_NAMES = (
@@ -62,7 +62,7 @@ class LintReport:
     target: TargetName | None
     files: int
     rows: tuple[Complaint, ...]
-    level: Level = Level.WARN
+    level: FindingLevel = FindingLevel.WARN
     version: int = 0
     notes: tuple[str, ...] = ()
     strict: bool = False
@@ -71,4 +71,4 @@ class LintReport:
     @property
     def forbids(self) -> bool:
         """Return whether what was found ends a command with an error."""
-        return bool(self.rows) and (self.strict or self.level is Level.BLOCK)
+        return bool(self.rows) and (self.strict or self.level is FindingLevel.BLOCK)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar  # Any: a JSON document, shown as it is
 from templedb_nb.model.config import Group
 from templedb_nb.model.event import Blocker
 from templedb_nb.model.finding import Finding, errors
-from templedb_nb.model.ledger import Freeze, Held
+from templedb_nb.model.ledger import Freeze, LockHolder
 from templedb_nb.model.project import Project, Slug
 from templedb_nb.model.target import DatabaseName, Target, TargetName
 from templedb_nb.model.variable import Variable
@@ -21,7 +21,7 @@ class LockRow:
     """One database of a target: who holds it, and who froze it."""
 
     database: DatabaseName
-    held: Held | None
+    held: LockHolder | None
     frozen: Freeze | None
 
 
@@ -37,7 +37,7 @@ class LockList:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class CommandOutcome:
     """A short answer: what was done; `also` has what else is to be known."""
 
     json_kind: ClassVar[str] = "Said"

@@ -8,7 +8,7 @@ from enum import StrEnum
 from templedb_nb.model.ledger import Entry
 
 
-class Presence(StrEnum):
+class ObjectPresence(StrEnum):
     """Whether what a migration made is in the database."""
 
     STANDS = "stands"
@@ -25,18 +25,18 @@ class Lost:
 
     entry: Entry
     what: str
-    presence: Presence = Presence.UNKNOWN
+    presence: ObjectPresence = ObjectPresence.UNKNOWN
     objects: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return it as people read it."""
         shown = f": {', '.join(self.objects)}" if self.objects else ""
         match self.presence:
-            case Presence.STANDS:
+            case ObjectPresence.STANDS:
                 return f"{self.what}; what it made stands{shown}"
-            case Presence.GONE:
+            case ObjectPresence.GONE:
                 return f"{self.what}; what it made is gone{shown}"
-            case Presence.UNKNOWN:
+            case ObjectPresence.UNKNOWN:
                 return f"{self.what}; its text does not tell whether it is still in effect"
 
 
@@ -51,13 +51,13 @@ class Suspicion:
     def restorable(self) -> bool:
         """Return whether the ledger alone lost something: what it told of still stands."""
         found = {each.presence for each in self.lost}
-        return Presence.STANDS in found and Presence.GONE not in found
+        return ObjectPresence.STANDS in found and ObjectPresence.GONE not in found
 
-    def seen(self, presences: dict[str, tuple[Presence, tuple[str, ...]]]) -> Suspicion:
+    def seen(self, presences: dict[str, tuple[ObjectPresence, tuple[str, ...]]]) -> Suspicion:
         """Return it with what the database shows of each lost migration, by key."""
         told = (
             replace(each, presence=at[0], objects=at[1])
             for each in self.lost
-            for at in [presences.get(each.entry.key, (Presence.UNKNOWN, ()))]
+            for at in [presences.get(each.entry.key, (ObjectPresence.UNKNOWN, ()))]
         )
         return replace(self, lost=tuple(told))

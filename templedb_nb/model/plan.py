@@ -23,8 +23,8 @@ from templedb_nb.model.project import Changes, Slug
 from templedb_nb.model.serialization import Digest, digest, to_plain
 from templedb_nb.model.status import Tracked
 from templedb_nb.model.step import Step
-from templedb_nb.model.target import DatabaseName, Level, Policy, TargetName
-from templedb_nb.model.variable import Source
+from templedb_nb.model.target import DatabaseName, FindingLevel, Policy, TargetName
+from templedb_nb.model.variable import ValueSource
 
 PlanId = NewType("PlanId", str)
 FORMAT = 1
@@ -86,7 +86,12 @@ class Plan:
 
 
 _LATER_IN_STEPS = ("shadow", "into", "behind", "exempts")
-_LATER = {"signed": False, "signers": [], "lint": Level.WARN.value, "drift": Level.WARN.value}
+_LATER = {
+    "signed": False,
+    "signers": [],
+    "lint": FindingLevel.WARN.value,
+    "drift": FindingLevel.WARN.value,
+}
 """What came into policies after their first format: left out of the address where it says what it
 says by itself, so that earlier plans, bundles and approvals keep theirs."""
 
@@ -154,7 +159,7 @@ class ScriptSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Since:
+class SinceDeployed:
     """What a target was deployed from last, as this state knows it, and what differs now."""
 
     run: str
@@ -170,7 +175,7 @@ class Draft:
     plan: Plan
     findings: tuple[Finding, ...]
     skips: tuple[Skip, ...] = ()
-    sources: tuple[Source, ...] = ()
+    sources: tuple[ValueSource, ...] = ()
     scripts: tuple[ScriptSummary, ...] = ()
     edited: tuple[Tracked, ...] = ()
     applied: int = 0
@@ -195,7 +200,7 @@ class Preview:
     made_at: datetime
     made_by: str
     changes: Changes = Changes()
-    since: Since | None = None
+    since: SinceDeployed | None = None
     approvals: tuple[Approval, ...] = ()
     decision: Decision = Decision()
     diffs: tuple[tuple[str, str], ...] = ()

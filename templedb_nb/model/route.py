@@ -10,7 +10,7 @@ from templedb_nb.model.secret import Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decided:
+class RouteParameter:
     """A parameter that the address leaves open, and what decides it."""
 
     keyword: str
@@ -45,7 +45,7 @@ class Route:
     name: str
     parameters: Mapping[str, str] = field(repr=False)
     secrets: Mapping[str, Secret] = field(default_factory=dict, repr=False)
-    decided: tuple[Decided, ...] = ()
+    decided: tuple[RouteParameter, ...] = ()
     address: str = ""
     one_of: str = ""
 

@@ -71,7 +71,7 @@ class RunbookShown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class CommandEnded:
     """A command of templedb that a cell gave, and how it ended."""
 
     cell: int
@@ -83,7 +83,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exit:
+class CellExitRequest:
     """A cell ended the runbook; `done` if it named 0, which says that nothing is left to do."""
 
     cell: int
@@ -132,7 +132,7 @@ class RunbookResult:
     took_ms: int
     cells: tuple[CellResult, ...]
     runs: tuple[Result, ...] = ()
-    told: tuple[Told, ...] = ()
+    told: tuple[CommandEnded, ...] = ()
     exit_code: int = 0
     reason: str = ""
     roots: Mapping[str, str] = field(default_factory=dict)
@@ -221,7 +221,7 @@ class Execution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class ExecutionEnd:
     """How an execution ended."""
 
     ended_at: datetime
@@ -254,7 +254,7 @@ class ExecutionRow:
 
     execution: Execution
     state: str
-    ended: Ended | None = None
+    ended: ExecutionEnd | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Selection:
     """Which project and target the words of a command mean."""
 
     json_kind: ClassVar[str] = "Choice"

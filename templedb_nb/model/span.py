@@ -15,7 +15,7 @@ _CLOCK = re.compile(r"([+-]?)(\d+):(\d\d):(\d\d)(?:\.(\d{1,6}))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class Interval:
     """An interval; its text is PostgreSQL's."""
 
     months: int = 0
@@ -23,7 +23,7 @@ class Span:
     microseconds: int = 0
 
     @classmethod
-    def read(cls, text: str) -> Span | None:
+    def read(cls, text: str) -> Interval | None:
         """Return what PostgreSQL and DuckDB write as *text*; None of what is no length of time."""
         months = days = micro = 0
         rest = text
@@ -41,7 +41,7 @@ class Span:
         return cls(months=months, days=days, microseconds=micro)
 
     @classmethod
-    def of(cls, length: timedelta) -> Span:
+    def of(cls, length: timedelta) -> Interval:
         """Return a length of time that has no days and no months."""
         return cls(microseconds=length // timedelta(microseconds=1))
 
@@ -80,7 +80,7 @@ class Span:
 def alike(values: Iterable[Any]) -> list[Any]:
     """Return a column's spans in one form: as lengths of time, if each is one; NULL stays."""
     spans = list(values)
-    lengths = [each.length if isinstance(each, Span) else each for each in spans]
+    lengths = [each.length if isinstance(each, Interval) else each for each in spans]
     whole = all(length is not None for each, length in zip(spans, lengths, strict=True) if each)
     return lengths if whole else spans
 

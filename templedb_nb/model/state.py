@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 
-class Found(StrEnum):
+class StateFound(StrEnum):
     """How the state file is."""
 
     ABSENT = "not there yet"
@@ -58,7 +58,7 @@ class StateCheck:
 
     path: str
     size: int
-    found: Found
+    found: StateFound
     trouble: str = ""
     tables: tuple[TableCheck, ...] = ()
     journals: tuple[JournalCheck, ...] = ()
@@ -69,4 +69,6 @@ class StateCheck:
     def sound(self) -> bool:
         """Return whether everything can be read, and nothing waits for a person."""
         damaged = any(each.state is JournalState.DAMAGED for each in self.journals)
-        return self.found in {Found.SOUND, Found.ABSENT} and not damaged and not self.secrets
+        return (
+            self.found in {StateFound.SOUND, StateFound.ABSENT} and not damaged and not self.secrets
+        )

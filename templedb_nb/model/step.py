@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, TypeAlias, get_args
 
-from templedb_nb.model.config import Executor, WorkFolder
-from templedb_nb.model.dual_write import Shadow, Shadowing
+from templedb_nb.model.config import Executor, WorkFolderKind
+from templedb_nb.model.dual_write import DualWrite, DualWriteTable
 from templedb_nb.model.event import Evidence, StepLabel
-from templedb_nb.model.foreign_history import Belief
+from templedb_nb.model.foreign_history import ImportConfidence
 from templedb_nb.model.layout import Address, Layout, Reading, address
 from templedb_nb.model.ledger import Checksums, Entry, State
 from templedb_nb.model.serialization import Digest
@@ -56,7 +56,7 @@ class RunCommand:
     blob: Digest | None = None
     environment: tuple[tuple[str, str], ...] = ()
     allow_dangerous_env: tuple[str, ...] = ()
-    workdir: WorkFolder = WorkFolder.RELEASE
+    workdir: WorkFolderKind = WorkFolderKind.RELEASE
     timeout_s: int | None = None
     attempts: int = 1
     retry_delay_s: int = 0
@@ -85,7 +85,7 @@ class RunScript:
     blob: Digest
     arguments: tuple[str, ...]
     executable: bool
-    workdir: WorkFolder = WorkFolder.RELEASE
+    workdir: WorkFolderKind = WorkFolderKind.RELEASE
 
     @property
     def phase(self) -> Phase:
@@ -117,7 +117,7 @@ class _OnMigration:
     mode: Mode = Mode.TRANSACTION
     executor: Executor = Executor.NATIVE
     reading: Reading | None = None
-    shadow: Shadow | None = None
+    shadow: DualWrite | None = None
 
     @property
     def source(self) -> Address:
@@ -207,9 +207,9 @@ class _OnLedger:
     reason: str
     old_key: str = ""
     old_checksum: str = ""
-    shadow: Shadow | None = None
-    into: Shadowing | None = None
-    behind: tuple[Shadow, ...] = ()
+    shadow: DualWrite | None = None
+    into: DualWriteTable | None = None
+    behind: tuple[DualWrite, ...] = ()
 
     @property
     def phase(self) -> Phase:
@@ -244,7 +244,7 @@ class Amend(_OnLedger):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Adopt(_OnLedger):
+class ImportEntry(_OnLedger):
     """Write into the ledger what another tool's table says; that table is not touched.
 
     `row` is the table's own row as JSON, `at` its time as the tool wrote it. `blob` is the text
@@ -256,7 +256,7 @@ class Adopt(_OnLedger):
     kind: ClassVar[str] = "adopt"
     past: ClassVar[str] = "imported"
     source: str
-    verdict: Belief
+    verdict: ImportConfidence
     state: State = State.APPLIED
     note: str = ""
     at: str = ""
@@ -329,13 +329,13 @@ class Restore:
         return f"restore {self.entry.file}: {self.entry.state} ({self.seen})"
 
 
-Step: TypeAlias = RunCommand | RunScript | Apply | Revert | Amend | Adopt | Restore
+Step: TypeAlias = RunCommand | RunScript | Apply | Revert | Amend | ImportEntry | Restore
 """Every kind of step; no member is a subclass of another."""
 
 Migration: TypeAlias = Apply | Revert
 """A step that runs a migration's SQL, there or back."""
 
-Amendment: TypeAlias = Amend | Adopt
+Amendment: TypeAlias = Amend | ImportEntry
 """A step that changes the ledger alone."""
 
 Command: TypeAlias = RunCommand | RunScript

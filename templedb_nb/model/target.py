@@ -34,7 +34,7 @@ class OrderPolicy(StrEnum):
     LINEAR_SKIP = "linear-skip"
 
 
-class Level(StrEnum):
+class FindingLevel(StrEnum):
     """What a finding of a kind does to a plan: forbid its run, be told, or not be looked for."""
 
     BLOCK = "block"
@@ -60,8 +60,8 @@ class Target:
     approval_expires_s: int = 0
     signed: bool = False
     signers: tuple[str, ...] = ()
-    lint: Level | None = None
-    drift: Level | None = None
+    lint: FindingLevel | None = None
+    drift: FindingLevel | None = None
     from_file: bool = False
 
 
@@ -84,8 +84,8 @@ class Policy:
     approval_expires_s: int = 0
     signed: bool = False
     signers: tuple[str, ...] = ()
-    lint: Level = Level.WARN
-    drift: Level = Level.WARN
+    lint: FindingLevel = FindingLevel.WARN
+    drift: FindingLevel = FindingLevel.WARN
 
     @classmethod
     def of(cls, target: Target) -> Policy:
@@ -101,8 +101,8 @@ class Policy:
             approval_expires_s=target.approval_expires_s,
             signed=target.signed,
             signers=tuple(sorted(target.signers)),
-            lint=target.lint or Level.WARN,
-            drift=target.drift or Level.WARN,
+            lint=target.lint or FindingLevel.WARN,
+            drift=target.drift or FindingLevel.WARN,
         )
 
     @property
@@ -172,8 +172,8 @@ def _both(
     return tuple(found.values()) or NOBODY
 
 
-def _stricter(one: Level, other: Level) -> Level:
-    return min(one, other, key=tuple(Level).index)
+def _stricter(one: FindingLevel, other: FindingLevel) -> FindingLevel:
+    return min(one, other, key=tuple(FindingLevel).index)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

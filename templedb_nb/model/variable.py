@@ -47,7 +47,7 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class ValueSource:
     """Where the value of a name will come from, at the run; never the value."""
 
     name: str

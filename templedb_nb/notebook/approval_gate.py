@@ -10,14 +10,14 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from templedb_nb.errors import ApprovalPending, TempleError
-from templedb_nb.model.approval import Standing, Verdict
+from templedb_nb.model.approval import ApprovalStanding, Verdict
 from templedb_nb.model.serialization import short
 from templedb_nb.views.format import many
 from templedb_nb.views.html import bundle
 from templedb_nb.views.html.gate import own_word, settled_bundle, standing_bundle, warned
 
 if TYPE_CHECKING:
-    from templedb_nb.app.deploy.approvals import Judging
+    from templedb_nb.app.deploy.approvals import Approvals
     from templedb_nb.model.plan import Preview
 
 TURN_S = 0.1
@@ -29,7 +29,7 @@ BUTTON = "notebook button"
 PROMPT = "notebook prompt"
 
 
-class Next(Enum):
+class GateAction(Enum):
     """What the gate's cell does now."""
 
     WAIT = auto()
@@ -44,7 +44,7 @@ class Gate:
     another kernel. It is a record like any other, and the run's start counts it again.
     """
 
-    def __init__(self, judging: Judging, preview: Preview) -> None:
+    def __init__(self, judging: Approvals, preview: Preview) -> None:
         """Ask *judging* for words on *preview*, and tell it those that are said here."""
         self._judging = judging
         self._preview = preview
@@ -58,7 +58,7 @@ class Gate:
         """Block until the plan may run. Raises `ApprovalPending`, `Rejected`."""
         try:
             for turn in self._turns():
-                if turn is Next.ASK:
+                if turn is GateAction.ASK:
                     self._ask()
         except KeyboardInterrupt:
             raise self._pending("interrupted") from None
@@ -70,7 +70,7 @@ class Gate:
         """Do as `wait` does, and let the kernel do other things meanwhile."""
         try:
             for turn in self._turns(0.0):
-                if turn is Next.ASK:
+                if turn is GateAction.ASK:
                     self._ask()
                 await asyncio.sleep(TURN_S)
         except BaseException:
@@ -99,7 +99,7 @@ class Gate:
     def _how(self) -> str:
         return f"templedb approve {self._short} --reason WHY"
 
-    def _turns(self, turn_s: float = TURN_S) -> Iterator[Next]:
+    def _turns(self, turn_s: float = TURN_S) -> Iterator[GateAction]:
         """Go on until the plan may run; yield after each look around what to do meanwhile."""
         self._panel.show(self._standing, deploys=True)
         while not self._open():
@@ -108,9 +108,9 @@ class Gate:
             if click:
                 self._said(click)
             elif self._panel.clicks.arrive(waited) is False:
-                yield Next.ASK
+                yield GateAction.ASK
                 continue
-            yield Next.WAIT
+            yield GateAction.WAIT
         self._panel.close(self._standing, "approved, and on its way")
 
     def _open(self) -> bool:
@@ -203,10 +203,10 @@ class Panel:
 
     def __init__(self, preview: Preview) -> None:
         """Be about *preview*; nothing is shown yet."""
-        from templedb_nb.notebook.button_events import Clicks
+        from templedb_nb.notebook.button_events import ButtonEvents
 
         self._preview = preview
-        self.clicks = Clicks()
+        self.clicks = ButtonEvents()
         self._guarded = preview.plan.policy.protected
         self._widgets: list[Any] = []
         self._box: Any = None
@@ -214,7 +214,7 @@ class Panel:
         self._card: Any = None
         self._told = ""
 
-    def show(self, standing: Standing, *, deploys: bool) -> None:
+    def show(self, standing: ApprovalStanding, *, deploys: bool) -> None:
         """Show the plan and, below it, the buttons."""
         from IPython.display import display
         from ipywidgets import HTML, HBox, Text, VBox
@@ -268,7 +268,7 @@ class Panel:
             print(text)
         self._draw(self._told, text)
 
-    def tell(self, standing: Standing, *, held: bool) -> None:
+    def tell(self, standing: ApprovalStanding, *, held: bool) -> None:
         """Show how the plan stands; *held* if it may run and waits for Deploy."""
         if self._box is None:
             return
@@ -286,7 +286,7 @@ class Panel:
             return
         self._status.value = told + (warned(warning) if warning else "")
 
-    def close(self, standing: Standing, last: str) -> None:
+    def close(self, standing: ApprovalStanding, last: str) -> None:
         """Take the buttons away, and leave a record that needs none."""
         if self._handle is None:
             return

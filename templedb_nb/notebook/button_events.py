@@ -20,7 +20,7 @@ URGE_S = 0.4
 """How often the front end is asked for that sign."""
 
 
-class Clicks:
+class ButtonEvents:
     """Widgets of one panel, and the clicks on its buttons, in order.
 
     Clicks wait in a queue for the thread that takes them; once `after` is called they are handled

@@ -14,17 +14,17 @@ from templedb_nb.model.serialization import Digest, digest
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from templedb_nb.app import Temple
+    from templedb_nb.app import Container
     from templedb_nb.model.event import Stamped
     from templedb_nb.model.plan import Preview
-    from templedb_nb.notebook.runner_channel import Teller
+    from templedb_nb.notebook.runner_channel import RunnerChannel
 
 
 @dataclass
-class Steps:
+class CellCommands:
     """The commands of one kernel that a runner started; equal ones of a cell are counted."""
 
-    teller: Teller
+    teller: RunnerChannel
     _cell: tuple[str, str] = ("", "")
     _count: dict[Digest, int] = field(default_factory=dict)
 
@@ -48,7 +48,7 @@ class Steps:
 class Step:
     """A command that changes something, with the key by which it is known again."""
 
-    teller: Teller
+    teller: RunnerChannel
     key: Digest
     cell: str
     command: str
@@ -56,7 +56,7 @@ class Step:
     _content: str = ""
     _recorded: bool = False
 
-    def found(self, app: Temple) -> Done | None:
+    def found(self, app: Container) -> Done | None:
         """Return what an execution that broke off has left of it."""
         if not self.teller.chain:
             return None
@@ -66,7 +66,7 @@ class Step:
         """Know what the run will bring about."""
         self._content = asked(preview)
 
-    def listens(self, app: Temple) -> Callable[[Stamped], None]:
+    def listens(self, app: Container) -> Callable[[Stamped], None]:
         """Return what records the command's run before that touches anything."""
 
         def heard(entry: Stamped) -> None:
@@ -75,12 +75,12 @@ class Step:
 
         return heard
 
-    def over(self, app: Temple) -> None:
+    def over(self, app: Container) -> None:
         """Record that the command was carried out; of one that ran a plan, its run says more."""
         if not self._recorded:
             self._add(app, app.system.clock.now(), "")
 
-    def _add(self, app: Temple, at: datetime, run: str) -> None:
+    def _add(self, app: Container, at: datetime, run: str) -> None:
         self._recorded = True
         app.runbooks.add(
             Done(

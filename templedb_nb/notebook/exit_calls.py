@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.autocall import ZMQExitAutocall
 
-from templedb_nb.notebook.runner_channel import Teller, teller
+from templedb_nb.notebook.runner_channel import RunnerChannel, teller
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -32,7 +32,7 @@ class CellExit(SystemExit):
     """What `exit()` raises; it was told when it was raised."""
 
 
-class Exit(ZMQExitAutocall):
+class ExitFunction(ZMQExitAutocall):
     """`exit` and `quit`: they end the runbook, whoever catches what they raise."""
 
     def __init__(self, shell: InteractiveShell, told: Callable[[str, bool], None]) -> None:
@@ -56,10 +56,10 @@ def begin() -> None:
     shell, there = get_ipython(), teller()
     if shell is None or there is None:
         return
-    _equip(shell, Exit(shell, _of_this_process(there)), there)
+    _equip(shell, ExitFunction(shell, _of_this_process(there)), there)
 
 
-def _equip(shell: Any, ends: Exit, there: Teller) -> None:
+def _equip(shell: Any, ends: ExitFunction, there: RunnerChannel) -> None:
     shell.exiter = ends
     shell.user_ns.update(dict.fromkeys(NAMES, ends))
     shell.ask_exit = ends
@@ -81,7 +81,7 @@ def spoken(name: str, code: object) -> str:
     return f"{name}({said if len(said) <= LONGEST else said[:LONGEST] + '…'})"
 
 
-def _of_this_process(there: Teller) -> Callable[[str, bool], None]:
+def _of_this_process(there: RunnerChannel) -> Callable[[str, bool], None]:
     """Return what tells of an exit; in a process that was forked off, it is only that one's."""
     mine = os.getpid()
 
@@ -92,7 +92,7 @@ def _of_this_process(there: Teller) -> Callable[[str, bool], None]:
     return told
 
 
-def _watched(show: Callable[..., Any], there: Teller) -> Callable[..., Any]:
+def _watched(show: Callable[..., Any], there: RunnerChannel) -> Callable[..., Any]:
     """Return *show*, which shows an error, with the runner told of it."""
 
     def shown(*args: Any, **named: Any) -> Any:
@@ -126,6 +126,6 @@ class _Alone(ast.NodeTransformer):
 
 
 def _alone(value: object) -> object:
-    if isinstance(value, Exit):
+    if isinstance(value, ExitFunction):
         value()
     return value

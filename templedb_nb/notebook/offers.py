@@ -49,11 +49,11 @@ def interrupt() -> None:
 
 def unblock(call: Call, slug: str, target: str, pid: int, ends: bool) -> None:  # noqa: FBT001 - as Live calls it
     """Cancel, or end, the session that keeps a run waiting."""
-    from templedb_nb.model.selection import Choice
+    from templedb_nb.model.selection import Selection
 
     app = call.open_app()
     try:
-        project, found = app.selections.named(Choice(project=slug, target=target))
+        project, found = app.selections.named(Selection(project=slug, target=target))
         if found is not None:
             app.locks.unblock(project, found, pid, "in the way of a run", terminate=ends)
     except TempleError as error:
@@ -62,15 +62,15 @@ def unblock(call: Call, slug: str, target: str, pid: int, ends: bool) -> None:  
 
 def pick(call: Call, choices: Choices) -> None:
     """Show what a deployment may be made of, and plan what is picked."""
-    from templedb_nb.core.plan.planner import Options
-    from templedb_nb.model.selection import Choice
+    from templedb_nb.core.plan.planner import PlanOptions
+    from templedb_nb.model.selection import Selection
     from templedb_nb.notebook.panels import Picker
 
     def plan(target: str, release: int | None, skip: tuple[str, ...]) -> Preview:
-        choice = Choice(project=choices.slug, target=target)
+        choice = Selection(project=choices.slug, target=target)
         app = call.open_app()
         try:
-            return app.deployments.plan(choice, Options(skip_groups=skip), release=release)
+            return app.deployments.plan(choice, PlanOptions(skip_groups=skip), release=release)
         except TempleError as error:
             raise without_secrets(error, app.masker.mask) from None
 

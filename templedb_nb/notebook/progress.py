@@ -13,11 +13,11 @@ from templedb_nb.errors import TempleError
 from templedb_nb.model.estimate import Expected
 from templedb_nb.model.event import Blocker, RunFinished, Stamped, StatementBlocked
 from templedb_nb.views.html.live import live_bundle
-from templedb_nb.views.run_log import Lines
+from templedb_nb.views.run_log import RunLog
 
 if TYPE_CHECKING:
     from templedb_nb.model.plan import Preview
-    from templedb_nb.notebook.button_events import Clicks
+    from templedb_nb.notebook.button_events import ButtonEvents
 
 EVERY_S = 0.125
 """No two pictures are nearer to each other, whatever a step writes."""
@@ -37,7 +37,7 @@ Unblock = Callable[[str, str, int, bool], None]
 """Takes project, target and session out of a run's way; ends the session if the last says so."""
 
 
-class Live:
+class LiveProgress:
     """An observer that draws; it works in a thread of its own, so that a run never waits for it."""
 
     def __init__(self, interrupt: Callable[[], None], unblock: Unblock | None) -> None:
@@ -46,7 +46,7 @@ class Live:
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._written: list[str] = []
-        self._watch = Lines(self._written.append)
+        self._watch = RunLog(self._written.append)
         self._blockers: tuple[Blocker, ...] = ()
         self._expected = Expected()
         self._began = time.monotonic()
@@ -162,9 +162,9 @@ class Buttons:
         """Make the button that stops, and room for more."""
         from ipywidgets import HBox
 
-        from templedb_nb.notebook.button_events import Clicks
+        from templedb_nb.notebook.button_events import ButtonEvents
 
-        self.clicks: Clicks = Clicks()
+        self.clicks: ButtonEvents = ButtonEvents()
         self._stops = 0
         self._stop = self.clicks.button(STOPS[0], "stop", "warning")
         self._box = HBox([self._stop, self.clicks.pulse])

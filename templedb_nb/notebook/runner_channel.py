@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from templedb_nb.app import Temple
+    from templedb_nb.app import Container
     from templedb_nb.model.event import Stamped
     from templedb_nb.model.result import Result
 
@@ -22,7 +22,7 @@ VARIABLE = "TEMPLEDB_RUNBOOK"
 
 
 @dataclass
-class Teller:
+class RunnerChannel:
     """One end of the pipe, and what the runner wants.
 
     `execution` is the id of this run of the runbook `name`, `given` the digest of its parameters;
@@ -37,7 +37,7 @@ class Teller:
     chain: tuple[str, ...] = ()
     approvals: tuple[str, ...] = ()
     approval_wait: str = ""
-    _app: Temple | None = field(default=None, repr=False)
+    _app: Container | None = field(default=None, repr=False)
 
     def __call__(self, entry: Stamped) -> None:
         """Tell an event of a run, and where its project's files are."""
@@ -60,7 +60,7 @@ class Teller:
         """Tell a value before anything that may show it."""
         self._tell({"secret": [name, value]})
 
-    def listens(self, app: Temple) -> None:
+    def listens(self, app: Container) -> None:
         """Tell every secret that *app* comes to know, and which state it uses."""
         self._app = app
         app.masker.heard = self.secret
@@ -88,16 +88,16 @@ class Teller:
                 data = data[os.write(self.handle, data) :]
 
 
-_teller: Teller | None = None
+_teller: RunnerChannel | None = None
 
 
-def teller() -> Teller | None:
+def teller() -> RunnerChannel | None:
     """Return this process's end of the pipe; processes that it starts inherit nothing of it."""
     global _teller  # noqa: PLW0603 - a process has one such pipe, or none
     told = os.environ.pop(VARIABLE, "")
     if told:
         with suppress(ValueError, OSError):
-            found = Teller(**json.loads(told))
+            found = RunnerChannel(**json.loads(told))
             os.set_inheritable(found.handle, False)  # noqa: FBT003 - its own signature
             _teller = found
     return _teller

@@ -18,13 +18,13 @@ from templedb_nb.exit_code import ExitCode
 from templedb_nb.exits import exit_code
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.result import Result
-from templedb_nb.notebook.cell_commands import Steps
+from templedb_nb.notebook.cell_commands import CellCommands
 
 if TYPE_CHECKING:
     from templedb_nb.model.plan import Preview
     from templedb_nb.model.runbook import Done
     from templedb_nb.notebook.cell_commands import Step
-    from templedb_nb.notebook.runner_channel import Teller
+    from templedb_nb.notebook.runner_channel import RunnerChannel
 
 WIDE = 240
 """Characters of a line of a table."""
@@ -40,13 +40,13 @@ Work = Callable[[Sequence[str]], Any]
 Show = Callable[[Any], Any]
 
 
-class Telling:
+class RunnerSession:
     """What a kernel that a runner started does around each command."""
 
-    def __init__(self, teller: Teller) -> None:
+    def __init__(self, teller: RunnerChannel) -> None:
         """Tell *teller*."""
         self.teller = teller
-        self._steps = Steps(teller)
+        self._steps = CellCommands(teller)
 
     def once(self, call: Call, words: Words, at: tuple[str, str], work: Work, show: Show) -> Any:
         """Show what *work* returns, or what it came to before; tell how it ends.
@@ -107,7 +107,7 @@ class Telling:
 class _Told:
     """A command on its way, and how it ends."""
 
-    teller: Teller
+    teller: RunnerChannel
     call: Call
     line: Line = field(default_factory=lambda: Line(command=""))
 

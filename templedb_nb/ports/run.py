@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
-from templedb_nb.model.cancel_request import Ending
+from templedb_nb.model.cancel_request import CancelRequest
 from templedb_nb.model.event import Event, Log, Stamped
 
 Emit: TypeAlias = Callable[[Event], None]
@@ -33,7 +33,7 @@ class Interruptions(Protocol):
         """Let an interrupt break off what the block does; elsewhere it is kept until the next."""
         ...
 
-    def asked(self, wanted: Ending) -> None:
+    def asked(self, wanted: CancelRequest) -> None:
         """Hear, from any thread, that somebody wants an end."""
         ...
 

@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from templedb_nb.core.migrations.script import Script
-from templedb_nb.model.command import Exit, Invocation
+from templedb_nb.model.command import CommandExit, Invocation
 from templedb_nb.model.server_message import MessageLevel
 from templedb_nb.model.step import Migration
-from templedb_nb.ports.target import Claim, Told
+from templedb_nb.ports.target import Claim, StatementCallbacks
 
 
 class Shell(Protocol):
     """Where commands run."""
 
-    def run(self, invocation: Invocation, sink: Callable[[str], None]) -> Exit:
+    def run(self, invocation: Invocation, sink: Callable[[str], None]) -> CommandExit:
         """Run to the end, giving masked output to *sink* in pieces of at most 64 KiB."""
         ...
 
@@ -30,9 +30,9 @@ class Psql(Protocol):
         claim: Claim,
         attempt: str,
         sink: Callable[[str], None],
-        told: Told,
+        told: StatementCallbacks,
         words: Mapping[str, MessageLevel],
-    ) -> Exit:
+    ) -> CommandExit:
         """Run the file in one transaction with its ledger row; *told* hears the server's words.
 
         *words* are those by which the server ranks them, in its language.

@@ -9,11 +9,11 @@ from typing import Protocol
 
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.model.approval import Approval
-from templedb_nb.model.cancel_request import Ending
-from templedb_nb.model.drift import Drift, Mark
+from templedb_nb.model.cancel_request import CancelRequest
+from templedb_nb.model.drift import CatalogMark, Drift
 from templedb_nb.model.event import Blocker, Outcome, RunId
-from templedb_nb.model.foreign_history import History
-from templedb_nb.model.ledger import Freeze, Held, Ledger, Noted, Within
+from templedb_nb.model.foreign_history import ForeignHistory
+from templedb_nb.model.ledger import Freeze, Ledger, LedgerEvent, LockHolder, Within
 from templedb_nb.model.lint import Sizes
 from templedb_nb.model.route import Route
 from templedb_nb.model.serialization import Digest
@@ -53,7 +53,7 @@ def _nothing(what: object) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class LockCallbacks:
     """Who is told what happens around a lock; the last two from a thread of their own.
 
     `waiting` hears once of the holder, if there is one to wait for; `asked` that somebody wants the
@@ -61,7 +61,7 @@ class Heard:
     """
 
     waiting: Callable[[str], None] = _nothing
-    asked: Callable[[Ending], None] = _nothing
+    asked: Callable[[CancelRequest], None] = _nothing
     blocked: Callable[[tuple[Blocker, ...]], None] = _nothing
 
 
@@ -74,7 +74,7 @@ def _not_again(first: int, message: str, sqlstate: str | None) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class StatementCallbacks:
     """Who is told what comes with the statements of a migration, at once; statements from 0.
 
     `said` hears each message of the server, `gave` how many rows a query gave, and `again` that
@@ -86,7 +86,7 @@ class Told:
     again: Callable[[int, str, str | None], None] = _not_again
 
 
-NOBODY_TOLD = Told()
+NOBODY_TOLD = StatementCallbacks()
 
 
 Decide = Callable[[Sequence[Approval]], Sequence[Approval]]
@@ -138,7 +138,7 @@ class LedgerReader(Protocol):
 class HistoryReader(Protocol):
     """What the ledger, or the table of another tool, says of the past."""
 
-    def events(self, project: str, within: Within) -> tuple[Noted, ...]:
+    def events(self, project: str, within: Within) -> tuple[LedgerEvent, ...]:
         """Return what the ledger's own history notes of a time, in order."""
         ...
 
@@ -146,7 +146,7 @@ class HistoryReader(Protocol):
         """Return what the ledger holds of one attempt of a run, as of one moment."""
         ...
 
-    def histories(self) -> tuple[History, ...]:
+    def histories(self) -> tuple[ForeignHistory, ...]:
         """Return the tables of other tools that are there, as of one moment."""
         ...
 
@@ -154,14 +154,14 @@ class HistoryReader(Protocol):
 class ProjectLock(Protocol):
     """Who may work on a project's database."""
 
-    def lock(self, claim: Claim, hear: Heard) -> AbstractContextManager[None]:
+    def lock(self, claim: Claim, hear: LockCallbacks) -> AbstractContextManager[None]:
         """Hold the project's lock, after creating the ledger if it is not there, or raise `Busy`.
 
         *hear* is told what happens around it.
         """
         ...
 
-    def held(self, project: str) -> Held | None:
+    def held(self, project: str) -> LockHolder | None:
         """Return who holds the lock, if anybody does."""
         ...
 
@@ -185,7 +185,7 @@ class LockAdmin(Protocol):
         """Give a copy of a database an identity of its own; say whether it is one."""
         ...
 
-    def ask_to_end(self, project: str, run: str, wanted: Ending) -> bool:
+    def ask_to_end(self, project: str, run: str, wanted: CancelRequest) -> bool:
         """Ask the holder to end its run; say whether it holds the lock."""
         ...
 
@@ -255,7 +255,7 @@ class MigrationRunner(Protocol):
         attempt: str,
         claim: Claim,
         ran: Callable[[int], None],
-        told: Told = NOBODY_TOLD,
+        told: StatementCallbacks = NOBODY_TOLD,
     ) -> None:
         """Make the migration and its ledger row true together, or neither.
 
@@ -308,11 +308,11 @@ class CatalogReader(Protocol):
         """Return how the objects differ from what runs left, where that is kept."""
         ...
 
-    def catalog_mark(self, claim: Claim) -> Mark:
+    def catalog_mark(self, claim: Claim) -> CatalogMark:
         """Return what the objects are before a run; where there is no usable base, keep one."""
         ...
 
-    def keep_catalog(self, before: Mark, claim: Claim, *, changed: bool) -> None:
+    def keep_catalog(self, before: CatalogMark, claim: Claim, *, changed: bool) -> None:
         """Keep what changed since *before* as what the run left, if it *changed* anything.
 
         A run that changed nothing leaves the base as it is; the base knows then that it ended.

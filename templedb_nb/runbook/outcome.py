@@ -7,10 +7,10 @@ from enum import StrEnum
 
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.result import Result
-from templedb_nb.model.runbook import CellResult, CellState, Exit, Told
+from templedb_nb.model.runbook import CellExitRequest, CellResult, CellState, CommandEnded
 
 
-class Stop(StrEnum):
+class StopReason(StrEnum):
     """Why a runbook ended before its last cell, if no cell was to blame."""
 
     INTERRUPT = "interrupted"
@@ -21,19 +21,19 @@ class Stop(StrEnum):
 
 
 _CODES = {
-    Stop.INTERRUPT: ExitCode.INTERRUPTED,
-    Stop.TERMINATE: ExitCode.TERMINATED,
-    Stop.CELL_TIMEOUT: ExitCode.TIMED_OUT,
-    Stop.TIMEOUT: ExitCode.TIMED_OUT,
+    StopReason.INTERRUPT: ExitCode.INTERRUPTED,
+    StopReason.TERMINATE: ExitCode.TERMINATED,
+    StopReason.CELL_TIMEOUT: ExitCode.TIMED_OUT,
+    StopReason.TIMEOUT: ExitCode.TIMED_OUT,
 }
 
 
 def verdict(
     cells: Sequence[CellResult],
-    told: Sequence[Told],
+    told: Sequence[CommandEnded],
     runs: Sequence[Result],
-    stop: Stop | None,
-    ended: Exit | None = None,
+    stop: StopReason | None,
+    ended: CellExitRequest | None = None,
 ) -> tuple[int, str]:
     """Return exit code and reason.
 
@@ -49,10 +49,10 @@ def verdict(
 
 def _verdict(
     cells: Sequence[CellResult],
-    told: Sequence[Told],
+    told: Sequence[CommandEnded],
     runs: Sequence[Result],
-    stop: Stop | None,
-    ended: Exit | None,
+    stop: StopReason | None,
+    ended: CellExitRequest | None,
 ) -> tuple[int, str]:
     last = {(run.slug, run.target): run for run in runs}.values()
     unknown = [run for run in last if run.exit_code in {ExitCode.UNRESOLVED, None}]
@@ -75,13 +75,16 @@ def _verdict(
     if ended is not None and (refused := _refused(told))[0]:
         return refused
     failed = next((each for each in cells if each.state is CellState.FAILED), None)
-    if failed is not None or stop is Stop.DIED:
+    if failed is not None or stop is StopReason.DIED:
         return _of_cell(failed, told, runs, stop)
     return _refused(told)
 
 
 def _of_cell(
-    failed: CellResult | None, told: Sequence[Told], runs: Sequence[Result], stop: Stop | None
+    failed: CellResult | None,
+    told: Sequence[CommandEnded],
+    runs: Sequence[Result],
+    stop: StopReason | None,
 ) -> tuple[int, str]:
     number = failed.number if failed else 0
     mine = [each for each in told if each.cell == number and each.exit_code]
@@ -93,9 +96,9 @@ def _of_cell(
     return code, f"cell {number}{said}" if number else stop.value if stop else ""
 
 
-def _refused(told: Sequence[Told]) -> tuple[int, str]:
+def _refused(told: Sequence[CommandEnded]) -> tuple[int, str]:
     """Return the last refusal of a command that no later use of the same command made good."""
-    left: dict[str, Told] = {}
+    left: dict[str, CommandEnded] = {}
     for each in told:
         if each.mutates and each.exit_code:
             left[each.command] = each

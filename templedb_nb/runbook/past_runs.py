@@ -10,8 +10,8 @@ from templedb_nb.errors import TempleError, UnknownName
 from templedb_nb.model.runbook import (
     CellResult,
     CellState,
-    Ended,
     Execution,
+    ExecutionEnd,
     ExecutionRow,
     RunbookHistory,
     RunbookStatus,
@@ -20,17 +20,17 @@ from templedb_nb.runbook.notebook import title
 from templedb_nb.runbook.state_record import known_as
 
 if TYPE_CHECKING:
-    from templedb_nb.app.container import Temple
+    from templedb_nb.app.container import Container
 
 
-def history(app: Temple, notebook: Path | None, last: int) -> RunbookHistory:
+def history(app: Container, notebook: Path | None, last: int) -> RunbookHistory:
     """Return the newest executions, of one runbook or of all."""
     name = known_as(notebook, app.state) if notebook else None
     rows = app.runbooks.executions(name, last)
     return RunbookHistory(rows=tuple(_row(app, *each) for each in rows))
 
 
-def status(app: Temple, notebook: Path) -> RunbookStatus:
+def status(app: Container, notebook: Path) -> RunbookStatus:
     """Return how far the last execution came, as the state and the saved notebook tell.
 
     Raises `UnknownName` if this state knows of none.
@@ -48,12 +48,12 @@ def status(app: Temple, notebook: Path) -> RunbookStatus:
     return RunbookStatus(row=row, cells=cells, done=done, outcomes=outcomes)
 
 
-def _row(app: Temple, execution: Execution, ended: Ended | None) -> ExecutionRow:
+def _row(app: Container, execution: Execution, ended: ExecutionEnd | None) -> ExecutionRow:
     state = "ended" if ended else "running" if app.runbooks.live(execution.id) else "died"
     return ExecutionRow(execution=execution, state=state, ended=ended)
 
 
-def _outcome(app: Temple, run: str) -> str:
+def _outcome(app: Container, run: str) -> str:
     try:
         outcome = app.past.result(run).outcome
     except TempleError:

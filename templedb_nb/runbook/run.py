@@ -12,20 +12,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from templedb_nb.app.environment import System
+from templedb_nb.app.environment import Environment
 from templedb_nb.model.event import RunFinished, Stamped, StepFailed, StepFinished
 from templedb_nb.model.result import Progress, Result
 from templedb_nb.model.runbook import (
+    CellExitRequest,
     CellFinished,
     CellResult,
     CellStarted,
     CellState,
     CellWrote,
-    Exit,
+    CommandEnded,
     RunbookEvent,
     RunbookResult,
     RunbookStarted,
-    Told,
 )
 from templedb_nb.model.serialization import from_plain
 from templedb_nb.runbook import parameters
@@ -34,7 +34,7 @@ from templedb_nb.runbook.light_imports import light_imports
 from templedb_nb.runbook.notebook import tags, title, write
 from templedb_nb.runbook.notebook_marks import marked
 from templedb_nb.runbook.order import Order, Watch
-from templedb_nb.runbook.outcome import Stop, verdict
+from templedb_nb.runbook.outcome import StopReason, verdict
 from templedb_nb.runbook.secrets import Secrets
 from templedb_nb.runbook.state_record import Record
 
@@ -52,7 +52,7 @@ SKIP, RAISES = "skip-execution", "raises-exception"
 EXITS = ("SystemExit", "CellExit")
 
 
-def run(order: Order, system: System, watch: Watch) -> RunbookResult:
+def run(order: Order, system: Environment, watch: Watch) -> RunbookResult:
     """Run *order*, whatever happens in it, and return what it came to."""
     return asyncio.run(Runner(order, system, watch).run())
 
@@ -60,18 +60,18 @@ def run(order: Order, system: System, watch: Watch) -> RunbookResult:
 class Runner:
     """One runbook on its way."""
 
-    def __init__(self, order: Order, system: System, watch: Watch) -> None:
+    def __init__(self, order: Order, system: Environment, watch: Watch) -> None:
         """Prepare; nothing is started yet."""
         self._order, self._system, self._watch = order, system, watch
         self._notebook = order.notebook
         self._runbook = self._notebook.digest
         self._secrets = Secrets(system.environ, watch.secret)
         self._pipe = Pipe(self._hear)
-        self._told: list[Told] = []
+        self._told: list[CommandEnded] = []
         self._runs: dict[str, Progress] = {}
         self._recalled: list[Result] = []
-        self._stop: Stop | None = None
-        self._exit: Exit | None = None
+        self._stop: StopReason | None = None
+        self._exit: CellExitRequest | None = None
         self._shown = ""
         self._running: int | None = None
         self._client: Client | None = None
@@ -93,10 +93,10 @@ class Runner:
         """Run every cell until one fails, and save whatever there is."""
         loop = asyncio.get_running_loop()
         before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-        loop.add_signal_handler(signal.SIGINT, self._halt, Stop.INTERRUPT)
-        loop.add_signal_handler(signal.SIGTERM, self._halt, Stop.TERMINATE)
+        loop.add_signal_handler(signal.SIGINT, self._halt, StopReason.INTERRUPT)
+        loop.add_signal_handler(signal.SIGTERM, self._halt, StopReason.TERMINATE)
         if self._order.timeout_s:
-            loop.call_later(self._order.timeout_s, self._halt, Stop.TIMEOUT)
+            loop.call_later(self._order.timeout_s, self._halt, StopReason.TIMEOUT)
         self._tell(
             RunbookStarted(
                 notebook=str(self._notebook.path),
@@ -182,8 +182,8 @@ class Runner:
         except CellExecutionError as error:
             state, message = CellState.FAILED, f"{error.ename}: {error.evalue}"
         except (DeadKernelError, asyncio.CancelledError, RuntimeError):
-            self._stop = self._stop or Stop.DIED
-            how = self._client.died_how() if self._stop is Stop.DIED else ""
+            self._stop = self._stop or StopReason.DIED
+            how = self._client.died_how() if self._stop is StopReason.DIED else ""
             state, message = CellState.FAILED, f"{self._stop.value}{how}"
         finally:
             for limit in self._limits:
@@ -214,7 +214,7 @@ class Runner:
         seconds = _seconds(limit) or self._order.cell_timeout_s
         if seconds:
             loop = asyncio.get_running_loop()
-            self._limits.append(loop.call_later(seconds, self._halt, Stop.CELL_TIMEOUT))
+            self._limits.append(loop.call_later(seconds, self._halt, StopReason.CELL_TIMEOUT))
         shown = self._cells[number]
         of = len(self._notebook.cells)
         masked = self._secrets.masker.mask(shown.title)
@@ -226,7 +226,7 @@ class Runner:
         self._cells[number] = replace(cell, state=state, took_ms=took_ms, message=message)
         self._tell(CellFinished(cell=number, state=state, took_ms=took_ms, message=message))
 
-    def _halt(self, why: Stop) -> None:
+    def _halt(self, why: StopReason) -> None:
         """Interrupt what runs; whoever asks again, or waits too long, ends the kernel."""
         again = self._stop is not None
         self._stop = self._stop or why
@@ -257,13 +257,13 @@ class Runner:
                 if isinstance(entry.event, StepFinished | StepFailed | RunFinished):
                     self._watch.saved(self._result(), done=False)
             case {"ended": dict(about)}:
-                self._told.append(Told(cell=self._running or 0, **about))
+                self._told.append(CommandEnded(cell=self._running or 0, **about))
             case {"recalled": dict(result)}:
                 self._recalled.append(from_plain(Result, result))
             case {"root": [str(slug), str(root)]}:
                 self._roots[slug] = root
             case {"exit": {"said": str(said), "done": bool(done)}}:
-                self._exits(Exit(cell=self._running or 0, said=said, done=done))
+                self._exits(CellExitRequest(cell=self._running or 0, said=said, done=done))
             case {"shown": [str(error), str(message)]}:
                 self._shown = self._shown or f"{error}: {message}"
             case {"state": str(path)}:
@@ -271,7 +271,7 @@ class Runner:
             case _:
                 pass
 
-    def _exits(self, asked: Exit) -> None:
+    def _exits(self, asked: CellExitRequest) -> None:
         if asked.cell and (self._exit is None or (self._exit.done and not asked.done)):
             self._exit = asked
 
@@ -311,25 +311,25 @@ class Runner:
 
     def _learn_sealed(self) -> None:
         """Know what the kernel could open before its first cell shows any of it."""
-        from templedb_nb.app.container import Temple
+        from templedb_nb.app.container import Container
         from templedb_nb.errors import TempleError
 
         if not Path(self._record.path).exists():
             return
         with suppress(TempleError):
-            app = Temple.open(self._record.path, system=self._system)
+            app = Container.open(self._record.path, system=self._system)
             for name, values in app.values.sealed().items():
                 for value in values:
                     self._secrets.add(name, value)
 
     def _reconcile(self) -> None:
         """Ask the targets how runs ended whose kernel was killed before it could say so."""
-        from templedb_nb.app.container import Temple
+        from templedb_nb.app.container import Container
         from templedb_nb.errors import TempleError
 
-        app = Temple.open(self._record.path, system=self._system)
+        app = Container.open(self._record.path, system=self._system)
         app.masker.heard = self._secrets.add
-        cancelled = self._stop in {Stop.INTERRUPT, Stop.TERMINATE}
+        cancelled = self._stop in {StopReason.INTERRUPT, StopReason.TERMINATE}
         end = time.monotonic() + (HURRIED_S if cancelled else ASKED_S)
         while self._open_runs() and time.monotonic() < end:
             with suppress(TempleError):

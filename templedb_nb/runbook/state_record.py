@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from templedb_nb.app.environment import System
+from templedb_nb.app.environment import Environment
 from templedb_nb.errors import StoreError
-from templedb_nb.model.runbook import Ended, Execution, RunbookResult
+from templedb_nb.model.runbook import Execution, ExecutionEnd, RunbookResult
 from templedb_nb.model.serialization import digest
 from templedb_nb.runbook.notebook import Notebook
 from templedb_nb.store.duckdb.runbooks import Runbooks
@@ -23,7 +23,7 @@ def known_as(notebook: Path, state: StateFile) -> str:
     return str(whole)
 
 
-def state_of(notebook: Path, system: System) -> StateFile:
+def state_of(notebook: Path, system: Environment) -> StateFile:
     """Return the state that a kernel in the notebook's folder finds."""
     start = notebook.resolve().parent
     named = system.environ.get("TEMPLEDB_STATE")
@@ -38,7 +38,7 @@ class Record:
     """
 
     def __init__(
-        self, notebook: Notebook, given: dict[str, str], system: System, *, resume: bool
+        self, notebook: Notebook, given: dict[str, str], system: Environment, *, resume: bool
     ) -> None:
         """Look up what broke off, if *resume* says so; *given* are the parameters as literals."""
         self._system = system
@@ -83,7 +83,7 @@ class Record:
         """Record how it ended."""
         if self._begun is None:
             return
-        ended = Ended(
+        ended = ExecutionEnd(
             ended_at=self._system.clock.now(),
             exit_code=shown.exit_code,
             reason=shown.reason,

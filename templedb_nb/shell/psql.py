@@ -18,18 +18,18 @@ from typing import Protocol
 
 from templedb_nb.core.address.route import variables
 from templedb_nb.core.migrations.script import Script
-from templedb_nb.core.sql.psql_output import ENGLISH, Spoken
+from templedb_nb.core.sql.psql_output import ENGLISH, MessageFinder
 from templedb_nb.errors import ConfigError, FilesError
-from templedb_nb.model.command import Exit, Invocation
+from templedb_nb.model.command import CommandExit, Invocation
 from templedb_nb.model.route import Route
 from templedb_nb.model.server_message import MessageLevel
 from templedb_nb.model.step import Migration
 from templedb_nb.model.target import DatabaseName
 from templedb_nb.ports.shell import Shell
-from templedb_nb.ports.target import NOBODY_TOLD, Claim, Told
+from templedb_nb.ports.target import NOBODY_TOLD, Claim, StatementCallbacks
 
 
-class Around(Protocol):
+class PsqlFrame(Protocol):
     """What psql runs before the file and after it, in one transaction with it."""
 
     def __call__(
@@ -45,7 +45,7 @@ class PsqlProgram:
     def __init__(
         self,
         shell: Shell,
-        around: Around,
+        around: PsqlFrame,
         here: Callable[[DatabaseName], Route],
         folder: Callable[[], str],
         environment: Mapping[str, str],
@@ -64,9 +64,9 @@ class PsqlProgram:
         claim: Claim,
         attempt: str,
         sink: Callable[[str], None],
-        told: Told = NOBODY_TOLD,
+        told: StatementCallbacks = NOBODY_TOLD,
         words: Mapping[str, MessageLevel] = ENGLISH,
-    ) -> Exit:
+    ) -> CommandExit:
         """Run the file in one transaction with its ledger row; *told* hears the server's words.
 
         *words* are those by which the server ranks them, in its language.
@@ -87,7 +87,7 @@ class PsqlProgram:
         with _private(texts) as place:
             ledger, passwords = f"{place}/row", f"{place}/passwords"
             file = f"{place}/without/{step.file}" if script.once else step.file
-            spoken = Spoken(file, (ledger, f"{place}/look"), words)
+            spoken = MessageFinder(file, (ledger, f"{place}/look"), words)
 
             def heard(text: str) -> None:
                 sink(text)

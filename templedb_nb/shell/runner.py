@@ -17,7 +17,7 @@ from pathlib import Path
 
 from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.errors import NotStarted
-from templedb_nb.model.command import Exit, Invocation
+from templedb_nb.model.command import CommandExit, Invocation
 from templedb_nb.shell.starting import not_started, refuse_lost
 
 CHUNK = 64 * 1024
@@ -37,7 +37,7 @@ class SupervisedShell:
         """Mask output by what *masker* knows."""
         self._masker = masker
 
-    def run(self, invocation: Invocation, sink: Callable[[str], None]) -> Exit:
+    def run(self, invocation: Invocation, sink: Callable[[str], None]) -> CommandExit:
         """Run to the end, giving masked output to *sink* in pieces of at most 64 KiB.
 
         Whatever is raised meanwhile (an interrupt, a sink that fails) first ends the command and
@@ -85,7 +85,7 @@ class _Watched:
     supervisor: subprocess.Popen[bytes]
     output: int
     pid: int | None = None
-    exit: Exit | None = None
+    exit: CommandExit | None = None
     timed_out: bool = False
     _facts: bytes = b""
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
@@ -119,7 +119,7 @@ class _Watched:
         watched._write(json.dumps(request).encode() + b"\n")
         return watched
 
-    def wait(self, pump: _Pump) -> Exit:
+    def wait(self, pump: _Pump) -> CommandExit:
         """Pump output until the command has ended, or its time is up and it was ended."""
         limit = self.invocation.timeout_s
         due = time.monotonic() + limit if limit is not None else None
@@ -134,7 +134,7 @@ class _Watched:
         left_open = open_ended and self._drain(pump)
         pump.close()
         ended = self.exit
-        return Exit(
+        return CommandExit(
             status=ended.status,
             signal=ended.signal,
             timed_out=self.timed_out,
@@ -196,17 +196,17 @@ class _Watched:
         for line in lines:
             fact = json.loads(line)
             if "errno" in fact:
-                self.exit = Exit(status=127)
+                self.exit = CommandExit(status=127)
                 raise not_started(self.invocation, fact["place"], fact["errno"])
             self.pid = fact.get("pid", self.pid)
             if "status" in fact or "signal" in fact:
-                self.exit = Exit(status=fact.get("status"), signal=fact.get("signal"))
+                self.exit = CommandExit(status=fact.get("status"), signal=fact.get("signal"))
 
     def _bereaved(self) -> None:
         if self.pid is not None:
             with suppress(OSError):
                 os.killpg(self.pid, signal.SIGKILL)
-        self.exit = Exit(status=None, signal=int(signal.SIGKILL))
+        self.exit = CommandExit(status=None, signal=int(signal.SIGKILL))
 
     def _drain(self, pump: _Pump) -> bool:
         """Read what is left in the pipe; say whether somebody keeps it open."""

@@ -32,7 +32,7 @@ _LEFT_OUT = frozenset({
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet:
+class SquawkFile:
     """One file for squawk; `together` says that it runs in a transaction."""
 
     file: str
@@ -46,7 +46,7 @@ def program() -> str | None:
     return shutil.which("squawk", path=str(beside)) or shutil.which("squawk")
 
 
-def check(squawk: str, sheets: Sequence[Sheet], version: int) -> tuple[list[Complaint], str]:
+def check(squawk: str, sheets: Sequence[SquawkFile], version: int) -> tuple[list[Complaint], str]:
     """Return what squawk says of *sheets*, and why it could not, if so.
 
     *version* is the server's major one; 0 leaves the choice to squawk.
@@ -64,7 +64,7 @@ def check(squawk: str, sheets: Sequence[Sheet], version: int) -> tuple[list[Comp
 
 def _ask(
     squawk: str,
-    sheets: Sequence[Sheet],
+    sheets: Sequence[SquawkFile],
     version: int,
     folder: Path,
     together: bool,  # noqa: FBT001 - one of two passes

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from templedb_nb.model.cancel_request import Ending
+from templedb_nb.model.cancel_request import CancelRequest
 from templedb_nb.store.journal import live
 
 EVERY_S = 0.25
@@ -20,7 +20,7 @@ BEAT_TURNS = 4
 """After so many looks it shows that it lives."""
 
 
-def ask(folder: Path, run: str, wanted: Ending) -> bool:
+def ask(folder: Path, run: str, wanted: CancelRequest) -> bool:
     """Leave word for *run*, whose journal is in *folder*; say whether it still goes on."""
     path = _path(folder, run)
     fresh = path.with_suffix(".wished")
@@ -35,7 +35,7 @@ def ask(folder: Path, run: str, wanted: Ending) -> bool:
 
 @contextmanager
 def heard(
-    folder: Path, run: str, tell: Callable[[Ending], None], beat: Callable[[], None]
+    folder: Path, run: str, tell: Callable[[CancelRequest], None], beat: Callable[[], None]
 ) -> Iterator[None]:
     """Call *tell*, from a thread of its own, with each word for *run* while the block goes on.
 
@@ -53,7 +53,10 @@ def heard(
 
 
 def _listen(
-    path: Path, over: threading.Event, tell: Callable[[Ending], None], beat: Callable[[], None]
+    path: Path,
+    over: threading.Event,
+    tell: Callable[[CancelRequest], None],
+    beat: Callable[[], None],
 ) -> None:
     for turn in itertools.count(1):
         if over.wait(EVERY_S):
@@ -63,7 +66,7 @@ def _listen(
         if path.exists():
             text = path.read_text(encoding="utf-8")
             path.unlink()
-            tell(Ending.of(text))
+            tell(CancelRequest.of(text))
 
 
 def _path(folder: Path, run: str) -> Path:

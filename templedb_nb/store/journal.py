@@ -89,7 +89,7 @@ class RunJournal:
         if entry.elapsed_ms - self._folded_ms > FOLD_EVERY_MS:
             self._try_fold(entry.elapsed_ms)
 
-    def lines(self) -> Lines:
+    def lines(self) -> JournalLines:
         """Return what is written so far."""
         return lines(self._path)
 
@@ -125,7 +125,7 @@ class RunJournal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lines:
+class JournalLines:
     """What can be read of a journal; `damaged` are the numbers of the lines that cannot."""
 
     entries: tuple[Stamped, ...] = ()
@@ -137,7 +137,7 @@ class Lines:
         return bool(self.entries) and isinstance(self.entries[0].event, RunStarted)
 
 
-class Orphan:
+class OrphanJournal:
     """The journal of a run whose process is gone; while it is held, nobody else mends it."""
 
     def __init__(self, path: Path, handle: int) -> None:
@@ -156,7 +156,7 @@ class Orphan:
         text = self._path.read_bytes()
         return not text or (text.startswith(b'{"v":') and b"\n" not in text)
 
-    def lines(self) -> Lines:
+    def lines(self) -> JournalLines:
         """Return what was recorded, without a torn last line."""
         return lines(self._path)
 
@@ -203,19 +203,19 @@ class Orphan:
             path.unlink(missing_ok=True)
 
 
-def lines(path: Path) -> Lines:
+def lines(path: Path) -> JournalLines:
     """Return what can be read of the journal at *path*."""
     return _parsed(path.read_bytes())
 
 
-def orphans(folder: Path) -> Iterator[Orphan]:
+def orphans(folder: Path) -> Iterator[OrphanJournal]:
     """Yield each journal that nobody holds, held by us, oldest run first; no other file."""
     for path in sorted(folder.glob("*.jsonl")):
         handle = _opened(path)
         if handle is None:
             continue
         if _locked(handle) and path.exists():
-            yield Orphan(path, handle)
+            yield OrphanJournal(path, handle)
         else:
             os.close(handle)
 
@@ -289,7 +289,7 @@ def _read(text: bytes) -> tuple[Stamped, ...]:
     return _parsed(text).entries
 
 
-def _parsed(text: bytes) -> Lines:
+def _parsed(text: bytes) -> JournalLines:
     entries, damaged = [], []
     for number, line in enumerate(text[: text.rfind(b"\n") + 1].splitlines(), start=1):
         try:
@@ -298,7 +298,7 @@ def _parsed(text: bytes) -> Lines:
             damaged.append(number)
     if not entries and not damaged and text.strip(b"\0") != text:
         damaged = [1]
-    return Lines(entries=tuple(entries), damaged=tuple(damaged))
+    return JournalLines(entries=tuple(entries), damaged=tuple(damaged))
 
 
 def _line(entry: Stamped) -> bytes:

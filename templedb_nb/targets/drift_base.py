@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from templedb_nb.model.drift import Base, Kept, Printer, Standing
+from templedb_nb.model.drift import Base, KeptBase, LedgerStanding, Printer
 from templedb_nb.ports.target import Claim
 
 KEY = "objects"
@@ -16,11 +16,11 @@ EVENT = "rebase-drift"
 """What the ledger's own history calls a base that was taken anew."""
 
 
-def read(text: str) -> Kept:
+def read(text: str) -> KeptBase:
     """Return what the fact says."""
     fact = json.loads(text)
     server = fact.get("server", "")
-    return Kept(
+    return KeptBase(
         base=Base(
             run=fact["run"], by=fact["by"], at=datetime.fromisoformat(fact["at"]), server=server
         ),
@@ -30,7 +30,7 @@ def read(text: str) -> Kept:
     )
 
 
-def written(kept: Kept) -> str:
+def written(kept: KeptBase) -> str:
     """Return the fact; its counts keep an earlier templedb from comparing words of its own."""
     fact = {
         "run": kept.base.run,
@@ -45,13 +45,13 @@ def written(kept: Kept) -> str:
     return json.dumps(fact)
 
 
-def whole(now: Standing, printer: Printer, run: str, by: str, at: datetime) -> Kept:
+def whole(now: LedgerStanding, printer: Printer, run: str, by: str, at: datetime) -> KeptBase:
     """Return the fact of a base that knows all that stands now."""
     base = Base(run=run, by=by, at=at, server=printer.server)
-    return Kept(base=base, printer=printer, projects=now.projects)
+    return KeptBase(base=base, printer=printer, projects=now.projects)
 
 
-def after(kept: Kept, now: Standing, claim: Claim, at: datetime | None) -> Kept:
+def after(kept: KeptBase, now: LedgerStanding, claim: Claim, at: datetime | None) -> KeptBase:
     """Return the fact after a run: it knows what stands of the run's own project.
 
     *at* is when the objects were kept, or None where they stay as they are.

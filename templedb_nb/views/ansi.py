@@ -23,7 +23,7 @@ _EXTENDED = {"5": 2, "2": 4}
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class TextStyle:
     """How a piece of text is drawn: a colour of `COLOURS`, or none."""
 
     colour: str = ""
@@ -33,9 +33,9 @@ class Look:
     underlined: bool = False
 
 
-def pieces(line: str) -> Iterator[tuple[Look, str]]:
+def pieces(line: str) -> Iterator[tuple[TextStyle, str]]:
     """Yield each piece of *line* with its look; nothing in it controls a terminal."""
-    look, at = Look(), 0
+    look, at = TextStyle(), 0
     text = overwritten(line)
     for found in _SEQUENCE.finditer(text):
         if found.start() > at:
@@ -102,12 +102,12 @@ _CHANGES: dict[str, dict[str, Any]] = {
 }
 
 
-def _after(look: Look, codes: list[str]) -> Look:
+def _after(look: TextStyle, codes: list[str]) -> TextStyle:
     waiting = iter(codes)
     for given in waiting:
         code = given.lstrip("0")
         if not code:
-            look = Look()
+            look = TextStyle()
         elif code in {"38", "48"}:
             index = _extended(waiting)
             look = replace(look, colour=index) if code == "38" else look

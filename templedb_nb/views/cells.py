@@ -10,7 +10,7 @@ from math import isfinite
 from typing import Any
 
 from templedb_nb.model.history import Answer
-from templedb_nb.model.span import Span
+from templedb_nb.model.span import Interval
 
 
 def cell_text(cell: Any) -> str:
@@ -23,7 +23,7 @@ def cell_text(cell: Any) -> str:
         case datetime():
             return f"{cell.astimezone(UTC).replace(tzinfo=None).isoformat(sep=' ')}Z"
         case timedelta():
-            return str(Span.of(cell))
+            return str(Interval.of(cell))
         case bytes():
             return f"\\x{cell.hex()}"
         case Decimal():
@@ -49,7 +49,7 @@ def cell_plain(cell: Any) -> Any:
             return cell.isoformat()
         case timedelta():
             return cell.total_seconds()
-        case Span():
+        case Interval():
             return cell.iso
         case Decimal():
             return f"{cell:f}"

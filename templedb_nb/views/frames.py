@@ -11,7 +11,7 @@ from templedb_nb.model.approval import ApprovalList, Verdict
 from templedb_nb.model.difference import Blame
 from templedb_nb.model.drift import ChangeKind, DriftReport, TargetsDiffer
 from templedb_nb.model.event import Outcome
-from templedb_nb.model.foreign_history import Adoption, Belief
+from templedb_nb.model.foreign_history import Adoption, ImportConfidence
 from templedb_nb.model.history import (
     Answer,
     DeployHistory,
@@ -93,7 +93,7 @@ COLUMNS: dict[type, Sequence[Column]] = {
     Adoption: (
         ("key", TEXT, lambda r: r.key),
         ("file", TEXT, lambda r: r.file),
-        ("verdict", Belief, lambda r: r.verdict.value),
+        ("verdict", ImportConfidence, lambda r: r.verdict.value),
         ("known", TEXT, lambda r: r.known),
         ("at", TEXT, lambda r: r.at),
         ("note", TEXT, lambda r: r.note),

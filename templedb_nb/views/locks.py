@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from templedb_nb.model.effect import Blocks, Impact, Lock, Touched, ranked, stronger
+from templedb_nb.model.effect import Blocks, Impact, LockMode, TableLock, ranked, stronger
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.step import Migration, Mode, Step
 
@@ -15,16 +15,16 @@ CAVEAT = (
 )
 
 
-def of_plan(value: Preview) -> tuple[Touched, ...]:
+def of_plan(value: Preview) -> tuple[TableLock, ...]:
     """Return the strongest lock on each object over all migrations, the gravest first."""
-    found: dict[str, Touched] = {}
+    found: dict[str, TableLock] = {}
     for script in value.draft.scripts:
         for each in script.impact.locks:
             found[each.title] = stronger(found[each.title], each) if each.title in found else each
     return ranked(found.values())
 
 
-def blocked(locks: Iterable[Touched]) -> str:
+def blocked(locks: Iterable[TableLock]) -> str:
     """Say whom locks keep waiting: ``blocks reads and writes of orders, writes to customers``."""
     by: dict[Blocks, list[str]] = {each: [] for each in Blocks}
     for each in locks:
@@ -41,7 +41,7 @@ def blocked(locks: Iterable[Touched]) -> str:
     return said
 
 
-def blocks(each: Touched) -> str:
+def blocks(each: TableLock) -> str:
     """Say whom one lock keeps waiting, beside its name."""
     if each.new:
         return "nobody: new here"
@@ -51,7 +51,7 @@ def blocks(each: Touched) -> str:
         case Blocks.UNKNOWN:
             return "unknown"
         case _:
-            return _ROWS if each.lock is Lock.ROW_EXCLUSIVE else "neither reads nor writes"
+            return _ROWS if each.lock is LockMode.ROW_EXCLUSIVE else "neither reads nor writes"
 
 
 _ROWS = "writes of the same rows"

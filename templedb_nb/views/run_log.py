@@ -30,7 +30,7 @@ LONGEST = 16_384
 """A line that is longer is written in parts."""
 
 
-class Lines:
+class RunLog:
     """An observer that writes lines; it keeps the run's state to name what each is about."""
 
     def __init__(self, write: Callable[[str], None]) -> None:

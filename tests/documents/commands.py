@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import click
 
-from templedb_nb.commands.options import Group
+from templedb_nb.commands.options import NounGroup
 from templedb_nb.commands.tree import tree
 
 _OF_ITSELF = re.compile(
@@ -30,7 +30,7 @@ def unknown(line: str) -> str:
     while isinstance(command, click.Group):
         if words and words[0] in command.commands:
             command = command.commands[words.pop(0)]
-        elif isinstance(command, Group) and command.default:
+        elif isinstance(command, NounGroup) and command.default:
             command = command.commands[command.default]
         elif words and words[0][0].islower():
             return words[0]

@@ -8,16 +8,22 @@ from dataclasses import replace
 from pathlib import Path
 
 from templedb_nb.app.deploy.bundles import read_bundle
-from templedb_nb.app.deploy.case import Opened
+from templedb_nb.app.deploy.case import OpenTarget
 from templedb_nb.app.deploy.connections import Sessions
-from templedb_nb.app.deploy.plans import Planning
-from templedb_nb.app.deploy.signatures import Key, fitting, read_approval
-from templedb_nb.app.environment import System
+from templedb_nb.app.deploy.plans import Plans
+from templedb_nb.app.deploy.signatures import SigningKey, fitting, read_approval
+from templedb_nb.app.environment import Environment
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.core.approval.policy import Approved, decision, doubted, identified, uncounted
 from templedb_nb.core.approval.signers import names
 from templedb_nb.errors import ApprovalMissing, ConfigError, Stale, TempleError
-from templedb_nb.model.approval import Approval, ApprovalList, Given, Standing, Verdict
+from templedb_nb.model.approval import (
+    Approval,
+    ApprovalList,
+    ApprovalStanding,
+    GivenApproval,
+    Verdict,
+)
 from templedb_nb.model.person import folded
 from templedb_nb.model.plan import Plan, Preview
 from templedb_nb.model.serialization import short
@@ -30,11 +36,11 @@ POLL_S = 1.0
 """How often somebody who waits for an approval looks for one."""
 
 
-class Judging:
+class Approvals:
     """Use cases around approvals."""
 
     def __init__(
-        self, projects: Projects, planning: Planning, memory: Memory, system: System
+        self, projects: Projects, planning: Plans, memory: Memory, system: Environment
     ) -> None:
         """Keep words in *memory*, and in ledgers that *planning* opens."""
         self._projects = projects
@@ -43,8 +49,8 @@ class Judging:
         self._system = system
 
     def judge(
-        self, named: str, verdict: Verdict, reason: str, through: str, key: Key | None = None
-    ) -> Given:
+        self, named: str, verdict: Verdict, reason: str, through: str, key: SigningKey | None = None
+    ) -> GivenApproval:
         """Say that the content of a plan may run, or may not.
 
         With *key*, it is signed; a signature that would not count is refused, and nothing is kept.
@@ -73,7 +79,7 @@ class Judging:
         self._memory.keep_approval(approval)
         where = self._share(approval, slug)
         why = self._uncounted(preview, approval)
-        return Given(approval=approval, kept=where, uncounted=why)
+        return GivenApproval(approval=approval, kept=where, uncounted=why)
 
     def _uncounted(self, preview: Preview, approval: Approval) -> str:
         """Return why a word that was just given will not count."""
@@ -83,7 +89,7 @@ class Judging:
         proofs = self._planning.signatures.proofs(plan.policy, [approval])
         return uncounted(plan, approval, planner, approval.given_at, proofs)
 
-    def _signed(self, approval: Approval, plan: Plan, key: Key) -> Approval:
+    def _signed(self, approval: Approval, plan: Plan, key: SigningKey) -> Approval:
         signatures = self._planning.signatures
         signed = signatures.signed(approval, key)
         proofs = signatures.proofs(plan.policy, [signed])
@@ -154,7 +160,7 @@ class Judging:
         return preview, preview.slug
 
     @contextmanager
-    def _opened(self, slug: str, target: str) -> Iterator[Opened]:
+    def _opened(self, slug: str, target: str) -> Iterator[OpenTarget]:
         case = self._planning.case(self._projects.pick(slug), target, sync=False)
         with self._planning.opened(case, name="approvals") as opened:
             yield opened
@@ -186,7 +192,7 @@ class Judging:
         now = self._system.clock.now()
         Approved(plan=plan, approvals=found, planner=planner, now=now, proofs=proofs)
 
-    def standing(self, preview: Preview) -> Standing:
+    def standing(self, preview: Preview) -> ApprovalStanding:
         """Return how the plan stands, and whether a word of who asks would count."""
         plan, me, now = preview.plan, self._system.user(), self._system.clock.now()
         (found, _), planner = self._said(preview, preview.slug), self._planner(preview)
@@ -207,7 +213,7 @@ class Judging:
         mine = decision(plan, [*others, word], planner, now, proofs)
         told = [each for each in mine.left_out if each not in without.left_out]
         now_is = decision(plan, found, planner, now, proofs)
-        return Standing(me=me, decision=now_is, mine=told[0] if told else "")
+        return ApprovalStanding(me=me, decision=now_is, mine=told[0] if told else "")
 
     def _planner(self, preview: Preview) -> str:
         return self._memory.planner(preview.plan.content_hash) or preview.made_by

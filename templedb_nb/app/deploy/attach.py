@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from templedb_nb.app.deploy.runs import Running
-from templedb_nb.app.environment import System
+from templedb_nb.app.deploy.runs import Runs
+from templedb_nb.app.environment import Environment
 from templedb_nb.errors import UsageProblem
 from templedb_nb.model.event import RunFinished, RunId, Stamped
 from templedb_nb.model.result import Result
@@ -17,10 +17,10 @@ LOOK_S = 0.2
 """How often the journal is looked at."""
 
 
-class Following:
+class RunFollower:
     """Use cases of those who watch a run of this state that goes on elsewhere."""
 
-    def __init__(self, memory: Memory, running: Running, system: System) -> None:
+    def __init__(self, memory: Memory, running: Runs, system: Environment) -> None:
         """Read what *running* writes, and *memory* keeps."""
         self._memory = memory
         self._running = running

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from templedb_nb.app.deploy.case import Case
-from templedb_nb.app.project.configs import Current
+from templedb_nb.app.deploy.case import DeployContext
+from templedb_nb.app.project.configs import CurrentConfig
 from templedb_nb.core.config import document as configs
 from templedb_nb.core.config.overlay import Overlay
 from templedb_nb.engine.observe import ReadCache, Reader
@@ -49,7 +49,7 @@ class Bundle:
     made_at: datetime
 
 
-def write_bundle(path: Path, preview: Preview, case: Case) -> None:
+def write_bundle(path: Path, preview: Preview, case: DeployContext) -> None:
     """Write the plan of *preview* with all that its run needs.
 
     Archives of one plan differ in nothing but the time at which its preview was made.
@@ -148,9 +148,11 @@ def _verify(path: Path, bundle: Bundle, blobs: Mapping[Digest, bytes]) -> None:
         raise Stale(f"{path} was changed after it was made", problems=problems)
 
 
-def bundled_case(bundle: Bundle, blobs: Mapping[Digest, bytes], local: Project | None) -> Case:
+def bundled_case(
+    bundle: Bundle, blobs: Mapping[Digest, bytes], local: Project | None
+) -> DeployContext:
     """Return the case of a bundle; only variables are looked up here, by the caller."""
-    from templedb_nb.core.config.environ import Known
+    from templedb_nb.core.config.environ import KnownNames
 
     config, findings = configs.parse(json.loads(bundle.config))
     project = Project(
@@ -173,13 +175,13 @@ def bundled_case(bundle: Bundle, blobs: Mapping[Digest, bytes], local: Project |
         except KeyError as error:
             raise StoreError(f"the bundle has no content {error}") from None
 
-    return Case(
+    return DeployContext(
         project=project,
         target=bundle.target,
-        current=Current(config=config, origin=bundle.origin, findings=findings),
+        current=CurrentConfig(config=config, origin=bundle.origin, findings=findings),
         release=release,
         read=Reader(read, ReadCache()),
-        known=Known(),
+        known=KnownNames(),
         overlay=Overlay(text=bundle.preview.plan.overlay, changes=bundle.preview.overlay),
     )
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from templedb_nb.app.deploy.connections import Sessions
-from templedb_nb.app.project.configs import Current
-from templedb_nb.app.project.variables import NOTHING_GIVEN, Given
-from templedb_nb.core.config.environ import Known
+from templedb_nb.app.project.configs import CurrentConfig
+from templedb_nb.app.project.variables import NOTHING_GIVEN, GivenValues
+from templedb_nb.core.config.environ import KnownNames
 from templedb_nb.core.config.overlay import NO_OVERLAY, Overlay
 from templedb_nb.core.plan import planner
 from templedb_nb.engine.observe import Reader
@@ -23,16 +23,16 @@ from templedb_nb.model.target import DatabaseName, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class DeployContext:
     """One project on one target, with everything that does not depend on the target's state."""
 
     project: Project
     target: Target
-    current: Current
+    current: CurrentConfig
     release: Release
     read: Reader
-    known: Known
-    given: Given = NOTHING_GIVEN
+    known: KnownNames
+    given: GivenValues = NOTHING_GIVEN
     changes: Changes = Changes()
     overlay: Overlay = NO_OVERLAY
 
@@ -43,10 +43,10 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class OpenTarget:
     """A case with its databases open, and what they say."""
 
-    case: Case
+    case: DeployContext
     sessions: Sessions
     ledgers: Mapping[DatabaseName, Ledger]
     urls: Mapping[DatabaseName, Secret]
@@ -54,7 +54,7 @@ class Opened:
     suspicions: Mapping[DatabaseName, Suspicion] = field(default_factory=dict)
 
 
-def refuse_unfit(case: Case) -> None:
+def refuse_unfit(case: DeployContext) -> None:
     """Refuse an overlay that does not fit the config, with everything that is wrong with it."""
     if found := errors(case.overlay.findings):
         problems = [str(each) for each in found]
@@ -68,7 +68,7 @@ def root_of(project: Project) -> Path | None:
     return root if root and root.is_dir() else None
 
 
-def refuse_empty(case: Case) -> None:
+def refuse_empty(case: DeployContext) -> None:
     """Refuse a project that nobody said how to deploy."""
     if case.current.origin == "none" and case.release.entry(planner.DEPLOY_SCRIPT) is None:
         hint = f"templedb deploy init {case.project.slug}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from templedb_nb.app.environment import System
+from templedb_nb.app.environment import Environment
 from templedb_nb.core.address.route import variables
 from templedb_nb.errors import ConfigError
 from templedb_nb.model.history import Answer
@@ -20,7 +20,7 @@ from templedb_nb.ports.target import Scratch, Session
 Sessions = Mapping[DatabaseName, Session]
 
 
-class Ledgers:
+class Connections:
     """Opens sessions; one that cannot be opened closes those before it."""
 
     def __init__(self, state: Path, reached: Callable[[Route], None]) -> None:
@@ -58,7 +58,7 @@ class Ledgers:
         here: Route | None,
         target: TargetName,
         root: Path | None,
-        system: System,
+        system: Environment,
     ) -> Iterator[Scratch]:
         """Make a copy of a database's schema where it is, and throw it away."""
         if here is None:

@@ -7,30 +7,30 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from templedb_nb.app.deploy.approvals import Judging
-from templedb_nb.app.deploy.attach import Following
+from templedb_nb.app.deploy.approvals import Approvals
+from templedb_nb.app.deploy.attach import RunFollower
 from templedb_nb.app.deploy.bundles import bundled_case, read_bundle, write_bundle
-from templedb_nb.app.deploy.case import Case, refuse_empty
-from templedb_nb.app.deploy.plans import Planning
-from templedb_nb.app.deploy.runs import Running, Wish
+from templedb_nb.app.deploy.case import DeployContext, refuse_empty
+from templedb_nb.app.deploy.plans import Plans
+from templedb_nb.app.deploy.runs import RunOptions, Runs
 from templedb_nb.app.deploy.selections import Selections
-from templedb_nb.app.environment import System
+from templedb_nb.app.environment import Environment
 from templedb_nb.app.history.history import History
 from templedb_nb.app.project.projects import Projects
-from templedb_nb.app.project.variables import NOTHING_GIVEN, Given, Values
+from templedb_nb.app.project.variables import NOTHING_GIVEN, GivenValues, Variables
 from templedb_nb.app.recovery.resolve import resolve
 from templedb_nb.core.config.overlay import document_of
-from templedb_nb.core.plan.planner import Options
+from templedb_nb.core.plan.planner import PlanOptions
 from templedb_nb.errors import (
     ApprovalMissing,
     UsageProblem,
 )
 from templedb_nb.model.event import Outcome, RunId
 from templedb_nb.model.history import DeployHistory, Filter
-from templedb_nb.model.listings import Said
+from templedb_nb.model.listings import CommandOutcome
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result, StepState
-from templedb_nb.model.selection import Choice
+from templedb_nb.model.selection import Selection
 from templedb_nb.store.duckdb.records import Memory
 
 
@@ -40,23 +40,23 @@ class Deployments:
 
     selections: Selections
     projects: Projects
-    values: Values
-    planning: Planning
-    running: Running
-    judging: Judging
-    following: Following
+    values: Variables
+    planning: Plans
+    running: Runs
+    judging: Approvals
+    following: RunFollower
     past: History
     memory: Memory
-    system: System
+    system: Environment
 
     def plan(
         self,
-        choice: Choice,
-        options: Options = Options(),
+        choice: Selection,
+        options: PlanOptions = PlanOptions(),
         *,
         release: int | None = None,
         sync: bool = True,
-        given: Given = NOTHING_GIVEN,
+        given: GivenValues = NOTHING_GIVEN,
         overlay: object = None,
         out: Path | None = None,
     ) -> Preview:
@@ -74,12 +74,12 @@ class Deployments:
 
     def run(
         self,
-        choice: Choice,
-        wish: Wish = Wish(),
+        choice: Selection,
+        wish: RunOptions = RunOptions(),
         *,
         release: int | None = None,
         sync: bool = True,
-        given: Given = NOTHING_GIVEN,
+        given: GivenValues = NOTHING_GIVEN,
         overlay: object = None,
     ) -> Result:
         """Plan and run."""
@@ -99,7 +99,9 @@ class Deployments:
         waited()
         return self.run_plan(preview.plan.id, replace(wish, planned=None), given)
 
-    def run_plan(self, named: str, wish: Wish = Wish(), given: Given = NOTHING_GIVEN) -> Result:
+    def run_plan(
+        self, named: str, wish: RunOptions = RunOptions(), given: GivenValues = NOTHING_GIVEN
+    ) -> Result:
         """Run exactly the plan of that id or in that bundle, or refuse."""
         try:
             return self._run_plan(named, wish, given)
@@ -110,7 +112,9 @@ class Deployments:
         waited()
         return self._run_plan(named, replace(wish, planned=None), given)
 
-    def resume(self, choice: Choice, named: str | None, wish: Wish, given: Given) -> Result:
+    def resume(
+        self, choice: Selection, named: str | None, wish: RunOptions, given: GivenValues
+    ) -> Result:
         """Go on with a run that broke off: the same plan, from the first step that is not done."""
         self.running.reconcile(anew=True)
         project, target = self.selections.named(choice)
@@ -130,16 +134,16 @@ class Deployments:
         done = next((n for n in open_steps if n >= result.resumed), len(states))
         return self.run_plan(result.plan, replace(wish, resumed=done), given)
 
-    def resolve(self, choice: Choice, named: str, reason: str) -> Said:
+    def resolve(self, choice: Selection, named: str, reason: str) -> CommandOutcome:
         """Record what a person saw of a run that nobody saw end; the ledger may know it alone."""
         return resolve(self, choice, named, reason)
 
-    def history(self, choice: Choice, wanted: Filter) -> DeployHistory:
+    def history(self, choice: Selection, wanted: Filter) -> DeployHistory:
         """Return runs of a project, newest first, on one target or on all."""
         project, target = self.selections.named(choice)
         return self.past.runs(project, target.name if target else None, wanted)
 
-    def _run_plan(self, named: str, wish: Wish, given: Given) -> Result:
+    def _run_plan(self, named: str, wish: RunOptions, given: GivenValues) -> Result:
         path = Path(named)
         self.running.reconcile(anew=True)
         if path.is_file():
@@ -158,7 +162,7 @@ class Deployments:
             now = self.judging.admit(files, preview, opened.sessions)
             return self.running.run(opened, now, replace(wish, options=options))
 
-    def _bundled(self, path: Path, given: Given) -> tuple[Preview, Case]:
+    def _bundled(self, path: Path, given: GivenValues) -> tuple[Preview, DeployContext]:
         bundle, blobs = read_bundle(path)
         local = next((p for p in self.projects.all() if p.slug == bundle.slug), None)
         case = bundled_case(bundle, blobs, local)
@@ -167,7 +171,9 @@ class Deployments:
             case, known=self.values.known(kept, given, case.root), given=given
         )
 
-    def _waits(self, preview: Preview, wish: Wish, missing: ApprovalMissing) -> Callable[[], None]:
+    def _waits(
+        self, preview: Preview, wish: RunOptions, missing: ApprovalMissing
+    ) -> Callable[[], None]:
         """Return what waits for people's word, with no database open, or raise what is missing."""
         if wish.approval_wait_s:
             wish.tell(f"waiting: {missing.message}; {missing.hint.split(',')[0]}")
@@ -178,7 +184,7 @@ class Deployments:
         self.memory.keep_plan(preview)
         return lambda: gate(preview)
 
-    def _going_on(self, case: Case) -> Result | None:
+    def _going_on(self, case: DeployContext) -> Result | None:
         """Return the run of the very release that goes on at the target, if it is of this state."""
         found = self.following.live(case.project.slug, case.target.name)
         return next((each for each in found if each.release == case.release.number), None)

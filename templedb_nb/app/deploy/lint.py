@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from templedb_nb.core.catalog.created_objects import standing
-from templedb_nb.core.lint.linter import Linted, Pending, lint, merged, relations
+from templedb_nb.core.lint.linter import LintFindings, Pending, lint, merged, relations
 from templedb_nb.core.lint.server_versions import too_new
 from templedb_nb.core.migrations.script import Script, without_data
 from templedb_nb.core.plan.planner import Situation
@@ -50,18 +50,26 @@ def too_new_for_servers(
 
 
 def ran_before(
-    steps: Iterable[Step], now: Situation, sessions: Mapping[DatabaseName, Session]
+    steps: Iterable[Step], situation: Situation, sessions: Mapping[DatabaseName, Session]
 ) -> dict[DatabaseName, dict[str, tuple[str, ...]]]:
     """Return, by file, what tells that it ran before, where a ledger has no row of the project.
 
     A database that has rows is not asked, nor one of which more is known: a suspicion, or another
     tool's history.
     """
-    applies = [each for each in steps if isinstance(each, Apply) and each.source in now.scripts]
+    applies = [
+        each for each in steps if isinstance(each, Apply) and each.source in situation.scripts
+    ]
     found = {}
     for name, session in sessions.items():
-        own = [(e.file, now.scripts[e.source].statements) for e in applies if e.database == name]
-        known = now.ledgers[name].entries or name in now.suspicions or now.histories.get(name)
+        own = [
+            (e.file, situation.scripts[e.source].statements) for e in applies if e.database == name
+        ]
+        known = (
+            situation.ledgers[name].entries
+            or name in situation.suspicions
+            or situation.histories.get(name)
+        )
         if own and not known and (there := standing(own, session.catalog())):
             found[name] = there
     return found
@@ -89,7 +97,7 @@ def complaints(
 
 
 def _with_squawk(
-    linted: Linted, pending: Sequence[Pending], version: int, cache: ReadCache
+    linted: LintFindings, pending: Sequence[Pending], version: int, cache: ReadCache
 ) -> tuple[tuple[Complaint, ...], list[str], int]:
     program = squawk.program()
     if program is None or not pending:
@@ -98,7 +106,7 @@ def _with_squawk(
     known = {key: cache.complaints[key] for key in keys.values() if key in cache.complaints}
     fresh = [each for each in pending if keys[each.file] not in known]
     sheets = [
-        squawk.Sheet(
+        squawk.SquawkFile(
             file=each.file,
             text=without_data(each.script),
             together=each.script.mode is Mode.TRANSACTION,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from templedb_nb.app.deploy.case import Opened
-from templedb_nb.app.deploy.plans import Planning
-from templedb_nb.app.deploy.runs import Running
-from templedb_nb.app.environment import System
+from templedb_nb.app.deploy.case import OpenTarget
+from templedb_nb.app.deploy.plans import Plans
+from templedb_nb.app.deploy.runs import Runs
+from templedb_nb.app.environment import Environment
 from templedb_nb.errors import Ambiguous, TempleError, UsageProblem
-from templedb_nb.model.cancel_request import Ending
+from templedb_nb.model.cancel_request import CancelRequest
 from templedb_nb.model.ledger import Freeze
-from templedb_nb.model.listings import BlockerList, LockList, LockRow, Said
+from templedb_nb.model.listings import BlockerList, CommandOutcome, LockList, LockRow
 from templedb_nb.model.project import Project
 from templedb_nb.model.target import Target
 from templedb_nb.store import cancel_requests
@@ -25,9 +25,7 @@ _NO_LEDGER = "the target has no ledger yet: nothing was ever deployed there"
 class Locks:
     """Use cases around locks."""
 
-    def __init__(
-        self, planning: Planning, running: Running, memory: Memory, system: System
-    ) -> None:
+    def __init__(self, planning: Plans, running: Runs, memory: Memory, system: Environment) -> None:
         """Open targets by *planning*."""
         self._planning = planning
         self._memory = memory
@@ -35,7 +33,7 @@ class Locks:
         self._system = system
 
     @contextmanager
-    def _opened(self, project: Project, target: Target) -> Iterator[Opened]:
+    def _opened(self, project: Project, target: Target) -> Iterator[OpenTarget]:
         case = self._planning.case(project, target, sync=False)
         with self._planning.opened(case, name="lock") as opened:
             if not opened.sessions:
@@ -56,7 +54,7 @@ class Locks:
             )
         return LockList(slug=project.slug, target=target.name, rows=rows)
 
-    def freeze(self, project: Project, target: Target, reason: str) -> Said:
+    def freeze(self, project: Project, target: Target, reason: str) -> CommandOutcome:
         """Keep every run away from a target until somebody lifts that."""
         wanted = Freeze(by=self._system.user(), reason=reason, since=self._system.clock.now())
         with self._opened(project, target) as opened:
@@ -64,11 +62,11 @@ class Locks:
         if not any(done):
             raise UsageProblem(_NO_LEDGER, hint="deploy once, then freeze it")
         lift = f"templedb lock release {project.slug} --target {target.name} --reason WHY"
-        return Said(
+        return CommandOutcome(
             text=f"{target.name} is frozen: no run begins there", also=(f"lift it: {lift}",)
         )
 
-    def thaw(self, project: Project, target: Target, reason: str) -> Said:
+    def thaw(self, project: Project, target: Target, reason: str) -> CommandOutcome:
         """Lift a freeze."""
         with self._opened(project, target) as opened:
             user = self._system.user()
@@ -76,11 +74,11 @@ class Locks:
         if not any(done):
             hint = "a lock that a run holds ends with it: templedb run cancel, or lock steal"
             raise UsageProblem(f"{target.name} is not frozen", hint=hint)
-        return Said(text=f"{target.name} is no longer frozen")
+        return CommandOutcome(text=f"{target.name} is no longer frozen")
 
     def steal(
         self, project: Project, target: Target, expect: str, reason: str, *, terminate: bool
-    ) -> Said:
+    ) -> CommandOutcome:
         """Take the lock from a holder that is gone."""
         user, taken = self._system.user(), 0
         with self._opened(project, target) as opened:
@@ -90,19 +88,19 @@ class Locks:
                     taken += 1
         if not taken:
             raise UsageProblem("nobody holds the lock: there is nothing to take")
-        return Said(
+        return CommandOutcome(
             text=f"the lock of {target.name} is free",
             also=("what its holder left is looked at by the next run",),
         )
 
-    def rebind(self, project: Project, target: Target, reason: str) -> Said:
+    def rebind(self, project: Project, target: Target, reason: str) -> CommandOutcome:
         """Say that a target's database is the right one, though it is not what it was."""
         user = self._system.user()
         with self._opened(project, target) as opened:
             copies = [e.rebind(project.known_as, user, reason) for e in opened.sessions.values()]
         self._memory.forget_ledger(project.slug, target.name, self._system.clock.now())
         also = ("it has an identity of its own now; its migrations are inherited",)
-        return Said(
+        return CommandOutcome(
             text=f"{target.name} is bound to its database", also=also if any(copies) else ()
         )
 
@@ -116,7 +114,7 @@ class Locks:
 
     def unblock(
         self, project: Project, target: Target, pid: int, reason: str, *, terminate: bool
-    ) -> Said:
+    ) -> CommandOutcome:
         """Cancel the statement of a session that a run waits for, or end that session."""
         user = self._system.user()
         with self._opened(project, target) as opened:
@@ -128,7 +126,7 @@ class Locks:
             for session in waiting or [*opened.sessions.values()][:1]:
                 session.unblock(project.known_as, pid, user, reason, terminate=terminate)
         does = "is ended" if terminate else "is asked to cancel its statement"
-        return Said(text=f"session {pid} of {target.name} {does}")
+        return CommandOutcome(text=f"session {pid} of {target.name} {does}")
 
     def cancel(
         self,
@@ -137,7 +135,7 @@ class Locks:
         reason: str = "",
         *,
         drain: bool = False,
-    ) -> Said:
+    ) -> CommandOutcome:
         """Ask a run to end, wherever it runs: at once, or with *drain* after its step.
 
         A run of this state file hears it whatever its target is; any other by its ledger.
@@ -146,15 +144,17 @@ class Locks:
         if len(live) > 1:
             raise Ambiguous(f"{named!r} begins more than one run", problems=[e.run for e in live])
         by = f"{self._system.user()} on {self._system.host}"
-        wanted = Ending(wish=f"{by}: {reason or 'no reason given'}", drain=drain)
+        wanted = CancelRequest(wish=f"{by}: {reason or 'no reason given'}", drain=drain)
         here = bool(live) and cancel_requests.ask(self._running.journals, live[0].run, wanted)
         if not here and not (found and self._asked(*found, named, wanted)):
             hint = "templedb deploy status says what runs; templedb lock show who holds the target"
             raise UsageProblem(f"no run whose id begins with {named} goes on here", hint=hint)
         does = "finishes its step, and begins no other" if drain else "cancels its step"
-        return Said(text=f"run {named} is asked to end", also=(f"it {does}, within seconds",))
+        return CommandOutcome(
+            text=f"run {named} is asked to end", also=(f"it {does}, within seconds",)
+        )
 
-    def _asked(self, project: Project, target: Target, run: str, wanted: Ending) -> bool:
+    def _asked(self, project: Project, target: Target, run: str, wanted: CancelRequest) -> bool:
         try:
             with self._opened(project, target) as opened:
                 held = {name: s.held(project.known_as) for name, s in opened.sessions.items()}

@@ -7,17 +7,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from templedb_nb.app.deploy.case import Case, Opened, root_of
-from templedb_nb.app.deploy.connections import Ledgers, Sessions, names, read_all
+from templedb_nb.app.deploy.case import DeployContext, OpenTarget, root_of
+from templedb_nb.app.deploy.connections import Connections, Sessions, names, read_all
 from templedb_nb.app.deploy.lint import of_steps, ran_before, too_new_for_servers
 from templedb_nb.app.deploy.signatures import Signatures
-from templedb_nb.app.environment import System
+from templedb_nb.app.environment import Environment
 from templedb_nb.app.migrations import net_effects
-from templedb_nb.app.project.configs import Configs, Current
+from templedb_nb.app.project.configs import Configs, CurrentConfig
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.targets import Targets
-from templedb_nb.app.project.variables import NOTHING_GIVEN, Given, Values
-from templedb_nb.app.recovery.ledger_copies import Copies
+from templedb_nb.app.project.variables import NOTHING_GIVEN, GivenValues, Variables
+from templedb_nb.app.recovery.ledger_copies import LedgerCopies
 from templedb_nb.core.address.route import on_routes
 from templedb_nb.core.approval.policy import decision, demanded, identified, kept, merged
 from templedb_nb.core.catalog.drift import on_drift
@@ -28,23 +28,23 @@ from templedb_nb.core.migrations import status
 from templedb_nb.core.plan import planner
 from templedb_nb.core.plan.estimate import expected
 from templedb_nb.core.plan.findings import on_standing
-from templedb_nb.core.plan.planner import Options, Situation
+from templedb_nb.core.plan.planner import PlanOptions, Situation
 from templedb_nb.engine.observe import ReadCache, Reader
 from templedb_nb.errors import Held, InvalidConfig
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.drift import Drift
 from templedb_nb.model.estimate import Expected
 from templedb_nb.model.finding import Finding
-from templedb_nb.model.foreign_history import History
+from templedb_nb.model.foreign_history import ForeignHistory
 from templedb_nb.model.layout import Address, Layout
 from templedb_nb.model.ledger import Ledger, State
-from templedb_nb.model.plan import Draft, Plan, Preview, Since
+from templedb_nb.model.plan import Draft, Plan, Preview, SinceDeployed
 from templedb_nb.model.project import Changes, Project, changes
 from templedb_nb.model.route import Route
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.step import Revert
-from templedb_nb.model.target import DATABASE_URL, DatabaseName, Level, Policy, Target
+from templedb_nb.model.target import DATABASE_URL, DatabaseName, FindingLevel, Policy, Target
 from templedb_nb.ports.target import CatalogReader
 from templedb_nb.store.duckdb.records import Memory
 
@@ -52,7 +52,7 @@ NO_DATABASE = DatabaseName("")
 """Stands for the store, which alone knows the runs of a target without a database."""
 
 
-class Planning:
+class Plans:
     """Use cases around plans."""
 
     def __init__(
@@ -60,11 +60,11 @@ class Planning:
         projects: Projects,
         configs: Configs,
         targets: Targets,
-        values: Values,
-        ledgers: Ledgers,
+        values: Variables,
+        ledgers: Connections,
         reader: Reader,
         memory: Memory,
-        system: System,
+        system: Environment,
     ) -> None:
         """Plan from what those hold."""
         self._projects = projects
@@ -75,7 +75,7 @@ class Planning:
         self._memory = memory
         self._system = system
         self.signatures = Signatures(system)
-        self.copies = Copies(memory, system)
+        self.copies = LedgerCopies(memory, system)
         self.reader = reader
 
     def case(
@@ -85,9 +85,9 @@ class Planning:
         *,
         release: int | None = None,
         sync: bool = True,
-        given: Given = NOTHING_GIVEN,
+        given: GivenValues = NOTHING_GIVEN,
         overlay: object = None,
-    ) -> Case:
+    ) -> DeployContext:
         """Gather everything that a plan follows from; sync first, if the folder is there.
 
         The config is that of the project under *overlay*, which is kept nowhere but in the plan.
@@ -102,7 +102,7 @@ class Planning:
         )
         from_file = current.file.variables if current.file else ()
         kept = self._values.kept(project, chosen.name, from_file)
-        return Case(
+        return DeployContext(
             project=project,
             target=chosen,
             current=current,
@@ -115,7 +115,9 @@ class Planning:
         )
 
     @contextmanager
-    def opened(self, case: Case, skip: Iterable[str] = (), name: str = "plan") -> Iterator[Opened]:
+    def opened(
+        self, case: DeployContext, skip: Iterable[str] = (), name: str = "plan"
+    ) -> Iterator[OpenTarget]:
         """Open the databases of a case that have an address, and read their ledgers."""
         databases = self.databases(case, skip)
         urls = self._urls(case, databases)
@@ -126,7 +128,7 @@ class Planning:
             found = self.copies.suspicions(case, sessions, read)
             self.copies.remember(case, read, found)
             ledgers = self.with_store(case, databases, read)
-            yield Opened(
+            yield OpenTarget(
                 suspicions=found,
                 case=case,
                 sessions=sessions,
@@ -136,21 +138,24 @@ class Planning:
             )
 
     @contextmanager
-    def of_target(self, slug: str, target: str) -> Iterator[Opened]:
+    def of_target(self, slug: str, target: str) -> Iterator[OpenTarget]:
         """Open a target as it is, without taking in the project's folder."""
         project = self._projects.pick(slug)
         with self.opened(self.case(project, target, sync=False), name="reconcile") as opened:
             yield opened
 
     def with_store(
-        self, case: Case, databases: Sequence[DatabaseName], ledgers: Mapping[DatabaseName, Ledger]
+        self,
+        case: DeployContext,
+        databases: Sequence[DatabaseName],
+        ledgers: Mapping[DatabaseName, Ledger],
     ) -> dict[DatabaseName, Ledger]:
         """Let the store tell of earlier runs where no database keeps a ledger."""
         if databases:
             return dict(ledgers)
         return {NO_DATABASE: self._memory.ledger(case.project.slug, case.target.name)}
 
-    def databases(self, case: Case, skip: Iterable[str] = ()) -> tuple[DatabaseName, ...]:
+    def databases(self, case: DeployContext, skip: Iterable[str] = ()) -> tuple[DatabaseName, ...]:
         """Return the databases whose ledgers a deployment needs, in the order of their names."""
         config = case.current.config
         left = replace(config, groups=tuple(g for g in config.groups if g.name not in set(skip)))
@@ -159,7 +164,9 @@ class Planning:
             found.add(DATABASE_URL)
         return names(found)
 
-    def _urls(self, case: Case, databases: Iterable[DatabaseName]) -> dict[DatabaseName, Secret]:
+    def _urls(
+        self, case: DeployContext, databases: Iterable[DatabaseName]
+    ) -> dict[DatabaseName, Secret]:
         found = {}
         for database in databases:
             readable = database not in case.known.unreadable
@@ -169,7 +176,7 @@ class Planning:
         return found
 
     def situation(
-        self, opened: Opened, options: Options, ledgers: Mapping[DatabaseName, Ledger]
+        self, opened: OpenTarget, options: PlanOptions, ledgers: Mapping[DatabaseName, Ledger]
     ) -> Situation:
         """Return everything that the plan follows from, with the ledgers as they are given."""
         case = opened.case
@@ -202,7 +209,7 @@ class Planning:
             bodies=_shadow_bodies(case, found, ledgers, options),
         )
 
-    def preview(self, opened: Opened, options: Options) -> Preview:
+    def preview(self, opened: OpenTarget, options: PlanOptions) -> Preview:
         """Make a plan, with everything that was found, and keep it."""
         case = opened.case
         if self._values.told_by(case.overlay.text):
@@ -250,7 +257,7 @@ class Planning:
         told = tuple(identified(each, plan.policy, proofs) for each in words)
         return replace(preview, approvals=told, decision=found)
 
-    def _since(self, case: Case) -> Since | None:
+    def _since(self, case: DeployContext) -> SinceDeployed | None:
         """Return how the release differs from what the last successful run deployed."""
         last = self._memory.last_deployment(case.project.slug, case.target.name)
         if last is None:
@@ -258,7 +265,7 @@ class Planning:
         run, number, ended = last
         before = self._projects.release(case.project, number)
         differs = changes(before.files, case.release.files)
-        return Since(run=run, release=number, finished_at=ended, changes=differs)
+        return SinceDeployed(run=run, release=number, finished_at=ended, changes=differs)
 
     def approvals(self, plan: Plan, sessions: Sessions) -> tuple[Approval, ...]:
         """Return every approval of the plan's content, from the store and the ledgers."""
@@ -267,12 +274,12 @@ class Planning:
         ]
         return merged(*there, self._memory.approvals(plan.content_hash))
 
-    def _expected(self, case: Case, plan: Plan) -> Expected:
+    def _expected(self, case: DeployContext, plan: Plan) -> Expected:
         if not plan.steps:
             return Expected()
         return expected(plan.steps, self._memory.took(case.project.slug, case.target.name))
 
-    def _diffs(self, opened: Opened, draft: Draft) -> tuple[tuple[str, str], ...]:
+    def _diffs(self, opened: OpenTarget, draft: Draft) -> tuple[tuple[str, str], ...]:
         """Return, for each edited migration, how its file differs from what ran."""
         found = []
         for row in draft.edited:
@@ -298,7 +305,7 @@ def routes(sessions: Sessions) -> dict[str, Route]:
 
 def drifts(sessions: Sessions, policy: Policy) -> dict[DatabaseName, Drift]:
     """Return how each database differs from what runs left, unless the target does not care."""
-    if policy.drift is Level.OFF:
+    if policy.drift is FindingLevel.OFF:
         return {}
     return {name: _drift(session, policy) for name, session in sessions.items()}
 
@@ -308,19 +315,21 @@ def _drift(session: CatalogReader, policy: Policy) -> Drift:
     try:
         return session.drift()
     except Held as error:
-        if policy.drift is Level.BLOCK:
+        if policy.drift is FindingLevel.BLOCK:
             raise
         return Drift(behind=f"the objects could not be read ({error.message})")
 
 
-def _linted(plan: Plan, now: Situation, sessions: Sessions, cache: ReadCache) -> list[Finding]:
+def _linted(
+    plan: Plan, situation: Situation, sessions: Sessions, cache: ReadCache
+) -> list[Finding]:
     level = plan.policy.lint
-    if level is Level.OFF:
+    if level is FindingLevel.OFF:
         return []
-    return list(on_lint(of_steps(plan.steps, now.scripts, sessions, cache), level))
+    return list(on_lint(of_steps(plan.steps, situation.scripts, sessions, cache), level))
 
 
-def _under(current: Current, document: object) -> tuple[Current, Overlay]:
+def _under(current: CurrentConfig, document: object) -> tuple[CurrentConfig, Overlay]:
     """Return the config under an overlay, if there is one."""
     if document is None:
         return current, NO_OVERLAY
@@ -331,10 +340,10 @@ def _under(current: Current, document: object) -> tuple[Current, Overlay]:
 
 
 def _histories(
-    opened: Opened,
+    opened: OpenTarget,
     ledgers: Mapping[DatabaseName, Ledger],
-    found: Iterable[status.Migrations],
-) -> dict[DatabaseName, tuple[History, ...]]:
+    found: Iterable[status.GroupMigrations],
+) -> dict[DatabaseName, tuple[ForeignHistory, ...]]:
     """Return other tools' tables, where the ledger is empty and the files are such a tool's."""
     foreign = {m.database for m in found if any(p.reading for p in m.arranged.files)}
     return {
@@ -354,10 +363,10 @@ def _asks(ledger: Ledger) -> bool:
 
 
 def _shadow_bodies(
-    case: Case,
-    found: Iterable[status.Migrations],
+    case: DeployContext,
+    found: Iterable[status.GroupMigrations],
     ledgers: Mapping[DatabaseName, Ledger],
-    options: Options,
+    options: PlanOptions,
 ) -> dict[str, bytes]:
     """Return the files whose rows another tool's table gets, where one is written along."""
     named = {step.key for step in options.amend}
@@ -374,7 +383,7 @@ def _shadow_bodies(
     return {path: bodies[blob] for path, blob in wanted.items()}
 
 
-def _taken_back(options: Options) -> frozenset[Address]:
+def _taken_back(options: PlanOptions) -> frozenset[Address]:
     return frozenset(step.source for step in options.amend if isinstance(step, Revert))
 
 

@@ -15,7 +15,7 @@ from templedb_nb.model.target import DatabaseName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
+class PsqlAddress:
     """The open sessions of a run; one that was opened again may be on another of its hosts."""
 
     sessions: Sessions

@@ -9,17 +9,17 @@ from functools import partial
 from pathlib import Path
 
 from templedb_nb import failpoints
-from templedb_nb.app.deploy.case import Opened
-from templedb_nb.app.deploy.plans import Planning, drifts
-from templedb_nb.app.deploy.workspace import Workplace
-from templedb_nb.app.environment import System
-from templedb_nb.app.recovery.reconcile import Reconciling
+from templedb_nb.app.deploy.case import OpenTarget
+from templedb_nb.app.deploy.plans import Plans, drifts
+from templedb_nb.app.deploy.workspace import Workspace
+from templedb_nb.app.environment import Environment
+from templedb_nb.app.recovery.reconcile import Reconciler
 from templedb_nb.core.approval.policy import Approved, merged
 from templedb_nb.core.catalog.drift import on_drift
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.core.plan import planner, staleness
 from templedb_nb.core.plan.findings import on_suspicions
-from templedb_nb.core.plan.planner import Options
+from templedb_nb.core.plan.planner import PlanOptions
 from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.engine import reconcile
 from templedb_nb.engine.broadcast import Broadcast
@@ -44,8 +44,8 @@ from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.plan import Plan, Preview
 from templedb_nb.model.result import Result, StepState
 from templedb_nb.model.serialization import short
-from templedb_nb.model.step import Adopt, Migration, Restore
-from templedb_nb.model.target import DatabaseName, Level, Policy
+from templedb_nb.model.step import ImportEntry, Migration, Restore
+from templedb_nb.model.target import DatabaseName, FindingLevel, Policy
 from templedb_nb.ports.run import Observer
 from templedb_nb.ports.target import Claim, Decide
 from templedb_nb.store import cancel_requests
@@ -57,10 +57,10 @@ from templedb_nb.version import __version__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class RunOptions:
     """How a run is to be carried out."""
 
-    options: Options = Options()
+    options: PlanOptions = PlanOptions()
     observers: tuple[Observer, ...] = ()
     planned: Callable[[Preview], None] | None = None
     lock_wait_s: float = 10.0
@@ -75,17 +75,17 @@ class Wish:
     reason: str = "deploy run"
 
 
-class Running:
+class Runs:
     """Use cases that change targets."""
 
     def __init__(
         self,
-        planning: Planning,
+        planning: Plans,
         memory: Memory,
         state: StateFile,
-        workplace: Workplace,
+        workplace: Workspace,
         masker: Masker,
-        system: System,
+        system: Environment,
     ) -> None:
         """Carry out what *planning* makes."""
         self._planning = planning
@@ -105,7 +105,7 @@ class Running:
         """Return where the output of steps is kept."""
         return self._state.folder / "logs"
 
-    def run(self, opened: Opened, preview: Preview, wish: Wish) -> Result:
+    def run(self, opened: OpenTarget, preview: Preview, wish: RunOptions) -> Result:
         """Execute *preview*'s plan, or raise before anything is touched."""
         plan = preview.plan
         if wish.planned:
@@ -168,7 +168,7 @@ class Running:
             journal.close()
 
     def _end(
-        self, error: TempleError, opened: Opened, journal: RunJournal, emit: Broadcast
+        self, error: TempleError, opened: OpenTarget, journal: RunJournal, emit: Broadcast
     ) -> None:
         """Write how a run ended that broke within a step, by what the ledgers say of it."""
         if journal.result.outcome is not None:
@@ -179,7 +179,7 @@ class Running:
         error.exit_code = journal.result.exit_code or ExitCode.UNRESOLVED
 
     def _tell_the_end(
-        self, error: JournalFailed, opened: Opened, entries: Sequence[Stamped]
+        self, error: JournalFailed, opened: OpenTarget, entries: Sequence[Stamped]
     ) -> None:
         """Say in *error* how the run ended, by what stands in its journal and in the ledgers."""
         if not entries:
@@ -193,7 +193,7 @@ class Running:
         told = f"run {result.run[:13]}: {done}, {what}; templedb deploy show {result.run[:13]}"
         error.problems = (*error.problems, told)
 
-    def _use_approvals(self, plan: Plan, run: RunId, wish: Wish) -> None:
+    def _use_approvals(self, plan: Plan, run: RunId, wish: RunOptions) -> None:
         """Count the approvals as used; a state that refuses takes nothing back of the run."""
         try:
             self._memory.use_approvals(plan.content_hash, run)
@@ -205,7 +205,7 @@ class Running:
                                  problems=[*error.problems, journal]) from error  # fmt: skip
             wish.tell(f"{message}: {error.message}\n{journal}")
 
-    def _claim(self, run: RunId, opened: Opened, approved: Approved, wish: Wish) -> Claim:
+    def _claim(self, run: RunId, opened: OpenTarget, approved: Approved, wish: RunOptions) -> Claim:
         user, host, plan = self._system.user(), self._system.host, approved.plan
         return Claim(
             run=run,
@@ -224,7 +224,7 @@ class Running:
             repair=any(isinstance(step, Restore) for step in plan.steps),
         )
 
-    def _tools(self, opened: Opened, plan: Plan, run: RunId, held: ExitStack) -> Tools:
+    def _tools(self, opened: OpenTarget, plan: Plan, run: RunId, held: ExitStack) -> Tools:
         place = self._workplace.prepare(opened, plan, run, held)
         return Tools(
             sessions={name: opened.sessions[name] for name in plan.databases},
@@ -239,7 +239,7 @@ class Running:
         )
 
     def _check(
-        self, opened: Opened, preview: Preview, options: Options
+        self, opened: OpenTarget, preview: Preview, options: PlanOptions
     ) -> Callable[[Mapping[DatabaseName, Ledger]], staleness.Done]:
         """Return what decides, under the lock, whether the plan still holds."""
         plan = preview.plan
@@ -265,9 +265,9 @@ class Running:
 
         return check
 
-    def _refuse_drift(self, opened: Opened, plan: Plan) -> None:
+    def _refuse_drift(self, opened: OpenTarget, plan: Plan) -> None:
         """Raise, under the lock, if somebody changed what the target lets nobody change."""
-        if plan.policy.drift is Level.BLOCK:
+        if plan.policy.drift is FindingLevel.BLOCK:
             found = drifts(opened.sessions, plan.policy)
             refuse(on_drift(found, plan.target, plan.policy.drift), plan)
 
@@ -291,7 +291,7 @@ class Running:
             message = f"plan {short(plan.id)} succeeded already, in run {run}"
             raise Stale(message, hint="templedb deploy run makes a new plan")
 
-    def _copy_ledgers(self, opened: Opened, plan: Plan, result: Result) -> None:
+    def _copy_ledgers(self, opened: OpenTarget, plan: Plan, result: Result) -> None:
         """Bring the copies up to date; one that lost something keeps what the run wrote."""
         found: dict[DatabaseName, Ledger] = {}
         for name, session in opened.sessions.items():
@@ -301,12 +301,12 @@ class Running:
             self._planning.copies.after_run(opened, plan, result, found)
 
     def reconcile(self, *, anew: bool = False) -> tuple[str, ...]:
-        """Fold the journals of runs whose processes died; see `Reconciling`."""
+        """Fold the journals of runs whose processes died; see `Reconciler`."""
         return self._reconciling.reconcile(anew=anew)
 
     @property
-    def _reconciling(self) -> Reconciling:
-        return Reconciling(
+    def _reconciling(self) -> Reconciler:
+        return Reconciler(
             planning=self._planning,
             memory=self._memory,
             system=self._system,
@@ -340,9 +340,11 @@ def stale(plan: Plan, fresh: Plan) -> Stale:
     return Stale(message, hint=hint, problems=staleness.differences(plan, fresh))
 
 
-def _reader(opened: Opened, plan: Plan) -> Callable[[Address], Script]:
+def _reader(opened: OpenTarget, plan: Plan) -> Callable[[Address], Script]:
     wanted = {step.source for step in plan.steps if isinstance(step, Migration)}
-    wanted |= {step.text for step in plan.steps if isinstance(step, Adopt | Restore) and step.text}
+    wanted |= {
+        step.text for step in plan.steps if isinstance(step, ImportEntry | Restore) and step.text
+    }
     read: dict[Address, Script] = {}
 
     def script(source: Address) -> Script:

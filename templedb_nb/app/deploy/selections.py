@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from templedb_nb.app.deploy.case import Opened, refuse_unfit
-from templedb_nb.app.deploy.plans import Planning
-from templedb_nb.app.deploy.runs import Running
+from templedb_nb.app.deploy.case import OpenTarget, refuse_unfit
+from templedb_nb.app.deploy.plans import Plans
+from templedb_nb.app.deploy.runs import Runs
 from templedb_nb.app.migrations.lint_reports import Sources
 from templedb_nb.app.project.configs import Configs
 from templedb_nb.app.project.projects import Projects
@@ -22,7 +22,7 @@ from templedb_nb.errors import (
 )
 from templedb_nb.model.project import Project
 from templedb_nb.model.result import Result
-from templedb_nb.model.selection import Choice
+from templedb_nb.model.selection import Selection
 from templedb_nb.model.target import DATABASE_URL, Target
 from templedb_nb.store.duckdb.records import Memory
 from templedb_nb.store.duckdb.state_file import StateFile
@@ -37,13 +37,13 @@ class Selections:
     projects: Projects
     targets: Targets
     configs: Configs
-    planning: Planning
-    running: Running
+    planning: Plans
+    running: Runs
     memory: Memory
     reader: Reader
 
     @contextmanager
-    def opened(self, choice: Choice, **how: Any) -> Iterator[Opened]:
+    def opened(self, choice: Selection, **how: Any) -> Iterator[OpenTarget]:
         """Gather a case and open its databases, after closing what dead processes left."""
         skip = how.pop("skip", ())
         with self.state.transaction():
@@ -54,7 +54,7 @@ class Selections:
         with self.planning.opened(case, skip) as opened:
             yield opened
 
-    def reachable(self, opened: Opened) -> Opened:
+    def reachable(self, opened: OpenTarget) -> OpenTarget:
         """Return *opened* if every database that it needs is open, or raise what is missing."""
         missing = [name for name in opened.databases if name not in opened.sessions]
         if not opened.databases or missing:
@@ -66,7 +66,7 @@ class Selections:
             raise ConfigError(message, hint=hint, problems=problems)
         return opened
 
-    def sources(self, choice: Choice) -> Sources:
+    def sources(self, choice: Selection) -> Sources:
         """Return the migrations of a project as its folder has them; no target is asked."""
         with self.state.transaction():
             project = self.projects.pick(choice.project)
@@ -76,7 +76,7 @@ class Selections:
             config = self.configs.current(project, release).config
         return Sources(slug=project.slug, config=config, files=release.files, read=self.reader)
 
-    def named(self, choice: Choice) -> tuple[Project, Target | None]:
+    def named(self, choice: Selection) -> tuple[Project, Target | None]:
         """Return the project that is meant, and its target if one was named."""
         with self.state.transaction():
             project = self.projects.pick(choice.project)
@@ -91,4 +91,4 @@ class Selections:
             result = live[0] if live else Result.of(self.memory.events(self.memory.run(start)))
         except UnknownName:
             return None
-        return self.named(Choice(project=result.slug, target=result.target))
+        return self.named(Selection(project=result.slug, target=result.target))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from templedb_nb.app.environment import System
+from templedb_nb.app.environment import Environment
 from templedb_nb.core.approval import signers
 from templedb_nb.errors import ApprovalMissing, ConfigError, InvalidConfig, UsageProblem
 from templedb_nb.files.document import read_text
@@ -25,7 +25,7 @@ NOT_INSTALLED = "its signature cannot be checked: ssh-keygen is not installed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
+class SigningKey:
     """Which key signs: a file's name, or none for git's; and whether a terminal can be asked."""
 
     file: str = ""
@@ -35,12 +35,12 @@ class Key:
 class Signatures:
     """Use cases around signatures."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: Environment) -> None:
         """Work with the keys and the program that *system* has."""
         self._system = system
         self._ssh = SshKeygen(system.environ)
 
-    def signed(self, approval: Approval, key: Key) -> Approval:
+    def signed(self, approval: Approval, key: SigningKey) -> Approval:
         """Return *approval* with a signature by *key*."""
         file = key.file or self._of_git()
         signature = self._ssh.sign(approval.statement, file, prompts=key.prompts)

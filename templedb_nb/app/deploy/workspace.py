@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from templedb_nb.app.deploy.case import Case, Opened
-from templedb_nb.app.deploy.psql_address import Reach
-from templedb_nb.app.environment import System
-from templedb_nb.app.project.variables import Values
+from templedb_nb.app.deploy.case import DeployContext, OpenTarget
+from templedb_nb.app.deploy.psql_address import PsqlAddress
+from templedb_nb.app.environment import Environment
+from templedb_nb.app.project.variables import Variables
 from templedb_nb.core.address.libpq import SESSION
 from templedb_nb.core.address.route import passed_on
 from templedb_nb.core.config.command_template import with_file_variable
@@ -20,7 +20,7 @@ from templedb_nb.core.plan.planner import sees_folder
 from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.errors import Busy, FilesError
 from templedb_nb.model.command import Invocation
-from templedb_nb.model.config import WorkFolder
+from templedb_nb.model.config import WorkFolderKind
 from templedb_nb.model.event import RunId
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.step import Command, RunCommand, RunScript
@@ -29,17 +29,17 @@ from templedb_nb.store.duckdb.trouble import room
 
 
 @dataclass(slots=True, kw_only=True)
-class Place:
+class RunWorkspace:
     """What one run's commands work with; the folder is made at the first need."""
 
     shell: Shell
     psql: Psql
-    case: Case
+    case: DeployContext
     run: RunId
     plan: Plan
     environments: Mapping[str, Mapping[str, str]]
-    reach: Reach
-    folder: Folder
+    reach: PsqlAddress
+    folder: ReleaseFolder
 
     def invocation(self, step: Command, attempt: str) -> Invocation:
         """Return how a step's command is started."""
@@ -54,7 +54,7 @@ class Place:
         )
 
     def _cwd(self, step: Command) -> str:
-        if step.workdir is WorkFolder.RELEASE:
+        if step.workdir is WorkFolderKind.RELEASE:
             return self.folder.path()
         if self.case.root is None:
             message = f"group {step.group} works in the project's folder, which is gone"
@@ -79,54 +79,56 @@ class Place:
 
 
 @dataclass(slots=True, kw_only=True)
-class Folder:
+class ReleaseFolder:
     """The release as files, written when a command first needs them."""
 
-    case: Case
+    case: DeployContext
     root: Path
     held: ExitStack
     _made: str = field(default="", init=False)
 
     def path(self) -> str:
         """Return the folder with the release's files in it."""
-        from templedb_nb.files.workfolder import Damaged, Unfit
+        from templedb_nb.files.workfolder import BlobDamaged, PathsUnfit
         from templedb_nb.files.workfolder import WorkFolder as Folders
 
         if not self._made:
             folder, files = Folders(self.root), self.case.release.files
             try:
                 folder.materialise(files, lambda blobs: self.case.read(blobs).items())
-            except Unfit as error:
+            except PathsUnfit as error:
                 message = "the release cannot be written as files"
                 raise FilesError(message, problems=error.problems) from None
-            except (Damaged, OSError) as error:
+            except (BlobDamaged, OSError) as error:
                 raise FilesError(f"the release cannot be written as files: {error}") from None
             self._made = str(folder.tree)
         return self._made
 
 
-class Workplace:
+class Workspace:
     """Prepares the place of a run: everything that could be missing is found before it begins."""
 
-    def __init__(self, folder: Path, values: Values, masker: Masker, system: System) -> None:
+    def __init__(
+        self, folder: Path, values: Variables, masker: Masker, system: Environment
+    ) -> None:
         """Keep work folders below *folder*."""
         self._folder = folder
         self._values = values
         self._masker = masker
         self._system = system
 
-    def prepare(self, opened: Opened, plan: Plan, run: RunId, held: ExitStack) -> Place:
+    def prepare(self, opened: OpenTarget, plan: Plan, run: RunId, held: ExitStack) -> RunWorkspace:
         """Resolve every value, and hold the target's work folder for as long as *held* is."""
         from templedb_nb.shell.psql import PsqlProgram
         from templedb_nb.shell.runner import SupervisedShell
 
         case = opened.case
-        folder = Folder(case=case, root=self._root(case), held=held)
+        folder = ReleaseFolder(case=case, root=self._root(case), held=held)
         if any(sees_folder(step) for step in plan.steps):
             self._hold(folder, held)
         shell = SupervisedShell(self._masker)
-        reach = Reach(sessions=opened.sessions, urls=opened.urls, masker=self._masker)
-        return Place(
+        reach = PsqlAddress(sessions=opened.sessions, urls=opened.urls, masker=self._masker)
+        return RunWorkspace(
             shell=shell,
             psql=PsqlProgram(shell, _around, reach.place, folder.path, self._for_psql()),
             case=case,
@@ -142,17 +144,17 @@ class Workplace:
         process = self._system.environ
         return {**inherited(process), **{n: process[n] for n in SESSION & process.keys()}}
 
-    def _root(self, case: Case) -> Path:
+    def _root(self, case: DeployContext) -> Path:
         name = hashlib.sha256(f"{case.project.slug}\0{case.target.name}".encode()).hexdigest()[:8]
         return self._folder / f"{case.project.slug}-{case.target.name}-{name}"
 
-    def _hold(self, folder: Folder, held: ExitStack) -> None:
-        from templedb_nb.files.workfolder import Occupied
+    def _hold(self, folder: ReleaseFolder, held: ExitStack) -> None:
+        from templedb_nb.files.workfolder import FolderOccupied
         from templedb_nb.files.workfolder import WorkFolder as Folders
 
         try:
             held.enter_context(Folders(folder.root).hold())
-        except Occupied as error:
+        except FolderOccupied as error:
             message = f"another run of {folder.case.project.slug} to {folder.case.target.name}"
             raise Busy(f"{message} has the work folder", hint="wait for it to end") from error
         except OSError as error:
@@ -160,7 +162,7 @@ class Workplace:
             hint = f"{room(folder.root, error)}; nothing was executed"
             raise FilesError(message, hint=hint) from error
 
-    def _environments(self, case: Case, plan: Plan) -> dict[str, dict[str, str]]:
+    def _environments(self, case: DeployContext, plan: Plan) -> dict[str, dict[str, str]]:
         """Return what the commands of each group get, every secret known to the masker.
 
         The names are those of the plan, which is what people approved.
@@ -175,7 +177,7 @@ class Workplace:
         return found
 
     def _environment(
-        self, case: Case, plan: Plan, own: Mapping[str, str], allowed: Sequence[str]
+        self, case: DeployContext, plan: Plan, own: Mapping[str, str], allowed: Sequence[str]
     ) -> dict[str, str]:
         found = {**inherited(self._system.environ), **passed_on(self._system.environ)}
         for name in sorted(permitted({*plan.variables, *own}, allowed)):

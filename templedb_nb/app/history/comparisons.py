@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from templedb_nb.app.deploy.case import Opened
-from templedb_nb.app.deploy.plans import Planning
+from templedb_nb.app.deploy.case import OpenTarget
+from templedb_nb.app.deploy.plans import Plans
 from templedb_nb.app.history.history import History
 from templedb_nb.core.run.comparison import applied, config_lines, step_times
 from templedb_nb.errors import TempleError, UnknownName, UsageProblem
 from templedb_nb.model.approval import Verdict
-from templedb_nb.model.difference import Blame, Difference, Happened
+from templedb_nb.model.difference import Blame, Difference, HistoryEvent
 from templedb_nb.model.event import Outcome, RunId
 from templedb_nb.model.history import Filter
 from templedb_nb.model.ledger import State
@@ -31,14 +31,14 @@ FORMER = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looking:
+class Comparisons:
     """Asks the state, and the target's ledger where it can be read."""
 
     past: History
     memory: Memory
     settings: Settings
     content: Content
-    planning: Planning
+    planning: Plans
 
     def diff(self, first: str, second: str | None) -> Difference:
         """Return how two runs differ; one alone is compared with the success before it."""
@@ -123,40 +123,40 @@ class Looking:
 
     def _here(
         self, project: Project, target: Target, begin: datetime, end: datetime
-    ) -> Iterator[Happened]:
+    ) -> Iterator[HistoryEvent]:
         """Yield what this state file knows."""
         for run in self.memory.runs(project.slug, target.name, Filter(within=(begin, end))):
             name, by = f"run {run.run[:13]}", run.started_by
             release = f"release {run.release}"
-            yield Happened(at=run.started_at, what=f"{name} began", by=by, about=release)
+            yield HistoryEvent(at=run.started_at, what=f"{name} began", by=by, about=release)
             if run.finished_at and run.outcome and run.finished_at >= begin:
                 done = ", ".join(applied(self.past.result(run.run))[:NAMED])
                 about = f"{release}, {run.applied} applied; {done}; {run.message}".rstrip("; ")
                 what = f"{name} {run.outcome.value.replace('_', ' ')}"
-                yield Happened(at=run.finished_at, what=what, by=by, about=about)
+                yield HistoryEvent(at=run.finished_at, what=what, by=by, about=about)
         for word in self.memory.approvals_within(project.known_as, target.name, begin, end):
             what = f"plan {short(word.plan)} {word.verdict}"
-            yield Happened(at=word.given_at, what=what, by=word.given_by, about=word.reason)
+            yield HistoryEvent(at=word.given_at, what=what, by=word.given_by, about=word.reason)
         for each in self.settings.variables(project.slug, target.name):
             if each.set_at is not None:
                 what = f"variable {each.name} set ({each.keeping})"
                 about = f"for {each.target}" if each.target else "for all targets"
-                yield Happened(at=each.set_at, what=what, by=each.set_by, about=about)
+                yield HistoryEvent(at=each.set_at, what=what, by=each.set_by, about=about)
         for version, at, by, note, _ in self.settings.configs(project.slug, last=VERSIONS):
-            yield Happened(at=at, what=f"config version {version}", by=by, about=note)
+            yield HistoryEvent(at=at, what=f"config version {version}", by=by, about=note)
         for number, _, files, _, at, by in self.content.releases(project.slug):
             about = f"{files} files"
-            yield Happened(at=at, what=f"release {number} taken in", by=by, about=about)
+            yield HistoryEvent(at=at, what=f"release {number} taken in", by=by, about=about)
 
-    def _there(self, opened: Opened, begin: datetime, end: datetime) -> Iterator[Happened]:
+    def _there(self, opened: OpenTarget, begin: datetime, end: datetime) -> Iterator[HistoryEvent]:
         """Yield what the target's ledgers know, whoever did it from wherever."""
         for ledger in opened.ledgers.values():
             for entry in ledger.entries:
                 if entry.finished_at and entry.state in {State.APPLIED, State.REVERTED}:
                     what, by = f"{entry.file} {entry.state}", entry.client
-                    yield Happened(at=entry.finished_at, what=what, by=by, about=entry.kind)
+                    yield HistoryEvent(at=entry.finished_at, what=what, by=by, about=entry.kind)
         project = opened.case.project.known_as
         for session in opened.sessions.values():
             for each in session.events(project, (begin, end)):
                 what = f"ledger: {each.what} {each.key}".rstrip()
-                yield Happened(at=each.at, what=what, by=each.by, about=each.reason)
+                yield HistoryEvent(at=each.at, what=what, by=each.by, about=each.reason)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from templedb_nb.app.deploy.runs import Running
-from templedb_nb.app.environment import System
+from templedb_nb.app.deploy.runs import Runs
+from templedb_nb.app.environment import Environment
 from templedb_nb.core.values import points_in_time
 from templedb_nb.errors import UsageProblem
-from templedb_nb.model.charts import Durations, Frequency, Span
+from templedb_nb.model.charts import ChartPeriod, Durations, Frequency
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.history import (
     Answer,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 class History:
     """Use cases around what happened."""
 
-    def __init__(self, memory: Memory, running: Running, query: Query, system: System) -> None:
+    def __init__(self, memory: Memory, running: Runs, query: Query, system: Environment) -> None:
         """Read from *memory*, once *running* has closed what dead processes left."""
         self._memory = memory
         self._running = running
@@ -126,7 +126,7 @@ class History:
             return Durations(slug=found.slug, rows=found.rows[::-1])
         counted = self.stats(project, target, by, self.filter(since=since))
         rows = sorted(counted.rows, key=lambda each: (each.span, each.target))
-        return Frequency(slug=project.slug, by=Span(by), rows=tuple(rows))
+        return Frequency(slug=project.slug, by=ChartPeriod(by), rows=tuple(rows))
 
     def answer(self, sql: str) -> Answer:
         """Return the first rows of a question to the state."""

@@ -6,26 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from templedb_nb.app.deploy.case import Case, Opened
-from templedb_nb.app.deploy.plans import Planning
-from templedb_nb.app.deploy.runs import Running
-from templedb_nb.app.environment import System
+from templedb_nb.app.deploy.case import DeployContext, OpenTarget
+from templedb_nb.app.deploy.plans import Plans
+from templedb_nb.app.deploy.runs import Runs
+from templedb_nb.app.environment import Environment
 from templedb_nb.app.migrations.migrations import Migrations
 from templedb_nb.app.project.addresses import Addresses
 from templedb_nb.app.project.configs import Configs
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.targets import Targets
-from templedb_nb.app.project.variables import Values
+from templedb_nb.app.project.variables import Variables
 from templedb_nb.core.address.route import told
 from templedb_nb.core.config import groups
-from templedb_nb.core.config.environ import Known
+from templedb_nb.core.config.environ import KnownNames
 from templedb_nb.core.plan.findings import on_variables
 from templedb_nb.errors import TempleError, UsageProblem
 from templedb_nb.model.finding import Severity
 from templedb_nb.model.history import Filter
 from templedb_nb.model.listings import TargetShown, Validation, VariableList
 from templedb_nb.model.project import Project, Release
-from templedb_nb.model.selection import Choice
+from templedb_nb.model.selection import Selection
 from templedb_nb.model.status import Choices, FileState, TargetStatus
 from templedb_nb.model.target import DATABASE_URL, DatabaseName, Probe, Target, TargetName
 from templedb_nb.model.variable import Scope, Variable
@@ -53,14 +53,14 @@ class Overview:
     content: Content
     configs: Configs
     settings: Settings
-    values: Values
-    planning: Planning
+    values: Variables
+    planning: Plans
     migrations: Migrations
-    running: Running
+    running: Runs
     memory: Memory
-    system: System
+    system: Environment
 
-    def status(self, choice: Choice) -> tuple[TargetStatus, ...]:
+    def status(self, choice: Selection) -> tuple[TargetStatus, ...]:
         """Return a project's targets at a glance: all of them, or the one that was chosen."""
         with self.state.transaction():
             project = self.projects.pick(choice.project)
@@ -90,7 +90,7 @@ class Overview:
         except TempleError as error:
             return replace(row, note=error.message)
 
-    def _counted(self, row: TargetStatus, opened: Opened) -> TargetStatus:
+    def _counted(self, row: TargetStatus, opened: OpenTarget) -> TargetStatus:
         missing = [name for name in opened.databases if name not in opened.sessions]
         if missing:
             return replace(row, note=f"{', '.join(missing)} has no value")
@@ -107,7 +107,7 @@ class Overview:
             note="; ".join(notes),
         )
 
-    def choices(self, choice: Choice) -> Choices:
+    def choices(self, choice: Selection) -> Choices:
         """Return what a deployment of a project may be made of, from the state alone."""
         with self.state.transaction():
             project = self.projects.pick(choice.project)
@@ -122,7 +122,7 @@ class Overview:
             target=choice.target or "",
         )
 
-    def show(self, choice: Choice) -> TargetShown:
+    def show(self, choice: Selection) -> TargetShown:
         """Return a target with the names of its variables."""
         with self.state.transaction():
             project = self.projects.pick(choice.project)
@@ -138,7 +138,7 @@ class Overview:
             notes=tuple(dict.fromkeys(notes)),
         )
 
-    def _place(self, case: Case, name: DatabaseName) -> tuple[str, tuple[str, ...]]:
+    def _place(self, case: DeployContext, name: DatabaseName) -> tuple[str, tuple[str, ...]]:
         """Return where a database is, without its password, and who decided what of it."""
         try:
             url = self.values.reveal(name, case.known, case.given, case.root)
@@ -151,7 +151,7 @@ class Overview:
         except TempleError as error:
             return error.message, ()
 
-    def probe(self, choice: Choice) -> Probe:
+    def probe(self, choice: Selection) -> Probe:
         """Connect for real and report what is there."""
         with self.state.transaction():
             project = self.projects.pick(choice.project)
@@ -172,7 +172,7 @@ class Overview:
         config, wrong = current.config, []
         if target is None:
             own = self.settings.variables(project.slug)
-            known = Known(kept=tuple(each for each in own if each.scope is Scope.PROJECT))
+            known = KnownNames(kept=tuple(each for each in own if each.scope is Scope.PROJECT))
         else:
             case = self.planning.case(project, target, sync=False)
             known, names = case.known, self.planning.databases(case)
@@ -182,7 +182,7 @@ class Overview:
             missing = [replace(each, severity=Severity.NOTE) for each in missing]
         return replace(found, findings=(*found.findings, *missing, *wrong))
 
-    def variables(self, choice: Choice) -> VariableList:
+    def variables(self, choice: Selection) -> VariableList:
         """Return the names of a project's variables, of one target or of all."""
         with self.state.transaction():
             project = self.projects.pick(choice.project)

@@ -5,31 +5,31 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from templedb_nb.app.deploy.case import Case
-from templedb_nb.app.deploy.connections import Ledgers
-from templedb_nb.app.deploy.plans import Planning
+from templedb_nb.app.deploy.case import DeployContext
+from templedb_nb.app.deploy.connections import Connections
+from templedb_nb.app.deploy.plans import Plans
 from templedb_nb.app.project.projects import Projects
-from templedb_nb.app.project.variables import Values
+from templedb_nb.app.project.variables import Variables
 from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.core.values.query_expectation import Expectation, asking_for, evidence, unmet
 from templedb_nb.errors import Ambiguous, ConfigError, ExpectationFailed, UnknownName
 from templedb_nb.model.history import Answer
 from templedb_nb.model.query import Question
-from templedb_nb.model.selection import Choice
+from templedb_nb.model.selection import Selection
 from templedb_nb.model.target import DATABASE_URL, DatabaseName
 from templedb_nb.store.duckdb.state_file import StateFile
 
 
-class Asking:
+class Queries:
     """Use cases that only read what a target holds."""
 
     def __init__(
         self,
         state: StateFile,
         projects: Projects,
-        planning: Planning,
-        ledgers: Ledgers,
-        values: Values,
+        planning: Plans,
+        ledgers: Connections,
+        values: Variables,
         masker: Masker,
     ) -> None:
         """Ask the databases of targets."""
@@ -42,7 +42,7 @@ class Asking:
 
     def answer(
         self,
-        choice: Choice,
+        choice: Selection,
         asked: Question,
         database: str | None = None,
         expected: Expectation | None = None,
@@ -69,7 +69,7 @@ class Asking:
             raise ExpectationFailed(message, problems=told, hint=hint)
         return self._masked(found)
 
-    def _database(self, case: Case, named: str | None) -> DatabaseName:
+    def _database(self, case: DeployContext, named: str | None) -> DatabaseName:
         known = self._planning.databases(case)
         if named is not None:
             if named not in known:

@@ -7,7 +7,7 @@ from shlex import quote
 from typing import Any
 
 from templedb_nb.model.project import Slug
-from templedb_nb.model.state import Found, JournalCheck, JournalState, StateCheck
+from templedb_nb.model.state import JournalCheck, JournalState, StateCheck, StateFound
 from templedb_nb.model.target import TargetName
 from templedb_nb.model.variable import Keeping, Variable
 from templedb_nb.store.duckdb.inspection import Inspection, inspect, journals
@@ -66,13 +66,13 @@ def _ways(
     state: StateFile, found: Inspection, there: tuple[JournalCheck, ...], sealed: tuple[str, ...]
 ) -> Iterator[str]:
     match found.found:
-        case Found.BROKEN:
+        case StateFound.BROKEN:
             yield from _anew(state, found)
-        case Found.UNUSABLE:
+        case StateFound.UNUSABLE:
             yield "fix what it says, then: templedb state check"
-        case Found.SOUND:
+        case StateFound.SOUND:
             yield f"keep a copy: templedb state backup {quote(f'{state.path}.backup')}"
-        case Found.ABSENT:
+        case StateFound.ABSENT:
             yield "the first command that keeps something makes it: templedb project import FOLDER"
     if any(each.state is JournalState.WAITING for each in there):
         yield "the next command reads the journals that wait: templedb deploy history"

@@ -5,15 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
-from templedb_nb.app.deploy.case import Opened
-from templedb_nb.app.deploy.connections import Ledgers
-from templedb_nb.app.environment import System
-from templedb_nb.app.migrations.migrations import Back, Migrations
+from templedb_nb.app.deploy.case import OpenTarget
+from templedb_nb.app.deploy.connections import Connections
+from templedb_nb.app.environment import Environment
+from templedb_nb.app.migrations.migrations import Migrations, RevertRequest
 from templedb_nb.core.migrations.down import down_script
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.errors import PlanRefused, TargetError
 from templedb_nb.model.config import Executor
-from templedb_nb.model.down_proof import Proof, ProofRow, Verdict
+from templedb_nb.model.down_proof import DownVerdict, Proof, ProofRow
 from templedb_nb.model.status import Tracked
 from templedb_nb.model.step import Revert
 from templedb_nb.ports.target import Scratch
@@ -22,16 +22,16 @@ Pair = tuple[Revert, Script, Script]
 """A step with what brings its migration into effect and what takes it back."""
 
 
-class Proving:
+class DownProofs:
     """Goes back and forth where nothing is at stake."""
 
-    def __init__(self, migrations: Migrations, ledgers: Ledgers, system: System) -> None:
+    def __init__(self, migrations: Migrations, ledgers: Connections, system: Environment) -> None:
         """Choose by *migrations*, copy by *ledgers*."""
         self._system = system
         self._migrations = migrations
         self._ledgers = ledgers
 
-    def prove(self, opened: Opened, back: Back) -> Proof:
+    def prove(self, opened: OpenTarget, back: RevertRequest) -> Proof:
         """Take back, on a copy of the schema, what *back* names, and bring it back; compare.
 
         The first that is not ends the proof: what comes after stands on it.
@@ -43,14 +43,14 @@ class Proving:
         url, here = opened.urls[database], opened.sessions[database].here
         with self._ledgers.scratch(url, here, case.target.name, case.root, self._system) as scratch:
             for step, up, down in pairs:
-                broken = bool(rows) and rows[-1].verdict is not Verdict.HOLDS
+                broken = bool(rows) and rows[-1].verdict is not DownVerdict.HOLDS
                 last = step is pairs[-1][0]
-                untried = ProofRow(file=step.key, verdict=Verdict.NOT_TRIED)
+                untried = ProofRow(file=step.key, verdict=DownVerdict.NOT_TRIED)
                 rows.append(untried if broken else _row(scratch, step, up, down, last=last))
         return Proof(slug=case.project.slug, target=case.target.name, rows=tuple(rows))
 
 
-def _pairs(opened: Opened, rows: Sequence[Tracked], steps: Sequence[Revert]) -> list[Pair]:
+def _pairs(opened: OpenTarget, rows: Sequence[Tracked], steps: Sequence[Revert]) -> list[Pair]:
     ups = {row.key: row.source for row in rows if row.source}
     wanted = {ups[step.key] for step in steps} | {step.source for step in steps}
     read = opened.case.read.scripts(wanted)
@@ -77,10 +77,10 @@ def _row(scratch: Scratch, step: Revert, up: Script, down: Script, *, last: bool
         if before == after and not last:
             scratch.run(down, step.file)
     except TargetError as error:
-        return ProofRow(file=step.key, verdict=Verdict.FAILED, told=error.message)
+        return ProofRow(file=step.key, verdict=DownVerdict.FAILED, told=error.message)
     if before == after:
-        return ProofRow(file=step.key, verdict=Verdict.HOLDS)
+        return ProofRow(file=step.key, verdict=DownVerdict.HOLDS)
     lines = difflib.unified_diff(
         before.splitlines(), after.splitlines(), "before", "after down and up", lineterm="", n=2
     )
-    return ProofRow(file=step.key, verdict=Verdict.DIFFERS, diff="\n".join(lines))
+    return ProofRow(file=step.key, verdict=DownVerdict.DIFFERS, diff="\n".join(lines))

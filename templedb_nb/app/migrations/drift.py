@@ -6,28 +6,28 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from templedb_nb.app.deploy.case import Opened
-from templedb_nb.app.environment import System
+from templedb_nb.app.deploy.case import OpenTarget
+from templedb_nb.app.environment import Environment
 from templedb_nb.core.approval.policy import demanded
 from templedb_nb.core.catalog.drift import compare
 from templedb_nb.errors import UsageProblem
 from templedb_nb.model.drift import CatalogChange, Drift, DriftReport, DriftRow, TargetsDiffer
-from templedb_nb.model.selection import Choice
+from templedb_nb.model.selection import Selection
 from templedb_nb.model.target import DatabaseName, Policy
 
-Open = Callable[[Choice], AbstractContextManager[Opened]]
+Open = Callable[[Selection], AbstractContextManager[OpenTarget]]
 _NO_BASE = "nothing to compare with yet: the next run keeps the objects, or templedb drift accept"
 _ANEW = "the next run keeps the objects anew, or templedb drift accept"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drifting:
+class DriftChecks:
     """Use cases around the objects of databases."""
 
     open: Open
-    system: System
+    system: Environment
 
-    def check(self, opened: Opened, *, strict: bool) -> DriftReport:
+    def check(self, opened: OpenTarget, *, strict: bool) -> DriftReport:
         """Return what differs from what runs left; nothing is written."""
         rows: list[DriftRow] = []
         notes: list[str] = []
@@ -51,7 +51,7 @@ class Drifting:
             strict=strict,
         )
 
-    def accept(self, opened: Opened, reason: str) -> DriftReport:
+    def accept(self, opened: OpenTarget, reason: str) -> DriftReport:
         """Keep the objects as they are, and return what differed before."""
         before = self.check(opened, strict=False)
         case, user = opened.case, self.system.user()
@@ -64,7 +64,7 @@ class Drifting:
             raise UsageProblem(message, hint="deploy to it first: templedb deploy run")
         return before
 
-    def between(self, opened: Opened, against: Choice) -> TargetsDiffer:
+    def between(self, opened: OpenTarget, against: Selection) -> TargetsDiffer:
         """Return what would turn the objects of one target into those of another."""
         with self.open(against) as other:
             if other.case.target.name == opened.case.target.name:
@@ -92,7 +92,7 @@ def _notes(found: Drift) -> Iterator[str]:
         yield f"{found.printer}: {told}; {_ANEW}"
 
 
-def _differences(opened: Opened, other: Opened) -> Iterator[DriftRow]:
+def _differences(opened: OpenTarget, other: OpenTarget) -> Iterator[DriftRow]:
     both = opened.sessions.keys() & other.sessions.keys()
     if not both:
         names = f"{opened.case.target.name} and {other.case.target.name}"

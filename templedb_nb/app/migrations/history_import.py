@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from templedb_nb.app.deploy.case import Opened
-from templedb_nb.app.deploy.runs import Wish
+from templedb_nb.app.deploy.case import OpenTarget
+from templedb_nb.app.deploy.runs import RunOptions
 from templedb_nb.app.migrations.migrations import Migrations
 from templedb_nb.core.migrations.histories.adopt import (
     NOTHING,
-    Adopted,
+    ImportedMigration,
     believed,
     local_keys,
     shown,
@@ -22,20 +22,20 @@ from templedb_nb.core.migrations.histories.known import TOOLS
 from templedb_nb.core.migrations.histories.older import OLDER, TABLE
 from templedb_nb.core.migrations.histories.shadow import SHADOWED, shadow
 from templedb_nb.errors import Ambiguous, Busy, UsageProblem
-from templedb_nb.model.dual_write import Shadow, Shadowing
-from templedb_nb.model.foreign_history import Adoption, History
+from templedb_nb.model.dual_write import DualWrite, DualWriteTable
+from templedb_nb.model.foreign_history import Adoption, ForeignHistory
 from templedb_nb.model.ledger import Checksums
 from templedb_nb.model.result import Result
 from templedb_nb.model.status import IN_EFFECT, WAITING, FileState, Tracked
-from templedb_nb.model.step import Adopt, Amend, Amendment, Verb
+from templedb_nb.model.step import Amend, Amendment, ImportEntry, Verb
 from templedb_nb.model.target import DatabaseName
 from templedb_nb.store.legacy_sqlite import read_projects
 
-Found = tuple[DatabaseName, History]
+Found = tuple[DatabaseName, ForeignHistory]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class HistorySource:
     """Whose history is wanted, where a target has several."""
 
     tool: str | None = None
@@ -46,32 +46,34 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Takeover:
+class HistoryMatch:
     """One history, held against the files of a project."""
 
     database: DatabaseName
-    history: History
+    history: ForeignHistory
     rows: tuple[Tracked, ...]
-    found: tuple[Adopted, ...]
+    found: tuple[ImportedMigration, ...]
 
     @property
-    def new(self) -> tuple[Adopted, ...]:
+    def new(self) -> tuple[ImportedMigration, ...]:
         """Return what the ledger does not have yet."""
         return tuple(each for each in self.found if not each.known)
 
 
-class Adopting:
+class HistoryImports:
     """Use cases around the tables of other tools."""
 
     def __init__(self, migrations: Migrations) -> None:
         """Write by *migrations*, as every word on the ledger is written."""
         self._migrations = migrations
 
-    def look(self, opened: Opened, source: Source) -> Adoption:
+    def look(self, opened: OpenTarget, source: HistorySource) -> Adoption:
         """Return what an import would write; nothing is written."""
         return _adoption(opened, self._takeover(opened, source))
 
-    def take_over(self, opened: Opened, source: Source, wish: Wish) -> Result | Adoption:
+    def take_over(
+        self, opened: OpenTarget, source: HistorySource, wish: RunOptions
+    ) -> Result | Adoption:
         """Write what the tool's table says into the ledger; its table is not touched."""
         taken = self._takeover(opened, source)
         if taken.history.busy:
@@ -84,7 +86,9 @@ class Adopting:
             return _adoption(opened, taken)
         return self._migrations.amend(opened, *steps, wish=replace(wish, reason="import"))
 
-    def shadow_no_longer(self, opened: Opened, source: Source, wish: Wish) -> Result:
+    def shadow_no_longer(
+        self, opened: OpenTarget, source: HistorySource, wish: RunOptions
+    ) -> Result:
         """Write no other tool's table along from now on."""
         found = [name for name, ledger in opened.ledgers.items() if ledger.shadow]
         if not found:
@@ -93,19 +97,19 @@ class Adopting:
         step = _word(Verb.NO_SHADOW, found[0], source.reason)
         return self._migrations.amend(opened, step, wish=replace(wish, reason="no-shadow"))
 
-    def _shadowing(self, opened: Opened, taken: Takeover, reason: str) -> list[Amendment]:
+    def _shadowing(self, opened: OpenTarget, taken: HistoryMatch, reason: str) -> list[Amendment]:
         """Return the step that lets the tool's table be written along, and what it lacks."""
         history, database = taken.history, taken.database
         if history.tool not in SHADOWED:
             message = f"the table of {history.tool} cannot be written along"
             raise UsageProblem(message, hint=f"that is possible for {', '.join(SHADOWED)}")
-        into = Shadowing(tool=history.tool, schema=history.schema, table=history.table)
+        into = DualWriteTable(tool=history.tool, schema=history.schema, table=history.table)
         if opened.ledgers[database].shadow == into:
             return []
         behind = tuple(_behind(opened, taken, into))
         return [replace(_word(Verb.SHADOW, database, reason), into=into, behind=behind)]
 
-    def _takeover(self, opened: Opened, source: Source) -> Takeover:
+    def _takeover(self, opened: OpenTarget, source: HistorySource) -> HistoryMatch:
         rows = self._migrations.status(opened).rows
         database, history = _pick(list(_histories(opened, source)), rows, source)
         own = tuple(row for row in rows if row.database == database)
@@ -116,16 +120,16 @@ class Adopting:
         found = believed(history, own, bodies, tuple(values.items()))
         known = {row.entry.key for row in own if row.entry}
         found = [each if each.row or each.key not in known else _gone(each, own) for each in found]
-        return Takeover(database=database, history=history, rows=own, found=tuple(found))
+        return HistoryMatch(database=database, history=history, rows=own, found=tuple(found))
 
 
-def _gone(each: Adopted, rows: tuple[Tracked, ...]) -> Adopted:
+def _gone(each: ImportedMigration, rows: tuple[Tracked, ...]) -> ImportedMigration:
     """Return a migration without a file as the ledger knows it."""
     row = next(row for row in rows if row.entry and row.entry.key == each.key)
     return replace(each, row=row)
 
 
-def _histories(opened: Opened, source: Source) -> Iterator[Found]:
+def _histories(opened: OpenTarget, source: HistorySource) -> Iterator[Found]:
     if source.file is not None:
         yield from _kept_elsewhere(opened, source.file)
         return
@@ -149,7 +153,7 @@ def _word(verb: Verb, database: DatabaseName, reason: str) -> Amend:
     )
 
 
-def _behind(opened: Opened, taken: Takeover, into: Shadowing) -> Iterator[Shadow]:
+def _behind(opened: OpenTarget, taken: HistoryMatch, into: DualWriteTable) -> Iterator[DualWrite]:
     """Yield the rows of what was applied without the tool since its table was read last."""
     told = {each.key for each in taken.found}
     rows = [
@@ -164,7 +168,7 @@ def _behind(opened: Opened, taken: Takeover, into: Shadowing) -> Iterator[Shadow
             yield made
 
 
-def _kept_elsewhere(opened: Opened, file: Path) -> Iterator[Found]:
+def _kept_elsewhere(opened: OpenTarget, file: Path) -> Iterator[Found]:
     """Yield what the older TempleDB's own file tells of the target, whose database it was."""
     project, target = opened.case.project, opened.case.target.name
     names = (project.slug, project.known_as)
@@ -174,10 +178,10 @@ def _kept_elsewhere(opened: Opened, file: Path) -> Iterator[Found]:
     if not rows or database is None:
         message = f"{file} tells of no migration of {project.slug} on {target}"
         raise UsageProblem(message, hint="templedb project import --from-templedb FILE --dry-run")
-    yield database, History(tool=OLDER, schema=file.name, table=TABLE, rows=rows)
+    yield database, ForeignHistory(tool=OLDER, schema=file.name, table=TABLE, rows=rows)
 
 
-def _pick(found: list[Found], rows: tuple[Tracked, ...], source: Source) -> Found:
+def _pick(found: list[Found], rows: tuple[Tracked, ...], source: HistorySource) -> Found:
     """Return the one history that is meant: where there are several, the one that fits files."""
     if not found:
         wanted = source.table or source.tool or ", ".join(TOOLS)
@@ -202,7 +206,7 @@ def _fits(found: Found, rows: tuple[Tracked, ...]) -> bool:
     return same and any(each.key in files for each in told)
 
 
-def _steps(opened: Opened, taken: Takeover, reason: str) -> Iterator[Adopt]:
+def _steps(opened: OpenTarget, taken: HistoryMatch, reason: str) -> Iterator[ImportEntry]:
     sources = [each.row.source for each in taken.new if each.row and each.row.source]
     read = opened.case.read.scripts(sources)
     first = next((row.group for row in taken.rows), "ledger")
@@ -213,7 +217,7 @@ def _steps(opened: Opened, taken: Takeover, reason: str) -> Iterator[Adopt]:
         yield step(taken.history, each, group, taken.database, sums, reason)
 
 
-def _adoption(opened: Opened, taken: Takeover) -> Adoption:
+def _adoption(opened: OpenTarget, taken: HistoryMatch) -> Adoption:
     case, keys = opened.case, {each.key for each in taken.found}
     waiting = WAITING | {FileState.OPAQUE}
     pending = [row for row in taken.rows if row.state in waiting and row.key not in keys]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from templedb_nb.app.deploy.case import Opened
-from templedb_nb.app.deploy.plans import Planning
-from templedb_nb.app.deploy.runs import Running, Wish
-from templedb_nb.app.recovery.ledger_copies import Copies
-from templedb_nb.core.plan.planner import Options
+from templedb_nb.app.deploy.case import OpenTarget
+from templedb_nb.app.deploy.plans import Plans
+from templedb_nb.app.deploy.runs import RunOptions, Runs
+from templedb_nb.app.recovery.ledger_copies import LedgerCopies
+from templedb_nb.core.plan.planner import PlanOptions
 from templedb_nb.errors import UsageProblem
-from templedb_nb.model.layout import Source
+from templedb_nb.model.layout import MigrationSource
 from templedb_nb.model.ledger import EntryKind
-from templedb_nb.model.lost import Lost, Presence, Suspicion
+from templedb_nb.model.lost import Lost, ObjectPresence, Suspicion
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
 from templedb_nb.model.step import Restore
@@ -21,21 +21,23 @@ from templedb_nb.model.target import DatabaseName
 REBIND = "if the database itself is an earlier or another one: templedb target rebind"
 
 
-class Restoring:
+class LedgerRestores:
     """The use case that writes a damaged ledger again."""
 
-    def __init__(self, planning: Planning, running: Running, copies: Copies) -> None:
+    def __init__(self, planning: Plans, running: Runs, copies: LedgerCopies) -> None:
         """Restore from *copies*, by a plan."""
         self._planning = planning
         self._running = running
         self._copies = copies
 
-    def plan(self, opened: Opened, files: tuple[str, ...], reason: str) -> Preview:
+    def plan(self, opened: OpenTarget, files: tuple[str, ...], reason: str) -> Preview:
         """Return what `restore` would do."""
         narrow, options = self._narrow(opened, files, reason)
         return self._planning.preview(narrow, options)
 
-    def restore(self, opened: Opened, files: tuple[str, ...], reason: str, wish: Wish) -> Result:
+    def restore(
+        self, opened: OpenTarget, files: tuple[str, ...], reason: str, wish: RunOptions
+    ) -> Result:
         """Write the rows again that the ledger lost, each with an event."""
         narrow, options = self._narrow(opened, files, reason)
         preview = self._planning.preview(narrow, options)
@@ -43,8 +45,8 @@ class Restoring:
         return self._running.run(narrow, preview, wish)
 
     def _narrow(
-        self, opened: Opened, files: tuple[str, ...], reason: str
-    ) -> tuple[Opened, Options]:
+        self, opened: OpenTarget, files: tuple[str, ...], reason: str
+    ) -> tuple[OpenTarget, PlanOptions]:
         """Leave the database that lost something, and nothing else to do there."""
         found = [(n, s) for n, s in opened.suspicions.items() if s.lost]
         if not found:
@@ -58,11 +60,11 @@ class Restoring:
             ledgers={database: opened.ledgers[database]},
             databases=(database,),
         )
-        return narrow, Options(amend=steps)
+        return narrow, PlanOptions(amend=steps)
 
     def _steps(
         self,
-        opened: Opened,
+        opened: OpenTarget,
         database: DatabaseName,
         suspicion: Suspicion,
         files: tuple[str, ...],
@@ -75,8 +77,8 @@ class Restoring:
         steps = []
         for each in sorted(chosen, key=lambda lost: lost.entry.run_seq):
             step, _, source = texts.get(each.entry.key, (None, None, None))
-            reading = source.reading if isinstance(source, Source) else None
-            blob = source.blob if isinstance(source, Source) else source
+            reading = source.reading if isinstance(source, MigrationSource) else None
+            blob = source.blob if isinstance(source, MigrationSource) else source
             if each.entry.kind is EntryKind.MARKED:
                 blob = reading = None  # a person said so; no text ran
             steps.append(
@@ -102,8 +104,8 @@ def _chosen(suspicion: Suspicion, files: tuple[str, ...], target: str) -> list[L
     if missing:
         hint = "templedb deploy plan shows what the ledger lost"
         raise UsageProblem(f"the ledger did not lose {', '.join(missing)}", hint=hint)
-    gone = [each for each in chosen if each.presence is Presence.GONE]
-    told = any(each.presence is Presence.STANDS for each in chosen)
+    gone = [each for each in chosen if each.presence is ObjectPresence.GONE]
+    told = any(each.presence is ObjectPresence.STANDS for each in chosen)
     if gone or not (told or files):
         problems = [f"{each.entry.file}: {each}" for each in (gone or chosen)]
         message = f"the ledger of {target} was not restored: the database does not bear it out"

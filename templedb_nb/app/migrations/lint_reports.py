@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from templedb_nb.app.deploy.case import Opened
+from templedb_nb.app.deploy.case import OpenTarget
 from templedb_nb.app.deploy.lint import complaints
 from templedb_nb.core.approval.policy import demanded
 from templedb_nb.core.lint.linter import Pending
@@ -23,7 +23,7 @@ from templedb_nb.model.target import Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class LintRequest:
     """Which files are meant, and how it is told; with `everything`, applied ones, too."""
 
     files: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ class Sources:
     read: Reader
 
 
-def of_target(opened: Opened, wanted: Wanted) -> LintReport:
+def of_target(opened: OpenTarget, wanted: LintRequest) -> LintReport:
     """Return what is risky in the files that wait on a target, or that are named."""
     case = opened.case
     policy = demanded(Policy.of(case.target), opened.ledgers.values())
@@ -68,7 +68,7 @@ def of_target(opened: Opened, wanted: Wanted) -> LintReport:
     )
 
 
-def of_files(sources: Sources, wanted: Wanted) -> LintReport:
+def of_files(sources: Sources, wanted: LintRequest) -> LintReport:
     """Return what is risky in all files, or those that are named; no target is asked."""
     pending = list(_chosen(_tracked(sources, status.NO_LEDGERS, wanted), wanted.files))
     found, notes, _ = complaints(pending, {}, sources.read.cache)
@@ -84,7 +84,7 @@ def of_files(sources: Sources, wanted: Wanted) -> LintReport:
     )
 
 
-def _tracked(sources: Sources, ledgers: status.Ledgers, wanted: Wanted) -> Iterator[Pending]:
+def _tracked(sources: Sources, ledgers: status.Ledgers, wanted: LintRequest) -> Iterator[Pending]:
     now = sources.read.observe(sources.config, sources.files, ledgers, all_scripts=True)
     found, read = now.migrations, now.scripts
     placed = [

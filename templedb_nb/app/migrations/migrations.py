@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from templedb_nb.app.deploy.case import Opened
-from templedb_nb.app.deploy.plans import Planning, unified
-from templedb_nb.app.deploy.runs import Running, Wish
+from templedb_nb.app.deploy.case import OpenTarget
+from templedb_nb.app.deploy.plans import Plans, unified
+from templedb_nb.app.deploy.runs import RunOptions, Runs
 from templedb_nb.app.migrations import net_effects
 from templedb_nb.core.migrations import down as reverting
 from templedb_nb.core.migrations import status as tracking
-from templedb_nb.core.plan.planner import Options
+from templedb_nb.core.plan.planner import PlanOptions
 from templedb_nb.core.secrets.sql_passwords import redacted
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.errors import Ambiguous, UnknownName, UsageProblem
@@ -30,7 +30,7 @@ NOTHING = Digest("")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Back:
+class RevertRequest:
     """What to take back: one file, all after a file, or the last few of a group."""
 
     file: str | None = None
@@ -43,20 +43,20 @@ class Back:
 class Migrations:
     """Use cases around single migrations."""
 
-    def __init__(self, planning: Planning, running: Running, memory: Memory) -> None:
+    def __init__(self, planning: Plans, running: Runs, memory: Memory) -> None:
         """Track by *planning*, amend by *running*."""
         self._planning = planning
         self._running = running
         self._memory = memory
 
-    def status(self, opened: Opened) -> MigrationStatus:
+    def status(self, opened: OpenTarget) -> MigrationStatus:
         """Return where every migration stands on the target."""
         case = opened.case
         return MigrationStatus(
             slug=case.project.slug, target=case.target.name, rows=self._rows(opened)
         )
 
-    def _rows(self, opened: Opened) -> tuple[Tracked, ...]:
+    def _rows(self, opened: OpenTarget) -> tuple[Tracked, ...]:
         case = opened.case
         now = case.read.observe(case.current.config, case.release.files, opened.ledgers)
         hollow = net_effects.hollow(
@@ -64,7 +64,7 @@ class Migrations:
         )
         return tracking.track(now.migrations, opened.ledgers, now.scripts, hollow)
 
-    def history(self, opened: Opened, wanted: Filter) -> MigrationHistory:
+    def history(self, opened: OpenTarget, wanted: Filter) -> MigrationHistory:
         """Return the ledger's entries, newest first."""
         case = opened.case
         rows = [
@@ -76,7 +76,7 @@ class Migrations:
         rows.sort(key=lambda row: row.entry.run_seq, reverse=True)
         return MigrationHistory(slug=case.project.slug, rows=tuple(rows[: wanted.last]))
 
-    def show(self, opened: Opened, named: str) -> MigrationShown:
+    def show(self, opened: OpenTarget, named: str) -> MigrationShown:
         """Return one migration with its text, and how that differs from what ran."""
         row = pick(self._rows(opened), named)
         case = opened.case
@@ -97,11 +97,11 @@ class Migrations:
             diff=diff,
         )
 
-    def _ran(self, opened: Opened, row: Tracked) -> str:
+    def _ran(self, opened: OpenTarget, row: Tracked) -> str:
         session = opened.sessions[row.database]
         return session.applied_sql(opened.case.project.known_as, [row.key]).get(row.key, "")
 
-    def mark_applied(self, opened: Opened, named: str, reason: str, wish: Wish) -> Result:
+    def mark_applied(self, opened: OpenTarget, named: str, reason: str, wish: RunOptions) -> Result:
         """Say that a migration is in effect, without running it."""
         free = WAITING | {FileState.IN_DOUBT, FileState.OPAQUE}
         row = pick(self._rows(opened), named, prefer=free)
@@ -110,7 +110,7 @@ class Migrations:
             raise UsageProblem(message, hint=row.mend)
         return self.amend(opened, self._step(opened, row, Verb.MARK_APPLIED, reason), wish=wish)
 
-    def baseline(self, opened: Opened, named: str, reason: str, wish: Wish) -> Result:
+    def baseline(self, opened: OpenTarget, named: str, reason: str, wish: RunOptions) -> Result:
         """Say that a migration and all that come before it in its group are in effect."""
         rows = self._rows(opened)
         last = pick(rows, named)
@@ -123,7 +123,9 @@ class Migrations:
         steps = [self._step(opened, row, Verb.MARK_APPLIED, reason) for row in free]
         return self.amend(opened, *steps, wish=replace(wish, reason="baseline"))
 
-    def mark_reverted(self, opened: Opened, named: str, reason: str, wish: Wish) -> Result:
+    def mark_reverted(
+        self, opened: OpenTarget, named: str, reason: str, wish: RunOptions
+    ) -> Result:
         """Say that a migration was taken back by hand."""
         row = pick(self._rows(opened), named, prefer=IN_EFFECT)
         if row.state not in IN_EFFECT:
@@ -131,18 +133,18 @@ class Migrations:
             raise UsageProblem(message, hint=row.mend)
         return self.amend(opened, self._step(opened, row, Verb.MARK_REVERTED, reason), wish=wish)
 
-    def down(self, opened: Opened, back: Back, wish: Wish) -> Result:
+    def down(self, opened: OpenTarget, back: RevertRequest, wish: RunOptions) -> Result:
         """Take migrations back, newest first, each by its down part and with its ledger row."""
         narrow, options = self._narrow(opened, self.way_back(opened, back))
         preview = self._planning.preview(narrow, options)
         return self._running.run(narrow, preview, replace(wish, options=options, reason="down"))
 
-    def down_plan(self, opened: Opened, back: Back) -> Preview:
+    def down_plan(self, opened: OpenTarget, back: RevertRequest) -> Preview:
         """Return what `down` would do."""
         narrow, options = self._narrow(opened, self.way_back(opened, back))
         return self._planning.preview(narrow, options)
 
-    def way_back(self, opened: Opened, back: Back) -> tuple[Revert, ...]:
+    def way_back(self, opened: OpenTarget, back: RevertRequest) -> tuple[Revert, ...]:
         """Return the steps that take back what *back* names, or raise every reason against it."""
         case, rows = opened.case, self._rows(opened)
         chosen = _chosen(rows, back)
@@ -164,7 +166,9 @@ class Migrations:
             raise UsageProblem("nothing was taken back", hint=hint, problems=problems)
         return tuple(steps)
 
-    def resolve(self, opened: Opened, named: str, verb: Verb, reason: str, wish: Wish) -> Result:
+    def resolve(
+        self, opened: OpenTarget, named: str, verb: Verb, reason: str, wish: RunOptions
+    ) -> Result:
         """Say what became of the step in doubt: it took effect, or it did not."""
         row = pick(self._rows(opened), named, prefer=frozenset({FileState.IN_DOUBT}))
         if row.state is not FileState.IN_DOUBT:
@@ -172,7 +176,9 @@ class Migrations:
             raise UsageProblem(message, hint=row.mend)
         return self.amend(opened, self._step(opened, row, verb, reason), wish=wish)
 
-    def accept_checksum(self, opened: Opened, named: str, reason: str, wish: Wish) -> Result:
+    def accept_checksum(
+        self, opened: OpenTarget, named: str, reason: str, wish: RunOptions
+    ) -> Result:
         """Say that an edit of an applied file is known and harmless."""
         edited = frozenset({FileState.CHANGED, FileState.COSMETIC})
         row = pick(self._rows(opened), named, prefer=edited)
@@ -186,7 +192,9 @@ class Migrations:
         step = self._step(opened, row, Verb.ACCEPT_CHECKSUM, reason)
         return self.amend(opened, replace(step, old_checksum=row.entry.checksums.text), wish=wish)
 
-    def rename(self, opened: Opened, old: str, new: str, reason: str, wish: Wish) -> Result:
+    def rename(
+        self, opened: OpenTarget, old: str, new: str, reason: str, wish: RunOptions
+    ) -> Result:
         """Say that an applied migration's file has another path now."""
         rows = self._rows(opened)
         moved = [row for row in rows if row.state is FileState.MOVED]
@@ -203,7 +211,7 @@ class Migrations:
             raise UsageProblem(f"{old} and {new} belong to different databases")
         return replace(here, was=gone.key, entry=gone.entry)
 
-    def _step(self, opened: Opened, row: Tracked, verb: Verb, reason: str) -> Amend:
+    def _step(self, opened: OpenTarget, row: Tracked, verb: Verb, reason: str) -> Amend:
         source = row.source
         read = opened.case.read.scripts([source]) if source else {}
         sums = read[source].checksums if source else _no_sums()
@@ -217,7 +225,7 @@ class Migrations:
             reason=reason,
         )
 
-    def amend(self, opened: Opened, *steps: Amendment, wish: Wish) -> Result:
+    def amend(self, opened: OpenTarget, *steps: Amendment, wish: RunOptions) -> Result:
         """Change the ledger of one database by a plan of those steps."""
         reason = wish.reason if len(steps) > 1 else steps[0].verb.value
         narrow, options = self._narrow(opened, steps)
@@ -225,8 +233,8 @@ class Migrations:
         return self._running.run(narrow, preview, replace(wish, options=options, reason=reason))
 
     def _narrow(
-        self, opened: Opened, steps: Sequence[Amendment | Revert]
-    ) -> tuple[Opened, Options]:
+        self, opened: OpenTarget, steps: Sequence[Amendment | Revert]
+    ) -> tuple[OpenTarget, PlanOptions]:
         """Leave the database that *steps* are about, and nothing else to do there."""
         database = steps[0].database
         narrow = replace(
@@ -235,7 +243,7 @@ class Migrations:
             ledgers={database: opened.ledgers[database]},
             databases=(database,),
         )
-        return narrow, Options(amend=tuple(steps))
+        return narrow, PlanOptions(amend=tuple(steps))
 
 
 def pick(
@@ -260,7 +268,7 @@ def pick(
     raise UnknownName(f"there is no migration {named!r}{nearest(named, names)}", hint=hint)
 
 
-def _chosen(rows: Sequence[Tracked], back: Back) -> list[Tracked]:
+def _chosen(rows: Sequence[Tracked], back: RevertRequest) -> list[Tracked]:
     """Return the migrations to take back, newest first."""
     if back.file:
         return [pick(rows, back.file, prefer=IN_EFFECT)]

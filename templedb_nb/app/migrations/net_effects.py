@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from templedb_nb.app.deploy.connections import Sessions
 from templedb_nb.core.migrations.script import read_script
-from templedb_nb.core.migrations.status import Hollow, Ledgers, Migrations, Scripts, edited
+from templedb_nb.core.migrations.status import GroupMigrations, Hollow, Ledgers, Scripts, edited
 from templedb_nb.model.layout import Reading, address
 from templedb_nb.model.ledger import Entry
 from templedb_nb.model.project import Slug
@@ -16,7 +16,7 @@ from templedb_nb.store.duckdb.records import Memory
 
 
 def hollow(
-    sessions: Sessions, project: str, found: Sequence[Migrations], ledgers: Ledgers
+    sessions: Sessions, project: str, found: Sequence[GroupMigrations], ledgers: Ledgers
 ) -> frozenset[Hollow]:
     """Return the edited migrations of which what ran had left nothing, as the ledgers keep it."""
     wanted: dict[DatabaseName, list[tuple[Entry, Reading | None]]] = {}
@@ -43,7 +43,7 @@ def elsewhere(
     memory: Memory,
     slug: Slug,
     target: TargetName,
-    found: Iterable[Migrations],
+    found: Iterable[GroupMigrations],
     scripts: Scripts,
 ) -> frozenset[tuple[str, Digest]]:
     """Return keys and token checksums of what other targets have applied, of doubtful files."""

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from templedb_nb.app.deploy.case import Case
-from templedb_nb.app.environment import System
+from templedb_nb.app.deploy.case import DeployContext
+from templedb_nb.app.environment import Environment
 from templedb_nb.app.project.targets import Targets
-from templedb_nb.app.project.variables import Values
-from templedb_nb.core.address.dsn import Fault
+from templedb_nb.app.project.variables import Variables
+from templedb_nb.core.address.dsn import AddressProblem
 from templedb_nb.core.address.dsn_check import fault, like_one
 from templedb_nb.core.config import groups
 from templedb_nb.core.config.document import problem
@@ -27,8 +27,8 @@ class Addresses:
     """Tells of a wrong address at once, and not when somebody deploys."""
 
     targets: Targets
-    values: Values
-    system: System
+    values: Variables
+    system: Environment
 
     def checked(self, project: Project, pairs: Mapping[str, str]) -> tuple[str, ...]:
         """Return what is doubtful in new values; raise where a group's database would be lost."""
@@ -46,7 +46,7 @@ class Addresses:
             raise _refusal(wrong)
         return tuple(doubtful)
 
-    def _fault(self, text: str, root: Path | None, *, databases: bool) -> Fault | None:
+    def _fault(self, text: str, root: Path | None, *, databases: bool) -> AddressProblem | None:
         value = text
         if is_reference(text):
             try:
@@ -55,7 +55,7 @@ class Addresses:
                 return None
         return fault(value) if databases or like_one(value) else None
 
-    def findings(self, case: Case, names: Collection[str]) -> Iterator[Finding]:
+    def findings(self, case: DeployContext, names: Collection[str]) -> Iterator[Finding]:
         """Yield an error for each address of a case that can be read and leads nowhere."""
         for name in sorted(set(names) - case.known.unreadable.keys()):
             value = self.values.reveal(name, case.known, case.given, case.root)
@@ -64,7 +64,7 @@ class Addresses:
                 yield problem(name, message, found.mend, topic=Topic.VARIABLE)
 
 
-def _refusal(wrong: Iterable[tuple[str, Fault]]) -> ConfigError:
+def _refusal(wrong: Iterable[tuple[str, AddressProblem]]) -> ConfigError:
     told = [f"{name} is no address of a database: {found.what}" for name, found in wrong]
     hints = dict.fromkeys(found.mend for _, found in wrong)
     first, *more = told

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from templedb_nb.app.environment import System
+from templedb_nb.app.environment import Environment
 from templedb_nb.core.config import document as configs
 from templedb_nb.core.config import groups, project_file
 from templedb_nb.core.config.project_file import ProjectFile
@@ -35,7 +35,7 @@ HEAD = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Current:
+class CurrentConfig:
     """The config that holds, where it came from, and what its form is like."""
 
     config: DeployConfig
@@ -56,24 +56,26 @@ def _leads_out(root: str | None, path: str) -> str:
 class Configs:
     """Use cases around the config of a project."""
 
-    def __init__(self, settings: Settings, content: Content, system: System) -> None:
+    def __init__(self, settings: Settings, content: Content, system: Environment) -> None:
         """Keep versions in *settings*."""
         self._settings = settings
         self._content = content
         self._system = system
 
-    def current(self, project: Project, release: Release) -> Current:
+    def current(self, project: Project, release: Release) -> CurrentConfig:
         """Return the config that holds for *release*; an empty one if nobody set any."""
         if file := self.file(project, release):
             origin = f"{project_file.PATH} in release {release.number}"
-            return Current(config=file.config, origin=origin, findings=file.findings, file=file)
+            return CurrentConfig(
+                config=file.config, origin=origin, findings=file.findings, file=file
+            )
         kept = self._settings.config(project.slug)
         if kept is None:
-            return Current(config=DeployConfig(), origin="none")
+            return CurrentConfig(config=DeployConfig(), origin="none")
         version, document, at, by = kept
         config, findings = configs.parse(document)
         origin = f"version {version} of {at:%Y-%m-%d %H:%M} by {by}"
-        return Current(config=config, origin=origin, findings=findings, version=version)
+        return CurrentConfig(config=config, origin=origin, findings=findings, version=version)
 
     def file(self, project: Project, release: Release) -> ProjectFile | None:
         """Return what the release's templedb.yaml says, if it has one."""

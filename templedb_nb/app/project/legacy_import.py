@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from templedb_nb.app.environment import System
+from templedb_nb.app.environment import Environment
 from templedb_nb.app.project.projects import Projects
-from templedb_nb.app.project.variables import Values
+from templedb_nb.app.project.variables import Variables
 from templedb_nb.core.config import document
 from templedb_nb.core.migrations import legacy_templedb
 from templedb_nb.core.secrets import masking
@@ -44,16 +44,16 @@ class _NotKept(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TakingOver:
+class LegacyImport:
     """The use case; what is here already stays as it is, so that it can be done again."""
 
     state: StateFile
     projects: Projects
     settings: Settings
     content: Content
-    values: Values
+    values: Variables
     memory: Memory
-    system: System
+    system: Environment
 
     def take_over(
         self, file: Path, root: Path | None, slug: str | None, *, dry_run: bool

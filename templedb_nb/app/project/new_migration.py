@@ -7,27 +7,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from templedb_nb.app.environment import System
+from templedb_nb.app.environment import Environment
 from templedb_nb.app.project.configs import Configs
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.core.migrations import status
 from templedb_nb.core.migrations.layouts import recognise
 from templedb_nb.core.migrations.layouts.liquibase import changesets
-from templedb_nb.core.migrations.naming import Named, in_manner, manner, named
+from templedb_nb.core.migrations.naming import NewPaths, in_manner, manner, named
 from templedb_nb.core.migrations.script import Script, read_script
-from templedb_nb.core.migrations.status import Migrations
+from templedb_nb.core.migrations.status import GroupMigrations
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.engine.observe import Reader
 from templedb_nb.errors import Ambiguous, ConfigError, FilesError, UnknownName, writing
 from templedb_nb.model.layout import Reading
-from templedb_nb.model.listings import Said
+from templedb_nb.model.listings import CommandOutcome
 from templedb_nb.model.project import Project
 
 DOWN = "-- templedb:down\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class NewMigration:
     """A migration that is to be written; an empty `body` is a template to fill in."""
 
     name: str
@@ -37,11 +37,11 @@ class Wanted:
     down: bool = False
 
 
-class Drafting:
+class NewMigrations:
     """Use cases that write files of a project."""
 
     def __init__(
-        self, projects: Projects, configs: Configs, reader: Reader, system: System
+        self, projects: Projects, configs: Configs, reader: Reader, system: Environment
     ) -> None:
         """Write into the folders of *projects*."""
         self._projects = projects
@@ -49,7 +49,7 @@ class Drafting:
         self._reader = reader
         self._system = system
 
-    def new(self, project: Project, wanted: Wanted) -> Said:
+    def new(self, project: Project, wanted: NewMigration) -> CommandOutcome:
         """Write a migration behind all others of its group; what is there is never replaced."""
         self._projects.sync(project)  # a number that was given by hand since counts, too
         release = self._projects.release(project, None)
@@ -68,11 +68,11 @@ class Drafting:
         also.append(f"next: templedb deploy run {project.slug} --dry-run")
         paths = [path for path, _ in texts]
         data = {"path": paths[0], "down": "".join(paths[1:]), "group": group.group.name}
-        return Said(text=f"{' and '.join(paths)} written", also=tuple(also), data=data)
+        return CommandOutcome(text=f"{' and '.join(paths)} written", also=tuple(also), data=data)
 
     def _drafted(
-        self, group: Migrations, wanted: Wanted
-    ) -> tuple[Named | None, list[tuple[str, str]]]:
+        self, group: GroupMigrations, wanted: NewMigration
+    ) -> tuple[NewPaths | None, list[tuple[str, str]]]:
         """Return the files, in the manner of the tool whose folder it is, or in the plain one."""
         now, reading = self._system.clock.now(), manner(group)
         if reading is None:
@@ -86,7 +86,7 @@ class Drafting:
         _refuse(texts[0][0], read_script(texts[0][1].encode(), reading), group, reading)
         return None, texts
 
-    def _refuse_foreign(self, group: Migrations, paths: Sequence[str]) -> None:
+    def _refuse_foreign(self, group: GroupMigrations, paths: Sequence[str]) -> None:
         """Refuse to add to a folder that another tool keeps."""
         for placed, each in list(group.placed)[-1:]:
             if placed.reading is not None:
@@ -97,7 +97,9 @@ class Drafting:
                 raise FilesError(message, hint=f"make the new one by {dialect.tool}, too")
 
 
-def _group(project: Project, found: Sequence[Migrations], wanted: str | None) -> Migrations:
+def _group(
+    project: Project, found: Sequence[GroupMigrations], wanted: str | None
+) -> GroupMigrations:
     names = [each.group.name for each in found]
     if wanted is not None:
         if wanted not in names:
@@ -115,7 +117,7 @@ def _group(project: Project, found: Sequence[Migrations], wanted: str | None) ->
     return found[0]
 
 
-def _texts(wanted: Wanted, name: Named, group: Migrations) -> list[tuple[str, str]]:
+def _texts(wanted: NewMigration, name: NewPaths, group: GroupMigrations) -> list[tuple[str, str]]:
     """Return the paths and texts of the files, after a look at every statement."""
     text = _body(wanted)
     script = read_script(text.encode())
@@ -128,12 +130,14 @@ def _texts(wanted: Wanted, name: Named, group: Migrations) -> list[tuple[str, st
     return [(name.path, text), *([(name.down, down)] if apart else [])]
 
 
-def _body(wanted: Wanted) -> str:
+def _body(wanted: NewMigration) -> str:
     text = wanted.body.replace("\r\n", "\n").strip("\n")
     return f"{text}\n" if text.strip() else f"-- {wanted.name}: what it changes, and why\n\n"
 
 
-def _refuse(path: str, script: Script, group: Migrations, reading: Reading | None = None) -> None:
+def _refuse(
+    path: str, script: Script, group: GroupMigrations, reading: Reading | None = None
+) -> None:
     problems = [
         f"line {each.line}: {each.message}{f' ({each.mend})' if each.mend else ''}"
         for each in script.problems_for(group.group.executor)

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from templedb_nb.app.deploy.case import Opened
-from templedb_nb.app.deploy.plans import Planning
-from templedb_nb.app.deploy.runs import Running, Wish
-from templedb_nb.app.environment import System
+from templedb_nb.app.deploy.case import OpenTarget
+from templedb_nb.app.deploy.plans import Plans
+from templedb_nb.app.deploy.runs import RunOptions, Runs
+from templedb_nb.app.environment import Environment
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.targets import Targets, coherent
 from templedb_nb.core.approval.policy import kept
@@ -22,12 +22,12 @@ from templedb_nb.core.approval.policy_changes import (
     lowers,
     updated,
 )
-from templedb_nb.core.plan.planner import Options
+from templedb_nb.core.plan.planner import PlanOptions
 from templedb_nb.errors import TempleError, UsageProblem
 from templedb_nb.model.ledger import Checksums, Ledger, Neighbour
 from templedb_nb.model.project import Project
 from templedb_nb.model.result import Result
-from templedb_nb.model.selection import Choice
+from templedb_nb.model.selection import Selection
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.step import Amend, Verb
 from templedb_nb.model.target import DatabaseName, Policy, Target
@@ -37,14 +37,14 @@ _NO_SUMS = Checksums(text=Digest(""), tokens=Digest(""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Changed:
+class PolicyChange:
     """A target as it is now, and what became of its policy in the ledgers, a line each."""
 
     target: Target
     also: tuple[str, ...] = ()
 
 
-class Demanding:
+class TargetPolicies:
     """Use cases around policies."""
 
     def __init__(
@@ -52,9 +52,9 @@ class Demanding:
         state: StateFile,
         projects: Projects,
         targets: Targets,
-        planning: Planning,
-        running: Running,
-        system: System,
+        planning: Plans,
+        running: Runs,
+        system: Environment,
     ) -> None:
         """Keep targets by *targets*, and open their ledgers by *planning*."""
         self._state = state
@@ -64,7 +64,7 @@ class Demanding:
         self._running = running
         self._system = system
 
-    def update(self, choice: Choice, fields: Mapping[str, Any], reason: str) -> Changed:
+    def update(self, choice: Selection, fields: Mapping[str, Any], reason: str) -> PolicyChange:
         """Change a target, and its policy in the ledgers that know it; lowering it wants a reason.
 
         That of a checked-in target changes in the ledgers alone: the fields say what its file says
@@ -78,8 +78,8 @@ class Demanding:
             self._targets.refuse_file(target)
         also = self._told_ledgers(project, target, changed, fields.keys(), reason)
         if target.from_file:
-            return Changed(target=target, also=also)
-        return Changed(target=self._targets.update(project, target, fields), also=also)
+            return PolicyChange(target=target, also=also)
+        return PolicyChange(target=self._targets.update(project, target, fields), also=also)
 
     def _told_ledgers(
         self, project: Project, target: Target, changed: Target, named: Collection[str], reason: str
@@ -100,7 +100,7 @@ class Demanding:
             return (why, "the next run tells it; where it demands more, that holds")
 
     @contextmanager
-    def _opened(self, project: Project, target: Target) -> Iterator[Opened | None]:
+    def _opened(self, project: Project, target: Target) -> Iterator[OpenTarget | None]:
         case = self._planning.case(project, target, sync=False)
         if not self._planning.databases(case):
             yield None
@@ -110,7 +110,7 @@ class Demanding:
 
     def _set(
         self,
-        opened: Opened | None,
+        opened: OpenTarget | None,
         here: Policy,
         changed: Target,
         named: Collection[str],
@@ -133,7 +133,13 @@ class Demanding:
         return (said, *_neighbours_told(policy, ledgers))
 
     def exempt(
-        self, opened: Opened, others: Collection[str], reason: str, wish: Wish, *, ends: bool
+        self,
+        opened: OpenTarget,
+        others: Collection[str],
+        reason: str,
+        wish: RunOptions,
+        *,
+        ends: bool,
     ) -> Result:
         """Let the project off the policy of others in its databases, or with *ends* no longer.
 
@@ -149,7 +155,7 @@ class Demanding:
             ledgers={name: opened.ledgers[name] for name in databases},
             databases=databases,
         )
-        wish = replace(wish, options=Options(amend=steps), reason=steps[0].verb.value)
+        wish = replace(wish, options=PlanOptions(amend=steps), reason=steps[0].verb.value)
         preview = self._planning.preview(narrow, wish.options)
         return self._running.run(narrow, preview, wish)
 
@@ -166,7 +172,9 @@ def _neighbours_told(policy: Policy, ledgers: Mapping[DatabaseName, Ledger]) -> 
                 yield f"runs obey the policy of project {each.project}, too: {'; '.join(more)}"
 
 
-def _steps(opened: Opened, others: Collection[str], reason: str, *, ends: bool) -> Iterator[Amend]:
+def _steps(
+    opened: OpenTarget, others: Collection[str], reason: str, *, ends: bool
+) -> Iterator[Amend]:
     for database, ledger in sorted(opened.ledgers.items()):
         for each in ledger.neighbours:
             if others and each.project not in others:
@@ -188,7 +196,7 @@ def _applies(each: Neighbour, *, ends: bool) -> bool:
     return each.exemption is not None if ends else each.binding is not None
 
 
-def _nothing(opened: Opened, others: Collection[str], *, ends: bool) -> UsageProblem:
+def _nothing(opened: OpenTarget, others: Collection[str], *, ends: bool) -> UsageProblem:
     project, target = opened.case.project.slug, opened.case.target.name
     of = f"of {', '.join(sorted(others))}" if others else "of another project"
     if ends:

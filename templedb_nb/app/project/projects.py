@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from templedb_nb.app.environment import System
+from templedb_nb.app.environment import Environment
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.errors import Ambiguous, ConfigError, FilesError, UnknownName, UsageProblem
-from templedb_nb.model.file import Seen
+from templedb_nb.model.file import FileStamp
 from templedb_nb.model.project import Changes, Project, Release, Slug, Synced
 from templedb_nb.store.duckdb.content import Content
 from templedb_nb.store.duckdb.settings import Settings
@@ -31,7 +31,7 @@ class Projects:
         state: StateFile,
         settings: Settings,
         content: Content,
-        system: System,
+        system: Environment,
         reserved: frozenset[str],
     ) -> None:
         """Keep projects in *state*; no slug may be one of the *reserved* words."""
@@ -148,7 +148,7 @@ class Projects:
         )
 
 
-def _scanned(root: Path, known: Mapping[str, Seen], sink: Sink, known_at: int) -> Scan:
+def _scanned(root: Path, known: Mapping[str, FileStamp], sink: Sink, known_at: int) -> Scan:
     from templedb_nb.files.scan import Unreadable, scan
 
     try:

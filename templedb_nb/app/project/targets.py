@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from templedb_nb.app.project.configs import Configs, Current
+from templedb_nb.app.project.configs import Configs, CurrentConfig
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.core.config.document import NAME
 from templedb_nb.core.values.schema import nearest
@@ -29,21 +29,21 @@ class Targets:
         self._projects = projects
         self._configs = configs
 
-    def current(self, project: Project) -> Current:
+    def current(self, project: Project) -> CurrentConfig:
         """Return the config of the newest release, or an empty one."""
         release = self._content.newest(project.slug)
         if release is None:
             release = self._projects.release(project, None)
         return self._configs.current(project, release)
 
-    def all(self, project: Project, current: Current | None = None) -> tuple[Target, ...]:
+    def all(self, project: Project, current: CurrentConfig | None = None) -> tuple[Target, ...]:
         """Return the targets by name; the checked-in file's word holds for those that it names."""
         current = current or self.current(project)
         found = {each.name: each for each in self._settings.targets(project.slug)}
         found |= {each.name: each for each in (current.file.targets if current.file else ())}
         return tuple(found[name] for name in sorted(found))
 
-    def pick(self, project: Project, current: Current | None, named: str | None) -> Target:
+    def pick(self, project: Project, current: CurrentConfig | None, named: str | None) -> Target:
         """Return the target of that name, or the only one there is; never a guess."""
         targets = self.all(project, current)
         known = [each.name for each in targets]

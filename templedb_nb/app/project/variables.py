@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from templedb_nb.app.environment import System
+from templedb_nb.app.environment import Environment
 from templedb_nb.core.address.libpq import passwords, reads
 from templedb_nb.core.address.route import passed_on
-from templedb_nb.core.config.environ import NOTHING, Known, effective, is_reference
+from templedb_nb.core.config.environ import NOTHING, KnownNames, effective, is_reference
 from templedb_nb.core.secrets import masking
 from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.core.secrets.weak_values import weakness
@@ -28,13 +28,13 @@ NAME_HINT = "a name holds letters, digits and _, and begins with no digit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class GivenValues:
     """Values that came with the words of one command; they are kept nowhere."""
 
     options: Mapping[str, Secret]
 
     @classmethod
-    def parsed(cls, texts: Iterable[str], process: Mapping[str, str]) -> Given:
+    def parsed(cls, texts: Iterable[str], process: Mapping[str, str]) -> GivenValues:
         """Read ``NAME=VALUE``, or ``NAME`` for a value of this process's environment."""
         found = {}
         for text in texts:
@@ -45,13 +45,13 @@ class Given:
         return cls(options=found)
 
 
-NOTHING_GIVEN = Given(options={})
+NOTHING_GIVEN = GivenValues(options={})
 
 
-class Values:
+class Variables:
     """The variables of projects and targets."""
 
-    def __init__(self, settings: Settings, seal: Seal, masker: Masker, system: System) -> None:
+    def __init__(self, settings: Settings, seal: Seal, masker: Masker, system: Environment) -> None:
         """Open sealed values with *seal*, and register each with *masker*."""
         self._settings = settings
         self._seal = seal
@@ -107,13 +107,15 @@ class Values:
         fits = (each for each in from_file if each.target in (None, target))
         return (*own, *(each for each in fits if (each.target, each.name) not in named))
 
-    def known(self, kept: tuple[Variable, ...], given: Given, root: Path | None) -> Known:
+    def known(
+        self, kept: tuple[Variable, ...], given: GivenValues, root: Path | None
+    ) -> KnownNames:
         """Return which names have a value, and which of them cannot be read."""
         unreadable = {}
         for name, variable in effective(kept).items():
             if name not in given.options and (why := self._trouble(variable, root)):
                 unreadable[name] = why
-        return Known(
+        return KnownNames(
             kept=kept,
             options=frozenset(given.options),
             process=frozenset(self._system.environ),
@@ -136,8 +138,8 @@ class Values:
     def reveal(
         self,
         name: str,
-        known: Known,
-        given: Given,
+        known: KnownNames,
+        given: GivenValues,
         root: Path | None,
         own: Mapping[str, str] = NOTHING,
     ) -> Secret | None:
@@ -150,7 +152,7 @@ class Values:
             self._mask(name, value, source.scope)
         return Secret(name, value)
 
-    def around(self, known: Known, given: Given, root: Path | None) -> Surroundings:
+    def around(self, known: KnownNames, given: GivenValues, root: Path | None) -> Surroundings:
         """Return the variables that libpq reads: this process's under those of the target."""
         values = passed_on(self._system.environ)
         for name in passwords(values):
@@ -226,8 +228,8 @@ class Values:
         self,
         name: str,
         scope: Scope,
-        known: Known,
-        given: Given,
+        known: KnownNames,
+        given: GivenValues,
         root: Path | None,
         own: Mapping[str, str],
     ) -> str:

@@ -22,24 +22,24 @@ from templedb_nb.ports.target import CatalogReader, HistoryReader, Session
 from templedb_nb.store.duckdb.records import Memory
 
 if TYPE_CHECKING:
-    from templedb_nb.app.deploy.case import Case, Opened
-    from templedb_nb.app.environment import System
+    from templedb_nb.app.deploy.case import DeployContext, OpenTarget
+    from templedb_nb.app.environment import Environment
 
 _EVER = datetime(9999, 1, 1, tzinfo=UTC)
 _SKEW = timedelta(days=1)
 Ledgers = Mapping[DatabaseName, Ledger]
 
 
-class Copies:
+class LedgerCopies:
     """What this state knows of ledgers, held against what they say."""
 
-    def __init__(self, memory: Memory, system: System) -> None:
+    def __init__(self, memory: Memory, system: Environment) -> None:
         """Keep copies in *memory*."""
         self._memory = memory
         self._system = system
 
     def suspicions(
-        self, case: Case, sessions: Mapping[DatabaseName, Session], ledgers: Ledgers
+        self, case: DeployContext, sessions: Mapping[DatabaseName, Session], ledgers: Ledgers
     ) -> dict[DatabaseName, Suspicion]:
         """Return, for each database that is not what it was, what tells so, and what shows it."""
         slug, target = case.project.slug, case.target.name
@@ -62,7 +62,7 @@ class Copies:
         copy: Sequence[Entry],
         ledger: Ledger,
         head: LedgerHead,
-        case: Case,
+        case: DeployContext,
         session: HistoryReader | None,
     ) -> list[Lost]:
         lost = database_identity.lost(copy, ledger)
@@ -75,7 +75,11 @@ class Copies:
         return database_identity.lost(copy, ledger, accepted)
 
     def _seen(
-        self, told: Suspicion, copy: Sequence[Entry], case: Case, session: CatalogReader | None
+        self,
+        told: Suspicion,
+        copy: Sequence[Entry],
+        case: DeployContext,
+        session: CatalogReader | None,
     ) -> Suspicion:
         """Look in the catalog for what the lost migrations made."""
         if not told.lost or session is None:
@@ -92,7 +96,7 @@ class Copies:
         return told.seen(presences(made, catalog))
 
     def texts(
-        self, case: Case, entries: Iterable[Entry]
+        self, case: DeployContext, entries: Iterable[Entry]
     ) -> dict[str, tuple[Migration | None, Script, Address]]:
         """Return, by key, the text of which each entry has the checksum, where it is still known.
 
@@ -121,13 +125,13 @@ class Copies:
             plans[entry.plan] = {s.key: s for s in steps if isinstance(s, Migration)}
         return plans.get(entry.plan, {}).get(entry.key)
 
-    def uuid(self, case: Case, database: DatabaseName) -> str:
+    def uuid(self, case: DeployContext, database: DatabaseName) -> str:
         """Return the identity that a ledger had."""
         heads = self._memory.ledger_heads(case.project.slug, case.target.name)
         return heads[database].uuid if database in heads else ""
 
     def remember(
-        self, case: Case, ledgers: Ledgers, suspicious: Iterable[DatabaseName] = ()
+        self, case: DeployContext, ledgers: Ledgers, suspicious: Iterable[DatabaseName] = ()
     ) -> None:
         """Bring the copies of ledgers up to what they say now; a copy that is, stays."""
         slug, target, now = case.project.slug, case.target.name, self._system.clock.now()
@@ -137,7 +141,7 @@ class Copies:
             if self._memory.ledger_moved(slug, target, name, ledger):
                 self._memory.copy_ledger(slug, target, name, ledger, now)
 
-    def after_run(self, opened: Opened, plan: Plan, result: Result, now: Ledgers) -> None:
+    def after_run(self, opened: OpenTarget, plan: Plan, result: Result, now: Ledgers) -> None:
         """Keep what the ledgers say after a run; where one lost something, what it had said.
 
         What the plan itself was to change is taken as it is now.

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from templedb_nb.app.deploy.plans import Planning
-from templedb_nb.app.environment import System
+from templedb_nb.app.deploy.plans import Plans
+from templedb_nb.app.environment import Environment
 from templedb_nb.core.run import recovery
 from templedb_nb.engine import reconcile
 from templedb_nb.errors import TempleError, UnknownName
@@ -15,16 +15,16 @@ from templedb_nb.model.event import RunFinished, Stamped
 from templedb_nb.model.result import Result
 from templedb_nb.model.trace import Lookup, Trace
 from templedb_nb.store.duckdb.records import Memory
-from templedb_nb.store.journal import NewerJournal, Orphan, orphans
+from templedb_nb.store.journal import NewerJournal, OrphanJournal, orphans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reconciling:
+class Reconciler:
     """Folds the journals of dead runs in `journals`, with the ends that they could not write."""
 
-    planning: Planning
+    planning: Plans
     memory: Memory
-    system: System
+    system: Environment
     journals: Path
 
     def reconcile(self, *, anew: bool = False) -> tuple[str, ...]:
@@ -35,7 +35,7 @@ class Reconciling:
         """
         return tuple(self._adopt(orphan, anew=anew) for orphan in orphans(self.journals))
 
-    def _adopt(self, orphan: Orphan, *, anew: bool) -> str:
+    def _adopt(self, orphan: OrphanJournal, *, anew: bool) -> str:
         """Fold a journal, and keep one that is damaged; one that tells of no run stays as it is."""
         folded = damaged = False
         try:
@@ -52,7 +52,7 @@ class Reconciling:
                 orphan.close(remove=folded)
         return orphan.run
 
-    def _settle(self, orphan: Orphan, entries: Sequence[Stamped], *, anew: bool) -> bool:
+    def _settle(self, orphan: OrphanJournal, entries: Sequence[Stamped], *, anew: bool) -> bool:
         """Fold what a run came to whose process died; say whether its journal has served.
 
         It has not while the server still works, or while its target does not answer: what nobody

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 from templedb_nb.errors import Ambiguous, UnknownName, UsageProblem
 from templedb_nb.model.event import Outcome, RunId
-from templedb_nb.model.listings import Said
+from templedb_nb.model.listings import CommandOutcome
 from templedb_nb.model.result import Result
-from templedb_nb.model.selection import Choice
+from templedb_nb.model.selection import Selection
 from templedb_nb.store.journal import going_on
 
 if TYPE_CHECKING:
-    from templedb_nb.app.deploy.case import Opened
+    from templedb_nb.app.deploy.case import OpenTarget
     from templedb_nb.app.deploy.deployments import Deployments
 
 
-def resolve(app: Deployments, choice: Choice, named: str, reason: str) -> Said:
+def resolve(app: Deployments, choice: Selection, named: str, reason: str) -> CommandOutcome:
     """Record what a person saw of a run; where nobody has to look, say so and write nothing.
 
     The ledger may know the run alone: another state began it.
@@ -24,19 +24,21 @@ def resolve(app: Deployments, choice: Choice, named: str, reason: str) -> Said:
     app.running.reconcile(anew=True)
     result = _known(app, named)
     if result is not None:
-        choice = Choice(project=result.slug, target=result.target)
+        choice = Selection(project=result.slug, target=result.target)
     project = app.projects.pick(choice.project)
     case = app.planning.case(project, choice.target, sync=False)
     with app.planning.opened(case, name="resolve") as opened:
         run = RunId(result.run) if result else _open_run(opened, named)
         settled = _settled(app, opened, result)
         if settled:
-            return Said(text=f"run {run} has nothing to resolve: {settled}; nothing was written")
+            return CommandOutcome(
+                text=f"run {run} has nothing to resolve: {settled}; nothing was written"
+            )
         user, now = app.system.user(), app.system.clock.now()
         sessions = opened.sessions.values()
         closed = sum(each.resolve(project.known_as, run, user, reason) for each in sessions)
     app.memory.resolve(run, now, user, reason)
-    return Said(text=f"run {run} is resolved", also=(f"{closed} open commands closed",))
+    return CommandOutcome(text=f"run {run} is resolved", also=(f"{closed} open commands closed",))
 
 
 def _known(app: Deployments, named: str) -> Result | None:
@@ -52,7 +54,7 @@ def _known(app: Deployments, named: str) -> Result | None:
     return result
 
 
-def _open_run(opened: Opened, named: str) -> RunId:
+def _open_run(opened: OpenTarget, named: str) -> RunId:
     """Return the run that a ledger alone knows: one of its commands has no recorded end."""
     ledgers = opened.ledgers.values()
     found = {each.run for ledger in ledgers for each in ledger.unresolved if each.run}
@@ -66,7 +68,7 @@ def _open_run(opened: Opened, named: str) -> RunId:
     return RunId(runs[0])
 
 
-def _settled(app: Deployments, opened: Opened, result: Result | None) -> str:
+def _settled(app: Deployments, opened: OpenTarget, result: Result | None) -> str:
     """Return why nobody has to look at the run; nothing if somebody has."""
     if result is None:
         return ""

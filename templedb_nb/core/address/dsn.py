@@ -16,7 +16,7 @@ PREFIXES = ("postgresql://", "postgres://")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class AddressProblem:
     """What is wrong with an address, and what to write in its place."""
 
     what: str
@@ -26,7 +26,7 @@ class Fault:
 Given: TypeAlias = dict[str, str]
 
 
-def read(text: str) -> Given | Fault:
+def read(text: str) -> Given | AddressProblem:
     """Return the parameters that an address says, by libpq's names."""
     if text.startswith(PREFIXES):
         return _url(text.split("://", 1)[1])
@@ -38,7 +38,7 @@ _USERINFO = re.compile(r"([^:@/]*)(?::([^@/]*))?@")
 _HOST = re.compile(r"(?:\[([^\]]+)\]|([^:/?,]*))(?::([^/?,]*))?")
 
 
-def _url(rest: str) -> Given | Fault:
+def _url(rest: str) -> Given | AddressProblem:
     if fault := _unescaped(rest):
         return fault
     given: Given = {}
@@ -50,9 +50,13 @@ def _url(rest: str) -> Given | Fault:
     given |= {"host": hosts, "port": ports}
     path, question, query = rest[at:].partition("?")
     if "[" in hosts:
-        return Fault(what="a bracket of its host is not closed, or holds nothing", mend=_brackets())
+        return AddressProblem(
+            what="a bracket of its host is not closed, or holds nothing", mend=_brackets()
+        )
     if path and not path.startswith("/"):
-        return Fault(what="something stands between its host and its database", mend=_brackets())
+        return AddressProblem(
+            what="something stands between its host and its database", mend=_brackets()
+        )
     given["dbname"] = path.removeprefix("/")
     found = {key: unquote(value) for key, value in given.items() if value}
     return _queried(found, query) if question else found
@@ -70,19 +74,19 @@ def _hosts(rest: str, at: int) -> tuple[str, str, int]:
     return ",".join(hosts), ",".join(ports), at
 
 
-def _unescaped(rest: str) -> Fault | None:
+def _unescaped(rest: str) -> AddressProblem | None:
     """Return what a URL holds that must be escaped, which is a password's most times."""
     if _ESCAPE.search(rest):
-        return Fault(what="a % in it begins no escape", mend=f"{FORM}; {ESCAPES}")
+        return AddressProblem(what="a % in it begins no escape", mend=f"{FORM}; {ESCAPES}")
     if re.search(r"\s", rest):
-        return Fault(what="a space stands in it", mend="write a space as %20")
+        return AddressProblem(what="a space stands in it", mend="write a space as %20")
     authority, path = _parted(rest)
     if authority.count("@") > 1 or "@" in path:
-        return Fault(what="an unescaped @ or / stands in it", mend=f"{FORM}; {ESCAPES}")
+        return AddressProblem(what="an unescaped @ or / stands in it", mend=f"{FORM}; {ESCAPES}")
     who, at, _ = authority.rpartition("@")
     if at and re.search(r"[?#\[\]]", who):
         mend = f"{ESCAPES}; a / stands before the ? of the parameters"
-        return Fault(what="an unescaped character stands before its host", mend=mend)
+        return AddressProblem(what="an unescaped character stands before its host", mend=mend)
     return None
 
 
@@ -94,12 +98,14 @@ def _parted(rest: str) -> tuple[str, str]:
     return authority, path.partition("?")[0]
 
 
-def _queried(given: Given, query: str) -> Given | Fault:
+def _queried(given: Given, query: str) -> Given | AddressProblem:
     for each in query.split("&") if query else ():
         key, equals, value = each.partition("=")
         if not equals or "=" in value:
             what = "a bare = stands in a parameter's value" if equals else "a parameter has no ="
-            return Fault(what=what, mend="?NAME=VALUE&NAME=VALUE, with & = in a value as %26 %3D")
+            return AddressProblem(
+                what=what, mend="?NAME=VALUE&NAME=VALUE, with & = in a value as %26 %3D"
+            )
         key, value = unquote(key), unquote(value)
         key, value = ("sslmode", "require") if (key, value) == ("ssl", "true") else (key, value)
         given[key] = value
@@ -111,14 +117,14 @@ _PAIR = re.compile(
 )
 
 
-def _pairs(text: str) -> Given | Fault:
+def _pairs(text: str) -> Given | AddressProblem:
     given: Given = {}
     at, end = 0, len(text.rstrip())
     while at < end:
         found = _PAIR.match(text, at)
         if found is None or (found.end() < end and not text[found.end()].isspace()):
             mend = f"host=HOST dbname=DATABASE user=USER password='…', or {FORM}"
-            return Fault(what="it is neither a URL nor KEY=VALUE pairs", mend=mend)
+            return AddressProblem(what="it is neither a URL nor KEY=VALUE pairs", mend=mend)
         value = found[2] if found[2] is not None else found[3]
         given[found[1]] = re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL)
         at = found.end()

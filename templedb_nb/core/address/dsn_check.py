@@ -9,7 +9,7 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 
-from templedb_nb.core.address.dsn import ESCAPES, FORM, PREFIXES, Fault, read
+from templedb_nb.core.address.dsn import ESCAPES, FORM, PREFIXES, AddressProblem, read
 from templedb_nb.core.address.libpq import KEYWORDS
 from templedb_nb.core.values.schema import nearest
 
@@ -40,13 +40,13 @@ _OTHERS = frozenset(
 )  # fmt: skip
 
 
-def fault(text: str) -> Fault | None:
+def fault(text: str) -> AddressProblem | None:
     """Return what is wrong with an address, or None if it leads to a database of a known kind."""
     value = text.strip()
     found = _around(value) or _kind(value)
     if found is None and value != text:
         ends = "a line break" if "\n" in text or "\r" in text else "a space"
-        return Fault(what=f"{ends} stands at its edge", mend="give the address without it")
+        return AddressProblem(what=f"{ends} stands at its edge", mend="give the address without it")
     return found
 
 
@@ -62,32 +62,40 @@ def like_one(text: str) -> bool:
     return _AROUND.match(value) is not None
 
 
-def _around(value: str) -> Fault | None:
+def _around(value: str) -> AddressProblem | None:
     """Return what stands around an address, as it was copied from a shell or a file."""
     if not value:
-        return Fault(what="it is empty", mend=f"give the address: {FORM}")
+        return AddressProblem(what="it is empty", mend=f"give the address: {FORM}")
     if re.match(r"psql\s", value):
-        return Fault(what="it is a command", mend="leave psql out: the address alone")
+        return AddressProblem(what="it is a command", mend="leave psql out: the address alone")
     if _COMMANDS.match(value) or _ASSIGNED.match(value):
-        return Fault(what="the name of a variable stands before it", mend="give the value alone")
+        return AddressProblem(
+            what="the name of a variable stands before it", mend="give the value alone"
+        )
     if value[0] in _QUOTES or (value[-1] in _QUOTES and value.startswith(PREFIXES)):
-        return Fault(what="quotes stand around it", mend="give the address without them")
+        return AddressProblem(what="quotes stand around it", mend="give the address without them")
     if value[0] == "<" and value[-1] == ">":
-        return Fault(what="brackets stand around it", mend="give the address without them")
+        return AddressProblem(what="brackets stand around it", mend="give the address without them")
     if "\n" in value or "\r" in value:
-        return Fault(what="it has several lines", mend="give the address alone, on one line")
+        return AddressProblem(
+            what="it has several lines", mend="give the address alone, on one line"
+        )
     return None
 
 
-def _kind(value: str) -> Fault | None:
+def _kind(value: str) -> AddressProblem | None:
     if value.startswith(DUCKDB):
         rest = value.removeprefix(DUCKDB).lstrip("/")
-        return None if rest else Fault(what="it names no file", mend="duckdb:///PATH")
+        return None if rest else AddressProblem(what="it names no file", mend="duckdb:///PATH")
     if found := _NAMED.search(value):
-        return Fault(what=f"the placeholder {found[0]} stands in it", mend="put the value in")
+        return AddressProblem(
+            what=f"the placeholder {found[0]} stands in it", mend="put the value in"
+        )
     if _EXPANDED.search(value):
         what = "a variable stands in it, and nothing expands it"
-        return Fault(what=what, mend="put the value in, a $ or { of a password as %24 or %7B")
+        return AddressProblem(
+            what=what, mend="put the value in, a $ or { of a password as %24 or %7B"
+        )
     scheme = _SCHEME.match(value)
     if value.startswith(PREFIXES) or scheme is None or _pairs(value):
         return _own(value)
@@ -99,7 +107,7 @@ def _pairs(value: str) -> bool:
     return re.match(r"[a-z_]+\s*=", value) is not None
 
 
-def _foreign(scheme: str, rest: str) -> Fault:
+def _foreign(scheme: str, rest: str) -> AddressProblem:
     """Return what another form of address is called, and libpq's form of it."""
     name = scheme.lower()
     if name in {"jdbc", "r2dbc"}:
@@ -110,40 +118,40 @@ def _foreign(scheme: str, rest: str) -> Fault:
         return _with_rest(f"it is an address for {name.upper()}", f"{form}, without {name}:", rest)
     if name == "pgsql" and not rest.startswith("//"):
         form = "host=HOST port=PORT dbname=DATABASE user=USER password=PASSWORD"
-        return Fault(what="it is an address for PHP's PDO", mend=f"{form}, or {FORM}")
+        return AddressProblem(what="it is an address for PHP's PDO", mend=f"{form}, or {FORM}")
     if _OWN.fullmatch(name) and rest.startswith("//"):
         what = f"libpq does not know the scheme {scheme}://"
         return _with_rest(what, "write postgresql://", f"postgresql:{rest}")
     if _OWN.fullmatch(name):
-        return Fault(what=f"two slashes are missing behind {scheme}:")
+        return AddressProblem(what=f"two slashes are missing behind {scheme}:")
     return _stranger(scheme)
 
 
-def _with_rest(what: str, mend: str, rest: str) -> Fault:
+def _with_rest(what: str, mend: str, rest: str) -> AddressProblem:
     """Tell of what is wrong with the rest, too, as far as it can be read."""
     left = re.sub(r"^[A-Za-z][\w+.-]*://", "postgresql://", rest)
     also = _own(left) if left.startswith(PREFIXES) else None
-    return Fault(what=f"{what}; {also.what}" if also else what,
+    return AddressProblem(what=f"{what}; {also.what}" if also else what,
                  mend=f"{mend}; {also.mend}" if also else mend)  # fmt: skip
 
 
-def _stranger(scheme: str) -> Fault:
+def _stranger(scheme: str) -> AddressProblem:
     name = scheme.lower()
     if name in {"http", "https"}:
         what = "it is the address of a website"
-        return Fault(what=what, mend=f"copy the database's connection string: {FORM}")
+        return AddressProblem(what=what, mend=f"copy the database's connection string: {FORM}")
     if name.startswith("prisma"):
         what = "it leads to Prisma's proxy, which runs no migrations"
-        return Fault(what=what, mend=f"take the database's own address: {FORM}")
+        return AddressProblem(what=what, mend=f"take the database's own address: {FORM}")
     if name in _OTHERS:
         what = f"{name} is no database that can be deployed to"
-        return Fault(what=what, mend=f"{FORM}, or duckdb:///PATH")
-    return Fault(what="it begins with no known scheme", mend=f"{FORM}, or duckdb:///PATH")
+        return AddressProblem(what=what, mend=f"{FORM}, or duckdb:///PATH")
+    return AddressProblem(what="it begins with no known scheme", mend=f"{FORM}, or duckdb:///PATH")
 
 
-def _own(value: str) -> Fault | None:
+def _own(value: str) -> AddressProblem | None:
     found = read(value)
-    if isinstance(found, Fault):
+    if isinstance(found, AddressProblem):
         return found
     url = value.startswith(PREFIXES)
     if fault := _unknown(found, value, url=url):
@@ -151,7 +159,7 @@ def _own(value: str) -> Fault | None:
     return next(_wrong(found), None)
 
 
-def _unknown(given: Mapping[str, str], value: str, *, url: bool) -> Fault | None:
+def _unknown(given: Mapping[str, str], value: str, *, url: bool) -> AddressProblem | None:
     names = [key for key in given if key not in KEYWORDS]
     if not names:
         return None
@@ -161,7 +169,9 @@ def _unknown(given: Mapping[str, str], value: str, *, url: bool) -> Fault | None
     ways = [_instead(key, url=url) for key in names]
     told = [f"for {name}: {way}" for name, way in zip(shown, ways, strict=True)]
     many = "parameters" if len(names) > 1 else "the parameter"
-    return Fault(what=f"libpq does not know {many} {', '.join(shown)}", mend="; ".join(told))
+    return AddressProblem(
+        what=f"libpq does not know {many} {', '.join(shown)}", mend="; ".join(told)
+    )
 
 
 def _sayable(key: str, *, doubtful: bool) -> bool:
@@ -249,7 +259,7 @@ _INSTEAD = {
 }  # fmt: skip
 
 
-def _wrong(given: Mapping[str, str]) -> Iterator[Fault]:
+def _wrong(given: Mapping[str, str]) -> Iterator[AddressProblem]:
     """Yield what is wrong with the values of parameters."""
     for key, words in _WORDS.items():
         value = given.get(key)
@@ -257,32 +267,34 @@ def _wrong(given: Mapping[str, str]) -> Iterator[Fault]:
             named = value.lower() if value.lower() in words else _INSTEAD.get(value.lower(), "")
             shown = f"{key}={value}" if named else f"the value of its {key}"
             mend = f"write {key}={named}" if named in words else f"{key} is {', '.join(words)}"
-            yield Fault(what=f"libpq does not know {shown}", mend=mend)
+            yield AddressProblem(what=f"libpq does not know {shown}", mend=mend)
     yield from _places(given)
     for key in ("connect_timeout", "keepalives", "keepalives_idle", "tcp_user_timeout"):
         if (value := given.get(key)) and not re.fullmatch(r"\s*[+-]?\d+\s*", value):
-            yield Fault(what=f"its {key} is no whole number", mend=f"write {key}=10")
+            yield AddressProblem(what=f"its {key} is no whole number", mend=f"write {key}=10")
 
 
-def _places(given: Mapping[str, str]) -> Iterator[Fault]:
+def _places(given: Mapping[str, str]) -> Iterator[AddressProblem]:
     ports = given.get("port", "").split(",")
     if not all(_port(each) for each in ports):
         mend = f"{FORM}; {ESCAPES}; an IPv6 address in brackets: [::1]"
-        yield Fault(what="its port is no number from 1 to 65535", mend=mend)
+        yield AddressProblem(what="its port is no number from 1 to 65535", mend=mend)
     hosts, addresses = ((given.get(key) or "").split(",") for key in ("host", "hostaddr"))
     count = max(len(hosts), len(addresses))
     if len(ports) > 1 and len(ports) != count:
         mend = "one port for all hosts, or as many ports as hosts: host=a,b port=5432,5433"
-        yield Fault(what="it has another number of ports than of hosts", mend=mend)
+        yield AddressProblem(what="it has another number of ports than of hosts", mend=mend)
     if given.get("host") and given.get("hostaddr") and len(hosts) != len(addresses):
         mend = "a hostaddr for each host: host=a,b hostaddr=10.0.0.1,10.0.0.2"
-        yield Fault(what="it has another number of hostaddr than of hosts", mend=mend)
+        yield AddressProblem(what="it has another number of hostaddr than of hosts", mend=mend)
     if any(each and not _numeric(each) for each in addresses):
-        yield Fault(what="its hostaddr is no IP address", mend="name the host as host=HOST")
+        yield AddressProblem(
+            what="its hostaddr is no IP address", mend="name the host as host=HOST"
+        )
     if any(_unlikely(each) for each in hosts):
-        yield Fault(what="its host is no name of a host", mend=f"{FORM}; {ESCAPES}")
+        yield AddressProblem(what="its host is no name of a host", mend=f"{FORM}; {ESCAPES}")
     if given.get("dbname", "").startswith("/") or "://" in given.get("dbname", ""):
-        yield Fault(what="its database begins with a slash", mend=FORM)
+        yield AddressProblem(what="its database begins with a slash", mend=FORM)
 
 
 def _unlikely(host: str) -> bool:

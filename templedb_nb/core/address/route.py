@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from templedb_nb.core.address.libpq import KEYWORDS, READ, SECRET, SESSION, VARIABLES, WORDS
 from templedb_nb.model.finding import Finding, Severity, Topic
-from templedb_nb.model.route import Decided, Route, Surroundings
+from templedb_nb.model.route import Route, RouteParameter, Surroundings
 from templedb_nb.model.secret import Secret
 
 PLACE = ("host", "hostaddr", "port", "dbname", "user")
@@ -40,7 +40,7 @@ def routed(
 ) -> Route:
     """Return where the address of variable *name*, which says *given*, leads."""
     found = {key: value for key, value in given.items() if key != "service" or service is None}
-    decided: list[Decided] = []
+    decided: list[RouteParameter] = []
     if service is not None:
         if VARIABLES["service"] in around.values:
             found["service"] = service.name  # else libpq takes the environment's in its place
@@ -81,13 +81,13 @@ def _environment(around: Surroundings, served: bool) -> dict[str, tuple[str, str
 
 
 def _fill(
-    found: dict[str, str], decided: list[Decided], more: Mapping[str, tuple[str, str]]
+    found: dict[str, str], decided: list[RouteParameter], more: Mapping[str, tuple[str, str]]
 ) -> None:
     for keyword, (value, source) in more.items():
         if keyword not in found:
             found[keyword] = value
             if keyword in WORDS and value:
-                decided.append(Decided(keyword=keyword, by=source))
+                decided.append(RouteParameter(keyword=keyword, by=source))
 
 
 def address(parameters: Mapping[str, str]) -> str:

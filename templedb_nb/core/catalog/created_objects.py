@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from templedb_nb.core.sql.cursor import Cursor, parts, words
 from templedb_nb.core.sql.tokens import Statement
-from templedb_nb.model.lost import Presence
+from templedb_nb.model.lost import ObjectPresence
 
 _KINDS = (
     ("MATERIALIZED", "VIEW"), ("FOREIGN", "TABLE"), ("TABLE",), ("VIEW",), ("SEQUENCE",), ("TYPE",),
@@ -25,7 +25,7 @@ MOST = 3
 """So many objects are named."""
 
 
-class Thing(NamedTuple):
+class CreatedObject(NamedTuple):
     """Something that a catalog shows: its kind, its schema where it is said, its name."""
 
     kind: str
@@ -42,7 +42,7 @@ class Thing(NamedTuple):
 
 def presences(
     scripts: Sequence[tuple[str, Sequence[Statement]]], catalog: Mapping[str, str]
-) -> dict[str, tuple[Presence, tuple[str, ...]]]:
+) -> dict[str, tuple[ObjectPresence, tuple[str, ...]]]:
     """Return, by key, whether what each migration made is there, and what tells it.
 
     *scripts* are all migrations in the order in which they came into effect.
@@ -69,7 +69,7 @@ def standing(
     return found
 
 
-def _provided(statements: Sequence[Statement]) -> Iterable[Thing]:
+def _provided(statements: Sequence[Statement]) -> Iterable[CreatedObject]:
     """Yield what holds no rows and is made only where it is not there, or made anew."""
     for statement in statements:
         at = Cursor(statement.tokens)
@@ -79,18 +79,20 @@ def _provided(statements: Sequence[Statement]) -> Iterable[Thing]:
                 yield thing
 
 
-def _presence(things: set[Thing], there: set[Thing]) -> tuple[Presence, tuple[str, ...]]:
+def _presence(
+    things: set[CreatedObject], there: set[CreatedObject]
+) -> tuple[ObjectPresence, tuple[str, ...]]:
     if not things:
-        return Presence.UNKNOWN, ()
+        return ObjectPresence.UNKNOWN, ()
     found = {each for each in things if each in there or each._replace(schema="") in there}
     gone = things - found
     shown = sorted(each.title for each in (gone or found))
-    return Presence.GONE if gone else Presence.STANDS, tuple(shown[:MOST])
+    return ObjectPresence.GONE if gone else ObjectPresence.STANDS, tuple(shown[:MOST])
 
 
-def _made(scripts: Sequence[tuple[str, Sequence[Statement]]]) -> dict[str, set[Thing]]:
+def _made(scripts: Sequence[tuple[str, Sequence[Statement]]]) -> dict[str, set[CreatedObject]]:
     """Return what each migration made that no later statement took away again."""
-    found: dict[str, set[Thing]] = {}
+    found: dict[str, set[CreatedObject]] = {}
     for key, statements in scripts:
         own = found.setdefault(key, set())
         for statement in statements:
@@ -112,14 +114,14 @@ def _kind(at: Cursor) -> str:
     return ""
 
 
-def _thing(at: Cursor, kind: str) -> Thing | None:
+def _thing(at: Cursor, kind: str) -> CreatedObject | None:
     key = at.name().key
     if not key:
         return None
-    return Thing(kind, key[-2] if len(key) > 1 else "", key[-1])
+    return CreatedObject(kind, key[-2] if len(key) > 1 else "", key[-1])
 
 
-def _created(at: Cursor) -> tuple[Thing | None, bool]:
+def _created(at: Cursor) -> tuple[CreatedObject | None, bool]:
     """Return what a CREATE makes, and whether it does so whatever is there."""
     whatever = at.take("OR", "REPLACE")
     at.take_any(_MODIFIERS)
@@ -131,7 +133,7 @@ def _created(at: Cursor) -> tuple[Thing | None, bool]:
     return (None if found is not None and found.name == "on" else found), whatever
 
 
-def _drops(at: Cursor) -> tuple[Thing, ...]:
+def _drops(at: Cursor) -> tuple[CreatedObject, ...]:
     kind = _kind(at)
     at.take("CONCURRENTLY")
     at.take("IF", "EXISTS")
@@ -144,7 +146,7 @@ def _drops(at: Cursor) -> tuple[Thing, ...]:
     return tuple(found)
 
 
-def _alters(at: Cursor, own: set[Thing], found: dict[str, set[Thing]]) -> None:
+def _alters(at: Cursor, own: set[CreatedObject], found: dict[str, set[CreatedObject]]) -> None:
     kind = _kind(at)
     at.take("IF", "EXISTS")
     at.take("ONLY")
@@ -159,7 +161,9 @@ def _alters(at: Cursor, own: set[Thing], found: dict[str, set[Thing]]) -> None:
         _action(Cursor(item), thing, own, found)
 
 
-def _action(at: Cursor, table: Thing, own: set[Thing], found: dict[str, set[Thing]]) -> None:
+def _action(
+    at: Cursor, table: CreatedObject, own: set[CreatedObject], found: dict[str, set[CreatedObject]]
+) -> None:
     if at.take("ADD"):
         column = at.take("COLUMN")
         at.take("IF", "NOT", "EXISTS")
@@ -174,14 +178,14 @@ def _action(at: Cursor, table: Thing, own: set[Thing], found: dict[str, set[Thin
             _take(found, table._replace(column=name[-1]))
 
 
-def _take(found: dict[str, set[Thing]], *things: Thing) -> None:
+def _take(found: dict[str, set[CreatedObject]], *things: CreatedObject) -> None:
     """Take away what is dropped or renamed, with the columns of a table, and all of a schema."""
     for thing in things:
         for made in found.values():
             made -= {each for each in made if _covers(thing, each)}
 
 
-def _covers(thing: Thing, made: Thing) -> bool:
+def _covers(thing: CreatedObject, made: CreatedObject) -> bool:
     if thing.kind == "schema":
         return made.schema == thing.name or (made.kind == "schema" and made.name == thing.name)
     if thing.name != made.name or (thing.schema and made.schema and thing.schema != made.schema):
@@ -189,16 +193,16 @@ def _covers(thing: Thing, made: Thing) -> bool:
     return not thing.column or thing.column == made.column
 
 
-def _there(catalog: Mapping[str, str]) -> set[Thing]:
+def _there(catalog: Mapping[str, str]) -> set[CreatedObject]:
     """Return what a catalog shows, each with and without its schema."""
-    found: set[Thing] = set()
+    found: set[CreatedObject] = set()
     for title, definition in catalog.items():
         kind, name = _split(title)
         if not kind:
             continue
-        things = {Thing(kind, *name)}
+        things = {CreatedObject(kind, *name)}
         if kind in {"table", "foreign table"}:
-            things |= {Thing(kind, *name, column) for column in _columns(definition)}
+            things |= {CreatedObject(kind, *name, column) for column in _columns(definition)}
         found |= things | {each._replace(schema="") for each in things}
     return found
 

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from templedb_nb.model.drift import CatalogChange, ChangeKind, Drift, Kept, Printer, Standing
+from templedb_nb.model.drift import (
+    CatalogChange,
+    ChangeKind,
+    Drift,
+    KeptBase,
+    LedgerStanding,
+    Printer,
+)
 from templedb_nb.model.finding import Finding, Severity, Topic
-from templedb_nb.model.target import DatabaseName, Level, TargetName
+from templedb_nb.model.target import DatabaseName, FindingLevel, TargetName
 
 TOLD = 10
 """So many changes of one database are told one by one on a plan."""
@@ -34,7 +41,7 @@ _UNKNOWN = (
 )
 
 
-def behind(kept: Kept, now: Standing) -> str:
+def behind(kept: KeptBase, now: LedgerStanding) -> str:
     """Return why the base does not know all that runs did, or nothing."""
     unknown = _unknown(kept, now)
     if unknown and unknown <= now.going:
@@ -42,7 +49,7 @@ def behind(kept: Kept, now: Standing) -> str:
     return _UNKNOWN if unknown else ""
 
 
-def outdated(kept: Kept | None, now: Standing) -> bool:
+def outdated(kept: KeptBase | None, now: LedgerStanding) -> bool:
     """Return whether a run that begins must keep all objects anew: nothing could be told apart.
 
     What a run of another project does meanwhile, that run keeps at its own end.
@@ -50,7 +57,7 @@ def outdated(kept: Kept | None, now: Standing) -> bool:
     return kept is None or bool(_unknown(kept, now) - now.going)
 
 
-def _unknown(kept: Kept, now: Standing) -> frozenset[str]:
+def _unknown(kept: KeptBase, now: LedgerStanding) -> frozenset[str]:
     """Return the projects of which the base does not know all that runs did."""
     if kept.projects is None:
         return frozenset() if kept.counts == now.counts else now.going or frozenset({""})
@@ -58,7 +65,9 @@ def _unknown(kept: Kept, now: Standing) -> frozenset[str]:
     return frozenset(n for n in names if kept.projects.get(n) != now.projects.get(n))
 
 
-def told(kept: Kept, printer: Printer, rows: Iterable[tuple[str, str | None, str | None]]) -> Drift:
+def told(
+    kept: KeptBase, printer: Printer, rows: Iterable[tuple[str, str | None, str | None]]
+) -> Drift:
     """Return how a database differs, of objects by name with their definitions before and after.
 
     Where others worded the definitions, one that reads otherwise may be what it was.
@@ -83,11 +92,11 @@ def other_words(before: Printer, now: Printer) -> str:
 
 
 def on_drift(
-    found: Mapping[DatabaseName, Drift], target: TargetName, level: Level
+    found: Mapping[DatabaseName, Drift], target: TargetName, level: FindingLevel
 ) -> Iterator[Finding]:
     """Yield a finding for each change that no run made, as grave as the target has it."""
     mend = f"templedb drift check --target {target}; if it is right: templedb drift accept"
-    severity = Severity.ERROR if level is Level.BLOCK else Severity.WARNING
+    severity = Severity.ERROR if level is FindingLevel.BLOCK else Severity.WARNING
     for database, drift in sorted(found.items()):
         where = f"target {target} ({database})"
         if drift.behind:

@@ -17,7 +17,7 @@ from templedb_nb.core.values.schema import (
     PairsOf,
     Text,
     TextOr,
-    Whole,
+    WholeNumber,
 )
 from templedb_nb.model.config import (
     DeployConfig,
@@ -28,7 +28,7 @@ from templedb_nb.model.config import (
     HealthType,
     Hook,
     OpaqueFiles,
-    WorkFolder,
+    WorkFolderKind,
 )
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.layout import Layout
@@ -58,28 +58,28 @@ HEALTH_CHECK = Object(
         Key("headers", PairsOf(TEXT, TEXT), "http: headers to send.", ()),
         Key(
             "expect_status",
-            ListOf(Whole(100, 599), single=True),
+            ListOf(WholeNumber(100, 599), single=True),
             "http: the statuses that are healthy.",
             (200,),
         ),
         Key("expect_body", TEXT, "http: a regular expression that the body must hold.", ""),
         Key("expect_version", TEXT, "http: a text that names the new version.", ""),
         Key("host", TEXT, "tcp: the host to reach.", ""),
-        Key("port", Whole(1, 65535), "tcp: the port to reach.", None),
+        Key("port", WholeNumber(1, 65535), "tcp: the port to reach.", None),
         Key("command", TEXT, "command: healthy when it exits with 0.", ""),
         Key("query", TEXT, "sql: healthy when the first value of its one row is true.", ""),
         Key("initial_delay", Duration(), "The wait before the first try.", 0, "initial_delay_s"),
         Key("interval", Duration(1), "The wait between two tries.", 5, "interval_s"),
         Key("timeout", Duration(1), "How long one try may take.", 10, "timeout_s"),
         Key("deadline", Duration(1), "How long all tries may take.", 300, "deadline_s"),
-        Key("success_threshold", Whole(1), "How many good tries in a row are healthy.", 1),
-        Key("failure_threshold", Whole(1), "How many bad tries in a row are a failure.", 3),
+        Key("success_threshold", WholeNumber(1), "How many good tries in a row are healthy.", 1),
+        Key("failure_threshold", WholeNumber(1), "How many bad tries in a row are a failure.", 3),
     ),
 )
 
 GROUP_KEYS = (
     Key("name", NAME, "What the group is called; unique."),
-    Key("order", Whole(0), "Its place; unique. Default: its place in the list.", None),
+    Key("order", WholeNumber(0), "Its place; unique. Default: its place in the list.", None),
     Key("kind", Choice(GroupKind), "What its files are. Default: told by name and patterns.", None),
     Key("file_patterns", ListOf(TEXT), "Files, as relative patterns; `**` only as a folder.", ()),
     Key("depends_on", ListOf(NAME), "Groups that must come before.", ()),
@@ -102,7 +102,7 @@ GROUP_KEYS = (
         "Later groups run even if this one fails; the run is failed all the same.",
         False,  # noqa: FBT003 - a default
     ),
-    Key("retry_attempts", Whole(0, 100), "How often a failed command is tried again.", 0),
+    Key("retry_attempts", WholeNumber(0, 100), "How often a failed command is tried again.", 0),
     Key("retry_delay", Duration(), "The wait before a retry.", 0, "retry_delay_s"),
     Key(
         "timeout", Duration(1), "How long a command may take. Default: no limit.", None, "timeout_s"
@@ -155,9 +155,9 @@ GROUP_KEYS = (
     ),
     Key(
         "workdir",
-        Choice(WorkFolder),
+        Choice(WorkFolderKind),
         "Where commands run: in a copy of the release, or in the project's own folder.",
-        WorkFolder.RELEASE,
+        WorkFolderKind.RELEASE,
     ),
     Key(
         "mutates",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from templedb_nb.core.config.groups import DANGEROUS
-from templedb_nb.model.variable import Keeping, Scope, Source, Variable
+from templedb_nb.model.variable import Keeping, Scope, ValueSource, Variable
 
 INHERITED = frozenset(
     {
@@ -23,7 +23,7 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class KnownNames:
     """The names that have a value somewhere; no value is among them."""
 
     kept: tuple[Variable, ...] = ()
@@ -36,19 +36,19 @@ class Known:
         """Return the names that every command of the target gets."""
         return frozenset(v.name for v in self.kept) | self.options
 
-    def source(self, name: str, own: Mapping[str, str] = NOTHING) -> Source | None:
+    def source(self, name: str, own: Mapping[str, str] = NOTHING) -> ValueSource | None:
         """Return where the value of *name* comes from; *own* is what a group says itself.
 
         The highest precedence wins.
         """
         if name in self.options:
-            return Source(name=name, scope=Scope.OPTION, keeping=Keeping.SEALED)
+            return ValueSource(name=name, scope=Scope.OPTION, keeping=Keeping.SEALED)
         if name in own:
-            return Source(name=name, scope=Scope.GROUP, keeping=_literal(own[name]))
+            return ValueSource(name=name, scope=Scope.GROUP, keeping=_literal(own[name]))
         if kept := effective(self.kept).get(name):
-            return Source(name=name, scope=kept.scope, keeping=kept.keeping)
+            return ValueSource(name=name, scope=kept.scope, keeping=kept.keeping)
         if name in self.process:
-            return Source(name=name, scope=Scope.ENVIRONMENT, keeping=Keeping.SEALED)
+            return ValueSource(name=name, scope=Scope.ENVIRONMENT, keeping=Keeping.SEALED)
         return None
 
 

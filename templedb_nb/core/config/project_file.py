@@ -18,12 +18,12 @@ from templedb_nb.core.values.schema import (
     ListOf,
     Object,
     PairsOf,
-    Whole,
+    WholeNumber,
 )
 from templedb_nb.model.config import DeployConfig
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.project import Slug
-from templedb_nb.model.target import Level, OrderPolicy, Target, TargetName, TargetType
+from templedb_nb.model.target import FindingLevel, OrderPolicy, Target, TargetName, TargetType
 from templedb_nb.model.variable import Keeping, Variable
 
 PATH = "templedb.yaml"
@@ -51,7 +51,7 @@ TARGET = Object(
         ),
         Key(
             "approvals",
-            Whole(1),
+            WholeNumber(1),
             "How many people must approve a plan. Default: 1 if protected.",
             None,
         ),
@@ -70,10 +70,12 @@ TARGET = Object(
             "Who may sign: lines of an allowed_signers file, NAME KEYTYPE KEY. Default: nobody.",
             (),
         ),
-        Key("lint", Choice(Level), "What risky statements do to a plan. Default: warn.", None),
+        Key(
+            "lint", Choice(FindingLevel), "What risky statements do to a plan. Default: warn.", None
+        ),
         Key(
             "drift",
-            Choice(Level),
+            Choice(FindingLevel),
             "What changes of the database that no run made do to a plan. Default: warn.",
             None,
         ),

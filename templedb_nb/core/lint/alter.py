@@ -13,7 +13,7 @@ from itertools import pairwise
 from templedb_nb.core.lint.observed_effect import ALL, BUILDS, REWRITES, ROWS, SCANS, SCHEMA
 from templedb_nb.core.sql.cursor import NOWHERE, Cursor, Name, calls, parts, word, words
 from templedb_nb.core.sql.tokens import Token
-from templedb_nb.model.effect import Lock
+from templedb_nb.model.effect import LockMode
 
 VOLATILE = words(
     "RANDOM GEN_RANDOM_UUID CLOCK_TIMESTAMP NEXTVAL TIMEOFDAY UUID_GENERATE_V1 UUID_GENERATE_V4 "
@@ -37,12 +37,12 @@ class Action:
     """What one action does to the table, and to `others`."""
 
     what: str
-    lock: Lock = ALL
+    lock: LockMode = ALL
     note: str = ""
-    others: tuple[tuple[Name, Lock], ...] = ()
+    others: tuple[tuple[Name, LockMode], ...] = ()
 
 
-UNKNOWN = Action("alter table", Lock.UNKNOWN)
+UNKNOWN = Action("alter table", LockMode.UNKNOWN)
 
 
 def actions(tokens: Sequence[Token]) -> list[Action]:
@@ -59,7 +59,7 @@ def actions(tokens: Sequence[Token]) -> list[Action]:
             return [_action(Cursor(each)) for each in parts(tokens)] or [UNKNOWN]
 
 
-def references(tokens: Sequence[Token]) -> tuple[tuple[Name, Lock], ...]:
+def references(tokens: Sequence[Token]) -> tuple[tuple[Name, LockMode], ...]:
     """Return the tables that foreign keys among *tokens* reference."""
     at, found = Cursor(tokens), []
     while not at.done:
@@ -103,7 +103,7 @@ def _action(at: Cursor) -> Action:
         case "INHERIT":
             return Action("inherit", ALL, "", ((at.name(), SCHEMA),))
         case "NO" if at.take("INHERIT"):
-            return Action("no inherit", ALL, "", ((at.name(), Lock.ACCESS_SHARE),))
+            return Action("no inherit", ALL, "", ((at.name(), LockMode.ACCESS_SHARE),))
         case _:
             return _OTHERS.get(first, UNKNOWN)
 
@@ -233,4 +233,4 @@ def _parameters(tokens: Sequence[Token]) -> Action:
     names = {Cursor(each).name().key[-1:] or NOWHERE.key for each in parts(tokens)}
     told = {each[0].upper() for each in names if each}
     mild = all(name in _PARAMETERS or name.startswith("AUTOVACUUM_") for name in told)
-    return Action("set parameters", SCHEMA if mild else Lock.UNKNOWN)
+    return Action("set parameters", SCHEMA if mild else LockMode.UNKNOWN)

@@ -12,16 +12,16 @@ from templedb_nb.core.lint.observed_effect import (
     ROWS,
     SCHEMA,
     UNKNOWN,
-    Seen,
+    ObservedEffect,
     cascading,
     elsewhere,
     on,
 )
 from templedb_nb.core.sql.cursor import NOWHERE, Cursor, Name, each_name, word, words
-from templedb_nb.model.effect import Lock, Touched, strongest
+from templedb_nb.model.effect import LockMode, TableLock, strongest
 
 
-def creates(at: Cursor) -> Seen:
+def creates(at: Cursor) -> ObservedEffect:
     """See a CREATE, behind that word."""
     at.take("OR", "REPLACE")
     replaces = at.at > 1
@@ -45,7 +45,7 @@ def creates(at: Cursor) -> Seen:
         return on("create statistics", at, SCHEMA, "FROM")
     if at.take("SEQUENCE"):
         at.take("IF", "NOT", "EXISTS")
-        return Seen("create sequence", made=(at.name(),))
+        return ObservedEffect("create sequence", made=(at.name(),))
     if at.take("PUBLICATION"):
         return _publication("create publication", at)
     return elsewhere("create", at)
@@ -54,10 +54,10 @@ def creates(at: Cursor) -> Seen:
 _MODIFIERS = words("GLOBAL LOCAL TEMP TEMPORARY UNLOGGED")
 
 
-def _table(at: Cursor) -> Seen:
+def _table(at: Cursor) -> ObservedEffect:
     maybe = at.take("IF", "NOT", "EXISTS")
     name = at.name()
-    others: list[tuple[Name, Lock]] = []
+    others: list[tuple[Name, LockMode]] = []
     if at.take("PARTITION", "OF"):
         others.append((at.name(), ALL))
     if at.word == "(":
@@ -66,7 +66,7 @@ def _table(at: Cursor) -> Seen:
         inner = Cursor(body)
         while inner.skip_to("LIKE"):
             inner.at += 1
-            others.append((inner.name(), Lock.ACCESS_SHARE))
+            others.append((inner.name(), LockMode.ACCESS_SHARE))
         others = [each for each in others if each[0].text]
     if at.take("INHERITS"):
         others += [(each, SCHEMA) for each in Cursor(at.group()).names()]
@@ -76,22 +76,22 @@ def _table(at: Cursor) -> Seen:
         others += table_access.locked(body) if Cursor(body).word in table_access.VERBS else UNKNOWN
     others = [(each, lock) for each, lock in others if each.key != name.key or not each.text]
     note = "does nothing if it is there already" if maybe else ""
-    return Seen("create table", tuple(others), note, made=() if maybe else (name,))
+    return ObservedEffect("create table", tuple(others), note, made=() if maybe else (name,))
 
 
-def _index(at: Cursor) -> Seen:
+def _index(at: Cursor) -> ObservedEffect:
     gently = at.take("CONCURRENTLY")
     if not at.skip_to("ON"):
-        return Seen("create index", UNKNOWN)
+        return ObservedEffect("create index", UNKNOWN)
     at.at += 1
     at.take("ONLY")
     if gently:
         note = "reads the table twice, and waits for older transactions"
-        return Seen("create index concurrently", ((at.name(), SCHEMA),), note)
-    return Seen("create index", ((at.name(), Lock.SHARE),), BUILDS)
+        return ObservedEffect("create index concurrently", ((at.name(), SCHEMA),), note)
+    return ObservedEffect("create index", ((at.name(), LockMode.SHARE),), BUILDS)
 
 
-def _view(at: Cursor, *, replaces: bool) -> Seen:
+def _view(at: Cursor, *, replaces: bool) -> ObservedEffect:
     at.take("IF", "NOT", "EXISTS")
     materialized = "MATERIALIZED" in map(word, at.tokens[:4])
     name = at.name()
@@ -101,10 +101,10 @@ def _view(at: Cursor, *, replaces: bool) -> Seen:
     at.at += 1
     read = tuple(table_access.locked(at.rest))
     note = "if it is there already, it is replaced" if replaces else ""
-    return Seen(what, (*own, *read), note, made=() if replaces else (name,))
+    return ObservedEffect(what, (*own, *read), note, made=() if replaces else (name,))
 
 
-def drops(at: Cursor) -> Seen:
+def drops(at: Cursor) -> ObservedEffect:
     """See a DROP, behind that word."""
     for kind in ("TABLE", "FOREIGN TABLE", "MATERIALIZED VIEW", "VIEW", "SEQUENCE"):
         if at.take(*kind.split()):
@@ -116,40 +116,40 @@ def drops(at: Cursor) -> Seen:
                 if table
                 else ""
             )
-            return cascading(Seen(f"drop {kind.lower()}", found, note), at)
+            return cascading(ObservedEffect(f"drop {kind.lower()}", found, note), at)
     if at.take("INDEX"):
         gently = at.take("CONCURRENTLY")
         at.take("IF", "EXISTS")
         found = tuple((name, SCHEMA if gently else ALL) for name in at.names())
         what = "drop index concurrently" if gently else "drop index"
-        return cascading(Seen(what, found, beside="the table of"), at)
+        return cascading(ObservedEffect(what, found, beside="the table of"), at)
     for kind in ("TRIGGER", "POLICY", "RULE"):
         if at.take(kind):
             return on(f"drop {kind.lower()}", at, ALL)
     if at.take("OWNED"):
-        return Seen("drop owned", UNKNOWN)
+        return ObservedEffect("drop owned", UNKNOWN)
     return elsewhere("drop", at)
 
 
-def alters(at: Cursor) -> Seen:
+def alters(at: Cursor) -> ObservedEffect:
     """See an ALTER, behind that word."""
     if at.take("TABLE") or at.take("FOREIGN", "TABLE"):
         return _alter_table(at)
     if at.take("MATERIALIZED", "VIEW") or at.take("VIEW"):
         at.take("IF", "EXISTS")
-        return Seen("alter view", ((at.name(), ALL),))
+        return ObservedEffect("alter view", ((at.name(), ALL),))
     if at.take("SEQUENCE"):
         at.take("IF", "EXISTS")
         name = at.name()
         strong = at.word in {"RENAME", "OWNER"} or (at.word == "SET" and at.ahead(1) != "(")
-        return Seen("alter sequence", ((name, ALL if strong else ROWS),))
+        return ObservedEffect("alter sequence", ((name, ALL if strong else ROWS),))
     if at.take("INDEX"):
         at.take("IF", "EXISTS")
         name = at.name()
         strong = (at.word, at.ahead(1)) == ("SET", "TABLESPACE")
         partition = at.word in {"ATTACH", "ALL"}
-        lock = Lock.UNKNOWN if partition else ALL if strong else SCHEMA
-        return Seen("alter index", ((name, lock),), beside="index")
+        lock = LockMode.UNKNOWN if partition else ALL if strong else SCHEMA
+        return ObservedEffect("alter index", ((name, lock),), beside="index")
     if at.take("TRIGGER"):
         return on("alter trigger", at, ALL)
     if at.take("POLICY") or at.take("RULE"):
@@ -159,30 +159,30 @@ def alters(at: Cursor) -> Seen:
     return elsewhere("alter", at)
 
 
-def _publication(what: str, at: Cursor) -> Seen:
+def _publication(what: str, at: Cursor) -> ObservedEffect:
     at.name()
     at.take_any(words("FOR ADD DROP"))
     if not at.take("TABLE"):
         quiet = at.done or at.word in {"ALL", "WITH", "RENAME", "OWNER"}
-        return Seen(what, () if quiet else UNKNOWN)
+        return ObservedEffect(what, () if quiet else UNKNOWN)
     at.take("ONLY")
-    return Seen(what, tuple((name, SCHEMA) for name in each_name(at)))
+    return ObservedEffect(what, tuple((name, SCHEMA) for name in each_name(at)))
 
 
-def _alter_table(at: Cursor) -> Seen:
+def _alter_table(at: Cursor) -> ObservedEffect:
     at.take("IF", "EXISTS")
     at.take("ONLY")
     name = at.name()
     at.take("*")
     if not name.text or name.key == ("all",):
-        return Seen("alter table", UNKNOWN)
+        return ObservedEffect("alter table", UNKNOWN)
     renamed = NOWHERE
     if at.word == "RENAME" and at.ahead(1) == "TO":
         renamed = Cursor(at.tokens[at.at + 2 :]).name()
         renamed = Name(renamed.text, (*name.key[:-1], *renamed.key))
     found = alter.actions(at.rest)
-    lock = strongest(Touched(name="", lock=each.lock) for each in found)
+    lock = strongest(TableLock(name="", lock=each.lock) for each in found)
     others = tuple(other for each in found for other in each.others)
     notes = dict.fromkeys(each.note for each in found if each.note)
     whats = ", ".join(dict.fromkeys(each.what for each in found))
-    return Seen(whats, ((name, lock), *others), "; ".join(notes), renamed=renamed)
+    return ObservedEffect(whats, ((name, lock), *others), "; ".join(notes), renamed=renamed)

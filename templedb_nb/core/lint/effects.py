@@ -11,10 +11,17 @@ from dataclasses import replace
 
 from templedb_nb.core.lint import table_access
 from templedb_nb.core.lint.create_drop import alters, creates, drops
-from templedb_nb.core.lint.observed_effect import ALL, REWRITES, SCHEMA, UNKNOWN, Seen, cascading
+from templedb_nb.core.lint.observed_effect import (
+    ALL,
+    REWRITES,
+    SCHEMA,
+    UNKNOWN,
+    ObservedEffect,
+    cascading,
+)
 from templedb_nb.core.sql.cursor import NOWHERE, Cursor, Name, calls, each_name, word, words
 from templedb_nb.core.sql.tokens import Statement, Token
-from templedb_nb.model.effect import Effect, Impact, Lock, Touched, ranked, stronger
+from templedb_nb.model.effect import Impact, LockMode, StatementEffect, TableLock, ranked, stronger
 
 MOST = 100
 """So many effects of one script are told one by one."""
@@ -26,8 +33,8 @@ def impact(statements: Iterable[Statement], *, together: bool, locking: bool) ->
     Only *together*, in one transaction, does nobody else see a table that they made. Where the
     database has no table locks (*locking* is false), only their classes are told.
     """
-    effects: list[Effect] = []
-    strong: dict[tuple[str, ...], Touched] = {}
+    effects: list[StatementEffect] = []
+    strong: dict[tuple[str, ...], TableLock] = {}
     made: set[tuple[str, ...]] = set()
     more = 0
     for statement in statements:
@@ -35,7 +42,7 @@ def impact(statements: Iterable[Statement], *, together: bool, locking: bool) ->
         touched = _touched(found, made, strong) if locking else ()
         if together or found.private:
             _remember(found, made)
-        effect = Effect(
+        effect = StatementEffect(
             line=statement.line,
             what=found.what,
             touched=touched,
@@ -50,35 +57,35 @@ def impact(statements: Iterable[Statement], *, together: bool, locking: bool) ->
     return Impact(effects=tuple(effects), more=more, locks=ranked(strong.values()))
 
 
-def _same(one: Effect, other: Effect) -> bool:
+def _same(one: StatementEffect, other: StatementEffect) -> bool:
     return (one.what, one.touched, one.note) == (other.what, other.touched, other.note)
 
 
 def _touched(
-    found: Seen, made: set[tuple[str, ...]], strong: dict[tuple[str, ...], Touched]
-) -> tuple[Touched, ...]:
+    found: ObservedEffect, made: set[tuple[str, ...]], strong: dict[tuple[str, ...], TableLock]
+) -> tuple[TableLock, ...]:
     """Return what a statement touches, each once, and keep the strongest of all in *strong*."""
-    own: dict[tuple[str, ...], Touched] = {}
+    own: dict[tuple[str, ...], TableLock] = {}
     for name, lock in found.locked:
         key = (*name.key, found.beside)
         new = name.key in made and not found.beside
-        each = Touched(name=name.text, lock=lock, beside=found.beside, new=new)
+        each = TableLock(name=name.text, lock=lock, beside=found.beside, new=new)
         own[key] = stronger(own[key], each) if key in own else each
     for key, each in own.items():
         if not each.new:
             strong[key] = stronger(strong[key], each) if key in strong else each
-    told = [Touched(name=name.text, lock=Lock.NONE, new=True) for name in found.made]
+    told = [TableLock(name=name.text, lock=LockMode.NONE, new=True) for name in found.made]
     return (*told, *own.values())
 
 
-def _remember(found: Seen, made: set[tuple[str, ...]]) -> None:
+def _remember(found: ObservedEffect, made: set[tuple[str, ...]]) -> None:
     made.update(name.key for name in found.made)
     if found.renamed.text and found.locked[0][0].key in made:
         made.discard(found.locked[0][0].key)
         made.add(found.renamed.key)
 
 
-def seen(tokens: Sequence[Token]) -> Seen:
+def seen(tokens: Sequence[Token]) -> ObservedEffect:
     """Return what one statement does."""
     at = Cursor(tokens)
     first = at.word
@@ -89,8 +96,10 @@ def seen(tokens: Sequence[Token]) -> Seen:
     if tell is not None:
         return tell(at)
     if first in _SESSION:
-        return Seen(first.lower())
-    return Seen(_OPAQUE.get(first, first.lower() or "unknown"), UNKNOWN, _NOTES.get(first, ""))
+        return ObservedEffect(first.lower())
+    return ObservedEffect(
+        _OPAQUE.get(first, first.lower() or "unknown"), UNKNOWN, _NOTES.get(first, "")
+    )
 
 
 _SESSION = words(
@@ -105,19 +114,21 @@ _NOTES = {
 }
 
 
-def _query(tokens: Sequence[Token]) -> Seen:
+def _query(tokens: Sequence[Token]) -> ObservedEffect:
     verb = table_access.verb(tokens)
     found = tuple(table_access.locked(tokens))
     target = _into(tokens) if verb == "SELECT" else NOWHERE
     if target.text:
-        return Seen("select into", found, made=(target,))
+        return ObservedEffect("select into", found, made=(target,))
     if verb == "SELECT":
         opaque = calls(tokens) - _HARMLESS
-        return Seen("select", found or (UNKNOWN if opaque else ()), _CALLS if opaque else "")
+        return ObservedEffect(
+            "select", found or (UNKNOWN if opaque else ()), _CALLS if opaque else ""
+        )
     bare = verb in {"UPDATE", "DELETE"} and not _filtered(tokens)
     note = f"{_VERB_NOTES[verb]} every row" if bare else ""
     nothing = () if verb == "VALUES" else UNKNOWN
-    return Seen(verb.lower() or "unknown", found or nothing, note)
+    return ObservedEffect(verb.lower() or "unknown", found or nothing, note)
 
 
 _HARMLESS = words(
@@ -141,48 +152,50 @@ def _into(tokens: Sequence[Token]) -> Name:
     return at.name()
 
 
-def _copies(at: Cursor) -> Seen:
+def _copies(at: Cursor) -> ObservedEffect:
     if at.word == "(":
-        return Seen("copy out", tuple(table_access.locked(at.group())))
+        return ObservedEffect("copy out", tuple(table_access.locked(at.group())))
     name = at.name()
     at.group()
     out = at.word == "TO"
-    lock = Lock.ACCESS_SHARE if out else Lock.ROW_EXCLUSIVE
-    return Seen("copy out" if out else "copy", ((name, lock),))
+    lock = LockMode.ACCESS_SHARE if out else LockMode.ROW_EXCLUSIVE
+    return ObservedEffect("copy out" if out else "copy", ((name, lock),))
 
 
-def _truncates(at: Cursor) -> Seen:
+def _truncates(at: Cursor) -> ObservedEffect:
     at.take("TABLE")
     found = tuple((name, ALL) for name in at.names())
     at.take_any(words("RESTART CONTINUE IDENTITY RESTRICT"))
-    return cascading(Seen("truncate", found, "removes every row"), at)
+    return cascading(ObservedEffect("truncate", found, "removes every row"), at)
 
 
-def _locks(at: Cursor) -> Seen:
+def _locks(at: Cursor) -> ObservedEffect:
     at.take("TABLE")
     names = at.names()
     at.take("IN")
     end = next((n for n, each in enumerate(at.rest) if word(each) == "MODE"), 0)
     mode = " ".join(word(each) for each in at.rest[:end])
-    lock = Lock(mode) if mode in set(Lock) else Lock.UNKNOWN if mode else ALL
-    return Seen("lock table", tuple((name, lock) for name in names))
+    lock = LockMode(mode) if mode in set(LockMode) else LockMode.UNKNOWN if mode else ALL
+    return ObservedEffect("lock table", tuple((name, lock) for name in names))
 
 
-def _comments(at: Cursor) -> Seen:
+def _comments(at: Cursor) -> ObservedEffect:
     at.take("ON")
     if at.take("COLUMN"):
-        return Seen("comment", ((Cursor(at.tokens[at.at : _last_dot(at)]).name(), SCHEMA),))
+        return ObservedEffect(
+            "comment", ((Cursor(at.tokens[at.at : _last_dot(at)]).name(), SCHEMA),)
+        )
     for kind in ("TABLE", "VIEW", "MATERIALIZED VIEW", "FOREIGN TABLE", "SEQUENCE"):
         if at.take(*kind.split()):
-            return Seen("comment", ((at.name(), SCHEMA),))
-    return Seen("comment")
+            return ObservedEffect("comment", ((at.name(), SCHEMA),))
+    return ObservedEffect("comment")
 
 
 def _last_dot(at: Cursor) -> int:
     return max((n for n, each in enumerate(at.tokens) if word(each) == "."), default=at.at)
 
 
-def _vacuums(at: Cursor) -> Seen:
+def _vacuums(at: Cursor) -> ObservedEffect:
     options = {word(each) for each in at.group()}
     start = at.at
     at.take_any(words("FULL FREEZE VERBOSE ANALYZE ANALYSE"))
@@ -191,40 +204,44 @@ def _vacuums(at: Cursor) -> Seen:
     names = tuple(each_name(at))
     lock = ALL if full else SCHEMA
     found = tuple((name, lock) for name in names) or UNKNOWN
-    return Seen("vacuum full" if full else "vacuum", found, REWRITES if full else "")
+    return ObservedEffect("vacuum full" if full else "vacuum", found, REWRITES if full else "")
 
 
-def _analyzes(at: Cursor) -> Seen:
+def _analyzes(at: Cursor) -> ObservedEffect:
     at.group()
     at.take_any(words("VERBOSE"))
-    return Seen("analyze", tuple((name, SCHEMA) for name in each_name(at)) or UNKNOWN)
+    return ObservedEffect("analyze", tuple((name, SCHEMA) for name in each_name(at)) or UNKNOWN)
 
 
-def _clusters(at: Cursor) -> Seen:
+def _clusters(at: Cursor) -> ObservedEffect:
     at.group()
     at.take("VERBOSE")
     name = at.name()
-    return Seen("cluster", ((name, ALL),) if name.text else UNKNOWN, REWRITES)
+    return ObservedEffect("cluster", ((name, ALL),) if name.text else UNKNOWN, REWRITES)
 
 
-def _reindexes(at: Cursor) -> Seen:
+def _reindexes(at: Cursor) -> ObservedEffect:
     options = [word(each) for each in at.group()]
     kind = at.word
     at.at += 1
     gently = at.take("CONCURRENTLY") or "CONCURRENTLY" in options
     what = "reindex concurrently" if gently else "reindex"
     if kind not in {"INDEX", "TABLE"}:
-        return Seen(what, UNKNOWN)
+        return ObservedEffect(what, UNKNOWN)
     note = "" if gently else "while an index is built, most reads of the table wait, too"
     beside = "the table of" if kind == "INDEX" else ""
-    return Seen(what, ((at.name(), SCHEMA if gently else Lock.SHARE),), note, beside=beside)
+    return ObservedEffect(
+        what, ((at.name(), SCHEMA if gently else LockMode.SHARE),), note, beside=beside
+    )
 
 
-def _refreshes(at: Cursor) -> Seen:
+def _refreshes(at: Cursor) -> ObservedEffect:
     at.take("MATERIALIZED", "VIEW")
     gently = at.take("CONCURRENTLY")
     what = f"refresh materialized view{' concurrently' if gently else ''}"
-    return Seen(what, ((at.name(), Lock.EXCLUSIVE if gently else ALL),), "runs the view's query")
+    return ObservedEffect(
+        what, ((at.name(), LockMode.EXCLUSIVE if gently else ALL),), "runs the view's query"
+    )
 
 
 _VERBS = {

@@ -25,7 +25,7 @@ from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.lint import Complaint, Sizes
 from templedb_nb.model.step import Mode
-from templedb_nb.model.target import Level
+from templedb_nb.model.target import FindingLevel
 
 LOSSES = words("drop-table drop-column drop-schema truncate rename-table rename-column")
 """Rules about what is gone afterwards, not about who waits meanwhile."""
@@ -52,7 +52,7 @@ def relations(pending: Iterable[Pending]) -> frozenset[str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Linted:
+class LintFindings:
     """What is risky, in order; `new` are the lines, by file, of statements on what nobody uses."""
 
     complaints: tuple[Complaint, ...]
@@ -63,7 +63,7 @@ def lint(
     pending: Sequence[Pending],
     sizes: Mapping[str, Sizes | None],
     quiet: AbstractSet[str] = frozenset(),
-) -> Linted:
+) -> LintFindings:
     """Return what is risky in *pending*, in the order in which they run.
 
     *sizes* are by database; where one has none, every table counts as large. The databases of
@@ -80,7 +80,7 @@ def lint(
         if each.database in quiet:
             own = [one for one in own if one.rule in LOSSES | LEAVING | {LITERAL}]
         found += [one for one in own if not _silenced(each.script, one)]
-    return Linted(complaints=tuple(found), new=new)
+    return LintFindings(complaints=tuple(found), new=new)
 
 
 TWINS = words(
@@ -93,7 +93,7 @@ TWINS = words(
 """Rules of squawk's that ours decide with what the server knows: they are not told twice."""
 
 
-def merged(linted: Linted, others: Iterable[Complaint]) -> tuple[Complaint, ...]:
+def merged(linted: LintFindings, others: Iterable[Complaint]) -> tuple[Complaint, ...]:
     """Return our complaints with those of another linter that say something else.
 
     Statements on a table that the same plan makes are left out there, too.
@@ -189,12 +189,12 @@ def _silenced(script: Script, found: Complaint) -> bool:
     return start is not None and found.rule in asked.get(start, ())
 
 
-def on_lint(found: Iterable[Complaint], level: Level) -> Iterator[Finding]:
+def on_lint(found: Iterable[Complaint], level: FindingLevel) -> Iterator[Finding]:
     """Yield a finding for each complaint, as grave as the target has it.
 
     What a file leaves is told of every plan already, whatever the level.
     """
-    severity = Severity.ERROR if level is Level.BLOCK else Severity.WARNING
+    severity = Severity.ERROR if level is FindingLevel.BLOCK else Severity.WARNING
     for each in (one for one in found if one.rule not in LEAVING):
         yield Finding(
             severity=severity,

@@ -5,20 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from templedb_nb.core.sql.cursor import NOWHERE, Cursor, Name, word, words
-from templedb_nb.model.effect import Lock
+from templedb_nb.model.effect import LockMode
 
-ALL, ROWS, SCHEMA = Lock.ACCESS_EXCLUSIVE, Lock.SHARE_ROW_EXCLUSIVE, Lock.SHARE_UPDATE_EXCLUSIVE
+ALL, ROWS, SCHEMA = (
+    LockMode.ACCESS_EXCLUSIVE,
+    LockMode.SHARE_ROW_EXCLUSIVE,
+    LockMode.SHARE_UPDATE_EXCLUSIVE,
+)
 SCANS = "reads the whole table to check it"
 REWRITES = "rewrites the table and its indexes"
 BUILDS = "builds an index: reads the whole table"
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ObservedEffect:
     """What a statement was seen to do; `made` are tables that did not exist before it."""
 
     what: str
-    locked: tuple[tuple[Name, Lock], ...] = ()
+    locked: tuple[tuple[Name, LockMode], ...] = ()
     note: str = ""
     made: tuple[Name, ...] = ()
     private: bool = False
@@ -26,20 +30,20 @@ class Seen:
     renamed: Name = NOWHERE
 
 
-UNKNOWN = ((NOWHERE, Lock.UNKNOWN),)
+UNKNOWN = ((NOWHERE, LockMode.UNKNOWN),)
 """Locks that no text tells."""
 
 
-def on(what: str, at: Cursor, lock: Lock, place: str = "ON") -> Seen:
+def on(what: str, at: Cursor, lock: LockMode, place: str = "ON") -> ObservedEffect:
     """See a command whose table stands behind the word *place*."""
     if not at.skip_to(place):
-        return Seen(what, UNKNOWN)
+        return ObservedEffect(what, UNKNOWN)
     at.at += 1
     at.take("ONLY")
-    return Seen(what, ((at.name(), lock),))
+    return ObservedEffect(what, ((at.name(), lock),))
 
 
-def cascading(found: Seen, at: Cursor) -> Seen:
+def cascading(found: ObservedEffect, at: Cursor) -> ObservedEffect:
     """Add what CASCADE means, if that comes next."""
     if not at.take("CASCADE"):
         return found
@@ -47,16 +51,16 @@ def cascading(found: Seen, at: Cursor) -> Seen:
     return replace(found, note=f"{note}CASCADE takes what depends on it along")
 
 
-def elsewhere(verb: str, at: Cursor) -> Seen:
+def elsewhere(verb: str, at: Cursor) -> ObservedEffect:
     """See a command about something that is no table."""
     kind = next((" ".join(each) for each in _KINDS if at.take(*each)), "")
     what = f"{verb} {kind.lower() or at.word.lower()}".strip()
     if not kind or kind == "EXTENSION":
-        return Seen(what, UNKNOWN)
+        return ObservedEffect(what, UNKNOWN)
     if verb == "create" and kind in _BODIES:
-        return Seen(what, note="its body is not looked into")
+        return ObservedEffect(what, note="its body is not looked into")
     spreads = _SPREADING.get((verb, kind), _CASCADE if verb == "drop" else frozenset())
-    return Seen(what, UNKNOWN if spreads & {word(each) for each in at.rest} else ())
+    return ObservedEffect(what, UNKNOWN if spreads & {word(each) for each in at.rest} else ())
 
 
 _CASCADE = words("CASCADE")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from templedb_nb.core.lint.observed_effect import BUILDS, REWRITES, SCANS, Seen
+from templedb_nb.core.lint.observed_effect import BUILDS, REWRITES, SCANS, ObservedEffect
 from templedb_nb.core.secrets.sql_passwords import passwords_in
 from templedb_nb.core.sql.cursor import Name, word
 from templedb_nb.core.sql.tokens import Statement
@@ -45,7 +45,7 @@ class KnownObjects:
         big = (found.rows or 0) >= BIG_ROWS or found.bytes >= BIG_BYTES
         return f" ({rows_told(found)})", big
 
-    def remember(self, found: Seen) -> None:
+    def remember(self, found: ObservedEffect) -> None:
         """Take in what a statement makes or renames."""
         made = {bare(name.key) for name in found.made}
         self.made |= made
@@ -81,7 +81,7 @@ class StatementPlace:
     """One statement, and what is known around it."""
 
     statement: Statement
-    found: Seen
+    found: ObservedEffect
     table: Name
     size: str
     new: bool

@@ -15,7 +15,7 @@ _NAME = "_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Since:
+class NewerForm:
     """A form of a statement that is there since a major version; `form` matches words and signs."""
 
     version: int
@@ -24,8 +24,8 @@ class Since:
     mend: str = ""
 
 
-def _since(version: int, what: str, form: str, mend: str = "") -> Since:
-    return Since(version=version, what=what, form=re.compile(form), mend=mend)
+def _since(version: int, what: str, form: str, mend: str = "") -> NewerForm:
+    return NewerForm(version=version, what=what, form=re.compile(form), mend=mend)
 
 
 _DETACH = "ALTER TABLE .* DETACH PARTITION .*"
@@ -66,7 +66,7 @@ def too_new(script: Script, file: str, server: int) -> Iterator[Finding]:
             )
 
 
-def unknown(statement: Statement, server: int) -> Since | None:
+def unknown(statement: Statement, server: int) -> NewerForm | None:
     """Return the form that is too new for a server of that major version, if there is one."""
     first = statement.tokens[0].upper
     if first not in _FIRST or all(each.version <= server for each in FORMS):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from templedb_nb.core.sql.cursor import NAMING, NOWHERE, Cursor, Name, words
 from templedb_nb.core.sql.tokens import Token
-from templedb_nb.model.effect import Lock
+from templedb_nb.model.effect import LockMode
 
 VERBS = words("SELECT WITH VALUES TABLE INSERT UPDATE DELETE MERGE")
 _CHANGES = words("INSERT UPDATE DELETE MERGE")
@@ -25,10 +25,10 @@ _NO_ALIAS = _END | words("JOIN LEFT RIGHT FULL INNER CROSS NATURAL ON USING FOR 
 class _Read:
     name: Name
     alias: Name
-    lock: Lock = Lock.ACCESS_SHARE
+    lock: LockMode = LockMode.ACCESS_SHARE
 
 
-Locked = tuple[Name, Lock]
+Locked = tuple[Name, LockMode]
 DEEPEST = 50
 """Queries inside of each other are read so far; what those below lock is not known."""
 
@@ -38,7 +38,7 @@ def locked(
 ) -> list[Locked]:
     """Return the tables of a query and their locks; *hidden* are names that stand for no table."""
     if depth >= DEEPEST:
-        return [(NOWHERE, Lock.UNKNOWN)]
+        return [(NOWHERE, LockMode.UNKNOWN)]
     return _Query(hidden, depth).read(Cursor(tokens))
 
 
@@ -97,7 +97,7 @@ class _Query:
         at.at += 1
         at.take("INTO" if what in {"INSERT", "MERGE"} else "FROM")
         at.take("ONLY")
-        self.found.append((at.name(), Lock.ROW_EXCLUSIVE))
+        self.found.append((at.name(), LockMode.ROW_EXCLUSIVE))
         return what in {"DELETE", "MERGE"}
 
     def _scan(self, at: Cursor, *, items: bool) -> None:
@@ -139,7 +139,7 @@ class _Query:
         """Read a join in parentheses, which may hold others."""
         self.depth += 1
         if self.depth >= DEEPEST:
-            self.found.append((NOWHERE, Lock.UNKNOWN))
+            self.found.append((NOWHERE, LockMode.UNKNOWN))
         else:
             self._item(at)
             self._scan(at, items=False)
@@ -185,4 +185,4 @@ class _Query:
         only = {each.key[-1] for each in at.names()} if at.take("OF") else None
         for each in self.reads:
             if only is None or each.alias.key[-1] in only:
-                each.lock = Lock.ROW_SHARE
+                each.lock = LockMode.ROW_SHARE

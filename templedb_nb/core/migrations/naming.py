@@ -9,9 +9,9 @@ from datetime import datetime
 
 from templedb_nb.core.config import globs
 from templedb_nb.core.migrations.layouts import drafts, plain, recognise
-from templedb_nb.core.migrations.layouts.drafts import Asked
+from templedb_nb.core.migrations.layouts.drafts import DraftRequest
 from templedb_nb.core.migrations.layouts.numbers import Series, following
-from templedb_nb.core.migrations.status import Migrations
+from templedb_nb.core.migrations.status import GroupMigrations
 from templedb_nb.errors import Ambiguous, FilesError, UsageProblem
 from templedb_nb.model.layout import Layout, Reading
 
@@ -21,7 +21,7 @@ _WILD = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class NewPaths:
     """The path of a new migration, and of the file that takes it back where those stand apart."""
 
     path: str
@@ -30,7 +30,7 @@ class Named:
     """A file that it sorts before, where its neighbours have no numbers to go by."""
 
 
-def named(group: Migrations, name: str, folder: str | None, now: datetime) -> Named:
+def named(group: GroupMigrations, name: str, folder: str | None, now: datetime) -> NewPaths:
     """Return where a migration called *name* goes in *group*."""
     stem = _stem(name)
     where = _folder(group, folder)
@@ -42,7 +42,7 @@ def named(group: Migrations, name: str, folder: str | None, now: datetime) -> Na
         raise FilesError(f"{path} would be taken for a file of {dialect.tool}")
     down = f"{path.removesuffix('.sql').removesuffix('.up')}.down.sql"
     later = [each for each in there if each >= file]
-    return Named(
+    return NewPaths(
         path=path, down=down if group.arranged.downs else "", before=max(later, default="")
     )
 
@@ -55,14 +55,14 @@ def _stem(name: str) -> str:
     return stem
 
 
-def _refuse_unmatched(group: Migrations, path: str) -> None:
+def _refuse_unmatched(group: GroupMigrations, path: str) -> None:
     if not any(globs.match(pattern, [path]) for pattern in group.group.file_patterns):
         listed = ", ".join(group.group.file_patterns)
         message = f"{path} is matched by no pattern of group {group.group.name}"
         raise UsageProblem(message, hint=f"the patterns are {listed}")
 
 
-def manner(group: Migrations) -> Reading | None:
+def manner(group: GroupMigrations) -> Reading | None:
     """Return how the newest file of *group* is read, or None where that is the plain way."""
     placed = list(group.arranged.files)
     if placed:
@@ -72,7 +72,7 @@ def manner(group: Migrations) -> Reading | None:
 
 
 def in_manner(
-    group: Migrations,
+    group: GroupMigrations,
     layout: Layout,
     wanted: tuple[str, str, bool],
     folder: str | None,
@@ -93,7 +93,7 @@ def in_manner(
     where = newest or _beginning(group.group.file_patterns[0])
     where = folder.strip("/") or "." if folder is not None else where
     bases = {each.base for each in placed if drafts.home(layout, each.path) == where}
-    asked = Asked(
+    asked = DraftRequest(
         folder=where,
         stem=_stem(name),
         body=body,
@@ -106,7 +106,7 @@ def in_manner(
     return files
 
 
-def _folder(group: Migrations, wanted: str | None) -> str:
+def _folder(group: GroupMigrations, wanted: str | None) -> str:
     """Return the folder that is meant: of those that have files, else as the patterns begin."""
     found = list(dict.fromkeys(plain.folder(each.path) for each in group.files))
     found = found or list(dict.fromkeys(_beginning(p) for p in group.group.file_patterns))

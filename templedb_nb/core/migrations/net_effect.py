@@ -14,7 +14,7 @@ from operator import attrgetter
 from templedb_nb.core.sql import classify
 from templedb_nb.core.sql.classify import Controls
 from templedb_nb.core.sql.cursor import words
-from templedb_nb.core.sql.execution_units import Unit, Way
+from templedb_nb.core.sql.execution_units import StepMode, Unit
 from templedb_nb.core.sql.tokens import Statement, TokenKind
 from templedb_nb.model.step import Mode
 
@@ -30,7 +30,7 @@ _WRITING = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "INTO"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
+class NetEffect:
     """Why a script leaves less than a reader may think; `nothing` if it leaves nothing at all."""
 
     rule: str
@@ -40,7 +40,7 @@ class Left:
     nothing: bool = True
 
 
-def left(statements: Sequence[Statement], mode: Mode, units: Sequence[Unit]) -> Left | None:
+def left(statements: Sequence[Statement], mode: Mode, units: Sequence[Unit]) -> NetEffect | None:
     """Return why a script leaves nothing, or less than it says; None of an ordinary one."""
     walk = _Walk()
     if mode is Mode.TRANSACTION:
@@ -56,7 +56,7 @@ def left(statements: Sequence[Statement], mode: Mode, units: Sequence[Unit]) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class _Taken:
+class _Undone:
     """A statement, and the one that takes it back."""
 
     statement: Statement
@@ -68,11 +68,11 @@ class _Walk:
     """Follows statements in the order in which they run."""
 
     kept: list[Statement] = field(default_factory=list)
-    taken: list[_Taken] = field(default_factory=list)
+    taken: list[_Undone] = field(default_factory=list)
 
     def unit(self, unit: Unit, end: Statement) -> None:
-        if unit.way is Way.UNDONE:
-            self.taken += [_Taken(each, end) for each in unit.statements]
+        if unit.way is StepMode.UNDONE:
+            self.taken += [_Undone(each, end) for each in unit.statements]
         else:
             self.together(unit.statements)
 
@@ -88,7 +88,7 @@ class _Walk:
             elif name and known:
                 del marks[known[-1] + 1 :]
                 since = marks[known[-1]][1]
-                self.taken += [_Taken(one, each) for one in kept[since:]]
+                self.taken += [_Undone(one, each) for one in kept[since:]]
                 del kept[since:]
             kept.append(each)
         self.kept += kept
@@ -127,7 +127,9 @@ def _passes(statement: Statement) -> bool:
 
 
 def _ends(statement: Statement) -> bool:
-    return not isinstance(classify.need(statement), classify.Ordinary | classify.Outside)
+    return not isinstance(
+        classify.need(statement), classify.InsideTransaction | classify.OutsideTransaction
+    )
 
 
 def _reads(statement: Statement) -> bool:
@@ -135,43 +137,45 @@ def _reads(statement: Statement) -> bool:
     return statement.tokens[0].upper in _READING and not said & _WRITING
 
 
-def _empty(statements: Sequence[Statement]) -> Left:
+def _empty(statements: Sequence[Statement]) -> NetEffect:
     message, mend = "has no statement", _meant("write what it should do", EMPTY)
     told = [s for s in statements if not _ends(s)]
     if told:
         said = " ".join(told[0].text.split())[:40]
         message = f"has no statement that lasts beyond its session ({said})"
-    return Left(rule=EMPTY, message=f"{message}: {_IDLE}", mend=mend)
+    return NetEffect(rule=EMPTY, message=f"{message}: {_IDLE}", mend=mend)
 
 
-def _all_of_it(taken: Sequence[_Taken]) -> Left:
+def _all_of_it(taken: Sequence[_Undone]) -> NetEffect:
     by = taken[-1].by
     message = f"{_words(by)} takes back everything that the file does: {_IDLE}"
     mend = _meant("write COMMIT in place of it, or leave it out", UNDONE)
-    return Left(rule=UNDONE, message=message, mend=mend, line=by.line)
+    return NetEffect(rule=UNDONE, message=message, mend=mend, line=by.line)
 
 
-def _some_of_it(taken: _Taken) -> Left:
+def _some_of_it(taken: _Undone) -> NetEffect:
     message = (
         f"{_words(taken.by)} takes back what stands above it, from line {taken.statement.line} on"
     )
     mend = _meant("leave out what is taken back", UNDONE)
-    return Left(rule=UNDONE, message=message, mend=mend, line=taken.by.line, nothing=False)
+    return NetEffect(rule=UNDONE, message=message, mend=mend, line=taken.by.line, nothing=False)
 
 
-def _stray(statements: Sequence[Statement]) -> Left | None:
+def _stray(statements: Sequence[Statement]) -> NetEffect | None:
     """Return a ROLLBACK that no BEGIN stands before: what is above it stays."""
     inside = False
     for each in statements:
         match classify.need(each):
-            case classify.Begins():
+            case classify.TransactionBegin():
                 inside = True
-            case classify.Commits():
+            case classify.TransactionCommit():
                 inside = False
             case Controls() if not inside:
                 message = f"{_words(each)} stands outside of a transaction: it takes nothing back"
                 mend = _meant("write BEGIN before what it should take back", UNDONE)
-                return Left(rule=UNDONE, message=message, mend=mend, line=each.line, nothing=False)
+                return NetEffect(
+                    rule=UNDONE, message=message, mend=mend, line=each.line, nothing=False
+                )
             case Controls():
                 inside = False
             case _:

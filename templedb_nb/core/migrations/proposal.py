@@ -13,7 +13,7 @@ from typing import Any  # Any: package.json, as npm has it
 
 from templedb_nb.core.migrations.layouts import plain, recognise, sqitch
 from templedb_nb.core.migrations.layouts.arrange import Arranged, arrange
-from templedb_nb.core.migrations.layouts.placing import Look, joined, last, parent
+from templedb_nb.core.migrations.layouts.placing import FolderView, joined, last, parent
 from templedb_nb.model.config import DeployConfig, Group, GroupKind
 from templedb_nb.model.layout import Layout
 from templedb_nb.model.listings import Reason
@@ -183,7 +183,7 @@ def _arranged(pattern: str, paths: Sequence[str], texts: Mapping[str, str]) -> A
     marks = {path: recognise.marks(texts[path]) for path in paths if path in texts}
     beside = {path: text for path, text in texts.items() if last(path) == sqitch.PLAN}
     whole = {path: text for path, text in texts.items() if path.endswith(".sql")}
-    return arrange(group, paths, Look(marks=marks, beside=beside, texts=whole))
+    return arrange(group, paths, FolderView(marks=marks, beside=beside, texts=whole))
 
 
 def _manner(made: Arranged) -> str:

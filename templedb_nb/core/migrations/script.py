@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from templedb_nb.core.migrations.layouts.placing import Parts
 from templedb_nb.core.migrations.layouts.readers import parts
-from templedb_nb.core.migrations.net_effect import Left, left
+from templedb_nb.core.migrations.net_effect import NetEffect, left
 from templedb_nb.core.sql import classify
 from templedb_nb.core.sql.directives import (
     NAMES_NO_RULE,
@@ -69,7 +69,7 @@ class Script:
     leading: tuple[int, ...] = ()
     asked: Directives = NONE
     down: Script | None = None
-    left: Left | None = None
+    left: NetEffect | None = None
     problems: tuple[Remark, ...] = ()
     warnings: tuple[Remark, ...] = ()
     note: str = ""
@@ -228,7 +228,7 @@ def _read(
     )
 
 
-def _names_no_rule(asked: Directives, few: Left | None) -> Iterator[Remark]:
+def _names_no_rule(asked: Directives, few: NetEffect | None) -> Iterator[Remark]:
     """Complain of a nolint without a rule in a file of which it can mean nothing."""
     if asked.meant and few is None:
         yield Remark(message=NAMES_NO_RULE, line=asked.meant, mend=NOLINT)

@@ -13,7 +13,13 @@ from types import MappingProxyType
 from templedb_nb.core.config import globs, groups
 from templedb_nb.core.migrations.layouts import liquibase
 from templedb_nb.core.migrations.layouts.arrange import Arranged, arrange
-from templedb_nb.core.migrations.layouts.placing import NOTHING_SEEN, Look, Placed, last, parent
+from templedb_nb.core.migrations.layouts.placing import (
+    NOTHING_SEEN,
+    FolderView,
+    Placed,
+    last,
+    parent,
+)
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.model.config import DeployConfig, Group
 from templedb_nb.model.file import FileEntry
@@ -37,7 +43,7 @@ _RAN = frozenset({EntryKind.RUN, EntryKind.IMPORTED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Migrations:
+class GroupMigrations:
     """The migrations of one group, in their order; `arranged.files` tells how each is read."""
 
     group: Group
@@ -54,9 +60,9 @@ class Migrations:
 def migrations(
     config: DeployConfig,
     files: Sequence[FileEntry],
-    look: Look = NOTHING_SEEN,
+    look: FolderView = NOTHING_SEEN,
     ledgers: Ledgers = NO_LEDGERS,
-) -> tuple[Migrations, ...]:
+) -> tuple[GroupMigrations, ...]:
     """Return the migrations of every group, groups in their order."""
     paths = [each.path for each in files]
     entries = {each.path: each for each in files}
@@ -67,12 +73,12 @@ def migrations(
             arranged = arrange(group, paths, look, known)
             ups = tuple(entries[path] for path in arranged.paths)
             found.append(
-                Migrations(group=group, database=own.database, files=ups, arranged=arranged)
+                GroupMigrations(group=group, database=own.database, files=ups, arranged=arranged)
             )
     return tuple(found)
 
 
-def shared_keys(found: Iterable[Migrations]) -> Iterator[tuple[Placed, Placed]]:
+def shared_keys(found: Iterable[GroupMigrations]) -> Iterator[tuple[Placed, Placed]]:
     """Yield files of different folders that claim one key in one database, each with the first."""
     first: dict[tuple[DatabaseName, str], Placed] = {}
     for each in found:
@@ -83,7 +89,7 @@ def shared_keys(found: Iterable[Migrations]) -> Iterator[tuple[Placed, Placed]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedFiles:
     """Which files are to be read before their order is known.
 
     `marked` may bear marks of a tool, `beside` are small ones that stand beside some, and `whole`
@@ -95,7 +101,7 @@ class Wanted:
     whole: frozenset[str]
 
 
-def to_look_at(config: DeployConfig, paths: Sequence[str]) -> Wanted:
+def to_look_at(config: DeployConfig, paths: Sequence[str]) -> WantedFiles:
     """Return which files of the release tell of their layout and their order."""
     marked: set[str] = set()
     whole: set[str] = set()
@@ -121,10 +127,10 @@ def to_look_at(config: DeployConfig, paths: Sequence[str]) -> Wanted:
         for path in paths
         if path.endswith(BESIDE) or path in lists or liquibase.ROOT.fullmatch(last(path))
     )
-    return Wanted(frozenset(marked), beside, frozenset(whole))
+    return WantedFiles(frozenset(marked), beside, frozenset(whole))
 
 
-def unread(found: Iterable[Migrations], ledgers: Ledgers) -> frozenset[Address]:
+def unread(found: Iterable[GroupMigrations], ledgers: Ledgers) -> frozenset[Address]:
     """Return where the texts are that must be read to track them: pending and edited ones."""
     sources = set()
     for each in found:
@@ -142,8 +148,8 @@ def _in_effect(ledger: Ledger) -> dict[str, Digest]:
 
 
 def edited(
-    found: Iterable[Migrations], ledgers: Ledgers
-) -> Iterator[tuple[Migrations, Placed, Entry]]:
+    found: Iterable[GroupMigrations], ledgers: Ledgers
+) -> Iterator[tuple[GroupMigrations, Placed, Entry]]:
     """Yield each migration that is applied, and whose file reads otherwise now."""
     for each in found:
         entries = {e.key: e for e in ledgers.get(each.database, NO_LEDGER).entries}
@@ -154,7 +160,7 @@ def edited(
 
 
 def track(
-    found: Sequence[Migrations],
+    found: Sequence[GroupMigrations],
     ledgers: Ledgers,
     scripts: Scripts,
     hollow: AbstractSet[Hollow] = frozenset(),
@@ -181,7 +187,7 @@ def _entry(entries: Mapping[str, Entry], placed: Placed) -> Entry | None:
 
 
 def _compare(
-    each: Migrations, placed: Placed, file: FileEntry, entry: Entry | None, scripts: Scripts
+    each: GroupMigrations, placed: Placed, file: FileEntry, entry: Entry | None, scripts: Scripts
 ) -> Tracked:
     in_effect = entry and entry.state is State.APPLIED and entry.checksums.text == file.blob
     row = Tracked(
@@ -281,7 +287,7 @@ def _out_of_order(
     ]
 
 
-def _gone(found: Sequence[Migrations], ledgers: Ledgers) -> list[Tracked]:
+def _gone(found: Sequence[GroupMigrations], ledgers: Ledgers) -> list[Tracked]:
     gone = []
     for database, ledger in sorted(ledgers.items()):
         own = [each for each in found if each.database == database]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
-from templedb_nb.model.estimate import Expected, Took
+from templedb_nb.model.estimate import Expected, StepEstimate
 from templedb_nb.model.event import Evidence
 from templedb_nb.model.step import Step
 
@@ -17,7 +17,7 @@ Key: TypeAlias = tuple[str, str, str, str]
 """Group, phase, kind and title; a migration has its kind alone."""
 
 
-def expected(steps: Iterable[Step], took: Mapping[Key, Took]) -> Expected:
+def expected(steps: Iterable[Step], took: Mapping[Key, StepEstimate]) -> Expected:
     """Return what *steps* will probably take."""
     found = [took.get(key(each)) for each in steps]
     return Expected(

@@ -9,26 +9,26 @@ from dataclasses import dataclass
 from templedb_nb.core.catalog.database_identity import TAKEN_BACK
 from templedb_nb.core.config import groups
 from templedb_nb.core.config.document import problem
-from templedb_nb.core.config.environ import Known
+from templedb_nb.core.config.environ import KnownNames
 from templedb_nb.core.config.groups import migrating
 from templedb_nb.core.migrations.histories.adopt import ran_here
 from templedb_nb.core.migrations.layouts import recognise
 from templedb_nb.core.migrations.script import Script
-from templedb_nb.core.migrations.status import Ledgers, Migrations, Scripts, shared_keys
+from templedb_nb.core.migrations.status import GroupMigrations, Ledgers, Scripts, shared_keys
 from templedb_nb.model.config import Executor, Group, OpaqueFiles
 from templedb_nb.model.finding import Finding, Severity, Topic
-from templedb_nb.model.foreign_history import Belief, History
+from templedb_nb.model.foreign_history import ForeignHistory, ImportConfidence
 from templedb_nb.model.ledger import Ledger, State
 from templedb_nb.model.lost import Suspicion
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.status import WAITING, FileState, Tracked
-from templedb_nb.model.step import Adopt, Migration
+from templedb_nb.model.step import ImportEntry, Migration
 from templedb_nb.model.target import DatabaseName, OrderPolicy, TargetName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Demands:
+class TargetDemands:
     """What the target asks of migrations: `order` by group, and more where it is `protected`.
 
     `elsewhere` are keys and token checksums of what other targets have applied.
@@ -40,10 +40,10 @@ class Demands:
 
 
 def on_migrations(
-    found: Sequence[Migrations],
+    found: Sequence[GroupMigrations],
     rows: Sequence[Tracked],
     scripts: Scripts,
-    demands: Demands,
+    demands: TargetDemands,
     paths: AbstractSet[str],
 ) -> list[Finding]:
     """Return what is to say of the migrations of the chosen groups and of their files."""
@@ -75,7 +75,7 @@ def _recognised(group: Group) -> Iterable[Finding]:
         yield _note(Topic.COMMAND, message, group.name)
 
 
-def _downs(each: Migrations) -> Iterable[Finding]:
+def _downs(each: GroupMigrations) -> Iterable[Finding]:
     if each.arranged.downs:
         count = len(each.arranged.downs)
         message = f"{count} down part{'s' * (count > 1)} left out: {', '.join(each.arranged.downs)}"
@@ -144,7 +144,7 @@ def _text(
 
 
 def _leaving(
-    row: Tracked, script: Script, executor: Executor, demands: Demands
+    row: Tracked, script: Script, executor: Executor, demands: TargetDemands
 ) -> Iterable[Finding]:
     """Tell of a file that leaves nothing, or less than it says; a protected target refuses it.
 
@@ -251,7 +251,9 @@ def _elsewhere(
 
 
 def on_histories(
-    found: Mapping[DatabaseName, Sequence[History]], rows: Sequence[Tracked], target: TargetName
+    found: Mapping[DatabaseName, Sequence[ForeignHistory]],
+    rows: Sequence[Tracked],
+    target: TargetName,
 ) -> Iterable[Finding]:
     """Yield an error where another tool has run files that wait here: they would run again."""
     for database, histories in found.items():
@@ -285,15 +287,27 @@ def on_shadows(ledgers: Ledgers, plan: Plan, target: TargetName) -> Iterable[Fin
 
 
 _DOUBTS = (
-    (Belief.EDITED, "the file here is not the one that ran", "what ran is told by the tool alone"),
-    (Belief.MISSING, "no file is here", "bring it back, or leave it: it counts as applied"),
-    (Belief.IN_DOUBT, "nobody knows what became of it", "templedb migration resolve, after a look"),
+    (
+        ImportConfidence.EDITED,
+        "the file here is not the one that ran",
+        "what ran is told by the tool alone",
+    ),
+    (
+        ImportConfidence.MISSING,
+        "no file is here",
+        "bring it back, or leave it: it counts as applied",
+    ),
+    (
+        ImportConfidence.IN_DOUBT,
+        "nobody knows what became of it",
+        "templedb migration resolve, after a look",
+    ),
 )
 
 
 def on_adoption(plan: Plan) -> Iterable[Finding]:
     """Yield a warning for each kind of doubt about what another tool's table says."""
-    steps = [step for step in plan.steps if isinstance(step, Adopt)]
+    steps = [step for step in plan.steps if isinstance(step, ImportEntry)]
     for belief, what, mend in _DOUBTS:
         files = [step.file for step in steps if step.verdict is belief]
         if files:
@@ -304,7 +318,7 @@ def on_adoption(plan: Plan) -> Iterable[Finding]:
 def on_variables(
     chosen: Sequence[Group],
     databases: Sequence[DatabaseName],
-    known: Known,
+    known: KnownNames,
     *,
     may_miss: bool,
 ) -> list[Finding]:

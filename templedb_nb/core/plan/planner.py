@@ -11,12 +11,12 @@ from templedb_nb.core.config.command_template import per_file
 from templedb_nb.core.config.document import problem
 from templedb_nb.core.migrations import down, status
 from templedb_nb.core.migrations.histories.shadow import shadow
-from templedb_nb.core.migrations.layouts.placing import NOTHING_SEEN, Look
+from templedb_nb.core.migrations.layouts.placing import NOTHING_SEEN, FolderView
 from templedb_nb.core.migrations.requirements import on_scripts
 from templedb_nb.core.migrations.script import Script
-from templedb_nb.core.migrations.status import Hollow, Ledgers, Migrations, Scripts
+from templedb_nb.core.migrations.status import GroupMigrations, Hollow, Ledgers, Scripts
 from templedb_nb.core.plan.findings import (
-    Demands,
+    TargetDemands,
     on_adoption,
     on_health,
     on_histories,
@@ -32,7 +32,7 @@ from templedb_nb.core.values.schema import nearest
 from templedb_nb.model.config import DeployConfig, Executor, Group, Hook
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.finding import Finding, Topic
-from templedb_nb.model.foreign_history import History
+from templedb_nb.model.foreign_history import ForeignHistory
 from templedb_nb.model.layout import address
 from templedb_nb.model.ledger import Ledger, State
 from templedb_nb.model.lost import Suspicion
@@ -53,13 +53,13 @@ from templedb_nb.model.step import (
     Step,
 )
 from templedb_nb.model.target import DatabaseName, OrderPolicy, Policy, TargetName
-from templedb_nb.model.variable import Source
+from templedb_nb.model.variable import ValueSource
 
 DEPLOY_SCRIPT = "deploy.sh"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class PlanOptions:
     """What the person who plans wants to be different."""
 
     skip_groups: tuple[str, ...] = ()
@@ -79,13 +79,13 @@ class Situation:
     tree: Digest
     ledgers: Ledgers
     scripts: Scripts
-    known: environ.Known = field(default_factory=environ.Known)
-    options: Options = field(default_factory=Options)
+    known: environ.KnownNames = field(default_factory=environ.KnownNames)
+    options: PlanOptions = field(default_factory=PlanOptions)
     databases: tuple[DatabaseName, ...] = ()
     suspicions: Mapping[DatabaseName, Suspicion] = field(default_factory=dict)
-    look: Look = NOTHING_SEEN
-    migrations: tuple[Migrations, ...] | None = None
-    histories: Mapping[DatabaseName, Sequence[History]] = field(default_factory=dict)
+    look: FolderView = NOTHING_SEEN
+    migrations: tuple[GroupMigrations, ...] | None = None
+    histories: Mapping[DatabaseName, Sequence[ForeignHistory]] = field(default_factory=dict)
     overlay: str = ""
     own: Policy | None = None
     """What the project itself demands, without its neighbours in the same databases."""
@@ -96,36 +96,40 @@ class Situation:
     hollow: AbstractSet[Hollow] = frozenset()
 
 
-def plan(now: Situation) -> Draft:
+def plan(situation: Situation) -> Draft:
     """Return what must happen, with everything that was found on the way, all at once."""
-    if now.options.amend:
-        return _amendment(now)
-    chosen, skips, findings = _chosen(now)
-    found = now.migrations
+    if situation.options.amend:
+        return _amendment(situation)
+    chosen, skips, findings = _chosen(situation)
+    found = situation.migrations
     if found is None:
-        found = status.migrations(now.config, now.files, now.look, now.ledgers)
-    rows = status.track(found, now.ledgers, now.scripts, now.hollow)
-    planned = tuple(_planned(group, rows, now) for group in chosen) or _fallback(now)
-    skips += _skipped_files(rows, chosen, now)
-    made = _plan(now, tuple(group for group in planned if group.steps))
-    findings += _all_findings(now, made, rows, [m for m in found if m.group in chosen], chosen)
-    findings += on_scripts(made, rows, now.ledgers, now.scripts)
+        found = status.migrations(
+            situation.config, situation.files, situation.look, situation.ledgers
+        )
+    rows = status.track(found, situation.ledgers, situation.scripts, situation.hollow)
+    planned = tuple(_planned(group, rows, situation) for group in chosen) or _fallback(situation)
+    skips += _skipped_files(rows, chosen, situation)
+    made = _plan(situation, tuple(group for group in planned if group.steps))
+    findings += _all_findings(
+        situation, made, rows, [m for m in found if m.group in chosen], chosen
+    )
+    findings += on_scripts(made, rows, situation.ledgers, situation.scripts)
     return Draft(
         plan=made,
         findings=tuple(findings),
         skips=tuple(skips),
-        sources=_sources(now, chosen),
-        scripts=summaries(made.steps, now.scripts, now.ledgers),
+        sources=_sources(situation, chosen),
+        scripts=summaries(made.steps, situation.scripts, situation.ledgers),
         edited=tuple(row for row in rows if row.state is FileState.CHANGED),
         applied=sum(row.state in IN_EFFECT for row in rows),
     )
 
 
-def _shadowed(now: Situation, planned: tuple[PlannedGroup, ...]) -> tuple[PlannedGroup, ...]:
+def _shadowed(situation: Situation, planned: tuple[PlannedGroup, ...]) -> tuple[PlannedGroup, ...]:
     """Let steps write another tool's table along, where the ledger says so."""
     placed = {
         (each.database, one.key): one
-        for each in now.migrations or ()
+        for each in situation.migrations or ()
         for one in each.arranged.files
     }
 
@@ -133,34 +137,36 @@ def _shadowed(now: Situation, planned: tuple[PlannedGroup, ...]) -> tuple[Planne
         if not isinstance(step, Migration | Amend):
             return step
         own = placed.get((step.database, step.key))
-        into = now.ledgers[step.database].shadow if step.database in now.ledgers else None
-        if into is None or own is None or own.path not in now.bodies:
+        into = (
+            situation.ledgers[step.database].shadow if step.database in situation.ledgers else None
+        )
+        if into is None or own is None or own.path not in situation.bodies:
             return step
-        body = now.bodies[own.path]
+        body = situation.bodies[own.path]
         return replace(step, shadow=shadow(into, step.key, own.path, body, own.reading))
 
     return tuple(replace(g, steps=tuple(with_shadow(s) for s in g.steps)) for g in planned)
 
 
-def _plan(now: Situation, planned: tuple[PlannedGroup, ...]) -> Plan:
-    if any(ledger.shadow for ledger in now.ledgers.values()):
-        planned = _shadowed(now, planned)
+def _plan(situation: Situation, planned: tuple[PlannedGroup, ...]) -> Plan:
+    if any(ledger.shadow for ledger in situation.ledgers.values()):
+        planned = _shadowed(situation, planned)
     steps = [step for group in planned for step in group.steps]
     folder = any(sees_folder(step) for step in steps)
-    names = now.known.names if folder else frozenset()
-    needed = {str(name) for name in now.databases}
-    for group in now.config.groups:
+    names = situation.known.names if folder else frozenset()
+    needed = {str(name) for name in situation.databases}
+    for group in situation.config.groups:
         needed |= set(group.required_env_vars) if folder else set()
     return Plan(
-        project=now.project,
-        target=now.target,
+        project=situation.project,
+        target=situation.target,
         groups=planned,
-        policy=now.policy,
-        databases=now.databases,
+        policy=situation.policy,
+        databases=situation.databases,
         variables=tuple(sorted(names | needed)),
-        base=base(now.ledgers),
-        tree=now.tree if folder else None,
-        overlay=now.overlay,
+        base=base(situation.ledgers),
+        tree=situation.tree if folder else None,
+        overlay=situation.overlay,
     )
 
 
@@ -170,23 +176,27 @@ def sees_folder(step: Step) -> bool:
     return by_psql or step.opaque
 
 
-def _chosen(now: Situation) -> tuple[tuple[Group, ...], list[Skip], list[Finding]]:
+def _chosen(situation: Situation) -> tuple[tuple[Group, ...], list[Skip], list[Finding]]:
     findings: list[Finding] = []
-    names = [group.name for group in now.config.groups]
-    for name in now.options.skip_groups:
+    names = [group.name for group in situation.config.groups]
+    for name in situation.options.skip_groups:
         if name not in names:
             message = f"there is no group {name!r}{nearest(name, names)}"
             findings.append(problem("--skip-group", message))
-    ordered = groups.ordered(now.config.groups)
-    out = [group for group in ordered if group.name in now.options.skip_groups]
+    ordered = groups.ordered(situation.config.groups)
+    out = [group for group in ordered if group.name in situation.options.skip_groups]
     skips = [Skip(what=f"group {group.name}", why="--skip-group") for group in out]
     return tuple(group for group in ordered if group not in out), skips, findings
 
 
-def _planned(group: Group, rows: Sequence[Tracked], now: Situation) -> PlannedGroup:
+def _planned(group: Group, rows: Sequence[Tracked], situation: Situation) -> PlannedGroup:
     before = _hooks(group, group.pre_deploy, Phase.PRE_DEPLOY)
     built = [*_command(group, Phase.BUILD), *_command(group, Phase.TEST)]
-    work = _migrations(group, rows, now) if groups.migrating(group) else _deploy(group, now)
+    work = (
+        _migrations(group, rows, situation)
+        if groups.migrating(group)
+        else _deploy(group, situation)
+    )
     after = _hooks(group, group.post_deploy, Phase.POST_DEPLOY)
     steps = (*before, *built, *work, *after)
     return PlannedGroup(name=group.name, steps=steps, continue_on_failure=group.continue_on_failure)
@@ -209,13 +219,13 @@ def _command(group: Group, phase: Phase) -> list[Step]:
     return [_retried(group, _run(group, phase, text))] if text else []
 
 
-def _deploy(group: Group, now: Situation) -> list[Step]:
+def _deploy(group: Group, situation: Situation) -> list[Step]:
     if not group.deploy_command:
         return []
     step = _retried(group, _run(group, Phase.DEPLOY, group.deploy_command))
     if not per_file(group.deploy_command):
         return [step]
-    matched = _matched(group, now.files)
+    matched = _matched(group, situation.files)
     return [replace(step, file=entry.path, blob=entry.blob) for entry in matched]
 
 
@@ -247,15 +257,15 @@ def _retried(group: Group, step: RunCommand) -> RunCommand:
     return replace(step, timeout_s=group.timeout_s, attempts=attempts, retry_delay_s=delay)
 
 
-def _migrations(group: Group, rows: Sequence[Tracked], now: Situation) -> list[Step]:
+def _migrations(group: Group, rows: Sequence[Tracked], situation: Situation) -> list[Step]:
     own = groups.migrating(group)
     assert own is not None  # noqa: S101 - the caller asked
     steps: list[Step] = []
-    for row in _repeatable_last(rows, now.scripts):
+    for row in _repeatable_last(rows, situation.scripts):
         if row.group != group.name or row.state not in WAITING or row.blob is None:
             continue
-        script = now.scripts[address(row.blob, row.reading)]
-        if not _held_back(row, group, now):
+        script = situation.scripts[address(row.blob, row.reading)]
+        if not _held_back(row, group, situation):
             steps.append(
                 Apply(
                     group=group.name,
@@ -264,7 +274,7 @@ def _migrations(group: Group, rows: Sequence[Tracked], now: Situation) -> list[S
                     file=row.file,
                     blob=row.blob,
                     checksums=script.checksums,
-                    mode=_mode(row, script, now.ledgers.get(own.database)),
+                    mode=_mode(row, script, situation.ledgers.get(own.database)),
                     executor=own.executor,
                     reading=row.reading,
                 )
@@ -293,65 +303,69 @@ def _repeatable_last(rows: Sequence[Tracked], known: Scripts) -> list[Tracked]:
     ]
 
 
-def order_policy(group: Group, now: Situation) -> OrderPolicy:
+def order_policy(group: Group, situation: Situation) -> OrderPolicy:
     """Return the policy that holds for a group: its own or the target's, the stricter one."""
     own = Policy(order_policy=group.order_policy or OrderPolicy.NON_LINEAR)
-    return now.policy.stricter(own).order_policy
+    return situation.policy.stricter(own).order_policy
 
 
-def _held_back(row: Tracked, group: Group, now: Situation) -> bool:
-    skips = order_policy(group, now) is OrderPolicy.LINEAR_SKIP
+def _held_back(row: Tracked, group: Group, situation: Situation) -> bool:
+    skips = order_policy(group, situation) is OrderPolicy.LINEAR_SKIP
     return skips and row.state is FileState.OUT_OF_ORDER
 
 
-def _fallback(now: Situation) -> tuple[PlannedGroup, ...]:
+def _fallback(situation: Situation) -> tuple[PlannedGroup, ...]:
     """Plan the project's own deploy.sh, where it has no groups at all."""
-    script = next((entry for entry in now.files if entry.path == DEPLOY_SCRIPT), None)
-    if now.config.groups or script is None:
+    script = next((entry for entry in situation.files if entry.path == DEPLOY_SCRIPT), None)
+    if situation.config.groups or script is None:
         return ()
     step = RunScript(
         group=DEPLOY_SCRIPT,
         file=script.path,
         blob=script.blob,
-        arguments=("--target", now.target),
+        arguments=("--target", situation.target),
         executable=script.executable,
     )
     return (PlannedGroup(name=DEPLOY_SCRIPT, steps=(step,)),)
 
 
-def _skipped_files(rows: Iterable[Tracked], chosen: Sequence[Group], now: Situation) -> list[Skip]:
+def _skipped_files(
+    rows: Iterable[Tracked], chosen: Sequence[Group], situation: Situation
+) -> list[Skip]:
     by_name = {group.name: group for group in chosen}
     return [
         Skip(what=row.file, why=f"out of order: {row.note}; order_policy is linear-skip")
         for row in rows
-        if row.group in by_name and _held_back(row, by_name[row.group], now)
+        if row.group in by_name and _held_back(row, by_name[row.group], situation)
     ]
 
 
 def _all_findings(
-    now: Situation,
+    situation: Situation,
     made: Plan,
     rows: Sequence[Tracked],
-    migrations: Sequence[status.Migrations],
+    migrations: Sequence[status.GroupMigrations],
     chosen: Sequence[Group],
 ) -> list[Finding]:
-    found = list(groups.check(now.config, [entry.path for entry in now.files]))
-    demands = Demands(
-        order={group.name: order_policy(group, now) for group in chosen},
-        protected=now.policy.protected,
-        elsewhere=now.elsewhere,
+    found = list(groups.check(situation.config, [entry.path for entry in situation.files]))
+    demands = TargetDemands(
+        order={group.name: order_policy(group, situation) for group in chosen},
+        protected=situation.policy.protected,
+        elsewhere=situation.elsewhere,
     )
-    found += on_migrations(migrations, rows, now.scripts, demands, {f.path for f in now.files})
-    found += on_target(now.ledgers, made, rows, now.scripts)
-    found += on_neighbours(now.ledgers, now.own or now.policy, made)
-    found += on_suspicions(now.suspicions, now.target)
-    found += on_histories(now.histories, rows, now.target)
-    found += on_shadows(now.ledgers, made, now.target)
+    found += on_migrations(
+        migrations, rows, situation.scripts, demands, {f.path for f in situation.files}
+    )
+    found += on_target(situation.ledgers, made, rows, situation.scripts)
+    found += on_neighbours(situation.ledgers, situation.own or situation.policy, made)
+    found += on_suspicions(situation.suspicions, situation.target)
+    found += on_histories(situation.histories, rows, situation.target)
+    found += on_shadows(situation.ledgers, made, situation.target)
     found += on_health(chosen)
-    if not now.config.groups and not made.steps:
+    if not situation.config.groups and not made.steps:
         found.append(_nothing_to_do())
-    may_miss = now.options.skip_validation
-    return found + on_variables(chosen, now.databases, now.known, may_miss=may_miss)
+    may_miss = situation.options.skip_validation
+    return found + on_variables(chosen, situation.databases, situation.known, may_miss=may_miss)
 
 
 def _nothing_to_do() -> Finding:
@@ -359,29 +373,27 @@ def _nothing_to_do() -> Finding:
     return problem("config", "the project has neither groups nor a deploy.sh", mend)
 
 
-def _sources(now: Situation, chosen: Sequence[Group]) -> tuple[Source, ...]:
-    found: dict[str, Source] = {}
-    wanted = [(str(name), None) for name in now.databases]
+def _sources(situation: Situation, chosen: Sequence[Group]) -> tuple[ValueSource, ...]:
+    found: dict[str, ValueSource] = {}
+    wanted = [(str(name), None) for name in situation.databases]
     for group in chosen:
         for name in (*groups.required(group), *dict(group.env)):
-            if source := now.known.source(name, dict(group.env)):
+            if source := situation.known.source(name, dict(group.env)):
                 found[name] = source
     for name, _ in wanted:
-        if source := now.known.source(name):
+        if source := situation.known.source(name):
             found.setdefault(name, source)
     return tuple(found[name] for name in sorted(found))
 
 
-def _amendment(now: Situation) -> Draft:
-    group = PlannedGroup(name="ledger", steps=now.options.amend)
-    made = _plan(now, (group,))
-    rows: tuple[Tracked, ...] = ()
-    found = on_target(now.ledgers, made, rows, now.scripts)
+def _amendment(situation: Situation) -> Draft:
+    group = PlannedGroup(name="ledger", steps=situation.options.amend)
+    made = _plan(situation, (group,))
+    found = on_target(situation.ledgers, made, (), situation.scripts)
     if not any(isinstance(step, Restore) for step in made.steps):
-        found += on_suspicions(now.suspicions, now.target)
-    found += on_neighbours(now.ledgers, now.own or now.policy, made)
+        found += on_suspicions(situation.suspicions, situation.target)
+    found += on_neighbours(situation.ledgers, situation.own or situation.policy, made)
     found = [each for each in found if each.topic is not Topic.UNRESOLVED]
-    found += [*down.on_reverts(made, now.ledgers, now.scripts), *on_adoption(made)]
-    return Draft(
-        plan=made, findings=tuple(found), scripts=summaries(made.steps, now.scripts, now.ledgers)
-    )
+    found += [*down.on_reverts(made, situation.ledgers, situation.scripts), *on_adoption(made)]
+    told = summaries(made.steps, situation.scripts, situation.ledgers)
+    return Draft(plan=made, findings=tuple(found), scripts=told)

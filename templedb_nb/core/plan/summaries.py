@@ -59,10 +59,10 @@ def excerpt(text: str, room: int) -> tuple[str, int]:
 
 
 def _impact(script: Script, *, locking: bool) -> Impact:
-    return _kept(_Known(script), locking)
+    return _kept(_ScriptAddress(script), locking)
 
 
-class _Known:
+class _ScriptAddress:
     """A script under the address of its content: equal ones have equal effects."""
 
     __slots__ = ("key", "script")
@@ -72,13 +72,13 @@ class _Known:
         self.key = (script.checksums.text, script.mode)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Known) and self.key == other.key
+        return isinstance(other, _ScriptAddress) and self.key == other.key
 
     def __hash__(self) -> int:
         return hash(self.key)
 
 
 @lru_cache(maxsize=1024)
-def _kept(known: _Known, locking: bool) -> Impact:  # noqa: FBT001 - a cache's key
+def _kept(known: _ScriptAddress, locking: bool) -> Impact:  # noqa: FBT001 - a cache's key
     together = known.script.mode is Mode.TRANSACTION
     return impact(known.script.statements, together=together, locking=locking)

@@ -1,7 +1,7 @@
 """What a statement needs of the session that runs it, told by its tokens and never by its text.
 
 The classes follow PostgreSQL's ``PreventInTransactionBlock`` calls (src/backend/commands); the
-tests ask a server, which refuses each statement of `Outside` inside ``BEGIN`` (SQLSTATE 25001).
+tests ask a server, which refuses each statement of `OutsideTransaction` inside ``BEGIN`` (25001).
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from templedb_nb.core.sql.tokens import Blank, Meta, Piece, Statement, Token, To
 
 
 @dataclass(frozen=True, slots=True)
-class Ordinary:
+class InsideTransaction:
     """Runs inside a transaction like any other."""
 
 
 @dataclass(frozen=True, slots=True)
-class Begins:
+class TransactionBegin:
     """Opens a transaction; `modes` is what else it asks of it."""
 
     modes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Commits:
+class TransactionCommit:
     """Ends a transaction well."""
 
 
@@ -40,7 +40,7 @@ class Controls:
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class OutsideTransaction:
     """Cannot run inside a transaction, or the file has *asked* that it stands alone."""
 
     what: str
@@ -52,7 +52,14 @@ class CopiesOut:
     """Sends rows to the client, where nobody takes them."""
 
 
-Need: TypeAlias = Ordinary | Begins | Commits | Controls | Outside | CopiesOut
+Need: TypeAlias = (
+    InsideTransaction
+    | TransactionBegin
+    | TransactionCommit
+    | Controls
+    | OutsideTransaction
+    | CopiesOut
+)
 
 _LITERAL_TAG = 3
 
@@ -61,7 +68,10 @@ def need(statement: Statement) -> Need:
     """Return what *statement* needs."""
     words = [_word(token) for token in statement.tokens]
     return (
-        _control(statement, words) or _outside(statement, words) or _copies_out(words) or Ordinary()
+        _control(statement, words)
+        or _outside(statement, words)
+        or _copies_out(words)
+        or InsideTransaction()
     )
 
 
@@ -109,13 +119,15 @@ def _control(statement: Statement, words: Sequence[str]) -> Need | None:
     rest = words[1:]
     match words[0]:
         case "BEGIN":
-            return Begins(_modes(statement, 1 + (rest[:1] in (["WORK"], ["TRANSACTION"]))))
+            return TransactionBegin(
+                _modes(statement, 1 + (rest[:1] in (["WORK"], ["TRANSACTION"])))
+            )
         case "START" if rest[:1] == ["TRANSACTION"]:
-            return Begins(_modes(statement, 2))
+            return TransactionBegin(_modes(statement, 2))
         case "COMMIT" | "END":
             plain = rest in ([], ["WORK"], ["TRANSACTION"])
             plain = plain or rest[-3:] == ["AND", "NO", "CHAIN"]
-            return Commits() if plain else Controls(_said(words))
+            return TransactionCommit() if plain else Controls(_said(words))
         case "ROLLBACK" | "ABORT":
             back = rest[1:] if rest[:1] in (["WORK"], ["TRANSACTION"]) else rest
             plain = back in ([], ["AND", "NO", "CHAIN"])
@@ -134,7 +146,7 @@ def _said(words: Sequence[str]) -> str:
     return " ".join(word for word in words[:3] if word.isalpha())
 
 
-def _outside(statement: Statement, words: Sequence[str]) -> Outside | None:
+def _outside(statement: Statement, words: Sequence[str]) -> OutsideTransaction | None:
     verb, rest = words[0], words[1:]
     match verb:
         case "CREATE":
@@ -146,27 +158,27 @@ def _outside(statement: Statement, words: Sequence[str]) -> Outside | None:
         case "ALTER":
             return _alters(rest)
         case "VACUUM":
-            return Outside("VACUUM")
+            return OutsideTransaction("VACUUM")
         case "CLUSTER" if not [w for w in _behind_options(rest) if w != "VERBOSE"]:
-            return Outside("CLUSTER of every table")
+            return OutsideTransaction("CLUSTER of every table")
         case "DISCARD" if rest[:1] == ["ALL"]:
-            return Outside("DISCARD ALL")
+            return OutsideTransaction("DISCARD ALL")
         case "CALL":
-            return Outside("CALL, whose procedure may commit")
+            return OutsideTransaction("CALL, whose procedure may commit")
         case "DO" if _commits_inside(statement):
-            return Outside("DO with a COMMIT or ROLLBACK")
+            return OutsideTransaction("DO with a COMMIT or ROLLBACK")
         case _:
             return None
 
 
-def _creates(rest: Sequence[str], words: Sequence[str]) -> Outside | None:
+def _creates(rest: Sequence[str], words: Sequence[str]) -> OutsideTransaction | None:
     unique = rest[1:] if rest[:1] == ["UNIQUE"] else rest
     if unique[:2] == ["INDEX", "CONCURRENTLY"]:
-        return Outside("CREATE INDEX CONCURRENTLY")
+        return OutsideTransaction("CREATE INDEX CONCURRENTLY")
     if rest[:1] in (["DATABASE"], ["TABLESPACE"]):
-        return Outside(f"CREATE {rest[0]}")
+        return OutsideTransaction(f"CREATE {rest[0]}")
     if rest[:1] == ["SUBSCRIPTION"] and not _without_slot(words):
-        return Outside("CREATE SUBSCRIPTION with a slot")
+        return OutsideTransaction("CREATE SUBSCRIPTION with a slot")
     return None
 
 
@@ -178,38 +190,38 @@ def _without_slot(words: Sequence[str]) -> bool:
     return any(each.endswith("=FALSE") for each in told)
 
 
-def _drops(rest: Sequence[str]) -> Outside | None:
+def _drops(rest: Sequence[str]) -> OutsideTransaction | None:
     if rest[:2] == ["INDEX", "CONCURRENTLY"]:
-        return Outside("DROP INDEX CONCURRENTLY")
+        return OutsideTransaction("DROP INDEX CONCURRENTLY")
     if rest[:1] in (["DATABASE"], ["TABLESPACE"], ["SUBSCRIPTION"]):
-        return Outside(f"DROP {rest[0]}")
+        return OutsideTransaction(f"DROP {rest[0]}")
     return None
 
 
-def _reindexes(rest: Sequence[str]) -> Outside | None:
+def _reindexes(rest: Sequence[str]) -> OutsideTransaction | None:
     options = _options(rest)
     if "CONCURRENTLY" in options:
         place = options.index("CONCURRENTLY")
         if options[place + 1 : place + 2] not in (["FALSE"], ["OFF"], ["0"]):
-            return Outside("REINDEX CONCURRENTLY")
+            return OutsideTransaction("REINDEX CONCURRENTLY")
     what = _behind_options(rest)
     if what[1:2] == ["CONCURRENTLY"]:
-        return Outside("REINDEX CONCURRENTLY")
+        return OutsideTransaction("REINDEX CONCURRENTLY")
     if what[:1] in (["SCHEMA"], ["DATABASE"], ["SYSTEM"]):
-        return Outside(f"REINDEX {what[0]}")
+        return OutsideTransaction(f"REINDEX {what[0]}")
     return None
 
 
-def _alters(rest: Sequence[str]) -> Outside | None:
+def _alters(rest: Sequence[str]) -> OutsideTransaction | None:
     match list(rest[:1]):
         case ["SYSTEM"]:
-            return Outside("ALTER SYSTEM")
+            return OutsideTransaction("ALTER SYSTEM")
         case ["DATABASE"] if _follows(rest, "SET", "TABLESPACE"):
-            return Outside("ALTER DATABASE SET TABLESPACE")
+            return OutsideTransaction("ALTER DATABASE SET TABLESPACE")
         case ["TABLE"] if _follows(rest, "DETACH", "PARTITION") and rest[-1] == "CONCURRENTLY":
-            return Outside("DETACH PARTITION CONCURRENTLY")
+            return OutsideTransaction("DETACH PARTITION CONCURRENTLY")
         case ["SUBSCRIPTION"] if _follows(rest, "REFRESH", "PUBLICATION"):
-            return Outside("ALTER SUBSCRIPTION REFRESH PUBLICATION")
+            return OutsideTransaction("ALTER SUBSCRIPTION REFRESH PUBLICATION")
         case _:
             return None
 
@@ -258,6 +270,16 @@ def _ends_transaction(body: str) -> bool:
 _OPENERS = frozenset({"BEGIN", "THEN", "ELSE", "LOOP"})
 
 __all__ = [
-    "Begins", "Commits", "Controls", "CopiesOut", "Need", "Ordinary", "Outside",
-    "added_labels", "canonical_tokens", "need", "split", "type_name",
+    "Controls",
+    "CopiesOut",
+    "InsideTransaction",
+    "Need",
+    "OutsideTransaction",
+    "TransactionBegin",
+    "TransactionCommit",
+    "added_labels",
+    "canonical_tokens",
+    "need",
+    "split",
+    "type_name",
 ]  # fmt: skip

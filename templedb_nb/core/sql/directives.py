@@ -83,7 +83,7 @@ def directives(text: str, found: Split) -> Directives:
     """Return what the comments of *text* ask for; *found* is that text, split."""
     if "templedb:" not in text:
         return NONE
-    taken = _Taken()
+    taken = _DirectiveReader()
     for each in _read(found):
         taken.take(each, alone=not text[text.rfind("\n", 0, each.start) + 1 : each.start].strip())
     return taken.result()
@@ -127,7 +127,7 @@ def _read(found: Split) -> Iterator[_Comment]:
         at += len(piece.raw)
 
 
-class _Taken:
+class _DirectiveReader:
     """Gathers directives, and every problem with them."""
 
     def __init__(self) -> None:
@@ -254,17 +254,17 @@ class _Taken:
         return sql
 
 
-_KNOWN: dict[str, Callable[[_Taken, _Comment], None]] = {
-    "no-transaction": _Taken.no_transaction,
-    "repeatable": _Taken.repeatable,
-    "lock-timeout": _Taken.timeout,
-    "statement-timeout": _Taken.timeout,
-    "requires": _Taken.needed,
-    "verify": _Taken.verified,
-    "probe": _Taken.probed,
-    "idempotent": _Taken.idempotent,
-    "nolint": _Taken.silenced,
-    "down": _Taken.down,
+_KNOWN: dict[str, Callable[[_DirectiveReader, _Comment], None]] = {
+    "no-transaction": _DirectiveReader.no_transaction,
+    "repeatable": _DirectiveReader.repeatable,
+    "lock-timeout": _DirectiveReader.timeout,
+    "statement-timeout": _DirectiveReader.timeout,
+    "requires": _DirectiveReader.needed,
+    "verify": _DirectiveReader.verified,
+    "probe": _DirectiveReader.probed,
+    "idempotent": _DirectiveReader.idempotent,
+    "nolint": _DirectiveReader.silenced,
+    "down": _DirectiveReader.down,
 }
 
 

@@ -7,16 +7,23 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from templedb_nb.core.sql import classify
-from templedb_nb.core.sql.classify import Begins, Commits, Controls, CopiesOut, Ordinary, Outside
+from templedb_nb.core.sql.classify import (
+    Controls,
+    CopiesOut,
+    InsideTransaction,
+    OutsideTransaction,
+    TransactionBegin,
+    TransactionCommit,
+)
 from templedb_nb.core.sql.directives import Directives, Remark, unused
-from templedb_nb.core.sql.probes import Asked, Probe, Reindexed, Repeated, probe_of
+from templedb_nb.core.sql.probes import CatalogQuestion, Probe, Reindexed, Repeated, probe_of
 from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.core.sql.transaction_settings import opening, openings
 from templedb_nb.model.plan import NOT_EXACTLY_ONCE
 from templedb_nb.model.step import Mode
 
 
-class Way(StrEnum):
+class StepMode(StrEnum):
     """How one step of a script runs."""
 
     TOGETHER = "together"
@@ -34,7 +41,7 @@ class Unit:
     Those that `leading` counts go into its BEGIN.
     """
 
-    way: Way
+    way: StepMode
     statements: tuple[Statement, ...]
     first: int
     begin: str = "BEGIN"
@@ -58,7 +65,7 @@ class Unit:
 
 
 @dataclass(slots=True)
-class Course:
+class ExecutionPlan:
     """What was decided about a script: its statements as they run, in which mode, and why."""
 
     mode: Mode
@@ -72,7 +79,9 @@ _TITLE = 72
 _READ_ONLY = "a read-only transaction cannot record its step"
 
 
-def course(statements: Sequence[Statement], asked: Directives, *, apart: bool = False) -> Course:
+def course(
+    statements: Sequence[Statement], asked: Directives, *, apart: bool = False
+) -> ExecutionPlan:
     """Return how *statements* run; *apart*, step by step in any case.
 
     A ``BEGIN … COMMIT`` around everything is dropped: our transaction stands in for it. A
@@ -94,16 +103,19 @@ def course(statements: Sequence[Statement], asked: Directives, *, apart: bool = 
 def _need(statement: Statement, asked: Directives) -> classify.Need:
     """Return what a statement needs; one with a hint of the file's own stands alone."""
     found, hint = classify.need(statement), asked.hints.get(statement.start)
-    if hint is None or statement.data is not None or not isinstance(found, Ordinary):
+    if hint is None or statement.data is not None or not isinstance(found, InsideTransaction):
         return found
-    return Outside(f"the statement behind templedb:{hint.name}", asked=True)
+    return OutsideTransaction(f"the statement behind templedb:{hint.name}", asked=True)
 
 
 def _whole(needs: Sequence[classify.Need]) -> bool:
     """Return whether one plain pair stands around everything, and no other control is there."""
-    if len(needs) < 2 or needs[0] != Begins() or needs[-1] != Commits():  # noqa: PLR2004 - a pair
+    if len(needs) < 2 or needs[0] != TransactionBegin() or needs[-1] != TransactionCommit():  # noqa: PLR2004 - a pair
         return False
-    return not any(isinstance(each, Begins | Commits | Controls | Outside) for each in needs[1:-1])
+    return not any(
+        isinstance(each, TransactionBegin | TransactionCommit | Controls | OutsideTransaction)
+        for each in needs[1:-1]
+    )
 
 
 def _reason(
@@ -111,10 +123,10 @@ def _reason(
 ) -> str:
     for statement, need in zip(statements, needs, strict=True):
         match need:
-            case Outside(what=what, asked=alone):
+            case OutsideTransaction(what=what, asked=alone):
                 why = "stands alone" if alone else "cannot run in a transaction"
                 return f"line {statement.line}: {what} {why}"
-            case Begins() | Commits() | Controls():
+            case TransactionBegin() | TransactionCommit() | Controls():
                 what = " ".join(t.text.upper() for t in statement.tokens[:3])
                 return f"line {statement.line}: {what} controls transactions"
             case _:
@@ -124,9 +136,9 @@ def _reason(
     return f"line {asked.no_transaction}: {asked.no_transaction_by}" if asked.no_transaction else ""
 
 
-def _together(statements: tuple[Statement, ...], asked: Directives, note: str) -> Course:
+def _together(statements: tuple[Statement, ...], asked: Directives, note: str) -> ExecutionPlan:
     problems = [*_read_only(statements), *_copies_out(statements), *unused(asked, ())]
-    return Course(mode=Mode.TRANSACTION, statements=statements, note=note, problems=problems)
+    return ExecutionPlan(mode=Mode.TRANSACTION, statements=statements, note=note, problems=problems)
 
 
 def _read_only(statements: Sequence[Statement]) -> Iterator[Remark]:
@@ -147,16 +159,16 @@ def _stepwise(
     needs: Sequence[classify.Need],
     asked: Directives,
     reason: str,
-) -> Course:
+) -> ExecutionPlan:
     cut = _Cut(asked)
     for number, (statement, need) in enumerate(zip(statements, needs, strict=True)):
         cut.take(number, statement, need)
     units = cut.result()
-    alone = [s for unit in units if unit.way is Way.ALONE for s in unit.statements]
+    alone = [s for unit in units if unit.way is StepMode.ALONE for s in unit.statements]
     lonely = {s.start for s in alone}
     copied = [s for s in statements if s.start not in lonely]
     problems = [*cut.problems, *_read_only(statements), *_copies_out(copied), *unused(asked, alone)]
-    return Course(
+    return ExecutionPlan(
         mode=Mode.STATEMENTS,
         statements=statements,
         units=units,
@@ -188,28 +200,28 @@ class _Cut:
 
     def take(self, number: int, statement: Statement, need: classify.Need) -> None:
         match need:
-            case Begins(modes=modes):
+            case TransactionBegin(modes=modes):
                 self._opens(number, statement, modes)
-            case Commits():
-                self._closes(Way.TOGETHER)
+            case TransactionCommit():
+                self._closes(StepMode.TOGETHER)
             case Controls(what=what) if what in {"ROLLBACK", "ABORT"} and self._open is not None:
-                self._closes(Way.UNDONE)
+                self._closes(StepMode.UNDONE)
             case Controls(what=what) if what not in {"ROLLBACK", "ABORT"}:
                 message = f"{what} leaves a transaction that no ledger can follow"
                 mend = "end it with a plain COMMIT"
                 self.problems.append(Remark(message=message, line=statement.line, mend=mend))
             case Controls():
                 pass
-            case Outside(what=what, asked=False) if self._open is not None:
+            case OutsideTransaction(what=what, asked=False) if self._open is not None:
                 message = f"{what} stands between BEGIN and COMMIT, where it cannot run"
                 mend = "move it out of the block"
                 self.problems.append(Remark(message=message, line=statement.line, mend=mend))
             case _ if self._open is not None:
                 self._open.append(statement)
-            case Outside():
+            case OutsideTransaction():
                 self._alone(number, statement)
             case _:
-                unit = Unit(way=Way.TOGETHER, statements=(statement,), first=number)
+                unit = Unit(way=StepMode.TOGETHER, statements=(statement,), first=number)
                 self._units.append(unit)
 
     def _opens(self, number: int, statement: Statement, modes: str) -> None:
@@ -221,7 +233,7 @@ class _Cut:
             )
         self._open, self._begin, self._modes, self._first = [], statement, modes, number + 1
 
-    def _closes(self, way: Way) -> None:
+    def _closes(self, way: StepMode) -> None:
         if self._open:
             unit = Unit(
                 way=way,
@@ -236,10 +248,10 @@ class _Cut:
         hint = self._hints.get(statement.start)
         probe: Probe = probe_of(statement)
         if hint is not None and hint.probe:
-            probe = Asked(sql=hint.probe)
+            probe = CatalogQuestion(sql=hint.probe)
         elif hint is not None and not isinstance(probe, Reindexed):
             probe = Repeated()
-        unit = Unit(way=Way.ALONE, statements=(statement,), first=number, probe=probe)
+        unit = Unit(way=StepMode.ALONE, statements=(statement,), first=number, probe=probe)
         self._units.append(unit)
 
     def result(self) -> tuple[Unit, ...]:
@@ -258,7 +270,7 @@ def session_statements(units: Sequence[Unit]) -> tuple[Statement, ...]:
     return tuple(
         statement
         for unit in units
-        if unit.way is not Way.UNDONE
+        if unit.way is not StepMode.UNDONE
         for statement in unit.statements
         if _shapes_session(statement)
     )

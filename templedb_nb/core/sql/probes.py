@@ -56,7 +56,7 @@ class Repeated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class CatalogQuestion:
     """The file itself says how to tell: a query that gives one true or false."""
 
     sql: str
@@ -69,7 +69,9 @@ class Unprovable:
     partial: bool = False
 
 
-Probe: TypeAlias = IndexBuilt | IndexGone | Reindexed | Detached | Repeated | Asked | Unprovable
+Probe: TypeAlias = (
+    IndexBuilt | IndexGone | Reindexed | Detached | Repeated | CatalogQuestion | Unprovable
+)
 
 
 def probe_of(statement: Statement) -> Probe:

@@ -12,7 +12,7 @@ _LINE = re.compile(r"psql:(?:(?P<file>.+?):(?P<line>\d+):)? ?(?P<word>[^\s:]+): 
 _LONGEST = 1 << 16
 
 
-class Spoken:
+class MessageFinder:
     """Finds messages in output that comes in pieces."""
 
     def __init__(self, file: str, ours: Collection[str], words: Mapping[str, MessageLevel]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Protocol  # Any: cells of DuckDB's rows
 
-from templedb_nb.model.span import Span, alike
+from templedb_nb.model.span import Interval, alike
 
 Read = Callable[[Any], Any]
 _FINER = re.compile(r"\.\d{7}")
@@ -161,8 +161,8 @@ def _checked(cell: Any) -> Any:
             return cell
 
 
-def _span(text: str) -> Span:
-    found = Span.read(text)
+def _span(text: str) -> Interval:
+    found = Interval.read(text)
     if found is None:
         raise Inexact(text)
     return found

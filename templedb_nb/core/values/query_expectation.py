@@ -10,7 +10,7 @@ from typing import Any  # Any: a cell of an answer
 
 from templedb_nb.model.history import Answer
 from templedb_nb.model.query import Question
-from templedb_nb.model.span import Span
+from templedb_nb.model.span import Interval
 
 _COUNT = re.compile(r"rows\s*(<=|>=|!=|=|<|>)\s*(\d+)")
 _SHOWN = 3
@@ -86,7 +86,7 @@ def written(value: Any) -> str:
         case datetime():
             return value.isoformat(sep=" ")
         case timedelta():
-            return str(Span.of(value))
+            return str(Interval.of(value))
         case bytes():
             return f"\\x{value.hex()}"
         case Decimal():

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from templedb_nb.errors import StoreError, UnknownName
-from templedb_nb.model.file import FileEntry, Seen
+from templedb_nb.model.file import FileEntry, FileStamp
 from templedb_nb.model.project import Changes, Release, Slug, changes, tree_hash
 from templedb_nb.model.serialization import Digest
 from templedb_nb.store.duckdb.state_file import StateFile
@@ -110,7 +110,7 @@ class Content:
         """Keep contents in *file*."""
         self._file = file
 
-    def known(self, slug: Slug) -> tuple[dict[str, Seen], int]:
+    def known(self, slug: Slug) -> tuple[dict[str, FileStamp], int]:
         """Return what each file looked like at the last scan, and when that was, in ns."""
         with self._file.session() as session:
             rows = session.execute(
@@ -122,11 +122,11 @@ class Content:
                 "SELECT scanned_ns FROM scans WHERE project = ?", [slug]
             ).fetchone()
         names = ("path", "blob", "size", "mtime_ns", "ctime_ns", "inode", "executable")
-        seen = (Seen(**dict(zip(names, row, strict=True))) for row in rows)
+        seen = (FileStamp(**dict(zip(names, row, strict=True))) for row in rows)
         return {each.path: each for each in seen}, int(at[0]) if at else 0
 
     def keep_scan(
-        self, slug: Slug, old: dict[str, Seen], files: Sequence[Seen], scanned_ns: int
+        self, slug: Slug, old: dict[str, FileStamp], files: Sequence[FileStamp], scanned_ns: int
     ) -> None:
         """Bring the stat cache from *old* up to *files*, writing what differs."""
         fresh = [each for each in files if old.get(each.path) != each]
@@ -267,7 +267,7 @@ def _write_changes(
     )
 
 
-def _stat_columns(files: Sequence[Seen]) -> Iterator[list[Any]]:
+def _stat_columns(files: Sequence[FileStamp]) -> Iterator[list[Any]]:
     for name in ("path", "blob", "size", "mtime_ns", "ctime_ns", "inode", "executable"):
         yield [getattr(each, name) for each in files]
 

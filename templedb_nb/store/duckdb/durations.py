@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from templedb_nb.model.estimate import Took
+from templedb_nb.model.estimate import StepEstimate
 from templedb_nb.model.event import Evidence
 from templedb_nb.model.project import Slug
 from templedb_nb.model.step import BY_KIND
@@ -40,7 +40,9 @@ FROM named GROUP BY ALL
 """
 
 
-def took(file: StateFile, slug: Slug, target: TargetName) -> dict[tuple[str, str, str, str], Took]:
+def took(
+    file: StateFile, slug: Slug, target: TargetName
+) -> dict[tuple[str, str, str, str], StepEstimate]:
     """Return what each step took, by group, phase, kind and title; a migration by its kind alone.
 
     The newest `RUNS` successful runs of the target count.
@@ -49,6 +51,6 @@ def took(file: StateFile, slug: Slug, target: TargetName) -> dict[tuple[str, str
         about = {"slug": slug, "target": target, "runs": RUNS, "single": _SINGLE}
         rows = session.execute(_TOOK, about).fetchall()
     return {
-        (group, phase, kind, title): Took(median_ms=median, times=times, runs=runs)
+        (group, phase, kind, title): StepEstimate(median_ms=median, times=times, runs=runs)
         for group, phase, kind, title, median, times, runs in rows
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from templedb_nb.errors import StoreError
-from templedb_nb.model.state import Found, JournalCheck, JournalState, TableCheck
+from templedb_nb.model.state import JournalCheck, JournalState, StateFound, TableCheck
 from templedb_nb.store import journal
 from templedb_nb.store.duckdb.trouble import explained, first_line, is_broken, refuse_unfit
 
@@ -24,7 +24,7 @@ _KNOWN = frozenset({"schema_version", "projects", "runs"})
 class Inspection:
     """What was found in a state file; `rows` are those of the tables that were asked for."""
 
-    found: Found
+    found: StateFound
     trouble: str = ""
     tables: list[TableCheck] = field(default_factory=list)
     rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
@@ -34,18 +34,20 @@ def inspect(path: Path, wanted: Sequence[str]) -> Inspection:
     """Read every block of every table at *path*; keep the rows of the *wanted* ones."""
     try:
         if not refuse_unfit(path):
-            return Inspection(found=Found.ABSENT)
+            return Inspection(found=StateFound.ABSENT)
         with _reading(path) as connection:
             names = [str(name) for (name,) in connection.execute(_TABLES).fetchall()]
     except StoreError as error:
         return Inspection(found=_grade(error), trouble=error.message)
-    made = Inspection(found=Found.SOUND)
+    made = Inspection(found=StateFound.SOUND)
     if not set(names) >= _KNOWN:
-        return Inspection(found=Found.BROKEN, trouble="a DuckDB database, and no state of templedb")
+        return Inspection(
+            found=StateFound.BROKEN, trouble="a DuckDB database, and no state of templedb"
+        )
     for name in names:
         made.tables.append(_table(path, name, made, keep=name in wanted))
     if bad := [each for each in made.tables if each.trouble]:
-        made.found, made.trouble = Found.BROKEN, bad[0].trouble
+        made.found, made.trouble = StateFound.BROKEN, bad[0].trouble
     return made
 
 
@@ -77,8 +79,8 @@ def _reading(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         raise explained(path, error) from None
 
 
-def _grade(error: StoreError) -> Found:
-    return Found.BROKEN if is_broken(error) else Found.UNUSABLE
+def _grade(error: StoreError) -> StateFound:
+    return StateFound.BROKEN if is_broken(error) else StateFound.UNUSABLE
 
 
 def journals(folder: Path) -> Iterator[JournalCheck]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from templedb_nb.errors import Ambiguous, UnknownName
 from templedb_nb.model.approval import Approval
-from templedb_nb.model.estimate import Took
+from templedb_nb.model.estimate import StepEstimate
 from templedb_nb.model.event import Event, RunId, Stamped
 from templedb_nb.model.history import Filter, RunRow, StatsRow
 from templedb_nb.model.ledger import FinishedRun, Ledger, OpenCommand
@@ -157,7 +157,7 @@ class Memory(LedgerCopyRecords):
             ).fetchone()
         return PlanId(row[0]) if row else None
 
-    def took(self, slug: Slug, target: TargetName) -> dict[tuple[str, str, str, str], Took]:
+    def took(self, slug: Slug, target: TargetName) -> dict[tuple[str, str, str, str], StepEstimate]:
         """Return what steps took in the target's former runs."""
         return durations.took(self._file, slug, target)
 

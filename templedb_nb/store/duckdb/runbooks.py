@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from templedb_nb.model.runbook import Done, Ended, Execution
+from templedb_nb.model.runbook import Done, Execution, ExecutionEnd
 from templedb_nb.model.serialization import Digest, to_plain
 from templedb_nb.store.duckdb.rows import read
 from templedb_nb.store.duckdb.state_file import StateFile
@@ -41,7 +41,7 @@ class Runbooks:
             fcntl.flock(handle, fcntl.LOCK_EX)
             self._held[execution.id] = handle
 
-    def end(self, named: str, ended: Ended) -> None:
+    def end(self, named: str, ended: ExecutionEnd) -> None:
         """Record how it ended, and let its lock go."""
         body = json.dumps(to_plain(ended))
         with self._file.session() as session:
@@ -107,7 +107,9 @@ class Runbooks:
             found.append(named)
         return tuple(found)
 
-    def executions(self, name: str | None, last: int) -> tuple[tuple[Execution, Ended | None], ...]:
+    def executions(
+        self, name: str | None, last: int
+    ) -> tuple[tuple[Execution, ExecutionEnd | None], ...]:
         """Return the newest executions, of one runbook or of all, newest first."""
         with self._file.session() as session:
             rows = session.execute(
@@ -115,7 +117,7 @@ class Runbooks:
                 " WHERE ? IS NULL OR name = ? ORDER BY id DESC LIMIT ?",
                 [name, name, last],
             ).fetchall()
-        return tuple((read(Execution, b), read(Ended, e) if e else None) for b, e in rows)
+        return tuple((read(Execution, b), read(ExecutionEnd, e) if e else None) for b, e in rows)
 
     def steps(self, named: str) -> tuple[Done, ...]:
         """Return what an execution recorded, in order."""

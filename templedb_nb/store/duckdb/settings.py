@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from templedb_nb.model.project import Project, Slug
-from templedb_nb.model.target import Level, OrderPolicy, Target, TargetName, TargetType
+from templedb_nb.model.target import FindingLevel, OrderPolicy, Target, TargetName, TargetType
 from templedb_nb.model.variable import Keeping, Variable
 from templedb_nb.store.duckdb.state_file import StateFile
 from templedb_nb.store.duckdb.times import bare, zoned
@@ -174,8 +174,8 @@ def _target(row: Sequence[Any]) -> Target:
         approval_expires_s=expires or 0,
         signed=bool(signed),
         signers=tuple((signers or "").splitlines()),
-        lint=Level(lint) if lint else None,
-        drift=Level(drift) if drift else None,
+        lint=FindingLevel(lint) if lint else None,
+        drift=FindingLevel(drift) if drift else None,
     )
 
 

@@ -15,7 +15,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from templedb_nb.core.catalog.drift import behind, other_words, outdated, told
-from templedb_nb.model.drift import Drift, Kept, Mark, Printer, Standing
+from templedb_nb.model.drift import CatalogMark, Drift, KeptBase, LedgerStanding, Printer
 from templedb_nb.ports.target import Claim
 from templedb_nb.targets import drift_base
 from templedb_nb.targets.duckdb.ledger import NOW, record
@@ -66,7 +66,7 @@ def drift(connection: Connection, locked: Locked) -> Drift:
     return _compared(connection, kept)
 
 
-def mark(connection: Connection, claim: Claim, locked: Locked) -> Mark:
+def mark(connection: Connection, claim: Claim, locked: Locked) -> CatalogMark:
     """Return what the objects are before a run, with a base that the run's end can go on from."""
     with _writing(connection):
         kept, now = _kept(connection), _standing(connection, locked, claim.run)
@@ -80,11 +80,11 @@ def mark(connection: Connection, claim: Claim, locked: Locked) -> Mark:
             _rebased(connection, claim, behind(kept, now), names)
         elif kept.printer != _printer():
             _reword(connection, kept, here, claim)
-    return Mark(digests=_digests(here))
+    return CatalogMark(digests=_digests(here))
 
 
 def keep(
-    connection: Connection, before: Mark, claim: Claim, locked: Locked, *, changed: bool
+    connection: Connection, before: CatalogMark, claim: Claim, locked: Locked, *, changed: bool
 ) -> None:
     """Keep what changed since *before* as what the run left, if it *changed* anything."""
     with _writing(connection):
@@ -122,26 +122,26 @@ def _writing(connection: Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def _kept(connection: Connection) -> Kept | None:
+def _kept(connection: Connection) -> KeptBase | None:
     row = connection.execute("SELECT v FROM templedb.meta WHERE k = ?", [drift_base.KEY]).fetchone()
     return drift_base.read(row[0]) if row else None
 
 
-def _write(connection: Connection, kept: Kept) -> None:
+def _write(connection: Connection, kept: KeptBase) -> None:
     fact = drift_base.written(kept)
     connection.execute("INSERT OR REPLACE INTO templedb.meta VALUES (?, ?)", [drift_base.KEY, fact])
 
 
-def _standing(connection: Connection, locked: Locked, own: str = "") -> Standing:
+def _standing(connection: Connection, locked: Locked, own: str = "") -> LedgerStanding:
     """Return what the ledger says that runs did; the run *own* counts as none that goes on."""
     going = [name for (name,) in connection.execute(_GOING, [own]).fetchall()]
-    return Standing(
+    return LedgerStanding(
         projects=dict(connection.execute(_STANDING).fetchall()),
         going=frozenset(name for name in going if locked(name)),
     )
 
 
-def _compared(connection: Connection, kept: Kept) -> Drift:
+def _compared(connection: Connection, kept: KeptBase) -> Drift:
     """Return how the objects differ from the base, whose definitions are whole here."""
     rows = connection.execute("SELECT name, definition FROM templedb.object").fetchall()
     there: dict[str, str] = dict(rows)
@@ -151,7 +151,7 @@ def _compared(connection: Connection, kept: Kept) -> Drift:
 
 
 def _keep_all(
-    connection: Connection, here: Mapping[str, str], now: Standing, run: str, by: str
+    connection: Connection, here: Mapping[str, str], now: LedgerStanding, run: str, by: str
 ) -> None:
     connection.execute("DELETE FROM templedb.object")
     _keep_some(connection, here, [])
@@ -170,11 +170,11 @@ def _keep_some(connection: Connection, objects: Mapping[str, str], gone: list[st
     )
 
 
-def _reword(connection: Connection, kept: Kept, here: Mapping[str, str], claim: Claim) -> None:
+def _reword(connection: Connection, kept: KeptBase, here: Mapping[str, str], claim: Claim) -> None:
     """Take over how this DuckDB, or this templedb, words definitions; the rest stays."""
     found, printer = _compared(connection, kept), _printer()
     _keep_some(connection, {name: here[name] for name in found.reprinted}, [])
-    known = Standing(projects=kept.projects or {})
+    known = LedgerStanding(projects=kept.projects or {})
     _write(
         connection, drift_base.whole(known, printer, claim.run, claim.client, _clock(connection))
     )

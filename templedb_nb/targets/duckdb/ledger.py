@@ -16,7 +16,6 @@ from templedb_nb.model.ledger import (
     TEXT_CHECKSUM,
     TOKEN_CHECKSUM,
     Checksums,
-    Elsewhere,
     Entry,
     EntryKind,
     Exemption,
@@ -24,6 +23,7 @@ from templedb_nb.model.ledger import (
     Holder,
     Ledger,
     OpenCommand,
+    OtherProjectEntry,
     State,
 )
 from templedb_nb.model.serialization import Digest
@@ -153,13 +153,13 @@ def zoned(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment else None
 
 
-def _elsewhere(connection: Connection, project: str) -> tuple[Elsewhere, ...]:
+def _elsewhere(connection: Connection, project: str) -> tuple[OtherProjectEntry, ...]:
     rows = connection.execute(
         "SELECT project, key, checksum FROM templedb.migration"
         " WHERE project <> ? AND state = 'applied'",
         [project],
     ).fetchall()
-    return tuple(Elsewhere(project=p, key=k, checksum=Digest(c)) for p, k, c in rows)
+    return tuple(OtherProjectEntry(project=p, key=k, checksum=Digest(c)) for p, k, c in rows)
 
 
 def _finished(connection: Connection, project: str) -> tuple[FinishedRun, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from templedb_nb.model.ledger import Freeze, Held, Ledger
+from templedb_nb.model.ledger import Freeze, Ledger, LockHolder
 from templedb_nb.model.serialization import to_plain
 from templedb_nb.targets.duckdb.ledger import NOW
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     Connection = duckdb.DuckDBPyConnection
 
 
-def held(ledger: Ledger) -> Held | None:
+def held(ledger: Ledger) -> LockHolder | None:
     """Return who holds the lock, as its row says; a row whose lock file is free holds nothing."""
     holder = ledger.holder
     if holder is None or not holder.live or holder.since is None:
         return None
-    return Held(
+    return LockHolder(
         run=holder.run,
         owner=holder.owner,
         host=holder.host,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Outcome
-from templedb_nb.model.ledger import Noted, Within
+from templedb_nb.model.ledger import LedgerEvent, Within
 from templedb_nb.model.serialization import Digest, to_plain
 from templedb_nb.model.target import Policy
 from templedb_nb.ports.target import Claim, Decide
@@ -162,7 +162,7 @@ def read_approvals(
     return rows.read([name for name, *_ in found.description or ()], found.fetchall())
 
 
-def events(connection: Connection, project: str, within: Within) -> tuple[Noted, ...]:
+def events(connection: Connection, project: str, within: Within) -> tuple[LedgerEvent, ...]:
     """Return what people said of migrations, runs and policy in that time, in order."""
     span = [each.astimezone(UTC).replace(tzinfo=None) for each in within]
     rows = connection.execute(
@@ -172,6 +172,6 @@ def events(connection: Connection, project: str, within: Within) -> tuple[Noted,
         [project, *span],
     ).fetchall()
     return tuple(
-        Noted(at=at.replace(tzinfo=UTC), what=what, key=key, by=by, reason=reason)
+        LedgerEvent(at=at.replace(tzinfo=UTC), what=what, key=key, by=by, reason=reason)
         for at, what, key, by, reason in rows
     )

@@ -19,11 +19,11 @@ from templedb_nb.errors import (
     swallowed,
 )
 from templedb_nb.model.approval import Approval
-from templedb_nb.model.cancel_request import Ending
-from templedb_nb.model.drift import Drift, Mark
+from templedb_nb.model.cancel_request import CancelRequest
+from templedb_nb.model.drift import CatalogMark, Drift
 from templedb_nb.model.event import Blocker, Outcome
-from templedb_nb.model.foreign_history import History
-from templedb_nb.model.ledger import Freeze, Held, Ledger, Noted, Within
+from templedb_nb.model.foreign_history import ForeignHistory
+from templedb_nb.model.ledger import Freeze, Ledger, LedgerEvent, LockHolder, Within
 from templedb_nb.model.lint import Sizes
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.server_message import MessageLevel
@@ -31,7 +31,7 @@ from templedb_nb.model.step import Amendment, Migration, Restore, Revert
 from templedb_nb.model.target import Policy, Probe
 from templedb_nb.model.trace import Lookup, Trace
 from templedb_nb.model.witness import Witness
-from templedb_nb.ports.target import NOBODY_TOLD, Claim, Decide, Heard, Told
+from templedb_nb.ports.target import NOBODY_TOLD, Claim, Decide, LockCallbacks, StatementCallbacks
 from templedb_nb.targets.duckdb import catalog, guard, records, restore, trace
 from templedb_nb.targets.duckdb import ledger as ledger_sql
 from templedb_nb.targets.duckdb import lock_admin as hold
@@ -76,7 +76,7 @@ class DuckdbSession(DuckdbFile):
         return dict(rows)
 
     @contextmanager
-    def lock(self, claim: Claim, hear: Heard) -> Iterator[None]:
+    def lock(self, claim: Claim, hear: LockCallbacks) -> Iterator[None]:
         """Hold the lock file, after creating the database and the ledger if they are not there."""
         from filelock import FileLock, Timeout
 
@@ -101,7 +101,7 @@ class DuckdbSession(DuckdbFile):
             self.close()
             held.release()
 
-    def held(self, project: str) -> Held | None:
+    def held(self, project: str) -> LockHolder | None:
         """Return who holds the lock, if anybody does."""
         return hold.held(self.ledger(project))
 
@@ -132,11 +132,11 @@ class DuckdbSession(DuckdbFile):
         """Say no: a DuckDB file does not know where it was made."""
         return False
 
-    def ask_to_end(self, project: str, run: str, wanted: Ending) -> bool:  # noqa: ARG002 - as Session has it
+    def ask_to_end(self, project: str, run: str, wanted: CancelRequest) -> bool:  # noqa: ARG002 - as Session has it
         """Say that nobody hears it there: a DuckDB file has no second session."""
         return False
 
-    def events(self, project: str, within: Within) -> tuple[Noted, ...]:
+    def events(self, project: str, within: Within) -> tuple[LedgerEvent, ...]:
         """Return the ledger's own history of that time."""
         if not self._path.exists():
             return ()
@@ -178,7 +178,7 @@ class DuckdbSession(DuckdbFile):
         attempt: str,
         claim: Claim,
         ran: Callable[[int], None],
-        told: Told = NOBODY_TOLD,
+        told: StatementCallbacks = NOBODY_TOLD,
     ) -> None:
         """Make the migration and its ledger row true together, or neither."""
         import duckdb
@@ -255,12 +255,12 @@ class DuckdbSession(DuckdbFile):
                 return Drift()
             return catalog.drift(connection, self._locked)
 
-    def catalog_mark(self, claim: Claim) -> Mark:
+    def catalog_mark(self, claim: Claim) -> CatalogMark:
         """Return what the objects are before a run; the ledger is there."""
         with self._work() as connection:
             return catalog.mark(connection, claim, self._locked)
 
-    def keep_catalog(self, before: Mark, claim: Claim, *, changed: bool) -> None:
+    def keep_catalog(self, before: CatalogMark, claim: Claim, *, changed: bool) -> None:
         """Keep what changed since *before*, if the run *changed* anything."""
         with self._work() as connection:
             catalog.keep(connection, before, claim, self._locked, changed=changed)
@@ -282,7 +282,7 @@ class DuckdbSession(DuckdbFile):
         """Return that nothing tells: nobody else uses such a file while a migration runs."""
         return None
 
-    def histories(self) -> tuple[History, ...]:
+    def histories(self) -> tuple[ForeignHistory, ...]:
         """Return nothing: no other tool that is known keeps its table in such a file."""
         return ()
 

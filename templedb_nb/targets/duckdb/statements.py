@@ -11,7 +11,7 @@ from templedb_nb.core.sql.lexer import position
 from templedb_nb.errors import (
     StatementFailed,
 )
-from templedb_nb.ports.target import Told
+from templedb_nb.ports.target import StatementCallbacks
 
 if TYPE_CHECKING:
     import duckdb
@@ -23,7 +23,7 @@ _LINE = re.compile(r"^LINE (\d+): (.*)\n( *)\^", re.MULTILINE)
 
 
 def run_statements(
-    connection: Connection, script: Script, ran: Callable[[int], None], told: Told
+    connection: Connection, script: Script, ran: Callable[[int], None], told: StatementCallbacks
 ) -> None:
     """Run what goes up, one statement at a time; raise what a statement was refused with."""
     import duckdb

@@ -16,7 +16,7 @@ from functools import cache
 from importlib import resources
 
 from templedb_nb.core.catalog.drift import behind, other_words, outdated, told
-from templedb_nb.model.drift import Drift, Kept, Mark, Printer, Standing
+from templedb_nb.model.drift import CatalogMark, Drift, KeptBase, LedgerStanding, Printer
 from templedb_nb.ports.target import Claim
 from templedb_nb.targets import drift_base
 from templedb_nb.targets.postgres.connection.connect import Connection
@@ -86,7 +86,7 @@ def drift(connection: Connection) -> Drift:
         return _compared(connection, kept)
 
 
-def mark(connection: Connection, claim: Claim) -> Mark:
+def mark(connection: Connection, claim: Claim) -> CatalogMark:
     """Return what the objects are before a run, with a base that the run's end can go on from.
 
     It is taken anew where there is none or where nothing could be told apart, and so are the
@@ -96,7 +96,7 @@ def mark(connection: Connection, claim: Claim) -> Mark:
         kept = _kept(connection)
         usable = kept is not None and kept.printer == _printer(connection)
         if usable and not outdated(kept, _standing(connection, claim.run)):
-            return Mark(digests=_digests(connection))
+            return CatalogMark(digests=_digests(connection))
     with _writing(connection):
         kept, now = _kept(connection), _standing(connection, claim.run)
         if kept is None:
@@ -108,10 +108,10 @@ def mark(connection: Connection, claim: Claim) -> Mark:
             _rebased(connection, claim, behind(kept, now), names)
         else:
             _reword(connection, kept, now, claim)
-        return Mark(digests=_digests(connection))
+        return CatalogMark(digests=_digests(connection))
 
 
-def keep(connection: Connection, before: Mark, claim: Claim, *, changed: bool) -> None:
+def keep(connection: Connection, before: CatalogMark, claim: Claim, *, changed: bool) -> None:
     """Keep what changed since *before* as what the run left, if it *changed* anything.
 
     What others had changed before it, or while a run changed nothing, stays a change that no run
@@ -156,13 +156,13 @@ def _writing(connection: Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def _kept(connection: Connection) -> Kept | None:
+def _kept(connection: Connection) -> KeptBase | None:
     row = connection.execute("SELECT v FROM templedb.meta WHERE k = %s", [drift_base.KEY])
     found = row.fetchone()
     return drift_base.read(found[0]) if found else None
 
 
-def _write(connection: Connection, kept: Kept) -> None:
+def _write(connection: Connection, kept: KeptBase) -> None:
     connection.execute(
         "INSERT INTO templedb.meta (k, v) VALUES (%s, %s)"
         " ON CONFLICT (k) DO UPDATE SET v = excluded.v",
@@ -170,18 +170,18 @@ def _write(connection: Connection, kept: Kept) -> None:
     )
 
 
-def _standing(connection: Connection, own: str = "") -> Standing:
+def _standing(connection: Connection, own: str = "") -> LedgerStanding:
     """Return what the ledger says that runs did; the run *own* counts as none that goes on."""
     counts = connection.execute(_COUNTS).fetchone()
     assert counts is not None  # noqa: S101 - a query without a table gives one row
-    return Standing(
+    return LedgerStanding(
         projects=dict(connection.execute(_STANDING.encode()).fetchall()),
         going=frozenset(name for (name,) in connection.execute(_GOING, [own]).fetchall()),
         counts=counts,
     )
 
 
-def _compared(connection: Connection, kept: Kept) -> Drift:
+def _compared(connection: Connection, kept: KeptBase) -> Drift:
     connection.execute(_BARE)
     rows = connection.execute(_query(connection, _CHANGED)).fetchall()
     return told(kept, _printer(connection), rows)
@@ -192,7 +192,7 @@ def _digests(connection: Connection) -> dict[str, str]:
     return dict(connection.execute(_query(connection, _DIGESTS)).fetchall())
 
 
-def _keep_all(connection: Connection, now: Standing, run: str, by: str) -> None:
+def _keep_all(connection: Connection, now: LedgerStanding, run: str, by: str) -> None:
     here = list(_digests(connection))
     connection.execute(_query(connection, _KEEP), [here])
     connection.execute("DELETE FROM templedb.object WHERE name <> ALL (%s::text[])", [here])
@@ -205,13 +205,13 @@ def _keep_some(connection: Connection, names: Sequence[str], gone: Sequence[str]
     connection.execute("DELETE FROM templedb.object WHERE name = ANY (%s)", [list(gone)])
 
 
-def _reword(connection: Connection, kept: Kept, now: Standing, claim: Claim) -> None:
+def _reword(connection: Connection, kept: KeptBase, now: LedgerStanding, claim: Claim) -> None:
     """Take over how this server, or this templedb, words definitions; the rest stays."""
     found, printer = _compared(connection, kept), _printer(connection)
     _keep_some(connection, found.reprinted, [])
     base = drift_base.whole(now, printer, claim.run, claim.client, _clock(connection))
     known = now.projects if kept.projects is None else kept.projects
-    _write(connection, Kept(base=base.base, printer=printer, projects=known))
+    _write(connection, KeptBase(base=base.base, printer=printer, projects=known))
     if kept.printer != printer:
         _rebased(connection, claim, other_words(kept.printer, printer), list(found.reprinted))
 

@@ -15,7 +15,7 @@ from templedb_nb.errors import QueryRefused, QueryTimedOut, TargetError
 from templedb_nb.model.history import Answer
 from templedb_nb.model.query import Question
 from templedb_nb.model.route import Route
-from templedb_nb.model.span import Span, alike
+from templedb_nb.model.span import Interval, alike
 from templedb_nb.model.target import TargetName
 from templedb_nb.targets.postgres.connection.connect import (
     Connection,
@@ -90,7 +90,7 @@ def _read(connection: Connection, asked: Question) -> Answer:
 def _alike(rows: list[tuple[Any, ...]]) -> tuple[tuple[Any, ...], ...]:
     """Return the rows with one kind of interval in a column."""
     columns = [
-        alike(column) if any(isinstance(each, Span) for each in column) else column
+        alike(column) if any(isinstance(each, Interval) for each in column) else column
         for column in zip(*rows, strict=True)
     ]
     return tuple(zip(*columns, strict=True)) if columns else tuple(rows)

@@ -10,11 +10,11 @@ import psycopg
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.errors import UnfitServer
 from templedb_nb.model.approval import Approval
-from templedb_nb.model.cancel_request import Ending
-from templedb_nb.model.drift import Drift, Mark
+from templedb_nb.model.cancel_request import CancelRequest
+from templedb_nb.model.drift import CatalogMark, Drift
 from templedb_nb.model.event import Blocker, Outcome
-from templedb_nb.model.foreign_history import History
-from templedb_nb.model.ledger import Freeze, Held, Ledger, Noted, State, Within
+from templedb_nb.model.foreign_history import ForeignHistory
+from templedb_nb.model.ledger import Freeze, Ledger, LedgerEvent, LockHolder, State, Within
 from templedb_nb.model.lint import Sizes
 from templedb_nb.model.route import Route
 from templedb_nb.model.serialization import Digest
@@ -23,7 +23,7 @@ from templedb_nb.model.step import Amendment, Migration, Mode, Restore, Revert
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
 from templedb_nb.model.trace import Lookup, Trace
 from templedb_nb.model.witness import Witness
-from templedb_nb.ports.target import NOBODY_TOLD, Claim, Decide, Heard, Told
+from templedb_nb.ports.target import NOBODY_TOLD, Claim, Decide, LockCallbacks, StatementCallbacks
 from templedb_nb.targets.postgres import catalog, sizes
 from templedb_nb.targets.postgres.apply import transactional
 from templedb_nb.targets.postgres.apply.stepwise import apply_stepwise
@@ -31,7 +31,7 @@ from templedb_nb.targets.postgres.apply.transactional import Attempt
 from templedb_nb.targets.postgres.connection import lock_admin as hold
 from templedb_nb.targets.postgres.connection.connect import translated
 from templedb_nb.targets.postgres.connection.heartbeat import watched
-from templedb_nb.targets.postgres.connection.lock import Lock, halves, lock_key
+from templedb_nb.targets.postgres.connection.lock import AdvisoryLock, halves, lock_key
 from templedb_nb.targets.postgres.connection.preflight import fitness, unfit
 from templedb_nb.targets.postgres.connection.wire import Link
 from templedb_nb.targets.postgres.ledger import (
@@ -90,9 +90,9 @@ class PostgresSession:
             return ledger_sql.applied_sql(self._link.connection, project, keys)
 
     @contextmanager
-    def lock(self, claim: Claim, hear: Heard) -> Iterator[None]:
+    def lock(self, claim: Claim, hear: LockCallbacks) -> Iterator[None]:
         """Hold the project's lock, after creating the ledger if it is not there."""
-        lock = Lock(self._link, claim.project)
+        lock = AdvisoryLock(self._link, claim.project)
         with translated(self.where):
             if reasons := unfit(self._link.connection, self._link.here):
                 raise UnfitServer(f"{self.where} is not fit for deployments", problems=reasons)
@@ -107,7 +107,7 @@ class PostgresSession:
             with suppress(psycopg.Error):
                 lock.release(claim)
 
-    def held(self, project: str) -> Held | None:
+    def held(self, project: str) -> LockHolder | None:
         """Return who holds the lock, if anybody does."""
         with translated(self.where):
             if not ledger_sql.present(self._link.connection):
@@ -141,13 +141,13 @@ class PostgresSession:
             hold.rebind(self._link.connection, project, by, reason)
             return True
 
-    def ask_to_end(self, project: str, run: str, wanted: Ending) -> bool:
+    def ask_to_end(self, project: str, run: str, wanted: CancelRequest) -> bool:
         """Ask the holder to end its run; say whether it holds the lock."""
         with translated(self.where):
             there = ledger_sql.present(self._link.connection)
             return there and hold.ask_to_end(self._link.connection, project, run, wanted)
 
-    def events(self, project: str, within: Within) -> tuple[Noted, ...]:
+    def events(self, project: str, within: Within) -> tuple[LedgerEvent, ...]:
         """Return the ledger's own history of that time."""
         with translated(self.where):
             if not ledger_sql.present(self._link.connection):
@@ -188,11 +188,11 @@ class PostgresSession:
         attempt_id: str,
         claim: Claim,
         ran: Callable[[int], None],
-        told: Told = NOBODY_TOLD,
+        told: StatementCallbacks = NOBODY_TOLD,
     ) -> None:
         """Bring the migration into effect, in the mode that the step names."""
         attempt = Attempt(step=step, script=script, id=attempt_id, claim=claim, ran=ran, told=told)
-        lock = Lock(self._link, claim.project)
+        lock = AdvisoryLock(self._link, claim.project)
         with translated(self.where):
             if step.mode is Mode.STATEMENTS:
                 apply_stepwise(self._link, lock, attempt)
@@ -241,7 +241,7 @@ class PostgresSession:
                 if not self._link.lost:
                     raise
                 self._settle_amendment(step.file, claim, attempt)
-        self._link.books = guard.Books()
+        self._link.books = guard.LedgerMemory()
 
     def restore(self, step: Restore, claim: Claim, attempt: str, text: str) -> None:
         """Write a row again as the ledger had it; a COMMIT whose answer is lost is looked up."""
@@ -252,19 +252,19 @@ class PostgresSession:
                 if not self._link.lost:
                     raise
                 self._settle_amendment(step.file, claim, attempt)
-        self._link.books = guard.Books()
+        self._link.books = guard.LedgerMemory()
 
     def _settle_amendment(self, file: str, claim: Claim, attempt: str) -> None:
         """Raise again unless the ledger has the event of an amendment whose COMMIT was lost."""
         self._link.reopen(file)
-        lock = Lock(self._link, claim.project)
+        lock = AdvisoryLock(self._link, claim.project)
         lock.take(claim, lambda _: None)
         about = Lookup(project=claim.project, run=claim.run, attempt=attempt)
         if not trace.trace(self._link.connection, about).done:
             raise  # noqa: PLE0704 - called where the error is handled
         lock.write_row(claim)
 
-    def histories(self) -> tuple[History, ...]:
+    def histories(self) -> tuple[ForeignHistory, ...]:
         """Return the tables of other tools that are there, as of one moment."""
         with translated(self.where):
             return foreign_histories.read(self._link.connection)
@@ -292,7 +292,7 @@ class PostgresSession:
             if not ledger_sql.present(self._link.connection):
                 return False
             if any(each.signature for each in approvals):
-                Lock(self._link, approvals[0].project).create_ledger(5.0)
+                AdvisoryLock(self._link, approvals[0].project).create_ledger(5.0)
             records.keep_approvals(self._link.connection, approvals)
             return True
 
@@ -324,12 +324,12 @@ class PostgresSession:
                 return Drift()
             return catalog.drift(connection)
 
-    def catalog_mark(self, claim: Claim) -> Mark:
+    def catalog_mark(self, claim: Claim) -> CatalogMark:
         """Return what the objects are before a run; the ledger is there."""
         with translated(self.where):
             return catalog.mark(self._link.connection, claim)
 
-    def keep_catalog(self, before: Mark, claim: Claim, *, changed: bool) -> None:
+    def keep_catalog(self, before: CatalogMark, claim: Claim, *, changed: bool) -> None:
         """Keep what changed since *before*, if the run *changed* anything."""
         with translated(self.where):
             catalog.keep(self._link.connection, before, claim, changed=changed)
@@ -340,7 +340,7 @@ class PostgresSession:
             connection = self._link.connection
             if not ledger_sql.present(connection):
                 return False
-            Lock(self._link, project).create_ledger(5.0)
+            AdvisoryLock(self._link, project).create_ledger(5.0)
             catalog.accept(connection, project, by, reason)
             return True
 

@@ -15,7 +15,7 @@ from psycopg.adapt import Buffer, Loader
 from psycopg.types.string import TextLoader
 
 from templedb_nb.core.values.exact_json import exact_json
-from templedb_nb.model.span import Span
+from templedb_nb.model.span import Interval
 
 if TYPE_CHECKING:
     from psycopg import Cursor
@@ -52,11 +52,11 @@ def in_utc(cell: Any) -> Any:
 
 
 class _Interval(Loader):
-    def load(self, data: Buffer) -> timedelta | Span | str:
+    def load(self, data: Buffer) -> timedelta | Interval | str:
         text = bytes(data).decode()
         if self._style() != "postgres":
             return text
-        found = Span.read(text)
+        found = Interval.read(text)
         if found is None:
             raise DataError(f"an interval: {text}")
         return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from templedb_nb.model.approval import Approval, Standing, Verdict
+from templedb_nb.model.approval import Approval, ApprovalStanding, Verdict
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.serialization import short
 from templedb_nb.views.format import many, moment
@@ -12,7 +12,9 @@ from templedb_nb.views.html.card import Tone, card, toned, when, with_commands
 from templedb_nb.views.html.markup import Child, Html, tag
 
 
-def standing_bundle(value: Standing, preview: Preview, *, held: bool = False) -> dict[str, Any]:
+def standing_bundle(
+    value: ApprovalStanding, preview: Preview, *, held: bool = False
+) -> dict[str, Any]:
     """Return the pictures of a gate that is shut; *held* if only the word to deploy is missing."""
     lines = _lines(value, preview, held=held)
     return {
@@ -21,7 +23,7 @@ def standing_bundle(value: Standing, preview: Preview, *, held: bool = False) ->
     }
 
 
-def settled_bundle(value: Standing, preview: Preview, last: str) -> dict[str, Any]:
+def settled_bundle(value: ApprovalStanding, preview: Preview, last: str) -> dict[str, Any]:
     """Return the record that a gate leaves; *last* says how the wait ended."""
     found = value.decision
     plan = f"Plan {short(preview.plan.id)} for {preview.plan.target}"
@@ -38,7 +40,7 @@ def warned(text: str) -> Html:
     return tag("p", _mark(Tone.BAD, "✗"), text, role="alert")
 
 
-def _lines(value: Standing, preview: Preview, *, held: bool) -> list[str]:
+def _lines(value: ApprovalStanding, preview: Preview, *, held: bool) -> list[str]:
     found, target = value.decision, preview.plan.target
     count = f"{len(found.counted)} of {many(found.needed, 'approval')}"
     plan = f"plan {short(preview.plan.id)} for {target}"
@@ -53,12 +55,12 @@ def _lines(value: Standing, preview: Preview, *, held: bool) -> list[str]:
     return lines
 
 
-def own_word(value: Standing) -> str:
+def own_word(value: ApprovalStanding) -> str:
     """Say why an approval of who asks would not count."""
     return f"Your own approval would not count: {value.mine.rpartition(': ')[2]}."
 
 
-def _paragraphs(lines: list[str], value: Standing, *, opened: bool) -> list[Child]:
+def _paragraphs(lines: list[str], value: ApprovalStanding, *, opened: bool) -> list[Child]:
     first, *rest = lines
     tone, mark = (Tone.GOOD, "✓") if opened else (Tone.LOUD, "◷")
     rows: list[Child] = [tag("p", tag("strong", _mark(tone, mark), first))]

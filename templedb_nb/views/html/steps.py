@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from templedb_nb.model.effect import Blocks, Effect, Touched
+from templedb_nb.model.effect import Blocks, StatementEffect, TableLock
 from templedb_nb.model.plan import NOT_EXACTLY_ONCE, Preview, ScriptSummary
 from templedb_nb.model.step import Migration, Mode, Step
 from templedb_nb.views.format import many
@@ -81,7 +81,7 @@ def _known(step: Step, script: ScriptSummary | None) -> Child:
     return join(toned(Tone.QUIET, f"exact{counted}"), loud, waits)
 
 
-def _tone(locks: tuple[Touched, ...]) -> Tone:
+def _tone(locks: tuple[TableLock, ...]) -> Tone:
     return TONES.get(locks[0].blocks, Tone.QUIET)
 
 
@@ -117,7 +117,7 @@ def _effects(script: ScriptSummary) -> Html:
     return table(f"{caption}{more}", EFFECTS, body(EFFECTS, rows))
 
 
-def _rows(each: Effect) -> list[list[Child]]:
+def _rows(each: StatementEffect) -> list[list[Child]]:
     """Return a row for each thing that a statement touches, and one where it touches nothing."""
     first: list[Child] = [str(each.line), _what(each)]
     if not each.touched:
@@ -133,5 +133,5 @@ def _rows(each: Effect) -> list[list[Child]]:
     return rows
 
 
-def _what(each: Effect) -> str:
+def _what(each: StatementEffect) -> str:
     return f"{each.what}, {each.count} times" if each.count > 1 else each.what

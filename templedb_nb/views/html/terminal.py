@@ -15,7 +15,7 @@ def terminal_line(line: str) -> Html:
     return join([_piece(look, text) for look, text in ansi.pieces(line)])
 
 
-def _piece(look: ansi.Look, text: str) -> Html:
+def _piece(look: ansi.TextStyle, text: str) -> Html:
     made = join(text)
     for given, name in ((look.bold, "strong"), (look.italic, "em"), (look.underlined, "u")):
         made = tag(name, made) if given else made

@@ -9,8 +9,8 @@ from typing import Any
 from templedb_nb.model.finding import Finding, Severity
 from templedb_nb.model.listings import (
     Coded,
+    CommandOutcome,
     Document,
-    Said,
     ShownConfig,
 )
 from templedb_nb.views.format import shown, table
@@ -33,7 +33,7 @@ def _(value: Coded) -> str:
 
 
 @text.register
-def _(value: Said) -> str:
+def _(value: CommandOutcome) -> str:
     return "\n".join([value.text, *(f"{INDENT}{line}" for line in value.also)])
 
 

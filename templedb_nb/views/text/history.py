@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from templedb_nb.errors import shortened
 from templedb_nb.model.down_proof import Proof
-from templedb_nb.model.foreign_history import Adoption, Belief
+from templedb_nb.model.foreign_history import Adoption, ImportConfidence
 from templedb_nb.model.history import (
     Answer,
     Csv,
@@ -157,7 +157,7 @@ def _(value: Adoption) -> str:
         [row.verdict.value, row.key, row.file, "there already" if row.known else shown(row.note)]
         for row in value.rows
     ]
-    counts = [(value.count(each), each.value) for each in Belief]
+    counts = [(value.count(each), each.value) for each in ImportConfidence]
     told = ", ".join(f"{count} {word}" for count, word in counts if count) or "no migrations"
     lines = [f"{value.source} in {value.database} of {value.target}: {told}", *columns(rows)]
     waiting = f"{value.pending} migration{'s' * (value.pending != 1)} here that it has not run"

@@ -6,7 +6,7 @@ from collections import Counter
 
 from templedb_nb.model.event import Evidence
 from templedb_nb.model.result import Result, StepResult, StepState
-from templedb_nb.model.step import Adopt, Amend, Restore, Revert
+from templedb_nb.model.step import Amend, ImportEntry, Restore, Revert
 from templedb_nb.views import ansi
 from templedb_nb.views.format import duration, indented, many, moment, shown
 from templedb_nb.views.messages import beside, outcome, told, warnings
@@ -86,7 +86,7 @@ def came_to(value: Result) -> str:
         return f"{many(reverted, 'migration')} taken back"
     if amended := done[Amend.kind]:
         return f"{many(amended, 'ledger entry').replace('entrys', 'entries')} changed; no SQL ran"
-    if adopted := done[Adopt.kind]:
+    if adopted := done[ImportEntry.kind]:
         return f"{many(adopted, 'migration')} imported; no SQL ran"
     if restored := done[Restore.kind]:
         return f"{restored} of the ledger's rows restored; no SQL ran"

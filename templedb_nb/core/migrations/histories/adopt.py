@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from templedb_nb.core.migrations.histories.known import TOOLS
 from templedb_nb.core.migrations.histories.tool import Tool
 from templedb_nb.errors import TargetError
-from templedb_nb.model.foreign_history import AdoptionRow, Belief, History, Told
+from templedb_nb.model.foreign_history import (
+    AdoptionRow,
+    ForeignHistory,
+    ForeignRow,
+    ImportConfidence,
+)
 from templedb_nb.model.layout import Layout
 from templedb_nb.model.ledger import Checksums, State
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.status import Tracked
-from templedb_nb.model.step import Adopt, Verb
+from templedb_nb.model.step import ImportEntry, Verb
 from templedb_nb.model.target import DatabaseName
 
 Values = tuple[tuple[str, str], ...]
@@ -22,11 +27,11 @@ NOTHING = Digest("")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Adopted:
+class ImportedMigration:
     """One migration that a tool's table tells of, and its file, if that is here."""
 
-    told: Told
-    verdict: Belief
+    told: ForeignRow
+    verdict: ImportConfidence
     row: Tracked | None
 
     @property
@@ -40,7 +45,7 @@ class Adopted:
         return self.row is not None and self.row.entry is not None
 
 
-def local_keys(history: History, rows: Iterable[Tracked]) -> dict[str, Tracked]:
+def local_keys(history: ForeignHistory, rows: Iterable[Tracked]) -> dict[str, Tracked]:
     """Return the files that the tool would know, by its own key."""
     tool = TOOLS[history.tool]
     own = [row for row in rows if row.blob is not None]
@@ -50,7 +55,7 @@ def local_keys(history: History, rows: Iterable[Tracked]) -> dict[str, Tracked]:
     return {key: row for key, row in keyed if key is not None}
 
 
-def told_by(history: History, local: Sequence[str]) -> list[Told]:
+def told_by(history: ForeignHistory, local: Sequence[str]) -> list[ForeignRow]:
     """Return what a table tells; raise `TargetError` where its rows are none of that tool's."""
     try:
         return TOOLS[history.tool].tell(history.rows, local)
@@ -59,7 +64,7 @@ def told_by(history: History, local: Sequence[str]) -> list[Told]:
         raise TargetError(message) from None
 
 
-def ran_here(history: History, rows: Sequence[Tracked]) -> list[str]:
+def ran_here(history: ForeignHistory, rows: Sequence[Tracked]) -> list[str]:
     """Return the waiting files that the tool says it ran, where the folder is that tool's."""
     files = {
         key: row
@@ -73,8 +78,8 @@ def ran_here(history: History, rows: Sequence[Tracked]) -> list[str]:
 
 
 def believed(
-    history: History, rows: Sequence[Tracked], bodies: Mapping[Digest, bytes], values: Values
-) -> list[Adopted]:
+    history: ForeignHistory, rows: Sequence[Tracked], bodies: Mapping[Digest, bytes], values: Values
+) -> list[ImportedMigration]:
     """Return each migration that is in effect by the tool's table, in its order."""
     tool, files = TOOLS[history.tool], local_keys(history, rows)
     told = told_by(history, tuple(files))
@@ -87,43 +92,53 @@ def believed(
 
 def _one(
     tool: Tool,
-    told: Told,
+    told: ForeignRow,
     row: Tracked | None,
     bodies: Mapping[Digest, bytes],
     values: Values,
     sums: Mapping[str, str] | None,
-) -> Adopted:
+) -> ImportedMigration:
     if not told.sure:
-        return Adopted(told=told, verdict=Belief.IN_DOUBT, row=row)
+        return ImportedMigration(told=told, verdict=ImportConfidence.IN_DOUBT, row=row)
     if row is None or row.blob is None:
-        return Adopted(told=told, verdict=Belief.MISSING, row=None)
+        return ImportedMigration(told=told, verdict=ImportConfidence.MISSING, row=None)
     if row.reading and row.reading.opaque:
-        return Adopted(told=told, verdict=Belief.ASSUMED, row=row)
+        return ImportedMigration(told=told, verdict=ImportConfidence.ASSUMED, row=row)
     if sums is not None and told.checksum:
         same = sums.get(told.key) == told.checksum
-        return Adopted(told=told, verdict=Belief.VERIFIED if same else Belief.EDITED, row=row)
-    return Adopted(told=told, verdict=tool.verify(told, bodies[row.blob], values), row=row)
+        return ImportedMigration(
+            told=told,
+            verdict=ImportConfidence.VERIFIED if same else ImportConfidence.EDITED,
+            row=row,
+        )
+    return ImportedMigration(
+        told=told, verdict=tool.verify(told, bodies[row.blob], values), row=row
+    )
 
 
 _SAYS = {
-    Belief.VERIFIED: "its checksum is that of the file here",
-    Belief.ASSUMED: "nothing proves that it is the file here",
-    Belief.EDITED: "the file here is not the one that ran",
-    Belief.MISSING: "its file is not here",
-    Belief.IN_DOUBT: "nobody knows what became of it",
+    ImportConfidence.VERIFIED: "its checksum is that of the file here",
+    ImportConfidence.ASSUMED: "nothing proves that it is the file here",
+    ImportConfidence.EDITED: "the file here is not the one that ran",
+    ImportConfidence.MISSING: "its file is not here",
+    ImportConfidence.IN_DOUBT: "nobody knows what became of it",
 }
 _TWO_PARTS = "it has several '-- migrate:up', of which dbmate loses all but the first"
 
 
-def note(each: Adopted) -> str:
+def note(each: ImportedMigration) -> str:
     """Return what is to say of one migration."""
-    if each.told.note and each.verdict in {Belief.ASSUMED, Belief.IN_DOUBT, Belief.MISSING}:
-        doubted = each.verdict is Belief.IN_DOUBT and each.told.sure
+    if each.told.note and each.verdict in {
+        ImportConfidence.ASSUMED,
+        ImportConfidence.IN_DOUBT,
+        ImportConfidence.MISSING,
+    }:
+        doubted = each.verdict is ImportConfidence.IN_DOUBT and each.told.sure
         return _TWO_PARTS if doubted else each.told.note
     return each.told.note or _SAYS[each.verdict]
 
 
-def shown(each: Adopted) -> AdoptionRow:
+def shown(each: ImportedMigration) -> AdoptionRow:
     """Return one migration as people see it."""
     file = each.row.file if each.row else each.told.name
     return AdoptionRow(
@@ -137,16 +152,16 @@ def shown(each: Adopted) -> AdoptionRow:
 
 
 def step(
-    history: History,
-    each: Adopted,
+    history: ForeignHistory,
+    each: ImportedMigration,
     group: str,
     database: DatabaseName,
     sums: Checksums | None,
     reason: str,
-) -> Adopt:
+) -> ImportEntry:
     """Return the step that writes one migration into the ledger."""
     row = each.row
-    return Adopt(
+    return ImportEntry(
         group=group,
         database=database,
         verb=Verb.IMPORT,
@@ -156,7 +171,7 @@ def step(
         reason=reason,
         source=history.title,
         verdict=each.verdict,
-        state=State.IN_DOUBT if each.verdict is Belief.IN_DOUBT else State.APPLIED,
+        state=State.IN_DOUBT if each.verdict is ImportConfidence.IN_DOUBT else State.APPLIED,
         note=f"imported from {history.title}: {each.verdict}: {note(each)}",
         at=each.told.at,
         by=each.told.by,
@@ -169,21 +184,21 @@ def step(
     )
 
 
-def _row(each: Adopted) -> dict[str, object]:
+def _row(each: ImportedMigration) -> dict[str, object]:
     """Return the table's own row, without the text that some keep."""
     return {name: value for name, value in (each.told.row or {}).items() if name != "statements"}
 
 
-def _ran(each: Adopted) -> str:
+def _ran(each: ImportedMigration) -> str:
     """Return the statements that ran, where the tool has kept them."""
     kept = (each.told.row or {}).get("statements")
     return "".join(f"{statement};\n" for statement in kept) if isinstance(kept, list) else ""
 
 
-_SAME = frozenset({Belief.VERIFIED, Belief.ASSUMED})
+_SAME = frozenset({ImportConfidence.VERIFIED, ImportConfidence.ASSUMED})
 
 
-def _sums(each: Adopted, sums: Checksums | None) -> Checksums:
+def _sums(each: ImportedMigration, sums: Checksums | None) -> Checksums:
     """Return the checksums of the file here; of a repeatable that changed, none: it runs again."""
-    changed = each.told.again and each.verdict is Belief.EDITED
+    changed = each.told.again and each.verdict is ImportConfidence.EDITED
     return Checksums(text=NOTHING, tokens=NOTHING) if sums is None or changed else sums

@@ -10,7 +10,7 @@ from templedb_nb.core.migrations.histories.tool import Tool, newest, text
 from templedb_nb.core.migrations.layouts import atlas, graphile, postgrator, refinery, yoyo
 from templedb_nb.core.migrations.layouts.placing import last
 from templedb_nb.core.migrations.siphash import siphash13
-from templedb_nb.model.foreign_history import Belief, Row, Told
+from templedb_nb.model.foreign_history import ForeignRow, ImportConfidence, Row
 from templedb_nb.model.layout import Layout
 
 Values = tuple[tuple[str, str], ...]
@@ -18,29 +18,29 @@ _ATLAS_BASE = 1
 _DEPLOYED = re.compile(r"(?:^|.*/)deploy/(?P<name>.+)\.sql")
 
 
-def _same(found: object, known: str) -> Belief:
+def _same(found: object, known: str) -> ImportConfidence:
     if not known:
-        return Belief.ASSUMED
-    return Belief.VERIFIED if found == known else Belief.EDITED
+        return ImportConfidence.ASSUMED
+    return ImportConfidence.VERIFIED if found == known else ImportConfidence.EDITED
 
 
 # --- Atlas ----------------------------------------------------------------------------------------
 
 
-def _atlas_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
-    told: list[Told] = []
+def _atlas_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
+    told: list[ForeignRow] = []
     for row in sorted(rows, key=lambda each: text(each, "version")):
         version = text(row, "version")
         if version.startswith("."):  # Atlas's own row
             continue
         if int(text(row, "type") or 0) & _ATLAS_BASE:
             note = f"stands below Atlas's baseline {version}: that it is in effect is assumed"
-            told += [Told(key=k, note=note, row=row) for k in local if k <= version]
+            told += [ForeignRow(key=k, note=note, row=row) for k in local if k <= version]
             continue
         whole = text(row, "applied") == text(row, "total") and not text(row, "error")
         note = f"Atlas applied {text(row, 'applied')} of its {text(row, 'total')} statements"
         told.append(
-            Told(
+            ForeignRow(
                 key=version,
                 name=text(row, "description"),
                 sure=whole,
@@ -70,11 +70,11 @@ def _atlas_sums(files: Mapping[str, bytes]) -> dict[str, str]:
 # --- graphile-migrate -----------------------------------------------------------------------------
 
 
-def _graphile_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
+def _graphile_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
     del local
     ordered = sorted(rows, key=lambda row: text(row, "filename"))
     return [
-        Told(
+        ForeignRow(
             key=_graphile_key(text(row, "filename")) or text(row, "filename"),
             name=text(row, "filename"),
             at=text(row, "date"),
@@ -90,7 +90,7 @@ def _graphile_key(path: str) -> str | None:
     return str(int(found["version"])) if found else None
 
 
-def _graphile_verifies(told: Told, body: bytes, values: Values) -> Belief:
+def _graphile_verifies(told: ForeignRow, body: bytes, values: Values) -> ImportConfidence:
     """Compute the hash anew, behind the one that the row itself names."""
     del values
     before = text(told.row or {}, "previous_hash")
@@ -101,11 +101,11 @@ def _graphile_verifies(told: Told, body: bytes, values: Values) -> Belief:
 # --- postgrator -----------------------------------------------------------------------------------
 
 
-def _postgrator_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
+def _postgrator_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
     del local
     ordered = sorted(rows, key=lambda row: int(text(row, "version")))
     return [
-        Told(
+        ForeignRow(
             key=text(row, "version"),
             name=text(row, "name"),
             at=text(row, "run_at"),
@@ -123,7 +123,7 @@ def _postgrator_key(path: str) -> str | None:
     return str(int(found["version"])) if found and found["way"] == "do" else None
 
 
-def _postgrator_verifies(told: Told, body: bytes, values: Values) -> Belief:
+def _postgrator_verifies(told: ForeignRow, body: bytes, values: Values) -> ImportConfidence:
     """Compare MD5 of the text with its own line ends, and with those that it can be told to use."""
     del values
     unix = body.replace(b"\r\n", b"\n")
@@ -135,11 +135,11 @@ def _postgrator_verifies(told: Told, body: bytes, values: Values) -> Belief:
 # --- refinery -------------------------------------------------------------------------------------
 
 
-def _refinery_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
+def _refinery_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
     del local
     ordered = sorted(rows, key=lambda row: int(text(row, "version")))
     return [
-        Told(
+        ForeignRow(
             key=text(row, "version"),
             name=text(row, "name"),
             at=text(row, "applied_on"),
@@ -155,7 +155,7 @@ def _refinery_key(path: str) -> str | None:
     return str(int(found["version"])) if found else None
 
 
-def _refinery_verifies(told: Told, body: bytes, values: Values) -> Belief:
+def _refinery_verifies(told: ForeignRow, body: bytes, values: Values) -> ImportConfidence:
     """Hash name, number and text as Rust does, with a number of 32 or, since 0.9, of 64 bits."""
     del values
     name, end = told.name.encode(), b"\xff"
@@ -169,7 +169,7 @@ def _refinery_verifies(told: Told, body: bytes, values: Values) -> Belief:
 # --- Sqitch ---------------------------------------------------------------------------------------
 
 
-def _sqitch_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
+def _sqitch_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
     """Return the changes; one that was reworked has several rows, and as many files here."""
     seen: dict[str, int] = {}
     told = []
@@ -178,7 +178,7 @@ def _sqitch_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
         files = [key for key in local if key.partition("@")[0] == change]
         number = seen[change] = seen.get(change, -1) + 1
         told.append(
-            Told(
+            ForeignRow(
                 key=files[number] if number < len(files) else change,
                 name=change,
                 at=text(row, "committed_at"),
@@ -195,7 +195,7 @@ def _sqitch_key(path: str) -> str | None:
     return found["name"] if found else None
 
 
-def _sqitch_verifies(told: Told, body: bytes, values: Values) -> Belief:
+def _sqitch_verifies(told: ForeignRow, body: bytes, values: Values) -> ImportConfidence:
     del values
     return _same(hashlib.sha1(body, usedforsecurity=False).hexdigest(), told.checksum)
 
@@ -203,12 +203,12 @@ def _sqitch_verifies(told: Told, body: bytes, values: Values) -> Belief:
 # --- yoyo -----------------------------------------------------------------------------------------
 
 
-def _yoyo_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
+def _yoyo_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
     del local
     note = "yoyo keeps a hash of the name alone"
     ordered = sorted(rows, key=lambda row: (text(row, "applied_at_utc"), text(row, "migration_id")))
     return [
-        Told(key=text(r, "migration_id"), at=text(r, "applied_at_utc"), note=note, row=r)
+        ForeignRow(key=text(r, "migration_id"), at=text(r, "applied_at_utc"), note=note, row=r)
         for r in ordered
     ]
 

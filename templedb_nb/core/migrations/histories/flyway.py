@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from templedb_nb.core.migrations.histories.tool import Tool, newest, text
 from templedb_nb.core.migrations.layouts import flyway
 from templedb_nb.core.migrations.layouts.placing import last
-from templedb_nb.model.foreign_history import Belief, Row, Told
+from templedb_nb.model.foreign_history import ForeignRow, ImportConfidence, Row
 from templedb_nb.model.layout import Layout, Reading
 
 _LOCK = 77431708279161
@@ -32,8 +32,8 @@ def _signed(number: int) -> int:
     return number - (_HASH_BITS + 1) if number & _SIGN else number
 
 
-def _tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
-    told: list[Told] = []
+def _tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
+    told: list[ForeignRow] = []
     for row in sorted(rows, key=lambda each: int(text(each, "installed_rank"))):
         kind, name = text(row, "type"), text(row, "version")
         key = flyway.key_of(name) if name else flyway.repeatable_key(text(row, "description"))
@@ -48,9 +48,9 @@ def _tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
     return newest(told)
 
 
-def _one(row: Row, key: str) -> Told:
+def _one(row: Row, key: str) -> ForeignRow:
     failed = row.get("success") is False
-    return Told(
+    return ForeignRow(
         key=key,
         name=text(row, "script"),
         sure=not failed,
@@ -63,12 +63,12 @@ def _one(row: Row, key: str) -> Told:
     )
 
 
-def _base(row: Row, key: str, local: Sequence[str]) -> list[Told]:
+def _base(row: Row, key: str, local: Sequence[str]) -> list[ForeignRow]:
     """Return the files that a baseline says are in effect: Flyway never looks at them."""
     highest = flyway.version(key)
     note = f"stands below Flyway's baseline {key}: that it is in effect is assumed"
     return [
-        Told(
+        ForeignRow(
             key=each, at=text(row, "installed_on"), by=text(row, "installed_by"), note=note, row=row
         )
         for each in local
@@ -76,15 +76,17 @@ def _base(row: Row, key: str, local: Sequence[str]) -> list[Told]:
     ]
 
 
-def _verifies(told: Told, body: bytes, values: tuple[tuple[str, str], ...]) -> Belief:
+def _verifies(
+    told: ForeignRow, body: bytes, values: tuple[tuple[str, str], ...]
+) -> ImportConfidence:
     """Compare checksums; that of a repeatable is of its text with the placeholders' values."""
     if not told.checksum:
-        return Belief.ASSUMED
+        return ImportConfidence.ASSUMED
     raw = body.decode("utf-8", "replace")
     reading = Reading(layout=Layout.FLYWAY, values=values)
     texts = {raw, flyway.parts(raw, reading).up} if told.again else {raw}
     same = any(str(checksum(each)) == told.checksum for each in texts)
-    return Belief.VERIFIED if same else Belief.EDITED
+    return ImportConfidence.VERIFIED if same else ImportConfidence.EDITED
 
 
 def _key(path: str) -> str | None:

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from templedb_nb.core.migrations.histories.tool import Tool, below, newest, text
 from templedb_nb.core.migrations.layouts import alembic, tern
 from templedb_nb.core.migrations.layouts.placing import last
-from templedb_nb.model.foreign_history import Row, Told
+from templedb_nb.model.foreign_history import ForeignRow, Row
 from templedb_nb.model.layout import Layout
 
 RIVER_LINE = "main"
 _RIVERS = re.compile(r"(?P<version>\d+)_.*river.*\.up\.sql", re.IGNORECASE)
 
 
-def _liquibase_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
+def _liquibase_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
     """Return the changesets; a path there may begin further down than here."""
     told = []
     for row in sorted(rows, key=lambda each: int(text(each, "orderexecuted") or 0)):
@@ -28,7 +28,7 @@ def _liquibase_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
         if kind == "MARK_RAN":
             note = "Liquibase marked it as ran, and did not run it"
         told.append(
-            Told(
+            ForeignRow(
                 key=next((e for e in local if e == key or e.endswith(f"/{key}")), key),
                 name=path,
                 sure=kind != "FAILED",
@@ -40,10 +40,10 @@ def _liquibase_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
     return newest(told)
 
 
-def _alembic_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
+def _alembic_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
     """Return the heads alone; what they come behind is in the files."""
     del local
-    return [Told(key=text(row, "version_num"), note=_NO_SUM, row=row) for row in rows]
+    return [ForeignRow(key=text(row, "version_num"), note=_NO_SUM, row=row) for row in rows]
 
 
 _NO_SUM = "Alembic keeps its heads alone: that what they come behind is in effect is assumed"
@@ -54,20 +54,20 @@ def _alembic_parents(files: Mapping[str, bytes]) -> dict[str, tuple[str, ...]]:
     return dict(each for each in found if each is not None)
 
 
-def _alembic_graph(rows: Sequence[Row], parents: Mapping[str, tuple[str, ...]]) -> list[Told]:
+def _alembic_graph(rows: Sequence[Row], parents: Mapping[str, tuple[str, ...]]) -> list[ForeignRow]:
     heads = {text(row, "version_num"): row for row in rows}
     return [
-        Told(key=key, note=_NO_SUM, row=heads.get(key))
+        ForeignRow(key=key, note=_NO_SUM, row=heads.get(key))
         for key in alembic.ancestors(list(heads), parents)
     ]
 
 
-def _tern_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
+def _tern_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
     if not rows or not int(text(rows[-1], "version") or 0):
         return []
     version = str(int(text(rows[-1], "version")))
     note = f"tern keeps one version ({version}): that the ones before it ran is assumed"
-    return below(version, local, Told(key=version, note=note, row=rows[-1]))
+    return below(version, local, ForeignRow(key=version, note=note, row=rows[-1]))
 
 
 def _tern_key(path: str) -> str | None:
@@ -75,11 +75,11 @@ def _tern_key(path: str) -> str | None:
     return str(int(found["version"])) if found else None
 
 
-def _river_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
+def _river_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
     del local
     own = [row for row in rows if text(row, "line") in {"", RIVER_LINE}]
     return [
-        Told(
+        ForeignRow(
             key=_river(int(text(row, "version"))),
             at=text(row, "created_at"),
             note="is River's own, and River keeps no checksum",

@@ -11,14 +11,14 @@ from templedb_nb.core.migrations.layouts import prisma, sqlx, supabase
 from templedb_nb.core.migrations.layouts.placing import last, parent
 from templedb_nb.core.sql import classify
 from templedb_nb.core.sql.lexer import split
-from templedb_nb.model.foreign_history import Belief, Row, Told
+from templedb_nb.model.foreign_history import ForeignRow, ImportConfidence, Row
 from templedb_nb.model.layout import Layout
 
 _SQLX = 0x3D32AD9E
 _WHOLE = 64
 
 
-def _prisma_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
+def _prisma_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
     del local
     told = [_prisma_told(row) for row in sorted(rows, key=lambda row: text(row, "started_at"))]
     return [
@@ -26,14 +26,14 @@ def _prisma_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
     ]
 
 
-def _prisma_told(row: Row) -> Told:
+def _prisma_told(row: Row) -> ForeignRow:
     finished, started = text(row, "finished_at"), text(row, "started_at")
     note = ""
     if not finished:
         note = "Prisma began it and did not finish"
     elif finished == started and not row.get("applied_steps_count"):
         note = "was marked as applied by prisma migrate resolve"
-    return Told(
+    return ForeignRow(
         key=text(row, "migration_name"),
         sure=bool(finished),
         at=finished or started,
@@ -43,32 +43,38 @@ def _prisma_told(row: Row) -> Told:
     )
 
 
-def _prisma_verifies(told: Told, body: bytes, values: tuple[tuple[str, str], ...]) -> Belief:
+def _prisma_verifies(
+    told: ForeignRow, body: bytes, values: tuple[tuple[str, str], ...]
+) -> ImportConfidence:
     del values
     unix = body.replace(b"\r\n", b"\n")
     hashes = [hashlib.sha256(each) for each in (body, unix, unix.replace(b"\n", b"\r\n"))]
     known = [each.hexdigest() for each in hashes]
     if len(told.checksum) != _WHOLE:  # an early Prisma wrote no leading zeros
         known += ["".join(f"{byte:x}" for byte in each.digest()) for each in hashes]
-    return Belief.VERIFIED if told.checksum in known else Belief.EDITED
+    return ImportConfidence.VERIFIED if told.checksum in known else ImportConfidence.EDITED
 
 
-def _supabase_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
+def _supabase_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
     del local
     ordered = sorted(rows, key=lambda row: text(row, "version"))
-    return [Told(key=text(row, "version"), name=text(row, "name"), row=row) for row in ordered]
+    return [
+        ForeignRow(key=text(row, "version"), name=text(row, "name"), row=row) for row in ordered
+    ]
 
 
-def _supabase_verifies(told: Told, body: bytes, values: tuple[tuple[str, str], ...]) -> Belief:
+def _supabase_verifies(
+    told: ForeignRow, body: bytes, values: tuple[tuple[str, str], ...]
+) -> ImportConfidence:
     """Compare the statements that ran with those of the file, token by token."""
     del values
     ran = told.row.get("statements") if told.row else None
     if not isinstance(ran, list):
-        return Belief.ASSUMED
+        return ImportConfidence.ASSUMED
     here = body.decode("utf-8", "replace").removeprefix("\ufeff")
     there = "".join(f"{each}\n;\n" for each in ran)
     same = _tokens(here) == _tokens(there)
-    return Belief.VERIFIED if same else Belief.EDITED
+    return ImportConfidence.VERIFIED if same else ImportConfidence.EDITED
 
 
 def _tokens(text: str) -> str:
@@ -81,11 +87,11 @@ def _supabase_key(path: str) -> str | None:
     return found["version"] if found else None
 
 
-def _sqlx_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
+def _sqlx_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
     del local
     ordered = sorted(rows, key=lambda row: (text(row, "installed_on"), int(text(row, "version"))))
     return [
-        Told(
+        ForeignRow(
             key=text(row, "version"),
             name=text(row, "description"),
             sure=row.get("success") is not False,
@@ -98,10 +104,12 @@ def _sqlx_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
     ]
 
 
-def _sqlx_verifies(told: Told, body: bytes, values: tuple[tuple[str, str], ...]) -> Belief:
+def _sqlx_verifies(
+    told: ForeignRow, body: bytes, values: tuple[tuple[str, str], ...]
+) -> ImportConfidence:
     del values
     same = hashlib.sha384(body).hexdigest() == told.checksum
-    return Belief.VERIFIED if same else Belief.EDITED
+    return ImportConfidence.VERIFIED if same else ImportConfidence.EDITED
 
 
 def _sqlx_key(path: str) -> str | None:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 
 from templedb_nb.core.migrations.histories.tool import Tool, newest, text
-from templedb_nb.model.foreign_history import Belief, Row, Told
+from templedb_nb.model.foreign_history import ForeignRow, ImportConfidence, Row
 from templedb_nb.model.layout import Layout
 
 OLDER = "templedb"
@@ -15,7 +15,7 @@ _BY_EXIT_CODE = "the older TempleDB went by psql's exit code, which is 0 for mos
 _NO_ZONE = len("2026-01-01 00:00:00")
 
 
-def _tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
+def _tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
     """Return the migrations in effect; what failed may have left a part, for it ran bare."""
     del local
     told = []
@@ -26,7 +26,7 @@ def _tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
         failed = f"it failed there, and a part of it may stand: {text(row, 'error_message')}"
         at = text(row, "applied_at")
         told.append(
-            Told(
+            ForeignRow(
                 key=text(row, "migration_file"),
                 name=text(row, "migration_file"),
                 sure=status == "success",
@@ -40,13 +40,15 @@ def _tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
     return newest(told)
 
 
-def _verifies(told: Told, body: bytes, values: tuple[tuple[str, str], ...]) -> Belief:
+def _verifies(
+    told: ForeignRow, body: bytes, values: tuple[tuple[str, str], ...]
+) -> ImportConfidence:
     del values
     if not told.checksum:
-        return Belief.ASSUMED
+        return ImportConfidence.ASSUMED
     unix = body.replace(b"\r\n", b"\n")
     made = {hashlib.sha256(each).hexdigest() for each in (body, unix)}
-    return Belief.VERIFIED if told.checksum in made else Belief.EDITED
+    return ImportConfidence.VERIFIED if told.checksum in made else ImportConfidence.EDITED
 
 
 OLDER_TEMPLEDB = Tool(

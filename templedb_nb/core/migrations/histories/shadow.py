@@ -9,7 +9,7 @@ from templedb_nb.core.migrations.histories.flyway import checksum
 from templedb_nb.core.migrations.histories.known import TOOLS
 from templedb_nb.core.migrations.layouts import diesel, flyway, sqlx
 from templedb_nb.core.migrations.layouts.placing import last, parent
-from templedb_nb.model.dual_write import Shadow, Shadowing
+from templedb_nb.model.dual_write import DualWrite, DualWriteTable
 from templedb_nb.model.layout import Layout, Reading
 
 SHADOWED = tuple(
@@ -30,14 +30,14 @@ Told = dict[str, str]
 
 
 def shadow(
-    into: Shadowing, key: str, file: str, body: bytes, reading: Reading | None
-) -> Shadow | None:
+    into: DualWriteTable, key: str, file: str, body: bytes, reading: Reading | None
+) -> DualWrite | None:
     """Return the row of a migration; None where the tool would not know the file."""
     known = TOOLS[into.tool].key(file)
     if known is None:
         return None
     tell = _TELL.get(into.tool, _bare)
-    return Shadow(into=into, key=key, **{"version": known, **tell(file, body, reading)})
+    return DualWrite(into=into, key=key, **{"version": known, **tell(file, body, reading)})
 
 
 def _bare(file: str, body: bytes, reading: Reading | None) -> Told:

@@ -9,14 +9,14 @@ from dataclasses import replace
 from templedb_nb.core.migrations.histories.tool import Tool, below, newest, text
 from templedb_nb.core.migrations.layouts import dbmate, diesel, golang_migrate, goose
 from templedb_nb.core.migrations.layouts.placing import last, parent
-from templedb_nb.model.foreign_history import Belief, Row, Told
+from templedb_nb.model.foreign_history import ForeignRow, ImportConfidence, Row
 from templedb_nb.model.layout import Layout
 
 _GOLANG = 1486364155
 _32_BITS = 0xFFFFFFFF
 
 
-def _golang_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
+def _golang_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
     """Return every file up to the one version that the table holds."""
     if not rows:
         return []
@@ -25,7 +25,7 @@ def _golang_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
     if int(version) < 0:
         return []
     note = f"golang-migrate keeps one version ({version}): that the ones before it ran is assumed"
-    told = below(version, local, Told(key=version, note=note, row=row))
+    told = below(version, local, ForeignRow(key=version, note=note, row=row))
     if row.get("dirty"):
         note = f"golang-migrate calls version {version} dirty: it broke off there, up or down"
         told[-1] = replace(told[-1], key=version, sure=False, note=note)
@@ -48,11 +48,11 @@ def _number(path: str) -> str | None:
     return str(int(found["version"])) if found else None
 
 
-def _dbmate_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
+def _dbmate_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
     del local
     note = "dbmate keeps no checksum"
     keys = sorted(text(row, "version") for row in rows)
-    return [Told(key=key, note=note, row={"version": key}) for key in keys]
+    return [ForeignRow(key=key, note=note, row={"version": key}) for key in keys]
 
 
 def _dbmate_key(path: str) -> str | None:
@@ -60,19 +60,21 @@ def _dbmate_key(path: str) -> str | None:
     return found["version"] if found else None
 
 
-def _dbmate_verifies(told: Told, body: bytes, values: tuple[tuple[str, str], ...]) -> Belief:
+def _dbmate_verifies(
+    told: ForeignRow, body: bytes, values: tuple[tuple[str, str], ...]
+) -> ImportConfidence:
     """Doubt a file with several parts: of those, dbmate loses all but the first without a word."""
     del told, values
     ups = [m for m in dbmate.MARK.finditer(body.decode("utf-8", "replace")) if m["way"] == "up"]
-    return Belief.IN_DOUBT if len(ups) > 1 else Belief.ASSUMED
+    return ImportConfidence.IN_DOUBT if len(ups) > 1 else ImportConfidence.ASSUMED
 
 
-def _goose_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
+def _goose_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
     del local
     ordered = sorted(rows, key=lambda row: int(text(row, "id")))
     note = "goose keeps no checksum"
     told = [
-        Told(key=text(row, "version_id"), at=text(row, "tstamp"), note=note, row=row)
+        ForeignRow(key=text(row, "version_id"), at=text(row, "tstamp"), note=note, row=row)
         for row in ordered
     ]
     return [
@@ -82,12 +84,12 @@ def _goose_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
     ]
 
 
-def _diesel_tells(rows: Sequence[Row], local: Sequence[str]) -> list[Told]:
+def _diesel_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
     del local
     ordered = sorted(rows, key=lambda row: (text(row, "run_on"), text(row, "version")))
     note = "diesel keeps no checksum"
     return [
-        Told(key=text(row, "version"), at=text(row, "run_on"), note=note, row=row)
+        ForeignRow(key=text(row, "version"), at=text(row, "run_on"), note=note, row=row)
         for row in ordered
     ]
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from templedb_nb.model.foreign_history import Belief, Row, Told
+from templedb_nb.model.foreign_history import ForeignRow, ImportConfidence, Row
 from templedb_nb.model.layout import Layout
 
-Tell = Callable[[Sequence[Row], Sequence[str]], list[Told]]
+Tell = Callable[[Sequence[Row], Sequence[str]], list[ForeignRow]]
 """Returns what rows say, given the keys of the files that are here, in their order."""
 
 
-def _unproven(told: Told, body: bytes, values: tuple[tuple[str, str], ...]) -> Belief:
+def _unproven(
+    told: ForeignRow, body: bytes, values: tuple[tuple[str, str], ...]
+) -> ImportConfidence:
     del told, body, values
-    return Belief.ASSUMED
+    return ImportConfidence.ASSUMED
 
 
 def _no_lock(schema: str, table: str, database: str) -> tuple[int, ...]:
@@ -43,7 +45,7 @@ class Tool:
     exact: bool = False
     anywhere: bool = False
     schema: str = ""
-    verify: Callable[[Told, bytes, tuple[tuple[str, str], ...]], Belief] = _unproven
+    verify: Callable[[ForeignRow, bytes, tuple[tuple[str, str], ...]], ImportConfidence] = _unproven
     sums: Callable[[Mapping[str, bytes]], Mapping[str, str]] | None = None
     locks: Callable[[str, str, str], tuple[int, ...]] = _no_lock
     unless: str = ""
@@ -52,7 +54,7 @@ class Tool:
     by_row: bool = False
     lock_table: tuple[str, str] | None = None
     parents: Callable[[Mapping[str, bytes]], Mapping[str, tuple[str, ...]]] | None = None
-    graph: Callable[[Sequence[Row], Mapping[str, tuple[str, ...]]], list[Told]] | None = None
+    graph: Callable[[Sequence[Row], Mapping[str, tuple[str, ...]]], list[ForeignRow]] | None = None
 
     @property
     def title(self) -> str:
@@ -76,16 +78,16 @@ def text(row: Row, column: str) -> str:
     return "" if found is None else str(found)
 
 
-def newest(rows: Iterable[Told]) -> list[Told]:
+def newest(rows: Iterable[ForeignRow]) -> list[ForeignRow]:
     """Return the last one of each key, in the order in which those came."""
-    found: dict[str, Told] = {}
+    found: dict[str, ForeignRow] = {}
     for each in rows:
         found.pop(each.key, None)
         found[each.key] = each
     return list(found.values())
 
 
-def below(key: str, local: Sequence[str], told: Told) -> list[Told]:
+def below(key: str, local: Sequence[str], told: ForeignRow) -> list[ForeignRow]:
     """Return *told* for every local key up to and with *key*, by number."""
     number = int(key)
     keys = sorted({each for each in local if each.isdigit() and int(each) <= number}, key=int)

@@ -8,7 +8,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 
-from templedb_nb.core.migrations.layouts.placing import Folder, Placed, Placements, complaint
+from templedb_nb.core.migrations.layouts.placing import (
+    MigrationFolder,
+    Placed,
+    Placements,
+    complaint,
+)
 from templedb_nb.model.finding import Finding
 from templedb_nb.model.layout import Layout, Reading
 
@@ -16,7 +21,7 @@ MAKO = "script.py.mako"
 _OPAQUE = "is Python, which Alembic alone runs"
 
 
-def place(folder: Folder) -> Placements:
+def place(folder: MigrationFolder) -> Placements:
     """Return the revisions, each behind those that it needs; a key is the revision's id."""
     found: dict[str, Placed] = {}
     findings: list[Finding] = []

@@ -11,8 +11,8 @@ from templedb_nb.core.migrations.layouts import plain, recognise
 from templedb_nb.core.migrations.layouts.listed import in_order
 from templedb_nb.core.migrations.layouts.placing import (
     NOTHING_SEEN,
-    Folder,
-    Look,
+    FolderView,
+    MigrationFolder,
     Placed,
     Placements,
 )
@@ -42,7 +42,7 @@ class Arranged:
 def arrange(
     group: Group,
     paths: Sequence[str],
-    look: Look = NOTHING_SEEN,
+    look: FolderView = NOTHING_SEEN,
     known: AbstractSet[str] = _NONE,
 ) -> Arranged:
     """Return the migrations that the patterns of *group* match among *paths*.
@@ -58,7 +58,7 @@ def arrange(
         before = [path for path, _ in taken]
         run: list[str] = []
         for base, files in _folders(group.layout, pattern, paths, [*before, *downs]):
-            folder = Folder(
+            folder = MigrationFolder(
                 base=base, files=files, there=there, look=look, values=group.placeholders
             )
             layout, made = _placements(folder, group.layout, known)
@@ -92,7 +92,7 @@ def _folders(
 
 
 def _placements(
-    folder: Folder, wanted: Layout, known: AbstractSet[str]
+    folder: MigrationFolder, wanted: Layout, known: AbstractSet[str]
 ) -> tuple[Layout, Placements]:
     if wanted is not Layout.AUTO:
         return wanted, PLACES.get(wanted, plain.place)(folder)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from templedb_nb.core.migrations.layouts.placing import (
-    Folder,
+    MigrationFolder,
     Parts,
     Placed,
     Placements,
@@ -30,7 +30,7 @@ NAME = re.compile(r"(?P<version>[^_]+?)(?:_(?P<title>.*))?\.sql")
 _DIRECTIVE = re.compile(r"^--[ \t]*+atlas:(?P<name>\w++)(?:[ \t]++(?P<value>.*+))?[ \t]*+$")
 
 
-def place(folder: Folder) -> Placements:
+def place(folder: MigrationFolder) -> Placements:
     """Return the files by name; a key is what stands before the first ``_``.
 
     A checkpoint is left out: it stands for files that are here.
@@ -80,7 +80,7 @@ def _header(text: str) -> dict[str, tuple[int, str]]:
     return found
 
 
-def _sums(folder: Folder) -> Iterator[Finding]:
+def _sums(folder: MigrationFolder) -> Iterator[Finding]:
     """Compare the files with ``atlas.sum``, whose every line covers all files up to its own."""
     path = joined(folder.base, SUM)
     if path not in folder.look.beside:

@@ -7,7 +7,13 @@ from __future__ import annotations
 
 import re
 
-from templedb_nb.core.migrations.layouts.placing import Folder, Parts, Placements, by_number, only
+from templedb_nb.core.migrations.layouts.placing import (
+    MigrationFolder,
+    Parts,
+    Placements,
+    by_number,
+    only,
+)
 from templedb_nb.core.sql.directives import Remark
 from templedb_nb.core.sql.lexer import split
 from templedb_nb.core.sql.line_index import LineIndex
@@ -19,7 +25,7 @@ MARK = re.compile(r"^--[ \t]*+migrate:[ \t]*+(?P<way>\w*+)(?P<options>[^\r\n]*+)
 _OPTIONS = {"transaction:true", "transaction:false"}
 
 
-def place(folder: Folder) -> Placements:
+def place(folder: MigrationFolder) -> Placements:
     """Return the files by name; a key is the digits that a name begins with."""
     return by_number(Layout.DBMATE, folder, NAME, by_letters=True)
 

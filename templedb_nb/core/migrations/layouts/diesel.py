@@ -6,7 +6,7 @@ import re
 import tomllib
 
 from templedb_nb.core.migrations.layouts.placing import (
-    Folder,
+    MigrationFolder,
     Placed,
     Placements,
     complaint,
@@ -27,7 +27,7 @@ def key_of(folder: str) -> str:
     return folder.partition("_")[0].replace("-", "")
 
 
-def place(folder: Folder) -> Placements:
+def place(folder: MigrationFolder) -> Placements:
     """Return the folders by version, without its dashes."""
     downs = {path for path in folder.files if last(path) == "down.sql"}
     placed: list[Placed] = []
@@ -54,7 +54,7 @@ def place(folder: Folder) -> Placements:
     return Placements(files=tuple(placed), downs=tuple(sorted(downs)), findings=tuple(findings))
 
 
-def _reading(folder: Folder, path: str) -> tuple[Reading, list[Finding]]:
+def _reading(folder: MigrationFolder, path: str) -> tuple[Reading, list[Finding]]:
     beside = f"{parent(path)}/{SIDECAR}"
     try:
         settings = tomllib.loads(folder.look.beside.get(beside, ""))

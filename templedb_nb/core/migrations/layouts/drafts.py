@@ -22,7 +22,7 @@ _TIME, _DIESEL = "%Y%m%d%H%M%S", "%Y-%m-%d-%H%M%S"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class DraftRequest:
     """What a new migration is to be: `stem` is its name, `placed` are those before it, in order.
 
     `back` says that a way back is wanted, or that its neighbours have one.
@@ -53,7 +53,7 @@ class Asked:
 Files = list[tuple[str, str]]
 
 
-def drafted(layout: Layout, asked: Asked) -> Files:
+def drafted(layout: Layout, asked: DraftRequest) -> Files:
     """Return path and text of each file, the one that goes up first."""
     return _DRAFTS[layout](asked)
 
@@ -67,7 +67,7 @@ def _takes_back(path: str) -> str:
     return f"-- takes back {last(path)}\n\n"
 
 
-def _pairs(asked: Asked, first: str) -> Files:
+def _pairs(asked: DraftRequest, first: str) -> Files:
     """Return ``NUMBER_name.up.sql``, and its ``.down.sql`` where one is wanted."""
     series = Series(first=first, end=".up.sql", by_letters=False)
     up = asked.file(following(asked.names, asked.stem, asked.now, series))
@@ -75,31 +75,31 @@ def _pairs(asked: Asked, first: str) -> Files:
     return [(up, asked.body), *([(down, _takes_back(up))] if asked.back else [])]
 
 
-def _single(asked: Asked, text: str, *, by_letters: bool = False) -> Files:
+def _single(asked: DraftRequest, text: str, *, by_letters: bool = False) -> Files:
     series = Series(first=asked.at(_TIME), by_letters=by_letters)
     return [(asked.file(following(asked.names, asked.stem, asked.now, series)), text)]
 
 
-def _golang(asked: Asked) -> Files:
+def _golang(asked: DraftRequest) -> Files:
     return _pairs(asked, "000001")
 
 
-def _sqlx(asked: Asked) -> Files:
+def _sqlx(asked: DraftRequest) -> Files:
     if asked.back or any(name.endswith(".up.sql") for name in asked.names):
         return _pairs(asked, asked.at(_TIME))
     return _single(asked, asked.body)
 
 
-def _supabase(asked: Asked) -> Files:
+def _supabase(asked: DraftRequest) -> Files:
     return _single(asked, asked.body, by_letters=True)
 
 
-def _dbmate(asked: Asked) -> Files:
+def _dbmate(asked: DraftRequest) -> Files:
     text = f"-- migrate:up\n{asked.body}\n-- migrate:down\n\n"
     return _single(asked, text, by_letters=True)
 
 
-def _goose(asked: Asked) -> Files:
+def _goose(asked: DraftRequest) -> Files:
     body = asked.body
     if "$" in body:  # goose ends a statement at a line that ends with a semicolon
         body = f"-- +goose StatementBegin\n{body}-- +goose StatementEnd\n"
@@ -107,13 +107,13 @@ def _goose(asked: Asked) -> Files:
     return _single(asked, text)
 
 
-def _tern(asked: Asked) -> Files:
+def _tern(asked: DraftRequest) -> Files:
     text = f"{asked.body}\n---- create above / drop below ----\n\n"
     series = Series(first="001", by_letters=False)
     return [(asked.file(following(asked.names, asked.stem, asked.now, series)), text)]
 
 
-def _liquibase(asked: Asked) -> Files:
+def _liquibase(asked: DraftRequest) -> Files:
     """Return a file of its own with one changeset, by whom the last one is."""
     last_one = asked.placed[-1].reading if asked.placed else None
     author = last_one.part.partition("::")[2] if last_one else ""
@@ -121,7 +121,7 @@ def _liquibase(asked: Asked) -> Files:
     return _single(asked, f"{head}{asked.body}\n--rollback not required\n", by_letters=True)
 
 
-def _flyway(asked: Asked) -> Files:
+def _flyway(asked: DraftRequest) -> Files:
     versions = [
         found["version"] for name in asked.names if (found := flyway.NAME.fullmatch(name))
         and found["version"]
@@ -137,13 +137,13 @@ def _flyway(asked: Asked) -> Files:
     return [(up, asked.body), *([(down, _takes_back(up))] if asked.back else [])]
 
 
-def _refinery(asked: Asked) -> Files:
+def _refinery(asked: DraftRequest) -> Files:
     number = max((int(each.key) for each in asked.placed), default=0) + 1
     stem = re.sub(r"\W", "_", asked.stem)
     return [(asked.file(f"V{number}__{stem}.sql"), asked.body)]
 
 
-def _postgrator(asked: Asked) -> Files:
+def _postgrator(asked: DraftRequest) -> Files:
     wide = max((len(name.split(".")[0]) for name in asked.names), default=3)
     number = str(max((int(each.key) for each in asked.placed), default=0) + 1).zfill(wide)
     up = asked.file(f"{number}.do.{asked.stem}.sql")
@@ -151,19 +151,19 @@ def _postgrator(asked: Asked) -> Files:
     return [(up, asked.body), *([(down, _takes_back(up))] if asked.back else [])]
 
 
-def _prisma(asked: Asked) -> Files:
+def _prisma(asked: DraftRequest) -> Files:
     folder = asked.file(f"{asked.at(_TIME)}_{asked.stem}")
     up = f"{folder}/migration.sql"
     return [(up, asked.body), *([(f"{folder}/down.sql", _takes_back(up))] if asked.back else [])]
 
 
-def _diesel(asked: Asked) -> Files:
+def _diesel(asked: DraftRequest) -> Files:
     """Return both files: diesel refuses to take back what has none."""
     folder = asked.file(f"{asked.at(_DIESEL)}_{asked.stem}")
     return [(f"{folder}/up.sql", asked.body), (f"{folder}/down.sql", _takes_back(asked.stem))]
 
 
-def _yoyo(asked: Asked) -> Files:
+def _yoyo(asked: DraftRequest) -> Files:
     up = asked.file(following(asked.names, asked.stem, asked.now, Series(first="0001")))
     wants = yoyo.stem(asked.placed[-1].path) if asked.placed else ""
     back = f"{up.removesuffix('.sql')}.rollback.sql"
@@ -171,7 +171,7 @@ def _yoyo(asked: Asked) -> Files:
     return [(up, text), *([(back, _takes_back(up))] if asked.back else [])]
 
 
-_DRAFTS: Mapping[Layout, Callable[[Asked], Files]] = {
+_DRAFTS: Mapping[Layout, Callable[[DraftRequest], Files]] = {
     Layout.GOLANG_MIGRATE: _golang,
     Layout.DBMATE: _dbmate,
     Layout.GOOSE: _goose,

@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 
 from templedb_nb.core.migrations.layouts.placing import (
-    Folder,
+    MigrationFolder,
     Parts,
     Placed,
     Placements,
@@ -58,7 +58,7 @@ def repeatable_key(description: str) -> str:
     return f"R__{description.replace('_', ' ').strip()}"
 
 
-def place(folder: Folder) -> Placements:
+def place(folder: MigrationFolder) -> Placements:
     """Return versions in their order, then what runs again by description."""
     findings: list[Finding] = []
     versions: list[tuple[tuple[int, ...], Placed]] = []
@@ -89,7 +89,7 @@ def _by_version(pair: tuple[tuple[int, ...], Placed]) -> tuple[tuple[int, ...], 
     return pair[0], pair[1].path
 
 
-def _placed(folder: Folder, path: str, found: re.Match[str]) -> Placed:
+def _placed(folder: MigrationFolder, path: str, found: re.Match[str]) -> Placed:
     key = repeatable_key(found["title"]) if found["again"] else key_of(found["version"])
     if not path.endswith(".sql"):
         opaque = "is a program, which Flyway alone runs"
@@ -99,7 +99,7 @@ def _placed(folder: Folder, path: str, found: re.Match[str]) -> Placed:
     return Placed(path=path, key=key, reading=reading, base=folder.base)
 
 
-def _reading(folder: Folder, path: str, *, again: bool) -> Reading:
+def _reading(folder: MigrationFolder, path: str, *, again: bool) -> Reading:
     beside = folder.look.beside.get(f"{path}.conf", "")
     settings = {found["key"]: found["value"].lower() for found in _SETTING.finditer(beside)}
     alone = settings.get("executeInTransaction") == "false"
@@ -163,7 +163,7 @@ def _comments(text: str) -> list[tuple[int, int]]:
     return [(t.start, t.start + len(t.text)) for t in found if "${" in t.text]
 
 
-def collisions(folder: Folder) -> list[Finding]:
+def collisions(folder: MigrationFolder) -> list[Finding]:
     """Return a finding for a name that two Rust tools and Flyway read differently."""
     crate = next((each for each in sorted(folder.there) if last(each) == "Cargo.toml"), None)
     undo = next((each for each in folder.files if last(each).startswith("U")), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from templedb_nb.core.migrations.layouts.placing import (
-    Folder,
+    MigrationFolder,
     Placed,
     Placements,
     last,
@@ -18,7 +18,7 @@ NAME = re.compile(r"(?P<version>\d+)_(?P<title>.*)\.(?P<way>up|down)\.sql")
 KEY_WIDTH = 20
 
 
-def place(folder: Folder, layout: Layout = Layout.GOLANG_MIGRATE) -> Placements:
+def place(folder: MigrationFolder, layout: Layout = Layout.GOLANG_MIGRATE) -> Placements:
     """Return the up files by number; a key is that number without leading zeros."""
     reading = Reading(layout=layout)
     ups, downs, findings = [], dict[str, str](), []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from templedb_nb.core.migrations.layouts.placing import (
-    Folder,
+    MigrationFolder,
     Parts,
     Placed,
     Placements,
@@ -36,7 +36,7 @@ _KNOWN = {each.upper(): each for each in _WORDS}
 _VARIABLE = re.compile(r"\$\{\w[^}\n]{0,200}\}|\$[A-Za-z_]\w*")
 
 
-def place(folder: Folder) -> Placements:
+def place(folder: MigrationFolder) -> Placements:
     """Return the files by number; a key is that number. What is written in Go is opaque."""
     found = by_number(Layout.GOOSE, folder, NAME)
     opaque = Reading(layout=Layout.GOOSE, opaque="is written in Go, which goose alone runs")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from templedb_nb.core.migrations.layouts.placing import (
-    Folder,
+    MigrationFolder,
     Parts,
     Placed,
     Placements,
@@ -34,7 +34,7 @@ _ALONE = re.compile(r"--!\s*no-transaction\b")
 _PLACEHOLDER = re.compile(r"(?<![:\w]):[A-Z][0-9A-Z_]+\b")
 
 
-def committed_of(folder: Folder) -> str | None:
+def committed_of(folder: MigrationFolder) -> str | None:
     """Return the folder of what was committed, if *folder* is that, or lies beside or above it."""
     places = (folder.base, f"{folder.base}/{COMMITTED}", f"{parent(folder.base)}/{COMMITTED}")
     for each in places:
@@ -46,7 +46,7 @@ def committed_of(folder: Folder) -> str | None:
     return None
 
 
-def place(folder: Folder) -> Placements:
+def place(folder: MigrationFolder) -> Placements:
     """Return what was committed by number, which is the key; ``current.sql`` is left out."""
     reading = Reading(layout=Layout.GRAPHILE, values=folder.values)
     placed, findings = [], []
@@ -81,7 +81,7 @@ def hashed(body: str, before: str) -> str:
     return f"sha1:{hashlib.sha1(whole.encode(), usedforsecurity=False).hexdigest()}"
 
 
-def _chain(folder: Folder, placed: list[Placed]) -> Iterator[Finding]:
+def _chain(folder: MigrationFolder, placed: list[Placed]) -> Iterator[Finding]:
     before = ""
     for each in placed:
         text = folder.look.texts.get(each.path)

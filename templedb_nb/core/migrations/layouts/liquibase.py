@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from templedb_nb.core.migrations.layouts.placing import (
-    Folder,
+    MigrationFolder,
     Parts,
     Placed,
     Placements,
@@ -132,7 +132,7 @@ def _changesets(text: str) -> Iterator[Changeset]:
         )
 
 
-def place(folder: Folder) -> Placements:
+def place(folder: MigrationFolder) -> Placements:
     """Return the changesets in their order, files as a changelog includes them, else by name."""
     placed: list[Placed] = []
     findings: list[Finding] = []
@@ -159,7 +159,7 @@ def place(folder: Folder) -> Placements:
     return Placements(files=tuple(placed), findings=(*findings, *twice(placed)))
 
 
-def _in_order(folder: Folder) -> list[str]:
+def _in_order(folder: MigrationFolder) -> list[str]:
     """Return the files as they stand in the text of a changelog beside or above them."""
     best: list[str] = []
     for path, text in sorted(folder.look.beside.items()):

@@ -14,7 +14,7 @@ _COMMENT = re.compile(r"[^\n]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
+class ToolMark:
     """A line of a text that only one tool's files have."""
 
     tool: str
@@ -28,7 +28,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class FolderView:
     """What was seen in files beside their names: marks in texts, and the texts of small helpers.
 
     `marks` are by the path of a text that was read, () where it has none; `beside` has files such
@@ -36,16 +36,16 @@ class Look:
     bytes that are no UTF-8 are surrogates there.
     """
 
-    marks: Mapping[str, tuple[Mark, ...]] = field(default_factory=dict)
+    marks: Mapping[str, tuple[ToolMark, ...]] = field(default_factory=dict)
     beside: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
 
 
-NOTHING_SEEN = Look()
+NOTHING_SEEN = FolderView()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Folder:
+class MigrationFolder:
     """The SQL files of one folder that a pattern matched, and all that lies around them.
 
     `files` are paths in the order of their names; `there` has every path of the release.
@@ -54,7 +54,7 @@ class Folder:
     base: str
     files: tuple[str, ...]
     there: frozenset[str]
-    look: Look = NOTHING_SEEN
+    look: FolderView = NOTHING_SEEN
     values: tuple[tuple[str, str], ...] = ()
 
     def beside(self, pattern: re.Pattern[str], *, below: bool = False) -> list[str]:
@@ -153,7 +153,7 @@ def twice(placed: Sequence[Placed]) -> list[Finding]:
 
 
 def by_number(
-    layout: Layout, folder: Folder, name: re.Pattern[str], *, by_letters: bool = False
+    layout: Layout, folder: MigrationFolder, name: re.Pattern[str], *, by_letters: bool = False
 ) -> Placements:
     """Place files that *name* matches by the number that is its group ``version``.
 

@@ -9,7 +9,12 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from templedb_nb.core.migrations.layouts.placing import Folder, Placed, Placements, left_out
+from templedb_nb.core.migrations.layouts.placing import (
+    MigrationFolder,
+    Placed,
+    Placements,
+    left_out,
+)
 from templedb_nb.model.finding import Finding, Severity, Topic
 
 NAME = "plain"
@@ -28,7 +33,7 @@ _NOT_READ = re.compile(
 )
 
 
-def place(folder: Folder) -> Placements:
+def place(folder: MigrationFolder) -> Placements:
     """Return the files in the order of their names; a key is a path."""
     there = folder.there
     downs = tuple(path for path in folder.files if is_down(path, there))
@@ -71,7 +76,7 @@ def _namesakes(path: str, there: Iterable[str]) -> list[str]:
     return [f"{start}{name}" for start in sorted(beside) if f"{start}{name}" in there]
 
 
-def _ways_back(folder: Folder) -> dict[str, str]:
+def _ways_back(folder: MigrationFolder) -> dict[str, str]:
     """Return the file that takes each one back, for those that have one."""
     found: dict[str, str] = {}
     for each in folder.beside(_DOWN):
@@ -154,7 +159,7 @@ def disagreeing(bases: Sequence[str]) -> list[Finding]:
     return []
 
 
-def _not_read(folder: Folder) -> list[Finding]:
+def _not_read(folder: MigrationFolder) -> list[Finding]:
     """Warn of what stands among numbered files, and is no SQL."""
     if not any(_NUMBER.match(_name(path)) for path in folder.files):
         return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from templedb_nb.core.migrations.layouts.placing import (
-    Folder,
+    MigrationFolder,
     Placed,
     Placements,
     last,
@@ -18,7 +18,7 @@ NAME = re.compile(r"(?P<version>\d+)\.(?P<way>do|undo)(?:\..*)?\.sql")
 CODE = re.compile(r"(?P<version>\d+)\.(?P<way>do)(?:\..*)?\.(?:[cm]?js|ts)")
 
 
-def place(folder: Folder) -> Placements:
+def place(folder: MigrationFolder) -> Placements:
     """Return the files that do by number, which is the key; those that undo take them back."""
     placed, downs, findings = [], dict[str, str](), []
     for path in (*folder.files, *folder.beside(CODE, below=True)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from templedb_nb.core.migrations.layouts.placing import (
-    Folder,
+    MigrationFolder,
     Placed,
     Placements,
     last,
@@ -15,7 +15,7 @@ from templedb_nb.model.layout import Layout, Reading
 NAME = "migration.sql"
 
 
-def place(folder: Folder) -> Placements:
+def place(folder: MigrationFolder) -> Placements:
     """Return the folders by name, which is the key; Prisma has no way back.
 
     Where there is a ``down.sql`` beside it, that is it: ``prisma migrate diff`` writes such ones.

@@ -23,10 +23,10 @@ from templedb_nb.core.migrations.layouts import (
     tern,
     yoyo,
 )
-from templedb_nb.core.migrations.layouts.placing import Folder, Parts, Placements
+from templedb_nb.core.migrations.layouts.placing import MigrationFolder, Parts, Placements
 from templedb_nb.model.layout import Layout, Reading
 
-PLACES: Mapping[Layout, Callable[[Folder], Placements]] = {
+PLACES: Mapping[Layout, Callable[[MigrationFolder], Placements]] = {
     Layout.GOLANG_MIGRATE: golang_migrate.place,
     Layout.DBMATE: dbmate.place,
     Layout.GOOSE: goose.place,

@@ -30,8 +30,8 @@ from templedb_nb.core.migrations.layouts import (
     supabase,
 )
 from templedb_nb.core.migrations.layouts.placing import (
-    Folder,
-    Mark,
+    MigrationFolder,
+    ToolMark,
     complaint,
     joined,
     last,
@@ -89,7 +89,7 @@ class Dialect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class ChosenLayout:
     """The layout of a folder, and why."""
 
     layout: Layout
@@ -97,11 +97,11 @@ class Chosen:
     findings: tuple[Finding, ...] = ()
 
 
-def marks(text: str) -> tuple[Mark, ...]:
+def marks(text: str) -> tuple[ToolMark, ...]:
     """Return the first mark of each tool whose marks a text bears."""
     found = ((tool, pattern.search(text)) for tool, pattern in _MARKS)
     return tuple(
-        Mark(tool=tool, line=text.count("\n", 0, each.start()) + 1, words=each[0].strip())
+        ToolMark(tool=tool, line=text.count("\n", 0, each.start()) + 1, words=each[0].strip())
         for tool, each in found
         if each
     )
@@ -193,18 +193,18 @@ def _is_nested(folder: str, name: str) -> bool:
     return name == prisma.NAME or (numbered and name in {"up.sql", "down.sql"})
 
 
-def choose(folder: Folder, known: AbstractSet[str]) -> Chosen:
+def choose(folder: MigrationFolder, known: AbstractSet[str]) -> ChosenLayout:
     """Return whose convention a folder follows; *known* are the keys of what was deployed.
 
     What was deployed as plain files stays so: their keys are in ledgers.
     """
     if not any(path in known for path in folder.files):
         return _by_marks(folder) or _by_names(folder)
-    return _by_marks(folder) or Chosen(layout=Layout.PLAIN)
+    return _by_marks(folder) or ChosenLayout(layout=Layout.PLAIN)
 
 
-def _by_marks(folder: Folder) -> Chosen | None:
-    first: dict[str, tuple[str, Mark]] = {}
+def _by_marks(folder: MigrationFolder) -> ChosenLayout | None:
+    first: dict[str, tuple[str, ToolMark]] = {}
     for path in folder.files:
         for mark in folder.look.marks.get(path, ()):
             first.setdefault(mark.tool, (path, mark))
@@ -223,10 +223,10 @@ def _by_marks(folder: Folder) -> Chosen | None:
             return _mixed(folder, _shown(path, mark), f"the name {last(strange)}")
     elif bare := _bare(folder, layout):
         return _mixed(folder, _shown(path, mark), f"{last(bare)} has no mark of {layout}")
-    return Chosen(layout=layout, evidence=f"{last(path)}, {mark.evidence}")
+    return ChosenLayout(layout=layout, evidence=f"{last(path)}, {mark.evidence}")
 
 
-def _bare(folder: Folder, layout: Layout) -> str | None:
+def _bare(folder: MigrationFolder, layout: Layout) -> str | None:
     """Return a file that the tool would take, and that has none of its marks."""
     own = _OWN_NAMES.get(layout)
     if own is None:  # a file of tern's without a mark has no way back, and is one
@@ -237,67 +237,67 @@ def _bare(folder: Folder, layout: Layout) -> str | None:
     return None
 
 
-def _shown(path: str, mark: Mark) -> str:
+def _shown(path: str, mark: ToolMark) -> str:
     return f"{last(path)} {mark.evidence} ({mark.tool})"
 
 
-def _mixed(folder: Folder, one: str, other: str) -> Chosen:
+def _mixed(folder: MigrationFolder, one: str, other: str) -> ChosenLayout:
     message = f"follows more than one convention: {one}, and {other}"
     mend = "name the layout of its group, such as layout: plain, or move some files"
     found = complaint(f"{folder.base}/", message, mend)
-    return Chosen(layout=Layout.PLAIN, findings=(found,))
+    return ChosenLayout(layout=Layout.PLAIN, findings=(found,))
 
 
-def _by_names(folder: Folder) -> Chosen:
+def _by_names(folder: MigrationFolder) -> ChosenLayout:
     names = [last(path) for path in folder.files]
     if beside := _alembic(folder, names) or _sqitch(folder):
         return beside
     if graphile.committed_of(folder):
-        return Chosen(layout=Layout.GRAPHILE, evidence=f"the folder {graphile.COMMITTED}")
+        return ChosenLayout(layout=Layout.GRAPHILE, evidence=f"the folder {graphile.COMMITTED}")
     if nested := _nested(folder, names):
         return nested
     versions = [name for name in names if flyway.NAME.fullmatch(name)]
     if versions:
         return _refinery(folder, names) or _flyway(folder, names, versions)
     if any(postgrator.NAME.fullmatch(name) for name in names):
-        return Chosen(layout=Layout.POSTGRATOR, evidence=f"names such as {names[0]}")
+        return ChosenLayout(layout=Layout.POSTGRATOR, evidence=f"names such as {names[0]}")
     if _in_pairs(names):
         layout = Layout.SQLX if _has_sqlx(folder) else Layout.GOLANG_MIGRATE
-        return Chosen(layout=layout, evidence=f"names such as {names[0]}")
+        return ChosenLayout(layout=layout, evidence=f"names such as {names[0]}")
     numbered = all(supabase.NAME.fullmatch(name) for name in names)
     some = any(supabase.NAME.fullmatch(name) for name in names)
     if some and f"/{folder.base}".endswith("/supabase/migrations"):
-        return Chosen(layout=Layout.SUPABASE, evidence=f"the folder {folder.base}")
+        return ChosenLayout(layout=Layout.SUPABASE, evidence=f"the folder {folder.base}")
     if numbered and _has_sqlx(folder):
-        return Chosen(layout=Layout.SQLX, evidence="sqlx's own files are in the project")
+        return ChosenLayout(layout=Layout.SQLX, evidence="sqlx's own files are in the project")
     if joined(folder.base, atlas.SUM) in folder.there:
-        return Chosen(layout=Layout.ATLAS, evidence=f"the file {atlas.SUM}")
-    return _yoyo(folder) or Chosen(layout=Layout.PLAIN)
+        return ChosenLayout(layout=Layout.ATLAS, evidence=f"the file {atlas.SUM}")
+    return _yoyo(folder) or ChosenLayout(layout=Layout.PLAIN)
 
 
-def _alembic(folder: Folder, names: list[str]) -> Chosen | None:
+def _alembic(folder: MigrationFolder, names: list[str]) -> ChosenLayout | None:
     mako = joined(parent(folder.base), alembic.MAKO)
     if mako in folder.there and all(name.endswith(".py") for name in names):
-        return Chosen(layout=Layout.ALEMBIC, evidence=f"the file {mako}")
+        return ChosenLayout(layout=Layout.ALEMBIC, evidence=f"the file {mako}")
     return None
 
 
-def _sqitch(folder: Folder) -> Chosen | None:
+def _sqitch(folder: MigrationFolder) -> ChosenLayout | None:
     planned = by_sidecar(folder.base, folder.there)
-    return Chosen(layout=Layout.SQITCH, evidence=planned.evidence) if planned else None
+    return ChosenLayout(layout=Layout.SQITCH, evidence=planned.evidence) if planned else None
 
 
-def _yoyo(folder: Folder) -> Chosen | None:
+def _yoyo(folder: MigrationFolder) -> ChosenLayout | None:
     if any(last(path) == "yoyo.ini" for path in folder.there):
-        return Chosen(layout=Layout.YOYO, evidence="the file yoyo.ini")
+        return ChosenLayout(layout=Layout.YOYO, evidence="the file yoyo.ini")
     found = ((p, m) for p in folder.files for m in folder.look.marks.get(p, ()))
     mark = next(((path, mark) for path, mark in found if mark.tool == "yoyo"), None)
     if mark is None or not any(path.endswith(".rollback.sql") for path in folder.there):
         return None
-    return Chosen(layout=Layout.YOYO, evidence=f"{last(mark[0])}, {mark[1].evidence}")
+    return ChosenLayout(layout=Layout.YOYO, evidence=f"{last(mark[0])}, {mark[1].evidence}")
 
 
-def _refinery(folder: Folder, names: list[str]) -> Chosen | None:
+def _refinery(folder: MigrationFolder, names: list[str]) -> ChosenLayout | None:
     """Return refinery where only Rust is there to run such names.
 
     A number that is both V and U is Flyway's way of taking back; refinery refuses it.
@@ -310,7 +310,9 @@ def _refinery(folder: Folder, names: list[str]) -> Chosen | None:
     java = any(_JAVA.fullmatch(last(path)) for path in folder.there)
     if not crate or java or not all(refinery.NAME.fullmatch(name) for name in names):
         return None
-    return Chosen(layout=Layout.REFINERY, evidence=f"names such as {names[0]}, and Cargo.toml")
+    return ChosenLayout(
+        layout=Layout.REFINERY, evidence=f"names such as {names[0]}, and Cargo.toml"
+    )
 
 
 def _in_pairs(names: list[str]) -> bool:
@@ -320,37 +322,39 @@ def _in_pairs(names: list[str]) -> bool:
     return any(paired) and all(p or not n for p, n in zip(paired, numbered, strict=True))
 
 
-def _nested(folder: Folder, names: list[str]) -> Chosen | None:
+def _nested(folder: MigrationFolder, names: list[str]) -> ChosenLayout | None:
     inner = [path for path in folder.files if _is_nested(parent(path), last(path))]
     lock = f"{folder.base}/{_LOCK}".removeprefix("./")
     if prisma.NAME in names and lock in folder.there:
-        return Chosen(layout=Layout.PRISMA, evidence=f"the file {_LOCK}")
+        return ChosenLayout(layout=Layout.PRISMA, evidence=f"the file {_LOCK}")
     if not inner or len(inner) < len(names):
         return None
     if prisma.NAME not in names:
-        return Chosen(layout=Layout.DIESEL, evidence=f"files such as {inner[0]}")
+        return ChosenLayout(layout=Layout.DIESEL, evidence=f"files such as {inner[0]}")
     snapshots = any(f"{parent(path)}/snapshot.json" in folder.there for path in inner)
     if snapshots or "up.sql" in names:
-        return Chosen(layout=Layout.PLAIN)
-    return Chosen(layout=Layout.PRISMA, evidence=f"files such as {inner[0]}")
+        return ChosenLayout(layout=Layout.PLAIN)
+    return ChosenLayout(layout=Layout.PRISMA, evidence=f"files such as {inner[0]}")
 
 
-def _flyway(folder: Folder, names: list[str], versions: list[str]) -> Chosen:
+def _flyway(folder: MigrationFolder, names: list[str], versions: list[str]) -> ChosenLayout:
     others = [n for n in names if n not in versions and not flyway.CALLBACK.fullmatch(n)]
     if numbered := next((name for name in others if name[:1].isdigit()), None):
         return _mixed(folder, f"{versions[0]} (Flyway)", f"{numbered} (not Flyway)")
     found = tuple(flyway.collisions(folder))
-    return Chosen(layout=Layout.FLYWAY, evidence=f"names such as {versions[0]}", findings=found)
+    return ChosenLayout(
+        layout=Layout.FLYWAY, evidence=f"names such as {versions[0]}", findings=found
+    )
 
 
-def _has_sqlx(folder: Folder) -> bool:
+def _has_sqlx(folder: MigrationFolder) -> bool:
     return any(
         last(path) in _RUST or path.startswith(".sqlx/") or "/.sqlx/" in path
         for path in folder.there
     )
 
 
-def told(folder: str, chosen: Chosen) -> Finding:
+def told(folder: str, chosen: ChosenLayout) -> Finding:
     """Return the note that says how a folder is read, and why."""
     message = f"is read as {chosen.layout} would: {chosen.evidence}"
     return Finding(

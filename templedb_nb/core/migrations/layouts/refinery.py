@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from templedb_nb.core.migrations.layouts.placing import (
-    Folder,
+    MigrationFolder,
     Placed,
     Placements,
     last,
@@ -22,7 +22,7 @@ CODE = re.compile(r"[VU](?P<version>\d+)__(?P<title>\w+)\.rs")
 OPAQUE = "is Rust, which refinery alone runs"
 
 
-def place(folder: Folder) -> Placements:
+def place(folder: MigrationFolder) -> Placements:
     """Return the files by number, which is the key."""
     placed, findings = [], []
     for path in (*folder.files, *folder.beside(CODE, below=True)):

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from templedb_nb.core.migrations.layouts.placing import (
-    Folder,
+    MigrationFolder,
     Placed,
     Placements,
     complaint,
@@ -60,7 +60,7 @@ def changes(text: str) -> tuple[list[Change], list[str]]:
     return made, strange
 
 
-def place(folder: Folder) -> Placements:
+def place(folder: MigrationFolder) -> Placements:
     """Return the deploy scripts in the order of the plan; a key is a change's name.
 
     A change that was reworked keeps its earlier script as ``NAME@TAG.sql``, with that key.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from templedb_nb.core.migrations.layouts.placing import (
-    Folder,
+    MigrationFolder,
     Parts,
     Placed,
     Placements,
@@ -19,7 +19,7 @@ NAME = re.compile(r"(?P<version>\d+)_(?P<title>.*?)(?P<way>\.up|\.down)?\.sql")
 ALONE = "-- no-transaction"
 
 
-def place(folder: Folder) -> Placements:
+def place(folder: MigrationFolder) -> Placements:
     """Return the files by number; a key is that number."""
     reading = Reading(layout=Layout.SQLX)
     downs: dict[int, str] = {}

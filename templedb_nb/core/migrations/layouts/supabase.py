@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from templedb_nb.core.migrations.layouts.placing import (
-    Folder,
+    MigrationFolder,
     Placements,
     by_number,
     last,
@@ -19,7 +19,7 @@ _INIT = re.compile(r"(?P<version>\d{14})_init\.sql")
 _FIRST_READ = 20211209000000
 
 
-def place(folder: Folder) -> Placements:
+def place(folder: MigrationFolder) -> Placements:
     """Return the files by name; a key is the number in front.
 
     A first ``*_init.sql`` of before December 2021 is left out, as Supabase does.

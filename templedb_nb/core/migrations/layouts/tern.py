@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from templedb_nb.core.migrations.layouts.placing import (
-    Folder,
+    MigrationFolder,
     Parts,
     Placed,
     Placements,
@@ -20,7 +20,7 @@ _BELOW = re.compile(r"^---- create above / drop below ----[ \t]*$", re.MULTILINE
 _ALONE = re.compile(r"^---- tern: disable-tx ----[ \t]*$", re.MULTILINE)
 
 
-def place(folder: Folder) -> Placements:
+def place(folder: MigrationFolder) -> Placements:
     """Return the files by number; a gap is an error, as it is for tern."""
     found = by_number(Layout.TERN, folder, NAME)
     files = tuple(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from templedb_nb.core.migrations.layouts.placing import (
-    Folder,
+    MigrationFolder,
     Parts,
     Placed,
     Placements,
@@ -30,7 +30,7 @@ def stem(path: str) -> str:
     return re.sub(r"\.(?:sql|py)$", "", last(path))
 
 
-def place(folder: Folder) -> Placements:
+def place(folder: MigrationFolder) -> Placements:
     """Return the files by name, each behind those that it depends on; a key is the id."""
     backs = {path for path in folder.files if path.endswith(_BACK)}
     found: dict[str, Placed] = {}

@@ -10,7 +10,7 @@ from templedb_nb.core.sql.probes import Detached
 from templedb_nb.errors import StatementFailed
 from templedb_nb.targets.error_hints import meaning
 from templedb_nb.targets.postgres.apply.detach import stuck
-from templedb_nb.targets.postgres.apply.outcome_probe import ABSENT, Standing, Verdict
+from templedb_nb.targets.postgres.apply.outcome_probe import ABSENT, EffectStanding, ProbeVerdict
 from templedb_nb.targets.postgres.apply.transactional import Attempt, statement_failed
 from templedb_nb.targets.postgres.connection.connect import first_line
 from templedb_nb.targets.postgres.connection.wire import Link
@@ -25,14 +25,14 @@ def failed(
     number: int,
     index: int,
     error: psycopg.Error,
-    left: Verdict = ABSENT,
+    left: ProbeVerdict = ABSENT,
 ) -> StatementFailed:
     """Return the error for the statement of that index in step *number*; *left* is what stands."""
     file, stands = attempt.step.file, f"{number} of {len(attempt.script.units)} steps stand"
     match left.standing:
-        case Standing.ABSENT if not number:
+        case EffectStanding.ABSENT if not number:
             stands = ""
-        case Standing.BROKEN:
+        case EffectStanding.BROKEN:
             stands = f"{stands}; {_way_out(link, attempt, number, error, left)}"
         case _:
             right = link.lost or meaning(error.sqlstate, first_line(error))
@@ -41,7 +41,9 @@ def failed(
     return statement_failed(link, attempt, index, error, stands=stands)
 
 
-def _way_out(link: Link, attempt: Attempt, number: int, error: psycopg.Error, left: Verdict) -> str:
+def _way_out(
+    link: Link, attempt: Attempt, number: int, error: psycopg.Error, left: ProbeVerdict
+) -> str:
     probe = attempt.script.units[number].probe
     if isinstance(probe, Detached) and error.sqlstate in _UNFINISHABLE:
         with suppress(psycopg.Error):

@@ -70,7 +70,7 @@ ORDER BY 2, 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leftover:
+class InvalidIndex:
     """One invalid index."""
 
     oid: int
@@ -94,11 +94,11 @@ class Leftover:
 
 def leftovers(
     connection: Connection, probe: Reindexed, spared: Collection[int] = ()
-) -> tuple[Leftover, ...]:
+) -> tuple[InvalidIndex, ...]:
     """Return what such a REINDEX can have left, but for those of the oids that are *spared*."""
     if not probe.concurrently or probe.kind not in _TABLES:
         return ()
     query = _INVALID.format(tables=_TABLES[probe.kind])
     found = connection.execute(query.encode(), {"name": probe.name or "x"}).fetchall()
-    every = [Leftover(oid=oid, schema=schema, name=name) for oid, schema, name in found]
+    every = [InvalidIndex(oid=oid, schema=schema, name=name) for oid, schema, name in found]
     return tuple(each for each in every if each.oid not in spared)

@@ -10,7 +10,7 @@ from typing import assert_never
 import psycopg
 
 from templedb_nb.core.sql.probes import (
-    Asked,
+    CatalogQuestion,
     Detached,
     IndexBuilt,
     IndexGone,
@@ -24,7 +24,7 @@ from templedb_nb.targets.postgres.apply.invalid_indexes import leftovers
 from templedb_nb.targets.postgres.connection.connect import Connection, first_line
 
 
-class Standing(StrEnum):
+class EffectStanding(StrEnum):
     """What is true of one statement's effect."""
 
     DONE = "done"
@@ -34,25 +34,25 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class ProbeVerdict:
     """What is true, what told so, and what fixes it where it is broken.
 
     With `instead`, the repair does the statement's whole work. Where the role lacks a right to it,
     an `optional` one is left to somebody else: the statement does its work all the same.
     """
 
-    standing: Standing
+    standing: EffectStanding
     evidence: str = ""
     repair: tuple[str, ...] = ()
     instead: bool = False
     optional: bool = False
 
 
-ABSENT = Verdict(standing=Standing.ABSENT)
-UNSEEN = Verdict(standing=Standing.UNKNOWN, evidence="the catalog could not be asked")
+ABSENT = ProbeVerdict(standing=EffectStanding.ABSENT)
+UNSEEN = ProbeVerdict(standing=EffectStanding.UNKNOWN, evidence="the catalog could not be asked")
 
 
-def ask(connection: Connection, probe: Probe, spared: Collection[int] = ()) -> Verdict:
+def ask(connection: Connection, probe: Probe, spared: Collection[int] = ()) -> ProbeVerdict:
     """Return what the catalog says; it is asked in the session's own search path.
 
     Indexes whose oids are *spared* were invalid before the statement ran for the first time.
@@ -68,11 +68,11 @@ def ask(connection: Connection, probe: Probe, spared: Collection[int] = ()) -> V
             return _detached(connection, probe)
         case Repeated():
             return ABSENT
-        case Asked(sql=query):
+        case CatalogQuestion(sql=query):
             return _asked(connection, query)
         case Unprovable():
             told = "nothing in the catalog tells whether it took effect"
-            return Verdict(standing=Standing.UNKNOWN, evidence=told)
+            return ProbeVerdict(standing=EffectStanding.UNKNOWN, evidence=told)
         case _:
             assert_never(probe)
 
@@ -83,28 +83,28 @@ def nothing_there(connection: Connection, probe: Probe) -> bool:
     That is no proof that it took effect: the server itself must say what it makes of the name.
     """
     taking = isinstance(probe, IndexGone | Detached)
-    return taking and ask(connection, probe).standing is Standing.DONE
+    return taking and ask(connection, probe).standing is EffectStanding.DONE
 
 
-def _gone(connection: Connection, name: str) -> Verdict:
+def _gone(connection: Connection, name: str) -> ProbeVerdict:
     oid = _oid(connection, name)
     if oid is None:
-        return Verdict(standing=Standing.DONE, evidence=f"there is no index {name}")
+        return ProbeVerdict(standing=EffectStanding.DONE, evidence=f"there is no index {name}")
     row = connection.execute(
         "SELECT indisvalid FROM pg_catalog.pg_index WHERE indexrelid = %s", [oid]
     ).fetchone()
     if row == (False,):
         told = f"{name} is there and invalid, as a DROP INDEX CONCURRENTLY leaves it half-way"
-        return Verdict(standing=Standing.BROKEN, evidence=told)
+        return ProbeVerdict(standing=EffectStanding.BROKEN, evidence=told)
     return ABSENT
 
 
-def _reindexed(connection: Connection, probe: Reindexed, spared: Collection[int]) -> Verdict:
+def _reindexed(connection: Connection, probe: Reindexed, spared: Collection[int]) -> ProbeVerdict:
     left = leftovers(connection, probe, spared)
     if not left:
         return ABSENT
-    return Verdict(
-        standing=Standing.BROKEN,
+    return ProbeVerdict(
+        standing=EffectStanding.BROKEN,
         evidence=f"invalid indexes are left: {', '.join(each.title for each in left)}",
         repair=tuple(each.drop for each in left),
         optional=True,
@@ -116,7 +116,7 @@ def _oid(connection: Connection, name: str) -> int | None:
     return row[0] if row else None
 
 
-def _built(connection: Connection, probe: IndexBuilt) -> Verdict:
+def _built(connection: Connection, probe: IndexBuilt) -> ProbeVerdict:
     """Look for the index in its table's schema; compare it with a twin that the server builds."""
     table = _oid(connection, probe.table)
     if table is None or not probe.name:
@@ -136,22 +136,26 @@ def _built(connection: Connection, probe: IndexBuilt) -> Verdict:
         return ABSENT
     valid, on, definition, name = row
     if valid is None:
-        return Verdict(standing=Standing.UNKNOWN, evidence=f"{name} is there and is no index")
+        return ProbeVerdict(
+            standing=EffectStanding.UNKNOWN, evidence=f"{name} is there and is no index"
+        )
     wanted = _twin(connection, probe)
     if on != table or (wanted and _shape(definition) != _shape(wanted)):
         told = f"{name} is there with another definition: {definition}"
-        return Verdict(standing=Standing.UNKNOWN, evidence=told)
+        return ProbeVerdict(standing=EffectStanding.UNKNOWN, evidence=told)
     if not valid:
         told = f"{name} is there and invalid"
         repair = (f"DROP INDEX CONCURRENTLY IF EXISTS {name}",)
-        return Verdict(standing=Standing.BROKEN, evidence=told, repair=repair)
+        return ProbeVerdict(standing=EffectStanding.BROKEN, evidence=told, repair=repair)
     if not wanted:
         told = f"{name} is there, and its definition could not be compared: {definition}"
-        return Verdict(standing=Standing.UNKNOWN, evidence=told)
-    return Verdict(standing=Standing.DONE, evidence=f"{name} is there, valid, as defined")
+        return ProbeVerdict(standing=EffectStanding.UNKNOWN, evidence=told)
+    return ProbeVerdict(
+        standing=EffectStanding.DONE, evidence=f"{name} is there, valid, as defined"
+    )
 
 
-def _unnamed(connection: Connection, probe: IndexBuilt, table: int | None) -> Verdict:
+def _unnamed(connection: Connection, probe: IndexBuilt, table: int | None) -> ProbeVerdict:
     """Compare an index whose name the server chose with every index of its table."""
     if table is None:
         return ABSENT
@@ -165,9 +169,11 @@ def _unnamed(connection: Connection, probe: IndexBuilt, table: int | None) -> Ve
     if not same:
         return ABSENT
     if any(valid for valid, _ in same):
-        return Verdict(standing=Standing.DONE, evidence=f"{same[0][1]} is there, valid")
+        return ProbeVerdict(standing=EffectStanding.DONE, evidence=f"{same[0][1]} is there, valid")
     repair = tuple(f"DROP INDEX CONCURRENTLY IF EXISTS {name}" for _, name in same)
-    return Verdict(standing=Standing.BROKEN, evidence=f"{same[0][1]} is invalid", repair=repair)
+    return ProbeVerdict(
+        standing=EffectStanding.BROKEN, evidence=f"{same[0][1]} is invalid", repair=repair
+    )
 
 
 def _twin(connection: Connection, probe: IndexBuilt) -> str:
@@ -195,24 +201,28 @@ def _shape(definition: str) -> str:
     return f"{'UNIQUE' if head.startswith('CREATE UNIQUE') else ''}{using}{rest}"
 
 
-def _detached(connection: Connection, probe: Detached) -> Verdict:
+def _detached(connection: Connection, probe: Detached) -> ProbeVerdict:
     match pending(connection, probe):
         case None:
-            return Verdict(standing=Standing.DONE, evidence=f"{probe.partition} is no partition")
+            return ProbeVerdict(
+                standing=EffectStanding.DONE, evidence=f"{probe.partition} is no partition"
+            )
         case False:
             return ABSENT
         case True:
             told = f"the detachment of {probe.partition} is half done"
             repair = (finish(probe),)
-            return Verdict(standing=Standing.BROKEN, evidence=told, repair=repair, instead=True)
+            return ProbeVerdict(
+                standing=EffectStanding.BROKEN, evidence=told, repair=repair, instead=True
+            )
 
 
-def _asked(connection: Connection, query: str) -> Verdict:
+def _asked(connection: Connection, query: str) -> ProbeVerdict:
     try:
         row = connection.execute(query.encode()).fetchone()
     except psycopg.Error as error:
         told = f"its templedb:probe failed: {first_line(error)}"
-        return Verdict(standing=Standing.UNKNOWN, evidence=told)
+        return ProbeVerdict(standing=EffectStanding.UNKNOWN, evidence=told)
     if row == (True,):
-        return Verdict(standing=Standing.DONE, evidence="its templedb:probe is true")
-    return Verdict(standing=Standing.ABSENT, evidence="its templedb:probe is not true")
+        return ProbeVerdict(standing=EffectStanding.DONE, evidence="its templedb:probe is true")
+    return ProbeVerdict(standing=EffectStanding.ABSENT, evidence="its templedb:probe is not true")

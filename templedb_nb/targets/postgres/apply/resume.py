@@ -18,7 +18,7 @@ from templedb_nb.core.sql.execution_units import Unit, session_statements
 from templedb_nb.core.sql.probes import IndexGone
 from templedb_nb.errors import Busy, Unresolved
 from templedb_nb.model.ledger import State
-from templedb_nb.targets.postgres.apply.outcome_probe import Standing, Verdict, ask
+from templedb_nb.targets.postgres.apply.outcome_probe import EffectStanding, ProbeVerdict, ask
 from templedb_nb.targets.postgres.apply.transactional import Attempt
 from templedb_nb.targets.postgres.connection.connect import LOCK_TIMEOUT, first_line, run
 from templedb_nb.targets.postgres.connection.wire import Link
@@ -26,7 +26,7 @@ from templedb_nb.targets.postgres.ledger import migration_rows as rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ResumePoint:
     """Where an attempt goes on: steps that are proven, and whether the next one had begun.
 
     Indexes whose oids are `spared` were invalid before that one ran for the first time.
@@ -37,7 +37,7 @@ class Place:
     spared: frozenset[int] = frozenset()
 
 
-def enter(link: Link, attempt: Attempt) -> Place:
+def enter(link: Link, attempt: Attempt) -> ResumePoint:
     """Return where to go on, and write the row as running, committed before anything else."""
     step, claim = attempt.step, attempt.claim
     known = rows.attempted(link.connection, claim.project, step.key)
@@ -50,13 +50,13 @@ def enter(link: Link, attempt: Attempt) -> Place:
     return place
 
 
-def _place(link: Link, attempt: Attempt, known: rows.Attempted | None) -> Place:
+def _place(link: Link, attempt: Attempt, known: rows.AttemptProgress | None) -> ResumePoint:
     step = attempt.step
     if known is None or known.state is State.REVERTED:
-        return Place()
+        return ResumePoint()
     if known.state is State.APPLIED:
         if attempt.script.asked.repeatable and known.checksum != step.checksums.text:
-            return Place()
+            return ResumePoint()
         raise Busy(f"{step.file} is in the ledger of {link.where} already, by somebody else")
     if known.state is State.IN_DOUBT:
         raise in_doubt(attempt, known.step_done, "nobody has resolved it yet")
@@ -65,19 +65,19 @@ def _place(link: Link, attempt: Attempt, known: rows.Attempted | None) -> Place:
     return _edited(link, attempt, known)
 
 
-def _there(link: Link, attempt: Attempt, known: rows.Attempted) -> Place:
+def _there(link: Link, attempt: Attempt, known: rows.AttemptProgress) -> ResumePoint:
     begun = known.step_started > known.step_done
     spared: frozenset[int] = frozenset()
     if begun:
         project, key = attempt.claim.project, attempt.step.key
         spared = rows.spared(link.connection, project, key, known.step_done)
-    return Place(done=known.step_done, begun=begun, spared=spared)
+    return ResumePoint(done=known.step_done, begun=begun, spared=spared)
 
 
 # --- a file that was edited ---------------------------------------------------------------------
 
 
-def _edited(link: Link, attempt: Attempt, known: rows.Attempted) -> Place:
+def _edited(link: Link, attempt: Attempt, known: rows.AttemptProgress) -> ResumePoint:
     """Refuse an edit of what is done; let what had begun be edited, if nothing of it stands."""
     before = _units(attempt, known.sql)
     same = _same(before, _units(attempt, attempt.script.text))
@@ -106,14 +106,14 @@ def _tokens(unit: Unit) -> list[str]:
     return [token.text for each in unit.statements for token in each.tokens]
 
 
-def _refused(attempt: Attempt, known: rows.Attempted, same: int) -> Unresolved:
+def _refused(attempt: Attempt, known: rows.AttemptProgress, same: int) -> Unresolved:
     done = known.step_done
     ran = "step 1 ran already" if done == 1 else f"steps 1 to {done} ran already"
     message = f"{attempt.step.file}: {ran}, and step {same + 1} was edited, moved or taken out"
     return Unresolved(message, hint="bring its text back; statements behind it may change")
 
 
-def _settled(link: Link, attempt: Attempt, known: rows.Attempted, old: Unit) -> Place:
+def _settled(link: Link, attempt: Attempt, known: rows.AttemptProgress, old: Unit) -> ResumePoint:
     """Ask what became of a step that had begun and reads otherwise now; take away what is left."""
     place = _there(link, attempt, known)
     earlier = attempt.script.units[: place.done]
@@ -121,20 +121,20 @@ def _settled(link: Link, attempt: Attempt, known: rows.Attempted, old: Unit) -> 
         for statement in session_statements(earlier):
             run(link.connection, statement.text)
         verdict = _asked(link, old, place)
-        if verdict.standing is Standing.BROKEN:
+        if verdict.standing is EffectStanding.BROKEN:
             _take_away(link, attempt, old, verdict)
     finally:
         link.clean()
     number, total = place.done + 1, len(attempt.script.units)
     match verdict.standing:
-        case Standing.ABSENT | Standing.BROKEN:
-            return Place(done=place.done)
-        case Standing.DONE:
+        case EffectStanding.ABSENT | EffectStanding.BROKEN:
+            return ResumePoint(done=place.done)
+        case EffectStanding.DONE:
             file = attempt.step.file
             message = f"{file}: step {number} took effect, and was edited: {verdict.evidence}"
             hint = "bring its text back; statements behind it may change"
             raise Unresolved(message, hint=hint)
-        case Standing.UNKNOWN:
+        case EffectStanding.UNKNOWN:
             told = f"it was edited after it had begun, and {verdict.evidence}"
             which = [attempt.claim.project, attempt.step.key, known.attempt]
             rows.ended_row(link.connection, which, State.IN_DOUBT, told)
@@ -143,18 +143,18 @@ def _settled(link: Link, attempt: Attempt, known: rows.Attempted, old: Unit) -> 
             assert_never(verdict.standing)
 
 
-def _asked(link: Link, old: Unit, place: Place) -> Verdict:
+def _asked(link: Link, old: Unit, place: ResumePoint) -> ProbeVerdict:
     if old.probe is None:  # its count commits with it
-        return Verdict(standing=Standing.ABSENT)
+        return ProbeVerdict(standing=EffectStanding.ABSENT)
     try:
         run(link.connection, "SET statement_timeout = 0")  # the file's is meant for its statements
         return ask(link.connection, old.probe, place.spared)
     except psycopg.Error as error:
         told = f"the catalog could not be asked: {first_line(error)}"
-        return Verdict(standing=Standing.UNKNOWN, evidence=told)
+        return ProbeVerdict(standing=EffectStanding.UNKNOWN, evidence=told)
 
 
-def _take_away(link: Link, attempt: Attempt, old: Unit, verdict: Verdict) -> None:
+def _take_away(link: Link, attempt: Attempt, old: Unit, verdict: ProbeVerdict) -> None:
     """Take away what is left of a step that the file does not have any more."""
     if isinstance(old.probe, IndexGone):
         if any(unit.probe == old.probe for unit in attempt.script.units):
@@ -167,7 +167,7 @@ def _take_away(link: Link, attempt: Attempt, old: Unit, verdict: Verdict) -> Non
     repair(link, attempt, verdict)
 
 
-def repair(link: Link, attempt: Attempt, verdict: Verdict) -> None:
+def repair(link: Link, attempt: Attempt, verdict: ProbeVerdict) -> None:
     """Mend what is broken; what this role may not mend and nobody needs is told, and left."""
     for each in verdict.repair:
         try:
@@ -209,9 +209,9 @@ def impatient(link: Link) -> None:
     run(link.connection, f"SET lock_timeout = '{LOCK_TIMEOUT}'")
 
 
-def left_of(link: Link, unit: Unit, spared: frozenset[int]) -> Verdict:
+def left_of(link: Link, unit: Unit, spared: frozenset[int]) -> ProbeVerdict:
     """Return what is left of a statement that the server refused; it stands alone."""
-    return _asked(link, unit, Place(spared=spared))
+    return _asked(link, unit, ResumePoint(spared=spared))
 
 
 def in_doubt(attempt: Attempt, done: int, told: str, *, total: int = 0) -> Unresolved:

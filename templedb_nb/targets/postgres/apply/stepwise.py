@@ -17,7 +17,7 @@ from psycopg.pq.abc import PGresult
 
 from templedb_nb.core.migrations.script import read_script
 from templedb_nb.core.run.ledger_guard import RESTORE, damage, touched_by
-from templedb_nb.core.sql.execution_units import Way, lost_with_session, session_statements
+from templedb_nb.core.sql.execution_units import StepMode, lost_with_session, session_statements
 from templedb_nb.core.sql.probes import Reindexed, Unprovable
 from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.errors import Busy, StatementFailed, Unresolved
@@ -29,13 +29,13 @@ from templedb_nb.targets.postgres.apply.invalid_indexes import leftovers
 from templedb_nb.targets.postgres.apply.outcome_probe import (
     ABSENT,
     UNSEEN,
-    Standing,
-    Verdict,
+    EffectStanding,
+    ProbeVerdict,
     ask,
     nothing_there,
 )
 from templedb_nb.targets.postgres.apply.resume import (
-    Place,
+    ResumePoint,
     enter,
     impatient,
     in_doubt,
@@ -57,15 +57,15 @@ from templedb_nb.targets.postgres.apply.transactional import (
     verify,
 )
 from templedb_nb.targets.postgres.connection.connect import run
-from templedb_nb.targets.postgres.connection.lock import Lock
+from templedb_nb.targets.postgres.connection.lock import AdvisoryLock
 from templedb_nb.targets.postgres.connection.wire import Link, failure
 from templedb_nb.targets.postgres.ledger import guard
 from templedb_nb.targets.postgres.ledger import migration_rows as rows
-from templedb_nb.targets.postgres.ledger.change_marks import Before
+from templedb_nb.targets.postgres.ledger.change_marks import CounterBaseline
 from templedb_nb.targets.postgres.ledger.guard import AS_OURSELVES
 
 
-def apply_stepwise(link: Link, lock: Lock, attempt: Attempt) -> None:
+def apply_stepwise(link: Link, lock: AdvisoryLock, attempt: Attempt) -> None:
     """Go on from the first step that is not proven, to the end."""
     attempt = _by_steps(attempt)
     try:
@@ -73,7 +73,7 @@ def apply_stepwise(link: Link, lock: Lock, attempt: Attempt) -> None:
         reach("stepwise.entered", link.cut)
         _restore(link, attempt, place.done)
         for number in range(place.done, len(attempt.script.units)):
-            _step(link, lock, attempt, number, place if number == place.done else Place())
+            _step(link, lock, attempt, number, place if number == place.done else ResumePoint())
         reach("stepwise.before-end", link.cut)
         _finish(link, attempt)
         reach("stepwise.ended", link.cut)
@@ -106,16 +106,18 @@ def _restore(link: Link, attempt: Attempt, done: int) -> None:
 # --- one step ---------------------------------------------------------------------------------
 
 
-def _step(link: Link, lock: Lock, attempt: Attempt, number: int, place: Place) -> None:
+def _step(
+    link: Link, lock: AdvisoryLock, attempt: Attempt, number: int, place: ResumePoint
+) -> None:
     unit = attempt.script.units[number]
-    if unit.way is Way.ALONE:
+    if unit.way is StepMode.ALONE:
         _alone(link, lock, attempt, number, place)
     else:
         _again(link, lock, attempt, number)
     attempt.ran(unit.first + max(len(unit.statements) - 1, 0))
 
 
-def _again(link: Link, lock: Lock, attempt: Attempt, number: int) -> None:
+def _again(link: Link, lock: AdvisoryLock, attempt: Attempt, number: int) -> None:
     """Run a step that a transaction proves; others in its way make it try again."""
 
     def work() -> None:
@@ -132,7 +134,7 @@ def _again(link: Link, lock: Lock, attempt: Attempt, number: int) -> None:
         raise
 
 
-def _together(link: Link, lock: Lock, attempt: Attempt, number: int) -> None:
+def _together(link: Link, lock: AdvisoryLock, attempt: Attempt, number: int) -> None:
     unit, index = attempt.script.units[number], -1
     try:
         before = _begin(link, lock, attempt, number)
@@ -150,7 +152,7 @@ def _together(link: Link, lock: Lock, attempt: Attempt, number: int) -> None:
     _count_and_commit(link, lock, attempt, number, before)
 
 
-def _begin(link: Link, lock: Lock, attempt: Attempt, number: int) -> Before:
+def _begin(link: Link, lock: AdvisoryLock, attempt: Attempt, number: int) -> CounterBaseline:
     """Begin the transaction of a step, as the file wants it, and take its lock.
 
     Return what the session had counted of the ledger's rows by then.
@@ -170,10 +172,10 @@ def _begin(link: Link, lock: Lock, attempt: Attempt, number: int) -> Before:
 
 
 def _count_and_commit(
-    link: Link, lock: Lock, attempt: Attempt, number: int, before: Before
+    link: Link, lock: AdvisoryLock, attempt: Attempt, number: int, before: CounterBaseline
 ) -> None:
     """Commit a step with its count, unless it touched the ledger."""
-    undone = attempt.script.units[number].way is Way.UNDONE
+    undone = attempt.script.units[number].way is StepMode.UNDONE
     check = guard.check(link.books.known(link.connection), before)
     first = "ROLLBACK; BEGIN" if undone else check
     results = _sent(link, lock, attempt, number, f"{first}; ")
@@ -185,7 +187,9 @@ def _count_and_commit(
     reach("stepwise.committed", link.cut)
 
 
-def _sent(link: Link, lock: Lock, attempt: Attempt, number: int, first: str) -> list[PGresult]:
+def _sent(
+    link: Link, lock: AdvisoryLock, attempt: Attempt, number: int, first: str
+) -> list[PGresult]:
     """Send what ends a step; nothing comes back where a lost COMMIT turned out done."""
     unit = attempt.script.units[number]
     counted = f"{first}{AS_OURSELVES} {rows.step_statement()}; COMMIT"
@@ -200,9 +204,9 @@ def _sent(link: Link, lock: Lock, attempt: Attempt, number: int, first: str) -> 
         return []
 
 
-def _refuse_touched(link: Link, attempt: Attempt, number: int, before: Before) -> None:
+def _refuse_touched(link: Link, attempt: Attempt, number: int, before: CounterBaseline) -> None:
     project, step = attempt.claim.project, attempt.step
-    own = guard.Own(project=project, key=step.key, attempt=attempt.id, states=("running",))
+    own = guard.OwnRow(project=project, key=step.key, attempt=attempt.id, states=("running",))
     stands = f"{number} of {len(attempt.script.units)} steps stand" if number else ""
     found = guard.touched(link.connection, link.books, before, own)
     reach("guard.looked", link.cut)
@@ -214,7 +218,7 @@ def _refuse_touched(link: Link, attempt: Attempt, number: int, before: Before) -
         raise guard.refusal(step.file, found, stands)
 
 
-def _settle(link: Link, lock: Lock, attempt: Attempt, number: int) -> None:
+def _settle(link: Link, lock: AdvisoryLock, attempt: Attempt, number: int) -> None:
     """Find out whether the step counts: the COMMIT's answer was lost."""
     link.reopen(attempt.step.file)
     lock.take(attempt.claim, lambda _: None)
@@ -226,7 +230,9 @@ def _settle(link: Link, lock: Lock, attempt: Attempt, number: int) -> None:
     _restore(link, attempt, number + 1)
 
 
-def _alone(link: Link, lock: Lock, attempt: Attempt, number: int, place: Place) -> None:
+def _alone(
+    link: Link, lock: AdvisoryLock, attempt: Attempt, number: int, place: ResumePoint
+) -> None:
     """Run a step that no transaction proves, unless the catalog says that it is done."""
     unit = attempt.script.units[number]
     assert unit.probe is not None  # noqa: S101 - a step that runs alone has one
@@ -236,7 +242,7 @@ def _alone(link: Link, lock: Lock, attempt: Attempt, number: int, place: Place) 
         reach("alone.started", link.cut)
         verdict = _verdict(link, attempt, number, mark, begun=place.begun)
         reach("alone.asked", link.cut)
-        if verdict.standing is not Standing.DONE:
+        if verdict.standing is not EffectStanding.DONE:
             _guarded(link, attempt, number, verdict)
         reach("alone.ran", link.cut)
         _retake(link, lock, attempt)
@@ -254,7 +260,7 @@ class _Mark:
     spared: frozenset[int]
 
 
-def _mark(link: Link, attempt: Attempt, number: int, place: Place) -> _Mark:
+def _mark(link: Link, attempt: Attempt, number: int, place: ResumePoint) -> _Mark:
     """Count a step as begun. One that takes away what is not there has nothing to begin."""
     probe = attempt.script.units[number].probe
     if place.begun:
@@ -269,21 +275,23 @@ def _mark(link: Link, attempt: Attempt, number: int, place: Place) -> _Mark:
     return _Mark(started=True, spared=spared)
 
 
-def _verdict(link: Link, attempt: Attempt, number: int, mark: _Mark, *, begun: bool) -> Verdict:
+def _verdict(
+    link: Link, attempt: Attempt, number: int, mark: _Mark, *, begun: bool
+) -> ProbeVerdict:
     """Return what the catalog says of a step before it runs."""
     unit = attempt.script.units[number]
     assert unit.probe is not None  # noqa: S101 - a step that runs alone has one
     if not mark.started or (isinstance(unit.probe, Unprovable) and not begun):
         return ABSENT
     verdict = ask(link.connection, unit.probe, mark.spared)
-    if verdict.standing is Standing.UNKNOWN:
+    if verdict.standing is EffectStanding.UNKNOWN:
         told = f"line {unit.line}: {verdict.evidence}"
         mark_in_doubt(link, attempt, told)
         raise in_doubt(attempt, number, told)
     return verdict
 
 
-def _guarded(link: Link, attempt: Attempt, number: int, verdict: Verdict) -> None:
+def _guarded(link: Link, attempt: Attempt, number: int, verdict: ProbeVerdict) -> None:
     """Run a statement that commits by itself; raise where the ledger is not what it was."""
     run_, own = attempt.claim.run, (attempt.claim.project, attempt.step.key)
     before = guard.witness(link.connection, run_)
@@ -293,7 +301,7 @@ def _guarded(link: Link, attempt: Attempt, number: int, verdict: Verdict) -> Non
         raise Unresolved(touched_by(at, found), hint=RESTORE)
 
 
-def _patiently(link: Link, attempt: Attempt, number: int, verdict: Verdict) -> None:
+def _patiently(link: Link, attempt: Attempt, number: int, verdict: ProbeVerdict) -> None:
     """Run a statement that waits for others by its nature: without a lock_timeout of ours."""
     ours = patient(link, attempt, number)
     repair(link, attempt, verdict)
@@ -316,7 +324,7 @@ def _send_alone(link: Link, attempt: Attempt, index: int, statement: Statement) 
     counted(attempt, index, results)
 
 
-def _retake(link: Link, lock: Lock, attempt: Attempt) -> None:
+def _retake(link: Link, lock: AdvisoryLock, attempt: Attempt) -> None:
     """See that the lock is ours still: a DISCARD ALL lets it go."""
     row = link.connection.execute(lock.again().encode()).fetchone()
     if row != (True,):
@@ -366,6 +374,6 @@ def _broken(
         left = ABSENT if absent else left_of(link, unit, mark.spared)
     refused = failed(link, attempt, number, unit.first, error, left)
     record(link, attempt, State.FAILED, refused.message)
-    if left.standing is Standing.ABSENT and mark.started:
+    if left.standing is EffectStanding.ABSENT and mark.started:
         count(link, attempt, done=number, started=number)
     return refused

@@ -20,14 +20,14 @@ from templedb_nb.failpoints import reach
 from templedb_nb.model.ledger import State
 from templedb_nb.model.server_message import MessageLevel, ServerMessage
 from templedb_nb.model.step import Migration, Revert
-from templedb_nb.ports.target import NOBODY_TOLD, Claim, Told
+from templedb_nb.ports.target import NOBODY_TOLD, Claim, StatementCallbacks
 from templedb_nb.targets.error_hints import AT_COMMIT, explained, in_the_way, meaning
 from templedb_nb.targets.postgres.connection.connect import first_line, run
-from templedb_nb.targets.postgres.connection.lock import Lock
+from templedb_nb.targets.postgres.connection.lock import AdvisoryLock
 from templedb_nb.targets.postgres.connection.wire import CLEAN, Ear, Link, failure
 from templedb_nb.targets.postgres.ledger import dual_write, guard
 from templedb_nb.targets.postgres.ledger import migration_rows as rows
-from templedb_nb.targets.postgres.ledger.change_marks import Before
+from templedb_nb.targets.postgres.ledger.change_marks import CounterBaseline
 
 ATTEMPTS = 5
 
@@ -47,7 +47,7 @@ class Attempt:
     id: str
     claim: Claim
     ran: Callable[[int], None]
-    told: Told = NOBODY_TOLD
+    told: StatementCallbacks = NOBODY_TOLD
 
     def ear(self, index: int) -> Ear:
         """Return what hears the server's messages that come with a statement; -1 with none."""
@@ -60,14 +60,14 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Begun:
+class OpenTransaction:
     """The transaction that we began, and what it had to do with the ledger up to there."""
 
     xid: str
-    before: Before
+    before: CounterBaseline
 
 
-def apply(link: Link, lock: Lock, attempt: Attempt) -> None:
+def apply(link: Link, lock: AdvisoryLock, attempt: Attempt) -> None:
     """Make the migration and its ledger row true together, or neither.
 
     Where other sessions alone were in the way, everything is rolled back and tried again, a bounded
@@ -97,7 +97,7 @@ def again(work: Callable[[], None], link: Link, attempt: Attempt, first: int = 0
             return
 
 
-def _transaction(link: Link, lock: Lock, attempt: Attempt) -> None:
+def _transaction(link: Link, lock: AdvisoryLock, attempt: Attempt) -> None:
     index = -1
     try:
         begun = _begin_on_a_whole_connection(link, lock, attempt)
@@ -122,7 +122,9 @@ def _transaction(link: Link, lock: Lock, attempt: Attempt) -> None:
     reach("apply.committed", link.cut)
 
 
-def _begin_on_a_whole_connection(link: Link, lock: Lock, attempt: Attempt) -> Begun:
+def _begin_on_a_whole_connection(
+    link: Link, lock: AdvisoryLock, attempt: Attempt
+) -> OpenTransaction:
     """Begin; where the connection was lost since the last migration, connect again, once.
 
     Nothing of this one was sent before, and holding the lock proves that the old session is over.
@@ -138,7 +140,7 @@ def _begin_on_a_whole_connection(link: Link, lock: Lock, attempt: Attempt) -> Be
         return _begin(link, lock, attempt)
 
 
-def _begin(link: Link, lock: Lock, attempt: Attempt) -> Begun:
+def _begin(link: Link, lock: AdvisoryLock, attempt: Attempt) -> OpenTransaction:
     """Begin, take the lock of the transaction, and write the row: one message, one answer.
 
     What the file asks of its transaction goes before the row, which is a query.
@@ -156,7 +158,7 @@ def _begin(link: Link, lock: Lock, attempt: Attempt) -> Begun:
         raise error
     *_, last, counted = results
     if last.ntuples == 1:
-        return Begun(xid=value(last), before=marks.before(counted))
+        return OpenTransaction(xid=value(last), before=marks.before(counted))
     if not lock.try_transaction():
         raise Busy(f"{link.where}: this session lost its lock before {step.file}")
     now = "not applied any more" if isinstance(step, Revert) else "there already"
@@ -263,7 +265,7 @@ def _ended(link: Link, attempt: Attempt) -> Unresolved:
     return Unresolved(f"{step.file}: {told}; part of it may stand", hint=hint)
 
 
-def _commit(link: Link, lock: Lock, attempt: Attempt, begun: Begun) -> None:
+def _commit(link: Link, lock: AdvisoryLock, attempt: Attempt, begun: OpenTransaction) -> None:
     """Commit if the transaction is still ours and left the ledger alone, and clean the session.
 
     The lock is taken once more; one that somebody else has meanwhile is found out by the next
@@ -286,7 +288,7 @@ def _commit(link: Link, lock: Lock, attempt: Attempt, begun: Begun) -> None:
     raise failed_at_commit(attempt, refused)
 
 
-def _sent(link: Link, lock: Lock, attempt: Attempt, batch: str) -> list[PGresult]:
+def _sent(link: Link, lock: AdvisoryLock, attempt: Attempt, batch: str) -> list[PGresult]:
     """Send what ends the transaction; nothing comes back where a lost COMMIT turned out done."""
     try:
         with link.hearing(attempt.ear(-1)):
@@ -302,11 +304,11 @@ def _sent(link: Link, lock: Lock, attempt: Attempt, batch: str) -> list[PGresult
         raise
 
 
-def _refuse_touched(link: Link, attempt: Attempt, begun: Begun) -> None:
+def _refuse_touched(link: Link, attempt: Attempt, begun: OpenTransaction) -> None:
     """Roll back, and raise, where the file changed the ledger beside its own row."""
     step, project = attempt.step, attempt.claim.project
     states = ("reverted",) if isinstance(step, Revert) else ("applied",)
-    own = guard.Own(project=project, key=step.key, attempt=attempt.id, states=states)
+    own = guard.OwnRow(project=project, key=step.key, attempt=attempt.id, states=states)
     try:
         found = guard.touched(link.connection, link.books, begun.before, own)
         reach("guard.looked", link.cut)
@@ -340,7 +342,7 @@ def failed_at_commit(attempt: Attempt, error: psycopg.Error | None) -> Statement
     )
 
 
-def _settle(link: Link, lock: Lock, attempt: Attempt) -> None:
+def _settle(link: Link, lock: AdvisoryLock, attempt: Attempt) -> None:
     """Find out what became of a COMMIT whose answer was lost: the ledger row tells."""
     link.reopen(attempt.step.file)
     lock.take(attempt.claim, lambda _: None)
@@ -394,7 +396,5 @@ def statement_failed(
 
 
 def _offset(statement: Statement | None, error: psycopg.Error) -> int:
-    if statement is None:
-        return 0
     found = error.diag.statement_position
-    return statement.start + (int(found) - 1 if found else 0)
+    return statement.start + (int(found) - 1 if found else 0) if statement else 0

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import psycopg
 
 from templedb_nb.errors import TempleError
-from templedb_nb.model.cancel_request import Ending
+from templedb_nb.model.cancel_request import CancelRequest
 from templedb_nb.model.event import Blocker
-from templedb_nb.ports.target import Claim, Heard
+from templedb_nb.ports.target import Claim, LockCallbacks
 from templedb_nb.targets.postgres.connection.blockers import blockers
 from templedb_nb.targets.postgres.connection.connect import Connection, connect
 from templedb_nb.targets.postgres.connection.wire import Link
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def watched(link: Link, claim: Claim, hear: Heard) -> Iterator[None]:
+def watched(link: Link, claim: Claim, hear: LockCallbacks) -> Iterator[None]:
     """Beat every `BEAT_S` seconds while the block runs, and tell *hear* what is seen.
 
     The first beat comes after that time, so that a short run opens no second session.
@@ -42,7 +42,7 @@ def watched(link: Link, claim: Claim, hear: Heard) -> Iterator[None]:
 class _Watch:
     link: Link
     claim: Claim
-    hear: Heard
+    hear: LockCallbacks
     over: threading.Event = field(default_factory=threading.Event)
     asked: str = ""
     blocked: tuple[Blocker, ...] = ()
@@ -61,7 +61,7 @@ class _Watch:
         wish = _wish(connection, self.claim)
         if wish and wish != self.asked:
             self.asked = wish
-            self.hear.asked(Ending.of(wish))
+            self.hear.asked(CancelRequest.of(wish))
         blocked = _blockers(connection, self.link)
         if blocked != self.blocked:
             self.blocked = blocked

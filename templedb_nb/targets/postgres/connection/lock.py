@@ -20,7 +20,7 @@ from templedb_nb.targets.postgres.ledger.restore import create_what_is_missing
 CREATE_LOCK = int.from_bytes(b"templedb")
 
 
-class Lock:
+class AdvisoryLock:
     """The lock of *project*, as the session of *link* holds it; losing one loses the other."""
 
     def __init__(self, link: Link, project: str) -> None:

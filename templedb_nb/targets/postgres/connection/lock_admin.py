@@ -6,9 +6,9 @@ import json
 import time
 
 from templedb_nb.errors import Busy, UsageProblem
-from templedb_nb.model.cancel_request import Ending
+from templedb_nb.model.cancel_request import CancelRequest
 from templedb_nb.model.event import Blocker
-from templedb_nb.model.ledger import Freeze, Held
+from templedb_nb.model.ledger import Freeze, LockHolder
 from templedb_nb.model.serialization import to_plain
 from templedb_nb.targets.postgres.connection.blockers import blockers
 from templedb_nb.targets.postgres.connection.blockers import unblock as take_away
@@ -36,14 +36,14 @@ WHERE l.project = %s
 """
 
 
-def held(connection: Connection, project: str) -> Held | None:
+def held(connection: Connection, project: str) -> LockHolder | None:
     """Return who holds the lock, and whether the server still has their session."""
     key = halves(lock_key(project))
     row = connection.execute(_HELD, [*key, project]).fetchone()
     if row is None:
         return None
     run, owner, host, pid, reason, since, age, backend, state, query = row
-    return Held(
+    return LockHolder(
         run=run,
         owner=owner,
         host=host,
@@ -79,7 +79,7 @@ def thaw(connection: Connection, project: str, by: str, reason: str) -> bool:
     return found is not None
 
 
-def ask_to_end(connection: Connection, project: str, run: str, wanted: Ending) -> bool:
+def ask_to_end(connection: Connection, project: str, run: str, wanted: CancelRequest) -> bool:
     """Let the holder's next heartbeat hear that somebody wants an end; say whether it holds."""
     found = connection.execute(
         "UPDATE templedb.lock SET cancel = %s WHERE project = %s AND run = %s RETURNING 1",
@@ -159,7 +159,9 @@ def rebind(connection: Connection, project: str, by: str, reason: str) -> str:
     return was
 
 
-def _end_session(connection: Connection, project: str, found: Held, *, terminate: bool) -> None:
+def _end_session(
+    connection: Connection, project: str, found: LockHolder, *, terminate: bool
+) -> None:
     if found.heartbeat_s <= FRESH_S:
         told = f"its last heartbeat is {found.heartbeat_s} s old"
         hint = f"ask it to stop: templedb run cancel {found.run} --reason WHY"

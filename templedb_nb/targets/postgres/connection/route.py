@@ -33,7 +33,7 @@ def parameters(url: Secret) -> Mapping[str, str]:
     """Return what *url* says itself."""
     text = url.reveal().strip()
     found = fault(text) or dsn.read(text)
-    if isinstance(found, dsn.Fault):
+    if isinstance(found, dsn.AddressProblem):
         message = f"{url.name} is no address of a PostgreSQL database: {found.what}"
         raise ConfigError(message, hint=found.mend)
     return found

@@ -25,7 +25,7 @@ from templedb_nb.model.target import DatabaseName, TargetName
 from templedb_nb.targets.postgres.connection.connect import FINE, Connection, lost, open_connection
 from templedb_nb.targets.postgres.connection.identity import Identity, identity
 from templedb_nb.targets.postgres.connection.route import here
-from templedb_nb.targets.postgres.ledger.guard import Books
+from templedb_nb.targets.postgres.ledger.guard import LedgerMemory
 
 RECONNECT_S = 30.0
 CANCEL_S = 5.0
@@ -52,7 +52,7 @@ class Link:
         self.here = here(route, self.connection)
         """The one server that was reached; other sessions of the run go there, too."""
         self.identity = Identity()
-        self.books = Books()
+        self.books = LedgerMemory()
         """What the session knows of the ledger."""
 
     @property

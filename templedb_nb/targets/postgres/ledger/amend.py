@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from templedb_nb.errors import TargetError
 from templedb_nb.model.ledger import TEXT_CHECKSUM, TOKEN_CHECKSUM
-from templedb_nb.model.step import Adopt, Amendment, Verb
+from templedb_nb.model.step import Amendment, ImportEntry, Verb
 from templedb_nb.ports.target import Claim
 from templedb_nb.targets import policies
 from templedb_nb.targets.postgres.connection.connect import Connection
@@ -47,7 +47,9 @@ def amend(
             case Verb.RESOLVE_APPLIED | Verb.RESOLVE_NOT_APPLIED:
                 done = _resolve(connection, step, claim)
             case Verb.IMPORT:
-                done = isinstance(step, Adopt) and adopt(connection, step, claim, attempt, text)
+                done = isinstance(step, ImportEntry) and adopt(
+                    connection, step, claim, attempt, text
+                )
             case Verb.SHADOW | Verb.NO_SHADOW:
                 dual_write.keep(connection, claim.project, step.into, step.behind)
                 done = True

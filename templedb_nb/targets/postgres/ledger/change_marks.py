@@ -43,7 +43,7 @@ _COUNTS = ("inserted", "updated", "deleted")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Marks:
+class LedgerRelations:
     """The ledger's relations as the session found them: oid and file of each, by name."""
 
     namespace: str
@@ -58,7 +58,7 @@ class Marks:
         numbers = ", ".join(f"{_number(oid)}" for oid in self.sequences.values())
         return f"SELECT {self._counters}{f', {numbers}' if numbers else ''}"
 
-    def unchanged(self, before: Before) -> str:
+    def unchanged(self, before: CounterBaseline) -> str:
         """Return the condition that nothing moved since *before*, in the transaction that is open.
 
         It reads no row, and wants no right but those that everybody has.
@@ -92,14 +92,14 @@ class Marks:
         ]
         return f"pg_catalog.concat_ws(' ', {', '.join(each)})"
 
-    def before(self, result: PGresult) -> Before:
+    def before(self, result: PGresult) -> CounterBaseline:
         """Return what `begin` answered."""
         counted = result.get_value(0, 0) or b""
         numbers = {
             name: int(result.get_value(0, place) or 0)
             for place, name in enumerate(self.sequences, start=1)
         }
-        return Before(counted=counted.decode(), numbers=numbers)
+        return CounterBaseline(counted=counted.decode(), numbers=numbers)
 
     def deleted(self, counted: str) -> dict[str, int]:
         """Return how many rows the session has taken away from each table."""
@@ -108,7 +108,7 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Before:
+class CounterBaseline:
     """What the session had counted when a transaction began, and the last numbers of sequences."""
 
     counted: str
@@ -128,10 +128,10 @@ def relations(connection: Connection) -> Sequence[tuple[str, str, str, str, str,
     return connection.execute(_RELATIONS, [[*TABLES, *SEQUENCES]]).fetchall()
 
 
-def learn(connection: Connection) -> Marks:
+def learn(connection: Connection) -> LedgerRelations:
     """Look the ledger's relations up."""
     found = relations(connection)
-    marks = Marks(
+    marks = LedgerRelations(
         namespace=found[0][4] if found else "0",
         tables={name: (oid, file) for name, oid, file, kind, *_ in found if kind == "r"},
         sequences={name: oid for name, oid, _, kind, *_ in found if kind == "S"},

@@ -12,7 +12,7 @@ from psycopg import sql
 from templedb_nb.core.migrations.histories.known import TOOLS
 from templedb_nb.core.migrations.layouts import flyway
 from templedb_nb.errors import Busy, TargetError
-from templedb_nb.model.dual_write import Shadow, Shadowing
+from templedb_nb.model.dual_write import DualWrite, DualWriteTable
 from templedb_nb.model.serialization import to_plain
 from templedb_nb.targets.postgres.connection.connect import Connection, first_line
 
@@ -20,7 +20,10 @@ META = "shadow/{project}"
 
 
 def keep(
-    connection: Connection, project: str, into: Shadowing | None, behind: Sequence[Shadow] = ()
+    connection: Connection,
+    project: str,
+    into: DualWriteTable | None,
+    behind: Sequence[DualWrite] = (),
 ) -> None:
     """Say whose table is written along from now on, and write what it lacks; nobody's, if None."""
     key = META.format(project=project)
@@ -37,7 +40,7 @@ def keep(
 
 
 def applied(
-    connection: Connection, shadow: Shadow | None, project: str, statements: Sequence[str] = ()
+    connection: Connection, shadow: DualWrite | None, project: str, statements: Sequence[str] = ()
 ) -> None:
     """Write that a migration is in effect, in the transaction that is open.
 
@@ -48,14 +51,14 @@ def applied(
         _write(connection, shadow, project, _APPLIED[shadow.into.tool], list(statements))
 
 
-def reverted(connection: Connection, shadow: Shadow | None, project: str) -> None:
+def reverted(connection: Connection, shadow: DualWrite | None, project: str) -> None:
     """Take a migration out of the tool's table, in the transaction that is open."""
     if shadow is not None:
         _write(connection, shadow, project, _REVERTED[shadow.into.tool], [])
 
 
 def _write(
-    connection: Connection, shadow: Shadow, project: str, work: _Work, statements: list[str]
+    connection: Connection, shadow: DualWrite, project: str, work: _Work, statements: list[str]
 ) -> None:
     into = shadow.into
     here = connection.execute("SELECT current_database()").fetchone()
@@ -72,25 +75,25 @@ def _write(
         raise TargetError(message, hint=hint) from None
 
 
-def _table(shadow: Shadow) -> sql.Identifier:
+def _table(shadow: DualWrite) -> sql.Identifier:
     return sql.Identifier(shadow.into.schema, shadow.into.table)
 
 
-def _run(connection: Connection, shadow: Shadow, text: str, values: Sequence[Any]) -> int:
+def _run(connection: Connection, shadow: DualWrite, text: str, values: Sequence[Any]) -> int:
     return connection.execute(sql.SQL(text).format(_table(shadow)), values).rowcount
 
 
-def _new(connection: Connection, shadow: Shadow, text: str, values: Sequence[Any]) -> None:
+def _new(connection: Connection, shadow: DualWrite, text: str, values: Sequence[Any]) -> None:
     """Run an INSERT that writes nothing where the tool has the migration already."""
     if not _run(connection, shadow, text, values):
         message = f"{shadow.into.title} says that {shadow.key} is applied: the tool ran it"
         raise TargetError(message, hint="take it over first: templedb migration import")
 
 
-_Work = Callable[[Connection, Shadow, str, list[str]], None]
+_Work = Callable[[Connection, DualWrite, str, list[str]], None]
 
 
-def _flyway(connection: Connection, shadow: Shadow, project: str, statements: list[str]) -> None:
+def _flyway(connection: Connection, shadow: DualWrite, project: str, statements: list[str]) -> None:
     del project, statements
     version = shadow.version or None
     _new(
@@ -106,7 +109,7 @@ def _flyway(connection: Connection, shadow: Shadow, project: str, statements: li
 
 
 def _flyway_back(
-    connection: Connection, shadow: Shadow, project: str, statements: list[str]
+    connection: Connection, shadow: DualWrite, project: str, statements: list[str]
 ) -> None:
     del project, statements
     query = sql.SQL("SELECT installed_rank, version FROM {} WHERE version IS NOT NULL")
@@ -115,7 +118,9 @@ def _flyway_back(
     _run(connection, shadow, "DELETE FROM {} WHERE installed_rank = ANY (%s)", [ranks])
 
 
-def _highest(connection: Connection, shadow: Shadow, project: str, statements: list[str]) -> None:
+def _highest(
+    connection: Connection, shadow: DualWrite, project: str, statements: list[str]
+) -> None:
     """Write the one version that golang-migrate keeps: the highest that is in effect."""
     del statements
     row = connection.execute(
@@ -129,13 +134,13 @@ def _highest(connection: Connection, shadow: Shadow, project: str, statements: l
         _run(connection, shadow, text, [int(row[0])])
 
 
-def _dbmate(connection: Connection, shadow: Shadow, project: str, statements: list[str]) -> None:
+def _dbmate(connection: Connection, shadow: DualWrite, project: str, statements: list[str]) -> None:
     del project, statements
     text = "INSERT INTO {} (version) VALUES (%s) ON CONFLICT DO NOTHING"
     _new(connection, shadow, text, [shadow.version])
 
 
-def _goose(connection: Connection, shadow: Shadow, project: str, statements: list[str]) -> None:
+def _goose(connection: Connection, shadow: DualWrite, project: str, statements: list[str]) -> None:
     del project, statements
     text = (
         "INSERT INTO {0} (version_id, is_applied) SELECT %s, true"
@@ -144,7 +149,7 @@ def _goose(connection: Connection, shadow: Shadow, project: str, statements: lis
     _new(connection, shadow, text, [int(shadow.version)] * 2)
 
 
-def _prisma(connection: Connection, shadow: Shadow, project: str, statements: list[str]) -> None:
+def _prisma(connection: Connection, shadow: DualWrite, project: str, statements: list[str]) -> None:
     del project, statements
     text = (
         "INSERT INTO {0} (id, checksum, migration_name, started_at, finished_at,"
@@ -156,7 +161,7 @@ def _prisma(connection: Connection, shadow: Shadow, project: str, statements: li
 
 
 def _prisma_back(
-    connection: Connection, shadow: Shadow, project: str, statements: list[str]
+    connection: Connection, shadow: DualWrite, project: str, statements: list[str]
 ) -> None:
     del project, statements
     text = (
@@ -166,13 +171,15 @@ def _prisma_back(
     _run(connection, shadow, text, [shadow.version])
 
 
-def _supabase(connection: Connection, shadow: Shadow, project: str, statements: list[str]) -> None:
+def _supabase(
+    connection: Connection, shadow: DualWrite, project: str, statements: list[str]
+) -> None:
     del project
     text = "INSERT INTO {} (version, name, statements) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
     _new(connection, shadow, text, [shadow.version, shadow.name, statements])
 
 
-def _sqlx(connection: Connection, shadow: Shadow, project: str, statements: list[str]) -> None:
+def _sqlx(connection: Connection, shadow: DualWrite, project: str, statements: list[str]) -> None:
     del project, statements
     text = (
         "INSERT INTO {} (version, description, success, checksum, execution_time)"
@@ -183,7 +190,9 @@ def _sqlx(connection: Connection, shadow: Shadow, project: str, statements: list
 
 
 def _without(column: str, kind: type = str) -> _Work:
-    def work(connection: Connection, shadow: Shadow, project: str, statements: list[str]) -> None:
+    def work(
+        connection: Connection, shadow: DualWrite, project: str, statements: list[str]
+    ) -> None:
         del project, statements
         text = f"DELETE FROM {{}} WHERE {column} = %s"  # noqa: S608 - a column of ours
         _run(connection, shadow, text, [kind(shadow.version)])

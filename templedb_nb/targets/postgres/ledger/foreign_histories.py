@@ -12,9 +12,9 @@ from templedb_nb.core.migrations.histories.known import Table, owners
 from templedb_nb.core.migrations.histories.tool import Tool
 from templedb_nb.core.secrets.sql_passwords import redacted
 from templedb_nb.errors import Busy, TargetError
-from templedb_nb.model.foreign_history import History
+from templedb_nb.model.foreign_history import ForeignHistory
 from templedb_nb.model.ledger import TEXT_CHECKSUM, TOKEN_CHECKSUM
-from templedb_nb.model.step import Adopt
+from templedb_nb.model.step import ImportEntry
 from templedb_nb.ports.target import Claim
 from templedb_nb.targets.postgres.connection.connect import Connection
 from templedb_nb.targets.postgres.ledger.migration_rows import SQL_LIMIT, by_whom
@@ -48,7 +48,7 @@ RETURNING 1
 """
 
 
-def read(connection: Connection) -> tuple[History, ...]:
+def read(connection: Connection) -> tuple[ForeignHistory, ...]:
     """Return every table that is another tool's, with its rows, as of one moment."""
     with snapshot(connection):
         found = connection.execute(_TABLES.encode()).fetchall()
@@ -56,7 +56,7 @@ def read(connection: Connection) -> tuple[History, ...]:
         return tuple(_history(connection, tool, table) for tool, table in owners(tables))
 
 
-def _history(connection: Connection, tool: Tool, table: Table) -> History:
+def _history(connection: Connection, tool: Tool, table: Table) -> ForeignHistory:
     schema, name = table
     row = connection.execute("SELECT current_database()").fetchone()
     locks = tool.locks(schema, name, str(row[0]) if row else "")
@@ -68,7 +68,7 @@ def _history(connection: Connection, tool: Tool, table: Table) -> History:
     except psycopg.errors.InsufficientPrivilege:
         message = f"role {connection.info.user!r} may not read {schema}.{name}, of {tool.title}"
         raise TargetError(message, hint=f"GRANT SELECT ON {schema}.{name} TO …") from None
-    return History(
+    return ForeignHistory(
         tool=tool.title,
         schema=schema,
         table=name,
@@ -95,7 +95,7 @@ def _locked(connection: Connection, tool: Tool, schema: str) -> bool:
     return connection.execute(query).fetchone() == (True,)
 
 
-def adopt(connection: Connection, step: Adopt, claim: Claim, attempt: str, text: str) -> bool:
+def adopt(connection: Connection, step: ImportEntry, claim: Claim, attempt: str, text: str) -> bool:
     """Write one row of another tool's table into the ledger, in the transaction that is open.
 
     The tool's own lock is held meanwhile, so that it does not work at the same time.

@@ -20,7 +20,12 @@ from templedb_nb.core.run.ledger_guard import HINT, TABLES, rows, touched_by
 from templedb_nb.errors import StatementFailed
 from templedb_nb.model.witness import Key, Witness
 from templedb_nb.targets.postgres.connection.connect import Connection, first_line
-from templedb_nb.targets.postgres.ledger.change_marks import Before, Marks, learn, relations
+from templedb_nb.targets.postgres.ledger.change_marks import (
+    CounterBaseline,
+    LedgerRelations,
+    learn,
+    relations,
+)
 
 AS_OURSELVES = "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE;"
 _POINT = "templedb_guard"
@@ -45,19 +50,19 @@ FROM templedb.approval
 
 
 @dataclass(slots=True)
-class Books:
+class LedgerMemory:
     """What a session knows of the ledger: what it read under its lock, and what it wrote since."""
 
     witness: Witness | None = None
     keys: set[Key] = field(default_factory=set)
 
-    marks: Marks | None = None
+    marks: LedgerRelations | None = None
 
     def read(self, witness: Witness) -> None:
         """Begin anew from what was just read."""
         self.witness, self.keys, self.marks = witness, set(witness.migrations), None
 
-    def known(self, connection: Connection) -> Marks:
+    def known(self, connection: Connection) -> LedgerRelations:
         """Return the marks of the ledger's tables; they are looked up outside of transactions."""
         if self.marks is None:
             self.marks = learn(connection)
@@ -70,7 +75,7 @@ def marks_query() -> str:
     return _text("marks.sql").rstrip()
 
 
-def check(marks: Marks, before: Before) -> str:
+def check(marks: LedgerRelations, before: CounterBaseline) -> str:
     """Return the statements that fail where the open transaction may have touched the ledger.
 
     *before* is what the session had counted when it began. Deferred triggers run first: they could
@@ -87,7 +92,9 @@ def suspicious(results: Sequence[PGresult], error: psycopg.Error | None, *, behi
     return error is not None and len(results) == behind + STATEMENTS
 
 
-def touched(connection: Connection, books: Books, before: Before, own: Own) -> tuple[str, ...]:
+def touched(
+    connection: Connection, books: LedgerMemory, before: CounterBaseline, own: OwnRow
+) -> tuple[str, ...]:
     """Return what the open transaction, which `check` found suspicious, did to the ledger.
 
     Where that is nothing it may be committed: it granted, or moved to another owner or tablespace.
@@ -105,7 +112,7 @@ def touched(connection: Connection, books: Books, before: Before, own: Own) -> t
     return found
 
 
-def number_again(connection: Connection, before: Before) -> None:
+def number_again(connection: Connection, before: CounterBaseline) -> None:
     """Bring sequences back to where they were: no rollback does, and numbers are given once."""
     for name, last in before.numbers.items():
         number(connection, name, last)
@@ -130,7 +137,7 @@ def refusal(file: str, found: Sequence[str], stands: str = "") -> StatementFaile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Own:
+class OwnRow:
     """The row that the transaction itself wrote: whose, and what it must say."""
 
     project: str
@@ -152,7 +159,9 @@ def _looking(connection: Connection) -> Iterator[None]:
             connection.execute(f"ROLLBACK TO SAVEPOINT {_POINT}".encode())
 
 
-def _touched(connection: Connection, books: Books, before: Before, own: Own) -> Iterator[str]:
+def _touched(
+    connection: Connection, books: LedgerMemory, before: CounterBaseline, own: OwnRow
+) -> Iterator[str]:
     marks = books.known(connection)
     now = {name: (oid, file) for name, oid, file, kind, *_ in relations(connection) if kind == "r"}
     if lost := [name for name in marks.tables if name not in now]:
@@ -176,7 +185,7 @@ def _touched(connection: Connection, books: Books, before: Before, own: Own) -> 
             yield from _rows(connection, name, own, books, anew=anew, removed=gone)
 
 
-def _numbers(connection: Connection, before: Before) -> Iterator[str]:
+def _numbers(connection: Connection, before: CounterBaseline) -> Iterator[str]:
     for name, last in before.numbers.items():
         row = connection.execute(
             f"SELECT coalesce(pg_catalog.pg_sequence_last_value('templedb.{name}'), 0)".encode()
@@ -185,14 +194,16 @@ def _numbers(connection: Connection, before: Before) -> Iterator[str]:
             yield f"set templedb.{name} back"
 
 
-def _removed(connection: Connection, marks: Marks, before: Before) -> dict[str, int]:
+def _removed(
+    connection: Connection, marks: LedgerRelations, before: CounterBaseline
+) -> dict[str, int]:
     """Return how many rows of each table the transaction took away."""
     row = connection.execute(marks.begin.encode()).fetchone()
     now, was = marks.deleted(str(row[0]) if row else ""), marks.deleted(before.counted)
     return {name: now[name] - was.get(name, 0) for name in now}
 
 
-def _migrations(connection: Connection, books: Books, own: Own) -> Iterator[str]:
+def _migrations(connection: Connection, books: LedgerMemory, own: OwnRow) -> Iterator[str]:
     found = connection.execute(_MIGRATIONS.encode()).fetchall()
     there = {(project, key) for project, key, _ in found}
     mine = (own.project, own.key)
@@ -208,7 +219,7 @@ def _migrations(connection: Connection, books: Books, own: Own) -> Iterator[str]
 
 
 def _rows(
-    connection: Connection, name: str, own: Own, books: Books, *, anew: bool, removed: int
+    connection: Connection, name: str, own: OwnRow, books: LedgerMemory, *, anew: bool, removed: int
 ) -> Iterator[str]:
     """Tell of rows of a table beside migrations, with which the transaction has no business."""
     mine = " AND attempt_id <> %s" if name == "event" else ""

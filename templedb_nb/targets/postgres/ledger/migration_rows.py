@@ -85,7 +85,7 @@ ON CONFLICT (project, key) DO UPDATE SET {_ANEW}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempted:
+class AttemptProgress:
     """How far the attempts before this one came."""
 
     state: State
@@ -141,7 +141,7 @@ def failed_row(
     connection.execute(_FAILED, [*values, *by_whom(claim), error])
 
 
-def attempted(connection: Connection, project: str, key: str) -> Attempted | None:
+def attempted(connection: Connection, project: str, key: str) -> AttemptProgress | None:
     """Return how far earlier attempts came; the row stays locked until the transaction ends."""
     row = connection.execute(
         "SELECT state, checksum, sql, step_done, step_started, attempt_id FROM templedb.migration"
@@ -151,7 +151,7 @@ def attempted(connection: Connection, project: str, key: str) -> Attempted | Non
     if row is None:
         return None
     state, checksum, sql, done, started, attempt = row
-    return Attempted(
+    return AttemptProgress(
         state=State(state),
         checksum=checksum,
         sql=sql,

@@ -11,7 +11,7 @@ import psycopg
 from templedb_nb.errors import LedgerRefused
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Outcome
-from templedb_nb.model.ledger import Exemption, Noted, Within
+from templedb_nb.model.ledger import Exemption, LedgerEvent, Within
 from templedb_nb.model.serialization import Digest, to_plain
 from templedb_nb.model.target import Policy
 from templedb_nb.ports.target import Claim, Decide
@@ -219,7 +219,7 @@ def record_policy(
     )
 
 
-def events(connection: Connection, project: str, within: Within) -> tuple[Noted, ...]:
+def events(connection: Connection, project: str, within: Within) -> tuple[LedgerEvent, ...]:
     """Return what people said of migrations, runs and policy in that time, in order."""
     rows = connection.execute(
         "SELECT happened_at, what, key, coalesce(detail->>'by', ''),"
@@ -228,5 +228,6 @@ def events(connection: Connection, project: str, within: Within) -> tuple[Noted,
         [project, *within],
     ).fetchall()
     return tuple(
-        Noted(at=at, what=what, key=key, by=by, reason=reason) for at, what, key, by, reason in rows
+        LedgerEvent(at=at, what=what, key=key, by=by, reason=reason)
+        for at, what, key, by, reason in rows
     )

@@ -11,17 +11,17 @@ from typing import Any
 import psycopg
 
 from templedb_nb.errors import LedgerRefused, TargetError
-from templedb_nb.model.dual_write import Shadowing
+from templedb_nb.model.dual_write import DualWriteTable
 from templedb_nb.model.ledger import (
     FORMAT,
     Checksums,
-    Elsewhere,
     Entry,
     EntryKind,
     FinishedRun,
     Holder,
     Ledger,
     OpenCommand,
+    OtherProjectEntry,
     State,
 )
 from templedb_nb.model.serialization import Digest, from_plain
@@ -219,13 +219,13 @@ def _entry(row: Sequence[Any]) -> Entry:
     )
 
 
-def _elsewhere(connection: Connection, project: str) -> tuple[Elsewhere, ...]:
+def _elsewhere(connection: Connection, project: str) -> tuple[OtherProjectEntry, ...]:
     rows = connection.execute(
         "SELECT project, key, checksum FROM templedb.migration"
         " WHERE project <> %s AND state = 'applied'",
         [project],
     ).fetchall()
-    return tuple(Elsewhere(project=p, key=k, checksum=Digest(c)) for p, k, c in rows)
+    return tuple(OtherProjectEntry(project=p, key=k, checksum=Digest(c)) for p, k, c in rows)
 
 
 def read_holder(connection: Connection, project: str, lock: tuple[int, int]) -> Holder | None:
@@ -252,8 +252,8 @@ def usual_duration_s(connection: Connection, project: str) -> float | None:
     return row[0] if row else None
 
 
-def _shadow(text: str | None) -> Shadowing | None:
-    return from_plain(Shadowing, json.loads(text)) if text else None
+def _shadow(text: str | None) -> DualWriteTable | None:
+    return from_plain(DualWriteTable, json.loads(text)) if text else None
 
 
 def _unresolved(
