@@ -9,7 +9,6 @@ gives back the text: ``"".join(piece.raw for piece in split(text).pieces) == tex
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -153,7 +152,7 @@ class _Splitter:
     def __init__(self, text: str) -> None:
         self._text = text
         self._scanner = _Scanner(text)
-        self._lines = _line_starts(text)
+        self._line, self._line_start, self._looked = 1, 0, 0
         self._pieces: list[Piece] = []
         self._problems: list[Problem] = []
         self._begin = 0
@@ -276,8 +275,13 @@ class _Splitter:
         self._problems.append(Problem(message=message, line=line, column=column))
 
     def _place(self, at: int) -> tuple[int, int]:
-        line = bisect_right(self._lines, at)
-        return line, at - self._lines[line - 1] + 1
+        if at < self._looked:
+            self._line, self._line_start, self._looked = 1, 0, 0
+        if ends := self._text.count("\n", self._looked, at):
+            self._line += ends
+            self._line_start = self._text.rfind("\n", self._looked, at) + 1
+        self._looked = at
+        return self._line, at - self._line_start + 1
 
 
 _HEAD_WORDS = 4
@@ -287,10 +291,6 @@ _NAMES = {
     TokenKind.QUOTED: "a quoted name",
     TokenKind.COMMENT: "a comment",
 }
-
-
-def _line_starts(text: str) -> list[int]:
-    return [0, *(found.end() for found in re.finditer("\n", text))]
 
 
 def _makes_function(words: list[str]) -> bool:
