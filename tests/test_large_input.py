@@ -13,6 +13,7 @@ import pytest
 from templedb_nb.app.deploy.lint import complaints
 from templedb_nb.core.lint.linter import Pending
 from templedb_nb.core.migrations.script import read_script, without_data
+from templedb_nb.engine.observe import ReadCache
 from templedb_nb.errors import InvalidConfig
 from templedb_nb.files.document import parse_document
 from templedb_nb.shell import squawk
@@ -134,7 +135,7 @@ def test_squawk_gets_no_data_of_a_copy_and_the_lines_stay() -> None:
 @pytest.mark.skipif(squawk.program() is None, reason="squawk is not installed")
 def test_a_complaint_below_data_names_its_line() -> None:
     pending = Pending(file="a.sql", database="DATABASE_URL", script=read_script(COPY.encode()))
-    found, notes, _ = complaints([pending], {})
+    found, notes, _ = complaints([pending], {}, ReadCache())
     assert not notes
     assert {each.line for each in found if "drop" in each.rule} == {5}
 

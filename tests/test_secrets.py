@@ -221,7 +221,7 @@ def test_a_traceback_of_ours_shows_no_value(shop: Shop) -> None:
         "import sys, templedb_nb.app.deploy.plans as p, templedb_nb.cli as c\n"
         "def broken(self, opened, options):\n"
         "    raise RuntimeError([url.reveal() for url in opened.urls.values()])\n"
-        "p.Planning.preview = broken\n"
+        "p.Plans.preview = broken\n"
         "sys.exit(c.run(['deploy', 'plan', 'app']))\n"
     )
     done = subprocess.run(

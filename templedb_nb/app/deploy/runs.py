@@ -27,6 +27,7 @@ from templedb_nb.engine.execute import Origin, execute
 from templedb_nb.engine.interrupts import Interrupts
 from templedb_nb.engine.steps import Tools
 from templedb_nb.errors import (
+    ConfigError,
     Frozen,
     JournalFailed,
     PlanRefused,
@@ -37,7 +38,7 @@ from templedb_nb.errors import (
 )
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.approval import Approval, Proofs
-from templedb_nb.model.event import Outcome, RunId, Stamped
+from templedb_nb.model.event import Outcome, RunFinished, RunId, Stamped
 from templedb_nb.model.finding import Finding, Topic, errors
 from templedb_nb.model.layout import Address
 from templedb_nb.model.ledger import Ledger
@@ -170,12 +171,19 @@ class Runs:
     def _end(
         self, error: TempleError, opened: OpenTarget, journal: RunJournal, emit: Broadcast
     ) -> None:
-        """Write how a run ended that broke within a step, by what the ledgers say of it."""
+        """Write how a run ended that broke within a step, by what the ledgers say of it.
+
+        What is set up wrong keeps its own code where the ledgers say that nothing changed.
+        """
         if journal.result.outcome is not None:
             return
         why = f"the run broke off ({error.message})"
         for event in reconcile.ends(journal.result, opened.sessions.values(), why):
-            emit(event)
+            if isinstance(event, RunFinished) and event.exit_code == ExitCode.UNCHANGED:
+                own = error.exit_code if isinstance(error, ConfigError) else ExitCode.UNCHANGED
+                emit(replace(event, exit_code=own))
+            else:
+                emit(event)
         error.exit_code = journal.result.exit_code or ExitCode.UNRESOLVED
 
     def _tell_the_end(
