@@ -35,8 +35,11 @@ from templedb_nb.app.project.targets import Targets
 from templedb_nb.app.project.variables import Variables
 from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.engine.observe import ReadCache, Reader
+from templedb_nb.ports.records import RecordStore, RunbookRecords
+from templedb_nb.ports.store import ContentStore, SettingsStore, StateInspector
 from templedb_nb.secrets.sealing import Seal
 from templedb_nb.store.duckdb.content import Content
+from templedb_nb.store.duckdb.inspection import StateInspection
 from templedb_nb.store.duckdb.query import Query
 from templedb_nb.store.duckdb.records import Memory
 from templedb_nb.store.duckdb.runbooks import Runbooks
@@ -73,12 +76,12 @@ class Container:
         return Masker()
 
     @cached_property
-    def settings(self) -> Settings:
+    def settings(self) -> SettingsStore:
         """Return projects, configs, targets and variables."""
         return Settings(self.state)
 
     @cached_property
-    def content(self) -> Content:
+    def content(self) -> ContentStore:
         """Return files and releases."""
         return Content(self.state)
 
@@ -88,9 +91,14 @@ class Container:
         return Reader(self.content.read, self.cache)
 
     @cached_property
-    def memory(self) -> Memory:
+    def memory(self) -> RecordStore:
         """Return plans, approvals and runs."""
         return Memory(self.state)
+
+    @cached_property
+    def inspection(self) -> StateInspector:
+        """Return what looks at the state without changing it."""
+        return StateInspection(self.state)
 
     @cached_property
     def projects(self) -> Projects:
@@ -166,12 +174,12 @@ class Container:
     def running(self) -> Runs:
         """Return the use cases that change targets."""
         place = Workspace(self.state.folder / "work", self.values, self.masker, self.system)
-        return Runs(self.planning, self.memory, self.state, place, self.masker, self.system)
+        return Runs(self.planning, self.memory, self.state.folder, place, self.masker, self.system)
 
     @cached_property
     def migrations(self) -> Migrations:
         """Return the use cases around single migrations."""
-        return Migrations(self.planning, self.running, self.memory)
+        return Migrations(self.planning, self.running)
 
     @cached_property
     def restoring(self) -> LedgerRestores:
@@ -247,7 +255,7 @@ class Container:
         )
 
     @cached_property
-    def runbooks(self) -> Runbooks:
+    def runbooks(self) -> RunbookRecords:
         """Return what runbooks did that ran unattended."""
         return Runbooks(self.state)
 

@@ -42,7 +42,7 @@ def check(call: Call) -> Coded:
     from templedb_nb.exit_code import ExitCode
     from templedb_nb.model.listings import Coded
 
-    found = check(call.app.state, call.app.seal.trouble)
+    found = check(call.app.inspection, call.app.seal.trouble)
     return Coded(value=found, exit_code=ExitCode.OK if found.sound else ExitCode.UNAVAILABLE)
 
 

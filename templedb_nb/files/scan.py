@@ -14,11 +14,11 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
-from typing import Protocol
 
 from templedb_nb.files.ignore import SOURCES, Ignore
 from templedb_nb.model.file import FileStamp
 from templedb_nb.model.serialization import Digest
+from templedb_nb.ports.store import BlobSink
 
 PART = 4 * 1024 * 1024
 """A file comes in parts of at most this many bytes; one that is no larger, in one part."""
@@ -58,28 +58,7 @@ class Unreadable(Exception):
         self.problems = problems
 
 
-class Sink(Protocol):
-    """Takes the bytes of one file after another.
-
-    Each file is any number of `write` (none, if it is empty), then one `commit` or `discard`. What
-    was committed is whole; a scan that raises may have committed files before, and it is the
-    caller's transaction that takes them back.
-    """
-
-    def write(self, part: bytes) -> None:
-        """Take the next bytes of the file, at most `PART`."""
-        ...
-
-    def commit(self, blob: Digest, size: int) -> None:
-        """Keep the bytes since the last call of `commit` or `discard`; *blob* is their SHA-256."""
-        ...
-
-    def discard(self) -> None:
-        """Forget the bytes since the last call of `commit` or `discard`."""
-        ...
-
-
-def scan(root: Path, known: Mapping[str, FileStamp], sink: Sink, *, known_at_ns: int) -> Scan:
+def scan(root: Path, known: Mapping[str, FileStamp], sink: BlobSink, *, known_at_ns: int) -> Scan:
     """Return the files below *root* that are not ignored, and give *sink* what is new of them.
 
     A file that looks as in *known* is not opened, unless it was touched less than two seconds
@@ -140,7 +119,7 @@ class _Reading:
     root: Path
     known: Mapping[str, FileStamp]
     settled_ns: int
-    sink: Sink
+    sink: BlobSink
     files: list[FileStamp] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     problems: list[Skipped] = field(default_factory=list)

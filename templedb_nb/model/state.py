@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar  # Any: cells of a state that may be broken
 
 
 class StateFound(StrEnum):
@@ -34,6 +35,16 @@ class TableCheck:
     name: str
     rows: int = 0
     trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What was found in a state file; `rows` are those of the tables that were asked for."""
+
+    found: StateFound
+    trouble: str = ""
+    tables: tuple[TableCheck, ...] = ()
+    rows: Mapping[str, Sequence[tuple[Any, ...]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

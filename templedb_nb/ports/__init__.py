@@ -1,1 +1,1 @@
-"""What the engine asks of the outside world: target, run, shell."""
+"""What engine and use cases ask of the outside world: target, run, shell, store, records."""

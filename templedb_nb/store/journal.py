@@ -22,7 +22,7 @@ from templedb_nb.errors import JournalFailed, StoreError
 from templedb_nb.model.event import Event, OutputWritten, RunId, RunStarted, Stamped, StatementRan
 from templedb_nb.model.result import Progress, Result
 from templedb_nb.model.serialization import from_plain, to_plain
-from templedb_nb.store.duckdb.trouble import SAFE, room
+from templedb_nb.store.advice import SAFE, room
 
 FORMAT = 1
 FOLD_EVERY_MS = 3000

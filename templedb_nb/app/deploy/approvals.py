@@ -27,7 +27,7 @@ from templedb_nb.model.approval import (
 from templedb_nb.model.person import folded
 from templedb_nb.model.plan import Plan, Preview
 from templedb_nb.model.serialization import short
-from templedb_nb.store.duckdb.records import Memory
+from templedb_nb.ports.records import RecordStore
 
 NEWEST = 50
 """Words on plans that are listed where no plan is named."""
@@ -40,7 +40,7 @@ class Approvals:
     """Use cases around approvals."""
 
     def __init__(
-        self, projects: Projects, planning: Plans, memory: Memory, system: Environment
+        self, projects: Projects, planning: Plans, memory: RecordStore, system: Environment
     ) -> None:
         """Keep words in *memory*, and in ledgers that *planning* opens."""
         self._projects = projects

@@ -9,8 +9,8 @@ from templedb_nb.app.environment import Environment
 from templedb_nb.errors import UsageProblem
 from templedb_nb.model.event import RunFinished, RunId, Stamped
 from templedb_nb.model.result import Result
+from templedb_nb.ports.records import RunStore
 from templedb_nb.ports.run import Observer
-from templedb_nb.store.duckdb.records import Memory
 from templedb_nb.store.journal import going_on, so_far
 
 LOOK_S = 0.2
@@ -20,7 +20,7 @@ LOOK_S = 0.2
 class RunFollower:
     """Use cases of those who watch a run of this state that goes on elsewhere."""
 
-    def __init__(self, memory: Memory, running: Runs, system: Environment) -> None:
+    def __init__(self, memory: RunStore, running: Runs, system: Environment) -> None:
         """Read what *running* writes, and *memory* keeps."""
         self._memory = memory
         self._running = running

@@ -31,7 +31,7 @@ from templedb_nb.model.listings import CommandOutcome
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result, StepState
 from templedb_nb.model.selection import Selection
-from templedb_nb.store.duckdb.records import Memory
+from templedb_nb.ports.records import RecordStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class Deployments:
     judging: Approvals
     following: RunFollower
     past: History
-    memory: Memory
+    memory: RecordStore
     system: Environment
 
     def plan(

@@ -15,8 +15,8 @@ from templedb_nb.model.ledger import Freeze
 from templedb_nb.model.listings import BlockerList, CommandOutcome, LockList, LockRow
 from templedb_nb.model.project import Project
 from templedb_nb.model.target import Target
+from templedb_nb.ports.records import LedgerCopyStore
 from templedb_nb.store import cancel_requests
-from templedb_nb.store.duckdb.records import Memory
 from templedb_nb.store.journal import going_on
 
 _NO_LEDGER = "the target has no ledger yet: nothing was ever deployed there"
@@ -25,7 +25,9 @@ _NO_LEDGER = "the target has no ledger yet: nothing was ever deployed there"
 class Locks:
     """Use cases around locks."""
 
-    def __init__(self, planning: Plans, running: Runs, memory: Memory, system: Environment) -> None:
+    def __init__(
+        self, planning: Plans, running: Runs, memory: LedgerCopyStore, system: Environment
+    ) -> None:
         """Open targets by *planning*."""
         self._planning = planning
         self._memory = memory

@@ -45,8 +45,8 @@ from templedb_nb.model.secret import Secret
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.step import Revert
 from templedb_nb.model.target import DATABASE_URL, DatabaseName, FindingLevel, Policy, Target
+from templedb_nb.ports.records import RecordStore
 from templedb_nb.ports.target import CatalogReader
-from templedb_nb.store.duckdb.records import Memory
 
 NO_DATABASE = DatabaseName("")
 """Stands for the store, which alone knows the runs of a target without a database."""
@@ -63,7 +63,7 @@ class Plans:
         values: Variables,
         ledgers: Connections,
         reader: Reader,
-        memory: Memory,
+        memory: RecordStore,
         system: Environment,
     ) -> None:
         """Plan from what those hold."""

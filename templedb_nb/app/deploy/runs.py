@@ -47,11 +47,10 @@ from templedb_nb.model.result import Result, StepState
 from templedb_nb.model.serialization import short
 from templedb_nb.model.step import ImportEntry, Migration, Restore
 from templedb_nb.model.target import DatabaseName, FindingLevel, Policy
+from templedb_nb.ports.records import RecordStore
 from templedb_nb.ports.run import Observer
 from templedb_nb.ports.target import Claim, Decide
 from templedb_nb.store import cancel_requests
-from templedb_nb.store.duckdb.records import Memory
-from templedb_nb.store.duckdb.state_file import StateFile
 from templedb_nb.store.journal import RunJournal
 from templedb_nb.store.logs import FileLog
 from templedb_nb.version import __version__
@@ -82,16 +81,16 @@ class Runs:
     def __init__(
         self,
         planning: Plans,
-        memory: Memory,
-        state: StateFile,
+        memory: RecordStore,
+        folder: Path,
         workplace: Workspace,
         masker: Masker,
         system: Environment,
     ) -> None:
-        """Carry out what *planning* makes."""
+        """Carry out what *planning* makes; journals and logs are kept in *folder*."""
         self._planning = planning
         self._memory = memory
-        self._state = state
+        self._folder = folder
         self._workplace = workplace
         self._masker = masker
         self._system = system
@@ -99,12 +98,12 @@ class Runs:
     @property
     def journals(self) -> Path:
         """Return where the journals of live runs are."""
-        return self._state.folder / "journal"
+        return self._folder / "journal"
 
     @property
     def logs(self) -> Path:
         """Return where the output of steps is kept."""
-        return self._state.folder / "logs"
+        return self._folder / "logs"
 
     def run(self, opened: OpenTarget, preview: Preview, wish: RunOptions) -> Result:
         """Execute *preview*'s plan, or raise before anything is touched."""

@@ -24,8 +24,8 @@ from templedb_nb.model.project import Project
 from templedb_nb.model.result import Result
 from templedb_nb.model.selection import Selection
 from templedb_nb.model.target import DATABASE_URL, Target
-from templedb_nb.store.duckdb.records import Memory
-from templedb_nb.store.duckdb.state_file import StateFile
+from templedb_nb.ports.records import RecordStore
+from templedb_nb.ports.store import Transactions
 from templedb_nb.store.journal import going_on
 
 
@@ -33,13 +33,13 @@ from templedb_nb.store.journal import going_on
 class Selections:
     """Finds what is meant, in this state and on its targets."""
 
-    state: StateFile
+    state: Transactions
     projects: Projects
     targets: Targets
     configs: Configs
     planning: Plans
     running: Runs
-    memory: Memory
+    memory: RecordStore
     reader: Reader
 
     @contextmanager

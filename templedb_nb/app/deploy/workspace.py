@@ -25,7 +25,7 @@ from templedb_nb.model.event import RunId
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.step import Command, RunCommand, RunScript
 from templedb_nb.ports.shell import Psql, Shell
-from templedb_nb.store.duckdb.trouble import room
+from templedb_nb.store.advice import room
 
 
 @dataclass(slots=True, kw_only=True)

@@ -21,9 +21,8 @@ from templedb_nb.model.project import Changes, Project, Slug, changes
 from templedb_nb.model.result import Result
 from templedb_nb.model.serialization import short
 from templedb_nb.model.target import Target, TargetName
-from templedb_nb.store.duckdb.content import Content
-from templedb_nb.store.duckdb.records import Memory
-from templedb_nb.store.duckdb.settings import Settings
+from templedb_nb.ports.records import RecordStore
+from templedb_nb.ports.store import ReleaseStore, SettingsStore
 
 VERSIONS, NAMED = 1000, 5
 FORMER = 50
@@ -35,9 +34,9 @@ class Comparisons:
     """Asks the state, and the target's ledger where it can be read."""
 
     past: History
-    memory: Memory
-    settings: Settings
-    content: Content
+    memory: RecordStore
+    settings: SettingsStore
+    content: ReleaseStore
     planning: Plans
 
     def diff(self, first: str, second: str | None) -> Difference:

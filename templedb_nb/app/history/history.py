@@ -24,8 +24,8 @@ from templedb_nb.model.history import (
 from templedb_nb.model.project import Project
 from templedb_nb.model.result import Result, StepResult, StepState
 from templedb_nb.model.target import TargetName
-from templedb_nb.store.duckdb.query import Query
-from templedb_nb.store.duckdb.records import Memory
+from templedb_nb.ports.records import RecordStore
+from templedb_nb.ports.store import HistoryQuery
 from templedb_nb.store.journal import going_on
 from templedb_nb.store.logs import log_path, read_log
 
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 class History:
     """Use cases around what happened."""
 
-    def __init__(self, memory: Memory, running: Runs, query: Query, system: Environment) -> None:
+    def __init__(
+        self, memory: RecordStore, running: Runs, query: HistoryQuery, system: Environment
+    ) -> None:
         """Read from *memory*, once *running* has closed what dead processes left."""
         self._memory = memory
         self._running = running
@@ -136,7 +138,8 @@ class History:
     def frame(self, sql: str) -> pd.DataFrame:
         """Return every row of a question to the state as a DataFrame."""
         self._catch_up()
-        return self._query.frame(sql)
+        whole: pd.DataFrame = self._query.frame(sql)
+        return whole
 
     def _catch_up(self) -> None:
         """Take in what was written by runs that died, and by those that go on."""

@@ -29,10 +29,8 @@ from templedb_nb.model.selection import Selection
 from templedb_nb.model.status import Choices, FileState, TargetStatus
 from templedb_nb.model.target import DATABASE_URL, DatabaseName, Probe, Target, TargetName
 from templedb_nb.model.variable import Scope, Variable
-from templedb_nb.store.duckdb.content import Content
-from templedb_nb.store.duckdb.records import Memory
-from templedb_nb.store.duckdb.settings import Settings
-from templedb_nb.store.duckdb.state_file import StateFile
+from templedb_nb.ports.records import RunHistory
+from templedb_nb.ports.store import ReleaseStore, Transactions, VariableStore
 
 RECENT = 30
 """Releases that are listed to pick from."""
@@ -47,17 +45,17 @@ class Overview:
     """Use cases around targets that ask the databases which *planning* opens."""
 
     addresses: Addresses
-    state: StateFile
+    state: Transactions
     projects: Projects
     targets: Targets
-    content: Content
+    content: ReleaseStore
     configs: Configs
-    settings: Settings
+    settings: VariableStore
     values: Variables
     planning: Plans
     migrations: Migrations
     running: Runs
-    memory: Memory
+    memory: RunHistory
     system: Environment
 
     def status(self, choice: Selection) -> tuple[TargetStatus, ...]:

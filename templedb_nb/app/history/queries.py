@@ -17,7 +17,7 @@ from templedb_nb.model.history import Answer
 from templedb_nb.model.query import Question
 from templedb_nb.model.selection import Selection
 from templedb_nb.model.target import DATABASE_URL, DatabaseName
-from templedb_nb.store.duckdb.state_file import StateFile
+from templedb_nb.ports.store import Transactions
 
 
 class Queries:
@@ -25,7 +25,7 @@ class Queries:
 
     def __init__(
         self,
-        state: StateFile,
+        state: Transactions,
         projects: Projects,
         planning: Plans,
         ledgers: Connections,

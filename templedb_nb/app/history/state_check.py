@@ -7,36 +7,34 @@ from shlex import quote
 from typing import Any
 
 from templedb_nb.model.project import Slug
-from templedb_nb.model.state import JournalCheck, JournalState, StateCheck, StateFound
+from templedb_nb.model.state import Inspection, JournalCheck, JournalState, StateCheck, StateFound
 from templedb_nb.model.target import TargetName
 from templedb_nb.model.variable import Keeping, Variable
-from templedb_nb.store.duckdb.inspection import Inspection, inspect, journals
-from templedb_nb.store.duckdb.state_file import StateFile
-from templedb_nb.store.duckdb.trouble import SAFE
+from templedb_nb.ports.store import StateInspector
+from templedb_nb.store.advice import SAFE
 
 _PROTECTED = 5
 _WANTED = ("projects", "targets", "variables")
 
 
-def check(state: StateFile, trouble: Callable[[Variable], str]) -> StateCheck:
+def check(state: StateInspector, trouble: Callable[[Variable], str]) -> StateCheck:
     """Return how the state is; *trouble* says why a sealed value does not open. Changes nothing."""
-    with state.at_rest():
-        found = inspect(state.path, _WANTED)
-    there = tuple(journals(state.folder / "journal"))
+    found = state.inspect(_WANTED)
+    there = tuple(state.journals())
     sealed = tuple(_locked_out(found, trouble))
     return StateCheck(
         path=str(state.path),
         size=_size(state),
         found=found.found,
         trouble=found.trouble,
-        tables=tuple(found.tables),
+        tables=found.tables,
         journals=there,
         secrets=sealed,
         ways=tuple(_ways(state, found, there, sealed)),
     )
 
 
-def _size(state: StateFile) -> int:
+def _size(state: StateInspector) -> int:
     try:
         return state.path.stat().st_size
     except OSError:
@@ -63,7 +61,10 @@ def _variable(row: tuple[Any, ...]) -> Variable:
 
 
 def _ways(
-    state: StateFile, found: Inspection, there: tuple[JournalCheck, ...], sealed: tuple[str, ...]
+    state: StateInspector,
+    found: Inspection,
+    there: tuple[JournalCheck, ...],
+    sealed: tuple[str, ...],
 ) -> Iterator[str]:
     match found.found:
         case StateFound.BROKEN:
@@ -90,7 +91,7 @@ def _about_journal(each: JournalCheck) -> str:
     return f"mv {file} {file}.away"
 
 
-def _anew(state: StateFile, found: Inspection) -> Iterator[str]:
+def _anew(state: StateInspector, found: Inspection) -> Iterator[str]:
     """Yield the way to a state that works: from a backup, or from what the targets know."""
     path = state.path
     yield f"{SAFE}. Move the file away:"

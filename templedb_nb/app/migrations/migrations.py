@@ -24,7 +24,6 @@ from templedb_nb.model.result import Result
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.status import IN_EFFECT, WAITING, FileState, MigrationStatus, Tracked
 from templedb_nb.model.step import Amend, Amendment, Revert, Verb
-from templedb_nb.store.duckdb.records import Memory
 
 NOTHING = Digest("")
 
@@ -43,11 +42,10 @@ class RevertRequest:
 class Migrations:
     """Use cases around single migrations."""
 
-    def __init__(self, planning: Plans, running: Runs, memory: Memory) -> None:
+    def __init__(self, planning: Plans, running: Runs) -> None:
         """Track by *planning*, amend by *running*."""
         self._planning = planning
         self._running = running
-        self._memory = memory
 
     def status(self, opened: OpenTarget) -> MigrationStatus:
         """Return where every migration stands on the target."""

@@ -12,7 +12,7 @@ from templedb_nb.model.ledger import Entry
 from templedb_nb.model.project import Slug
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.target import DatabaseName, TargetName
-from templedb_nb.store.duckdb.records import Memory
+from templedb_nb.ports.records import LedgerCopyStore
 
 
 def hollow(
@@ -40,7 +40,7 @@ def _left_nothing(entry: Entry, reading: Reading | None, ran: Mapping[str, str])
 
 
 def elsewhere(
-    memory: Memory,
+    memory: LedgerCopyStore,
     slug: Slug,
     target: TargetName,
     found: Iterable[GroupMigrations],

@@ -27,8 +27,7 @@ from templedb_nb.model.listings import (
     Validation,
 )
 from templedb_nb.model.project import Project, Release
-from templedb_nb.store.duckdb.content import Content
-from templedb_nb.store.duckdb.settings import Settings
+from templedb_nb.ports.store import BlobStore, ConfigStore
 
 DECISIVE = ("package.json", "pyproject.toml")
 HEAD = 4096
@@ -56,7 +55,7 @@ def _leads_out(root: str | None, path: str) -> str:
 class Configs:
     """Use cases around the config of a project."""
 
-    def __init__(self, settings: Settings, content: Content, system: Environment) -> None:
+    def __init__(self, settings: ConfigStore, content: BlobStore, system: Environment) -> None:
         """Keep versions in *settings*."""
         self._settings = settings
         self._content = content

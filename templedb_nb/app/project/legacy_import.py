@@ -29,10 +29,8 @@ from templedb_nb.model.result import Result
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.target import Target, TargetName
 from templedb_nb.model.variable import Keeping
-from templedb_nb.store.duckdb.content import Content
-from templedb_nb.store.duckdb.records import Memory
-from templedb_nb.store.duckdb.settings import Settings
-from templedb_nb.store.duckdb.state_file import StateFile
+from templedb_nb.ports.records import RecordStore
+from templedb_nb.ports.store import ContentStore, SettingsStore, Transactions
 from templedb_nb.store.legacy_sqlite import read_projects
 
 _NOTE = "from the older TempleDB"
@@ -47,12 +45,12 @@ class _NotKept(Exception):
 class LegacyImport:
     """The use case; what is here already stays as it is, so that it can be done again."""
 
-    state: StateFile
+    state: Transactions
     projects: Projects
-    settings: Settings
-    content: Content
+    settings: SettingsStore
+    content: ContentStore
     values: Variables
-    memory: Memory
+    memory: RecordStore
     system: Environment
 
     def take_over(
@@ -116,8 +114,7 @@ class LegacyImport:
             left.append("files: the project has releases here already")
             return 0, 0
         entries = []
-        with self.state.session() as session:
-            sink = self.content.sink(session)
+        with self.content.sink() as sink:
             for each in files:
                 if why := _unfit(each.path):
                     left.append(f"{each.path}: {why}")
@@ -126,7 +123,6 @@ class LegacyImport:
                 sink.write(each.body)
                 sink.commit(blob, len(each.body))
                 entries.append(FileEntry(path=each.path, blob=blob, size=len(each.body)))
-            sink.flush()
         now, user = self.system.clock.now(), self.system.user()
         release, _ = self.content.keep_release(project.slug, entries, now, user)
         return release.number, len(entries)

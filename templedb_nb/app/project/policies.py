@@ -31,7 +31,7 @@ from templedb_nb.model.selection import Selection
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.step import Amend, Verb
 from templedb_nb.model.target import DatabaseName, Policy, Target
-from templedb_nb.store.duckdb.state_file import StateFile
+from templedb_nb.ports.store import Transactions
 
 _NO_SUMS = Checksums(text=Digest(""), tokens=Digest(""))
 
@@ -49,7 +49,7 @@ class TargetPolicies:
 
     def __init__(
         self,
-        state: StateFile,
+        state: Transactions,
         projects: Projects,
         targets: Targets,
         planning: Plans,

@@ -13,12 +13,11 @@ from templedb_nb.core.values.schema import nearest
 from templedb_nb.errors import Ambiguous, ConfigError, FilesError, UnknownName, UsageProblem
 from templedb_nb.model.file import FileStamp
 from templedb_nb.model.project import Changes, Project, Release, Slug, Synced
-from templedb_nb.store.duckdb.content import Content
-from templedb_nb.store.duckdb.settings import Settings
-from templedb_nb.store.duckdb.state_file import StateFile
+from templedb_nb.ports.store import ContentStore, SettingsStore, Transactions
 
 if TYPE_CHECKING:
-    from templedb_nb.files.scan import Scan, Sink
+    from templedb_nb.files.scan import Scan
+    from templedb_nb.ports.store import BlobSink
 
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -28,9 +27,9 @@ class Projects:
 
     def __init__(
         self,
-        state: StateFile,
-        settings: Settings,
-        content: Content,
+        state: Transactions,
+        settings: SettingsStore,
+        content: ContentStore,
         system: Environment,
         reserved: frozenset[str],
     ) -> None:
@@ -122,12 +121,11 @@ class Projects:
 
     def _sync(self, project: Project) -> Synced:
         root = Path(project.root or "")
-        with self._state.session() as session:
+        with self._state.transaction():
             known, known_at = self._content.known(project.slug)
             began = int(self._system.clock.now().timestamp() * 1e9)
-            sink = self._content.sink(session)
-            found = _scanned(root, known, sink, known_at)
-            sink.flush()
+            with self._content.sink() as sink:
+                found = _scanned(root, known, sink, known_at)
             self._settings.keep_project(project)
             newest = self._content.newest_tree(project.slug)
             differs = Changes()
@@ -148,7 +146,7 @@ class Projects:
         )
 
 
-def _scanned(root: Path, known: Mapping[str, FileStamp], sink: Sink, known_at: int) -> Scan:
+def _scanned(root: Path, known: Mapping[str, FileStamp], sink: BlobSink, known_at: int) -> Scan:
     from templedb_nb.files.scan import Unreadable, scan
 
     try:

@@ -13,15 +13,14 @@ from templedb_nb.core.values.schema import nearest
 from templedb_nb.errors import Ambiguous, ConfigError, UnknownName, UsageProblem
 from templedb_nb.model.project import Project
 from templedb_nb.model.target import Target, TargetName
-from templedb_nb.store.duckdb.content import Content
-from templedb_nb.store.duckdb.settings import Settings
+from templedb_nb.ports.store import ReleaseStore, TargetStore
 
 
 class Targets:
     """Use cases around the targets of a project."""
 
     def __init__(
-        self, settings: Settings, content: Content, projects: Projects, configs: Configs
+        self, settings: TargetStore, content: ReleaseStore, projects: Projects, configs: Configs
     ) -> None:
         """Keep targets in *settings*."""
         self._settings = settings

@@ -20,9 +20,9 @@ from templedb_nb.model.route import Route, Surroundings
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.target import TargetName
 from templedb_nb.model.variable import Keeping, Scope, Variable
+from templedb_nb.ports.store import VariableStore
 from templedb_nb.secrets.references import read_reference
 from templedb_nb.secrets.sealing import Seal
-from templedb_nb.store.duckdb.settings import Settings
 
 NAME_HINT = "a name holds letters, digits and _, and begins with no digit"
 
@@ -51,7 +51,9 @@ NOTHING_GIVEN = GivenValues(options={})
 class Variables:
     """The variables of projects and targets."""
 
-    def __init__(self, settings: Settings, seal: Seal, masker: Masker, system: Environment) -> None:
+    def __init__(
+        self, settings: VariableStore, seal: Seal, masker: Masker, system: Environment
+    ) -> None:
         """Open sealed values with *seal*, and register each with *masker*."""
         self._settings = settings
         self._seal = seal

@@ -18,8 +18,8 @@ from templedb_nb.model.plan import Plan
 from templedb_nb.model.result import Result, StepState
 from templedb_nb.model.step import Amend, Apply, Migration, Restore, Revert, Verb
 from templedb_nb.model.target import DatabaseName
+from templedb_nb.ports.records import RecordStore
 from templedb_nb.ports.target import CatalogReader, HistoryReader, Session
-from templedb_nb.store.duckdb.records import Memory
 
 if TYPE_CHECKING:
     from templedb_nb.app.deploy.case import DeployContext, OpenTarget
@@ -33,7 +33,7 @@ Ledgers = Mapping[DatabaseName, Ledger]
 class LedgerCopies:
     """What this state knows of ledgers, held against what they say."""
 
-    def __init__(self, memory: Memory, system: Environment) -> None:
+    def __init__(self, memory: RecordStore, system: Environment) -> None:
         """Keep copies in *memory*."""
         self._memory = memory
         self._system = system

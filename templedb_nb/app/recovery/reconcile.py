@@ -14,7 +14,7 @@ from templedb_nb.errors import TempleError, UnknownName
 from templedb_nb.model.event import RunFinished, Stamped
 from templedb_nb.model.result import Result
 from templedb_nb.model.trace import Lookup, Trace
-from templedb_nb.store.duckdb.records import Memory
+from templedb_nb.ports.records import RunStore
 from templedb_nb.store.journal import NewerJournal, OrphanJournal, orphans
 
 
@@ -23,7 +23,7 @@ class Reconciler:
     """Folds the journals of dead runs in `journals`, with the ends that they could not write."""
 
     planning: Plans
-    memory: Memory
+    memory: RunStore
     system: Environment
     journals: Path
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ _LEAST = 128
 _RAW, _ZLIB = "raw", "zlib"
 
 
-class BlobSink:
+class BlobWriter:
     """Takes files as they are read, and stores those that are not there yet, in batches.
 
     Everything happens in the session that it was given: if that is rolled back, nothing stays.
@@ -216,9 +217,13 @@ class Content:
         _verify(wanted, found)
         return found
 
-    def sink(self, session: Connection) -> BlobSink:
-        """Return where the bytes of a scan go, within *session*."""
-        return BlobSink(session)
+    @contextmanager
+    def sink(self) -> Iterator[BlobWriter]:
+        """Take contents in, in one transaction; they can be read when the block has ended."""
+        with self._file.session() as session:
+            writer = BlobWriter(session)
+            yield writer
+            writer.flush()
 
     def _release(self, slug: Slug, condition: str, values: list[Any]) -> Release | None:
         with self._file.session() as session:

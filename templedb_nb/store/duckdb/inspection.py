@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from templedb_nb.errors import StoreError
-from templedb_nb.model.state import JournalCheck, JournalState, StateFound, TableCheck
+from templedb_nb.model.state import Inspection, JournalCheck, JournalState, StateFound, TableCheck
 from templedb_nb.store import journal
+from templedb_nb.store.duckdb.state_file import StateFile
 from templedb_nb.store.duckdb.trouble import explained, first_line, is_broken, refuse_unfit
 
 if TYPE_CHECKING:
@@ -20,18 +20,29 @@ _TABLES = "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main' ORD
 _KNOWN = frozenset({"schema_version", "projects", "runs"})
 
 
-@dataclass
-class Inspection:
-    """What was found in a state file; `rows` are those of the tables that were asked for."""
+class StateInspection:
+    """The state at *file*, and the journals beside it."""
 
-    found: StateFound
-    trouble: str = ""
-    tables: list[TableCheck] = field(default_factory=list)
-    rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
+    def __init__(self, file: StateFile) -> None:
+        """Look at *file*."""
+        self._file = file
+
+    @property
+    def path(self) -> Path:
+        """Return the state's file."""
+        return self._file.path
+
+    def inspect(self, wanted: Sequence[str]) -> Inspection:
+        """Read every block of every table; keep the rows of the *wanted* ones."""
+        with self._file.at_rest():
+            return _inspected(self.path, wanted)
+
+    def journals(self) -> Iterator[JournalCheck]:
+        """Yield what each file among the journals is."""
+        return journals(self._file.folder / "journal")
 
 
-def inspect(path: Path, wanted: Sequence[str]) -> Inspection:
-    """Read every block of every table at *path*; keep the rows of the *wanted* ones."""
+def _inspected(path: Path, wanted: Sequence[str]) -> Inspection:
     try:
         if not refuse_unfit(path):
             return Inspection(found=StateFound.ABSENT)
@@ -39,26 +50,25 @@ def inspect(path: Path, wanted: Sequence[str]) -> Inspection:
             names = [str(name) for (name,) in connection.execute(_TABLES).fetchall()]
     except StoreError as error:
         return Inspection(found=_grade(error), trouble=error.message)
-    made = Inspection(found=StateFound.SOUND)
     if not set(names) >= _KNOWN:
         return Inspection(
             found=StateFound.BROKEN, trouble="a DuckDB database, and no state of templedb"
         )
-    for name in names:
-        made.tables.append(_table(path, name, made, keep=name in wanted))
-    if bad := [each for each in made.tables if each.trouble]:
-        made.found, made.trouble = StateFound.BROKEN, bad[0].trouble
-    return made
+    rows: dict[str, list[tuple[Any, ...]]] = {}
+    tables = tuple(_table(path, name, rows if name in wanted else None) for name in names)
+    trouble = next((each.trouble for each in tables if each.trouble), "")
+    state = StateFound.BROKEN if trouble else StateFound.SOUND
+    return Inspection(found=state, trouble=trouble, tables=tables, rows=rows)
 
 
-def _table(path: Path, name: str, made: Inspection, *, keep: bool) -> TableCheck:
+def _table(path: Path, name: str, rows: dict[str, list[tuple[Any, ...]]] | None) -> TableCheck:
     """Read one table by a session of its own: DuckDB gives a whole database up for one block."""
     try:
         with _reading(path) as connection:
             query = f'SELECT count(*), bit_xor(hash(t)) FROM main."{name}" AS t'  # noqa: S608 - of the catalog
             row = connection.execute(query).fetchone()
-            if keep:
-                made.rows[name] = connection.execute(f'SELECT * FROM main."{name}"').fetchall()  # noqa: S608
+            if rows is not None:
+                rows[name] = connection.execute(f'SELECT * FROM main."{name}"').fetchall()  # noqa: S608
     except StoreError as error:
         return TableCheck(name=name, trouble=error.message)
     return TableCheck(name=name, rows=row[0] if row else 0)

@@ -8,8 +8,8 @@ import stat
 from pathlib import Path
 
 from templedb_nb.errors import StoreError
+from templedb_nb.store.advice import SAFE
 
-SAFE = "what migrations applied is safe: each database's own ledger knows it"
 CHECK = "templedb state check tells what can be read, and how to go on"
 WAL_HEAD = b"d\x00b"
 """How each write-ahead log of DuckDB begins; it drops one that begins otherwise, without a word."""
@@ -93,16 +93,6 @@ def first_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     return str(error).split("\n", 1)[0]
-
-
-def room(path: Path, error: OSError) -> str:
-    """Return what lets a file be written at *path*: space, or rights."""
-    full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-    return (
-        f"free some space there (df -h {path.parent})"
-        if full
-        else f"let this user write there: ls -ld {path.parent}"
-    )
 
 
 def is_broken(error: StoreError) -> bool:
