@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -14,9 +15,13 @@ import pytest
 
 from templedb_nb.engine.interrupts import Interrupts
 from templedb_nb.model.cancel_request import CancelRequest
+from templedb_nb.model.target import DATABASE_URL, TargetName
+from templedb_nb.ports.target import LockCallbacks
 from templedb_nb.store import cancel_requests
-from tests.conftest import MIGRATIONS, Shop
+from templedb_nb.targets.duckdb.session import DuckdbSession
+from tests.conftest import MIGRATIONS, Shop, Terminal
 from tests.test_screen import PROGRAM
+from tests.test_targets import a_claim
 
 TWO = {"name": "two", "order": 2, "deploy_command": "echo two > ../two"}
 SLOW = "CREATE TABLE half (id int);\nSELECT pg_sleep(300);\n"
@@ -368,3 +373,26 @@ def test_without_anybody_to_ask_the_first_interrupt_cancels(steps: Shop) -> None
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, out + err
     assert not (steps.terminal.home / "two").exists()
+
+
+def test_a_file_has_no_session_to_take_or_to_ask(terminal: Terminal) -> None:
+    """What only a server can do is refused with the file's name, or finds nobody."""
+    file = terminal.home / "shop.duckdb"
+    terminal.file("app/migrations/1.sql", "CREATE TABLE t (id int);")
+    terminal("project", "import", "app")
+    terminal.config(MIGRATIONS)
+    terminal("target", "add", "app", "dev")
+    terminal("env", "set", "app", "DATABASE_URL", f"duckdb://{file}", "--target", "dev")
+    terminal("deploy", "run", "app")
+    why = ("--target", "dev", "--reason", "forgotten")
+    session = DuckdbSession(file, TargetName("dev"), DATABASE_URL)
+    nobody = "nobody holds the lock: there is nothing to take"
+    assert nobody in terminal("lock", "steal", "app", "--expect", "r", *why, code=64).all
+    with session.lock(a_claim(), LockCallbacks()):
+        said = terminal("lock", "steal", "app", "--expect", "run-1", *why, code=24).all
+        assert re.search(rf"target dev \({file}\) is locked by rosa \(pid 1 on here\).*lives", said)
+        assert "end that process: the lock goes with it" in said
+        said = terminal("run", "unblock", "app", "4711", *why, code=64).all
+        assert f"target dev ({file}) has no sessions: no run waits for pid 4711 there" in said
+        assert terminal("run", "blockers", "app", "dev", "--json").json[-1]["rows"] == []
+    assert "is bound to its database" in terminal("target", "rebind", "app", "dev", *why[2:]).out

@@ -31,7 +31,7 @@ from templedb_nb.model.plan import Plan, PlannedGroup
 from templedb_nb.model.step import Step, label
 from templedb_nb.model.target import DatabaseName, FindingLevel
 from templedb_nb.ports.run import Emit
-from templedb_nb.ports.target import Claim, LockCallbacks, Session
+from templedb_nb.ports.target import CatalogReader, Claim, LockCallbacks, RunRecords
 
 Check = Callable[[Mapping[DatabaseName, Ledger]], Done]
 """Raises, under the lock, if the plan may not run on the target as it stands; else returns which
@@ -177,7 +177,7 @@ def _finished(worst: Ended | None, *, changed: bool) -> RunFinished:
     return RunFinished(outcome=worst.outcome, exit_code=ended, message=worst.message)
 
 
-def _marks(plan: Plan, claim: Claim, sessions: Mapping[DatabaseName, Session]) -> Marks:
+def _marks(plan: Plan, claim: Claim, sessions: Mapping[DatabaseName, CatalogReader]) -> Marks:
     """Return what the objects of each database that can be read are before the first step."""
     marks: dict[DatabaseName, CatalogMark] = {}
     if plan.policy.drift is FindingLevel.OFF or not plan.steps:
@@ -193,7 +193,7 @@ def _marks(plan: Plan, claim: Claim, sessions: Mapping[DatabaseName, Session]) -
 
 
 def _keep_catalogs(
-    marks: Marks, claim: Claim, sessions: Mapping[DatabaseName, Session], *, changed: bool
+    marks: Marks, claim: Claim, sessions: Mapping[DatabaseName, CatalogReader], *, changed: bool
 ) -> None:
     """Keep what the run made of the objects; where that fails, the next look says so."""
     for name, mark in marks.items():
@@ -208,7 +208,7 @@ def _not_kept(name: DatabaseName, error: TargetError) -> None:
 
 
 def _recorded(
-    finished: RunFinished, claim: Claim, sessions: Mapping[DatabaseName, Session]
+    finished: RunFinished, claim: Claim, sessions: Mapping[DatabaseName, RunRecords]
 ) -> RunFinished:
     """Write the end into every ledger; where that fails, nobody may call it a success."""
     outcome, code, message = finished.outcome, finished.exit_code, finished.message

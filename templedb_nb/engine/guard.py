@@ -17,7 +17,7 @@ from templedb_nb.model.plan import Plan
 from templedb_nb.model.step import Command, Migration, Mode, Step
 from templedb_nb.model.target import DatabaseName
 from templedb_nb.model.witness import Key, Witness
-from templedb_nb.ports.target import Claim, Session
+from templedb_nb.ports.target import Claim, LedgerReader
 
 _OTHER_SESSIONS = re.compile(r"\bdblink|\bpg_background|\bPROGRAM\b", re.IGNORECASE)
 """Words of a file that may write the ledger in another session than the one that runs it."""
@@ -28,7 +28,7 @@ class Guard:
     """Compares what the ledgers hold before and after a step, and over a whole run."""
 
     claim: Claim
-    sessions: Mapping[DatabaseName, Session]
+    sessions: Mapping[DatabaseName, LedgerReader]
     script: Callable[[Address], Script]
     damaged: bool = field(default=False, init=False)
     _known: dict[DatabaseName, Witness] = field(default_factory=dict, init=False)

@@ -13,17 +13,17 @@ from templedb_nb.errors import TempleError
 from templedb_nb.model.event import Event, Stamped
 from templedb_nb.model.result import Result
 from templedb_nb.model.trace import Trace
-from templedb_nb.ports.target import Session
+from templedb_nb.ports.target import HistoryReader
 
 
-def told(entries: Sequence[Stamped], sessions: Iterable[Session], now: datetime) -> Result:
+def told(entries: Sequence[Stamped], sessions: Iterable[HistoryReader], now: datetime) -> Result:
     """Return what a run comes to whose journal cannot be written any more."""
     result = Result.of(entries)
     events = recovery.aftermath(result, traced(result, sessions))
     return Result.of((*entries, *recovery.stamped(entries, events, now, now)))
 
 
-def ends(result: Result, sessions: Iterable[Session], why: str) -> tuple[Event, ...]:
+def ends(result: Result, sessions: Iterable[HistoryReader], why: str) -> tuple[Event, ...]:
     """Return how a run ends that got no further within a step, *why* it may be.
 
     There is nothing where its ledgers do not answer: the next command asks them.
@@ -34,7 +34,7 @@ def ends(result: Result, sessions: Iterable[Session], why: str) -> tuple[Event, 
     return recovery.aftermath(result, trace, why)
 
 
-def traced(result: Result, sessions: Iterable[Session]) -> Trace | None:
+def traced(result: Result, sessions: Iterable[HistoryReader]) -> Trace | None:
     """Return what the ledgers hold of the step in which a run stopped; None where nobody knows."""
     lookup = recovery.lookup(result)
     try:

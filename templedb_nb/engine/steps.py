@@ -205,10 +205,9 @@ class StepRunner:
         """Return whether a step that broke may have changed the target all the same."""
         if isinstance(step, Command):
             return step.mutates
-        session = self.tools.sessions[step.database]
         with suppress(TempleError):
             if isinstance(step, Migration):
-                return bool(session.stands(step, self.claim))
+                return bool(self._stands(step))
         return False
 
     def _amend(self, number: int, step: Amendment, attempt_id: str, text: str) -> Event:
@@ -245,9 +244,14 @@ class StepRunner:
     def _stopped(self, number: int, step: Migration, script: Script) -> Event:
         if step.mode is Mode.TRANSACTION:
             return cancelled(number, f"nothing of it was {step.past}")
-        stands = self.tools.sessions[step.database].stands(step, self.claim)
-        what = f"{stands} of {script.steps} steps stand; the next run goes on from there"
+        stands = f"{self._stands(step)} of {script.steps} steps stand"
+        what = f"{stands}; the next run goes on from there"
         return cancelled(number, what, changed=True)
+
+    def _stands(self, step: Migration) -> int:
+        """Return how many steps of a migration count as done; a file takes all or none."""
+        server = self.tools.sessions[step.database].server
+        return server.stands(step, self.claim) if server else 0
 
     def _psql(self, number: int, step: Migration, attempt_id: str) -> Event:
         session, script = self.tools.sessions[step.database], self.tools.script(step.source)
@@ -262,7 +266,7 @@ class StepRunner:
                     attempt_id,
                     self._sink(number, log),
                     messages.told,
-                    session.ranks(),
+                    session.server.ranks() if session.server else {},
                 )
         except KeyboardInterrupt as error:
             self._interrupted(error)

@@ -98,13 +98,13 @@ class Reached(Protocol):
     """What a session has reached, and its end."""
 
     @property
-    def version(self) -> int:
-        """Return the major version of a PostgreSQL server; 0 of anything else."""
+    def where(self) -> str:
+        """Return the target and its database, as messages name them."""
         ...
 
     @property
-    def here(self) -> Route | None:
-        """Return the server that the session has reached; None of a file."""
+    def server(self) -> Server | None:
+        """Return what only a server can do; None of a file, which has no other sessions."""
         ...
 
     def probe(self) -> Probe:
@@ -136,7 +136,7 @@ class LedgerReader(Protocol):
 
 
 class HistoryReader(Protocol):
-    """What the ledger, or the table of another tool, says of the past."""
+    """What the ledger says of the past."""
 
     def events(self, project: str, within: Within) -> tuple[LedgerEvent, ...]:
         """Return what the ledger's own history notes of a time, in order."""
@@ -144,10 +144,6 @@ class HistoryReader(Protocol):
 
     def trace(self, lookup: Lookup) -> Trace:
         """Return what the ledger holds of one attempt of a run, as of one moment."""
-        ...
-
-    def histories(self) -> tuple[ForeignHistory, ...]:
-        """Return the tables of other tools that are there, as of one moment."""
         ...
 
 
@@ -167,7 +163,7 @@ class ProjectLock(Protocol):
 
 
 class LockAdmin(Protocol):
-    """What people do about a lock that somebody else holds, or about whom its holder waits for."""
+    """How people keep every run away."""
 
     def freeze(self, project: str, wanted: Freeze) -> bool:
         """Keep every run away; say whether there is a ledger that can."""
@@ -175,29 +171,6 @@ class LockAdmin(Protocol):
 
     def thaw(self, project: str, by: str, reason: str) -> bool:
         """Lift a freeze; say whether there was one."""
-        ...
-
-    def steal(self, project: str, expect: str, by: str, reason: str, *, terminate: bool) -> None:
-        """Take the lock from a holder that is gone, or raise why that cannot be."""
-        ...
-
-    def rebind(self, project: str, by: str, reason: str) -> bool:
-        """Give a copy of a database an identity of its own; say whether it is one."""
-        ...
-
-    def ask_to_end(self, project: str, run: str, wanted: CancelRequest) -> bool:
-        """Ask the holder to end its run; say whether it holds the lock."""
-        ...
-
-    def blockers(self, project: str) -> tuple[Blocker, ...]:
-        """Return whom the holder of the project's lock waits for, and whom those wait for."""
-        ...
-
-    def unblock(self, project: str, pid: int, by: str, reason: str, *, terminate: bool) -> None:
-        """Cancel the statement of a session that the holder waits for, or end that session.
-
-        Raises `UsageProblem` if the holder does not wait for it, `TargetError` if it may not.
-        """
         ...
 
 
@@ -267,18 +240,10 @@ class MigrationRunner(Protocol):
         """Return whether the ledger has that attempt, as done."""
         ...
 
-    def stands(self, step: Migration, claim: Claim) -> int:
-        """Return how many steps of the migration the ledger counts as done."""
-        ...
-
     def failed(
         self, step: Migration, script: Script, attempt: str, claim: Claim, error: str
     ) -> None:
         """Record, as well as can be, that the migration failed and left nothing."""
-        ...
-
-    def ranks(self) -> Mapping[str, MessageLevel]:
-        """Return the words by which the server ranks its messages, in its language."""
         ...
 
 
@@ -323,12 +288,73 @@ class CatalogReader(Protocol):
         """Keep all objects as they are as what is compared with; say whether there is a ledger."""
         ...
 
-    def sizes(self, names: Collection[str]) -> Sizes | None:
-        """Return how large what bears one of *names* is, in any schema; None where nothing tells.
+
+class ServerFacts(Protocol):
+    """What a server tells of itself, and of what is in it beside the ledger."""
+
+    @property
+    def version(self) -> int:
+        """Return its major version."""
+        ...
+
+    @property
+    def here(self) -> Route:
+        """Return where the session has reached it."""
+        ...
+
+    def histories(self) -> tuple[ForeignHistory, ...]:
+        """Return the tables of other tools that are there, as of one moment."""
+        ...
+
+    def sizes(self, names: Collection[str]) -> Sizes:
+        """Return how large what bears one of *names* is, in any schema.
 
         Raises nothing for what is not there: it is left out.
         """
         ...
+
+
+class ServerMigrations(Protocol):
+    """What a migration can be on a server alone: one of many steps, or one of psql's."""
+
+    def stands(self, step: Migration, claim: Claim) -> int:
+        """Return how many steps of the migration the ledger counts as done."""
+        ...
+
+    def ranks(self) -> Mapping[str, MessageLevel]:
+        """Return the words by which the server ranks its messages, in its language."""
+        ...
+
+
+class ServerAdmin(Protocol):
+    """What people do about the session that holds a lock, and about whom it waits for."""
+
+    def steal(self, project: str, expect: str, by: str, reason: str, *, terminate: bool) -> None:
+        """Take the lock from a holder that is gone, or raise why that cannot be."""
+        ...
+
+    def rebind(self, project: str, by: str, reason: str) -> bool:
+        """Give a copy of a database an identity of its own; say whether it is one."""
+        ...
+
+    def ask_to_end(self, project: str, run: str, wanted: CancelRequest) -> bool:
+        """Ask the holder to end its run; say whether it holds the lock."""
+        ...
+
+    def blockers(self, project: str) -> tuple[Blocker, ...]:
+        """Return whom the holder of the project's lock waits for, and whom those wait for."""
+        ...
+
+    def unblock(self, project: str, pid: int, by: str, reason: str, *, terminate: bool) -> None:
+        """Cancel the statement of a session that the holder waits for, or end that session.
+
+        Raises `UsageProblem` if the holder does not wait for it, `TargetError` if it may not.
+        """
+        ...
+
+
+class Server(ServerFacts, ServerMigrations, ServerAdmin, Protocol):
+    """What only a server can do, since others work on it at the same time."""
 
 
 class Session(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from templedb_nb.app.deploy.bundles import read_bundle
 from templedb_nb.app.deploy.case import OpenTarget
-from templedb_nb.app.deploy.connections import Sessions
 from templedb_nb.app.deploy.plans import Plans
 from templedb_nb.app.deploy.signatures import SigningKey, fitting, read_approval
 from templedb_nb.app.environment import Environment
@@ -27,7 +26,9 @@ from templedb_nb.model.approval import (
 from templedb_nb.model.person import folded
 from templedb_nb.model.plan import Plan, Preview
 from templedb_nb.model.serialization import short
+from templedb_nb.model.target import DatabaseName
 from templedb_nb.ports.records import RecordStore
+from templedb_nb.ports.target import ApprovalRecords
 
 NEWEST = 50
 """Words on plans that are listed where no plan is named."""
@@ -100,7 +101,12 @@ class Approvals:
             raise ConfigError(message, hint=hint)
         return identified(signed, plan.policy, proofs)
 
-    def admit(self, files: Iterable[Path], preview: Preview, sessions: Sessions) -> Preview:
+    def admit(
+        self,
+        files: Iterable[Path],
+        preview: Preview,
+        sessions: Mapping[DatabaseName, ApprovalRecords],
+    ) -> Preview:
         """Take in approvals from files, each by its signature alone, and count again."""
         plan = preview.plan
         for file in files:

@@ -15,7 +15,7 @@ from templedb_nb.model.query import Question
 from templedb_nb.model.route import Route, Surroundings
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.target import DatabaseName, TargetName
-from templedb_nb.ports.target import Scratch, Session
+from templedb_nb.ports.target import LedgerReader, Scratch, Session
 
 Sessions = Mapping[DatabaseName, Session]
 
@@ -46,8 +46,8 @@ class Connections:
             for database, url in sorted(urls.items()):
                 session = self._session(url, target, database, root, name, around)
                 held.callback(session.close)
-                if session.here:
-                    self._reached(session.here)
+                if session.server:
+                    self._reached(session.server.here)
                 sessions[database] = session
             yield sessions
 
@@ -129,7 +129,9 @@ class Connections:
         return path
 
 
-def read_all(sessions: Sessions, project: str) -> dict[DatabaseName, Ledger]:
+def read_all(
+    sessions: Mapping[DatabaseName, LedgerReader], project: str
+) -> dict[DatabaseName, Ledger]:
     """Return what each database says of *project* now."""
     return {name: session.ledger(project) for name, session in sessions.items()}
 

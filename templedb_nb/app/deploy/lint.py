@@ -16,7 +16,7 @@ from templedb_nb.model.layout import Address
 from templedb_nb.model.lint import Complaint, Sizes
 from templedb_nb.model.step import Apply, Mode, Step
 from templedb_nb.model.target import DatabaseName
-from templedb_nb.ports.target import Session
+from templedb_nb.ports.target import CatalogReader, Reached
 from templedb_nb.shell import squawk
 
 _ABSENT = "squawk was not asked, since it is not there: pip install 'templedb-nb[lint]'"
@@ -25,7 +25,7 @@ _ABSENT = "squawk was not asked, since it is not there: pip install 'templedb-nb
 def of_steps(
     steps: Iterable[Step],
     read: Mapping[Address, Script],
-    sessions: Mapping[DatabaseName, Session],
+    sessions: Mapping[DatabaseName, Reached],
     cache: ReadCache,
 ) -> tuple[Complaint, ...]:
     """Return what is risky in the migrations that a plan applies."""
@@ -38,19 +38,19 @@ def of_steps(
 
 
 def too_new_for_servers(
-    steps: Iterable[Step], read: Mapping[Address, Script], sessions: Mapping[DatabaseName, Session]
+    steps: Iterable[Step], read: Mapping[Address, Script], sessions: Mapping[DatabaseName, Reached]
 ) -> Iterator[Finding]:
     """Yield what the servers do not know yet; psql's files may ask for the version themselves."""
     for step in steps:
         if not isinstance(step, Apply) or step.executor is not Executor.NATIVE:
             continue
         session = sessions.get(step.database)
-        if session and session.version and step.source in read:
-            yield from too_new(read[step.source], step.file, session.version)
+        if session and session.server and step.source in read:
+            yield from too_new(read[step.source], step.file, session.server.version)
 
 
 def ran_before(
-    steps: Iterable[Step], situation: Situation, sessions: Mapping[DatabaseName, Session]
+    steps: Iterable[Step], situation: Situation, sessions: Mapping[DatabaseName, CatalogReader]
 ) -> dict[DatabaseName, dict[str, tuple[str, ...]]]:
     """Return, by file, what tells that it ran before, where a ledger has no row of the project.
 
@@ -76,7 +76,7 @@ def ran_before(
 
 
 def complaints(
-    pending: Sequence[Pending], sessions: Mapping[DatabaseName, Session], cache: ReadCache
+    pending: Sequence[Pending], sessions: Mapping[DatabaseName, Reached], cache: ReadCache
 ) -> tuple[tuple[Complaint, ...], list[str], int]:
     """Return what is risky, what else is to say, and the server's major version.
 
@@ -87,10 +87,11 @@ def complaints(
     for name in dict.fromkeys(each.database for each in pending):
         session = sessions.get(DatabaseName(name))
         own = [each for each in pending if each.database == name]
-        sizes[name] = session.sizes(relations(own)) if session else None
-        if session and not session.version:
+        server = session.server if session else None
+        sizes[name] = server.sizes(relations(own)) if server else None
+        if session and not server:
             quiet.add(name)
-        version = max(version, session.version if session else 0)
+        version = max(version, server.version if server else 0)
     linted = lint(pending, sizes, quiet)
     asked = [each for each in pending if each.database not in quiet]
     return _with_squawk(linted, asked, version, cache)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from templedb_nb.app.deploy.case import OpenTarget
 from templedb_nb.app.deploy.plans import Plans
 from templedb_nb.app.deploy.runs import Runs
 from templedb_nb.app.environment import Environment
-from templedb_nb.errors import Ambiguous, TempleError, UsageProblem
+from templedb_nb.errors import Ambiguous, Busy, TempleError, UsageProblem
 from templedb_nb.model.cancel_request import CancelRequest
 from templedb_nb.model.ledger import Freeze
 from templedb_nb.model.listings import BlockerList, CommandOutcome, LockList, LockRow
 from templedb_nb.model.project import Project
 from templedb_nb.model.target import Target
 from templedb_nb.ports.records import LedgerCopyStore
+from templedb_nb.ports.target import Server, Session
 from templedb_nb.store import cancel_requests
 from templedb_nb.store.journal import going_on
 
@@ -86,7 +88,8 @@ class Locks:
         with self._opened(project, target) as opened:
             for session in opened.sessions.values():
                 if session.held(project.known_as) is not None:
-                    session.steal(project.known_as, expect, user, reason, terminate=terminate)
+                    server = session.server or _refuse_theft(session, project.known_as)
+                    server.steal(project.known_as, expect, user, reason, terminate=terminate)
                     taken += 1
         if not taken:
             raise UsageProblem("nobody holds the lock: there is nothing to take")
@@ -99,7 +102,7 @@ class Locks:
         """Say that a target's database is the right one, though it is not what it was."""
         user = self._system.user()
         with self._opened(project, target) as opened:
-            copies = [e.rebind(project.known_as, user, reason) for e in opened.sessions.values()]
+            copies = [s.rebind(project.known_as, user, reason) for s in _servers(opened)]
         self._memory.forget_ledger(project.slug, target.name, self._system.clock.now())
         also = ("it has an identity of its own now; its migrations are inherited",)
         return CommandOutcome(
@@ -109,7 +112,7 @@ class Locks:
     def blockers(self, project: Project, target: Target) -> BlockerList:
         """Return who is in the way of the run that holds the target now."""
         with self._opened(project, target) as opened:
-            found = [s.blockers(project.known_as) for s in opened.sessions.values()]
+            found = [s.blockers(project.known_as) for s in _servers(opened)]
         now = self._system.clock.now()
         rows = tuple(each for some in found for each in some)
         return BlockerList(slug=project.slug, target=target.name, rows=rows, at=now)
@@ -121,12 +124,12 @@ class Locks:
         user = self._system.user()
         with self._opened(project, target) as opened:
             waiting = [
-                session
-                for session in opened.sessions.values()
-                if pid in {each.pid for each in session.blockers(project.known_as)}
+                server
+                for server in _servers(opened)
+                if pid in {each.pid for each in server.blockers(project.known_as)}
             ]
-            for session in waiting or [*opened.sessions.values()][:1]:
-                session.unblock(project.known_as, pid, user, reason, terminate=terminate)
+            for server in waiting or [_first_server(opened, pid)]:
+                server.unblock(project.known_as, pid, user, reason, terminate=terminate)
         does = "is ended" if terminate else "is asked to cancel its statement"
         return CommandOutcome(text=f"session {pid} of {target.name} {does}")
 
@@ -161,9 +164,31 @@ class Locks:
             with self._opened(project, target) as opened:
                 held = {name: s.held(project.known_as) for name, s in opened.sessions.items()}
                 return any(
-                    opened.sessions[name].ask_to_end(project.known_as, each.run, wanted)
+                    server.ask_to_end(project.known_as, each.run, wanted)
                     for name, each in held.items()
-                    if each and each.run.startswith(run)
+                    if each
+                    and each.run.startswith(run)
+                    and (server := opened.sessions[name].server)
                 )
         except TempleError:
             return False
+
+
+def _servers(opened: OpenTarget) -> Iterator[Server]:
+    """Yield those databases of a target that have other sessions."""
+    return (each.server for each in opened.sessions.values() if each.server)
+
+
+def _first_server(opened: OpenTarget, pid: int) -> Server:
+    """Return the database that says why nobody waits for *pid* there."""
+    first = next(iter(opened.sessions.values()))
+    if first.server is None:
+        raise UsageProblem(f"{first.where} has no sessions: no run waits for pid {pid} there")
+    return first.server
+
+
+def _refuse_theft(session: Session, project: str) -> NoReturn:
+    """Refuse: the lock is a file's, and is free as soon as its process is gone."""
+    holder = session.ledger(project).holder or "another process that has the file open"
+    message = f"{session.where} is locked by {holder}, which lives"
+    raise Busy(message, hint="end that process: the lock goes with it")

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from templedb_nb.app.deploy import other_tools
 from templedb_nb.app.deploy.case import DeployContext, OpenTarget, root_of
-from templedb_nb.app.deploy.connections import Connections, Sessions, names, read_all
+from templedb_nb.app.deploy.connections import Connections, names, read_all
 from templedb_nb.app.deploy.lint import of_steps, ran_before, too_new_for_servers
 from templedb_nb.app.deploy.signatures import Signatures
 from templedb_nb.app.environment import Environment
@@ -24,7 +25,6 @@ from templedb_nb.core.catalog.drift import on_drift
 from templedb_nb.core.config import groups
 from templedb_nb.core.config.overlay import NO_OVERLAY, Overlay, overlaid
 from templedb_nb.core.lint.linter import on_lint
-from templedb_nb.core.migrations import status
 from templedb_nb.core.plan import planner
 from templedb_nb.core.plan.estimate import expected
 from templedb_nb.core.plan.findings import on_standing
@@ -35,18 +35,16 @@ from templedb_nb.model.approval import Approval
 from templedb_nb.model.drift import Drift
 from templedb_nb.model.estimate import Expected
 from templedb_nb.model.finding import Finding
-from templedb_nb.model.foreign_history import ForeignHistory
-from templedb_nb.model.layout import Address, Layout
-from templedb_nb.model.ledger import Ledger, State
+from templedb_nb.model.layout import Address
+from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.plan import Draft, Plan, Preview, SinceDeployed
 from templedb_nb.model.project import Changes, Project, changes
 from templedb_nb.model.route import Route
 from templedb_nb.model.secret import Secret
-from templedb_nb.model.serialization import Digest
 from templedb_nb.model.step import Revert
 from templedb_nb.model.target import DATABASE_URL, DatabaseName, FindingLevel, Policy, Target
 from templedb_nb.ports.records import RecordStore
-from templedb_nb.ports.target import CatalogReader
+from templedb_nb.ports.target import ApprovalRecords, CatalogReader, Reached
 
 NO_DATABASE = DatabaseName("")
 """Stands for the store, which alone knows the runs of a target without a database."""
@@ -204,9 +202,9 @@ class Plans:
             suspicions=self.copies.suspicions(case, opened.sessions, ledgers),
             look=now.look,
             migrations=found,
-            histories=_histories(opened, ledgers, found),
+            histories=other_tools.histories(opened, ledgers, found),
             overlay=case.overlay.text,
-            bodies=_shadow_bodies(case, found, ledgers, options),
+            bodies=other_tools.shadow_bodies(case, found, ledgers, options),
         )
 
     def preview(self, opened: OpenTarget, options: PlanOptions) -> Preview:
@@ -267,7 +265,9 @@ class Plans:
         differs = changes(before.files, case.release.files)
         return SinceDeployed(run=run, release=number, finished_at=ended, changes=differs)
 
-    def approvals(self, plan: Plan, sessions: Sessions) -> tuple[Approval, ...]:
+    def approvals(
+        self, plan: Plan, sessions: Mapping[DatabaseName, ApprovalRecords]
+    ) -> tuple[Approval, ...]:
         """Return every approval of the plan's content, from the store and the ledgers."""
         there = [
             session.approvals(plan.project, plan.content_hash) for session in sessions.values()
@@ -291,19 +291,21 @@ class Plans:
         return tuple(found)
 
 
-def _strange(plan: Plan, sessions: Sessions) -> list[Finding]:
+def _strange(plan: Plan, sessions: Mapping[DatabaseName, CatalogReader]) -> list[Finding]:
     """Tell of drift where something is to run: what does nothing asks for nothing."""
     if not plan.steps:
         return []
     return list(on_drift(drifts(sessions, plan.policy), plan.target, plan.policy.drift))
 
 
-def routes(sessions: Sessions) -> dict[str, Route]:
+def routes(sessions: Mapping[DatabaseName, Reached]) -> dict[str, Route]:
     """Return the server that each session has reached, by its database's name."""
-    return {name: session.here for name, session in sessions.items() if session.here}
+    return {name: each.server.here for name, each in sessions.items() if each.server}
 
 
-def drifts(sessions: Sessions, policy: Policy) -> dict[DatabaseName, Drift]:
+def drifts(
+    sessions: Mapping[DatabaseName, CatalogReader], policy: Policy
+) -> dict[DatabaseName, Drift]:
     """Return how each database differs from what runs left, unless the target does not care."""
     if policy.drift is FindingLevel.OFF:
         return {}
@@ -321,7 +323,7 @@ def _drift(session: CatalogReader, policy: Policy) -> Drift:
 
 
 def _linted(
-    plan: Plan, situation: Situation, sessions: Sessions, cache: ReadCache
+    plan: Plan, situation: Situation, sessions: Mapping[DatabaseName, Reached], cache: ReadCache
 ) -> list[Finding]:
     level = plan.policy.lint
     if level is FindingLevel.OFF:
@@ -337,50 +339,6 @@ def _under(current: CurrentConfig, document: object) -> tuple[CurrentConfig, Ove
     findings = (*current.findings, *laid.findings)
     origin = f"{current.origin}, with an overlay" if laid.text else current.origin
     return replace(current, config=config, findings=findings, origin=origin), laid
-
-
-def _histories(
-    opened: OpenTarget,
-    ledgers: Mapping[DatabaseName, Ledger],
-    found: Iterable[status.GroupMigrations],
-) -> dict[DatabaseName, tuple[ForeignHistory, ...]]:
-    """Return other tools' tables, where the ledger is empty and the files are such a tool's."""
-    foreign = {m.database for m in found if any(p.reading for p in m.arranged.files)}
-    return {
-        name: session.histories()
-        for name, session in opened.sessions.items()
-        if name in foreign and name in ledgers and _asks(ledgers[name])
-    }
-
-
-def _asks(ledger: Ledger) -> bool:
-    """Return whether another tool's table may know more: nothing was imported, or both are used.
-
-    golang-migrate's one version says nothing of files that came late.
-    """
-    high_water = ledger.shadow is not None and ledger.shadow.tool == Layout.GOLANG_MIGRATE
-    return not ledger.entries or (ledger.shadow is not None and not high_water)
-
-
-def _shadow_bodies(
-    case: DeployContext,
-    found: Iterable[status.GroupMigrations],
-    ledgers: Mapping[DatabaseName, Ledger],
-    options: PlanOptions,
-) -> dict[str, bytes]:
-    """Return the files whose rows another tool's table gets, where one is written along."""
-    named = {step.key for step in options.amend}
-    wanted: dict[str, Digest] = {}
-    for each in found:
-        ledger = ledgers.get(each.database)
-        if ledger is None or ledger.shadow is None:
-            continue
-        there = {e.key: e.checksums.text for e in ledger.entries if e.state is State.APPLIED}
-        for placed, file in each.placed:
-            if placed.key in named or there.get(placed.key) != file.blob:
-                wanted[placed.path] = file.blob
-    bodies = case.read(set(wanted.values())) if wanted else {}
-    return {path: bodies[blob] for path, blob in wanted.items()}
 
 
 def _taken_back(options: PlanOptions) -> frozenset[Address]:

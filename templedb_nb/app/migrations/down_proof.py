@@ -40,7 +40,8 @@ class DownProofs:
         pairs = _pairs(opened, self._migrations.status(opened).rows, steps)
         database = steps[0].database
         rows: list[ProofRow] = []
-        url, here = opened.urls[database], opened.sessions[database].here
+        url, server = opened.urls[database], opened.sessions[database].server
+        here = server.here if server else None
         with self._ledgers.scratch(url, here, case.target.name, case.root, self._system) as scratch:
             for step, up, down in pairs:
                 broken = bool(rows) and rows[-1].verdict is not DownVerdict.HOLDS

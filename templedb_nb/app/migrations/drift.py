@@ -99,7 +99,7 @@ def _differences(opened: OpenTarget, other: OpenTarget) -> Iterator[DriftRow]:
         raise UsageProblem(f"{names} have no database in common that has an address")
     for name in sorted(both):
         here, there = opened.sessions[name], other.sessions[name]
-        if bool(here.version) is not bool(there.version):
+        if bool(here.server) is not bool(there.server):
             raise UsageProblem(f"{name}: PostgreSQL and DuckDB cannot be compared")
         yield from _rows(name, compare(here.catalog(), there.catalog()))
 

@@ -134,7 +134,7 @@ def _histories(opened: OpenTarget, source: HistorySource) -> Iterator[Found]:
         yield from _kept_elsewhere(opened, source.file)
         return
     for database, session in opened.sessions.items():
-        for history in session.histories():
+        for history in session.server.histories() if session.server else ():
             named = source.table in {None, history.table, history.where}
             if named and source.tool in {None, history.tool}:
                 yield database, history

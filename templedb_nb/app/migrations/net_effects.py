@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from templedb_nb.app.deploy.connections import Sessions
 from templedb_nb.core.migrations.script import read_script
 from templedb_nb.core.migrations.status import GroupMigrations, Hollow, Ledgers, Scripts, edited
 from templedb_nb.model.layout import Reading, address
@@ -13,10 +12,14 @@ from templedb_nb.model.project import Slug
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.target import DatabaseName, TargetName
 from templedb_nb.ports.records import LedgerCopyStore
+from templedb_nb.ports.target import LedgerReader
 
 
 def hollow(
-    sessions: Sessions, project: str, found: Sequence[GroupMigrations], ledgers: Ledgers
+    sessions: Mapping[DatabaseName, LedgerReader],
+    project: str,
+    found: Sequence[GroupMigrations],
+    ledgers: Ledgers,
 ) -> frozenset[Hollow]:
     """Return the edited migrations of which what ran had left nothing, as the ledgers keep it."""
     wanted: dict[DatabaseName, list[tuple[Entry, Reading | None]]] = {}

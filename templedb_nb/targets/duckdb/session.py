@@ -7,7 +7,7 @@ row is written, so that a command of the project can open it in between.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -15,18 +15,13 @@ from templedb_nb.core.migrations.script import Script
 from templedb_nb.errors import (
     Busy,
     TargetError,
-    UsageProblem,
     swallowed,
 )
 from templedb_nb.model.approval import Approval
-from templedb_nb.model.cancel_request import CancelRequest
 from templedb_nb.model.drift import CatalogMark, Drift
-from templedb_nb.model.event import Blocker, Outcome
-from templedb_nb.model.foreign_history import ForeignHistory
+from templedb_nb.model.event import Outcome
 from templedb_nb.model.ledger import Freeze, Ledger, LedgerEvent, LockHolder, Within
-from templedb_nb.model.lint import Sizes
 from templedb_nb.model.serialization import Digest
-from templedb_nb.model.server_message import MessageLevel
 from templedb_nb.model.step import Amendment, Migration, Restore, Revert
 from templedb_nb.model.target import Policy, Probe
 from templedb_nb.model.trace import Lookup, Trace
@@ -48,8 +43,8 @@ class DuckdbSession(DuckdbFile):
     """One DuckDB file; it is opened for each piece of work and closed before any command."""
 
     @property
-    def here(self) -> None:
-        """Return nothing: no server has a file."""
+    def server(self) -> None:
+        """Return nothing: a file has no other sessions, whom one could ask or end."""
 
     def ledger(self, project: str) -> Ledger:
         """Return what the file says of *project* now; create nothing."""
@@ -120,22 +115,6 @@ class DuckdbSession(DuckdbFile):
         with self._work() as connection:
             return hold.thaw(connection, project, by, reason)
 
-    def steal(self, project: str, expect: str, by: str, reason: str, *, terminate: bool) -> None:
-        """Refuse: the lock is a file's, and is free as soon as its process is gone."""
-        del expect, by, reason, terminate
-        raise Busy(
-            f"{self.where} is locked by {self._holder(project)}, which lives",
-            hint="end that process: the lock goes with it",
-        )
-
-    def rebind(self, project: str, by: str, reason: str) -> bool:  # noqa: ARG002 - as Session has it
-        """Say no: a DuckDB file does not know where it was made."""
-        return False
-
-    def ask_to_end(self, project: str, run: str, wanted: CancelRequest) -> bool:  # noqa: ARG002 - as Session has it
-        """Say that nobody hears it there: a DuckDB file has no second session."""
-        return False
-
     def events(self, project: str, within: Within) -> tuple[LedgerEvent, ...]:
         """Return the ledger's own history of that time."""
         if not self._path.exists():
@@ -151,15 +130,6 @@ class DuckdbSession(DuckdbFile):
             return Trace()
         with self._work() as connection:
             return trace.trace(connection, lookup)
-
-    def blockers(self, project: str) -> tuple[Blocker, ...]:  # noqa: ARG002 - as Session has it
-        """Return nobody: a DuckDB file belongs to one process at a time."""
-        return ()
-
-    def unblock(self, project: str, pid: int, by: str, reason: str, *, terminate: bool) -> None:
-        """Refuse: nobody can be in the way."""
-        del project, by, reason, terminate
-        raise UsageProblem(f"{self.where} has no sessions: no run waits for pid {pid} there")
 
     def begin_run(self, claim: Claim, policy: Policy, decide: Decide = lambda _: ()) -> None:
         """Record the run, unless *decide* refuses it, and keep the policy."""
@@ -203,14 +173,6 @@ class DuckdbSession(DuckdbFile):
                 with suppress(duckdb.Error):
                     connection.execute("ROLLBACK")
                 connection.close()
-
-    def ranks(self) -> dict[str, MessageLevel]:
-        """Return nothing: a DuckDB file says nothing beside its answers."""
-        return {}
-
-    def stands(self, step: Migration, claim: Claim) -> int:  # noqa: ARG002 - as Session has it
-        """Return 0: a DuckDB file takes a migration whole, or not at all."""
-        return 0
 
     def failed(
         self, step: Migration, script: Script, attempt: str, claim: Claim, error: str
@@ -272,19 +234,6 @@ class DuckdbSession(DuckdbFile):
         with self._work() as connection:
             catalog.accept(connection, project, by, reason, self._locked)
         return True
-
-    @property
-    def version(self) -> int:
-        """Return that it is no PostgreSQL."""
-        return 0
-
-    def sizes(self, names: Collection[str]) -> Sizes | None:  # noqa: ARG002 - as Session has it
-        """Return that nothing tells: nobody else uses such a file while a migration runs."""
-        return None
-
-    def histories(self) -> tuple[ForeignHistory, ...]:
-        """Return nothing: no other tool that is known keeps its table in such a file."""
-        return ()
 
     def command_started(self, claim: Claim, attempt: str, step: str) -> None:
         """Record a command before it starts, and close the file: the command may open it."""

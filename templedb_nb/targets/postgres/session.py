@@ -54,6 +54,11 @@ class PostgresSession:
         self._link = Link(route, target, database, name)
 
     @property
+    def server(self) -> PostgresSession:
+        """Return itself: others work on the server at the same time."""
+        return self
+
+    @property
     def here(self) -> Route:
         """Return the server that the session has reached."""
         return self._link.here
@@ -176,28 +181,28 @@ class PostgresSession:
         with translated(self.where):
             records.begin_run(self._link.connection, claim, policy, decide)
 
-    def end_run(self, run_id: str, outcome: Outcome, exit_code: int, message: str) -> None:
+    def end_run(self, run: str, outcome: Outcome, exit_code: int, message: str) -> None:
         """Record how the run ended."""
         with translated(self.where):
-            records.end_run(self._link.connection, run_id, outcome, exit_code, message)
+            records.end_run(self._link.connection, run, outcome, exit_code, message)
 
     def apply(
         self,
         step: Migration,
         script: Script,
-        attempt_id: str,
+        attempt: str,
         claim: Claim,
         ran: Callable[[int], None],
         told: StatementCallbacks = NOBODY_TOLD,
     ) -> None:
         """Bring the migration into effect, in the mode that the step names."""
-        attempt = Attempt(step=step, script=script, id=attempt_id, claim=claim, ran=ran, told=told)
+        work = Attempt(step=step, script=script, id=attempt, claim=claim, ran=ran, told=told)
         lock = AdvisoryLock(self._link, claim.project)
         with translated(self.where):
             if step.mode is Mode.STATEMENTS:
-                apply_stepwise(self._link, lock, attempt)
+                apply_stepwise(self._link, lock, work)
             else:
-                transactional.apply(self._link, lock, attempt)
+                transactional.apply(self._link, lock, work)
 
     def failed(
         self, step: Migration, script: Script, attempt: str, claim: Claim, error: str
@@ -279,12 +284,12 @@ class PostgresSession:
         with translated(self.where):
             records.command_finished(self._link.connection, attempt, state, exit_status)
 
-    def resolve(self, project: str, run_id: str, by: str, reason: str) -> int:
+    def resolve(self, project: str, run: str, by: str, reason: str) -> int:
         """Close what nobody saw end, on a person's word."""
         with translated(self.where):
             if not ledger_sql.present(self._link.connection):
                 return 0
-            return records.resolve(self._link.connection, project, run_id, by, reason)
+            return records.resolve(self._link.connection, project, run, by, reason)
 
     def approve(self, approvals: Sequence[Approval]) -> bool:
         """Record approvals, if there is a ledger; say whether."""
@@ -344,7 +349,7 @@ class PostgresSession:
             catalog.accept(connection, project, by, reason)
             return True
 
-    def sizes(self, names: Collection[str]) -> Sizes | None:
+    def sizes(self, names: Collection[str]) -> Sizes:
         """Return how large what bears one of *names* is, as statistics have it."""
         with translated(self.where):
             return sizes.sizes(self._link.connection, names)
