@@ -23,6 +23,7 @@ import click
 from templedb_nb import api
 from templedb_nb.commands.tree import tree
 from templedb_nb.core.config import document, project_file
+from templedb_nb.core.health.outcomes import OUTCOMES
 from templedb_nb.core.values import schema
 from templedb_nb.failpoints import PLACES
 from templedb_nb.model.approval import Approval
@@ -187,6 +188,20 @@ def health_check() -> str:
     return _object(document.HEALTH_CHECK)
 
 
+def expect_json() -> str:
+    """Return the reference of an expectation of JSON."""
+    return _object(document.EXPECT_JSON)
+
+
+def outcomes() -> str:
+    """Return what each cause says of a target's health."""
+    rows = [
+        (f"`{cause.value}`", found.value, _cell(meaning))
+        for cause, (found, meaning) in OUTCOMES.items()
+    ]
+    return _table(("cause", "outcome", "what was seen"), rows)
+
+
 def target() -> str:
     """Return the reference of a target."""
     return _object(project_file.TARGET)
@@ -200,7 +215,7 @@ def _object(found: schema.Object) -> str:
     return _table(("key", "value", "default", "what it says"), rows)
 
 
-def _kind(found: schema.Shape) -> str:
+def _kind(found: schema.Shape) -> str:  # noqa: C901 - a case a shape
     match found:
         case schema.Text():
             return _WORDS.get(found, "word" if found.says else "text")
@@ -208,6 +223,8 @@ def _kind(found: schema.Shape) -> str:
             return f"whole number, {least} {f'to {most}' if most is not None else 'or more'}"
         case schema.Duration(least=least):
             return f"duration, {least} s or more" if least else "duration"
+        case schema.Scalar():
+            return "text, number, `true` or `false`"
         case schema.Flag():
             return "`true` or `false`"
         case schema.Choice(words=words):
@@ -234,6 +251,7 @@ _WORDS = {document.NAME: "name", document.VARIABLE: "variable"}
 _PLACES = {
     id(document.HOOK): "a [hook](#hook)",
     id(document.HEALTH_CHECK): "a [health check](#health-check)",
+    id(document.EXPECT_JSON): "an [expectation of JSON](#expectation-of-json)",
     id(document.GROUP): "a [group](#group)",
     id(project_file.TARGET): "a [target](#target)",
 }
@@ -357,7 +375,8 @@ def _cell(text: str) -> str:
 PARTS: dict[str, Callable[[], str]] = {
     each.__name__: each
     for each in (
-        commands, project, group, hook, health_check, target, events, methods, values, failpoints,
+        commands, project, group, hook, health_check, expect_json, outcomes, target, events,
+        methods, values, failpoints,
     )
 }  # fmt: skip
 

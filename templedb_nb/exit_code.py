@@ -18,6 +18,7 @@ class ExitCode(IntEnum):
     UNCHANGED = 10
     CHANGED = 12
     UNRESOLVED = 13
+    INCONCLUSIVE = 14
     APPROVAL_MISSING = 20
     REJECTED = 21
     STALE = 22

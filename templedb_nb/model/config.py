@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from templedb_nb.model.health import JsonExpectation
 from templedb_nb.model.layout import Layout
 from templedb_nb.model.target import DATABASE_URL, DatabaseName, OrderPolicy
 
@@ -55,27 +56,41 @@ class Hook:
     timeout_s: int | None = None
 
 
+class InconclusivePolicy(StrEnum):
+    """What becomes of a try that could not be measured: a person looks, or it counts as bad."""
+
+    PAUSE = "pause"
+    FAIL = "fail"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthCheck:
     """A question to a deployed target, asked until it is answered or time is up."""
 
     type: HealthType
+    name: str = ""
     url: str = ""
     method: str = "GET"
     headers: tuple[tuple[str, str], ...] = ()
     expect_status: tuple[int, ...] = (200,)
     expect_body: str = ""
+    expect_json: tuple[JsonExpectation, ...] = ()
     expect_version: str = ""
+    follow_redirects: bool = False
+    proxy: bool = False
     host: str = ""
     port: int | None = None
     command: str = ""
     query: str = ""
+    expect: str = ""
+    database: DatabaseName | None = None
     initial_delay_s: int = 0
     interval_s: int = 5
     timeout_s: int = 10
     deadline_s: int = 300
     success_threshold: int = 1
     failure_threshold: int = 3
+    inconclusive: InconclusivePolicy = InconclusivePolicy.PAUSE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +125,12 @@ class Group:
     workdir: WorkFolderKind = WorkFolderKind.RELEASE
     mutates: bool | None = None
     health_check: HealthCheck | None = None
+    health_checks: tuple[HealthCheck, ...] = ()
+
+    @property
+    def checks(self) -> tuple[HealthCheck, ...]:
+        """Return every health check of the group, however many it has."""
+        return (*([self.health_check] if self.health_check else []), *self.health_checks)
 
     @property
     def commands(self) -> tuple[str, ...]:

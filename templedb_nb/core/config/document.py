@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any  # Any: a JSON document, whose shape is read here
 
+from templedb_nb.core.config.health_keys import EXPECT_JSON, HEALTH_CHECK
 from templedb_nb.core.values.schema import (
     Choice,
     Duration,
@@ -25,12 +26,12 @@ from templedb_nb.model.config import (
     Group,
     GroupKind,
     HealthCheck,
-    HealthType,
     Hook,
     OpaqueFiles,
     WorkFolderKind,
 )
 from templedb_nb.model.finding import Finding, Severity, Topic
+from templedb_nb.model.health import JsonExpectation
 from templedb_nb.model.layout import Layout
 from templedb_nb.model.serialization import to_plain
 from templedb_nb.model.target import DATABASE_URL, OrderPolicy
@@ -46,34 +47,6 @@ HOOK = Object(
         Key("command", TEXT, "What to run, by bash with -euo pipefail."),
         Key("critical", Flag(), "A failing post_deploy hook fails the run, too.", False),  # noqa: FBT003 - a default
         Key("timeout", Duration(1), "How long it may take.", None, "timeout_s"),
-    ),
-)
-
-HEALTH_CHECK = Object(
-    HealthCheck,
-    (
-        Key("type", Choice(HealthType), "How to measure."),
-        Key("url", TEXT, "http: the address to ask.", ""),
-        Key("method", Text("[A-Z]+", "is no HTTP method"), "http: the method.", "GET"),
-        Key("headers", PairsOf(TEXT, TEXT), "http: headers to send.", ()),
-        Key(
-            "expect_status",
-            ListOf(WholeNumber(100, 599), single=True),
-            "http: the statuses that are healthy.",
-            (200,),
-        ),
-        Key("expect_body", TEXT, "http: a regular expression that the body must hold.", ""),
-        Key("expect_version", TEXT, "http: a text that names the new version.", ""),
-        Key("host", TEXT, "tcp: the host to reach.", ""),
-        Key("port", WholeNumber(1, 65535), "tcp: the port to reach.", None),
-        Key("command", TEXT, "command: healthy when it exits with 0.", ""),
-        Key("query", TEXT, "sql: healthy when the first value of its one row is true.", ""),
-        Key("initial_delay", Duration(), "The wait before the first try.", 0, "initial_delay_s"),
-        Key("interval", Duration(1), "The wait between two tries.", 5, "interval_s"),
-        Key("timeout", Duration(1), "How long one try may take.", 10, "timeout_s"),
-        Key("deadline", Duration(1), "How long all tries may take.", 300, "deadline_s"),
-        Key("success_threshold", WholeNumber(1), "How many good tries in a row are healthy.", 1),
-        Key("failure_threshold", WholeNumber(1), "How many bad tries in a row are a failure.", 3),
     ),
 )
 
@@ -166,6 +139,7 @@ GROUP_KEYS = (
         None,
     ),
     Key("health_check", HEALTH_CHECK, "What must hold after the group.", None),
+    Key("health_checks", ListOf(HEALTH_CHECK), "The same, where it is more than one.", ()),
 )
 
 
@@ -257,12 +231,18 @@ def _value_document(key: Key, value: Any) -> Any:
     match value:
         case HealthCheck():
             return _object_document(HEALTH_CHECK, value)
+        case JsonExpectation():
+            return _object_document(EXPECT_JSON, value)
         case tuple() if isinstance(key.shape, PairsOf):
             return dict(value)
         case tuple():
-            return [_hook_document(each) if isinstance(each, Hook) else each for each in value]
+            return [_item_document(key, each) for each in value]
         case _:
             return to_plain(value)
+
+
+def _item_document(key: Key, item: Any) -> Any:
+    return _hook_document(item) if isinstance(item, Hook) else _value_document(key, item)
 
 
 def _hook_document(hook: Hook) -> Any:

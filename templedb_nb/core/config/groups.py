@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from templedb_nb.core.config import globs
 from templedb_nb.core.config.command_template import (
@@ -15,13 +15,13 @@ from templedb_nb.core.config.command_template import (
     unsafe_psql,
 )
 from templedb_nb.core.config.document import problem
+from templedb_nb.core.health.complaints import objections
 from templedb_nb.model.config import (
     DeployConfig,
     Executor,
     Group,
     GroupKind,
     HealthCheck,
-    HealthType,
 )
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.target import DatabaseName
@@ -120,8 +120,7 @@ def check(config: DeployConfig, paths: Sequence[str] | None = None) -> tuple[Fin
         at = f"groups[{place}]"
         found += [*_dependencies(at, group, config), *_work(at, group), *_files(at, group)]
         found += [*_patterns(at, group, paths), *_environment(at, group)]
-        if group.health_check:
-            found += _health(f"{at}.health_check", group.health_check)
+        found += _health(at, group)
     if loop := cycle(config.groups):
         found.append(problem("groups", f"depends_on goes in a circle: {' -> '.join(loop)}"))
     return tuple(found)
@@ -196,26 +195,29 @@ def _environment(at: str, group: Group) -> Iterable[Finding]:
             yield problem(f"{at}.env.{name}", "changes how programs load or start", mend)
 
 
-_NEEDS = {
-    HealthType.HTTP: ("url",),
-    HealthType.TCP: ("host", "port"),
-    HealthType.COMMAND: ("command",),
-    HealthType.SQL: ("query",),
-}
+def on_health(at: str, group: str, written: Sequence[HealthCheck]) -> Iterable[Finding]:
+    """Yield what is wrong with the health checks of one place, each by its own key."""
+    for place, health in enumerate(written):
+        yield from _objections(f"{at}[{place}]", health)
+    named = [each.name for each in written if each.name]
+    for name in sorted({each for each in named if named.count(each) > 1}):
+        yield problem(at, f"two checks of {group} have the name {name!r}")
 
 
-def _health(at: str, health: HealthCheck) -> Iterable[Finding]:
-    for key in _NEEDS[health.type]:
-        if not getattr(health, key):
-            yield problem(f"{at}.{key}", f"is missing: a check of type {health.type} needs it")
-    if health.url and not re.match(r"https?://[^\s/]+", health.url):
-        yield problem(f"{at}.url", f"{health.url!r} is no http or https address")
-    if health.timeout_s > health.deadline_s:
-        yield problem(f"{at}.timeout", "is longer than the deadline")
-    try:
-        re.compile(health.expect_body)
-    except re.error as error:
-        yield problem(f"{at}.expect_body", f"is no regular expression: {error}")
+def _health(at: str, group: Group) -> Iterable[Finding]:
+    if group.health_check:
+        yield from _objections(f"{at}.health_check", group.health_check)
+        if group.health_checks:
+            mend = "put all of them into health_checks"
+            yield problem(f"{at}.health_check", "stands beside health_checks", mend)
+    yield from on_health(f"{at}.health_checks", f"group {group.name!r}", group.health_checks)
+
+
+def _objections(at: str, health: HealthCheck) -> Iterable[Finding]:
+    for each in objections(health):
+        severity = Severity.ERROR if each.forbids else Severity.WARNING
+        found = problem(f"{at}.{each.key}", each.message, each.hint)
+        yield replace(found, severity=severity)
 
 
 def _note(at: str, message: str) -> Finding:

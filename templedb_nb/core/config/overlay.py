@@ -61,7 +61,24 @@ def overlaid(config: DeployConfig, document: object) -> tuple[DeployConfig, Over
     changes = tuple(differences(config, merged))
     if not changes:
         return config, Overlay(findings=(_nothing(),))
-    return merged, Overlay(text=canonical({"groups": given}).decode(), changes=changes)
+    text = canonical({"groups": _without_floats(given)}).decode()
+    return merged, Overlay(text=text, changes=changes)
+
+
+def _without_floats(value: Any) -> Any:
+    """Return *value* with each float as its text, which every key that takes one reads alike.
+
+    A float has no canonical form.
+    """
+    match value:
+        case float():
+            return repr(value)
+        case Mapping():
+            return {key: _without_floats(each) for key, each in value.items()}
+        case list():
+            return [_without_floats(each) for each in value]
+        case _:
+            return value
 
 
 def document_of(text: str) -> object:

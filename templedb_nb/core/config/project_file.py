@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any  # Any: a JSON document, whose shape is read here
 
 from templedb_nb.core.approval import signers
 from templedb_nb.core.config.document import CONFIG, NAME, TEXT, VARIABLE, build, problem
 from templedb_nb.core.config.environ import is_reference
+from templedb_nb.core.config.groups import on_health
+from templedb_nb.core.config.health_keys import HEALTH_CHECK
 from templedb_nb.core.values.schema import (
     Choice,
     Duration,
@@ -20,7 +22,7 @@ from templedb_nb.core.values.schema import (
     PairsOf,
     WholeNumber,
 )
-from templedb_nb.model.config import DeployConfig
+from templedb_nb.model.config import DeployConfig, HealthCheck
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.project import Slug
 from templedb_nb.model.target import FindingLevel, OrderPolicy, Target, TargetName, TargetType
@@ -80,6 +82,8 @@ TARGET = Object(
             None,
         ),
         Key("variables", VARIABLES, "References of this target: env:NAME, file:PATH.", ()),
+        Key("health_check", HEALTH_CHECK, "What must hold after everything.", None),
+        Key("health_checks", ListOf(HEALTH_CHECK), "The same, where it is more than one.", ()),
     ),
 )
 DOCUMENT = Object(
@@ -101,6 +105,8 @@ class ProjectFile:
     targets: tuple[Target, ...]
     variables: tuple[Variable, ...]
     findings: tuple[Finding, ...]
+    health: Mapping[TargetName, tuple[HealthCheck, ...]] = field(default_factory=dict)
+    """The targets' own checks, beside those of the groups."""
 
 
 def parse(document: object, slug: Slug, leads: Callable[[str], str] = lambda _: "") -> ProjectFile:
@@ -120,23 +126,41 @@ def parse(document: object, slug: Slug, leads: Callable[[str], str] = lambda _: 
     for name, given in named:
         variables += _variables(slug, name, given["variables"], findings, leads)
     targets = tuple(_target(name, given, findings) for name, given in named)
+    health = {name: _health(name, given, findings) for name, given in named}
     for group in config.groups:
         at = f"{PATH}: groups.{group.name}.env"
         for variable, text in group.env:
             findings += _outside(f"{at}.{variable}", text, leads)
     return ProjectFile(
-        config=config, targets=targets, variables=tuple(variables), findings=tuple(findings)
+        config=config,
+        targets=targets,
+        variables=tuple(variables),
+        findings=tuple(findings),
+        health=health,
     )
 
 
 def _target(name: TargetName, given: dict[str, Any], findings: list[Finding]) -> Target:
-    own = {key: value for key, value in given.items() if key != "variables"}
+    elsewhere = {"variables", "health_check", "health_checks"}
+    own = {key: value for key, value in given.items() if key not in elsewhere}
     lines, wrong = signers.signers("\n".join(own["signers"]))
     at = f"{PATH}: targets.{name}.signers"
     findings += [problem(at, told) for told in wrong]
     if own["signed"] and not lines and not wrong:
         findings.append(problem(at, "nobody is named, and signed: true wants signatures"))
     return Target(name=name, from_file=True, **own | {"signers": lines})
+
+
+def _health(
+    name: TargetName, given: dict[str, Any], findings: list[Finding]
+) -> tuple[HealthCheck, ...]:
+    one, many = given["health_check"], given["health_checks"]
+    at = f"{PATH}: targets.{name}.health_checks"
+    if one and many:
+        findings.append(problem(at, "stands beside health_check", "put all of them into one list"))
+    found = (*([one] if one else []), *many)
+    findings += on_health(at, f"target {name}", found)
+    return found
 
 
 def _variables(

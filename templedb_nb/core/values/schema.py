@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isfinite
 from typing import Any, Protocol  # Any: what a document holds until its shape is read
 
 Complain = Callable[[str, str], None]
@@ -121,6 +122,30 @@ def _seconds(value: object) -> int | None:
         return None
     hours, minutes, seconds = (int(part or 0) for part in found.groups())
     return hours * 3600 + minutes * 60 + seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A text, a number, or true or false; kept as text, as JSON writes it."""
+
+    def read(self, value: object, at: str, complain: Complain) -> str:
+        """Return the text."""
+        match value:
+            case bool():
+                return "true" if value else "false"
+            case int():
+                return str(value)
+            case float() if isfinite(value):
+                return repr(value)
+            case str():
+                return Text().read(value, at, complain)
+            case _:
+                complain(at, f"must be a text, a number, true or false, not {_kind(value)}")
+                return ""
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of the shape."""
+        return {"type": ["string", "number", "boolean"], "minLength": 1}
 
 
 @dataclass(frozen=True, slots=True)

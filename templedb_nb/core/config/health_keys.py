@@ -1,0 +1,99 @@
+"""The keys of a health check."""
+
+from __future__ import annotations
+
+from templedb_nb.core.values.schema import (
+    Choice,
+    Duration,
+    Flag,
+    Key,
+    ListOf,
+    Object,
+    PairsOf,
+    Scalar,
+    Text,
+    WholeNumber,
+)
+from templedb_nb.model.config import HealthCheck, HealthType, InconclusivePolicy
+from templedb_nb.model.health import JsonExpectation
+
+_TEXT = Text()
+_NAME = Text(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "may hold letters, digits, _ . - alone")
+_VARIABLE = Text(r"[A-Za-z_][A-Za-z0-9_]*", "is no name of an environment variable")
+
+EXPECT_JSON = Object(
+    JsonExpectation,
+    (
+        Key("path", _TEXT, "A JSONPath (RFC 9535); something must be there."),
+        Key("equals", Scalar(), "What it must be; numbers are compared as numbers.", ""),
+        Key("matches", _TEXT, "A regular expression that it must hold.", ""),
+        Key("below", Scalar(), "A number, or a text that is one, must be below this.", ""),
+        Key("above", Scalar(), "The same, above.", ""),
+    ),
+)
+
+HEALTH_CHECK = Object(
+    HealthCheck,
+    (
+        Key("type", Choice(HealthType), "How to measure."),
+        Key("name", _NAME, "What it is called. Default: its type.", ""),
+        Key("url", _TEXT, "http: the address to ask; {var:NAME} is a value.", ""),
+        Key("method", Text("[A-Z]+", "is no HTTP method"), "http: the method.", "GET"),
+        Key("headers", PairsOf(_TEXT, _TEXT), "http: headers to send; {var:NAME} is a value.", ()),
+        Key(
+            "expect_status",
+            ListOf(WholeNumber(100, 599), single=True),
+            "http: the statuses that are healthy.",
+            (200,),
+        ),
+        Key("expect_body", _TEXT, "http: a regular expression that the body must hold.", ""),
+        Key(
+            "expect_json",
+            ListOf(EXPECT_JSON, single=True),
+            "http: what the body must say, as JSON.",
+            (),
+        ),
+        Key(
+            "expect_version",
+            _TEXT,
+            "http: a text that names the new version, in a header or the body; {release} is the"
+            " first 12 digits of the release's hash.",
+            "",
+        ),
+        Key(
+            "follow_redirects",
+            Flag(),
+            "http: follow up to 5 redirects; else one is unhealthy.",
+            False,  # noqa: FBT003 - a default
+        ),
+        Key(
+            "proxy",
+            Flag(),
+            "http: go by HTTP_PROXY, HTTPS_PROXY and NO_PROXY; never to this machine itself.",
+            False,  # noqa: FBT003 - a default
+        ),
+        Key("host", _TEXT, "tcp: the host to reach; {var:NAME} is a value.", ""),
+        Key("port", WholeNumber(1, 65535), "tcp: the port to reach.", None),
+        Key("command", _TEXT, "command: healthy when it exits with 0.", ""),
+        Key("query", _TEXT, "sql: healthy when the first value of its one row is true.", ""),
+        Key("expect", Scalar(), "sql: what the answer must be, as `query --expect` has it.", ""),
+        Key(
+            "database",
+            _VARIABLE,
+            "sql: the variable with the database's address, where the target has several.",
+            None,
+        ),
+        Key("initial_delay", Duration(), "The wait before the first try.", 0, "initial_delay_s"),
+        Key("interval", Duration(1), "The wait between two tries.", 5, "interval_s"),
+        Key("timeout", Duration(1), "How long one try may take.", 10, "timeout_s"),
+        Key("deadline", Duration(1), "How long all tries may take.", 300, "deadline_s"),
+        Key("success_threshold", WholeNumber(1), "How many good tries in a row are healthy.", 1),
+        Key("failure_threshold", WholeNumber(1), "How many bad tries in a row are a failure.", 3),
+        Key(
+            "inconclusive",
+            Choice(InconclusivePolicy),
+            "What becomes of tries that could not be measured: a person looks, or they are bad.",
+            InconclusivePolicy.PAUSE,
+        ),
+    ),
+)

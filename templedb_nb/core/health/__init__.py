@@ -1,0 +1,1 @@
+"""Health, decided: what a check asks, what an answer means, what tries come to."""
