@@ -53,6 +53,7 @@ def main() -> NoReturn:
 def run(words: Sequence[str]) -> int:
     """Run one command, show what it returned, and return the exit code."""
     call = _call()
+    call.words = tuple(words)
     ticker = _ticker(call)
     with ticker.running(), _fitted():
         return _run(call, words)
@@ -68,7 +69,7 @@ def _run(call: Call, words: Sequence[str]) -> int:
         _echo(error.format_message())
         return ExitCode.USAGE
     except click.ClickException as error:
-        _usage(error)
+        _usage(call, error)
         return ExitCode.USAGE
     except TempleError as error:
         _complain(call, error)
@@ -155,11 +156,9 @@ def _echo_json(line: str) -> None:
     click.echo(guarded_json(line) if Workflow.of(os.environ) is not None else line)
 
 
-def _usage(error: click.ClickException) -> None:
+def _usage(call: Call, error: click.ClickException) -> None:
     """Say what is wrong with the words, and where the right ones are."""
-    from templedb_nb.core.secrets.masking import without_url_passwords
-
-    lines = [f"error: {without_url_passwords(error.format_message())}"]
+    lines = [f"error: {call.masked(error.format_message())}"]
     if isinstance(error, click.UsageError) and error.ctx is not None:
         lines.append(f"hint: {error.ctx.command_path} --help")
     _echo("\n".join(lines), err=True)
@@ -230,7 +229,7 @@ class _TerminalWatch:
             and (told := briefing(preview))
         ):
             self._ticker.clear()
-            _echo(_masked(self._call, told))
+            _echo(self._call.cleaned(told))
 
     @property
     def began(self) -> bool:
@@ -265,9 +264,9 @@ def _show(call: Call, value: Any) -> int:
     else:
         told = closing(value) if began and isinstance(value, Result) else text(value)
     if call.output.json:
-        _echo_json(_masked(call, told))
+        _echo_json(call.cleaned(told))
     elif not (call.output.quiet and began and not exit_code(value)):
-        told = _masked(call, told)
+        told = call.cleaned(told)
         if isinstance(value, Preview | LintReport | Result):
             told = "\n".join(map(shortened, told.split("\n")))
         _echo(told, progress=isinstance(value, StepLogs))
@@ -302,17 +301,17 @@ def _annotate(call: Call, value: LintReport) -> None:
 
 
 def _complain(call: Call, error: TempleError) -> None:
-    lines = error.lines(partial(_masked, call))
+    lines = error.lines(call.masked)
     if call.output.json:
         import json
 
         body = {
             "kind": type(error).__name__,
-            "message": _masked(call, error.message),
+            "message": call.masked(error.message),
             "exit_code": error.exit_code,
         }
-        body |= {"problems": [_masked(call, each) for each in error.problems]}
-        _echo_json(json.dumps({**body, "mend": _masked(call, error.hint)}))
+        body |= {"problems": [call.masked(each) for each in error.problems]}
+        _echo_json(json.dumps({**body, "mend": call.masked(error.hint)}))
     _echo("\n".join(["error: " + lines[0], *lines[1:]]), err=True)
     if call.workflow is not None:
         call.workflow.failed(type(error).__name__, "\n".join(lines))
@@ -322,16 +321,9 @@ def _defect(call: Call, error: Exception) -> int:
     import traceback
 
     told = "".join(traceback.format_exception(error))
-    _echo(_masked(call, told), err=True)
+    _echo(call.masked(told), err=True)
     click.echo("error: this is a defect of templedb; nothing you did should lead here", err=True)
     return ExitCode.INTERNAL
-
-
-def _masked(call: Call, text: str) -> str:
-    from templedb_nb.core.secrets.masking import without_url_passwords
-
-    opened = call.__dict__.get("app")
-    return opened.masker.mask(text) if opened is not None else without_url_passwords(text)
 
 
 def _ask_secret(name: str) -> str:

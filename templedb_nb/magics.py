@@ -154,7 +154,8 @@ class Magic:
         """Return what a command comes to; the runner of an unattended notebook is told of it."""
 
         def words() -> list[str]:
-            return self._words(line)
+            call.words = self._words(line)
+            return list(call.words)
 
         def work(given: Sequence[str]) -> Any:
             return self._run(call, given)

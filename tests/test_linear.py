@@ -144,7 +144,8 @@ CLASSES = [
     ".",
 ]
 RUNS = ["/*", "--\n", "-- templedb:", "${", "${${\n", "$a$", "'a'\n", ";\n", "\\.", "<script", "\x1b[", "a.", "BEGIN;",
-        "-- +goose Up\n", "-- migrate:up\n", "(select ", "--changeset a:", "/*liquibase rollback", ":a "]  # fmt: skip
+        "-- +goose Up\n", "-- migrate:up\n", "(select ", "--changeset a:", "/*liquibase rollback", ":a ", "password 'x' ", "set token='x' ",
+        "format('password=%s',", "password=", "'password ' || ", "x://a?password="]  # fmt: skip
 TEXTS = [*((1_000_000, CLASSES[n::4]) for n in range(4)), (100_000, RUNS)]
 READ = """
 import json, resource, sys
@@ -152,6 +153,7 @@ resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 from templedb_nb.core.lint import effects
 from templedb_nb.core.migrations.layouts.recognise import marks
 from templedb_nb.core.migrations.script import read_script
+from templedb_nb.core.secrets.sql_passwords import redacted
 from templedb_nb.model.layout import Layout, Reading
 length, runs = json.loads(sys.argv[1])
 for run in runs:
@@ -159,6 +161,7 @@ for run in runs:
     script = read_script(text.encode())
     effects.impact(script.statements, together=True, locking=True)
     marks(text)
+    redacted(f"password {text}")
     for layout in ("goose", "dbmate", "flyway", "graphile-migrate", "liquibase"):
         if length < 1_000_000:
             read_script(text.encode(), Reading(layout=Layout(layout)))

@@ -45,6 +45,26 @@ def test_what_psql_prints_is_masked(
     assert_all_masked(encoder, tmp_path)
 
 
+QUOTES = ["''abcdefgh", "abcdefgh''", "abc'''d'efgh", "a''b\"\"c''d''", "$'$'a\\''"]
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [each for each in ENCODERS if each.needs in {"bash", "dash"}],
+    ids=lambda each: each.name,
+)
+def test_runs_of_quotes_are_masked_as_each_shell_writes_them(
+    encoder: Encoder, tmp_path: Path
+) -> None:
+    if not encoder.here:
+        pytest.skip(f"{encoder.needs} is not installed")
+    chance = random.Random(11)
+    for secret, printed in zip(QUOTES, encoder.run(QUOTES, tmp_path), strict=True):
+        text = f"{BEFORE}{printed}{AFTER}"
+        case = Case(encoder, secret, text, masked(chance, secret, text))
+        assert trouble(case) == "", case
+
+
 @pytest.fixture
 def listener() -> Iterator[int]:
     class Quiet(http.server.BaseHTTPRequestHandler):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -72,6 +72,7 @@ class Call:
     project: str | None = None
     target: str | None = None
     cell: str | None = None
+    words: Sequence[str] = ()
     notebook: bool = False
     through: str = "terminal"
     interactive: bool = False
@@ -92,6 +93,19 @@ class Call:
     def app(self) -> Container:
         """Return the application, opened at its first use."""
         return self.open_app()
+
+    def cleaned(self, text: str) -> str:
+        """Return *text* without the secrets that are known, and without passwords of URLs."""
+        from templedb_nb.core.secrets.url_passwords import without_url_passwords
+
+        opened = self.__dict__.get("app")
+        return opened.masker.mask(text) if opened is not None else without_url_passwords(text)
+
+    def masked(self, text: str) -> str:
+        """Return what is said of an error: without the passwords of this command's words, too."""
+        from templedb_nb.core.secrets.url_passwords import without_passwords_of
+
+        return without_passwords_of(self.words, self.cleaned(text))
 
     def body(self, said: str | None = None) -> str:
         """Return the text that a command works on: *said*, the cell's body, or standard input."""

@@ -59,8 +59,9 @@ def set_(
     from templedb_nb.model.listings import CommandOutcome
     from templedb_nb.model.variable import Keeping
 
-    if value is None and "=" in str(name):
-        bare = str(name).partition("=")[0]
+    bare, equals, _ = str(name).partition("=")
+    _named(bare)
+    if value is None and equals:
         raise click.UsageError(f"a space stands between name and value: env set {bare} VALUE")
     if value is not None and call.notebook and not plain and not is_reference(value):
         message = "a secret in a cell is saved with the notebook and its history"
@@ -83,8 +84,14 @@ def set_(
     return CommandOutcome(text=text, also=doubts)
 
 
+def _named(name: str) -> None:
+    """Refuse what is no name, without repeating it: it may be the value."""
+    if not (name.isidentifier() and name.isascii()):
+        raise click.UsageError(f"the name of a variable is missing: {VALUE_HINT}")
+
+
 @commands.command(effect=Effect.CHANGES)
-@words("[PROJECT] NAME")
+@words("[PROJECT] NAME", VALUE_HINT)
 @on_target
 @pass_call
 def unset(call: Call, slug: str | None, name: str, target: str | None) -> CommandOutcome:
@@ -93,6 +100,7 @@ def unset(call: Call, slug: str | None, name: str, target: str | None) -> Comman
     from templedb_nb.model.listings import CommandOutcome
     from templedb_nb.model.target import TargetName
 
+    _named(str(name))
     with call.app.state.transaction():
         project = call.app.projects.pick(call.choice(slug).project)
         where = TargetName(target) if target else None
@@ -104,7 +112,7 @@ def unset(call: Call, slug: str | None, name: str, target: str | None) -> Comman
 
 
 @commands.command("list")
-@words("[PROJECT]")
+@words("[PROJECT]", VALUE_HINT)
 @on_target
 @pass_call
 def list_(call: Call, slug: str | None, target: str | None) -> VariableList:
@@ -115,7 +123,7 @@ def list_(call: Call, slug: str | None, target: str | None) -> VariableList:
 
 
 @commands.command()
-@words("[PROJECT]")
+@words("[PROJECT]", VALUE_HINT)
 @on_target
 @pass_call
 def check(call: Call, slug: str | None, target: str | None) -> CommandOutcome:
@@ -140,7 +148,7 @@ def check(call: Call, slug: str | None, target: str | None) -> CommandOutcome:
 
 
 @commands.command("import", effect=Effect.CHANGES)
-@words("[PROJECT] FILE")
+@words("[PROJECT] FILE", VALUE_HINT)
 @on_target
 @click.option("--plain", is_flag=True, help="Keep the values readable: they are no secrets.")
 @pass_call

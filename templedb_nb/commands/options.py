@@ -142,7 +142,7 @@ class Words(click.Argument):
         """Read *metavar*."""
         completer = completion.words(metavar)
         super().__init__(["words"], nargs=-1, metavar=metavar, shell_complete=completer)
-        self._hint = hint
+        self._hint = hint or f"the command takes {metavar}"
         self._rest = metavar.endswith("[FILE …]")
         named = metavar.removesuffix("[FILE …]").split()
         self._always = "[PROJECT]" not in named
@@ -171,7 +171,7 @@ class Words(click.Argument):
         if self._rest:
             return {"slug": project, "files": tuple(given)}
         if len(given) > len(self._names):
-            raise click.UsageError(f"too many words: {self._hint or ' '.join(words)}")
+            raise click.UsageError(f"too many words: {self._hint}")
         if len(given) < self._needed:
             raise click.UsageError(f"{self._names[len(given)]} is missing")
         padded = [*given, *[None] * (len(self._names) - len(given))]

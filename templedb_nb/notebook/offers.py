@@ -79,12 +79,9 @@ def pick(call: Call, choices: Choices) -> None:
 
 def mask(call: Call) -> Callable[[str], str]:
     """Return what takes secrets out of a text, and what a terminal would obey."""
-    from templedb_nb.core.secrets.masking import without_url_passwords
     from templedb_nb.views import ansi
 
-    opened = call.__dict__.get("app")
-    mask = opened.masker.mask if opened is not None else without_url_passwords
-    return lambda text: ansi.safe(mask(text))
+    return lambda text: ansi.safe(call.masked(text))
 
 
 def without_secrets(error: TempleError, mask: Callable[[str], str]) -> TempleError:

@@ -17,7 +17,7 @@ from jupyter_core.utils import ensure_async
 from nbclient import NotebookClient
 from nbformat import NotebookNode, from_dict
 
-from templedb_nb.core.secrets.masking import UrlStream
+from templedb_nb.core.secrets.url_passwords import UrlStream
 from templedb_nb.errors import InternalError
 from templedb_nb.runbook.secrets import Secrets
 

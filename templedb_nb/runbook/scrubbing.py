@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from templedb_nb.core.secrets.masking import without_url_passwords
+from templedb_nb.core.secrets.url_passwords import without_url_passwords
 from templedb_nb.model.leak import Leak
 from templedb_nb.runbook.notebook import Notebook
 from templedb_nb.runbook.secrets import Secrets

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+from templedb_nb.core.secrets.url_passwords import without_url_passwords
 from templedb_nb.core.secrets.written_forms import (
     IGNORED,
     MINIMUM,
@@ -21,17 +22,14 @@ from templedb_nb.core.secrets.written_forms import (
     Form,
     forms,
     patterns,
-    url_password,
 )
 
 __all__ = [
     "MINIMUM",
     "Masker",
     "MaskingStream",
-    "UrlStream",
     "patterns",
     "too_short",
-    "without_url_passwords",
 ]
 
 _MOST_STATES = 20_000
@@ -113,62 +111,6 @@ class MaskingStream:
 
 
 _LAST_OF_A_LINE = re.compile("[^\x00-\x1f\x7f-\x9f]\r?\n")
-
-
-class UrlStream:
-    """Takes passwords out of URLs in text that comes in pieces.
-
-    A word that may be the scheme of one is shown at once; what stands behind its ``://`` is held
-    back until the word has ended.
-    """
-
-    def __init__(self) -> None:
-        """Hold nothing."""
-        self._shown = ""
-        self._held = ""
-
-    def feed(self, text: str) -> str:
-        """Return what of the text so far may be shown."""
-        before = len(self._shown)
-        text = self._shown + self._held + text
-        word = max(text.rfind(each) for each in " \t\r\n\"'<>") + 1
-        found = _BEGUN.search(text, word) if len(text) - word < _LONGEST_URL else None
-        start = found.start() if found else len(text)
-        mark = text.find("://", start)
-        end = mark + 3 if mark >= 0 else len(text)
-        self._shown, self._held = text[start:end], text[end:]
-        return (without_url_passwords(text[:start]) + self._shown)[before:]
-
-    def close(self) -> str:
-        """Return the rest."""
-        before = len(self._shown)
-        rest = without_url_passwords(self._shown + self._held)[before:]
-        self._shown = self._held = ""
-        return rest
-
-
-_LONGEST_URL = 4096
-_BEGUN = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*+(?:\Z|:(?:\Z|/(?:\Z|/)))")
-_URL = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*+://[^\s'\"<>]++")
-_PORT = re.compile(r"[0-9]{1,5}/")
-"""What stands behind the colon of a host, where the ``@`` is in a path."""
-_NO_PASSWORD = ("$", "{", "%(", "*")
-"""What stands for a password that is put in later, or was taken out already, begins so."""
-
-
-def without_url_passwords(text: str) -> str:
-    """Return *text* with ``***`` for the password of each URL in it, whoever wrote it."""
-    return _URL.sub(_without_password, text) if "://" in text and "@" in text else text
-
-
-def _without_password(found: re.Match[str]) -> str:
-    url = found[0]
-    password = url_password(url) if "@" in url else ""
-    if not password or _PORT.match(password) or password.startswith(_NO_PASSWORD):
-        return url
-    head, _, rest = url.partition("://")
-    user = rest.partition(":")[0]
-    return f"{head}://{user}:***{rest[len(user) + 1 + len(password) :]}"
 
 
 class _Bare:

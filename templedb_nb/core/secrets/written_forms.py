@@ -139,8 +139,9 @@ def _writing(char: str, count: int) -> Writing:
     if _is_plain(char):
         return Writing([char * count])
     texts = [text * count for text in _texts(char)]
-    if char == "'":  # dash writes the run at once
-        texts += [f"'\"{char * count}\"'", f"'\\\"{char * count}\\\"'"]
+    if char == "'":  # dash writes the run at once, and opens no quote behind the last one
+        runs = (f'\'"{char * count}"', f'\'\\"{char * count}\\"')
+        texts += [*runs, *(f"{each}'" for each in runs)]
     if char == "\\":
         texts += [char * times for times in range(count, _DEEPEST * count + 1)]
     if char in " \t\n":  # words of a shell that nobody quoted
