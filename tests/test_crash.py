@@ -327,7 +327,7 @@ def test_a_ledger_that_many_create_at_once_is_created_once(shop: Shop) -> None:
     from templedb_nb.model.target import DATABASE_URL, TargetName
     from templedb_nb.targets.postgres.connection.route import route
     from templedb_nb.targets.postgres.session import PostgresSession
-    from tests.test_targets import a_claim
+    from tests.targets import a_claim
 
     failures: list[BaseException] = []
 

@@ -20,8 +20,8 @@ from templedb_nb.ports.target import LockCallbacks
 from templedb_nb.store import cancel_requests
 from templedb_nb.targets.duckdb.session import DuckdbSession
 from tests.conftest import MIGRATIONS, Shop, Terminal
+from tests.targets import a_claim
 from tests.test_screen import PROGRAM
-from tests.test_targets import a_claim
 
 TWO = {"name": "two", "order": 2, "deploy_command": "echo two > ../two"}
 SLOW = "CREATE TABLE half (id int);\nSELECT pg_sleep(300);\n"

@@ -28,7 +28,7 @@ from templedb_nb.targets.postgres.connection.wire import Link
 from templedb_nb.targets.postgres.session import PostgresSession
 from tests import postgres
 from tests.conftest import HARD_PASSWORD, MIGRATIONS, Database, Said, Terminal
-from tests.test_targets import a_claim
+from tests.targets import a_claim
 
 PORT = "SELECT inet_server_port() AS port"
 needs_psql = pytest.mark.skipif(shutil.which("psql") is None, reason="needs psql")

@@ -112,7 +112,7 @@ class Reached(Protocol):
         ...
 
     def close(self) -> None:
-        """End the session; its locks are free after that."""
+        """End the session; a server frees its locks then."""
         ...
 
 
