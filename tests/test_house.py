@@ -81,8 +81,9 @@ FREE = ("__main__", "api", "failpoints", "kernel_config", "templates", "ticker")
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Yield the modules of the package that a module imports when it is imported itself."""
-    for node in ast.parse(path.read_text()).body:
+    """Yield what a module imports when it is imported itself, and what its types alone need."""
+    body = ast.parse(path.read_text()).body
+    for node in (*body, *(one for each in body if isinstance(each, ast.If) for one in each.body)):
         if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             for each in node.names:
                 full = f"{node.module}.{each.name}"

@@ -33,6 +33,7 @@ from templedb_nb.app.project.policies import TargetPolicies
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.targets import Targets
 from templedb_nb.app.project.variables import Variables
+from templedb_nb.app.recovery.resolve import Resolutions
 from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.engine.observe import ReadCache, Reader
 from templedb_nb.ports.records import RecordStore, RunbookRecords
@@ -276,6 +277,17 @@ class Container:
             running=self.running,
             memory=self.memory,
             reader=self.reader,
+        )
+
+    @cached_property
+    def resolutions(self) -> Resolutions:
+        """Return the use case of those who say what a run did that nobody saw end."""
+        return Resolutions(
+            projects=self.projects,
+            planning=self.planning,
+            running=self.running,
+            memory=self.memory,
+            system=self.system,
         )
 
     @cached_property

@@ -96,4 +96,4 @@ def resolve(
     call: Call, slug: str | None, run: str, target: str | None, reason: str
 ) -> CommandOutcome:
     """Say that you looked what a run did whose process died in a command."""
-    return call.app.deployments.resolve(call.choice(slug, target), str(run), reason)
+    return call.app.resolutions.resolve(call.choice(slug, target), str(run), reason)

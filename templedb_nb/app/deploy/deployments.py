@@ -1,4 +1,4 @@
-"""Deployments: planned, run, gone on with, settled; each a story of a few lines."""
+"""Deployments: planned, run, gone on with; each a story of a few lines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from templedb_nb.app.environment import Environment
 from templedb_nb.app.history.history import History
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.variables import NOTHING_GIVEN, GivenValues, Variables
-from templedb_nb.app.recovery.resolve import resolve
 from templedb_nb.core.config.overlay import document_of
 from templedb_nb.core.plan.planner import PlanOptions
 from templedb_nb.errors import (
@@ -27,7 +26,6 @@ from templedb_nb.errors import (
 )
 from templedb_nb.model.event import Outcome, RunId
 from templedb_nb.model.history import DeployHistory, Filter
-from templedb_nb.model.listings import CommandOutcome
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result, StepState
 from templedb_nb.model.selection import Selection
@@ -133,10 +131,6 @@ class Deployments:
         open_steps = (n for n, each in enumerate(states) if each not in finished)
         done = next((n for n in open_steps if n >= result.resumed), len(states))
         return self.run_plan(result.plan, replace(wish, resumed=done), given)
-
-    def resolve(self, choice: Selection, named: str, reason: str) -> CommandOutcome:
-        """Record what a person saw of a run that nobody saw end; the ledger may know it alone."""
-        return resolve(self, choice, named, reason)
 
     def history(self, choice: Selection, wanted: Filter) -> DeployHistory:
         """Return runs of a project, newest first, on one target or on all."""

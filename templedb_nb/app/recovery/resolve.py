@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
+from templedb_nb.app.deploy.case import OpenTarget
+from templedb_nb.app.deploy.plans import Plans
+from templedb_nb.app.deploy.runs import Runs
+from templedb_nb.app.environment import Environment
+from templedb_nb.app.project.projects import Projects
 from templedb_nb.errors import Ambiguous, UnknownName, UsageProblem
 from templedb_nb.model.event import Outcome, RunId
 from templedb_nb.model.listings import CommandOutcome
 from templedb_nb.model.result import Result
 from templedb_nb.model.selection import Selection
+from templedb_nb.ports.records import RecordStore
 from templedb_nb.store.journal import going_on
 
-if TYPE_CHECKING:
-    from templedb_nb.app.deploy.case import OpenTarget
-    from templedb_nb.app.deploy.deployments import Deployments
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolutions:
+    """Keeps what people saw of runs."""
+
+    projects: Projects
+    planning: Plans
+    running: Runs
+    memory: RecordStore
+    system: Environment
+
+    def resolve(self, choice: Selection, named: str, reason: str) -> CommandOutcome:
+        """Record what a person saw of a run that nobody saw end; the ledger may know it alone."""
+        return _resolve(self, choice, named, reason)
 
 
-def resolve(app: Deployments, choice: Selection, named: str, reason: str) -> CommandOutcome:
+def _resolve(app: Resolutions, choice: Selection, named: str, reason: str) -> CommandOutcome:
     """Record what a person saw of a run; where nobody has to look, say so and write nothing.
 
     The ledger may know the run alone: another state began it.
@@ -41,7 +58,7 @@ def resolve(app: Deployments, choice: Selection, named: str, reason: str) -> Com
     return CommandOutcome(text=f"run {run} is resolved", also=(f"{closed} open commands closed",))
 
 
-def _known(app: Deployments, named: str) -> Result | None:
+def _known(app: Resolutions, named: str) -> Result | None:
     """Return what this state knows of the run; raise if it has not ended."""
     live = [each for each in going_on(app.running.journals) if each.run.startswith(named)]
     try:
@@ -68,7 +85,7 @@ def _open_run(opened: OpenTarget, named: str) -> RunId:
     return RunId(runs[0])
 
 
-def _settled(app: Deployments, opened: OpenTarget, result: Result | None) -> str:
+def _settled(app: Resolutions, opened: OpenTarget, result: Result | None) -> str:
     """Return why nobody has to look at the run; nothing if somebody has."""
     if result is None:
         return ""
