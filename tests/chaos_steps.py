@@ -16,7 +16,7 @@ from tests.chaos_ledgers import DAMAGES
 Words = tuple[str, ...]
 RUN: Words = ("deploy", "run", "app", "--lock-wait", "60")
 AROUND = [each for each in PLACES if each.startswith(("run.", "step."))]
-ONE = [each for each in PLACES if each.startswith("apply.") or each == "guard.looked"]
+ONE = [each for each in PLACES if each.startswith("apply.")]
 COMMAND = [each for each in PLACES if each.startswith("command.")]
 PASSES = {
     "apply": [each for each in PLACES if each not in COMMAND],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from templedb_nb.model.ledger import Entry
+from templedb_nb.model.ledger import Entry, State
 
 
 class ObjectPresence(StrEnum):
@@ -28,6 +28,11 @@ class Lost:
     presence: ObjectPresence = ObjectPresence.UNKNOWN
     objects: tuple[str, ...] = ()
 
+    @property
+    def doubtful(self) -> bool:
+        """Return whether nobody saw how its last attempt ended."""
+        return self.entry.state in {State.IN_DOUBT, State.RUNNING}
+
     def __str__(self) -> str:
         """Return it as people read it."""
         shown = f": {', '.join(self.objects)}" if self.objects else ""
@@ -49,9 +54,14 @@ class Suspicion:
 
     @property
     def restorable(self) -> bool:
-        """Return whether the ledger alone lost something: what it told of still stands."""
-        found = {each.presence for each in self.lost}
-        return ObjectPresence.STANDS in found and ObjectPresence.GONE not in found
+        """Return whether the ledger alone lost something: what it told of still stands.
+
+        A row that is in doubt does not speak against it: it is restored as in doubt.
+        """
+        sure = {each.presence for each in self.lost if not each.doubtful}
+        if not sure:
+            return bool(self.lost)
+        return ObjectPresence.STANDS in sure and ObjectPresence.GONE not in sure
 
     def seen(self, presences: dict[str, tuple[ObjectPresence, tuple[str, ...]]]) -> Suspicion:
         """Return it with what the database shows of each lost migration, by key."""

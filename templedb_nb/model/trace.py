@@ -43,7 +43,8 @@ class Trace:
     row that bears the attempt, or of one that no attempt has brought to its end. `noted`
     are the words of the ledger's own history that name the attempt, `undone` is whether one of them
     says that it was in effect and was taken back since. `silent_s` is how many seconds ago the run
-    showed last that it lives.
+    showed last that it lives. `damaged` is whether a ledger lost rows that this state proves: then
+    a row that is not there proves nothing.
     """
 
     known: bool = False
@@ -57,12 +58,22 @@ class Trace:
     command: CommandState | None = None
     exit_status: int | None = None
     silent_s: float | None = None
+    damaged: bool = False
 
     @property
     def done(self) -> bool:
         """Return whether the ledger proves that a migration or an amendment took effect."""
+        if (
+            self.state is State.IN_DOUBT
+        ):  # its row may have been restored, with an event that says so
+            return False
         noted = any(word in _DONE for word in self.noted)
         return noted or self.undone or self.state in {State.APPLIED, State.REVERTED}
+
+    @property
+    def proves_nothing(self) -> bool:
+        """Return whether a row that is not there tells nothing: the ledger is not what it was."""
+        return not self.found and (self.damaged or not self.known)
 
     @property
     def found(self) -> bool:

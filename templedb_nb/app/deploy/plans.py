@@ -19,6 +19,7 @@ from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.targets import Targets
 from templedb_nb.app.project.variables import NOTHING_GIVEN, GivenValues, Variables
 from templedb_nb.app.recovery.ledger_copies import LedgerCopies
+from templedb_nb.app.recovery.open_commands import with_open_commands
 from templedb_nb.core.address.route import on_routes
 from templedb_nb.core.approval.policy import decision, demanded, identified, kept, merged
 from templedb_nb.core.catalog.drift import on_drift
@@ -125,7 +126,8 @@ class Plans:
             read = read_all(sessions, case.project.known_as)
             found = self.copies.suspicions(case, sessions, read)
             self.copies.remember(case, read, found)
-            ledgers = self.with_store(case, databases, read)
+            whole = with_open_commands(self._memory, case.project, case.target.name, sessions, read)
+            ledgers = self.with_store(case, databases, whole)
             yield OpenTarget(
                 suspicions=found,
                 case=case,

@@ -145,13 +145,13 @@ class Runs:
             raise
         except TempleError as error:
             self._end(error, opened, journal, emit)
+            self._copy_ledgers(opened, plan, journal.result)
             raise
         finally:
             self._close(journal)
         if journal.result.outcome is Outcome.SUCCEEDED:
             self._use_approvals(plan, run, wish)
-        if plan.steps:
-            self._copy_ledgers(opened, plan, journal.result)
+        self._copy_ledgers(opened, plan, journal.result)
         return journal.result
 
     def _arm(self, plan: Plan) -> None:
@@ -300,6 +300,8 @@ class Runs:
 
     def _copy_ledgers(self, opened: OpenTarget, plan: Plan, result: Result) -> None:
         """Bring the copies up to date; one that lost something keeps what the run wrote."""
+        if not plan.steps:
+            return
         found: dict[DatabaseName, Ledger] = {}
         for name, session in opened.sessions.items():
             with suppress(TempleError):

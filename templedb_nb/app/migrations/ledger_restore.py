@@ -11,7 +11,7 @@ from templedb_nb.app.recovery.ledger_copies import LedgerCopies
 from templedb_nb.core.plan.planner import PlanOptions
 from templedb_nb.errors import UsageProblem
 from templedb_nb.model.layout import MigrationSource
-from templedb_nb.model.ledger import EntryKind
+from templedb_nb.model.ledger import Entry, EntryKind, State
 from templedb_nb.model.lost import Lost, ObjectPresence, Suspicion
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
@@ -85,7 +85,7 @@ class LedgerRestores:
                 Restore(
                     group="ledger",
                     database=database,
-                    entry=each.entry,
+                    entry=_unsettled(each.entry),
                     reason=reason,
                     seen=str(each),
                     uuid=uuid,
@@ -104,14 +104,23 @@ def _chosen(suspicion: Suspicion, files: tuple[str, ...], target: str) -> list[L
     if missing:
         hint = "templedb deploy plan shows what the ledger lost"
         raise UsageProblem(f"the ledger did not lose {', '.join(missing)}", hint=hint)
-    gone = [each for each in chosen if each.presence is ObjectPresence.GONE]
-    told = any(each.presence is ObjectPresence.STANDS for each in chosen)
+    sure = [each for each in chosen if not each.doubtful]
+    gone = [each for each in sure if each.presence is ObjectPresence.GONE]
+    told = not sure or any(each.presence is ObjectPresence.STANDS for each in sure)
     if gone or not (told or files):
         problems = [f"{each.entry.file}: {each}" for each in (gone or chosen)]
         message = f"the ledger of {target} was not restored: the database does not bear it out"
         hint = f"{REBIND} {target} --reason WHY; name the files that are in effect to restore those"
         raise UsageProblem(message, hint=hint, problems=problems)
     return chosen
+
+
+def _unsettled(entry: Entry) -> Entry:
+    """Return what to write of an attempt: one that ran when its row was read is in doubt."""
+    if entry.state is not State.RUNNING:
+        return entry
+    told = "its row was lost while it ran: nobody knows which of its steps stand"
+    return replace(entry, state=State.IN_DOUBT, steps=0, step_done=0, step_started=0, error=told)
 
 
 def _named(lost: Lost, files: tuple[str, ...]) -> bool:

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from templedb_nb.core.catalog import database_identity
 from templedb_nb.core.catalog.created_objects import presences
 from templedb_nb.core.migrations.script import Script
+from templedb_nb.core.run.proven_entries import doubtful, written
 from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.errors import TempleError
 from templedb_nb.model.layout import Address
 from templedb_nb.model.ledger import Entry, Ledger, LedgerHead, State
 from templedb_nb.model.lost import Lost, Suspicion
-from templedb_nb.model.plan import Plan
+from templedb_nb.model.plan import Plan, Preview
 from templedb_nb.model.result import Result, StepState
-from templedb_nb.model.step import Amend, Apply, Migration, Restore, Revert, Verb
+from templedb_nb.model.step import Apply, Migration, Restore, Verb
 from templedb_nb.model.target import DatabaseName
 from templedb_nb.ports.records import RecordStore
 from templedb_nb.ports.target import CatalogReader, HistoryReader, Session
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _EVER = datetime(9999, 1, 1, tzinfo=UTC)
 _SKEW = timedelta(days=1)
+_MAY_STAND = frozenset({State.APPLIED, State.IN_DOUBT})
 Ledgers = Mapping[DatabaseName, Ledger]
 
 
@@ -84,7 +86,7 @@ class LedgerCopies:
         """Look in the catalog for what the lost migrations made."""
         if not told.lost or session is None:
             return told
-        wanted = [each for each in copy if each.state is State.APPLIED]
+        wanted = [each for each in copy if each.state in _MAY_STAND]
         texts = self.texts(case, wanted)
         made: list[tuple[str, Sequence[Statement]]] = [
             (each.key, texts[each.key][1].statements) for each in wanted if each.key in texts
@@ -144,9 +146,10 @@ class LedgerCopies:
     def after_run(self, opened: OpenTarget, plan: Plan, result: Result, now: Ledgers) -> None:
         """Keep what the ledgers say after a run; where one lost something, what it had said.
 
-        What the plan itself was to change is taken as it is now.
+        What the plan itself was to change is taken as it is now. A ledger that lost something does
+        not tell either what became of a step that nobody saw end: that is in doubt.
         """
-        own, amended = written(plan, result), _amended(plan)
+        own, doubts, amended = written(plan, result), doubtful(plan, result), _amended(plan)
         case, at = opened.case, self._system.clock.now()
         slug, target = case.project.slug, case.target.name
         for name, before in opened.ledgers.items():
@@ -161,24 +164,47 @@ class LedgerCopies:
                 kept = ledger if _restored(plan, result) else None
             elif lost:
                 uuid = before.uuid or ledger.uuid
-                kept = Ledger(exists=True, uuid=uuid, entries=expected)
+                unseen = [e for e in doubts.get(name, ()) if name in now and not _has(ledger, e)]
+                whole = database_identity.with_own(expected, unseen)
+                kept = Ledger(exists=True, uuid=uuid, entries=whole)
             else:
                 kept = ledger if ledger.exists else None
             if kept is not None and self._memory.ledger_moved(slug, target, name, kept):
                 self._memory.copy_ledger(slug, target, name, kept, at)
 
-    def after_death(self, result: Result) -> None:
-        """Add to the copies what the journal of a dead run proves to be applied."""
+    def damaged(self, opened: OpenTarget, result: Result) -> bool:
+        """Return whether the ledgers that are open lost rows that this state or the run proves."""
+        if opened.suspicions:
+            return True
+        plan = self._plan_of(result)
+        own = written(plan.plan, result) if plan else {}
+        asked = ((name, own.get(name, ())) for name in opened.sessions)
+        return any(database_identity.lost(rows, opened.ledgers[name]) for name, rows in asked)
+
+    def _plan_of(self, result: Result) -> Preview | None:
         try:
-            preview = self._memory.plan(result.plan)
+            return self._memory.plan(result.plan)
         except TempleError:
+            return None
+
+    def after_death(self, result: Result, *, unproven: bool = False) -> None:
+        """Add to the copies what the journal of a dead run proves to be applied.
+
+        With *unproven*, the ledger has lost what it said of the step that was open: the copies say
+        that it is in doubt, so that no run takes it for one that waits.
+        """
+        preview = self._plan_of(result)
+        if preview is None:
             return
         slug, target = preview.slug, preview.plan.target
         heads = self._memory.ledger_heads(slug, target)
-        for name, own in written(preview.plan, result).items():
+        proven = written(preview.plan, result)
+        doubts = doubtful(preview.plan, result) if unproven else {}
+        for name in {**proven, **doubts}:
             copy = self._memory.ledger_copy(slug, target, name)
-            known = {each.attempt for each in copy}
-            new = [each for each in own if each.attempt not in known]
+            known = {each.attempt for each in copy if each.state is not State.RUNNING}
+            new = [each for each in proven.get(name, ()) if each.attempt not in known]
+            new += doubts.get(name, ())
             if new:
                 uuid = heads[name].uuid if name in heads else ""
                 whole = Ledger(
@@ -186,6 +212,11 @@ class LedgerCopies:
                 )
                 at = self._system.clock.now()
                 self._memory.copy_ledger(slug, target, name, whole, at)
+
+
+def _has(ledger: Ledger, entry: Entry) -> bool:
+    there = ledger.entry(entry.key)
+    return there is not None and there.attempt == entry.attempt
 
 
 def _restored(plan: Plan, result: Result) -> bool:
@@ -199,42 +230,3 @@ def _amended(plan: Plan) -> frozenset[str]:
     steps = [step for step in plan.steps if not isinstance(step, Apply)]
     keys = {getattr(step, name, "") for step in steps for name in ("key", "old_key")}
     return frozenset(keys)
-
-
-def written(plan: Plan, result: Result) -> dict[DatabaseName, list[Entry]]:
-    """Return the entries that a run wrote, as its events prove them."""
-    found: dict[DatabaseName, list[Entry]] = {}
-    for step, done in zip(plan.steps, result.steps, strict=False):
-        if done.state is not StepState.DONE:
-            continue
-        if isinstance(step, Migration) or (
-            isinstance(step, Amend) and step.verb in {Verb.MARK_APPLIED, Verb.MARK_REVERTED}
-        ):
-            entry = _entry(step, plan, result, done.attempt_id, done.statements)
-            found.setdefault(step.database, []).append(entry)
-    return found
-
-
-def _entry(
-    step: Migration | Amend, plan: Plan, result: Result, attempt: str, statements: int
-) -> Entry:
-    from templedb_nb.model.ledger import EntryKind
-
-    back = isinstance(step, Revert) or (isinstance(step, Amend) and step.verb is Verb.MARK_REVERTED)
-    ran = isinstance(step, Migration)
-    return Entry(
-        key=step.key,
-        file=step.key if isinstance(step, Revert) else step.file,
-        kind=EntryKind.RUN if ran else EntryKind.MARKED,
-        state=State.REVERTED if back else State.APPLIED,
-        checksums=step.checksums,
-        mode=str(step.mode) if isinstance(step, Migration) else "transaction",
-        steps=0 if back else statements,
-        step_done=0 if back else statements,
-        step_started=0 if back else statements,
-        plan=plan.id,
-        attempt=attempt,
-        client=f"{result.started_by}",
-        started_at=result.started_at,
-        finished_at=result.finished_at or result.started_at,
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from templedb_nb.app.deploy.plans import Plans
@@ -72,7 +72,10 @@ class Reconciler:
             return False
         ended = reconcile.ended(entries, traced.trace, orphan.alive(), now)
         self.memory.settle(ended, Result.of(ended), entries[-1].seq)
-        self.planning.copies.after_death(Result.of(ended))
+        # The copies come last: a process that dies between these two leaves the journal, and the
+        # next command does both again.
+        unproven = traced.trace is not None and traced.trace.proves_nothing
+        self.planning.copies.after_death(Result.of(ended), unproven=unproven)
         if traced.later:
             orphan.unanswered()
         return not traced.later
@@ -84,6 +87,7 @@ class Reconciler:
                 if recovery.still_there(result, opened.ledgers):
                     return _Traced(live=True)
                 trace = Trace.of(each.trace(lookup) for each in opened.sessions.values())
+                trace = replace(trace, damaged=self.planning.copies.damaged(opened, result))
                 missing = len(opened.sessions) < len(opened.databases)
                 return _Traced(later=True) if missing and not trace.found else _Traced(trace=trace)
         except UnknownName:  # the project or the target is gone, and with it the way to ask

@@ -29,6 +29,8 @@ def _told(before: LedgerHead | None, ledger: Ledger, lost: Sequence[Lost]) -> st
         return "is a copy of another database: its ledger was written elsewhere"
     if before is None or not (before.applied or lost):
         return ""
+    if not ledger.exists and not before.applied:
+        return "has no ledger, and a run began there whose process died"
     if not ledger.exists:
         return f"has no ledger, and {before.applied} migrations were applied there before"
     if before.uuid and ledger.uuid != before.uuid:
@@ -54,10 +56,16 @@ def lost(before: Iterable[Entry], ledger: Ledger, accepted: Collection[str] = ()
         there = now.get(entry.key)
         if there is None:
             if (entry.attempt, entry.checksums.text) not in moved:
-                found.append(Lost(entry=entry, what="its row is gone"))
+                found.append(Lost(entry=entry, what=_gone(entry)))
         elif told := _edited(entry, there, known=entry.key in accepted):
             found.append(Lost(entry=entry, what=told))
     return found
+
+
+def _gone(entry: Entry) -> str:
+    if entry.state is State.IN_DOUBT:
+        return "its process died, and its row is gone or was never there"
+    return "its row is gone"
 
 
 def _edited(before: Entry, now: Entry, *, known: bool) -> str:

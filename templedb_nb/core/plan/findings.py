@@ -200,8 +200,13 @@ def on_suspicions(found: Mapping[DatabaseName, Suspicion], target: TargetName) -
         told = each.told
         if each.restorable:
             told = "has a ledger that lost rows" if told == TAKEN_BACK else told
-            mend = "what it told of stands, so the ledger alone was damaged:"
-            mend = f"{mend} templedb migration restore-ledger --target {target} --reason WHY"
+            doubts = [e for e in each.lost if e.doubtful]
+            if len(doubts) == len(each.lost):
+                why, other = "nobody saw how an attempt ended; record it as in doubt:", mend
+            else:
+                why, other = "what it told of stands, so the ledger alone was damaged:", ""
+            mend = f"{why} templedb migration restore-ledger --target {target} --reason WHY"
+            mend += f"; or, if it is another database, {other}" if other else ""
         out.append(problem(f"target {target} ({name})", told, mend, topic=Topic.LEDGER))
         shown = each.lost[:MOST_LOST]
         out += [problem(e.entry.file, str(e), topic=Topic.LEDGER) for e in shown]

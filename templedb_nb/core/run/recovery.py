@@ -19,7 +19,7 @@ from templedb_nb.model.event import (
 )
 from templedb_nb.model.ledger import Ledger, State
 from templedb_nb.model.result import Result, StepResult, StepState
-from templedb_nb.model.step import BY_KIND, Migration
+from templedb_nb.model.step import BY_KIND, Migration, Restore
 from templedb_nb.model.target import DatabaseName
 from templedb_nb.model.trace import CommandState, Lookup, Trace
 
@@ -152,6 +152,10 @@ def _by_ledger(died: _Died, trace: Trace | None) -> tuple[Event, ...]:
         return _broken(died, "a later run went on with it: the ledger has that one", changed=True)
     if not trace.known:
         return (_unknown(f"{died.where}; the ledger that is there now does not know the run"),)
+    if trace.damaged and died.step.label.kind != Restore.kind:
+        return (
+            _unknown(f"{died.where}; the ledger has lost rows since, so that it proves nothing"),
+        )
     return _broken(died, f"nothing of it is {died.past}: the ledger does not have it")
 
 
@@ -166,7 +170,7 @@ def _by_journal(died: _Died, trace: Trace | None) -> tuple[Event, ...]:
             return _broken(died, f"which {how}: the ledger has it", changed=True, status=status)
         case CommandState.NOT_STARTED:
             return _broken(died, "which could not be started", changed=again)
-        case None if trace and trace.known:
+        case None if trace and trace.known and not trace.damaged:
             return _broken(died, "which had not begun: the ledger has no row of it", changed=again)
         case _:
             return (_unknown(f"{died.where}; nobody saw how that ended"),)

@@ -292,7 +292,7 @@ def amend(connection: Connection, step: Amendment, claim: Claim, attempt: str) -
             hint = "templedb migration mark-applied FILE --reason WHY"
             raise TargetError("histories are imported into PostgreSQL alone", hint=hint)
         case Verb.RESOLVE_APPLIED | Verb.RESOLVE_NOT_APPLIED:
-            done = False  # a DuckDB file takes a migration whole, or not at all
+            done = _resolve(connection, step, claim)
         case Verb.EXEMPT | Verb.NO_EXEMPT:
             _exempt(connection, claim.project, step.key, policies.exemption(step, claim))
             done = True
@@ -301,6 +301,17 @@ def amend(connection: Connection, step: Amendment, claim: Claim, attempt: str) -
         raise TargetError(f"{step.file}: the ledger no longer fits {step.verb}")
     record(connection, claim.project, step.key, attempt, step.verb, policies.noted(step, claim))
     connection.execute("COMMIT")
+
+
+def _resolve(connection: Connection, step: Amendment, claim: Claim) -> bool:
+    """Settle a migration of which the ledger lost the row: it is applied, or nothing of it is."""
+    state = State.APPLIED if step.verb is Verb.RESOLVE_APPLIED else State.FAILED
+    found = connection.execute(
+        "UPDATE templedb.migration SET error = '', plan = ?, state = ?"
+        " WHERE project = ? AND key = ? AND state = 'in_doubt' RETURNING 1",
+        [claim.plan, state, claim.project, step.key],
+    )
+    return found.fetchone() is not None
 
 
 def _exempt(connection: Connection, project: str, other: str, given: Exemption | None) -> None:

@@ -223,8 +223,12 @@ def _settle(link: Link, lock: AdvisoryLock, attempt: Attempt, number: int) -> No
     link.reopen(attempt.step.file)
     lock.take(attempt.claim, lambda _: None)
     lock.write_row(attempt.claim)
+    guard.refuse_lost(link.connection, link.books, attempt.claim.project, attempt.step)
     known = rows.attempted(link.connection, attempt.claim.project, attempt.step.key)
-    if known is None or known.step_done <= number:
+    if known is None:  # its row was committed before its first step
+        told = "the connection was lost at COMMIT, and the ledger lost the row of this file"
+        raise Unresolved(f"{attempt.step.file}: {told}", hint=RESTORE)
+    if known.step_done <= number:
         message = "the connection was lost at COMMIT, and the server rolled the step back"
         raise StatementFailed(message, statement=-1, line=0, column=0, changed=number > 0)
     _restore(link, attempt, number + 1)

@@ -244,8 +244,7 @@ def verify(link: Link, attempt: Attempt) -> None:
 
 def value(result: PGresult) -> str:
     """Return the first value of a result as text; null is nothing."""
-    found = result.get_value(0, 0)
-    return found.decode() if found is not None else ""
+    return (result.get_value(0, 0) or b"").decode()
 
 
 def _refuse_ended(link: Link, attempt: Attempt) -> None:
@@ -346,6 +345,7 @@ def _settle(link: Link, lock: AdvisoryLock, attempt: Attempt) -> None:
     """Find out what became of a COMMIT whose answer was lost: the ledger row tells."""
     link.reopen(attempt.step.file)
     lock.take(attempt.claim, lambda _: None)
+    guard.refuse_lost(link.connection, link.books, attempt.claim.project, attempt.step)
     if not applied(link, attempt.claim.project, attempt.step.key, attempt.id):
         message = "the connection was lost at COMMIT, and the server rolled it back"
         raise StatementFailed(message, statement=-1, line=0, column=0)

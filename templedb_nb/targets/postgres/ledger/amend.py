@@ -109,13 +109,17 @@ def _accept(connection: Connection, step: Amendment, claim: Claim) -> bool:
 
 
 def _resolve(connection: Connection, step: Amendment, claim: Claim) -> bool:
-    """Settle the step in doubt; what ran in one transaction is settled as a whole."""
+    """Settle the step in doubt.
+
+    What ran in one transaction is settled as a whole, and so is a migration of which nobody knows
+    how many steps it has: its row was lost, and restored as in doubt.
+    """
     took_effect = step.verb is Verb.RESOLVE_APPLIED
     counts = "step_done = step_started" if took_effect else "step_started = step_done"
     whole = "applied" if took_effect else "failed"
     found = connection.execute(
         f"UPDATE templedb.migration SET {counts}, error = '', plan = %s,"  # noqa: S608 - one of two
-        " state = CASE mode WHEN 'transaction' THEN %s ELSE 'failed' END"
+        " state = CASE WHEN mode = 'transaction' OR steps = 0 THEN %s ELSE 'failed' END"
         " WHERE project = %s AND key = %s AND state = 'in_doubt' RETURNING 1".encode(),
         [claim.plan, whole, claim.project, step.key],
     )

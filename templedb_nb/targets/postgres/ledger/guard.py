@@ -17,7 +17,8 @@ from psycopg.pq.abc import PGresult
 
 from templedb_nb.core.run import ledger_guard
 from templedb_nb.core.run.ledger_guard import HINT, TABLES, rows, touched_by
-from templedb_nb.errors import StatementFailed
+from templedb_nb.errors import StatementFailed, Unresolved
+from templedb_nb.model.step import Migration
 from templedb_nb.model.witness import Key, Witness
 from templedb_nb.targets.postgres.connection.connect import Connection, first_line
 from templedb_nb.targets.postgres.ledger.change_marks import (
@@ -110,6 +111,22 @@ def touched(
     if not found:
         books.marks = None
     return found
+
+
+def refuse_lost(connection: Connection, books: LedgerMemory, project: str, step: Migration) -> None:
+    """Raise where the ledger lost rows since this session read it, beside the row of *step*.
+
+    Then a row that is not there does not prove that the server rolled back: somebody took rows away
+    while the answer of a COMMIT was lost.
+    """
+    try:
+        there = connection.execute("SELECT project, key FROM templedb.migration").fetchall()
+        found = tuple(ledger_guard.gone(books.keys - {(project, step.key)}, set(there)))
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        found = ("table templedb.migration is gone",)
+    if found:
+        told = f"the connection was lost at COMMIT, and the ledger lost rows: {'; '.join(found)}"
+        raise Unresolved(f"{step.file}: {told}", hint=ledger_guard.RESTORE)
 
 
 def number_again(connection: Connection, before: CounterBaseline) -> None:
