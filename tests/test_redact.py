@@ -7,7 +7,7 @@ import pytest
 
 from templedb_nb.core.secrets.sql_passwords import passwords_in, redacted
 from templedb_nb.core.sql.lexer import split
-from tests.conftest import Shop
+from tests.conftest import MIGRATIONS, Shop
 
 CASES = [
     ("CREATE ROLE app LOGIN PASSWORD 'hunter2!';", "CREATE ROLE app LOGIN PASSWORD '***';"),
@@ -108,3 +108,42 @@ def test_no_copy_of_ours_holds_a_password_of_a_migration(shop: Shop) -> None:
     diff = shop.terminal("migration", "show", "app", "003_role").out
     assert "correct-horse" not in diff
     assert "more int" in diff
+
+
+FAILING = {
+    "a block": (
+        "DO $$ BEGIN CREATE ROLE {role} PASSWORD 'correct-horse'; END $$;",
+        MIGRATIONS,
+    ),
+    "a format": (
+        "DO $$ BEGIN EXECUTE format('CREATE ROLE {role} PASSWORD %L', 'correct-horse'); END $$;",
+        MIGRATIONS,
+    ),
+    "a notice": (
+        "DO $$ BEGIN RAISE NOTICE 'correct-horse'; CREATE ROLE {role} PASSWORD 'correct-horse'; END $$;",
+        MIGRATIONS,
+    ),
+    "a line of psql": ("CREATE ROLE a PASSWORD 'correct-horse' NOPE;", MIGRATIONS | {"executor": "psql"}),
+    "psql's echo": ("\\set ECHO all\nALTER ROLE nope PASSWORD 'correct-horse';", MIGRATIONS | {"executor": "psql"}),
+    "a check": ("-- templedb:verify SELECT 'a' = 'password=correct-horse'\nSELECT 1;", MIGRATIONS),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FAILING)
+def test_a_server_that_repeats_a_statement_tells_no_password_of_it(shop: Shop, kind: str) -> None:
+    body, group = FAILING[kind]
+    shop.config(group)
+    shop.migration("003_role.sql", body.format(role=shop.pg.role) + "\n")
+    report = shop.terminal.home / "report.xml"
+    said = shop.run("--junit", str(report), code=12).all
+    assert "***" in said
+    later = [
+        shop.terminal("deploy", "history").all,
+        shop.terminal("sql", "SELECT * FROM events").all,
+    ]
+    kept = [
+        str(shop.pg.query(f"SELECT * FROM templedb.{table}"))
+        for table in ("migration", "run", "event")
+    ]
+    for text in (said, report.read_text(), *later, *kept):
+        assert "correct-horse" not in text

@@ -31,7 +31,7 @@ from templedb_nb.model.plan import Plan, PlannedGroup
 from templedb_nb.model.step import Step, label
 from templedb_nb.model.target import DatabaseName, FindingLevel
 from templedb_nb.ports.run import Emit
-from templedb_nb.ports.target import CatalogReader, Claim, LockCallbacks, RunRecords
+from templedb_nb.ports.target import CatalogReader, Claim, LockCallbacks
 
 Check = Callable[[Mapping[DatabaseName, Ledger]], Done]
 """Raises, under the lock, if the plan may not run on the target as it stands; else returns which
@@ -90,7 +90,7 @@ def execute(
             finished = guard.end(plan, finished)
             if not guard.damaged:
                 _keep_catalogs(marks, claim, tools.sessions, changed=steps.changed)
-            finished = _recorded(finished, claim, tools.sessions)
+            finished = _recorded(finished, claim, tools)
             reach("run.ended")
     except KeyboardInterrupt as error:
         code = getattr(error, "exit_code", ExitCode.INTERRUPTED)
@@ -207,14 +207,12 @@ def _not_kept(name: DatabaseName, error: TargetError) -> None:
     log.warning("drift: the objects of %s could not be kept: %s", name, error.message)
 
 
-def _recorded(
-    finished: RunFinished, claim: Claim, sessions: Mapping[DatabaseName, RunRecords]
-) -> RunFinished:
+def _recorded(finished: RunFinished, claim: Claim, tools: Tools) -> RunFinished:
     """Write the end into every ledger; where that fails, nobody may call it a success."""
-    outcome, code, message = finished.outcome, finished.exit_code, finished.message
+    outcome, code = finished.outcome, finished.exit_code
     try:
-        for session in sessions.values():
-            session.end_run(claim.run, outcome, code, message)
+        for session in tools.sessions.values():
+            session.end_run(claim.run, outcome, code, tools.mask(finished.message))
     except TargetError as error:
         if outcome is not Outcome.SUCCEEDED:
             return finished

@@ -99,6 +99,7 @@ class Tools:
     policy: Policy = field(default_factory=Policy)
     interrupts: Interruptions = field(default_factory=NoInterrupts)
     resumed: int = 0
+    mask: Callable[[str], str] = str
 
 
 @dataclass(slots=True)
@@ -231,7 +232,8 @@ class StepRunner:
                 )
         except StatementFailed as error:
             if step.mode is Mode.TRANSACTION:
-                session.failed(step, script, attempt_id, self.claim, error.message)
+                told = self.tools.mask(error.message)
+                session.failed(step, script, attempt_id, self.claim, told)
             return statement_failed(number, step, error)
         except KeyboardInterrupt as error:
             self._interrupted(error)
@@ -282,7 +284,8 @@ class StepRunner:
             message = f"{step.file}, or a file that it reads, {_ROLLED_BACK}"
         elif TOUCHED in tail:
             message = f"{step.file} {TOUCHED}; nothing of it was applied"
-        session.failed(step, script, attempt_id, self.claim, f"{message}\n{tail}")
+        told = self.tools.mask(f"{message}\n{tail}")
+        session.failed(step, script, attempt_id, self.claim, told)
         failed = exited(number, ended, message, changed=ended.ok, log=kept, tail=tail)
         if TOUCHED in message:
             failed = replace(failed, hint=HINT)

@@ -184,6 +184,8 @@ class Plans:
             case.current.config, case.release.files, ledgers, also=_taken_back(options)
         )
         found, read = now.migrations, now.scripts
+        for script in read.values():
+            self._values.read_in(script.text)
         own = kept(Policy.of(case.target), ledgers.values())
         slug, name = case.project.slug, case.target.name
         return Situation(

@@ -21,6 +21,7 @@ from templedb_nb.core.plan import planner, staleness
 from templedb_nb.core.plan.findings import on_suspicions
 from templedb_nb.core.plan.planner import PlanOptions
 from templedb_nb.core.secrets.masking import Masker
+from templedb_nb.core.secrets.sql_passwords import learn
 from templedb_nb.engine import reconcile
 from templedb_nb.engine.broadcast import Broadcast
 from templedb_nb.engine.execute import Origin, execute
@@ -235,7 +236,8 @@ class Runs:
         place = self._workplace.prepare(opened, plan, run, held)
         return Tools(
             sessions={name: opened.sessions[name] for name in plan.databases},
-            script=_reader(opened, plan),
+            script=_reader(opened, plan, self._masker),
+            mask=self._masker.mask,
             invocation=place.invocation,
             shell=place.shell,
             psql=place.psql,
@@ -349,7 +351,7 @@ def stale(plan: Plan, fresh: Plan) -> Stale:
     return Stale(message, hint=hint, problems=staleness.differences(plan, fresh))
 
 
-def _reader(opened: OpenTarget, plan: Plan) -> Callable[[Address], Script]:
+def _reader(opened: OpenTarget, plan: Plan, masker: Masker) -> Callable[[Address], Script]:
     wanted = {step.source for step in plan.steps if isinstance(step, Migration)}
     wanted |= {
         step.text for step in plan.steps if isinstance(step, ImportEntry | Restore) and step.text
@@ -359,6 +361,8 @@ def _reader(opened: OpenTarget, plan: Plan) -> Callable[[Address], Script]:
     def script(source: Address) -> Script:
         if not read:
             read.update(opened.case.read.scripts(wanted))
+            for each in read.values():
+                learn(masker, each.text)
         return read[source]
 
     return script

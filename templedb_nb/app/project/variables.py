@@ -13,6 +13,7 @@ from templedb_nb.core.address.route import passed_on
 from templedb_nb.core.config.environ import NOTHING, KnownNames, effective, is_reference
 from templedb_nb.core.secrets import masking
 from templedb_nb.core.secrets.masking import Masker
+from templedb_nb.core.secrets.sql_passwords import learn
 from templedb_nb.core.secrets.weak_values import weakness
 from templedb_nb.errors import SecretError, UsageProblem
 from templedb_nb.model.project import Project
@@ -210,6 +211,10 @@ class Variables:
             with suppress(SecretError):
                 found.setdefault(each.name, []).append(self._seal.open(each))
         return found
+
+    def read_in(self, text: str) -> None:
+        """Mask the passwords that stand in SQL from now on."""
+        learn(self._masker, text)
 
     def masked(self, text: str) -> str:
         """Return *text* without the secrets that this process knows."""

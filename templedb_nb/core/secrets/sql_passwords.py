@@ -11,9 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.core.secrets.sql_expressions import computed
 from templedb_nb.core.secrets.sql_names import ASSIGNED, HINTS, PARAMETERS, is_secret
 from templedb_nb.core.secrets.url_passwords import without_url_passwords
+from templedb_nb.core.secrets.weak_values import is_common
+from templedb_nb.core.secrets.written_forms import MINIMUM
 from templedb_nb.core.sql.lexer import split
 from templedb_nb.core.sql.tokens import Statement, Token, TokenKind
 
@@ -29,6 +32,9 @@ _DOLLAR = re.compile(r"\$(?:[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ff
 _JOINT = re.compile(r"''|'[^']*+'")
 _JOINT_OR_ESCAPE = re.compile(r"\\.|''|'[^']*+'", re.DOTALL)
 _DEEPEST = 5
+_REPEATED = 50
+"""So many passwords of a file are looked for in the rest of it."""
+_MEANT = re.compile(r"''|\\.", re.DOTALL)
 Span: TypeAlias = tuple[int, int]
 
 
@@ -54,11 +60,35 @@ def redacted(text: str) -> str:
     if not HINTS.search(text):  # most files: nothing in them is read again
         return text
     kept, at = list[str](), 0
-    for start, end in sorted(_in_sql(_Text(text=text, places=range(len(text) + 1)), _DEEPEST)):
+    for start, end in _spans(text):
         if start >= at:
             kept += [text[at:start], REDACTED]
             at = end
-    return without_url_passwords("".join([*kept, text[at:]]))
+    told = "".join([*kept, text[at:]])
+    for value in sorted(literal_passwords(text), key=len, reverse=True)[:_REPEATED]:
+        told = told.replace(value, REDACTED)
+    return without_url_passwords(told)
+
+
+def literal_passwords(text: str) -> frozenset[str]:
+    """Return the passwords that stand in SQL, as they are meant; not those of innocent text."""
+    if not HINTS.search(text):
+        return frozenset()
+    found = {text[start:end] for start, end in _spans(text)}
+    meant = {_MEANT.sub(lambda two: two[0][1], each) for each in found}
+    return frozenset(
+        each for each in found | meant if len(each) >= MINIMUM and not is_common(each)
+    ) - {REDACTED}
+
+
+def learn(masker: Masker, text: str) -> None:
+    """Tell *masker* the passwords in SQL: servers and programs repeat what they were sent."""
+    for value in sorted(literal_passwords(text)):
+        masker.add("PASSWORD", value)
+
+
+def _spans(text: str) -> list[Span]:
+    return sorted(_in_sql(_Text(text=text, places=range(len(text) + 1)), _DEEPEST))
 
 
 def _in_sql(sql: _Text, depth: int) -> Iterator[Span]:

@@ -26,8 +26,13 @@ def weakness(value: str, shown: Collection[str] = ()) -> str:
         return f"has fewer than {MINIMUM} characters: it is not masked"
     if bare in shown:
         return f"is also a name that is shown: every {bare} in output turns into a mask"
-    if bare.lower() in _COMMON or len(set(bare)) == 1:
+    if is_common(bare):
         return "is a common word: a mask in output tells it, and innocent text is masked, too"
     if len(bare) < _SAFE:
         return f"has fewer than {_SAFE} characters: its base64 is not masked"
     return ""
+
+
+def is_common(value: str) -> bool:
+    """Return whether a value stands in innocent text, too."""
+    return value.lower() in _COMMON or len(set(value)) == 1
