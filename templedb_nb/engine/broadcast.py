@@ -69,6 +69,7 @@ class Broadcast:
         """
         with self._turn:  # whoever watches the server tells of it from a thread of its own
             stamped = self._stamped(bounded(masked(event, self._mask)))
+            # The journal first: what somebody saw must be found again after a crash.
             self._journal.append(stamped, durable=self._durable(event))
             self._show(stamped)
 

@@ -70,6 +70,8 @@ def execute(
                 blocked=lambda found: emit(_blocked(found)),
             )
             with tools.interrupts.cancellable():
+                # In the order of their names, as every run does: taken crosswise, two runs would
+                # wait for each other. The ledgers are read behind all locks: nothing moves then.
                 for name in plan.databases:
                     held.enter_context(tools.sessions[name].lock(claim, hear))
                 reach("run.locked")
@@ -77,6 +79,7 @@ def execute(
                 done = check(now)
             if not plan.databases:
                 tools.decide(())
+            # Every ledger knows of the run before the first step: if we die, the next run sees it.
             policy = kept(tools.policy, now.values())
             for name in plan.databases:
                 tools.sessions[name].begin_run(claim, policy, tools.decide)
@@ -90,6 +93,8 @@ def execute(
             finished = guard.end(plan, finished)
             if not guard.damaged:
                 _keep_catalogs(marks, claim, tools.sessions, changed=steps.changed)
+            # Under the locks, and before the journal: a run that its journal calls ended while the
+            # ledger lets it go on would be closed there as dead by the next one.
             finished = _recorded(finished, claim, tools)
             reach("run.ended")
     except KeyboardInterrupt as error:

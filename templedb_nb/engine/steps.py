@@ -145,6 +145,7 @@ class StepRunner:
                 break
         self.changed |= changes(step, event)
         reach("step.done")
+        # Open until the journal has it: where the journal fails, the ledger is asked what was done.
         self.emit(event)
         self.open = False
         if self.interrupt is not None and not getattr(event, "unknown", False):
@@ -158,6 +159,7 @@ class StepRunner:
 
     def _attempt(self, number: int, step: Step, attempt: int) -> Event:
         attempt_id = self.tools.new_id()
+        # Before anything is done: of a command, the journal alone may know that it began.
         self.open = True
         self.emit(StepStarted(step=number, attempt=attempt, attempt_id=attempt_id))
         reach("step.started")
@@ -295,7 +297,7 @@ class StepRunner:
         books = self._books(step)
         try:
             invocation = self.tools.invocation(step, attempt_id)
-            if books:
+            if books:  # before it starts: one that ran unrecorded would be run again
                 books.command_started(self.claim, attempt_id, step.title)
         except StoreError:
             raise

@@ -76,6 +76,7 @@ class RunJournal:
             if durable:
                 os.fsync(self._handle)
         except OSError as error:
+            # Half a line would take the next one along: both would be unreadable.
             with suppress(OSError):
                 os.ftruncate(self._handle, self._size)
             message = f"cannot write the run's journal {self._path}: {error.strerror}"
@@ -103,6 +104,8 @@ class RunJournal:
 
         It stays for the next command if the store refuses, or if the run's end is not in it.
         """
+        # Folded before the file goes: where the store refuses, the journal is all there is. Its
+        # lock goes last of all, so that nobody else folds it meanwhile.
         try:
             self._fold(self._unfolded, self.result)
             if self.result.outcome is not None or not self._size:

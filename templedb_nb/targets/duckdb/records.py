@@ -32,6 +32,7 @@ def begin_run(connection: Connection, claim: Claim, policy: Policy, decide: Deci
     connection.execute("BEGIN")
     there = read_approvals(connection, claim.project, Digest(claim.content_hash))
     keep_approvals(connection, rows.beside(there, decide(there)))
+    # Commands before runs: a dead run is unknown where one of its commands is.
     connection.execute(
         "UPDATE templedb.command SET state = 'unknown' WHERE project = ? AND state = 'running'",
         [claim.project],

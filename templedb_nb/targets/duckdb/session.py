@@ -91,6 +91,8 @@ class DuckdbSession(DuckdbFile):
             self._begin(claim)
             yield
         finally:
+            # The lock file last: who waits for it opens the database at once, and DuckDB lets one
+            # process in.
             with suppress(TargetError), self._work() as connection:
                 connection.execute("DELETE FROM templedb.lock WHERE run = ?", [claim.run])
             self.close()
@@ -161,6 +163,8 @@ class DuckdbSession(DuckdbFile):
                     now = "not applied any more" if isinstance(step, Revert) else "there already"
                     raise Busy(f"{step.key}: in the ledger of {self.where} it is {now}")
                 home = guard.home(connection)
+                # Behind our own row, which is then in both; compared last, since nothing of the
+                # file runs behind it, and COMMIT cannot be taken back.
                 before = guard.witness(connection, home, claim.run)
                 run_statements(connection, script, ran, told)
                 guard.refuse(connection, home, claim.run, before, step.file)
@@ -170,7 +174,7 @@ class DuckdbSession(DuckdbFile):
             except RuntimeError as error:
                 raise swallowed(error) or error from None
             finally:
-                with suppress(duckdb.Error):
+                with suppress(duckdb.Error):  # after COMMIT there is none, and DuckDB says so
                     connection.execute("ROLLBACK")
                 connection.close()
 

@@ -26,8 +26,8 @@ from templedb_nb.model.witness import Witness
 from templedb_nb.ports.target import NOBODY_TOLD, Claim, Decide, LockCallbacks, StatementCallbacks
 from templedb_nb.targets.postgres import catalog, sizes
 from templedb_nb.targets.postgres.apply import transactional
+from templedb_nb.targets.postgres.apply.attempt import Attempt
 from templedb_nb.targets.postgres.apply.stepwise import apply_stepwise
-from templedb_nb.targets.postgres.apply.transactional import Attempt
 from templedb_nb.targets.postgres.connection import lock_admin as hold
 from templedb_nb.targets.postgres.connection.connect import translated
 from templedb_nb.targets.postgres.connection.heartbeat import watched
@@ -101,6 +101,8 @@ class PostgresSession:
         with translated(self.where):
             if reasons := unfit(self._link.connection, self._link.here):
                 raise UnfitServer(f"{self.where} is not fit for deployments", problems=reasons)
+            # The lock before the ledger: who waits in vain has made nothing. The database is
+            # recognised under it, so that a connection opened again is compared with this one.
             lock.take(claim, hear.waiting)
             lock.create_ledger(claim.wait_s, repair=claim.repair)
             lock.write_row(claim)

@@ -9,9 +9,10 @@ import psycopg
 from templedb_nb.core.sql.probes import Detached
 from templedb_nb.errors import StatementFailed
 from templedb_nb.targets.error_hints import meaning
+from templedb_nb.targets.postgres.apply.attempt import Attempt
 from templedb_nb.targets.postgres.apply.detach import stuck
 from templedb_nb.targets.postgres.apply.outcome_probe import ABSENT, EffectStanding, ProbeVerdict
-from templedb_nb.targets.postgres.apply.transactional import Attempt, statement_failed
+from templedb_nb.targets.postgres.apply.refusals import statement_failed
 from templedb_nb.targets.postgres.connection.connect import first_line
 from templedb_nb.targets.postgres.connection.wire import Link
 

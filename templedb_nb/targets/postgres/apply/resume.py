@@ -18,8 +18,8 @@ from templedb_nb.core.sql.execution_units import Unit, session_statements
 from templedb_nb.core.sql.probes import IndexGone
 from templedb_nb.errors import Busy, Unresolved
 from templedb_nb.model.ledger import State
+from templedb_nb.targets.postgres.apply.attempt import Attempt
 from templedb_nb.targets.postgres.apply.outcome_probe import EffectStanding, ProbeVerdict, ask
-from templedb_nb.targets.postgres.apply.transactional import Attempt
 from templedb_nb.targets.postgres.connection.connect import LOCK_TIMEOUT, first_line, run
 from templedb_nb.targets.postgres.connection.wire import Link
 from templedb_nb.targets.postgres.ledger import migration_rows as rows

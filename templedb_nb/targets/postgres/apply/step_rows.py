@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from templedb_nb.model.ledger import State
-from templedb_nb.targets.postgres.apply.transactional import (
-    Attempt,
-)
+from templedb_nb.targets.postgres.apply.attempt import Attempt
 from templedb_nb.targets.postgres.connection.wire import Link, failure
 from templedb_nb.targets.postgres.ledger import migration_rows as rows
 from templedb_nb.targets.postgres.ledger.guard import AS_OURSELVES
@@ -27,6 +25,7 @@ def count(
     if spared:
         statement = f"{statement}; {rows.SPARE}"
         counted += [*which(attempt), rows.spare_detail(done, spared)]
+    # READ WRITE: the file may have made its session read only.
     results = link.batch(f"BEGIN READ WRITE; {AS_OURSELVES} {statement}; COMMIT", counted)
     if error := failure(results):
         raise error

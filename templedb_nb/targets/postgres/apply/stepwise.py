@@ -24,6 +24,7 @@ from templedb_nb.errors import Busy, StatementFailed, Unresolved
 from templedb_nb.failpoints import reach
 from templedb_nb.model.ledger import State
 from templedb_nb.model.step import Mode
+from templedb_nb.targets.postgres.apply.attempt import Attempt
 from templedb_nb.targets.postgres.apply.failed_step import failed
 from templedb_nb.targets.postgres.apply.invalid_indexes import leftovers
 from templedb_nb.targets.postgres.apply.outcome_probe import (
@@ -34,6 +35,7 @@ from templedb_nb.targets.postgres.apply.outcome_probe import (
     ask,
     nothing_there,
 )
+from templedb_nb.targets.postgres.apply.refusals import failed_at_commit
 from templedb_nb.targets.postgres.apply.resume import (
     ResumePoint,
     enter,
@@ -45,11 +47,9 @@ from templedb_nb.targets.postgres.apply.resume import (
 )
 from templedb_nb.targets.postgres.apply.step_rows import count, mark_in_doubt, record, which
 from templedb_nb.targets.postgres.apply.transactional import (
-    Attempt,
     again,
     committed,
     counted,
-    failed_at_commit,
     opened,
     sent,
     shadowed,
@@ -191,6 +191,8 @@ def _sent(
     link: Link, lock: AdvisoryLock, attempt: Attempt, number: int, first: str
 ) -> list[PGresult]:
     """Send what ends a step; nothing comes back where a lost COMMIT turned out done."""
+    # The count commits with its step. Counted before, a crash would leave the step out; counted
+    # behind, it would run twice. As ourselves, since the step may have taken another role.
     unit = attempt.script.units[number]
     counted = f"{first}{AS_OURSELVES} {rows.step_statement()}; COMMIT"
     values = [number + 1, number + 1, *which(attempt)]
@@ -220,6 +222,7 @@ def _refuse_touched(link: Link, attempt: Attempt, number: int, before: CounterBa
 
 def _settle(link: Link, lock: AdvisoryLock, attempt: Attempt, number: int) -> None:
     """Find out whether the step counts: the COMMIT's answer was lost."""
+    # As in `transactional`: only the lock proves that the old session cannot commit any more.
     link.reopen(attempt.step.file)
     lock.take(attempt.claim, lambda _: None)
     lock.write_row(attempt.claim)
@@ -240,6 +243,9 @@ def _alone(
     """Run a step that no transaction proves, unless the catalog says that it is done."""
     unit = attempt.script.units[number]
     assert unit.probe is not None  # noqa: S101 - a step that runs alone has one
+    # Begun is counted before the statement runs: after a crash behind it, an index that is there
+    # would else be taken for somebody else's. Done is counted last: a crash before that asks the
+    # catalog again, and the catalog knows.
     mark = _Mark(started=False, spared=place.spared)
     try:
         mark = _mark(link, attempt, number, place)
@@ -344,6 +350,7 @@ def _finish(link: Link, attempt: Attempt) -> None:
     """Ask what must be true, and call the migration applied, in one transaction."""
     try:
         with link.connection.transaction():
+            # In the role that the file left; what is written behind it, as ourselves.
             verify(link, attempt)
             link.connection.execute(AS_OURSELVES.encode())
             if not rows.ended_row(link.connection, which(attempt), State.APPLIED):
@@ -378,6 +385,7 @@ def _broken(
         left = ABSENT if absent else left_of(link, unit, mark.spared)
     refused = failed(link, attempt, number, unit.first, error, left)
     record(link, attempt, State.FAILED, refused.message)
+    # Last: dying before it leaves the step counted as begun, and the catalog is asked once more.
     if left.standing is EffectStanding.ABSENT and mark.started:
         count(link, attempt, done=number, started=number)
     return refused

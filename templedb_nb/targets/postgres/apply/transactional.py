@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import psycopg
@@ -13,18 +13,18 @@ from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
 from templedb_nb.core.migrations.script import Script
-from templedb_nb.core.sql.lexer import position, split
+from templedb_nb.core.sql.lexer import split
 from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.errors import Busy, StatementFailed, Unresolved
 from templedb_nb.failpoints import reach
 from templedb_nb.model.ledger import State
-from templedb_nb.model.server_message import MessageLevel, ServerMessage
-from templedb_nb.model.step import Migration, Revert
-from templedb_nb.ports.target import NOBODY_TOLD, Claim, StatementCallbacks
-from templedb_nb.targets.error_hints import AT_COMMIT, explained, in_the_way, meaning
-from templedb_nb.targets.postgres.connection.connect import first_line, run
+from templedb_nb.model.step import Revert
+from templedb_nb.targets.error_hints import in_the_way
+from templedb_nb.targets.postgres.apply.attempt import Attempt
+from templedb_nb.targets.postgres.apply.refusals import failed_at_commit, statement_failed
+from templedb_nb.targets.postgres.connection.connect import run
 from templedb_nb.targets.postgres.connection.lock import AdvisoryLock
-from templedb_nb.targets.postgres.connection.wire import CLEAN, Ear, Link, failure
+from templedb_nb.targets.postgres.connection.wire import CLEAN, Link, failure
 from templedb_nb.targets.postgres.ledger import dual_write, guard
 from templedb_nb.targets.postgres.ledger import migration_rows as rows
 from templedb_nb.targets.postgres.ledger.change_marks import CounterBaseline
@@ -36,27 +36,6 @@ _OURS = (
     "::pg_catalog.text OPERATOR(pg_catalog.=) '{xid}', false))::pg_catalog.int4"
 )
 """Divides by zero where the transaction is not the one that we began."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One attempt at one migration, and whom to tell of each statement that came back."""
-
-    step: Migration
-    script: Script
-    id: str
-    claim: Claim
-    ran: Callable[[int], None]
-    told: StatementCallbacks = NOBODY_TOLD
-
-    def ear(self, index: int) -> Ear:
-        """Return what hears the server's messages that come with a statement; -1 with none."""
-        line = self.script.statements[index].line if index >= 0 else 0
-        return lambda said: self.told.said(replace(said, statement=index, line=line))
-
-    def warn(self, message: str) -> None:
-        """Tell what a person should do, although the step goes on."""
-        self.told.said(ServerMessage(level=MessageLevel.WARNING, message=message))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +64,7 @@ def again(work: Callable[[], None], link: Link, attempt: Attempt, first: int = 0
         try:
             work()
         except StatementFailed as error:
+            # Before the next try: a role or search_path of the file would meet the ledger's row.
             link.clean()
             if not in_the_way(error.sqlstate, error.message) or not left:
                 raise
@@ -102,6 +82,7 @@ def _transaction(link: Link, lock: AdvisoryLock, attempt: Attempt) -> None:
     try:
         begun = _begin_on_a_whole_connection(link, lock, attempt)
         reach("apply.begun", link.cut)
+        # Before the file's statements, which may take a role that may not write that table.
         shadowed(link, attempt)
         leading = attempt.script.leading
         for index, statement in enumerate(attempt.script.statements):
@@ -117,6 +98,8 @@ def _transaction(link: Link, lock: AdvisoryLock, attempt: Attempt) -> None:
     except BaseException:
         link.roll_back()
         raise
+    # Outside of the block above: what fails from here on may have committed all the same, and must
+    # not be reported as rolled back.
     _commit(link, lock, attempt, begun)
     link.books.keys.add((attempt.claim.project, attempt.step.key))
     reach("apply.committed", link.cut)
@@ -148,6 +131,8 @@ def _begin(link: Link, lock: AdvisoryLock, attempt: Attempt) -> OpenTransaction:
     step, script = attempt.step, attempt.script
     marks = link.books.known(link.connection)
     values = rows.claim_values(step, script, attempt.id, attempt.claim, lock.key)
+    # The row before the file's work: who lost the lock, or comes second, is refused while nothing
+    # has run, and no role or search_path of the file meets the row.
     begin = f"BEGIN; {timeouts(script)}"
     if script.leading:
         opened(link, attempt, begin, script.leading, partial(statement_failed, link, attempt))
@@ -270,6 +255,9 @@ def _commit(link: Link, lock: AdvisoryLock, attempt: Attempt, begun: OpenTransac
     The lock is taken once more; one that somebody else has meanwhile is found out by the next
     transaction.
     """
+    # One message: the server stops at the first that fails, so COMMIT is reached only in the
+    # transaction that we began, with the ledger untouched. The cleaning stands behind COMMIT: where
+    # it fails, the migration stands.
     ours, end = _OURS.format(xid=begun.xid), f"COMMIT; {CLEAN}; {lock.again()}"
     check = guard.check(link.books.known(link.connection), begun.before)
     results = _sent(link, lock, attempt, f"{ours}; {check}; {end}")
@@ -296,6 +284,7 @@ def _sent(link: Link, lock: AdvisoryLock, attempt: Attempt, batch: str) -> list[
         if not link.lost:
             link.roll_back()
             raise failed_at_commit(attempt, error) from None
+        # No answer is no rollback: tried again without asking, the file might run twice.
         _settle(link, lock, attempt)
         return []
     except BaseException:
@@ -316,6 +305,7 @@ def _refuse_touched(link: Link, attempt: Attempt, begun: OpenTransaction) -> Non
         raise
     if found:
         link.roll_back()
+        # No rollback takes a sequence back; it is set as ourselves, so behind the cleaning.
         link.clean()
         guard.number_again(link.connection, begun.before)
         raise guard.refusal(step.file, found)
@@ -326,23 +316,9 @@ def committed(results: Iterable[PGresult]) -> bool:
     return any(each.command_status == b"COMMIT" for each in results)
 
 
-def failed_at_commit(attempt: Attempt, error: psycopg.Error | None) -> StatementFailed:
-    """Return the error for a COMMIT that the server refused: deferred constraints, for one."""
-    said = first_line(error) if error else "the server rolled back in place of a COMMIT"
-    sqlstate = error.sqlstate if error else None
-    return StatementFailed(
-        f"{said}{AT_COMMIT}",
-        statement=-1,
-        line=0,
-        column=0,
-        sqlstate=sqlstate,
-        detail=(error.diag.message_detail or "") if error else "",
-        hint=explained(sqlstate, said, attempt.step.file),
-    )
-
-
 def _settle(link: Link, lock: AdvisoryLock, attempt: Attempt) -> None:
     """Find out what became of a COMMIT whose answer was lost: the ledger row tells."""
+    # The lock before the question: the old session holds it, and may commit, as long as it lives.
     link.reopen(attempt.step.file)
     lock.take(attempt.claim, lambda _: None)
     guard.refuse_lost(link.connection, link.books, attempt.claim.project, attempt.step)
@@ -360,41 +336,3 @@ def applied(link: Link, project: str, key: str, attempt: str) -> bool:
         [project, key, attempt],
     ).fetchone()
     return row is not None
-
-
-def statement_failed(
-    link: Link, attempt: Attempt, index: int, error: psycopg.Error, *, stands: str = ""
-) -> StatementFailed:
-    """Return the error for the statement of that index, with its place in the file.
-
-    *stands* says what of the file remains; where it is empty, nothing does.
-    """
-    script = attempt.script
-    statement = script.statements[index] if index >= 0 else None
-    offset = _offset(statement, error)
-    line, column = position(script.text, offset) if statement else (0, 0)
-    diag = error.diag
-    said = message = first_line(error)
-    if index < 0:
-        message = f"the ledger refused its row: {message}"
-    if link.lost:
-        what = "the connection was lost" + ("" if stands else ", and the server rolled back")
-        message = f"{what}: {message}"
-    told = explained(error.sqlstate, said, attempt.step.file, statement)
-    if stands:
-        told = " ".join(each for each in (meaning(error.sqlstate, said, statement), stands) if each)
-    return StatementFailed(
-        message,
-        statement=index,
-        line=line,
-        column=column,
-        sqlstate=error.sqlstate,
-        detail="\n".join(each for each in (diag.message_detail, diag.context) if each),
-        hint=" ".join(each for each in (diag.message_hint, told) if each),
-        changed=bool(stands),
-    )
-
-
-def _offset(statement: Statement | None, error: psycopg.Error) -> int:
-    found = error.diag.statement_position
-    return statement.start + (int(found) - 1 if found else 0) if statement else 0

@@ -105,6 +105,8 @@ class AdvisoryLock:
         """Take the row away, then let the lock go, however often it was taken."""
         if self._link.lost:
             return
+        # The row while the lock is ours: let go first, a run that takes it at once would read our
+        # name. All of it at once, for `again` has taken it once more behind each migration.
         self._link.roll_back()
         self._link.connection.execute(
             "DELETE FROM templedb.lock WHERE project = %s AND run = %s", [claim.project, claim.run]

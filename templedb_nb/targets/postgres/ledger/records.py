@@ -42,6 +42,7 @@ def begin_run(connection: Connection, claim: Claim, policy: Policy, decide: Deci
         connection.execute("LOCK TABLE templedb.approval IN SHARE ROW EXCLUSIVE MODE")
         there = read_approvals(connection, claim.project, Digest(claim.content_hash))
         keep_approvals(connection, rows.beside(there, decide(there)))
+        # Commands before runs: a dead run is unknown where one of its commands is.
         connection.execute(
             "UPDATE templedb.command SET state = 'unknown'"
             " WHERE project = %s AND state = 'running'",

@@ -1,0 +1,66 @@
+"""What is said of a statement, or of a COMMIT, that the server refused."""
+
+from __future__ import annotations
+
+import psycopg
+
+from templedb_nb.core.sql.lexer import position
+from templedb_nb.core.sql.tokens import Statement
+from templedb_nb.errors import StatementFailed
+from templedb_nb.targets.error_hints import AT_COMMIT, explained, meaning
+from templedb_nb.targets.postgres.apply.attempt import Attempt
+from templedb_nb.targets.postgres.connection.connect import first_line
+from templedb_nb.targets.postgres.connection.wire import Link
+
+
+def failed_at_commit(attempt: Attempt, error: psycopg.Error | None) -> StatementFailed:
+    """Return the error for a COMMIT that the server refused: deferred constraints, for one."""
+    said = first_line(error) if error else "the server rolled back in place of a COMMIT"
+    sqlstate = error.sqlstate if error else None
+    return StatementFailed(
+        f"{said}{AT_COMMIT}",
+        statement=-1,
+        line=0,
+        column=0,
+        sqlstate=sqlstate,
+        detail=(error.diag.message_detail or "") if error else "",
+        hint=explained(sqlstate, said, attempt.step.file),
+    )
+
+
+def statement_failed(
+    link: Link, attempt: Attempt, index: int, error: psycopg.Error, *, stands: str = ""
+) -> StatementFailed:
+    """Return the error for the statement of that index, with its place in the file.
+
+    *stands* says what of the file remains; where it is empty, nothing does.
+    """
+    script = attempt.script
+    statement = script.statements[index] if index >= 0 else None
+    offset = _offset(statement, error)
+    line, column = position(script.text, offset) if statement else (0, 0)
+    diag = error.diag
+    said = message = first_line(error)
+    if index < 0:
+        message = f"the ledger refused its row: {message}"
+    if link.lost:
+        what = "the connection was lost" + ("" if stands else ", and the server rolled back")
+        message = f"{what}: {message}"
+    told = explained(error.sqlstate, said, attempt.step.file, statement)
+    if stands:
+        told = " ".join(each for each in (meaning(error.sqlstate, said, statement), stands) if each)
+    return StatementFailed(
+        message,
+        statement=index,
+        line=line,
+        column=column,
+        sqlstate=error.sqlstate,
+        detail="\n".join(each for each in (diag.message_detail, diag.context) if each),
+        hint=" ".join(each for each in (diag.message_hint, told) if each),
+        changed=bool(stands),
+    )
+
+
+def _offset(statement: Statement | None, error: psycopg.Error) -> int:
+    found = error.diag.statement_position
+    return statement.start + (int(found) - 1 if found else 0) if statement else 0
