@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -117,9 +119,44 @@ def test_a_server_and_a_file_control_no_terminal(shop: Shop) -> None:
         assert "\u202e" not in said.all
 
 
+def test_an_annotation_of_github_controls_no_terminal(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    shop.migration("003_bad.sql", "SELECT '\x1b]0;x\x07' FROM nope\x1b[2J\u202e;")
+    said = [shop.run(code=None), shop.terminal("status", "\x1b]0;x\x07\u009b2J", code=None),
+            shop.terminal("runbook", "run", "\x1b]0;x\x07.ipynb", code=None)]  # fmt: skip
+    for each in said:
+        assert "::error" in each.all
+        assert not OBEYED.search(each.all), repr(each.all)
+        assert "\u202e" not in each.all
+
+
 def test_a_line_without_an_end_is_written_in_parts(shop: Shop) -> None:
     bar = "head -c 400000 /dev/zero | tr '\\0' x; for n in 1 2 3; do printf '\\r%s0%%' $n; done"
     shop.config(MIGRATIONS | {"pre_deploy": [bar]})
     out = shop.run().out
     assert max(map(len, out.splitlines())) < 20_000
     assert "30%" in out
+
+
+def test_json_escapes_what_a_terminal_would_obey_and_says_the_same(shop: Shop) -> None:
+    evil = "\x1b]0;x\x07\u009b2J\u202e\u2028\x7f"
+    shop.config(MIGRATIONS | {"pre_deploy": [f"true '{evil}'"]})
+    for words in (("--dry-run", "--json"), ("--json",)):
+        out = shop.run(*words).out
+        assert out.isascii()
+        told = [json.loads(line) for line in out.split("\n") if line]
+        assert any(evil in text for each in told for text in _texts(each))
+
+
+def _texts(value: object) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for each in value.values():
+                yield from _texts(each)
+        case list():
+            for each in value:
+                yield from _texts(each)

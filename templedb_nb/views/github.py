@@ -17,6 +17,7 @@ from templedb_nb.model.lint import LintReport
 from templedb_nb.model.result import Result
 from templedb_nb.model.runbook import CellState, RunbookResult
 from templedb_nb.views import messages
+from templedb_nb.views.ansi import safe
 
 WARNINGS = 10
 _ANYWHERE = re.compile(r"##(?=\w*\[)")
@@ -37,8 +38,10 @@ class Annotation:
         """Return the command."""
         where = {"file": self.file, "line": self.line or "" if self.file else ""}
         named = {**where, "title": self.title}
-        said = ",".join(f"{key}={_property(str(item))}" for key, item in named.items() if item)
-        return f"::{self.level} {said}::{_data(self.message)}"
+        said = ",".join(
+            f"{key}={_property(safe(str(item)))}" for key, item in named.items() if item
+        )
+        return f"::{self.level} {said}::{_data(safe(self.message))}"
 
 
 def guarded(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -17,6 +18,8 @@ from templedb_nb.views.cells import cell_plain
 from templedb_nb.views.text import text
 
 FORMAT = 1
+_OBEYED = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What JSON lets stand: control characters of 8 bits, marks of direction, other line ends."""
 
 
 def header() -> str:
@@ -25,8 +28,15 @@ def header() -> str:
 
 
 def line(value: Any) -> str:
-    """Return *value* as one line of JSON, with what it is in ``kind``."""
-    return json.dumps(plain(value), ensure_ascii=False)
+    """Return *value* as one line of JSON, with what it is in ``kind``.
+
+    What a terminal would obey stands as an escape: a reader of JSON finds the same text.
+    """
+    return _OBEYED.sub(_escape, json.dumps(plain(value), ensure_ascii=False))
+
+
+def _escape(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def plain(value: Any) -> dict[str, Any]:
