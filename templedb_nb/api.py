@@ -153,7 +153,7 @@ class Temple:
         self, plan: Preview | str | Path, verdict: Verdict, reason: str, key: SigningKey | None
     ) -> Approval:
         named = plan.plan.id if isinstance(plan, Preview) else str(plan)
-        given = self._app.judging.judge(named, verdict, reason, "python", key)
+        given = self._app.approvals.judge(named, verdict, reason, "python", key)
         if given.uncounted:
             warnings.warn(f"the approval does not count: {given.uncounted}", stacklevel=3)
         return given.approval
@@ -165,14 +165,14 @@ class Temple:
         """
         from templedb_nb.notebook.approval_gate import Gate
 
-        if self._app.judging.standing(plan).decision.missing:
-            await Gate(self._app.judging, plan).decided()
-        self._app.judging.demand(plan)
+        if self._app.approvals.standing(plan).decision.missing:
+            await Gate(self._app.approvals, plan).decided()
+        self._app.approvals.demand(plan)
 
     def approvals(self, plan: Preview | str | Path | None = None) -> ApprovalList:
         """Return what people said of a plan, or the newest of all; newest first."""
         named = plan.plan.id if isinstance(plan, Preview) else plan
-        return self._app.judging.words(str(named) if named else None)
+        return self._app.approvals.words(str(named) if named else None)
 
     def status(self, project: str | None = None, target: str | None = None) -> StatusTable:
         """Return a project on all its targets, or on one: counts, last run, what needs a look.
@@ -199,19 +199,19 @@ class Temple:
         status: Iterable[str] = (),
     ) -> DeployHistory:
         """Return runs, newest first: the *last* ones, *since* a moment (``"7d"``), by outcome."""
-        wanted = self._app.past.filter(last, since, tuple(status))
+        wanted = self._app.history.filter(last, since, tuple(status))
         return self._app.deployments.history(self._choice(project, target), wanted)
 
     def show(self, run: str) -> Result:
         """Return the run whose id begins so, with every step; times are milliseconds."""
-        return self._app.past.result(run)
+        return self._app.history.result(run)
 
     def logs(self, run: str, step: int | None = None) -> StepLogs:
         """Return what the commands of a run wrote, masked as it was kept; steps count from 1.
 
         ``steps`` are pairs of title and text. Raises `UnknownName`, `UsageProblem`.
         """
-        return self._app.past.logs(run, step)
+        return self._app.history.logs(run, step)
 
     def stats(
         self,
@@ -227,8 +227,8 @@ class Temple:
         1; ``median_ms`` and ``p90_ms`` are of the runs that succeeded, None where none did.
         """
         found, on = self._app.selections.named(self._choice(project, target))
-        wanted = self._app.past.filter(since=since)
-        return self._app.past.stats(found, on.name if on else None, by, wanted)
+        wanted = self._app.history.filter(since=since)
+        return self._app.history.stats(found, on.name if on else None, by, wanted)
 
     def ledger(
         self,
@@ -243,7 +243,7 @@ class Temple:
 
         ``rows`` have a database and its `Entry` each. Raises `TargetError`, `ConfigError`.
         """
-        wanted = self._app.past.filter(last, since, tuple(status))
+        wanted = self._app.history.filter(last, since, tuple(status))
         with self._app.selections.opened(self._choice(project, target), sync=False) as opened:
             return self._app.migrations.history(self._app.selections.reachable(opened), wanted)
 
@@ -252,7 +252,7 @@ class Temple:
 
         Raises `UnknownName`, `UsageProblem`.
         """
-        return self._app.looking.diff(run, other)
+        return self._app.comparisons.diff(run, other)
 
     def blame(
         self,
@@ -271,7 +271,7 @@ class Temple:
         meant = on or self._app.targets.pick(found, None, None)
         moment = since(at, self._app.system.clock.now())
         span = timedelta(seconds=wait_s(str(window)))
-        return self._app.looking.blame(found, meant, moment, span)
+        return self._app.comparisons.blame(found, meant, moment, span)
 
     def timeline(
         self,
@@ -299,7 +299,7 @@ class Temple:
 
         *last* is for durations, *by* for the frequency.
         """
-        return self._app.past.chart(what, *self._named(project, target), by, last, since)
+        return self._app.history.chart(what, *self._named(project, target), by, last, since)
 
     def _named(self, project: str | None, target: str | None) -> tuple[Project, TargetName | None]:
         found, on = self._app.selections.named(self._choice(project, target))
@@ -320,7 +320,7 @@ class Temple:
         The views are ``runs``, ``steps``, ``migrations``, ``events``, ``approvals``, ``messages``
         and ``runbooks``. Nothing can be changed by it. Raises `QueryRefused`.
         """
-        return self._app.past.frame(query)
+        return self._app.history.frame(query)
 
     def query(
         self,
@@ -348,7 +348,7 @@ class Temple:
         asked = replace(asked, limit=limit, timeout_s=wait_s(str(timeout)))
         wanted = expectation(expect) if expect is not None else None
         choice = self._choice(project, target)
-        made = frame(self._app.asking.answer(choice, asked, database, wanted))
+        made = frame(self._app.queries.answer(choice, asked, database, wanted))
         assert made is not None  # noqa: S101 - an answer is a table
         return made
 

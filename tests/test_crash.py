@@ -18,7 +18,7 @@ import pytest
 
 from templedb_nb import failpoints
 from templedb_nb.model.event import RunId
-from templedb_nb.store.duckdb.records import Memory
+from templedb_nb.store.duckdb.records import Records
 from templedb_nb.store.duckdb.state_file import StateFile
 from tests.conftest import Shop
 
@@ -288,7 +288,7 @@ def test_a_run_whose_journal_cannot_be_written_starts_no_further_step(tmp_path: 
     from templedb_nb.model.event import LockAwaited, Stamped
     from templedb_nb.store.journal import RunJournal, orphans
 
-    memory = Memory(StateFile(tmp_path / "state.duckdb"))
+    memory = Records(StateFile(tmp_path / "state.duckdb"))
     journal = RunJournal(tmp_path / "journal", RunId("r"), memory.fold)
 
     def stamp(n: int) -> Stamped:

@@ -15,7 +15,7 @@ import pytest
 from templedb_nb.errors import StoreError
 from templedb_nb.model.event import LockAwaited, Outcome, RunFinished, RunId, RunStarted, Stamped
 from templedb_nb.model.result import Result
-from templedb_nb.store.duckdb.records import Memory
+from templedb_nb.store.duckdb.records import Records
 from templedb_nb.store.duckdb.state_file import StateFile, discover
 from tests.conftest import Shop, Terminal
 
@@ -127,7 +127,7 @@ def events() -> list[Stamped]:
 
 
 def test_folding_twice_is_folding_once(tmp_path: Path) -> None:
-    memory, found = Memory(StateFile(tmp_path / "state.duckdb")), events()
+    memory, found = Records(StateFile(tmp_path / "state.duckdb")), events()
     for part in (found[:2], found, found):
         memory.fold(part, Result.of(found))
     assert list(memory.events(RunId("r"))) == found

@@ -45,7 +45,7 @@ from templedb_nb.ports.store import (
 from templedb_nb.store.duckdb.content import Content
 from templedb_nb.store.duckdb.inspection import StateInspection
 from templedb_nb.store.duckdb.query import Query
-from templedb_nb.store.duckdb.records import Memory
+from templedb_nb.store.duckdb.records import Records
 from templedb_nb.store.duckdb.runbooks import Runbooks
 from templedb_nb.store.duckdb.settings import Settings
 from templedb_nb.store.duckdb.state_file import StateFile
@@ -73,7 +73,7 @@ def in_duckdb(folder: Path) -> Store:
         transactions=file,
         settings=Settings(file),
         content=Content(file),
-        records=Memory(file),
+        records=Records(file),
         runbooks=Runbooks(file),
         query=Query(file),
         inspector=StateInspection(file),

@@ -42,7 +42,7 @@ from templedb_nb.secrets.sealing import Seal
 from templedb_nb.store.duckdb.content import Content
 from templedb_nb.store.duckdb.inspection import StateInspection
 from templedb_nb.store.duckdb.query import Query
-from templedb_nb.store.duckdb.records import Memory
+from templedb_nb.store.duckdb.records import Records
 from templedb_nb.store.duckdb.runbooks import Runbooks
 from templedb_nb.store.duckdb.settings import Settings
 from templedb_nb.store.duckdb.state_file import StateFile, discover
@@ -92,9 +92,9 @@ class Container:
         return Reader(self.content.read, self.cache)
 
     @cached_property
-    def memory(self) -> RecordStore:
+    def records(self) -> RecordStore:
         """Return plans, approvals and runs."""
-        return Memory(self.state)
+        return Records(self.state)
 
     @cached_property
     def inspection(self) -> StateInspector:
@@ -117,7 +117,7 @@ class Container:
         return Targets(self.settings, self.content, self.projects, self.configs)
 
     @cached_property
-    def values(self) -> Variables:
+    def variables(self) -> Variables:
         """Return the use cases around variables."""
         return Variables(self.settings, self.seal, self.masker, self.system)
 
@@ -130,95 +130,95 @@ class Container:
     @cached_property
     def addresses(self) -> Addresses:
         """Return the use cases around addresses of databases."""
-        return Addresses(targets=self.targets, values=self.values, system=self.system)
+        return Addresses(targets=self.targets, variables=self.variables, system=self.system)
 
     @cached_property
-    def demanding(self) -> TargetPolicies:
+    def policies(self) -> TargetPolicies:
         """Return the use cases around what targets demand."""
         return TargetPolicies(
-            self.state, self.projects, self.targets, self.planning, self.running, self.system
+            self.state, self.projects, self.targets, self.plans, self.runs, self.system
         )
 
     @cached_property
-    def drifting(self) -> DriftChecks:
+    def drift_checks(self) -> DriftChecks:
         """Return the use cases around what no run of ours changed."""
         return DriftChecks(open=self.selections.opened, system=self.system)
 
     @cached_property
-    def taking_over(self) -> LegacyImport:
+    def legacy_import(self) -> LegacyImport:
         """Return the use case of the older TempleDB's projects."""
         return LegacyImport(
             state=self.state,
             projects=self.projects,
             settings=self.settings,
             content=self.content,
-            values=self.values,
-            memory=self.memory,
+            variables=self.variables,
+            records=self.records,
             system=self.system,
         )
 
     @cached_property
-    def planning(self) -> Plans:
+    def plans(self) -> Plans:
         """Return the use cases around plans."""
         return Plans(
             self.projects,
             self.configs,
             self.targets,
-            self.values,
-            Connections(self.state.path, self.values.learn),
+            self.variables,
+            Connections(self.state.path, self.variables.learn),
             self.reader,
-            self.memory,
+            self.records,
             self.system,
         )
 
     @cached_property
-    def running(self) -> Runs:
+    def runs(self) -> Runs:
         """Return the use cases that change targets."""
-        place = Workspace(self.state.folder / "work", self.values, self.masker, self.system)
-        return Runs(self.planning, self.memory, self.state.folder, place, self.masker, self.system)
+        place = Workspace(self.state.folder / "work", self.variables, self.masker, self.system)
+        return Runs(self.plans, self.records, self.state.folder, place, self.masker, self.system)
 
     @cached_property
     def migrations(self) -> Migrations:
         """Return the use cases around single migrations."""
-        return Migrations(self.planning, self.running)
+        return Migrations(self.plans, self.runs)
 
     @cached_property
-    def restoring(self) -> LedgerRestores:
+    def ledger_restores(self) -> LedgerRestores:
         """Return the use case that writes a damaged ledger again."""
-        return LedgerRestores(self.planning, self.running, self.planning.copies)
+        return LedgerRestores(self.plans, self.runs, self.plans.copies)
 
     @cached_property
-    def adopting(self) -> HistoryImports:
+    def history_imports(self) -> HistoryImports:
         """Return the use cases around other tools' histories."""
         return HistoryImports(self.migrations)
 
     @cached_property
-    def drafting(self) -> NewMigrations:
+    def new_migrations(self) -> NewMigrations:
         """Return the use cases that write files of a project."""
         return NewMigrations(self.projects, self.configs, self.reader, self.system)
 
     @cached_property
-    def judging(self) -> Approvals:
+    def approvals(self) -> Approvals:
         """Return the use cases around approvals."""
-        return Approvals(self.projects, self.planning, self.memory, self.system)
+        return Approvals(self.projects, self.plans, self.records, self.system)
 
     @cached_property
-    def proving(self) -> DownProofs:
+    def down_proofs(self) -> DownProofs:
         """Return the use case that tries down parts on a copy."""
         return DownProofs(
-            self.migrations, Connections(self.state.path, self.values.learn), self.system
+            self.migrations, Connections(self.state.path, self.variables.learn), self.system
         )
 
     @cached_property
-    def asking(self) -> Queries:
+    def queries(self) -> Queries:
         """Return the use cases that only read what a target holds."""
-        ledgers = Connections(self.state.path, self.values.learn)
-        return Queries(self.state, self.projects, self.planning, ledgers, self.values, self.masker)
+        ledgers = Connections(self.state.path, self.variables.learn)
+        return Queries(self.state, self.projects, self.plans, ledgers, self.variables, self.masker)
 
     @cached_property
     def locks(self) -> Locks:
         """Return the use cases around locks."""
-        return Locks(self.planning, self.running, self.memory, self.system)
+        return Locks(self.plans, self.runs, self.records, self.system)
 
     @cached_property
     def overview(self) -> Overview:
@@ -231,28 +231,28 @@ class Container:
             content=self.content,
             configs=self.configs,
             settings=self.settings,
-            values=self.values,
-            planning=self.planning,
+            variables=self.variables,
+            plans=self.plans,
             migrations=self.migrations,
-            running=self.running,
-            memory=self.memory,
+            runs=self.runs,
+            records=self.records,
             system=self.system,
         )
 
     @cached_property
-    def following(self) -> RunFollower:
+    def follower(self) -> RunFollower:
         """Return the use cases of those who watch."""
-        return RunFollower(self.memory, self.running, self.system)
+        return RunFollower(self.records, self.runs, self.system)
 
     @cached_property
-    def looking(self) -> Comparisons:
+    def comparisons(self) -> Comparisons:
         """Return the use cases of those who ask what is different, and what changed."""
         return Comparisons(
-            past=self.past,
-            memory=self.memory,
+            history=self.history,
+            records=self.records,
             settings=self.settings,
             content=self.content,
-            planning=self.planning,
+            plans=self.plans,
         )
 
     @cached_property
@@ -261,9 +261,9 @@ class Container:
         return Runbooks(self.state)
 
     @cached_property
-    def past(self) -> History:
+    def history(self) -> History:
         """Return the use cases around what happened."""
-        return History(self.memory, self.running, Query(self.state), self.system)
+        return History(self.records, self.runs, Query(self.state), self.system)
 
     @cached_property
     def selections(self) -> Selections:
@@ -273,9 +273,9 @@ class Container:
             projects=self.projects,
             targets=self.targets,
             configs=self.configs,
-            planning=self.planning,
-            running=self.running,
-            memory=self.memory,
+            plans=self.plans,
+            runs=self.runs,
+            records=self.records,
             reader=self.reader,
         )
 
@@ -284,9 +284,9 @@ class Container:
         """Return the use case of those who say what a run did that nobody saw end."""
         return Resolutions(
             projects=self.projects,
-            planning=self.planning,
-            running=self.running,
-            memory=self.memory,
+            planning=self.plans,
+            running=self.runs,
+            memory=self.records,
             system=self.system,
         )
 
@@ -296,12 +296,12 @@ class Container:
         return Deployments(
             selections=self.selections,
             projects=self.projects,
-            values=self.values,
-            planning=self.planning,
-            running=self.running,
-            judging=self.judging,
-            following=self.following,
-            past=self.past,
-            memory=self.memory,
+            variables=self.variables,
+            plans=self.plans,
+            runs=self.runs,
+            approvals=self.approvals,
+            follower=self.follower,
+            run_history=self.history,
+            records=self.records,
             system=self.system,
         )

@@ -27,10 +27,10 @@ def again(
     None if another thing is asked for now, or the target has moved: then it has to run anew, which
     applies no migration twice. Raises what going on raises, if a person must look first.
     """
-    app.running.reconcile()
+    app.runs.reconcile()
     if asked(plan()) != done.content:
         return None
-    result = app.past.result(done.run)
+    result = app.history.result(done.run)
     if result.outcome is Outcome.SUCCEEDED:
         return result
     try:

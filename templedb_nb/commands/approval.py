@@ -83,7 +83,7 @@ def _judged(
             raise click.UsageError(f"--out {out} is there already: name a file that is not")
     asks = call.interactive and not call.notebook
     key = None if sign is None else SigningKey(file=sign, prompts=asks)
-    given = call.app.judging.judge(plan, verdict, reason, call.through, key)
+    given = call.app.approvals.judge(plan, verdict, reason, call.through, key)
     if out:
         write_approval(out, given.approval)
     signed = [] if sign is None else [_signature(given.approval)]
@@ -103,7 +103,7 @@ def _signature(given: Approval) -> str:
 @pass_call
 def approvals(call: Call, plan: str | None) -> ApprovalList:
     """List what people said of PLAN, here and in its target's ledger; or the newest of all."""
-    return call.app.judging.words(plan)
+    return call.app.approvals.words(plan)
 
 
 verbs = (approve, reject, approvals)

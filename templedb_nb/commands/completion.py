@@ -173,7 +173,7 @@ def _runs(call: Call, _: click.Context) -> Named:
     from templedb_nb.model.history import Filter
 
     for project in call.app.projects.all():
-        for each in call.app.memory.runs(project.slug, None, Filter(last=RECENT)):
+        for each in call.app.records.runs(project.slug, None, Filter(last=RECENT)):
             outcome = each.outcome.value if each.outcome else "running"
             when = f"{each.started_at:%d %b %H:%M}"
             yield each.run, f"{outcome}: {each.slug} to {each.target} on {when}"
@@ -182,7 +182,7 @@ def _runs(call: Call, _: click.Context) -> Named:
 def _plans(call: Call, _: click.Context) -> Named:
     return [
         (each[:12], f"{slug} to {target}; planned {_ago(call, at)}")
-        for each, slug, target, at in call.app.memory.recent_plans(RECENT)
+        for each, slug, target, at in call.app.records.recent_plans(RECENT)
     ]
 
 

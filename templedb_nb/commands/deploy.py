@@ -326,7 +326,7 @@ def _again(
         if named is None:
             return call.app.deployments.plan(choice, wish.options, **_how(call, how))
         path = Path(named)
-        return read_bundle(path)[0].preview if path.is_file() else call.app.memory.plan(named)
+        return read_bundle(path)[0].preview if path.is_file() else call.app.records.plan(named)
 
     done = call.runner.found
     assert done is not None  # noqa: S101 - whoever asks has looked

@@ -39,7 +39,7 @@ def check(call: Call, slug: str | None, target: str | None, *, strict: bool) -> 
       templedb drift check --strict
     """
     with call.app.selections.opened(call.choice(slug, target)) as opened:
-        return call.app.drifting.check(call.app.selections.reachable(opened), strict=strict)
+        return call.app.drift_checks.check(call.app.selections.reachable(opened), strict=strict)
 
 
 @commands.command(effect=Effect.CHANGES)
@@ -58,7 +58,7 @@ def accept(call: Call, slug: str | None, target: str | None, reason: str) -> Com
     from templedb_nb.views.format import many
 
     with call.app.selections.opened(call.choice(slug, target)) as opened:
-        before = call.app.drifting.accept(call.app.selections.reachable(opened), reason)
+        before = call.app.drift_checks.accept(call.app.selections.reachable(opened), reason)
     told = tuple(f"{row.change.kind} {row.change.name}" for row in before.rows)
     return CommandOutcome(
         text=f"{many(len(told), 'change')} of {before.target} accepted", also=told
@@ -81,4 +81,4 @@ def diff(call: Call, slug: str | None, target: str | None, against: str) -> Targ
     choice = call.choice(slug, target)
     with call.app.selections.opened(choice) as opened:
         other = call.choice(opened.case.project.slug, against)
-        return call.app.drifting.between(call.app.selections.reachable(opened), other)
+        return call.app.drift_checks.between(call.app.selections.reachable(opened), other)

@@ -78,7 +78,7 @@ def set_(
         where = call.app.targets.pick(project, None, target).name if target else None
         keeping = Keeping.PLAIN if plain else Keeping.SEALED
         doubts = call.app.addresses.checked(project, {str(name): value})
-        (kept,) = call.app.values.set(project, where, {str(name): value}, keeping)
+        (kept,) = call.app.variables.set(project, where, {str(name): value}, keeping)
     place = f"target {where}" if where else "all targets"
     text = f"{kept.name} is set for {place} of {project.slug} ({kept.keeping})"
     return CommandOutcome(text=text, also=doubts)
@@ -119,7 +119,9 @@ def list_(call: Call, slug: str | None, target: str | None) -> VariableList:
     """List the variables; secret values are never shown."""
     from templedb_nb.model.selection import Selection
 
-    return call.app.overview.variables(Selection(project=call.choice(slug).project, target=target))
+    return call.app.overview.variable_list(
+        Selection(project=call.choice(slug).project, target=target)
+    )
 
 
 @commands.command()
@@ -142,7 +144,7 @@ def check(call: Call, slug: str | None, target: str | None) -> CommandOutcome:
         project = call.app.projects.pick(call.choice(slug).project)
         where = call.app.targets.pick(project, None, target).name if target else None
         root = Path(project.root) if project.root else None
-        told, count = call.app.values.weak(project, where, root)
+        told, count = call.app.variables.weak(project, where, root)
     text = f"{count - len(told)} of {count} secret values of {project.slug} are masked well"
     return CommandOutcome(text=text, also=tuple(f"warning: {each}" for each in told))
 
@@ -166,7 +168,7 @@ def import_(
         where = call.app.targets.pick(project, None, target).name if target else None
         keeping = Keeping.PLAIN if plain else Keeping.SEALED
         doubts = call.app.addresses.checked(project, pairs)
-        kept = call.app.values.set(project, where, pairs, keeping)
+        kept = call.app.variables.set(project, where, pairs, keeping)
     names = ", ".join(each.name for each in kept)
     text = f"{len(kept)} variables are set for {where or project.slug}"
     return CommandOutcome(text=text, also=(names, *doubts))

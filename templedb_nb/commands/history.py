@@ -45,7 +45,7 @@ def history(
       templedb deploy history shop --since 7d --status failed --status unknown
     """
     return call.app.deployments.history(
-        call.choice(slug, target), call.app.past.filter(last, since, tuple(status))
+        call.choice(slug, target), call.app.history.filter(last, since, tuple(status))
     )
 
 
@@ -61,7 +61,7 @@ def show(call: Call, run_id: str) -> Coded:
     """
     from templedb_nb.model.listings import Coded
 
-    return Coded(value=call.app.past.result(run_id), exit_code=ExitCode.OK)
+    return Coded(value=call.app.history.result(run_id), exit_code=ExitCode.OK)
 
 
 @deploy.command()
@@ -76,7 +76,7 @@ def logs(call: Call, run_id: str, step: int | None) -> StepLogs:
       templedb deploy logs 01a20896-82b9
       templedb deploy logs 01a20896-82b9 --step 3 | less -R
     """
-    return call.app.past.logs(run_id, step)
+    return call.app.history.logs(run_id, step)
 
 
 @deploy.command()
@@ -92,7 +92,7 @@ def status(call: Call, slug: str | None, target: str | None) -> DeployStatus:
     """
     project, found = call.app.selections.named(call.choice(slug, target))
     targets = [found] if found else call.app.targets.all(project)
-    return call.app.past.status(project, tuple(each.name for each in targets))
+    return call.app.history.status(project, tuple(each.name for each in targets))
 
 
 @deploy.command()
@@ -117,7 +117,7 @@ def stats(
       templedb deploy stats shop --target production --by week
     """
     project, found = call.app.selections.named(call.choice(slug, target))
-    past = call.app.past
+    past = call.app.history
     return past.stats(project, found.name if found else None, by, past.filter(since=since))
 
 
@@ -133,7 +133,7 @@ def diff(call: Call, first: str, second: str | None) -> Difference:
       templedb diff 01a20896-82b9
       templedb diff 01a20896-82b9 01a208b1-03c4
     """
-    return call.app.looking.diff(first, second)
+    return call.app.comparisons.diff(first, second)
 
 
 @click.command(cls=Command)
@@ -158,7 +158,7 @@ def blame(call: Call, slug: str | None, target: str | None, at: str, window: str
     project, found = call.app.selections.named(call.choice(slug, target))
     meant = found or call.app.targets.pick(project, None, None)
     moment = since(at, call.app.system.clock.now())
-    return call.app.looking.blame(project, meant, moment, timedelta(seconds=wait_s(window)))
+    return call.app.comparisons.blame(project, meant, moment, timedelta(seconds=wait_s(window)))
 
 
 @click.command(cls=Command)
@@ -180,7 +180,7 @@ def timeline(
     from templedb_nb.model.charts import Timeline
 
     found = call.app.deployments.history(
-        call.choice(slug, target), call.app.past.filter(last, since)
+        call.choice(slug, target), call.app.history.filter(last, since)
     )
     return Timeline(slug=found.slug, rows=found.rows[::-1])
 
@@ -208,7 +208,7 @@ def chart(
       templedb chart frequency shop --by month --since 365d
     """
     project, on = call.app.selections.named(call.choice(slug, target))
-    return call.app.past.chart(what, project, on.name if on else None, by, last, since)
+    return call.app.history.chart(what, project, on.name if on else None, by, last, since)
 
 
 @click.command(cls=Command, takes_cell=True)
@@ -228,7 +228,7 @@ def sql(call: Call, query: tuple[str, ...]) -> Any:
     text = call.body(" ".join(query))
     if not text.strip():
         raise click.UsageError("there is no query: SELECT * FROM runs LIMIT 10, for one")
-    past = call.app.past
+    past = call.app.history
     return past.frame(text) if call.notebook and not call.output.json else past.answer(text)
 
 

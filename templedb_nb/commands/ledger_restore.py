@@ -48,7 +48,7 @@ def restore_ledger(
     with call.app.selections.opened(call.choice(slug, target)) as opened:
         found = call.app.selections.reachable(opened)
         if dry_run:
-            return call.app.restoring.plan(found, files, reason)
-        return call.app.restoring.restore(
+            return call.app.ledger_restores.plan(found, files, reason)
+        return call.app.ledger_restores.restore(
             found, files, reason, RunOptions(observers=call.followers.observers)
         )

@@ -92,7 +92,7 @@ def history(
       templedb migration history shop --target production --last 5
       templedb migration history shop --since 7d --status failed
     """
-    wanted = call.app.past.filter(limit, since, tuple(status))
+    wanted = call.app.history.filter(limit, since, tuple(status))
     with call.app.selections.opened(call.choice(slug, target), sync=False) as opened:
         return call.app.migrations.history(call.app.selections.reachable(opened), wanted)
 
@@ -135,7 +135,7 @@ def new(call: Call, /, slug: str | None, name: str, file: str | None, **how: Any
     wanted = NewMigration(name=str(name), body=said or call.cell or "", **how)
     with call.app.state.transaction():
         found = call.app.projects.pick(call.choice(slug).project)
-        return call.app.drafting.new(found, wanted)
+        return call.app.new_migrations.new(found, wanted)
 
 
 @commands.command("mark-applied", effect=Effect.CHANGES)
@@ -208,7 +208,7 @@ def down(
     with call.app.selections.opened(call.choice(slug, target)) as opened:
         found = call.app.selections.reachable(opened)
         if check:
-            return _proven(call.app.proving.prove(found, back))
+            return _proven(call.app.down_proofs.prove(found, back))
         if dry_run:
             return call.app.migrations.down_plan(found, back)
         return call.app.migrations.down(found, back, _wish(call))
@@ -290,10 +290,10 @@ def import_(
     with call.app.selections.opened(call.choice(slug, target)) as opened:
         found, source = call.app.selections.reachable(opened), HistorySource(**how)
         if source.shadow is False:
-            return call.app.adopting.shadow_no_longer(found, source, _wish(call))
+            return call.app.history_imports.shadow_no_longer(found, source, _wish(call))
         if dry_run:
-            return call.app.adopting.look(found, source)
-        return call.app.adopting.take_over(found, source, _wish(call))
+            return call.app.history_imports.look(found, source)
+        return call.app.history_imports.take_over(found, source, _wish(call))
 
 
 @commands.command("lint")

@@ -99,7 +99,7 @@ def _known(call: Call) -> Secrets:
         root = Path(project.root) if project.root else None
         for variable in app.settings.variables(project.slug):
             try:
-                value = app.values.secret(variable, root)
+                value = app.variables.secret(variable, root)
             except TempleError as error:
                 call.output.tell(
                     f"not looked for: {variable.name} of {project.slug}: {error.message}"

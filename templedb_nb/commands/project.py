@@ -63,7 +63,7 @@ def import_(
     """
     if older is not None:
         with call.output.working(f"taking over what {older} holds"):
-            return call.app.taking_over.take_over(older, path, slug, dry_run=dry_run)
+            return call.app.legacy_import.take_over(older, path, slug, dry_run=dry_run)
     if path is None or dry_run:
         raise click.UsageError("name the project's folder, PATH, or --from-templedb FILE")
     with call.output.working(f"taking in the files of {path}"):

@@ -53,7 +53,7 @@ def query(
     asked = question(call.body(sql), _values(params))
     asked = replace(asked, limit=read["limit"], timeout_s=wait_s(read["timeout"]))
     wanted = expectation(expect) if expect is not None else None
-    answer = call.app.asking.answer(call.choice(slug, target), asked, database, wanted)
+    answer = call.app.queries.answer(call.choice(slug, target), asked, database, wanted)
     if answer.more and (call.notebook or read["csv"]):
         call.output.tell(f"these are the first {len(answer.rows):,} rows: --limit N reads more")
     return Csv(answer=answer) if read["csv"] else answer

@@ -57,8 +57,8 @@ def attach(call: Call, run_id: str | None) -> Result:
     """
     from templedb_nb.model.event import RunId
 
-    found = call.app.following.one(run_id, call.project, call.target)
-    return call.app.following.follow(RunId(found.run), call.followers.observers)
+    found = call.app.follower.one(run_id, call.project, call.target)
+    return call.app.follower.follow(RunId(found.run), call.followers.observers)
 
 
 @commands.command()

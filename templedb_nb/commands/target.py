@@ -134,7 +134,7 @@ def update(
     changed = _typed(given)
     if not changed:
         raise click.UsageError("name what is to change, such as --protected")
-    made = call.app.demanding.update(call.choice(slug, name), changed, reason)
+    made = call.app.policies.update(call.choice(slug, name), changed, reason)
     what = f"target {made.target.name} is changed: {', '.join(changed)}"
     return CommandOutcome(text=what, also=made.also)
 
@@ -175,7 +175,7 @@ def exempt(
             call.app.selections.reachable(opened),
             RunOptions(observers=call.followers.observers),
         )
-        return call.app.demanding.exempt(found, others, reason, wish, ends=ends)
+        return call.app.policies.exempt(found, others, reason, wish, ends=ends)
 
 
 @commands.command(effect=Effect.CHANGES)

@@ -44,15 +44,15 @@ class Gate:
     another kernel. It is a record like any other, and the run's start counts it again.
     """
 
-    def __init__(self, judging: Approvals, preview: Preview) -> None:
-        """Ask *judging* for words on *preview*, and tell it those that are said here."""
-        self._judging = judging
+    def __init__(self, approvals: Approvals, preview: Preview) -> None:
+        """Ask *approvals* for words on *preview*, and tell it those that are said here."""
+        self._approvals = approvals
         self._preview = preview
         self._panel = Panel(preview)
         self._began = time.monotonic()
         self._looked_s = -LOOK_S
         self._held = False
-        self._standing = judging.standing(preview)
+        self._standing = approvals.standing(preview)
 
     def wait(self) -> None:
         """Block until the plan may run. Raises `ApprovalPending`, `Rejected`."""
@@ -79,7 +79,7 @@ class Gate:
 
     def _end(self) -> None:
         """Leave the record of a wait that let nothing pass."""
-        standing = self._judging.standing(self._preview)
+        standing = self._approvals.standing(self._preview)
         last = "rejected; nothing was executed" if standing.decision.veto else STOPPED
         self._panel.close(standing, last)
 
@@ -118,10 +118,10 @@ class Gate:
         waited = time.monotonic() - self._began
         if waited - self._looked_s >= LOOK_S:
             self._looked_s = waited
-            self._standing = self._judging.standing(self._preview)
+            self._standing = self._approvals.standing(self._preview)
             self._panel.tell(self._standing, held=self._held)
         if self._standing.decision.veto:
-            self._judging.demand(self._preview)
+            self._approvals.demand(self._preview)
         return not self._standing.decision.missing and not self._held
 
     def _said(self, click: str) -> None:
@@ -142,7 +142,7 @@ class Gate:
         """Give a word; say whether it counts."""
         why = reason or self._panel.reason
         try:
-            given = self._judging.judge(self._preview.plan.id, verdict, why, through)
+            given = self._approvals.judge(self._preview.plan.id, verdict, why, through)
         except TempleError as error:
             self._panel.warn(error.message)
             return False
@@ -156,7 +156,7 @@ class Gate:
         if self._panel.complete(click):
             verdict = Verdict.APPROVED if click == "approve" else Verdict.REJECTED
             if self._judge(verdict, BUTTON):
-                self._panel.close(self._judging.standing(self._preview), "run the cell again")
+                self._panel.close(self._approvals.standing(self._preview), "run the cell again")
 
     def _ask(self) -> None:
         """Ask in the cell itself, where buttons do not reach a busy kernel."""

@@ -28,7 +28,7 @@ def gate(call: Call, waits: bool, preview: Preview) -> None:  # noqa: FBT001 - a
     """Show the plan with its buttons; where it *waits*, return once it may run."""
     from templedb_nb.notebook.approval_gate import Gate
 
-    gate = Gate(call.app.judging, preview)
+    gate = Gate(call.app.approvals, preview)
     if waits:
         gate.wait()
     else:

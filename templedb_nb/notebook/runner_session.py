@@ -95,7 +95,7 @@ class RunnerSession:
         if not found.run:
             call.output.tell(text(found))
             return True, None
-        result = call.app.past.result(found.run)
+        result = call.app.history.result(found.run)
         if result.outcome is not Outcome.SUCCEEDED:
             return False, None
         call.output.tell(text(found))

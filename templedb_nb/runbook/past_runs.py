@@ -35,7 +35,7 @@ def status(app: Container, notebook: Path) -> RunbookStatus:
 
     Raises `UnknownName` if this state knows of none.
     """
-    app.running.reconcile()
+    app.runs.reconcile()
     name = known_as(notebook, app.state)
     found = app.runbooks.executions(name, 1)
     if not found:
@@ -55,7 +55,7 @@ def _row(app: Container, execution: Execution, ended: ExecutionEnd | None) -> Ex
 
 def _outcome(app: Container, run: str) -> str:
     try:
-        outcome = app.past.result(run).outcome
+        outcome = app.history.result(run).outcome
     except TempleError:
         return "is not known here"
     return outcome.value if outcome else "goes on"

@@ -318,7 +318,7 @@ class Runner:
             return
         with suppress(TempleError):
             app = Container.open(self._record.path, system=self._system)
-            for name, values in app.values.sealed().items():
+            for name, values in app.variables.sealed().items():
                 for value in values:
                     self._secrets.add(name, value)
 
@@ -333,9 +333,9 @@ class Runner:
         end = time.monotonic() + (HURRIED_S if cancelled else ASKED_S)
         while self._open_runs() and time.monotonic() < end:
             with suppress(TempleError):
-                app.running.reconcile()
+                app.runs.reconcile()
                 for run in self._open_runs():
-                    self._recall(run, app.memory.events(app.memory.run(run)))
+                    self._recall(run, app.records.events(app.records.run(run)))
             if self._open_runs():
                 self._system.clock.sleep(AGAIN_S)
 

@@ -41,12 +41,12 @@ class Approvals:
     """Use cases around approvals."""
 
     def __init__(
-        self, projects: Projects, planning: Plans, memory: RecordStore, system: Environment
+        self, projects: Projects, plans: Plans, records: RecordStore, system: Environment
     ) -> None:
-        """Keep words in *memory*, and in ledgers that *planning* opens."""
+        """Keep words in *records*, and in ledgers that *plans* opens."""
         self._projects = projects
-        self._planning = planning
-        self._memory = memory
+        self._plans = plans
+        self._records = records
         self._system = system
 
     def judge(
@@ -58,7 +58,7 @@ class Approvals:
         """
         preview, slug = self._plan_of(named)
         plan = preview.plan
-        newer = self._memory.newer_plan(preview) if verdict is Verdict.APPROVED else None
+        newer = self._records.newer_plan(preview) if verdict is Verdict.APPROVED else None
         if newer:
             message = f"plan {short(plan.id)} is of release {preview.release}, and plan"
             message = f"{message} {short(newer)} of a newer one replaces it"
@@ -77,7 +77,7 @@ class Approvals:
         )
         if key:
             approval = self._signed(approval, plan, key)
-        self._memory.keep_approval(approval)
+        self._records.keep_approval(approval)
         where = self._share(approval, slug)
         why = self._uncounted(preview, approval)
         return GivenApproval(approval=approval, kept=where, uncounted=why)
@@ -87,11 +87,11 @@ class Approvals:
         plan, planner = preview.plan, self._planner(preview)
         if plan.policy.signed and not approval.signature and approval.verdict is Verdict.APPROVED:
             return f"{plan.target} wants it signed (--sign)"
-        proofs = self._planning.signatures.proofs(plan.policy, [approval])
+        proofs = self._plans.signatures.proofs(plan.policy, [approval])
         return uncounted(plan, approval, planner, approval.given_at, proofs)
 
     def _signed(self, approval: Approval, plan: Plan, key: SigningKey) -> Approval:
-        signatures = self._planning.signatures
+        signatures = self._plans.signatures
         signed = signatures.signed(approval, key)
         proofs = signatures.proofs(plan.policy, [signed])
         if plan.policy.signers and (doubt := doubted(signed, plan.policy, proofs)):
@@ -111,14 +111,14 @@ class Approvals:
         plan = preview.plan
         for file in files:
             approval = fitting(file, read_approval(file), plan)
-            proofs = self._planning.signatures.proofs(plan.policy, [approval])
+            proofs = self._plans.signatures.proofs(plan.policy, [approval])
             if doubt := doubted(approval, plan.policy, proofs):
                 message = f"{file} does not count: {doubt}"
                 raise ApprovalMissing(message, hint="templedb approve PLAN --sign --out FILE")
-            self._memory.keep_approval(approval)
+            self._records.keep_approval(approval)
             for session in sessions.values():
                 session.approve([approval])
-        return self._planning.decided(preview, self._planning.approvals(plan, sessions))
+        return self._plans.decided(preview, self._plans.approvals(plan, sessions))
 
     def meant(
         self, files: tuple[Path, ...], offered: tuple[Path, ...], plan: Plan
@@ -134,12 +134,12 @@ class Approvals:
     def words(self, named: str | None) -> ApprovalList:
         """Return what people said of a plan, here and in its target's ledger; or the newest."""
         if named is None:
-            rows = self._memory.recent_approvals(None, NEWEST)
+            rows = self._records.recent_approvals(None, NEWEST)
             return ApprovalList(rows=tuple(self._identified(each) for each in rows))
         preview, slug = self._plan_of(named)
         found, why = self._said(preview, slug)
         policy = preview.plan.policy
-        proofs = self._planning.signatures.proofs(replace(policy, signed=False), found)
+        proofs = self._plans.signatures.proofs(replace(policy, signed=False), found)
         planner, now = self._planner(preview), self._system.clock.now()
         left_out = decision(preview.plan, found, planner, now, proofs).left_out
         found = tuple(identified(each, policy, proofs) for each in found)
@@ -152,23 +152,23 @@ class Approvals:
         if not each.signature:
             return each
         try:
-            policy = self._memory.plan(each.plan).plan.policy
+            policy = self._records.plan(each.plan).plan.policy
         except TempleError:
             return each
-        proofs = self._planning.signatures.proofs(replace(policy, signed=False), [each])
+        proofs = self._plans.signatures.proofs(replace(policy, signed=False), [each])
         return identified(each, policy, proofs)
 
     def _plan_of(self, named: str) -> tuple[Preview, str]:
         if Path(named).is_file():
             bundle, _ = read_bundle(Path(named))
             return bundle.preview, bundle.slug
-        preview = self._memory.plan(named)
+        preview = self._records.plan(named)
         return preview, preview.slug
 
     @contextmanager
     def _opened(self, slug: str, target: str) -> Iterator[OpenTarget]:
-        case = self._planning.case(self._projects.pick(slug), target, sync=False)
-        with self._planning.opened(case, name="approvals") as opened:
+        case = self._plans.case(self._projects.pick(slug), target, sync=False)
+        with self._plans.opened(case, name="approvals") as opened:
             yield opened
 
     def _share(self, approval: Approval, slug: str) -> str:
@@ -194,7 +194,7 @@ class Approvals:
         """Raise `Rejected` or `ApprovalMissing` unless the plan may run now."""
         plan, planner = preview.plan, self._planner(preview)
         found, _ = self._said(preview, preview.slug)
-        proofs = self._planning.signatures.proofs(plan.policy, found)
+        proofs = self._plans.signatures.proofs(plan.policy, found)
         now = self._system.clock.now()
         Approved(plan=plan, approvals=found, planner=planner, now=now, proofs=proofs)
 
@@ -213,7 +213,7 @@ class Approvals:
             reason="",
             through="",
         )
-        proofs = self._planning.signatures.proofs(plan.policy, found)
+        proofs = self._plans.signatures.proofs(plan.policy, found)
         others = [each for each in found if folded(each.given_by) != folded(me)]
         without = decision(plan, others, planner, now, proofs)
         mine = decision(plan, [*others, word], planner, now, proofs)
@@ -222,15 +222,15 @@ class Approvals:
         return ApprovalStanding(me=me, decision=now_is, mine=told[0] if told else "")
 
     def _planner(self, preview: Preview) -> str:
-        return self._memory.planner(preview.plan.content_hash) or preview.made_by
+        return self._records.planner(preview.plan.content_hash) or preview.made_by
 
     def _said(self, preview: Preview, slug: str) -> tuple[tuple[Approval, ...], str]:
         """Return the words on a plan, oldest first, and why no ledger was asked for them."""
         plan = preview.plan
         try:
             with self._opened(slug, plan.target) as opened:
-                found = self._planning.approvals(plan, opened.sessions)
+                found = self._plans.approvals(plan, opened.sessions)
                 silent = [name for name in opened.databases if name not in opened.sessions]
                 return found, f"{', '.join(silent)} has no value" if silent else ""
         except TempleError as error:
-            return self._memory.approvals(plan.content_hash), error.message
+            return self._records.approvals(plan.content_hash), error.message

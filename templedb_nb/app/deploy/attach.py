@@ -20,17 +20,17 @@ LOOK_S = 0.2
 class RunFollower:
     """Use cases of those who watch a run of this state that goes on elsewhere."""
 
-    def __init__(self, memory: RunStore, running: Runs, system: Environment) -> None:
-        """Read what *running* writes, and *memory* keeps."""
-        self._memory = memory
-        self._running = running
+    def __init__(self, records: RunStore, runs: Runs, system: Environment) -> None:
+        """Read what *runs* writes, and *records* keeps."""
+        self._records = records
+        self._runs = runs
         self._system = system
 
     def live(self, slug: str | None = None, target: str | None = None) -> tuple[Result, ...]:
         """Return the runs that go on, of a project and a target where they are named."""
         return tuple(
             each
-            for each in going_on(self._running.journals)
+            for each in going_on(self._runs.journals)
             if slug in {None, each.slug} and target in {None, each.target}
         )
 
@@ -63,8 +63,8 @@ class RunFollower:
 
     def _entries(self, run: RunId) -> Sequence[Stamped]:
         """Return all events so far; those of a run whose process died end as its target says."""
-        found = so_far(self._running.journals, run)
+        found = so_far(self._runs.journals, run)
         if found is not None:
             return found
-        self._running.reconcile()
-        return self._memory.events(run)
+        self._runs.reconcile()
+        return self._records.events(run)

@@ -38,13 +38,13 @@ class Deployments:
 
     selections: Selections
     projects: Projects
-    values: Variables
-    planning: Plans
-    running: Runs
-    judging: Approvals
-    following: RunFollower
-    past: History
-    memory: RecordStore
+    variables: Variables
+    plans: Plans
+    runs: Runs
+    approvals: Approvals
+    follower: RunFollower
+    run_history: History
+    records: RecordStore
     system: Environment
 
     def plan(
@@ -65,7 +65,7 @@ class Deployments:
         how = {"release": release, "sync": sync, "given": given, "overlay": overlay}
         with self.selections.opened(choice, skip=options.skip_groups, **how) as opened:
             refuse_empty(opened.case)
-            preview = self.planning.preview(opened, options)
+            preview = self.plans.preview(opened, options)
             if out:
                 write_bundle(out, preview, opened.case)
             return preview
@@ -86,12 +86,12 @@ class Deployments:
             refuse_empty(opened.case)
             if wish.attach and (there := self._going_on(opened.case)):
                 wish.tell(f"run {there.run[:13]} of {there.started_by} goes on: this shows it")
-                return self.following.follow(RunId(there.run), wish.observers)
-            preview = self.planning.preview(opened, wish.options)
-            if files := self.judging.meant(wish.approvals, wish.offered, preview.plan):
-                preview = self.judging.admit(files, preview, opened.sessions)
+                return self.follower.follow(RunId(there.run), wish.observers)
+            preview = self.plans.preview(opened, wish.options)
+            if files := self.approvals.meant(wish.approvals, wish.offered, preview.plan):
+                preview = self.approvals.admit(files, preview, opened.sessions)
             try:
-                return self.running.run(opened, preview, wish)
+                return self.runs.run(opened, preview, wish)
             except ApprovalMissing as missing:
                 waited = self._waits(preview, wish, missing)
         waited()
@@ -105,7 +105,7 @@ class Deployments:
             return self._run_plan(named, wish, given)
         except ApprovalMissing as missing:
             path = Path(named)
-            preview = read_bundle(path)[0].preview if path.is_file() else self.memory.plan(named)
+            preview = read_bundle(path)[0].preview if path.is_file() else self.records.plan(named)
             waited = self._waits(preview, wish, missing)
         waited()
         return self._run_plan(named, replace(wish, planned=None), given)
@@ -114,15 +114,15 @@ class Deployments:
         self, choice: Selection, named: str | None, wish: RunOptions, given: GivenValues
     ) -> Result:
         """Go on with a run that broke off: the same plan, from the first step that is not done."""
-        self.running.reconcile(anew=True)
+        self.runs.reconcile(anew=True)
         project, target = self.selections.named(choice)
         if named is None:
-            rows = self.memory.runs(project.slug, target.name if target else None, Filter(last=1))
+            rows = self.records.runs(project.slug, target.name if target else None, Filter(last=1))
             if not rows or rows[0].outcome is Outcome.SUCCEEDED:
                 hint = "templedb deploy history shows the runs; deploy run makes a new plan"
                 raise UsageProblem("the last run succeeded: there is nothing to resume", hint=hint)
             named = rows[0].run
-        result = self.past.result(named)
+        result = self.run_history.result(named)
         if result.outcome in {None, Outcome.SUCCEEDED}:
             state = "goes on" if result.outcome is None else "succeeded"
             raise UsageProblem(f"run {result.run} {state}: there is nothing to resume")
@@ -135,34 +135,34 @@ class Deployments:
     def history(self, choice: Selection, wanted: Filter) -> DeployHistory:
         """Return runs of a project, newest first, on one target or on all."""
         project, target = self.selections.named(choice)
-        return self.past.runs(project, target.name if target else None, wanted)
+        return self.run_history.runs(project, target.name if target else None, wanted)
 
     def _run_plan(self, named: str, wish: RunOptions, given: GivenValues) -> Result:
         path = Path(named)
-        self.running.reconcile(anew=True)
+        self.runs.reconcile(anew=True)
         if path.is_file():
             preview, case = self._bundled(path, given)
         else:
-            preview = self.memory.plan(named)
+            preview = self.records.plan(named)
             project = self.projects.pick(preview.slug)
             laid = document_of(preview.plan.overlay)
             how: dict[str, Any] = {"release": preview.release, "given": given, "overlay": laid}
-            case = self.planning.case(project, preview.plan.target, **how)
-        self.running.refuse_repeated(preview.plan)
+            case = self.plans.case(project, preview.plan.target, **how)
+        self.runs.refuse_repeated(preview.plan)
         skip = tuple(each.what.removeprefix("group ") for each in preview.draft.skips)
         options = replace(wish.options, skip_groups=(*wish.options.skip_groups, *skip))
-        with self.planning.opened(case, skip) as opened:
-            files = self.judging.meant(wish.approvals, wish.offered, preview.plan)
-            now = self.judging.admit(files, preview, opened.sessions)
-            return self.running.run(opened, now, replace(wish, options=options))
+        with self.plans.opened(case, skip) as opened:
+            files = self.approvals.meant(wish.approvals, wish.offered, preview.plan)
+            now = self.approvals.admit(files, preview, opened.sessions)
+            return self.runs.run(opened, now, replace(wish, options=options))
 
     def _bundled(self, path: Path, given: GivenValues) -> tuple[Preview, DeployContext]:
         bundle, blobs = read_bundle(path)
         local = next((p for p in self.projects.all() if p.slug == bundle.slug), None)
         case = bundled_case(bundle, blobs, local)
-        kept = self.values.kept(case.project, case.target.name, bundle.variables)
+        kept = self.variables.kept(case.project, case.target.name, bundle.variables)
         return bundle.preview, replace(
-            case, known=self.values.known(kept, given, case.root), given=given
+            case, known=self.variables.known(kept, given, case.root), given=given
         )
 
     def _waits(
@@ -171,14 +171,14 @@ class Deployments:
         """Return what waits for people's word, with no database open, or raise what is missing."""
         if wish.approval_wait_s:
             wish.tell(f"waiting: {missing.message}; {missing.hint.split(',')[0]}")
-            return lambda: self.judging.wait(preview, wish.approval_wait_s)
+            return lambda: self.approvals.wait(preview, wish.approval_wait_s)
         gate = wish.gate
         if gate is None or wish.approvals:
             raise missing
-        self.memory.keep_plan(preview)
+        self.records.keep_plan(preview)
         return lambda: gate(preview)
 
     def _going_on(self, case: DeployContext) -> Result | None:
         """Return the run of the very release that goes on at the target, if it is of this state."""
-        found = self.following.live(case.project.slug, case.target.name)
+        found = self.follower.live(case.project.slug, case.target.name)
         return next((each for each in found if each.release == case.release.number), None)

@@ -28,18 +28,18 @@ class Locks:
     """Use cases around locks."""
 
     def __init__(
-        self, planning: Plans, running: Runs, memory: LedgerCopyStore, system: Environment
+        self, plans: Plans, runs: Runs, records: LedgerCopyStore, system: Environment
     ) -> None:
-        """Open targets by *planning*."""
-        self._planning = planning
-        self._memory = memory
-        self._running = running
+        """Open targets by *plans*."""
+        self._plans = plans
+        self._records = records
+        self._runs = runs
         self._system = system
 
     @contextmanager
     def _opened(self, project: Project, target: Target) -> Iterator[OpenTarget]:
-        case = self._planning.case(project, target, sync=False)
-        with self._planning.opened(case, name="lock") as opened:
+        case = self._plans.case(project, target, sync=False)
+        with self._plans.opened(case, name="lock") as opened:
             if not opened.sessions:
                 message = f"target {target.name} has no database, and so no lock that others see"
                 raise UsageProblem(message)
@@ -103,7 +103,7 @@ class Locks:
         user = self._system.user()
         with self._opened(project, target) as opened:
             copies = [s.rebind(project.known_as, user, reason) for s in _servers(opened)]
-        self._memory.forget_ledger(project.slug, target.name, self._system.clock.now())
+        self._records.forget_ledger(project.slug, target.name, self._system.clock.now())
         also = ("it has an identity of its own now; its migrations are inherited",)
         return CommandOutcome(
             text=f"{target.name} is bound to its database", also=also if any(copies) else ()
@@ -145,12 +145,12 @@ class Locks:
 
         A run of this state file hears it whatever its target is; any other by its ledger.
         """
-        live = [each for each in going_on(self._running.journals) if each.run.startswith(named)]
+        live = [each for each in going_on(self._runs.journals) if each.run.startswith(named)]
         if len(live) > 1:
             raise Ambiguous(f"{named!r} begins more than one run", problems=[e.run for e in live])
         by = f"{self._system.user()} on {self._system.host}"
         wanted = CancelRequest(wish=f"{by}: {reason or 'no reason given'}", drain=drain)
-        here = bool(live) and cancel_requests.ask(self._running.journals, live[0].run, wanted)
+        here = bool(live) and cancel_requests.ask(self._runs.journals, live[0].run, wanted)
         if not here and not (found and self._asked(*found, named, wanted)):
             hint = "templedb deploy status says what runs; templedb lock show who holds the target"
             raise UsageProblem(f"no run whose id begins with {named} goes on here", hint=hint)

@@ -59,22 +59,22 @@ class Plans:
         projects: Projects,
         configs: Configs,
         targets: Targets,
-        values: Variables,
+        variables: Variables,
         ledgers: Connections,
         reader: Reader,
-        memory: RecordStore,
+        records: RecordStore,
         system: Environment,
     ) -> None:
         """Plan from what those hold."""
         self._projects = projects
         self._configs = configs
         self._targets = targets
-        self._values = values
+        self._variables = variables
         self._ledgers = ledgers
-        self._memory = memory
+        self._records = records
         self._system = system
         self.signatures = Signatures(system)
-        self.copies = LedgerCopies(memory, system)
+        self.copies = LedgerCopies(records, system)
         self.reader = reader
 
     def case(
@@ -100,14 +100,14 @@ class Plans:
             target if isinstance(target, Target) else self._targets.pick(project, current, target)
         )
         from_file = current.file.variables if current.file else ()
-        kept = self._values.kept(project, chosen.name, from_file)
+        kept = self._variables.kept(project, chosen.name, from_file)
         return DeployContext(
             project=project,
             target=chosen,
             current=current,
             release=found,
             read=self.reader,
-            known=self._values.known(kept, given, root_of(project)),
+            known=self._variables.known(kept, given, root_of(project)),
             given=given,
             changes=fresh,
             overlay=laid,
@@ -121,12 +121,14 @@ class Plans:
         databases = self.databases(case, skip)
         urls = self._urls(case, databases)
         title = f"templedb:{name}:{case.project.known_as}"
-        around = self._values.around(case.known, case.given, case.root)
+        around = self._variables.around(case.known, case.given, case.root)
         with self._ledgers.open(urls, case.target.name, case.root, title, around) as sessions:
             read = read_all(sessions, case.project.known_as)
             found = self.copies.suspicions(case, sessions, read)
             self.copies.remember(case, read, found)
-            whole = with_open_commands(self._memory, case.project, case.target.name, sessions, read)
+            whole = with_open_commands(
+                self._records, case.project, case.target.name, sessions, read
+            )
             ledgers = self.with_store(case, databases, whole)
             yield OpenTarget(
                 suspicions=found,
@@ -153,7 +155,7 @@ class Plans:
         """Let the store tell of earlier runs where no database keeps a ledger."""
         if databases:
             return dict(ledgers)
-        return {NO_DATABASE: self._memory.ledger(case.project.slug, case.target.name)}
+        return {NO_DATABASE: self._records.ledger(case.project.slug, case.target.name)}
 
     def databases(self, case: DeployContext, skip: Iterable[str] = ()) -> tuple[DatabaseName, ...]:
         """Return the databases whose ledgers a deployment needs, in the order of their names."""
@@ -170,7 +172,7 @@ class Plans:
         found = {}
         for database in databases:
             readable = database not in case.known.unreadable
-            value = self._values.reveal(database, case.known, case.given, case.root)
+            value = self._variables.reveal(database, case.known, case.given, case.root)
             if readable and value:
                 found[database] = value
         return found
@@ -185,7 +187,7 @@ class Plans:
         )
         found, read = now.migrations, now.scripts
         for script in read.values():
-            self._values.read_in(script.text)
+            self._variables.read_in(script.text)
         own = kept(Policy.of(case.target), ledgers.values())
         slug, name = case.project.slug, case.target.name
         return Situation(
@@ -198,7 +200,7 @@ class Plans:
             tree=case.release.tree,
             ledgers=ledgers,
             scripts=read,
-            elsewhere=net_effects.elsewhere(self._memory, slug, name, found, read),
+            elsewhere=net_effects.elsewhere(self._records, slug, name, found, read),
             hollow=net_effects.hollow(opened.sessions, case.project.known_as, found, ledgers),
             known=case.known,
             options=options,
@@ -214,12 +216,12 @@ class Plans:
     def preview(self, opened: OpenTarget, options: PlanOptions) -> Preview:
         """Make a plan, with everything that was found, and keep it."""
         case = opened.case
-        if self._values.told_by(case.overlay.text):
+        if self._variables.told_by(case.overlay.text):
             hint = "name a reference in it, env:NAME, or give the value by --env NAME"
             raise InvalidConfig("the overlay holds the value of a secret", hint=hint)
         situation = self.situation(opened, options, opened.ledgers)
         draft = planner.plan(situation)
-        told = tuple(replace(s, text=self._values.masked(s.text)) for s in draft.scripts)
+        told = tuple(replace(s, text=self._variables.masked(s.text)) for s in draft.scripts)
         risky = _linted(draft.plan, situation, opened.sessions, case.read.cache)
         strange = _strange(draft.plan, opened.sessions)
         ran = ran_before(draft.plan.steps, situation, opened.sessions)
@@ -244,16 +246,16 @@ class Plans:
             expected=self._expected(case, draft.plan),
             overlay=case.overlay.changes,
             reached=tuple((name, place.address) for name, place in sorted(places.items())),
-            planner=self._memory.planner(draft.plan.content_hash) or user,
+            planner=self._records.planner(draft.plan.content_hash) or user,
         )
         preview = self.decided(preview, self.approvals(draft.plan, opened.sessions))
-        self._memory.keep_plan(preview)
+        self._records.keep_plan(preview)
         return preview
 
     def decided(self, preview: Preview, words: tuple[Approval, ...]) -> Preview:
         """Return *preview* with what people said of it, and what that comes to now."""
         plan, now = preview.plan, self._system.clock.now()
-        maker = self._memory.planner(plan.content_hash) or preview.made_by
+        maker = self._records.planner(plan.content_hash) or preview.made_by
         proofs = self.signatures.proofs(plan.policy, words)
         found = decision(plan, words, maker, now, proofs)
         told = tuple(identified(each, plan.policy, proofs) for each in words)
@@ -261,7 +263,7 @@ class Plans:
 
     def _since(self, case: DeployContext) -> SinceDeployed | None:
         """Return how the release differs from what the last successful run deployed."""
-        last = self._memory.last_deployment(case.project.slug, case.target.name)
+        last = self._records.last_deployment(case.project.slug, case.target.name)
         if last is None:
             return None
         run, number, ended = last
@@ -276,12 +278,12 @@ class Plans:
         there = [
             session.approvals(plan.project, plan.content_hash) for session in sessions.values()
         ]
-        return merged(*there, self._memory.approvals(plan.content_hash))
+        return merged(*there, self._records.approvals(plan.content_hash))
 
     def _expected(self, case: DeployContext, plan: Plan) -> Expected:
         if not plan.steps:
             return Expected()
-        return expected(plan.steps, self._memory.took(case.project.slug, case.target.name))
+        return expected(plan.steps, self._records.took(case.project.slug, case.target.name))
 
     def _diffs(self, opened: OpenTarget, draft: Draft) -> tuple[tuple[str, str], ...]:
         """Return, for each edited migration, how its file differs from what ran."""

@@ -81,16 +81,16 @@ class Runs:
 
     def __init__(
         self,
-        planning: Plans,
-        memory: RecordStore,
+        plans: Plans,
+        records: RecordStore,
         folder: Path,
         workplace: Workspace,
         masker: Masker,
         system: Environment,
     ) -> None:
-        """Carry out what *planning* makes; journals and logs are kept in *folder*."""
-        self._planning = planning
-        self._memory = memory
+        """Carry out what *plans* makes; journals and logs are kept in *folder*."""
+        self._plans = plans
+        self._records = records
         self._folder = folder
         self._workplace = workplace
         self._masker = masker
@@ -113,8 +113,8 @@ class Runs:
             wish.planned(preview)
         refuse(preview.findings, plan)
         self._arm(plan)
-        planner = self._memory.planner(plan.content_hash) or preview.made_by
-        proofs = self._planning.signatures.proofs(plan.policy, preview.approvals)
+        planner = self._records.planner(plan.content_hash) or preview.made_by
+        proofs = self._plans.signatures.proofs(plan.policy, preview.approvals)
         decide = self._decide(plan, planner, proofs)
         approved = Approved(
             plan=plan,
@@ -124,7 +124,7 @@ class Runs:
             proofs=proofs,
         )
         run = RunId(self._system.new_id())
-        journal = RunJournal(self.journals, run, self._memory.fold)
+        journal = RunJournal(self.journals, run, self._records.fold)
         clock, mask = self._system.clock, self._masker.mask
         emit = Broadcast(run, journal, wish.observers, clock, mask)
         claim = self._claim(run, opened, approved, wish)
@@ -204,7 +204,7 @@ class Runs:
     def _use_approvals(self, plan: Plan, run: RunId, wish: RunOptions) -> None:
         """Count the approvals as used; a state that refuses takes nothing back of the run."""
         try:
-            self._memory.use_approvals(plan.content_hash, run)
+            self._records.use_approvals(plan.content_hash, run)
         except StoreError as error:
             message = f"run {run[:13]} succeeded, and the state could not be written"
             journal = f"its journal waits in {self.journals}: the next command reads it"
@@ -257,13 +257,13 @@ class Runs:
             self._refuse_drift(opened, plan)
             restores = any(isinstance(step, Restore) for step in plan.steps)
             if not restores:
-                found = self._planning.copies.suspicions(opened.case, opened.sessions, known)
+                found = self._plans.copies.suspicions(opened.case, opened.sessions, known)
                 refuse(on_suspicions(found, plan.target), plan)
-            ledgers = self._planning.with_store(opened.case, plan.databases, known)
+            ledgers = self._plans.with_store(opened.case, plan.databases, known)
             stricter = plan.policy.stricter(Policy.of(opened.case.target)) != plan.policy
             if staleness.same_base(plan, ledgers) and not unsettled(ledgers) and not stricter:
                 return frozenset()
-            fresh = planner.plan(self._planning.situation(opened, options, ledgers))
+            fresh = planner.plan(self._plans.situation(opened, options, ledgers))
             grave = {Topic.FROZEN} if options.amend else {Topic.FROZEN, Topic.UNRESOLVED}
             refuse([each for each in fresh.findings if each.topic in grave], plan)
             if fresh.plan.content_hash == plan.content_hash:
@@ -287,7 +287,7 @@ class Runs:
         """
 
         def decide(there: Sequence[Approval]) -> tuple[Approval, ...]:
-            found = merged(there, self._memory.approvals(plan.content_hash))
+            found = merged(there, self._records.approvals(plan.content_hash))
             now = self._system.clock.now()
             Approved(plan=plan, approvals=found, planner=planner, now=now, proofs=proofs)
             return found
@@ -296,7 +296,7 @@ class Runs:
 
     def refuse_repeated(self, plan: Plan) -> None:
         """Raise if a plan that somebody names has succeeded; one that is made anew may run."""
-        if plan.steps and (run := self._memory.succeeded(plan.id)):
+        if plan.steps and (run := self._records.succeeded(plan.id)):
             message = f"plan {short(plan.id)} succeeded already, in run {run}"
             raise Stale(message, hint="templedb deploy run makes a new plan")
 
@@ -309,7 +309,7 @@ class Runs:
             with suppress(TempleError):
                 found[name] = session.ledger(opened.case.project.known_as)
         with suppress(StoreError):
-            self._planning.copies.after_run(opened, plan, result, found)
+            self._plans.copies.after_run(opened, plan, result, found)
 
     def reconcile(self, *, anew: bool = False) -> tuple[str, ...]:
         """Fold the journals of runs whose processes died; see `Reconciler`."""
@@ -318,8 +318,8 @@ class Runs:
     @property
     def _reconciling(self) -> Reconciler:
         return Reconciler(
-            planning=self._planning,
-            memory=self._memory,
+            planning=self._plans,
+            memory=self._records,
             system=self._system,
             journals=self.journals,
         )

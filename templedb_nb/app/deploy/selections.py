@@ -37,9 +37,9 @@ class Selections:
     projects: Projects
     targets: Targets
     configs: Configs
-    planning: Plans
-    running: Runs
-    memory: RecordStore
+    plans: Plans
+    runs: Runs
+    records: RecordStore
     reader: Reader
 
     @contextmanager
@@ -48,10 +48,10 @@ class Selections:
         skip = how.pop("skip", ())
         with self.state.transaction():
             project = self.projects.pick(choice.project)
-            case = self.planning.case(project, choice.target, **how)
+            case = self.plans.case(project, choice.target, **how)
             refuse_unfit(case)
-        self.running.reconcile(anew=True)
-        with self.planning.opened(case, skip) as opened:
+        self.runs.reconcile(anew=True)
+        with self.plans.opened(case, skip) as opened:
             yield opened
 
     def reachable(self, opened: OpenTarget) -> OpenTarget:
@@ -86,9 +86,9 @@ class Selections:
 
     def of_run(self, start: str) -> tuple[Project, Target | None] | None:
         """Return the project and target of the run whose id begins so, if it is known here."""
-        live = [e for e in going_on(self.running.journals) if e.run.startswith(start)]
+        live = [e for e in going_on(self.runs.journals) if e.run.startswith(start)]
         try:
-            result = live[0] if live else Result.of(self.memory.events(self.memory.run(start)))
+            result = live[0] if live else Result.of(self.records.events(self.records.run(start)))
         except UnknownName:
             return None
         return self.named(Selection(project=result.slug, target=result.target))

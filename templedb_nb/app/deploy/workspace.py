@@ -109,11 +109,11 @@ class Workspace:
     """Prepares the place of a run: everything that could be missing is found before it begins."""
 
     def __init__(
-        self, folder: Path, values: Variables, masker: Masker, system: Environment
+        self, folder: Path, variables: Variables, masker: Masker, system: Environment
     ) -> None:
         """Keep work folders below *folder*."""
         self._folder = folder
-        self._values = values
+        self._variables = variables
         self._masker = masker
         self._system = system
 
@@ -181,7 +181,7 @@ class Workspace:
     ) -> dict[str, str]:
         found = {**inherited(self._system.environ), **passed_on(self._system.environ)}
         for name in sorted(permitted({*plan.variables, *own}, allowed)):
-            value = self._values.reveal(name, case.known, case.given, case.root, own)
+            value = self._variables.reveal(name, case.known, case.given, case.root, own)
             if value is not None:
                 found[name] = value.reveal()
         return found

@@ -33,16 +33,16 @@ FORMER = 50
 class Comparisons:
     """Asks the state, and the target's ledger where it can be read."""
 
-    past: History
-    memory: RecordStore
+    history: History
+    records: RecordStore
     settings: SettingsStore
     content: ReleaseStore
-    planning: Plans
+    plans: Plans
 
     def diff(self, first: str, second: str | None) -> Difference:
         """Return how two runs differ; one alone is compared with the success before it."""
-        after = self.past.result(second or first)
-        before = self.past.result(first) if second else self._before(after)
+        after = self.history.result(second or first)
+        before = self.history.result(first) if second else self._before(after)
         old, new = self._plan(before), self._plan(after)
         there = set(old.plan.variables) if old else set()
         here = set(new.plan.variables) if new else set()
@@ -65,9 +65,9 @@ class Comparisons:
         begin, end = at - window, at + window
         found, note = [*self._here(project, target, begin, end)], ""
         try:
-            case = self.planning.case(project, target, sync=False)
-            if self.planning.databases(case):
-                with self.planning.opened(case, name="blame") as opened:
+            case = self.plans.case(project, target, sync=False)
+            if self.plans.databases(case):
+                with self.plans.opened(case, name="blame") as opened:
                     found += self._there(opened, begin, end)
         except TempleError as error:
             note = f"the target's ledger could not be asked: {error.message}"
@@ -84,8 +84,8 @@ class Comparisons:
     def _before(self, after: Result) -> Result:
         """Return the last success before a run; before a deployment, the last deployment."""
         wanted = Filter(last=FORMER, status=(Outcome.SUCCEEDED,), before=after.run)
-        for row in self.memory.runs(Slug(after.slug), TargetName(after.target), wanted):
-            former = Result.of(self.memory.events(RunId(row.run)))
+        for row in self.records.runs(Slug(after.slug), TargetName(after.target), wanted):
+            former = Result.of(self.records.events(RunId(row.run)))
             if former.deploys or not after.deploys:
                 return former
         message = f"no run to {after.target} succeeded before {after.run[:13]}"
@@ -93,7 +93,7 @@ class Comparisons:
 
     def _plan(self, result: Result) -> Preview | None:
         try:
-            return self.memory.plan(result.plan) if result.plan else None
+            return self.records.plan(result.plan) if result.plan else None
         except UnknownName:
             return None
 
@@ -115,7 +115,7 @@ class Comparisons:
     def _approved(self, result: Result, preview: Preview | None) -> tuple[str, ...]:
         if preview is None:
             return ()
-        words = self.memory.approvals(preview.plan.content_hash)
+        words = self.records.approvals(preview.plan.content_hash)
         used = [each for each in words if each.used_by == result.run]
         yes = [each for each in used if each.verdict is Verdict.APPROVED]
         return tuple(f"{each.given_by}: {each.reason}" for each in yes)
@@ -124,16 +124,16 @@ class Comparisons:
         self, project: Project, target: Target, begin: datetime, end: datetime
     ) -> Iterator[HistoryEvent]:
         """Yield what this state file knows."""
-        for run in self.memory.runs(project.slug, target.name, Filter(within=(begin, end))):
+        for run in self.records.runs(project.slug, target.name, Filter(within=(begin, end))):
             name, by = f"run {run.run[:13]}", run.started_by
             release = f"release {run.release}"
             yield HistoryEvent(at=run.started_at, what=f"{name} began", by=by, about=release)
             if run.finished_at and run.outcome and run.finished_at >= begin:
-                done = ", ".join(applied(self.past.result(run.run))[:NAMED])
+                done = ", ".join(applied(self.history.result(run.run))[:NAMED])
                 about = f"{release}, {run.applied} applied; {done}; {run.message}".rstrip("; ")
                 what = f"{name} {run.outcome.value.replace('_', ' ')}"
                 yield HistoryEvent(at=run.finished_at, what=what, by=by, about=about)
-        for word in self.memory.approvals_within(project.known_as, target.name, begin, end):
+        for word in self.records.approvals_within(project.known_as, target.name, begin, end):
             what = f"plan {short(word.plan)} {word.verdict}"
             yield HistoryEvent(at=word.given_at, what=what, by=word.given_by, about=word.reason)
         for each in self.settings.variables(project.slug, target.name):

@@ -37,11 +37,11 @@ class History:
     """Use cases around what happened."""
 
     def __init__(
-        self, memory: RecordStore, running: Runs, query: HistoryQuery, system: Environment
+        self, records: RecordStore, runs: Runs, query: HistoryQuery, system: Environment
     ) -> None:
-        """Read from *memory*, once *running* has closed what dead processes left."""
-        self._memory = memory
-        self._running = running
+        """Read from *records*, once *runs* has closed what dead processes left."""
+        self._records = records
+        self._runs = runs
         self._query = query
         self._system = system
 
@@ -56,16 +56,16 @@ class History:
         """Return runs of a project, newest first, on one target or on all."""
         self._catch_up()
         return DeployHistory(
-            slug=project.slug, rows=self._memory.runs(project.slug, target, wanted)
+            slug=project.slug, rows=self._records.runs(project.slug, target, wanted)
         )
 
     def result(self, named: str) -> Result:
         """Return what the run whose id begins so came to, or has come to so far."""
-        self._running.reconcile()
-        live = [each for each in going_on(self._running.journals) if each.run.startswith(named)]
+        self._runs.reconcile()
+        live = [each for each in going_on(self._runs.journals) if each.run.startswith(named)]
         if len(live) == 1:
             return live[0]
-        return Result.of(self._memory.events(self._memory.run(named)))
+        return Result.of(self._records.events(self._records.run(named)))
 
     def logs(self, named: str, step: int | None) -> StepLogs:
         """Return what the commands of a run wrote, and what servers said; steps count from 1.
@@ -86,7 +86,7 @@ class History:
             path = each.log.path if each.log else log_path(result.run, number - 1)
             if each.messages:
                 said.append(_said(title, each))
-            text = read_log(self._running.logs, path)
+            text = read_log(self._runs.logs, path)
             if text is not None:
                 kept.append((title, text))
             elif each.log:
@@ -95,12 +95,12 @@ class History:
 
     def status(self, project: Project, targets: tuple[TargetName, ...]) -> DeployStatus:
         """Return what goes on, and what ended last, on each of *targets*."""
-        self._running.reconcile()
-        live = {(each.slug, each.target): each for each in going_on(self._running.journals)}
-        open_runs = self._memory.unresolved(project.slug)
+        self._runs.reconcile()
+        live = {(each.slug, each.target): each for each in going_on(self._runs.journals)}
+        open_runs = self._records.unresolved(project.slug)
         rows = []
         for target in targets:
-            ended = self._memory.runs(project.slug, target, Filter(last=1, status=_ENDED))
+            ended = self._records.runs(project.slug, target, Filter(last=1, status=_ENDED))
             now = live.get((project.slug, target))
             rows.append(_status(target, now, ended[0] if ended else None, open_runs))
         return DeployStatus(slug=project.slug, rows=tuple(rows))
@@ -110,7 +110,7 @@ class History:
     ) -> DeployStats:
         """Return counts and durations of the runs that ended, by target and by week or month."""
         self._catch_up()
-        rows = self._memory.stats(project.slug, target, by, wanted.since)
+        rows = self._records.stats(project.slug, target, by, wanted.since)
         return DeployStats(slug=project.slug, rows=rows)
 
     def chart(
@@ -143,8 +143,8 @@ class History:
 
     def _catch_up(self) -> None:
         """Take in what was written by runs that died, and by those that go on."""
-        self._running.reconcile()
-        self._memory.fold_live(self._running.journals)
+        self._runs.reconcile()
+        self._records.fold_live(self._runs.journals)
 
 
 def _said(title: str, step: StepResult) -> StepSaid:
@@ -178,5 +178,5 @@ def _status(
 
 def _step(result: Result) -> str:
     """Return the step that runs now."""
-    running = (each.label for each in result.steps if each.state is StepState.RUNNING)
-    return next((f"{label.group}: {label.title}" for label in running), "")
+    runs = (each.label for each in result.steps if each.state is StepState.RUNNING)
+    return next((f"{label.group}: {label.title}" for label in runs), "")

@@ -42,7 +42,7 @@ ATTENTION = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """Use cases around targets that ask the databases which *planning* opens."""
+    """Use cases around targets that ask the databases which *plans* opens."""
 
     addresses: Addresses
     state: Transactions
@@ -51,11 +51,11 @@ class Overview:
     content: ReleaseStore
     configs: Configs
     settings: VariableStore
-    values: Variables
-    planning: Plans
+    variables: Variables
+    plans: Plans
     migrations: Migrations
-    running: Runs
-    memory: RunHistory
+    runs: Runs
+    records: RunHistory
     system: Environment
 
     def status(self, choice: Selection) -> tuple[TargetStatus, ...]:
@@ -64,13 +64,13 @@ class Overview:
             project = self.projects.pick(choice.project)
             found = self.targets.all(project)
             chosen = [self.targets.pick(project, None, choice.target)] if choice.target else found
-        self.running.reconcile(anew=True)
+        self.runs.reconcile(anew=True)
         return tuple(self._glance(project, target) for target in chosen)
 
     def _glance(self, project: Project, target: Target) -> TargetStatus:
         with self.state.transaction():
-            last = self.memory.runs(project.slug, target.name, Filter(last=1))
-            case = self.planning.case(project, target, sync=False)
+            last = self.records.runs(project.slug, target.name, Filter(last=1))
+            case = self.plans.case(project, target, sync=False)
         row = TargetStatus(
             slug=project.slug,
             target=target.name,
@@ -80,10 +80,10 @@ class Overview:
             last_run=last[0].run if last else "",
             last_at=last[0].started_at if last else None,
         )
-        if not self.planning.databases(case):
+        if not self.plans.databases(case):
             return row
         try:
-            with self.planning.opened(case, name="status") as opened:
+            with self.plans.opened(case, name="status") as opened:
                 return self._counted(row, opened)
         except TempleError as error:
             return replace(row, note=error.message)
@@ -124,8 +124,8 @@ class Overview:
         """Return a target with the names of its variables."""
         with self.state.transaction():
             project = self.projects.pick(choice.project)
-            case = self.planning.case(project, choice.target, sync=False)
-        places = {name: self._place(case, name) for name in self.planning.databases(case)}
+            case = self.plans.case(project, choice.target, sync=False)
+        places = {name: self._place(case, name) for name in self.plans.databases(case)}
         notes = (note for _, own in places.values() for note in own)
         return TargetShown(
             slug=project.slug,
@@ -139,12 +139,12 @@ class Overview:
     def _place(self, case: DeployContext, name: DatabaseName) -> tuple[str, tuple[str, ...]]:
         """Return where a database is, without its password, and who decided what of it."""
         try:
-            url = self.values.reveal(name, case.known, case.given, case.root)
+            url = self.variables.reveal(name, case.known, case.given, case.root)
             if url is None or url.reveal().startswith("duckdb:"):
                 return (url.reveal() if url else "", ())
             from templedb_nb.targets.postgres.connection.route import route
 
-            found = route(url, self.values.around(case.known, case.given, case.root))
+            found = route(url, self.variables.around(case.known, case.given, case.root))
             return found.address, tuple(told(found))
         except TempleError as error:
             return error.message, ()
@@ -153,8 +153,8 @@ class Overview:
         """Connect for real and report what is there."""
         with self.state.transaction():
             project = self.projects.pick(choice.project)
-            case = self.planning.case(project, choice.target, sync=False)
-        with self.planning.opened(case, name="test") as opened:
+            case = self.plans.case(project, choice.target, sync=False)
+        with self.plans.opened(case, name="test") as opened:
             if not opened.sessions:
                 hint = f"templedb env set {project.slug} DATABASE_URL --target {case.target.name}"
                 message = f"target {case.target.name} has no DATABASE_URL to test"
@@ -172,22 +172,22 @@ class Overview:
             own = self.settings.variables(project.slug)
             known = KnownNames(kept=tuple(each for each in own if each.scope is Scope.PROJECT))
         else:
-            case = self.planning.case(project, target, sync=False)
-            known, names = case.known, self.planning.databases(case)
+            case = self.plans.case(project, target, sync=False)
+            known, names = case.known, self.plans.databases(case)
             wrong = list(self.addresses.findings(case, names))
         missing = on_variables(config.groups, groups.databases(config), known, may_miss=False)
         if target is None:
             missing = [replace(each, severity=Severity.NOTE) for each in missing]
         return replace(found, findings=(*found.findings, *missing, *wrong))
 
-    def variables(self, choice: Selection) -> VariableList:
+    def variable_list(self, choice: Selection) -> VariableList:
         """Return the names of a project's variables, of one target or of all."""
         with self.state.transaction():
             project = self.projects.pick(choice.project)
             current = self.targets.current(project)
             name = TargetName(choice.target) if choice.target else None
             from_file: Sequence[Variable] = current.file.variables if current.file else ()
-            kept = self.values.kept(project, name, from_file)
+            kept = self.variables.kept(project, name, from_file)
             if name is None:
                 own = self.settings.variables(project.slug)
                 kept = (*own, *(v for v in from_file if v not in own))

@@ -27,17 +27,17 @@ class Queries:
         self,
         state: Transactions,
         projects: Projects,
-        planning: Plans,
+        plans: Plans,
         ledgers: Connections,
-        values: Variables,
+        variables: Variables,
         masker: Masker,
     ) -> None:
         """Ask the databases of targets."""
         self._state = state
         self._projects = projects
-        self._planning = planning
+        self._plans = plans
         self._ledgers = ledgers
-        self._values = values
+        self._variables = variables
         self._masker = masker
 
     def answer(
@@ -50,9 +50,9 @@ class Queries:
         """Return the answer of a target's database, or raise `ExpectationFailed`."""
         with self._state.transaction():
             project = self._projects.pick(choice.project)
-            case = self._planning.case(project, choice.target, sync=False)
+            case = self._plans.case(project, choice.target, sync=False)
         named = self._database(case, database)
-        url = self._values.reveal(named, case.known, case.given, case.root)
+        url = self._variables.reveal(named, case.known, case.given, case.root)
         if url is None or named in case.known.unreadable:
             hint = f"templedb env set {project.slug} {named} --target {case.target.name}"
             problem = case.known.unreadable.get(named, f"{named} has no value")
@@ -60,7 +60,7 @@ class Queries:
             raise ConfigError(message, hint=hint, problems=[problem])
         asked = asking_for(asked, expected) if expected else asked
         title = f"templedb:query:{case.project.known_as}"
-        around = self._values.around(case.known, case.given, case.root)
+        around = self._variables.around(case.known, case.given, case.root)
         found = self._ledgers.answer(url, case.target.name, named, case.root, title, asked, around)
         if expected and (came := unmet(expected, found)):
             message = f"expected {expected.said}, and got {came}"
@@ -70,7 +70,7 @@ class Queries:
         return self._masked(found)
 
     def _database(self, case: DeployContext, named: str | None) -> DatabaseName:
-        known = self._planning.databases(case)
+        known = self._plans.databases(case)
         if named is not None:
             if named not in known:
                 message = f"target {case.target.name} has no database {named!r}"

@@ -24,25 +24,25 @@ REBIND = "if the database itself is an earlier or another one: templedb target r
 class LedgerRestores:
     """The use case that writes a damaged ledger again."""
 
-    def __init__(self, planning: Plans, running: Runs, copies: LedgerCopies) -> None:
+    def __init__(self, plans: Plans, runs: Runs, copies: LedgerCopies) -> None:
         """Restore from *copies*, by a plan."""
-        self._planning = planning
-        self._running = running
+        self._plans = plans
+        self._runs = runs
         self._copies = copies
 
     def plan(self, opened: OpenTarget, files: tuple[str, ...], reason: str) -> Preview:
         """Return what `restore` would do."""
         narrow, options = self._narrow(opened, files, reason)
-        return self._planning.preview(narrow, options)
+        return self._plans.preview(narrow, options)
 
     def restore(
         self, opened: OpenTarget, files: tuple[str, ...], reason: str, wish: RunOptions
     ) -> Result:
         """Write the rows again that the ledger lost, each with an event."""
         narrow, options = self._narrow(opened, files, reason)
-        preview = self._planning.preview(narrow, options)
+        preview = self._plans.preview(narrow, options)
         wish = replace(wish, options=options, reason="restore-ledger")
-        return self._running.run(narrow, preview, wish)
+        return self._runs.run(narrow, preview, wish)
 
     def _narrow(
         self, opened: OpenTarget, files: tuple[str, ...], reason: str

@@ -42,10 +42,10 @@ class RevertRequest:
 class Migrations:
     """Use cases around single migrations."""
 
-    def __init__(self, planning: Plans, running: Runs) -> None:
-        """Track by *planning*, amend by *running*."""
-        self._planning = planning
-        self._running = running
+    def __init__(self, plans: Plans, runs: Runs) -> None:
+        """Track by *plans*, amend by *runs*."""
+        self._plans = plans
+        self._runs = runs
 
     def status(self, opened: OpenTarget) -> MigrationStatus:
         """Return where every migration stands on the target."""
@@ -134,13 +134,13 @@ class Migrations:
     def down(self, opened: OpenTarget, back: RevertRequest, wish: RunOptions) -> Result:
         """Take migrations back, newest first, each by its down part and with its ledger row."""
         narrow, options = self._narrow(opened, self.way_back(opened, back))
-        preview = self._planning.preview(narrow, options)
-        return self._running.run(narrow, preview, replace(wish, options=options, reason="down"))
+        preview = self._plans.preview(narrow, options)
+        return self._runs.run(narrow, preview, replace(wish, options=options, reason="down"))
 
     def down_plan(self, opened: OpenTarget, back: RevertRequest) -> Preview:
         """Return what `down` would do."""
         narrow, options = self._narrow(opened, self.way_back(opened, back))
-        return self._planning.preview(narrow, options)
+        return self._plans.preview(narrow, options)
 
     def way_back(self, opened: OpenTarget, back: RevertRequest) -> tuple[Revert, ...]:
         """Return the steps that take back what *back* names, or raise every reason against it."""
@@ -227,8 +227,8 @@ class Migrations:
         """Change the ledger of one database by a plan of those steps."""
         reason = wish.reason if len(steps) > 1 else steps[0].verb.value
         narrow, options = self._narrow(opened, steps)
-        preview: Preview = self._planning.preview(narrow, options)
-        return self._running.run(narrow, preview, replace(wish, options=options, reason=reason))
+        preview: Preview = self._plans.preview(narrow, options)
+        return self._runs.run(narrow, preview, replace(wish, options=options, reason=reason))
 
     def _narrow(
         self, opened: OpenTarget, steps: Sequence[Amendment | Revert]

@@ -43,7 +43,7 @@ def _left_nothing(entry: Entry, reading: Reading | None, ran: Mapping[str, str])
 
 
 def elsewhere(
-    memory: LedgerCopyStore,
+    records: LedgerCopyStore,
     slug: Slug,
     target: TargetName,
     found: Iterable[GroupMigrations],
@@ -56,4 +56,4 @@ def elsewhere(
         for placed, file in each.placed
         if (script := scripts.get(address(file.blob, placed.reading))) and script.left
     }
-    return memory.applied_elsewhere(slug, target, doubtful) if doubtful else frozenset()
+    return records.applied_elsewhere(slug, target, doubtful) if doubtful else frozenset()

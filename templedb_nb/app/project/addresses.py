@@ -27,7 +27,7 @@ class Addresses:
     """Tells of a wrong address at once, and not when somebody deploys."""
 
     targets: Targets
-    values: Variables
+    variables: Variables
     system: Environment
 
     def checked(self, project: Project, pairs: Mapping[str, str]) -> tuple[str, ...]:
@@ -58,7 +58,7 @@ class Addresses:
     def findings(self, case: DeployContext, names: Collection[str]) -> Iterator[Finding]:
         """Yield an error for each address of a case that can be read and leads nowhere."""
         for name in sorted(set(names) - case.known.unreadable.keys()):
-            value = self.values.reveal(name, case.known, case.given, case.root)
+            value = self.variables.reveal(name, case.known, case.given, case.root)
             if value is not None and (found := fault(value.reveal().strip())):
                 message = f"is no address of a database: {found.what}"
                 yield problem(name, message, found.mend, topic=Topic.VARIABLE)

@@ -49,8 +49,8 @@ class LegacyImport:
     projects: Projects
     settings: SettingsStore
     content: ContentStore
-    values: Variables
-    memory: RecordStore
+    variables: Variables
+    records: RecordStore
     system: Environment
 
     def take_over(
@@ -167,18 +167,18 @@ class LegacyImport:
 
     def _keep(self, project: Project, variable: OlderVariable, keeping: Keeping) -> None:
         target = TargetName(variable.target) if variable.target else None
-        self.values.set(project, target, {variable.name: variable.value.reveal()}, keeping)
+        self.variables.set(project, target, {variable.name: variable.value.reveal()}, keeping)
 
     def _runs(self, project: Project, each: OlderProject) -> int:
         """Fold the deployments into the history; one that nobody saw end blocks nothing here."""
         count, now, user = 0, self.system.clock.now(), self.system.user()
         for entries in legacy_templedb.runs_of(each, project.known_as):
-            if self.memory.events(entries[0].run):
+            if self.records.events(entries[0].run):
                 continue
             result = Result.of(entries)
-            self.memory.fold(entries, result)
+            self.records.fold(entries, result)
             if result.outcome is Outcome.UNKNOWN:
-                self.memory.resolve(entries[0].run, now, user, _IMPORTED)
+                self.records.resolve(entries[0].run, now, user, _IMPORTED)
             count += 1
         return count
 

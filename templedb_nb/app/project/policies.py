@@ -52,16 +52,16 @@ class TargetPolicies:
         state: Transactions,
         projects: Projects,
         targets: Targets,
-        planning: Plans,
-        running: Runs,
+        plans: Plans,
+        runs: Runs,
         system: Environment,
     ) -> None:
-        """Keep targets by *targets*, and open their ledgers by *planning*."""
+        """Keep targets by *targets*, and open their ledgers by *plans*."""
         self._state = state
         self._projects = projects
         self._targets = targets
-        self._planning = planning
-        self._running = running
+        self._plans = plans
+        self._runs = runs
         self._system = system
 
     def update(self, choice: Selection, fields: Mapping[str, Any], reason: str) -> PolicyChange:
@@ -101,11 +101,11 @@ class TargetPolicies:
 
     @contextmanager
     def _opened(self, project: Project, target: Target) -> Iterator[OpenTarget | None]:
-        case = self._planning.case(project, target, sync=False)
-        if not self._planning.databases(case):
+        case = self._plans.case(project, target, sync=False)
+        if not self._plans.databases(case):
             yield None
             return
-        with self._planning.opened(case, name="policy") as opened:
+        with self._plans.opened(case, name="policy") as opened:
             yield opened
 
     def _set(
@@ -156,8 +156,8 @@ class TargetPolicies:
             databases=databases,
         )
         wish = replace(wish, options=PlanOptions(amend=steps), reason=steps[0].verb.value)
-        preview = self._planning.preview(narrow, wish.options)
-        return self._running.run(narrow, preview, wish)
+        preview = self._plans.preview(narrow, wish.options)
+        return self._runs.run(narrow, preview, wish)
 
 
 def _differs(policy: Policy, ledgers: Mapping[DatabaseName, Ledger]) -> bool:

@@ -39,7 +39,7 @@ _NOT_DEPLOYING = [kind for kind, step in BY_KIND.items() if not step.deploys]
 """Kinds of steps that bring no release into effect."""
 
 
-class Memory(LedgerCopyRecords):
+class Records(LedgerCopyRecords):
     """What was planned, approved and done; each method is one short session."""
 
     def keep_plan(self, preview: Preview) -> None:
