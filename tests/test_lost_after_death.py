@@ -217,3 +217,84 @@ def test_command_is_not_run_again_when_ledger_is_wiped_after_a_kill(shop: Shop, 
     assert log.read_text() == "x\n"
     shop.run()
     assert log.read_text() == "x\nx\n"
+
+
+def other_laptop(shop: Shop, name: str) -> None:
+    """Go on at another machine: same files, same database, a state of its own."""
+    shop.terminal.set(TEMPLEDB_STATE=str(shop.terminal.home / name / "state.duckdb"))
+
+
+def set_up(shop: Shop) -> None:
+    shop.terminal("project", "import", "app")
+    shop.config(MIGRATIONS)
+    shop.terminal("target", "add", "app", "staging")
+    shop.terminal("env", "set", "app", "DATABASE_URL", shop.pg.dsn, "--target", "staging")
+    shop.run()
+
+
+def test_row_that_another_state_did_not_restore_proves_nothing(shop: Shop) -> None:
+    shop.run()
+    other_laptop(shop, "other")
+    set_up(shop)
+    other_laptop(shop, "state")
+    shop.migration("003.sql", ONE)
+    dies(shop, "apply.committed")
+    shop.pg.query(WIPES["rows"])
+    other_laptop(shop, "other")
+    shop.run(code=78)
+    shop.terminal("migration", "restore-ledger", "app", *WHY)
+    other_laptop(shop, "state")
+    assert "its process died" in shop.run(code=78).text
+    shop.terminal("migration", "restore-ledger", "app", *WHY)
+    shop.run(code=13)
+    shop.terminal("migration", "resolve", "app", "003.sql", "--applied", *WHY)
+    shop.run()
+    assert users(shop) == [(7,)]
+
+
+@pytest.mark.parametrize("name", ["003.sql", "004.sql"])
+def test_words_of_another_state_are_no_damage(shop: Shop, name: str) -> None:
+    shop.run()
+    other_laptop(shop, "other")
+    set_up(shop)
+    other_laptop(shop, "state")
+    shop.migration("003.sql", "INSERT INTO users VALUES (1);\n")
+    shop.migration("005.sql", ONE)
+    dies(shop, "apply.begun@2")
+    other_laptop(shop, "other")
+    if name != "003.sql":
+        folder = shop.terminal.home / "app" / "migrations"
+        (folder / "003.sql").rename(folder / name)
+        shop.terminal("migration", "rename", "app", "003.sql", name, *WHY)
+    shop.migration(name, "-- known\nINSERT INTO users VALUES (1);\n")
+    shop.terminal("migration", "accept-checksum", "app", name, *WHY)
+    other_laptop(shop, "state")
+    shop.run()
+    assert users(shop) == [(1,), (7,)]
+
+
+def test_rebind_forgets_what_a_dead_run_may_have_done_in_the_former_database(shop: Shop) -> None:
+    killed_and_wiped(shop, "committed", "schema")
+    shop.pg.query("DROP TABLE users, orders")
+    shop.terminal("target", "rebind", "app", "staging", *WHY)
+    assert "3 migrations applied" in shop.run().out
+
+
+@pytest.mark.parametrize("words", [("deploy", "resume", "app"), ("deploy", "run", "--plan")])
+def test_plan_from_before_does_not_run_a_command_again_whose_row_is_lost(
+    shop: Shop, words: tuple[str, ...]
+) -> None:
+    log = shop.terminal.home / "ran"
+    shop.config({"name": "last", "kind": "commands", "deploy_command": f"echo x >> {log}"})
+    dies(shop, "command.ran")
+    shop.pg.query(WIPES["schema"])
+    shown = shop.terminal("deploy", "history", "app", "--json").json
+    plan = [] if "resume" in words else [shown[-1]["rows"][0]["plan"]]
+    said = shop.terminal(*words, *plan, code=13).text
+    assert "nobody saw it end" in said
+    assert log.read_text() == "x\n"
+    found = re.search(r"templedb run resolve (\S+)", said)
+    assert found
+    shop.terminal("run", "resolve", found[1], *WHY)
+    shop.terminal(*words, *plan)
+    assert log.read_text() == "x\nx\n"

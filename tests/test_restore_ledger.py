@@ -86,6 +86,19 @@ def test_only_the_files_that_are_in_effect_are_restored(kept: Shop) -> None:
     assert "migrations/002_orders.sql" in restore(kept, code=64)
     assert "1 of the ledger's rows restored" in restore(kept, "001_users.sql")
     assert kept.pg.applied() == ["migrations/001_users.sql"]
+    assert "migrations/002_orders.sql: its row is gone" in kept.run(code=78).text
+    kept.terminal("target", "rebind", "app", "staging", "--reason", "orders was dropped")
+    assert "1 migration applied" in kept.run().out
+
+
+def test_files_are_restored_one_after_another(kept: Shop) -> None:
+    before = kept.pg.query(ENTRIES)
+    kept.pg.query("DELETE FROM templedb.migration")
+    restore(kept, "001_users.sql")
+    kept.run(code=78)
+    restore(kept, "002_orders.sql")
+    assert kept.pg.query(ENTRIES) == before
+    assert "no migration was pending" in kept.run().out
 
 
 def test_what_a_later_migration_dropped_is_not_missed(shop: Shop) -> None:

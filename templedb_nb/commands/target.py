@@ -208,6 +208,7 @@ def rebind(call: Call, slug: str | None, name: str | None, reason: str) -> Comma
     """Say that a restored, cloned or exchanged database is the right one."""
     project, found = call.app.selections.named(call.choice(slug, name))
     meant = found or call.app.targets.pick(project, None, None)
+    call.app.runs.reconcile(anew=True)  # what died before is forgotten, too
     return call.app.locks.rebind(project, meant, reason)
 
 

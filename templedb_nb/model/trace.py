@@ -90,6 +90,7 @@ class Trace:
             best,
             known=any(each.known for each in every),
             later=any(each.later for each in every),
+            damaged=any(each.damaged for each in every),
             silent_s=min(signs, default=None),
         )
 

@@ -18,12 +18,14 @@ def trace_of(
     migration: Row,
     noted: Sequence[Sequence[Any]],
     command: Row,
+    restored: Row,
     sign: Row,
 ) -> Trace:
     """Return what the rows say.
 
     *migration* is the row that bears the attempt, or else that of its migration; *noted* are words
-    of the ledger's history, each with whether the attempt itself said it.
+    of the ledger's history, each with whether the attempt itself said it. *restored* is an event
+    that rows were written again since the run began: they had been lost.
     """
     attempt, state, *counts = migration or ("", "", 0, 0, 0)
     mine = migration is not None and attempt == lookup.attempt
@@ -39,6 +41,7 @@ def trace_of(
         undone=any(not own for _, own in noted),
         command=_STATES.get(command[0], CommandState.UNKNOWN) if command else None,
         exit_status=command[1] if command else None,
+        damaged=restored is not None,
         silent_s=sign[0] if sign else None,
     )
 

@@ -45,7 +45,7 @@ from templedb_nb.model.secret import Secret
 from templedb_nb.model.step import Revert
 from templedb_nb.model.target import DATABASE_URL, DatabaseName, FindingLevel, Policy, Target
 from templedb_nb.ports.records import RecordStore
-from templedb_nb.ports.target import ApprovalRecords, CatalogReader, Reached
+from templedb_nb.ports.target import ApprovalRecords, CatalogReader, HistoryReader, Reached
 
 NO_DATABASE = DatabaseName("")
 """Stands for the store, which alone knows the runs of a target without a database."""
@@ -126,10 +126,7 @@ class Plans:
             read = read_all(sessions, case.project.known_as)
             found = self.copies.suspicions(case, sessions, read)
             self.copies.remember(case, read, found)
-            whole = with_open_commands(
-                self._records, case.project, case.target.name, sessions, read
-            )
-            ledgers = self.with_store(case, databases, whole)
+            ledgers = self.with_store(case, databases, read, sessions)
             yield OpenTarget(
                 suspicions=found,
                 case=case,
@@ -151,10 +148,12 @@ class Plans:
         case: DeployContext,
         databases: Sequence[DatabaseName],
         ledgers: Mapping[DatabaseName, Ledger],
+        sessions: Mapping[DatabaseName, HistoryReader],
     ) -> dict[DatabaseName, Ledger]:
-        """Let the store tell of earlier runs where no database keeps a ledger."""
+        """Let the store tell of earlier runs where no database keeps a ledger, or one lost them."""
         if databases:
-            return dict(ledgers)
+            project, target = case.project, case.target.name
+            return with_open_commands(self._records, project, target, sessions, ledgers)
         return {NO_DATABASE: self._records.ledger(case.project.slug, case.target.name)}
 
     def databases(self, case: DeployContext, skip: Iterable[str] = ()) -> tuple[DatabaseName, ...]:

@@ -259,7 +259,7 @@ class Runs:
             if not restores:
                 found = self._plans.copies.suspicions(opened.case, opened.sessions, known)
                 refuse(on_suspicions(found, plan.target), plan)
-            ledgers = self._plans.with_store(opened.case, plan.databases, known)
+            ledgers = self._plans.with_store(opened.case, plan.databases, known, opened.sessions)
             stricter = plan.policy.stricter(Policy.of(opened.case.target)) != plan.policy
             if staleness.same_base(plan, ledgers) and not unsettled(ledgers) and not stricter:
                 return frozenset()

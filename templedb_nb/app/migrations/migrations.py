@@ -125,8 +125,9 @@ class Migrations:
         self, opened: OpenTarget, named: str, reason: str, wish: RunOptions
     ) -> Result:
         """Say that a migration was taken back by hand."""
-        row = pick(self._rows(opened), named, prefer=IN_EFFECT)
-        if row.state not in IN_EFFECT:
+        stands = IN_EFFECT | {FileState.PARTIAL}
+        row = pick(self._rows(opened), named, prefer=stands)
+        if row.state not in stands:
             message = f"{row.file} is {row.state} on {opened.case.target.name}, not applied"
             raise UsageProblem(message, hint=row.mend)
         return self.amend(opened, self._step(opened, row, Verb.MARK_REVERTED, reason), wish=wish)
@@ -203,8 +204,8 @@ class Migrations:
         return self.amend(opened, step, wish=wish)
 
     def _retold(self, rows: Sequence[Tracked], old: str, new: str) -> Tracked:
-        gone = pick([r for r in rows if r.state is FileState.MISSING], old)
-        here = pick([r for r in rows if r.state in WAITING], new)
+        gone = pick([r for r in rows if r.blob is None], old)
+        here = pick([r for r in rows if r.state in WAITING and r.blob is not None], new)
         if gone.database != here.database:
             raise UsageProblem(f"{old} and {new} belong to different databases")
         return replace(here, was=gone.key, entry=gone.entry)

@@ -13,7 +13,7 @@ from templedb_nb.core.run.proven_entries import doubtful, written
 from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.errors import TempleError
 from templedb_nb.model.layout import Address
-from templedb_nb.model.ledger import Entry, Ledger, LedgerHead, State
+from templedb_nb.model.ledger import Entry, Ledger, State
 from templedb_nb.model.lost import Lost, Suspicion
 from templedb_nb.model.plan import Plan, Preview
 from templedb_nb.model.result import Result, StepState
@@ -53,28 +53,12 @@ class LedgerCopies:
             copy: tuple[Entry, ...] = ()
             if head and head.head != ledger.head and not ledger.cloned:
                 copy = self._memory.ledger_copy(slug, target, name)
-                lost = self._lost(copy, ledger, head, case, session)
+                since = head.read_at or _EVER
+                lost = _lost(copy, ledger, case.project.known_as, since, session)
             told = database_identity.suspicion(head, ledger, lost)
             if told:
                 found[name] = self._seen(told, copy, case, session)
         return found
-
-    def _lost(
-        self,
-        copy: Sequence[Entry],
-        ledger: Ledger,
-        head: LedgerHead,
-        case: DeployContext,
-        session: HistoryReader | None,
-    ) -> list[Lost]:
-        lost = database_identity.lost(copy, ledger)
-        edited = [each for each in lost if ledger.entry(each.entry.key)]
-        if not edited or session is None:
-            return lost
-        since = (head.read_at or _EVER) - _SKEW
-        events = session.events(case.project.known_as, (since, _EVER))
-        accepted = {each.key for each in events if each.what == Verb.ACCEPT_CHECKSUM}
-        return database_identity.lost(copy, ledger, accepted)
 
     def _seen(
         self,
@@ -161,7 +145,10 @@ class LedgerCopies:
                 e for e in database_identity.lost(expected, ledger) if e.entry.key not in amended
             ]
             if name in opened.suspicions:
-                kept = ledger if _restored(plan, result) else None
+                whole_again = _restored(plan, result) and not self._still_lost(
+                    opened, plan, name, ledger
+                )
+                kept = ledger if whole_again else None
             elif lost:
                 uuid = before.uuid or ledger.uuid
                 unseen = [e for e in doubts.get(name, ()) if name in now and not _has(ledger, e)]
@@ -172,14 +159,27 @@ class LedgerCopies:
             if kept is not None and self._memory.ledger_moved(slug, target, name, kept):
                 self._memory.copy_ledger(slug, target, name, kept, at)
 
+    def _still_lost(
+        self, opened: OpenTarget, plan: Plan, name: DatabaseName, ledger: Ledger
+    ) -> bool:
+        """Return whether rows are lost beside those that *plan* wrote again."""
+        case, now = opened.case, self._system.clock.now()
+        again = {step.entry.key for step in plan.steps if isinstance(step, Restore)}
+        copy = self._memory.ledger_copy(case.project.slug, case.target.name, name)
+        others = [each for each in copy if each.key not in again]
+        return bool(_lost(others, ledger, case.project.known_as, now, opened.sessions[name]))
+
     def damaged(self, opened: OpenTarget, result: Result) -> bool:
         """Return whether the ledgers that are open lost rows that this state or the run proves."""
         if opened.suspicions:
             return True
         plan = self._plan_of(result)
         own = written(plan.plan, result) if plan else {}
-        asked = ((name, own.get(name, ())) for name in opened.sessions)
-        return any(database_identity.lost(rows, opened.ledgers[name]) for name, rows in asked)
+        known_as, since = opened.case.project.known_as, result.started_at or _EVER
+        return any(
+            _lost(own.get(name, ()), opened.ledgers[name], known_as, since, session)
+            for name, session in opened.sessions.items()
+        )
 
     def _plan_of(self, result: Result) -> Preview | None:
         try:
@@ -212,6 +212,22 @@ class LedgerCopies:
                 )
                 at = self._system.clock.now()
                 self._memory.copy_ledger(slug, target, name, whole, at)
+
+
+def _lost(
+    before: Sequence[Entry],
+    ledger: Ledger,
+    known_as: str,
+    since: datetime,
+    session: HistoryReader | None,
+) -> list[Lost]:
+    """Return what is lost of *before*; what somebody said since then is no loss."""
+    lost = database_identity.lost(before, ledger)
+    if not lost or session is None:
+        return lost
+    events = session.events(known_as, (since - _SKEW, _EVER))
+    accepted = {each.key for each in events if each.what == Verb.ACCEPT_CHECKSUM}
+    return database_identity.lost(before, ledger, accepted)
 
 
 def _has(ledger: Ledger, entry: Entry) -> bool:

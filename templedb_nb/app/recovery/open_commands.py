@@ -27,10 +27,10 @@ def with_open_commands(
     A ledger keeps a row of each command, and a run is refused while one has no end. If the row is
     lost, the command would run again without anybody having looked.
     """
-    found = tuple(_lost(records, project, target, sessions)) if sessions else ()
+    found = tuple(_lost(records, project, target, sessions)) if ledgers else ()
     if not found:
         return dict(ledgers)
-    first = min(sessions)
+    first = min(ledgers)
     ledger = ledgers[first]
     return {**ledgers, first: replace(ledger, unresolved=(*ledger.unresolved, *found))}
 

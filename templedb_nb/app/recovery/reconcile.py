@@ -87,7 +87,8 @@ class Reconciler:
                 if recovery.still_there(result, opened.ledgers):
                     return _Traced(live=True)
                 trace = Trace.of(each.trace(lookup) for each in opened.sessions.values())
-                trace = replace(trace, damaged=self.planning.copies.damaged(opened, result))
+                damaged = trace.damaged or self.planning.copies.damaged(opened, result)
+                trace = replace(trace, damaged=damaged)
                 missing = len(opened.sessions) < len(opened.databases)
                 return _Traced(later=True) if missing and not trace.found else _Traced(trace=trace)
         except UnknownName:  # the project or the target is gone, and with it the way to ask

@@ -51,11 +51,12 @@ def lost(before: Iterable[Entry], ledger: Ledger, accepted: Collection[str] = ()
     """
     now = {each.key: each for each in ledger.entries}
     moved = {(each.attempt, each.checksums.text) for each in ledger.entries if each.attempt}
+    renamed = {each.attempt for each in ledger.entries if each.attempt and each.key in accepted}
     found = []
     for entry in before:
         there = now.get(entry.key)
         if there is None:
-            if (entry.attempt, entry.checksums.text) not in moved:
+            if (entry.attempt, entry.checksums.text) not in moved and entry.attempt not in renamed:
                 found.append(Lost(entry=entry, what=_gone(entry)))
         elif told := _edited(entry, there, known=entry.key in accepted):
             found.append(Lost(entry=entry, what=told))

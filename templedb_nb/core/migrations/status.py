@@ -299,15 +299,62 @@ def _gone(found: Sequence[GroupMigrations], ledgers: Ledgers) -> list[Tracked]:
                 database=database,
                 key=entry.key,
                 file=entry.file,
-                state=FileState.MISSING,
+                state=_left_behind(entry),
                 entry=entry,
-                note="is applied, and no group of the release has its file",
-                mend="bring the file back",
+                note=f"{_standing(entry)}, and no group of the release has its file",
+                mend=_way_on(entry),
             )
             for entry in ledger.entries
-            if entry.state is State.APPLIED and entry.key not in here
+            if _matters(entry, ledger) and entry.key not in here
         ]
     return gone
+
+
+def _matters(entry: Entry, ledger: Ledger) -> bool:
+    """Return whether an entry tells of something that stands, or may stand."""
+    match entry.state:
+        case State.APPLIED | State.IN_DOUBT:
+            return True
+        case State.RUNNING:  # a run that goes on may have it from a newer release than this one
+            return not (ledger.holder and ledger.holder.live)
+        case State.FAILED:
+            return entry.step_started > 0
+        case State.REVERTED:
+            return False
+
+
+def _left_behind(entry: Entry) -> FileState:
+    match entry.state:
+        case State.APPLIED:
+            return FileState.MISSING
+        case State.IN_DOUBT:
+            return FileState.IN_DOUBT
+        case _:
+            return FileState.PARTIAL
+
+
+def _standing(entry: Entry) -> str:
+    match entry.state:
+        case State.APPLIED:
+            return "is applied"
+        case State.IN_DOUBT:
+            return entry.error or "its last attempt ended in a way that nobody can tell"
+        case _:
+            return f"{entry.step_done} of {entry.steps} steps stand"
+
+
+def _way_on(entry: Entry) -> str:
+    match entry.state:
+        case State.APPLIED:
+            return "bring the file back"
+        case State.IN_DOUBT:
+            return f"templedb migration resolve {entry.key} --applied|--not-applied --reason WHY"
+        case _:
+            return (
+                f"bring the file back; if it has another name now: templedb migration rename"
+                f" {entry.key} NEW; if you took its steps back by hand: templedb migration"
+                f" mark-reverted {entry.key} --reason WHY"
+            )
 
 
 def _moved(rows: Sequence[Tracked], gone: Sequence[Tracked], scripts: Scripts) -> list[Tracked]:
@@ -320,7 +367,8 @@ def _moved(rows: Sequence[Tracked], gone: Sequence[Tracked], scripts: Scripts) -
             joined.append(row)
             continue
         left.remove(old)
-        note, mend = f"is applied, as {old.key}", f"templedb migration rename {old.key} {row.file}"
+        stands = _standing(old.entry) if old.entry else ""
+        note, mend = f"{stands}, as {old.key}", f"templedb migration rename {old.key} {row.file}"
         moved = replace(row, state=FileState.MOVED, entry=old.entry, was=old.key)
         joined.append(replace(moved, note=note, mend=mend))
     return [*joined, *left]
@@ -329,6 +377,8 @@ def _moved(rows: Sequence[Tracked], gone: Sequence[Tracked], scripts: Scripts) -
 def _same_text(row: Tracked, gone: Tracked, scripts: Scripts) -> bool:
     script = scripts.get(row.source) if row.source else None
     if row.state not in WAITING or row.entry is not None or script is None or gone.entry is None:
+        return False
+    if gone.state is FileState.IN_DOUBT:  # it is settled first, under the name that it has
         return False
     if not script.statements:  # all empty files are equal: that proves nothing
         return False

@@ -107,6 +107,8 @@ def _standing(row: Tracked, policy: OrderPolicy) -> Iterable[Finding]:
             yield problem(row.file, row.note, row.mend, topic=Topic.UNRESOLVED)
         case FileState.MISSING:
             yield _warning(Topic.MIGRATION, row.note, row.file, row.mend)
+        case FileState.PARTIAL if row.blob is None:
+            yield problem(row.file, row.note, row.mend, topic=Topic.UNRESOLVED)
         case FileState.FAILED | FileState.PARTIAL:
             yield _note(Topic.MIGRATION, row.note, row.file)
         case FileState.OUT_OF_ORDER:

@@ -342,13 +342,12 @@ def _changed(
 
 
 def _rename(connection: Connection, step: Amendment, claim: Claim) -> bool:
-    return _changed(
-        connection,
-        "key = ?, file = ?",
-        [step.key, step.file],
-        "true",
-        [claim.project, step.old_key],
+    found = connection.execute(
+        "UPDATE templedb.migration SET key = ?, file = ?"
+        " WHERE project = ? AND key = ? AND state <> 'reverted' RETURNING 1",
+        [step.key, step.file, claim.project, step.old_key],
     )
+    return found.fetchone() is not None
 
 
 def record(

@@ -26,6 +26,10 @@ WHERE project = $project
   AND (attempt_id = $attempt OR detail->>'$.applied_attempt' = $attempt)
 ORDER BY id
 """
+_RESTORED = """
+SELECT 1 FROM templedb.event e JOIN templedb.run r ON r.id = $run
+WHERE e.project = $project AND e.what = 'restore-ledger' AND e.happened_at > r.started_at LIMIT 1
+"""
 _COMMAND = "SELECT state, exit_status FROM templedb.command WHERE attempt_id = $attempt"
 _SIGN = f"""
 SELECT epoch({NOW} - max(sign)) FROM (
@@ -52,6 +56,7 @@ def trace(connection: Connection, lookup: Lookup) -> Trace:
         migration=_rows(connection, _ROW, lookup).fetchone(),
         noted=_rows(connection, _NOTED, lookup).fetchall(),
         command=_rows(connection, _COMMAND, lookup).fetchone(),
+        restored=_rows(connection, _RESTORED, lookup).fetchone(),
         sign=_rows(connection, _SIGN, lookup).fetchone(),
     )
 

@@ -93,7 +93,8 @@ def _unmark(connection: Connection, step: Amendment, claim: Claim, attempt: str)
         " attempt_id = %s, run = %s, plan = %s, client = %s, version = %s,"
         " finished_at = pg_catalog.clock_timestamp(),"
         " run_seq = pg_catalog.nextval('templedb.migration_seq')"
-        " WHERE project = %s AND key = %s AND state = 'applied' RETURNING 1",
+        " WHERE project = %s AND key = %s AND state IN ('applied', 'running', 'failed')"
+        " RETURNING 1",
         [attempt, *by_whom(claim), claim.project, step.key],
     )
     return found.fetchone() is not None
@@ -129,7 +130,7 @@ def _resolve(connection: Connection, step: Amendment, claim: Claim) -> bool:
 def _rename(connection: Connection, step: Amendment, claim: Claim) -> bool:
     found = connection.execute(
         "UPDATE templedb.migration SET key = %s, file = %s"
-        " WHERE project = %s AND key = %s AND state = 'applied' RETURNING 1",
+        " WHERE project = %s AND key = %s AND state <> 'reverted' RETURNING 1",
         [step.key, step.file, claim.project, step.old_key],
     )
     return found.fetchone() is not None

@@ -21,6 +21,10 @@ WHERE project = %(project)s
   AND (attempt_id = %(attempt)s OR detail->>'applied_attempt' = %(attempt)s)
 ORDER BY id
 """
+_RESTORED = """
+SELECT 1 FROM templedb.event e JOIN templedb.run r ON r.id = %(run)s
+WHERE e.project = %(project)s AND e.what = 'restore-ledger' AND e.happened_at > r.started_at LIMIT 1
+"""
 _COMMAND = "SELECT state, exit_status FROM templedb.command WHERE attempt_id = %(attempt)s"
 _SIGN = """
 SELECT extract(epoch FROM pg_catalog.clock_timestamp() - max(sign))::float8 FROM (
@@ -52,5 +56,6 @@ def trace(connection: Connection, lookup: Lookup) -> Trace:
             migration=connection.execute(_ROW, about).fetchone(),
             noted=connection.execute(_NOTED, about).fetchall(),
             command=connection.execute(_COMMAND, about).fetchone(),
+            restored=connection.execute(_RESTORED, about).fetchone(),
             sign=connection.execute(_SIGN, about).fetchone(),
         )
