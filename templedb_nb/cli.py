@@ -18,6 +18,7 @@ from templedb_nb.commands.context import Call
 from templedb_nb.commands.tree import reserved, tree
 from templedb_nb.errors import TempleError, raising, shortened, swallowed
 from templedb_nb.exit_code import ExitCode
+from templedb_nb.terminal import echo, echo_json, going_on, into_nothing, unheard, unwritten
 from templedb_nb.ticker import Ticker
 from templedb_nb.workflow import Workflow
 
@@ -63,10 +64,10 @@ def _run(call: Call, words: Sequence[str]) -> int:
     try:
         value = tree.main(list(words), prog_name="templedb", obj=call, standalone_mode=False)
         if call.output.verbose and "app" in call.__dict__:
-            _echo(f"state: {call.app.state.path}", err=True)
-        return _show(call, value)
+            echo(f"state: {call.app.state.path}", err=True)
+        return _shown(call, value)
     except click.exceptions.NoArgsIsHelpError as error:
-        _echo(error.format_message())
+        echo(error.format_message())
         return ExitCode.USAGE
     except click.ClickException as error:
         _usage(call, error)
@@ -76,16 +77,34 @@ def _run(call: Call, words: Sequence[str]) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
         cause = error if isinstance(error, KeyboardInterrupt) else error.__context__
-        _echo("cancelled", err=True)
+        echo("cancelled", err=True)
         return int(getattr(cause, "exit_code", ExitCode.INTERRUPTED))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        into_nothing()
         return 0
     except Exception as error:  # noqa: BLE001 - a defect of ours, told without its values
         if stop := swallowed(error):
-            _echo("cancelled", err=True)
+            echo("cancelled", err=True)
             return int(getattr(stop, "exit_code", ExitCode.INTERRUPTED))
+        if isinstance(error, OSError) and unheard(error):
+            return unwritten(error)
         return _defect(call, error)
+
+
+def _shown(call: Call, value: Any) -> int:
+    """Show what a command returned; what a run came to holds whether or not it can be read."""
+    from templedb_nb.exits import exit_code
+    from templedb_nb.model.result import Result
+    from templedb_nb.model.runbook import RunbookResult
+
+    try:
+        return _show(call, value)
+    except OSError as error:
+        if not unheard(error):
+            raise
+        code = unwritten(error)
+        asked = isinstance(error, BrokenPipeError) or isinstance(value, Result | RunbookResult)
+        return exit_code(value) if asked else code
 
 
 def _call() -> Call:
@@ -114,7 +133,7 @@ def _ticker(call: Call) -> Ticker:
         if call.output.verbose:
             from templedb_nb.views.format import duration
 
-            _echo(f"{what}: {duration((time.monotonic_ns() - began) // 1_000_000)}", err=True)
+            echo(f"{what}: {duration((time.monotonic_ns() - began) // 1_000_000)}", err=True)
 
     call.output.working = working
     call.followers.cells = watch.cell
@@ -133,35 +152,12 @@ def _fitted() -> AbstractContextManager[None]:
     return fitted(shutil.get_terminal_size().columns)
 
 
-def _echo(text: str, *, err: bool = False, progress: bool = False) -> None:
-    """Write a text, with colours where they are wanted, and nothing else that a terminal obeys.
-
-    With *progress*, lines may be written over, as their command wrote them.
-    """
-    from templedb_nb.views import ansi, colour
-
-    text = ansi.safe(text, progress=progress)
-    stream = sys.stderr if err else sys.stdout
-    if (workflow := Workflow.of(os.environ)) is not None:
-        text = workflow.guarded(text)
-    if colour.wanted(os.environ, terminal=stream.isatty()):
-        click.echo(colour.painted(text), err=err, color=True)
-    else:
-        click.echo(text, err=err)
-
-
-def _echo_json(line: str) -> None:
-    from templedb_nb.views.github import guarded_json
-
-    click.echo(guarded_json(line) if Workflow.of(os.environ) is not None else line)
-
-
 def _usage(call: Call, error: click.ClickException) -> None:
     """Say what is wrong with the words, and where the right ones are."""
     lines = [f"error: {call.masked(error.format_message())}"]
     if isinstance(error, click.UsageError) and error.ctx is not None:
         lines.append(f"hint: {error.ctx.command_path} --help")
-    _echo("\n".join(lines), err=True)
+    echo("\n".join(lines), err=True)
 
 
 def _open(workflow: Workflow | None) -> Container:
@@ -183,10 +179,11 @@ class _TerminalWatch:
         self._lines: Any = None
         self._cells: CellLines | None = None
 
+    @going_on()
     def __call__(self, entry: Stamped) -> None:
         if self._call.output.json:
             self._header()
-            _echo_json(_plain_line(entry))
+            echo_json(_plain_line(entry))
             return
         from templedb_nb.views.run_log import RunLog
 
@@ -204,14 +201,15 @@ class _TerminalWatch:
     def _write(self, line: str) -> None:
         if not self._call.output.quiet:
             self._ticker.clear()
-            _echo(line)
+            echo(line)
 
+    @going_on()
     def cell(self, event: RunbookEvent) -> None:
         """Show how a runbook goes on."""
         if self._call.output.json:
             self._header()
             self._ticker.clear()
-            _echo_json(_plain_line(event))
+            echo_json(_plain_line(event))
             return
         from templedb_nb.views.cell_lines import CellLines
 
@@ -219,6 +217,7 @@ class _TerminalWatch:
         self._cells(event)
         self._ticker.say(self._cells.now)
 
+    @going_on()
     def planned(self, preview: Preview) -> None:
         """Show what a reader must know just before the run."""
         from templedb_nb.views.text import briefing
@@ -229,7 +228,7 @@ class _TerminalWatch:
             and (told := briefing(preview))
         ):
             self._ticker.clear()
-            _echo(self._call.cleaned(told))
+            echo(self._call.cleaned(told))
 
     @property
     def began(self) -> bool:
@@ -264,12 +263,12 @@ def _show(call: Call, value: Any) -> int:
     else:
         told = closing(value) if began and isinstance(value, Result) else text(value)
     if call.output.json:
-        _echo_json(call.cleaned(told))
+        echo_json(call.cleaned(told))
     elif not (call.output.quiet and began and not exit_code(value)):
         told = call.cleaned(told)
         if isinstance(value, Preview | LintReport | Result):
             told = "\n".join(map(shortened, told.split("\n")))
-        _echo(told, progress=isinstance(value, StepLogs))
+        echo(told, progress=isinstance(value, StepLogs))
     _conclude(call, value)
     return exit_code(value)
 
@@ -311,8 +310,8 @@ def _complain(call: Call, error: TempleError) -> None:
             "exit_code": error.exit_code,
         }
         body |= {"problems": [call.masked(each) for each in error.problems]}
-        _echo_json(json.dumps({**body, "mend": call.masked(error.hint)}))
-    _echo("\n".join(["error: " + lines[0], *lines[1:]]), err=True)
+        echo_json(json.dumps({**body, "mend": call.masked(error.hint)}))
+    echo("\n".join(["error: " + lines[0], *lines[1:]]), err=True)
     if call.workflow is not None:
         call.workflow.failed(type(error).__name__, "\n".join(lines))
 
@@ -321,7 +320,7 @@ def _defect(call: Call, error: Exception) -> int:
     import traceback
 
     told = "".join(traceback.format_exception(error))
-    _echo(call.masked(told), err=True)
+    echo(call.masked(told), err=True)
     click.echo("error: this is a defect of templedb; nothing you did should lead here", err=True)
     return ExitCode.INTERNAL
 

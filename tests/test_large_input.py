@@ -151,7 +151,9 @@ WRITERS = [
 
 
 @pytest.mark.parametrize("words", WRITERS, ids=lambda words: " ".join(words))
-@pytest.mark.parametrize("where", ["gone/out", "file/out", "x" * 300, "full"])
+@pytest.mark.parametrize(
+    "where", ["gone/out", "file/out", "x" * 300, "full", "~nobody-of-that-name/out"]
+)
 def test_a_path_that_cannot_be_written_is_told_in_a_line(
     shop: Terminal, words: tuple[str, ...], where: str
 ) -> None:
@@ -159,7 +161,7 @@ def test_a_path_that_cannot_be_written_is_told_in_a_line(
     path = "/dev/full" if where == "full" else where
     said = shop(*words, path, code=None)
     if said.code == 0 and words[0] == "ci":  # it makes folders that are not there
-        assert where == "gone/out"
+        assert where in {"gone/out", "~nobody-of-that-name/out"}
         return
     if said.code == 0:  # the run succeeded, whether its report can be written or not
         assert words[:2] == ("deploy", "run")
@@ -168,6 +170,72 @@ def test_a_path_that_cannot_be_written_is_told_in_a_line(
     assert path[:250] in said.err
     assert "Traceback" not in said.err
     assert "defect" not in said.err
+
+
+def test_a_runbook_says_that_its_outcome_cannot_be_written(shop: Terminal) -> None:
+    shop.file("n.ipynb", '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}')
+    for path in ("x" * 300, "n.ipynb/out", "/dev/full/out"):
+        said = shop("runbook", "run", "n.ipynb", "-o", path, code=78).err
+        assert said.startswith(f"error: cannot write {path}")
+
+
+READERS = [
+    ("notebook", "check"),
+    ("runbook", "run"),
+    ("runbook", "inspect"),
+    ("migration", "new", "app", "name", "--file"),
+    ("env", "import", "app"),
+    ("deploy", "config", "app", "--set"),
+    ("deploy", "plan", "app", "--overlay"),
+    ("deploy", "run", "--plan"),
+    ("target", "update", "app", "staging", "--signers"),
+    ("project", "import", "--from-templedb"),
+]
+
+
+@pytest.mark.parametrize("words", READERS, ids=lambda words: " ".join(words))
+def test_what_has_no_end_is_not_read_without_end(shop: Terminal, words: tuple[str, ...]) -> None:
+    limit = """
+import resource, sys
+from templedb_nb import cli
+resource.setrlimit(resource.RLIMIT_DATA, (900 << 20, 900 << 20))
+sys.exit(cli.run(sys.argv[1:]))
+"""
+    for path in ("/dev/zero", "~nobody-of-that-name/x"):
+        done = subprocess.run(
+            [sys.executable, "-c", limit, *words, path],
+            capture_output=True, text=True, check=False, cwd=shop.home,
+        )  # fmt: skip
+        assert done.returncode in {64, 69, 78}, done.stderr[-500:]
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_full_standard_output_is_told_in_a_line_and_a_run_keeps_its_code(shop: Terminal) -> None:
+    def into_full(*words: str) -> subprocess.CompletedProcess[str]:
+        with Path("/dev/full").open("w") as full:
+            return subprocess.run([sys.executable, "-m", "templedb_nb", *words], stdout=full,
+                stderr=subprocess.PIPE, text=True, check=False, cwd=shop.home)  # fmt: skip
+
+    told = "error: cannot write standard output: No space left on device\n"
+    for words in (("deploy", "plan", "app"), ("status",), ("deploy", "plan", "app", "--json")):
+        done = into_full(*words)
+        assert (done.returncode, done.stderr) == (78, told)
+    done = into_full("deploy", "run", "app")
+    assert (done.returncode, done.stderr) == (0, told)
+    shop.file("app/migrations/002_bad.sql", "SELECT nope;\n")
+    assert into_full("deploy", "run", "app").returncode == 10
+    assert into_full("--help").returncode == 78
+
+
+def test_a_run_that_nobody_reads_to_its_end_keeps_its_code(shop: Terminal) -> None:
+    shop.file("app/migrations/002_bad.sql", "SELECT nope;\n")
+    process = shop.process("deploy", "run", "app")
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait() == 12
+    assert process.stderr is not None
+    process.stderr.close()
 
 
 def test_a_hundred_levels_of_parentheses_deploy(shop: Terminal) -> None:

@@ -24,9 +24,10 @@ def commands() -> None:
 @pass_call
 def backup(call: Call, file: Path) -> CommandOutcome:
     """Copy the state, whole and at rest, to FILE."""
+    from templedb_nb.core.config.home_folder import expanded
     from templedb_nb.model.listings import CommandOutcome
 
-    size = call.app.state.backup(file.expanduser().absolute())
+    size = call.app.state.backup(expanded(file).absolute())
     return CommandOutcome(text=f"the state is backed up to {file}", also=(f"{size} bytes",))
 
 

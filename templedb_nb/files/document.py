@@ -6,10 +6,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Hashable
-from pathlib import Path
 from typing import Any
 
 from templedb_nb.errors import FilesError, InvalidConfig
+from templedb_nb.files.reading import contents
 
 STDIN = "-"
 DEEPEST = 50
@@ -27,11 +27,9 @@ def read_text(path: str, stdin: Any) -> str:
     if path == STDIN:
         return str(stdin.read())
     try:
-        return Path(path).expanduser().read_text(encoding="utf-8")
+        return contents(path).decode().replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise FilesError(f"{path} is not UTF-8: {error}") from None
-    except OSError as error:
-        raise FilesError(f"cannot read {path}: {error.strerror}") from None
 
 
 def parse_document(text: str, name: str) -> object:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from templedb_nb.commands.completion import projects, targets
 from templedb_nb.commands.tree import tree
+from templedb_nb.core.config.home_folder import expanded
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -75,7 +76,7 @@ def _completed(call: Call, given: list[str], incomplete: str) -> Iterator[tuple[
 def _files(incomplete: str) -> Iterator[tuple[str, str]]:
     """Yield the files and folders that a path may go on with."""
     folder, slash, start = incomplete.rpartition("/")
-    base = Path(folder or slash).expanduser() if slash else Path()
+    base = expanded(folder or slash) if slash else Path()
     try:
         there = sorted(base.iterdir())
     except OSError:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from templedb_nb.errors import ConfigError, FilesError
+from templedb_nb.files.reading import contents
 from templedb_nb.model.serialization import digest
 
 MAJOR = 4
@@ -31,9 +32,7 @@ class Notebook:
     def read(cls, path: Path) -> Notebook:
         """Return what *path* holds, or say what is wrong with it."""
         try:
-            body = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise FilesError(f"cannot read {path}: {error.strerror}") from None
+            body = json.loads(contents(path).decode())
         except ValueError as error:
             raise ConfigError(f"{path} is no notebook: {error}") from None
         except RecursionError:

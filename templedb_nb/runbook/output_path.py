@@ -10,12 +10,12 @@ from templedb_nb.errors import FilesError, UsageProblem
 def place(notebook: Path, out: Path | None) -> Path:
     """Return the file for the executed notebook, in a folder that exists; never the runbook."""
     chosen = out or notebook.with_name(f"{notebook.stem}.executed.ipynb")
-    if chosen.is_dir() or chosen.suffix != ".ipynb":
-        chosen = chosen / notebook.name
     try:
+        if chosen.is_dir() or chosen.suffix != ".ipynb":
+            chosen = chosen / notebook.name
         chosen.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FilesError(f"cannot make {chosen.parent}: {error.strerror}") from None
+        raise FilesError(f"cannot write {chosen}: {error.strerror}") from None
     if chosen.resolve() == notebook.resolve():
         message = f"{chosen} is the runbook itself: what it writes would replace it"
         raise UsageProblem(message, hint=f"templedb runbook run {notebook} -o executed/")

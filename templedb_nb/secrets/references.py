@@ -6,6 +6,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from templedb_nb.core.config.home_folder import expanded
 from templedb_nb.errors import SecretError
 
 LIMIT = 1 << 20
@@ -21,7 +22,7 @@ def read_reference(text: str, process: Mapping[str, str], root: Path | None) -> 
                 raise SecretError(f"{text}: this process has no variable {rest}", hint=hint)
             return process[rest]
         case "file":
-            return _file(text, Path(rest).expanduser(), root)
+            return _file(text, expanded(rest), root)
         case _:
             raise SecretError(f"{kind}: is no kind of reference; env: and file: are")
 

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from templedb_nb.core.config.home_folder import expanded
 from templedb_nb.errors import ConfigError
 
 NAMESPACE = "templedb"
@@ -126,7 +127,7 @@ def _literal(key: str, folder: str) -> str:
     """Return the file of *key*; git's setting may hold the public key itself."""
     text = key.removeprefix("key::")
     if not text.startswith(("ssh-", "ecdsa-", "sk-")):
-        return str(Path(key).expanduser())
+        return str(expanded(key))
     public = Path(folder) / "key.pub"
     public.write_text(f"{text}\n", encoding="utf-8")
     return str(public)

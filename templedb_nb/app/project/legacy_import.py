@@ -11,6 +11,7 @@ from templedb_nb.app.environment import Environment
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.variables import Variables
 from templedb_nb.core.config import document
+from templedb_nb.core.config.home_folder import expanded
 from templedb_nb.core.migrations import legacy_templedb
 from templedb_nb.core.secrets import masking
 from templedb_nb.errors import TempleError, UnknownName, UsageProblem
@@ -99,7 +100,7 @@ class LegacyImport:
         known = next((p for p in self.projects.all() if p.slug == each.slug), None)
         if known is not None:
             return known
-        folder = str(root.expanduser().absolute()) if root else each.folder
+        folder = str(expanded(root).absolute()) if root else each.folder
         slug = self.projects.slug(each.slug)
         made = Project(
             slug=slug, known_as=slug, root=folder or None, created_at=self.system.clock.now()

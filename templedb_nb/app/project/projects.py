@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from templedb_nb.app.environment import Environment
+from templedb_nb.core.config.home_folder import expanded
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.errors import Ambiguous, ConfigError, FilesError, UnknownName, UsageProblem
 from templedb_nb.model.file import FileStamp
@@ -64,7 +65,7 @@ class Projects:
 
     def import_(self, path: Path, slug: str | None, known_as: str | None) -> Synced:
         """Take a folder's files in, under *slug*; importing it again syncs it."""
-        root = path.expanduser().absolute()
+        root = expanded(path).absolute()
         if not root.is_dir():
             raise FilesError(f"{root} is no folder", hint="name the project's root folder")
         chosen = self.slug(slug or root.name)

@@ -19,6 +19,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from templedb_nb.core.config.home_folder import expanded
 from templedb_nb.errors import StoreError, StoreTooNew, writing
 from templedb_nb.store.duckdb.trouble import explained, refuse_unfit
 
@@ -233,7 +234,7 @@ class StateFile:
 def discover(named: str | None, start: Path, fallback: Path) -> Path:
     """Return where the state is: as *named*, else in the nearest .templedb upwards, else there."""
     if named:
-        return Path(named).expanduser().absolute()
+        return expanded(named).absolute()
     for folder in (start, *start.parents):
         if (folder / FOLDER).is_dir():
             return folder / FOLDER / FILE

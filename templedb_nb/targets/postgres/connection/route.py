@@ -11,6 +11,7 @@ from psycopg import Connection
 from templedb_nb.core.address import dsn, libpq
 from templedb_nb.core.address.dsn_check import fault
 from templedb_nb.core.address.route import Service, arrived, routed, service_name
+from templedb_nb.core.config.home_folder import expanded
 from templedb_nb.errors import ConfigError
 from templedb_nb.model.route import Route, Surroundings
 from templedb_nb.model.secret import Secret
@@ -75,6 +76,6 @@ def _service(name: str, around: Surroundings) -> Service | None:
 def _files(values: Mapping[str, str]) -> Iterator[Path]:
     """Yield the service files in libpq's order: the user's own, then the system's."""
     named = values.get("PGSERVICEFILE")
-    yield Path(named) if named else Path("~/.pg_service.conf").expanduser()
+    yield Path(named) if named else expanded("~/.pg_service.conf")
     folders = [values["PGSYSCONFDIR"]] if values.get("PGSYSCONFDIR") else SYSTEM_FOLDERS
     yield from (Path(folder) / "pg_service.conf" for folder in folders)
