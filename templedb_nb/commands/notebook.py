@@ -91,10 +91,10 @@ def _known(call: Call) -> Secrets:
     from templedb_nb.errors import TempleError
     from templedb_nb.runbook.secrets import Secrets
 
-    found = Secrets(call.world.environ)
+    secrets = Secrets(call.world.environ)
     app: Any = call.app
     if not app.state.path.exists():
-        return found
+        return secrets
     for project in app.projects.all():
         root = Path(project.root) if project.root else None
         for variable in app.settings.variables(project.slug):
@@ -106,5 +106,5 @@ def _known(call: Call) -> Secrets:
                 )
                 continue
             if value is not None:
-                found.add(variable.name, value)
-    return found
+                secrets.add(variable.name, value)
+    return secrets

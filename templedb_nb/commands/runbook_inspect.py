@@ -25,7 +25,7 @@ _ASSIGNED = re.compile(r"^\s*+[^\W\d]\w*+\s*+<<\s*+")
 def read(root: click.Command, path: Path) -> RunbookShown:
     """Return what the runbook at *path* declares and would do."""
     notebook = Notebook.read(path)
-    known = parameters.declared(notebook)
+    declared = parameters.declared(notebook)
     target = ""
     cells = []
     for number, cell in notebook.code():
@@ -33,7 +33,7 @@ def read(root: click.Command, path: Path) -> RunbookShown:
             continue
         lines = []
         for words in _spoken(cell["source"]):
-            line = _line(root, words, known, target)
+            line = _line(root, words, declared, target)
             target = line.target if line.command == "use" else target
             lines.append(line)
         shown = CellShown(
@@ -47,7 +47,7 @@ def read(root: click.Command, path: Path) -> RunbookShown:
     return RunbookShown(
         notebook=str(path),
         runbook=notebook.digest,
-        parameters=tuple(known.values()),
+        parameters=tuple(declared.values()),
         cells=tuple(cells),
     )
 

@@ -76,7 +76,7 @@ def _parsed(text: str, name: str) -> object:
 
 def _told(text: str, name: str) -> object:
     """Return what a text says that may be YAML, TOML or a list in JSON."""
-    found: list[object] = []
+    documents: list[object] = []
     complaints: dict[str, InvalidConfig] = {}
     for form, reader in (("JSON", _json), ("YAML", _yaml), ("TOML", _toml)):
         try:
@@ -84,13 +84,13 @@ def _told(text: str, name: str) -> object:
         except InvalidConfig as error:
             complaints[form] = error
             continue
-        if isinstance(said, dict | list) and said not in found:
-            found.append(said)
-    if len(found) > 1:
+        if isinstance(said, dict | list) and said not in documents:
+            documents.append(said)
+    if len(documents) > 1:
         message = f"{name} can be read as YAML and as TOML, and they differ"
         raise InvalidConfig(message, hint="write it as JSON, or [groups.NAME] on top for TOML")
-    if found:
-        return found[0]
+    if documents:
+        return documents[0]
     likely = "TOML" if _LIKE_TOML.search(text) else "YAML"
     if likely in complaints:
         raise complaints[likely]

@@ -69,12 +69,12 @@ class Picker:
         """Display the panel."""
         from ipywidgets import HTML, Button, Checkbox, Dropdown, HBox, VBox
 
-        found = self._choices
-        releases = [(NEWEST, None), *((f"{n}: {told}", n) for n, told in found.releases)]
-        chosen = found.target if found.target in found.targets else None
-        self._target = Dropdown(description="Target", options=found.targets, value=chosen)
+        choices = self._choices
+        releases = [(NEWEST, None), *((f"{n}: {told}", n) for n, told in choices.releases)]
+        chosen = choices.target if choices.target in choices.targets else None
+        self._target = Dropdown(description="Target", options=choices.targets, value=chosen)
         self._release = Dropdown(description="Release", options=releases)
-        self._groups = [Checkbox(True, description=each, indent=False) for each in found.groups]  # noqa: FBT003 - ticked
+        self._groups = [Checkbox(True, description=each, indent=False) for each in choices.groups]  # noqa: FBT003 - ticked
         self._show = Button(description="Show plan", button_style="primary")
         self._command, self._card = HTML(), HTML()
         for each in (self._target, self._release, *self._groups):
@@ -83,7 +83,7 @@ class Picker:
         self._say()
         row = HBox([self._target, self._release])
         row.layout.flex_flow = "row wrap"
-        _panel([row, VBox(self._groups), self._show, self._command, self._card], found)
+        _panel([row, VBox(self._groups), self._show, self._command, self._card], choices)
 
     @property
     def _left(self) -> tuple[str, ...]:

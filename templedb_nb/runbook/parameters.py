@@ -71,7 +71,7 @@ def _annotated(annotation: ast.expr) -> str:
 
 
 def settled(
-    known: Mapping[str, Parameter],
+    declared: Mapping[str, Parameter],
     words: Sequence[str],
     document: object,
     environ: Mapping[str, str],
@@ -83,15 +83,15 @@ def settled(
     """
     problems: list[str] = []
     values: dict[str, Any] = {}
-    upper = {name.upper(): name for name in known}
+    upper = {name.upper(): name for name in declared}
     for key in sorted(each for each in environ if each.startswith(PREFIX)):
         name = upper.get(key.removeprefix(PREFIX), key.removeprefix(PREFIX).lower())
-        _take(values, known, name, environ[key], f"{key} of the environment", problems)
+        _take(values, declared, name, environ[key], f"{key} of the environment", problems)
     if document is not None and not isinstance(document, dict):
         problems.append("the file of parameters holds no names with values")
     elif document is not None:
         for name, value in document.items():
-            _take(values, known, str(name), value, "the file", problems)
+            _take(values, declared, str(name), value, "the file", problems)
     given: set[str] = set()
     for word in words:
         name, equals, text = word.partition("=")
@@ -101,11 +101,11 @@ def settled(
         if name in given:
             problems.append(f"{name} is given twice")
         given.add(name)
-        _take(values, known, name, text, f"-p {name}", problems)
+        _take(values, declared, name, text, f"-p {name}", problems)
     if problems:
-        names = ", ".join(f"{each.name} ({each.type or 'any'})" for each in known.values())
+        names = ", ".join(f"{each.name} ({each.type or 'any'})" for each in declared.values())
         message = "the parameters do not fit the runbook; nothing was executed"
-        hint = f"it declares {names}" if known else "it declares none: tag a cell `parameters`"
+        hint = f"it declares {names}" if declared else "it declares none: tag a cell `parameters`"
         raise UsageProblem(message, problems=problems, hint=hint)
     return values
 

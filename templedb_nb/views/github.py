@@ -107,7 +107,7 @@ def annotated(
 
 def _warnings(runs: Iterable[Result], roots: Mapping[str, PurePosixPath]) -> list[Annotation]:
     """Return the first warnings of servers: a job shows no more than ten."""
-    found = [
+    warnings = [
         Annotation(
             title=f"{run.slug} to {run.target}: the server warns",
             message=_words(each.message, each.detail, each.hint),
@@ -121,7 +121,7 @@ def _warnings(runs: Iterable[Result], roots: Mapping[str, PurePosixPath]) -> lis
         for step in run.steps
         for each in messages.warnings(step)
     ]
-    return found[:WARNINGS]
+    return warnings[:WARNINGS]
 
 
 def risks(value: LintReport, root: PurePosixPath) -> tuple[Annotation, ...]:

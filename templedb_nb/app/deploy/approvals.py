@@ -201,7 +201,7 @@ class Approvals:
     def standing(self, preview: Preview) -> ApprovalStanding:
         """Return how the plan stands, and whether a word of who asks would count."""
         plan, me, now = preview.plan, self._system.user(), self._system.clock.now()
-        (found, _), planner = self._said(preview, preview.slug), self._planner(preview)
+        (words, _), planner = self._said(preview, preview.slug), self._planner(preview)
         word = Approval(
             id="",
             plan=plan.id,
@@ -213,12 +213,12 @@ class Approvals:
             reason="",
             through="",
         )
-        proofs = self._plans.signatures.proofs(plan.policy, found)
-        others = [each for each in found if folded(each.given_by) != folded(me)]
+        proofs = self._plans.signatures.proofs(plan.policy, words)
+        others = [each for each in words if folded(each.given_by) != folded(me)]
         without = decision(plan, others, planner, now, proofs)
         mine = decision(plan, [*others, word], planner, now, proofs)
         told = [each for each in mine.left_out if each not in without.left_out]
-        now_is = decision(plan, found, planner, now, proofs)
+        now_is = decision(plan, words, planner, now, proofs)
         return ApprovalStanding(me=me, decision=now_is, mine=told[0] if told else "")
 
     def _planner(self, preview: Preview) -> str:

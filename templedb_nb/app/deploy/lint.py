@@ -104,8 +104,8 @@ def _with_squawk(
     if program is None or not pending:
         return linted.complaints, [_ABSENT] if pending else [], version
     keys = {each.file: _key(each, version) for each in pending}
-    known = {key: cache.complaints[key] for key in keys.values() if key in cache.complaints}
-    fresh = [each for each in pending if keys[each.file] not in known]
+    by_key = {key: cache.complaints[key] for key in keys.values() if key in cache.complaints}
+    fresh = [each for each in pending if keys[each.file] not in by_key]
     sheets = [
         squawk.SquawkFile(
             file=each.file,
@@ -118,9 +118,9 @@ def _with_squawk(
     if trouble:
         return linted.complaints, [trouble], version
     for each in fresh:
-        known[keys[each.file]] = tuple(one for one in told if one.file == each.file)
-    others = [one for each in pending for one in known[keys[each.file]]]
-    cache.complaints.update(known)
+        by_key[keys[each.file]] = tuple(one for one in told if one.file == each.file)
+    others = [one for each in pending for one in by_key[keys[each.file]]]
+    cache.complaints.update(by_key)
     cache.trim()
     return merged(linted, others), [], version
 

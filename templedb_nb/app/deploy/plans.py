@@ -184,7 +184,7 @@ class Plans:
         now = case.read.observe(
             case.current.config, case.release.files, ledgers, also=_taken_back(options)
         )
-        found, read = now.migrations, now.scripts
+        migrations, read = now.migrations, now.scripts
         for script in read.values():
             self._variables.read_in(script.text)
         own = kept(Policy.of(case.target), ledgers.values())
@@ -199,17 +199,17 @@ class Plans:
             tree=case.release.tree,
             ledgers=ledgers,
             scripts=read,
-            elsewhere=net_effects.elsewhere(self._records, slug, name, found, read),
-            hollow=net_effects.hollow(opened.sessions, case.project.known_as, found, ledgers),
+            elsewhere=net_effects.elsewhere(self._records, slug, name, migrations, read),
+            hollow=net_effects.hollow(opened.sessions, case.project.known_as, migrations, ledgers),
             known=case.known,
             options=options,
             databases=opened.databases,
             suspicions=self.copies.suspicions(case, opened.sessions, ledgers),
             look=now.look,
-            migrations=found,
-            histories=other_tools.histories(opened, ledgers, found),
+            migrations=migrations,
+            histories=other_tools.histories(opened, ledgers, migrations),
             overlay=case.overlay.text,
-            bodies=other_tools.shadow_bodies(case, found, ledgers, options),
+            bodies=other_tools.shadow_bodies(case, migrations, ledgers, options),
         )
 
     def preview(self, opened: OpenTarget, options: PlanOptions) -> Preview:

@@ -19,18 +19,18 @@ _WANTED = ("projects", "targets", "variables")
 
 def check(state: StateInspector, trouble: Callable[[Variable], str]) -> StateCheck:
     """Return how the state is; *trouble* says why a sealed value does not open. Changes nothing."""
-    found = state.inspect(_WANTED)
+    inspection = state.inspect(_WANTED)
     there = tuple(state.journals())
-    sealed = tuple(_locked_out(found, trouble))
+    sealed = tuple(_locked_out(inspection, trouble))
     return StateCheck(
         path=str(state.path),
         size=_size(state),
-        found=found.found,
-        trouble=found.trouble,
-        tables=found.tables,
+        found=inspection.found,
+        trouble=inspection.trouble,
+        tables=inspection.tables,
         journals=there,
         secrets=sealed,
-        ways=tuple(_ways(state, found, there, sealed)),
+        ways=tuple(_ways(state, inspection, there, sealed)),
     )
 
 
@@ -105,9 +105,9 @@ def _anew(state: StateInspector, found: Inspection) -> Iterator[str]:
     yield "templedb migration status"
 
 
-def _imports(found: Inspection) -> Iterator[str]:
+def _imports(inspection: Inspection) -> Iterator[str]:
     """Yield the commands that bring back what the tables still tell; values are never told."""
-    projects = found.rows.get("projects", [])
+    projects = inspection.rows.get("projects", [])
     for slug, known_as, root, *_ in projects:
         name = "" if slug == known_as else f" --known-as {quote(known_as)}"
         yield f"templedb project import {quote(root or 'FOLDER')} --slug {quote(slug)}{name}"
@@ -118,9 +118,9 @@ def _imports(found: Inspection) -> Iterator[str]:
         yield "templedb target add NAME"
         yield "templedb env set DATABASE_URL --target NAME"
         return
-    for project, name, *rest in found.rows.get("targets", []):
+    for project, name, *rest in inspection.rows.get("targets", []):
         guard = " --protected" if rest[_PROTECTED] else ""
         yield f"templedb target add {quote(project)} {quote(name)}{guard}"
-    for project, target, name, *_ in found.rows.get("variables", []):
+    for project, target, name, *_ in inspection.rows.get("variables", []):
         where = f" --target {quote(target)}" if target else ""
         yield f"templedb env set {quote(project)} {quote(name)}{where}"

@@ -98,23 +98,23 @@ class NewMigrations:
 
 
 def _group(
-    project: Project, found: Sequence[GroupMigrations], wanted: str | None
+    project: Project, candidates: Sequence[GroupMigrations], wanted: str | None
 ) -> GroupMigrations:
-    names = [each.group.name for each in found]
+    names = [each.group.name for each in candidates]
     if wanted is not None:
         if wanted not in names:
             message = (
                 f"{project.slug} has no group of migrations {wanted!r}{nearest(wanted, names)}"
             )
             raise UnknownName(message, problems=names)
-        return found[names.index(wanted)]
-    if not found:
+        return candidates[names.index(wanted)]
+    if not candidates:
         hint = f"templedb deploy init {project.slug}"
         raise ConfigError(f"project {project.slug} has no group of migrations", hint=hint)
-    if len(found) > 1:
+    if len(candidates) > 1:
         message = f"project {project.slug} has several groups of migrations"
         raise Ambiguous(message, problems=names, hint=f"name one: --group {names[0]}")
-    return found[0]
+    return candidates[0]
 
 
 def _texts(wanted: NewMigration, name: NewPaths, group: GroupMigrations) -> list[tuple[str, str]]:

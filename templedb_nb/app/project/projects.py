@@ -126,13 +126,13 @@ class Projects:
             known, known_at = self._content.known(project.slug)
             began = int(self._system.clock.now().timestamp() * 1e9)
             with self._content.sink() as sink:
-                found = _scanned(root, known, sink, known_at)
+                scan = _scanned(root, known, sink, known_at)
             self._settings.keep_project(project)
             newest = self._content.newest_tree(project.slug)
             differs = Changes()
-            if newest is None or found.fresh or len(found.files) != len(known):
-                self._content.keep_scan(project.slug, known, found.files, began)
-                files = [seen.entry for seen in found.files]
+            if newest is None or scan.fresh or len(scan.files) != len(known):
+                self._content.keep_scan(project.slug, known, scan.files, began)
+                files = [seen.entry for seen in scan.files]
                 now, user = self._system.clock.now(), self._system.user()
                 release, differs = self._content.keep_release(project.slug, files, now, user)
                 newest = release.number, release.tree
@@ -140,10 +140,10 @@ class Projects:
             project=project,
             release=newest[0],
             tree=newest[1],
-            files=len(found.files),
-            size=sum(each.size for each in found.files),
+            files=len(scan.files),
+            size=sum(each.size for each in scan.files),
             changes=differs,
-            left_out=tuple(f"{each.path}: {each.reason}" for each in found.skipped),
+            left_out=tuple(f"{each.path}: {each.reason}" for each in scan.skipped),
         )
 
 

@@ -45,13 +45,13 @@ class Targets:
     def pick(self, project: Project, current: CurrentConfig | None, named: str | None) -> Target:
         """Return the target of that name, or the only one there is; never a guess."""
         targets = self.all(project, current)
-        known = [each.name for each in targets]
+        names = [each.name for each in targets]
         if named is not None:
             found = next((each for each in targets if each.name == named), None)
             if found is None:
-                message = f"project {project.slug} has no target {named!r}{nearest(named, known)}"
+                message = f"project {project.slug} has no target {named!r}{nearest(named, names)}"
                 hint = f"templedb target add {project.slug} {named}"
-                raise UnknownName(message, hint=hint, problems=known)
+                raise UnknownName(message, hint=hint, problems=names)
             return found
         if len(targets) == 1:
             return targets[0]
@@ -59,7 +59,7 @@ class Targets:
             hint = f"templedb target add {project.slug} NAME"
             raise UnknownName(f"project {project.slug} has no target yet", hint=hint)
         hint = "name one with --target, or set TEMPLEDB_TARGET"
-        raise Ambiguous(f"which target of {project.slug}?", hint=hint, problems=known)
+        raise Ambiguous(f"which target of {project.slug}?", hint=hint, problems=names)
 
     def add(self, project: Project, name: str, fields: Mapping[str, Any]) -> Target:
         """Add a target; one of the same name is an error."""

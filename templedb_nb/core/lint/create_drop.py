@@ -109,20 +109,20 @@ def drops(at: Cursor) -> ObservedEffect:
     for kind in ("TABLE", "FOREIGN TABLE", "MATERIALIZED VIEW", "VIEW", "SEQUENCE"):
         if at.take(*kind.split()):
             at.take("IF", "EXISTS")
-            found = tuple((name, ALL) for name in at.names())
+            touched = tuple((name, ALL) for name in at.names())
             table = kind.endswith("TABLE")
             note = (
                 "with its rows; tables that its foreign keys reference are locked, too"
                 if table
                 else ""
             )
-            return cascading(ObservedEffect(f"drop {kind.lower()}", found, note), at)
+            return cascading(ObservedEffect(f"drop {kind.lower()}", touched, note), at)
     if at.take("INDEX"):
         gently = at.take("CONCURRENTLY")
         at.take("IF", "EXISTS")
-        found = tuple((name, SCHEMA if gently else ALL) for name in at.names())
+        touched = tuple((name, SCHEMA if gently else ALL) for name in at.names())
         what = "drop index concurrently" if gently else "drop index"
-        return cascading(ObservedEffect(what, found, beside="the table of"), at)
+        return cascading(ObservedEffect(what, touched, beside="the table of"), at)
     for kind in ("TRIGGER", "POLICY", "RULE"):
         if at.take(kind):
             return on(f"drop {kind.lower()}", at, ALL)

@@ -104,13 +104,13 @@ def _folders(
     paths: Sequence[str], texts: Mapping[str, str]
 ) -> tuple[list[tuple[str, list[str]]], list[Reason]]:
     """Return the folders of migrations, those of fewer levels first, and what is none of them."""
-    found: dict[str, list[str]] = {}
+    by_folder: dict[str, list[str]] = {}
     out: dict[str, str] = {}
     there = set(paths)
     planned = tuple(f"{joined(parent(p), 'deploy')}/" for p in paths if last(p) == sqitch.PLAN)
     for path in paths:
         if own := next((each for each in planned if path.startswith(each)), ""):
-            found.setdefault(own.rstrip("/"), []).append(path)
+            by_folder.setdefault(own.rstrip("/"), []).append(path)
             continue
         base = _home(path, texts, there) if path.endswith(".sql") else ""
         if not base:
@@ -118,8 +118,8 @@ def _folders(
         if why := _not_meant(path):
             out.setdefault(parent(path), why)
         elif not plain.is_down(path, there):
-            found.setdefault(base, []).append(path)
-    split = [each for base, files in found.items() for each in _split(base, files, out)]
+            by_folder.setdefault(base, []).append(path)
+    split = [each for base, files in by_folder.items() for each in _split(base, files, out)]
     split.sort(key=lambda each: (each[0].count("/"), each[0]))
     return split, [Reason(what=f"{folder}/", why=why) for folder, why in sorted(out.items())]
 

@@ -195,18 +195,18 @@ def _read(
     up, below = own.up, own.down
     if may_have_down and below is None and "templedb:" in up and up == text:
         up, below = _cut(text)
-    found = split(up)
+    lexed = split(up)
     down = _read(below, Parts(up=below), may_have_down=False) if below is not None else None
-    asked = _asked(directives(up, found), own, reading)
-    way = course(found.statements, asked, apart=apart)
-    silent = all(_SILENT_METAS.fullmatch(each.text) for each in found.metas)
+    asked = _asked(directives(up, lexed), own, reading)
+    way = course(lexed.statements, asked, apart=apart)
+    silent = all(_SILENT_METAS.fullmatch(each.text) for each in lexed.metas)
     few = left(way.statements, way.mode, way.units) if silent else None
     below_problems = down.problems if down else ()
     return Script(
         text=text,
         up=up,
         checksums=Checksums(
-            text=_sha256(text), tokens=_sha256(classify.canonical_tokens(found.pieces))
+            text=_sha256(text), tokens=_sha256(classify.canonical_tokens(lexed.pieces))
         ),
         statements=way.statements,
         mode=way.mode,
@@ -217,7 +217,7 @@ def _read(
         left=few,
         problems=(
             *own.problems,
-            *_problems(found),
+            *_problems(lexed),
             *asked.problems,
             *_names_no_rule(asked, few),
             *way.problems,

@@ -347,25 +347,25 @@ def _all_findings(
     migrations: Sequence[status.GroupMigrations],
     chosen: Sequence[Group],
 ) -> list[Finding]:
-    found = list(groups.check(situation.config, [entry.path for entry in situation.files]))
+    findings = list(groups.check(situation.config, [entry.path for entry in situation.files]))
     demands = TargetDemands(
         order={group.name: order_policy(group, situation) for group in chosen},
         protected=situation.policy.protected,
         elsewhere=situation.elsewhere,
     )
-    found += on_migrations(
+    findings += on_migrations(
         migrations, rows, situation.scripts, demands, {f.path for f in situation.files}
     )
-    found += on_target(situation.ledgers, made, rows, situation.scripts)
-    found += on_neighbours(situation.ledgers, situation.own or situation.policy, made)
-    found += on_suspicions(situation.suspicions, situation.target)
-    found += on_histories(situation.histories, rows, situation.target)
-    found += on_shadows(situation.ledgers, made, situation.target)
-    found += on_health(chosen)
+    findings += on_target(situation.ledgers, made, rows, situation.scripts)
+    findings += on_neighbours(situation.ledgers, situation.own or situation.policy, made)
+    findings += on_suspicions(situation.suspicions, situation.target)
+    findings += on_histories(situation.histories, rows, situation.target)
+    findings += on_shadows(situation.ledgers, made, situation.target)
+    findings += on_health(chosen)
     if not situation.config.groups and not made.steps:
-        found.append(_nothing_to_do())
+        findings.append(_nothing_to_do())
     may_miss = situation.options.skip_validation
-    return found + on_variables(chosen, situation.databases, situation.known, may_miss=may_miss)
+    return findings + on_variables(chosen, situation.databases, situation.known, may_miss=may_miss)
 
 
 def _nothing_to_do() -> Finding:

@@ -22,7 +22,7 @@ def summaries(
     steps: Iterable[Step], scripts: Scripts, ledgers: Ledgers
 ) -> tuple[ScriptSummary, ...]:
     """Return a summary of each migration among *steps*; their texts are cut to what is read."""
-    found, room = [], WHOLE
+    summed, room = [], WHOLE
     for step in steps:
         script = scripts.get(step.source) if isinstance(step, Migration) else None
         if not isinstance(step, Migration) or script is None:
@@ -31,7 +31,7 @@ def summaries(
         ledger = ledgers.get(step.database)
         text, more = excerpt(redacted(script.up).strip("\n"), room)
         room -= len(text)
-        found.append(
+        summed.append(
             ScriptSummary(
                 file=step.file,
                 statements=len(script.statements),
@@ -42,7 +42,7 @@ def summaries(
                 more_lines=more,
             )
         )
-    return tuple(found)
+    return tuple(summed)
 
 
 def excerpt(text: str, room: int) -> tuple[str, int]:

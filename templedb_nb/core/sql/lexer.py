@@ -89,9 +89,9 @@ class _Scanner:
         self.at = end
         return Token(kind=kind, text=self.text[start:end], start=start, whole=whole)
 
-    def _extent(self, found: re.Match[str]) -> tuple[TokenKind, int, bool]:
-        end = found.end()
-        match found.lastgroup:
+    def _extent(self, hit: re.Match[str]) -> tuple[TokenKind, int, bool]:
+        end = hit.end()
+        match hit.lastgroup:
             case "space":
                 return TokenKind.SPACE, end, True
             case "line":
@@ -101,12 +101,12 @@ class _Scanner:
             case "escaped":
                 return TokenKind.STRING, *self._string(end, escapes=True)
             case "string":
-                bare = found.group() == "'"
+                bare = hit.group() == "'"
                 return TokenKind.STRING, *self._string(end, escapes=bare and not self.plain_strings)
             case "quoted":
                 return TokenKind.QUOTED, *self._doubled(end, _DOUBLE_QUOTE)
             case "dollar":
-                return TokenKind.STRING, *self._dollar(found.group(), end)
+                return TokenKind.STRING, *self._dollar(hit.group(), end)
             case other:
                 return TokenKind(str(other)), end, True
 

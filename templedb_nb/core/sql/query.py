@@ -24,20 +24,20 @@ def question(text: str, values: Mapping[str, str]) -> Question:
 
     Without values nothing is a parameter, and ``%`` is itself.
     """
-    found = split(text)
-    if found.problems:
-        raise QueryRefused(f"line {found.problems[0].line}: {found.problems[0].message}")
-    if found.metas:
-        meta = found.metas[0]
+    lexed = split(text)
+    if lexed.problems:
+        raise QueryRefused(f"line {lexed.problems[0].line}: {lexed.problems[0].message}")
+    if lexed.metas:
+        meta = lexed.metas[0]
         message = f"line {meta.line}: {meta.text.split()[0]} is a command of psql"
         raise QueryRefused(message, hint="ask in SQL: the catalogs are in pg_catalog")
-    if not found.statements:
+    if not lexed.statements:
         raise QueryRefused("there is no query", hint=_EXAMPLE)
-    if len(found.statements) > 1:
-        line = found.statements[1].line
+    if len(lexed.statements) > 1:
+        line = lexed.statements[1].line
         message = f"a query is one statement; line {line} begins another"
         raise QueryRefused(message, hint="ask one at a time")
-    (statement,) = found.statements
+    (statement,) = lexed.statements
     if statement.data is not None:
         raise refused("COPY")
     sql, bound = _bound(statement.text, statement.tokens, statement.start, values)

@@ -68,7 +68,7 @@ def _title(value: Preview) -> Html:
 
 
 def _guard(value: Preview) -> Html:
-    policy, found = value.plan.policy, value.decision
+    policy, decision = value.plan.policy, value.decision
     what = "WANTS APPROVAL" if policy.needed else "REJECTED PLAN"
     what = "PROTECTED TARGET" if policy.protected else what
     target = tag("strong", f"▲ {what}: ", value.plan.target)
@@ -77,19 +77,19 @@ def _guard(value: Preview) -> Html:
     lines: list[Child] = []
     if told := approvals_told(value):
         lines += [tag("br"), told]
-    for each in found.counted:
+    for each in decision.counted:
         yes = marked(Tone.GOOD, "✓", "Approved")
         who = f" {each.by}, "
         lines += [tag("br"), yes, who, when(each.given_at), f": {each.reason}"]
-    if veto := found.veto:
+    if veto := decision.veto:
         no = marked(Tone.BAD, "✗", "Rejected")
         who, why = f" {veto.by}, ", f": {veto.reason}"
         lines += [tag("br"), no, who, when(veto.given_at), why]
-    elif found.missing:
+    elif decision.missing:
         sign = " --sign" if policy.signed else ""
         how = code(f"%templedb approve {short(value.plan.id)} --reason WHY{sign}")
-        more = "an approval" if found.missing == 1 else f"{found.missing} approvals"
-        lines += [part for each in found.left_out for part in (tag("br"), each)]
+        more = "an approval" if decision.missing == 1 else f"{decision.missing} approvals"
+        lines += [part for each in decision.left_out for part in (tag("br"), each)]
         lines += [tag("br"), f"This plan needs {more}: ", how]
     return band(Tone.LOUD, target, *lines)
 
@@ -122,10 +122,10 @@ def _sum(value: Preview) -> Html:
 
 def _since(value: Preview) -> Html | None:
     """Return which files differ from those of the last successful run; long lists are folded."""
-    told = tag("strong", compared(value))
+    heading = tag("strong", compared(value))
     found = value.since.changes if value.since else None
     if not found:
-        return tag("p", told)
+        return tag("p", heading)
     kinds = (
         (Tone.GOOD, "+", "added", found.added),
         (Tone.LOUD, "~", "changed", found.changed),
@@ -136,7 +136,7 @@ def _since(value: Preview) -> Html | None:
         for tone, mark, what, paths in kinds
     ]
     few = len(found.added) + len(found.changed) + len(found.removed) <= LISTED
-    return folded(told, facts(rows), opened=few)
+    return folded(heading, facts(rows), opened=few)
 
 
 def _findings(found: tuple[Finding, ...]) -> Html | None:

@@ -120,18 +120,18 @@ def _groups(value: Preview) -> list[str]:
 
 
 def _approval(value: Preview) -> list[str]:
-    plan, found = value.plan, value.decision
-    if each := found.veto:
+    plan, decision = value.plan, value.decision
+    if each := decision.veto:
         return ["", f"REJECTED {each.by} at {moment(each.given_at)}: {each.reason}"]
-    if not found.needed:
+    if not decision.needed:
         return []
     lines = [approvals_told(value)]
     lines += [
-        f"approved {each.by} at {moment(each.given_at)}: {each.reason}" for each in found.counted
+        f"approved {each.by} at {moment(each.given_at)}: {each.reason}" for each in decision.counted
     ]
-    if found.missing:
-        many_more = "an approval" if found.missing == 1 else f"{found.missing} approvals"
+    if decision.missing:
+        many_more = "an approval" if decision.missing == 1 else f"{decision.missing} approvals"
         sign = " --sign" if plan.policy.signed else ""
         more = f"needs {many_more}: templedb approve {short(plan.id)} --reason WHY{sign}"
-        lines = [*lines, more, *(f"{INDENT}{each}" for each in found.left_out)]
+        lines = [*lines, more, *(f"{INDENT}{each}" for each in decision.left_out)]
     return ["", *lines]

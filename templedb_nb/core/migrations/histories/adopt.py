@@ -92,27 +92,27 @@ def believed(
 
 def _one(
     tool: Tool,
-    told: ForeignRow,
+    foreign: ForeignRow,
     row: Tracked | None,
     bodies: Mapping[Digest, bytes],
     values: Values,
     sums: Mapping[str, str] | None,
 ) -> ImportedMigration:
-    if not told.sure:
-        return ImportedMigration(told=told, verdict=ImportConfidence.IN_DOUBT, row=row)
+    if not foreign.sure:
+        return ImportedMigration(told=foreign, verdict=ImportConfidence.IN_DOUBT, row=row)
     if row is None or row.blob is None:
-        return ImportedMigration(told=told, verdict=ImportConfidence.MISSING, row=None)
+        return ImportedMigration(told=foreign, verdict=ImportConfidence.MISSING, row=None)
     if row.reading and row.reading.opaque:
-        return ImportedMigration(told=told, verdict=ImportConfidence.ASSUMED, row=row)
-    if sums is not None and told.checksum:
-        same = sums.get(told.key) == told.checksum
+        return ImportedMigration(told=foreign, verdict=ImportConfidence.ASSUMED, row=row)
+    if sums is not None and foreign.checksum:
+        same = sums.get(foreign.key) == foreign.checksum
         return ImportedMigration(
-            told=told,
+            told=foreign,
             verdict=ImportConfidence.VERIFIED if same else ImportConfidence.EDITED,
             row=row,
         )
     return ImportedMigration(
-        told=told, verdict=tool.verify(told, bodies[row.blob], values), row=row
+        told=foreign, verdict=tool.verify(foreign, bodies[row.blob], values), row=row
     )
 
 

@@ -28,18 +28,18 @@ def _same(found: object, known: str) -> ImportConfidence:
 
 
 def _atlas_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
-    told: list[ForeignRow] = []
+    foreign_rows: list[ForeignRow] = []
     for row in sorted(rows, key=lambda each: text(each, "version")):
         version = text(row, "version")
         if version.startswith("."):  # Atlas's own row
             continue
         if int(text(row, "type") or 0) & _ATLAS_BASE:
             note = f"stands below Atlas's baseline {version}: that it is in effect is assumed"
-            told += [ForeignRow(key=k, note=note, row=row) for k in local if k <= version]
+            foreign_rows += [ForeignRow(key=k, note=note, row=row) for k in local if k <= version]
             continue
         whole = text(row, "applied") == text(row, "total") and not text(row, "error")
         note = f"Atlas applied {text(row, 'applied')} of its {text(row, 'total')} statements"
-        told.append(
+        foreign_rows.append(
             ForeignRow(
                 key=version,
                 name=text(row, "description"),
@@ -50,7 +50,7 @@ def _atlas_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
                 row=row,
             )
         )
-    return newest(told)
+    return newest(foreign_rows)
 
 
 def _atlas_key(path: str) -> str | None:
@@ -172,12 +172,12 @@ def _refinery_verifies(told: ForeignRow, body: bytes, values: Values) -> ImportC
 def _sqitch_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
     """Return the changes; one that was reworked has several rows, and as many files here."""
     seen: dict[str, int] = {}
-    told = []
+    foreign_rows = []
     for row in sorted(rows, key=lambda each: text(each, "committed_at")):
         change = text(row, "change")
         files = [key for key in local if key.partition("@")[0] == change]
         number = seen[change] = seen.get(change, -1) + 1
-        told.append(
+        foreign_rows.append(
             ForeignRow(
                 key=files[number] if number < len(files) else change,
                 name=change,
@@ -187,7 +187,7 @@ def _sqitch_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]
                 row=row,
             )
         )
-    return newest(told)
+    return newest(foreign_rows)
 
 
 def _sqitch_key(path: str) -> str | None:

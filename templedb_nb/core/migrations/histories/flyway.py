@@ -33,19 +33,19 @@ def _signed(number: int) -> int:
 
 
 def _tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
-    told: list[ForeignRow] = []
+    foreign_rows: list[ForeignRow] = []
     for row in sorted(rows, key=lambda each: int(text(each, "installed_rank"))):
         kind, name = text(row, "type"), text(row, "version")
         key = flyway.key_of(name) if name else flyway.repeatable_key(text(row, "description"))
         if kind == "SCHEMA":
             continue
         if kind == "DELETE" or kind.startswith("UNDO"):
-            told = [each for each in told if each.key != key]
+            foreign_rows = [each for each in foreign_rows if each.key != key]
         elif kind == "BASELINE":
-            told += _base(row, key, local)
+            foreign_rows += _base(row, key, local)
         else:
-            told.append(_one(row, key))
-    return newest(told)
+            foreign_rows.append(_one(row, key))
+    return newest(foreign_rows)
 
 
 def _one(row: Row, key: str) -> ForeignRow:

@@ -17,7 +17,7 @@ _RIVERS = re.compile(r"(?P<version>\d+)_.*river.*\.up\.sql", re.IGNORECASE)
 
 def _liquibase_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
     """Return the changesets; a path there may begin further down than here."""
-    told = []
+    foreign_rows = []
     for row in sorted(rows, key=lambda each: int(text(each, "orderexecuted") or 0)):
         kind = text(row, "exectype")
         if kind == "SKIPPED":
@@ -27,7 +27,7 @@ def _liquibase_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignR
         note = "Liquibase's checksum is of the changeset as it reads it: that is not computed here"
         if kind == "MARK_RAN":
             note = "Liquibase marked it as ran, and did not run it"
-        told.append(
+        foreign_rows.append(
             ForeignRow(
                 key=next((e for e in local if e == key or e.endswith(f"/{key}")), key),
                 name=path,
@@ -37,7 +37,7 @@ def _liquibase_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignR
                 row=row,
             )
         )
-    return newest(told)
+    return newest(foreign_rows)
 
 
 def _alembic_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:

@@ -18,14 +18,14 @@ _NO_ZONE = len("2026-01-01 00:00:00")
 def _tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
     """Return the migrations in effect; what failed may have left a part, for it ran bare."""
     del local
-    told = []
+    foreign_rows = []
     for row in sorted(rows, key=lambda each: (text(each, "applied_at"), text(each, "id"))):
         status = text(row, "status")
         if status == "rolled_back":
             continue
         failed = f"it failed there, and a part of it may stand: {text(row, 'error_message')}"
         at = text(row, "applied_at")
-        told.append(
+        foreign_rows.append(
             ForeignRow(
                 key=text(row, "migration_file"),
                 name=text(row, "migration_file"),
@@ -37,7 +37,7 @@ def _tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
                 row=row,
             )
         )
-    return newest(told)
+    return newest(foreign_rows)
 
 
 def _verifies(

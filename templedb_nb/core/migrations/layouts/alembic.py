@@ -23,7 +23,7 @@ _OPAQUE = "is Python, which Alembic alone runs"
 
 def place(folder: MigrationFolder) -> Placements:
     """Return the revisions, each behind those that it needs; a key is the revision's id."""
-    found: dict[str, Placed] = {}
+    placed: dict[str, Placed] = {}
     findings: list[Finding] = []
     above: dict[str, tuple[str, ...]] = {}
     reading = Reading(layout=Layout.ALEMBIC, opaque=_OPAQUE)
@@ -32,15 +32,15 @@ def place(folder: MigrationFolder) -> Placements:
         if told is None:
             continue
         key, needs = told
-        if key in found:
-            findings.append(complaint(path, f"is revision {key}, and so is {found[key].path}"))
-        found[key] = Placed(path=path, key=key, reading=reading, base=folder.base)
+        if key in placed:
+            findings.append(complaint(path, f"is revision {key}, and so is {placed[key].path}"))
+        placed[key] = Placed(path=path, key=key, reading=reading, base=folder.base)
         above[key] = needs
-    ordered = tuple(found[key] for key in sorted_graph(above) if key in found)
+    ordered = tuple(placed[key] for key in sorted_graph(above) if key in placed)
     for key, needs in above.items():
-        for lost in (each for each in needs if each not in found):
+        for lost in (each for each in needs if each not in placed):
             message = f"comes behind revision {lost}, which is not here"
-            findings.append(complaint(found[key].path, message, "bring that file back"))
+            findings.append(complaint(placed[key].path, message, "bring that file back"))
     return Placements(files=ordered, findings=tuple(findings))
 
 

@@ -39,7 +39,7 @@ class Change:
 
 def changes(text: str) -> tuple[list[Change], list[str]]:
     """Return the changes of a plan in order, and the lines that are none."""
-    found: list[tuple[str, int]] = []
+    named: list[tuple[str, int]] = []
     tags: list[tuple[int, str]] = []
     strange: list[str] = []
     for number, raw in enumerate(text.splitlines(), start=1):
@@ -47,14 +47,14 @@ def changes(text: str) -> tuple[list[Change], list[str]]:
         if not line or line.startswith(("%", "#")):
             continue
         if tag := _TAG.fullmatch(line):
-            tags.append((len(found), tag["name"]))
+            tags.append((len(named), tag["name"]))
         elif (told := _LINE.fullmatch(line)) and told["way"] != "-":
-            found.append((told["name"], len(found)))
+            named.append((told["name"], len(named)))
         else:
             strange.append(f"line {number}: {line}")
     made = []
-    for name, place_ in found:
-        again = next((at for other, at in found if other == name and at > place_), None)
+    for name, place_ in named:
+        again = next((at for other, at in named if other == name and at > place_), None)
         tag_ = next((t for at, t in tags if again is not None and place_ < at <= again), "")
         made.append(Change(name=name, file=f"{name}@{tag_}" if again is not None else name))
     return made, strange

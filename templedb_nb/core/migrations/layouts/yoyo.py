@@ -33,7 +33,7 @@ def stem(path: str) -> str:
 def place(folder: MigrationFolder) -> Placements:
     """Return the files by name, each behind those that it depends on; a key is the id."""
     backs = {path for path in folder.files if path.endswith(_BACK)}
-    found: dict[str, Placed] = {}
+    placed: dict[str, Placed] = {}
     findings: list[Finding] = []
     for path in sorted((*folder.files, *folder.beside(_CODE)), key=stem):
         if path in backs:
@@ -43,15 +43,15 @@ def place(folder: MigrationFolder) -> Placements:
             continue
         back = f"{path.removesuffix('.sql')}{_BACK}"
         opaque = "is Python, which yoyo alone runs" if path.endswith(".py") else ""
-        found[stem(path)] = Placed(
+        placed[stem(path)] = Placed(
             path=path,
             key=stem(path),
             reading=Reading(layout=Layout.YOYO, opaque=opaque),
             down=back if back in backs else "",
             base=folder.base,
         )
-    wants = {each: _depends(folder.look.texts.get(p.path, "")) for each, p in found.items()}
-    ordered, wrong = _sorted(found, wants)
+    wants = {each: _depends(folder.look.texts.get(p.path, "")) for each, p in placed.items()}
+    ordered, wrong = _sorted(placed, wants)
     return Placements(
         files=tuple(ordered), downs=tuple(sorted(backs)), findings=(*findings, *wrong)
     )

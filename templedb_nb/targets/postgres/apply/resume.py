@@ -113,9 +113,9 @@ def _refused(attempt: Attempt, known: rows.AttemptProgress, same: int) -> Unreso
     return Unresolved(message, hint="bring its text back; statements behind it may change")
 
 
-def _settled(link: Link, attempt: Attempt, known: rows.AttemptProgress, old: Unit) -> ResumePoint:
+def _settled(link: Link, attempt: Attempt, former: rows.AttemptProgress, old: Unit) -> ResumePoint:
     """Ask what became of a step that had begun and reads otherwise now; take away what is left."""
-    place = _there(link, attempt, known)
+    place = _there(link, attempt, former)
     earlier = attempt.script.units[: place.done]
     try:
         for statement in session_statements(earlier):
@@ -136,7 +136,7 @@ def _settled(link: Link, attempt: Attempt, known: rows.AttemptProgress, old: Uni
             raise Unresolved(message, hint=hint)
         case EffectStanding.UNKNOWN:
             told = f"it was edited after it had begun, and {verdict.evidence}"
-            which = [attempt.claim.project, attempt.step.key, known.attempt]
+            which = [attempt.claim.project, attempt.step.key, former.attempt]
             rows.ended_row(link.connection, which, State.IN_DOUBT, told)
             raise in_doubt(attempt, place.done, told, total=max(total, number))
         case _:

@@ -49,9 +49,9 @@ def blockers(connection: Connection, waiting: int) -> tuple[Blocker, ...]:
 
 def unblock(connection: Connection, waiting: int, pid: int, *, terminate: bool) -> Blocker:
     """Cancel the statement of session *pid*, or end it, if *waiting* waits for it; return who."""
-    found = {each.pid: each for each in blockers(connection, waiting)}
-    if pid not in found:
-        others = ", ".join(map(str, found)) or "nobody"
+    in_the_way = {each.pid: each for each in blockers(connection, waiting)}
+    if pid not in in_the_way:
+        others = ", ".join(map(str, in_the_way)) or "nobody"
         raise UsageProblem(f"the run does not wait for pid {pid} now, but for {others}")
     does = "terminate" if terminate else "cancel"
     try:
@@ -59,8 +59,8 @@ def unblock(connection: Connection, waiting: int, pid: int, *, terminate: bool) 
     except psycopg.Error as error:
         if error.sqlstate != _DENIED:
             raise
-        me, them = connection.info.user, found[pid].role
+        me, them = connection.info.user, in_the_way[pid].role
         hint = f"GRANT {them} TO {me}; or, for every session, GRANT pg_signal_backend TO {me};"
-        message = f"role {me} may not {does} {found[pid]}: {first_line(error)}"
+        message = f"role {me} may not {does} {in_the_way[pid]}: {first_line(error)}"
         raise TargetError(message, hint=hint) from None
-    return found[pid]
+    return in_the_way[pid]

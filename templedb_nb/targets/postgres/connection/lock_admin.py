@@ -115,22 +115,22 @@ def steal(
     Raises `Busy` while its heart beats, or while the server has its session and *terminate* does
     not say to end that.
     """
-    found = held(connection, project)
-    if found is None:
+    holder = held(connection, project)
+    if holder is None:
         raise UsageProblem("nobody holds the lock: there is nothing to take")
-    if not found.run.startswith(expect):
-        raise UsageProblem(f"the holder is {found} by now, not run {expect}")
-    if found.backend is not None:
-        _end_session(connection, project, found, terminate=terminate)
+    if not holder.run.startswith(expect):
+        raise UsageProblem(f"the holder is {holder} by now, not run {expect}")
+    if holder.backend is not None:
+        _end_session(connection, project, holder, terminate=terminate)
     with connection.transaction():
         connection.execute(
-            "DELETE FROM templedb.lock WHERE project = %s AND run = %s", [project, found.run]
+            "DELETE FROM templedb.lock WHERE project = %s AND run = %s", [project, holder.run]
         )
         _event(
             connection,
             project,
             "steal",
-            {"by": by, "reason": reason, "run": found.run, "owner": found.owner},
+            {"by": by, "reason": reason, "run": holder.run, "owner": holder.owner},
         )
 
 
@@ -160,20 +160,20 @@ def rebind(connection: Connection, project: str, by: str, reason: str) -> str:
 
 
 def _end_session(
-    connection: Connection, project: str, found: LockHolder, *, terminate: bool
+    connection: Connection, project: str, holder: LockHolder, *, terminate: bool
 ) -> None:
-    if found.heartbeat_s <= FRESH_S:
-        told = f"its last heartbeat is {found.heartbeat_s} s old"
-        hint = f"ask it to stop: templedb run cancel {found.run} --reason WHY"
-        raise Busy(f"{found} lives: {told}", hint=hint)
+    if holder.heartbeat_s <= FRESH_S:
+        told = f"its last heartbeat is {holder.heartbeat_s} s old"
+        hint = f"ask it to stop: templedb run cancel {holder.run} --reason WHY"
+        raise Busy(f"{holder} lives: {told}", hint=hint)
     if not terminate:
-        message = f"{found} is silent, but the server still has its session ({found.backend})"
+        message = f"{holder} is silent, but the server still has its session ({holder.backend})"
         raise Busy(message, hint="end that session too: add --terminate")
-    connection.execute("SELECT pg_catalog.pg_terminate_backend(%s)", [found.backend])
+    connection.execute("SELECT pg_catalog.pg_terminate_backend(%s)", [holder.backend])
     end = time.monotonic() + _END_S
-    while (left := held(connection, project)) and left.backend == found.backend:
+    while (left := held(connection, project)) and left.backend == holder.backend:
         if time.monotonic() > end:
-            raise Busy(f"session {found.backend} does not end: {left.doing}")
+            raise Busy(f"session {holder.backend} does not end: {left.doing}")
         time.sleep(0.1)
 
 

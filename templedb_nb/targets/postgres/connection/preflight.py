@@ -70,12 +70,14 @@ def fitness(
     ).fetchone()
     assert row is not None  # noqa: S101 - a SELECT without FROM has one row
     role, superuser, may_create, backend = row
-    found = list(unfit(connection, here))
-    if backend != connection.info.backend_pid and not found:
-        found.append("a connection pooler stands between; it keeps sessions apart as far as seen")
+    findings = list(unfit(connection, here))
+    if backend != connection.info.backend_pid and not findings:
+        findings.append(
+            "a connection pooler stands between; it keeps sessions apart as far as seen"
+        )
     ledger = _ledger(connection)
     if ledger == "absent" and not may_create:
-        found.append("the ledger is not there and the role may not create it: target ledger-sql")
+        findings.append("the ledger is not there and the role may not create it: target ledger-sql")
     return Probe(
         target=target,
         database=database,
@@ -86,7 +88,7 @@ def fitness(
         ledger=ledger,
         may_create_ledger=may_create,
         superuser=superuser,
-        findings=tuple(found),
+        findings=tuple(findings),
         notes=tuple(told(here)),
     )
 
