@@ -242,7 +242,10 @@ def test_row_that_another_state_did_not_restore_proves_nothing(shop: Shop) -> No
     shop.pg.query(WIPES["rows"])
     other_laptop(shop, "other")
     shop.run(code=78)
-    shop.terminal("migration", "restore-ledger", "app", *WHY)
+    restore = ("migration", "restore-ledger", "app")
+    said = shop.terminal(*restore, *WHY, code=64).text
+    assert "died, and this state did not see what it applied" in said
+    shop.terminal(*restore, "001_users.sql", "002_orders.sql", *WHY)
     other_laptop(shop, "state")
     assert "its process died" in shop.run(code=78).text
     shop.terminal("migration", "restore-ledger", "app", *WHY)

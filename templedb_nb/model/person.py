@@ -8,9 +8,9 @@ import unicodedata
 def folded(name: str) -> str:
     """Return the form in which unverified names are compared.
 
-    Case, Unicode's composed and decomposed letters, white space at the ends or repeated within,
-    and characters that nobody sees tell no two people apart.
+    Case, Unicode's composed, decomposed and compatible letters (full width, ligatures), white space
+    at the ends or repeated within, and characters that nobody sees tell no two people apart.
     """
     seen = "".join(c for c in name if c.isspace() or unicodedata.category(c) not in {"Cc", "Cf"})
     bare = " ".join(seen.split())
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", bare).casefold())
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", bare).casefold())

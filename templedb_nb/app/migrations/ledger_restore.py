@@ -53,6 +53,8 @@ class LedgerRestores:
             message = f"the ledger of {opened.case.target.name} lost nothing that this state knows"
             raise UsageProblem(message, hint="templedb migration status")
         database, suspicion = found[0]
+        if not files:
+            self._refuse_unseen(opened, database)
         steps = self._steps(opened, database, suspicion, files, reason)
         narrow = replace(
             opened,
@@ -61,6 +63,18 @@ class LedgerRestores:
             databases=(database,),
         )
         return narrow, PlanOptions(amend=steps)
+
+    def _refuse_unseen(self, opened: OpenTarget, database: DatabaseName) -> None:
+        """Raise if a run died there that another state began: it may know of more lost rows."""
+        died = opened.ledgers[database].holder
+        if died is None or died.live or self._copies.saw(died.run):
+            return
+        target = opened.case.target.name
+        message = f"the ledger of {target} was not restored: run {died.run[:13]} of {died.owner} on"
+        message = f"{message} {died.host} died, and this state did not see what it applied"
+        hint = f"on {died.host}: templedb migration restore-ledger; if its state is lost, look what"
+        hint = f"{hint} stands, and name the files that are in effect here: restore-ledger FILE"
+        raise UsageProblem(message, hint=hint)
 
     def _steps(
         self,

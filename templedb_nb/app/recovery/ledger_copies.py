@@ -111,6 +111,14 @@ class LedgerCopies:
             plans[entry.plan] = {s.key: s for s in steps if isinstance(s, Migration)}
         return plans.get(entry.plan, {}).get(entry.key)
 
+    def saw(self, run: str) -> bool:
+        """Return whether this state has the history of a run."""
+        try:
+            self._memory.run(run)
+        except TempleError:
+            return False
+        return True
+
     def uuid(self, case: DeployContext, database: DatabaseName) -> str:
         """Return the identity that a ledger had."""
         heads = self._memory.ledger_heads(case.project.slug, case.target.name)
