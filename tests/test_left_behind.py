@@ -70,6 +70,16 @@ def test_partly_applied_migration_that_was_taken_back_by_hand_is_in_nobodys_way(
     assert orders(shop) == [(9,)]
 
 
+def test_release_without_the_file_may_run_where_nothing_else_waits(shop: Shop) -> None:
+    shop.run()
+    shop.migration("003.sql", STEPS.format(table="orderz"))
+    shop.run(code=12)
+    (shop.terminal.home / "app" / "migrations" / "003.sql").unlink()
+    said = shop.run().text
+    assert "warning  migrations/003.sql: 2 of 4 steps stand" in said
+    assert "no migration was pending" in said
+
+
 def test_failed_migration_that_left_nothing_may_be_dropped(shop: Shop) -> None:
     shop.run()
     shop.migration("003.sql", "INSERT INTO orderz VALUES (7);\n")

@@ -61,6 +61,9 @@ def on_migrations(
     for row in rows:
         if row.group not in executors:
             continue
+        if row.state is FileState.PARTIAL and row.blob is None:
+            out.append(_left_behind(row, rows))
+            continue
         out += _standing(row, demands.order[row.group])
         if row.state in WAITING and row.source is not None:
             out += _text(row, scripts[row.source], executors[row.group], paths)
@@ -107,14 +110,20 @@ def _standing(row: Tracked, policy: OrderPolicy) -> Iterable[Finding]:
             yield problem(row.file, row.note, row.mend, topic=Topic.UNRESOLVED)
         case FileState.MISSING:
             yield _warning(Topic.MIGRATION, row.note, row.file, row.mend)
-        case FileState.PARTIAL if row.blob is None:
-            yield problem(row.file, row.note, row.mend, topic=Topic.UNRESOLVED)
         case FileState.FAILED | FileState.PARTIAL:
             yield _note(Topic.MIGRATION, row.note, row.file)
         case FileState.OUT_OF_ORDER:
             yield from _out_of_order(row, policy)
         case FileState.APPLIED | FileState.PENDING | FileState.OPAQUE:
             pass
+
+
+def _left_behind(row: Tracked, rows: Sequence[Tracked]) -> Finding:
+    """Tell of steps that stand and whose file is gone: a new file may be that one, renamed."""
+    new = (e for e in rows if e.state in WAITING and e.entry is None and e.database == row.database)
+    if any(new):
+        return problem(row.file, row.note, row.mend, topic=Topic.UNRESOLVED)
+    return _warning(Topic.MIGRATION, row.note, row.file, row.mend)
 
 
 def _out_of_order(row: Tracked, policy: OrderPolicy) -> Iterable[Finding]:
