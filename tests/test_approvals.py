@@ -302,7 +302,14 @@ def test_who_is_not_among_the_approvers_is_told_so(shop: Shop) -> None:
     assert "it does not count: it wants ana" in shop.approve(made, by="emil").out
 
 
-OTHER_SPELLINGS = ["Rosa", " rosa ", "ROSA\t", "ro\u200bsa", "\u00a0rosa", "\uff32\uff4f\uff53\uff41"]
+OTHER_SPELLINGS = [
+    "Rosa",
+    " rosa ",
+    "ROSA\t",
+    "ro\u200bsa",
+    "\u00a0rosa",
+    "\uff32\uff4f\uff53\uff41",
+]
 
 
 @pytest.mark.parametrize("name", OTHER_SPELLINGS)
