@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     from templedb_nb.views.cell_lines import CellLines
 
 
+class Interrupted(KeyboardInterrupt):
+    """SIGINT: where Python's own class leaves an `exec`, Python ends itself by the signal."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM: the run inside is cancelled as by an interrupt, and the process ends with 143."""
 
@@ -39,9 +46,10 @@ class Terminated(KeyboardInterrupt):
 
 def main() -> NoReturn:
     """Run one command and leave with its exit code."""
+    atexit.register(_deafen)
     try:
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGINT, _interrupt)
         signal.signal(signal.SIGTERM, _terminate)
         code = run(sys.argv[1:])
         signal.signal(signal.SIGTERM, _leave)  # its word is given: nothing is left to break off
@@ -343,6 +351,17 @@ def _tell(text: str) -> None:
 def _leave(number: int, frame: FrameType | None) -> None:
     del frame
     os._exit(128 + number)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise raising(Interrupted())
+
+
+def _deafen() -> None:
+    """Ignore signals while the interpreter ends: it would give them back their default, death."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -147,6 +148,39 @@ main()
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (128 + number, "")
+
+
+ENDS = """
+import os, signal, sys
+from templedb_nb import cli
+
+def in_exec(words):
+    exec("os.kill(os.getpid(), signal.SIGINT)\\nwhile True: pass")
+
+class Late:
+    \"\"\"Is freed when the interpreter ends, behind what was registered for the end.\"\"\"
+
+    def __del__(self, kill=os.kill, pid=os.getpid(), number=signal.SIGTERM):
+        kill(pid, number)
+
+def late(words):
+    signal.late = Late()
+    return 7
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+cli.run = {"in_exec": in_exec, "late": late}[sys.argv[1]]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(("when", "code"), [("in_exec", 130), ("late", 7)])
+def test_a_signal_ends_in_an_exit_code_whenever_it_comes(
+    tmp_path: Path, when: str, code: int
+) -> None:
+    """Python ends itself by the signal: where its KeyboardInterrupt left an `exec`, and at its end."""
+    (tmp_path / "ends.py").write_text(ENDS)
+    done = subprocess.run([sys.executable, "-m", "ends", when], check=False, cwd=tmp_path)
+    assert done.returncode == code
 
 
 def test_a_server_s_long_message_is_shortened_in_the_history(terminal: Terminal) -> None:
