@@ -147,6 +147,7 @@ def _ticker(call: Call) -> Ticker:
     call.followers.cells = watch.cell
     call.interactive = sys.stdin.isatty()
     call.output.tell = _tell
+    call.output.progress = partial(_progress, call)
     return ticker
 
 
@@ -346,6 +347,12 @@ def _tell(text: str) -> None:
     from templedb_nb.views import ansi
 
     os.write(2, f"\n{ansi.safe(text)}\n".encode())
+
+
+def _progress(call: Call, line: str) -> None:
+    """Say on standard error what goes on."""
+    if not call.output.quiet:
+        echo(line, err=True)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.drift import DriftReport
 from templedb_nb.model.finding import Topic, errors
+from templedb_nb.model.health import HealthReport
 from templedb_nb.model.lint import LintReport
 from templedb_nb.model.listings import Coded, Validation
 from templedb_nb.model.plan import Preview
@@ -23,6 +24,8 @@ def exit_code(value: Any) -> int:
             return code
         case Result(exit_code=code):
             return ExitCode.INTERNAL if code is None else code
+        case HealthReport(exit_code=code):
+            return code
         case Validation(valid=False):
             return ExitCode.CONFIG
         case LintReport(forbids=True) | DriftReport(forbids=True):

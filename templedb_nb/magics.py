@@ -212,7 +212,7 @@ class Magic:
             through="notebook",
             interactive=self._watched(),
             cell=cell,
-            output=Output(tell=print),
+            output=Output(tell=print, progress=print),
             followers=Followers(planned=brief),
             panels=Panels(use=self._use),
         )

@@ -16,6 +16,8 @@ from templedb_nb.app.deploy.runs import Runs
 from templedb_nb.app.deploy.selections import Selections
 from templedb_nb.app.deploy.workspace import Workspace
 from templedb_nb.app.environment import Environment
+from templedb_nb.app.health.checks import HealthChecks
+from templedb_nb.app.health.surroundings import HealthSurroundings
 from templedb_nb.app.history.comparisons import Comparisons
 from templedb_nb.app.history.history import History
 from templedb_nb.app.history.overview import Overview
@@ -174,8 +176,14 @@ class Container:
     @cached_property
     def runs(self) -> Runs:
         """Return the use cases that change targets."""
-        place = Workspace(self.state.folder / "work", self.variables, self.masker, self.system)
-        return Runs(self.plans, self.records, self.state.folder, place, self.masker, self.system)
+        return Runs(
+            self.plans,
+            self.records,
+            self.state.folder,
+            self.workspace,
+            self.masker,
+            self.system,
+        )
 
     @cached_property
     def migrations(self) -> Migrations:
@@ -214,6 +222,31 @@ class Container:
         """Return the use cases that only read what a target holds."""
         ledgers = Connections(self.state.path, self.variables.learn)
         return Queries(self.state, self.projects, self.plans, ledgers, self.variables, self.masker)
+
+    @cached_property
+    def health(self) -> HealthChecks:
+        """Return the use case that measures how a target is."""
+        surroundings = HealthSurroundings(
+            plans=self.plans,
+            variables=self.variables,
+            connections=Connections(self.state.path, self.variables.learn),
+            workspace=self.workspace,
+            masker=self.masker,
+            system=self.system,
+        )
+        return HealthChecks(
+            state=self.state,
+            projects=self.projects,
+            plans=self.plans,
+            records=self.records,
+            surroundings=surroundings,
+            system=self.system,
+        )
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        """Return what prepares the places of runs."""
+        return Workspace(self.state.folder / "work", self.variables, self.masker, self.system)
 
     @cached_property
     def locks(self) -> Locks:

@@ -30,6 +30,7 @@ class Output:
     quiet: bool = field(default=False)
     verbose: bool = field(default=False)
     tell: Callable[[str], None] = field(default=lambda _: None)
+    progress: Callable[[str], None] = field(default=lambda _: None)
     working: Callable[[str], AbstractContextManager[None]] = field(default=lambda _: nullcontext())
 
 

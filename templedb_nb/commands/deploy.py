@@ -9,7 +9,7 @@ import click
 
 from templedb_nb.commands import completion
 from templedb_nb.commands.context import Call
-from templedb_nb.commands.options import Effect, group, on_target, pass_call, words
+from templedb_nb.commands.options import Effect, given_values, group, on_target, pass_call, words
 from templedb_nb.commands.reports import Reports, reported, summarised
 from templedb_nb.exit_code import ExitCode
 
@@ -343,12 +343,7 @@ def _options(how: dict[str, Any]) -> PlanOptions:
 
 
 def _given(call: Call, how: dict[str, Any]) -> GivenValues:
-    from templedb_nb.app.project.variables import GivenValues
-
-    if call.notebook and any("=" in text for text in how["env"]):
-        message = "a value in a cell is saved with the notebook"
-        raise click.UsageError(f"{message}: give --env NAME, from the environment")
-    return GivenValues.parsed(how["env"], call.app.system.environ)
+    return given_values(call, how["env"])
 
 
 def _how(call: Call, how: dict[str, Any]) -> dict[str, Any]:

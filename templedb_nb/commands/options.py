@@ -15,6 +15,8 @@ from templedb_nb.commands.context import Call
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from templedb_nb.app.project.variables import GivenValues
+
 HELPS = ["-h", "--help"]
 CONTEXT: dict[str, Any] = {"help_option_names": HELPS, "max_content_width": 100}
 
@@ -200,3 +202,13 @@ def on_target(function: Any) -> Any:
         help="The target; may be left out where there is only one, or one is in use.",
     )
     return option(function)
+
+
+def given_values(call: Call, env: Sequence[str]) -> GivenValues:
+    """Return the values of ``--env``; a cell, which is saved, may only name them."""
+    from templedb_nb.app.project.variables import GivenValues
+
+    if call.notebook and any("=" in text for text in env):
+        message = "a value in a cell is saved with the notebook"
+        raise click.UsageError(f"{message}: give --env NAME, from the environment")
+    return GivenValues.parsed(env, call.app.system.environ)

@@ -9,6 +9,7 @@ from pathlib import Path
 from templedb_nb.app.environment import Environment
 from templedb_nb.core.address.route import variables
 from templedb_nb.errors import ConfigError
+from templedb_nb.health.sql import AskedDatabase
 from templedb_nb.model.history import Answer
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.query import Question
@@ -100,6 +101,31 @@ class Connections:
         from templedb_nb.targets.postgres.query import answer
 
         return answer(route(url, around), target, name, asked, self._reached)
+
+    def health_query(
+        self,
+        url: Secret,
+        database: DatabaseName,
+        root: Path | None,
+        around: Surroundings,
+    ) -> AskedDatabase:
+        """Return how a health check asks a database, in a process of its own."""
+        text = url.reveal().strip()
+        if text.startswith("duckdb:"):
+            from templedb_nb.targets.duckdb import health_query as of_file
+
+            file = self._file(text, database, root)
+            return AskedDatabase(program=of_file.__name__, about={"file": str(file)})
+        from templedb_nb.targets.postgres import health_query
+        from templedb_nb.targets.postgres.connection.route import route
+
+        found = route(url, around)
+        self._reached(found)
+        return AskedDatabase(
+            program=health_query.__name__,
+            about=health_query.about(found),
+            reach=health_query.reach(found),
+        )
 
     def _session(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from templedb_nb.model.command import Invocation
 from templedb_nb.model.config import WorkFolderKind
 from templedb_nb.model.event import RunId
 from templedb_nb.model.plan import Plan
+from templedb_nb.model.serialization import short
 from templedb_nb.model.step import Command, RunCommand, RunScript
 from templedb_nb.ports.shell import Psql, Shell
 from templedb_nb.store.advice import room
@@ -67,6 +68,7 @@ class RunWorkspace:
             "TEMPLEDB_RUN_ID": self.run,
             "TEMPLEDB_PLAN": self.plan.id,
             "TEMPLEDB_PROJECT": self.case.project.slug,
+            "TEMPLEDB_RELEASE": short(self.case.release.tree),
             "TEMPLEDB_TARGET": self.plan.target,
             "TEMPLEDB_GROUP": step.group,
             "TEMPLEDB_STEP": step.phase.value,
@@ -170,17 +172,29 @@ class Workspace:
         found: dict[str, dict[str, str]] = {}
         for step in plan.steps:
             if isinstance(step, RunScript):
-                found[step.group] = self._environment(case, plan, {}, ())
+                found[step.group] = self.environment(case, plan.variables, {}, ())
             elif isinstance(step, RunCommand):
                 own, allowed = dict(step.environment), step.allow_dangerous_env
-                found[step.group] = self._environment(case, plan, own, allowed)
+                found[step.group] = self.environment(case, plan.variables, own, allowed)
         return found
 
-    def _environment(
-        self, case: DeployContext, plan: Plan, own: Mapping[str, str], allowed: Sequence[str]
+    def apart(self, case: DeployContext, held: ExitStack, purpose: str) -> ReleaseFolder:
+        """Return a folder for the release that no run uses, held for as long as *held* is."""
+        root = self._root(case)
+        folder = ReleaseFolder(case=case, root=root.with_name(f"{root.name}-{purpose}"), held=held)
+        self._hold(folder, held)
+        return folder
+
+    def environment(
+        self,
+        case: DeployContext,
+        names: Iterable[str],
+        own: Mapping[str, str],
+        allowed: Sequence[str],
     ) -> dict[str, str]:
+        """Return what a command gets: the values of *names*, and what its group says itself."""
         found = {**inherited(self._system.environ), **passed_on(self._system.environ)}
-        for name in sorted(permitted({*plan.variables, *own}, allowed)):
+        for name in sorted(permitted({*names, *own}, allowed)):
             value = self._variables.reveal(name, case.known, case.given, case.root, own)
             if value is not None:
                 found[name] = value.reveal()

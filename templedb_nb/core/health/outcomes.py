@@ -43,7 +43,7 @@ OUTCOMES: Mapping[Cause, tuple[Health, str]] = MappingProxyType(
         Cause.COMMAND_NOT_FOUND: (_OPEN, "the command could not be started (status 126 or 127)"),
         Cause.DATABASE: (_OPEN, "the database let nobody in, or the role may not read that"),
         Cause.NOT_SENT: (_OPEN, "the question cannot be sent: a value does not fit its place"),
-        Cause.NOT_MEASURED: (_OPEN, "templedb could not measure or judge: the message says why"),
+        Cause.NOT_MEASURED: (_OPEN, "it could not be measured or judged: the message says why"),
         Cause.DEADLINE: (_OPEN, "`deadline` came before the try had had its whole `timeout`"),
     }
 )

@@ -3,6 +3,7 @@
 from templedb_nb.views.text import (
     difference,
     drift,
+    health,
     history,
     lint,
     locks,
@@ -22,7 +23,7 @@ from templedb_nb.views.text.setting import changed
 
 __all__ = [
     "briefing", "came_to", "changed", "closing", "difference", "drift", "failure",
-    "findings", "history", "lint",
+    "findings", "health", "history", "lint",
     "locks",
     "picture", "plan",
     "run", "runbook", "setting", "state", "status", "target", "text",

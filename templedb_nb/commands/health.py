@@ -1,0 +1,57 @@
+"""Health: how a target is, measured now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from templedb_nb.commands.context import Call
+from templedb_nb.commands.options import given_values, group, on_target, pass_call, words
+
+if TYPE_CHECKING:
+    from templedb_nb.model.health import HealthReport
+
+
+@group("health")
+def commands() -> None:
+    """Measure whether a target is healthy, by the checks of its config."""
+
+
+@commands.command()
+@words("[PROJECT]")
+@on_target
+@click.option("--once", is_flag=True, help="Try each check once, whatever its thresholds.")
+@click.option("--release", type=click.IntRange(1), metavar="N",
+              help="What {release} names. Default: the release deployed here last.")  # fmt: skip
+@click.option("--env", "env", multiple=True, metavar="NAME[=VALUE]",
+              help="A value for this time alone.")  # fmt: skip
+@pass_call
+def check(
+    call: Call,
+    slug: str | None,
+    target: str | None,
+    release: int | None,
+    env: tuple[str, ...],
+    *,
+    once: bool,
+) -> HealthReport:
+    """Ask every health check of a target; nothing is changed, and no lock is taken.
+
+    A check is asked until its thresholds or its deadline settle it; initial_delay is not waited
+    for. The exit code is 0 for healthy, 10 for unhealthy, and 14 where nobody could measure.
+
+    \b
+    Examples:
+      templedb health check shop --target production
+      templedb health check --once --json
+    """
+    from templedb_nb.views.text.health import tried
+
+    return call.app.health.check(
+        call.choice(slug, target),
+        lambda asked, one: call.output.progress(tried(asked.name, one)),
+        given=given_values(call, env),
+        release=release,
+        once=once,
+    )
