@@ -301,3 +301,19 @@ def test_plan_from_before_does_not_run_a_command_again_whose_row_is_lost(
     shop.terminal("run", "resolve", found[1], *WHY)
     shop.terminal(*words, *plan)
     assert log.read_text() == "x\nx\n"
+
+
+def test_mark_of_a_dead_run_does_not_make_the_ledger_look_older(shop: Shop) -> None:
+    shop.run()
+    shop.terminal("migration", "mark-reverted", "app", "002_orders.sql", *WHY)
+    shop.terminal.set(TEMPLEDB_FAILPOINT="run.before-end:kill9")
+    words = ("migration", "mark-applied", "app", "002_orders.sql", *WHY)
+    process = shop.terminal.process(*words)
+    process.communicate(timeout=60)
+    shop.terminal.set(TEMPLEDB_FAILPOINT="")
+    assert process.returncode == -9
+    shop.terminal("deploy", "history", "app")
+    shop.pg.query("UPDATE templedb.migration SET checksum = 'x' WHERE key LIKE '%001%'")
+    shop.run(code=78)
+    shop.terminal("migration", "restore-ledger", "app", *WHY)
+    assert "no migration was pending" in shop.run().text

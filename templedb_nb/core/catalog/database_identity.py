@@ -81,9 +81,15 @@ def _edited(before: Entry, now: Entry, *, known: bool) -> str:
 
 
 def with_own(before: Sequence[Entry], own: Iterable[Entry]) -> tuple[Entry, ...]:
-    """Return what a ledger must say after a run: what it said, and what the run wrote."""
+    """Return what a ledger must say after a run: what it said, and what the run wrote.
+
+    A new attempt gets the number that a ledger gives at least: were it higher than the true one,
+    the ledger would look like an earlier one.
+    """
     found = {each.key: each for each in before}
     last = max((each.run_seq for each in before), default=0)
     for number, each in enumerate(own, start=1):
-        found[each.key] = replace(each, run_seq=last + number)
+        known = found.get(each.key)
+        same = known is not None and known.attempt == each.attempt
+        found[each.key] = replace(each, run_seq=known.run_seq if known and same else last + number)
     return tuple(sorted(found.values(), key=lambda each: each.run_seq))

@@ -24,7 +24,7 @@ ON CONFLICT (project, key) DO UPDATE SET
   token_checksum = excluded.token_checksum, attempt_id = excluded.attempt_id, run = excluded.run,
   plan = excluded.plan, xid = excluded.xid, client = excluded.client, error = '',
   version = excluded.version, finished_at = excluded.finished_at, steps = 0, step_done = 0,
-  step_started = 0
+  step_started = 0, run_seq = pg_catalog.nextval('templedb.migration_seq')
 WHERE m.state <> 'applied'
 RETURNING 1
 """
