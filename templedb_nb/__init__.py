@@ -33,7 +33,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
-    """Take back everything that loading gave."""
+    """Remove everything that loading gave."""
     from templedb_nb.magics import unload
 
     unload(shell)

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 
 def main() -> NoReturn:
-    """Hear signals while the program loads, when there is nothing to take back yet; then run it."""
+    """Hear signals while the program loads, when there is nothing to undo yet; then run it."""
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, leave)

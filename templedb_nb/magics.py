@@ -88,7 +88,7 @@ def load(shell: InteractiveShell) -> None:
 
 
 def unload(shell: InteractiveShell) -> None:
-    """Take back everything that `load` gave."""
+    """Remove everything that `load` gave."""
     for step in shell.__dict__.pop(_UNDO, []):
         step()
     for kind in ("line", "cell"):

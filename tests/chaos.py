@@ -226,7 +226,7 @@ def rampage(
     with (
         tempfile.TemporaryDirectory(prefix="chaos-") as place,
         tempfile.TemporaryDirectory(prefix="tdb-", dir="/tmp") as home,
-        # It waits for its disk: else a crash of the server takes back what it had acknowledged.
+        # It waits for its disk: else a crash of the server rolls back what it had acknowledged.
         postgres.started(postgres.binaries(), Path(home), careless=False) as server,
     ):
         for number in range(jobs):

@@ -221,7 +221,7 @@ class Job:
 
 
 def _seen(job: Job, file: str) -> str:
-    """Look what a migration in doubt left; where that is a part of it, take it back by hand."""
+    """Look what a migration in doubt left; where that is a part of it, roll it back by hand."""
     text = job.files.get(file.rpartition("/")[2], "")
     own = {mark for mark in job.marks if f"VALUES ('{mark}')" in text}
     with job.inside() as connection:

@@ -338,7 +338,7 @@ def test_two_spellings_are_one_person(shop: Shop, one: str, other: str) -> None:
     shop.run()
 
 
-def test_an_approver_counts_in_any_spelling_and_takes_back_their_own_rejection(shop: Shop) -> None:
+def test_an_approver_counts_in_any_spelling_and_down_header_their_own_rejection(shop: Shop) -> None:
     made = wants(shop, "--approvals", "1", "--approvers", "Ana@Example.com, zoe")
     shop.judge("reject", made, "ana@example.com", "not yet")
     assert "was rejected by ana@example.com" in shop.run(code=21).err

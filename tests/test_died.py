@@ -126,7 +126,7 @@ def nothing(terminal: Terminal) -> None:
 WHY = ("--reason", "a test")
 DOES = {
     "apply": (nothing, ("deploy", "run", "app"), "applied"),
-    "revert": (with_a_way_back, ("migration", "down", "app", "003.sql", *WHY), "taken back"),
+    "revert": (with_a_way_back, ("migration", "down", "app", "003.sql", *WHY), "rolled back"),
     "mark-applied": (nothing, ("migration", "mark-applied", "app", "001.sql", *WHY), "recorded"),
     "mark-reverted": (applied, ("migration", "mark-reverted", "app", "002.sql", *WHY), "recorded"),
     "accept": (edited, ("migration", "accept-checksum", "app", "002.sql", *WHY), "recorded"),
@@ -354,7 +354,9 @@ def test_steps_that_stand_of_an_earlier_run_count(shop: Shop) -> None:
     shop.run()
 
 
-def test_a_migration_that_was_taken_back_since_had_been_applied(shop: Shop, tmp_path: Path) -> None:
+def test_a_migration_that_was_rolled_back_since_had_been_applied(
+    shop: Shop, tmp_path: Path
+) -> None:
     with_a_way_back(shop.terminal)
     shop.migration("004.sql", "CREATE TABLE t4 (id int);\n-- templedb:down\nDROP TABLE t4;\n")
     killed(shop.terminal, "step.done", "deploy", "run", "app")

@@ -1,4 +1,4 @@
-"""Taking migrations back: by their down parts, with their rows, and proven on a copy before."""
+"""Rolling migrations back: by their down parts, with their rows, and proven on a copy before."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def down(shop: Shop, *words: str, code: int | None = 0) -> Said:
 
 def test_one_goes_by_the_down_part_in_its_file(deployed: Shop) -> None:
     said = down(deployed, "003_more", "--reason", "not needed")
-    assert "1 migration taken back" in said.out
+    assert "1 migration rolled back" in said.out
     assert "more" not in deployed.pg.tables()
     ((state, done),) = deployed.pg.query(
         "SELECT state, step_done FROM templedb.migration WHERE key LIKE '%003%'"
@@ -52,12 +52,12 @@ def test_it_is_pending_again_and_the_next_run_applies_it(deployed: Shop) -> None
 
 def test_all_after_a_file_go_newest_first(deployed: Shop) -> None:
     planned = down(deployed, "--to", "001_users", "--dry-run").out
-    assert planned.index("take back migrations/003_more.sql") < planned.index(
-        "take back migrations/002_orders.sql (by migrations/002_orders.down.sql)"
+    assert planned.index("roll back migrations/003_more.sql") < planned.index(
+        "roll back migrations/002_orders.sql (by migrations/002_orders.down.sql)"
     )
-    assert "migrations: 2 to take back" in planned
+    assert "migrations: 2 to roll back" in planned
     assert set(deployed.pg.tables()) == {"users", "orders", "more"}
-    assert "2 migrations taken back" in down(deployed, "--to", "001_users").out
+    assert "2 migrations rolled back" in down(deployed, "--to", "001_users").out
     assert deployed.pg.tables() == ["users"]
 
 
@@ -126,7 +126,7 @@ def test_a_protected_target_wants_the_way_back_approved(deployed: Shop) -> None:
     waiting = down(deployed, "003_more", code=20).err
     plan = waiting.split("templedb approve ")[1].split()[0]
     deployed.approve(plan, reason="rollback of release 7")
-    assert "1 migration taken back" in deployed.terminal("deploy", "run", "--plan", plan).out
+    assert "1 migration rolled back" in deployed.terminal("deploy", "run", "--plan", plan).out
     assert "more" not in deployed.pg.tables()
 
 
@@ -245,6 +245,6 @@ def test_a_duckdb_file_goes_back_too(terminal: Terminal) -> None:
     )
     terminal("deploy", "run", "app")
     assert "holds" in terminal("migration", "down", "app", "001_a", "--check").out
-    assert "1 migration taken back" in terminal("migration", "down", "app", "001_a").out
+    assert "1 migration rolled back" in terminal("migration", "down", "app", "001_a").out
     assert "Pending: 1" in terminal("migration", "status", "app").out
     assert "1 migration applied" in terminal("deploy", "run", "app").out

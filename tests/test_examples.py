@@ -51,7 +51,7 @@ TOLD = {
         "the process ended with -9",
         "its process died",
         "an earlier run of this plan applied it",
-        "1 migration taken back",
+        "1 migration rolled back",
     ),
     "05_history_review": ("shop, 8 runs", "NOT SUCCEEDED", "failed", "files that differ"),
     "06_incident": ("plan", "migrations/004_cities.sql applied", "files that differ"),

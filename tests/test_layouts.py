@@ -490,7 +490,7 @@ def test_psql_never_gets_a_file_with_a_down_part(shop: Shop) -> None:
 def test_what_a_line_calls_the_way_back_never_runs_as_the_way_there(mark: str) -> None:
     text = f"CREATE TABLE a ();\n\n{mark}\nDROP TABLE a;\n"
     (found,) = [
-        each for each in read_script(text.encode()).problems if "takes back" in each.message
+        each for each in read_script(text.encode()).problems if "rolls back" in each.message
     ]
     assert found.line == 3
     assert "-- templedb:down" in found.mend
@@ -506,7 +506,7 @@ def test_what_a_line_calls_the_way_back_never_runs_as_the_way_there(mark: str) -
     ],
 )
 def test_a_comment_about_the_way_back_is_none(text: str) -> None:
-    assert not [e for e in read_script(text.encode()).problems if "takes back" in e.message]
+    assert not [e for e in read_script(text.encode()).problems if "rolls back" in e.message]
 
 
 def test_folders_of_ways_back_are_no_migrations() -> None:

@@ -141,7 +141,7 @@ def test_it_is_a_warning_and_an_error_where_the_target_is_protected(shop: Shop) 
     said = shop.run()
     assert "003_later.sql: has no statement: it will count as applied" in said.all
     assert (
-        "004_tried.sql:3: ROLLBACK on line 3 takes back everything that the file does" in said.all
+        "004_tried.sql:3: ROLLBACK on line 3 rolls back everything that the file does" in said.all
     )
     assert shop.pg.tables() == ["orders", "users"]
     shop.migration("005_later.sql", "BEGIN; COMMIT;\n")

@@ -94,7 +94,7 @@ HARMLESS = {
     " CREATE VIEW templedb.seen AS SELECT * FROM templedb.migration;",
     "a comment": "COMMENT ON TABLE templedb.run IS 'ours';",
     "a look": "SELECT * FROM templedb.migration FOR UPDATE; ANALYZE templedb.migration;",
-    "taken back": "DO $$ BEGIN BEGIN DELETE FROM templedb.run; DELETE FROM templedb.migration;"
+    "rolled back": "DO $$ BEGIN BEGIN DELETE FROM templedb.run; DELETE FROM templedb.migration;"
     " RAISE EXCEPTION 'no'; EXCEPTION WHEN raise_exception THEN NULL; END; END $$;",
     "rolled back to": "SAVEPOINT a; TRUNCATE templedb.migration; ROLLBACK TO a;",
     "nothing deleted": "DELETE FROM templedb.migration WHERE false;",
@@ -155,7 +155,7 @@ def test_another_project_in_the_database_is_guarded(kept: Shop) -> None:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_psql_takes_back_a_file_that_touches_the_ledger(kept: Shop, change: str) -> None:
+def test_psql_down_header_a_file_that_touches_the_ledger(kept: Shop, change: str) -> None:
     kept.config(MIGRATIONS | {"executor": "psql"})
     kept.migration("003.sql", f"CREATE TABLE plans (name text);\n{CHANGES[change]}\n")
     said = kept.run(code=10)
@@ -166,7 +166,7 @@ def test_psql_takes_back_a_file_that_touches_the_ledger(kept: Shop, change: str)
     assert "1 migration applied" in kept.run().out
 
 
-@pytest.mark.parametrize("change", ["grants", "a look", "taken back", "a role"])
+@pytest.mark.parametrize("change", ["grants", "a look", "rolled back", "a role"])
 def test_psql_commits_what_leaves_the_ledger_as_it_is(kept: Shop, change: str) -> None:
     kept.pg.query(f"GRANT pg_monitor TO {kept.pg.role}")
     kept.config(MIGRATIONS | {"executor": "psql"})

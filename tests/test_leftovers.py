@@ -229,7 +229,7 @@ def test_a_detachment_that_cannot_be_finished_says_the_way_out(table: Shop, chan
     half_detached(table)
     table.pg.query(change)
     if said := refused(table):
-        assert f"Take that back: {CHANGES[change]}." in said.text
+        assert f"Undo that: {CHANGES[change]}." in said.text
         assert "it goes on at step 1" not in said.text
         table.pg.query(CHANGES[change].removesuffix(" (its values are lost)"))
         table.run()

@@ -172,7 +172,7 @@ def test_a_run_of_another_machine_finishes_its_step(shop: Shop) -> None:
     assert states(shop) == [["done"], ["skipped"]]
 
 
-def test_word_for_a_run_that_is_over_is_taken_back(tmp_path: Path) -> None:
+def test_word_for_a_run_that_is_over_is_rolled_back(tmp_path: Path) -> None:
     assert not cancel_requests.ask(tmp_path, "gone", CancelRequest(wish="rosa: why"))
     assert list(tmp_path.iterdir()) == []
 

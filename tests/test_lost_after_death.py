@@ -118,7 +118,7 @@ def test_run_that_another_reader_saw_is_in_doubt_when_rows_are_wiped(shop: Shop)
     assert users(shop) == [(7,), (8,)]
 
 
-def test_migration_taken_back_is_in_doubt_when_rows_are_wiped(shop: Shop) -> None:
+def test_migration_rolled_back_is_in_doubt_when_rows_are_wiped(shop: Shop) -> None:
     shop.run()
     shop.migration("003.sql", f"{ONE}-- templedb:down\nDELETE FROM users;\n")
     shop.run()
@@ -130,7 +130,7 @@ def test_migration_taken_back_is_in_doubt_when_rows_are_wiped(shop: Shop) -> Non
     shop.pg.query(WIPES["all tables"])
     shop.run(code=78)
     shop.terminal("migration", "restore-ledger", "app", *WHY)
-    assert "to take it back: it is applied, or it is not" in shop.run(code=13).text
+    assert "to roll it back: it is applied, or it is not" in shop.run(code=13).text
     shop.terminal("migration", "resolve", "app", "003.sql", "--not-applied", *WHY)
     shop.run()
     assert users(shop) == [(7,)]

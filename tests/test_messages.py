@@ -125,7 +125,7 @@ CREATE CONSTRAINT TRIGGER fires AFTER INSERT ON deferred DEFERRABLE INITIALLY DE
 """
 
 
-def test_it_is_heard_of_what_takes_back(shop: Shop) -> None:
+def test_it_is_heard_of_what_down_header(shop: Shop) -> None:
     down = "-- templedb:down\nDO $$ BEGIN RAISE WARNING 'going'; END $$; DROP TABLE t;\n"
     shop.migration("003_t.sql", f"CREATE TABLE t (id int);\n{down}")
     shop.run()

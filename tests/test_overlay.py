@@ -27,7 +27,7 @@ def merged(document: object, *groups: dict[str, Any]) -> tuple[list[dict[str, An
     return configs.document(under)["groups"], [str(each) for each in laid.findings]
 
 
-def test_objects_merge_lists_replace_and_null_takes_back() -> None:
+def test_objects_merge_lists_replace_and_null_down_header() -> None:
     group = WEB | {
         "env": {"A": "1", "B": "2"},
         "file_patterns": ["a/*", "b/*"],

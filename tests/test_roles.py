@@ -1,4 +1,4 @@
-"""A role that deploys and does not own the ledger: what it can do, and what it cannot take back."""
+"""A role that deploys and does not own the ledger: what it can do, and what it cannot roll back."""
 
 from __future__ import annotations
 

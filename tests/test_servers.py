@@ -37,7 +37,7 @@ def valid(shop: Shop) -> list[tuple[str, bool]]:
     )
 
 
-def test_a_project_is_deployed_and_taken_back(shop: Shop) -> None:
+def test_a_project_is_deployed_and_rolled_back(shop: Shop) -> None:
     shop.migration(
         "003_more.sql", "CREATE TABLE more (id int);\n-- templedb:down\nDROP TABLE more;\n"
     )
@@ -46,7 +46,7 @@ def test_a_project_is_deployed_and_taken_back(shop: Shop) -> None:
     assert "5 migrations applied" in shop.run().out
     assert "nothing applied" in shop.run().out
     assert valid(shop) == [("items_id", True)]
-    assert "1 migration taken back" in shop.terminal("migration", "down", "app", "003_more").out
+    assert "1 migration rolled back" in shop.terminal("migration", "down", "app", "003_more").out
     assert "PostgreSQL" in shop.terminal("target", "test", "app", "staging").out
 
 

@@ -81,7 +81,7 @@ def shadowed(tool: str, terminal: Terminal, pg: Database, tmp_path: Path) -> tup
 
 
 @pytest.mark.parametrize("tool", ["golang-migrate", "dbmate", "goose", "sqlx", "diesel", "prisma"])
-def test_what_is_taken_back_leaves_the_tool_s_table_too(
+def test_what_is_rolled_back_leaves_the_tool_s_table_too(
     tool: str, terminal: Terminal, pg: Database, tmp_path: Path
 ) -> None:
     _, table = shadowed(tool, terminal, pg, tmp_path)

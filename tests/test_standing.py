@@ -48,14 +48,14 @@ def test_a_database_that_lost_its_ledger_is_not_deployed_anew(shop: Shop) -> Non
     assert "2 migrations applied" in shop.run().out
 
 
-def test_a_database_that_was_taken_back_is_told(shop: Shop) -> None:
+def test_a_database_that_was_rolled_back_is_told(shop: Shop) -> None:
     shop.run()
     shop.migration("003.sql", "CREATE TABLE three (id int);")
     shop.run()
     shop.pg.query("DELETE FROM templedb.migration WHERE key = 'migrations/003.sql'")
     assert "has a ledger that lost rows" in shop.run(code=78).err
     shop.pg.query("DROP TABLE three")
-    assert "taken back to an earlier state" in shop.run(code=78).err
+    assert "restored to an earlier state" in shop.run(code=78).err
     shop.terminal("target", "rebind", "app", "staging", "--reason", "restored to yesterday")
     assert "1 migration applied" in shop.run().out
 

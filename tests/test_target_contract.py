@@ -375,7 +375,7 @@ class TestMigrationRunner:
             apply(session, "CREATE TABLE u (id int);", attempt="a2", run="run-2")
         assert not place.has("u")
 
-    def test_migration_may_run_again_once_it_is_taken_back(self, place: Place) -> None:
+    def test_migration_may_run_again_once_it_is_rolled_back(self, place: Place) -> None:
         session, claim = place.session(), a_claim(run="run-2")
         apply(session, CREATE)
         back, (_, script) = a_way_back(CREATE), a_step("DROP TABLE t;")

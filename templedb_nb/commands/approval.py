@@ -57,7 +57,7 @@ def approve(
 def reject(
     call: Call, plan: str, reason: str, sign: str | None, out: Path | None
 ) -> CommandOutcome:
-    """Say that exactly PLAN may not run, whoever approves it; approving it takes that back."""
+    """Say that exactly PLAN may not run, whoever approves it; approving it withdraws that."""
     from templedb_nb.model.approval import Verdict
     from templedb_nb.model.listings import CommandOutcome
     from templedb_nb.model.serialization import short

@@ -229,7 +229,7 @@ MEANT = {
     "unknown": "nobody saw it end",
     "running": "it goes on",
     "applied": "it is in effect",
-    "reverted": "it was taken back",
+    "reverted": "it was rolled back",
     "in_doubt": "a person must look at it",
     "database": "migrations are applied to it",
     "edge_function": "code that others run",

@@ -113,7 +113,7 @@ def show(call: Call, slug: str | None, file: str, target: str | None) -> Migrati
               help="The group, where there are several of migrations.")  # fmt: skip
 @click.option("--folder", metavar="FOLDER", help="Its folder, where the group has several.")
 @click.option("--file", "file", metavar="FILE", help="Take its text from there; - for stdin.")
-@click.option("--down", is_flag=True, help="With an empty part that takes it back.")
+@click.option("--down", is_flag=True, help="With an empty part that rolls it back.")
 @pass_call
 def new(call: Call, /, slug: str | None, name: str, file: str | None, **how: Any) -> CommandOutcome:
     """Write a new migration into the project's folder, under the next number of its neighbours.
@@ -168,8 +168,8 @@ def baseline(call: Call, slug: str | None, target: str | None, through: str, rea
 @words("[PROJECT] [FILE]")
 @on_target
 @click.option("--to", metavar="FILE", shell_complete=completion.migrations,
-              help="Take back all that came into effect after FILE.")  # fmt: skip
-@click.option("--steps", type=click.IntRange(1), metavar="N", help="Take back the newest N.")
+              help="Roll back all that came into effect after FILE.")  # fmt: skip
+@click.option("--steps", type=click.IntRange(1), metavar="N", help="Roll back the newest N.")
 @click.option("--group", metavar="GROUP", shell_complete=completion.groups,
               help="With --steps: of that group.")  # fmt: skip
 @reason
@@ -188,7 +188,7 @@ def down(
     check: bool,
     **how: Any,
 ) -> Preview | Result | Coded:
-    """Take migrations back, newest first, each by its down part and with its ledger row.
+    """Roll migrations back, newest first, each by its down part and with its ledger row.
 
     The down part stands in the migration's file, below a line `-- templedb:down`, or in
     NAME.down.sql beside it. A plan is made, which a protected target wants approved. Data that a
@@ -204,7 +204,7 @@ def down(
 
     back = RevertRequest(file=file, **how)
     if sum(each is not None for each in (back.file, back.to, back.steps)) != 1:
-        raise click.UsageError("say what to take back: FILE, --to FILE or --steps N")
+        raise click.UsageError("say what to roll back: FILE, --to FILE or --steps N")
     with call.app.selections.opened(call.choice(slug, target)) as opened:
         found = call.app.selections.reachable(opened)
         if check:
@@ -229,7 +229,7 @@ def _proven(proof: Proof) -> Coded:
 def mark_reverted(
     call: Call, slug: str | None, file: str, target: str | None, reason: str
 ) -> Result:
-    """Say that a migration was taken back by hand; nothing of it runs."""
+    """Say that a migration was rolled back by hand; nothing of it runs."""
     return _amend(call, (slug, file, target), "mark_reverted", reason)
 
 
@@ -275,7 +275,7 @@ def import_(
     against the file here, by the tool's own checksum where it has one, and written into the
     ledger as a plan, which a protected target wants approved. Doing it again imports what is new.
 
-    With --shadow, each migration that comes into effect, or is taken back, is from then on written
+    With --shadow, each migration that comes into effect, or is rolled back, is from then on written
     into the tool's table, too, in the same transaction; --no-shadow ends that.
 
     \b

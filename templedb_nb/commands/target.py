@@ -144,7 +144,7 @@ def update(
 @click.option(
     "--from", "others", multiple=True, metavar="PROJECT", help="Whose policy; else everybody's."
 )
-@click.option("--ends", is_flag=True, help="Take an exemption back: the policy holds again.")
+@click.option("--ends", is_flag=True, help="End an exemption: the policy holds again.")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
 @pass_call
 def exempt(

@@ -64,7 +64,7 @@ from templedb_nb.ports.shell import Psql, Shell
 from templedb_nb.ports.target import Claim, Decide, RunRecords, Session
 
 _ROLLED_BACK = "rolled back the transaction that it was given; statements below that may stand"
-_LOOK = "look what stands, take it back, and take BEGIN and ROLLBACK out of the file"
+_LOOK = "look what stands, undo it, and take BEGIN and ROLLBACK out of the file"
 
 
 @dataclass(slots=True)

@@ -40,7 +40,7 @@ def look(name: str, folder: int) -> int:
 
 
 def regain(name: str, folder: int) -> int:
-    """Open a folder, and take back the rights that a build may have given up."""
+    """Open a folder, and restore the rights that a build may have given up."""
     try:
         fd = look(name, folder)
     except PermissionError:

@@ -30,7 +30,7 @@ class ProofRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """Migrations in the order in which they were taken back on the copy."""
+    """Migrations in the order in which they were rolled back on the copy."""
 
     slug: Slug
     target: TargetName

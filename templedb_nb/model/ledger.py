@@ -238,7 +238,7 @@ class Ledger:
 
     @property
     def newest(self) -> int:
-        """Return the number of what came into effect, or was taken back, last; 0 for nothing."""
+        """Return the number of what came into effect, or was rolled back, last; 0 for nothing."""
         settled = (State.APPLIED, State.REVERTED)
         return max((e.run_seq for e in self.entries if e.state in settled), default=0)
 

@@ -41,7 +41,7 @@ WAITING = frozenset(
 class Tracked:
     """One migration: the file as the release has it, the entry as the ledger has it.
 
-    `reading` is how another layout than the plain one reads the file; `down` takes it back.
+    `reading` is how another layout than the plain one reads the file; `down` rolls it back.
     `hollow` says that the file was edited, and that what ran of it had left nothing.
     """
 

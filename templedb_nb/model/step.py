@@ -152,14 +152,14 @@ class Apply(_OnMigration):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revert(_OnMigration):
-    """Take a migration back by its down part, together with its ledger row.
+    """Roll a migration back by its down part, together with its ledger row.
 
     `key` and `checksums` are the migration's own; `file` and `blob` are where its down part
     stands: in the migration's file, or in one of its own beside it.
     """
 
     kind: ClassVar[str] = "revert"
-    past: ClassVar[str] = "taken back"
+    past: ClassVar[str] = "rolled back"
     deploys: ClassVar[bool] = False
     reason: str = ""
 
@@ -167,7 +167,7 @@ class Revert(_OnMigration):
     def title(self) -> str:
         """Name the step in one line."""
         beside = f" (by {self.file})" if self.file != self.key else ""
-        return f"take back {self.key}{beside}"
+        return f"roll back {self.key}{beside}"
 
 
 class Verb(StrEnum):

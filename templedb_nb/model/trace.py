@@ -42,7 +42,7 @@ class Trace:
     `later` is whether the migration's row bears a newer attempt instead. The steps are those of the
     row that bears the attempt, or of one that no attempt has brought to its end. `noted`
     are the words of the ledger's own history that name the attempt, `undone` is whether one of them
-    says that it was in effect and was taken back since. `silent_s` is how many seconds ago the run
+    says that it was in effect and was rolled back since. `silent_s` is how many seconds ago the run
     showed last that it lives. `damaged` is whether a ledger lost rows that this state proves: then
     a row that is not there proves nothing.
     """

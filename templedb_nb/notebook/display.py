@@ -28,7 +28,7 @@ def has_looks(value: Any) -> bool:
 
 
 def add_looks(shell: InteractiveShell) -> Callable[[], None]:
-    """Teach *shell* how plans and runs look; return what takes that back."""
+    """Teach *shell* how plans and runs look; return what undoes that."""
     formatter = shell.display_formatter
     if formatter is None:  # a shell without displays, as in some tests
         return lambda: None

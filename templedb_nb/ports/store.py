@@ -116,7 +116,7 @@ class BlobSink(Protocol):
 
     Each file is any number of `write` (none, if it is empty), then one `commit` or `discard`. What
     was committed is whole; a scan that raises may have committed files before, and it is the
-    caller's transaction that takes them back.
+    caller's transaction that rolls them back.
     """
 
     def write(self, part: bytes) -> None:

@@ -348,7 +348,7 @@ def _series(values: list[Any], kind: str | type[StrEnum]) -> pd.Series[Any]:
 
 
 def _took(entry: Entry) -> timedelta | None:
-    """Return how long the migration took; a row that says it was taken back tells of neither."""
+    """Return how long the migration took; a row that says it was rolled back tells of neither."""
     start, end = entry.started_at, entry.finished_at
     return end - start if start and end and entry.state is not State.REVERTED else None
 

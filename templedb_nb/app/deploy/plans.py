@@ -182,7 +182,7 @@ class Plans:
         """Return everything that the plan follows from, with the ledgers as they are given."""
         case = opened.case
         now = case.read.observe(
-            case.current.config, case.release.files, ledgers, also=_taken_back(options)
+            case.current.config, case.release.files, ledgers, also=_rolled_back(options)
         )
         migrations, read = now.migrations, now.scripts
         for script in read.values():
@@ -346,7 +346,7 @@ def _under(current: CurrentConfig, document: object) -> tuple[CurrentConfig, Ove
     return replace(current, config=config, findings=findings, origin=origin), laid
 
 
-def _taken_back(options: PlanOptions) -> frozenset[Address]:
+def _rolled_back(options: PlanOptions) -> frozenset[Address]:
     return frozenset(step.source for step in options.amend if isinstance(step, Revert))
 
 

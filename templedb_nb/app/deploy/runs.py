@@ -202,7 +202,7 @@ class Runs:
         error.problems = (*error.problems, told)
 
     def _use_approvals(self, plan: Plan, run: RunId, wish: RunOptions) -> None:
-        """Count the approvals as used; a state that refuses takes nothing back of the run."""
+        """Count the approvals as used; a state that refuses undoes nothing of the run."""
         try:
             self._records.use_approvals(plan.content_hash, run)
         except StoreError as error:

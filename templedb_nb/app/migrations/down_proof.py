@@ -19,7 +19,7 @@ from templedb_nb.model.step import Revert
 from templedb_nb.ports.target import Scratch
 
 Pair = tuple[Revert, Script, Script]
-"""A step with what brings its migration into effect and what takes it back."""
+"""A step with what brings its migration into effect and what rolls it back."""
 
 
 class DownProofs:
@@ -32,7 +32,7 @@ class DownProofs:
         self._ledgers = ledgers
 
     def prove(self, opened: OpenTarget, back: RevertRequest) -> Proof:
-        """Take back, on a copy of the schema, what *back* names, and bring it back; compare.
+        """Roll back, on a copy of the schema, what *back* names, and bring it back; compare.
 
         The first that is not ends the proof: what comes after stands on it.
         """

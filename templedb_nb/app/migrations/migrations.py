@@ -30,7 +30,7 @@ NOTHING = Digest("")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevertRequest:
-    """What to take back: one file, all after a file, or the last few of a group."""
+    """What to roll back: one file, all after a file, or the last few of a group."""
 
     file: str | None = None
     to: str | None = None
@@ -133,7 +133,7 @@ class Migrations:
         return self.amend(opened, self._step(opened, row, Verb.MARK_REVERTED, reason), wish=wish)
 
     def down(self, opened: OpenTarget, back: RevertRequest, wish: RunOptions) -> Result:
-        """Take migrations back, newest first, each by its down part and with its ledger row."""
+        """Roll migrations back, newest first, each by its down part and with its ledger row."""
         narrow, options = self._narrow(opened, self.way_back(opened, back))
         preview = self._plans.preview(narrow, options)
         return self._runs.run(narrow, preview, replace(wish, options=options, reason="down"))
@@ -144,7 +144,7 @@ class Migrations:
         return self._plans.preview(narrow, options)
 
     def way_back(self, opened: OpenTarget, back: RevertRequest) -> tuple[Revert, ...]:
-        """Return the steps that take back what *back* names, or raise every reason against it."""
+        """Return the steps that roll back what *back* names, or raise every reason against it."""
         case, rows = opened.case, self._rows(opened)
         chosen = _chosen(rows, back)
         read = case.read.scripts([r.source for r in rows if r.source and _later(r, chosen)])
@@ -160,9 +160,9 @@ class Migrations:
             else:
                 steps.append(_revert(row, found, back.reason))
         if problems:
-            hint = "write '-- templedb:down' and below it what takes it back, or NAME.down.sql; or"
+            hint = "write '-- templedb:down' and below it what rolls it back, or NAME.down.sql; or"
             hint = f"{hint} do it by hand, and: templedb migration mark-reverted FILE --reason WHY"
-            raise UsageProblem("nothing was taken back", hint=hint, problems=problems)
+            raise UsageProblem("nothing was rolled back", hint=hint, problems=problems)
         return tuple(steps)
 
     def resolve(
@@ -268,7 +268,7 @@ def pick(
 
 
 def _chosen(rows: Sequence[Tracked], back: RevertRequest) -> list[Tracked]:
-    """Return the migrations to take back, newest first."""
+    """Return the migrations to roll back, newest first."""
     if back.file:
         return [pick(rows, back.file, prefer=IN_EFFECT)]
     if back.to:
@@ -291,7 +291,7 @@ def _chosen(rows: Sequence[Tracked], back: RevertRequest) -> list[Tracked]:
 
 
 def _later(row: Tracked, chosen: Sequence[Tracked]) -> bool:
-    """Return whether *row* is to be taken back, or may need what is."""
+    """Return whether *row* is to be rolled back, or may need what is."""
     first = min(each.entry.run_seq for each in chosen if each.entry) if chosen else 0
     return row in chosen or (row.entry is not None and row.entry.run_seq > first)
 

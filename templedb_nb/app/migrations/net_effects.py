@@ -1,4 +1,4 @@
-"""What an empty file, or one that takes itself back, was before it is asked what it is now."""
+"""What an empty file, or one that undoes itself, was before it is asked what it is now."""
 
 from __future__ import annotations
 

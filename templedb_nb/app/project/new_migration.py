@@ -126,7 +126,7 @@ def _texts(wanted: NewMigration, name: NewPaths, group: GroupMigrations) -> list
         text = f"{text}\n{DOWN}\n"
         script = read_script(text.encode())
     _refuse(name.path, script, group)
-    down = f"-- takes back {name.path}\n\n"
+    down = f"-- rolls back {name.path}\n\n"
     return [(name.path, text), *([(name.down, down)] if apart else [])]
 
 

@@ -89,7 +89,7 @@ def decision(
     them. A rejection by somebody who may approve forbids the run,
     whether approvals are needed or not. A plan that does nothing needs none, and nobody forbids it.
     Where signatures are demanded, an approval without one that *proofs* has as good is not heard at
-    all, so that it takes back no rejection; a rejection is heard with or without.
+    all, so that it withdraws no rejection; a rejection is heard with or without.
     """
     policy = plan.policy
     if not plan.steps:

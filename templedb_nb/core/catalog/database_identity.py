@@ -12,7 +12,7 @@ from dataclasses import replace
 from templedb_nb.model.ledger import Entry, Ledger, LedgerHead, State
 from templedb_nb.model.lost import Lost, Suspicion
 
-TAKEN_BACK = "was taken back to an earlier state: migrations that it had are gone"
+RESTORED = "was restored to an earlier state: migrations that it had are gone"
 _SETTLED = (State.APPLIED, State.REVERTED)
 
 
@@ -36,11 +36,11 @@ def _told(before: LedgerHead | None, ledger: Ledger, lost: Sequence[Lost]) -> st
     if before.uuid and ledger.uuid != before.uuid:
         return "is not the database that it was: its ledger is another one"
     if any(ledger.entry(each.entry.key) is None for each in lost):
-        return TAKEN_BACK
+        return RESTORED
     if lost:
         return "has a ledger that somebody edited"
     if ledger.newest < before.run_seq:
-        return TAKEN_BACK
+        return RESTORED
     return ""
 
 

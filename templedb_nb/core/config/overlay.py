@@ -1,7 +1,7 @@
 """A config overlay: what is different for one plan alone, and never becomes the config.
 
 It names groups that are there and keys of them. Objects merge, lists and single values replace,
-and ``null`` takes a key back to its default.
+and ``null`` returns a key to its default.
 """
 
 from __future__ import annotations

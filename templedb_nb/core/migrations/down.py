@@ -1,4 +1,4 @@
-"""Taking migrations back: which ones, in which order, and by what. Never on its own."""
+"""Rolling migrations back: which ones, in which order, and by what. Never on its own."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def way_back(row: Tracked, script: Script, files: Mapping[str, FileEntry]) -> Fi
 def complaints(
     chosen: Sequence[Tracked], rows: Iterable[Tracked], scripts: Scripts
 ) -> Iterator[str]:
-    """Yield why a migration of *chosen* cannot be taken back."""
+    """Yield why a migration of *chosen* cannot be rolled back."""
     going = {row.key for row in chosen}
     for row in chosen:
         if row.state is FileState.CHANGED:
             yield f"{row.file} was edited after it was applied: its down part may not fit"
         elif row.state not in IN_EFFECT:
-            yield f"{row.file} is {row.state}: only what is applied is taken back"
+            yield f"{row.file} is {row.state}: only what is applied is rolled back"
         elif row.entry and row.entry.kind is EntryKind.REPEATABLE:
             yield f"{row.file} is repeatable: change it, and it runs again"
     files = [row.file for row in chosen]
@@ -66,7 +66,7 @@ def complaints(
 
 
 def down_script(script: Script) -> Script:
-    """Return what takes back: the down part of a migration's file, or a whole file beside it."""
+    """Return what rolls back: the down part of a migration's file, or a whole file beside it."""
     return script.down or script
 
 

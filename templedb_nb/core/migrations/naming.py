@@ -22,7 +22,7 @@ _WILD = re.compile(r"[*?\[]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPaths:
-    """The path of a new migration, and of the file that takes it back where those stand apart."""
+    """The path of a new migration, and of the file that rolls it back where those stand apart."""
 
     path: str
     down: str = ""

@@ -1,6 +1,6 @@
 """What a script leaves in a database: less than it says, or nothing.
 
-A ``ROLLBACK`` of its own takes statements back, and so does ``ROLLBACK TO`` a savepoint. Statements
+A ``ROLLBACK`` of its own rolls statements back, and so does ``ROLLBACK TO`` a savepoint. Statements
 that shape the session alone leave nothing either: the session is made clean behind each migration.
 """
 
@@ -57,7 +57,7 @@ def left(statements: Sequence[Statement], mode: Mode, units: Sequence[Unit]) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Undone:
-    """A statement, and the one that takes it back."""
+    """A statement, and the one that rolls it back."""
 
     statement: Statement
     by: Statement
@@ -148,16 +148,16 @@ def _empty(statements: Sequence[Statement]) -> NetEffect:
 
 def _all_of_it(taken: Sequence[_Undone]) -> NetEffect:
     by = taken[-1].by
-    message = f"{_words(by)} takes back everything that the file does: {_IDLE}"
+    message = f"{_words(by)} rolls back everything that the file does: {_IDLE}"
     mend = _meant("write COMMIT in place of it, or leave it out", UNDONE)
     return NetEffect(rule=UNDONE, message=message, mend=mend, line=by.line)
 
 
 def _some_of_it(taken: _Undone) -> NetEffect:
     message = (
-        f"{_words(taken.by)} takes back what stands above it, from line {taken.statement.line} on"
+        f"{_words(taken.by)} rolls back what stands above it, from line {taken.statement.line} on"
     )
-    mend = _meant("leave out what is taken back", UNDONE)
+    mend = _meant("leave out what is rolled back", UNDONE)
     return NetEffect(rule=UNDONE, message=message, mend=mend, line=taken.by.line, nothing=False)
 
 
@@ -171,8 +171,8 @@ def _stray(statements: Sequence[Statement]) -> NetEffect | None:
             case classify.TransactionCommit():
                 inside = False
             case Controls() if not inside:
-                message = f"{_words(each)} stands outside of a transaction: it takes nothing back"
-                mend = _meant("write BEGIN before what it should take back", UNDONE)
+                message = f"{_words(each)} stands outside of a transaction: it rolls nothing back"
+                mend = _meant("write BEGIN before what it should roll back", UNDONE)
                 return NetEffect(
                     rule=UNDONE, message=message, mend=mend, line=each.line, nothing=False
                 )

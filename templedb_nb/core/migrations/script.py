@@ -56,7 +56,7 @@ class Script:
     `statements` are what runs: where the whole file stands in one ``BEGIN … COMMIT``, that pair is
     dropped, and our transaction stands in. A script of mode STATEMENTS runs by its `units`; of one
     in a transaction, the statements at `leading` go into its BEGIN. `left` says why it leaves
-    nothing, or less than it says. `down` is what takes it back, if the file says so; the lines of
+    nothing, or less than it says. `down` is what rolls it back, if the file says so; the lines of
     its statements are those of the file.
     """
 
@@ -162,7 +162,7 @@ def _way_back(script: Script) -> Remark | None:
         line = lines.line(mark.start())
         if mark.start() not in inside and last >= line:
             words = mark[0].strip()
-            message = f"{words!r} says that what stands below takes back what stands above"
+            message = f"{words!r} says that what stands below rolls back what stands above"
             mend = "write -- templedb:down there: the rest is kept for migration down"
             return Remark(message=message, line=line, mend=mend)
     return None

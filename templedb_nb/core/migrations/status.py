@@ -240,7 +240,7 @@ def _applied(row: Tracked, known: Checksums, scripts: Scripts) -> Tracked:
         note = "comments or layout were edited after it was applied"
         return replace(row, state=FileState.COSMETIC, note=note, mend=mend)
     note = "was edited after it was applied"
-    undo = f"take the edit back and write a new migration, or {mend}"
+    undo = f"undo the edit and write a new migration, or {mend}"
     return replace(row, state=FileState.CHANGED, note=note, mend=undo)
 
 
@@ -250,7 +250,7 @@ def _honest(row: Tracked, scripts: Scripts) -> Tracked:
     if row.state is not FileState.CHANGED or (script and script.left and script.left.nothing):
         return row
     mend = (
-        "take the edit back and write a new migration; or, to run this file:"
+        "undo the edit and write a new migration; or, to run this file:"
         f" templedb migration mark-reverted {row.file} --reason WHY, then deploy again"
     )
     note = (

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from templedb_nb.core.catalog.database_identity import TAKEN_BACK
+from templedb_nb.core.catalog.database_identity import RESTORED
 from templedb_nb.core.config import groups
 from templedb_nb.core.config.document import problem
 from templedb_nb.core.config.environ import KnownNames
@@ -210,7 +210,7 @@ def on_suspicions(found: Mapping[DatabaseName, Suspicion], target: TargetName) -
         mend = f"look at DATABASE_URL; if it is right: templedb target rebind {target} --reason WHY"
         told = each.told
         if each.restorable:
-            told = "has a ledger that lost rows" if told == TAKEN_BACK else told
+            told = "has a ledger that lost rows" if told == RESTORED else told
             doubts = [e for e in each.lost if e.doubtful]
             if len(doubts) == len(each.lost):
                 why, other = "nobody saw how an attempt ended; record it as in doubt:", mend

@@ -27,7 +27,7 @@ def moved_by_itself(plan: Plan, ledgers: Ledgers) -> bool:
 
 
 def done(plan: Plan, ledgers: Ledgers) -> Done:
-    """Return which migrations an earlier attempt of this very plan applied, or took back."""
+    """Return which migrations an earlier attempt of this very plan applied, or rolled back."""
     return frozenset(
         (name, entry.key)
         for name, ledger in ledgers.items()

@@ -75,7 +75,7 @@ def _told(step: Migration | Amend) -> str:
     """Return what a person must know who settles the doubt."""
     lead = "its process died, and the ledger lost what it said of the attempt"
     if _goes_back(step):
-        return f"{lead} to take it back: it is applied, or it is not"
+        return f"{lead} to roll it back: it is applied, or it is not"
     if isinstance(step, Migration) and step.mode is not Mode.TRANSACTION:
         return f"{lead}: none, some or all of its steps stand; bring it to its end, or undo it"
     return f"{lead}: all of it is applied, or nothing"

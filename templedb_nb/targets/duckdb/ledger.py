@@ -211,7 +211,7 @@ def claim_row(
 ) -> bool:
     """Write the migration's row as applied, in the open transaction; say whether it was free."""
     if isinstance(step, Revert):
-        return _taken_back(connection, step, attempt, claim)
+        return _rolled_back(connection, step, attempt, claim)
     values = _row(step, script, attempt, claim, State.APPLIED, len(script.statements), "")
     return connection.execute(_UPSERT, values).fetchone() is not None
 
@@ -227,7 +227,7 @@ def failed_row(
     connection.execute(_UPSERT, _row(step, script, attempt, claim, State.FAILED, 0, error))
 
 
-def _taken_back(connection: Connection, step: Revert, attempt: str, claim: Claim) -> bool:
+def _rolled_back(connection: Connection, step: Revert, attempt: str, claim: Claim) -> bool:
     """Write that the migration is reverted, and keep what the row said until now."""
     was = connection.execute(
         "SELECT kind, checksum, finished_at, applied_by, run, attempt_id FROM templedb.migration"

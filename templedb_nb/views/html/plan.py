@@ -99,7 +99,7 @@ def _sum(value: Preview) -> Html:
     applies, reverts = (sum(isinstance(each, kind) for each in steps) for kind in (Apply, Revert))
     opaque = sum(step.opaque for step in steps)
     what = f"{many(applies, 'migration')} to apply" if applies else ""
-    what = f"{many(reverts, 'migration')} to take back" if reverts else what
+    what = f"{many(reverts, 'migration')} to roll back" if reverts else what
     locks = of_plan(value)
     tone = TONES.get(locks[0].blocks, Tone.QUIET) if locks else Tone.QUIET
     wrong = len(errors(value.findings))

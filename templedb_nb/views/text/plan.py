@@ -29,7 +29,7 @@ def _(value: Preview) -> str:
     lines += _groups(value) or ["", "nothing to do: no step is left"]
     reverts = sum(isinstance(step, Revert) for step in value.plan.steps)
     todo = f"{draft.applied} applied, {_applies(value)} to apply"
-    lines += ["", f"migrations: {f'{reverts} to take back' if reverts else todo}"]
+    lines += ["", f"migrations: {f'{reverts} to roll back' if reverts else todo}"]
     lines += _locks(value)
     if value.overlay:
         lines += ["", "overlay, for this plan alone", *(f"{INDENT}{e}" for e in overlaid(value))]

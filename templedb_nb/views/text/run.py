@@ -83,7 +83,7 @@ def came_to(value: Result) -> str:
         return f"{many(applied, 'migration')} applied"
     done = Counter(s.label.kind for s in value.steps if s.state is StepState.DONE)
     if reverted := done[Revert.kind]:
-        return f"{many(reverted, 'migration')} taken back"
+        return f"{many(reverted, 'migration')} rolled back"
     if amended := done[Amend.kind]:
         return f"{many(amended, 'ledger entry').replace('entrys', 'entries')} changed; no SQL ran"
     if adopted := done[ImportEntry.kind]:

@@ -63,8 +63,8 @@ def knows(layout: Layout) -> bool:
     return layout in _DRAFTS
 
 
-def _takes_back(path: str) -> str:
-    return f"-- takes back {last(path)}\n\n"
+def _down_header(path: str) -> str:
+    return f"-- rolls back {last(path)}\n\n"
 
 
 def _pairs(asked: DraftRequest, first: str) -> Files:
@@ -72,7 +72,7 @@ def _pairs(asked: DraftRequest, first: str) -> Files:
     series = Series(first=first, end=".up.sql", by_letters=False)
     up = asked.file(following(asked.names, asked.stem, asked.now, series))
     down = up.removesuffix(".up.sql") + ".down.sql"
-    return [(up, asked.body), *([(down, _takes_back(up))] if asked.back else [])]
+    return [(up, asked.body), *([(down, _down_header(up))] if asked.back else [])]
 
 
 def _single(asked: DraftRequest, text: str, *, by_letters: bool = False) -> Files:
@@ -134,7 +134,7 @@ def _flyway(asked: DraftRequest) -> Files:
     version = f"{head}{str(wanted).zfill(len(number))}"
     up = asked.file(f"V{version}__{asked.stem}.sql")
     down = asked.file(f"U{version}__{asked.stem}.sql")
-    return [(up, asked.body), *([(down, _takes_back(up))] if asked.back else [])]
+    return [(up, asked.body), *([(down, _down_header(up))] if asked.back else [])]
 
 
 def _refinery(asked: DraftRequest) -> Files:
@@ -148,19 +148,19 @@ def _postgrator(asked: DraftRequest) -> Files:
     number = str(max((int(each.key) for each in asked.placed), default=0) + 1).zfill(wide)
     up = asked.file(f"{number}.do.{asked.stem}.sql")
     down = asked.file(f"{number}.undo.{asked.stem}.sql")
-    return [(up, asked.body), *([(down, _takes_back(up))] if asked.back else [])]
+    return [(up, asked.body), *([(down, _down_header(up))] if asked.back else [])]
 
 
 def _prisma(asked: DraftRequest) -> Files:
     folder = asked.file(f"{asked.at(_TIME)}_{asked.stem}")
     up = f"{folder}/migration.sql"
-    return [(up, asked.body), *([(f"{folder}/down.sql", _takes_back(up))] if asked.back else [])]
+    return [(up, asked.body), *([(f"{folder}/down.sql", _down_header(up))] if asked.back else [])]
 
 
 def _diesel(asked: DraftRequest) -> Files:
-    """Return both files: diesel refuses to take back what has none."""
+    """Return both files: diesel refuses to roll back what has none."""
     folder = asked.file(f"{asked.at(_DIESEL)}_{asked.stem}")
-    return [(f"{folder}/up.sql", asked.body), (f"{folder}/down.sql", _takes_back(asked.stem))]
+    return [(f"{folder}/up.sql", asked.body), (f"{folder}/down.sql", _down_header(asked.stem))]
 
 
 def _yoyo(asked: DraftRequest) -> Files:
@@ -168,7 +168,7 @@ def _yoyo(asked: DraftRequest) -> Files:
     wants = yoyo.stem(asked.placed[-1].path) if asked.placed else ""
     back = f"{up.removesuffix('.sql')}.rollback.sql"
     text = f"-- depends: {wants}".rstrip() + f"\n\n{asked.body}"
-    return [(up, text), *([(back, _takes_back(up))] if asked.back else [])]
+    return [(up, text), *([(back, _down_header(up))] if asked.back else [])]
 
 
 _DRAFTS: Mapping[Layout, Callable[[DraftRequest], Files]] = {

@@ -1,6 +1,6 @@
 """Flyway: ``V1_2__name.sql`` by version, part by part; then ``R__name.sql`` whenever it changes.
 
-``U1_2__name.sql`` takes a version back. ``B5__name.sql`` stands for all up to 5, where those files
+``U1_2__name.sql`` rolls a version back. ``B5__name.sql`` stands for all up to 5, where those files
 are gone. Java migrations are opaque, and callbacks do not run.
 """
 
@@ -169,5 +169,5 @@ def collisions(folder: MigrationFolder) -> list[Finding]:
     undo = next((each for each in folder.files if last(each).startswith("U")), None)
     if crate is None or undo is None:
         return []
-    message = f"{undo} takes back for Flyway, and goes forward for refinery ({crate} is there)"
+    message = f"{undo} rolls back for Flyway, and goes forward for refinery ({crate} is there)"
     return [complaint(folder.base, message, "name the layout of its group: layout: flyway")]

@@ -96,7 +96,7 @@ def _chain(folder: MigrationFolder, placed: list[Placed]) -> Iterator[Finding]:
                 return
             if own != hashed(body, previous):
                 message = "is not what its header's hash says: it was edited after its commit"
-                yield complaint(each.path, message, "take the edit back, or --! AllowInvalidHash")
+                yield complaint(each.path, message, "undo the edit, or --! AllowInvalidHash")
                 return
         before = own
 

@@ -194,7 +194,7 @@ def _opaque(text: str, each: Changeset) -> str:
 
 
 def parts(text: str, reading: Reading) -> Parts:
-    """Return one changeset of a text: its SQL, and what takes it back."""
+    """Return one changeset of a text: its SQL, and what rolls it back."""
     own = _by_part(text).get(reading.part)
     if own is None:
         return Parts(up="", problems=(Remark(message=f"has no changeset {reading.part}"),))
@@ -213,7 +213,7 @@ def parts(text: str, reading: Reading) -> Parts:
 
 
 def _backs(body: str) -> Iterator[tuple[int, int]]:
-    """Yield where the SQL stands that takes a changeset back, in lines and in blocks."""
+    """Yield where the SQL stands that rolls a changeset back, in lines and in blocks."""
     yield from (found.span("sql") for found in _BACK.finditer(body))
     at = 0
     while found := _BLOCK.search(body, at):

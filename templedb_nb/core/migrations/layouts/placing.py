@@ -67,7 +67,7 @@ class MigrationFolder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """One migration: its file, its key, how it is read, and the file that takes it back."""
+    """One migration: its file, its key, how it is read, and the file that rolls it back."""
 
     path: str
     key: str

@@ -47,7 +47,7 @@ def place(folder: MigrationFolder) -> Placements:
 
 
 def is_down(path: str, there: Iterable[str]) -> bool:
-    """Return whether a file takes back what another does."""
+    """Return whether a file rolls back what another does."""
     if _in_down_folder(path, there):
         return True
     name = _name(path)
@@ -77,7 +77,7 @@ def _namesakes(path: str, there: Iterable[str]) -> list[str]:
 
 
 def _ways_back(folder: MigrationFolder) -> dict[str, str]:
-    """Return the file that takes each one back, for those that have one."""
+    """Return the file that rolls each one back, for those that have one."""
     found: dict[str, str] = {}
     for each in folder.beside(_DOWN):
         match = _DOWN.fullmatch(_name(each))

@@ -19,7 +19,7 @@ CODE = re.compile(r"(?P<version>\d+)\.(?P<way>do)(?:\..*)?\.(?:[cm]?js|ts)")
 
 
 def place(folder: MigrationFolder) -> Placements:
-    """Return the files that do by number, which is the key; those that undo take them back."""
+    """Return the files that do by number, which is the key; those that undo roll them back."""
     placed, downs, findings = [], dict[str, str](), []
     for path in (*folder.files, *folder.beside(CODE, below=True)):
         found = NAME.fullmatch(last(path)) or CODE.fullmatch(last(path))

@@ -300,7 +300,7 @@ def _yoyo(folder: MigrationFolder) -> ChosenLayout | None:
 def _refinery(folder: MigrationFolder, names: list[str]) -> ChosenLayout | None:
     """Return refinery where only Rust is there to run such names.
 
-    A number that is both V and U is Flyway's way of taking back; refinery refuses it.
+    A number that is both V and U is Flyway's way of rolling back; refinery refuses it.
     """
     made = [found for name in names if (found := refinery.NAME.fullmatch(name))]
     numbers = [int(each["version"]) for each in made]

@@ -1,4 +1,4 @@
-"""Sqitch: ``deploy/NAME.sql`` in the order of ``sqitch.plan``, taken back by ``revert/NAME.sql``.
+"""Sqitch: ``deploy/NAME.sql`` in the order of ``sqitch.plan``, rolled back by ``revert/NAME.sql``.
 
 Source of the format: the manual page sqitchtutorial and ``App::Sqitch::Plan``.
 """

@@ -1,4 +1,4 @@
-"""tern: ``001_name.sql``, gapless; what stands below its separator takes back; Go templates."""
+"""tern: ``001_name.sql``, gapless; what stands below its separator rolls back; Go templates."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def place(folder: MigrationFolder) -> Placements:
 
 
 def parts(text: str) -> Parts:
-    """Return what stands above the separator, and what below it takes that back."""
+    """Return what stands above the separator, and what below it rolls that back."""
     cut, alone = _BELOW.search(text), _ALONE.search(text)
     end = cut.start() if cut else len(text)
     down = only(text, [(cut.end(), len(text))]) if cut and text[cut.end() :].strip() else None

@@ -1,4 +1,4 @@
-"""yoyo: ``0001.name.sql`` with ``-- depends:``; ``0001.name.rollback.sql`` takes it back."""
+"""yoyo: ``0001.name.sql`` with ``-- depends:``; ``0001.name.rollback.sql`` rolls it back."""
 
 from __future__ import annotations
 

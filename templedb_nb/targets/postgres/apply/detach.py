@@ -49,7 +49,7 @@ def stuck(connection: Connection, probe: Detached) -> str:
     """Say how the parent was changed behind a half done detachment, and both ways out.
 
     PostgreSQL 18 finishes none whose parent has columns or constraints that the partition has not;
-    nor can the partition be altered, or the detachment be taken back.
+    nor can the partition be altered, or the detachment be undone.
     """
     back = [*_columns(connection, probe), *_constraints(connection, probe)]
     if not back:
@@ -59,7 +59,7 @@ def stuck(connection: Connection, probe: Detached) -> str:
     keep = f"CREATE TABLE {copy} AS TABLE {partition}; DROP TABLE {partition}"
     return (
         f"the detachment of {partition} is half done, and the server cannot finish it, since"
-        f" {parent} was changed meanwhile. Take that back: {'; '.join(back)}."
+        f" {parent} was changed meanwhile. Undo that: {'; '.join(back)}."
         f" Or keep the rows apart, and drop the partition: {keep}. Then run again"
     )
 

@@ -1,7 +1,7 @@
 """What the real psql runs before and after a file, in the file's own transaction.
 
 Before it: the ledger row. After it: the look whether the file touched the ledger; an error there
-takes everything back, whatever the file has set.
+rolls everything back, whatever the file has set.
 """
 
 from __future__ import annotations

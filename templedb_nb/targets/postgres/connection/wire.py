@@ -34,7 +34,7 @@ CLEAN = (
     "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; CLOSE ALL; UNLISTEN *; DEALLOCATE ALL;"
     " DISCARD TEMP; DISCARD SEQUENCES"
 )
-"""Takes back what a script leaves in a session. Never DISCARD ALL: it drops the lock."""
+"""Resets what a script leaves in a session. Never DISCARD ALL: it drops the lock."""
 
 
 class Link:
@@ -149,7 +149,7 @@ class Link:
                 self.connection.rollback()
 
     def clean(self) -> None:
-        """Take back what a script leaves in the session: roles, settings, temporary tables."""
+        """Reset what a script leaves in the session: roles, settings, temporary tables."""
         with suppress(psycopg.Error):
             if not self.lost:
                 self.connection.execute(CLEAN.encode())

@@ -258,7 +258,7 @@ def _rows(
 def _written(connection: Connection) -> frozenset[str]:
     """Return the ledger's tables that this transaction holds open for writing.
 
-    What a subtransaction wrote and took back again is not among them.
+    What a subtransaction wrote and rolled back again is not among them.
     """
     found = connection.execute(
         "SELECT DISTINCT c.relname FROM pg_catalog.pg_locks l"

@@ -1,5 +1,5 @@
 -- For the role that deploys, where it is not the owner of the ledger. Put its name in place of :role.
--- It may do what runs need, and cannot take back what is recorded: events, approvals, the policy.
+-- It may do what runs need, and cannot undo what is recorded: events, approvals, the policy.
 -- Run it again after an upgrade of templedb: doing it twice changes nothing.
 
 GRANT USAGE ON SCHEMA templedb TO :role;
