@@ -277,3 +277,34 @@ def test_the_picture_of_the_terminal_is_recorded_from_a_real_run(tmp_path: Path)
     made = (tmp_path / "terminal-dark.svg").read_text(encoding="utf-8").replace("&#160;", " ")
     assert "3 migrations applied" in made
     assert "url(" not in made.replace("url(#", "")
+
+
+PAGES = ROOT / "docs"
+CAPTIONS = [
+    "Start", "Deploy", "Review", "Recover", "Automate", "Adopt", "Operate", "Reference", "Internals"
+]  # fmt: skip
+"""The order in which people need the documents."""
+INCLUDED = {"index.md", "changelog.md", "contributing.md"}
+
+
+def test_documents_stand_in_the_order_in_which_people_need_them() -> None:
+    parts = re.findall(
+        r"```\{toctree\}\n:hidden:\n:caption: (\w+)\n\n(.*?)```", text_of("index.md"), re.DOTALL
+    )
+    assert [caption for caption, _ in parts] == CAPTIONS
+    listed = [page for _, pages in parts for page in pages.split()]
+    there = {
+        str(path.relative_to(PAGES).with_suffix(""))
+        for path in PAGES.rglob("*.md")
+        if path.parent.name != "decisions"
+    }
+    assert sorted(listed) == sorted(there - {"index"} | {"decisions/index"})
+
+
+def test_every_document_begins_with_the_question_that_it_answers() -> None:
+    for path in PAGES.rglob("*.md"):
+        if path.parent.name == "decisions" or path.name in INCLUDED:
+            continue
+        lines = [e for e in path.read_text().splitlines() if e and not e.startswith("<!--")]
+        assert lines[0].startswith("# "), path
+        assert re.fullmatch(r"\*.+\?\*", lines[1]), f"{path}: {lines[1]}"
