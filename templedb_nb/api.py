@@ -110,7 +110,7 @@ class Temple:
         """Carry out a deployment and return what it came to.
 
         With *plan* (a `Preview`, the id of one, or a bundle's path) exactly that plan runs, or
-        none. A step that fails is no exception: the result's ``outcome`` says so.
+        none. A step that fails is not an exception: the result's ``outcome`` says so.
         *overlay* is that of `plan`. *lock_wait* is in seconds, or ``"15m"``. *approvals* are files
         of signed approvals, which count beside those that are known. *on_event* hears every event
         as it happens.
@@ -373,7 +373,7 @@ def frame(value: Any) -> pd.DataFrame:
 
     A row is a target, a migration, a run or a step; ``step`` counts from 1. Times
     are ``datetime64[us, UTC]``, durations ``timedelta64``, words of a fixed set categories, counts
-    nullable ``Int64``. Raises `TypeError` for a value that is no table.
+    nullable ``Int64``. Raises `TypeError` for a value that is not a table.
     """
     from templedb_nb.views import frames
 
@@ -381,7 +381,7 @@ def frame(value: Any) -> pd.DataFrame:
         return frames.steps(value)
     made = frames.frame(value)
     if made is None:
-        raise TypeError(f"a {type(value).__name__} is no table")
+        raise TypeError(f"a {type(value).__name__} is not a table")
     return made
 
 

@@ -41,7 +41,7 @@ def pytest_report_header() -> str:
 
 @dataclass
 class Database:
-    """A fresh database, owned by a role that is no superuser and has a password."""
+    """A fresh database, owned by a role that is not a superuser and has a password."""
 
     server: postgres.Server
     name: str

@@ -1,4 +1,4 @@
-"""Folders of migrations in the manner of other tools, and what psql makes of them."""
+"""Folders of migrations in the style of other tools, and what psql makes of them."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ Three shapes make a backtracking engine slow, and all of them are looked for:
 - a search whose match could begin anywhere inside of the run that it repeats (``[ab]*x`` in ``aaaa…``): every
   place is a new start.
 
-Possessive repetitions and atomic groups give nothing back, and are no danger for the first two.
+Possessive repetitions and atomic groups give nothing back, and are not dangerous for the first two.
 """
 
 from __future__ import annotations

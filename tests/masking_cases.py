@@ -87,7 +87,7 @@ def trouble(case: Case) -> str:
 
 
 def _lost(case: Case) -> str:
-    """Return whether anything went that is no form of the secret: the rest must stand in order."""
+    """Return whether anything went that is not a form of the secret: the rest must stand in order."""
     at = 0
     for part in case.masked.split(NAME):
         found = case.printed.find(part, at)

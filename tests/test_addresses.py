@@ -21,7 +21,7 @@ PIECES = (
 )  # fmt: skip
 
 CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""A machine that is busy with other tests is no fault of ours."""
+"""A machine that is busy with other tests is not a fault of ours."""
 
 
 def test_every_parameter_and_variable_of_libpq_is_known() -> None:
@@ -163,7 +163,7 @@ def test_a_databases_address_is_refused_where_it_is_set(shop: Shop) -> None:
     for address in (each for each in WRONG if each.strip()):
         said = shop.terminal("env", "set", "app", "DATABASE_URL", "-t", "staging",
                              code=78, stdin=address + "\n")  # fmt: skip
-        assert "DATABASE_URL is no address of a database: " in said.err
+        assert "DATABASE_URL is not a database address: " in said.err
         assert "nothing was kept" in said.err
         assert "hint: " in said.err
         assert "SECRET" not in said.all
@@ -204,7 +204,7 @@ def test_an_address_in_a_file_of_variables_is_looked_at_too(shop: Shop) -> None:
     terminal = shop.terminal
     file = terminal.file(".env", "TOKEN=abcdefgh\nDATABASE_URL=postgresql://h:1x/db\n")
     said = terminal("env", "import", "app", str(file), code=78)
-    assert "its port is no number" in said.err
+    assert "its port is not a number" in said.err
     assert "TOKEN" not in terminal("env", "list", "app").out
 
 
@@ -234,7 +234,7 @@ def test_a_checked_in_files_variable_is_looked_at_with_its_config(terminal: Term
     terminal("project", "import", "app")
     said = terminal("deploy", "config", "app", "--validate", "--target", "production", code=None)
     assert said.code != 0
-    assert "DATABASE_URL: is no address of a database: libpq does not know the parameter schema" in said.all  # fmt: skip
+    assert "DATABASE_URL: is not a database address: libpq does not know the parameter schema" in said.all  # fmt: skip
 
 
 def test_the_environment_fills_what_an_address_leaves_open_and_a_service_comes_first() -> None:

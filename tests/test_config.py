@@ -105,7 +105,7 @@ def test_every_problem_is_told_at_once_with_its_key() -> None:
         paths=["a.sql"],
     )
     for part in (
-        "groups[0].tst_command: is no known key; did you mean test_command?",
+        "groups[0].tst_command: is not a known key; did you mean test_command?",
         "groups[0]: group 'a' has nothing to do",
         "groups[1].timeout: must be seconds",
         "groups[1].name: 'a' stands more than once",
@@ -333,7 +333,7 @@ def test_init_looks_at_the_files_and_says_why(terminal: Terminal) -> None:
     said = terminal("deploy", "init").out
     assert "db/migrate/*.sql" in said
     for tool in ("flyway", "dbmate", "prisma"):
-        assert f"in the manner of {tool}" in said
+        assert f"in the style of {tool}" in said
     assert "node_build" in said
     assert "Makefile" in said
     shown = json.loads(terminal("deploy", "config", "--show").out)

@@ -73,7 +73,7 @@ def test_the_folder_is_that_of_the_files_or_of_the_pattern() -> None:
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", "-rf", ".hidden", "a b", "a\n", "x" * 101, "a..b", "ä"])  # fmt: skip
 def test_an_unsafe_name_is_refused(name: str) -> None:
-    with pytest.raises(UsageProblem, match="is no name for"):
+    with pytest.raises(UsageProblem, match="is not a name for"):
         named(group_of("migrations/001_a.sql"), name, None, NOW)
 
 
@@ -217,7 +217,7 @@ def test_where_a_tool_keeps_a_proof_it_writes_the_new_one(
     corpus = copied(tool, tmp_path / "project")
     deployed(terminal, corpus, pg)
     said = terminal("migration", "new", "app", "add_email", code=78).err
-    assert f"in the manner of {tool}" in said
+    assert f"in the style of {tool}" in said
     assert "which keeps" in said
 
 

@@ -271,17 +271,17 @@ def test_every_complaint_comes_at_once_with_its_key() -> None:
         )
     )  # fmt: skip
     for part in (
-        "groups[0].health_checks[0].url: 'ftp://x/' is no http or https address",
-        "groups[0].health_checks[0].expect_body: is no regular expression",
+        "groups[0].health_checks[0].url: 'ftp://x/' is not an http or https address",
+        "groups[0].health_checks[0].expect_body: is not a regular expression",
         "groups[0].health_checks[0].timeout: is longer than the deadline",
         "groups[0].health_checks[1].url: has a password in plain text",
         "groups[0].health_checks[1].url: token looks like a secret",
         "groups[0].health_checks[1].headers.Authorization: looks like a secret in plain text",
         "groups[0].health_checks[2].url: has a {var:…} that names no variable",
         "groups[0].health_checks[2].headers.X-Api-Key: looks like a secret",
-        "groups[0].health_checks[2].headers.a b: is no name of a header",
+        "groups[0].health_checks[2].headers.a b: is not a header name",
         "groups[0].health_checks[3].expect_json[0].path: is no JSONPath",
-        "groups[0].health_checks[3].expect_json[0].below: 'x' is no number",
+        "groups[0].health_checks[3].expect_json[0].below: 'x' is not a number",
         "groups[0].health_checks[4].expect_json[0]: needs one of",
         "groups[0].health_checks[5].expect_version: has {relese}",
         "groups[0].health_checks[5].method: TRACE",

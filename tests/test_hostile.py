@@ -140,7 +140,7 @@ def test_names_of_ours_are_plain(terminal: Terminal, name: str) -> None:
 @pytest.mark.parametrize("name", ["1A", "A-B", "A B", "Ä", "A=B"])
 def test_names_of_variables_are_names(shop: Shop, name: str) -> None:
     assert (
-        "is no name of a variable"
+        "is not a variable name"
         in shop.terminal("env", "set", "app", name, "some value", code=64).err
     )
 

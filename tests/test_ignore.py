@@ -93,7 +93,7 @@ TABLE = {
     "a byte order mark": ("\ufeffa\n", ("a", "\ufeffa")),
     "bytes, not letters": ("?\n[é]\nvoilà\n", ("é", "e", "voilà")),
     "newlines in names": ("a\n*b\n", ("a\n", "x\nb", "c\nd/a")),
-    "a class is no slash": ("a[!x]b\nc[/]d\n", ("a/b", "a.b", "c/d")),
+    "a class is not a slash": ("a[!x]b\nc[/]d\n", ("a/b", "a.b", "c/d")),
 }
 
 

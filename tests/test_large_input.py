@@ -70,8 +70,8 @@ def test_ten_thousand_keys_are_read_and_the_one_that_stands_twice_is_told() -> N
 
 def test_a_notebook_that_is_nested_too_deeply_is_refused(terminal: Terminal) -> None:
     terminal.file("deep.ipynb", '{"nbformat": 4, "cells": ' + "[" * 20_000 + "]" * 20_000 + "}")
-    assert "deep.ipynb is no notebook: it is nested" in terminal("runbook", "run", "deep.ipynb", code=78).err  # fmt: skip
-    assert "deep.ipynb is no notebook: it is nested" in terminal("notebook", "check", "deep.ipynb", code=78).err  # fmt: skip
+    assert "deep.ipynb is not a notebook: it is nested" in terminal("runbook", "run", "deep.ipynb", code=78).err  # fmt: skip
+    assert "deep.ipynb is not a notebook: it is nested" in terminal("notebook", "check", "deep.ipynb", code=78).err  # fmt: skip
 
 
 def bundle(shop: Terminal) -> Path:
@@ -119,7 +119,7 @@ def test_a_bundle_that_is_none_says_so(shop: Terminal, damage: str) -> None:
     else:
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("bundle.json", "[" * 30_000 if damage == "deep" else "[1]")
-    assert "plan.templedb is no plan bundle" in shop("deploy", "run", "--plan", str(path), code=78).err  # fmt: skip
+    assert "plan.templedb is not a plan bundle" in shop("deploy", "run", "--plan", str(path), code=78).err  # fmt: skip
 
 
 COPY = "COPY t FROM stdin;\n1\tx\n2\ty; DROP TABLE z;\n\\.\nDROP TABLE users;\n"

@@ -117,7 +117,7 @@ def test_changes_of_sqitch_may_stand_in_folders(
     (root / "sqitch.plan").write_text("\n".join(("%project=a", "", *changes)))
     terminal("project", "import", str(root.parent), "--slug", "app")
     said = terminal("deploy", "init", "app").out
-    assert "3 SQL files in a folder of migrations, in the manner of sqitch" in said
+    assert "3 SQL files in a folder of migrations, in the style of sqitch" in said
     terminal.config({"name": "m", "file_patterns": [pattern]})
     terminal("target", "add", "app", "s")
     terminal("env", "set", "app", "DATABASE_URL", f"duckdb://{tmp_path}/s.duckdb", "--plain")
@@ -155,7 +155,7 @@ def test_an_order_that_is_written_down_holds(
     order.write_text(f"new.sql\nnew.sql\ngone.sql\n{order.read_text()}")
     said = terminal("deploy", "run", "app", code=78).err
     assert "sql/order.txt:2: new.sql stands there twice" in said
-    assert "sql/order.txt:3: gone.sql is no migration of the group" in said
+    assert "sql/order.txt:3: gone.sql is not a migration of the group" in said
     order.write_text(order.read_text().replace("new.sql\nnew.sql\ngone.sql\n", "new.sql\n"))
     assert "out of order" in terminal("deploy", "run", "app").all
 
@@ -502,7 +502,7 @@ def test_what_a_line_calls_the_way_back_never_runs_as_the_way_there(mark: str) -
         "CREATE TABLE a ();\n-- rollback\n-- DROP TABLE a;\n",
         "-- down the road we need this\nCREATE TABLE a ();\n",
         "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$\n-- down\nSELECT 1 $$;\nSELECT 2;",
-        "-- templedb:down is no section here: CREATE\nSELECT 1;",
+        "-- templedb:down is not a section here: CREATE\nSELECT 1;",
     ],
 )
 def test_a_comment_about_the_way_back_is_none(text: str) -> None:

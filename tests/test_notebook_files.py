@@ -110,6 +110,6 @@ def test_scrub_can_mask_alone_and_never_touches_a_source(shop: Shop, book: Path)
 
 def test_a_broken_notebook_is_told_and_nothing_is_written(shop: Shop, book: Path) -> None:
     book.write_text("{")
-    assert "is no notebook" in shop.terminal("notebook", "check", "book.ipynb", code=78).err
+    assert "is not a notebook" in shop.terminal("notebook", "check", "book.ipynb", code=78).err
     shop.terminal("notebook", "scrub", "book.ipynb", code=78)
     assert book.read_text() == "{"

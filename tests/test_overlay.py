@@ -65,8 +65,8 @@ def test_groups_may_stand_in_a_list_or_by_their_names() -> None:
     [
         ([], "must be an object with the key groups"),
         ({}, "must be a list of groups"),
-        ({"groups": {"wbe": {}}}, "groups.wbe: is no group of the config; did you mean web?"),
-        ({"groups": {"web": {"timeuot": 1}}}, "groups.web.timeuot: is no known key"),
+        ({"groups": {"wbe": {}}}, "groups.wbe: is not a group of the config; did you mean web?"),
+        ({"groups": {"web": {"timeuot": 1}}}, "groups.web.timeuot: is not a known key"),
         ({"groups": {"web": {"timeout": "soon"}}}, "groups.web.timeout: must be seconds"),
         ({"groups": {"web": {"timeout": 1.5}}}, "groups.web.timeout: must be seconds"),
         ({"groups": {"web": {"database": "OTHER_URL"}}}, "is decided by the config"),

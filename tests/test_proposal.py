@@ -57,5 +57,5 @@ def test_what_is_left_out_is_told_with_its_reason() -> None:
 def test_liquibase_s_folder_is_found_by_its_files() -> None:
     found = proposed("db/changelog/001.sql", LIQUIBASE)
     assert patterns(found) == ["db/changelog/*.sql"]
-    assert "in the manner of liquibase" in found.reasons[0].why
+    assert "in the style of liquibase" in found.reasons[0].why
     assert patterns(proposed("db/changelog/001.sql", "SELECT 1;")) == []

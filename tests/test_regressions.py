@@ -187,7 +187,7 @@ def test_a_key_for_what_is_not_built_yet_is_refused_and_not_passed_over(shop: Sh
         "deploy", "config", "--set", "-", code=78,
         stdin='{"groups": [{"name": "x", "deploy_command": "true", "blue_green": {"skip_health_check": true}}]}',
     )  # fmt: skip
-    assert "blue_green: is no known key" in said.err
+    assert "blue_green: is not a known key" in said.err
 
 
 def test_a_file_that_is_replaced_is_never_seen_missing(tmp_path: Path) -> None:

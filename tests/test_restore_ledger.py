@@ -76,7 +76,7 @@ def test_a_database_of_which_the_objects_are_gone_is_not_restored(kept: Shop) ->
     assert "restore-ledger" not in said.text
     assert "templedb target rebind staging" in said.text
     refused = restore(kept, code=64)
-    assert "the database does not bear it out" in refused
+    assert "the database does not confirm it" in refused
     assert "templedb target rebind" in refused
 
 

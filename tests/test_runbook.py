@@ -271,7 +271,7 @@ def test_secrets_are_in_no_file_and_no_log(books: Runbooks) -> None:
         assert HARD_PASSWORD not in text
         assert books.shop.pg.dsn not in text
     assert "***[DEPLOY_TOKEN]" in saved
-    assert "***[PWD]" not in said.all, "a folder is no password"
+    assert "***[PWD]" not in said.all, "a folder is not a password"
     assert "not a secret" in saved
 
 
@@ -414,7 +414,7 @@ def test_json_gives_each_cell_and_each_event_as_a_line(books: Runbooks) -> None:
 
 def test_what_is_no_notebook_is_refused(books: Runbooks) -> None:
     (books.home / "book.ipynb").write_text("{")
-    assert "is no notebook" in books.run(code=78).err
+    assert "is not a notebook" in books.run(code=78).err
     (books.home / "book.ipynb").write_text('{"nbformat": 3, "worksheets": []}')
     assert "no notebook of format 4" in books.run(code=78).err
     (books.home / "book.ipynb").unlink()

@@ -176,7 +176,7 @@ def test_an_env_file_is_taken_in_whole_or_not_at_all(shop: Shop) -> None:
         }
     )
     shop.run()
-    bad = shop.terminal.file("bad.env", "D=fourth-value\nthis is no line\n")
+    bad = shop.terminal.file("bad.env", "D=fourth-value\nthis is not a line\n")
     assert "bad.env:2" in shop.terminal("env", "import", "app", str(bad), code=78).err
     assert "D " not in shop.terminal("env", "list").out
 
@@ -322,4 +322,4 @@ def test_a_reference_by_a_person_may_lead_anywhere_but_to_no_device(shop: Shop) 
     shop.config(MIGRATIONS | {"required_env_vars": ["OUT"]})
     assert "outside of the project" not in shop.run("--dry-run").all
     shop.terminal("env", "set", "app", "ZERO", "file:/dev/zero")
-    assert "/dev/zero is no file" in shop.run("--dry-run", code=78).all
+    assert "/dev/zero is not a file" in shop.run("--dry-run", code=78).all

@@ -104,7 +104,7 @@ def test_a_signed_approval_counts(signed: Ring) -> None:
 def test_an_unsigned_approval_does_not_count_where_signatures_are_demanded(signed: Ring) -> None:
     made = plan(signed.shop)[:12]
     said = signed.shop.approve(made, by=EMIL).out
-    assert "it does not count: staging wants it signed (--sign)" in said
+    assert "it does not count: staging requires a signature (--sign)" in said
     said = signed.shop.run(code=20).err
     assert f"the approval of {EMIL} does not count: it is not signed" in said
     assert "it wants 1 signed approval" in said

@@ -494,7 +494,7 @@ class TestCatalogReader:
             session.apply(step, script, "a1", claim, lambda _: None)
             session.keep_catalog(mark, claim, changed=True)
             session.end_run(claim.run, Outcome.SUCCEEDED, 0, "")
-        assert session.drift().changes == (), "a run's own changes are no drift"
+        assert session.drift().changes == (), "a run's own changes are not drift"
         place.query("CREATE TABLE foreign_one (id int)")
         found = session.drift()
         assert found.base is not None

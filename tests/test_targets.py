@@ -254,7 +254,7 @@ def test_the_state_itself_is_no_target(shop: Shop) -> None:
         "staging",
         "--plain",
     )
-    assert "which is no target" in shop.run(code=78).err
+    assert "which is not a target" in shop.run(code=78).err
 
 
 @pytest.mark.parametrize("address", ["duckdb://", "duckdb:", "duckdb:///:memory:"])

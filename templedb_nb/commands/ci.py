@@ -51,7 +51,7 @@ def _host(host: str, about: str) -> None:
         named = secrets or (f"{chosen.upper().replace('-', '_')}_URL",)
         for name in named:
             if not name.isidentifier():
-                raise click.UsageError(f"{name!r} is no name of a variable")
+                raise click.UsageError(f"{name!r} is not a variable name")
         meant = {
             "PROJECT": project or call.project or call.world.folder.name,
             "TARGET": chosen,

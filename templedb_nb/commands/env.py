@@ -39,7 +39,7 @@ class SecretWords(Command):
 @commands.command("set", cls=SecretWords, effect=Effect.CHANGES)
 @words("[PROJECT] NAME [VALUE]", VALUE_HINT)
 @on_target
-@click.option("--plain", is_flag=True, help="Keep the value readable: it is no secret.")
+@click.option("--plain", is_flag=True, help="Keep the value readable: it is not a secret.")
 @pass_call
 def set_(
     call: Call, slug: str | None, name: str, value: str | None, target: str | None, *, plain: bool
@@ -85,7 +85,7 @@ def set_(
 
 
 def _named(name: str) -> None:
-    """Refuse what is no name, without repeating it: it may be the value."""
+    """Refuse what is not a name, without repeating it: it may be the value."""
     if not (name.isidentifier() and name.isascii()):
         raise click.UsageError(f"the name of a variable is missing: {VALUE_HINT}")
 
@@ -152,7 +152,7 @@ def check(call: Call, slug: str | None, target: str | None) -> CommandOutcome:
 @commands.command("import", effect=Effect.CHANGES)
 @words("[PROJECT] FILE", VALUE_HINT)
 @on_target
-@click.option("--plain", is_flag=True, help="Keep the values readable: they are no secrets.")
+@click.option("--plain", is_flag=True, help="Keep the values readable: they are not secrets.")
 @pass_call
 def import_(
     call: Call, slug: str | None, file: str, target: str | None, *, plain: bool

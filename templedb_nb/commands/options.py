@@ -92,7 +92,7 @@ class NounGroup(click.Group):
         self.no_args_is_help = default is None
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Insert the default verb where the first word is no verb."""
+        """Insert the default verb where the first word is not a verb."""
         completing = ctx.resilient_parsing and not args
         known = bool(args) and (args[0] in self.commands or args[0] in HELPS)
         if self.default and not known and not completing:

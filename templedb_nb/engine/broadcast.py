@@ -32,7 +32,7 @@ _IDENTITIES = frozenset(
     {"plan", "content_hash", "project", "slug", "target", "group", "phase", "kind", "key", "host"}
     | {"attempt_id", "path", "digest", "started_by"}
 )
-"""Names by which things are found again; a value that equals one of them is no secret."""
+"""Names by which things are found again; a value that equals one of them is not a secret."""
 
 
 class Broadcast:

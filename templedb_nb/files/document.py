@@ -47,7 +47,7 @@ def parse_document(text: str, name: str) -> object:
 
 
 def _too_deep(name: str) -> InvalidConfig:
-    hint = "a list or an object that holds others so often is no document of templedb's"
+    hint = "a list or an object that holds others so often is not a document of templedb's"
     return InvalidConfig(f"{name} is nested more than {DEEPEST} levels deep", hint=hint)
 
 
@@ -94,7 +94,7 @@ def _told(text: str, name: str) -> object:
     likely = "TOML" if _LIKE_TOML.search(text) else "YAML"
     if likely in complaints:
         raise complaints[likely]
-    raise InvalidConfig(f"{name} is no object in JSON, YAML or TOML")
+    raise InvalidConfig(f"{name} is not an object in JSON, YAML or TOML")
 
 
 def parse_env(text: str, name: str) -> dict[str, str]:

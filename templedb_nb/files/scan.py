@@ -194,7 +194,7 @@ class _Reading:
             self.skipped.append(Skipped(path=path, reason=self._unread(path, status.st_mode)))
 
     def _unread(self, path: str, mode: int) -> str:
-        """Return why what is no file is left out; of a link, whether it leads out of the folder."""
+        """Return why a non-file is left out; of a link, whether it leads out of the folder."""
         if not stat.S_ISLNK(mode):
             return _kind(mode)
         place = os.path.realpath(self.root / path)

@@ -14,7 +14,7 @@ from templedb_nb.model.target import DatabaseName, TargetName
 EVIDENCE = 4096
 """So many bytes of an answer are kept."""
 BODY_LIMIT = 1 << 20
-"""A body with more bytes than this is no answer of a health check."""
+"""A body with more bytes than this is not an answer of a health check."""
 
 
 class Health(StrEnum):

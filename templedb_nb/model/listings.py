@@ -236,7 +236,7 @@ class TargetShown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariableList:
-    """The variables of a project; `plain` has the values of those that are no secrets."""
+    """The variables of a project; `plain` has the values of those that are not secrets."""
 
     json_kind: ClassVar[str] = "VariableList"
 

@@ -24,7 +24,7 @@ class Interval:
 
     @classmethod
     def read(cls, text: str) -> Interval | None:
-        """Return what PostgreSQL and DuckDB write as *text*; None of what is no length of time."""
+        """Return what PostgreSQL and DuckDB write as *text*; None of what is not a duration."""
         months = days = micro = 0
         rest = text
         for found in _PART.finditer(text):

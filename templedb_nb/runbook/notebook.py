@@ -34,12 +34,12 @@ class Notebook:
         try:
             body = json.loads(contents(path).decode())
         except ValueError as error:
-            raise ConfigError(f"{path} is no notebook: {error}") from None
+            raise ConfigError(f"{path} is not a notebook: {error}") from None
         except RecursionError:
-            raise ConfigError(f"{path} is no notebook: it is nested too deeply") from None
+            raise ConfigError(f"{path} is not a notebook: it is nested too deeply") from None
         version = body.get("nbformat") if isinstance(body, dict) else None
         if version != MAJOR or not isinstance(body.get("cells"), list):
-            message = f"{path} is no notebook of format {MAJOR}"
+            message = f"{path} is not a notebook of format {MAJOR}"
             raise ConfigError(message, hint=f"jupyter nbconvert --to notebook --inplace {path}")
         taken: set[str] = set()
         for number, cell in enumerate(body["cells"]):

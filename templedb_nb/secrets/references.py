@@ -24,7 +24,7 @@ def read_reference(text: str, process: Mapping[str, str], root: Path | None) -> 
         case "file":
             return _file(text, expanded(rest), root)
         case _:
-            raise SecretError(f"{kind}: is no kind of reference; env: and file: are")
+            raise SecretError(f"{kind}: is not a kind of reference; env: and file: are")
 
 
 def _file(text: str, path: Path, root: Path | None) -> str:
@@ -32,7 +32,7 @@ def _file(text: str, path: Path, root: Path | None) -> str:
     try:
         kind = whole.stat().st_mode
         if not stat.S_ISREG(kind) and not stat.S_ISFIFO(kind):
-            raise SecretError(f"{text}: {whole} is no file")
+            raise SecretError(f"{text}: {whole} is not a file")
         with whole.open("rb") as file:
             raw = file.read(LIMIT + 1)
         if len(raw) > LIMIT:

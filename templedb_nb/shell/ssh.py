@@ -13,7 +13,7 @@ from templedb_nb.core.config.home_folder import expanded
 from templedb_nb.errors import ConfigError
 
 NAMESPACE = "templedb"
-"""What a signature is for: one that was made for git or for mail is no approval."""
+"""What a signature is for: one that was made for git or for mail is not an approval."""
 
 BROKEN = "its signature is broken, or is one of something else"
 """Of a signature that is none of the text, whoever made it."""

@@ -190,7 +190,7 @@ def ending(status: int) -> dict[str, Any]:
 
 
 def tell(fact: dict[str, Any]) -> None:
-    """Write one line to whoever started us; if nobody is left, that is no reason to stop."""
+    """Write one line to whoever started us; if nobody is left, that is not a reason to stop."""
     with suppress(OSError):
         os.write(1, json.dumps(fact).encode() + b"\n")
 

@@ -40,7 +40,7 @@ _OF_PROJECT = {
 def read_projects(file: Path, slug: str | None = None) -> tuple[OlderProject, ...]:
     """Return the projects of *file*, or the one of that slug.
 
-    Raises `FilesError` if it is no such file.
+    Raises `FilesError` if it is not such a file.
     """
     with _opened(file) as older:
         rows = older.rows("SELECT * FROM projects ORDER BY slug")
@@ -69,7 +69,7 @@ class _Older:
 @contextmanager
 def _opened(file: Path) -> Iterator[_Older]:
     if not file.is_file():
-        raise FilesError(f"{file} is no file", hint="name the older TempleDB's templedb.sqlite")
+        raise FilesError(f"{file} is not a file", hint="name the older TempleDB's templedb.sqlite")
     address = f"file:{quote(str(file.absolute()))}?mode=ro"
     try:
         with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as connection:

@@ -38,7 +38,7 @@ def cell_plain(cell: Any) -> Any:
     """Return a value of the database as JSON has it.
 
     Times are in ISO 8601, durations in seconds, bytes in hex. Intervals that have days or months
-    are no number of seconds: they are texts, in ISO 8601, too.
+    are not a number of seconds: they are texts, in ISO 8601, too.
     """
     match cell:
         case float():

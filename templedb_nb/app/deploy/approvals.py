@@ -86,7 +86,7 @@ class Approvals:
         """Return why a word that was just given will not count."""
         plan, planner = preview.plan, self._planner(preview)
         if plan.policy.signed and not approval.signature and approval.verdict is Verdict.APPROVED:
-            return f"{plan.target} wants it signed (--sign)"
+            return f"{plan.target} requires a signature (--sign)"
         proofs = self._plans.signatures.proofs(plan.policy, [approval])
         return uncounted(plan, approval, planner, approval.given_at, proofs)
 
@@ -95,7 +95,7 @@ class Approvals:
         signed = signatures.signed(approval, key)
         proofs = signatures.proofs(plan.policy, [signed])
         if plan.policy.signers and (doubt := doubted(signed, plan.policy, proofs)):
-            message = f"the word of {signed.given_by} would not count: {doubt}; nothing was kept"
+            message = f"an approval by {signed.given_by} would not count: {doubt}; nothing was kept"
             may = ", ".join(names(plan.policy.signers))
             hint = f"sign as one of {may}: TEMPLEDB_USER or git's user.email, and their key"
             raise ConfigError(message, hint=hint)

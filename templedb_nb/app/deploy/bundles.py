@@ -98,11 +98,11 @@ def read_bundle(path: Path) -> tuple[Bundle, Mapping[Digest, bytes]]:
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror or error}") from None
     except RecursionError:
-        raise ConfigError(f"{path} is no plan bundle: {_HEAD} is nested too deeply") from None
+        raise ConfigError(f"{path} is not a plan bundle: {_HEAD} is nested too deeply") from None
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
-        raise ConfigError(f"{path} is no plan bundle: {error}") from None
+        raise ConfigError(f"{path} is not a plan bundle: {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{path} is no plan bundle: {error}") from None
+        raise ConfigError(f"{path} is not a plan bundle: {error}") from None
     _verify(path, bundle, blobs)
     return bundle, blobs
 

@@ -151,7 +151,7 @@ class Connections:
 
         path = path_of(text, root)
         if path.exists() and self._state.exists() and path.samefile(self._state):
-            raise ConfigError(f"{database} is templedb's own state file, which is no target")
+            raise ConfigError(f"{database} is templedb's own state file, which is not a target")
         return path
 
 

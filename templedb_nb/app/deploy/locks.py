@@ -190,5 +190,5 @@ def _first_server(opened: OpenTarget, pid: int) -> Server:
 def _refuse_theft(session: Session, project: str) -> NoReturn:
     """Refuse: the lock is a file's, and is free as soon as its process is gone."""
     holder = session.ledger(project).holder or "another process that has the file open"
-    message = f"{session.where} is locked by {holder}, which lives"
+    message = f"{session.where} is locked by {holder}, which is alive"
     raise Busy(message, hint="end that process: the lock goes with it")

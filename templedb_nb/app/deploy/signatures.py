@@ -118,9 +118,9 @@ def read_approval(path: Path) -> Approval:
             raise ValueError("an approval cannot say that of itself")  # noqa: TRY301
         approval: Approval = from_plain(Approval, plain)
     except RecursionError:
-        raise ConfigError(f"{path} is no approval: it is nested too deeply") from None
+        raise ConfigError(f"{path} is not an approval: it is nested too deeply") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{path} is no approval: {error}") from None
+        raise ConfigError(f"{path} is not an approval: {error}") from None
     return approval
 
 
@@ -129,7 +129,7 @@ def fitting(path: Path, approval: Approval, plan: Plan) -> Approval:
     again = f"templedb approve {short(plan.id)} --reason WHY --sign --out FILE"
     own = (plan.content_hash, plan.project, plan.target)
     if (approval.content_hash, approval.project, approval.target) != own:
-        message = f"{path} is of another plan than {short(plan.id)} for {plan.target}"
+        message = f"{path} is for another plan than {short(plan.id)} for {plan.target}"
         raise ApprovalMissing(message, hint=again)
     if not approval.signature:
         message = f"{path} is not signed, and anybody can write a file"

@@ -176,7 +176,7 @@ def _kept_elsewhere(opened: OpenTarget, file: Path) -> Iterator[Found]:
     rows = tuple(r for each in known for r in each.migrations if r["target_name"] == target)
     database = next(iter(opened.sessions), None)
     if not rows or database is None:
-        message = f"{file} tells of no migration of {project.slug} on {target}"
+        message = f"{file} lists no migration of {project.slug} on {target}"
         raise UsageProblem(message, hint="templedb project import --from-templedb FILE --dry-run")
     yield database, ForeignHistory(tool=OLDER, schema=file.name, table=TABLE, rows=rows)
 

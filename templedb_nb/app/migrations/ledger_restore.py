@@ -112,7 +112,7 @@ class LedgerRestores:
 
 
 def _chosen(suspicion: Suspicion, files: tuple[str, ...], target: str) -> list[Lost]:
-    """Return what to write again, or raise where the database does not bear it out."""
+    """Return what to write again, or raise where the database does not confirm it."""
     chosen = [e for e in suspicion.lost if not files or _named(e, files)]
     missing = [each for each in files if not any(_named(e, (each,)) for e in suspicion.lost)]
     if missing:
@@ -123,7 +123,7 @@ def _chosen(suspicion: Suspicion, files: tuple[str, ...], target: str) -> list[L
     told = not sure or any(each.presence is ObjectPresence.STANDS for each in sure)
     if gone or not (told or files):
         problems = [f"{each.entry.file}: {each}" for each in (gone or chosen)]
-        message = f"the ledger of {target} was not restored: the database does not bear it out"
+        message = f"the ledger of {target} was not restored: the database does not confirm it"
         hint = f"{REBIND} {target} --reason WHY; name the files that are in effect to restore those"
         raise UsageProblem(message, hint=hint, problems=problems)
     return chosen

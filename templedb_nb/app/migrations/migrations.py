@@ -274,7 +274,7 @@ def _chosen(rows: Sequence[Tracked], back: RevertRequest) -> list[Tracked]:
     if back.to:
         last = pick(rows, back.to, prefer=IN_EFFECT)
         if last.state not in IN_EFFECT:
-            raise UsageProblem(f"{last.file} is {last.state}: it is no place to go back to")
+            raise UsageProblem(f"{last.file} is {last.state}: it is not a place to go back to")
         chosen = reverting.later(last, rows)
         nothing = f"nothing came into effect after {last.file}"
     else:

@@ -60,12 +60,12 @@ class Addresses:
         for name in sorted(set(names) - case.known.unreadable.keys()):
             value = self.variables.reveal(name, case.known, case.given, case.root)
             if value is not None and (found := fault(value.reveal().strip())):
-                message = f"is no address of a database: {found.what}"
+                message = f"is not a database address: {found.what}"
                 yield problem(name, message, found.mend, topic=Topic.VARIABLE)
 
 
 def _refusal(wrong: Iterable[tuple[str, AddressProblem]]) -> ConfigError:
-    told = [f"{name} is no address of a database: {found.what}" for name, found in wrong]
+    told = [f"{name} is not a database address: {found.what}" for name, found in wrong]
     hints = dict.fromkeys(found.mend for _, found in wrong)
     first, *more = told
     return ConfigError(f"{first}; nothing was kept", hint="; ".join(hints), problems=more)

@@ -185,7 +185,7 @@ class LegacyImport:
 
 
 def _keeping(each: OlderProject, variable: OlderVariable) -> Keeping:
-    """Return how a value is kept: what is no secret by its looks would be masked everywhere."""
+    """Return how a value is kept: what is not a secret by its looks would be masked everywhere."""
     value = variable.value.reveal()
     names = {each.slug, *(str(row["target_name"]) for row in each.targets), variable.target}
     return Keeping.PLAIN if masking.too_short(value) or value in names else Keeping.SEALED
@@ -200,7 +200,7 @@ def _unfit(path: str) -> str:
         or "\0" in path
         or not {"", ".", ".."}.isdisjoint(parts)
     ):
-        return "is no path below the project"
+        return "is not a path below the project"
     *folders, name = parts
     if built_in(name, folder=False) or any(built_in(each, folder=True) for each in folders):
         return "is never taken in: it may hold secrets, or belongs to a tool"

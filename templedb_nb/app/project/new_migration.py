@@ -73,7 +73,7 @@ class NewMigrations:
     def _drafted(
         self, group: GroupMigrations, wanted: NewMigration
     ) -> tuple[NewPaths | None, list[tuple[str, str]]]:
-        """Return the files, in the manner of the tool whose folder it is, or in the plain one."""
+        """Return the files, in the style of the tool whose folder it is, or in the plain one."""
         now, reading = self._system.clock.now(), manner(group)
         if reading is None:
             name = named(group, wanted.name, wanted.folder, now)
@@ -93,7 +93,7 @@ class NewMigrations:
                 return
             text = self._reader.scripts([each.blob])[each.blob].text
             if dialect := recognise.not_read(each.path, frozenset(paths), {each.path: text}, None):
-                message = f"{each.path} is in the manner of {dialect.tool} ({dialect.evidence})"
+                message = f"{each.path} is in the style of {dialect.tool} ({dialect.evidence})"
                 raise FilesError(message, hint=f"make the new one by {dialect.tool}, too")
 
 

@@ -67,7 +67,7 @@ class Projects:
         """Take a folder's files in, under *slug*; importing it again syncs it."""
         root = expanded(path).absolute()
         if not root.is_dir():
-            raise FilesError(f"{root} is no folder", hint="name the project's root folder")
+            raise FilesError(f"{root} is not a folder", hint="name the project's root folder")
         chosen = self.slug(slug or root.name)
         old = next((each for each in self.all() if each.slug == chosen), None)
         if old and old.root and Path(old.root) != root and Path(old.root).is_dir():
@@ -117,7 +117,7 @@ class Projects:
             raise UsageProblem(f"{text!r} is a command's name", hint="choose another with --slug")
         if not SLUG.fullmatch(text):
             hint = "a slug holds letters, digits, _ . - alone; choose one with --slug"
-            raise UsageProblem(f"{text!r} is no slug", hint=hint)
+            raise UsageProblem(f"{text!r} is not a slug", hint=hint)
         return Slug(text)
 
     def _sync(self, project: Project) -> Synced:

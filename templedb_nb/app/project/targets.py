@@ -66,7 +66,7 @@ class Targets:
         complaints: list[str] = []
         NAME.read(name, "target", lambda _, message: complaints.append(message))
         if complaints:
-            raise UsageProblem(f"{name!r} is no name of a target: {complaints[0]}")
+            raise UsageProblem(f"{name!r} is not a target name: {complaints[0]}")
         if any(each.name == name for each in self.all(project)):
             hint = f"templedb target update {project.slug} {name} …"
             raise ConfigError(f"project {project.slug} has a target {name} already", hint=hint)

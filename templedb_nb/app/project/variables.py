@@ -79,7 +79,7 @@ class Variables:
         self, project: Project, target: TargetName | None, name: str, text: str, keeping: Keeping
     ) -> Variable:
         if not name.isidentifier() or not name.isascii():
-            raise UsageProblem(f"{name!r} is no name of a variable", hint=NAME_HINT)
+            raise UsageProblem(f"{name!r} is not a variable name", hint=NAME_HINT)
         if "\0" in text:
             raise UsageProblem(f"the value of {name} holds a NUL character")
         chosen = Keeping.REFERENCE if is_reference(text) else keeping
@@ -96,7 +96,7 @@ class Variables:
             return bare
         if masking.too_short(text):
             message = f"the value of {name} is too short to be masked in output"
-            hint = f"use {masking.MINIMUM} characters or more, or --plain if it is no secret"
+            hint = f"use {masking.MINIMUM} characters or more, or --plain if it is not a secret"
             raise SecretError(message, hint=hint)
         self._masker.add(name, text)
         return replace(bare, text=self._seal.seal(bare, text))
@@ -172,7 +172,7 @@ class Variables:
             self._mask(route.name, secret.reveal(), Scope.ENVIRONMENT)
 
     def secret(self, variable: Variable, root: Path | None) -> str | None:
-        """Return the value of one variable that is kept, or None if it is no secret."""
+        """Return the value of one variable that is kept, or None if it is not a secret."""
         match variable.keeping:
             case Keeping.PLAIN:
                 return None
@@ -229,7 +229,9 @@ class Variables:
             self._masker.add(name, value)
         elif scope not in {Scope.ENVIRONMENT, Scope.OPTION}:
             message = f"the value of {name} is too short to be masked in output"
-            raise SecretError(message, hint=f"templedb env set --plain {name}, if it is no secret")
+            raise SecretError(
+                message, hint=f"templedb env set --plain {name}, if it is not a secret"
+            )
 
     def _value(
         self,

@@ -144,7 +144,7 @@ def _stranger(scheme: str) -> AddressProblem:
         what = "it leads to Prisma's proxy, which runs no migrations"
         return AddressProblem(what=what, mend=f"take the database's own address: {FORM}")
     if name in _OTHERS:
-        what = f"{name} is no database that can be deployed to"
+        what = f"{name} is not a database that can be deployed to"
         return AddressProblem(what=what, mend=f"{FORM}, or duckdb:///PATH")
     return AddressProblem(what="it begins with no known scheme", mend=f"{FORM}, or duckdb:///PATH")
 
@@ -271,14 +271,14 @@ def _wrong(given: Mapping[str, str]) -> Iterator[AddressProblem]:
     yield from _places(given)
     for key in ("connect_timeout", "keepalives", "keepalives_idle", "tcp_user_timeout"):
         if (value := given.get(key)) and not re.fullmatch(r"\s*[+-]?\d+\s*", value):
-            yield AddressProblem(what=f"its {key} is no whole number", mend=f"write {key}=10")
+            yield AddressProblem(what=f"its {key} is not a whole number", mend=f"write {key}=10")
 
 
 def _places(given: Mapping[str, str]) -> Iterator[AddressProblem]:
     ports = given.get("port", "").split(",")
     if not all(_port(each) for each in ports):
         mend = f"{FORM}; {ESCAPES}; an IPv6 address in brackets: [::1]"
-        yield AddressProblem(what="its port is no number from 1 to 65535", mend=mend)
+        yield AddressProblem(what="its port is not a number from 1 to 65535", mend=mend)
     hosts, addresses = ((given.get(key) or "").split(",") for key in ("host", "hostaddr"))
     count = max(len(hosts), len(addresses))
     if len(ports) > 1 and len(ports) != count:
@@ -292,7 +292,7 @@ def _places(given: Mapping[str, str]) -> Iterator[AddressProblem]:
             what="its hostaddr is no IP address", mend="name the host as host=HOST"
         )
     if any(_unlikely(each) for each in hosts):
-        yield AddressProblem(what="its host is no name of a host", mend=f"{FORM}; {ESCAPES}")
+        yield AddressProblem(what="its host is not a host name", mend=f"{FORM}; {ESCAPES}")
     if given.get("dbname", "").startswith("/") or "://" in given.get("dbname", ""):
         yield AddressProblem(what="its database begins with a slash", mend=FORM)
 

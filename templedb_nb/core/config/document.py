@@ -37,7 +37,7 @@ from templedb_nb.model.serialization import to_plain
 from templedb_nb.model.target import DATABASE_URL, OrderPolicy
 
 NAME = Text(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "may hold letters, digits, _ . - alone")
-VARIABLE = Text(r"[A-Za-z_][A-Za-z0-9_]*", "is no name of an environment variable")
+VARIABLE = Text(r"[A-Za-z_][A-Za-z0-9_]*", "is not an environment variable name")
 TEXT = Text()
 DAY = 86_400
 

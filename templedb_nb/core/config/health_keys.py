@@ -19,7 +19,7 @@ from templedb_nb.model.health import JsonExpectation
 
 _TEXT = Text()
 _NAME = Text(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "may hold letters, digits, _ . - alone")
-_VARIABLE = Text(r"[A-Za-z_][A-Za-z0-9_]*", "is no name of an environment variable")
+_VARIABLE = Text(r"[A-Za-z_][A-Za-z0-9_]*", "is not an environment variable name")
 
 EXPECT_JSON = Object(
     JsonExpectation,

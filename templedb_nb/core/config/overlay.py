@@ -104,7 +104,7 @@ def _groups(document: object, complain: Complain) -> dict[str, dict[str, Any]]:
         if key in _ELSEWHERE:
             complain(str(key), "is not part of an overlay, which changes groups alone")
         elif key != "groups":
-            complain(str(key), f"is no known key{nearest(key, ['groups'])}")
+            complain(str(key), f"is not a known key{nearest(key, ['groups'])}")
     listed = document.get("groups")
     if isinstance(listed, list):
         listed = _by_name(listed, complain)
@@ -135,7 +135,7 @@ def _refuse_fixed(config: DeployConfig, given: Groups, complain: Complain) -> No
     for name, keys in given.items():
         if name not in known:
             more = "" if known else "; the project has no config yet"
-            complain(f"groups.{name}", f"is no group of the config{nearest(name, known)}{more}")
+            complain(f"groups.{name}", f"is not a group of the config{nearest(name, known)}{more}")
         for key in keys:
             if key in FIXED:
                 complain(f"groups.{name}.{key}", FIXED[key])

@@ -104,7 +104,7 @@ def _variable(key: str, text: str) -> Iterator[Objection]:
 def _url(url: str) -> Iterator[Objection]:
     yield from _variable("url", url)
     if url and not re.match(r"https?://[^\s/]+|\{var:", url):
-        yield Objection(key="url", message=f"{url!r} is no http or https address")
+        yield Objection(key="url", message=f"{url!r} is not an http or https address")
     place, query = _parts(url)
     _, colon, password = place.rpartition("@")[0].partition(":")
     if colon and not password.startswith("{var:"):
@@ -129,7 +129,7 @@ def _headers(headers: Sequence[tuple[str, str]]) -> Iterator[Objection]:
         key = f"headers.{name}"
         yield from _variable(key, value)
         if not _HEADER.fullmatch(name):
-            yield Objection(key=key, message="is no name of a header")
+            yield Objection(key=key, message="is not a header name")
         if re.search(r"[\r\n\0]", value):
             yield Objection(key=key, message="must be one line")
         if _secretive(name) and not variables.names(value):
@@ -165,7 +165,7 @@ def _pattern(key: str, text: str) -> Iterator[Objection]:
     try:
         re.compile(text)
     except (re.error, RecursionError, OverflowError) as error:
-        yield Objection(key=key, message=f"is no regular expression: {error}")
+        yield Objection(key=key, message=f"is not a regular expression: {error}")
 
 
 def _json(at: str, wanted: JsonExpectation) -> Iterator[Objection]:
@@ -177,7 +177,7 @@ def _json(at: str, wanted: JsonExpectation) -> Iterator[Objection]:
     yield from _pattern(f"{at}.matches", wanted.matches)
     for key, text in (("below", wanted.below), ("above", wanted.above)):
         if text and number(text) is None:
-            yield Objection(key=f"{at}.{key}", message=f"{text!r} is no number")
+            yield Objection(key=f"{at}.{key}", message=f"{text!r} is not a number")
     below, above = number(wanted.below), number(wanted.above)
     if below is not None and above is not None and above >= below:
         yield Objection(key=at, message=f"nothing is above {above} and below {below}")

@@ -52,7 +52,7 @@ def cascading(found: ObservedEffect, at: Cursor) -> ObservedEffect:
 
 
 def elsewhere(verb: str, at: Cursor) -> ObservedEffect:
-    """See a command about something that is no table."""
+    """See a command about something that is not a table."""
     kind = next((" ".join(each) for each in _KINDS if at.take(*each)), "")
     what = f"{verb} {kind.lower() or at.word.lower()}".strip()
     if not kind or kind == "EXTENSION":

@@ -11,7 +11,7 @@ from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.model.finding import Finding, Severity, Topic
 
 _NAME = "_"
-"""Stands for what is no bare word and no symbol: nothing that these rules look at."""
+"""Stands for what is neither a bare word nor a symbol: nothing that these rules look at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

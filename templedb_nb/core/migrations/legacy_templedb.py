@@ -35,7 +35,7 @@ def config_of(project: OlderProject) -> tuple[DeployConfig | None, list[str]]:
     except ValueError as error:
         return None, [f"config: is no JSON ({error})"]
     if not isinstance(document, dict):
-        return None, ["config: is no object"]
+        return None, ["config: is not an object"]
     left = [
         f"config: {key} is not taken over"
         for key in ("health_check", "secret_sources")

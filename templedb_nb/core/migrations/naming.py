@@ -51,7 +51,7 @@ def _stem(name: str) -> str:
     stem = name.removesuffix(".sql")
     if not SAFE.fullmatch(stem) or len(stem) > LONGEST:
         hint = f"letters, digits, _ - and single dots, {LONGEST} characters at most: add_email"
-        raise UsageProblem(f"{name!r} is no name for a migration's file", hint=hint)
+        raise UsageProblem(f"{name!r} is not a name for a migration's file", hint=hint)
     return stem
 
 
@@ -83,9 +83,9 @@ def in_manner(
     Raises `FilesError` where that tool alone can write it.
     """
     if told := drafts.BY_THE_TOOL.get(layout):
-        raise FilesError(f"group {group.group.name} is in the manner of {layout}", hint=told)
+        raise FilesError(f"group {group.group.name} is in the style of {layout}", hint=told)
     if not drafts.knows(layout):
-        raise FilesError(f"group {group.group.name} is in the manner of {layout}")
+        raise FilesError(f"group {group.group.name} is in the style of {layout}")
     name, body, back = wanted
     placed = group.arranged.files
     once = [each for each in placed if not (each.reading and each.reading.repeatable)]

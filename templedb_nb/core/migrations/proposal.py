@@ -76,9 +76,7 @@ def _migrations(paths: Sequence[str], texts: Mapping[str, str]) -> Found:
         pattern = f"{folder}/**/*.sql" if nested else f"{folder}/*.sql"
         made = _arranged(pattern, paths, texts)
         if dialect := _foreign(files, paths, texts, made):
-            why = (
-                f"its files are in the manner of {dialect.tool} ({dialect.evidence}), not read yet"
-            )
+            why = f"its files are in the style of {dialect.tool} ({dialect.evidence}), not read yet"
             reasons.append(Reason(what=f"{folder}/", why=why))
             continue
         count = len(set(made.paths))
@@ -188,7 +186,7 @@ def _arranged(pattern: str, paths: Sequence[str], texts: Mapping[str, str]) -> A
 
 def _manner(made: Arranged) -> str:
     found = sorted({str(layout) for _, layout in made.layouts if layout is not Layout.PLAIN})
-    return f", in the manner of {' and '.join(found)}" if found else ""
+    return f", in the style of {' and '.join(found)}" if found else ""
 
 
 def _single(paths: Sequence[str]) -> list[str]:

@@ -143,7 +143,7 @@ def _text(
 ) -> Iterable[Finding]:
     layout = row.reading.layout if row.reading else None
     if dialect := recognise.not_read(row.file, paths, {row.file: script.text}, layout):
-        message = f"is in the manner of {dialect.tool} ({dialect.evidence}), which is not read yet"
+        message = f"is in the style of {dialect.tool} ({dialect.evidence}), which is not read yet"
         mend = f"keep on with {dialect.tool} for this folder, or make it a plain SQL file"
         yield problem(row.file, message, mend, topic=Topic.MIGRATION)
         return

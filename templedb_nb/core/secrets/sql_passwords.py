@@ -133,7 +133,7 @@ def _in_literal(body: _Text, depth: int) -> Iterator[Span]:
 
 
 def _in_prose(text: _Text, start: int, end: int) -> Iterator[Span]:
-    """Look into what is no token: SQL in comments, parameters, values that psql is given."""
+    """Look into what is not a token: SQL in comments, parameters, values that psql is given."""
     if not HINTS.search(text.text, start, end):
         return
     for found in _SPOKEN.finditer(text.text, start, end):

@@ -150,7 +150,7 @@ def _writing(char: str, count: int) -> Writing:
 
 
 def _texts(char: str) -> Iterator[str]:
-    """Yield every text that stands for a character that is no letter and no digit."""
+    """Yield every text that stands for a character that is neither a letter nor a digit."""
     number = ord(char)
     if IGNORED.fullmatch(char):
         yield ""

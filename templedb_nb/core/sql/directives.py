@@ -191,7 +191,7 @@ class _DirectiveReader:
     def timeout(self, each: _Comment) -> None:
         ms = _milliseconds(each.words)
         if ms is None:
-            message = f"templedb:{each.name} {each.words!r} is no duration"
+            message = f"templedb:{each.name} {each.words!r} is not a duration"
             self._wrong(each, message, "write 500ms, 10s, 5m or 1h; 0 means none")
         else:
             self._top(each, f"{each.name.replace('-', '_')}_ms", ms)

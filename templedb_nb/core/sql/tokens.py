@@ -31,7 +31,7 @@ class Token:
 
     @property
     def upper(self) -> str:
-        """Return a word in capitals, and nothing for what is no bare word."""
+        """Return a word in capitals, and nothing for what is not a bare word."""
         return self.text.upper() if self.kind is TokenKind.WORD else ""
 
 

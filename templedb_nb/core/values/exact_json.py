@@ -16,7 +16,7 @@ def exact_json(text: str) -> Any:
     try:
         text.encode() if "\\u" not in text else json.dumps(found, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise ValueError("half of a surrogate pair is no character") from None
+        raise ValueError("half of a surrogate pair is not a character") from None
     return found
 
 

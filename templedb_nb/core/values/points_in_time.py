@@ -36,5 +36,5 @@ def wait_s(text: str) -> float:
     """
     found = _WAIT.fullmatch(text.strip().lower())
     if found is None:
-        raise UsageProblem(f"{text!r} is no length of time", hint="write 10, 90s, 15m or 1h")
+        raise UsageProblem(f"{text!r} is not a duration", hint="write 10, 90s, 15m or 1h")
     return float(found[1]) * _SECONDS[found[2] or "s"]

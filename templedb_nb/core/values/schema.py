@@ -283,7 +283,7 @@ class Object:
         known = [key.name for key in self.keys]
         for name in value:
             if name not in known:
-                complain(joined(at, str(name)), f"is no known key{nearest(name, known)}")
+                complain(joined(at, str(name)), f"is not a known key{nearest(name, known)}")
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON Schema of the shape."""

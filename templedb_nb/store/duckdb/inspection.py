@@ -113,7 +113,7 @@ def journals(folder: Path) -> Iterator[JournalCheck]:
 def _journal(folder: Path, path: Path) -> JournalCheck:
     file = str(path)
     if path.is_symlink() or not path.is_file():
-        return JournalCheck(file=file, state=JournalState.FOREIGN, about="it is no regular file")
+        return JournalCheck(file=file, state=JournalState.FOREIGN, about="it is not a regular file")
     try:
         going_on = journal.live(folder, path.stem)
         found = journal.lines(path)

@@ -75,7 +75,9 @@ def _kind(path: Path) -> bool:
             raise broken(path, f"it is a link to {path.readlink()}, which is not there") from None
         return False
     if not stat.S_ISREG(mode):
-        raise broken(path, "it is no regular file" if not stat.S_ISDIR(mode) else "it is a folder")
+        raise broken(
+            path, "it is not a regular file" if not stat.S_ISDIR(mode) else "it is a folder"
+        )
     if path.stat().st_size == 0:
         raise broken(path, "it is empty")
     return True

@@ -1,4 +1,4 @@
-"""HTML that cannot be written wrongly: text is escaped, and what is no text says so by its type."""
+"""HTML that cannot be written wrongly: text is escaped, what is not text says so by its type."""
 
 from __future__ import annotations
 

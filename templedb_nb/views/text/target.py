@@ -87,7 +87,7 @@ def _(value: Probe) -> str:
 def _(value: ApprovalList) -> str:
     note = [value.note] if value.note else []
     if not value.rows:
-        return "\n".join(["nobody said anything of a plan yet", *note])
+        return "\n".join(["no plan was approved or rejected yet", *note])
     rows = [
         [
             moment(row.given_at),

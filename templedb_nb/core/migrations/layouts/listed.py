@@ -31,7 +31,7 @@ def in_order(
         path = next((p for p in (joined(parent(order_file), said), said) if p in by_path), "")
         where = f"{order_file}:{number}"
         if not path:
-            message = f"{said} is no migration of the group{nearest(said, list(by_path))}"
+            message = f"{said} is not a migration of the group{nearest(said, list(by_path))}"
             findings.append(complaint(where, message))
         elif path in listed:
             findings.append(complaint(where, f"{said} stands there twice"))

@@ -135,7 +135,7 @@ def complaint(where: str, message: str, mend: str = "") -> Finding:
 
 
 def left_out(where: str, message: str, mend: str = "") -> Finding:
-    """Return a finding about a file that is no migration here, and looks like one."""
+    """Return a finding about a file that is not a migration here, and looks like one."""
     return Finding(
         severity=Severity.WARNING, topic=Topic.MIGRATION, message=message, where=where, mend=mend
     )

@@ -67,7 +67,7 @@ def place(folder: MigrationFolder) -> Placements:
     """
     plan = joined(folder.base, PLAN)
     told, strange = changes(folder.look.beside.get(plan, ""))
-    findings: list[Finding] = [complaint(plan, f"is no change: {each}") for each in strange]
+    findings: list[Finding] = [complaint(plan, f"is not a change: {each}") for each in strange]
     reading = Reading(layout=Layout.SQITCH)
     placed, own = [], set()
     for each in told:

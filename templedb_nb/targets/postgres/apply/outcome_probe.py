@@ -80,7 +80,7 @@ def ask(connection: Connection, probe: Probe, spared: Collection[int] = ()) -> P
 def nothing_there(connection: Connection, probe: Probe) -> bool:
     """Return whether what a statement takes away is not there, before it ever ran.
 
-    That is no proof that it took effect: the server itself must say what it makes of the name.
+    That is not proof that it took effect: the server itself must say what it makes of the name.
     """
     taking = isinstance(probe, IndexGone | Detached)
     return taking and ask(connection, probe).standing is EffectStanding.DONE
@@ -137,7 +137,7 @@ def _built(connection: Connection, probe: IndexBuilt) -> ProbeVerdict:
     valid, on, definition, name = row
     if valid is None:
         return ProbeVerdict(
-            standing=EffectStanding.UNKNOWN, evidence=f"{name} is there and is no index"
+            standing=EffectStanding.UNKNOWN, evidence=f"{name} is there and is not an index"
         )
     wanted = _twin(connection, probe)
     if on != table or (wanted and _shape(definition) != _shape(wanted)):
@@ -205,7 +205,7 @@ def _detached(connection: Connection, probe: Detached) -> ProbeVerdict:
     match pending(connection, probe):
         case None:
             return ProbeVerdict(
-                standing=EffectStanding.DONE, evidence=f"{probe.partition} is no partition"
+                standing=EffectStanding.DONE, evidence=f"{probe.partition} is not a partition"
             )
         case False:
             return ABSENT

@@ -284,7 +284,7 @@ def _sent(link: Link, lock: AdvisoryLock, attempt: Attempt, batch: str) -> list[
         if not link.lost:
             link.roll_back()
             raise failed_at_commit(attempt, error) from None
-        # No answer is no rollback: tried again without asking, the file might run twice.
+        # No answer is not a rollback: tried again without asking, the file might run twice.
         _settle(link, lock, attempt)
         return []
     except BaseException:

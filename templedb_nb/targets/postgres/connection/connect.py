@@ -63,7 +63,7 @@ def open_connection(route: Route, name: str) -> Connection:
     except psycopg.OperationalError as error:
         raise _unreachable(route, error) from None
     except psycopg.ProgrammingError:
-        message = f"{route.name} is no address of a PostgreSQL database"
+        message = f"{route.name} is not a PostgreSQL database address"
         raise ConfigError(message, hint=f"{FORM}; {ESCAPES}") from None
 
 

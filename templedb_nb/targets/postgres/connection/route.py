@@ -35,7 +35,7 @@ def parameters(url: Secret) -> Mapping[str, str]:
     text = url.reveal().strip()
     found = fault(text) or dsn.read(text)
     if isinstance(found, dsn.AddressProblem):
-        message = f"{url.name} is no address of a PostgreSQL database: {found.what}"
+        message = f"{url.name} is not a PostgreSQL database address: {found.what}"
         raise ConfigError(message, hint=found.mend)
     return found
 
