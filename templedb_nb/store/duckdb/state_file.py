@@ -59,6 +59,7 @@ class StateFile:
         self.folder = path.parent if private else path.with_name(f"{path.name}.d")
         self._local = threading.local()
         self._instance: duckdb.DuckDBPyConnection | None = None
+        self._ours: tuple[int, int] | None = None
 
     @contextmanager
     def session(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -189,7 +190,7 @@ class StateFile:
             connection.execute("USE state")
             if fresh:
                 self.path.chmod(0o600)
-            _migrate(connection, self.path)
+            self._bring_up_to_date(connection)
             yield connection
         except BaseException as error:
             self._end_instance()  # whatever is open is rolled back
@@ -201,6 +202,19 @@ class StateFile:
             connection.execute("DETACH state")
         except duckdb.Error:
             self._end_instance()  # what was committed is on the disk
+
+    def _bring_up_to_date(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Bring the schema up to this version, or refuse a file that is not ours.
+
+        Whose file it is, is looked up once in a process; its version each time, since another
+        process of a newer version may have changed it.
+        """
+        there = self.path.stat()
+        file = (there.st_dev, there.st_ino)
+        if file == self._ours and _number(connection) == len(_scripts()):
+            return
+        _migrate(connection, self.path)
+        self._ours = file
 
     def _empty_instance(self) -> duckdb.DuckDBPyConnection:
         import duckdb
@@ -277,6 +291,10 @@ def _version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
         hint = "name another place for the state: export TEMPLEDB_STATE=FILE"
         problems = [f"it has {', '.join(sorted(there)[:3])}; nothing was written to it"]
         raise StoreError(message, hint=hint, problems=problems)
+    return _number(connection)
+
+
+def _number(connection: duckdb.DuckDBPyConnection) -> int:
     row = connection.execute("SELECT number FROM main.schema_version").fetchone()
     return int(row[0]) if row else 0
 
