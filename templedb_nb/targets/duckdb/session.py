@@ -164,7 +164,7 @@ class DuckdbSession(DuckdbFile):
                     raise Busy(f"{step.key}: in the ledger of {self.where} it is {now}")
                 home = guard.home(connection)
                 # Behind our own row, which is then in both; compared last, since nothing of the
-                # file runs behind it, and COMMIT cannot be taken back.
+                # file runs behind it, and COMMIT cannot be rolled back.
                 before = guard.witness(connection, home, claim.run)
                 run_statements(connection, script, ran, told)
                 guard.refuse(connection, home, claim.run, before, step.file)
