@@ -15,9 +15,6 @@ from templedb_nb.model.ledger import (
     FORMAT,
     TEXT_CHECKSUM,
     TOKEN_CHECKSUM,
-    Checksums,
-    Entry,
-    EntryKind,
     Exemption,
     FinishedRun,
     Holder,
@@ -29,7 +26,7 @@ from templedb_nb.model.ledger import (
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.step import Amendment, Migration, Revert, Verb
 from templedb_nb.ports.target import Claim
-from templedb_nb.targets import policies
+from templedb_nb.targets import ledger_rows, policies
 
 if TYPE_CHECKING:
     import duckdb
@@ -99,13 +96,10 @@ def read_ledger(connection: Connection, project: str, *, locked: bool) -> Ledger
         message = f"a newer templedb wrote the ledger: format {meta['format']}, known is {FORMAT}"
         raise TargetError(message, hint="pip install --upgrade templedb-nb")
     rows = connection.execute(
-        "SELECT key, file, kind, state, checksum, token_checksum, mode, plan, attempt_id,"
-        " applied_by, client, version, started_at, finished_at, run_seq, error, steps, step_done,"
-        " step_started"
-        " FROM templedb.migration WHERE project = ? ORDER BY run_seq",
+        f"SELECT {ledger_rows.COLUMNS} FROM templedb.migration WHERE project = ? ORDER BY run_seq",
         [project],
     ).fetchall()
-    entries = tuple(_entry(row) for row in rows)
+    entries = tuple(ledger_rows.entry(_zoned(row)) for row in rows)
     holder = _holder(connection, project, locked=locked)
     return Ledger(
         stepwise=False,
@@ -120,31 +114,6 @@ def read_ledger(connection: Connection, project: str, *, locked: bool) -> Ledger
         neighbours=policies.neighbours(meta, project),
         holder=holder,
         unresolved=_unresolved(connection, project, holder),
-    )
-
-
-def _entry(row: Sequence[Any]) -> Entry:
-    key, file, kind, state, text, tokens, mode, plan, attempt, by, client, version, *rest = row
-    started, finished, seq, error, steps, done, begun = rest
-    return Entry(
-        key=key,
-        file=file,
-        kind=EntryKind(kind),
-        state=State(state),
-        checksums=Checksums(text=Digest(text), tokens=Digest(tokens)),
-        mode=mode,
-        plan=plan,
-        attempt=attempt,
-        applied_by=by,
-        client=client,
-        version=version,
-        started_at=zoned(started),
-        finished_at=zoned(finished),
-        run_seq=seq,
-        error=error,
-        steps=steps,
-        step_done=done,
-        step_started=begun,
     )
 
 
@@ -193,17 +162,17 @@ def _holder(connection: Connection, project: str, *, locked: bool) -> Holder | N
 def _unresolved(
     connection: Connection, project: str, holder: Holder | None
 ) -> tuple[OpenCommand, ...]:
-    live = holder.run if holder and holder.live else None
     rows = connection.execute(
         "SELECT run, attempt_id, step, started_at FROM templedb.command"
         " WHERE project = ? AND state IN ('running', 'unknown') ORDER BY attempt_id",
         [project],
     ).fetchall()
-    return tuple(
-        OpenCommand(run=run, attempt=attempt, step=step, started_at=zoned(at))
-        for run, attempt, step, at in rows
-        if run != live
-    )
+    return ledger_rows.open_commands((_zoned(row) for row in rows), holder)
+
+
+def _zoned(row: Sequence[Any]) -> tuple[Any, ...]:
+    """Return a row of which every moment says that it is in UTC."""
+    return tuple(zoned(each) if isinstance(each, datetime) else each for each in row)
 
 
 def claim_row(

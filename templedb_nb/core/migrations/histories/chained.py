@@ -103,17 +103,22 @@ def _graphile_verifies(told: ForeignRow, body: bytes, values: Values) -> ImportC
 
 def _postgrator_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
     del local
+    told = _numbered(rows, at="run_at", checksum="md5")
+    return [each for each in told if each.key != "0"]
+
+
+def _numbered(rows: Sequence[Row], *, at: str, checksum: str) -> list[ForeignRow]:
+    """Return the rows of a table with one row for each number, in their order."""
     ordered = sorted(rows, key=lambda row: int(text(row, "version")))
     return [
         ForeignRow(
             key=text(row, "version"),
             name=text(row, "name"),
-            at=text(row, "run_at"),
-            checksum=text(row, "md5"),
+            at=text(row, at),
+            checksum=text(row, checksum),
             row=row,
         )
         for row in ordered
-        if text(row, "version") != "0"
     ]
 
 
@@ -137,17 +142,7 @@ def _postgrator_verifies(told: ForeignRow, body: bytes, values: Values) -> Impor
 
 def _refinery_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
     del local
-    ordered = sorted(rows, key=lambda row: int(text(row, "version")))
-    return [
-        ForeignRow(
-            key=text(row, "version"),
-            name=text(row, "name"),
-            at=text(row, "applied_on"),
-            checksum=text(row, "checksum"),
-            row=row,
-        )
-        for row in ordered
-    ]
+    return _numbered(rows, at="applied_on", checksum="checksum")
 
 
 def _refinery_key(path: str) -> str | None:

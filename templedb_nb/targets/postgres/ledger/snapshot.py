@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import resources
-from typing import Any
 
 import psycopg
 
@@ -14,18 +13,14 @@ from templedb_nb.errors import LedgerRefused, TargetError
 from templedb_nb.model.dual_write import DualWriteTable
 from templedb_nb.model.ledger import (
     FORMAT,
-    Checksums,
-    Entry,
-    EntryKind,
     FinishedRun,
     Holder,
     Ledger,
     OpenCommand,
     OtherProjectEntry,
-    State,
 )
 from templedb_nb.model.serialization import Digest, from_plain
-from templedb_nb.targets import policies
+from templedb_nb.targets import ledger_rows, policies
 from templedb_nb.targets.postgres.connection.connect import Connection
 
 SQL_LIMIT = 1 << 20
@@ -46,11 +41,10 @@ _USABLE = """
 SELECT pg_catalog.has_schema_privilege(oid, 'USAGE')
 FROM pg_catalog.pg_namespace WHERE nspname = 'templedb'
 """
-_ENTRIES = """
-SELECT key, file, kind, state, checksum, token_checksum, mode, plan, attempt_id, applied_by,
-       client, version, started_at, finished_at, run_seq, error, steps, step_done, step_started
-FROM templedb.migration WHERE project = %s ORDER BY run_seq
-"""
+_ENTRIES = (
+    f"SELECT {ledger_rows.COLUMNS}"  # noqa: S608 - names of ours
+    " FROM templedb.migration WHERE project = %s ORDER BY run_seq"
+).encode()
 
 
 def read_ledger(connection: Connection, project: str, lock: tuple[int, int]) -> Ledger:
@@ -167,7 +161,9 @@ def _ledger(connection: Connection, project: str, lock: tuple[int, int]) -> Ledg
     if int(meta.get("format", "0")) > FORMAT:
         message = f"a newer templedb wrote the ledger: format {meta['format']}, known is {FORMAT}"
         raise TargetError(message, hint="pip install --upgrade templedb-nb")
-    entries = tuple(_entry(row) for row in connection.execute(_ENTRIES, [project]).fetchall())
+    entries = tuple(
+        ledger_rows.entry(row) for row in connection.execute(_ENTRIES, [project]).fetchall()
+    )
     runs = connection.execute(
         "SELECT id, plan FROM templedb.run WHERE project = %s AND finished_at IS NOT NULL"
         " ORDER BY id DESC LIMIT 20",
@@ -187,35 +183,6 @@ def _ledger(connection: Connection, project: str, lock: tuple[int, int]) -> Ledg
         holder=holder,
         unresolved=_unresolved(connection, project, holder),
         shadow=_shadow(meta.get(f"shadow/{project}")),
-    )
-
-
-_KINDS = {each.value: each for each in EntryKind}  # ten times as quick as a call of the class
-_STATES = {each.value: each for each in State}
-
-
-def _entry(row: Sequence[Any]) -> Entry:
-    key, file, kind, state, text, tokens, mode, plan, attempt, by, client, version, *rest = row
-    started, finished, seq, error, steps, done, begun = rest
-    return Entry(
-        key=key,
-        file=file,
-        kind=_KINDS.get(kind) or EntryKind(kind),
-        state=_STATES.get(state) or State(state),
-        checksums=Checksums(text=Digest(text), tokens=Digest(tokens)),
-        mode=mode,
-        plan=plan,
-        attempt=attempt,
-        applied_by=by,
-        client=client,
-        version=version,
-        started_at=started,
-        finished_at=finished,
-        run_seq=seq,
-        error=error,
-        steps=steps,
-        step_done=done,
-        step_started=begun,
     )
 
 
@@ -259,17 +226,12 @@ def _shadow(text: str | None) -> DualWriteTable | None:
 def _unresolved(
     connection: Connection, project: str, holder: Holder | None
 ) -> tuple[OpenCommand, ...]:
-    live = holder.run if holder and holder.live else None
     rows = connection.execute(
         "SELECT run, attempt_id, step, started_at FROM templedb.command"
         " WHERE project = %s AND state IN ('running', 'unknown') ORDER BY attempt_id",
         [project],
     ).fetchall()
-    return tuple(
-        OpenCommand(run=run, attempt=attempt, step=step, started_at=at)
-        for run, attempt, step, at in rows
-        if run != live
-    )
+    return ledger_rows.open_commands(rows, holder)
 
 
 def applied_sql(connection: Connection, project: str, keys: Sequence[str]) -> dict[str, str]:

@@ -1,0 +1,56 @@
+"""Rows of a ledger as values, whichever database it stands in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from templedb_nb.model.ledger import Checksums, Entry, EntryKind, Holder, OpenCommand, State
+from templedb_nb.model.serialization import Digest
+
+COLUMNS = (
+    "key, file, kind, state, checksum, token_checksum, mode, plan, attempt_id, applied_by, client,"
+    " version, started_at, finished_at, run_seq, error, steps, step_done, step_started"
+)
+"""What `entry` takes of a migration's row, in this order."""
+_KINDS = {each.value: each for each in EntryKind}  # ten times as quick as a call of the class
+_STATES = {each.value: each for each in State}
+
+
+def entry(row: Sequence[Any]) -> Entry:
+    """Return the migration that a row stands for; its times say their zone."""
+    key, file, kind, state, text, tokens, mode, plan, attempt, by, client, version, *rest = row
+    started, finished, seq, error, steps, done, begun = rest
+    return Entry(
+        key=key,
+        file=file,
+        kind=_KINDS.get(kind) or EntryKind(kind),
+        state=_STATES.get(state) or State(state),
+        checksums=Checksums(text=Digest(text), tokens=Digest(tokens)),
+        mode=mode,
+        plan=plan,
+        attempt=attempt,
+        applied_by=by,
+        client=client,
+        version=version,
+        started_at=started,
+        finished_at=finished,
+        run_seq=seq,
+        error=error,
+        steps=steps,
+        step_done=done,
+        step_started=begun,
+    )
+
+
+def open_commands(
+    rows: Iterable[tuple[str, str, str, datetime | None]], holder: Holder | None
+) -> tuple[OpenCommand, ...]:
+    """Return the commands that nobody saw end; those of the run that holds the lock go on."""
+    live = holder.run if holder and holder.live else None
+    return tuple(
+        OpenCommand(run=run, attempt=attempt, step=step, started_at=at)
+        for run, attempt, step, at in rows
+        if run != live
+    )
