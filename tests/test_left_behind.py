@@ -56,7 +56,7 @@ def test_failed_migration_that_is_mended_and_renamed_does_not_run_its_first_step
     assert orders(shop) == [(7,), (8,)]
 
 
-def test_partly_applied_migration_that_was_taken_back_by_hand_is_in_nobodys_way(
+def test_partly_applied_migration_that_was_rolled_back_by_hand_is_in_nobodys_way(
     shop: Shop,
 ) -> None:
     shop.run()

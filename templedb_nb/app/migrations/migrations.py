@@ -124,7 +124,7 @@ class Migrations:
     def mark_reverted(
         self, opened: OpenTarget, named: str, reason: str, wish: RunOptions
     ) -> Result:
-        """Say that a migration was taken back by hand."""
+        """Say that a migration was rolled back by hand."""
         stands = IN_EFFECT | {FileState.PARTIAL}
         row = pick(self._rows(opened), named, prefer=stands)
         if row.state not in stands:

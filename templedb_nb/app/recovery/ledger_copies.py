@@ -229,7 +229,7 @@ def _lost(
     since: datetime,
     session: HistoryReader | None,
 ) -> list[Lost]:
-    """Return what is lost of *before*; what somebody said since then is no loss."""
+    """Return what is lost of *before*; what somebody said since then is not a loss."""
     lost = database_identity.lost(before, ledger)
     if not lost or session is None:
         return lost
