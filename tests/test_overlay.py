@@ -113,7 +113,7 @@ def test_the_text_says_which_format_it_is(text: str) -> None:
         ('{"groups": [}', "no JSON"),
         ("groups:\n  web: [1\n", "no YAML"),
         ("[groups.web]\ntimeout = 5m\n", "no TOML"),
-        ("some words", "no object in JSON, YAML or TOML"),
+        ("some words", "not an object in JSON, YAML or TOML"),
         ('groups.web.build_command = "a: b"', "as YAML and as TOML"),
         ("a: 1\na: 2\n", "stands twice"),
     ],
