@@ -65,7 +65,7 @@ def test_an_overlay_that_does_not_fit_is_told_whole(kernel: Kernel) -> None:
     assert "did you mean web" in told
     assert "did you mean order" in told
     unread = kernel.run("%%templedb deploy --dry-run\nsome words", ok=False)
-    assert "no object in JSON, YAML or TOML" in unread["error"]["evalue"]
+    assert "not an object in JSON, YAML or TOML" in unread["error"]["evalue"]
 
 
 @pytest.mark.parametrize(

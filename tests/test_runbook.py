@@ -416,7 +416,7 @@ def test_what_is_no_notebook_is_refused(books: Runbooks) -> None:
     (books.home / "book.ipynb").write_text("{")
     assert "is not a notebook" in books.run(code=78).err
     (books.home / "book.ipynb").write_text('{"nbformat": 3, "worksheets": []}')
-    assert "no notebook of format 4" in books.run(code=78).err
+    assert "not a notebook of format 4" in books.run(code=78).err
     (books.home / "book.ipynb").unlink()
     books.run(code=78)
 

@@ -39,7 +39,7 @@ def place(folder: MigrationFolder) -> Placements:
     ordered = tuple(placed[key] for key in sorted_graph(above) if key in placed)
     for key, needs in above.items():
         for lost in (each for each in needs if each not in placed):
-            message = f"comes behind revision {lost}, which is not here"
+            message = f"depends on revision {lost}, which is not here"
             findings.append(complaint(placed[key].path, message, "bring that file back"))
     return Placements(files=ordered, findings=tuple(findings))
 
