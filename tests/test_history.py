@@ -262,7 +262,7 @@ def test_the_api_plans_runs_and_looks_back() -> None:
     (row,) = temple.history("app", since="1h", status=["succeeded"]).rows
     assert temple.show(row.run[:18]).steps == result.steps
     assert list(frame(temple.history("app")).outcome) == ["succeeded"]
-    with pytest.raises(TypeError, match="no table"):
+    with pytest.raises(TypeError, match="not a table"):
         frame(temple)
 
 

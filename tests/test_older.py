@@ -209,7 +209,7 @@ def test_what_is_no_such_file_is_refused(terminal: Terminal, tmp_path: Path) -> 
     (tmp_path / "letter.txt").write_text("dear all")
     with closing(sqlite3.connect(tmp_path / "other.sqlite")) as connection:
         connection.execute("CREATE TABLE letters (id int)")
-    for name, told in (("letter.txt", "SQLite"), ("other.sqlite", "older"), ("gone", "no file")):
+    for name, told in (("letter.txt", "SQLite"), ("other.sqlite", "older"), ("gone", "not a file")):
         said = terminal("project", "import", "--from-templedb", str(tmp_path / name), code=None)
         assert said.code != 0
         assert told in said.err
