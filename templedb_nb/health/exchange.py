@@ -134,7 +134,7 @@ def _place(url: str) -> Url:
     except (LocationValueError, ValueError):
         place = Url()
     if place.scheme not in {"http", "https"} or not place.host:
-        raise ProbeStopped(Cause.NOT_SENT, "the url is no http or https address")
+        raise ProbeStopped(Cause.NOT_SENT, "the url is not an http or https address")
     return place
 
 
@@ -165,7 +165,7 @@ def _proxied(proxy: str, context: ssl.SSLContext) -> urllib3.PoolManager:
         headers = make_headers(proxy_basic_auth=unquote(auth)) if auth else None
         return urllib3.ProxyManager(proxy, proxy_headers=headers, ssl_context=context)
     except (ProxySchemeUnknown, LocationValueError, ValueError):
-        message = "the proxy's address is no http or https address"
+        message = "the proxy's address is not an http or https address"
         raise ProbeStopped(Cause.PROXY, message) from None
 
 

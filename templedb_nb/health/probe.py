@@ -21,7 +21,7 @@ from typing import Any
 def main() -> None:
     """Ask what standard input says."""
     facts = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no fact
+    os.dup2(2, 1)  # what a library prints is not a fact
 
     def tell(fact: dict[str, Any]) -> None:
         facts.write(json.dumps(fact).encode() + b"\n")

@@ -70,7 +70,7 @@ def _addresses(host: str, port: int) -> Sequence[Place]:
             Cause.NAME_UNKNOWN, f"{host} does not resolve: {error.strerror}"
         ) from None
     except (UnicodeError, ValueError, OverflowError) as error:
-        raise ProbeStopped(Cause.NOT_SENT, f"{host!r} is no name of a host: {error}") from None
+        raise ProbeStopped(Cause.NOT_SENT, f"{host!r} is not a host name: {error}") from None
     return list(dict.fromkeys(found))
 
 
