@@ -470,7 +470,7 @@ def test_a_word_that_comes_just_before_the_start_counts(shop: Shop, approvals: s
 
 def test_words_are_listed_with_who_gave_them_and_that_nobody_checked(shop: Shop) -> None:
     made = wants(shop, "--approvals", "2")
-    assert "nobody said anything" in shop.terminal("approvals").out
+    assert "no plan was approved or rejected yet" in shop.terminal("approvals").out
     shop.approve(made, by="emil")
     shop.judge("reject", made, "ana", "no index")
     for said in (shop.terminal("approvals").out, shop.terminal("approvals", made).out):

@@ -169,7 +169,7 @@ def test_a_signature_that_would_not_count_is_refused_and_nothing_is_kept(signed:
     assert "it is signed with a key that may not sign here; nothing was kept" in said
     said = signed.say(made, EMIL, "ana", code=78).err
     assert f"it is signed with the key of {ANA}" in said
-    assert "nobody said anything" in signed.shop.terminal("approvals", made).out
+    assert "no plan was approved or rejected yet" in signed.shop.terminal("approvals", made).out
 
 
 def test_a_strange_key_and_another_persons_key_do_not_count_however_they_came(
@@ -653,8 +653,8 @@ def test_a_file_of_an_approval_is_used_up_like_any_other(travelled: Ring, tmp_pa
         ("given_by", ANA, "its signature is broken, or is one of something else"),
         ("through", "notebook button", "its signature is broken, or is one of something else"),
         ("templedb_approval", 3, "a newer templedb wrote"),
-        ("content_hash", "0" * 64, "is of another plan"),
-        ("target", "production", "is of another plan"),
+        ("content_hash", "0" * 64, "is for another plan"),
+        ("target", "production", "is for another plan"),
         ("signature", "", "is not signed, and anybody can write a file"),
     ],
 )
