@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from threading import Lock
-from typing import TypeVar
 
 from templedb_nb.core.migrations import status
 from templedb_nb.core.migrations.layouts.placing import FolderView, ToolMark
 from templedb_nb.core.migrations.layouts.recognise import marks
 from templedb_nb.core.migrations.script import Script, read_script
+from templedb_nb.engine.bounded_cache import BoundedCache
 from templedb_nb.model.config import DeployConfig
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.layout import Address, MigrationSource, address
@@ -25,37 +24,22 @@ Bodies = Callable[[Iterable[Digest]], Mapping[Digest, bytes]]
 
 _SEVERAL = frozenset({"Liquibase"})
 """Tools of which one file holds several migrations, which its text alone tells."""
-K = TypeVar("K")
-V = TypeVar("V")
-_MOST, _LONGEST = 4096, 1 << 16
+_LONGEST = 1 << 16
 
 
 @dataclass(slots=True)
 class ReadCache:
     """What was read so far, by the address of its content; bounded, and safe with threads.
 
-    A process has one, whoever owns it: a kernel's cells share what they read.
+    A process has one, whoever owns it: a kernel's cells share what they read. The complaints are
+    what a linter said of a text, by file, checksum, mode and version of the server.
     """
 
-    scripts: dict[Address, Script] = field(default_factory=dict)
-    marks: dict[Digest, tuple[ToolMark, ...]] = field(default_factory=dict)
-    complaints: dict[tuple[str, str, bool, int], tuple[Complaint, ...]] = field(
-        default_factory=dict
+    scripts: BoundedCache[Address, Script] = field(default_factory=BoundedCache)
+    marks: BoundedCache[Digest, tuple[ToolMark, ...]] = field(default_factory=BoundedCache)
+    complaints: BoundedCache[tuple[str, str, bool, int], tuple[Complaint, ...]] = field(
+        default_factory=BoundedCache
     )
-    """What a linter said of a text, by file, checksum, mode and version of the server."""
-    lock: Lock = field(default_factory=Lock)
-
-    def trim(self) -> None:
-        """Forget the oldest of what is too much."""
-        with self.lock:
-            _shorten(self.scripts)
-            _shorten(self.marks)
-            _shorten(self.complaints)
-
-
-def _shorten(held: dict[K, V]) -> None:
-    while len(held) > _MOST:
-        del held[next(iter(held))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +88,8 @@ class Reader:
 
     def scripts(self, sources: Iterable[Address]) -> dict[Address, Script]:
         """Return the migrations at those addresses, read and split."""
-        held = self.cache.scripts
         wanted = frozenset(sources)
-        found = {source: there for source in wanted if (there := held.get(source)) is not None}
+        found = self.cache.scripts.find(wanted)
         left = {
             each: each.blob if isinstance(each, MigrationSource) else each
             for each in wanted - found.keys()
@@ -115,9 +98,8 @@ class Reader:
         for source, blob in left.items():
             reading = source.reading if isinstance(source, MigrationSource) else None
             found[source] = read_script(bodies[blob], reading)
-            if len(bodies[blob]) <= _LONGEST:
-                held[source] = found[source]
-        self.cache.trim()
+        short = {each: found[each] for each, blob in left.items() if len(bodies[blob]) <= _LONGEST}
+        self.cache.scripts.keep(short)
         return found
 
     def look(self, config: DeployConfig, files: Sequence[FileEntry]) -> FolderView:
@@ -125,7 +107,7 @@ class Reader:
         wanted = status.to_look_at(config, [each.path for each in files])
         marked, now = wanted.marked, wanted.beside | wanted.whole
         blobs = {each.path: each.blob for each in files if each.path in marked or each.path in now}
-        held = {blob: self.cache.marks[blob] for blob in blobs.values() if blob in self.cache.marks}
+        held = self.cache.marks.find(blobs.values())
         new = frozenset(b for path, b in blobs.items() if path in now or b not in held)
         bodies = self._bodies(new)
         texts = {blob: body.decode("utf-8", "replace") for blob, body in bodies.items()}
@@ -133,12 +115,11 @@ class Reader:
         for path in marked & blobs.keys():
             if (blob := blobs[path]) not in held:
                 held[blob] = marks(texts[blob].removeprefix("\ufeff"))
-        self.cache.marks.update(held)
+        self.cache.marks.keep(held)
         seen = {path: held[blobs[path]] for path in marked & blobs.keys()}
         several = {p: blobs[p] for p, own in seen.items() if any(m.tool in _SEVERAL for m in own)}
         if several:
             more = self._bodies(frozenset(several.values()))
             whole |= {p: more[b].decode("utf-8", "surrogateescape") for p, b in several.items()}
-        self.cache.trim()
         beside = {path: texts[blobs[path]] for path in wanted.beside}
         return FolderView(marks=seen, beside=beside, texts=whole)

@@ -150,14 +150,3 @@ class DeployConfig:
     def group(self, name: str) -> Group | None:
         """Return the group of that name."""
         return next((each for each in self.groups if each.name == name), None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeptConfig:
-    """A config as it is kept: the document of its author, its version, who and when."""
-
-    config: DeployConfig
-    document: str
-    origin: str
-    set_at: str = ""
-    set_by: str = ""

@@ -104,7 +104,7 @@ def _with_squawk(
     if program is None or not pending:
         return linted.complaints, [_ABSENT] if pending else [], version
     keys = {each.file: _key(each, version) for each in pending}
-    by_key = {key: cache.complaints[key] for key in keys.values() if key in cache.complaints}
+    by_key = cache.complaints.find(keys.values())
     fresh = [each for each in pending if keys[each.file] not in by_key]
     sheets = [
         squawk.SquawkFile(
@@ -120,8 +120,7 @@ def _with_squawk(
     for each in fresh:
         by_key[keys[each.file]] = tuple(one for one in told if one.file == each.file)
     others = [one for each in pending for one in by_key[keys[each.file]]]
-    cache.complaints.update(by_key)
-    cache.trim()
+    cache.complaints.keep(by_key)
     return merged(linted, others), [], version
 
 

@@ -74,7 +74,9 @@ def _(value: MigrationStatus) -> str:
 @text.register
 def _(value: MigrationShown) -> str:
     lines = [f"{value.file} on {value.target}"]
-    lines += [f"{INDENT}{name:<10}{shown(fact)}" for name, fact in value.facts]
+    # A fact keeps its name in JSON; people read "hint".
+    named = [("hint" if name == "mend" else name, fact) for name, fact in value.facts]
+    lines += [f"{INDENT}{name:<10}{shown(fact)}" for name, fact in named]
     if value.diff:
         lines += ["", value.diff]
     return "\n".join([*lines, "", value.text.rstrip("\n")])
