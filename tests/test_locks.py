@@ -390,7 +390,9 @@ def test_a_file_has_no_session_to_take_or_to_ask(terminal: Terminal) -> None:
     assert nobody in terminal("lock", "steal", "app", "--expect", "r", *why, code=64).all
     with session.lock(a_claim(), LockCallbacks()):
         said = terminal("lock", "steal", "app", "--expect", "run-1", *why, code=24).all
-        assert re.search(rf"target dev \({file}\) is locked by rosa \(pid 1 on here\).*lives", said)
+        assert re.search(
+            rf"target dev \({file}\) is locked by rosa \(pid 1 on here\).*is alive", said
+        )
         assert "end that process: the lock goes with it" in said
         said = terminal("run", "unblock", "app", "4711", *why, code=64).all
         assert f"target dev ({file}) has no sessions: no run waits for pid 4711 there" in said

@@ -87,7 +87,7 @@ def set_(
 def _named(name: str) -> None:
     """Refuse what is not a name, without repeating it: it may be the value."""
     if not (name.isidentifier() and name.isascii()):
-        raise click.UsageError(f"the name of a variable is missing: {VALUE_HINT}")
+        raise click.UsageError(f"what stands for NAME is not a variable name: {VALUE_HINT}")
 
 
 @commands.command(effect=Effect.CHANGES)
