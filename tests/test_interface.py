@@ -9,6 +9,7 @@ import dataclasses
 import importlib
 import json
 import pkgutil
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -24,7 +25,9 @@ import templedb_nb
 import templedb_nb.model
 from templedb_nb import api, errors
 from templedb_nb.commands import tree
+from templedb_nb.core.config.document import schema as config_schema
 from templedb_nb.exit_code import ExitCode
+from templedb_nb.failpoints import ACTIONS, PLACES
 from templedb_nb.model.event import Event
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.step import Step
@@ -80,6 +83,27 @@ def commands(command: click.Command, path: str = "") -> Iterator[tuple[str, list
         yield path, sorted(o for each in command.params for o in each.opts if o.startswith("-"))
 
 
+def config_keys(part: Any, path: str = "config") -> Iterator[tuple[str, list[str]]]:
+    """Yield the keys of each object that a config may hold, by the JSON Schema that we publish."""
+    if isinstance(part, dict):
+        if isinstance(part.get("properties"), dict):
+            yield path, sorted(part["properties"])
+        for name, each in part.items():
+            yield from config_keys(each, f"{path}.{name}")
+    elif isinstance(part, list):
+        for number, each in enumerate(part):
+            yield from config_keys(each, f"{path}[{number}]")
+
+
+def ledger_columns(kind: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the columns of each table of the ledger, as its SQL makes it."""
+    sql = Path(templedb_nb.__file__).parent / "targets" / kind / "sql" / "ledger.sql"
+    text = re.sub(r"--.*", "", sql.read_text())
+    for table, body in re.findall(r"CREATE TABLE (templedb\.\w+) \((.*?)\);\n", text, re.DOTALL):
+        lines = body.splitlines() if "\n" in body else body.split(", ")
+        yield table, [e.split()[0] for e in lines if re.match(r" *[a-z_]+ ", e)]
+
+
 def hierarchy(kind: type[BaseException]) -> Iterator[type[BaseException]]:
     yield kind
     for each in kind.__subclasses__():
@@ -98,6 +122,9 @@ def present() -> dict[str, Any]:
         "events": {each.kind: keys(each) for each in typing.get_args(Event)},
         "steps": {each.kind: keys(each) for each in typing.get_args(Step)},
         "plan": {"fields": [each.name for each in dataclasses.fields(Plan)]},
+        "failpoints": {"places": sorted(PLACES), "actions": sorted(ACTIONS)},
+        "config": dict(config_keys(config_schema())),
+        "ledger": {kind: dict(ledger_columns(kind)) for kind in ("postgres", "duckdb")},
         "python": {"templedb_nb": sorted(templedb_nb.__all__), "Temple": public(api.Temple)},
     }  # fmt: skip
 

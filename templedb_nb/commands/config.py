@@ -19,7 +19,7 @@ def commands() -> None:
     """Keep the deployment config; `deploy config` shows, checks and lists it."""
 
 
-@commands.command("set", effect=Effect.CHANGES, takes_cell=True)
+@commands.command("set", effect=Effect.CHANGES, takes_cell=True, repeatable=True)
 @words("[PROJECT] [FILE]")
 @click.option("--note", default="", help="Why; kept with the version.")
 @pass_call

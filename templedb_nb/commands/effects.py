@@ -17,6 +17,7 @@ class Line:
     command: str
     effect: Effect = Effect.NONE
     takes_cell: bool = False
+    repeatable: bool = False
 
     @property
     def deploys(self) -> bool:
@@ -45,4 +46,9 @@ def understood(root: click.Command, words: Sequence[str]) -> Line:
     only_shows = bool(command.shows.intersection(words))
     asked = not command.only_with or any(word.startswith(command.only_with) for word in words)
     effect = command.effect if asked and not only_shows else Effect.NONE
-    return Line(command=path, effect=effect, takes_cell=command.takes_cell)
+    return Line(
+        command=path,
+        effect=effect,
+        takes_cell=command.takes_cell,
+        repeatable=command.repeatable,
+    )

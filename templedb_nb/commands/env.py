@@ -36,7 +36,7 @@ class SecretWords(Command):
             raise click.UsageError(message, ctx) from None
 
 
-@commands.command("set", cls=SecretWords, effect=Effect.CHANGES)
+@commands.command("set", cls=SecretWords, effect=Effect.CHANGES, repeatable=True)
 @words("[PROJECT] NAME [VALUE]", VALUE_HINT)
 @on_target
 @click.option("--plain", is_flag=True, help="Keep the value readable: it is not a secret.")
@@ -149,7 +149,7 @@ def check(call: Call, slug: str | None, target: str | None) -> CommandOutcome:
     return CommandOutcome(text=text, also=tuple(f"warning: {each}" for each in told))
 
 
-@commands.command("import", effect=Effect.CHANGES)
+@commands.command("import", effect=Effect.CHANGES, repeatable=True)
 @words("[PROJECT] FILE", VALUE_HINT)
 @on_target
 @click.option("--plain", is_flag=True, help="Keep the values readable: they are not secrets.")

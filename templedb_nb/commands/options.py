@@ -33,7 +33,8 @@ class Command(click.Command):
     """A command whose value any front end can give as JSON, with the facts that front ends ask.
 
     `takes_cell`: it reads the body of a notebook's cell. `effect`: what it does, where none of
-    `shows` is among its words; with `only_with`, where one of those begins a word.
+    `shows` is among its words; with `only_with`, where one of those begins a word. `repeatable`: it
+    takes in how the world is now, so that a runbook that is resumed does it once more.
     """
 
     shows = frozenset({"--dry-run", "--help", "-h", "--check"})
@@ -44,6 +45,7 @@ class Command(click.Command):
         takes_cell: bool = False,
         effect: Effect = Effect.NONE,
         only_with: str = "",
+        repeatable: bool = False,
         **named: Any,
     ) -> None:
         """Add the options that every command has."""
@@ -51,6 +53,7 @@ class Command(click.Command):
         self.takes_cell = takes_cell
         self.effect = effect
         self.only_with = only_with
+        self.repeatable = repeatable
         self.params.append(
             click.Option(
                 ["--json"],

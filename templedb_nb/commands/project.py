@@ -28,7 +28,7 @@ def commands() -> None:
     """Import projects, keep them in step with their folders, look at them."""
 
 
-@commands.command("import", effect=Effect.CHANGES)
+@commands.command("import", effect=Effect.CHANGES, repeatable=True)
 @click.argument("path", type=click.Path(path_type=Path), required=False)
 @click.option("--slug", metavar="NAME", help="What to call the project; default: its folder.")
 @click.option("--known-as", metavar="NAME", help="Its name in ledgers, where they know it already.")
@@ -70,7 +70,7 @@ def import_(
         return call.app.projects.import_(path, slug, known_as)
 
 
-@commands.command(effect=Effect.CHANGES)
+@commands.command(effect=Effect.CHANGES, repeatable=True)
 @words("[PROJECT]")
 @click.option("--known-as", metavar="NAME", help="Its name in ledgers, where they know it already.")
 @pass_call

@@ -29,10 +29,6 @@ if TYPE_CHECKING:
 WIDE = 240
 """Characters of a line of a table."""
 
-
-ANEW = frozenset({"project import", "project sync", "env import", "env set", "config set", "use"})
-"""Commands that take in how the world is now; to do one of these twice harms nothing."""
-
 Words = Callable[[], list[str]]
 """Returns the words of a command, or raises what is wrong with them."""
 
@@ -60,7 +56,7 @@ class RunnerSession:
         with told.ending():
             given = words()
             told.line = line = understood(tree, given)
-            if not line.mutates or line.command in ANEW:
+            if not line.mutates or line.repeatable:
                 return show(work(given))
             step = self._steps.step(at, line.command, given, call.cell or "")
             return show(self._once(call, step, lambda: work(given)))
