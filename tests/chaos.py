@@ -52,6 +52,7 @@ TYPOS = {
 
 def meet(job: Job, fault: str | Point, chance: random.Random) -> None:
     """Deploy once, and let *fault* happen to it."""
+    job.met.append(str(fault))
     if isinstance(fault, tuple):
         job.tally.faults[POINT] += 1
         break_at(job, fault)
@@ -197,7 +198,10 @@ def examine(job: Job) -> None:
         ).fetchone()
         ledger = _ledger(connection)
     counts = Counter(found)
-    tally.doubled += sum(count - 1 for count in counts.values() if count > 1)
+    twice = {mark: count for mark, count in counts.items() if count > 1}
+    tally.doubled += sum(twice.values()) - len(twice)
+    if twice:
+        tally.wrong.append(f"{job.name}: doubled {twice}: {job.met}")
     tally.lost += sum(mark not in counts for mark in job.marks)
     tally.invalid += len(invalid)
     tally.stuck += int(locks != (0,))

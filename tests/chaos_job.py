@@ -86,6 +86,8 @@ class Job:
     """Marks that a later migration adds, some outside of the order of the files."""
     imported: int = 0
     side: str = "007_side.sql"
+    met: list[str] = field(default_factory=list)
+    """What was done to it, in order."""
     finished: bool = False
     """Nothing happened to it since it was brought to its end."""
 
@@ -229,6 +231,7 @@ def _seen(job: Job, file: str) -> str:
         if there != (True,):
             return "--not-applied"
         standing = {row[0] for row in connection.execute("SELECT what FROM marks").fetchall()} & own
+        job.met.append(f"in doubt: {file}: {sorted(standing)} of {sorted(own)} stand")
         if own and standing == own:
             return "--applied"
         connection.execute("DELETE FROM marks WHERE what = ANY(%s)", [list(standing)])

@@ -27,6 +27,7 @@ def _pick(moment: float) -> str:
 
 def _damage(job: Job, sql: str) -> None:
     job.finished = False
+    job.met.append(sql)
     with suppress(psycopg.Error), job.inside() as connection:
         connection.execute("SET lock_timeout = '5s'")
         connection.execute(sql.encode())

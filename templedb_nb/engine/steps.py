@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from templedb_nb.core.migrations.down import down_script
@@ -24,7 +24,7 @@ from templedb_nb.engine.step_events import (
     not_started,
     statement_failed,
 )
-from templedb_nb.errors import NotStarted, StatementFailed, StoreError, TempleError
+from templedb_nb.errors import NotStarted, StatementFailed, StoreError, TempleError, Unresolved
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.failpoints import reach
 from templedb_nb.model.cancel_request import CancelRequest
@@ -188,30 +188,39 @@ class StepRunner:
         except StoreError:
             raise
         except TempleError as error:
-            if self._is_recorded(step, attempt_id):
-                raise  # it is done, whatever broke behind it
-            return broken(number, error, changed=self._took_effect(step))
+            return self._broken(number, step, attempt_id, error)
+
+    def _broken(self, number: int, step: Step, attempt_id: str, error: TempleError) -> Event:
+        """Return how a step ended that broke; raise where it is done, or where nobody can tell.
+
+        Then the run breaks off, and its end is what the ledger says, now or once it answers. A
+        ledger that does not answer does not say that nothing changed.
+        """
+        try:
+            done, changed = self._is_recorded(step, attempt_id), self._took_effect(step)
+        except TempleError:
+            if isinstance(error, Unresolved):
+                return broken(number, error, changed=True)
+            raise error from None
+        if done:
+            raise error
+        return broken(number, error, changed=changed)
 
     def _is_recorded(self, step: Step, attempt_id: str) -> bool:
         """Return whether the ledger has a step as done that broke all the same."""
         if isinstance(step, Command):
             return False
         session = self.tools.sessions[step.database]
-        with suppress(TempleError):
-            if isinstance(step, Migration):
-                return session.applied(step, attempt_id, self.claim)
-            about = Lookup(project=self.claim.project, run=self.claim.run, attempt=attempt_id)
-            return session.trace(about).done
-        return False
+        if isinstance(step, Migration):
+            return session.applied(step, attempt_id, self.claim)
+        about = Lookup(project=self.claim.project, run=self.claim.run, attempt=attempt_id)
+        return session.trace(about).done
 
     def _took_effect(self, step: Step) -> bool:
         """Return whether a step that broke may have changed the target all the same."""
         if isinstance(step, Command):
             return step.mutates
-        with suppress(TempleError):
-            if isinstance(step, Migration):
-                return bool(self._stands(step))
-        return False
+        return isinstance(step, Migration) and bool(self._stands(step))
 
     def _amend(self, number: int, step: Amendment, attempt_id: str, text: str) -> Event:
         self.tools.sessions[step.database].amend(step, self.claim, attempt_id, text)

@@ -184,9 +184,20 @@ class PostgresSession:
             records.begin_run(self._link.connection, claim, policy, decide)
 
     def end_run(self, run: str, outcome: Outcome, exit_code: int, message: str) -> None:
-        """Record how the run ended."""
+        """Record how the run ended; a success also where the connection was lost behind its steps.
+
+        Without the lock, another run may have closed this one as dead: then it stays so.
+        """
+        told = (run, outcome, exit_code, message)
         with translated(self.where):
-            records.end_run(self._link.connection, run, outcome, exit_code, message)
+            try:
+                records.end_run(self._link.connection, *told)
+            except psycopg.Error:
+                if not self._link.lost or outcome is not Outcome.SUCCEEDED:
+                    raise
+                self._link.reopen(f"the end of run {run}")
+                records.end_run(self._link.connection, *told)
+                records.refuse_closed(self._link.connection, run, outcome)
 
     def apply(
         self,

@@ -327,7 +327,13 @@ def _send_alone(link: Link, attempt: Attempt, index: int, statement: Statement) 
     with link.hearing(attempt.ear(index)):
         pgconn.send_query_params(statement.text.encode(), None)
         link.connection.wait(generators.send(pgconn))
-        reach("alone.sent", link.cut)
+        try:
+            reach("alone.sent", link.cut)
+        except BaseException:
+            with suppress(psycopg.Error):  # as an interrupt does: it may wait for a lock for hours
+                link.connection.cancel()
+            link.drain()
+            raise
         results = link.connection.wait(generators.execute(pgconn))
     if error := failure(results):
         raise error

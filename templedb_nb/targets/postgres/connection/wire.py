@@ -138,9 +138,19 @@ class Link:
         pgconn.send_query(query.encode())
         if sent:
             self.connection.wait(generators.send(pgconn))
-            reach(sent, self.cut)
+            try:
+                reach(sent, self.cut)
+            except BaseException:
+                # The message is out: who asks the ledger next must ask behind its answer.
+                self.drain()
+                raise
         results: list[PGresult] = self.connection.wait(generators.execute(pgconn))
         return results
+
+    def drain(self) -> None:
+        """Read the answer to a message that is out, and leave it; the session is free then."""
+        with suppress(psycopg.Error):
+            self.connection.wait(generators.execute(self.connection.pgconn))
 
     def roll_back(self) -> None:
         """Leave whatever transaction is open."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from templedb_nb.errors import LedgerRefused
+from templedb_nb.errors import LedgerRefused, TargetError
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.ledger import Exemption, LedgerEvent, Within
@@ -139,6 +139,14 @@ def end_run(
                 " AND a.content_hash = r.content_hash AND a.used_by = ''",
                 [run, run],
             )
+
+
+def refuse_closed(connection: Connection, run: str, outcome: Outcome) -> None:
+    """Raise where the ledger has another end of the run than *outcome*."""
+    row = connection.execute("SELECT state FROM templedb.run WHERE id = %s", [run]).fetchone()
+    if row is None or row[0] != outcome.value:
+        state = row[0] if row else "nothing"
+        raise TargetError(f"another run has closed this one meanwhile: the ledger says {state}")
 
 
 def command_started(connection: Connection, claim: Claim, attempt: str, step: str) -> None:
