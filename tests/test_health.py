@@ -146,7 +146,7 @@ def test_json_path_that_is_none_is_a_problem_of_the_config(shop: Shop) -> None:
                 "expect_json": {"path": path, "above": 0},
             },
         )
-        assert f"{path} is no JSONPath" in shop.terminal("health", "check", "app", code=78).err
+        assert f"{path} is not a JSONPath" in shop.terminal("health", "check", "app", code=78).err
 
 
 def test_missing_library_is_named_with_the_way_to_install_it(shop: Shop) -> None:

@@ -280,7 +280,7 @@ def test_every_complaint_comes_at_once_with_its_key() -> None:
         "groups[0].health_checks[2].url: has a {var:…} that names no variable",
         "groups[0].health_checks[2].headers.X-Api-Key: looks like a secret",
         "groups[0].health_checks[2].headers.a b: is not a header name",
-        "groups[0].health_checks[3].expect_json[0].path: is no JSONPath",
+        "groups[0].health_checks[3].expect_json[0].path: is not a JSONPath",
         "groups[0].health_checks[3].expect_json[0].below: 'x' is not a number",
         "groups[0].health_checks[4].expect_json[0]: needs one of",
         "groups[0].health_checks[5].expect_version: has {relese}",

@@ -202,7 +202,7 @@ def _stopped(error: Exception, *, forwarded: bool) -> ProbeStopped:
     elif isinstance(error, SSLError):
         return ProbeStopped(Cause.TLS_FAILED, f"no TLS: {inner}")
     elif isinstance(error, HTTPError | http.client.HTTPException):
-        cause, message = Cause.NO_HTTP, f"the answer is no HTTP: {inner}"
+        cause, message = Cause.NO_HTTP, f"the answer is not HTTP: {inner}"
     else:
         cause, message = Cause.RESET, f"the connection broke: {inner}"
     return ProbeStopped(Cause.PROXY if forwarded else cause, message)

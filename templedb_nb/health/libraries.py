@@ -30,4 +30,4 @@ def _paths(asked: Iterable[HttpCheck]) -> Iterable[str]:
     for check in asked:
         for each in check.expect_json:
             if told := complaint(each.path):
-                yield f"{check.name}: expect_json: {each.path} is no JSONPath: {told}"
+                yield f"{check.name}: expect_json: {each.path} is not a JSONPath: {told}"

@@ -38,7 +38,7 @@ HEALTH_CHECK = Object(
         Key("type", Choice(HealthType), "How to measure."),
         Key("name", _NAME, "What it is called. Default: its type.", ""),
         Key("url", _TEXT, "http: the address to ask; {var:NAME} is a value.", ""),
-        Key("method", Text("[A-Z]+", "is no HTTP method"), "http: the method.", "GET"),
+        Key("method", Text("[A-Z]+", "is not an HTTP method"), "http: the method.", "GET"),
         Key("headers", PairsOf(_TEXT, _TEXT), "http: headers to send; {var:NAME} is a value.", ()),
         Key(
             "expect_status",

@@ -171,7 +171,9 @@ def _pattern(key: str, text: str) -> Iterator[Objection]:
 def _json(at: str, wanted: JsonExpectation) -> Iterator[Objection]:
     if not wanted.path.startswith("$"):
         hint = "such as $.status, or $.data.result[0].value[1]"
-        yield Objection(key=f"{at}.path", message="is no JSONPath: it must begin with $", hint=hint)
+        yield Objection(
+            key=f"{at}.path", message="is not a JSONPath: it must begin with $", hint=hint
+        )
     if not (wanted.equals or wanted.matches or wanted.below or wanted.above):
         yield Objection(key=at, message="needs one of equals, matches, below and above")
     yield from _pattern(f"{at}.matches", wanted.matches)

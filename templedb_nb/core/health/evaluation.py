@@ -104,7 +104,7 @@ def _json(check: HttpCheck, answer: HttpAnswer, find: Find) -> Iterator[tuple[Ca
     try:
         document = read_json(answer.text)
     except (ValueError, RecursionError) as error:
-        yield Cause.JSON, f"the body is no JSON that can be judged: {error}"
+        yield Cause.JSON, f"the body is not JSON that can be judged: {error}"
         return
     for each in check.expect_json:
         for complaint in _unmet(each, document, find):
