@@ -185,7 +185,7 @@ def test_everything_that_has_a_name_completes_with_what_it_is(kernel: Kernel, sh
         ("query --expect em", "empty", "no row"),
         ("query --database D", "DATABASE_URL", "database of app"),
         ("env unset app AP", "API_KEY", "of staging"),
-        ("con", "config", "Keep the deployment config"),
+        ("con", "config", "Set the deployment config"),
         ("completion z", "zsh", "$fpath"),
         ("deploy config --format y", "yaml", "as YAML"),
     ):

@@ -21,9 +21,9 @@ def signing(function: Any) -> Any:
     """Declare the options of a word that is signed."""
     for option in (
         click.option("--out", type=click.Path(path_type=Path), metavar="FILE",
-                     help="With --sign: write it into a file, too, for deploy run --approval."),
+                     help="With --sign: also write it to FILE, for deploy run --approval."),
         click.option("--sign", metavar="[KEYFILE]", is_flag=False, flag_value="",
-                     help="Sign it by this SSH key (a .pub for ssh-agent), or the one of git."),
+                     help="Sign with this SSH key (a .pub for ssh-agent). Default: git's."),
     ):  # fmt: skip
         function = option(function)
     return function
@@ -31,13 +31,13 @@ def signing(function: Any) -> Any:
 
 @click.command(cls=Command, effect=Effect.CHANGES)
 @click.argument("plan", metavar="PLAN", shell_complete=completion.plans)
-@click.option("--reason", required=True, metavar="TEXT", help="Why it may run; kept for good.")
+@click.option("--reason", required=True, metavar="TEXT", help="Why it may run; recorded for good.")
 @signing
 @pass_call
 def approve(
     call: Call, plan: str, reason: str, sign: str | None, out: Path | None
 ) -> CommandOutcome:
-    """Say that exactly PLAN (its id, or the beginning of it, or a bundle) may run."""
+    """Approve exactly PLAN: its id, the beginning of its id, or a bundle."""
     from templedb_nb.model.approval import Verdict
     from templedb_nb.model.listings import CommandOutcome
     from templedb_nb.model.serialization import short
@@ -51,13 +51,15 @@ def approve(
 
 @click.command(cls=Command, effect=Effect.CHANGES)
 @click.argument("plan", metavar="PLAN", shell_complete=completion.plans)
-@click.option("--reason", required=True, metavar="TEXT", help="Why it may not run; kept for good.")
+@click.option(
+    "--reason", required=True, metavar="TEXT", help="Why it may not run; recorded for good."
+)
 @signing
 @pass_call
 def reject(
     call: Call, plan: str, reason: str, sign: str | None, out: Path | None
 ) -> CommandOutcome:
-    """Say that exactly PLAN may not run, whoever approves it; approving it withdraws that."""
+    """Reject exactly PLAN: it may not run, whoever approves it. Approve it to withdraw that."""
     from templedb_nb.model.approval import Verdict
     from templedb_nb.model.listings import CommandOutcome
     from templedb_nb.model.serialization import short
@@ -102,7 +104,7 @@ def _signature(given: Approval) -> str:
 @click.argument("plan", metavar="[PLAN]", required=False, shell_complete=completion.plans)
 @pass_call
 def approvals(call: Call, plan: str | None) -> ApprovalList:
-    """List what people said of PLAN, here and in its target's ledger; or the newest of all."""
+    """List the approvals and rejections of PLAN, here and in its ledger, or the newest of all."""
     return call.app.approvals.words(plan)
 
 

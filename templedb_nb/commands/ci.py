@@ -24,7 +24,7 @@ RUNBOOK = "deploy.ipynb"
 
 @group("ci")
 def commands() -> None:
-    """Write a pipeline that plans, waits for an approval, and deploys by a runbook."""
+    """Write a pipeline that plans, waits for an approval, and deploys with a runbook."""
 
 
 def _host(host: str, about: str) -> None:
@@ -38,9 +38,9 @@ def _host(host: str, about: str) -> None:
     @click.option("--secret", "secrets", multiple=True, metavar="NAME",
                   help="A secret that the deployment reads; default: TARGET_URL.")  # fmt: skip
     @click.option("--runbook", default=RUNBOOK, metavar="NOTEBOOK", show_default=True,
-                  help="The runbook; one that is not there is written, too.")  # fmt: skip
+                  help="The runbook; created if it does not exist.")  # fmt: skip
     @click.option("--out", metavar="FILE", default=HOSTS[host], show_default=True,
-                  help="Where to write.")  # fmt: skip
+                  help="The file to write.")  # fmt: skip
     @click.option("--force", is_flag=True, help="Replace the file.")
     @pass_call
     def write(

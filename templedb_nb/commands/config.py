@@ -16,17 +16,18 @@ if TYPE_CHECKING:
 
 @group("config")
 def commands() -> None:
-    """Keep the deployment config; `deploy config` shows, checks and lists it."""
+    """Set the deployment config; `deploy config` shows, checks and lists it."""
 
 
 @commands.command("set", effect=Effect.CHANGES, takes_cell=True, repeatable=True)
 @words("[PROJECT] [FILE]")
-@click.option("--note", default="", help="Why; kept with the version.")
+@click.option("--note", default="", help="The reason; stored with the version.")
 @pass_call
 def set_(call: Call, slug: str | None, file: str | None, note: str) -> ConfigVersion:
-    """Keep FILE (JSON, YAML or TOML; - for stdin) as the new version: `deploy config --set`.
+    """Store FILE (JSON, YAML or TOML; - for stdin) as the new version, like deploy config --set.
 
-    In a notebook a cell's body is the new version. One that has errors is refused with all of them.
+    In a notebook, the cell's body is the new version. A version with errors is refused, and every
+    error is shown.
     """
     body = bool((call.cell or "").strip())
     if body == (file is not None):

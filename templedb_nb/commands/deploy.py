@@ -30,24 +30,28 @@ PLANNING = (
         type=int,
         metavar="N",
         shell_complete=completion.releases,
-        help="Deploy an older release.",
+        help="Deploy release N. Default: the newest.",
     ),
-    click.option("--no-sync", is_flag=True, help="Take the newest stored release as it is."),
+    click.option("--no-sync", is_flag=True, help="Deploy the newest stored release; do not sync."),
     click.option(
         "--skip-group",
         "skip",
         multiple=True,
         metavar="GROUP",
         shell_complete=completion.groups,
-        help="Leave a group out.",
-    ),
-    click.option("--skip-validation", is_flag=True, help="Go on without required variables."),
-    click.option(
-        "--env", "env", multiple=True, metavar="NAME[=VALUE]", help="A value for this run alone."
+        help="Skip a group.",
     ),
     click.option(
-        "--overlay", metavar="FILE", help="What of the config is different for this plan alone."
+        "--skip-validation", is_flag=True, help="Plan even if required variables are missing."
     ),
+    click.option(
+        "--env",
+        "env",
+        multiple=True,
+        metavar="NAME[=VALUE]",
+        help="Set a variable for this run only.",
+    ),
+    click.option("--overlay", metavar="FILE", help="Changes to the config, for this plan only."),
 )
 
 
@@ -60,15 +64,15 @@ def planning(function: Any) -> Any:
 
 @group("deploy", default="run")
 def commands() -> None:
-    """Configure, plan and run deployments; alone, it means `deploy run`."""
+    """Configure, plan and run deployments. `templedb deploy` alone means `templedb deploy run`."""
 
 
 @commands.command(effect=Effect.CHANGES)
 @words("[PROJECT]")
-@click.option("--force", is_flag=True, help="Replace the config that is there.")
+@click.option("--force", is_flag=True, help="Replace the existing config.")
 @pass_call
 def init(call: Call, slug: str | None, *, force: bool) -> Proposed:
-    """Look at the project's files, propose groups, and keep them as its config."""
+    """Propose groups from the project's files, and store them as its config."""
     app = call.app
     with app.state.transaction():
         project = app.projects.pick(call.choice(slug).project)
@@ -79,12 +83,12 @@ def init(call: Call, slug: str | None, *, force: bool) -> Proposed:
 @words("[PROJECT]")
 @click.option("--show", is_flag=True, help="Show the config (the default).")
 @click.option("--format", "form", type=click.Choice(["json", "yaml"]), help="How to show it.")
-@click.option("--validate", is_flag=True, help="Report all its problems at once.")
-@click.option("--file", "file", metavar="FILE", help="With --validate: a file that is not set yet.")
-@click.option("--set", "set_", metavar="FILE", help="Keep FILE (- for stdin) as the new version.")
-@click.option("--note", default="", help="With --set: why.")
+@click.option("--validate", is_flag=True, help="Report every problem of the config.")
+@click.option("--file", "file", metavar="FILE", help="With --validate: check this file instead.")
+@click.option("--set", "set_", metavar="FILE", help="Store FILE (- for stdin) as the new version.")
+@click.option("--note", default="", help="With --set: the reason.")
 @click.option("--history", is_flag=True, help="List the versions.")
-@click.option("--schema", is_flag=True, help="Give the JSON Schema of a config.")
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of a config.")
 @on_target
 @pass_call
 def config(
@@ -93,7 +97,7 @@ def config(
 ) -> Any:  # fmt: skip
     """Show, check or set the deployment config; FILE is JSON, YAML or TOML.
 
-    In a notebook a cell's body is the new version; with --validate it is checked alone.
+    In a notebook, the cell's body is the new version; with --validate, it is only checked.
 
     \b
     Examples:
@@ -157,7 +161,12 @@ def _validate(call: Call, name: str | None, file: str | None, target: str | None
 @words("[PROJECT]")
 @on_target
 @planning
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write a bundle, too.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also write the plan as a bundle.",
+)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if there is something to do.")
 @summarised
 @pass_call
@@ -188,17 +197,17 @@ def plan(
 @click.option("--lock-wait", default="10s", metavar="TIME", show_default=True,
               help="How long to wait for another run: 90s, 15m.")  # fmt: skip
 @click.option("--wait-approval", metavar="TIME", is_flag=False, flag_value="30m",
-              help="Wait for missing approvals: 10m, 2h; 30m if no time is named.")  # fmt: skip
+              help="Wait for missing approvals: 10m, 2h. Without TIME: 30m.")  # fmt: skip
 @click.option("--approval", "approvals", type=click.Path(path_type=Path), multiple=True,
-              metavar="FILE", help="Count a signed approval (approve --sign --out).")  # fmt: skip
-@click.option("--no-wait", is_flag=True, help="In a notebook: show who may approve, and stop.")
+              metavar="FILE", help="A signed approval, from approve --sign --out.")  # fmt: skip
+@click.option("--no-wait", is_flag=True, help="In a notebook: show who may approve, then stop.")
 @reported
 @pass_call
 def run(
     call: Call, /, slug: str | None, target: str | None, named: str | None, lock_wait: str,
     wait_approval: str | None, *, dry_run: bool, no_wait: bool, **how: Any,
 ) -> Preview | Result:  # fmt: skip
-    """Carry out a deployment: sync, plan, and execute the plan.
+    """Run a deployment: sync, plan, and execute the plan.
 
     \b
     Examples:
@@ -259,7 +268,7 @@ def run(
 @on_target
 @pass_call
 def pick(call: Call, slug: str | None, target: str | None) -> Choices | None:
-    """List what a deployment may be made of; in a notebook, to pick from. It never runs one."""
+    """List the targets, releases and groups to deploy; in a notebook, as a form. Runs nothing."""
     from templedb_nb.model.selection import Selection
 
     chosen = call.choice(slug, target)
@@ -276,7 +285,7 @@ def pick(call: Call, slug: str | None, target: str | None) -> Choices | None:
 @click.option("--lock-wait", default="10s", metavar="TIME", show_default=True,
               help="How long to wait for another run: 90s, 15m.")  # fmt: skip
 @click.option(
-    "--env", "env", multiple=True, metavar="NAME[=VALUE]", help="A value for this run alone."
+    "--env", "env", multiple=True, metavar="NAME[=VALUE]", help="Set a variable for this run only."
 )
 @pass_call
 def resume(
@@ -288,10 +297,10 @@ def resume(
     lock_wait: str,
     env: tuple[str, ...],
 ) -> Result:
-    """Go on with a run that broke off, or with the last one, from its first step that is not done.
+    """Resume RUN, or the last run, from its first step that is not done.
 
-    It is the same plan under the same approvals; values are read anew. What a person must look at
-    first is refused until they say what they saw: `templedb run resolve`.
+    The plan and its approvals stay the same; variables are read again. If the run's process died in
+    a command, resume is refused until somebody looked: `templedb run resolve`.
 
     \b
     Example:

@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 @group("drift")
 def commands() -> None:
-    """See what of a target's database was changed outside of migrations.
+    """Show what was changed in a target's database outside of migrations.
 
-    The end of each run keeps what it made of the database's objects, in the target's ledger.
+    Each run ends by recording the database's objects in the target's ledger.
     """
 
 
 @commands.command()
 @words("[PROJECT]")
 @on_target
-@click.option("--strict", is_flag=True, help="End with an error if anything differs.")
+@click.option("--strict", is_flag=True, help="Exit with an error if anything differs.")
 @pass_call
 def check(call: Call, slug: str | None, target: str | None, *, strict: bool) -> DriftReport:
-    """Tell, object by object, what differs from what the last run left; nothing is written.
+    """List, object by object, what differs from what the last run left; nothing is written.
 
-    What a target does with it: target update --drift block|warn|off.
+    To let drift block a plan: target update --drift block|warn|off.
 
     \b
     Examples:
@@ -45,10 +45,10 @@ def check(call: Call, slug: str | None, target: str | None, *, strict: bool) -> 
 @commands.command(effect=Effect.CHANGES)
 @words("[PROJECT]")
 @on_target
-@click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
+@click.option("--reason", required=True, metavar="TEXT", help="The reason; recorded for good.")
 @pass_call
 def accept(call: Call, slug: str | None, target: str | None, reason: str) -> CommandOutcome:
-    """Say that the target's database is right as it is now; later changes are told against that.
+    """Accept the target's database as it is now; later checks compare with that.
 
     \b
     Example:
@@ -72,7 +72,7 @@ def accept(call: Call, slug: str | None, target: str | None, reason: str) -> Com
               help="The target to compare with.")  # fmt: skip
 @pass_call
 def diff(call: Call, slug: str | None, target: str | None, against: str) -> TargetsDiffer:
-    """Tell, object by object, what would turn a target's database into that of another.
+    """List, object by object, what would turn a target's database into that of another.
 
     \b
     Example:

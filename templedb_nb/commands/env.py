@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @group("env")
 def commands() -> None:
-    """Keep the values that deployments need: sealed, plain, or as references."""
+    """Store the values that deployments need: sealed, plain, or as references."""
 
 
 VALUE_HINT = "the value goes in on standard input: templedb env set NAME < FILE"
@@ -39,15 +39,15 @@ class SecretWords(Command):
 @commands.command("set", cls=SecretWords, effect=Effect.CHANGES, repeatable=True)
 @words("[PROJECT] NAME [VALUE]", VALUE_HINT)
 @on_target
-@click.option("--plain", is_flag=True, help="Keep the value readable: it is not a secret.")
+@click.option("--plain", is_flag=True, help="Store the value unsealed: it is not a secret.")
 @pass_call
 def set_(
     call: Call, slug: str | None, name: str, value: str | None, target: str | None, *, plain: bool
 ) -> CommandOutcome:
     """Set a variable of a target, or of the whole project.
 
-    Without VALUE it is read from standard input or asked for, so that it stays out of the shell's
-    history. A reference (env:NAME, file:PATH) is kept as it is and read at each run.
+    Without VALUE, the value is read from standard input or asked for, so that it stays out of the
+    shell's history. A reference (env:NAME, file:PATH) is stored as it is and read at each run.
 
     \b
     Examples:
@@ -95,7 +95,7 @@ def _named(name: str) -> None:
 @on_target
 @pass_call
 def unset(call: Call, slug: str | None, name: str, target: str | None) -> CommandOutcome:
-    """Forget a variable."""
+    """Remove a variable."""
     from templedb_nb.errors import UnknownName
     from templedb_nb.model.listings import CommandOutcome
     from templedb_nb.model.target import TargetName
@@ -129,7 +129,7 @@ def list_(call: Call, slug: str | None, target: str | None) -> VariableList:
 @on_target
 @pass_call
 def check(call: Call, slug: str | None, target: str | None) -> CommandOutcome:
-    """Say which secret values are too short or too common to be masked well; none is shown.
+    """List the secret values that are too short or too common to be masked well; none is shown.
 
     \b
     Examples:
@@ -152,12 +152,12 @@ def check(call: Call, slug: str | None, target: str | None) -> CommandOutcome:
 @commands.command("import", effect=Effect.CHANGES, repeatable=True)
 @words("[PROJECT] FILE", VALUE_HINT)
 @on_target
-@click.option("--plain", is_flag=True, help="Keep the values readable: they are not secrets.")
+@click.option("--plain", is_flag=True, help="Store the values unsealed: they are not secrets.")
 @pass_call
 def import_(
     call: Call, slug: str | None, file: str, target: str | None, *, plain: bool
 ) -> CommandOutcome:
-    """Set every variable of a .env file, all or none."""
+    """Set the variables of a .env file, all or none."""
     from templedb_nb.files.document import parse_env, read_text
     from templedb_nb.model.listings import CommandOutcome
     from templedb_nb.model.variable import Keeping

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 @group("health")
 def commands() -> None:
-    """Measure whether a target is healthy, by the checks of its config."""
+    """Measure whether a target is healthy, with the checks of its config."""
 
 
 @commands.command()
 @words("[PROJECT]")
 @on_target
-@click.option("--once", is_flag=True, help="Try each check once, whatever its thresholds.")
+@click.option("--once", is_flag=True, help="Try each check only once.")
 @click.option("--release", type=click.IntRange(1), metavar="N",
-              help="What {release} names. Default: the release deployed here last.")  # fmt: skip
+              help="The value of {release}. Default: the release last deployed here.")  # fmt: skip
 @click.option("--env", "env", multiple=True, metavar="NAME[=VALUE]",
-              help="A value for this time alone.")  # fmt: skip
+              help="Set a variable for this check only.")  # fmt: skip
 @pass_call
 def check(
     call: Call,
@@ -36,10 +36,10 @@ def check(
     *,
     once: bool,
 ) -> HealthReport:
-    """Ask every health check of a target; nothing is changed, and no lock is taken.
+    """Run every health check of a target; nothing is changed, and no lock is taken.
 
-    A check is asked until its thresholds or its deadline settle it; initial_delay is not waited
-    for. The exit code is 0 for healthy, 10 for unhealthy, and 14 where nobody could measure.
+    A check is repeated until its thresholds or its deadline decide; initial_delay is skipped. The
+    exit code is 0 for healthy, 10 for unhealthy, and 14 if a check could not be made.
 
     \b
     Examples:

@@ -20,17 +20,22 @@ if TYPE_CHECKING:
 
 OUTCOMES = ("succeeded", "failed", "cancelled", "timed_out", "unknown", "running")
 since = click.option(
-    "--since", metavar="WHEN", help="Since then: 2026-11-01, 2026-11-01T10:30, 12h, 7d."
+    "--since", metavar="WHEN", help="Only since WHEN: 2026-11-01, 2026-11-01T10:30, 12h, 7d."
 )
 
 
 @deploy.command()
 @words("[PROJECT]")
 @on_target
-@click.option("--last", type=click.IntRange(1), default=20, show_default=True, help="How many.")
+@click.option(
+    "--last", type=click.IntRange(1), default=20, show_default=True, help="How many runs."
+)
 @since
 @click.option(
-    "--status", multiple=True, type=click.Choice(OUTCOMES), help="With that outcome; repeatable."
+    "--status",
+    multiple=True,
+    type=click.Choice(OUTCOMES),
+    help="Only with this outcome; repeatable.",
 )
 @pass_call
 def history(
@@ -66,10 +71,10 @@ def show(call: Call, run_id: str) -> Coded:
 
 @deploy.command()
 @click.argument("run_id", metavar="RUN", shell_complete=completion.runs)
-@click.option("--step", type=click.IntRange(1), metavar="N", help="That step alone, from 1.")
+@click.option("--step", type=click.IntRange(1), metavar="N", help="Only step N; the first is 1.")
 @pass_call
 def logs(call: Call, run_id: str, step: int | None) -> StepLogs:
-    """Print what the commands of a run wrote, masked as it was kept.
+    """Print the output of a run's commands; secrets are masked.
 
     \b
     Examples:
@@ -103,7 +108,7 @@ def status(call: Call, slug: str | None, target: str | None) -> DeployStatus:
     "--by",
     type=click.Choice(["all", "day", "week", "month"]),
     default="all",
-    help="A row for each.",
+    help="One row per period.",
 )
 @pass_call
 def stats(
@@ -126,7 +131,7 @@ def stats(
 @click.argument("second", metavar="[RUN]", required=False, shell_complete=completion.runs)
 @pass_call
 def diff(call: Call, first: str, second: str | None) -> Difference:
-    """Show what differs between two runs; one alone is compared with the success before it.
+    """Show what differs between two runs, or between a run and the last success before it.
 
     \b
     Examples:
@@ -139,12 +144,12 @@ def diff(call: Call, first: str, second: str | None) -> Difference:
 @click.command(cls=Command)
 @words("[PROJECT] [TARGET]")
 @click.option("--at", required=True, metavar="TIME",
-              help="Around then: 2026-11-01T10:30, or 2h for two hours ago.")  # fmt: skip
+              help="The time: 2026-11-01T10:30, or 2h for two hours ago.")  # fmt: skip
 @click.option("--window", default="1h", show_default=True, metavar="TIME",
-              help="So long before and after: 30m, 2h.")  # fmt: skip
+              help="How far to look before and after: 30m, 2h.")  # fmt: skip
 @pass_call
 def blame(call: Call, slug: str | None, target: str | None, at: str, window: str) -> Blame:
-    """Show everything that changed on a target around a moment, whoever did it from wherever.
+    """Show everything that changed on a target around a point in time, by anybody, from anywhere.
 
     \b
     Examples:
@@ -164,13 +169,15 @@ def blame(call: Call, slug: str | None, target: str | None, at: str, window: str
 @click.command(cls=Command)
 @words("[PROJECT]")
 @on_target
-@click.option("--last", type=click.IntRange(1), default=50, show_default=True, help="How many.")
+@click.option(
+    "--last", type=click.IntRange(1), default=50, show_default=True, help="How many runs."
+)
 @since
 @pass_call
 def timeline(
     call: Call, slug: str | None, target: str | None, last: int, since: str | None
 ) -> Timeline:
-    """Show when what was deployed where, and how that ended; in a notebook as a picture.
+    """Show runs over time: what, where, and how they ended; in a notebook, as a chart.
 
     \b
     Examples:
@@ -191,16 +198,16 @@ def timeline(
 @words("[PROJECT]")
 @on_target
 @click.option("--last", type=click.IntRange(1), default=200, show_default=True,
-              help="Of durations: how many runs.")  # fmt: skip
+              help="For durations: how many runs.")  # fmt: skip
 @click.option("--by", type=click.Choice(["day", "week", "month"]), default="week",
-              show_default=True, help="Of frequency: what runs are counted by.")  # fmt: skip
+              show_default=True, help="For frequency: count runs per period.")  # fmt: skip
 @since
 @pass_call
 def chart(
     call: Call, what: str, slug: str | None, target: str | None, last: int, by: str,
     since: str | None,
 ) -> Durations | Frequency:  # fmt: skip
-    """Show how long runs took, or how often there were any; in a notebook as a picture.
+    """Show how long runs took, or how often they ran; in a notebook, as a chart.
 
     \b
     Examples:
@@ -215,10 +222,11 @@ def chart(
 @click.argument("query", nargs=-1, metavar="[QUERY]")
 @pass_call
 def sql(call: Call, query: tuple[str, ...]) -> Any:
-    """Ask the state in SQL; it is only read.
+    """Query the state with SQL, read-only.
 
     The views are runs, steps, migrations, events, approvals, messages and runbooks
-    (docs/history.md); without QUERY it is read from standard input, in a notebook from the cell.
+    (docs/history.md). Without QUERY, the query is read from standard input, or in a notebook from
+    the cell.
 
     \b
     Examples:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command("restore-ledger", cls=Command, effect=Effect.CHANGES)
 @words("[PROJECT] [FILE …]")
 @on_target
-@click.option("--reason", default="", metavar="TEXT", help="Why; kept for good.")
+@click.option("--reason", default="", metavar="TEXT", help="The reason; recorded for good.")
 @click.option("--dry-run", is_flag=True, help="Show the plan; execute nothing.")
 @pass_call
 def restore_ledger(
@@ -29,12 +29,12 @@ def restore_ledger(
     *,
     dry_run: bool,
 ) -> Preview | Result:
-    """Write again what the target's ledger lost, from this state's copy; no SQL of yours runs.
+    """Restore rows that the target's ledger lost, from this state's copy; no migration runs.
 
-    For a ledger that somebody emptied, edited or dropped, while what its migrations made still
-    stands: each row is written as it was, with an event, as a plan that a protected target wants
-    approved. Of an earlier or another database it is refused: see target rebind. FILE names those
-    to restore, where only some are in effect.
+    For a ledger that somebody emptied, edited or dropped, while the objects of its migrations still
+    exist. Each row is written as it was, with an event. The restore is a plan, and a protected
+    target requires its approval. It is refused if the database is an older copy or another one: see
+    target rebind. If only some migrations are still in effect, name them: FILE.
 
     \b
     Examples:

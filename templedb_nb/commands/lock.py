@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from templedb_nb.model.project import Project
     from templedb_nb.model.target import Target
 
-reason = click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
+reason = click.option(
+    "--reason", required=True, metavar="TEXT", help="The reason; recorded for good."
+)
 
 
 @group("lock")
 def commands() -> None:
-    """See who holds a target, keep runs away from it, take a lock over."""
+    """Show who holds a target, freeze it, or take a lock over."""
 
 
 @commands.command()
@@ -27,7 +29,7 @@ def commands() -> None:
 @on_target
 @pass_call
 def show(call: Call, slug: str | None, target: str | None) -> LockList:
-    """Show who holds the target, since when, and what they are doing."""
+    """Show who holds the target, since when, and for what."""
     return call.app.locks.show(*_meant(call, slug, target))
 
 
@@ -37,7 +39,7 @@ def show(call: Call, slug: str | None, target: str | None) -> LockList:
 @reason
 @pass_call
 def acquire(call: Call, slug: str | None, target: str | None, reason: str) -> CommandOutcome:
-    """Freeze a target: no run begins there until it is released."""
+    """Freeze a target: no run starts there until it is released."""
     return call.app.locks.freeze(*_meant(call, slug, target), reason)
 
 
@@ -54,15 +56,15 @@ def release(call: Call, slug: str | None, target: str | None, reason: str) -> Co
 @commands.command(effect=Effect.CHANGES)
 @words("[PROJECT]")
 @on_target
-@click.option("--expect", required=True, metavar="RUN", help="The run that holds it, as you know.")
-@click.option("--terminate", is_flag=True, help="End its session on the server, too.")
+@click.option("--expect", required=True, metavar="RUN", help="The run that holds the lock.")
+@click.option("--terminate", is_flag=True, help="Also end the run's session on the server.")
 @reason
 @pass_call
 def steal(
     call: Call, slug: str | None, target: str | None, expect: str, reason: str,
     *, terminate: bool,
 ) -> CommandOutcome:  # fmt: skip
-    """Take the lock from a run that is gone: its heart no longer beats."""
+    """Take the lock from a run that is gone: its heartbeat has stopped."""
     project, found = _meant(call, slug, target)
     return call.app.locks.steal(project, found, expect, reason, terminate=terminate)
 

@@ -29,15 +29,15 @@ TOOLS = (
     "atlas", "graphile-migrate", "postgrator", "refinery", "yoyo", "sqitch",
     "liquibase", "alembic", "tern", "river", "templedb",
 )  # fmt: skip
-FROM = "The tool, where the target has tables of several."
-reason = click.option("--reason", default="", metavar="TEXT", help="Why; kept for good.")
+FROM = "The tool, if the target has tables of several tools."
+reason = click.option("--reason", default="", metavar="TEXT", help="The reason; recorded for good.")
 
 
 @group("migration")
 def commands() -> None:
-    """See which migrations are applied, and correct what the ledger says of them.
+    """Show which migrations are applied, and correct their ledger entries.
 
-    A migration may be named by its path, its file name, or a part that fits it alone.
+    Name a migration by its path, its file name, or a part that matches no other.
     """
 
 
@@ -53,7 +53,7 @@ def list_(call: Call, slug: str | None, target: str | None) -> MigrationStatus:
 @commands.command()
 @words("[PROJECT]")
 @on_target
-@click.option("--show-applied", is_flag=True, help="List the applied ones, too.")
+@click.option("--show-applied", is_flag=True, help="Also list applied migrations.")
 @pass_call
 def status(
     call: Call, slug: str | None, target: str | None, *, show_applied: bool
@@ -75,10 +75,10 @@ def status(
 @words("[PROJECT]")
 @on_target
 @click.option("--limit", "--last", "limit", type=click.IntRange(1), metavar="N",
-              help="The newest N alone.")  # fmt: skip
-@click.option("--since", metavar="WHEN", help="Since then: 2026-11-01, 12h, 7d.")
+              help="Only the newest N.")  # fmt: skip
+@click.option("--since", metavar="WHEN", help="Only since WHEN: 2026-11-01, 12h, 7d.")
 @click.option(
-    "--status", multiple=True, type=click.Choice(STATES), help="In that state; repeatable."
+    "--status", multiple=True, type=click.Choice(STATES), help="Only in this state; repeatable."
 )
 @pass_call
 def history(
@@ -102,7 +102,7 @@ def history(
 @on_target
 @pass_call
 def show(call: Call, slug: str | None, file: str, target: str | None) -> MigrationShown:
-    """Show one migration: its text, where it stands, how it differs from what ran."""
+    """Show one migration: its text, its state, and how it differs from what ran."""
     with call.app.selections.opened(call.choice(slug, target)) as opened:
         return call.app.migrations.show(call.app.selections.reachable(opened), str(file))
 
@@ -110,16 +110,16 @@ def show(call: Call, slug: str | None, file: str, target: str | None) -> Migrati
 @commands.command(effect=Effect.CHANGES, takes_cell=True)
 @words("[PROJECT] NAME")
 @click.option("--group", metavar="GROUP", shell_complete=completion.groups,
-              help="The group, where there are several of migrations.")  # fmt: skip
-@click.option("--folder", metavar="FOLDER", help="Its folder, where the group has several.")
-@click.option("--file", "file", metavar="FILE", help="Take its text from there; - for stdin.")
-@click.option("--down", is_flag=True, help="With an empty part that rolls it back.")
+              help="The group, if several groups have migrations.")  # fmt: skip
+@click.option("--folder", metavar="FOLDER", help="The folder, if the group has several.")
+@click.option("--file", "file", metavar="FILE", help="Read the SQL from FILE; - for stdin.")
+@click.option("--down", is_flag=True, help="Add an empty down part.")
 @pass_call
 def new(call: Call, /, slug: str | None, name: str, file: str | None, **how: Any) -> CommandOutcome:
-    """Write a new migration into the project's folder, under the next number of its neighbours.
+    """Create a migration file in the project's folder, with the next free number.
 
-    Its text is FILE's, in a notebook the cell's; without any, the file is yours to fill. A text
-    that could not run is refused with its lines. Nothing that is there is replaced.
+    The SQL comes from FILE, or in a notebook from the cell; without either, the file is a template
+    to fill in. SQL that cannot run is refused, with its line numbers. No existing file is replaced.
 
     \b
     Examples:
@@ -146,7 +146,7 @@ def new(call: Call, /, slug: str | None, name: str, file: str | None, **how: Any
 def mark_applied(
     call: Call, slug: str | None, file: str, target: str | None, reason: str
 ) -> Result:
-    """Say that a migration is in effect already; nothing of it runs."""
+    """Record that a migration is already in effect; its SQL does not run."""
     return _amend(call, (slug, file, target), "mark_applied", reason)
 
 
@@ -154,11 +154,11 @@ def mark_applied(
 @words("[PROJECT]")
 @on_target
 @click.option("--through", required=True, metavar="FILE", shell_complete=completion.migrations,
-              help="The last one that is in effect.")  # fmt: skip
-@click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
+              help="The last migration that is in effect.")  # fmt: skip
+@click.option("--reason", required=True, metavar="TEXT", help="The reason; recorded for good.")
 @pass_call
 def baseline(call: Call, slug: str | None, target: str | None, through: str, reason: str) -> Result:
-    """Say that FILE, and every migration before it in its group, is in effect already."""
+    """Record that FILE, and every migration before it in its group, is already in effect."""
     with call.app.selections.opened(call.choice(slug, target)) as opened:
         found = call.app.selections.reachable(opened)
         return call.app.migrations.baseline(found, through, reason, _wish(call))
@@ -168,14 +168,14 @@ def baseline(call: Call, slug: str | None, target: str | None, through: str, rea
 @words("[PROJECT] [FILE]")
 @on_target
 @click.option("--to", metavar="FILE", shell_complete=completion.migrations,
-              help="Roll back all that came into effect after FILE.")  # fmt: skip
+              help="Roll back all migrations applied after FILE.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1), metavar="N", help="Roll back the newest N.")
 @click.option("--group", metavar="GROUP", shell_complete=completion.groups,
-              help="With --steps: of that group.")  # fmt: skip
+              help="With --steps: only this group.")  # fmt: skip
 @reason
 @click.option("--dry-run", is_flag=True, help="Show the plan; execute nothing.")
 @click.option("--check", is_flag=True,
-              help="Prove on a copy of the schema that down and up lead back to it.")  # fmt: skip
+              help="On a copy of the schema, prove that down then up restores it.")  # fmt: skip
 @pass_call
 def down(
     call: Call,
@@ -188,11 +188,11 @@ def down(
     check: bool,
     **how: Any,
 ) -> Preview | Result | Coded:
-    """Roll migrations back, newest first, each by its down part and with its ledger row.
+    """Roll migrations back by their down parts, newest first.
 
-    The down part stands in the migration's file, below a line `-- templedb:down`, or in
-    NAME.down.sql beside it. A plan is made, which a protected target wants approved. Data that a
-    down part drops is gone.
+    The down part is below a line `-- templedb:down` in the migration's file, or in NAME.down.sql
+    beside it. A rollback is a plan, and a protected target requires its approval. Data that a down
+    part drops is lost.
 
     \b
     Examples:
@@ -224,12 +224,12 @@ def _proven(proof: Proof) -> Coded:
 @commands.command("mark-reverted", effect=Effect.CHANGES)
 @words("[PROJECT] FILE")
 @on_target
-@click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
+@click.option("--reason", required=True, metavar="TEXT", help="The reason; recorded for good.")
 @pass_call
 def mark_reverted(
     call: Call, slug: str | None, file: str, target: str | None, reason: str
 ) -> Result:
-    """Say that a migration was rolled back by hand; nothing of it runs."""
+    """Record that a migration was rolled back by hand; its SQL does not run."""
     return _amend(call, (slug, file, target), "mark_reverted", reason)
 
 
@@ -237,13 +237,13 @@ def mark_reverted(
 @words("[PROJECT] FILE")
 @on_target
 @click.option("--applied", "answer", flag_value="applied", help="It took effect.")
-@click.option("--not-applied", "answer", flag_value="not-applied", help="It did not.")
+@click.option("--not-applied", "answer", flag_value="not-applied", help="It took no effect.")
 @reason
 @pass_call
 def resolve(
     call: Call, slug: str | None, file: str, target: str | None, answer: str | None, reason: str
 ) -> Result:
-    """Say what became of the step of a migration that is in doubt, after you looked."""
+    """Record the outcome of a migration in doubt, after you looked at the target."""
     if answer is None or not reason:
         raise click.UsageError("say --applied or --not-applied, and what you saw with --reason")
     from templedb_nb.model.step import Verb
@@ -258,25 +258,25 @@ def resolve(
 @words("[PROJECT]")
 @on_target
 @click.option("--from", "tool", metavar="TOOL", type=click.Choice(TOOLS), help=FROM)
-@click.option("--table", metavar="TABLE", help="Its table, where there are several.")
+@click.option("--table", metavar="TABLE", help="The tool's table, if there are several.")
 @click.option("--file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="With --from templedb: the SQLite file of the older TempleDB.")  # fmt: skip
 @click.option("--shadow/--no-shadow", default=None,
-              help="Go on writing the tool's table along, so that one can go back.")  # fmt: skip
+              help="Also write the tool's table, so that you can go back to it.")  # fmt: skip
 @reason
 @click.option("--dry-run", is_flag=True, help="Show what would be imported; write nothing.")
 @pass_call
 def import_(
     call: Call, /, slug: str | None, target: str | None, *, dry_run: bool, **how: Any
 ) -> Adoption | Result:
-    """Take over what another migration tool has applied to the target, by its own table.
+    """Import what another migration tool has applied to the target, from the tool's table.
 
-    The table is found by its name and columns, in any schema, and read only. Each row is held
-    against the file here, by the tool's own checksum where it has one, and written into the
-    ledger as a plan, which a protected target wants approved. Doing it again imports what is new.
+    The table is found by its name and columns, in any schema; it is only read. Each row is compared
+    with the file here, by the tool's own checksum if it has one. The import is a plan, and a
+    protected target requires its approval. A second import adds what is new.
 
-    With --shadow, each migration that comes into effect, or is rolled back, is from then on written
-    into the tool's table, too, in the same transaction; --no-shadow ends that.
+    With --shadow, each migration that is applied or rolled back from now on is also written into
+    the tool's table, in the same transaction; --no-shadow ends that.
 
     \b
     Examples:
@@ -299,11 +299,11 @@ def import_(
 @commands.command("lint")
 @words("[PROJECT] [FILE …]")
 @on_target
-@click.option("--all", "everything", is_flag=True, help="Applied files, too.")
-@click.option("--offline", is_flag=True, help="Ask no target: all files, of unknown size.")
-@click.option("--strict", is_flag=True, help="End with an error if anything is risky.")
+@click.option("--all", "everything", is_flag=True, help="Also check applied files.")
+@click.option("--offline", is_flag=True, help="Do not connect; check all files.")
+@click.option("--strict", is_flag=True, help="Exit with an error if anything is risky.")
 @click.option("--format", type=click.Choice(("text", "sarif", "github")), default="text",
-              help="SARIF 2.1.0, or GitHub's annotations.")  # fmt: skip
+              help="SARIF 2.1.0, or GitHub annotations.")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Write SARIF to FILE, and text to the terminal.")  # fmt: skip
 @pass_call
@@ -318,11 +318,11 @@ def lint(
     output: Path | None,
     **how: Any,
 ) -> LintReport | Document:
-    """Tell what is risky in migrations that wait: what is lost, who waits, and the safer way.
+    """Report what is risky in pending migrations: lost data, blocked sessions, and the safer way.
 
-    Only pending files count, or those that are named; tables that the plan itself makes, or that
-    the server calls small, are left alone. squawk is asked, too, where it is installed. What a
-    target does with it: target update --lint block|warn|off. Rules: docs/lint.md.
+    Only pending files are checked, or the named ones. Tables that the plan creates, or that the
+    server calls small, are skipped. squawk is used too, if installed. To block risky plans: target
+    update --lint block|warn|off. Rules: docs/lint.md.
 
     \b
     Examples:
@@ -358,7 +358,7 @@ def lint(
 def accept_checksum(
     call: Call, slug: str | None, file: str, target: str | None, reason: str
 ) -> Result:
-    """Say that an edit of an applied migration is known and changes nothing."""
+    """Record that an edit of an applied migration is known and changes nothing."""
     if not reason:
         raise click.UsageError("say why the edit is harmless, with --reason")
     return _amend(call, (slug, file, target), "accept_checksum", reason)
@@ -372,7 +372,7 @@ def accept_checksum(
 def rename(
     call: Call, slug: str | None, old: str, new: str, target: str | None, reason: str
 ) -> Result:
-    """Say that the file of an applied migration is now called NEW."""
+    """Record that the file of an applied migration is now called NEW."""
     with call.app.selections.opened(call.choice(slug, target)) as opened:
         migrations = call.app.migrations
         found = call.app.selections.reachable(opened)

@@ -23,18 +23,18 @@ FILES = click.argument(
 
 @group("notebook")
 def commands() -> None:
-    """Find secrets and outputs in notebooks, and take them out, before they are checked in."""
+    """Find secrets and outputs in notebooks, and remove them before they are committed."""
 
 
 @commands.command()
 @FILES
-@click.option("--outputs", is_flag=True, help="Any output is a finding, too.")
+@click.option("--outputs", is_flag=True, help="Report any output, too.")
 @pass_call
 def check(call: Call, files: tuple[Path, ...], *, outputs: bool) -> Coded:
-    """Find secrets in notebooks: known values, and what looks like one. Values are never shown.
+    """Find known secrets, and what looks like one, in notebooks. Values are never shown.
 
-    Known are the variables of all projects of the state, and variables of the environment whose
-    names say that they are secret. Ends with 10 if anything was found.
+    Known values are the variables of all projects in the state, and environment variables whose
+    names say that they are secret. The exit code is 10 if anything was found.
 
     \b
     Examples:
@@ -57,12 +57,14 @@ def check(call: Call, files: tuple[Path, ...], *, outputs: bool) -> Coded:
 
 @commands.command()
 @FILES
-@click.option("--keep-outputs", is_flag=True, help="Mask known secrets in outputs, and no more.")
+@click.option(
+    "--keep-outputs", is_flag=True, help="Keep outputs, and only mask known secrets in them."
+)
 @pass_call
 def scrub(call: Call, files: tuple[Path, ...], *, keep_outputs: bool) -> Coded:
-    """Take outputs, execution counts and the state of widgets out of notebooks, in place.
+    """Remove outputs, execution counts and the state of widgets from notebooks, in place.
 
-    Sources stay as they are: a secret in one is told, and ends this with 10.
+    Sources are not changed: a secret in one is reported, and the exit code is 10.
 
     \b
     Examples:

@@ -60,12 +60,12 @@ class Command(click.Command):
                 is_flag=True,
                 expose_value=False,
                 callback=_json,
-                help="Give the value as JSON, one object a line.",
+                help="Print the result as JSON, one object per line.",
             )
         )
         for name, short, told in (
-            ("quiet", "-q", "Say nothing but the result and errors."),
-            ("verbose", "-v", "Say on standard error what is done, and how long it takes."),
+            ("quiet", "-q", "Print only the result and errors."),
+            ("verbose", "-v", "Print each activity and its duration to standard error."),
         ):
             option = click.Option(
                 [short, f"--{name}"], is_flag=True, expose_value=False, callback=_set, help=told
@@ -202,7 +202,7 @@ def on_target(function: Any) -> Any:
         "--target",
         metavar="TARGET",
         shell_complete=completion.targets,
-        help="The target; may be left out where there is only one, or one is in use.",
+        help="The target. Optional if there is only one, or one is in use.",
     )
     return option(function)
 

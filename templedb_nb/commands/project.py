@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 @group("project")
 def commands() -> None:
-    """Import projects, keep them in step with their folders, look at them."""
+    """Import projects, sync them with their folders, show them."""
 
 
 @commands.command("import", effect=Effect.CHANGES, repeatable=True)
 @click.argument("path", type=click.Path(path_type=Path), required=False)
-@click.option("--slug", metavar="NAME", help="What to call the project; default: its folder.")
-@click.option("--known-as", metavar="NAME", help="Its name in ledgers, where they know it already.")
+@click.option("--slug", metavar="NAME", help="The project's name. Default: the folder's name.")
+@click.option("--known-as", metavar="NAME", help="The project's name in existing ledgers.")
 @click.option("--from-templedb", "older", metavar="FILE",
               type=click.Path(path_type=Path, dir_okay=False),
-              help="Take over what this SQLite file of the older TempleDB holds.")  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="With --from-templedb: show what; keep nothing.")
+              help="Import from this SQLite file of the older TempleDB.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="With --from-templedb: show what would be imported.")
 @pass_call
 def import_(
     call: Call,
@@ -47,14 +47,14 @@ def import_(
     older: Path | None,
     dry_run: bool,
 ) -> Synced | TakeOver:
-    """Take the files of the folder PATH in, under a name.
+    """Import the folder PATH as a project.
 
     .gitignore and .templedbignore are honoured; .env files are left out. Importing a folder again
-    takes in what changed.
+    stores what changed.
 
-    With --from-templedb, projects, configs, targets, variables and the history of deployments come
-    from that file, of all its projects or the one that --slug names; PATH is where its files are
-    now. What a target has applied: migration import --from templedb --file FILE.
+    --from-templedb imports projects, configs, targets, variables and deployment history from that
+    file, for all its projects or the one that --slug names. PATH is where the project's files are
+    now. To import what a target has applied: templedb migration import --from templedb --file FILE.
 
     \b
     Examples:
@@ -72,10 +72,10 @@ def import_(
 
 @commands.command(effect=Effect.CHANGES, repeatable=True)
 @words("[PROJECT]")
-@click.option("--known-as", metavar="NAME", help="Its name in ledgers, where they know it already.")
+@click.option("--known-as", metavar="NAME", help="The project's name in existing ledgers.")
 @pass_call
 def sync(call: Call, slug: str | None, known_as: str | None) -> Synced:
-    """Take in what changed in the project's folder."""
+    """Store what changed in the project's folder as a new release."""
     project = call.app.projects.pick(call.choice(slug).project)
     with call.output.working(f"taking in what changed in {project.slug}"):
         return call.app.projects.sync(project, known_as)
@@ -117,7 +117,7 @@ def show(call: Call, slug: str | None) -> ProjectShown:
 @commands.command()
 @words("[PROJECT]")
 @click.option("--release", type=int, metavar="N", shell_complete=completion.releases,
-              help="An older release.")  # fmt: skip
+              help="The release. Default: the newest.")  # fmt: skip
 @pass_call
 def files(call: Call, slug: str | None, release: int | None) -> FileList:
     """List the files of a release."""
@@ -134,10 +134,10 @@ def files(call: Call, slug: str | None, release: int | None) -> FileList:
 
 @commands.command(effect=Effect.CHANGES)
 @words("PROJECT")
-@click.option("--yes", is_flag=True, help="Remove its targets and variables, too.")
+@click.option("--yes", is_flag=True, help="Also remove its targets and variables.")
 @pass_call
 def remove(call: Call, slug: str, *, yes: bool) -> CommandOutcome:
-    """Forget a project; its history and the ledgers of its targets stay."""
+    """Remove a project; its history and its targets' ledgers stay."""
     from templedb_nb.model.listings import CommandOutcome
 
     with call.app.state.transaction():

@@ -15,26 +15,27 @@ from templedb_nb.commands.options import Command, on_target, pass_call, words
 @words("[PROJECT] [SQL]")
 @on_target
 @click.option("--database", metavar="NAME", shell_complete=completion.databases,
-              help="The variable of the database, where the target has several.")  # fmt: skip
+              help="The variable of the database, if the target has several.")  # fmt: skip
 @click.option("--expect", metavar="WHAT", shell_complete=completion.expectations,
-              help="Fail unless the answer is so: true, empty, rows>=3, a value.")  # fmt: skip
+              help="Fail unless the answer is: true, empty, rows>=3, a value.")  # fmt: skip
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE",
               help="The value of %(NAME)s in the query; repeatable.")  # fmt: skip
 @click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, metavar="N",
               help="How many rows to read.")  # fmt: skip
 @click.option("--timeout", default="30s", show_default=True, metavar="TIME",
-              help="How long it may take: 90s, 5m.")  # fmt: skip
-@click.option("--csv", is_flag=True, help="Give the rows as CSV.")
+              help="How long the query may take: 90s, 5m.")  # fmt: skip
+@click.option("--csv", is_flag=True, help="Print the rows as CSV.")
 @pass_call
 def query(
     call: Call, /, slug: str | None, sql: str | None, target: str | None, database: str | None,
     expect: str | None, params: tuple[str, ...], **read: Any,
 ) -> Any:  # fmt: skip
-    """Ask a target's database in SQL; it is only read.
+    """Query a target's database with SQL, read-only.
 
-    One statement, in a transaction that is read only and rolled back; a DuckDB file is opened read
-    only. No lock is taken. Without SQL it is read from standard input, in a notebook from the cell.
-    With --expect it is a check: another answer is an error (exit code 10).
+    One statement runs in a read-only transaction that is rolled back; a DuckDB file is opened
+    read-only. No lock is taken. Without SQL, the query is read from standard input, or in a
+    notebook from the cell. With --expect, the query is a check: another answer is an error (exit
+    code 10).
 
     \b
     Examples:

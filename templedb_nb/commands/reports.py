@@ -35,7 +35,7 @@ def summarised(function: Any) -> Any:
     """Declare the option for a summary."""
     option = click.option(
         "--summary", metavar="[FILE]", is_flag=False, flag_value=AUTO,
-        help="Write Markdown; without FILE to $GITHUB_STEP_SUMMARY, or to summary.md.",
+        help="Write Markdown. Default: $GITHUB_STEP_SUMMARY, or summary.md.",
     )  # fmt: skip
     return option(function)
 
@@ -43,7 +43,7 @@ def summarised(function: Any) -> Any:
 def reported(function: Any) -> Any:
     """Declare the options for reports of what came to pass."""
     option = click.option(
-        "--junit", type=FILE, metavar="FILE", help="Write JUnit's XML: a case for each step."
+        "--junit", type=FILE, metavar="FILE", help="Write JUnit XML: one case per step."
     )
     return option(summarised(function))
 

@@ -17,21 +17,25 @@ if TYPE_CHECKING:
 
 @group("run")
 def commands() -> None:
-    """End runs, clear their way, and settle those that nobody saw end."""
+    """Watch and cancel runs, unblock them, and record what became of those that died."""
 
 
 @commands.command(effect=Effect.CHANGES)
 @click.argument("run_id", metavar="RUN", shell_complete=completion.runs)
-@click.option("--project", metavar="PROJECT", help="Where the state does not know the run.")
+@click.option(
+    "--project", metavar="PROJECT", help="The project, if this state does not know the run."
+)
 @on_target
-@click.option("--reason", default="", metavar="TEXT", help="Why; the run's history shows it.")
-@click.option("--after-step", is_flag=True, help="Let the step that runs finish first.")
+@click.option(
+    "--reason", default="", metavar="TEXT", help="The reason; shown in the run's history."
+)
+@click.option("--after-step", is_flag=True, help="Let the current step finish first.")
 @pass_call
 def cancel(
     call: Call, run_id: str, project: str | None, target: str | None, reason: str,
     *, after_step: bool,
 ) -> CommandOutcome:  # fmt: skip
-    """Ask a run to end, from another terminal or another machine."""
+    """Cancel a run, from another terminal or another machine."""
     from templedb_nb.errors import TempleError
 
     found = None
@@ -50,10 +54,10 @@ def cancel(
 @click.argument("run_id", metavar="[RUN]", required=False, shell_complete=completion.runs)
 @pass_call
 def attach(call: Call, run_id: str | None) -> Result:
-    """Show a run that goes on elsewhere on this machine, from its beginning to its end.
+    """Watch a run of another process on this machine, from its beginning to its end.
 
-    What its commands write is in its log: `templedb deploy logs RUN`. Whoever interrupts this stops
-    watching, and not the run.
+    Command output is in the run's log: `templedb deploy logs RUN`. Ctrl-C ends the watching, not
+    the run.
     """
     from templedb_nb.model.event import RunId
 
@@ -65,7 +69,7 @@ def attach(call: Call, run_id: str | None) -> Result:
 @words("[PROJECT] [TARGET]")
 @pass_call
 def blockers(call: Call, slug: str | None, target: str | None) -> BlockerList:
-    """Show whom the run on a target waits for: sessions that hold a lock it needs."""
+    """Show the sessions that block the run on a target: they hold a lock that it needs."""
     project, found = call.app.selections.named(call.choice(slug, target))
     return call.app.locks.blockers(project, found or call.app.targets.pick(project, None, None))
 
@@ -73,13 +77,13 @@ def blockers(call: Call, slug: str | None, target: str | None) -> BlockerList:
 @commands.command(effect=Effect.CHANGES)
 @words("[PROJECT] PID")
 @on_target
-@click.option("--terminate", is_flag=True, help="End the session, not its statement alone.")
-@click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
+@click.option("--terminate", is_flag=True, help="End the session, not only its statement.")
+@click.option("--reason", required=True, metavar="TEXT", help="The reason; recorded for good.")
 @pass_call
 def unblock(
     call: Call, slug: str | None, pid: str, target: str | None, reason: str, *, terminate: bool
 ) -> CommandOutcome:
-    """Cancel what session PID does, if the run on the target waits for it; or end that session."""
+    """Cancel the statement of session PID, or end the session, if it blocks the target's run."""
     if not str(pid).isdecimal():
         raise click.UsageError(f"PID is a number, as `templedb run blockers` tells it: {pid}")
     project, found = call.app.selections.named(call.choice(slug, target))
@@ -90,10 +94,10 @@ def unblock(
 @commands.command(effect=Effect.CHANGES)
 @words("[PROJECT] RUN")
 @on_target
-@click.option("--reason", required=True, metavar="TEXT", help="What you saw; kept for good.")
+@click.option("--reason", required=True, metavar="TEXT", help="What you saw; recorded for good.")
 @pass_call
 def resolve(
     call: Call, slug: str | None, run: str, target: str | None, reason: str
 ) -> CommandOutcome:
-    """Say that you looked what a run did whose process died in a command."""
+    """Record what you saw of a run whose process died in a command."""
     return call.app.resolutions.resolve(call.choice(slug, target), str(run), reason)

@@ -26,7 +26,7 @@ NOTEBOOK = click.argument("notebook", type=FILE, metavar="NOTEBOOK")
 
 @group("runbook")
 def commands() -> None:
-    """Run a notebook unattended, as a deploy job; its exit code is that of the deployment."""
+    """Run a notebook unattended as a deploy job, with the deployment's exit code."""
 
 
 @commands.command()
@@ -48,23 +48,27 @@ def inspect(call: Call, notebook: Path) -> RunbookShown:
               help="Parameters from JSON, YAML or TOML (- for stdin).")  # fmt: skip
 @click.option("-o", "--out", type=FILE, metavar="PATH",
               help="Where the executed notebook is saved: a file, or a folder.")  # fmt: skip
-@click.option("--timeout", metavar="TIME", help="How long all of it may take: 90s, 15m, 2h.")
+@click.option(
+    "--timeout", metavar="TIME", help="How long the whole runbook may take: 90s, 15m, 2h."
+)
 @reported
 @click.option("--html", type=FILE, metavar="FILE",
               help="Write the executed notebook as one page that needs no network.")  # fmt: skip
 @click.option("--resume", is_flag=True,
-              help="Go on with what broke off: what is proven done is not done again.")  # fmt: skip
+              help="Resume the runbook's last run; skip what is proven done.")  # fmt: skip
 @click.option("--approval", "approvals", type=FILE, multiple=True, metavar="FILE",
-              help="A signed approval, for the plan that it is of.")  # fmt: skip
+              help="A signed approval, for one of the plans.")  # fmt: skip
 @click.option("--wait-approval", "approval_wait", metavar="TIME", default="", is_flag=False,
-              flag_value="30m", help="Let plans wait for missing approvals: 10m, 2h.")  # fmt: skip
-@click.option("--cell-timeout", metavar="TIME", help="How long a cell may take that says nothing.")
+              flag_value="30m", help="Wait for missing approvals: 10m, 2h.")  # fmt: skip
+@click.option(
+    "--cell-timeout", metavar="TIME", help="How long a cell may run if it sets no timeout."
+)
 @pass_call
 def run(
     call: Call, /, notebook: Path, words: tuple[str, ...], file: str | None, out: Path | None,
     timeout: str | None, cell_timeout: str | None, **how: Any,
 ) -> RunbookResult:  # fmt: skip
-    """Run a notebook in a kernel of its own, and end with its deployment's exit code.
+    """Run a notebook in a kernel of its own, and exit with its deployment's exit code.
 
     The executed notebook is saved after every cell, without secrets. A parameter may also come
     from the environment: TEMPLEDB_PARAM_NAME. A cell's metadata may say
@@ -118,10 +122,10 @@ def run(
 @commands.command()
 @click.argument("notebook", type=FILE, metavar="[NOTEBOOK]", required=False)
 @click.option("--last", type=click.IntRange(1), default=20, show_default=True, metavar="N",
-              help="So many.")  # fmt: skip
+              help="How many runs.")  # fmt: skip
 @pass_call
 def history(call: Call, notebook: Path | None, last: int) -> RunbookHistory:
-    """Show how runbooks ended, newest first."""
+    """List runs of runbooks and how they ended, newest first."""
     from templedb_nb.runbook.past_runs import history
 
     return history(call.app, notebook, last)
@@ -131,7 +135,7 @@ def history(call: Call, notebook: Path | None, last: int) -> RunbookHistory:
 @NOTEBOOK
 @pass_call
 def status(call: Call, notebook: Path) -> RunbookStatus:
-    """Show how far the last run of a runbook came, cell by cell."""
+    """Show how far the last run of a runbook got, cell by cell."""
     from templedb_nb.runbook.past_runs import status
 
     return status(call.app, notebook)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def complete(context: click.Context, shell: str) -> Document:
-    """Print what makes a shell complete the words of templedb."""
+    """Print the completion script of a shell."""
     from click.shell_completion import get_completion_class
 
     from templedb_nb.model.listings import Document

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @group("state")
 def commands() -> None:
-    """See where the state is and how, begin one here, back it up."""
+    """Show, check, create and back up the state."""
 
 
 @commands.command(effect=Effect.CHANGES)
 @click.argument("file", type=click.Path(path_type=Path))
 @pass_call
 def backup(call: Call, file: Path) -> CommandOutcome:
-    """Copy the state, whole and at rest, to FILE."""
+    """Write a complete, consistent copy of the state to FILE."""
     from templedb_nb.core.config.home_folder import expanded
     from templedb_nb.model.listings import CommandOutcome
 
@@ -34,10 +34,10 @@ def backup(call: Call, file: Path) -> CommandOutcome:
 @commands.command()
 @pass_call
 def check(call: Call) -> Coded:
-    """Read all of the state, however broken it is, and say how to go on; change nothing.
+    """Read the whole state, even if damaged, and report how to go on; change nothing.
 
-    It reads every block of every table, the journals of runs, and whether sealed values open with
-    the key that is here. Exit code 69 where something is wrong.
+    Every block of every table and the journals of runs are read, and sealed values are opened with
+    the key. The exit code is 69 if something is wrong.
     """
     from templedb_nb.app.history.state_check import check
     from templedb_nb.exit_code import ExitCode
@@ -50,7 +50,7 @@ def check(call: Call) -> Coded:
 @commands.command()
 @pass_call
 def show(call: Call) -> CommandOutcome:
-    """Say where the state is."""
+    """Show where the state is."""
     from templedb_nb.model.listings import CommandOutcome
 
     path = call.app.state.path
@@ -66,7 +66,7 @@ def show(call: Call) -> CommandOutcome:
 @commands.command(effect=Effect.CHANGES)
 @pass_call
 def init(call: Call) -> CommandOutcome:
-    """Keep the state of this folder, and of those below, in a .templedb of its own."""
+    """Create a .templedb folder here, for the state of this folder and those below."""
     from templedb_nb.model.listings import CommandOutcome
     from templedb_nb.store.duckdb.state_file import FILE, FOLDER, StateFile
 

@@ -32,7 +32,7 @@ def status(call: Call, slug: str | None, target: str | None) -> StatusTable:
 @words("[PROJECT]")
 @pass_call
 def board(call: Call, slug: str | None) -> Board | None:
-    """Show projects side by side on all their targets; in a notebook with a filter and a refresh.
+    """Show all projects and targets side by side; in a notebook, with a filter and a refresh.
 
     \b
     Examples:

@@ -18,13 +18,11 @@ TYPES = ("database", "edge_function", "static_site", "service")
 LEVELS = ("block", "warn", "off")
 ORDERS = ("non-linear", "linear", "linear-skip")
 FIELDS = (
-    click.option("--type", type=click.Choice(TYPES), help="What the target is; a label."),
-    click.option("--provider", metavar="NAME", help="Who runs it."),
-    click.option(
-        "--host", metavar="HOST", help="Where it is; a label: DATABASE_URL is what counts."
-    ),
-    click.option("--region", metavar="NAME", help="Where that is."),
-    click.option("--url", metavar="URL", help="Where people reach it."),
+    click.option("--type", type=click.Choice(TYPES), help="The kind of target; a label."),
+    click.option("--provider", metavar="NAME", help="Who hosts it; a label."),
+    click.option("--host", metavar="HOST", help="The host; a label. Connections use DATABASE_URL."),
+    click.option("--region", metavar="NAME", help="The region; a label."),
+    click.option("--url", metavar="URL", help="The public URL; a label."),
     click.option(
         "--protected/--no-protected", default=None, help="Run only plans that have an approval."
     ),
@@ -32,35 +30,37 @@ FIELDS = (
         "--approvals",
         type=click.IntRange(1),
         metavar="N",
-        help="How many people must approve a plan; 1 on a protected target.",
+        help="How many people must approve a plan. Default: 1 if protected.",
     ),
-    click.option("--approvers", metavar="A,B", help="Who may approve; '' means anybody."),
+    click.option("--approvers", metavar="A,B", help="Who may approve; '' for anybody."),
     click.option(
         "--self-approval/--no-self-approval",
         default=None,
-        help="Whether who made a plan may approve it; not on a protected target.",
+        help="Whether the author of a plan may approve it. Default: no if protected.",
     ),
     click.option(
-        "--expires", metavar="TIME", help="How long an approval counts: 4h; 0 is for good."
+        "--expires", metavar="TIME", help="How long an approval is valid: 4h; 0 for no limit."
     ),
     click.option(
         "--signers",
         metavar="FILE",
-        help="Who may sign: an allowed_signers file, taken in as it is now; '' takes it away.",
+        help="Who may sign: an allowed_signers file, stored as it is now; '' removes it.",
+    ),
+    click.option("--signed/--no-signed", default=None, help="Accept only signed approvals."),
+    click.option(
+        "--order-policy",
+        type=click.Choice(ORDERS),
+        help="What a plan does with a migration out of order.",
     ),
     click.option(
-        "--signed/--no-signed", default=None, help="Count approvals only if they are signed."
-    ),
-    click.option(
-        "--order-policy", type=click.Choice(ORDERS), help="What a migration out of order does."
-    ),
-    click.option(
-        "--lint", type=click.Choice(LEVELS), help="What risky statements do to a plan; warn."
+        "--lint",
+        type=click.Choice(LEVELS),
+        help="What a plan does with risky statements. Default: warn.",
     ),
     click.option(
         "--drift",
         type=click.Choice(LEVELS),
-        help="What changes of the database that no run made do to a plan; warn.",
+        help="What a plan does with drift. Default: warn.",
     ),
 )
 
@@ -74,7 +74,7 @@ def fields(function: Any) -> Any:
 
 @group("target")
 def commands() -> None:
-    """Say where a project is deployed, and test whether it can be."""
+    """Define where a project is deployed, and test the connection."""
 
 
 @commands.command(effect=Effect.CHANGES)
@@ -123,12 +123,14 @@ def show(call: Call, slug: str | None, name: str | None) -> TargetShown:
 @commands.command(effect=Effect.CHANGES)
 @words("[PROJECT] [NAME]")
 @fields
-@click.option("--reason", default="", help="Why, where this lowers what target or ledger demand.")
+@click.option(
+    "--reason", default="", help="The reason; required if the change lowers a requirement."
+)
 @pass_call
 def update(
     call: Call, /, slug: str | None, name: str | None, reason: str, **given: Any
 ) -> CommandOutcome:
-    """Change what is said of a target; what is not named stays."""
+    """Change a target; what you do not name stays as it is."""
     from templedb_nb.model.listings import CommandOutcome
 
     changed = _typed(given)
@@ -145,7 +147,7 @@ def update(
     "--from", "others", multiple=True, metavar="PROJECT", help="Whose policy; else everybody's."
 )
 @click.option("--ends", is_flag=True, help="End an exemption: the policy holds again.")
-@click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
+@click.option("--reason", required=True, metavar="TEXT", help="The reason; recorded for good.")
 @pass_call
 def exempt(
     call: Call,
@@ -156,11 +158,12 @@ def exempt(
     *,
     ends: bool,
 ) -> Result:
-    """Let a project off the policy of another one that has the same database.
+    """Exempt a project from the policy of another project in the same database.
 
-    A run obeys the strictest policy that the ledger holds for any project. An exemption is a plan
-    of its own, approved as the other project's policy demands, and an event in the ledger. It
-    covers that policy as it stands; once that gets stricter, it holds again.
+    A run obeys the strictest policy of all projects in the ledger. An exemption is a plan of its
+    own: it needs the approvals that the other project's policy demands, and is recorded as an event
+    in the ledger. It covers that policy as it is now; if the policy becomes stricter, it applies
+    again.
 
     \b
     Example:
@@ -182,7 +185,7 @@ def exempt(
 @words("[PROJECT] NAME")
 @pass_call
 def remove(call: Call, slug: str | None, name: str) -> CommandOutcome:
-    """Forget a target and its variables; its ledger and its history stay."""
+    """Remove a target and its variables; its ledger and its history stay."""
     from templedb_nb.model.listings import CommandOutcome
 
     with call.app.state.transaction():
@@ -196,16 +199,16 @@ def remove(call: Call, slug: str | None, name: str) -> CommandOutcome:
 @words("[PROJECT] [NAME]")
 @pass_call
 def test(call: Call, slug: str | None, name: str | None) -> Probe:
-    """Connect for real: server, role, latency, ledger, what stands in the way."""
+    """Connect, and show the server, role, latency, ledger, and what would block a run."""
     return call.app.overview.probe(call.choice(slug, name))
 
 
 @commands.command(effect=Effect.CHANGES)
 @words("[PROJECT] [NAME]")
-@click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good.")
+@click.option("--reason", required=True, metavar="TEXT", help="The reason; recorded for good.")
 @pass_call
 def rebind(call: Call, slug: str | None, name: str | None, reason: str) -> CommandOutcome:
-    """Say that a restored, cloned or exchanged database is the right one."""
+    """Confirm that a restored, cloned or replaced database is the right one."""
     project, found = call.app.selections.named(call.choice(slug, name))
     meant = found or call.app.targets.pick(project, None, None)
     call.app.runs.reconcile(anew=True)  # what died before is forgotten, too
@@ -213,11 +216,11 @@ def rebind(call: Call, slug: str | None, name: str | None, reason: str) -> Comma
 
 
 @commands.command("ledger-sql")
-@click.option("--role", metavar="ROLE", help="Print the GRANTs for this role, too.")
-@click.option("--upgrade", is_flag=True, help="Print what brings an earlier ledger up to date.")
+@click.option("--role", metavar="ROLE", help="Also print the GRANTs for this role.")
+@click.option("--upgrade", is_flag=True, help="Print the SQL that upgrades an older ledger.")
 @pass_call
 def ledger_sql(call: Call, role: str | None, *, upgrade: bool) -> Document:
-    """Print the SQL that creates the ledger, for a role that may."""
+    """Print the SQL that creates the ledger, for a role that may run it."""
     from templedb_nb.model.listings import Document
     from templedb_nb.targets.postgres.ledger.snapshot import ddl, grants, upgrades
 

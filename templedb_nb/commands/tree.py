@@ -36,7 +36,7 @@ from templedb_nb.version import __version__
 @click.group("templedb", cls=NounGroup, context_settings=CONTEXT)
 @click.version_option(__version__, message="templedb %(version)s")
 def tree() -> None:
-    """Plan, review, approve and carry out deployments, and keep every step.
+    """Plan, review, approve and run deployments. Every step is recorded.
 
     \b
     A first deployment:
@@ -47,9 +47,9 @@ def tree() -> None:
       templedb deploy run shop --target staging --dry-run
       templedb deploy run shop --target staging
 
-    PROJECT and --target may be left out where there is only one, or where TEMPLEDB_PROJECT and
-    TEMPLEDB_TARGET name them. The state is a file: TEMPLEDB_STATE, else the nearest .templedb
-    folder upwards, else one in the user's data folder.
+    PROJECT and --target are optional if there is only one, or if TEMPLEDB_PROJECT and
+    TEMPLEDB_TARGET name them. The state is a file: TEMPLEDB_STATE if set, else in the nearest
+    .templedb folder upwards, else in the user's data folder.
     """
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @on_target
 @pass_call
 def use(call: Call, slug: str | None, target: str | None) -> CommandOutcome:
-    """In a notebook: leave PROJECT and --target out from now on, in this kernel."""
+    """In a notebook: set the default PROJECT and --target of this kernel."""
     from templedb_nb.model.listings import CommandOutcome
 
     if call.panels.use is None:

@@ -45,37 +45,47 @@ HOOK = Object(
     Hook,
     (
         Key("command", TEXT, "What to run, by bash with -euo pipefail."),
-        Key("critical", Flag(), "A failing post_deploy hook fails the run, too.", False),  # noqa: FBT003 - a default
+        Key("critical", Flag(), "If this post_deploy hook fails, the run fails.", False),  # noqa: FBT003 - a default
         Key("timeout", Duration(1), "How long it may take.", None, "timeout_s"),
     ),
 )
 
 GROUP_KEYS = (
-    Key("name", NAME, "What the group is called; unique."),
+    Key("name", NAME, "The group's name; unique."),
     Key("order", WholeNumber(0), "Its place; unique. Default: its place in the list.", None),
-    Key("kind", Choice(GroupKind), "What its files are. Default: told by name and patterns.", None),
+    Key(
+        "kind",
+        Choice(GroupKind),
+        "What its files are. Default: derived from name and patterns.",
+        None,
+    ),
     Key("file_patterns", ListOf(TEXT), "Files, as relative patterns; `**` only as a folder.", ()),
     Key("depends_on", ListOf(NAME), "Groups that must come before.", ()),
-    Key("pre_deploy", ListOf(TextOr("command", HOOK)), "Commands before anything else.", ()),
+    Key("pre_deploy", ListOf(TextOr("command", HOOK)), "Commands to run first.", ()),
     Key("build_command", TEXT, "Builds; runs before the tests.", ""),
     Key("test_command", TEXT, "Tests what was built.", ""),
-    Key("deploy_command", TEXT, "Deploys; once for each file when it contains {file}.", ""),
-    Key("post_deploy", ListOf(TextOr("command", HOOK)), "Commands after a good deployment.", ()),
+    Key("deploy_command", TEXT, "Deploys; runs once per file if it contains {file}.", ""),
+    Key(
+        "post_deploy",
+        ListOf(TextOr("command", HOOK)),
+        "Commands to run after a successful deployment.",
+        (),
+    ),
     Key("required_env_vars", ListOf(VARIABLE), "Names that must have a value.", ()),
     Key("env", PairsOf(VARIABLE, TEXT), "Values or references (env:NAME, file:PATH).", ()),
     Key(
         "allow_dangerous_env",
         ListOf(VARIABLE),
-        "Names such as LD_PRELOAD that commands get all the same.",
+        "Names such as LD_PRELOAD that commands may get.",
         (),
     ),
     Key(
         "continue_on_failure",
         Flag(),
-        "Later groups run even if this one fails; the run is failed all the same.",
+        "Later groups run even if this one fails; the run still ends as failed.",
         False,  # noqa: FBT003 - a default
     ),
-    Key("retry_attempts", WholeNumber(0, 100), "How often a failed command is tried again.", 0),
+    Key("retry_attempts", WholeNumber(0, 100), "How often a failed command is retried.", 0),
     Key("retry_delay", Duration(), "The wait before a retry.", 0, "retry_delay_s"),
     Key(
         "timeout", Duration(1), "How long a command may take. Default: no limit.", None, "timeout_s"
@@ -83,29 +93,28 @@ GROUP_KEYS = (
     Key(
         "hook_timeout",
         Duration(1),
-        "How long a hook may take that has no timeout of its own. Default: no limit.",
+        "How long a hook without a timeout may take. Default: no limit.",
         None,
         "hook_timeout_s",
     ),
     Key(
         "order_policy",
         Choice(OrderPolicy),
-        "What a migration out of order does. Default: non-linear. The stricter one of this and the"
-        " target's holds.",
+        "What a plan does with a migration out of order. Default: non-linear. The stricter of group"
+        " and target applies.",
         None,
     ),
-    Key("executor", Choice(Executor), "Who sends migrations to the server.", Executor.NATIVE),
+    Key("executor", Choice(Executor), "What sends migrations to the server.", Executor.NATIVE),
     Key(
         "layout",
         Choice(Layout),
-        "Whose convention the files of migrations follow. Default: told by each folder.",
+        "Which tool's convention the migration files follow. Default: detected for each folder.",
         Layout.AUTO,
     ),
     Key(
         "order_file",
         TEXT,
-        "A file of the project that lists the migrations, a path a line, in the order in which they"
-        " run.",
+        "A file of the project that lists the migrations in order, one path per line.",
         "",
     ),
     Key(
@@ -117,7 +126,7 @@ GROUP_KEYS = (
     Key(
         "opaque",
         Choice(OpaqueFiles),
-        "What becomes of files behind a migration that only another tool can run.",
+        "Migrations that only another tool can run: refuse to deploy later ones, or skip them.",
         OpaqueFiles.REFUSE,
     ),
     Key(
@@ -129,17 +138,17 @@ GROUP_KEYS = (
     Key(
         "workdir",
         Choice(WorkFolderKind),
-        "Where commands run: in a copy of the release, or in the project's own folder.",
+        "Where commands run: in a copy of the release, or in the project's folder.",
         WorkFolderKind.RELEASE,
     ),
     Key(
         "mutates",
         Flag(),
-        "Whether its commands change the target. Default: deploy_command and post_deploy do.",
+        "Whether its commands change the target. Default: only deploy_command and post_deploy do.",
         None,
     ),
     Key("health_check", HEALTH_CHECK, "What must hold after the group.", None),
-    Key("health_checks", ListOf(HEALTH_CHECK), "The same, where it is more than one.", ()),
+    Key("health_checks", ListOf(HEALTH_CHECK), "The same, for more than one check.", ()),
 )
 
 

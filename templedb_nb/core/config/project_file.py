@@ -39,16 +39,17 @@ VARIABLES = PairsOf(VARIABLE, TEXT)
 TARGET = Object(
     _given,
     (
-        Key("type", Choice(TargetType), "What the target is.", TargetType.DATABASE),
-        Key("provider", TEXT, "Who runs it.", ""),
-        Key("host", TEXT, "Where it is.", ""),
-        Key("region", TEXT, "Where that is.", ""),
-        Key("url", TEXT, "Where people reach it.", ""),
+        Key("type", Choice(TargetType), "The kind of target; a label.", TargetType.DATABASE),
+        Key("provider", TEXT, "Who hosts it; a label.", ""),
+        Key("host", TEXT, "The host; a label.", ""),
+        Key("region", TEXT, "The region; a label.", ""),
+        Key("url", TEXT, "The public URL; a label.", ""),
         Key("protected", Flag(), "Runs only plans that have an approval.", False),  # noqa: FBT003 - a default
         Key(
             "order_policy",
             Choice(OrderPolicy),
-            "What a migration out of order does. Default: linear if protected, else non-linear.",
+            "What a plan does with a migration out of order. Default: linear if protected, else"
+            " non-linear.",
             None,
         ),
         Key(
@@ -61,11 +62,11 @@ TARGET = Object(
         Key(
             "self_approval",
             Flag(),
-            "Whether who made a plan may approve it. Default: not if protected.",
+            "Whether the author of a plan may approve it. Default: not if protected.",
             None,
         ),
-        Key("approval_expires_s", Duration(), "How long an approval counts; 0: for good.", 0),
-        Key("signed", Flag(), "Counts only approvals that are signed.", False),  # noqa: FBT003 - a default
+        Key("approval_expires_s", Duration(), "How long an approval is valid; 0: no limit.", 0),
+        Key("signed", Flag(), "Accepts only signed approvals.", False),  # noqa: FBT003 - a default
         Key(
             "signers",
             ListOf(TEXT),
@@ -73,17 +74,20 @@ TARGET = Object(
             (),
         ),
         Key(
-            "lint", Choice(FindingLevel), "What risky statements do to a plan. Default: warn.", None
+            "lint",
+            Choice(FindingLevel),
+            "What a plan does with risky statements. Default: warn.",
+            None,
         ),
         Key(
             "drift",
             Choice(FindingLevel),
-            "What changes of the database that no run made do to a plan. Default: warn.",
+            "What a plan does with drift. Default: warn.",
             None,
         ),
         Key("variables", VARIABLES, "References of this target: env:NAME, file:PATH.", ()),
-        Key("health_check", HEALTH_CHECK, "What must hold after everything.", None),
-        Key("health_checks", ListOf(HEALTH_CHECK), "The same, where it is more than one.", ()),
+        Key("health_check", HEALTH_CHECK, "What must hold after the whole deployment.", None),
+        Key("health_checks", ListOf(HEALTH_CHECK), "The same, for more than one check.", ()),
     ),
 )
 DOCUMENT = Object(
