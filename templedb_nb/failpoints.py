@@ -17,6 +17,7 @@ from templedb_nb.errors import RehearsedFailure, UsageProblem
 
 PLACES = {
     "run.before-lock": "the run is in the journal; no lock is held",
+    "ledger.made": "the ledger is created or upgraded; nothing of that is committed",
     "run.locked": "the lock is held and its row is written; the ledger is not read yet",
     "run.begun": "the run is in the ledger; no step has begun",
     "run.before-end": "every step is done; the run's end is not in the ledger yet",

@@ -12,7 +12,7 @@ import pytest
 
 from templedb_nb.core.catalog.drift import compare
 from templedb_nb.model.drift import ChangeKind
-from tests import postgres
+from tests import former, postgres
 from tests.conftest import MIGRATIONS, Database, Shop, Terminal, databases
 
 EVERYTHING = """
@@ -391,10 +391,8 @@ def test_comparing_is_exact() -> None:
 
 
 def test_an_earlier_ledger_learns_of_objects(store: Shop) -> None:
-    with psycopg.connect(store.pg.dsn, autocommit=True) as connection:
-        connection.execute("DROP TABLE templedb.object")
-        connection.execute("UPDATE templedb.meta SET v = '2' WHERE k = 'format'")
-        connection.execute("DELETE FROM templedb.meta WHERE k = 'objects'")
+    former.demote(store.pg, 2, owner=store.pg.role)
+    store.pg.query("DELETE FROM templedb.meta WHERE k = 'objects'")
     assert (
         "nothing to compare with yet"
         in store.terminal("drift", "check", "app", "--target", "staging").out
@@ -402,7 +400,7 @@ def test_an_earlier_ledger_learns_of_objects(store: Shop) -> None:
     store.migration("004.sql", "SELECT 1;")
     store.run()
     assert found(store) == []
-    assert store.pg.query("SELECT v FROM templedb.meta WHERE k = 'format'") == [("3",)]
+    assert store.pg.query("SELECT v FROM templedb.meta WHERE k = 'format'") == [("4",)]
 
 
 def test_no_option_of_a_server_is_kept(store: Shop) -> None:

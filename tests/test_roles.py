@@ -87,8 +87,9 @@ def test_a_deployer_changes_no_event(guarded: Shop) -> None:
         "UPDATE templedb.meta SET v = jsonb_set(v::jsonb, '{order_policy}', '\"non-linear\"') WHERE k = 'policy/app'",
         "UPDATE templedb.meta SET v = jsonb_set(v::jsonb, '{lint}', '\"off\"') WHERE k = 'policy/app'",
         "UPDATE templedb.meta SET v = (v::jsonb - 'protected')::text WHERE k = 'policy/app'",
-        "INSERT INTO templedb.meta VALUES ('policy/app', '{}') ON CONFLICT (k) DO UPDATE SET v = excluded.v",
+        "INSERT INTO templedb.meta VALUES ('policy/app', '{}') ON CONFLICT (k, scope) DO UPDATE SET v = excluded.v",
         "INSERT INTO templedb.meta VALUES ('exempt/reports', '{}')",
+        "INSERT INTO templedb.meta VALUES ('windows/app', '{}')",
         "UPDATE templedb.approval SET used_by = ''",
         "UPDATE templedb.approval SET given_by = 'ana' WHERE used_by <> ''",
         "DELETE FROM templedb.approval",
@@ -197,18 +198,17 @@ def test_the_grants_of_an_earlier_templedb_are_narrowed(shop: Shop) -> None:
     shop.run()
 
 
-def test_a_former_templedb_goes_on_under_the_narrow_grants(guarded: Shop) -> None:
-    """It writes the policy at every run, as it was or stricter, whether that changes it or not."""
+def test_a_policy_as_strict_or_stricter_is_written_under_the_narrow_grants(guarded: Shop) -> None:
     with as_deployer(guarded) as deployer:
         same = deployer.execute(
             "INSERT INTO templedb.meta (k, v) SELECT k, v FROM templedb.meta WHERE k = 'policy/app'"
-            " ON CONFLICT (k) DO UPDATE SET v = excluded.v"
+            " ON CONFLICT (k, scope) DO UPDATE SET v = excluded.v"
         )
         assert same.rowcount == 1
         stricter = deployer.execute(
             "INSERT INTO templedb.meta (k, v) SELECT k, jsonb_set(v::jsonb, '{approvals}', '3')"
             " FROM templedb.meta WHERE k = 'policy/app'"
-            " ON CONFLICT (k) DO UPDATE SET v = excluded.v"
+            " ON CONFLICT (k, scope) DO UPDATE SET v = excluded.v"
         )
         assert stricter.rowcount == 1
 

@@ -21,6 +21,7 @@ from templedb_nb.model.plan import Plan, PlannedGroup
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.target import DATABASE_URL, NOBODY, Policy, TargetName
 from templedb_nb.store.duckdb.state_file import StateFile
+from tests import former
 from tests.conftest import MIGRATIONS, Database, Said, Shop
 from tests.test_approvals import plan
 from tests.test_cards import plan as a_preview
@@ -722,8 +723,7 @@ def test_a_ledger_of_the_former_format_is_read_and_brought_up_to_date(signed: Ri
     shop = signed.shop
     signed.say(plan(shop)[:12], EMIL, "emil")
     shop.run()
-    shop.pg.query("ALTER TABLE templedb.approval DROP COLUMN signature")
-    shop.pg.query("UPDATE templedb.meta SET v = '1' WHERE k = 'format'")
+    former.demote(shop.pg, 1, owner=shop.pg.role)
     shop.migration("003.sql", "CREATE TABLE more (id int);")
     made = plan(shop)[:12]
     shop.judge("reject", made, "zoe", "an unsigned word fits the former format")
@@ -733,28 +733,29 @@ def test_a_ledger_of_the_former_format_is_read_and_brought_up_to_date(signed: Ri
     with StateFile(shop.terminal.state).session() as session:
         session.execute("DELETE FROM approvals WHERE given_by = 'zoe'")
     assert "kept here and in the target's ledger" in signed.say(made, EMIL, "emil").out
-    assert shop.pg.query("SELECT v FROM templedb.meta WHERE k = 'format'") == [("3",)]
+    assert shop.pg.query("SELECT v FROM templedb.meta WHERE k = 'format'") == [("4",)]
     shop.run()
     assert "more" in shop.pg.tables()
 
 
 def test_a_run_brings_a_ledger_of_the_former_format_up_to_date(shop: Shop) -> None:
     shop.run()
-    shop.pg.query("ALTER TABLE templedb.approval DROP COLUMN signature")
-    shop.pg.query("UPDATE templedb.meta SET v = '1' WHERE k = 'format'")
+    former.demote(shop.pg, 1, owner=shop.pg.role)
     shop.migration("003.sql", "CREATE TABLE more (id int);")
     shop.run()
-    assert shop.pg.query("SELECT v FROM templedb.meta WHERE k = 'format'") == [("3",)]
+    assert shop.pg.query("SELECT v FROM templedb.meta WHERE k = 'format'") == [("4",)]
 
 
 def test_a_role_that_may_not_change_the_ledger_is_told_what_its_owner_runs(
     shop: Shop, pg: Database
 ) -> None:
     shop.run()
-    pg.query("ALTER TABLE templedb.approval DROP COLUMN signature")
-    pg.query("UPDATE templedb.meta SET v = '1' WHERE k = 'format'")
-    pg.query("ALTER TABLE templedb.approval OWNER TO CURRENT_USER")
-    pg.query(f"GRANT ALL ON templedb.approval TO {pg.role}")
+    former.demote(pg, 1)
+    pg.query(
+        f"GRANT USAGE ON SCHEMA templedb TO {pg.role};"
+        f" GRANT ALL ON ALL TABLES IN SCHEMA templedb TO {pg.role};"
+        f" GRANT ALL ON ALL SEQUENCES IN SCHEMA templedb TO {pg.role}"
+    )
     shop.migration("003.sql", "CREATE TABLE more (id int);")
     assert "templedb target ledger-sql --upgrade" in shop.run(code=69).err
     pg.query(shop.terminal("target", "ledger-sql", "--upgrade").out)
@@ -769,9 +770,7 @@ def test_a_duckdb_ledger_keeps_signatures_and_is_brought_up_to_date(
     shop.terminal("env", "set", "app", "DATABASE_URL", address, "--target", "staging", "--plain")
     signed.say(plan(shop)[:12], EMIL, "emil")
     shop.run()
-    with duckdb.connect(f"duckdb:{path}") as file:
-        file.execute("ALTER TABLE templedb.approval DROP COLUMN signature")
-        file.execute("UPDATE templedb.meta SET v = '1' WHERE k = 'format'")
+    former.demote_file(path, 1)
     shop.migration("003.sql", "CREATE TABLE more (id int);")
     shop.terminal("deploy", "plan", "app", "--out", "shop.plan")
     signed.say("shop.plan", EMIL, "emil")
@@ -783,7 +782,7 @@ def test_a_duckdb_ledger_keeps_signatures_and_is_brought_up_to_date(
         ((signature, verdict, at),) = file.execute(
             "SELECT signature, verdict, given_at FROM templedb.approval ORDER BY id DESC LIMIT 1"
         ).fetchall()
-    assert kept == [("3",)]
+    assert kept == [("4",)]
     assert signature.startswith("-----BEGIN SSH SIGNATURE-----")
     assert (verdict, at.tzinfo) == (Verdict.APPROVED, None)
     assert at < datetime.now(UTC).replace(tzinfo=None)

@@ -13,7 +13,7 @@ import pytest
 from templedb_nb.errors import Busy, LedgerRefused, StatementFailed
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Outcome
-from templedb_nb.model.ledger import Checksums, EntryKind, Freeze, State
+from templedb_nb.model.ledger import Checksums, EntryKind, Freeze, RunKind, State
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.step import Amend, Mode, Restore, Revert, Verb
 from templedb_nb.model.target import DATABASE_URL, OrderPolicy, Policy, TargetName
@@ -207,6 +207,39 @@ class TestProjectLock:
             pass
         assert len(told) == 1
 
+    def test_lock_says_until_when_it_is_meant_to_be_kept(self, place: Place) -> None:
+        session, rival, claim = place.session(), place.session(), a_claim()
+        until = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=10)
+        with session.lock(claim, QUIET):
+            session.hold_until(claim, until)
+            held, holder = rival.held("app"), rival.ledger("app").holder
+            assert held is not None
+            assert holder is not None
+            assert (held.until, holder.until) == (until, until)
+            assert 540 < (held.left_s or 0) <= 600
+            second = rival.lock(a_claim(run="run-2"), QUIET)
+            told = rf"keeps the lock for (9 min \d+ s|10 min 0 s) more, until {until:%Y-%m-%d %H:%M:%S}"
+            with pytest.raises(Busy, match=told), second:
+                pass
+            session.hold_until(claim, None)
+            held = rival.held("app")
+            assert held is not None
+            assert held.until is None
+            assert "keeps the lock" not in str(held)
+            session.hold_until(claim, until)
+        with rival.lock(a_claim(run="run-2"), QUIET):
+            held = place.session().held("app")
+            assert held is not None
+            assert held.until is None, "the next holder says nothing of it"
+
+    def test_only_the_holder_says_until_when(self, place: Place) -> None:
+        session, rival = place.session(), place.session()
+        with session.lock(a_claim(), QUIET):
+            rival.hold_until(a_claim(run="run-2"), datetime.now(UTC))
+            held = rival.held("app")
+            assert held is not None
+            assert held.until is None
+
     def test_lock_is_free_when_the_block_breaks(self, place: Place) -> None:
         session, rival = place.session(), place.session()
 
@@ -314,6 +347,73 @@ class TestRunRecords:
         begun(session, a_claim(run="run-2"))
         rows = place.query("SELECT id, state FROM templedb.run ORDER BY started_at")
         assert rows == [("run-1", "failed"), ("run-2", "succeeded")]
+
+    def test_run_says_what_it_is_and_what_it_deployed(self, place: Place) -> None:
+        session = place.session()
+        claim = replace(
+            a_claim(), kind=RunKind.ROLLBACK, parent_run="run-0", tree="t", config_hash="c"
+        )
+        begun(session, claim)
+        columns = "scope, kind, parent_run, tree, config_hash, manifest, health"
+        assert place.query(f"SELECT {columns} FROM templedb.run") == [
+            ("", "rollback", "run-0", "t", "c", None, "")
+        ]
+
+
+SCOPED = """
+INSERT INTO templedb.migration (project, key, kind, file, checksum, checksum_alg, token_checksum,
+  token_alg, sql, state, mode, steps, step_done, step_started, attempt_id, run, plan, xid,
+  applied_by, client, version, started_at, scope)
+VALUES ('app', 'm/1.sql', 'run', 'm/1.sql', 'x', 'x', 'x', 'x', '', 'applied', 'transaction', 1, 1,
+  1, 'other', 'other', 'p', '', 'ana', 'ana', '1', '2026-01-01', 'tenant');
+INSERT INTO templedb.run (id, project, target, plan, content_hash, state, client, version,
+  started_at, scope)
+VALUES ('run-1', 'app', 't', 'p', 'content-run-1', 'running', 'ana', '1', '2026-01-01', 'tenant');
+INSERT INTO templedb.command (attempt_id, run, project, step, state, started_at, scope)
+VALUES ('a1', 'run-1', 'app', 'deploy it', 'running', '2026-01-01', 'tenant');
+INSERT INTO templedb.approval (id, plan, content_hash, project, target, given_by, given_at, reason,
+  through, scope)
+VALUES ('a', 'p', 'content-run-1', 'app', 't', 'ana', '2026-01-01', 'read it', 'cli', 'tenant');
+INSERT INTO templedb.event (happened_at, project, what, detail, scope)
+VALUES ('2026-01-01', 'app', 'freeze', '{}', 'tenant');
+INSERT INTO templedb.meta (k, v, scope) VALUES
+  ('freeze/app', '{"by": "ana", "reason": "x", "since": "2026-01-01T00:00:00+00:00"}', 'tenant'),
+  ('policy/app', '{"protected": true}', 'tenant');
+INSERT INTO templedb.slot (project, name, slot, state, run, since, scope)
+VALUES ('app', 'web', 'blue', 'live', 'run-1', '2026-01-01', 'tenant')
+"""
+"""What a run for one tenant leaves in a ledger, under the same project, key and ids."""
+
+
+class TestScope:
+    def test_rows_of_another_scope_are_neither_read_nor_written(self, place: Place) -> None:
+        session, claim, given = place.session(), a_claim(), an_approval()
+        begun(session, a_claim(run="run-0"))
+        for sql in SCOPED.split(";\n"):
+            place.query(sql)
+        tables = ("migration", "run", "command", "approval", "event", "meta", "slot", "lock")
+        ask = "SELECT * FROM templedb.{} WHERE scope = 'tenant'"
+        before = [place.query(ask.format(each)) for each in tables]
+        found = session.ledger("app")
+        assert (found.entries, found.unresolved, found.frozen, found.policy) == ((), (), None, None)
+        assert found.last_run == "run-0"
+        assert session.applied_sql("app", ["m/1.sql"]) == {}
+        assert session.approvals("app", given.content_hash) == ()
+        ever = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+        assert session.events("app", ever) == ()
+        assert session.resolve("app", "run-1", "rosa", "not ours") == 0
+        with session.lock(claim, QUIET):
+            session.begin_run(claim, Policy(protected=True), lambda _: (given,))
+            session.command_started(claim, "a1", "deploy it")
+            session.command_finished("a1", "finished", 0)
+            session.end_run(claim.run, Outcome.SUCCEEDED, 0, "")
+        apply(session, CREATE, run="run-2")
+        session.freeze("app", a_freeze())
+        session.thaw("app", "rosa", "it is over")
+        session.set_policy("app", Policy(), "rosa", "no longer")
+        assert [entry.key for entry in session.ledger("app").entries] == ["m/1.sql"]
+        assert [each.used_by for each in session.approvals("app", given.content_hash)] == ["run-1"]
+        assert [place.query(ask.format(each)) for each in tables] == before
 
 
 class TestApprovalRecords:

@@ -17,7 +17,7 @@ TEXT_CHECKSUM = "sha256-text-1"
 TOKEN_CHECKSUM = "sha256-tokens-1"  # noqa: S105 - the name of an algorithm
 """SHA-256 over the text's tokens without comments and white space."""
 
-FORMAT = 3
+FORMAT = 4
 """The version of the ledger's tables that this code reads and writes."""
 
 
@@ -39,6 +39,18 @@ class EntryKind(StrEnum):
     INHERITED = "inherited"
     REPEATABLE = "repeatable"
     IMPORTED = "imported"
+
+
+class RunKind(StrEnum):
+    """What a run is for, as its row in a ledger says."""
+
+    DEPLOY = "deploy"
+    DOWN = "down"
+    AMEND = "amend"
+    IMPORT = "import"
+    ROLLBACK = "rollback"
+    PROMOTE = "promote"
+    HEALTH = "health"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +96,11 @@ class OtherProjectEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """Who holds a target's lock, as the lock row says."""
+    """Who holds a target's lock, as the lock row says.
+
+    `until` is when they mean to let it go, where they know, and `left_s` how many seconds that was
+    from the moment of reading.
+    """
 
     run: str
     owner: str
@@ -93,11 +109,14 @@ class Holder:
     reason: str
     since: datetime | None = None
     live: bool = True
+    until: datetime | None = None
+    left_s: int | None = None
 
     def __str__(self) -> str:
         """Return the holder as people read it."""
         since = f" since {self.since:%Y-%m-%d %H:%M:%S %Z}" if self.since else ""
-        return f"{self.owner} (pid {self.pid} on {self.host}){since}: {self.reason}"
+        who = f"{self.owner} (pid {self.pid} on {self.host}){since}: {self.reason}"
+        return f"{who}{_kept(self.until, self.left_s)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +124,7 @@ class LockHolder:
     """Who holds a lock now: `heartbeat_s` is how long ago they showed that they live, in seconds.
 
     `backend` is their session on the server, None where it is gone; `doing` is its statement.
+    `until` is when they mean to let it go, where they know, `left_s` seconds from now.
     """
 
     run: str
@@ -116,10 +136,25 @@ class LockHolder:
     heartbeat_s: int
     backend: int | None
     doing: str
+    until: datetime | None = None
+    left_s: int | None = None
 
     def __str__(self) -> str:
         """Return the holder as people read it."""
-        return f"{self.owner} (pid {self.pid} on {self.host}), run {self.run[:13]}: {self.reason}"
+        who = f"{self.owner} (pid {self.pid} on {self.host}), run {self.run[:13]}: {self.reason}"
+        return f"{who}{_kept(self.until, self.left_s)}"
+
+
+def _kept(until: datetime | None, left_s: int | None) -> str:
+    """Say how long a lock is meant to be kept; nothing where that is not known."""
+    if until is None or left_s is None:
+        return ""
+    moment = f"{until:%Y-%m-%d %H:%M:%S %Z}"
+    if left_s <= 0:
+        return f"; it meant to keep the lock until {moment}"
+    minutes, seconds = divmod(left_s, 60)
+    left = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    return f"; it keeps the lock for {left} more, until {moment}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,11 +18,11 @@ from templedb_nb.model.approval import Approval, Decision
 from templedb_nb.model.effect import NO_IMPACT, Impact
 from templedb_nb.model.estimate import Expected
 from templedb_nb.model.finding import Finding
-from templedb_nb.model.ledger import Ledger
+from templedb_nb.model.ledger import Ledger, RunKind
 from templedb_nb.model.project import Changes, Slug
 from templedb_nb.model.serialization import Digest, digest, to_plain
 from templedb_nb.model.status import Tracked
-from templedb_nb.model.step import Step
+from templedb_nb.model.step import Amend, ImportEntry, Restore, Revert, Step
 from templedb_nb.model.target import DatabaseName, FindingLevel, Policy, TargetName
 from templedb_nb.model.variable import ValueSource
 
@@ -78,6 +78,16 @@ class Plan:
     def deploys(self) -> bool:
         """Return whether it brings a release into effect: no way back, no word on the ledger."""
         return all(step.deploys for step in self.steps)
+
+    @property
+    def kind(self) -> RunKind:
+        """Return what a run of it is for."""
+        if any(isinstance(step, Revert) for step in self.steps):
+            return RunKind.DOWN
+        if any(isinstance(step, ImportEntry) for step in self.steps):
+            return RunKind.IMPORT
+        words = any(isinstance(step, Amend | Restore) for step in self.steps)
+        return RunKind.AMEND if words else RunKind.DEPLOY
 
     @property
     def opaque(self) -> bool:

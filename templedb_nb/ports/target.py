@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from templedb_nb.core.migrations.script import Script
@@ -13,7 +14,7 @@ from templedb_nb.model.cancel_request import CancelRequest
 from templedb_nb.model.drift import CatalogMark, Drift
 from templedb_nb.model.event import Blocker, Outcome, RunId
 from templedb_nb.model.foreign_history import ForeignHistory
-from templedb_nb.model.ledger import Freeze, Ledger, LedgerEvent, LockHolder, Within
+from templedb_nb.model.ledger import Freeze, Ledger, LedgerEvent, LockHolder, RunKind, Within
 from templedb_nb.model.lint import Sizes
 from templedb_nb.model.route import Route
 from templedb_nb.model.serialization import Digest
@@ -46,6 +47,11 @@ class Claim:
     approved_by: tuple[str, ...] = ()
     repair: bool = False
     """Whether tables of the ledger that are gone may be made again."""
+    kind: RunKind = RunKind.DEPLOY
+    parent_run: str = ""
+    tree: str = ""
+    config_hash: str = ""
+    """Of the release and of the config that the plan was made from."""
 
 
 def _nothing(what: object) -> None:
@@ -155,6 +161,10 @@ class ProjectLock(Protocol):
 
         *hear* is told what happens around it.
         """
+        ...
+
+    def hold_until(self, claim: Claim, until: datetime | None) -> None:
+        """Say until when the run that holds the lock means to keep it; None for no such moment."""
         ...
 
     def held(self, project: str) -> LockHolder | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,8 +15,23 @@ COLUMNS = (
     " version, started_at, finished_at, run_seq, error, steps, step_done, step_started"
 )
 """What `entry` takes of a migration's row, in this order."""
+SIGNED, OBJECTS, SCOPED = 2, 3, 4
+"""The formats from which on approvals may be signed, objects are kept, and rows have a scope."""
+UNTIL = "l.until, extract(epoch FROM l.until - pg_catalog.clock_timestamp())::int"
+"""Until when a lock is meant to be kept, and how many seconds that is from now, in PostgreSQL."""
+UNTIL_HERE = "l.until, epoch(l.until - CAST(now() AT TIME ZONE 'UTC' AS TIMESTAMP))::INTEGER"
+"""The same in a DuckDB file."""
+_SCOPE = re.compile(r" AND (?:\w+\.)?scope = ''|(?<=ON CONFLICT \(k), scope(?=\))")
 _KINDS = {each.value: each for each in EntryKind}  # ten times as quick as a call of the class
 _STATES = {each.value: each for each in State}
+
+
+def fitted(query: str, version: int) -> str:
+    """Return *query* for a ledger of that format: earlier ones have no scope and no `UNTIL`."""
+    if version >= SCOPED:
+        return query
+    query = _SCOPE.sub("", query)
+    return query.replace(UNTIL, "NULL::timestamptz, NULL::int").replace(UNTIL_HERE, "NULL, NULL")
 
 
 def entry(row: Sequence[Any]) -> Entry:

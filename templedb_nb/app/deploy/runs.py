@@ -16,6 +16,7 @@ from templedb_nb.app.environment import Environment
 from templedb_nb.app.recovery.reconcile import Reconciler
 from templedb_nb.core.approval.policy import Approved, merged
 from templedb_nb.core.catalog.drift import on_drift
+from templedb_nb.core.config.document import document
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.core.plan import planner, staleness
 from templedb_nb.core.plan.findings import on_suspicions
@@ -45,7 +46,7 @@ from templedb_nb.model.layout import Address
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.plan import Plan, Preview
 from templedb_nb.model.result import Result, StepState
-from templedb_nb.model.serialization import short
+from templedb_nb.model.serialization import digest, short
 from templedb_nb.model.step import ImportEntry, Migration, Restore
 from templedb_nb.model.target import DatabaseName, FindingLevel, Policy
 from templedb_nb.ports.records import RecordStore
@@ -127,7 +128,7 @@ class Runs:
         journal = RunJournal(self.journals, run, self._records.fold)
         clock, mask = self._system.clock, self._masker.mask
         emit = Broadcast(run, journal, wish.observers, clock, mask)
-        claim = self._claim(run, opened, approved, wish)
+        claim = self._claim(run, opened, preview, approved, wish)
         origin = Origin(slug=preview.slug, release=preview.release)
         alive = partial(journal.alive, clock.now)
         interrupts = Interrupts(interactive=wish.interactive, tell=wish.tell)
@@ -213,7 +214,14 @@ class Runs:
                                  problems=[*error.problems, journal]) from error  # fmt: skip
             wish.tell(f"{message}: {error.message}\n{journal}")
 
-    def _claim(self, run: RunId, opened: OpenTarget, approved: Approved, wish: RunOptions) -> Claim:
+    def _claim(
+        self,
+        run: RunId,
+        opened: OpenTarget,
+        preview: Preview,
+        approved: Approved,
+        wish: RunOptions,
+    ) -> Claim:
         user, host, plan = self._system.user(), self._system.host, approved.plan
         return Claim(
             run=run,
@@ -230,6 +238,9 @@ class Runs:
             wait_s=wish.lock_wait_s,
             approved_by=approved.counted,
             repair=any(isinstance(step, Restore) for step in plan.steps),
+            kind=plan.kind,
+            tree=preview.tree,
+            config_hash=digest(document(opened.case.current.config)),
         )
 
     def _tools(self, opened: OpenTarget, plan: Plan, run: RunId, held: ExitStack) -> Tools:

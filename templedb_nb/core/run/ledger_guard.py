@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from templedb_nb.model.witness import Key, Witness
 
-TABLES = ("meta", "migration", "event", "run", "command", "approval", "lock", "object")
+TABLES = ("meta", "migration", "event", "run", "command", "approval", "lock", "object", "slot")
 """The ledger's own tables; what else stands in schema templedb is not ours."""
 TOUCHED = "touched templedb's own ledger"
 HINT = (

@@ -129,7 +129,9 @@ def _kept(connection: Connection) -> KeptBase | None:
 
 def _write(connection: Connection, kept: KeptBase) -> None:
     fact = drift_base.written(kept)
-    connection.execute("INSERT OR REPLACE INTO templedb.meta VALUES (?, ?)", [drift_base.KEY, fact])
+    connection.execute(
+        "INSERT OR REPLACE INTO templedb.meta (k, v) VALUES (?, ?)", [drift_base.KEY, fact]
+    )
 
 
 def _standing(connection: Connection, locked: Locked, own: str = "") -> LedgerStanding:

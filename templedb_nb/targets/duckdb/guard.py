@@ -42,25 +42,28 @@ def witness(connection: Connection, database: str, run: str) -> Witness:
     at = '"' + database.replace('"', '""') + '".templedb'
     counts = {name: _one(connection, f"SELECT count(*) FROM {at}.{name}") for name in ours}
     rows = connection.execute(
-        f"SELECT project, key, hash(m)::VARCHAR FROM {at}.migration m"
+        "SELECT CASE scope WHEN '' THEN project ELSE project || '/' || scope END, key,"
+        f" hash(m)::VARCHAR FROM {at}.migration m"
     ).fetchall()
     approvals = connection.execute(
-        f"SELECT id, hash(a.plan, a.content_hash, a.given_by, a.verdict, a.signature)::VARCHAR"
+        "SELECT CASE scope WHEN '' THEN id ELSE id || '/' || scope END,"
+        " hash(a.plan, a.content_hash, a.given_by, a.verdict, a.signature, a.proof)::VARCHAR"
         f" FROM {at}.approval a"
     ).fetchall()
+    facts = dict(connection.execute(f"SELECT k, v FROM {at}.meta WHERE scope = ''").fetchall())
     others = {
         f"{_ROWS}{name}": str(_one(connection, f"SELECT bit_xor(hash(x)) FROM {at}.{name} x"))
-        for name in ("run", "command", "event", "lock", "meta", "approval")
+        for name in ("run", "command", "event", "lock", "meta", "approval", "slot")
     }
     return Witness(
         migrations={(project, key): told for project, key, told in rows},
         approvals=dict(approvals),
         counts=counts,
-        facts=dict(connection.execute(f"SELECT k, v FROM {at}.meta").fetchall()) | others,
+        facts=facts | others,
         shapes=shapes,
         running=bool(_one(connection, f"SELECT 1 FROM {at}.run WHERE id = ?"
-                          " AND state = 'running'", run)),
-        locked=bool(_one(connection, f"SELECT 1 FROM {at}.lock WHERE run = ?", run)),
+                          " AND scope = '' AND state = 'running'", run)),
+        locked=bool(_one(connection, f"SELECT 1 FROM {at}.lock WHERE run = ? AND scope = ''", run)),
     )  # fmt: skip
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from templedb_nb.core.migrations.script import Script
@@ -44,7 +43,7 @@ _UPSERT = f"""
 INSERT INTO templedb.migration AS m ({_COLUMNS})
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'transaction',
   ?, ?, 0, ?, ?, ?, '', ?, ?, ?, {NOW}, {NOW}, ?)
-ON CONFLICT (project, key) DO UPDATE SET
+ON CONFLICT (project, scope, key) DO UPDATE SET
   kind = excluded.kind, file = excluded.file, layout = excluded.layout,
   checksum = excluded.checksum,
   token_checksum = excluded.token_checksum, sql = excluded.sql, state = excluded.state,
@@ -68,37 +67,32 @@ def present(connection: Connection) -> bool:
     return found.fetchone() is not None
 
 
-def create(connection: Connection) -> None:
-    """Create the ledger's tables, all or none."""
-    _all_or_none(connection, "ledger.sql")
-
-
-def upgrade(connection: Connection) -> None:
-    """Bring a ledger that an earlier templedb made to this format."""
+def version(connection: Connection) -> int:
+    """Return the format of the ledger that is there."""
     row = connection.execute("SELECT v FROM templedb.meta WHERE k = 'format'").fetchone()
-    if row is not None and int(row[0]) < FORMAT:
-        _all_or_none(connection, "upgrade.sql")
+    return int(row[0]) if row else 0
 
 
-def _all_or_none(connection: Connection, name: str) -> None:
-    text = (resources.files("templedb_nb.targets.duckdb") / "sql" / name).read_text("utf-8")
-    connection.execute("BEGIN")
-    connection.execute(text)
-    connection.execute("COMMIT")
+def fitted(connection: Connection, query: str) -> str:
+    """Return *query* for the ledger that is there, which may be of an earlier format."""
+    return ledger_rows.fitted(query, version(connection))
 
 
 def read_ledger(connection: Connection, project: str, *, locked: bool) -> Ledger:
     """Return everything that the file says of *project*."""
     if not present(connection):
         return Ledger(stepwise=False, table_locks=False)
-    meta = dict(connection.execute("SELECT k, v FROM templedb.meta").fetchall())
-    if int(meta.get("format", "0")) > FORMAT:
-        message = f"a newer templedb wrote the ledger: format {meta['format']}, known is {FORMAT}"
+    # Of a newer format only that one fact is read: it may have a table meta of another shape.
+    if (form := version(connection)) > FORMAT:
+        message = f"a newer templedb wrote the ledger: format {form}, known is {FORMAT}"
         raise TargetError(message, hint="pip install --upgrade templedb-nb")
-    rows = connection.execute(
-        f"SELECT {ledger_rows.COLUMNS} FROM templedb.migration WHERE project = ? ORDER BY run_seq",
-        [project],
-    ).fetchall()
+    query = "SELECT k, v FROM templedb.meta WHERE true AND scope = ''"
+    meta = dict(connection.execute(ledger_rows.fitted(query, form)).fetchall())
+    query = (
+        f"SELECT {ledger_rows.COLUMNS} FROM templedb.migration"
+        " WHERE project = ? AND scope = '' ORDER BY run_seq"
+    )
+    rows = connection.execute(ledger_rows.fitted(query, form), [project]).fetchall()
     entries = tuple(ledger_rows.entry(_zoned(row)) for row in rows)
     holder = _holder(connection, project, locked=locked)
     return Ledger(
@@ -132,22 +126,23 @@ def _elsewhere(connection: Connection, project: str) -> tuple[OtherProjectEntry,
 
 
 def _finished(connection: Connection, project: str) -> tuple[FinishedRun, ...]:
-    rows = connection.execute(
-        "SELECT id, plan FROM templedb.run WHERE project = ? AND finished_at IS NOT NULL"
-        " ORDER BY id DESC LIMIT 20",
-        [project],
-    ).fetchall()
+    query = (
+        "SELECT id, plan FROM templedb.run WHERE project = ? AND scope = ''"
+        " AND finished_at IS NOT NULL ORDER BY id DESC LIMIT 20"
+    )
+    rows = connection.execute(fitted(connection, query), [project]).fetchall()
     return tuple(FinishedRun(run=run, plan=plan) for run, plan in rows)
 
 
 def _holder(connection: Connection, project: str, *, locked: bool) -> Holder | None:
-    row = connection.execute(
-        "SELECT run, owner, host, pid, reason, since FROM templedb.lock WHERE project = ?",
-        [project],
-    ).fetchone()
+    query = (
+        f"SELECT run, owner, host, pid, reason, since, {ledger_rows.UNTIL_HERE}"
+        " FROM templedb.lock l WHERE project = ? AND scope = ''"
+    )
+    row = connection.execute(fitted(connection, query), [project]).fetchone()
     if row is None:
         return None
-    run, owner, host, pid, reason, since = row
+    run, owner, host, pid, reason, since, until, left = row
     return Holder(
         run=run,
         owner=owner,
@@ -156,17 +151,19 @@ def _holder(connection: Connection, project: str, *, locked: bool) -> Holder | N
         reason=reason,
         since=zoned(since),
         live=locked,
+        until=zoned(until),
+        left_s=left,
     )
 
 
 def _unresolved(
     connection: Connection, project: str, holder: Holder | None
 ) -> tuple[OpenCommand, ...]:
-    rows = connection.execute(
-        "SELECT run, attempt_id, step, started_at FROM templedb.command"
-        " WHERE project = ? AND state IN ('running', 'unknown') ORDER BY attempt_id",
-        [project],
-    ).fetchall()
+    query = (
+        "SELECT run, attempt_id, step, started_at FROM templedb.command WHERE project = ?"
+        " AND scope = '' AND state IN ('running', 'unknown') ORDER BY attempt_id"
+    )
+    rows = connection.execute(fitted(connection, query), [project]).fetchall()
     return ledger_rows.open_commands((_zoned(row) for row in rows), holder)
 
 
@@ -200,7 +197,7 @@ def _rolled_back(connection: Connection, step: Revert, attempt: str, claim: Clai
     """Write that the migration is reverted, and keep what the row said until now."""
     was = connection.execute(
         "SELECT kind, checksum, finished_at, applied_by, run, attempt_id FROM templedb.migration"
-        " WHERE project = ? AND key = ? AND state = 'applied' AND checksum = ?",
+        " WHERE project = ? AND scope = '' AND key = ? AND state = 'applied' AND checksum = ?",
         [claim.project, step.key, step.checksums.text],
     ).fetchone()
     if was is None or not _unmark(connection, step.key, claim, attempt):
@@ -219,7 +216,7 @@ def _unmark(connection: Connection, key: str, claim: Claim, attempt: str) -> boo
         "UPDATE templedb.migration SET state = 'reverted', step_done = 0, attempt_id = ?, run = ?,"
         f" plan = ?, client = ?, version = ?, finished_at = {NOW}, error = '',"
         " run_seq = nextval('templedb.migration_seq')"
-        " WHERE project = ? AND key = ? AND state = 'applied' RETURNING 1",
+        " WHERE project = ? AND scope = '' AND key = ? AND state = 'applied' RETURNING 1",
         [*by, claim.project, key],
     )
     return found.fetchone() is not None
@@ -277,7 +274,7 @@ def _resolve(connection: Connection, step: Amendment, claim: Claim) -> bool:
     state = State.APPLIED if step.verb is Verb.RESOLVE_APPLIED else State.FAILED
     found = connection.execute(
         "UPDATE templedb.migration SET error = '', plan = ?, state = ?"
-        " WHERE project = ? AND key = ? AND state = 'in_doubt' RETURNING 1",
+        " WHERE project = ? AND scope = '' AND key = ? AND state = 'in_doubt' RETURNING 1",
         [claim.plan, state, claim.project, step.key],
     )
     return found.fetchone() is not None
@@ -286,10 +283,12 @@ def _resolve(connection: Connection, step: Amendment, claim: Claim) -> bool:
 def _exempt(connection: Connection, project: str, other: str, given: Exemption | None) -> None:
     """Let the project off the policy of another, or no longer, in the transaction that is open."""
     key = f"{policies.EXEMPT}{project}"
-    row = connection.execute("SELECT v FROM templedb.meta WHERE k = ?", [key]).fetchone()
+    row = connection.execute(
+        "SELECT v FROM templedb.meta WHERE k = ? AND scope = ''", [key]
+    ).fetchone()
     found = policies.changed(policies.exemptions(row[0] if row else None), other, given)
     text = policies.written(found)
-    connection.execute("INSERT OR REPLACE INTO templedb.meta VALUES (?, ?)", [key, text])
+    connection.execute("INSERT OR REPLACE INTO templedb.meta (k, v) VALUES (?, ?)", [key, text])
 
 
 def _mark(connection: Connection, step: Amendment, claim: Claim, attempt: str) -> bool:
@@ -303,7 +302,7 @@ def _changed(
     connection: Connection, setting: str, values: list[Any], condition: str, where: list[Any]
 ) -> bool:
     found = connection.execute(
-        f"UPDATE templedb.migration SET {setting} WHERE project = ? AND key = ?"
+        f"UPDATE templedb.migration SET {setting} WHERE project = ? AND scope = '' AND key = ?"
         f" AND {condition} AND state = 'applied' RETURNING 1",
         [*values, *where],
     )
@@ -313,7 +312,7 @@ def _changed(
 def _rename(connection: Connection, step: Amendment, claim: Claim) -> bool:
     found = connection.execute(
         "UPDATE templedb.migration SET key = ?, file = ?"
-        " WHERE project = ? AND key = ? AND state <> 'reverted' RETURNING 1",
+        " WHERE project = ? AND scope = '' AND key = ? AND state <> 'reverted' RETURNING 1",
         [step.key, step.file, claim.project, step.old_key],
     )
     return found.fetchone() is not None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from templedb_nb.model.ledger import Freeze, Ledger, LockHolder
 from templedb_nb.model.serialization import to_plain
-from templedb_nb.targets.duckdb.ledger import NOW
+from templedb_nb.targets.duckdb.ledger import NOW, fitted
 
 if TYPE_CHECKING:
     import duckdb
@@ -30,6 +30,8 @@ def held(ledger: Ledger) -> LockHolder | None:
         heartbeat_s=0,
         backend=None,
         doing="",
+        until=holder.until,
+        left_s=holder.left_s,
     )
 
 
@@ -44,9 +46,8 @@ def freeze(connection: Connection, project: str, wanted: Freeze) -> None:
 
 def thaw(connection: Connection, project: str, by: str, reason: str) -> bool:
     """Lift the freeze; say whether there was one."""
-    found = connection.execute(
-        "DELETE FROM templedb.meta WHERE k = ? RETURNING v", [f"freeze/{project}"]
-    ).fetchone()
+    query = "DELETE FROM templedb.meta WHERE k = ? AND scope = '' RETURNING v"
+    found = connection.execute(fitted(connection, query), [f"freeze/{project}"]).fetchone()
     if found:
         detail = {"by": by, "reason": reason, "was": json.loads(found[0])}
         _event(connection, project, "thaw", detail)

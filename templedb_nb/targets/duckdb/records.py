@@ -15,7 +15,7 @@ from templedb_nb.model.target import Policy
 from templedb_nb.ports.target import Claim, Decide
 from templedb_nb.targets import approvals as rows
 from templedb_nb.targets import policies
-from templedb_nb.targets.duckdb.ledger import NOW, record
+from templedb_nb.targets.duckdb.ledger import NOW, fitted, record
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,24 +34,28 @@ def begin_run(connection: Connection, claim: Claim, policy: Policy, decide: Deci
     keep_approvals(connection, rows.beside(there, decide(there)))
     # Commands before runs: a dead run is unknown where one of its commands is.
     connection.execute(
-        "UPDATE templedb.command SET state = 'unknown' WHERE project = ? AND state = 'running'",
+        "UPDATE templedb.command SET state = 'unknown'"
+        " WHERE project = ? AND scope = '' AND state = 'running'",
         [claim.project],
     )
     connection.execute(
         "UPDATE templedb.run AS r SET finished_at = greatest(r.started_at,"
         " (SELECT max(greatest(m.started_at, m.finished_at)) FROM templedb.migration m"
-        " WHERE m.run = r.id),"
+        " WHERE m.run = r.id AND m.scope = r.scope),"
         " (SELECT max(greatest(c.started_at, c.finished_at)) FROM templedb.command c"
-        " WHERE c.run = r.id)), message = 'its process died',"
-        " state = CASE WHEN id IN (SELECT run FROM templedb.command WHERE state = 'unknown')"
-        " THEN 'unknown' ELSE 'failed' END WHERE project = ? AND state = 'running'",
+        " WHERE c.run = r.id AND c.scope = r.scope)), message = 'its process died',"
+        " state = CASE WHEN id IN (SELECT run FROM templedb.command"
+        " WHERE scope = '' AND state = 'unknown') THEN 'unknown' ELSE 'failed' END"
+        " WHERE project = ? AND scope = '' AND state = 'running'",
         [claim.project],
     )
     about = [claim.run, claim.project, claim.target, claim.plan, claim.content_hash]
+    by = [claim.client, claim.version, claim.kind, claim.parent_run, claim.tree, claim.config_hash]
     connection.execute(
         "INSERT INTO templedb.run (id, project, target, plan, content_hash, state, client, version,"
-        f" started_at) VALUES (?, ?, ?, ?, ?, 'running', ?, ?, {NOW})",
-        [*about, claim.client, claim.version],
+        " kind, parent_run, tree, config_hash, started_at)"
+        f" VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, {NOW})",
+        [*about, *by],
     )
     held = policies.policy(_fact(connection, f"{policies.POLICY}{claim.project}"))
     wanted = policy.stricter(held)
@@ -66,7 +70,8 @@ def set_policy(connection: Connection, project: str, policy: Policy, by: str, re
     connection.execute("BEGIN")
     was = policies.policy(_fact(connection, key))
     if policy == Policy():
-        connection.execute("DELETE FROM templedb.meta WHERE k = ?", [key])
+        query = "DELETE FROM templedb.meta WHERE k = ? AND scope = ''"
+        connection.execute(fitted(connection, query), [key])
     else:
         _write(connection, key, json.dumps(to_plain(policy)))
     detail = {"by": by, "reason": reason, "policy": to_plain(policy), "was": to_plain(was)}
@@ -75,12 +80,13 @@ def set_policy(connection: Connection, project: str, policy: Policy, by: str, re
 
 
 def _fact(connection: Connection, key: str) -> str | None:
-    row = connection.execute("SELECT v FROM templedb.meta WHERE k = ?", [key]).fetchone()
+    query = "SELECT v FROM templedb.meta WHERE k = ? AND scope = ''"
+    row = connection.execute(fitted(connection, query), [key]).fetchone()
     return str(row[0]) if row else None
 
 
 def _write(connection: Connection, key: str, value: str) -> None:
-    connection.execute("INSERT OR REPLACE INTO templedb.meta VALUES (?, ?)", [key, value])
+    connection.execute("INSERT OR REPLACE INTO templedb.meta (k, v) VALUES (?, ?)", [key, value])
 
 
 def end_run(
@@ -90,12 +96,13 @@ def end_run(
     connection.execute("BEGIN")
     row = connection.execute(
         f"UPDATE templedb.run SET state = ?, exit_code = ?, message = ?, finished_at = {NOW}"
-        " WHERE id = ? AND state = 'running' RETURNING content_hash",
+        " WHERE id = ? AND scope = '' AND state = 'running' RETURNING content_hash",
         [outcome, exit_code, message, run],
     ).fetchone()
     if row and outcome is Outcome.SUCCEEDED:
         connection.execute(
-            "UPDATE templedb.approval SET used_by = ? WHERE content_hash = ? AND used_by = ''",
+            "UPDATE templedb.approval SET used_by = ?"
+            " WHERE content_hash = ? AND scope = '' AND used_by = ''",
             [run, row[0]],
         )
     connection.execute("COMMIT")
@@ -116,24 +123,24 @@ def command_finished(
     """Record how a command ended."""
     connection.execute(
         f"UPDATE templedb.command SET state = ?, exit_status = ?, finished_at = {NOW}"
-        " WHERE attempt_id = ?",
+        " WHERE attempt_id = ? AND scope = ''",
         [state, exit_status, attempt],
     )
 
 
 def resolve(connection: Connection, project: str, run: str, by: str, reason: str) -> int:
     """Close what nobody saw end, on a person's word; return how many commands that were."""
-    connection.execute("BEGIN")
-    closed = connection.execute(
-        f"UPDATE templedb.command SET state = 'resolved', finished_at = {NOW}"
-        " WHERE project = ? AND run = ? AND state IN ('running', 'unknown') RETURNING step",
-        [project, run],
-    ).fetchall()
-    connection.execute(
-        f"UPDATE templedb.run SET state = 'unknown', finished_at = {NOW}"
-        " WHERE id = ? AND state = 'running'",
-        [run],
+    commands = (
+        f"UPDATE templedb.command SET state = 'resolved', finished_at = {NOW} WHERE project = ?"
+        " AND run = ? AND scope = '' AND state IN ('running', 'unknown') RETURNING step"
     )
+    itself = (
+        f"UPDATE templedb.run SET state = 'unknown', finished_at = {NOW}"
+        " WHERE id = ? AND scope = '' AND state = 'running'"
+    )
+    connection.execute("BEGIN")
+    closed = connection.execute(fitted(connection, commands), [project, run]).fetchall()
+    connection.execute(fitted(connection, itself), [run])
     detail = {"run": run, "by": by, "reason": reason, "steps": [row[0] for row in closed]}
     record(connection, project, "", "", "resolve", detail)
     connection.execute("COMMIT")
@@ -156,22 +163,23 @@ def read_approvals(
     connection: Connection, project: str, content_hash: Digest
 ) -> tuple[Approval, ...]:
     """Return every approval of that content, oldest first."""
-    found = connection.execute(
-        "SELECT * FROM templedb.approval WHERE project = ? AND content_hash = ? ORDER BY given_at",
-        [project, content_hash],
+    query = (
+        "SELECT * FROM templedb.approval WHERE project = ? AND scope = '' AND content_hash = ?"
+        " ORDER BY given_at"
     )
+    found = connection.execute(fitted(connection, query), [project, content_hash])
     return rows.read([name for name, *_ in found.description or ()], found.fetchall())
 
 
 def events(connection: Connection, project: str, within: Within) -> tuple[LedgerEvent, ...]:
     """Return what people said of migrations, runs and policy in that time, in order."""
     span = [each.astimezone(UTC).replace(tzinfo=None) for each in within]
-    rows = connection.execute(
+    query = (
         "SELECT happened_at, what, key, coalesce(detail->>'$.by', ''),"
         " coalesce(detail->>'$.reason', '') FROM templedb.event"
-        " WHERE project = ? AND happened_at BETWEEN ? AND ? ORDER BY id",
-        [project, *span],
-    ).fetchall()
+        " WHERE project = ? AND scope = '' AND happened_at BETWEEN ? AND ? ORDER BY id"
+    )
+    rows = connection.execute(fitted(connection, query), [project, *span]).fetchall()
     return tuple(
         LedgerEvent(at=at.replace(tzinfo=UTC), what=what, key=key, by=by, reason=reason)
         for at, what, key, by, reason in rows

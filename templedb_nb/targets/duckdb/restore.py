@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from templedb_nb.model.ledger import TEXT_CHECKSUM, TOKEN_CHECKSUM
@@ -27,24 +25,14 @@ _COLUMNS = (
     "plan", "xid", "applied_by", "client", "version", "started_at", "finished_at", "run_seq",
     "error",
 )  # fmt: skip
-_IF_MISSING = re.compile(r"^CREATE (TABLE|SEQUENCE|SCHEMA|INDEX) ", re.MULTILINE)
-
-
-def create_what_is_missing(connection: Connection) -> None:
-    """Create the tables of the ledger that are gone."""
-    text = (resources.files("templedb_nb.targets.duckdb") / "sql" / "ledger.sql").read_text("utf-8")
-    text = _IF_MISSING.sub(r"CREATE \1 IF NOT EXISTS ", text)
-    head, insert, values = text.rpartition("INSERT INTO templedb.meta")
-    connection.execute("BEGIN")
-    connection.execute(f"{head}{insert}{values.rstrip().rstrip(';')} ON CONFLICT DO NOTHING")
-    connection.execute("COMMIT")
 
 
 def restore(connection: Connection, step: Restore, claim: Claim, attempt: str, text: str) -> None:
     """Write a row again as the ledger had it, with an event that keeps what stood there instead."""
     connection.execute("BEGIN")
     was = connection.execute(
-        "SELECT state, checksum, attempt_id FROM templedb.migration WHERE project = ? AND key = ?",
+        "SELECT state, checksum, attempt_id FROM templedb.migration WHERE project = ?"
+        " AND scope = '' AND key = ?",
         [claim.project, step.key],
     ).fetchone()
     _write(connection, step, claim.project, text)
@@ -75,7 +63,7 @@ def _write(connection: Connection, step: Restore, project: str, text: str) -> No
     marks = ", ".join("?" * len(_COLUMNS))
     connection.execute(
         f"INSERT INTO templedb.migration ({', '.join(_COLUMNS)}) VALUES ({marks})"
-        f" ON CONFLICT (project, key) DO UPDATE SET {anew}",
+        f" ON CONFLICT (project, scope, key) DO UPDATE SET {anew}",
         values,
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from templedb_nb.core.migrations.script import Script
@@ -27,7 +28,15 @@ from templedb_nb.model.target import Policy, Probe
 from templedb_nb.model.trace import Lookup, Trace
 from templedb_nb.model.witness import Witness
 from templedb_nb.ports.target import NOBODY_TOLD, Claim, Decide, LockCallbacks, StatementCallbacks
-from templedb_nb.targets.duckdb import catalog, guard, records, restore, trace
+from templedb_nb.targets import ledger_rows
+from templedb_nb.targets.duckdb import (
+    catalog,
+    guard,
+    ledger_tables,
+    records,
+    restore,
+    trace,
+)
 from templedb_nb.targets.duckdb import ledger as ledger_sql
 from templedb_nb.targets.duckdb import lock_admin as hold
 from templedb_nb.targets.duckdb.file import DuckdbFile
@@ -62,11 +71,13 @@ class DuckdbSession(DuckdbFile):
 
     def applied_sql(self, project: str, keys: Sequence[str]) -> dict[str, str]:
         """Return the text that ran for each of *keys*."""
+        query = (
+            "SELECT key, sql FROM templedb.migration"
+            " WHERE project = ? AND scope = '' AND list_contains(?::VARCHAR[], key)"
+        )
         with self._work() as connection:
             rows = connection.execute(
-                "SELECT key, sql FROM templedb.migration"
-                " WHERE project = ? AND list_contains(?::VARCHAR[], key)",
-                [project, list(keys)],
+                ledger_sql.fitted(connection, query), [project, list(keys)]
             ).fetchall()
         return dict(rows)
 
@@ -94,9 +105,20 @@ class DuckdbSession(DuckdbFile):
             # The lock file last: who waits for it opens the database at once, and DuckDB lets one
             # process in.
             with suppress(TargetError), self._work() as connection:
-                connection.execute("DELETE FROM templedb.lock WHERE run = ?", [claim.run])
+                connection.execute(
+                    "DELETE FROM templedb.lock WHERE scope = '' AND run = ?", [claim.run]
+                )
             self.close()
             held.release()
+
+    def hold_until(self, claim: Claim, until: datetime | None) -> None:
+        """Say in the lock row until when the run means to keep its lock."""
+        moment = until.astimezone(UTC).replace(tzinfo=None) if until else None
+        with self._work() as connection:
+            connection.execute(
+                "UPDATE templedb.lock SET until = ? WHERE project = ? AND scope = '' AND run = ?",
+                [moment, claim.project, claim.run],
+            )
 
     def held(self, project: str) -> LockHolder | None:
         """Return who holds the lock, if anybody does."""
@@ -189,7 +211,7 @@ class DuckdbSession(DuckdbFile):
         """Return whether the attempt is in the ledger, as done."""
         with self._work(keep=True) as connection:
             row = connection.execute(
-                "SELECT 1 FROM templedb.migration WHERE project = ? AND key = ?"
+                "SELECT 1 FROM templedb.migration WHERE project = ? AND scope = '' AND key = ?"
                 " AND attempt_id = ? AND state IN ('applied', 'reverted')",
                 [claim.project, step.key, attempt],
             ).fetchone()
@@ -265,7 +287,9 @@ class DuckdbSession(DuckdbFile):
         with self._work() as connection:
             if not ledger_sql.present(connection):
                 return False
-            ledger_sql.upgrade(connection)
+            signed = any(each.signature for each in approvals)
+            if signed and ledger_sql.version(connection) < ledger_rows.SIGNED:
+                ledger_tables.upgrade(connection, self._locked)
             records.keep_approvals(connection, approvals)
         return True
 
@@ -320,12 +344,11 @@ class DuckdbSession(DuckdbFile):
 
     def _begin(self, claim: Claim) -> None:
         with self._work() as connection:
-            if claim.repair:
-                restore.create_what_is_missing(connection)
-            elif not ledger_sql.present(connection):
-                ledger_sql.create(connection)
-            ledger_sql.upgrade(connection)
+            if claim.repair or not ledger_sql.present(connection):
+                ledger_tables.make(connection)
+            ledger_tables.upgrade(connection, self._locked, claim.project)
             connection.execute(
-                f"INSERT OR REPLACE INTO templedb.lock VALUES (?, ?, ?, ?, ?, ?, {ledger_sql.NOW})",
+                "INSERT OR REPLACE INTO templedb.lock (project, run, owner, host, pid, reason,"
+                f" since) VALUES (?, ?, ?, ?, ?, ?, {ledger_sql.NOW})",
                 [claim.project, claim.run, claim.owner, claim.host, claim.pid, claim.reason],
             )

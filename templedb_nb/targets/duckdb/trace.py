@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from templedb_nb.model.trace import Lookup, Trace
-from templedb_nb.targets.duckdb.ledger import NOW, present
+from templedb_nb.targets.duckdb.ledger import NOW, fitted, present
 from templedb_nb.targets.traces import trace_of
 
 if TYPE_CHECKING:
@@ -14,34 +14,38 @@ if TYPE_CHECKING:
 
     Connection = duckdb.DuckDBPyConnection
 
-_KNOWN = "SELECT 1 FROM templedb.run WHERE id = $run"
+_KNOWN = "SELECT 1 FROM templedb.run WHERE id = $run AND scope = ''"
 _ROW = """
 SELECT attempt_id, state, steps, step_done, step_started FROM templedb.migration
-WHERE project = $project AND (attempt_id = $attempt OR key = $key)
+WHERE project = $project AND scope = '' AND (attempt_id = $attempt OR key = $key)
 ORDER BY attempt_id <> $attempt LIMIT 1
 """
 _NOTED = """
 SELECT what, attempt_id = $attempt FROM templedb.event
-WHERE project = $project
+WHERE project = $project AND scope = ''
   AND (attempt_id = $attempt OR detail->>'$.applied_attempt' = $attempt)
 ORDER BY id
 """
 _RESTORED = """
 SELECT 1 FROM templedb.event e JOIN templedb.run r ON r.id = $run
-WHERE e.project = $project AND e.what = 'restore-ledger' AND e.happened_at > r.started_at LIMIT 1
+WHERE e.project = $project AND e.scope = '' AND r.scope = '' AND e.what = 'restore-ledger'
+  AND e.happened_at > r.started_at LIMIT 1
 """
-_COMMAND = "SELECT state, exit_status FROM templedb.command WHERE attempt_id = $attempt"
+_COMMAND = (
+    "SELECT state, exit_status FROM templedb.command WHERE attempt_id = $attempt AND scope = ''"
+)
 _SIGN = f"""
 SELECT epoch({NOW} - max(sign)) FROM (
-  SELECT started_at AS sign FROM templedb.run WHERE id = $run
+  SELECT started_at AS sign FROM templedb.run WHERE id = $run AND scope = ''
   UNION ALL
   SELECT greatest(started_at, finished_at) FROM templedb.migration
-  WHERE project = $project AND run = $run
+  WHERE project = $project AND scope = '' AND run = $run
   UNION ALL
-  SELECT happened_at FROM templedb.event WHERE project = $project AND attempt_id = $attempt
+  SELECT happened_at FROM templedb.event
+  WHERE project = $project AND scope = '' AND attempt_id = $attempt
   UNION ALL
   SELECT CASE WHEN state = 'resolved' THEN started_at ELSE greatest(started_at, finished_at) END
-  FROM templedb.command WHERE run = $run
+  FROM templedb.command WHERE run = $run AND scope = ''
 )
 """
 
@@ -64,4 +68,4 @@ def trace(connection: Connection, lookup: Lookup) -> Trace:
 def _rows(connection: Connection, sql: str, lookup: Lookup) -> Connection:
     """Return what *sql* finds, given the values that it names: DuckDB refuses others."""
     values = {name: value for name, value in asdict(lookup).items() if f"${name}" in sql}
-    return connection.execute(sql, values)
+    return connection.execute(fitted(connection, sql), values)

@@ -165,7 +165,7 @@ def _kept(connection: Connection) -> KeptBase | None:
 def _write(connection: Connection, kept: KeptBase) -> None:
     connection.execute(
         "INSERT INTO templedb.meta (k, v) VALUES (%s, %s)"
-        " ON CONFLICT (k) DO UPDATE SET v = excluded.v",
+        " ON CONFLICT (k, scope) DO UPDATE SET v = excluded.v",
         [drift_base.KEY, drift_base.written(kept)],
     )
 

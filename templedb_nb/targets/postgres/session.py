@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 
 import psycopg
 
@@ -24,6 +25,7 @@ from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
 from templedb_nb.model.trace import Lookup, Trace
 from templedb_nb.model.witness import Witness
 from templedb_nb.ports.target import NOBODY_TOLD, Claim, Decide, LockCallbacks, StatementCallbacks
+from templedb_nb.targets import ledger_rows
 from templedb_nb.targets.postgres import catalog, sizes
 from templedb_nb.targets.postgres.apply import transactional
 from templedb_nb.targets.postgres.apply.attempt import Attempt
@@ -113,6 +115,11 @@ class PostgresSession:
         finally:
             with suppress(psycopg.Error):
                 lock.release(claim)
+
+    def hold_until(self, claim: Claim, until: datetime | None) -> None:
+        """Say in the lock row until when the run means to keep its lock."""
+        with translated(self.where):
+            AdvisoryLock(self._link, claim.project).hold_until(claim, until)
 
     def held(self, project: str) -> LockHolder | None:
         """Return who holds the lock, if anybody does."""
@@ -245,7 +252,8 @@ class PostgresSession:
         """Return how many steps of the migration the ledger counts as done."""
         with translated(self.where):
             row = self._link.connection.execute(
-                "SELECT step_done FROM templedb.migration WHERE project = %s AND key = %s",
+                "SELECT step_done FROM templedb.migration"
+                " WHERE project = %s AND scope = '' AND key = %s",
                 [claim.project, step.key],
             ).fetchone()
         return int(row[0]) if row else 0
@@ -309,7 +317,8 @@ class PostgresSession:
         with translated(self.where):
             if not ledger_sql.present(self._link.connection):
                 return False
-            if any(each.signature for each in approvals):
+            signed = any(each.signature for each in approvals)
+            if signed and ledger_sql.version(self._link.connection) < ledger_rows.SIGNED:
                 AdvisoryLock(self._link, approvals[0].project).create_ledger(5.0)
             records.keep_approvals(self._link.connection, approvals)
             return True
@@ -338,7 +347,9 @@ class PostgresSession:
         """Return how the objects differ from what runs left."""
         with translated(self.where):
             connection = self._link.connection
-            if not ledger_sql.present(connection) or ledger_sql.outdated(connection):
+            if not ledger_sql.present(connection):
+                return Drift()
+            if ledger_sql.version(connection) < ledger_rows.OBJECTS:
                 return Drift()
             return catalog.drift(connection)
 

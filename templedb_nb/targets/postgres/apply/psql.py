@@ -24,11 +24,11 @@ _BY_ATTEMPT = ("migration", "event")
 _DIGEST = """
 SELECT pg_catalog.md5(pg_catalog.concat_ws('|',
   (SELECT pg_catalog.string_agg(pg_catalog.md5(m::pg_catalog.text), '' ORDER BY m.key)
-   FROM templedb.migration m WHERE m.project = {project}),
+   FROM templedb.migration m WHERE m.project = {project} AND m.scope = ''),
   (SELECT pg_catalog.string_agg(k || v, '|' ORDER BY k) FROM templedb.meta
-   WHERE k IN ('format', 'target_uuid', 'system', 'policy/' || {project})),
-  (SELECT run FROM templedb.lock WHERE project = {project}),
-  (SELECT state FROM templedb.run WHERE id = {run}))) AS {name}_digest,
+   WHERE k IN ('format', 'target_uuid', 'system', 'policy/' || {project}) AND scope = ''),
+  (SELECT run FROM templedb.lock WHERE project = {project} AND scope = ''),
+  (SELECT state FROM templedb.run WHERE id = {run} AND scope = ''))) AS {name}_digest,
   (SELECT pg_catalog.count(*) FROM templedb.migration) AS {name}_migration, {counts},
   coalesce(pg_catalog.pg_sequence_last_value('templedb.migration_seq'), 0) AS {name}_number,
   coalesce(pg_catalog.pg_sequence_last_value('templedb.event_id_seq'), 0) AS {name}_event_number
@@ -38,7 +38,7 @@ SELECT pg_catalog.md5(pg_catalog.concat_ws('|',
   (SELECT pg_catalog.string_agg(c.oid::pg_catalog.text, ' ' ORDER BY c.oid)
    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
    WHERE n.nspname = 'templedb' AND c.relname = ANY
-     ('{{meta,migration,event,run,command,approval,lock,object}}'::pg_catalog.name[])),
+     ('{{meta,migration,event,run,command,approval,lock,object,slot}}'::pg_catalog.name[])),
   (SELECT pg_catalog.string_agg(s::pg_catalog.text, '|' ORDER BY s::pg_catalog.text)
    FROM ({shapes}) s))){what}
 \\gset
@@ -61,7 +61,10 @@ def around(step: Migration, script: Script, attempt: str, claim: Claim) -> tuple
 
 def _before(row: str, attempt: str, claim: Claim, name: str) -> str:
     """Return the row's INSERT, and a division by zero where it met a row of somebody else."""
-    check = f"SELECT 1 / count(*) FROM templedb.migration WHERE attempt_id = '{attempt}';"  # noqa: S608 - a UUID of ours
+    check = (
+        "SELECT 1 / count(*) FROM templedb.migration"  # noqa: S608 - a UUID of ours
+        f" WHERE attempt_id = '{attempt}' AND scope = '';"
+    )
     tables = _TABLES.format(shapes=shapes_query(), what=f" AS {name}_tables")
     return (
         f"\\o {os.devnull}\n{row};\n{check}\n"

@@ -332,7 +332,8 @@ def applied(link: Link, project: str, key: str, attempt: str) -> bool:
     """Return whether the ledger has that attempt, as done."""
     row = link.connection.execute(
         "SELECT 1 FROM templedb.migration"
-        " WHERE project = %s AND key = %s AND attempt_id = %s AND state IN ('applied', 'reverted')",
+        " WHERE project = %s AND scope = '' AND key = %s AND attempt_id = %s"
+        " AND state IN ('applied', 'reverted')",
         [project, key, attempt],
     ).fetchone()
     return row is not None

@@ -72,7 +72,7 @@ def _wish(connection: Connection, claim: Claim) -> str:
     """Show that the run lives; return who wants it to end, and why."""
     row = connection.execute(
         "UPDATE templedb.lock SET heartbeat = pg_catalog.clock_timestamp()"
-        " WHERE project = %s AND run = %s RETURNING cancel",
+        " WHERE project = %s AND scope = '' AND run = %s RETURNING cancel",
         [claim.project, claim.run],
     ).fetchone()
     return str(row[0]) if row else ""

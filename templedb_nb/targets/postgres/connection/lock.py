@@ -6,18 +6,18 @@ import hashlib
 import random
 import time
 from collections.abc import Callable
+from datetime import datetime
 
 import psycopg
 
 from templedb_nb.errors import Busy, LedgerRefused
+from templedb_nb.failpoints import reach
 from templedb_nb.model.ledger import Holder
 from templedb_nb.ports.target import Claim
 from templedb_nb.targets.postgres.connection.connect import Connection, first_line
 from templedb_nb.targets.postgres.connection.wire import Link
 from templedb_nb.targets.postgres.ledger import snapshot as ledger_sql
 from templedb_nb.targets.postgres.ledger.restore import create_what_is_missing
-
-CREATE_LOCK = int.from_bytes(b"templedb")
 
 
 class AdvisoryLock:
@@ -60,11 +60,19 @@ class AdvisoryLock:
         with *repair* alone: else nobody would know any more what it had said.
         """
         connection = self._link.connection
-        if ledger_sql.present(connection) and not ledger_sql.outdated(connection):
-            return
         end = time.monotonic() + max(wait_s, 5.0)
+        while not ledger_sql.present(connection) or ledger_sql.outdated(connection):
+            try:
+                self._bring_up_to_date(end, repair=repair)
+            except Busy:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(random.uniform(0.05, 0.3))  # noqa: S311 - jitter
+
+    def _bring_up_to_date(self, end: float, *, repair: bool) -> None:
+        connection = self._link.connection
         with connection.transaction():
-            while not self._try("pg_try_advisory_xact_lock", CREATE_LOCK):
+            while not self._try("pg_try_advisory_xact_lock", ledger_sql.CREATE_LOCK):
                 if time.monotonic() > end:
                     raise Busy(f"another session is creating the ledger of {self._link.where}")
                 time.sleep(random.uniform(0.02, 0.1))  # noqa: S311 - jitter
@@ -72,6 +80,7 @@ class AdvisoryLock:
                 self._create(connection, repair=repair)
             elif ledger_sql.outdated(connection):
                 ledger_sql.upgrade(connection)
+            reach("ledger.made", self._link.cut)
 
     def _create(self, connection: Connection, *, repair: bool) -> None:
         if repair:
@@ -90,16 +99,24 @@ class AdvisoryLock:
             connection.execute(
                 "INSERT INTO templedb.lock (project, run, owner, host, pid, backend_pid, reason)"
                 " VALUES (%s, %s, %s, %s, %s, pg_catalog.pg_backend_pid(), %s)"
-                " ON CONFLICT (project) DO UPDATE SET run = excluded.run, owner = excluded.owner,"
+                " ON CONFLICT (project, scope) DO UPDATE SET run = excluded.run,"
+                " owner = excluded.owner,"
                 " host = excluded.host, pid = excluded.pid, backend_pid = excluded.backend_pid,"
                 " reason = excluded.reason, since = excluded.since,"
-                " heartbeat = excluded.heartbeat, cancel = ''",
+                " heartbeat = excluded.heartbeat, cancel = '', until = NULL",
                 [claim.project, claim.run, claim.owner, claim.host, claim.pid, claim.reason],
             )
         except psycopg.errors.InsufficientPrivilege as error:
             message = f"role {connection.info.user!r} may not write the ledger"
             hint = "templedb target ledger-sql prints the GRANTs for its owner"
             raise LedgerRefused(f"{message}: {first_line(error)}", hint=hint) from None
+
+    def hold_until(self, claim: Claim, until: datetime | None) -> None:
+        """Say until when the lock is meant to be kept; it may be let go earlier."""
+        self._link.connection.execute(
+            "UPDATE templedb.lock SET until = %s WHERE project = %s AND scope = '' AND run = %s",
+            [until, claim.project, claim.run],
+        )
 
     def release(self, claim: Claim) -> None:
         """Take the row away, then let the lock go, however often it was taken."""
@@ -109,7 +126,8 @@ class AdvisoryLock:
         # name. All of it at once, for `again` has taken it once more behind each migration.
         self._link.roll_back()
         self._link.connection.execute(
-            "DELETE FROM templedb.lock WHERE project = %s AND run = %s", [claim.project, claim.run]
+            "DELETE FROM templedb.lock WHERE project = %s AND scope = '' AND run = %s",
+            [claim.project, claim.run],
         )
         self._link.connection.execute("SELECT pg_catalog.pg_advisory_unlock_all()")
 

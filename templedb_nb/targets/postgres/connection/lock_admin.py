@@ -10,11 +10,13 @@ from templedb_nb.model.cancel_request import CancelRequest
 from templedb_nb.model.event import Blocker
 from templedb_nb.model.ledger import Freeze, LockHolder
 from templedb_nb.model.serialization import to_plain
+from templedb_nb.targets.ledger_rows import UNTIL
 from templedb_nb.targets.postgres.connection.blockers import blockers
 from templedb_nb.targets.postgres.connection.blockers import unblock as take_away
 from templedb_nb.targets.postgres.connection.connect import Connection
 from templedb_nb.targets.postgres.connection.lock import halves, lock_key
 from templedb_nb.targets.postgres.ledger import snapshot as ledger_sql
+from templedb_nb.targets.postgres.ledger.snapshot import fitted
 
 FRESH_S = 30
 """A heartbeat as young as this belongs to somebody who lives."""
@@ -22,7 +24,7 @@ _END_S = 10.0
 _HELD = """
 SELECT l.run, l.owner, l.host, l.pid, l.reason, l.since,
        extract(epoch FROM pg_catalog.clock_timestamp() - l.heartbeat)::float8,
-       s.pid, coalesce(s.state, ''), coalesce(s.query, '')
+       s.pid, coalesce(s.state, ''), coalesce(s.query, ''), {until}
 FROM templedb.lock l
 LEFT JOIN LATERAL (
     SELECT k.pid, a.state, a.query FROM pg_catalog.pg_locks k
@@ -32,17 +34,17 @@ LEFT JOIN LATERAL (
       AND k.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
     LIMIT 1
 ) s ON true
-WHERE l.project = %s
-"""
+WHERE l.project = %s AND l.scope = ''
+""".replace("{until}", UNTIL)
 
 
 def held(connection: Connection, project: str) -> LockHolder | None:
     """Return who holds the lock, and whether the server still has their session."""
     key = halves(lock_key(project))
-    row = connection.execute(_HELD, [*key, project]).fetchone()
+    row = connection.execute(fitted(connection, _HELD), [*key, project]).fetchone()
     if row is None:
         return None
-    run, owner, host, pid, reason, since, age, backend, state, query = row
+    run, owner, host, pid, reason, since, age, backend, state, query, until, left = row
     return LockHolder(
         run=run,
         owner=owner,
@@ -53,26 +55,28 @@ def held(connection: Connection, project: str) -> LockHolder | None:
         heartbeat_s=round(age),
         backend=backend,
         doing=query if state == "active" else state,
+        until=until,
+        left_s=left,
     )
 
 
 def freeze(connection: Connection, project: str, wanted: Freeze) -> None:
     """Keep every run away until somebody lifts the freeze."""
+    query = (
+        "INSERT INTO templedb.meta (k, v) VALUES (%s, %s)"
+        " ON CONFLICT (k, scope) DO UPDATE SET v = excluded.v"
+    )
     with connection.transaction():
-        connection.execute(
-            "INSERT INTO templedb.meta (k, v) VALUES (%s, %s)"
-            " ON CONFLICT (k) DO UPDATE SET v = excluded.v",
-            [f"freeze/{project}", json.dumps(to_plain(wanted))],
-        )
+        kept = [f"freeze/{project}", json.dumps(to_plain(wanted))]
+        connection.execute(fitted(connection, query), kept)
         _event(connection, project, "freeze", {"by": wanted.by, "reason": wanted.reason})
 
 
 def thaw(connection: Connection, project: str, by: str, reason: str) -> bool:
     """Lift the freeze; say whether there was one."""
     with connection.transaction():
-        found = connection.execute(
-            "DELETE FROM templedb.meta WHERE k = %s RETURNING v", [f"freeze/{project}"]
-        ).fetchone()
+        query = "DELETE FROM templedb.meta WHERE k = %s AND scope = '' RETURNING v"
+        found = connection.execute(fitted(connection, query), [f"freeze/{project}"]).fetchone()
         if found:
             detail = {"by": by, "reason": reason, "was": json.loads(found[0])}
             _event(connection, project, "thaw", detail)
@@ -81,10 +85,11 @@ def thaw(connection: Connection, project: str, by: str, reason: str) -> bool:
 
 def ask_to_end(connection: Connection, project: str, run: str, wanted: CancelRequest) -> bool:
     """Let the holder's next heartbeat hear that somebody wants an end; say whether it holds."""
-    found = connection.execute(
-        "UPDATE templedb.lock SET cancel = %s WHERE project = %s AND run = %s RETURNING 1",
-        [str(wanted), project, run],
+    query = (
+        "UPDATE templedb.lock SET cancel = %s"
+        " WHERE project = %s AND scope = '' AND run = %s RETURNING 1"
     )
+    found = connection.execute(fitted(connection, query), [str(wanted), project, run])
     return found.fetchone() is not None
 
 
@@ -123,9 +128,8 @@ def steal(
     if holder.backend is not None:
         _end_session(connection, project, holder, terminate=terminate)
     with connection.transaction():
-        connection.execute(
-            "DELETE FROM templedb.lock WHERE project = %s AND run = %s", [project, holder.run]
-        )
+        query = "DELETE FROM templedb.lock WHERE project = %s AND scope = '' AND run = %s"
+        connection.execute(fitted(connection, query), [project, holder.run])
         _event(
             connection,
             project,

@@ -19,7 +19,7 @@ INSERT INTO templedb.migration AS m
    steps, step_done, step_started, attempt_id, run, plan, xid, client, version, finished_at)
 VALUES (%s, %s, 'marked', %s, %s, %s, %s, %s, '', 'applied', 'transaction', 0, 0, 0, %s, %s, %s,
         pg_catalog.pg_current_xact_id()::text, %s, %s, pg_catalog.clock_timestamp())
-ON CONFLICT (project, key) DO UPDATE SET
+ON CONFLICT (project, scope, key) DO UPDATE SET
   kind = 'marked', state = 'applied', checksum = excluded.checksum,
   token_checksum = excluded.token_checksum, attempt_id = excluded.attempt_id, run = excluded.run,
   plan = excluded.plan, xid = excluded.xid, client = excluded.client, error = '',
@@ -75,7 +75,8 @@ def _shadowed(connection: Connection, step: Amendment, claim: Claim) -> None:
 
 def _applied(connection: Connection, step: Amendment, claim: Claim) -> bool:
     row = connection.execute(
-        "SELECT 1 FROM templedb.migration WHERE project = %s AND key = %s AND state = 'applied'",
+        "SELECT 1 FROM templedb.migration WHERE project = %s AND scope = '' AND key = %s"
+        " AND state = 'applied'",
         [claim.project, step.key],
     ).fetchone()
     return row is not None
@@ -93,7 +94,8 @@ def _unmark(connection: Connection, step: Amendment, claim: Claim, attempt: str)
         " attempt_id = %s, run = %s, plan = %s, client = %s, version = %s,"
         " finished_at = pg_catalog.clock_timestamp(),"
         " run_seq = pg_catalog.nextval('templedb.migration_seq')"
-        " WHERE project = %s AND key = %s AND state IN ('applied', 'running', 'failed')"
+        " WHERE project = %s AND scope = '' AND key = %s"
+        " AND state IN ('applied', 'running', 'failed')"
         " RETURNING 1",
         [attempt, *by_whom(claim), claim.project, step.key],
     )
@@ -103,7 +105,8 @@ def _unmark(connection: Connection, step: Amendment, claim: Claim, attempt: str)
 def _accept(connection: Connection, step: Amendment, claim: Claim) -> bool:
     found = connection.execute(
         "UPDATE templedb.migration SET checksum = %s, token_checksum = %s"
-        " WHERE project = %s AND key = %s AND checksum = %s AND state = 'applied' RETURNING 1",
+        " WHERE project = %s AND scope = '' AND key = %s AND checksum = %s"
+        " AND state = 'applied' RETURNING 1",
         [step.checksums.text, step.checksums.tokens, claim.project, step.key, step.old_checksum],
     )
     return found.fetchone() is not None
@@ -121,7 +124,8 @@ def _resolve(connection: Connection, step: Amendment, claim: Claim) -> bool:
     found = connection.execute(
         f"UPDATE templedb.migration SET {counts}, error = '', plan = %s,"  # noqa: S608 - one of two
         " state = CASE WHEN mode = 'transaction' OR steps = 0 THEN %s ELSE 'failed' END"
-        " WHERE project = %s AND key = %s AND state = 'in_doubt' RETURNING 1".encode(),
+        " WHERE project = %s AND scope = '' AND key = %s"
+        " AND state = 'in_doubt' RETURNING 1".encode(),
         [claim.plan, whole, claim.project, step.key],
     )
     return found.fetchone() is not None
@@ -130,7 +134,7 @@ def _resolve(connection: Connection, step: Amendment, claim: Claim) -> bool:
 def _rename(connection: Connection, step: Amendment, claim: Claim) -> bool:
     found = connection.execute(
         "UPDATE templedb.migration SET key = %s, file = %s"
-        " WHERE project = %s AND key = %s AND state <> 'reverted' RETURNING 1",
+        " WHERE project = %s AND scope = '' AND key = %s AND state <> 'reverted' RETURNING 1",
         [step.key, step.file, claim.project, step.old_key],
     )
     return found.fetchone() is not None

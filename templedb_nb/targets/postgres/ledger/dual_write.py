@@ -28,11 +28,11 @@ def keep(
     """Say whose table is written along from now on, and write what it lacks; nobody's, if None."""
     key = META.format(project=project)
     if into is None:
-        connection.execute("DELETE FROM templedb.meta WHERE k = %s", [key])
+        connection.execute("DELETE FROM templedb.meta WHERE k = %s AND scope = ''", [key])
         return
     connection.execute(
         "INSERT INTO templedb.meta (k, v) VALUES (%s, %s)"
-        " ON CONFLICT (k) DO UPDATE SET v = excluded.v",
+        " ON CONFLICT (k, scope) DO UPDATE SET v = excluded.v",
         [key, json.dumps(to_plain(into))],
     )
     for each in behind:
@@ -124,7 +124,7 @@ def _highest(
     """Write the one version that golang-migrate keeps: the highest that is in effect."""
     del statements
     row = connection.execute(
-        "SELECT max(key::numeric) FROM templedb.migration WHERE project = %s"
+        "SELECT max(key::numeric) FROM templedb.migration WHERE project = %s AND scope = ''"
         " AND state = 'applied' AND layout = 'golang-migrate' AND key ~ '^[0-9]+$'",
         [project],
     ).fetchone()

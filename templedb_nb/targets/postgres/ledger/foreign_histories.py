@@ -43,7 +43,7 @@ INSERT INTO templedb.migration AS m
    started_at, finished_at, error)
 VALUES (%s, %s, 'imported', %s, %s, %s, %s, %s, %s, %s, %s, 'transaction', 0, 0, 0, %s, %s, %s, '',
         coalesce(%s, session_user), %s, %s, coalesce(%s, pg_catalog.clock_timestamp()), %s, %s)
-ON CONFLICT (project, key) DO NOTHING
+ON CONFLICT (project, scope, key) DO NOTHING
 RETURNING 1
 """
 

@@ -38,14 +38,17 @@ pg_catalog.pg_xact_status(((pg_catalog.pg_current_xact_id()::pg_catalog.text::pg
   = 'in progress'
 """
 """A row that is visible although its transaction goes on was written by this very transaction."""
-_MIGRATIONS = """
-SELECT project, key, pg_catalog.md5(pg_catalog.concat_ws('|', kind, state, checksum, token_checksum,
-       step_done, step_started, attempt_id, run_seq, pg_catalog.octet_length(sql)))
+_PROJECT = "CASE scope WHEN '' THEN project ELSE pg_catalog.concat(project, '/', scope) END"
+"""Whose a row is: in a witness, a project of one scope counts as one of its own."""
+_MIGRATIONS = f"""
+SELECT {_PROJECT}, key, pg_catalog.md5(pg_catalog.concat_ws('|', kind, state, checksum,
+       token_checksum, step_done, step_started, attempt_id, run_seq, pg_catalog.octet_length(sql)))
 FROM templedb.migration
-"""
+"""  # noqa: S608 - a constant
 _APPROVALS = """
-SELECT id, pg_catalog.md5(pg_catalog.concat_ws('|', plan, content_hash, project, target, given_by,
-       given_at, verdict, signature))
+SELECT pg_catalog.concat(id, '/' || nullif(scope, '')),
+       pg_catalog.md5(pg_catalog.concat_ws('|', plan, content_hash, project, target, given_by,
+       given_at, verdict, signature, proof))
 FROM templedb.approval
 """
 
@@ -120,7 +123,9 @@ def refuse_lost(connection: Connection, books: LedgerMemory, project: str, step:
     while the answer of a COMMIT was lost.
     """
     try:
-        there = connection.execute("SELECT project, key FROM templedb.migration").fetchall()
+        there = connection.execute(
+            f"SELECT {_PROJECT}, key FROM templedb.migration".encode()  # noqa: S608 - a constant
+        ).fetchall()
         found = tuple(ledger_guard.gone(books.keys - {(project, step.key)}, set(there)))
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
         found = ("table templedb.migration is gone",)
@@ -227,7 +232,8 @@ def _migrations(connection: Connection, books: LedgerMemory, own: OwnRow) -> Ite
     yield from ledger_guard.gone({*books.keys, mine}, there)
     edited = connection.execute(
         f"SELECT key FROM templedb.migration WHERE {OURS}"  # noqa: S608 - a constant
-        " AND (project <> %s OR key <> %s OR attempt_id <> %s OR state <> ALL (%s))".encode(),
+        " AND (project <> %s OR scope <> '' OR key <> %s OR attempt_id <> %s"
+        " OR state <> ALL (%s))".encode(),
         [own.project, own.key, own.attempt, list(own.states)],
     ).fetchall()
     if edited:
@@ -300,8 +306,9 @@ def _read(connection: Connection, run: str, there: dict[str, str]) -> Witness:
     ask = "SELECT " + ", ".join(f"(SELECT count(*) FROM templedb.{name})" for name in TABLES)  # noqa: S608 - names of ours
     counts = connection.execute(ask.encode()).fetchone() or ()
     own = connection.execute(
-        "SELECT EXISTS (SELECT FROM templedb.run WHERE id = %s AND state = 'running'),"
-        " EXISTS (SELECT FROM templedb.lock WHERE run = %s)",
+        "SELECT EXISTS (SELECT FROM templedb.run WHERE id = %s AND scope = ''"
+        " AND state = 'running'),"
+        " EXISTS (SELECT FROM templedb.lock WHERE run = %s AND scope = '')",
         [run, run],
     ).fetchone()
     migrations = connection.execute(_MIGRATIONS.encode()).fetchall()
@@ -309,7 +316,9 @@ def _read(connection: Connection, run: str, there: dict[str, str]) -> Witness:
         migrations={(project, key): told for project, key, told in migrations},
         approvals=dict(connection.execute(_APPROVALS.encode()).fetchall()),
         counts=dict(zip(TABLES, counts, strict=True)),
-        facts=dict(connection.execute("SELECT k, v FROM templedb.meta").fetchall()),
+        facts=dict(
+            connection.execute("SELECT k, v FROM templedb.meta WHERE scope = ''").fetchall()
+        ),
         shapes=there,
         running=bool(own and own[0]),
         locked=bool(own and own[1]),

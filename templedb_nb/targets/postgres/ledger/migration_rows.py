@@ -38,7 +38,7 @@ SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'applied', %s, %s, %s, %s, %s, %s
        pg_catalog.pg_current_xact_id()::text, %s, %s, pg_catalog.clock_timestamp(), ''
 """
 _CONFLICT = f"""
-ON CONFLICT (project, key) DO UPDATE SET {_ANEW}
+ON CONFLICT (project, scope, key) DO UPDATE SET {_ANEW}
 WHERE {_FREE} OR (m.state = 'applied' AND excluded.kind = 'repeatable'
                   AND m.checksum <> excluded.checksum)
 RETURNING xid
@@ -54,21 +54,23 @@ SELECT m.project, m.key, %s, 'reverted', pg_catalog.jsonb_build_object(
   'reason', %s::text, 'client', %s::text, 'by', session_user, 'kind', m.kind,
   'checksum', m.checksum, 'applied_at', m.finished_at, 'applied_by', m.applied_by,
   'applied_run', m.run, 'applied_attempt', m.attempt_id)
-FROM templedb.migration m WHERE m.project = %s AND m.key = %s AND m.state = 'applied';
+FROM templedb.migration m WHERE m.project = %s AND m.scope = '' AND m.key = %s
+  AND m.state = 'applied';
 UPDATE templedb.migration m SET
   state = 'reverted', step_done = 0, step_started = 0, attempt_id = %s, run = %s, plan = %s,
   client = %s, version = %s, xid = pg_catalog.pg_current_xact_id()::text, error = '',
   applied_by = session_user, finished_at = pg_catalog.clock_timestamp(),
   run_seq = pg_catalog.nextval('templedb.migration_seq')
 FROM (SELECT pg_catalog.pg_try_advisory_xact_lock(%s) AS held) AS lock
-WHERE lock.held AND m.project = %s AND m.key = %s AND m.state = 'applied' AND m.checksum = %s
+WHERE lock.held AND m.project = %s AND m.scope = '' AND m.key = %s AND m.state = 'applied'
+  AND m.checksum = %s
 RETURNING m.xid
 """
 _FAILED = f"""
 INSERT INTO templedb.migration AS m {_COLUMNS}
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, %s, %s, %s, '', %s, %s,
         pg_catalog.clock_timestamp(), %s)
-ON CONFLICT (project, key) DO UPDATE SET
+ON CONFLICT (project, scope, key) DO UPDATE SET
   state = excluded.state, error = excluded.error, attempt_id = excluded.attempt_id,
   run = excluded.run, plan = excluded.plan, checksum = excluded.checksum,
   token_checksum = excluded.token_checksum, sql = excluded.sql, client = excluded.client,
@@ -80,7 +82,7 @@ _BEGUN = f"""
 INSERT INTO templedb.migration AS m {_COLUMNS}
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'running', %s, %s, %s, %s, %s, %s, %s, '', %s, %s,
         NULL, '')
-ON CONFLICT (project, key) DO UPDATE SET {_ANEW}
+ON CONFLICT (project, scope, key) DO UPDATE SET {_ANEW}
 """  # noqa: S608 - constants
 
 
@@ -145,7 +147,7 @@ def attempted(connection: Connection, project: str, key: str) -> AttemptProgress
     """Return how far earlier attempts came; the row stays locked until the transaction ends."""
     row = connection.execute(
         "SELECT state, checksum, sql, step_done, step_started, attempt_id FROM templedb.migration"
-        " WHERE project = %s AND key = %s FOR UPDATE",
+        " WHERE project = %s AND scope = '' AND key = %s FOR UPDATE",
         [project, key],
     ).fetchone()
     if row is None:
@@ -178,7 +180,7 @@ def step_statement() -> str:
     """Return the UPDATE that counts the steps of an attempt: done, started, project, attempt."""
     return (
         "UPDATE templedb.migration SET step_done = %s, step_started = %s"
-        " WHERE project = %s AND key = %s AND attempt_id = %s"
+        " WHERE project = %s AND scope = '' AND key = %s AND attempt_id = %s"
     )
 
 
@@ -198,7 +200,8 @@ def spared(connection: Connection, project: str, key: str, done: int) -> frozens
     """Return the oids of the indexes that were invalid before the step behind *done* ran."""
     row = connection.execute(
         "SELECT detail FROM templedb.event"
-        " WHERE project = %s AND key = %s AND what = 'invalid-before' ORDER BY id DESC LIMIT 1",
+        " WHERE project = %s AND scope = '' AND key = %s AND what = 'invalid-before'"
+        " ORDER BY id DESC LIMIT 1",
         [project, key],
     ).fetchone()
     known = row is not None and row[0].get("step") == done + 1
@@ -214,7 +217,7 @@ def ended_row(connection: Connection, which: Sequence[str], state: State, error:
         "UPDATE templedb.migration SET state = %s, error = %s,"
         " finished_at = pg_catalog.clock_timestamp(),"
         " run_seq = pg_catalog.nextval('templedb.migration_seq')"
-        " WHERE project = %s AND key = %s AND attempt_id = %s",
+        " WHERE project = %s AND scope = '' AND key = %s AND attempt_id = %s",
         [state.value, error, *which],
     ).rowcount
 

@@ -18,6 +18,7 @@ from templedb_nb.ports.target import Claim, Decide
 from templedb_nb.targets import approvals as rows
 from templedb_nb.targets import policies
 from templedb_nb.targets.postgres.connection.connect import Connection
+from templedb_nb.targets.postgres.ledger.snapshot import fitted
 
 
 def record(
@@ -45,26 +46,27 @@ def begin_run(connection: Connection, claim: Claim, policy: Policy, decide: Deci
         # Commands before runs: a dead run is unknown where one of its commands is.
         connection.execute(
             "UPDATE templedb.command SET state = 'unknown'"
-            " WHERE project = %s AND state = 'running'",
+            " WHERE project = %s AND scope = '' AND state = 'running'",
             [claim.project],
         )
         connection.execute(
             "UPDATE templedb.run r SET finished_at = greatest(r.started_at,"
             " (SELECT max(greatest(m.started_at, m.finished_at)) FROM templedb.migration m"
-            " WHERE m.run = r.id),"
+            " WHERE m.run = r.id AND m.scope = r.scope),"
             " (SELECT max(greatest(c.started_at, c.finished_at)) FROM templedb.command c"
-            " WHERE c.run = r.id)),"
+            " WHERE c.run = r.id AND c.scope = r.scope)),"
             " message = 'its process died', state = CASE WHEN EXISTS (SELECT 1 FROM"
-            " templedb.command c WHERE c.run = r.id AND c.state = 'unknown')"
-            " THEN 'unknown' ELSE 'failed' END WHERE project = %s AND state = 'running'",
+            " templedb.command c WHERE c.run = r.id AND c.scope = r.scope AND c.state = 'unknown')"
+            " THEN 'unknown' ELSE 'failed' END WHERE project = %s AND scope = ''"
+            " AND state = 'running'",
             [claim.project],
         )
         connection.execute(
             "INSERT INTO templedb.run"
-            " (id, project, target, plan, content_hash, state, client, version)"
-            " VALUES (%s, %s, %s, %s, %s, 'running', %s, %s)",
+            " (id, project, target, plan, content_hash, state, client, version, kind, parent_run,"
+            " tree, config_hash) VALUES (%s, %s, %s, %s, %s, 'running', %s, %s, %s, %s, %s, %s)",
             [claim.run, claim.project, claim.target, claim.plan, claim.content_hash, claim.client,
-             claim.version],
+             claim.version, claim.kind, claim.parent_run, claim.tree, claim.config_hash],
         )  # fmt: skip
         held = read_policy(connection, claim.project)
         wanted = policy.stricter(held)
@@ -75,7 +77,8 @@ def begin_run(connection: Connection, claim: Claim, policy: Policy, decide: Deci
 def read_policy(connection: Connection, project: str) -> Policy | None:
     """Return what runs of the project must satisfy, whoever starts them."""
     key = f"{policies.POLICY}{project}"
-    row = connection.execute("SELECT v FROM templedb.meta WHERE k = %s", [key]).fetchone()
+    query = fitted(connection, "SELECT v FROM templedb.meta WHERE k = %s AND scope = ''")
+    row = connection.execute(query, [key]).fetchone()
     return policies.policy(row[0] if row else None)
 
 
@@ -86,7 +89,8 @@ def set_policy(connection: Connection, project: str, policy: Policy, by: str, re
         was = read_policy(connection, project)
         try:
             if policy == Policy():
-                connection.execute("DELETE FROM templedb.meta WHERE k = %s", [key])
+                query = "DELETE FROM templedb.meta WHERE k = %s AND scope = ''"
+                connection.execute(fitted(connection, query), [key])
             else:
                 _write(connection, key, json.dumps(to_plain(policy)))
         except psycopg.errors.InsufficientPrivilege:
@@ -100,7 +104,7 @@ def exempt(connection: Connection, project: str, other: str, exemption: Exemptio
     """Let the project off the policy of another, or no longer, in the transaction that is open."""
     key = f"{policies.EXEMPT}{project}"
     row = connection.execute(
-        "SELECT v FROM templedb.meta WHERE k = %s FOR UPDATE", [key]
+        "SELECT v FROM templedb.meta WHERE k = %s AND scope = '' FOR UPDATE", [key]
     ).fetchone()
     found = policies.changed(policies.exemptions(row[0] if row else None), other, exemption)
     try:
@@ -110,11 +114,11 @@ def exempt(connection: Connection, project: str, other: str, exemption: Exemptio
 
 
 def _write(connection: Connection, key: str, value: str) -> None:
-    connection.execute(
+    query = (
         "INSERT INTO templedb.meta (k, v) VALUES (%s, %s)"
-        " ON CONFLICT (k) DO UPDATE SET v = excluded.v",
-        [key, value],
+        " ON CONFLICT (k, scope) DO UPDATE SET v = excluded.v"
     )
+    connection.execute(fitted(connection, query), [key, value])
 
 
 def _may_not_lower(connection: Connection, project: str) -> LedgerRefused:
@@ -130,20 +134,24 @@ def end_run(
     with connection.transaction():
         connection.execute(
             "UPDATE templedb.run SET state = %s, exit_code = %s, message = %s,"
-            " finished_at = pg_catalog.clock_timestamp() WHERE id = %s AND state = 'running'",
+            " finished_at = pg_catalog.clock_timestamp() WHERE id = %s AND scope = ''"
+            " AND state = 'running'",
             [outcome, exit_code, message, run],
         )
         if outcome is Outcome.SUCCEEDED:
             connection.execute(
                 "UPDATE templedb.approval a SET used_by = %s FROM templedb.run r WHERE r.id = %s"
-                " AND a.content_hash = r.content_hash AND a.used_by = ''",
+                " AND r.scope = '' AND a.scope = '' AND a.content_hash = r.content_hash"
+                " AND a.used_by = ''",
                 [run, run],
             )
 
 
 def refuse_closed(connection: Connection, run: str, outcome: Outcome) -> None:
     """Raise where the ledger has another end of the run than *outcome*."""
-    row = connection.execute("SELECT state FROM templedb.run WHERE id = %s", [run]).fetchone()
+    row = connection.execute(
+        "SELECT state FROM templedb.run WHERE id = %s AND scope = ''", [run]
+    ).fetchone()
     if row is None or row[0] != outcome.value:
         state = row[0] if row else "nothing"
         raise TargetError(f"another run has closed this one meanwhile: the ledger says {state}")
@@ -164,25 +172,25 @@ def command_finished(
     """Record how a command ended."""
     connection.execute(
         "UPDATE templedb.command SET state = %s, exit_status = %s,"
-        " finished_at = pg_catalog.clock_timestamp() WHERE attempt_id = %s",
+        " finished_at = pg_catalog.clock_timestamp() WHERE attempt_id = %s AND scope = ''",
         [state, exit_status, attempt],
     )
 
 
 def resolve(connection: Connection, project: str, run: str, by: str, reason: str) -> int:
     """Close what nobody saw end, on a person's word; return how many commands that were."""
+    commands = (
+        "UPDATE templedb.command SET state = 'resolved',"
+        " finished_at = pg_catalog.clock_timestamp() WHERE project = %s AND run = %s"
+        " AND scope = '' AND state IN ('running', 'unknown') RETURNING step"
+    )
+    itself = (
+        "UPDATE templedb.run SET state = 'unknown', finished_at = pg_catalog.clock_timestamp()"
+        " WHERE id = %s AND scope = '' AND state = 'running'"
+    )
     with connection.transaction():
-        closed = connection.execute(
-            "UPDATE templedb.command SET state = 'resolved',"
-            " finished_at = pg_catalog.clock_timestamp()"
-            " WHERE project = %s AND run = %s AND state IN ('running', 'unknown') RETURNING step",
-            [project, run],
-        ).fetchall()
-        connection.execute(
-            "UPDATE templedb.run SET state = 'unknown', finished_at = pg_catalog.clock_timestamp()"
-            " WHERE id = %s AND state = 'running'",
-            [run],
-        )
+        closed = connection.execute(fitted(connection, commands), [project, run]).fetchall()
+        connection.execute(fitted(connection, itself), [run])
         detail = {"run": run, "by": by, "reason": reason, "steps": [row[0] for row in closed]}
         connection.execute(
             "INSERT INTO templedb.event (project, what, detail) VALUES (%s, 'resolve', %s::jsonb)",
@@ -209,11 +217,11 @@ def read_approvals(
     connection: Connection, project: str, content_hash: Digest
 ) -> tuple[Approval, ...]:
     """Return every approval of that content, oldest first."""
-    found = connection.execute(
-        "SELECT * FROM templedb.approval WHERE project = %s AND content_hash = %s"
-        " ORDER BY given_at",
-        [project, content_hash],
+    query = (
+        "SELECT * FROM templedb.approval WHERE project = %s AND scope = ''"
+        " AND content_hash = %s ORDER BY given_at"
     )
+    found = connection.execute(fitted(connection, query), [project, content_hash])
     return rows.read([each.name for each in found.description or ()], found.fetchall())
 
 
@@ -230,12 +238,12 @@ def record_policy(
 
 def events(connection: Connection, project: str, within: Within) -> tuple[LedgerEvent, ...]:
     """Return what people said of migrations, runs and policy in that time, in order."""
-    rows = connection.execute(
+    query = (
         "SELECT happened_at, what, key, coalesce(detail->>'by', ''),"
         " coalesce(detail->>'reason', '') FROM templedb.event"
-        " WHERE project = %s AND happened_at BETWEEN %s AND %s ORDER BY id",
-        [project, *within],
-    ).fetchall()
+        " WHERE project = %s AND scope = '' AND happened_at BETWEEN %s AND %s ORDER BY id"
+    )
+    rows = connection.execute(fitted(connection, query), [project, *within]).fetchall()
     return tuple(
         LedgerEvent(at=at, what=what, key=key, by=by, reason=reason)
         for at, what, key, by, reason in rows

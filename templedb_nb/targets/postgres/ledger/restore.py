@@ -23,23 +23,33 @@ _COLUMNS = (
     "plan", "xid", "applied_by", "client", "version", "started_at", "finished_at", "run_seq",
     "error",
 )  # fmt: skip
+_SCOPED = ";".join(
+    f"ALTER TABLE IF EXISTS templedb.{name} ADD COLUMN IF NOT EXISTS scope text NOT NULL DEFAULT ''"
+    for name in ("meta", "migration", "event", "run", "command", "approval", "lock")
+)
+"""What indexes of tables that are made need of those that are left."""
 _IF_MISSING = re.compile(r"^CREATE (TABLE|SEQUENCE|SCHEMA|INDEX) ", re.MULTILINE)
 
 
 def create_what_is_missing(connection: Connection) -> None:
-    """Create the tables of the ledger that are gone, in the transaction that is open."""
+    """Create the tables of the ledger that are gone, in the transaction that is open.
+
+    Those that are left may be of an earlier format: then they are brought to this one.
+    """
     text = _IF_MISSING.sub(r"CREATE \1 IF NOT EXISTS ", ledger_sql.ddl())
     head, insert, values = text.rpartition("INSERT INTO templedb.meta")
     wanted = values.rstrip().rstrip(";")
     try:
-        connection.execute(f"{head}{insert}{wanted} ON CONFLICT (k) DO NOTHING".encode())
+        connection.execute(_SCOPED.encode())
+        connection.execute(f"{head}{insert}{wanted} ON CONFLICT DO NOTHING".encode())
+        ledger_sql.upgrade(connection)
     except psycopg.errors.InsufficientPrivilege:
         message = f"role {connection.info.user!r} may not make the missing tables of the ledger"
         hint = "run this command with the address of the role that owns the ledger"
         raise LedgerRefused(message, hint=hint) from None
     if here := ledger_sql.system(connection):
         connection.execute(
-            "INSERT INTO templedb.meta (k, v) VALUES ('system', %s) ON CONFLICT (k) DO NOTHING",
+            "INSERT INTO templedb.meta (k, v) VALUES ('system', %s) ON CONFLICT DO NOTHING",
             [here],
         )
 
@@ -49,7 +59,7 @@ def restore(connection: Connection, step: Restore, claim: Claim, attempt: str, t
     with connection.transaction():
         was = connection.execute(
             "SELECT pg_catalog.to_jsonb(m) - 'sql' FROM templedb.migration m"
-            " WHERE project = %s AND key = %s",
+            " WHERE project = %s AND scope = '' AND key = %s",
             [claim.project, step.key],
         ).fetchone()
         _write(connection, step, claim.project, text)
@@ -76,7 +86,7 @@ def _write(connection: Connection, step: Restore, project: str, text: str) -> No
     anew = ", ".join(f"{c} = excluded.{c}" for c in _COLUMNS[2:] if c not in kept)
     connection.execute(
         f"INSERT INTO templedb.migration ({names}) VALUES ({marks})"  # noqa: S608 - names of ours
-        f" ON CONFLICT (project, key) DO UPDATE SET {anew}".encode(),
+        f" ON CONFLICT (project, scope, key) DO UPDATE SET {anew}".encode(),
         values,
     )
 
@@ -86,6 +96,6 @@ def _identify(connection: Connection, step: Restore) -> None:
     if step.uuid:
         connection.execute(
             "INSERT INTO templedb.meta (k, v) VALUES ('target_uuid', %s)"
-            " ON CONFLICT (k) DO UPDATE SET v = excluded.v",
+            " ON CONFLICT (k, scope) DO UPDATE SET v = excluded.v",
             [step.uuid],
         )

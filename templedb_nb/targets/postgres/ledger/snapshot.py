@@ -9,7 +9,7 @@ from importlib import resources
 
 import psycopg
 
-from templedb_nb.errors import LedgerRefused, TargetError
+from templedb_nb.errors import Busy, LedgerRefused, TargetError
 from templedb_nb.model.dual_write import DualWriteTable
 from templedb_nb.model.ledger import (
     FORMAT,
@@ -21,15 +21,21 @@ from templedb_nb.model.ledger import (
 )
 from templedb_nb.model.serialization import Digest, from_plain
 from templedb_nb.targets import ledger_rows, policies
-from templedb_nb.targets.postgres.connection.connect import Connection
+from templedb_nb.targets.postgres.connection.connect import Connection, first_line
 
 SQL_LIMIT = 1 << 20
+CREATE_LOCK = int.from_bytes(b"templedb")
+"""The advisory lock under which the ledger is made, and upgraded; upgrade.sql has the number."""
 _LOCK_CLASS = """
 SELECT 1 FROM pg_catalog.pg_locks
 WHERE locktype = 'advisory' AND granted AND objsubid = 1
   AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
   AND classid = %s AND objid = %s
 """
+_HOLDER = (
+    f"SELECT run, owner, host, pid, reason, since, {ledger_rows.UNTIL}"  # noqa: S608 - columns of ours
+    " FROM templedb.lock l WHERE project = %s AND scope = ''"
+)
 _PRESENT = """
 SELECT bool_and(pg_catalog.has_table_privilege(c.oid, 'SELECT'))
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -41,10 +47,18 @@ _USABLE = """
 SELECT pg_catalog.has_schema_privilege(oid, 'USAGE')
 FROM pg_catalog.pg_namespace WHERE nspname = 'templedb'
 """
+_META = """
+SELECT k, v FROM templedb.meta m
+WHERE coalesce(pg_catalog.to_jsonb(m) OPERATOR(pg_catalog.->>) 'scope', '') = ''
+"""
+_FINISHED = (
+    "SELECT id, plan FROM templedb.run WHERE project = %s AND scope = ''"
+    " AND finished_at IS NOT NULL ORDER BY id DESC LIMIT 20"
+)
 _ENTRIES = (
     f"SELECT {ledger_rows.COLUMNS}"  # noqa: S608 - names of ours
-    " FROM templedb.migration WHERE project = %s ORDER BY run_seq"
-).encode()
+    " FROM templedb.migration WHERE project = %s AND scope = '' ORDER BY run_seq"
+)
 
 
 def read_ledger(connection: Connection, project: str, lock: tuple[int, int]) -> Ledger:
@@ -88,7 +102,7 @@ def remains(connection: Connection) -> tuple[str, ...]:
         "SELECT c.relname FROM pg_catalog.pg_class c"
         " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
         " WHERE n.nspname = 'templedb' AND c.relkind = 'r' AND c.relname ="
-        " ANY ('{meta,migration,event,run,command,approval,lock,object}') ORDER BY 1"
+        " ANY ('{meta,migration,event,run,command,approval,lock,object,slot}') ORDER BY 1"
     ).fetchall()
     return tuple(name for (name,) in found)
 
@@ -124,24 +138,47 @@ def ddl() -> str:
     return _sql("ledger.sql")
 
 
+def version(connection: Connection) -> int:
+    """Return the format of the ledger that is there."""
+    row = connection.execute("SELECT v FROM templedb.meta WHERE k = 'format'").fetchone()
+    return int(row[0]) if row else 0
+
+
+def fitted(connection: Connection, query: str) -> bytes:
+    """Return *query* for the ledger that is there, which may be of an earlier format."""
+    return _fit(query, version(connection))
+
+
+def _fit(query: str, form: int) -> bytes:
+    return ledger_rows.fitted(query, form).encode()
+
+
 def outdated(connection: Connection) -> bool:
     """Return whether an earlier templedb made the ledger."""
-    row = connection.execute("SELECT v FROM templedb.meta WHERE k = 'format'").fetchone()
-    return row is not None and int(row[0]) < FORMAT
+    return 0 < version(connection) < FORMAT
 
 
 def upgrade(connection: Connection) -> None:
-    """Bring the ledger to the format of this templedb, in the transaction that is open."""
+    """Bring the ledger to the format of this templedb, in the transaction that is open.
+
+    Raises `Busy` while a run of an earlier templedb goes on, which would take it for damage.
+    """
     try:
         connection.execute(upgrades().encode())
-    except psycopg.errors.InsufficientPrivilege:
-        message = f"role {connection.info.user!r} may not change the ledger, which is of an earlier"
-        hint = "templedb target ledger-sql --upgrade prints what its owner has to run"
-        raise LedgerRefused(f"{message} templedb", hint=hint) from None
+    except psycopg.errors.InsufficientPrivilege as error:
+        message = (
+            f"the ledger is of an earlier format, and role {connection.info.user!r} may not bring"
+            f" it to format {FORMAT}: it does not own the tables of schema templedb"
+        )
+        hint = "give their owner the SQL to run: templedb target ledger-sql --upgrade"
+        raise LedgerRefused(f"{message} ({first_line(error)})", hint=hint) from None
+    except psycopg.errors.ObjectInUse as error:
+        message = f"the ledger is of an earlier format, and cannot change now: {first_line(error)}"
+        raise Busy(message, hint="wait for that run to end, then run this again") from None
 
 
 def upgrades() -> str:
-    """Return the SQL that brings an earlier ledger to this format."""
+    """Return the SQL that brings an earlier ledger to this format, all of it or nothing."""
     return _sql("upgrade.sql")
 
 
@@ -157,19 +194,15 @@ def _sql(name: str) -> str:
 
 
 def _ledger(connection: Connection, project: str, lock: tuple[int, int]) -> Ledger:
-    meta: dict[str, str] = dict(connection.execute("SELECT k, v FROM templedb.meta").fetchall())
-    if int(meta.get("format", "0")) > FORMAT:
-        message = f"a newer templedb wrote the ledger: format {meta['format']}, known is {FORMAT}"
+    meta: dict[str, str] = dict(connection.execute(_META).fetchall())
+    form = int(meta.get("format", "0"))
+    if form > FORMAT:
+        message = f"a newer templedb wrote the ledger: format {form}, known is {FORMAT}"
         raise TargetError(message, hint="pip install --upgrade templedb-nb")
-    entries = tuple(
-        ledger_rows.entry(row) for row in connection.execute(_ENTRIES, [project]).fetchall()
-    )
-    runs = connection.execute(
-        "SELECT id, plan FROM templedb.run WHERE project = %s AND finished_at IS NOT NULL"
-        " ORDER BY id DESC LIMIT 20",
-        [project],
-    ).fetchall()
-    holder = read_holder(connection, project, lock)
+    found = connection.execute(_fit(_ENTRIES, form), [project]).fetchall()
+    entries = tuple(ledger_rows.entry(row) for row in found)
+    runs = connection.execute(_fit(_FINISHED, form), [project]).fetchall()
+    holder = _holder(connection, project, lock, form)
     return Ledger(
         exists=True,
         cloned="system" in meta and system(connection) not in {"", meta["system"]},
@@ -181,7 +214,7 @@ def _ledger(connection: Connection, project: str, lock: tuple[int, int]) -> Ledg
         frozen=policies.freeze(meta.get(f"freeze/{project}")),
         neighbours=policies.neighbours(meta, project),
         holder=holder,
-        unresolved=_unresolved(connection, project, holder),
+        unresolved=_unresolved(connection, project, holder, form),
         shadow=_shadow(meta.get(f"shadow/{project}")),
     )
 
@@ -197,25 +230,39 @@ def _elsewhere(connection: Connection, project: str) -> tuple[OtherProjectEntry,
 
 def read_holder(connection: Connection, project: str, lock: tuple[int, int]) -> Holder | None:
     """Return who holds the project's lock, or held it when it died."""
-    row = connection.execute(
-        "SELECT run, owner, host, pid, reason, since FROM templedb.lock WHERE project = %s",
-        [project],
-    ).fetchone()
+    return _holder(connection, project, lock, version(connection))
+
+
+def _holder(
+    connection: Connection, project: str, lock: tuple[int, int], form: int
+) -> Holder | None:
+    row = connection.execute(_fit(_HOLDER, form), [project]).fetchone()
     if row is None:
         return None
     live = connection.execute(_LOCK_CLASS, list(lock)).fetchone() is not None
-    run, owner, host, pid, reason, since = row
-    return Holder(run=run, owner=owner, host=host, pid=pid, reason=reason, since=since, live=live)
+    run, owner, host, pid, reason, since, until, left = row
+    return Holder(
+        run=run,
+        owner=owner,
+        host=host,
+        pid=pid,
+        reason=reason,
+        since=since,
+        live=live,
+        until=until,
+        left_s=left,
+    )
 
 
 def usual_duration_s(connection: Connection, project: str) -> float | None:
     """Return the median of how long the last runs took, in seconds, if there were any."""
-    row = connection.execute(
+    query = (
         "SELECT pg_catalog.percentile_cont(0.5) WITHIN GROUP (ORDER BY took) FROM (SELECT"
         " extract(epoch FROM finished_at - started_at)::float8 AS took FROM templedb.run"
-        " WHERE project = %s AND state = 'succeeded' ORDER BY id DESC LIMIT 20) AS last",
-        [project],
-    ).fetchone()
+        " WHERE project = %s AND scope = '' AND state = 'succeeded' ORDER BY id DESC LIMIT 20)"
+        " AS last"
+    )
+    row = connection.execute(fitted(connection, query), [project]).fetchone()
     return row[0] if row else None
 
 
@@ -224,20 +271,21 @@ def _shadow(text: str | None) -> DualWriteTable | None:
 
 
 def _unresolved(
-    connection: Connection, project: str, holder: Holder | None
+    connection: Connection, project: str, holder: Holder | None, form: int
 ) -> tuple[OpenCommand, ...]:
-    rows = connection.execute(
-        "SELECT run, attempt_id, step, started_at FROM templedb.command"
-        " WHERE project = %s AND state IN ('running', 'unknown') ORDER BY attempt_id",
-        [project],
-    ).fetchall()
+    query = (
+        "SELECT run, attempt_id, step, started_at FROM templedb.command WHERE project = %s"
+        " AND scope = '' AND state IN ('running', 'unknown') ORDER BY attempt_id"
+    )
+    rows = connection.execute(_fit(query, form), [project]).fetchall()
     return ledger_rows.open_commands(rows, holder)
 
 
 def applied_sql(connection: Connection, project: str, keys: Sequence[str]) -> dict[str, str]:
     """Return the text that ran for each of *keys*."""
-    rows = connection.execute(
-        "SELECT key, sql FROM templedb.migration WHERE project = %s AND key = ANY(%s)",
-        [project, list(keys)],
-    ).fetchall()
+    query = (
+        "SELECT key, sql FROM templedb.migration"
+        " WHERE project = %s AND scope = '' AND key = ANY(%s)"
+    )
+    rows = connection.execute(fitted(connection, query), [project, list(keys)]).fetchall()
     return dict(rows)

@@ -6,12 +6,19 @@ GRANT USAGE ON SCHEMA templedb TO :role;
 REVOKE ALL ON ALL TABLES IN SCHEMA templedb FROM :role;
 GRANT SELECT ON ALL TABLES IN SCHEMA templedb TO :role;
 GRANT INSERT ON templedb.event TO :role;
-GRANT INSERT, UPDATE ON templedb.migration, templedb.run, templedb.command, templedb.approval TO :role;
+GRANT INSERT, UPDATE ON templedb.migration, templedb.run, templedb.command, templedb.approval, templedb.slot TO :role;
 GRANT INSERT, UPDATE, DELETE ON templedb.lock, templedb.object TO :role;
 GRANT INSERT, UPDATE (v), DELETE ON templedb.meta TO :role;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA templedb TO :role;
 
-CREATE OR REPLACE FUNCTION templedb.no_weaker(key text, next text) RETURNS boolean
+ALTER TABLE templedb.meta ENABLE ROW LEVEL SECURITY;
+DROP POLICY IF EXISTS look ON templedb.meta;
+DROP POLICY IF EXISTS add ON templedb.meta;
+DROP POLICY IF EXISTS change ON templedb.meta;
+DROP POLICY IF EXISTS remove ON templedb.meta;
+DROP FUNCTION IF EXISTS templedb.no_weaker(text, text);
+
+CREATE OR REPLACE FUNCTION templedb.no_weaker(key text, part text, next text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
     SELECT coalesce(bool_and(n = o OR coalesce(
         (n ->> 'protected')::boolean >= (o ->> 'protected')::boolean
@@ -31,20 +38,15 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
         AND array_position(ARRAY['off', 'warn', 'block'], coalesce(n ->> 'drift', 'warn'))
             >= array_position(ARRAY['off', 'warn', 'block'], coalesce(o ->> 'drift', 'warn')),
         false)), true)
-    FROM (SELECT v::jsonb AS o, next::jsonb AS n FROM templedb.meta WHERE k = key) AS rows
+    FROM (SELECT v::jsonb AS o, next::jsonb AS n FROM templedb.meta WHERE k = key AND scope = part) AS rows
 $$;
 COMMENT ON FUNCTION templedb.no_weaker IS 'Whether the policy that a row of meta is to have demands all that it demands now.';
 
-ALTER TABLE templedb.meta ENABLE ROW LEVEL SECURITY;
-DROP POLICY IF EXISTS look ON templedb.meta;
-DROP POLICY IF EXISTS add ON templedb.meta;
-DROP POLICY IF EXISTS change ON templedb.meta;
-DROP POLICY IF EXISTS remove ON templedb.meta;
 CREATE POLICY look ON templedb.meta FOR SELECT USING (true);
-CREATE POLICY add ON templedb.meta FOR INSERT WITH CHECK (k NOT LIKE 'exempt/%');
+CREATE POLICY add ON templedb.meta FOR INSERT WITH CHECK (k NOT LIKE 'exempt/%' AND k NOT LIKE 'windows/%');
 CREATE POLICY change ON templedb.meta FOR UPDATE
-    USING (k <> 'format' AND k NOT LIKE 'exempt/%')
-    WITH CHECK (k NOT LIKE 'policy/%' OR templedb.no_weaker(k, v));
+    USING (k <> 'format' AND k NOT LIKE 'exempt/%' AND k NOT LIKE 'windows/%')
+    WITH CHECK (k NOT LIKE 'policy/%' OR templedb.no_weaker(k, scope, v));
 CREATE POLICY remove ON templedb.meta FOR DELETE USING (k LIKE 'freeze/%' OR k LIKE 'shadow/%');
 
 ALTER TABLE templedb.approval ENABLE ROW LEVEL SECURITY;

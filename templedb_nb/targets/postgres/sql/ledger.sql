@@ -1,16 +1,19 @@
--- The ledger of templedb, format 3. One transaction creates it; `templedb target ledger-sql` prints
+-- The ledger of templedb, format 4. One transaction creates it; `templedb target ledger-sql` prints
 -- it, for a role that may not.
 
 CREATE SCHEMA templedb;
 COMMENT ON SCHEMA templedb IS 'What templedb has done to this database. Change it with templedb alone.';
 
 CREATE TABLE templedb.meta (
-    k text PRIMARY KEY,
-    v text NOT NULL
+    k     text NOT NULL,
+    v     text NOT NULL,
+    scope text NOT NULL DEFAULT '',
+    PRIMARY KEY (k, scope)
 );
 COMMENT ON TABLE templedb.meta IS 'Facts of the ledger itself: its format, the identity of this database, the policy of each project.';
-COMMENT ON COLUMN templedb.meta.k IS 'format, target_uuid, system (the server and the database that it was made in), policy/<project>, freeze/<project>, exempt/<project> (whose policies it need not obey), objects (up to what templedb.object knows).';
+COMMENT ON COLUMN templedb.meta.k IS 'format, target_uuid, system (the server and the database that it was made in), policy/<project>, freeze/<project>, windows/<project> (when it may run), exempt/<project> (whose policies it need not obey), objects (up to what templedb.object knows).';
 COMMENT ON COLUMN templedb.meta.v IS 'The fact, as text or JSON.';
+COMMENT ON COLUMN templedb.meta.scope IS 'The part of the database that a policy, a freeze or windows are for; empty for all of it.';
 
 CREATE SEQUENCE templedb.migration_seq;
 COMMENT ON SEQUENCE templedb.migration_seq IS 'The order in which migrations came into effect.';
@@ -42,7 +45,8 @@ CREATE TABLE templedb.migration (
     finished_at    timestamptz,
     run_seq        bigint NOT NULL DEFAULT nextval('templedb.migration_seq'),
     error          text NOT NULL DEFAULT '',
-    PRIMARY KEY (project, key)
+    scope          text NOT NULL DEFAULT '',
+    PRIMARY KEY (project, scope, key)
 );
 COMMENT ON TABLE templedb.migration IS 'Every migration that this database knows; its row commits in the migration''s own transaction.';
 COMMENT ON COLUMN templedb.migration.project IS 'The project''s name at its first apply; it survives a rename of the slug.';
@@ -71,6 +75,7 @@ COMMENT ON COLUMN templedb.migration.started_at IS 'When the attempt began.';
 COMMENT ON COLUMN templedb.migration.finished_at IS 'When the attempt ended.';
 COMMENT ON COLUMN templedb.migration.run_seq IS 'The order in which migrations came into effect.';
 COMMENT ON COLUMN templedb.migration.error IS 'What the server said when it failed; of an imported one, how far it is believed.';
+COMMENT ON COLUMN templedb.migration.scope IS 'The part of the database that it was applied to, such as the schema of a tenant; empty for all of it.';
 
 CREATE TABLE templedb.event (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -79,14 +84,16 @@ CREATE TABLE templedb.event (
     key         text NOT NULL DEFAULT '',
     attempt_id  text NOT NULL DEFAULT '',
     what        text NOT NULL,
-    detail      jsonb NOT NULL DEFAULT '{}'
+    detail      jsonb NOT NULL DEFAULT '{}',
+    scope       text NOT NULL DEFAULT ''
 );
 COMMENT ON TABLE templedb.event IS 'What people said of migrations, runs and policy, in order; never updated.';
 COMMENT ON COLUMN templedb.event.what IS 'mark-applied, mark-reverted, reverted, revert-failed, accept-checksum, rename, resolve, import, policy, exempt, no-exempt, freeze, thaw, steal, rebind, accept-drift, rebase-drift, restore-ledger.';
 COMMENT ON COLUMN templedb.event.detail IS 'Who, why, and what was there before.';
+COMMENT ON COLUMN templedb.event.scope IS 'The part of the database that it is about; empty for all of it.';
 
 CREATE TABLE templedb.run (
-    id           text PRIMARY KEY,
+    id           text NOT NULL,
     project      text NOT NULL,
     target       text NOT NULL,
     plan         text NOT NULL,
@@ -97,31 +104,49 @@ CREATE TABLE templedb.run (
     client       text NOT NULL,
     version      text NOT NULL,
     started_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
-    finished_at  timestamptz
+    finished_at  timestamptz,
+    scope        text NOT NULL DEFAULT '',
+    kind         text NOT NULL DEFAULT '',
+    parent_run   text NOT NULL DEFAULT '',
+    tree         text NOT NULL DEFAULT '',
+    config_hash  text NOT NULL DEFAULT '',
+    manifest     text,
+    health       text NOT NULL DEFAULT '',
+    PRIMARY KEY (id, scope)
 );
-CREATE INDEX run_by_project ON templedb.run (project, id);
+CREATE INDEX run_by_project ON templedb.run (project, scope, id);
 COMMENT ON TABLE templedb.run IS 'Every run that held this database''s lock.';
 COMMENT ON COLUMN templedb.run.id IS 'UUIDv7: ids sort by the time at which runs began.';
 COMMENT ON COLUMN templedb.run.target IS 'What the client calls this target.';
 COMMENT ON COLUMN templedb.run.content_hash IS 'What approvals of the run''s plan bind to.';
 COMMENT ON COLUMN templedb.run.state IS 'running, succeeded, failed, cancelled, timed_out, unknown.';
+COMMENT ON COLUMN templedb.run.scope IS 'The part of the database that it worked on; empty for all of it.';
+COMMENT ON COLUMN templedb.run.kind IS 'deploy, down, amend (a word of a person on the ledger), import, rollback, promote or health; empty where an earlier templedb made the row and nothing tells.';
+COMMENT ON COLUMN templedb.run.parent_run IS 'The run that it goes back from, or that it brings here; empty where there is none.';
+COMMENT ON COLUMN templedb.run.tree IS 'SHA-256 of the tree of the release: which files it deployed.';
+COMMENT ON COLUMN templedb.run.config_hash IS 'SHA-256 of the deployment config that its plan was made from.';
+COMMENT ON COLUMN templedb.run.manifest IS 'The artifacts of the run, as JSON; NULL where there are none.';
+COMMENT ON COLUMN templedb.run.health IS 'What its health checks found; empty where none was measured.';
 
 CREATE TABLE templedb.command (
-    attempt_id  text PRIMARY KEY,
+    attempt_id  text NOT NULL,
     run         text NOT NULL,
     project     text NOT NULL,
     step        text NOT NULL,
     state       text NOT NULL,
     exit_status integer,
     started_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
-    finished_at timestamptz
+    finished_at timestamptz,
+    scope       text NOT NULL DEFAULT '',
+    PRIMARY KEY (attempt_id, scope)
 );
-CREATE INDEX command_open ON templedb.command (project) WHERE state IN ('running', 'unknown');
+CREATE INDEX command_open ON templedb.command (project, scope) WHERE state IN ('running', 'unknown');
 COMMENT ON TABLE templedb.command IS 'Every command that may have changed the target: a row before it starts, an update after it ended.';
 COMMENT ON COLUMN templedb.command.state IS 'running, finished, failed, unknown (nobody saw it end) or resolved (a person looked).';
+COMMENT ON COLUMN templedb.command.scope IS 'The part of the database that its run worked on; empty for all of it.';
 
 CREATE TABLE templedb.approval (
-    id           text PRIMARY KEY,
+    id           text NOT NULL,
     plan         text NOT NULL,
     content_hash text NOT NULL,
     project      text NOT NULL,
@@ -132,15 +157,20 @@ CREATE TABLE templedb.approval (
     through      text NOT NULL,
     used_by      text NOT NULL DEFAULT '',
     verdict      text NOT NULL DEFAULT 'approved',
-    signature    text NOT NULL DEFAULT ''
+    signature    text NOT NULL DEFAULT '',
+    scope        text NOT NULL DEFAULT '',
+    proof        text NOT NULL DEFAULT '',
+    PRIMARY KEY (id, scope)
 );
 CREATE INDEX approval_of ON templedb.approval (content_hash);
 COMMENT ON TABLE templedb.approval IS 'Who said that which content may run, or may not; used_by is the run that succeeded under it.';
 COMMENT ON COLUMN templedb.approval.verdict IS 'approved or rejected; of each person the last word counts.';
 COMMENT ON COLUMN templedb.approval.signature IS 'An SSH signature of the approval, as ssh-keygen -Y sign writes it; empty where there is none.';
+COMMENT ON COLUMN templedb.approval.scope IS 'The part of the database that it is for; empty for all of it.';
+COMMENT ON COLUMN templedb.approval.proof IS 'What ties the content to one approval of many plans, as JSON; empty for an approval of this plan alone.';
 
 CREATE TABLE templedb.lock (
-    project     text PRIMARY KEY,
+    project     text NOT NULL,
     run         text NOT NULL,
     owner       text NOT NULL,
     host        text NOT NULL,
@@ -149,11 +179,38 @@ CREATE TABLE templedb.lock (
     reason      text NOT NULL,
     since       timestamptz NOT NULL DEFAULT clock_timestamp(),
     heartbeat   timestamptz NOT NULL DEFAULT clock_timestamp(),
-    cancel      text NOT NULL DEFAULT ''
+    cancel      text NOT NULL DEFAULT '',
+    scope       text NOT NULL DEFAULT '',
+    until       timestamptz,
+    PRIMARY KEY (project, scope)
 );
 COMMENT ON TABLE templedb.lock IS 'Who holds the advisory lock of a project; the advisory lock is what excludes, the row is what tells.';
 COMMENT ON COLUMN templedb.lock.heartbeat IS 'When the holder last showed that it lives.';
 COMMENT ON COLUMN templedb.lock.cancel IS 'Who wants the holder to stop, and why; empty if nobody does.';
+COMMENT ON COLUMN templedb.lock.scope IS 'The part of the database that is locked; empty for all of it.';
+COMMENT ON COLUMN templedb.lock.until IS 'Until when the holder means to keep it, where it knows; it may end earlier.';
+
+CREATE TABLE templedb.slot (
+    project    text NOT NULL,
+    name       text NOT NULL,
+    slot       text NOT NULL,
+    state      text NOT NULL,
+    run        text NOT NULL,
+    since      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    keep_until timestamptz,
+    detail     jsonb NOT NULL DEFAULT '{}',
+    scope      text NOT NULL DEFAULT '',
+    PRIMARY KEY (project, scope, name, slot)
+);
+COMMENT ON TABLE templedb.slot IS 'The slots of a group between which traffic is switched: what templedb last knew; the router is the truth.';
+COMMENT ON COLUMN templedb.slot.name IS 'The group whose slots they are.';
+COMMENT ON COLUMN templedb.slot.slot IS 'The slot, such as blue or green.';
+COMMENT ON COLUMN templedb.slot.state IS 'live, switching (a switch to it was begun), warm (the former one, kept), idle or dirty.';
+COMMENT ON COLUMN templedb.slot.run IS 'The run that deployed to it last.';
+COMMENT ON COLUMN templedb.slot.since IS 'Since when it is in this state.';
+COMMENT ON COLUMN templedb.slot.keep_until IS 'Until when no deployment may overwrite it.';
+COMMENT ON COLUMN templedb.slot.detail IS 'What else is known of it.';
+COMMENT ON COLUMN templedb.slot.scope IS 'The part of the database that it serves; empty for all of it.';
 
 CREATE TABLE templedb.object (
     name       text PRIMARY KEY,
@@ -165,4 +222,4 @@ COMMENT ON COLUMN templedb.object.name IS 'The kind and the name of the object.'
 COMMENT ON COLUMN templedb.object.digest IS 'SHA-256 of its definition.';
 COMMENT ON COLUMN templedb.object.definition IS 'What it is made of, up to 65,536 characters.';
 
-INSERT INTO templedb.meta (k, v) VALUES ('format', '3'), ('target_uuid', gen_random_uuid()::text);
+INSERT INTO templedb.meta (k, v) VALUES ('format', '4'), ('target_uuid', gen_random_uuid()::text);

@@ -20,4 +20,4 @@ FROM pg_catalog.pg_namespace n
 JOIN pg_catalog.pg_class c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid
 WHERE n.nspname OPERATOR(pg_catalog.=) 'templedb' AND c.relkind OPERATOR(pg_catalog.=) 'r'
   AND c.relname OPERATOR(pg_catalog.=) ANY
-      ('{meta,migration,event,run,command,approval,lock,object}'::pg_catalog.name[])
+      ('{meta,migration,event,run,command,approval,lock,object,slot}'::pg_catalog.name[])

@@ -31,4 +31,4 @@ SELECT c.relname, pg_catalog.has_schema_privilege(n.oid, 'USAGE')
   )
 FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid
 WHERE n.nspname = 'templedb' AND c.relkind = 'r'
-  AND c.relname = ANY ('{meta,migration,event,run,command,approval,lock,object}'::pg_catalog.name[])
+  AND c.relname = ANY ('{meta,migration,event,run,command,approval,lock,object,slot}'::pg_catalog.name[])

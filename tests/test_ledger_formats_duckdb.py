@@ -1,0 +1,96 @@
+"""DuckDB ledgers that an earlier templedb made: read as they are, and brought up to date."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from tests import former
+from tests.conftest import MIGRATIONS, Terminal
+
+COMMAND = {"name": "web", "deploy_command": "true"}
+MORE = "CREATE TABLE more (id int);\n-- templedb:down\nDROP TABLE more;\n"
+
+
+@pytest.fixture
+def file(terminal: Terminal, tmp_path: Path) -> Path:
+    """A DuckDB target whose ledger has rows of each kind."""
+    path = tmp_path / "app.duckdb"
+    terminal.file("app/migrations/001.sql", "CREATE TABLE users (id int);")
+    terminal.file("app/migrations/002.sql", MORE)
+    terminal("project", "import", "app")
+    terminal.config(MIGRATIONS, COMMAND)
+    terminal("target", "add", "app", "staging", "--approvals", "1")
+    terminal("env", "set", "app", "DATABASE_URL", f"duckdb://{path}", "--plain")
+    former.deployed(terminal)
+    terminal.file("app/migrations/003_marked.sql", "CREATE TABLE marked (id int);")
+    former.deployed(
+        terminal, "migration", "mark-applied", "app", "003_marked", "--reason", "by hand"
+    )
+    former.deployed(terminal, "migration", "down", "app", "002", "--reason", "a drill")
+    (terminal.home / "app" / "migrations" / "002.sql").unlink()
+    return path
+
+
+def ask(path: Path) -> former.Query:
+    def query(sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(f"duckdb:{path}", read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    return query
+
+
+SHAPES = """
+SELECT table_name, sql FROM duckdb_tables() WHERE schema_name = 'templedb' ORDER BY 1
+"""
+
+
+@pytest.mark.parametrize("made_by", former.FORMATS)
+def test_a_duckdb_ledger_of_each_format_is_brought_to_the_present_one(
+    terminal: Terminal, file: Path, made_by: int
+) -> None:
+    query = ask(file)
+    fresh = query(SHAPES)
+    former.demote_file(file, made_by)
+    before = former.kept(query)
+    terminal.file("app/migrations/004_last.sql", "CREATE TABLE last (id int);")
+    assert "004_last.sql" in terminal("deploy", "plan", "app").out
+    for words in (
+        ("migration", "status", "app"),
+        ("drift", "check", "app"),
+        ("lock", "show", "app"),
+    ):
+        terminal(*words)
+    assert query("SELECT v FROM templedb.meta WHERE k = 'format'") == [(str(made_by),)]
+    former.deployed(terminal)
+    assert query("SELECT v FROM templedb.meta WHERE k = 'format'") == [("4",)]
+    assert query(SHAPES) == fresh
+    former.still_there(query, before)
+    kinds = query("SELECT kind, count(*) FROM templedb.run GROUP BY 1 ORDER BY 1")
+    assert kinds == [("amend", 1), ("deploy", 2), ("down", 1)]
+
+
+@pytest.mark.parametrize("made_by", former.FORMATS)
+@pytest.mark.parametrize("how", ["kill9", "error"])
+def test_a_duckdb_upgrade_that_breaks_off_leaves_the_former_ledger_whole(
+    terminal: Terminal, file: Path, made_by: int, how: str
+) -> None:
+    query = ask(file)
+    former.demote_file(file, made_by)
+    before, shapes = former.kept(query), query(SHAPES)
+    terminal.file("app/migrations/004_last.sql", "CREATE TABLE last (id int);")
+    plan = terminal("deploy", "run", "app", code=20).err.split("templedb approve ")[1].split()[0]
+    former.approved(terminal, plan)
+    terminal.set(TEMPLEDB_FAILPOINT=f"ledger.made:{how}")
+    process = terminal.process("deploy", "run", "app")
+    process.communicate(timeout=120)
+    assert process.returncode != 0
+    terminal.unset("TEMPLEDB_FAILPOINT")
+    assert query(SHAPES) == shapes
+    former.still_there(query, before)
+    terminal("deploy", "run", "app")
+    assert query("SELECT v FROM templedb.meta WHERE k = 'format'") == [("4",)]
+    former.still_there(query, before)
