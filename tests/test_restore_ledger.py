@@ -8,6 +8,7 @@ from templedb_nb.core.catalog.created_objects import standing
 from templedb_nb.core.run.ledger_guard import reshaped
 from templedb_nb.core.sql.lexer import split
 from templedb_nb.model.witness import Witness
+from tests import former
 from tests.conftest import MIGRATIONS, Shop, Terminal
 
 ENTRIES = (
@@ -54,11 +55,35 @@ def test_what_the_ledger_lost_is_written_again(kept: Shop, damage: str) -> None:
     assert "three" not in kept.pg.tables()
     assert "rows restored; no SQL ran" in restore(kept)
     assert kept.pg.query(ENTRIES) == before
+    assert kept.pg.query("SELECT v FROM templedb.meta WHERE k = 'format'") == [("4",)]
     events = kept.pg.query("SELECT DISTINCT what, detail->>'reason' FROM templedb.event")
     assert ("restore-ledger", "somebody wiped it") in events
     assert "1 migration applied" in kept.run().out
     assert kept.pg.query("SELECT count(*) FROM users") == [(1,)]
     assert "lost nothing" in restore(kept, code=64)
+
+
+@pytest.mark.parametrize(
+    "lost", ["migration", "migration, templedb.lock, templedb.meta, templedb.run"]
+)
+def test_what_a_former_ledger_lost_is_written_into_one_of_this_format(
+    kept: Shop, lost: str
+) -> None:
+    before = kept.pg.query(ENTRIES)
+    former.demote(kept.pg, 3, owner=kept.pg.role)
+    kept.pg.query(f"DROP TABLE templedb.{lost}")
+    assert "restored; no SQL ran" in restore(kept)
+    kept.migration("003.sql", "SELECT 1;")
+    assert "1 migration applied" in kept.run().out
+    assert kept.pg.query(ENTRIES)[:2] == before
+    assert kept.pg.query("SELECT v FROM templedb.meta WHERE k = 'format'") == [("4",)]
+
+
+def test_a_lost_table_of_slots_is_made_again(kept: Shop) -> None:
+    kept.pg.query("DROP TABLE templedb.slot")
+    kept.migration("003.sql", "SELECT 1;")
+    assert "1 migration applied" in kept.run().out
+    assert kept.pg.query("SELECT count(*) FROM templedb.slot") == [(0,)]
 
 
 def test_a_dry_run_shows_what_would_be_restored(kept: Shop) -> None:

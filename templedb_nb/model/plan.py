@@ -80,7 +80,7 @@ class Plan:
         return all(step.deploys for step in self.steps)
 
     @property
-    def kind(self) -> RunKind:
+    def run_kind(self) -> RunKind:
         """Return what a run of it is for."""
         if any(isinstance(step, Revert) for step in self.steps):
             return RunKind.DOWN

@@ -238,7 +238,7 @@ class Runs:
             wait_s=wish.lock_wait_s,
             approved_by=approved.counted,
             repair=any(isinstance(step, Restore) for step in plan.steps),
-            kind=plan.kind,
+            kind=plan.run_kind,
             tree=preview.tree,
             config_hash=digest(document(opened.case.current.config)),
         )

@@ -68,9 +68,15 @@ def present(connection: Connection) -> bool:
 
 
 def version(connection: Connection) -> int:
-    """Return the format of the ledger that is there."""
+    """Return the format of the ledger that is there; its shape tells where that fact is gone."""
     row = connection.execute("SELECT v FROM templedb.meta WHERE k = 'format'").fetchone()
-    return int(row[0]) if row else 0
+    if row is not None:
+        return int(row[0])
+    scoped = connection.execute(
+        "SELECT 1 FROM duckdb_columns() WHERE schema_name = 'templedb' AND table_name = 'meta'"
+        " AND column_name = 'scope' AND database_name = current_database()"
+    ).fetchone()
+    return FORMAT if scoped else ledger_rows.OBJECTS
 
 
 def fitted(connection: Connection, query: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from templedb_nb.model.ledger import TEXT_CHECKSUM, TOKEN_CHECKSUM
+from templedb_nb.model.ledger import FORMAT, TEXT_CHECKSUM, TOKEN_CHECKSUM
 from templedb_nb.model.serialization import to_plain
 from templedb_nb.model.step import Restore
 from templedb_nb.ports.target import Claim
@@ -36,6 +36,9 @@ def restore(connection: Connection, step: Restore, claim: Claim, attempt: str, t
         [claim.project, step.key],
     ).fetchone()
     _write(connection, step, claim.project, text)
+    connection.execute(
+        "INSERT OR IGNORE INTO templedb.meta (k, v) VALUES ('format', ?)", [str(FORMAT)]
+    )
     if step.uuid:
         connection.execute(
             "INSERT OR REPLACE INTO templedb.meta (k, v) VALUES ('target_uuid', ?)", [step.uuid]

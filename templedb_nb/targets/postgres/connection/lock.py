@@ -61,7 +61,7 @@ class AdvisoryLock:
         """
         connection = self._link.connection
         end = time.monotonic() + max(wait_s, 5.0)
-        while not ledger_sql.present(connection) or ledger_sql.outdated(connection):
+        while not ledger_sql.ready(connection):
             try:
                 self._bring_up_to_date(end, repair=repair)
             except Busy:
@@ -78,7 +78,7 @@ class AdvisoryLock:
                 time.sleep(random.uniform(0.02, 0.1))  # noqa: S311 - jitter
             if not ledger_sql.present(connection):
                 self._create(connection, repair=repair)
-            elif ledger_sql.outdated(connection):
+            elif not ledger_sql.ready(connection):
                 ledger_sql.upgrade(connection)
             reach("ledger.made", self._link.cut)
 

@@ -7,7 +7,7 @@ import re
 import psycopg
 
 from templedb_nb.errors import LedgerRefused
-from templedb_nb.model.ledger import TEXT_CHECKSUM, TOKEN_CHECKSUM
+from templedb_nb.model.ledger import FORMAT, TEXT_CHECKSUM, TOKEN_CHECKSUM
 from templedb_nb.model.serialization import to_plain
 from templedb_nb.model.step import Restore
 from templedb_nb.ports.target import Claim
@@ -28,6 +28,7 @@ _SCOPED = ";".join(
     for name in ("meta", "migration", "event", "run", "command", "approval", "lock")
 )
 """What indexes of tables that are made need of those that are left."""
+_CREATE = re.compile(r"^CREATE .*?(?=;$)", re.MULTILINE | re.DOTALL)
 _IF_MISSING = re.compile(r"^CREATE (TABLE|SEQUENCE|SCHEMA|INDEX) ", re.MULTILINE)
 
 
@@ -40,9 +41,9 @@ def create_what_is_missing(connection: Connection) -> None:
     head, insert, values = text.rpartition("INSERT INTO templedb.meta")
     wanted = values.rstrip().rstrip(";")
     try:
-        connection.execute(_SCOPED.encode())
-        connection.execute(f"{head}{insert}{wanted} ON CONFLICT DO NOTHING".encode())
+        connection.execute(";".join([_SCOPED, *_CREATE.findall(text)]).encode())
         ledger_sql.upgrade(connection)
+        connection.execute(f"{head}{insert}{wanted} ON CONFLICT DO NOTHING".encode())
     except psycopg.errors.InsufficientPrivilege:
         message = f"role {connection.info.user!r} may not make the missing tables of the ledger"
         hint = "run this command with the address of the role that owns the ledger"
@@ -92,7 +93,11 @@ def _write(connection: Connection, step: Restore, project: str, text: str) -> No
 
 
 def _identify(connection: Connection, step: Restore) -> None:
-    """Give the ledger the identity that it had."""
+    """Give the ledger the identity that it had, and its format where that fact is gone."""
+    connection.execute(
+        "INSERT INTO templedb.meta (k, v) VALUES ('format', %s) ON CONFLICT DO NOTHING",
+        [str(FORMAT)],
+    )
     if step.uuid:
         connection.execute(
             "INSERT INTO templedb.meta (k, v) VALUES ('target_uuid', %s)"

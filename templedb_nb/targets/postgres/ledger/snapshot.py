@@ -9,6 +9,7 @@ from importlib import resources
 
 import psycopg
 
+from templedb_nb.core.run.ledger_guard import TABLES
 from templedb_nb.errors import Busy, LedgerRefused, TargetError
 from templedb_nb.model.dual_write import DualWriteTable
 from templedb_nb.model.ledger import (
@@ -46,6 +47,10 @@ HAVING count(*) = 6
 _USABLE = """
 SELECT pg_catalog.has_schema_privilege(oid, 'USAGE')
 FROM pg_catalog.pg_namespace WHERE nspname = 'templedb'
+"""
+_SCOPED = """
+SELECT 1 FROM pg_catalog.pg_attribute
+WHERE attrelid = 'templedb.meta'::regclass AND attname = 'scope' AND NOT attisdropped
 """
 _META = """
 SELECT k, v FROM templedb.meta m
@@ -96,13 +101,23 @@ def present(connection: Connection) -> bool:
     return True
 
 
+def ready(connection: Connection) -> bool:
+    """Return whether the ledger is there, and of the format of this templedb.
+
+    The table slot holds nothing that the router does not know: it is made again where it is gone.
+    """
+    if not present(connection) or outdated(connection):
+        return False
+    return "slot" in remains(connection)
+
+
 def remains(connection: Connection) -> tuple[str, ...]:
-    """Return the tables of a ledger that is not whole."""
+    """Return which tables of the ledger are there, whole or not."""
     found = connection.execute(
         "SELECT c.relname FROM pg_catalog.pg_class c"
         " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE n.nspname = 'templedb' AND c.relkind = 'r' AND c.relname ="
-        " ANY ('{meta,migration,event,run,command,approval,lock,object,slot}') ORDER BY 1"
+        " WHERE n.nspname = 'templedb' AND c.relkind = 'r' AND c.relname = ANY (%s) ORDER BY 1",
+        [list(TABLES)],
     ).fetchall()
     return tuple(name for (name,) in found)
 
@@ -139,9 +154,11 @@ def ddl() -> str:
 
 
 def version(connection: Connection) -> int:
-    """Return the format of the ledger that is there."""
-    row = connection.execute("SELECT v FROM templedb.meta WHERE k = 'format'").fetchone()
-    return int(row[0]) if row else 0
+    """Return the format of the ledger that is there; its shape tells where that fact is gone."""
+    if row := connection.execute("SELECT v FROM templedb.meta WHERE k = 'format'").fetchone():
+        return int(row[0])
+    scoped = connection.execute(_SCOPED).fetchone()
+    return FORMAT if scoped else ledger_rows.OBJECTS
 
 
 def fitted(connection: Connection, query: str) -> bytes:
@@ -155,7 +172,7 @@ def _fit(query: str, form: int) -> bytes:
 
 def outdated(connection: Connection) -> bool:
     """Return whether an earlier templedb made the ledger."""
-    return 0 < version(connection) < FORMAT
+    return version(connection) < FORMAT
 
 
 def upgrade(connection: Connection) -> None:
@@ -195,7 +212,7 @@ def _sql(name: str) -> str:
 
 def _ledger(connection: Connection, project: str, lock: tuple[int, int]) -> Ledger:
     meta: dict[str, str] = dict(connection.execute(_META).fetchall())
-    form = int(meta.get("format", "0"))
+    form = int(meta.get("format") or version(connection))
     if form > FORMAT:
         message = f"a newer templedb wrote the ledger: format {form}, known is {FORMAT}"
         raise TargetError(message, hint="pip install --upgrade templedb-nb")
