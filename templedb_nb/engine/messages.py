@@ -8,8 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 
-from templedb_nb.model.event import MessageReceived, MessagesOmitted, TransactionRetried
+from templedb_nb.model.event import (
+    MessageReceived,
+    MessagesOmitted,
+    StepRecorded,
+    TransactionRetried,
+)
 from templedb_nb.model.server_message import MessageLevel, ServerMessage
+from templedb_nb.model.target import DatabaseName
 from templedb_nb.ports.run import Emit
 from templedb_nb.ports.target import StatementCallbacks
 
@@ -28,14 +34,17 @@ _RANKS = {
 class Messages:
     """Listens for one step."""
 
-    def __init__(self, step: int, emit: Emit) -> None:
-        """Tell what comes of *step* by *emit*."""
+    def __init__(self, step: int, emit: Emit, database: DatabaseName) -> None:
+        """Tell what comes of *step*, in *database*, by *emit*."""
         self._step = step
+        self._database = database
         self._emit = emit
         self._kept: Counter[tuple[int, str]] = Counter()
         self._omitted: Counter[tuple[int, str]] = Counter()
         self._rows: dict[int, int] = {}
-        self.told = StatementCallbacks(said=self._said, gave=self._gave, again=self._again)
+        self.told = StatementCallbacks(
+            said=self._said, gave=self._gave, again=self._again, recorded=self._recorded
+        )
 
     @property
     def rows(self) -> int | None:
@@ -69,6 +78,9 @@ class Messages:
                 in_output=said.in_output,
             )
         )
+
+    def _recorded(self) -> None:
+        self._emit(StepRecorded(step=self._step, database=self._database))
 
     def _gave(self, statement: int, rows: int) -> None:
         self._rows[statement] = rows

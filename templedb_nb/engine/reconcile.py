@@ -5,25 +5,28 @@ It decides by `core.run.recovery` and asks through ports; who calls it keeps the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from templedb_nb.core.run import recovery
 from templedb_nb.errors import TempleError
 from templedb_nb.model.event import Event, Stamped
 from templedb_nb.model.result import Result
-from templedb_nb.model.trace import Trace
+from templedb_nb.model.target import DatabaseName
+from templedb_nb.model.trace import Lookup, Trace
 from templedb_nb.ports.target import HistoryReader
 
+Sessions = Mapping[DatabaseName, HistoryReader]
 
-def told(entries: Sequence[Stamped], sessions: Iterable[HistoryReader], now: datetime) -> Result:
+
+def told(entries: Sequence[Stamped], sessions: Sessions, now: datetime) -> Result:
     """Return what a run comes to whose journal cannot be written any more."""
     result = Result.of(entries)
     events = recovery.aftermath(result, traced(result, sessions))
     return Result.of((*entries, *recovery.stamped(entries, events, now, now)))
 
 
-def ends(result: Result, sessions: Iterable[HistoryReader], why: str) -> tuple[Event, ...]:
+def ends(result: Result, sessions: Sessions, why: str) -> tuple[Event, ...]:
     """Return how a run ends that got no further within a step, *why* it may be.
 
     There is nothing where its ledgers do not answer: the next command asks them.
@@ -34,13 +37,18 @@ def ends(result: Result, sessions: Iterable[HistoryReader], why: str) -> tuple[E
     return recovery.aftermath(result, trace, why)
 
 
-def traced(result: Result, sessions: Iterable[HistoryReader]) -> Trace | None:
+def traced(result: Result, sessions: Sessions) -> Trace | None:
     """Return what the ledgers hold of the step in which a run stopped; None where nobody knows."""
     lookup = recovery.lookup(result)
     try:
-        return Trace.of(each.trace(lookup) for each in sessions) if lookup else None
+        return asked(lookup, sessions) if lookup else None
     except TempleError:
         return None
+
+
+def asked(lookup: Lookup, sessions: Sessions) -> Trace:
+    """Return what the ledgers of a target hold together of an attempt."""
+    return Trace.of(each.trace(lookup.within(name)) for name, each in sessions.items())
 
 
 def ended(

@@ -37,6 +37,7 @@ from templedb_nb.model.event import (
     StatementRan,
     StepFailed,
     StepFinished,
+    StepRecorded,
     StepRetried,
     StepSkipped,
     StepStarted,
@@ -230,7 +231,7 @@ class StepRunner:
         session, script = self.tools.sessions[step.database], self.tools.script(step.source)
         if isinstance(step, Revert):
             script = down_script(script)
-        messages = Messages(number, self.emit)
+        messages = Messages(number, self.emit, step.database)
         try:
             with self.tools.interrupts.cancellable():
                 session.apply(
@@ -268,7 +269,7 @@ class StepRunner:
 
     def _psql(self, number: int, step: Migration, attempt_id: str) -> Event:
         session, script = self.tools.sessions[step.database], self.tools.script(step.source)
-        log, messages = self.tools.log(number), Messages(number, self.emit)
+        log, messages = self.tools.log(number), Messages(number, self.emit, step.database)
         ended: CommandExit | None = None
         try:
             with self.tools.interrupts.cancellable():
@@ -308,6 +309,7 @@ class StepRunner:
             invocation = self.tools.invocation(step, attempt_id)
             if books:  # before it starts: one that ran unrecorded would be run again
                 books.command_started(self.claim, attempt_id, step.title)
+                self.emit(StepRecorded(step=number))
         except StoreError:
             raise
         except TempleError as error:

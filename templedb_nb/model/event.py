@@ -142,6 +142,18 @@ class StepStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepRecorded:
+    """The ledger has a row of the step, committed before the step can take effect.
+
+    A row that is not there later was taken away. `database` is where, if the step is about one.
+    """
+
+    kind: ClassVar[str] = "step_recorded"
+    step: int
+    database: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatementRan:
     """One statement of a migration came back; its transaction is still open."""
 
@@ -300,6 +312,7 @@ Event: TypeAlias = (
     | LockAwaited
     | StatementBlocked
     | StepStarted
+    | StepRecorded
     | StatementRan
     | MessageReceived
     | MessagesOmitted

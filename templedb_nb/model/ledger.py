@@ -84,6 +84,17 @@ class Entry:
     run_seq: int = 0
     error: str = ""
 
+    @property
+    def unfinished(self) -> bool:
+        """Return whether an attempt that did not come to its end may have left a part of it."""
+        begun = self.state is State.FAILED and self.step_started > 0
+        return begun or self.state in {State.RUNNING, State.IN_DOUBT}
+
+    @property
+    def blank(self) -> bool:
+        """Return whether it says no more than a row that is not there: nothing of it stands."""
+        return self.state is State.FAILED and not self.unfinished
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherProjectEntry:

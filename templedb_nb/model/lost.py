@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -12,6 +13,7 @@ class ObjectPresence(StrEnum):
     """Whether what a migration made is in the database."""
 
     STANDS = "stands"
+    NOTED = "noted"
     GONE = "gone"
     UNKNOWN = "cannot tell"
 
@@ -20,7 +22,8 @@ class ObjectPresence(StrEnum):
 class Lost:
     """A migration of which the ledger lost its row, or has another one than it had.
 
-    `entry` is what the ledger said; `objects` are what tells its `presence`.
+    `entry` is what the ledger said; `objects` are what tells its `presence`. Where objects do not
+    tell, the ledger's history may have noted that the very attempt took effect.
     """
 
     entry: Entry
@@ -29,16 +32,25 @@ class Lost:
     objects: tuple[str, ...] = ()
 
     @property
-    def doubtful(self) -> bool:
-        """Return whether nobody saw how its last attempt ended."""
-        return self.entry.state in {State.IN_DOUBT, State.RUNNING}
+    def confirmed(self) -> bool:
+        """Return whether the database shows that it is in effect."""
+        return self.presence in {ObjectPresence.STANDS, ObjectPresence.NOTED}
+
+    @property
+    def decisive(self) -> bool:
+        """Return whether its objects tell of the database: only what is applied must have any."""
+        return self.entry.state is State.APPLIED
 
     def __str__(self) -> str:
-        """Return it as people read it."""
+        """Return it as people read it; what is open has no objects that must be there."""
+        if not self.decisive:
+            return self.what
         shown = f": {', '.join(self.objects)}" if self.objects else ""
         match self.presence:
             case ObjectPresence.STANDS:
                 return f"{self.what}; what it made stands{shown}"
+            case ObjectPresence.NOTED:
+                return f"{self.what}; the ledger's own history has it as applied"
             case ObjectPresence.GONE:
                 return f"{self.what}; what it made is gone{shown}"
             case ObjectPresence.UNKNOWN:
@@ -56,12 +68,14 @@ class Suspicion:
     def restorable(self) -> bool:
         """Return whether the ledger alone lost something: what it told of still stands.
 
-        A row that is in doubt does not speak against it: it is restored as in doubt.
+        Rows of what is not applied do not speak against it: what was open is restored as in doubt.
         """
-        sure = {each.presence for each in self.lost if not each.doubtful}
-        if not sure:
-            return bool(self.lost)
-        return ObjectPresence.STANDS in sure and ObjectPresence.GONE not in sure
+        return bool(self.lost) and (not self.decisive or confirmed(self.lost))
+
+    @property
+    def decisive(self) -> bool:
+        """Return whether it has a row whose objects tell of the database."""
+        return any(each.decisive for each in self.lost)
 
     def seen(self, presences: dict[str, tuple[ObjectPresence, tuple[str, ...]]]) -> Suspicion:
         """Return it with what the database shows of each lost migration, by key."""
@@ -71,3 +85,21 @@ class Suspicion:
             for at in [presences.get(each.entry.key, (ObjectPresence.UNKNOWN, ()))]
         )
         return replace(self, lost=tuple(told))
+
+    def noted(self, attempts: Collection[str]) -> Suspicion:
+        """Return it with what the ledger's own history says of the *attempts* that took effect."""
+        return replace(self, lost=tuple(_noted(each, attempts) for each in self.lost))
+
+
+def confirmed(lost: Collection[Lost]) -> bool:
+    """Return whether the database shows that what was applied is in effect, and nothing is gone."""
+    sure = [each for each in lost if each.decisive]
+    gone = any(each.presence is ObjectPresence.GONE for each in sure)
+    return any(each.confirmed for each in sure) and not gone
+
+
+def _noted(lost: Lost, attempts: Collection[str]) -> Lost:
+    entry = lost.entry
+    told = lost.presence is ObjectPresence.UNKNOWN and entry.state is State.APPLIED
+    known = told and entry.attempt in attempts
+    return replace(lost, presence=ObjectPresence.NOTED) if known else lost

@@ -23,6 +23,7 @@ from templedb_nb.model.event import (
     StepFailed,
     StepFinished,
     StepLabel,
+    StepRecorded,
     StepRetried,
     StepSkipped,
     StepStarted,
@@ -50,13 +51,15 @@ class StepResult:
     """One step of a run; times are milliseconds since the run began.
 
     `rows` is how many its queries gave, `messages` what the server said beside its answers; so many
-    warnings and others more are not kept.
+    warnings and others more are not kept. `recorded` is what its last attempt wrote down of its
+    row in the ledger.
     """
 
     label: StepLabel
     state: StepState = StepState.PENDING
     attempts: int = 0
     attempt_id: str = ""
+    recorded: StepRecorded | None = None
     started_ms: int | None = None
     ended_ms: int | None = None
     statements: int = 0
@@ -158,6 +161,7 @@ class Result:
 
 StepEvent = (
     StepStarted
+    | StepRecorded
     | StatementRan
     | MessageReceived
     | MessagesOmitted
@@ -253,12 +257,13 @@ def _moved(step: StepResult, now: int, event: StepEvent) -> StepResult:
                 started_ms=began,
                 attempts=attempt,
                 attempt_id=attempt_id,
+                recorded=None,
             )
         case StatementRan(statement=statement):
             return replace(step, statements=statement + 1)
         case OutputWritten():
             return step
-        case MessageReceived() | MessagesOmitted() | TransactionRetried():
+        case MessageReceived() | MessagesOmitted() | TransactionRetried() | StepRecorded():
             return _heard(step, event)
         case StepRetried(message=message, exit_status=status):
             return replace(step, message=message, exit_status=status)
@@ -279,7 +284,7 @@ def _moved(step: StepResult, now: int, event: StepEvent) -> StepResult:
 
 
 def _heard(
-    step: StepResult, event: MessageReceived | MessagesOmitted | TransactionRetried
+    step: StepResult, event: MessageReceived | MessagesOmitted | TransactionRetried | StepRecorded
 ) -> StepResult:
     match event:
         case MessageReceived():
@@ -289,6 +294,8 @@ def _heard(
         case TransactionRetried(statement=first):
             stands = (m for m in step.messages if m.statement and m.statement < first)
             return replace(step, messages=tuple(stands))
+        case StepRecorded():
+            return replace(step, recorded=event)
         case _:
             assert_never(event)
 

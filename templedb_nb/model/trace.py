@@ -9,6 +9,13 @@ from enum import StrEnum
 from templedb_nb.model.ledger import State
 from templedb_nb.model.step import Verb
 
+BEGUN = "begun"
+"""Stands in the ledger's history beside the row of a migration that runs step by step."""
+APPLIED = "applied"
+"""Stands in the ledger's history beside the row of a migration that is applied."""
+ATTEMPTED = (BEGUN, APPLIED)
+"""Words that runs leave, and no person."""
+
 
 class CommandState(StrEnum):
     """What the ledger's row of a command says of it."""
@@ -25,13 +32,21 @@ class CommandState(StrEnum):
 class Lookup:
     """What is looked for: the attempt at one step of a run.
 
-    `key` is that of the migration whose SQL the step runs, if it runs one.
+    `key` is that of the migration whose SQL the step runs, if it runs one. `recorded` is whether
+    the run saw its row in the ledger, of `database` if it is a migration's.
     """
 
     project: str
     run: str
     attempt: str = ""
     key: str = ""
+    recorded: bool = False
+    database: str = ""
+
+    def within(self, database: str) -> Lookup:
+        """Return what to look for in *database*: another one never had the row."""
+        elsewhere = self.recorded and self.database not in {"", database}
+        return replace(self, recorded=False) if elsewhere else self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +59,8 @@ class Trace:
     are the words of the ledger's own history that name the attempt, `undone` is whether one of them
     says that it was in effect and was rolled back since. `silent_s` is how many seconds ago the run
     showed last that it lives. `damaged` is whether a ledger lost rows that this state proves: then
-    a row that is not there proves nothing.
+    a row that is not there proves nothing. `taken` is whether the attempt itself had a row that is
+    not there any more, and nothing else tells what became of it.
     """
 
     known: bool = False
@@ -59,6 +75,7 @@ class Trace:
     exit_status: int | None = None
     silent_s: float | None = None
     damaged: bool = False
+    taken: bool = False
 
     @property
     def done(self) -> bool:
@@ -73,7 +90,7 @@ class Trace:
     @property
     def proves_nothing(self) -> bool:
         """Return whether a row that is not there tells nothing: the ledger is not what it was."""
-        return not self.found and (self.damaged or not self.known)
+        return not self.found and (self.damaged or self.taken or not self.known)
 
     @property
     def found(self) -> bool:
@@ -91,9 +108,10 @@ class Trace:
             known=any(each.known for each in every),
             later=any(each.later for each in every),
             damaged=any(each.damaged for each in every),
+            taken=any(each.taken for each in every) and not best.found,
             silent_s=min(signs, default=None),
         )
 
 
-_DONE = frozenset({*Verb, "reverted", "restore-ledger"})
+_DONE = frozenset({*Verb, APPLIED, "reverted", "restore-ledger"})
 """Words of the ledger's history that are written together with what they tell."""

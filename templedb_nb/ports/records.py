@@ -130,6 +130,13 @@ class ResolutionStore(Protocol):
         """Return the runs that nobody saw end, and of which nobody said what they did."""
         ...
 
+    def unseen(self, slug: Slug, target: TargetName) -> tuple[RunId, ...]:
+        """Return the runs of a target that nobody saw end, and of which nobody said what they did.
+
+        Those from before the target was bound to another database are left out.
+        """
+        ...
+
     def ledger(self, slug: Slug, target: TargetName) -> Ledger:
         """Return what is known of the runs of a target that keeps no ledger of its own."""
         ...

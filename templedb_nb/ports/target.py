@@ -75,6 +75,10 @@ def _no_rows(statement: int, rows: int) -> None:
     del statement, rows
 
 
+def _unheard() -> None:
+    """Do nothing."""
+
+
 def _not_again(first: int, message: str, sqlstate: str | None) -> None:
     del first, message, sqlstate
 
@@ -84,12 +88,14 @@ class StatementCallbacks:
     """Who is told what comes with the statements of a migration, at once; statements from 0.
 
     `said` hears each message of the server, `gave` how many rows a query gave, and `again` that
-    everything from a statement on was rolled back and is tried once more, and why.
+    everything from a statement on was rolled back and is tried once more, and why. `recorded` hears
+    that the ledger has the row, committed before anything of the migration runs.
     """
 
     said: Callable[[ServerMessage], None] = _nothing
     gave: Callable[[int, int], None] = _no_rows
     again: Callable[[int, str, str | None], None] = _not_again
+    recorded: Callable[[], None] = _unheard
 
 
 NOBODY_TOLD = StatementCallbacks()
@@ -146,6 +152,10 @@ class HistoryReader(Protocol):
 
     def events(self, project: str, within: Within) -> tuple[LedgerEvent, ...]:
         """Return what the ledger's own history notes of a time, in order."""
+        ...
+
+    def applied_attempts(self, project: str) -> frozenset[str]:
+        """Return the attempts of which the ledger's own history says that they took effect."""
         ...
 
     def trace(self, lookup: Lookup) -> Trace:

@@ -179,7 +179,7 @@ class Runs:
         if journal.result.outcome is not None:
             return
         why = f"the run broke off ({error.message})"
-        for event in reconcile.ends(journal.result, opened.sessions.values(), why):
+        for event in reconcile.ends(journal.result, opened.sessions, why):
             if isinstance(event, RunFinished) and event.exit_code == ExitCode.UNCHANGED:
                 own = error.exit_code if isinstance(error, ConfigError) else ExitCode.UNCHANGED
                 emit(replace(event, exit_code=own))
@@ -193,7 +193,7 @@ class Runs:
         """Say in *error* how the run ended, by what stands in its journal and in the ledgers."""
         if not entries:
             return
-        result = reconcile.told(entries, opened.sessions.values(), self._system.clock.now())
+        result = reconcile.told(entries, opened.sessions, self._system.clock.now())
         error.exit_code = result.exit_code or error.exit_code
         what = "the target changed" if result.changed else "nothing changed"
         done = f"{result.count(StepState.DONE)} of {len(result.steps)} steps are done"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from templedb_nb.app.deploy.case import OpenTarget
+from templedb_nb.app.deploy.case import DeployContext, OpenTarget
 from templedb_nb.app.deploy.plans import Plans
 from templedb_nb.app.deploy.runs import RunOptions, Runs
 from templedb_nb.app.recovery.ledger_copies import LedgerCopies
@@ -12,7 +13,7 @@ from templedb_nb.core.plan.planner import PlanOptions
 from templedb_nb.errors import UsageProblem
 from templedb_nb.model.layout import MigrationSource
 from templedb_nb.model.ledger import Entry, EntryKind, State
-from templedb_nb.model.lost import Lost, ObjectPresence, Suspicion
+from templedb_nb.model.lost import Lost, ObjectPresence, Suspicion, confirmed
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
 from templedb_nb.model.step import Restore
@@ -85,30 +86,40 @@ class LedgerRestores:
         reason: str,
     ) -> tuple[Restore, ...]:
         chosen = _chosen(suspicion, files, opened.case.target.name)
-        case = opened.case
-        texts = self._copies.texts(case, [each.entry for each in chosen])
-        uuid = self._copies.uuid(case, database)
-        steps = []
-        for each in sorted(chosen, key=lambda lost: lost.entry.run_seq):
-            step, _, source = texts.get(each.entry.key, (None, None, None))
-            reading = source.reading if isinstance(source, MigrationSource) else None
-            blob = source.blob if isinstance(source, MigrationSource) else source
-            if each.entry.kind is EntryKind.MARKED:
-                blob = reading = None  # a person said so; no text ran
-            steps.append(
-                Restore(
-                    group="ledger",
-                    database=database,
-                    entry=_unsettled(each.entry),
-                    reason=reason,
-                    seen=str(each),
-                    uuid=uuid,
-                    layout=step.layout if step else "plain",
-                    blob=blob,
-                    reading=reading,
-                )
+        return restores(self._copies, opened.case, database, chosen, reason)
+
+
+def restores(
+    copies: LedgerCopies,
+    case: DeployContext,
+    database: DatabaseName,
+    chosen: Sequence[Lost],
+    reason: str,
+) -> tuple[Restore, ...]:
+    """Return the steps that write the rows of *chosen* again, in their order."""
+    texts = copies.texts(case, [each.entry for each in chosen])
+    uuid, sure = copies.uuid(case, database), confirmed(chosen)
+    steps = []
+    for each in sorted(chosen, key=lambda lost: lost.entry.run_seq):
+        step, _, source = texts.get(each.entry.key, (None, None, None))
+        reading = source.reading if isinstance(source, MigrationSource) else None
+        blob = source.blob if isinstance(source, MigrationSource) else source
+        if each.entry.kind is EntryKind.MARKED:
+            blob = reading = None  # a person said so; no text ran
+        steps.append(
+            Restore(
+                group="ledger",
+                database=database,
+                entry=_unsettled(each.entry, sure=sure),
+                reason=reason,
+                seen=str(each),
+                uuid=uuid,
+                layout=step.layout if step else "plain",
+                blob=blob,
+                reading=reading,
             )
-        return tuple(steps)
+        )
+    return tuple(steps)
 
 
 def _chosen(suspicion: Suspicion, files: tuple[str, ...], target: str) -> list[Lost]:
@@ -118,9 +129,9 @@ def _chosen(suspicion: Suspicion, files: tuple[str, ...], target: str) -> list[L
     if missing:
         hint = "templedb deploy plan shows what the ledger lost"
         raise UsageProblem(f"the ledger did not lose {', '.join(missing)}", hint=hint)
-    sure = [each for each in chosen if not each.doubtful]
+    sure = [each for each in chosen if each.decisive]
     gone = [each for each in sure if each.presence is ObjectPresence.GONE]
-    told = not sure or any(each.presence is ObjectPresence.STANDS for each in sure)
+    told = not sure or confirmed(sure)
     if gone or not (told or files):
         problems = [f"{each.entry.file}: {each}" for each in (gone or chosen)]
         message = f"the ledger of {target} was not restored: the database does not confirm it"
@@ -129,11 +140,15 @@ def _chosen(suspicion: Suspicion, files: tuple[str, ...], target: str) -> list[L
     return chosen
 
 
-def _unsettled(entry: Entry) -> Entry:
-    """Return what to write of an attempt: one that ran when its row was read is in doubt."""
-    if entry.state is not State.RUNNING:
+def _unsettled(entry: Entry, *, sure: bool) -> Entry:
+    """Return what to write of an attempt: one that ran when its row was read is in doubt.
+
+    So is one that failed behind some steps, unless it is *sure* that the ledger alone was damaged:
+    an earlier database does not have those.
+    """
+    if entry.state is not State.RUNNING and (sure or entry.state is not State.FAILED):
         return entry
-    told = "its row was lost while it ran: nobody knows which of its steps stand"
+    told = "its row was lost before its end: nobody knows which of its steps stand"
     return replace(entry, state=State.IN_DOUBT, steps=0, step_done=0, step_started=0, error=told)
 
 

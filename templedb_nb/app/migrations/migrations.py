@@ -9,6 +9,7 @@ from templedb_nb.app.deploy.case import OpenTarget
 from templedb_nb.app.deploy.plans import Plans, unified
 from templedb_nb.app.deploy.runs import RunOptions, Runs
 from templedb_nb.app.migrations import net_effects
+from templedb_nb.app.migrations.ledger_restore import restores
 from templedb_nb.core.migrations import down as reverting
 from templedb_nb.core.migrations import status as tracking
 from templedb_nb.core.plan.planner import PlanOptions
@@ -19,11 +20,12 @@ from templedb_nb.model.file import FileEntry
 from templedb_nb.model.history import Filter, MigrationHistory, MigrationRow
 from templedb_nb.model.ledger import Checksums, Entry
 from templedb_nb.model.listings import MigrationShown
+from templedb_nb.model.lost import Suspicion
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.status import IN_EFFECT, WAITING, FileState, MigrationStatus, Tracked
-from templedb_nb.model.step import Amend, Amendment, Revert, Verb
+from templedb_nb.model.step import Amend, Amendment, Restore, Revert, Verb
 
 NOTHING = Digest("")
 
@@ -170,10 +172,20 @@ class Migrations:
     ) -> Result:
         """Say what became of the step in doubt: it took effect, or it did not."""
         row = pick(self._rows(opened), named, prefer=frozenset({FileState.IN_DOUBT}))
-        if row.state is not FileState.IN_DOUBT:
+        again = self._again(opened, row, reason)
+        if row.state is not FileState.IN_DOUBT and not again:
             message = f"{row.file} is {row.state} on {opened.case.target.name}, not in doubt"
             raise UsageProblem(message, hint=row.mend)
-        return self.amend(opened, self._step(opened, row, verb, reason), wish=wish)
+        step = self._step(opened, row, verb, reason)
+        return self.amend(opened, *again, step, wish=replace(wish, reason=verb.value))
+
+    def _again(self, opened: OpenTarget, row: Tracked, reason: str) -> Sequence[Restore]:
+        """Return what writes the row of an open attempt again, if the ledger lost no other row."""
+        found = opened.suspicions.get(row.database, Suspicion(told=""))
+        own = [each for each in found.lost if each.entry.key == row.key]
+        if row.entry is not None or not all(each.entry.unfinished for each in found.lost):
+            return ()
+        return restores(self._plans.copies, opened.case, row.database, own, reason)
 
     def accept_checksum(
         self, opened: OpenTarget, named: str, reason: str, wish: RunOptions
@@ -224,15 +236,17 @@ class Migrations:
             reason=reason,
         )
 
-    def amend(self, opened: OpenTarget, *steps: Amendment, wish: RunOptions) -> Result:
+    def amend(self, opened: OpenTarget, *steps: Amendment | Restore, wish: RunOptions) -> Result:
         """Change the ledger of one database by a plan of those steps."""
-        reason = wish.reason if len(steps) > 1 else steps[0].verb.value
+        reason = wish.reason
+        if len(steps) == 1 and not isinstance(steps[0], Restore):
+            reason = steps[0].verb.value
         narrow, options = self._narrow(opened, steps)
         preview: Preview = self._plans.preview(narrow, options)
         return self._runs.run(narrow, preview, replace(wish, options=options, reason=reason))
 
     def _narrow(
-        self, opened: OpenTarget, steps: Sequence[Amendment | Revert]
+        self, opened: OpenTarget, steps: Sequence[Amendment | Restore | Revert]
     ) -> tuple[OpenTarget, PlanOptions]:
         """Leave the database that *steps* are about, and nothing else to do there."""
         database = steps[0].database

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from templedb_nb.core.catalog import database_identity
 from templedb_nb.core.catalog.created_objects import presences
 from templedb_nb.core.migrations.script import Script
-from templedb_nb.core.run.proven_entries import doubtful, written
+from templedb_nb.core.run.proven_entries import Entries, doubtful, written
 from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.errors import TempleError
 from templedb_nb.model.layout import Address
@@ -20,7 +20,7 @@ from templedb_nb.model.result import Result, StepState
 from templedb_nb.model.step import Apply, Migration, Restore, Verb
 from templedb_nb.model.target import DatabaseName
 from templedb_nb.ports.records import RecordStore
-from templedb_nb.ports.target import CatalogReader, HistoryReader, Session
+from templedb_nb.ports.target import HistoryReader, Session
 
 if TYPE_CHECKING:
     from templedb_nb.app.deploy.case import DeployContext, OpenTarget
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _EVER = datetime(9999, 1, 1, tzinfo=UTC)
 _SKEW = timedelta(days=1)
-_MAY_STAND = frozenset({State.APPLIED, State.IN_DOUBT})
 Ledgers = Mapping[DatabaseName, Ledger]
 
 
@@ -45,7 +44,7 @@ class LedgerCopies:
     ) -> dict[DatabaseName, Suspicion]:
         """Return, for each database that is not what it was, what tells so, and what shows it."""
         slug, target = case.project.slug, case.target.name
-        heads = self._memory.ledger_heads(slug, target)
+        heads, doubts = self._memory.ledger_heads(slug, target), self._doubts(case)
         found = {}
         for name, ledger in ledgers.items():
             head, session = heads.get(name), sessions.get(name)
@@ -55,9 +54,24 @@ class LedgerCopies:
                 copy = self._memory.ledger_copy(slug, target, name)
                 since = head.read_at or _EVER
                 lost = _lost(copy, ledger, case.project.known_as, since, session)
+            known = {each.entry.key for each in lost}
+            unseen = database_identity.unknown(doubts.get(name, ()), ledger)
+            lost = [*lost, *(each for each in unseen if each.entry.key not in known)]
             told = database_identity.suspicion(head, ledger, lost)
             if told:
                 found[name] = self._seen(told, copy, case, session)
+        return found
+
+    def _doubts(self, case: DeployContext) -> Entries:
+        """Return what runs may have written that nobody saw end, as this state's history has it."""
+        found: Entries = {}
+        for run in self._memory.unseen(case.project.slug, case.target.name):
+            result = Result.of(self._memory.events(run))
+            preview = self._plan_of(result)
+            entries = doubtful(preview.plan, result) if preview else {}
+            for name, own in entries.items():
+                here = [each for each in own if case.release.entry(each.file) is not None]
+                found.setdefault(name, []).extend(here)
         return found
 
     def _seen(
@@ -65,21 +79,23 @@ class LedgerCopies:
         told: Suspicion,
         copy: Sequence[Entry],
         case: DeployContext,
-        session: CatalogReader | None,
+        session: Session | None,
     ) -> Suspicion:
         """Look in the catalog for what the lost migrations made."""
         if not told.lost or session is None:
             return told
-        wanted = [each for each in copy if each.state in _MAY_STAND]
+        # Those that are half done, too: they may have taken away what an earlier one made.
+        wanted = [each for each in copy if each.state is State.APPLIED or each.unfinished]
         texts = self.texts(case, wanted)
         made: list[tuple[str, Sequence[Statement]]] = [
             (each.key, texts[each.key][1].statements) for each in wanted if each.key in texts
         ]
         try:
             catalog = session.catalog()
+            attempts = session.applied_attempts(case.project.known_as)
         except TempleError:
             return told
-        return told.seen(presences(made, catalog))
+        return told.seen(presences(made, catalog)).noted(attempts)
 
     def texts(
         self, case: DeployContext, entries: Iterable[Entry]
@@ -246,7 +262,7 @@ def _has(ledger: Ledger, entry: Entry) -> bool:
 def _restored(plan: Plan, result: Result) -> bool:
     """Return whether a plan wrote again all that it was to."""
     done = result.count(StepState.DONE) == len(plan.steps)
-    return done and all(isinstance(step, Restore) for step in plan.steps)
+    return done and any(isinstance(step, Restore) for step in plan.steps)
 
 
 def _amended(plan: Plan) -> frozenset[str]:

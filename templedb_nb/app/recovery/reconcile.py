@@ -86,7 +86,7 @@ class Reconciler:
             with self.planning.of_target(result.slug, result.target) as opened:
                 if recovery.still_there(result, opened.ledgers):
                     return _Traced(live=True)
-                trace = Trace.of(each.trace(lookup) for each in opened.sessions.values())
+                trace = reconcile.asked(lookup, opened.sessions)
                 damaged = trace.damaged or self.planning.copies.damaged(opened, result)
                 trace = replace(trace, damaged=damaged)
                 missing = len(opened.sessions) < len(opened.databases)

@@ -13,6 +13,7 @@ from templedb_nb.model.ledger import Entry, Ledger, LedgerHead, State
 from templedb_nb.model.lost import Lost, Suspicion
 
 RESTORED = "was restored to an earlier state: migrations that it had are gone"
+OPEN = "does not have the row of an attempt that was not at its end"
 _SETTLED = (State.APPLIED, State.REVERTED)
 
 
@@ -27,19 +28,23 @@ def suspicion(
 def _told(before: LedgerHead | None, ledger: Ledger, lost: Sequence[Lost]) -> str:
     if ledger.cloned:
         return "is a copy of another database: its ledger was written elsewhere"
-    if before is None or not (before.applied or lost):
+    applied = before.applied if before else 0
+    if not (applied or lost):
         return ""
-    if not ledger.exists and not before.applied:
+    if not ledger.exists and not applied:
         return "has no ledger, and a run began there whose process died"
     if not ledger.exists:
-        return f"has no ledger, and {before.applied} migrations were applied there before"
-    if before.uuid and ledger.uuid != before.uuid:
+        return f"has no ledger, and {applied} migrations were applied there before"
+    if before and before.uuid and ledger.uuid != before.uuid:
         return "is not the database that it was: its ledger is another one"
-    if any(ledger.entry(each.entry.key) is None for each in lost):
+    gone = [each.entry for each in lost if ledger.entry(each.entry.key) is None]
+    if gone and all(each.unfinished for each in gone):
+        return OPEN
+    if gone:
         return RESTORED
     if lost:
         return "has a ledger that somebody edited"
-    if ledger.newest < before.run_seq:
+    if before and ledger.newest < before.run_seq:
         return RESTORED
     return ""
 
@@ -56,16 +61,34 @@ def lost(before: Iterable[Entry], ledger: Ledger, accepted: Collection[str] = ()
     for entry in before:
         there = now.get(entry.key)
         if there is None:
-            if (entry.attempt, entry.checksums.text) not in moved and entry.attempt not in renamed:
+            elsewhere = (entry.attempt, entry.checksums.text) in moved
+            if not (elsewhere or entry.attempt in renamed) and not entry.blank:
                 found.append(Lost(entry=entry, what=_gone(entry)))
         elif told := _edited(entry, there, known=entry.key in accepted):
             found.append(Lost(entry=entry, what=told))
     return found
 
 
+def unknown(doubts: Iterable[Entry], ledger: Ledger) -> list[Lost]:
+    """Return the *doubts*, attempts that nobody saw end, of which the ledger knows nothing.
+
+    Whatever a ledger says of such a migration was said since, and tells more.
+    """
+    attempts = {each.attempt for each in ledger.entries}
+    return [
+        Lost(entry=each, what=_gone(each))
+        for each in doubts
+        if ledger.entry(each.key) is None and each.attempt not in attempts
+    ]
+
+
 def _gone(entry: Entry) -> str:
     if entry.state is State.IN_DOUBT:
         return "its process died, and its row is gone or was never there"
+    if entry.state is State.REVERTED:
+        return "its row, which said that it was rolled back, is gone"
+    if entry.unfinished:
+        return f"its row is gone; {entry.step_done} of {entry.steps} steps stood"
     return "its row is gone"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from templedb_nb.core.catalog.database_identity import RESTORED
+from templedb_nb.core.catalog.database_identity import OPEN, RESTORED
 from templedb_nb.core.config import groups
 from templedb_nb.core.config.document import problem
 from templedb_nb.core.config.environ import KnownNames
@@ -19,7 +19,7 @@ from templedb_nb.model.config import Executor, Group, OpaqueFiles
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.foreign_history import ForeignHistory, ImportConfidence
 from templedb_nb.model.ledger import Ledger, State
-from templedb_nb.model.lost import Suspicion
+from templedb_nb.model.lost import Lost, Suspicion
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.status import WAITING, FileState, Tracked
@@ -212,19 +212,30 @@ def on_suspicions(found: Mapping[DatabaseName, Suspicion], target: TargetName) -
         told = each.told
         if each.restorable:
             told = "has a ledger that lost rows" if told == RESTORED else told
-            doubts = [e for e in each.lost if e.doubtful]
-            if len(doubts) == len(each.lost):
-                why, other = "nobody saw how an attempt ended; record it as in doubt:", mend
-            else:
+            if each.decisive:
                 why, other = "what it told of stands, so the ledger alone was damaged:", ""
+            else:
+                why, other = (
+                    "no object tells of what is lost; record it, open steps as in doubt:",
+                    mend,
+                )
             mend = f"{why} templedb migration restore-ledger --target {target} --reason WHY"
             mend += f"; or, if it is another database, {other}" if other else ""
-        out.append(problem(f"target {target} ({name})", told, mend, topic=Topic.LEDGER))
+        topic = Topic.UNRESOLVED if told == OPEN else Topic.LEDGER
+        out.append(problem(f"target {target} ({name})", told, mend, topic=topic))
         shown = each.lost[:MOST_LOST]
-        out += [problem(e.entry.file, str(e), topic=Topic.LEDGER) for e in shown]
+        out += [problem(e.entry.file, str(e), _settle(e, told), topic=topic) for e in shown]
         if more := len(each.lost) - len(shown):
-            out.append(problem(f"{more} more migrations", "are lost, too", topic=Topic.LEDGER))
+            out.append(problem(f"{more} more migrations", "are lost, too", topic=topic))
     return out
+
+
+def _settle(lost: Lost, told: str) -> str:
+    """Return how a person says what became of an attempt, where nothing else was lost."""
+    if told != OPEN:
+        return ""
+    look = "look what stands, then: templedb migration resolve"
+    return f"{look} {lost.entry.file} --applied|--not-applied --reason WHY"
 
 
 def on_standing(

@@ -61,11 +61,14 @@ def lookup(result: Result) -> Lookup | None:
         return None
     if died.step.label.evidence is Evidence.NONE:
         return None
+    recorded = died.step.recorded
     return Lookup(
         project=result.project,
         run=result.run,
         attempt=died.step.attempt_id,
         key=died.step.label.key if _runs_sql(died.step) else "",
+        recorded=recorded is not None,
+        database=recorded.database if recorded else "",
     )
 
 
@@ -156,6 +159,8 @@ def _by_ledger(died: _Died, trace: Trace | None) -> tuple[Event, ...]:
         return (
             _unknown(f"{died.where}; the ledger has lost rows since, so that it proves nothing"),
         )
+    if trace.taken:
+        return (_unknown(f"{died.where}; the ledger had its row, and has it no more"),)
     return _broken(died, f"nothing of it is {died.past}: the ledger does not have it")
 
 
@@ -170,7 +175,7 @@ def _by_journal(died: _Died, trace: Trace | None) -> tuple[Event, ...]:
             return _broken(died, f"which {how}: the ledger has it", changed=True, status=status)
         case CommandState.NOT_STARTED:
             return _broken(died, "which could not be started", changed=again)
-        case None if trace and trace.known and not trace.damaged:
+        case None if trace and not trace.proves_nothing:
             return _broken(died, "which had not begun: the ledger has no row of it", changed=again)
         case _:
             return (_unknown(f"{died.where}; nobody saw how that ended"),)

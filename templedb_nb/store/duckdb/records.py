@@ -322,6 +322,18 @@ class Records(LedgerCopyRecords):
             ).fetchall()
         return frozenset(row[0] for row in rows)
 
+    def unseen(self, slug: Slug, target: TargetName) -> tuple[RunId, ...]:
+        """Return the runs of a target that nobody saw end, and of which nobody spoke since."""
+        with self._file.session() as session:
+            rows = session.execute(
+                "SELECT run FROM runs r WHERE project = ? AND target = ? AND outcome = 'unknown'"
+                " AND run NOT IN (SELECT run FROM resolutions) AND NOT EXISTS (FROM rebinds b"
+                " WHERE b.project = r.project AND b.target = r.target"
+                " AND b.at_time > r.started_at) ORDER BY run",
+                [slug, target],
+            ).fetchall()
+        return tuple(RunId(run) for (run,) in rows)
+
     def ledger(self, slug: Slug, target: TargetName) -> Ledger:
         """Return what is known of the runs of a target that keeps no ledger of its own."""
         with self._file.session() as session:

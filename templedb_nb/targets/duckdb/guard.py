@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from templedb_nb.core.run.ledger_guard import HINT, TABLES, damage, touched_by
 from templedb_nb.errors import StatementFailed
+from templedb_nb.model.trace import ATTEMPTED
 from templedb_nb.model.witness import Witness
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def witness(connection: Connection, database: str, run: str) -> Witness:
         return Witness(shapes=shapes)
     at = '"' + database.replace('"', '""') + '".templedb'
     counts = {name: _one(connection, f"SELECT count(*) FROM {at}.{name}") for name in ours}
+    words = "SELECT count(*) FROM {at}.event WHERE NOT list_contains(?::VARCHAR[], what)"
+    counts["event"] = _one(connection, words.format(at=at), list(ATTEMPTED))  # runs leave others
     rows = connection.execute(
         "SELECT CASE scope WHEN '' THEN project ELSE project || '/' || scope END, key,"
         f" hash(m)::VARCHAR FROM {at}.migration m"

@@ -24,6 +24,7 @@ from templedb_nb.model.ledger import (
 )
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.step import Amendment, Migration, Revert, Verb
+from templedb_nb.model.trace import APPLIED
 from templedb_nb.ports.target import Claim
 from templedb_nb.targets import ledger_rows, policies
 
@@ -185,7 +186,10 @@ def claim_row(
     if isinstance(step, Revert):
         return _rolled_back(connection, step, attempt, claim)
     values = _row(step, script, attempt, claim, State.APPLIED, len(script.statements), "")
-    return connection.execute(_UPSERT, values).fetchone() is not None
+    free = connection.execute(_UPSERT, values).fetchone() is not None
+    if free:
+        record(connection, claim.project, step.key, attempt, APPLIED, {})
+    return free
 
 
 def failed_row(

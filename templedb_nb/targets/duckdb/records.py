@@ -12,6 +12,7 @@ from templedb_nb.model.event import Outcome
 from templedb_nb.model.ledger import LedgerEvent, Within
 from templedb_nb.model.serialization import Digest, to_plain
 from templedb_nb.model.target import Policy
+from templedb_nb.model.trace import ATTEMPTED
 from templedb_nb.ports.target import Claim, Decide
 from templedb_nb.targets import approvals as rows
 from templedb_nb.targets import policies
@@ -177,9 +178,11 @@ def events(connection: Connection, project: str, within: Within) -> tuple[Ledger
     query = (
         "SELECT happened_at, what, key, coalesce(detail->>'$.by', ''),"
         " coalesce(detail->>'$.reason', '') FROM templedb.event"
-        " WHERE project = ? AND scope = '' AND happened_at BETWEEN ? AND ? ORDER BY id"
+        " WHERE project = ? AND scope = '' AND happened_at BETWEEN ? AND ?"
+        " AND NOT list_contains(?::VARCHAR[], what) ORDER BY id"
     )
-    rows = connection.execute(fitted(connection, query), [project, *span]).fetchall()
+    values = [project, *span, list(ATTEMPTED)]
+    rows = connection.execute(fitted(connection, query), values).fetchall()
     return tuple(
         LedgerEvent(at=at.replace(tzinfo=UTC), what=what, key=key, by=by, reason=reason)
         for at, what, key, by, reason in rows

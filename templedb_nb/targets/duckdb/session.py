@@ -148,6 +148,13 @@ class DuckdbSession(DuckdbFile):
                 return ()
             return records.events(connection, project, within)
 
+    def applied_attempts(self, project: str) -> frozenset[str]:
+        """Return the attempts of which the ledger's own history says that they took effect."""
+        if not self._path.exists():
+            return frozenset()
+        with self._work() as connection:
+            return trace.applied_attempts(connection, project)
+
     def trace(self, lookup: Lookup) -> Trace:
         """Return what the ledger holds of one attempt of a run."""
         if not self._path.exists():

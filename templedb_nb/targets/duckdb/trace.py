@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from templedb_nb.model.trace import Lookup, Trace
+from templedb_nb.model.trace import APPLIED, Lookup, Trace
 from templedb_nb.targets.duckdb.ledger import NOW, fitted, present
 from templedb_nb.targets.traces import trace_of
 
@@ -69,3 +69,12 @@ def _rows(connection: Connection, sql: str, lookup: Lookup) -> Connection:
     """Return what *sql* finds, given the values that it names: DuckDB refuses others."""
     values = {name: value for name, value in asdict(lookup).items() if f"${name}" in sql}
     return connection.execute(fitted(connection, sql), values)
+
+
+def applied_attempts(connection: Connection, project: str) -> frozenset[str]:
+    """Return the attempts of which an event says that they took effect, in their transaction."""
+    if not present(connection):
+        return frozenset()
+    query = "SELECT attempt_id FROM templedb.event WHERE project = ? AND scope = '' AND what = ?"
+    rows = connection.execute(fitted(connection, query), [project, APPLIED]).fetchall()
+    return frozenset(attempt for (attempt,) in rows)

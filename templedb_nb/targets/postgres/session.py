@@ -168,6 +168,12 @@ class PostgresSession:
                 return ()
             return records.events(self._link.connection, project, within)
 
+    def applied_attempts(self, project: str) -> frozenset[str]:
+        """Return the attempts of which the ledger's own history says that they took effect."""
+        with translated(self.where):
+            there = ledger_sql.present(self._link.connection)
+            return trace.applied_attempts(self._link.connection, project) if there else frozenset()
+
     def trace(self, lookup: Lookup) -> Trace:
         """Return what the ledger holds of one attempt of a run."""
         with translated(self.where):

@@ -24,6 +24,7 @@ from templedb_nb.errors import Busy, StatementFailed, Unresolved
 from templedb_nb.failpoints import reach
 from templedb_nb.model.ledger import State
 from templedb_nb.model.step import Mode
+from templedb_nb.model.trace import APPLIED
 from templedb_nb.targets.postgres.apply.attempt import Attempt
 from templedb_nb.targets.postgres.apply.failed_step import failed
 from templedb_nb.targets.postgres.apply.invalid_indexes import leftovers
@@ -70,6 +71,7 @@ def apply_stepwise(link: Link, lock: AdvisoryLock, attempt: Attempt) -> None:
     attempt = _by_steps(attempt)
     try:
         place = enter(link, attempt)
+        attempt.told.recorded()
         reach("stepwise.entered", link.cut)
         _restore(link, attempt, place.done)
         for number in range(place.done, len(attempt.script.units)):
@@ -361,6 +363,7 @@ def _finish(link: Link, attempt: Attempt) -> None:
             link.connection.execute(AS_OURSELVES.encode())
             if not rows.ended_row(link.connection, which(attempt), State.APPLIED):
                 raise Busy(f"{attempt.step.file}: its row in {link.where} is somebody else's now")
+            rows.note(link.connection, which(attempt), APPLIED)
             shadowed(link, attempt)
     except psycopg.Error as error:
         raise failed(link, attempt, len(attempt.script.units), -1, error) from None

@@ -19,6 +19,7 @@ from templedb_nb.core.run import ledger_guard
 from templedb_nb.core.run.ledger_guard import HINT, TABLES, rows, touched_by
 from templedb_nb.errors import StatementFailed, Unresolved
 from templedb_nb.model.step import Migration
+from templedb_nb.model.trace import ATTEMPTED
 from templedb_nb.model.witness import Key, Witness
 from templedb_nb.targets.postgres.connection.connect import Connection, first_line
 from templedb_nb.targets.postgres.ledger.change_marks import (
@@ -246,8 +247,9 @@ def _rows(
 ) -> Iterator[str]:
     """Tell of rows of a table beside migrations, with which the transaction has no business."""
     mine = " AND attempt_id <> %s" if name == "event" else ""
+    said = f" FILTER ({_said(name)})" if name == "event" else ""
     row = connection.execute(
-        f"SELECT count(*), count(*) FILTER (WHERE {OURS}{mine})"  # noqa: S608 - names of ours
+        f"SELECT count(*){said}, count(*) FILTER (WHERE {OURS}{mine})"  # noqa: S608 - names of ours
         f" FROM templedb.{name}".encode(),
         [own.attempt] if mine else [],
     ).fetchone()
@@ -303,7 +305,8 @@ def witness(connection: Connection, run: str) -> Witness:
 
 
 def _read(connection: Connection, run: str, there: dict[str, str]) -> Witness:
-    ask = "SELECT " + ", ".join(f"(SELECT count(*) FROM templedb.{name})" for name in TABLES)  # noqa: S608 - names of ours
+    each = (f"(SELECT count(*) FROM templedb.{name}{_said(name)})" for name in TABLES)  # noqa: S608 - names of ours
+    ask = f"SELECT {', '.join(each)}"
     counts = connection.execute(ask.encode()).fetchone() or ()
     own = connection.execute(
         "SELECT EXISTS (SELECT FROM templedb.run WHERE id = %s AND scope = ''"
@@ -323,6 +326,12 @@ def _read(connection: Connection, run: str, there: dict[str, str]) -> Witness:
         running=bool(own and own[0]),
         locked=bool(own and own[1]),
     )
+
+
+def _said(table: str) -> str:
+    """Return the condition that an event is somebody's word: runs leave others, as they go on."""
+    words = ", ".join(f"'{word}'" for word in ATTEMPTED)
+    return f" WHERE what NOT IN ({words})" if table == "event" else ""
 
 
 def _text(name: str) -> str:

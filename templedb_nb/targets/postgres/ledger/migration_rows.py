@@ -11,6 +11,7 @@ from templedb_nb.core.migrations.script import Script
 from templedb_nb.core.secrets.sql_passwords import redacted
 from templedb_nb.model.ledger import TEXT_CHECKSUM, TOKEN_CHECKSUM, State
 from templedb_nb.model.step import Migration, Revert
+from templedb_nb.model.trace import APPLIED, BEGUN
 from templedb_nb.ports.target import Claim
 from templedb_nb.targets.postgres.connection.connect import Connection
 
@@ -41,13 +42,23 @@ _CONFLICT = f"""
 ON CONFLICT (project, scope, key) DO UPDATE SET {_ANEW}
 WHERE {_FREE} OR (m.state = 'applied' AND excluded.kind = 'repeatable'
                   AND m.checksum <> excluded.checksum)
-RETURNING xid
+RETURNING project, key, attempt_id, xid
 """
+_NOTED = "INSERT INTO templedb.event (project, key, attempt_id, what)"
+_WITH_WORD = f"""
+), noted AS (
+  {_NOTED} SELECT project, key, attempt_id, '{APPLIED}' FROM claimed
+) SELECT xid FROM claimed
+"""  # noqa: S608 - constants
+"""The row's second witness: who takes away the row alone is found out by it."""
 _CLAIM = f"""
-INSERT INTO templedb.migration AS m {_COLUMNS} {_APPLIED}
+WITH claimed AS (INSERT INTO templedb.migration AS m {_COLUMNS} {_APPLIED}
 FROM (SELECT pg_catalog.pg_try_advisory_xact_lock(%s) AS held) AS lock WHERE held {_CONFLICT}
+{_WITH_WORD}
 """
-_CLAIM_WITHOUT_LOCK = f"INSERT INTO templedb.migration AS m {_COLUMNS} {_APPLIED} {_CONFLICT}"
+_CLAIM_WITHOUT_LOCK = f"""
+WITH claimed AS (INSERT INTO templedb.migration AS m {_COLUMNS} {_APPLIED} {_CONFLICT} {_WITH_WORD}
+"""
 _REVERTED = """
 INSERT INTO templedb.event (project, key, attempt_id, what, detail)
 SELECT m.project, m.key, %s, 'reverted', pg_catalog.jsonb_build_object(
@@ -174,6 +185,12 @@ def begun_row(
     """Write that the attempt is running, with so many steps *counted* as proven, and as begun."""
     counts = [step.mode.value, script.steps, *counted, attempt]
     connection.execute(_BEGUN, [*about(step, script, claim), *counts, *by_whom(claim)])
+    note(connection, (claim.project, step.key, attempt), BEGUN)
+
+
+def note(connection: Connection, which: Sequence[str], word: str) -> None:
+    """Leave a word on an attempt, by project, key and attempt, beside what it writes of its row."""
+    connection.execute(f"{_NOTED} VALUES (%s, %s, %s, %s)".encode(), [*which, word])
 
 
 def step_statement() -> str:

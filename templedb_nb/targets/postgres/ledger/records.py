@@ -14,6 +14,7 @@ from templedb_nb.model.event import Outcome
 from templedb_nb.model.ledger import Exemption, LedgerEvent, Within
 from templedb_nb.model.serialization import Digest, to_plain
 from templedb_nb.model.target import Policy
+from templedb_nb.model.trace import ATTEMPTED
 from templedb_nb.ports.target import Claim, Decide
 from templedb_nb.targets import approvals as rows
 from templedb_nb.targets import policies
@@ -241,9 +242,11 @@ def events(connection: Connection, project: str, within: Within) -> tuple[Ledger
     query = (
         "SELECT happened_at, what, key, coalesce(detail->>'by', ''),"
         " coalesce(detail->>'reason', '') FROM templedb.event"
-        " WHERE project = %s AND scope = '' AND happened_at BETWEEN %s AND %s ORDER BY id"
+        " WHERE project = %s AND scope = '' AND happened_at BETWEEN %s AND %s"
+        " AND what <> ALL (%s) ORDER BY id"
     )
-    rows = connection.execute(fitted(connection, query), [project, *within]).fetchall()
+    values = [project, *within, list(ATTEMPTED)]
+    rows = connection.execute(fitted(connection, query), values).fetchall()
     return tuple(
         LedgerEvent(at=at, what=what, key=key, by=by, reason=reason)
         for at, what, key, by, reason in rows

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from templedb_nb.model.trace import Lookup, Trace
+from templedb_nb.model.trace import APPLIED, Lookup, Trace
 from templedb_nb.targets.postgres.connection.connect import Connection
 from templedb_nb.targets.postgres.ledger.snapshot import fitted, present, snapshot
 from templedb_nb.targets.traces import trace_of
@@ -73,3 +73,10 @@ def trace(connection: Connection, lookup: Lookup) -> Trace:
 
 def _first(rows: Sequence[Sequence[Any]]) -> Sequence[Any] | None:
     return rows[0] if rows else None
+
+
+def applied_attempts(connection: Connection, project: str) -> frozenset[str]:
+    """Return the attempts of which an event says that they took effect, in their transaction."""
+    query = "SELECT attempt_id FROM templedb.event WHERE project = %s AND scope = '' AND what = %s"
+    rows = connection.execute(fitted(connection, query), [project, APPLIED])
+    return frozenset(attempt for (attempt,) in rows)

@@ -87,8 +87,8 @@ CREATE TABLE templedb.event (
     detail      jsonb NOT NULL DEFAULT '{}',
     scope       text NOT NULL DEFAULT ''
 );
-COMMENT ON TABLE templedb.event IS 'What people said of migrations, runs and policy, in order; never updated.';
-COMMENT ON COLUMN templedb.event.what IS 'mark-applied, mark-reverted, reverted, revert-failed, accept-checksum, rename, resolve, import, policy, exempt, no-exempt, freeze, thaw, steal, rebind, accept-drift, rebase-drift, restore-ledger.';
+COMMENT ON TABLE templedb.event IS 'What people said of migrations, runs and policy, and which attempts took effect, in order; never updated.';
+COMMENT ON COLUMN templedb.event.what IS 'mark-applied, mark-reverted, reverted, revert-failed, accept-checksum, rename, resolve, import, policy, exempt, no-exempt, freeze, thaw, steal, rebind, accept-drift, rebase-drift, restore-ledger; begun and applied are left by runs.';
 COMMENT ON COLUMN templedb.event.detail IS 'Who, why, and what was there before.';
 COMMENT ON COLUMN templedb.event.scope IS 'The part of the database that it is about; empty for all of it.';
 

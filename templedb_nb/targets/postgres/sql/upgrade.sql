@@ -51,7 +51,8 @@ BEGIN
     COMMENT ON COLUMN templedb.migration.scope IS 'The part of the database that it was applied to, such as the schema of a tenant; empty for all of it.';
 
     ALTER TABLE templedb.event ADD COLUMN IF NOT EXISTS scope text NOT NULL DEFAULT '';
-    COMMENT ON COLUMN templedb.event.what IS 'mark-applied, mark-reverted, reverted, revert-failed, accept-checksum, rename, resolve, import, policy, exempt, no-exempt, freeze, thaw, steal, rebind, accept-drift, rebase-drift, restore-ledger.';
+    COMMENT ON COLUMN templedb.event.what IS 'mark-applied, mark-reverted, reverted, revert-failed, accept-checksum, rename, resolve, import, policy, exempt, no-exempt, freeze, thaw, steal, rebind, accept-drift, rebase-drift, restore-ledger; begun and applied are left by runs.';
+    COMMENT ON TABLE templedb.event IS 'What people said of migrations, runs and policy, and which attempts took effect, in order; never updated.';
     COMMENT ON COLUMN templedb.event.scope IS 'The part of the database that it is about; empty for all of it.';
 
     ALTER TABLE templedb.run
