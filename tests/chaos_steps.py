@@ -18,8 +18,11 @@ RUN: Words = ("deploy", "run", "app", "--lock-wait", "60")
 AROUND = [each for each in PLACES if each.startswith(("run.", "step."))]
 ONE = [each for each in PLACES if each.startswith("apply.")]
 COMMAND = [each for each in PLACES if each.startswith("command.")]
+LOOKED = "guard.looked"
+"""Passed only by what has to do with the ledger, and leaves it as it is."""
 PASSES = {
-    "apply": [each for each in PLACES if each not in COMMAND],
+    "apply": [each for each in PLACES if each not in {*COMMAND, LOOKED}],
+    "grant": [LOOKED],
     "psql": AROUND,
     "command": [*AROUND, *COMMAND],
     "script": [*AROUND, *COMMAND],
@@ -49,6 +52,14 @@ def side(job: Job) -> str:
 
 def _apply(job: Job) -> Words:
     job.more()
+    return RUN
+
+
+def _grant(job: Job) -> Words:
+    n = len(job.files) + 1
+    job.marks.append(f"{n}")
+    grant = "GRANT SELECT ON ALL TABLES IN SCHEMA templedb TO CURRENT_USER;\n"
+    job.write(f"{n:03}_grant.sql", f"INSERT INTO marks VALUES ('{n}');\n{grant}")
     return RUN
 
 
@@ -122,7 +133,7 @@ def _restore(job: Job) -> Words:
 
 
 PREPARE: dict[str, Callable[[Job], Words]] = {
-    "apply": _apply, "psql": _psql, "command": _command, "script": _script, "revert": _revert,
+    "apply": _apply, "grant": _grant, "psql": _psql, "command": _command, "script": _script, "revert": _revert,
     "mark-reverted": _mark_reverted, "mark-applied": _mark_applied, "accept": _accept,
     "rename": _rename, "adopt": _adopt, "restore": _restore,
 }  # fmt: skip

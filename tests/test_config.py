@@ -286,9 +286,19 @@ def test_unset_variables_are_notes_and_with_a_target_errors(shop: Shop) -> None:
     noted = shop.terminal("deploy", "config", "--validate").out
     assert "note" in noted
     assert "API_URL" in noted
+    assert "DATABASE_URL" not in noted
     refused = shop.terminal("deploy", "config", "--validate", "--target", "staging", code=78).out
     assert "error" in refused
     assert "API_URL" in refused
+
+
+def test_variable_that_one_target_lacks_is_noted_with_its_name(shop: Shop) -> None:
+    shop.terminal("target", "add", "app", "production")
+    noted = shop.terminal("deploy", "config", "--validate").out
+    assert "DATABASE_URL: has no value, which migrations needs (target production)" in noted
+    assert "templedb env set DATABASE_URL --target production" in noted
+    shop.terminal("env", "set", "app", "DATABASE_URL", shop.pg.dsn)
+    assert "has no value" not in shop.terminal("deploy", "config", "--validate").out
 
 
 def test_a_checked_in_file_is_the_config_its_targets_and_its_references(

@@ -35,7 +35,9 @@ def test_one_goes_by_the_down_part_in_its_file(deployed: Shop) -> None:
         "SELECT state, step_done FROM templedb.migration WHERE key LIKE '%003%'"
     )
     assert (state, done) == ("reverted", 0)
-    ((what, detail),) = deployed.pg.query("SELECT what, detail FROM templedb.event")
+    ((what, detail),) = deployed.pg.query(
+        "SELECT what, detail FROM templedb.event WHERE what <> 'applied'"
+    )
     assert what == "reverted"
     assert detail["reason"] == "not needed"
     assert detail["applied_attempt"]
@@ -98,7 +100,9 @@ def test_a_down_part_that_fails_leaves_everything(deployed: Shop) -> None:
     assert "bad" in deployed.pg.tables()
     ((state,),) = deployed.pg.query("SELECT state FROM templedb.migration WHERE key LIKE '%004%'")
     assert state == "applied"
-    assert deployed.pg.query("SELECT what FROM templedb.event") == [("revert-failed",)]
+    assert deployed.pg.query("SELECT what FROM templedb.event WHERE what <> 'applied'") == [
+        ("revert-failed",)
+    ]
 
 
 def test_what_no_transaction_holds_is_refused(shop: Shop) -> None:
@@ -116,7 +120,9 @@ def test_by_hand_and_said_so(deployed: Shop) -> None:
     deployed.pg.query("DROP TABLE more")
     deployed.terminal("migration", "mark-reverted", "003_more", "--reason", "dropped by hand")
     assert "Pending: 1" in deployed.terminal("migration", "status", "app").out
-    assert deployed.pg.query("SELECT what FROM templedb.event") == [("mark-reverted",)]
+    assert deployed.pg.query("SELECT what FROM templedb.event WHERE what <> 'applied'") == [
+        ("mark-reverted",)
+    ]
     again = deployed.terminal("migration", "mark-reverted", "003_more", "--reason", "x", code=64)
     assert "not applied" in again.err
 

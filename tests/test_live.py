@@ -48,6 +48,15 @@ def test_the_picture_of_a_run_is_replaced_by_one_line(kernel: Kernel) -> None:
     assert "running" not in json.dumps(said["displays"][-1])
 
 
+def test_last_line_counts_the_warnings_where_the_result_is_assigned(
+    kernel: Kernel, shop: Shop
+) -> None:
+    shop.migration("003.sql", "DO $$ BEGIN RAISE WARNING 'look here'; END $$;\n")
+    kernel.run("%templedb use app --target staging")
+    said = kernel.run("r = %templedb deploy run", answer="")
+    assert "has ended: succeeded, 1 warning" in json.dumps(said["displays"])
+
+
 @pytest.fixture
 def waiting(shop: Shop) -> Shop:
     home = shop.terminal.home

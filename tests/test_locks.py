@@ -191,7 +191,7 @@ def test_a_frozen_target_lets_no_run_begin(shop: Shop) -> None:
     shop.terminal("lock", "release", "app", "--reason", "all clear")
     shop.run()
     assert "is not frozen" in shop.terminal("lock", "release", "app", "--reason", "x", code=64).err
-    events = shop.pg.query("SELECT what FROM templedb.event ORDER BY id")
+    events = shop.pg.query("SELECT what FROM templedb.event WHERE what <> 'applied' ORDER BY id")
     assert events == [("freeze",), ("thaw",)]
 
 

@@ -28,7 +28,9 @@ def test_a_clone_is_found_out_and_bound_anew(shop: Shop) -> None:
         assert "1 migration applied" in shop.run("--target", "copy").out
         with psycopg.connect(server.database(clone)) as there:
             kinds = there.execute("SELECT kind FROM templedb.migration ORDER BY key").fetchall()
-            events = there.execute("SELECT what FROM templedb.event").fetchall()
+            events = there.execute(
+                "SELECT what FROM templedb.event WHERE what <> 'applied'"
+            ).fetchall()
         assert kinds == [("inherited",), ("inherited",), ("run",)]
         assert events == [("rebind",)]
         shop.run("--target", "staging")

@@ -248,7 +248,9 @@ def test_a_baseline_marks_everything_up_to_a_file(shop: Shop) -> None:
     kinds = shop.pg.query("SELECT kind FROM templedb.migration ORDER BY key")
     assert kinds == [("marked",), ("marked",), ("run",)]
     assert set(shop.pg.tables()) & {"users", "orders", "more"} == {"more"}
-    events = shop.pg.query("SELECT what, detail->>'reason' FROM templedb.event ORDER BY id")
+    events = shop.pg.query(
+        "SELECT what, detail->>'reason' FROM templedb.event WHERE what <> 'applied' ORDER BY id"
+    )
     assert events == [("mark-applied", "was there")] * 2
     again = shop.terminal("migration", "baseline", "app", "--through", "002_orders", "--reason", "x", code=64)  # fmt: skip
     assert "nothing up to" in again.err

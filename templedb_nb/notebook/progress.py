@@ -13,6 +13,7 @@ from templedb_nb.errors import TempleError
 from templedb_nb.model.estimate import Expected
 from templedb_nb.model.event import Blocker, RunFinished, Stamped, StatementBlocked
 from templedb_nb.views.html.live import live_bundle
+from templedb_nb.views.messages import outcome
 from templedb_nb.views.run_log import RunLog
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class LiveProgress:
         if self._handle is None:
             self._begin(entry)
         if isinstance(entry.event, RunFinished):
-            self._end(f"run {entry.run[:13]} has ended: {entry.event.outcome}")
+            self._end(f"run {entry.run[:13]} has ended: {outcome(self._watch.result)}")
 
     def close(self) -> None:
         """Stop drawing, if the run came to no end of its own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +21,8 @@ from templedb_nb.core.config import groups
 from templedb_nb.core.config.environ import KnownNames
 from templedb_nb.core.plan.findings import on_variables
 from templedb_nb.errors import TempleError, UsageProblem
-from templedb_nb.model.finding import Severity
+from templedb_nb.model.config import DeployConfig
+from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.history import Filter
 from templedb_nb.model.listings import TargetShown, Validation, VariableList
 from templedb_nb.model.project import Project, Release
@@ -166,19 +167,36 @@ class Overview:
         self, project: Project, release: Release, found: Validation, target: str | None
     ) -> Validation:
         """Add the variables without a value: errors for a named target, notes without one."""
-        current = self.configs.current(project, release)
-        config, wrong = current.config, []
+        config = self.configs.current(project, release).config
         if target is None:
+            notes = self._unset(project, config)
+            return replace(found, findings=(*found.findings, *notes))
+        case = self.plans.case(project, target, sync=False)
+        missing = _missing(config, case.known)
+        wrong = self.addresses.findings(case, self.plans.databases(case))
+        return replace(found, findings=(*found.findings, *missing, *wrong))
+
+    def _unset(self, project: Project, config: DeployConfig) -> Iterator[Finding]:
+        """Yield a note for each variable that has no value for some target of the project."""
+        targets = self.targets.all(project)
+        if not targets:
             own = self.settings.variables(project.slug)
             known = KnownNames(kept=tuple(each for each in own if each.scope is Scope.PROJECT))
-        else:
-            case = self.plans.case(project, target, sync=False)
-            known, names = case.known, self.plans.databases(case)
-            wrong = list(self.addresses.findings(case, names))
-        missing = on_variables(config.groups, groups.databases(config), known, may_miss=False)
-        if target is None:
-            missing = [replace(each, severity=Severity.NOTE) for each in missing]
-        return replace(found, findings=(*found.findings, *missing, *wrong))
+            yield from (replace(each, severity=Severity.NOTE) for each in _missing(config, known))
+        at: dict[tuple[str, str, str], list[TargetName]] = {}
+        for each in targets:
+            for lack in _missing(config, self.plans.case(project, each, sync=False).known):
+                at.setdefault((lack.where, lack.message, lack.mend), []).append(each.name)
+        for (name, message, mend), names in at.items():
+            every = len(names) == len(targets)
+            told = message if every else f"{message} (target {', '.join(names)})"
+            yield Finding(
+                severity=Severity.NOTE,
+                topic=Topic.VARIABLE,
+                message=told,
+                where=name,
+                mend=mend.replace("TARGET", names[0]),
+            )
 
     def variable_list(self, choice: Selection) -> VariableList:
         """Return the names of a project's variables, of one target or of all."""
@@ -192,6 +210,10 @@ class Overview:
                 own = self.settings.variables(project.slug)
                 kept = (*own, *(v for v in from_file if v not in own))
         return VariableList(slug=project.slug, rows=tuple(kept))
+
+
+def _missing(config: DeployConfig, known: KnownNames) -> list[Finding]:
+    return on_variables(config.groups, groups.databases(config), known, may_miss=False)
 
 
 def _held(ledger: Any) -> bool:
