@@ -27,14 +27,15 @@ from pathlib import Path
 import psycopg
 from filelock import FileLock
 
-from tests import chaos_ledgers, postgres
+from tests import chaos_ledgers, chaos_states, postgres
 from tests.chaos_job import Job, Tally, finish
 from tests.chaos_steps import POINTS, Point, break_at
 from tests.proxy import Proxy
 
 FAULTS = ("kill", "terminate", "crash", "cut-before-commit", "cut-after-commit", "rivals",
           "full-disk", "locked-state", "typo", "reader", "wiped-between", "wiped-during",
-          "wiped-by-migration", "wiped-by-procedure", "wiped-by-command")  # fmt: skip
+          "wiped-by-migration", "wiped-by-procedure", "wiped-by-command", "renamed", "two-states",
+          "row-gone")  # fmt: skip
 POINT = "fail-point"
 SHARE = 9
 """So many fail points for each round of the other faults: all are reached in a long rampage."""
@@ -175,6 +176,9 @@ _FAULTS: dict[str, Callable[[Job, float], None]] = {
     "wiped-by-migration": chaos_ledgers.wiped_by_migration,
     "wiped-by-procedure": chaos_ledgers.wiped_by_procedure,
     "wiped-by-command": chaos_ledgers.wiped_by_command,
+    "renamed": chaos_states.renamed,
+    "two-states": chaos_states.two_states,
+    "row-gone": chaos_states.row_gone,
 }
 
 

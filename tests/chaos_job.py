@@ -86,6 +86,9 @@ class Job:
     """Marks that a later migration adds, some outside of the order of the files."""
     imported: int = 0
     side: str = "007_side.sql"
+    state: str = "state.duckdb"
+    doubt: str = ""
+    """A migration that is in doubt, until somebody says what became of it."""
     met: list[str] = field(default_factory=list)
     """What was done to it, in order."""
     finished: bool = False
@@ -100,6 +103,10 @@ class Job:
         for name, text in self.files.items():
             (folder / name).write_text(text)
         self.config()
+        self.introduce()
+
+    def introduce(self) -> None:
+        """Let the state know of the project and its target."""
         url = psycopg.conninfo.conninfo_to_dict(self.admin)
         secret = str(url["password"]).replace(" ", "%20")
         address = f"{url['user']}:{secret}@127.0.0.1:{self.proxy.port}/{self.name}"
@@ -118,7 +125,7 @@ class Job:
             "XDG_CONFIG_HOME": str(self.home / "c"),
             "TEMPLEDB_USER": "rosa",
         }
-        own |= {"TEMPLEDB_STATE": str(self.home / "state.duckdb")}
+        own |= {"TEMPLEDB_STATE": str(self.home / self.state)}
         return {k: v for k, v in os.environ.items() if not k.startswith("TEMPLEDB_")} | own
 
     def config(self, *groups: dict[str, object], **more: object) -> None:

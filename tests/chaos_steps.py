@@ -29,6 +29,8 @@ PASSES = {
     "revert": [*AROUND, *ONE],
     "mark-reverted": AROUND,
     "mark-applied": AROUND,
+    "baseline": AROUND,
+    "resolve": AROUND,
     "accept": AROUND,
     "rename": AROUND,
     "adopt": AROUND,
@@ -96,6 +98,25 @@ def _mark_applied(job: Job) -> Words:
     return ("migration", "mark-applied", "app", job.side, *WHY)
 
 
+def _baseline(job: Job) -> Words:
+    n = len(job.files) + 1
+    for name in (f"{n:03}_base.sql", f"{n + 1:03}_base.sql"):
+        job.write(name, f"CREATE TABLE IF NOT EXISTS base_{name[:3]} (id int);\n")
+    return ("migration", "baseline", "app", "--through", f"{n + 1:03}_base.sql", *WHY)
+
+
+def _resolve(job: Job) -> Words:
+    n = len(job.files) + 1
+    job.doubt = f"{n:03}_doubt.sql"
+    job.marks.append(f"{n}")
+    text = f"BEGIN INSERT INTO marks VALUES ('{n}'); COMMIT; RAISE EXCEPTION 'no'; END"
+    job.write(job.doubt, f"DO $$ {text} $$;\n")
+    code, said = job.say(*RUN)
+    if code != 13:
+        job.wrong(f"what committed and failed is not in doubt: {code} {said[-400:]}")
+    return ("migration", "resolve", "app", job.doubt, "--applied", *WHY)
+
+
 def _accept(job: Job) -> Words:
     path = job.home / "app" / "migrations" / job.side
     path.write_text(f"-- known\n{path.read_text()}")
@@ -135,7 +156,7 @@ def _restore(job: Job) -> Words:
 PREPARE: dict[str, Callable[[Job], Words]] = {
     "apply": _apply, "grant": _grant, "psql": _psql, "command": _command, "script": _script, "revert": _revert,
     "mark-reverted": _mark_reverted, "mark-applied": _mark_applied, "accept": _accept,
-    "rename": _rename, "adopt": _adopt, "restore": _restore,
+    "baseline": _baseline, "resolve": _resolve, "rename": _rename, "adopt": _adopt, "restore": _restore,
 }  # fmt: skip
 ONCE_MORE = {"accept", "rename", "adopt"}
 """Kinds of which no later deployment does what was not done."""
@@ -242,6 +263,10 @@ def _step_agrees(
             has = states.get(job.side) in {None, "reverted"}
         case "amend" if "accept" in title:
             has = text_of(job) != before
+        case "amend" if "resolve" in title:
+            has = states.get(job.doubt) != "in_doubt"
+        case "amend" if "_base.sql" in title:
+            has = states.get(title.rpartition("/")[2]) == "applied"
         case "amend":
             has = states.get(job.side) == "applied"
         case "adopt":

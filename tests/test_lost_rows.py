@@ -171,3 +171,19 @@ def test_row_of_a_half_run_file_is_restored_as_in_doubt_where_nothing_else_is_lo
     shop.terminal(*RESTORE, *WHY)
     shop.run(code=13)
     assert users(shop) == [(7,)]
+
+
+def test_plan_from_before_makes_no_ledger_where_it_is_refused(shop: Shop) -> None:
+    dies(shop, "step.done")
+    shop.pg.query("DROP SCHEMA templedb CASCADE")
+    shop.terminal("deploy", "resume", "app", code=78)
+    assert shop.pg.query("SELECT 1 FROM pg_namespace WHERE nspname = 'templedb'") == []
+
+
+def test_ledger_that_is_restored_as_a_whole_may_lack_what_other_states_ran(shop: Shop) -> None:
+    shop.run()
+    shop.pg.query("DROP SCHEMA templedb CASCADE")
+    told = "the whole ledger is gone: what other states ran is not in this state's copy"
+    assert told in shop.terminal(*RESTORE, "--dry-run").text
+    assert told in shop.terminal(*RESTORE, *WHY).text
+    shop.run()

@@ -49,6 +49,6 @@ def restore_ledger(
         found = call.app.selections.reachable(opened)
         if dry_run:
             return call.app.ledger_restores.plan(found, files, reason)
-        return call.app.ledger_restores.restore(
-            found, files, reason, RunOptions(observers=call.followers.observers)
-        )
+        follow = call.followers
+        wish = RunOptions(observers=follow.observers, planned=follow.planned)
+        return call.app.ledger_restores.restore(found, files, reason, wish)

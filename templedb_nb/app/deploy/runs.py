@@ -113,6 +113,10 @@ class Runs:
         if wish.planned:
             wish.planned(preview)
         refuse(preview.findings, plan)
+        check = self._check(opened, preview, wish.options)
+        known = {name: opened.ledgers[name] for name in plan.databases}
+        if any(not ledger.exists for ledger in known.values()):
+            check(known)  # the lock would create the ledger, also of a run that is refused then
         self._arm(plan)
         planner = self._records.planner(plan.content_hash) or preview.made_by
         proofs = self._plans.signatures.proofs(plan.policy, preview.approvals)
@@ -140,7 +144,6 @@ class Runs:
                 )
                 tools = self._tools(opened, plan, run, held)
                 tools = replace(tools, interrupts=interrupts, resumed=wish.resumed, decide=decide)
-                check = self._check(opened, preview, wish.options)
                 execute(approved, claim, origin, tools, check, emit)
         except JournalFailed as error:
             self._tell_the_end(error, opened, journal.lines().entries)

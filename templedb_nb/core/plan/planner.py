@@ -21,6 +21,7 @@ from templedb_nb.core.plan.findings import (
     on_health,
     on_histories,
     on_migrations,
+    on_restores,
     on_shadows,
     on_suspicions,
     on_target,
@@ -387,13 +388,13 @@ def _sources(situation: Situation, chosen: Sequence[Group]) -> tuple[ValueSource
 
 
 def _amendment(situation: Situation) -> Draft:
-    group = PlannedGroup(name="ledger", steps=situation.options.amend)
-    made = _plan(situation, (group,))
+    made = _plan(situation, (PlannedGroup(name="ledger", steps=situation.options.amend),))
     found = on_target(situation.ledgers, made, (), situation.scripts)
     if not any(isinstance(step, Restore) for step in made.steps):
         found += on_suspicions(situation.suspicions, situation.target)
     found += on_neighbours(situation.ledgers, situation.own or situation.policy, made)
     found = [each for each in found if each.topic is not Topic.UNRESOLVED]
-    found += [*down.on_reverts(made, situation.ledgers, situation.scripts), *on_adoption(made)]
+    found += [*on_restores(made, situation.ledgers), *on_adoption(made)]
+    found += down.on_reverts(made, situation.ledgers, situation.scripts)
     told = summaries(made.steps, situation.scripts, situation.ledgers)
     return Draft(plan=made, findings=tuple(found), scripts=told)

@@ -45,9 +45,11 @@ WHERE {_FREE} OR (m.state = 'applied' AND excluded.kind = 'repeatable'
 RETURNING project, key, attempt_id, xid
 """
 _NOTED = "INSERT INTO templedb.event (project, key, attempt_id, what)"
+_IF_FREE = "ON CONFLICT DO NOTHING"
+"""No migration fails since somebody set the sequence of events back."""
 _WITH_WORD = f"""
 ), noted AS (
-  {_NOTED} SELECT project, key, attempt_id, '{APPLIED}' FROM claimed
+  {_NOTED} SELECT project, key, attempt_id, '{APPLIED}' FROM claimed {_IF_FREE}
 ) SELECT xid FROM claimed
 """  # noqa: S608 - constants
 """The row's second witness: who takes away the row alone is found out by it."""
@@ -190,7 +192,8 @@ def begun_row(
 
 def note(connection: Connection, which: Sequence[str], word: str) -> None:
     """Leave a word on an attempt, by project, key and attempt, beside what it writes of its row."""
-    connection.execute(f"{_NOTED} VALUES (%s, %s, %s, %s)".encode(), [*which, word])
+    words = f"{_NOTED} VALUES (%s, %s, %s, %s) {_IF_FREE}"
+    connection.execute(words.encode(), [*which, word])
 
 
 def step_statement() -> str:
