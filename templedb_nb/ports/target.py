@@ -71,18 +71,6 @@ class LockCallbacks:
     blocked: Callable[[tuple[Blocker, ...]], None] = _nothing
 
 
-def _no_rows(statement: int, rows: int) -> None:
-    del statement, rows
-
-
-def _unheard() -> None:
-    """Do nothing."""
-
-
-def _not_again(first: int, message: str, sqlstate: str | None) -> None:
-    del first, message, sqlstate
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementCallbacks:
     """Who is told what comes with the statements of a migration, at once; statements from 0.
@@ -93,9 +81,9 @@ class StatementCallbacks:
     """
 
     said: Callable[[ServerMessage], None] = _nothing
-    gave: Callable[[int, int], None] = _no_rows
-    again: Callable[[int, str, str | None], None] = _not_again
-    recorded: Callable[[], None] = _unheard
+    gave: Callable[[int, int], None] = lambda _statement, _rows: None
+    again: Callable[[int, str, str | None], None] = lambda _first, _message, _sqlstate: None
+    recorded: Callable[[], None] = lambda: None
 
 
 NOBODY_TOLD = StatementCallbacks()
