@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from filelock import FileLock
 
 from tests import former
 from tests.conftest import MIGRATIONS, Terminal
@@ -94,3 +95,24 @@ def test_a_duckdb_upgrade_that_breaks_off_leaves_the_former_ledger_whole(
     terminal("deploy", "run", "app")
     assert query("SELECT v FROM templedb.meta WHERE k = 'format'") == [("4",)]
     former.still_there(query, before)
+
+
+def test_a_run_of_an_earlier_templedb_on_the_file_is_not_disturbed(
+    terminal: Terminal, file: Path
+) -> None:
+    """It closes the file while a command runs, and compares the tables afterwards."""
+    query = ask(file)
+    former.demote_file(file, 3)
+    with duckdb.connect(f"duckdb:{file}") as connection:
+        connection.execute(
+            "INSERT INTO templedb.lock VALUES ('billing', 'r', 'zoe', 'ci', 7, 'deploy run', now())"
+        )
+    terminal.file("app/migrations/004_last.sql", "CREATE TABLE last (id int);")
+    plan = terminal("deploy", "run", "app", code=20).err.split("templedb approve ")[1].split()[0]
+    former.approved(terminal, plan)
+    with FileLock(file.with_name(f".{file.name}.billing.templedb-lock")):
+        said = terminal("deploy", "run", "app", code=24).err
+        assert "it is in use by zoe: deploy run" in said
+    assert query("SELECT v FROM templedb.meta WHERE k = 'format'") == [("3",)]
+    terminal("deploy", "run", "app")
+    assert query("SELECT v FROM templedb.meta WHERE k = 'format'") == [("4",)]

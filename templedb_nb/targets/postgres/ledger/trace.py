@@ -7,8 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from templedb_nb.model.trace import APPLIED, Lookup, Trace
+from templedb_nb.targets import ledger_rows
 from templedb_nb.targets.postgres.connection.connect import Connection
-from templedb_nb.targets.postgres.ledger.snapshot import fitted, present, snapshot
+from templedb_nb.targets.postgres.ledger.snapshot import fitted, present, snapshot, version
 from templedb_nb.targets.traces import trace_of
 
 _KNOWN = "SELECT 1 FROM templedb.run WHERE id = %(run)s AND scope = ''"
@@ -56,8 +57,9 @@ def trace(connection: Connection, lookup: Lookup) -> Trace:
     with snapshot(connection):
         if not present(connection):
             return Trace()
+        form = version(connection)
         known, row, noted, command, restored, sign = (
-            connection.execute(fitted(connection, query), about).fetchall()
+            connection.execute(ledger_rows.fitted(query, form).encode(), about).fetchall()
             for query in (_KNOWN, _ROW, _NOTED, _COMMAND, _RESTORED, _SIGN)
         )
     return trace_of(
