@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -14,13 +13,14 @@ from templedb_nb.app.container import Container as App
 from templedb_nb.app.deploy.runs import RunOptions
 from templedb_nb.app.deploy.signatures import SigningKey
 from templedb_nb.app.project.variables import GivenValues
-from templedb_nb.core.plan.planner import PlanOptions
+from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.core.values.points_in_time import since, wait_s
 from templedb_nb.errors import UsageProblem
 from templedb_nb.model.approval import Approval, ApprovalList, Verdict
 from templedb_nb.model.charts import Durations, Frequency, Timeline
 from templedb_nb.model.difference import Blame, Difference
 from templedb_nb.model.event import Stamped
+from templedb_nb.model.health_history import HealthTries
 from templedb_nb.model.history import DeployHistory, DeployStats, MigrationHistory, StepLogs
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.project import Project
@@ -54,7 +54,9 @@ class Temple:
         Nothing is opened or created before the first question. In a notebook, plans, runs and
         statuses are shown as cards from now on.
         """
-        _show_cards()
+        from templedb_nb.notebook.display import add_looks_here
+
+        add_looks_here()
         app = App.open(state)
         if there := teller():
             there.listens(app)
@@ -301,6 +303,17 @@ class Temple:
         """
         return self._app.history.chart(what, *self._named(project, target), by, last, since)
 
+    def health(
+        self, run: str | None = None, project: str | None = None, target: str | None = None
+    ) -> HealthTries:
+        """Return each try of a run's health checks; without *run*, of the newest run.
+
+        In a notebook it is shown as a picture; `frame` makes a DataFrame of it.
+        """
+        if run is not None:
+            return self._app.history.health(run, None, None)
+        return self._app.history.health(None, *self._named(project, target))
+
     def _named(self, project: str | None, target: str | None) -> tuple[Project, TargetName | None]:
         found, on = self._app.selections.named(self._choice(project, target))
         return found, on.name if on else None
@@ -383,13 +396,3 @@ def frame(value: Any) -> pd.DataFrame:
     if made is None:
         raise TypeError(f"a {type(value).__name__} is not a table")
     return made
-
-
-def _show_cards() -> None:
-    """Teach a running IPython how plans and runs look, once."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    if shell is not None:
-        from templedb_nb.notebook.display import add_looks
-
-        add_looks(shell)

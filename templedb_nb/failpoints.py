@@ -43,6 +43,8 @@ PLACES = {
     "command.recorded": "the ledger says that a command begins; it has not started",
     "command.ran": "the command ended; the ledger does not say so",
     "command.closed": "the ledger says how the command ended",
+    "health.tried": "a try of a health check is in the journal; the check is not settled yet",
+    "health.settled": "a health check is settled; the journal does not say so yet",
 }
 ACTIONS = ("kill9", "drop", "error", "sleep", "sleep=SECONDS")
 SLEEP_S = 3600.0

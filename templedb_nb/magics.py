@@ -260,6 +260,7 @@ class Magic:
         if value is None or isinstance(value, int):  # click's own exit, after --help
             return None
         from templedb_nb.exits import exit_code
+        from templedb_nb.model.health_history import HealthTries
         from templedb_nb.model.listings import Coded
         from templedb_nb.model.result import Result
         from templedb_nb.views import ansi
@@ -284,6 +285,8 @@ class Magic:
         if type(plain_value).__module__.split(".")[0] == "pandas":
             return plain_value
         table = frame(plain_value)
+        if isinstance(plain_value, HealthTries) and not quiet:
+            self._show(plain_value)
         if table is not None:
             if self.telling is not None:
                 self.telling.widen()

@@ -27,6 +27,7 @@ from templedb_nb.model.event import (
 )
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.ledger import Checksums
+from templedb_nb.model.phase import Phase
 from templedb_nb.model.plan import (
     NOT_EXACTLY_ONCE,
     Draft,
@@ -39,7 +40,7 @@ from templedb_nb.model.project import Slug
 from templedb_nb.model.result import Result, StepState
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.status import FileState, MigrationStatus, StatusTable, TargetStatus
-from templedb_nb.model.step import Apply, Mode, Phase, RunCommand
+from templedb_nb.model.step import Apply, Mode, RunCommand
 from templedb_nb.model.target import DatabaseName, Policy, TargetName
 from templedb_nb.views.html import bundle, status
 from templedb_nb.views.html import plan as plans

@@ -55,6 +55,12 @@ TOLD = {
     ),
     "05_history_review": ("shop, 8 runs", "NOT SUCCEEDED", "failed", "files that differ"),
     "06_incident": ("plan", "migrations/004_cities.sql applied", "files that differ"),
+    "07_health_gate": (
+        "is unhealthy",
+        "succeeded, healthy",
+        "could not be measured",
+        "healthy, says",
+    ),
     "04_promotion_review": ("migrations/004_cities.sql", "approves plan", "needs an approval"),
 }
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from templedb_nb.core.plan.estimate import expected
 from templedb_nb.model.estimate import Expected, StepEstimate
 from templedb_nb.model.ledger import Checksums
+from templedb_nb.model.phase import Phase
 from templedb_nb.model.project import Slug
 from templedb_nb.model.serialization import Digest
-from templedb_nb.model.step import Apply, Phase, RunCommand
+from templedb_nb.model.step import Apply, RunCommand
 from templedb_nb.model.target import DatabaseName, TargetName
 from templedb_nb.store.duckdb.durations import took
 from templedb_nb.store.duckdb.state_file import StateFile

@@ -10,11 +10,22 @@ from typing import Any, get_args
 
 import pytest
 
-from templedb_nb.model.config import Executor, WorkFolderKind
+from templedb_nb.model.config import Executor
 from templedb_nb.model.dual_write import DualWrite, DualWriteTable
 from templedb_nb.model.foreign_history import ImportConfidence
+from templedb_nb.model.health import (
+    CommandCheck,
+    HealthRole,
+    HttpCheck,
+    JsonExpectation,
+    SqlCheck,
+    TcpCheck,
+    Timing,
+)
+from templedb_nb.model.health_step import CheckHealth
 from templedb_nb.model.layout import Layout, Reading
 from templedb_nb.model.ledger import Checksums, Entry, EntryKind, State
+from templedb_nb.model.phase import Phase
 from templedb_nb.model.plan import Plan, PlannedGroup
 from templedb_nb.model.serialization import Digest, from_plain, to_plain
 from templedb_nb.model.step import (
@@ -22,7 +33,6 @@ from templedb_nb.model.step import (
     Apply,
     ImportEntry,
     Mode,
-    Phase,
     Restore,
     Revert,
     RunCommand,
@@ -31,6 +41,7 @@ from templedb_nb.model.step import (
     Verb,
 )
 from templedb_nb.model.target import DATABASE_URL, Policy, TargetName
+from templedb_nb.model.work_folder import WorkFolderKind
 
 BLOB = Digest("b" * 64)
 INTO = DualWriteTable(tool="flyway", schema="public", table="flyway_schema_history")
@@ -122,6 +133,32 @@ STEPS: dict[str, Step] = {
         mutates=True,
         critical=False,
     ),
+    "health": CheckHealth(
+        group="app",
+        checks=(TcpCheck(name="app/tcp", group="app", timing=Timing(), host="shop", port=443),),
+    ),
+    "soak": CheckHealth(
+        group="target staging",
+        role=HealthRole.SOAK,
+        checks=(
+            HttpCheck(
+                name="app/http",
+                group="app",
+                timing=Timing(soak_s=600),
+                url="{var:URL}/health",
+                headers=(("X-Token", "{var:TOKEN}"),),
+                expect_json=(JsonExpectation(path="$.up", equals="true"),),
+            ),
+            CommandCheck(
+                name="app/command",
+                group="app",
+                timing=Timing(soak_s=60, interval_s=1),
+                command="./smoke.sh",
+                environment=(("A", "b"),),
+            ),
+            SqlCheck(name="app/sql", group="app", timing=Timing(soak_s=60), query="SELECT true"),
+        ),
+    ),
     "script": RunScript(
         group="deploy.sh", file="deploy.sh", blob=BLOB, arguments=(), executable=True
     ),
@@ -135,6 +172,14 @@ STEPS: dict[str, Step] = {
     ),
 }
 RECORDED: dict[str, str] = {
+    "health": (
+        "ac69b22d3d86029646154bc72a21daaf90a9faaa1a1c32bb6f6a8d81b7b98e46"
+        " 96cc87ff81d5823b68834baab12b17129fe0dea9b30b65eb4ee9d5baa3b1250d"
+    ),
+    "soak": (
+        "d7f4ac9530f75a3c5647f7384273f95bc0fb7010f7a811c1aea12b00ac587821"
+        " f4c62b768673e6954e19f7085340577785ab4daaeb150dcd5383205f715b2f74"
+    ),
     "apply": (
         "87e4b86723827d306c8b5f521d4a841c9c25e9d1c8fff837cb10ff901df5b4dc"
         " c6460586b412b6ce3048b2e393454e9b289935d714f28513d1994c86e2ea36f2"

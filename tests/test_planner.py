@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from templedb_nb.core.config.document import parse
 from templedb_nb.core.config.environ import KnownNames
 from templedb_nb.core.migrations.script import read_script
-from templedb_nb.core.plan.planner import PlanOptions, Situation, plan
+from templedb_nb.core.plan.planner import plan
+from templedb_nb.core.plan.situation import PlanOptions, Situation
 from templedb_nb.core.plan.staleness import done, moved_by_itself, same_base
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.finding import errors

@@ -181,6 +181,7 @@ class Container:
             self.records,
             self.state.folder,
             self.workspace,
+            self.health_surroundings,
             self.masker,
             self.system,
         )
@@ -226,20 +227,24 @@ class Container:
     @cached_property
     def health(self) -> HealthChecks:
         """Return the use case that measures how a target is."""
-        surroundings = HealthSurroundings(
-            plans=self.plans,
-            variables=self.variables,
-            connections=Connections(self.state.path, self.variables.learn),
-            workspace=self.workspace,
-            masker=self.masker,
-            system=self.system,
-        )
         return HealthChecks(
             state=self.state,
             projects=self.projects,
             plans=self.plans,
             records=self.records,
-            surroundings=surroundings,
+            surroundings=self.health_surroundings,
+            system=self.system,
+        )
+
+    @cached_property
+    def health_surroundings(self) -> HealthSurroundings:
+        """Return what makes the checkers of a target."""
+        return HealthSurroundings(
+            plans=self.plans,
+            variables=self.variables,
+            connections=Connections(self.state.path, self.variables.learn),
+            workspace=self.workspace,
+            masker=self.masker,
             system=self.system,
         )
 

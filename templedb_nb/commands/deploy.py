@@ -16,7 +16,7 @@ from templedb_nb.exit_code import ExitCode
 if TYPE_CHECKING:
     from templedb_nb.app.deploy.runs import RunOptions
     from templedb_nb.app.project.variables import GivenValues
-    from templedb_nb.core.plan.planner import PlanOptions
+    from templedb_nb.core.plan.situation import PlanOptions
     from templedb_nb.model.listings import Coded, Proposed
     from templedb_nb.model.plan import Preview
     from templedb_nb.model.result import Result
@@ -182,7 +182,7 @@ def plan(
     with call.output.working(PLANNED):
         preview = call.app.deployments.plan(choice, _options(how), out=out, **_how(call, how))
     reports.write(preview)
-    if detailed_exitcode and preview.plan.steps and not errors(preview.findings):
+    if detailed_exitcode and preview.plan.work and not errors(preview.findings):
         return Coded(value=preview, exit_code=ExitCode.PENDING)
     return preview
 
@@ -346,7 +346,7 @@ def _again(
 
 
 def _options(how: dict[str, Any]) -> PlanOptions:
-    from templedb_nb.core.plan.planner import PlanOptions
+    from templedb_nb.core.plan.situation import PlanOptions
 
     return PlanOptions(skip_groups=tuple(how["skip"]), skip_validation=how["skip_validation"])
 

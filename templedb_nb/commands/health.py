@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+from templedb_nb.commands import completion
 from templedb_nb.commands.context import Call
 from templedb_nb.commands.options import given_values, group, on_target, pass_call, words
 
 if TYPE_CHECKING:
     from templedb_nb.model.health import HealthReport
+    from templedb_nb.model.health_history import HealthTries
 
 
-@group("health")
+@group("health", default="show")
 def commands() -> None:
-    """Measure whether a target is healthy, with the checks of its config."""
+    """Measure whether a target is healthy, and show what runs have measured."""
 
 
 @commands.command()
@@ -55,3 +57,23 @@ def check(
         release=release,
         once=once,
     )
+
+
+@commands.command()
+@click.argument("run_id", metavar="[RUN]", required=False, shell_complete=completion.runs)
+@click.option("--project", metavar="PROJECT", help="Without RUN: the project of the newest run.")
+@on_target
+@pass_call
+def show(call: Call, run_id: str | None, project: str | None, target: str | None) -> HealthTries:
+    """Show each try of a run's health checks; without RUN, of the newest run.
+
+    \b
+    Examples:
+      templedb health
+      templedb health 01a20896-82b9
+      templedb health show --project shop --target production
+    """
+    if run_id:
+        return call.app.history.health(run_id, None, None)
+    found, on = call.app.selections.named(call.choice(project, target))
+    return call.app.history.health(None, found, on.name if on else None)

@@ -224,7 +224,7 @@ def chart(
 def sql(call: Call, query: tuple[str, ...]) -> Any:
     """Query the state with SQL, read-only.
 
-    The views are runs, steps, migrations, events, approvals, messages and runbooks
+    The views are runs, steps, migrations, events, approvals, messages, health and runbooks
     (docs/history.md). Without QUERY, the query is read from standard input, or in a notebook from
     the cell.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -62,6 +63,15 @@ FIELDS = (
         type=click.Choice(LEVELS),
         help="What a plan does with drift. Default: warn.",
     ),
+    click.option(
+        "--health-check",
+        "health_checks",
+        multiple=True,
+        metavar="CHECK",
+        help="What must hold after every deployment: https://…, tcp://HOST:PORT, @FILE, or the keys"
+        " of a check as YAML. These replace the former ones; repeatable.",
+    ),
+    click.option("--no-health-checks", is_flag=True, help="Remove the target's health checks."),
 )
 
 
@@ -137,7 +147,8 @@ def update(
     if not changed:
         raise click.UsageError("name what is to change, such as --protected")
     made = call.app.policies.update(call.choice(slug, name), changed, reason)
-    what = f"target {made.target.name} is changed: {', '.join(changed)}"
+    names = ", ".join("health checks" if each == "health" else each for each in changed)
+    what = f"target {made.target.name} is changed: {names}"
     return CommandOutcome(text=what, also=made.also)
 
 
@@ -231,6 +242,22 @@ def ledger_sql(call: Call, role: str | None, *, upgrade: bool) -> Document:
     return Document(document=text)
 
 
+def _checks(named: tuple[str, ...]) -> str:
+    """Return the checks that words stand for, as a target keeps them."""
+    from templedb_nb.core.config.target_checks import expanded, kept
+    from templedb_nb.files.document import parse_document, read_document
+
+    documents: list[object] = []
+    for each in named:
+        found = expanded(each)
+        if found is None and each.startswith("@"):
+            found = read_document(each[1:], sys.stdin)
+        elif found is None:
+            found = parse_document(each, "health.yaml")
+        documents += found if isinstance(found, list) else [found]
+    return kept(documents)
+
+
 def _typed(given: dict[str, Any]) -> dict[str, Any]:
     from templedb_nb.app.deploy.signatures import read_signers
     from templedb_nb.core.values.points_in_time import wait_s
@@ -243,6 +270,9 @@ def _typed(given: dict[str, Any]) -> dict[str, Any]:
         kept["approval_expires_s"] = int(wait_s(expires))
     if (named := kept.pop("approvers", None)) is not None:
         kept["approvers"] = tuple(each.strip() for each in named.split(",") if each.strip())
+    named, removed = kept.pop("health_checks", ()), kept.pop("no_health_checks", False)
+    if named or removed:
+        kept["health"] = _checks(named)
     if (file := kept.get("signers")) is not None:
         kept["signers"] = read_signers(file) if file else ()
     return {key: kinds[key](value) if key in kinds else value for key, value in kept.items()}

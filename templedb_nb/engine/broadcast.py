@@ -11,6 +11,8 @@ from typing import Any  # Any: each field of an event
 from templedb_nb.model.event import (
     Event,
     Evidence,
+    HealthDecided,
+    HealthMeasured,
     LockAwaited,
     MessageReceived,
     MessagesOmitted,
@@ -80,9 +82,15 @@ class Broadcast:
                     n for n, each in enumerate(steps) if each.evidence is not Evidence.LEDGER
                 )
                 return True
-            case RunFinished():
+            case RunFinished() | HealthDecided():
                 return True
-            case LockAwaited() | StatementBlocked() | OutputWritten() | StatementRan():
+            case (
+                HealthMeasured()
+                | LockAwaited()
+                | StatementBlocked()
+                | OutputWritten()
+                | StatementRan()
+            ):
                 return False
             case MessageReceived() | MessagesOmitted() | TransactionRetried():
                 return False

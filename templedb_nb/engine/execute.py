@@ -11,7 +11,8 @@ from templedb_nb.core.approval.policy import Approved, kept
 from templedb_nb.core.plan.staleness import Done
 from templedb_nb.engine.guard import Guard
 from templedb_nb.engine.step_events import Ended
-from templedb_nb.engine.steps import StepRunner, Tools
+from templedb_nb.engine.steps import StepRunner
+from templedb_nb.engine.tools import Tools
 from templedb_nb.errors import Held, JournalFailed, TargetError, TempleError
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.failpoints import reach
@@ -28,7 +29,7 @@ from templedb_nb.model.event import (
 )
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.plan import Plan, PlannedGroup
-from templedb_nb.model.step import Step, label
+from templedb_nb.model.step import Step, failure_hook, label
 from templedb_nb.model.target import DatabaseName, FindingLevel
 from templedb_nb.ports.run import Emit
 from templedb_nb.ports.target import CatalogReader, Claim, LockCallbacks
@@ -60,7 +61,7 @@ def execute(
     and the last event says how it ended; where the machine broke within a step, none does.
     """
     plan, steps = approved.plan, None
-    emit(_started(plan, claim, origin, tools.resumed))
+    emit(_started(plan, claim, origin, tools))
     try:
         reach("run.before-lock")
         with ExitStack() as held:
@@ -124,7 +125,7 @@ def labels(steps: Sequence[Step]) -> tuple[StepLabel, ...]:
     return tuple(label(step) for step in steps)
 
 
-def _started(plan: Plan, claim: Claim, origin: Origin, resumed: int) -> RunStarted:
+def _started(plan: Plan, claim: Claim, origin: Origin, tools: Tools) -> RunStarted:
     return RunStarted(
         plan=plan.id,
         content_hash=plan.content_hash,
@@ -136,7 +137,8 @@ def _started(plan: Plan, claim: Claim, origin: Origin, resumed: int) -> RunStart
         pid=claim.pid,
         release=origin.release,
         steps=labels(plan.steps),
-        resumed=resumed,
+        resumed=tools.resumed,
+        finished=tuple(sorted(tools.finished)),
     )
 
 
@@ -155,9 +157,13 @@ def _run(plan: Plan, steps: StepRunner, emit: Emit) -> RunFinished:
 
 
 def _worst(ends: Sequence[Ended]) -> Ended | None:
-    """Return what the run is judged by: what a person must look at, else the first failure."""
+    """Return what the run is judged by: what a person must look at, else the first failure.
+
+    What could not be measured weighs less than a failure that somebody saw.
+    """
     grave = (each for outcome in _GRAVEST for each in ends if each.outcome is outcome)
-    return next(grave, ends[0] if ends else None)
+    seen = (each for each in ends if each.exit_code != ExitCode.INCONCLUSIVE)
+    return next(grave, next(seen, ends[0] if ends else None))
 
 
 def _group(
@@ -165,18 +171,36 @@ def _group(
 ) -> Ended | None:
     ended: Ended | None = None
     for number, step in enumerate(group.steps, start=first):
-        if stopped or ended:
+        if not stopped and failure_hook(step):
+            _after_failure(number, step, steps, emit, ended)
+        elif stopped or ended:
             emit(StepSkipped(step=number, reason=stopped or f"upstream failed: {group.name}"))
-            continue
-        ended = steps.run(number, step)
+        else:
+            ended = steps.run(number, step)
     return None if stopped else ended
+
+
+def _after_failure(
+    number: int, step: Step, steps: StepRunner, emit: Emit, ended: Ended | None
+) -> None:
+    """Run a failure hook where a step of its group has failed; how the hook ends changes nothing.
+
+    What somebody cancelled, what nobody could measure and what nobody knows is no failure.
+    """
+    failed = ended is not None and ended.outcome in {Outcome.FAILED, Outcome.TIMED_OUT}
+    if ended is None:
+        emit(StepSkipped(step=number, reason="no step of the group has failed"))
+    elif not failed or ended.exit_code == ExitCode.INCONCLUSIVE:
+        emit(StepSkipped(step=number, reason="the group did not end in a failure"))
+    else:
+        steps.run(number, step)
 
 
 def _finished(worst: Ended | None, *, changed: bool) -> RunFinished:
     if worst is None:
         return RunFinished(outcome=Outcome.SUCCEEDED, exit_code=ExitCode.OK)
     if worst.outcome is Outcome.FAILED:
-        code = ExitCode.CHANGED if changed else ExitCode.UNCHANGED
+        code = worst.exit_code or (ExitCode.CHANGED if changed else ExitCode.UNCHANGED)
         return RunFinished(outcome=worst.outcome, exit_code=code, message=worst.message)
     ended = worst.exit_code or _CODES[worst.outcome]
     return RunFinished(outcome=worst.outcome, exit_code=ended, message=worst.message)

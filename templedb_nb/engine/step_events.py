@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from templedb_nb.core.approval.policy import RUN_DIGITS
 from templedb_nb.errors import StatementFailed, TempleError, Unresolved
+from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.command import CommandExit
 from templedb_nb.model.event import (
     Event,
+    HealthMeasured,
     Log,
     Outcome,
     StepFailed,
+    StepFinished,
     StepWarned,
 )
-from templedb_nb.model.step import (
-    Command,
-    Migration,
-    Phase,
-    RunScript,
-    Step,
-)
+from templedb_nb.model.health import Check, CheckAnswer, Health, HealthRole, Try
+from templedb_nb.model.health_step import CheckHealth
+from templedb_nb.model.phase import Phase
+from templedb_nb.model.step import Command, Migration, RunScript, Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,9 @@ def ended(step: Step, event: Event) -> Ended | None:
         return Ended(outcome=Outcome.TIMED_OUT, message=message)
     if event.unknown:
         return Ended(outcome=Outcome.UNKNOWN, message=message)
+    if event.inconclusive:
+        code = ExitCode.INCONCLUSIVE
+        return Ended(outcome=Outcome.FAILED, message=message, exit_code=code)
     return Ended(outcome=Outcome.FAILED, message=message)
 
 
@@ -54,7 +59,7 @@ def may_fail(step: Command) -> bool:
     """Return whether the run goes on where *step* fails."""
     if isinstance(step, RunScript):
         return False
-    return not step.critical and step.phase is Phase.POST_DEPLOY
+    return not step.critical and step.phase in {Phase.POST_DEPLOY, Phase.ON_FAILURE}
 
 
 def not_started(number: int, step: Command, error: TempleError) -> Event:
@@ -127,4 +132,51 @@ def exited(
         timed_out=ended.timed_out,
         log=log,
         tail=tail,
+    )
+
+
+def measured(number: int, step: CheckHealth, check: Check, one: Try) -> HealthMeasured:
+    """Return the event of one try, with what is left until the check is settled."""
+    timing, soaks = check.timing, step.role is HealthRole.SOAK
+    settles = {
+        Health.HEALTHY: 0 if soaks else timing.success_threshold,
+        Health.UNHEALTHY: timing.failure_threshold,
+        Health.INCONCLUSIVE: timing.failure_threshold if soaks else 0,
+    }
+    ends_s = timing.soak_s if soaks else timing.deadline_s
+    left_s = ends_s - (one.at_ms + one.latency_ms) // 1000
+    return HealthMeasured(
+        step=number,
+        check=check.name,
+        outcome=one.outcome,
+        cause=one.cause,
+        message=one.message,
+        latency_ms=one.latency_ms,
+        at_ms=one.at_ms,
+        threshold=settles[one.outcome],
+        left_s=max(0, left_s),
+    )
+
+
+def health_settled(number: int, run: str, answers: Sequence[CheckAnswer]) -> Event:
+    """Return the event of checks that are settled; a bad one weighs more than an unknown one."""
+    for outcome in (Health.UNHEALTHY, Health.INCONCLUSIVE):
+        for each in answers:
+            if each.outcome is outcome:
+                return _unfit(number, run, each)
+    return StepFinished(step=number, tail="".join(each.evidence for each in answers[-1:]))
+
+
+def _unfit(number: int, run: str, answer: CheckAnswer) -> StepFailed:
+    inconclusive = answer.outcome is Health.INCONCLUSIVE
+    what = "could not be measured" if inconclusive else "is unhealthy"
+    again = "measure again: templedb deploy resume"
+    decide = f"templedb run resolve {run[:RUN_DIGITS]} --healthy --reason WHAT-YOU-SAW"
+    return StepFailed(
+        step=number,
+        message=f"{answer.name} {what}: {answer.message}",
+        changed=False,
+        inconclusive=inconclusive,
+        hint=f"{again}; or decide it by hand: {decide}" if inconclusive else again,
+        tail=answer.evidence,
     )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from templedb_nb.core.migrations.down import down_script
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.core.plan.staleness import Done
 from templedb_nb.core.run.ledger_guard import HINT, TOUCHED
 from templedb_nb.engine.guard import Guard
+from templedb_nb.engine.health import Interruptible, ask, soak
 from templedb_nb.engine.messages import Messages
 from templedb_nb.engine.step_events import (
     Ended,
@@ -19,16 +20,18 @@ from templedb_nb.engine.step_events import (
     changes,
     ended,
     exited,
+    health_settled,
     how,
     may_fail,
+    measured,
     not_started,
     statement_failed,
 )
+from templedb_nb.engine.tools import Tools
 from templedb_nb.errors import NotStarted, StatementFailed, StoreError, TempleError, Unresolved
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.failpoints import reach
-from templedb_nb.model.cancel_request import CancelRequest
-from templedb_nb.model.command import CommandExit, Invocation
+from templedb_nb.model.command import CommandExit
 from templedb_nb.model.config import Executor
 from templedb_nb.model.event import (
     Event,
@@ -43,7 +46,9 @@ from templedb_nb.model.event import (
     StepStarted,
     StepWarned,
 )
-from templedb_nb.model.layout import Address
+from templedb_nb.model.health import Check, HealthRole, Try
+from templedb_nb.model.health_step import CheckHealth
+from templedb_nb.model.result import APPLIED_BEFORE
 from templedb_nb.model.step import (
     Amend,
     Amendment,
@@ -57,50 +62,15 @@ from templedb_nb.model.step import (
     RunCommand,
     RunScript,
     Step,
+    failure_hook,
 )
-from templedb_nb.model.target import DATABASE_URL, DatabaseName, Policy
+from templedb_nb.model.target import DATABASE_URL
 from templedb_nb.model.trace import CommandState, Lookup
-from templedb_nb.ports.run import Clock, Emit, Interruptions, StepLog
-from templedb_nb.ports.shell import Psql, Shell
-from templedb_nb.ports.target import Claim, Decide, RunRecords, Session
+from templedb_nb.ports.run import Emit, StepLog
+from templedb_nb.ports.target import Claim, RunRecords
 
 _ROLLED_BACK = "rolled back the transaction that it was given; statements below that may stand"
 _LOOK = "look what stands, undo it, and take BEGIN and ROLLBACK out of the file"
-
-
-@dataclass(slots=True)
-class NoInterrupts:
-    """Nobody interrupts the run."""
-
-    draining: bool = False
-    wish: str = ""
-
-    def cancellable(self) -> AbstractContextManager[None]:
-        """Let the block be."""
-        return nullcontext()
-
-    def asked(self, wanted: CancelRequest) -> None:
-        """Let no further step begin."""
-        self.wish, self.draining = wanted.wish, True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
-    """What the steps of one run work with; `policy` is what the target itself demands."""
-
-    sessions: Mapping[DatabaseName, Session]
-    script: Callable[[Address], Script]
-    invocation: Callable[[Command, str], Invocation]
-    shell: Shell
-    psql: Psql
-    log: Callable[[int], StepLog]
-    clock: Clock
-    new_id: Callable[[], str]
-    decide: Decide = lambda _: ()
-    policy: Policy = field(default_factory=Policy)
-    interrupts: Interruptions = field(default_factory=NoInterrupts)
-    resumed: int = 0
-    mask: Callable[[str], str] = str
 
 
 @dataclass(slots=True)
@@ -124,11 +94,12 @@ class StepRunner:
         if self.tools.interrupts.draining:
             self.emit(StepSkipped(step=number, reason="cancelled before it began"))
             return self._cancelled(f"cancelled before {step.group}: {step.title}")
-        if number < self.tools.resumed and not isinstance(step, Migration):
+        before = number < self.tools.resumed or number in self.tools.finished
+        if before and not isinstance(step, Migration) and not failure_hook(step):
             self.emit(StepSkipped(step=number, reason="the run that is resumed did it"))
             return None
         if isinstance(step, Migration) and (step.database, step.key) in self.done:
-            self.emit(StepSkipped(step=number, reason="an earlier run of this plan applied it"))
+            self.emit(StepSkipped(step=number, reason=APPLIED_BEFORE))
             return None
         attempts = step.attempts if isinstance(step, RunCommand) else 1
         changed = False
@@ -172,6 +143,8 @@ class StepRunner:
             match step:
                 case RunCommand() | RunScript():
                     return self._command(number, step, attempt_id)
+                case CheckHealth():
+                    return self._health(number, step)
                 case Apply(executor=Executor.PSQL) | Revert(executor=Executor.PSQL):
                     return self._psql(number, step, attempt_id)
                 case Apply() | Revert():
@@ -209,7 +182,7 @@ class StepRunner:
 
     def _is_recorded(self, step: Step, attempt_id: str) -> bool:
         """Return whether the ledger has a step as done that broke all the same."""
-        if isinstance(step, Command):
+        if isinstance(step, Command | CheckHealth):
             return False
         session = self.tools.sessions[step.database]
         if isinstance(step, Migration):
@@ -345,6 +318,35 @@ class StepRunner:
             )
         message = f"{step.title} {how(ended)}"
         return exited(number, ended, message, changed=step.mutates, log=kept, tail=tail)
+
+    def _health(self, number: int, step: CheckHealth) -> Event:
+        """Ask until it is settled; nothing that is cancelled meanwhile counts as measured."""
+        checker, interrupts = self.tools.checker, self.tools.interrupts
+        assert checker is not None  # noqa: S101 - whoever runs a plan with checks has one
+        asked = Interruptible(checker=checker, clock=self.tools.clock, interrupts=interrupts)
+
+        def heard(check: Check, one: Try) -> None:
+            self.emit(measured(number, step, check, one))
+            reach("health.tried")
+            if interrupts.draining:
+                raise KeyboardInterrupt
+
+        until = self.tools.clock.now() + timedelta(seconds=step.soak_s) if step.soak_s else None
+        for session in self.tools.sessions.values():
+            if until is not None:
+                session.hold_until(self.claim, until)
+            if session.server is None:
+                session.close()  # a file lets one process in: the one that asks
+        try:
+            if step.role is HealthRole.GATE:
+                answers = tuple(ask(check, asked, asked, heard) for check in step.checks)
+            else:
+                answers = soak(step.checks, asked, asked, heard)
+        except KeyboardInterrupt as error:
+            self._interrupted(error)
+            return cancelled(number, "nobody has measured the health of the target")
+        reach("health.settled")
+        return health_settled(number, self.claim.run, answers)
 
     def _books(self, step: Command) -> RunRecords | None:
         """Return the ledger that must know of a command which may change the target."""

@@ -67,9 +67,14 @@ def _parsed(text: str, name: str) -> object:
     end = name.rpartition(".")[2].lower()
     if end == "toml":
         return _toml(text, name)
+    yaml = end in {"yaml", "yml"}
     if text.lstrip().startswith("{"):
-        return _json(text, name)
-    if end in {"yaml", "yml"}:
+        try:
+            return _json(text, name)
+        except InvalidConfig:
+            if not yaml:
+                raise
+    if yaml:  # also an object in braces that is no JSON: {type: tcp, port: 443}
         return _yaml(text, name)
     return _told(text, name)
 

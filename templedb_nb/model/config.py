@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from templedb_nb.model.health import JsonExpectation
+from templedb_nb.model.health import HealthRole, JsonExpectation
 from templedb_nb.model.layout import Layout
 from templedb_nb.model.target import DATABASE_URL, DatabaseName, OrderPolicy
+from templedb_nb.model.work_folder import WorkFolderKind
 
 
 class GroupKind(StrEnum):
@@ -29,13 +30,6 @@ class OpaqueFiles(StrEnum):
 
     REFUSE = "refuse"
     SKIP = "skip"
-
-
-class WorkFolderKind(StrEnum):
-    """Where a group's commands run."""
-
-    RELEASE = "release"
-    PROJECT = "project"
 
 
 class HealthType(StrEnum):
@@ -91,6 +85,8 @@ class HealthCheck:
     success_threshold: int = 1
     failure_threshold: int = 3
     inconclusive: InconclusivePolicy = InconclusivePolicy.PAUSE
+    role: HealthRole | None = None
+    soak_s: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +103,7 @@ class Group:
     test_command: str = ""
     deploy_command: str = ""
     post_deploy: tuple[Hook, ...] = ()
+    on_failure: tuple[Hook, ...] = ()
     required_env_vars: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     allow_dangerous_env: tuple[str, ...] = ()
@@ -137,7 +134,7 @@ class Group:
         """Return every command text of the group, in the order of its phases."""
         hooks = [*(h.command for h in self.pre_deploy)]
         middle = [self.build_command, self.test_command, self.deploy_command]
-        after = [h.command for h in self.post_deploy]
+        after = [h.command for h in (*self.post_deploy, *self.on_failure)]
         return tuple(text for text in (*hooks, *middle, *after) if text)
 
 

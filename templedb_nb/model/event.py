@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, NewType, TypeAlias
 
+from templedb_nb.model.health import Cause, Health
 from templedb_nb.model.server_message import MessageLevel
 
 RunId = NewType("RunId", str)
@@ -69,7 +70,7 @@ class StepLabel:
 class RunStarted:
     """The run was recorded; nothing has touched the target yet; its first `resumed` steps are done.
 
-    An earlier run of the same plan did those.
+    An earlier run of the same plan did those, and the steps `finished` behind them.
     """
 
     kind: ClassVar[str] = "run_started"
@@ -84,6 +85,7 @@ class RunStarted:
     release: int
     steps: tuple[StepLabel, ...]
     resumed: int = 0
+    finished: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +218,27 @@ class OutputWritten:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HealthMeasured:
+    """One try of a health check; its answer is kept with the end of the step.
+
+    `at_ms` is when it began, since the step's first moment; the message is masked. So many tries
+    like it in a row, `threshold`, settle the check; 0 if none do. `left_s` is the time until the
+    deadline, or the end of the soak.
+    """
+
+    kind: ClassVar[str] = "health_measured"
+    step: int
+    check: str
+    outcome: Health
+    cause: Cause
+    message: str
+    latency_ms: int
+    at_ms: int
+    threshold: int = 0
+    left_s: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
     """Where the output of a step is kept; the digest is of the uncompressed text."""
 
@@ -262,7 +285,10 @@ class StepWarned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepFailed:
-    """The step failed; `changed` says whether the target may have changed by it."""
+    """The step failed; `changed` says whether the target may have changed by it.
+
+    `inconclusive` says that it asked how the target is, and nobody could measure that.
+    """
 
     kind: ClassVar[str] = "step_failed"
     step: int
@@ -279,6 +305,7 @@ class StepFailed:
     timed_out: bool = False
     cancelled: bool = False
     unknown: bool = False
+    inconclusive: bool = False
     log: Log | None = None
     tail: str = ""
 
@@ -307,6 +334,24 @@ class RunFinished:
     found_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthDecided:
+    """After its end, a person said how the target was that a run could not measure.
+
+    `steps` are the checks that are settled by it. `outcome` and `exit_code` are what the run has
+    come to: it succeeded if nothing else was left to do.
+    """
+
+    kind: ClassVar[str] = "health_decided"
+    steps: tuple[int, ...]
+    health: Health
+    by: str
+    reason: str
+    outcome: Outcome
+    exit_code: int
+    message: str
+
+
 Event: TypeAlias = (
     RunStarted
     | LockAwaited
@@ -318,12 +363,14 @@ Event: TypeAlias = (
     | MessagesOmitted
     | TransactionRetried
     | OutputWritten
+    | HealthMeasured
     | StepRetried
     | StepFinished
     | StepWarned
     | StepFailed
     | StepSkipped
     | RunFinished
+    | HealthDecided
 )
 
 Passing: TypeAlias = StatementRan | OutputWritten

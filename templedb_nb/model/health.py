@@ -10,6 +10,7 @@ from typing import ClassVar, TypeAlias
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.project import Slug
 from templedb_nb.model.target import DatabaseName, TargetName
+from templedb_nb.model.work_folder import WorkFolderKind
 
 EVIDENCE = 4096
 """So many bytes of an answer are kept."""
@@ -23,6 +24,25 @@ class Health(StrEnum):
     HEALTHY = "healthy"
     UNHEALTHY = "unhealthy"
     INCONCLUSIVE = "inconclusive"
+
+
+class HealthRole(StrEnum):
+    """When a run asks a check: before its success, or for a while after all gates."""
+
+    GATE = "gate"
+    SOAK = "soak"
+
+
+class Measured(StrEnum):
+    """What a run knows of health: the outcome of its checks, or why there is none."""
+
+    NO_GATE = "no gate"
+    """The plan had no health check: nobody can say how the target is."""
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    INCONCLUSIVE = "inconclusive"
+    NOT_MEASURED = "not measured"
+    """There are checks, and the run ended before they were settled."""
 
 
 class Cause(StrEnum):
@@ -66,7 +86,10 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """When a check is asked, and how many answers settle it; times are in seconds."""
+    """When a check is asked, and how many answers settle it; times are in seconds.
+
+    `soak_s` is for how long a soak asks; a gate is settled by its thresholds.
+    """
 
     initial_delay_s: int = 0
     interval_s: int = 5
@@ -75,6 +98,7 @@ class Timing:
     success_threshold: int = 1
     failure_threshold: int = 3
     inconclusive_fails: bool = False
+    soak_s: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +147,7 @@ class TcpCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandCheck:
-    """A command that exits with 0."""
+    """A command that exits with 0; it runs as the commands of its group do."""
 
     kind: ClassVar[str] = "command"
 
@@ -131,6 +155,9 @@ class CommandCheck:
     group: str
     timing: Timing
     command: str
+    environment: tuple[tuple[str, str], ...] = ()
+    allow_dangerous_env: tuple[str, ...] = ()
+    workdir: WorkFolderKind = WorkFolderKind.RELEASE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, ClassVar  # Any: cells of an answer
 
 from templedb_nb.model.event import MessageReceived, Outcome
+from templedb_nb.model.health import Measured
 from templedb_nb.model.ledger import Entry
 from templedb_nb.model.project import Slug
 from templedb_nb.model.target import DatabaseName, TargetName
@@ -17,7 +18,7 @@ class RunRow:
     """One run at a glance; `outcome` is None while it goes on.
 
     `found_at` is when a run whose process died was found dead; `finished_at` is its last sign of
-    life then.
+    life then. `health` is None of runs that were kept before it was.
     """
 
     run: str
@@ -37,6 +38,7 @@ class RunRow:
     message: str
     warnings: int = 0
     found_at: datetime | None = None
+    health: Measured | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +123,7 @@ class RunStatus:
     last_at: datetime | None = None
     message: str = ""
     unresolved: bool = False
+    last_health: Measured | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

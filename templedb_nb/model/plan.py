@@ -22,7 +22,7 @@ from templedb_nb.model.ledger import Ledger, RunKind
 from templedb_nb.model.project import Changes, Slug
 from templedb_nb.model.serialization import Digest, digest, to_plain
 from templedb_nb.model.status import Tracked
-from templedb_nb.model.step import Amend, ImportEntry, Restore, Revert, Step
+from templedb_nb.model.step import Amend, ImportEntry, Restore, Revert, Step, works
 from templedb_nb.model.target import DatabaseName, FindingLevel, Policy, TargetName
 from templedb_nb.model.variable import ValueSource
 
@@ -63,6 +63,16 @@ class Plan:
     def steps(self) -> tuple[Step, ...]:
         """Return every step, in order."""
         return tuple(step for group in self.groups for step in group.steps)
+
+    @property
+    def work(self) -> tuple[Step, ...]:
+        """Return the steps that do more than measure, where none fails."""
+        return tuple(step for step in self.steps if works(step))
+
+    @property
+    def harmless(self) -> bool:
+        """Return whether it only asks how the target is, by no command of the project."""
+        return not self.work and not self.opaque
 
     @property
     def content_hash(self) -> Digest:

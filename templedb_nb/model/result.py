@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import ClassVar, assert_never
 
 from templedb_nb.model.event import (
+    HealthDecided,
+    HealthMeasured,
     LockAwaited,
     Log,
     MessageReceived,
@@ -30,8 +32,13 @@ from templedb_nb.model.event import (
     StepWarned,
     TransactionRetried,
 )
+from templedb_nb.model.health import Health, Measured
+from templedb_nb.model.health_step import CheckHealth
 from templedb_nb.model.server_message import MessageLevel
 from templedb_nb.model.step import BY_KIND, Apply
+
+APPLIED_BEFORE = "an earlier run of this plan applied it"
+"""Why a migration is skipped that is done."""
 
 
 class StepState(StrEnum):
@@ -71,6 +78,9 @@ class StepResult:
     messages: tuple[MessageReceived, ...] = ()
     more_warnings: int = 0
     more_messages: int = 0
+    tries: tuple[HealthMeasured, ...] = ()
+    health: Health | None = None
+    """What a health check came to; None of other steps, and of one that was not settled."""
 
     @property
     def warnings(self) -> int:
@@ -117,6 +127,8 @@ class Result:
     exit_code: int | None = None
     message: str = ""
     resumed: int = 0
+    finished: tuple[int, ...] = ()
+    health: Measured = Measured.NO_GATE
 
     @classmethod
     def of(cls, entries: Iterable[Stamped]) -> Result:
@@ -145,6 +157,11 @@ class Result:
         """Return how many messages of servers were no warnings, over all steps."""
         return sum(step.notices for step in self.steps)
 
+    def done_before(self, number: int) -> bool:
+        """Return whether an earlier run of the same plan had done the step."""
+        resumed = number < self.resumed or number in self.finished
+        return resumed or self.steps[number].message == APPLIED_BEFORE
+
     @property
     def deploys(self) -> bool:
         """Return whether it brings a release into effect: no way back, no word on the ledger."""
@@ -162,6 +179,7 @@ class Result:
 StepEvent = (
     StepStarted
     | StepRecorded
+    | HealthMeasured
     | StatementRan
     | MessageReceived
     | MessagesOmitted
@@ -188,7 +206,8 @@ class Progress:
     @property
     def result(self) -> Result:
         """Return what the run has come to so far."""
-        return replace(self._run, elapsed_ms=self._elapsed_ms, steps=tuple(self.steps))
+        now = replace(self._run, elapsed_ms=self._elapsed_ms, steps=tuple(self.steps))
+        return replace(now, health=_measured(now))
 
     def add(self, entry: Stamped) -> None:
         """Take in what happened next."""
@@ -211,12 +230,33 @@ class Progress:
                 self._run = replace(self._run, message=f"waits for {by}" if by else "")
             case OutputWritten():
                 pass
+            case HealthDecided():
+                self._run = _decided(self._run, event)
+                for number in event.steps:
+                    self.steps[number] = _settled(self.steps[number], event)
             case _:
                 if isinstance(event, StepFailed) and self._run.failure is None:
                     self._run = replace(self._run, failure=event)
                 step = _moved(self.steps[event.step], entry.elapsed_ms, event)
                 self.steps[event.step] = step
                 self.running = event.step if step.state is StepState.RUNNING else None
+
+
+def _measured(result: Result) -> Measured:
+    """Return what a run knows of the target's health."""
+    asked = [
+        (step, result.done_before(number))
+        for number, step in enumerate(result.steps)
+        if step.label.kind == CheckHealth.kind
+    ]
+    if not asked:
+        return Measured.NO_GATE
+    found = {step.health for step, _ in asked}
+    for outcome in (Health.UNHEALTHY, Health.INCONCLUSIVE):
+        if outcome in found:
+            return Measured(outcome.value)
+    every = all(step.health is Health.HEALTHY or before for step, before in asked)
+    return Measured.HEALTHY if every else Measured.NOT_MEASURED
 
 
 def _started(result: Result, entry: Stamped, event: RunStarted) -> Result:
@@ -233,6 +273,7 @@ def _started(result: Result, entry: Stamped, event: RunStarted) -> Result:
         pid=event.pid,
         started_at=entry.at,
         resumed=event.resumed,
+        finished=event.finished,
     )
 
 
@@ -244,6 +285,27 @@ def _finished(result: Result, entry: Stamped, event: RunFinished) -> Result:
         outcome=event.outcome,
         exit_code=event.exit_code,
         message=event.message,
+    )
+
+
+def _decided(result: Result, event: HealthDecided) -> Result:
+    told = replace(result, outcome=event.outcome, exit_code=event.exit_code, message=event.message)
+    failure = result.failure
+    if event.health is Health.HEALTHY:
+        settled = failure is not None and failure.step in event.steps
+        return replace(told, failure=None) if settled else told
+    number = failure.step if failure else event.steps[0]
+    said = StepFailed(step=number, message=event.message, changed=False)
+    return replace(told, failure=said)
+
+
+def _settled(step: StepResult, event: HealthDecided) -> StepResult:
+    healthy = event.health is Health.HEALTHY
+    return replace(
+        step,
+        state=StepState.DONE if healthy else StepState.FAILED,
+        health=event.health,
+        message=f"{event.by} says that it is {event.health}: {event.reason}",
     )
 
 
@@ -263,24 +325,45 @@ def _moved(step: StepResult, now: int, event: StepEvent) -> StepResult:
             return replace(step, statements=statement + 1)
         case OutputWritten():
             return step
+        case HealthMeasured():
+            return replace(step, tries=(*step.tries, event), message=event.message)
         case MessageReceived() | MessagesOmitted() | TransactionRetried() | StepRecorded():
             return _heard(step, event)
         case StepRetried(message=message, exit_status=status):
             return replace(step, message=message, exit_status=status)
         case StepSkipped(reason=reason):
             return replace(step, state=StepState.SKIPPED, message=reason)
-        case StepFinished():
-            done = replace(step, state=StepState.DONE, ended_ms=now, message="")
-            counted = step.statements if event.statements is None else event.statements
-            return replace(_kept(done, event), statements=counted, rows=event.rows)
-        case StepWarned(message=message):
-            warned = replace(step, state=StepState.WARNED, ended_ms=now, message=message)
-            return _kept(warned, event)
-        case StepFailed(message=message):
-            failed = replace(step, state=StepState.FAILED, ended_ms=now, message=message)
-            return _kept(failed, event)
+        case StepFinished() | StepWarned() | StepFailed():
+            return _ended(replace(step, ended_ms=now), event)
         case _:
             assert_never(event)
+
+
+def _ended(step: StepResult, event: StepFinished | StepWarned | StepFailed) -> StepResult:
+    kept = replace(step, exit_status=event.exit_status, tail=event.tail, log=event.log)
+    kept = replace(kept, health=_health(step, event))
+    match event:
+        case StepFinished():
+            counted = step.statements if event.statements is None else event.statements
+            done = replace(kept, state=StepState.DONE, message="")
+            return replace(done, statements=counted, rows=event.rows)
+        case StepWarned(message=message):
+            return replace(kept, state=StepState.WARNED, message=message)
+        case StepFailed(message=message):
+            return replace(kept, state=StepState.FAILED, message=message)
+
+
+def _health(step: StepResult, event: StepFinished | StepWarned | StepFailed) -> Health | None:
+    """Return what a health check came to; None of other steps, and of one that was broken off."""
+    if step.label.kind != CheckHealth.kind:
+        return None
+    match event:
+        case StepFinished():
+            return Health.HEALTHY
+        case StepFailed(cancelled=False, unknown=False):
+            return Health.INCONCLUSIVE if event.inconclusive else Health.UNHEALTHY
+        case _:
+            return None
 
 
 def _heard(
@@ -298,7 +381,3 @@ def _heard(
             return replace(step, recorded=event)
         case _:
             assert_never(event)
-
-
-def _kept(step: StepResult, event: StepFinished | StepWarned | StepFailed) -> StepResult:
-    return replace(step, exit_status=event.exit_status, tail=event.tail, log=event.log)

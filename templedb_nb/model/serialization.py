@@ -96,7 +96,7 @@ def _shape(kind: Any) -> tuple[tuple[str, ...], str]:
     """Return the names of a dataclass's fields, and the word that tells it from its siblings."""
     names = tuple(field.name for field in dataclasses.fields(kind))
     word = getattr(kind, "kind", None)
-    return names, str(word) if word and "kind" not in names else ""
+    return names, word if isinstance(word, str) and "kind" not in names else ""
 
 
 @cache

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from templedb_nb.model.event import Outcome
+from templedb_nb.model.health import Measured
 from templedb_nb.model.layout import Address, Reading, address
 from templedb_nb.model.ledger import Entry
 from templedb_nb.model.project import Slug
@@ -111,6 +112,7 @@ class TargetStatus:
     last_run: str = ""
     last_at: datetime | None = None
     note: str = ""
+    last_health: Measured | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,25 +12,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, TypeAlias, get_args
 
-from templedb_nb.model.config import Executor, WorkFolderKind
+from templedb_nb.model.config import Executor
 from templedb_nb.model.dual_write import DualWrite, DualWriteTable
 from templedb_nb.model.event import Evidence, StepLabel
 from templedb_nb.model.foreign_history import ImportConfidence
+from templedb_nb.model.health_step import CheckHealth
 from templedb_nb.model.layout import Address, Layout, Reading, address
 from templedb_nb.model.ledger import Checksums, Entry, State
+from templedb_nb.model.phase import Phase
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.target import DatabaseName, Policy
-
-
-class Phase(StrEnum):
-    """The parts of a group, in the order in which they run."""
-
-    PRE_DEPLOY = "pre_deploy"
-    BUILD = "build"
-    TEST = "test"
-    MIGRATIONS = "migrations"
-    DEPLOY = "deploy"
-    POST_DEPLOY = "post_deploy"
+from templedb_nb.model.work_folder import WorkFolderKind
 
 
 class Mode(StrEnum):
@@ -329,7 +321,9 @@ class Restore:
         return f"restore {self.entry.file}: {self.entry.state} ({self.seen})"
 
 
-Step: TypeAlias = RunCommand | RunScript | Apply | Revert | Amend | ImportEntry | Restore
+Step: TypeAlias = (
+    RunCommand | RunScript | Apply | Revert | Amend | ImportEntry | Restore | CheckHealth
+)
 """Every kind of step; no member is a subclass of another."""
 
 Migration: TypeAlias = Apply | Revert
@@ -340,6 +334,17 @@ Amendment: TypeAlias = Amend | ImportEntry
 
 Command: TypeAlias = RunCommand | RunScript
 """A step that runs a program whose effect only it knows."""
+
+
+def failure_hook(step: Step) -> bool:
+    """Return whether a step runs only where another step of its group has failed."""
+    return isinstance(step, RunCommand) and step.phase is Phase.ON_FAILURE
+
+
+def works(step: Step) -> bool:
+    """Return whether a step does more than measure, where no other fails."""
+    return not isinstance(step, CheckHealth) and not failure_hook(step)
+
 
 BY_KIND: Mapping[str, type[Step]] = {step.kind: step for step in get_args(Step)}
 """The class of each kind, for labels and plans that were stored."""

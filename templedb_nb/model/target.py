@@ -63,6 +63,8 @@ class Target:
     lint: FindingLevel | None = None
     drift: FindingLevel | None = None
     from_file: bool = False
+    health: str = ""
+    """Its own health checks as a JSON list; core/config/target_checks reads them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ _LOOKS = (
     ("templedb_nb.model.charts", "Timeline"),
     ("templedb_nb.model.charts", "Durations"),
     ("templedb_nb.model.charts", "Frequency"),
+    ("templedb_nb.model.health_history", "HealthTries"),
     ("templedb_nb.model.status", "Board"),
     ("templedb_nb.model.status", "Choices"),
     ("templedb_nb.model.status", "MigrationStatus"),
@@ -45,6 +47,14 @@ def add_looks(shell: InteractiveShell) -> Callable[[], None]:
                 own.type_printers.pop(kind, None)
 
     return take_back
+
+
+def add_looks_here() -> None:
+    """Teach a running IPython how plans and runs look, once."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is not None:
+        add_looks(shell)
 
 
 def _bundle(value: Any, include: Any = None, exclude: Any = None) -> Any:

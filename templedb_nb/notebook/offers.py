@@ -62,7 +62,7 @@ def unblock(call: Call, slug: str, target: str, pid: int, ends: bool) -> None:  
 
 def pick(call: Call, choices: Choices) -> None:
     """Show what a deployment may be made of, and plan what is picked."""
-    from templedb_nb.core.plan.planner import PlanOptions
+    from templedb_nb.core.plan.situation import PlanOptions
     from templedb_nb.model.selection import Selection
     from templedb_nb.notebook.panels import Picker
 

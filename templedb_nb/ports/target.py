@@ -11,6 +11,7 @@ from typing import Protocol
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.cancel_request import CancelRequest
+from templedb_nb.model.decided_health import DecidedHealth
 from templedb_nb.model.drift import CatalogMark, Drift
 from templedb_nb.model.event import Blocker, Outcome, RunId
 from templedb_nb.model.foreign_history import ForeignHistory
@@ -209,6 +210,13 @@ class RunRecords(Protocol):
         """Close the commands of *run* that nobody saw end, on a person's word; say how many."""
         ...
 
+    def decide_health(self, project: str, decided: DecidedHealth) -> None:
+        """Record what a person said of the health that a run could not measure, and its end.
+
+        A success uses up the approvals of its content.
+        """
+        ...
+
 
 class ApprovalRecords(Protocol):
     """The approvals and the policy that a database keeps."""
@@ -382,15 +390,3 @@ class Session(
 
     Implementations translate every driver error into a `TargetError`. Who needs less takes a role.
     """
-
-
-class Scratch(Protocol):
-    """A copy of a database that is thrown away; it has the schema, and maybe no rows."""
-
-    def run(self, script: Script, file: str) -> None:
-        """Run every statement, or raise `TargetError` with the place in *file*."""
-        ...
-
-    def schema(self) -> str:
-        """Return what the copy holds beside rows, as text that is equal for equal schemas."""
-        ...

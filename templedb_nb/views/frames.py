@@ -12,6 +12,8 @@ from templedb_nb.model.difference import Blame
 from templedb_nb.model.drift import ChangeKind, DriftReport, TargetsDiffer
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.foreign_history import Adoption, ImportConfidence
+from templedb_nb.model.health import Cause, Health, Measured
+from templedb_nb.model.health_history import HealthTries
 from templedb_nb.model.history import (
     Answer,
     DeployHistory,
@@ -57,6 +59,7 @@ _STATUS: Sequence[Column] = (
     ("last_at", TIMES, lambda r: r.last_at),
     ("release", COUNTS, lambda r: r.release),
     ("note", TEXT, lambda r: r.note),
+    ("last_health", Measured, lambda r: r.last_health and r.last_health.value),
 )
 
 _CHANGES: Sequence[Column] = (
@@ -149,6 +152,16 @@ COLUMNS: dict[type, Sequence[Column]] = {
         ("plan", TEXT, lambda r: r.plan),
         ("message", TEXT, lambda r: r.message),
         ("warnings", COUNTS, lambda r: r.warnings),
+        ("health", Measured, lambda r: r.health and r.health.value),
+    ),
+    HealthTries: (
+        ("step", COUNTS, lambda r: r.step),
+        ("check_name", WORDS, lambda r: r.check),
+        ("measured_at", TIMES, lambda r: r.measured_at),
+        ("outcome", Health, lambda r: r.outcome.value),
+        ("cause", Cause, lambda r: r.cause.value),
+        ("latency", SPANS, lambda r: _milliseconds(r.latency_ms)),
+        ("message", TEXT, lambda r: r.message),
     ),
     DeployStatus: (
         ("target", TEXT, _target),
@@ -160,6 +173,7 @@ COLUMNS: dict[type, Sequence[Column]] = {
         ("last_at", TIMES, lambda r: r.last_at),
         ("unresolved", TEXT, lambda r: r.unresolved),
         ("message", TEXT, lambda r: r.message),
+        ("last_health", Measured, lambda r: r.last_health and r.last_health.value),
     ),
     DeployStats: (
         ("target", WORDS, _target),
@@ -256,6 +270,9 @@ def frame(value: Any) -> pd.DataFrame | None:
     made = _table(columns, value.shown if isinstance(value, MigrationStatus) else value.rows)
     if isinstance(value, ApprovalList) and value.note:
         made.attrs.update(note=value.note)
+    if isinstance(value, HealthTries):
+        made.attrs.update(run=value.run, project=value.slug, target=value.target)
+        made.attrs.update(health=value.health.value)
     if isinstance(value, MigrationStatus):
         made.attrs.update(project=value.slug, target=value.target)
         made.attrs.update(applied=value.applied, pending=value.pending)

@@ -76,7 +76,12 @@ def values(value: Result | RunbookResult) -> dict[str, str]:
     }
     if isinstance(value, RunbookResult):
         return {**told, "notebook": value.out}
-    return {**told, "outcome": value.outcome or "", "plan": value.plan}
+    return {
+        **told,
+        "outcome": value.outcome or "",
+        "health": value.health.value,
+        "plan": value.plan,
+    }
 
 
 def annotated(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
 
-from templedb_nb.model.event import MessageReceived
+from templedb_nb.model.event import MessageReceived, Outcome
+from templedb_nb.model.health import Health, Measured
+from templedb_nb.model.health_step import span
 from templedb_nb.model.result import Result, StepResult
 from templedb_nb.model.server_message import MessageLevel
 from templedb_nb.views.format import many, shown
@@ -39,13 +42,51 @@ def counted(value: Result | StepResult) -> list[str]:
 def beside(step: StepResult) -> list[str]:
     """Return what a step gave beside its effect: messages, and rows that nobody took."""
     rows = [] if step.rows is None else [f"{many(step.rows, 'row')} returned"]
-    return [*counted(step), *rows]
+    return [*counted(step), *([tries(step)] if step.tries else []), *rows]
+
+
+def tries(step: StepResult) -> str:
+    """Return how many tries a health check took, and how many of them were good."""
+    good = sum(each.outcome is Health.HEALTHY for each in step.tries)
+    count = "1 try" if len(step.tries) == 1 else f"{len(step.tries)} tries"
+    return count if good == len(step.tries) else f"{count}, {good} good"
 
 
 def outcome(value: Result) -> str:
-    """Return how a run ended, with its warnings: ``succeeded, 1 warning``."""
-    word = value.outcome.value.replace("_", " ") if value.outcome else "running"
-    return ", ".join([word, *([many(value.warnings, "warning")] if value.warnings else [])])
+    """Return how a run ended, with health and warnings: ``succeeded, healthy, 1 warning``."""
+    warned = [many(value.warnings, "warning")] if value.warnings else []
+    return ", ".join([ended(value.outcome, value.health), *warned])
+
+
+def ended(outcome: Outcome | None, health: Measured | None) -> str:
+    """Return how a run ended, with what is known of health: ``failed, health inconclusive``."""
+    if outcome is None:
+        return "running"
+    word = outcome.value.replace("_", " ")
+    if health in {None, Measured.NO_GATE}:
+        return word
+    return f"{word}, {'health ' if health in _WITH_NOUN else ''}{health}"
+
+
+_WITH_NOUN = frozenset({Measured.INCONCLUSIVE, Measured.NOT_MEASURED})
+
+
+def trying(step: StepResult) -> str:
+    """Return where a health check stands after its last try, or nothing before the first."""
+    if not step.tries:
+        return ""
+    last = step.tries[-1]
+    of_check = [each for each in step.tries if each.check == last.check]
+    good = last.outcome is Health.HEALTHY
+    since = takewhile(lambda each: (each.outcome is Health.HEALTHY) == good, reversed(of_check))
+    like = sum(each.outcome is last.outcome for each in since)
+    parts = [f"{last.outcome} in {last.latency_ms} ms"]
+    if last.threshold > 1:
+        parts.append(f"{like} of {last.threshold}")
+    if last.left_s:
+        parts.append(f"{span(last.left_s)} left")
+    told = f"{shown(last.check)}: try {len(of_check)}, {', '.join(parts)}"
+    return f"{told}: {shown(last.message)}"
 
 
 def left_out(step: StepResult) -> Iterator[str]:

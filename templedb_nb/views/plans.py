@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from templedb_nb.model.health import HealthRole
+from templedb_nb.model.health_step import CheckHealth, span
 from templedb_nb.model.plan import Preview
+from templedb_nb.model.step import Step, failure_hook
 from templedb_nb.views.format import moment
 
 RUN_DIGITS = 13
@@ -23,6 +26,26 @@ def approvals_told(value: Preview) -> str:
     lasts = timedelta(seconds=policy.approval_expires_s)
     expires = f"; no older than {lasts}" if lasts else ""
     return f"{count}. May approve: {who}{alone}{expires}."
+
+
+def nature(step: Step) -> str:
+    """Say what one knows of a step beforehand: exact, opaque, a gate, a soak, a failure hook."""
+    if isinstance(step, CheckHealth):
+        return step.role.value
+    if failure_hook(step):
+        return "after a failure"
+    return "opaque" if step.opaque else "exact"
+
+
+def settles(step: CheckHealth) -> str:
+    """Say what settles a health check: good tries in a row before its deadline, or a time."""
+    if step.role is HealthRole.SOAK:
+        return f"for {span(step.soak_s)}"
+    timing = step.checks[0].timing
+    good = (
+        "1 good try" if timing.success_threshold == 1 else f"{timing.success_threshold} good tries"
+    )
+    return f"{good} within {span(timing.deadline_s)}"
 
 
 def compared(value: Preview) -> str:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from templedb_nb.model.charts import Durations, Frequency, Timeline
 from templedb_nb.model.event import Outcome
+from templedb_nb.model.health import Health
+from templedb_nb.model.health_history import HealthTries, HealthTry
 from templedb_nb.model.history import RunRow
 from templedb_nb.views.format import duration
 
@@ -43,6 +45,13 @@ STYLES: dict[Outcome | None, tuple[str, str, str]] = {
 }
 
 
+TRIES = {
+    Health.HEALTHY: ("#2e7d32", "o"),
+    Health.UNHEALTHY: ("#c62828", "X"),
+    Health.INCONCLUSIVE: ("#6a1b9a", "P"),
+}
+
+
 def available() -> bool:
     """Return whether pictures can be drawn here."""
     from importlib.util import find_spec
@@ -50,7 +59,7 @@ def available() -> bool:
     return find_spec("matplotlib") is not None
 
 
-def png(value: Timeline | Durations | Frequency) -> bytes:
+def png(value: Timeline | Durations | Frequency | HealthTries) -> bytes:
     """Return the picture of *value*, which has rows."""
     match value:
         case Timeline():
@@ -60,6 +69,8 @@ def png(value: Timeline | Durations | Frequency) -> bytes:
             return _drawn(3.8, lambda axes: _durations(axes, value))
         case Frequency():
             return _drawn(3.8, lambda axes: _frequency(axes, value))
+        case HealthTries():
+            return _drawn(2.6, lambda axes: _tries(axes, value))
 
 
 def _drawn(height: float, draw: Callable[[Axes], None]) -> bytes:
@@ -160,6 +171,34 @@ def _frequency(axes: Axes, value: Frequency) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("runs")
     axes.set_title(f"{value.slug}: runs a {value.by}, in UTC", loc="left", fontsize=11)
+    _legend(axes)
+
+
+def _tries(axes: Axes, value: HealthTries) -> None:
+    """Draw the latency of each try, a line a check; each outcome has a marker of its own."""
+    first = value.rows[0].measured_at
+
+    def seconds(rows: Sequence[HealthTry]) -> list[float]:
+        return [(each.measured_at - first).total_seconds() for each in rows]
+
+    for number, (name, rows) in enumerate(value.of_check.items()):
+        colour, _ = LINES[number % len(LINES)]
+        dash = ("-", "--", ":", "-.")[number % 4]
+        took = [each.latency_ms for each in rows]
+        axes.plot(seconds(rows), took, dash, color=colour, linewidth=1, label=_short(name))
+    for outcome, (colour, marker) in TRIES.items():
+        rows = tuple(each for each in value.rows if each.outcome is outcome)
+        if rows:
+            axes.scatter(
+                seconds(rows), [each.latency_ms for each in rows],
+                c=colour, marker=marker, s=36, label=outcome.value, zorder=3, edgecolors="white",
+            )  # fmt: skip
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("ms")
+    axes.set_xlabel(f"seconds since {first:%Y-%m-%d %H:%M:%S} UTC")
+    axes.grid(axis="y", color="#dddddd", linewidth=0.8)
+    title = f"{value.slug} to {value.target}: latency of each try"
+    axes.set_title(title, loc="left", fontsize=11)
     _legend(axes)
 
 

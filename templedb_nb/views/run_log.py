@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from templedb_nb.model.event import (
     Evidence,
+    HealthMeasured,
     LockAwaited,
     MessageReceived,
     OutputWritten,
@@ -20,11 +21,12 @@ from templedb_nb.model.event import (
     StepWarned,
     TransactionRetried,
 )
+from templedb_nb.model.health import Health
 from templedb_nb.model.result import Progress, Result
 from templedb_nb.model.server_message import MessageLevel
 from templedb_nb.views import ansi, blockers
 from templedb_nb.views.format import duration, many, shown
-from templedb_nb.views.messages import beside, told
+from templedb_nb.views.messages import beside, told, trying
 
 LONGEST = 16_384
 """A line that is longer is written in parts."""
@@ -81,12 +83,21 @@ class RunLog:
                 self._write("    waits for")
                 for line in blockers.lines(found, entry.at) or [shown(by)]:
                     self._write(f"    {line}")
+            case HealthMeasured(step=step) if self._telling(step):
+                self._write(f"    {trying(self._progress.steps[step])}")
             case MessageReceived(level=MessageLevel.WARNING, in_output=False):
                 self._write(f"    {told(event, self._progress.steps[event.step].label.key)}")
             case TransactionRetried(message=message):
                 self._write(f"    others were in the way: {shown(message)}; trying again")
             case _:
                 pass
+
+    def _telling(self, step: int) -> bool:
+        """Return whether the last try of a check is new to who reads: bad, or good again."""
+        tries = self._progress.steps[step].tries
+        last, before = tries[-1], [each for each in tries[:-1] if each.check == tries[-1].check]
+        good = Health.HEALTHY
+        return last.outcome is not good or (bool(before) and before[-1].outcome is not good)
 
     def _ended(self, event: StepFinished | StepWarned | StepFailed) -> None:
         words = {StepFinished: "done", StepWarned: "warned", StepFailed: "FAILED"}

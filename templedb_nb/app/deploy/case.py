@@ -9,11 +9,13 @@ from pathlib import Path
 from templedb_nb.app.deploy.connections import Sessions
 from templedb_nb.app.project.configs import CurrentConfig
 from templedb_nb.app.project.variables import NOTHING_GIVEN, GivenValues
+from templedb_nb.core.config import target_checks
 from templedb_nb.core.config.environ import KnownNames
 from templedb_nb.core.config.overlay import NO_OVERLAY, Overlay
 from templedb_nb.core.plan import planner
 from templedb_nb.engine.observe import Reader
 from templedb_nb.errors import ConfigError, InvalidConfig
+from templedb_nb.model.config import HealthCheck
 from templedb_nb.model.finding import errors
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.lost import Suspicion
@@ -40,6 +42,14 @@ class DeployContext:
     def root(self) -> Path | None:
         """Return the project's folder, if it is there."""
         return root_of(self.project)
+
+    @property
+    def health(self) -> tuple[HealthCheck, ...]:
+        """Return the target's own health checks."""
+        file = self.current.file
+        if file is not None and self.target.from_file:
+            return file.health.get(self.target.name, ())
+        return target_checks.read(self.target.health)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

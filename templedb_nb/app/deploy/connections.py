@@ -16,7 +16,8 @@ from templedb_nb.model.query import Question
 from templedb_nb.model.route import Route, Surroundings
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.target import DatabaseName, TargetName
-from templedb_nb.ports.target import LedgerReader, Scratch, Session
+from templedb_nb.ports.scratch import Scratch
+from templedb_nb.ports.target import LedgerReader, Session
 
 Sessions = Mapping[DatabaseName, Session]
 

@@ -19,7 +19,8 @@ from templedb_nb.app.history.history import History
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.variables import NOTHING_GIVEN, GivenValues, Variables
 from templedb_nb.core.config.overlay import document_of
-from templedb_nb.core.plan.planner import PlanOptions
+from templedb_nb.core.plan.situation import PlanOptions
+from templedb_nb.core.run.health_decision import left
 from templedb_nb.errors import (
     ApprovalMissing,
     UsageProblem,
@@ -27,7 +28,7 @@ from templedb_nb.errors import (
 from templedb_nb.model.event import Outcome, RunId
 from templedb_nb.model.history import DeployHistory, Filter
 from templedb_nb.model.plan import Preview
-from templedb_nb.model.result import Result, StepState
+from templedb_nb.model.result import Result
 from templedb_nb.model.selection import Selection
 from templedb_nb.ports.records import RecordStore
 
@@ -126,11 +127,10 @@ class Deployments:
         if result.outcome in {None, Outcome.SUCCEEDED}:
             state = "goes on" if result.outcome is None else "succeeded"
             raise UsageProblem(f"run {result.run} {state}: there is nothing to resume")
-        finished = {StepState.DONE, StepState.WARNED}
-        states = [each.state for each in result.steps]
-        open_steps = (n for n, each in enumerate(states) if each not in finished)
-        done = next((n for n in open_steps if n >= result.resumed), len(states))
-        return self.run_plan(result.plan, replace(wish, resumed=done), given)
+        to_do, count = left(result), len(result.steps)
+        first = to_do[0] if to_do else count
+        beyond = frozenset(range(first, count)) - {*to_do}
+        return self.run_plan(result.plan, replace(wish, resumed=first, finished=beyond), given)
 
     def history(self, choice: Selection, wanted: Filter) -> DeployHistory:
         """Return runs of a project, newest first, on one target or on all."""

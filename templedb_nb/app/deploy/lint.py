@@ -8,7 +8,7 @@ from templedb_nb.core.catalog.created_objects import standing
 from templedb_nb.core.lint.linter import LintFindings, Pending, lint, merged, relations
 from templedb_nb.core.lint.server_versions import too_new
 from templedb_nb.core.migrations.script import Script, without_data
-from templedb_nb.core.plan.planner import Situation
+from templedb_nb.core.plan.situation import Situation
 from templedb_nb.engine.observe import ReadCache
 from templedb_nb.model.config import Executor
 from templedb_nb.model.finding import Finding

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from templedb_nb.app.deploy.case import DeployContext, OpenTarget
 from templedb_nb.core.migrations import status
-from templedb_nb.core.plan.planner import PlanOptions
+from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.model.foreign_history import ForeignHistory
 from templedb_nb.model.layout import Layout
 from templedb_nb.model.ledger import Ledger, State

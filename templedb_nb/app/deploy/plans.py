@@ -29,13 +29,15 @@ from templedb_nb.core.lint.linter import on_lint
 from templedb_nb.core.plan import planner
 from templedb_nb.core.plan.estimate import expected
 from templedb_nb.core.plan.findings import on_standing
-from templedb_nb.core.plan.planner import PlanOptions, Situation
+from templedb_nb.core.plan.situation import PlanOptions, Situation
 from templedb_nb.engine.observe import ReadCache, Reader
 from templedb_nb.errors import Held, InvalidConfig
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.drift import Drift
 from templedb_nb.model.estimate import Expected
+from templedb_nb.model.event import Outcome
 from templedb_nb.model.finding import Finding
+from templedb_nb.model.history import Filter
 from templedb_nb.model.layout import Address
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.plan import Draft, Plan, Preview, SinceDeployed
@@ -49,6 +51,9 @@ from templedb_nb.ports.target import ApprovalRecords, CatalogReader, HistoryRead
 
 NO_DATABASE = DatabaseName("")
 """Stands for the store, which alone knows the runs of a target without a database."""
+
+_RECENT = 20
+"""So many runs are looked at for one that failed since the last success."""
 
 
 class Plans:
@@ -210,7 +215,20 @@ class Plans:
             histories=other_tools.histories(opened, ledgers, migrations),
             overlay=case.overlay.text,
             bodies=other_tools.shadow_bodies(case, migrations, ledgers, options),
+            health=case.health,
+            unmeasured=self._unmeasured(case),
         )
+
+    def _unmeasured(self, case: DeployContext) -> bool:
+        """Return whether a run failed since the last success, where a soak may be due."""
+        written = [check for group in case.current.config.groups for check in group.checks]
+        if not any(check.soak_s for check in (*written, *case.health)):
+            return False
+        slug, target = case.project.slug, case.target.name
+        good = self._records.last_deployment(slug, target)
+        since = self._records.runs(slug, target, Filter(last=_RECENT))
+        failed = (row for row in since if row.outcome is not Outcome.SUCCEEDED)
+        return any(good is None or row.run > good[0] for row in failed)
 
     def preview(self, opened: OpenTarget, options: PlanOptions) -> Preview:
         """Make a plan, with everything that was found, and keep it."""

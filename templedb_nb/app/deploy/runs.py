@@ -11,8 +11,9 @@ from pathlib import Path
 from templedb_nb import failpoints
 from templedb_nb.app.deploy.case import OpenTarget
 from templedb_nb.app.deploy.plans import Plans, drifts
-from templedb_nb.app.deploy.workspace import Workspace
+from templedb_nb.app.deploy.workspace import RunWorkspace, Workspace
 from templedb_nb.app.environment import Environment
+from templedb_nb.app.health.surroundings import HealthSurroundings
 from templedb_nb.app.recovery.reconcile import Reconciler
 from templedb_nb.core.approval.policy import Approved, merged
 from templedb_nb.core.catalog.drift import on_drift
@@ -20,15 +21,17 @@ from templedb_nb.core.config.document import document
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.core.plan import planner, staleness
 from templedb_nb.core.plan.findings import on_suspicions
-from templedb_nb.core.plan.planner import PlanOptions
+from templedb_nb.core.plan.health_steps import checks
+from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.core.secrets.sql_passwords import learn
 from templedb_nb.engine import reconcile
 from templedb_nb.engine.broadcast import Broadcast
 from templedb_nb.engine.execute import Origin, execute
 from templedb_nb.engine.interrupts import Interrupts
-from templedb_nb.engine.steps import Tools
+from templedb_nb.engine.tools import Tools
 from templedb_nb.errors import (
+    Busy,
     ConfigError,
     Frozen,
     JournalFailed,
@@ -39,6 +42,7 @@ from templedb_nb.errors import (
     Unresolved,
 )
 from templedb_nb.exit_code import ExitCode
+from templedb_nb.health.libraries import refuse_unfit
 from templedb_nb.model.approval import Approval, Proofs
 from templedb_nb.model.event import Outcome, RunFinished, RunId, Stamped
 from templedb_nb.model.finding import Finding, Topic, errors
@@ -49,6 +53,7 @@ from templedb_nb.model.result import Result, StepState
 from templedb_nb.model.serialization import digest, short
 from templedb_nb.model.step import ImportEntry, Migration, Restore
 from templedb_nb.model.target import DatabaseName, FindingLevel, Policy
+from templedb_nb.ports.health import Checker
 from templedb_nb.ports.records import RecordStore
 from templedb_nb.ports.run import Observer
 from templedb_nb.ports.target import Claim, Decide
@@ -72,6 +77,7 @@ class RunOptions:
     gate: Callable[[Preview], None] | None = None
     attach: bool = False
     resumed: int = 0
+    finished: frozenset[int] = frozenset()
     interactive: bool = False
     tell: Callable[[str], None] = lambda _: None
     reason: str = "deploy run"
@@ -86,10 +92,12 @@ class Runs:
         records: RecordStore,
         folder: Path,
         workplace: Workspace,
+        surroundings: HealthSurroundings,
         masker: Masker,
         system: Environment,
     ) -> None:
         """Carry out what *plans* makes; journals and logs are kept in *folder*."""
+        self._surroundings = surroundings
         self._plans = plans
         self._records = records
         self._folder = folder
@@ -143,7 +151,8 @@ class Runs:
                     cancel_requests.heard(self.journals, run, interrupts.asked, alive)
                 )
                 tools = self._tools(opened, plan, run, held)
-                tools = replace(tools, interrupts=interrupts, resumed=wish.resumed, decide=decide)
+                tools = replace(tools, interrupts=interrupts, decide=decide)
+                tools = replace(tools, resumed=wish.resumed, finished=wish.finished)
                 execute(approved, claim, origin, tools, check, emit)
         except JournalFailed as error:
             self._tell_the_end(error, opened, journal.lines().entries)
@@ -177,14 +186,16 @@ class Runs:
     ) -> None:
         """Write how a run ended that broke within a step, by what the ledgers say of it.
 
-        What is set up wrong keeps its own code where the ledgers say that nothing changed.
+        What is set up wrong or in use keeps its code where the ledgers say that nothing changed.
         """
         if journal.result.outcome is not None:
             return
         why = f"the run broke off ({error.message})"
         for event in reconcile.ends(journal.result, opened.sessions, why):
             if isinstance(event, RunFinished) and event.exit_code == ExitCode.UNCHANGED:
-                own = error.exit_code if isinstance(error, ConfigError) else ExitCode.UNCHANGED
+                own = (
+                    error.exit_code if isinstance(error, ConfigError | Busy) else ExitCode.UNCHANGED
+                )
                 emit(replace(event, exit_code=own))
             else:
                 emit(event)
@@ -259,7 +270,19 @@ class Runs:
             clock=self._system.clock,
             new_id=self._system.new_id,
             policy=Policy.of(opened.case.target),
+            checker=self._checker(opened, plan, place, held),
         )
+
+    def _checker(
+        self, opened: OpenTarget, plan: Plan, place: RunWorkspace, held: ExitStack
+    ) -> Checker | None:
+        """Return who measures health; what it lacks is told before the run begins."""
+        asked = checks(plan.steps)
+        if not asked:
+            return None
+        refuse_unfit(asked)
+        case = opened.case
+        return self._surroundings.checkers(case, case.release.tree, held, place.check)
 
     def _check(
         self, opened: OpenTarget, preview: Preview, options: PlanOptions
@@ -275,7 +298,7 @@ class Runs:
                 refuse(on_suspicions(found, plan.target), plan)
             ledgers = self._plans.with_store(opened.case, plan.databases, known, opened.sessions)
             stricter = plan.policy.stricter(Policy.of(opened.case.target)) != plan.policy
-            if staleness.same_base(plan, ledgers) and not unsettled(ledgers) and not stricter:
+            if staleness.unmoved(plan, ledgers) and not stricter:
                 return frozenset()
             fresh = planner.plan(self._plans.situation(opened, options, ledgers))
             grave = {Topic.FROZEN} if options.amend else {Topic.FROZEN, Topic.UNRESOLVED}
@@ -351,11 +374,6 @@ def refuse(findings: Iterable[Finding], plan: Plan) -> None:
     if any(each.topic is Topic.FROZEN for each in found):
         raise Frozen(message, problems=problems)
     raise PlanRefused(message, problems=problems)
-
-
-def unsettled(ledgers: Mapping[DatabaseName, Ledger]) -> bool:
-    """Return whether a ledger knows of a command that nobody saw end, or of a freeze."""
-    return any(ledger.unresolved or ledger.freezes for ledger in ledgers.values())
 
 
 def stale(plan: Plan, fresh: Plan) -> Stale:

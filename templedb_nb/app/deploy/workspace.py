@@ -16,15 +16,18 @@ from templedb_nb.core.address.libpq import SESSION
 from templedb_nb.core.address.route import passed_on
 from templedb_nb.core.config.command_template import with_file_variable
 from templedb_nb.core.config.environ import inherited, permitted
+from templedb_nb.core.plan.health_steps import checks
 from templedb_nb.core.plan.planner import sees_folder
 from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.errors import Busy, FilesError
 from templedb_nb.model.command import Invocation
-from templedb_nb.model.config import WorkFolderKind
 from templedb_nb.model.event import RunId
+from templedb_nb.model.health import CommandCheck
+from templedb_nb.model.phase import Phase
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.serialization import short
 from templedb_nb.model.step import Command, RunCommand, RunScript
+from templedb_nb.model.work_folder import WorkFolderKind
 from templedb_nb.ports.shell import Psql, Shell
 from templedb_nb.store.advice import room
 
@@ -54,7 +57,18 @@ class RunWorkspace:
             timeout_s=step.timeout_s if isinstance(step, RunCommand) else None,
         )
 
-    def _cwd(self, step: Command) -> str:
+    def check(self, check: CommandCheck) -> Invocation:
+        """Return how the command of a health check is started, as those of its group are."""
+        return Invocation(
+            argv=_bash(check.command),
+            cwd=self._cwd(check),
+            environment={
+                **self.reach.environment(self.environments[check.group]),
+                **self._about(check.group, Phase.HEALTH),
+            },
+        )
+
+    def _cwd(self, step: Command | CommandCheck) -> str:
         if step.workdir is WorkFolderKind.RELEASE:
             return self.folder.path()
         if self.case.root is None:
@@ -64,20 +78,22 @@ class RunWorkspace:
 
     def _facts(self, step: Command, attempt: str) -> dict[str, str]:
         file = step.file or ""
-        facts = {
+        facts = {**self._about(step.group, step.phase), "TEMPLEDB_ATTEMPT": attempt}
+        if file:
+            facts["TEMPLEDB_FILE"] = f"./{file}" if file.startswith("-") else file
+        return facts
+
+    def _about(self, group: str, phase: Phase) -> dict[str, str]:
+        return {
             "TEMPLEDB_RUN_ID": self.run,
             "TEMPLEDB_PLAN": self.plan.id,
             "TEMPLEDB_PROJECT": self.case.project.slug,
             "TEMPLEDB_RELEASE": short(self.case.release.tree),
             "TEMPLEDB_TARGET": self.plan.target,
-            "TEMPLEDB_GROUP": step.group,
-            "TEMPLEDB_STEP": step.phase.value,
-            "TEMPLEDB_ATTEMPT": attempt,
+            "TEMPLEDB_GROUP": group,
+            "TEMPLEDB_STEP": phase.value,
             "DEPLOYMENT_TARGET": self.plan.target,
         }
-        if file:
-            facts["TEMPLEDB_FILE"] = f"./{file}" if file.startswith("-") else file
-        return facts
 
 
 @dataclass(slots=True, kw_only=True)
@@ -176,6 +192,10 @@ class Workspace:
             elif isinstance(step, RunCommand):
                 own, allowed = dict(step.environment), step.allow_dangerous_env
                 found[step.group] = self.environment(case, plan.variables, own, allowed)
+        for check in checks(plan.steps):
+            if isinstance(check, CommandCheck) and check.group not in found:
+                own, allowed = dict(check.environment), check.allow_dangerous_env
+                found[check.group] = self.environment(case, plan.variables, own, allowed)
         return found
 
     def apart(self, case: DeployContext, held: ExitStack, purpose: str) -> ReleaseFolder:
@@ -214,3 +234,9 @@ def _argv(step: Command) -> tuple[str, ...]:
         starter = (f"./{step.file}",) if step.executable else ("bash", step.file)
         return (*starter, *step.arguments)
     return bash(with_file_variable(step.command))
+
+
+def _bash(command: str) -> tuple[str, ...]:
+    from templedb_nb.shell.runner import bash
+
+    return bash(command)

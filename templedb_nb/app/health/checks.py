@@ -67,8 +67,7 @@ class HealthChecks:
         if wrong := [str(each) for each in found if "health_check" in each.where]:
             hint = f"templedb deploy config {case.project.slug} --validate"
             raise InvalidConfig("health checks are wrong", problems=wrong, hint=hint)
-        own = current.file.health.get(case.target.name, ()) if current.file else ()
-        checks = reading.checks(current.config, own)
+        checks = reading.checks(current.config, case.health)
         if not checks:
             message = f"{case.project.slug} has no health check for {case.target.name}"
             hint = "add health_check to a group, or to the target in templedb.yaml"

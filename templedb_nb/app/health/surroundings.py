@@ -21,10 +21,10 @@ from templedb_nb.health.http import HttpChecker
 from templedb_nb.health.sql import AskedDatabase, SqlChecker
 from templedb_nb.health.tcp import TcpChecker
 from templedb_nb.model.command import Invocation
-from templedb_nb.model.config import Group, WorkFolderKind
 from templedb_nb.model.health import CommandCheck, SqlCheck
 from templedb_nb.model.serialization import short
-from templedb_nb.model.target import DATABASE_URL, DatabaseName
+from templedb_nb.model.target import DATABASE_URL
+from templedb_nb.model.work_folder import WorkFolderKind
 from templedb_nb.shell.runner import SupervisedShell, bash
 
 
@@ -39,8 +39,17 @@ class HealthSurroundings:
     masker: Masker
     system: Environment
 
-    def checkers(self, case: DeployContext, tree: str, held: ExitStack) -> Checkers:
-        """Return a checker for each kind; a work folder is kept for as long as *held* is."""
+    def checkers(
+        self,
+        case: DeployContext,
+        tree: str,
+        held: ExitStack,
+        invocation: Callable[[CommandCheck], Invocation] | None = None,
+    ) -> Checkers:
+        """Return a checker for each kind; a work folder is kept for as long as *held* is.
+
+        *invocation* starts commands as a run does; else they have a folder of their own.
+        """
         self._learn(case)
         environment = inherited(self.system.environ)
         mask = self.masker.mask
@@ -49,7 +58,8 @@ class HealthSurroundings:
             http=HttpChecker(value=value, mask=mask, environment=environment, release=tree),
             tcp=TcpChecker(value=value, mask=mask, environment=environment),
             command=CommandChecker(
-                shell=SupervisedShell(self.masker), invocation=self._invocation(case, tree, held)
+                shell=SupervisedShell(self.masker),
+                invocation=invocation or self._invocation(case, tree, held),
             ),
             sql=SqlChecker(
                 database=self._database(case),
@@ -79,7 +89,7 @@ class HealthSurroundings:
         known = self.plans.databases(case)
 
         def database(check: SqlCheck) -> AskedDatabase:
-            name = check.database or self._group_database(case, check) or next(iter(known), None)
+            name = check.database or next(iter(known), None)
             url = self.variables.reveal(name or DATABASE_URL, case.known, case.given, case.root)
             if url is None:
                 hint = f"templedb env set {case.project.slug} {name} --target {case.target.name}"
@@ -89,30 +99,25 @@ class HealthSurroundings:
 
         return database
 
-    def _group_database(self, case: DeployContext, check: SqlCheck) -> DatabaseName | None:
-        group = case.current.config.group(check.group)
-        return group.database if group else None
-
     def _invocation(
         self, case: DeployContext, tree: str, held: ExitStack
     ) -> Callable[[CommandCheck], Invocation]:
         folders: list[ReleaseFolder] = []
 
-        def place(group: Group | None) -> str:
-            if group is None or group.workdir is WorkFolderKind.RELEASE:
+        def place(check: CommandCheck) -> str:
+            if check.workdir is WorkFolderKind.RELEASE:
                 if not folders:
                     folders.append(self.workspace.apart(case, held, "health"))
                 return folders[0].path()
             if case.root is None:
-                message = f"group {group.name} works in the project's folder, which is gone"
+                message = f"group {check.group} works in the project's folder, which is gone"
                 raise FilesError(message, hint=f"bring {case.project.root} back")
             return str(case.root)
 
         def invocation(check: CommandCheck) -> Invocation:
             group = case.current.config.group(check.group)
             names = case.known.names | set(group.required_env_vars if group else ())
-            own = dict(group.env) if group else {}
-            allowed = group.allow_dangerous_env if group else ()
+            own, allowed = dict(check.environment), check.allow_dangerous_env
             facts = {
                 "TEMPLEDB_PROJECT": case.project.slug,
                 "TEMPLEDB_TARGET": case.target.name,
@@ -123,7 +128,7 @@ class HealthSurroundings:
             }
             return Invocation(
                 argv=bash(check.command),
-                cwd=place(group),
+                cwd=place(check),
                 environment={**self.workspace.environment(case, names, own, allowed), **facts},
             )
 

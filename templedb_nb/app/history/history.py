@@ -9,7 +9,8 @@ from templedb_nb.app.environment import Environment
 from templedb_nb.core.values import points_in_time
 from templedb_nb.errors import UsageProblem
 from templedb_nb.model.charts import ChartPeriod, Durations, Frequency
-from templedb_nb.model.event import Outcome
+from templedb_nb.model.event import HealthMeasured, Outcome, Stamped
+from templedb_nb.model.health_history import HealthTries, HealthTry
 from templedb_nb.model.history import (
     Answer,
     DeployHistory,
@@ -21,7 +22,7 @@ from templedb_nb.model.history import (
     StepLogs,
     StepSaid,
 )
-from templedb_nb.model.project import Project
+from templedb_nb.model.project import Project, Slug
 from templedb_nb.model.result import Result, StepResult, StepState
 from templedb_nb.model.target import TargetName
 from templedb_nb.ports.records import RecordStore
@@ -66,6 +67,32 @@ class History:
         if len(live) == 1:
             return live[0]
         return Result.of(self._records.events(self._records.run(named)))
+
+    def health(
+        self, named: str | None, project: Project | None, target: TargetName | None
+    ) -> HealthTries:
+        """Return each try of a run's health checks; without a name, of the newest run.
+
+        The newest run is one of *project*, on *target* if that is given.
+        """
+        self._catch_up()
+        if named is None:
+            assert project is not None  # noqa: S101 - the caller chose one
+            newest = self._records.runs(project.slug, target, Filter(last=1))
+            if not newest:
+                where = f" on {target}" if target else ""
+                message = f"{project.slug} has no run{where} that could have measured health"
+                raise UsageProblem(message, hint=f"templedb health check {project.slug}")
+            named = newest[0].run
+        entries = self._records.events(self._records.run(named))
+        result = Result.of(entries)
+        return HealthTries(
+            slug=Slug(result.slug),
+            target=TargetName(result.target),
+            run=result.run,
+            health=result.health,
+            rows=tuple(_try(each) for each in entries if isinstance(each.event, HealthMeasured)),
+        )
 
     def logs(self, named: str, step: int | None) -> StepLogs:
         """Return what the commands of a run wrote, and what servers said; steps count from 1.
@@ -147,6 +174,20 @@ class History:
         self._records.fold_live(self._runs.journals)
 
 
+def _try(entry: Stamped) -> HealthTry:
+    event = entry.event
+    assert isinstance(event, HealthMeasured)  # noqa: S101 - the caller looked
+    return HealthTry(
+        step=event.step + 1,
+        check=event.check,
+        measured_at=entry.at,
+        outcome=event.outcome,
+        cause=event.cause,
+        latency_ms=event.latency_ms,
+        message=event.message,
+    )
+
+
 def _said(title: str, step: StepResult) -> StepSaid:
     return StepSaid(
         title=title,
@@ -170,6 +211,7 @@ def _status(
         live_since=live.started_at if live else None,
         last_run=last.run if last else "",
         last_outcome=last.outcome if last else None,
+        last_health=last.health if last else None,
         last_at=last.started_at if last else None,
         message=last.message if last else "",
         unresolved=bool(last and last.run in unresolved),

@@ -19,6 +19,7 @@ from templedb_nb.app.project.variables import Variables
 from templedb_nb.core.address.route import told
 from templedb_nb.core.config import groups
 from templedb_nb.core.config.environ import KnownNames
+from templedb_nb.core.health import reading
 from templedb_nb.core.plan.findings import on_variables
 from templedb_nb.errors import TempleError, UsageProblem
 from templedb_nb.model.config import DeployConfig
@@ -78,6 +79,7 @@ class Overview:
             protected=target.protected,
             release=case.release.number,
             last_outcome=last[0].outcome if last else None,
+            last_health=last[0].health if last else None,
             last_run=last[0].run if last else "",
             last_at=last[0].started_at if last else None,
         )
@@ -128,12 +130,15 @@ class Overview:
             case = self.plans.case(project, choice.target, sync=False)
         places = {name: self._place(case, name) for name in self.plans.databases(case)}
         notes = (note for _, own in places.values() for note in own)
+        others = [(str(n), place) for n, (place, _) in places.items() if n != DATABASE_URL]
+        if case.health:
+            others.append(("health", ", ".join(reading.names(case.health))))
         return TargetShown(
             slug=project.slug,
             target=case.target,
             variables=case.known.kept,
             address=places.get(DATABASE_URL, ("", ()))[0],
-            others=tuple((n, place) for n, (place, _) in places.items() if n != DATABASE_URL),
+            others=tuple(others),
             notes=tuple(dict.fromkeys(notes)),
         )
 

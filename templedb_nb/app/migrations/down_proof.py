@@ -16,7 +16,7 @@ from templedb_nb.model.config import Executor
 from templedb_nb.model.down_proof import DownVerdict, Proof, ProofRow
 from templedb_nb.model.status import Tracked
 from templedb_nb.model.step import Revert
-from templedb_nb.ports.target import Scratch
+from templedb_nb.ports.scratch import Scratch
 
 Pair = tuple[Revert, Script, Script]
 """A step with what brings its migration into effect and what rolls it back."""

@@ -9,7 +9,7 @@ from templedb_nb.app.deploy.case import DeployContext, OpenTarget
 from templedb_nb.app.deploy.plans import Plans
 from templedb_nb.app.deploy.runs import RunOptions, Runs
 from templedb_nb.app.recovery.ledger_copies import LedgerCopies
-from templedb_nb.core.plan.planner import PlanOptions
+from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.errors import UsageProblem
 from templedb_nb.model.layout import MigrationSource
 from templedb_nb.model.ledger import Entry, EntryKind, State

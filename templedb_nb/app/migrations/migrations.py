@@ -12,7 +12,7 @@ from templedb_nb.app.migrations import net_effects
 from templedb_nb.app.migrations.ledger_restore import restores
 from templedb_nb.core.migrations import down as reverting
 from templedb_nb.core.migrations import status as tracking
-from templedb_nb.core.plan.planner import PlanOptions
+from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.core.secrets.sql_passwords import redacted
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.errors import Ambiguous, UnknownName, UsageProblem

@@ -22,7 +22,7 @@ from templedb_nb.core.approval.policy_changes import (
     lowers,
     updated,
 )
-from templedb_nb.core.plan.planner import PlanOptions
+from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.errors import TempleError, UsageProblem
 from templedb_nb.model.ledger import Checksums, Ledger, Neighbour
 from templedb_nb.model.project import Project

@@ -9,11 +9,14 @@ from templedb_nb.app.deploy.plans import Plans
 from templedb_nb.app.deploy.runs import Runs
 from templedb_nb.app.environment import Environment
 from templedb_nb.app.project.projects import Projects
+from templedb_nb.core.run.health_decision import decided, known, of_ledger, undecided
 from templedb_nb.errors import Ambiguous, UnknownName, UsageProblem
-from templedb_nb.model.event import Outcome, RunId
+from templedb_nb.model.event import HealthDecided, Outcome, RunId, RunStarted, Stamped
+from templedb_nb.model.health import Health
 from templedb_nb.model.listings import CommandOutcome
 from templedb_nb.model.result import Result
 from templedb_nb.model.selection import Selection
+from templedb_nb.model.serialization import Digest
 from templedb_nb.ports.records import RecordStore
 from templedb_nb.store.journal import going_on
 
@@ -31,6 +34,42 @@ class Resolutions:
     def resolve(self, choice: Selection, named: str, reason: str) -> CommandOutcome:
         """Record what a person saw of a run that nobody saw end; the ledger may know it alone."""
         return _resolve(self, choice, named, reason)
+
+    def decide_health(self, named: str, health: Health, reason: str) -> CommandOutcome:
+        """Record how a target was, which a run could not measure; the run ends as that says."""
+        self.running.reconcile(anew=True)
+        result = _known(self, named)
+        if result is None:
+            message = f"no run begins with {named!r} here, so that nobody can decide its health"
+            raise UnknownName(message, hint="templedb deploy history")
+        open_checks = undecided(result)
+        if not open_checks:
+            raise UsageProblem(
+                f"run {result.run[:13]} has no health to decide: {known(result)}",
+                hint="measure again: templedb deploy resume",
+            )
+        by = self.system.user()
+        event = decided(result, open_checks, health, by, reason)
+        choice = Selection(project=result.slug, target=result.target)
+        project = self.projects.pick(choice.project)
+        case = self.planning.case(project, choice.target, sync=False)
+        run = RunId(result.run)
+        with self.planning.opened(case, name="resolve") as opened:
+            for session in opened.sessions.values():
+                session.decide_health(project.known_as, of_ledger(run, event))
+        self._keep(run, event)
+        return CommandOutcome(text=f"run {run[:13]}: {event.message}")
+
+    def _keep(self, run: RunId, event: HealthDecided) -> None:
+        """Add the decision to the run's events; a success has used up its approvals."""
+        entries = self.memory.events(run)
+        last, now = entries[-1], self.system.clock.now()
+        stamped = Stamped(
+            run=run, seq=last.seq + 1, at=now, elapsed_ms=last.elapsed_ms, event=event
+        )
+        self.memory.fold((stamped,), Result.of((*entries, stamped)))
+        if event.outcome is Outcome.SUCCEEDED and isinstance(entries[0].event, RunStarted):
+            self.memory.use_approvals(Digest(entries[0].event.content_hash), run)
 
 
 def _resolve(app: Resolutions, choice: Selection, named: str, reason: str) -> CommandOutcome:

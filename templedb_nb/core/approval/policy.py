@@ -87,12 +87,13 @@ def decision(
 
     Of each person the last word counts; names that nobody verified are compared as `folded` has
     them. A rejection by somebody who may approve forbids the run,
-    whether approvals are needed or not. A plan that does nothing needs none, and nobody forbids it.
+    whether approvals are needed or not. A plan that does nothing, or only measures health without a
+    command, needs none, and nobody forbids it.
     Where signatures are demanded, an approval without one that *proofs* has as good is not heard at
     all, so that it withdraws no rejection; a rejection is heard with or without.
     """
     policy = plan.policy
-    if not plan.steps:
+    if plan.harmless:
         return Decision()
     last, left_out = _last_words(plan, approvals, proofs)
     counted = []
@@ -120,7 +121,7 @@ def uncounted(
 ) -> str:
     """Return why *approval* alone would not count for *plan*; nothing if it would, or need not."""
     policy = plan.policy
-    if not plan.steps or not policy.needed or approval.verdict is not Verdict.APPROVED:
+    if plan.harmless or not policy.needed or approval.verdict is not Verdict.APPROVED:
         return ""
     doubt = doubted(approval, policy, proofs) if policy.signed else ""
     return doubt or _objection(approval, policy, planner, now, proofs)

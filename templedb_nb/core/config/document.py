@@ -28,13 +28,13 @@ from templedb_nb.model.config import (
     HealthCheck,
     Hook,
     OpaqueFiles,
-    WorkFolderKind,
 )
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.health import JsonExpectation
 from templedb_nb.model.layout import Layout
 from templedb_nb.model.serialization import to_plain
 from templedb_nb.model.target import DATABASE_URL, OrderPolicy
+from templedb_nb.model.work_folder import WorkFolderKind
 
 NAME = Text(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "may hold letters, digits, _ . - alone")
 VARIABLE = Text(r"[A-Za-z_][A-Za-z0-9_]*", "is not an environment variable name")
@@ -69,6 +69,12 @@ GROUP_KEYS = (
         "post_deploy",
         ListOf(TextOr("command", HOOK)),
         "Commands to run after a successful deployment.",
+        (),
+    ),
+    Key(
+        "on_failure",
+        ListOf(TextOr("command", HOOK)),
+        "Commands to run after a step of the group has failed; how they end changes nothing.",
         (),
     ),
     Key("required_env_vars", ListOf(VARIABLE), "Names that must have a value.", ()),
@@ -144,7 +150,8 @@ GROUP_KEYS = (
     Key(
         "mutates",
         Flag(),
-        "Whether its commands change the target. Default: only deploy_command and post_deploy do.",
+        "Whether its commands change the target. Default: deploy_command, post_deploy, on_failure"
+        " do.",
         None,
     ),
     Key("health_check", HEALTH_CHECK, "What must hold after the group.", None),

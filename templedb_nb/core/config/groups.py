@@ -152,6 +152,7 @@ def _files(at: str, group: Group) -> Iterable[Finding]:
     keys = [("build_command", group.build_command), ("test_command", group.test_command)]
     keys += [(f"pre_deploy[{n}]", hook.command) for n, hook in enumerate(group.pre_deploy)]
     keys += [(f"post_deploy[{n}]", hook.command) for n, hook in enumerate(group.post_deploy)]
+    keys += [(f"on_failure[{n}]", hook.command) for n, hook in enumerate(group.on_failure)]
     for key, text in keys:
         if per_file(text):
             yield problem(f"{at}.{key}", f"{FILE} has a meaning in deploy_command alone")

@@ -15,7 +15,7 @@ from templedb_nb.core.values.schema import (
     WholeNumber,
 )
 from templedb_nb.model.config import HealthCheck, HealthType, InconclusivePolicy
-from templedb_nb.model.health import JsonExpectation
+from templedb_nb.model.health import HealthRole, JsonExpectation
 
 _TEXT = Text()
 _NAME = Text(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "may hold letters, digits, _ . - alone")
@@ -100,5 +100,13 @@ HEALTH_CHECK = Object(
             "What to do if a try could not be made: pause for a person, or count it as bad.",
             InconclusivePolicy.PAUSE,
         ),
+        Key(
+            "role",
+            Choice(HealthRole),
+            "When a run asks: before its success, or for a while after all gates. Default: gate,"
+            " and with `for` both.",
+            None,
+        ),
+        Key("for", Duration(1), "soak: for how long a run goes on to ask.", 0, "soak_s"),
     ),
 )

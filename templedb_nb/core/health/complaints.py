@@ -11,7 +11,7 @@ from templedb_nb.core.health.evaluation import number
 from templedb_nb.core.sql.query import question, refuse_writing
 from templedb_nb.errors import TempleError
 from templedb_nb.model.config import HealthCheck, HealthType
-from templedb_nb.model.health import JsonExpectation
+from templedb_nb.model.health import HealthRole, JsonExpectation
 
 _NEEDS = {
     HealthType.HTTP: ("url",),
@@ -56,6 +56,7 @@ def objections(health: HealthCheck) -> Iterator[Objection]:
             yield Objection(key=key, message=message)
     yield from _foreign(health)
     yield from _times(health)
+    yield from _role(health)
     match health.type:
         case HealthType.HTTP:
             yield from _url(health.url)
@@ -93,6 +94,17 @@ def _times(health: HealthCheck) -> Iterator[Objection]:
     if health.initial_delay_s < health.deadline_s <= waits:
         message = f"{health.success_threshold} tries do not fit before the deadline"
         yield Objection(key="success_threshold", message=message)
+
+
+def _role(health: HealthCheck) -> Iterator[Objection]:
+    if health.role is HealthRole.SOAK and not health.soak_s:
+        hint = "such as for: 10m"
+        yield Objection(key="for", message="is missing: a soak needs to know how long", hint=hint)
+    if health.role is HealthRole.GATE and health.soak_s:
+        hint = "leave role out to have a gate and then a soak, or write role: soak"
+        yield Objection(key="for", message="means nothing for a gate", hint=hint)
+    if health.soak_s and health.soak_s < health.interval_s:
+        yield Objection(key="for", message="is shorter than the interval")
 
 
 def _variable(key: str, text: str) -> Iterator[Objection]:

@@ -38,7 +38,7 @@ def fold(timing: Timing, tries: Sequence[Try]) -> Standing:
     """Return whether to try again, or what *tries* came to."""
     if not tries:
         return _next(timing, 0.0, timing.initial_delay_s) or _timed_out(timing, ())
-    seen = [_counted(timing, each) for each in tries]
+    seen = [counted(timing, each) for each in tries]
     good = _many(takewhile(lambda each: each is Health.HEALTHY, reversed(seen)))
     since = takewhile(lambda each: each is not Health.HEALTHY, reversed(seen))
     bad = _many(each for each in since if each is Health.UNHEALTHY)
@@ -54,7 +54,7 @@ def _many(outcomes: Iterable[Health]) -> int:
     return sum(1 for _ in outcomes)
 
 
-def _counted(timing: Timing, one: Try) -> Health:
+def counted(timing: Timing, one: Try) -> Health:
     """Return how a try counts; one that the deadline cut short says nothing in any case."""
     strict = timing.inconclusive_fails and one.cause is not Cause.DEADLINE
     return Health.UNHEALTHY if strict and one.outcome is not Health.HEALTHY else one.outcome
@@ -69,7 +69,7 @@ def _next(timing: Timing, elapsed_s: float, wait_s: float) -> Continue | None:
 
 def _timed_out(timing: Timing, tries: Sequence[Try]) -> Settled:
     told = [each for each in tries if each.cause is not Cause.DEADLINE]
-    seen = [_counted(timing, each) for each in told]
+    seen = [counted(timing, each) for each in told]
     head = f"the deadline of {timing.deadline_s} s is over"
     if not told:
         return Settled(outcome=Health.INCONCLUSIVE, why=f"{head}, and no try had its time")

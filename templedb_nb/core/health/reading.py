@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 
-from templedb_nb.model.config import DeployConfig, HealthCheck, HealthType, InconclusivePolicy
+from templedb_nb.model.config import (
+    DeployConfig,
+    Group,
+    HealthCheck,
+    HealthType,
+    InconclusivePolicy,
+)
 from templedb_nb.model.health import (
     Check,
     CommandCheck,
+    HealthRole,
     HttpCheck,
     SqlCheck,
     TcpCheck,
     Timing,
 )
+from templedb_nb.model.work_folder import WorkFolderKind
 
 TARGET = "target"
 """The first part of the name of a target's own checks."""
@@ -25,8 +33,36 @@ def checks(config: DeployConfig, own: Sequence[HealthCheck] = ()) -> tuple[Check
     They must have no complaint.
     """
     groups = sorted(config.groups, key=lambda group: (group.order, group.name))
-    found = [check for group in groups for check in _named(group.name, group.checks, group.name)]
-    return (*found, *_named(TARGET, own, ""))
+    found = [check for group in groups for check in of_group(group)]
+    return (*found, *of_target(own))
+
+
+def of_group(group: Group, role: HealthRole | None = None) -> tuple[Check, ...]:
+    """Return the checks of a group, or those that a run asks in one role."""
+    return _in_role(group.checks, [*_named(group.name, group.checks, group)], role)
+
+
+def of_target(own: Sequence[HealthCheck], role: HealthRole | None = None) -> tuple[Check, ...]:
+    """Return the checks of a target, or those that a run asks in one role."""
+    return _in_role(own, [*_named(TARGET, own, None)], role)
+
+
+def roles(written: HealthCheck) -> frozenset[HealthRole]:
+    """Return when a run asks a check; one that says for how long, and no more, is asked in both."""
+    if written.role is not None:
+        return frozenset({written.role})
+    return frozenset({HealthRole.GATE, *([HealthRole.SOAK] if written.soak_s else [])})
+
+
+def _in_role(
+    written: Sequence[HealthCheck], found: Sequence[Check], role: HealthRole | None
+) -> tuple[Check, ...]:
+    if role is None:
+        return tuple(found)
+    chosen = (check for each, check in zip(written, found, strict=True) if role in roles(each))
+    if role is HealthRole.SOAK:
+        return tuple(chosen)
+    return tuple(replace(check, timing=replace(check.timing, soak_s=0)) for check in chosen)
 
 
 def names(written: Sequence[HealthCheck]) -> list[str]:
@@ -48,13 +84,13 @@ def _numbered(kind: HealthType) -> Iterator[str]:
         number += 1
 
 
-def _named(place: str, written: Sequence[HealthCheck], group: str) -> Iterable[Check]:
+def _named(place: str, written: Sequence[HealthCheck], group: Group | None) -> Iterable[Check]:
     for name, each in zip(names(written), written, strict=True):
         yield _check(f"{place}/{name}", group, each)
 
 
-def _check(name: str, group: str, written: HealthCheck) -> Check:
-    timing = _timing(written)
+def _check(name: str, of: Group | None, written: HealthCheck) -> Check:
+    timing, group = _timing(written), of.name if of else ""
     match written.type:
         case HealthType.HTTP:
             return HttpCheck(
@@ -75,7 +111,15 @@ def _check(name: str, group: str, written: HealthCheck) -> Check:
             port = written.port or 0
             return TcpCheck(name=name, group=group, timing=timing, host=written.host, port=port)
         case HealthType.COMMAND:
-            return CommandCheck(name=name, group=group, timing=timing, command=written.command)
+            return CommandCheck(
+                name=name,
+                group=group,
+                timing=timing,
+                command=written.command,
+                environment=of.env if of else (),
+                allow_dangerous_env=of.allow_dangerous_env if of else (),
+                workdir=of.workdir if of else WorkFolderKind.RELEASE,
+            )
         case HealthType.SQL:
             return SqlCheck(
                 name=name,
@@ -83,7 +127,7 @@ def _check(name: str, group: str, written: HealthCheck) -> Check:
                 timing=timing,
                 query=written.query,
                 expect=written.expect,
-                database=written.database,
+                database=written.database or (of.database if of else None),
             )
 
 

@@ -175,13 +175,6 @@ def _leaving(
         yield _warning(Topic.MIGRATION, message, at, left.mend)
 
 
-def on_health(chosen: Sequence[Group]) -> list[Finding]:
-    """Return a warning for each group with health checks: a run does not measure them yet."""
-    message = "a run does not measure its health checks: a success says nothing of health"
-    mend = "after the run: templedb health check"
-    return [_warning(Topic.HEALTH, message, g.name, mend) for g in chosen if g.checks]
-
-
 def on_target(
     ledgers: Ledgers, plan: Plan, rows: Sequence[Tracked], scripts: Scripts
 ) -> list[Finding]:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from templedb_nb.core.config import environ, globs, groups
+from templedb_nb.core.config import globs, groups
 from templedb_nb.core.config.command_template import per_file
 from templedb_nb.core.config.document import problem
+from templedb_nb.core.health.variables import wanted
 from templedb_nb.core.migrations import down, status
 from templedb_nb.core.migrations.histories.shadow import shadow
-from templedb_nb.core.migrations.layouts.placing import NOTHING_SEEN, FolderView
 from templedb_nb.core.migrations.requirements import on_scripts
 from templedb_nb.core.migrations.script import Script
-from templedb_nb.core.migrations.status import GroupMigrations, Hollow, Ledgers, Scripts
+from templedb_nb.core.migrations.status import Scripts
 from templedb_nb.core.plan.findings import (
     TargetDemands,
     on_adoption,
-    on_health,
     on_histories,
     on_migrations,
     on_restores,
@@ -27,74 +25,39 @@ from templedb_nb.core.plan.findings import (
     on_target,
     on_variables,
 )
+from templedb_nb.core.plan.health_steps import (
+    checks,
+    gates,
+    names_release,
+    on_health,
+    with_health,
+)
 from templedb_nb.core.plan.neighbours import on_neighbours
+from templedb_nb.core.plan.situation import Situation
 from templedb_nb.core.plan.summaries import summaries
 from templedb_nb.core.values.schema import nearest
-from templedb_nb.model.config import DeployConfig, Executor, Group, Hook
+from templedb_nb.model.config import Executor, Group, Hook
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.finding import Finding, Topic
-from templedb_nb.model.foreign_history import ForeignHistory
 from templedb_nb.model.layout import address
 from templedb_nb.model.ledger import Ledger, State
-from templedb_nb.model.lost import Suspicion
+from templedb_nb.model.phase import Phase
 from templedb_nb.model.plan import Draft, Plan, PlannedGroup, Skip, base
-from templedb_nb.model.serialization import Digest
 from templedb_nb.model.status import IN_EFFECT, WAITING, FileState, Tracked
 from templedb_nb.model.step import (
     Amend,
-    Amendment,
     Apply,
     Migration,
     Mode,
-    Phase,
     Restore,
-    Revert,
     RunCommand,
     RunScript,
     Step,
 )
-from templedb_nb.model.target import DatabaseName, OrderPolicy, Policy, TargetName
+from templedb_nb.model.target import OrderPolicy, Policy
 from templedb_nb.model.variable import ValueSource
 
 DEPLOY_SCRIPT = "deploy.sh"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanOptions:
-    """What the person who plans wants to be different."""
-
-    skip_groups: tuple[str, ...] = ()
-    skip_validation: bool = False
-    amend: tuple[Amendment | Revert | Restore, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
-    """Everything that a plan follows from."""
-
-    project: str
-    target: TargetName
-    policy: Policy
-    config: DeployConfig
-    files: tuple[FileEntry, ...]
-    tree: Digest
-    ledgers: Ledgers
-    scripts: Scripts
-    known: environ.KnownNames = field(default_factory=environ.KnownNames)
-    options: PlanOptions = field(default_factory=PlanOptions)
-    databases: tuple[DatabaseName, ...] = ()
-    suspicions: Mapping[DatabaseName, Suspicion] = field(default_factory=dict)
-    look: FolderView = NOTHING_SEEN
-    migrations: tuple[GroupMigrations, ...] | None = None
-    histories: Mapping[DatabaseName, Sequence[ForeignHistory]] = field(default_factory=dict)
-    overlay: str = ""
-    own: Policy | None = None
-    """What the project itself demands, without its neighbours in the same databases."""
-    bodies: Mapping[str, bytes] = field(default_factory=dict)
-    """Of the files whose rows another tool's table is to get, by path."""
-    elsewhere: AbstractSet[tuple[str, Digest]] = frozenset()
-    """Keys and token checksums of what other targets have applied, where a file leaves nothing."""
-    hollow: AbstractSet[Hollow] = frozenset()
 
 
 def plan(situation: Situation) -> Draft:
@@ -109,6 +72,7 @@ def plan(situation: Situation) -> Draft:
         )
     rows = status.track(found, situation.ledgers, situation.scripts, situation.hollow)
     planned = tuple(_planned(group, rows, situation) for group in chosen) or _fallback(situation)
+    planned = with_health(planned, chosen, situation)
     skips += _skipped_files(rows, chosen, situation)
     made = _plan(situation, tuple(group for group in planned if group.steps))
     findings += _all_findings(
@@ -119,7 +83,7 @@ def plan(situation: Situation) -> Draft:
         plan=made,
         findings=tuple(findings),
         skips=tuple(skips),
-        sources=_sources(situation, chosen),
+        sources=_sources(situation, chosen, made),
         scripts=summaries(made.steps, situation.scripts, situation.ledgers),
         edited=tuple(row for row in rows if row.state is FileState.CHANGED),
         applied=sum(row.state in IN_EFFECT for row in rows),
@@ -158,6 +122,7 @@ def _plan(situation: Situation, planned: tuple[PlannedGroup, ...]) -> Plan:
     needed = {str(name) for name in situation.databases}
     for group in situation.config.groups:
         needed |= set(group.required_env_vars) if folder else set()
+    needed |= {name for check in checks(steps) for name in wanted(check)}
     return Plan(
         project=situation.project,
         target=situation.target,
@@ -166,7 +131,7 @@ def _plan(situation: Situation, planned: tuple[PlannedGroup, ...]) -> Plan:
         databases=situation.databases,
         variables=tuple(sorted(names | needed)),
         base=base(situation.ledgers),
-        tree=situation.tree if folder else None,
+        tree=situation.tree if folder or any(map(names_release, steps)) else None,
         overlay=situation.overlay,
     )
 
@@ -199,17 +164,19 @@ def _planned(group: Group, rows: Sequence[Tracked], situation: Situation) -> Pla
         else _deploy(group, situation)
     )
     after = _hooks(group, group.post_deploy, Phase.POST_DEPLOY)
-    steps = (*before, *built, *work, *after)
+    steps = (*before, *built, *work, *after, *gates(group))
+    if steps:
+        steps += tuple(_hooks(group, group.on_failure, Phase.ON_FAILURE))
     return PlannedGroup(name=group.name, steps=steps, continue_on_failure=group.continue_on_failure)
 
 
 def _hooks(group: Group, hooks: Sequence[Hook], phase: Phase) -> list[Step]:
-    after = phase is Phase.POST_DEPLOY
+    critical = {Phase.PRE_DEPLOY: True, Phase.ON_FAILURE: False}
     return [
         replace(
             _run(group, phase, hook.command),
             timeout_s=hook.timeout_s or group.hook_timeout_s,
-            critical=hook.critical or not after,
+            critical=critical.get(phase, hook.critical),
         )
         for hook in hooks
     ]
@@ -240,7 +207,7 @@ def _matched(group: Group, files: Sequence[FileEntry]) -> list[FileEntry]:
 
 
 def _run(group: Group, phase: Phase, text: str) -> RunCommand:
-    mutates = phase in {Phase.DEPLOY, Phase.POST_DEPLOY}
+    mutates = phase in {Phase.DEPLOY, Phase.POST_DEPLOY, Phase.ON_FAILURE}
     return RunCommand(
         group=group.name,
         phase=phase,
@@ -362,7 +329,7 @@ def _all_findings(
     findings += on_suspicions(situation.suspicions, situation.target)
     findings += on_histories(situation.histories, rows, situation.target)
     findings += on_shadows(situation.ledgers, made, situation.target)
-    findings += on_health(chosen)
+    findings += on_health(made, situation)
     if not situation.config.groups and not made.steps:
         findings.append(_nothing_to_do())
     may_miss = situation.options.skip_validation
@@ -374,14 +341,15 @@ def _nothing_to_do() -> Finding:
     return problem("config", "the project has neither groups nor a deploy.sh", mend)
 
 
-def _sources(situation: Situation, chosen: Sequence[Group]) -> tuple[ValueSource, ...]:
+def _sources(situation: Situation, chosen: Sequence[Group], made: Plan) -> tuple[ValueSource, ...]:
     found: dict[str, ValueSource] = {}
-    wanted = [(str(name), None) for name in situation.databases]
+    named = [str(name) for name in situation.databases]
+    named += [name for check in checks(made.steps) for name in wanted(check)]
     for group in chosen:
         for name in (*groups.required(group), *dict(group.env)):
             if source := situation.known.source(name, dict(group.env)):
                 found[name] = source
-    for name, _ in wanted:
+    for name in named:
         if source := situation.known.source(name):
             found.setdefault(name, source)
     return tuple(found[name] for name in sorted(found))

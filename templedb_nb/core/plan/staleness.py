@@ -60,3 +60,12 @@ def _steps(plan: Plan) -> dict[str, Step]:
         kind = "migration" if isinstance(step, Migration) else step.phase
         found[f"{step.group}: {kind} {step.title}"] = step
     return found
+
+
+def unmoved(plan: Plan, ledgers: Mapping[DatabaseName, Ledger]) -> bool:
+    """Return whether the target is where the plan begins, and nobody keeps runs away from it.
+
+    A command that nobody saw end does, and a freeze.
+    """
+    held = any(ledger.unresolved or ledger.freezes for ledger in ledgers.values())
+    return same_base(plan, ledgers) and not held

@@ -17,7 +17,9 @@ from templedb_nb.model.event import (
     StepFailed,
     StepFinished,
 )
+from templedb_nb.model.health_step import CheckHealth
 from templedb_nb.model.ledger import Ledger, State
+from templedb_nb.model.phase import Phase
 from templedb_nb.model.result import Result, StepResult, StepState
 from templedb_nb.model.step import BY_KIND, Migration, Restore
 from templedb_nb.model.target import DatabaseName
@@ -79,6 +81,7 @@ def still_there(result: Result, ledgers: Ledgers) -> bool:
 
 
 DIED = "its process died"
+_NOT_MEASURED = "deployed, not measured; measure again: templedb deploy resume"
 
 
 def aftermath(result: Result, trace: Trace | None, why: str = DIED) -> tuple[Event, ...]:
@@ -89,8 +92,10 @@ def aftermath(result: Result, trace: Trace | None, why: str = DIED) -> tuple[Eve
     """
     died = _died(result, why)
     if died is None:
-        return (_between(result),)
+        return (_between(result, why),)
     label = died.step.label
+    if _is_check(died.step):
+        return _unmeasured(died)
     if label.mutates:
         match label.evidence:
             case Evidence.LEDGER:
@@ -130,14 +135,47 @@ def _runs_sql(step: StepResult) -> bool:
     return BY_KIND.get(step.label.kind) in get_args(Migration)
 
 
-def _between(result: Result) -> RunFinished:
-    if result.steps and result.count(StepState.DONE) == len(result.steps):
-        message = "its process died after the last step"
+def _unmeasured(died: _Died) -> tuple[Event, ...]:
+    """Return the end of a run that measured health: what it saw so far is no outcome."""
+    message = f"{died.where}; {_NOT_MEASURED}"
+    failed = StepFailed(step=died.number, message=message, changed=False, inconclusive=True)
+    if died.doubtful:
+        return (failed, _unknown(message))
+    code = ExitCode.INCONCLUSIVE
+    if died.result.failure is not None:  # of a group that later ones may follow
+        code = ExitCode.CHANGED if died.result.changed else ExitCode.UNCHANGED
+    return (failed, RunFinished(outcome=Outcome.FAILED, exit_code=code, message=message))
+
+
+def _between(result: Result, why: str) -> RunFinished:
+    if result.steps and all(_is_over(step) for step in result.steps):
+        message = f"{why} after the last step"
         return RunFinished(outcome=Outcome.SUCCEEDED, exit_code=ExitCode.OK, message=message)
+    if _measures_alone(result):
+        message = f"{why} before the health of the target was measured; {_NOT_MEASURED}"
+        code = ExitCode.INCONCLUSIVE
+        return RunFinished(outcome=Outcome.FAILED, exit_code=code, message=message)
     doubtful = result.failure is not None and result.failure.unknown
     begun = any(step.started_ms is not None for step in result.steps)
     where = "between two steps" if begun else "before its first step"
     return _failed(result, f"its process died {where}", doubtful=doubtful)
+
+
+def _measures_alone(result: Result) -> bool:
+    """Return whether all that was left to do was to measure health."""
+    ends = (StepState.DONE, StepState.WARNED, StepState.SKIPPED)
+    left = [s for s in result.steps if s.state not in ends and s.label.phase != Phase.ON_FAILURE]
+    return result.failure is None and bool(left) and all(_is_check(each) for each in left)
+
+
+def _is_over(step: StepResult) -> bool:
+    """Return whether a step is done, or waits for a failure that did not come."""
+    waits = step.label.phase == Phase.ON_FAILURE and step.state is not StepState.RUNNING
+    return step.state is StepState.DONE or waits
+
+
+def _is_check(step: StepResult) -> bool:
+    return step.label.kind == CheckHealth.kind
 
 
 def _by_ledger(died: _Died, trace: Trace | None) -> tuple[Event, ...]:

@@ -26,7 +26,10 @@ T = TypeVar("T")
 LIMIT = 10_000
 """Rows that are given to a terminal, which cannot show more."""
 
-HINT = "the views are runs, steps, migrations, events, approvals, messages, runbooks: DESCRIBE runs"
+HINT = (
+    "the views are runs, steps, migrations, events, approvals, messages, health, runbooks:"
+    " DESCRIBE runs"
+)
 
 CATEGORIES = frozenset(
     {"project", "target", "database", "outcome", "kind", "state", "phase", "group", "how"}

@@ -266,7 +266,8 @@ class Records(LedgerCopyRecords):
         with self._file.session() as session:
             rows = session.execute(
                 "SELECT run, project, target, plan, release, started_at, finished_at, elapsed_ms,"
-                " outcome, exit_code, steps, done, applied, started_by, message, warnings, found_at"
+                " outcome, exit_code, steps, done, applied, started_by, message, warnings,"
+                " found_at, health"
                 " FROM runs"
                 " WHERE project = $slug AND ($target IS NULL OR target = $target)"
                 " AND ($since IS NULL OR started_at >= $since)"

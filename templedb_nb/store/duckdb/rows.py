@@ -9,6 +9,7 @@ from typing import Any
 from templedb_nb.errors import StoreError
 from templedb_nb.model.approval import Approval, Verdict
 from templedb_nb.model.event import Outcome, RunId, Stamped
+from templedb_nb.model.health import Measured
 from templedb_nb.model.history import RunRow
 from templedb_nb.model.result import Result, StepState
 from templedb_nb.model.serialization import from_plain, to_plain
@@ -62,13 +63,14 @@ def run_row(run: RunId, result: Result) -> list[Any]:
         result.message,
         result.warnings,
         bare(result.found_at) if result.found_at else None,
+        result.health,
     ]
 
 
 def as_run(row: Sequence[Any]) -> RunRow:
     """Return the run that a row of the history stands for."""
     run, slug, target, plan, release, started, finished, ms, outcome, code, *rest = row
-    steps, done, applied, by, message, warnings, found = rest
+    steps, done, applied, by, message, warnings, found, health = rest
     return RunRow(
         run=run,
         slug=slug,
@@ -87,6 +89,7 @@ def as_run(row: Sequence[Any]) -> RunRow:
         message=message,
         warnings=warnings or 0,
         found_at=zoned(found) if found else None,
+        health=Measured(health) if health else None,
     )
 
 

@@ -79,7 +79,7 @@ class Settings:
             rows = session.execute(
                 "SELECT name, type, provider, host, region, url, protected, order_policy,"
                 " approvals, approvers, self_approval, approval_expires_s, signed, signers,"
-                " lint, drift"
+                " lint, drift, health"
                 " FROM targets WHERE project = ? ORDER BY name",
                 [slug],
             ).fetchall()
@@ -98,6 +98,7 @@ class Settings:
         row += [target.url, target.protected, target.order_policy, target.approvals]
         row += [",".join(target.approvers), target.self_approval, target.approval_expires_s]
         row += [target.signed, "\n".join(target.signers), target.lint, target.drift]
+        row += [target.health]
         marks = ", ".join("?" * len(row))
         with self._file.session() as session:
             session.execute(f"INSERT OR REPLACE INTO targets VALUES ({marks})", row)  # noqa: S608 - marks alone
@@ -158,7 +159,7 @@ def _project(row: Sequence[Any]) -> Project:
 
 def _target(row: Sequence[Any]) -> Target:
     name, kind, provider, host, region, url, protected, order_policy, *how = row
-    approvals, approvers, alone, expires, signed, signers, lint, drift = how
+    approvals, approvers, alone, expires, signed, signers, lint, drift, health = how
     return Target(
         name=name,
         type=TargetType(kind),
@@ -176,6 +177,7 @@ def _target(row: Sequence[Any]) -> Target:
         signers=tuple((signers or "").splitlines()),
         lint=FindingLevel(lint) if lint else None,
         drift=FindingLevel(drift) if drift else None,
+        health=health or "",
     )
 
 

@@ -8,6 +8,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 
 from templedb_nb.model.approval import Approval
+from templedb_nb.model.decided_health import DecidedHealth
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.ledger import LedgerEvent, Within
 from templedb_nb.model.serialization import Digest, to_plain
@@ -146,6 +147,27 @@ def resolve(connection: Connection, project: str, run: str, by: str, reason: str
     record(connection, project, "", "", "resolve", detail)
     connection.execute("COMMIT")
     return len(closed)
+
+
+def decide_health(connection: Connection, project: str, decided: DecidedHealth) -> None:
+    """Record what a person said of the health that a run could not measure, and its end."""
+    connection.execute("BEGIN")
+    row = connection.execute(
+        "UPDATE templedb.run SET state = ?, exit_code = ?, message = ?,"
+        f" finished_at = coalesce(finished_at, {NOW})"
+        " WHERE project = ? AND scope = '' AND id = ? AND state <> 'succeeded'"
+        " RETURNING content_hash",
+        [decided.outcome, decided.exit_code, decided.message, project, decided.run],
+    ).fetchone()
+    if row and decided.outcome is Outcome.SUCCEEDED:
+        connection.execute(
+            "UPDATE templedb.approval SET used_by = ?"
+            " WHERE content_hash = ? AND scope = '' AND used_by = ''",
+            [decided.run, row[0]],
+        )
+    detail = {"run": decided.run, "by": decided.by, "reason": decided.reason}
+    record(connection, project, "", "", decided.health, detail)
+    connection.execute("COMMIT")
 
 
 def keep_approvals(connection: Connection, approvals: Iterable[Approval]) -> None:

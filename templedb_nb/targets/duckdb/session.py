@@ -19,6 +19,7 @@ from templedb_nb.errors import (
     swallowed,
 )
 from templedb_nb.model.approval import Approval
+from templedb_nb.model.decided_health import DecidedHealth
 from templedb_nb.model.drift import CatalogMark, Drift
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.ledger import Freeze, Ledger, LedgerEvent, LockHolder, Within
@@ -286,6 +287,14 @@ class DuckdbSession(DuckdbFile):
             if not ledger_sql.present(connection):
                 return 0
             return records.resolve(connection, project, run, by, reason)
+
+    def decide_health(self, project: str, decided: DecidedHealth) -> None:
+        """Record what a person said of the health that a run could not measure."""
+        if not self._path.exists():
+            return
+        with self._work() as connection:
+            if ledger_sql.present(connection):
+                records.decide_health(connection, project, decided)
 
     def approve(self, approvals: Sequence[Approval]) -> bool:
         """Record approvals, if there is a ledger; say whether."""

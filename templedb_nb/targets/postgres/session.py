@@ -12,6 +12,7 @@ from templedb_nb.core.migrations.script import Script
 from templedb_nb.errors import UnfitServer
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.cancel_request import CancelRequest
+from templedb_nb.model.decided_health import DecidedHealth
 from templedb_nb.model.drift import CatalogMark, Drift
 from templedb_nb.model.event import Blocker, Outcome
 from templedb_nb.model.foreign_history import ForeignHistory
@@ -317,6 +318,12 @@ class PostgresSession:
             if not ledger_sql.present(self._link.connection):
                 return 0
             return records.resolve(self._link.connection, project, run, by, reason)
+
+    def decide_health(self, project: str, decided: DecidedHealth) -> None:
+        """Record what a person said of the health that a run could not measure."""
+        with translated(self.where):
+            if ledger_sql.present(self._link.connection):
+                records.decide_health(self._link.connection, project, decided)
 
     def approve(self, approvals: Sequence[Approval]) -> bool:
         """Record approvals, if there is a ledger; say whether."""

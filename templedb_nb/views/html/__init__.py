@@ -12,6 +12,7 @@ from typing import Any
 from templedb_nb.errors import TempleError
 from templedb_nb.model.charts import Durations, Frequency, Timeline
 from templedb_nb.model.difference import Difference
+from templedb_nb.model.health_history import HealthTries
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
 from templedb_nb.model.serialization import to_plain
@@ -45,7 +46,7 @@ def bundle(value: Any) -> dict[str, Any] | None:
             html, data = board_card(value), {}
         case Choices():
             html, data = choices_card(value), {}
-        case Timeline() | Durations() | Frequency():
+        case Timeline() | Durations() | Frequency() | HealthTries():
             return _pictured(value)
         case TempleError():
             return {"text/plain": "\n".join(value.lines()), "text/html": error_card(value)}
@@ -54,7 +55,7 @@ def bundle(value: Any) -> dict[str, Any] | None:
     return {"text/plain": text(value), "text/html": html, **data}
 
 
-def _pictured(value: Timeline | Durations | Frequency) -> dict[str, Any]:
+def _pictured(value: Timeline | Durations | Frequency | HealthTries) -> dict[str, Any]:
     """Return a picture and its twin in letters; where none can be drawn, the twin and why."""
     from base64 import b64encode
 

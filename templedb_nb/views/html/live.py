@@ -16,6 +16,7 @@ from templedb_nb.views.html.card import Tone, badge, band, card, code, facts, ti
 from templedb_nb.views.html.markup import Child, Html, block, join, tag
 from templedb_nb.views.html.run import run_steps
 from templedb_nb.views.html.terminal import terminal_line
+from templedb_nb.views.messages import trying
 
 SECOND = 1000
 """What is expected to be shorter needs no comparison."""
@@ -94,4 +95,7 @@ def _now(value: Result, expected: Expected) -> Html | None:
     took = duration(value.elapsed_ms - (step.started_ms or 0))
     about = f" of about {duration(former)}" if former and former >= SECOND else ""
     what: list[Child] = [code(step.label.title), f", {took}{about}"]
-    return facts([("Now", join(what))])
+    told = [("Now", join(what))]
+    if step.tries:
+        told.append(("Health", join(trying(step))))
+    return facts(told)

@@ -8,7 +8,7 @@ from templedb_nb.errors import shortened
 from templedb_nb.model.finding import Finding, Severity, errors
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.serialization import short
-from templedb_nb.model.step import Apply, Revert
+from templedb_nb.model.step import Apply, Revert, failure_hook
 from templedb_nb.views.format import duration, many
 from templedb_nb.views.html.card import (
     Column,
@@ -97,7 +97,8 @@ def _guard(value: Preview) -> Html:
 def _sum(value: Preview) -> Html:
     steps = value.plan.steps
     applies, reverts = (sum(isinstance(each, kind) for each in steps) for kind in (Apply, Revert))
-    opaque = sum(step.opaque for step in steps)
+    opaque = sum(step.opaque for step in value.plan.work)
+    checks = len(steps) - len(value.plan.work) - sum(map(failure_hook, steps))
     what = f"{many(applies, 'migration')} to apply" if applies else ""
     what = f"{many(reverts, 'migration')} to roll back" if reverts else what
     locks = of_plan(value)
@@ -108,6 +109,7 @@ def _sum(value: Preview) -> Html:
         f", {value.draft.applied} applied before",
         join("; ", toned(tone, blocked(locks))) if locks else None,
         f"; {many(opaque, 'command')} to run" if opaque else None,
+        f"; {many(checks, 'health check')}" if checks else None,
         "." if steps else ". Nothing to do: no step is left.",
         f" Expected: {duration(total)}, by {many(value.expected.runs, 'former run')}."
         if (total := value.expected.total_ms)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from templedb_nb.model.event import Outcome, StepFailed
+from templedb_nb.model.health import Measured
 from templedb_nb.model.result import Result, StepResult, StepState
 from templedb_nb.views import messages
 from templedb_nb.views.format import duration, many
@@ -93,7 +94,7 @@ def _failure(value: Result, event: StepFailed) -> Html:
                 ("SQLSTATE", code(event.sqlstate) if event.sqlstate else None),
                 ("Detail", prose(event.detail)),
                 (
-                    "Last output",
+                    "Last answer" if step.health else "Last output",
                     block("\n".join(event.tail.splitlines()[-TAIL:]), terminal_line)
                     if event.tail
                     else None,
@@ -132,6 +133,8 @@ def _step(step: StepResult) -> list[Child]:
     again = f", {step.attempts} attempts" if step.attempts > 1 else ""
     why = tag("br"), toned(Tone.QUIET, step.message)
     rows = None if step.rows is None else f" {many(step.rows, 'row')} returned"
+    if step.tries:
+        rows = f" {messages.tries(step)}"
     return [
         marked(tone, mark, f"{step.state.value}{again}"),
         toned(Tone.QUIET, step.label.phase),
@@ -171,6 +174,7 @@ def _facts(value: Result) -> Html | None:
             ("Started", join(when(value.started_at), f" by {value.started_by}")),
             ("Last sign of life", when(value.finished_at)) if value.found_at else ("", None),
             ("Found dead", when(value.found_at)) if value.found_at else ("", None),
+            ("Health", value.health.value if value.health is not Measured.NO_GATE else None),
             ("Release", str(value.release) if value.release else None),
             ("Plan", code(value.plan[:12], value.plan) if value.plan else None),
         ]

@@ -29,6 +29,7 @@ from templedb_nb.views.html.card import (
 )
 from templedb_nb.views.html.markup import Child, Html, join, tag
 from templedb_nb.views.html.run import OUTCOMES
+from templedb_nb.views.messages import ended
 
 TARGETS = (
     Column("Target"),
@@ -100,7 +101,7 @@ def _target(row: TargetStatus) -> list[Child]:
 
 def _last(row: TargetStatus) -> Child:
     if row.last_outcome:
-        return marked(*OUTCOMES[row.last_outcome], row.last_outcome.value.replace("_", " "))
+        return marked(*OUTCOMES[row.last_outcome], ended(row.last_outcome, row.last_health))
     return toned(Tone.QUIET, "running" if row.last_run else "never")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from templedb_nb.model.effect import Blocks, StatementEffect, TableLock
+from templedb_nb.model.health_step import CheckHealth
 from templedb_nb.model.plan import NOT_EXACTLY_ONCE, Preview, ScriptSummary
-from templedb_nb.model.step import Migration, Mode, Step
+from templedb_nb.model.step import Migration, Mode, Step, failure_hook
 from templedb_nb.views.format import many
 from templedb_nb.views.html.card import (
     Column,
@@ -21,6 +22,7 @@ from templedb_nb.views.html.card import (
 from templedb_nb.views.html.markup import Child, Html, join, tag
 from templedb_nb.views.html.sql import sql_block
 from templedb_nb.views.locks import CAVEAT, blocked, blocks, held
+from templedb_nb.views.plans import nature, settles
 
 COLUMNS = (
     Column("#", number=True),
@@ -69,8 +71,11 @@ def _step(
 
 
 def _known(step: Step, script: ScriptSummary | None) -> Child:
+    if isinstance(step, CheckHealth):
+        return toned(Tone.QUIET, f"{nature(step)}: {settles(step)}")
     if step.opaque:
-        return toned(Tone.QUIET, "opaque command")
+        later = ", only after a failure" if failure_hook(step) else ""
+        return toned(Tone.QUIET, f"opaque command{later}")
     counted = f", {many(script.statements, 'statement')}" if script else ""
     alone = isinstance(step, Migration) and step.mode is not Mode.TRANSACTION
     twice = alone and script is not None and NOT_EXACTLY_ONCE in script.note

@@ -6,6 +6,7 @@ import re
 from xml.etree import ElementTree as ET
 
 from templedb_nb.model.event import Outcome
+from templedb_nb.model.health import Health, Measured
 from templedb_nb.model.result import Result, StepResult, StepState
 from templedb_nb.model.runbook import CellResult, CellState, RunbookResult
 from templedb_nb.views.messages import left_out, told
@@ -65,6 +66,7 @@ def _run(root: ET.Element, run: Result) -> None:
     properties = ET.SubElement(suite, "properties")
     ET.SubElement(properties, "property", name="warnings", value=str(run.warnings))
     ET.SubElement(properties, "property", name="notices", value=str(run.notices))
+    ET.SubElement(properties, "property", name="health", value=run.health.value)
     if run.started_at:
         suite.set("timestamp", run.started_at.isoformat(timespec="seconds"))
     for number, step in enumerate(run.steps):
@@ -79,7 +81,8 @@ def _run(root: ET.Element, run: Result) -> None:
     if run.outcome is None:
         _mark(case, "error", "it was going on when this was written")
     elif run.outcome is not Outcome.SUCCEEDED:
-        kind = "error" if run.outcome is Outcome.UNKNOWN else "failure"
+        unsure = run.outcome is Outcome.UNKNOWN or run.health is Measured.INCONCLUSIVE
+        kind = "error" if unsure else "failure"
         _mark(case, kind, f"{run.outcome}: {run.message}")
     _count(suite)
 
@@ -89,9 +92,9 @@ def _step(case: ET.Element, step: StepResult, run: Result, number: int) -> None:
         case StepState.FAILED:
             failed = run.failure if run.failure and run.failure.step == number else None
             more = (failed.detail, failed.hint) if failed else ()
-            _mark(
-                case, "failure", step.message or "failed", "\n".join(each for each in more if each)
-            )
+            kind = "error" if step.health is Health.INCONCLUSIVE else "failure"
+            told = "\n".join(each for each in more if each)
+            _mark(case, kind, step.message or "failed", told)
         case StepState.UNKNOWN | StepState.RUNNING:
             _mark(case, "error", step.message or "nobody saw it end")
         case StepState.SKIPPED | StepState.PENDING:
@@ -103,6 +106,7 @@ def _step(case: ET.Element, step: StepResult, run: Result, number: int) -> None:
 def _messages(case: ET.Element, step: StepResult) -> None:
     """Write what the server said, and why a step only warned."""
     lines = [told(each) for each in step.messages] + list(left_out(step))
+    lines += [f"{each.outcome} in {each.latency_ms} ms: {each.message}" for each in step.tries]
     if step.state is StepState.WARNED:
         lines.insert(0, step.message)
     if lines:

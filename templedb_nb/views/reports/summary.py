@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from templedb_nb.errors import shortened
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.finding import Severity
+from templedb_nb.model.health import Measured
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result, StepResult, StepState
 from templedb_nb.model.runbook import CellResult, CellState, RunbookResult
@@ -96,6 +97,8 @@ def _cell(cell: CellResult) -> str:
 def _run(run: Result, rows: int, tail: int, level: str) -> Iterator[str]:
     good = run.outcome is Outcome.SUCCEEDED
     state = f"{'✔' if good else '✖'} {run.outcome}" if run.outcome else "▶ goes on"
+    if run.outcome and run.health is not Measured.NO_GATE:
+        state += f", health: {run.health}"
     state += f", {many(run.warnings, 'warning')}" if run.warnings else ""
     where = f"{text(run.slug)} to **{text(run.target)}**"
     yield f"{level} {where}: {state}, {duration(run.elapsed_ms)}"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from templedb_nb.model.health import CheckAnswer, Health, HealthReport, Try
-from templedb_nb.views.format import many, shown
+from templedb_nb.model.health import CheckAnswer, Health, HealthReport, Measured, Try
+from templedb_nb.model.health_history import HealthTries
+from templedb_nb.views.format import many, moment, shown, table
 from templedb_nb.views.text.base import INDENT, text
+from templedb_nb.views.text.picture import WIDTH, sparkline
 
 _EVIDENCE_LINES = 12
 
@@ -18,6 +20,40 @@ def _(value: HealthReport) -> str:
     for row in value.rows:
         lines += _row(row)
     return "\n".join(lines)
+
+
+@text.register
+def _(value: HealthTries) -> str:
+    head = f"run {value.run[:13]} to {value.target}: {_KNOWN[value.health]}"
+    if not value.rows:
+        return head
+    rows = [
+        [
+            str(row.step),
+            row.check,
+            moment(row.measured_at),
+            row.outcome.value,
+            f"{row.latency_ms} ms",
+            row.message,
+        ]
+        for row in value.rows
+    ]
+    lines = [head, table(["STEP", "CHECK", "MEASURED", "OUTCOME", "LATENCY", "MESSAGE"], rows)]
+    for name, tries in value.of_check.items():
+        if len(tries) > 1:
+            took = [each.latency_ms for each in tries]
+            spark = sparkline(took[-WIDTH:])
+            lines.append(f"{shown(name)}: {spark}  {min(took)} to {max(took)} ms")
+    return "\n".join(lines)
+
+
+_KNOWN = {
+    Measured.NO_GATE: "it had no health check",
+    Measured.HEALTHY: "healthy",
+    Measured.UNHEALTHY: "unhealthy",
+    Measured.INCONCLUSIVE: "inconclusive: the health could not be measured",
+    Measured.NOT_MEASURED: "not measured: it ended before its checks were settled",
+}
 
 
 def _row(row: CheckAnswer) -> Iterator[str]:

@@ -20,7 +20,7 @@ from templedb_nb.model.history import (
 from templedb_nb.model.serialization import short
 from templedb_nb.views.cells import cell_text, csv_text
 from templedb_nb.views.format import duration, many, moment, shown, table
-from templedb_nb.views.messages import told
+from templedb_nb.views.messages import ended, told
 from templedb_nb.views.text.base import columns, text
 
 
@@ -52,6 +52,7 @@ def _(value: DeployHistory) -> str:
             row.run[:13],
             row.target,
             row.outcome.value if row.outcome else "running",
+            row.health.value if row.health else "",
             moment(row.started_at),
             duration(row.elapsed_ms),
             f"{row.done}/{row.steps}",
@@ -66,6 +67,7 @@ def _(value: DeployHistory) -> str:
         "RUN",
         "TARGET",
         "OUTCOME",
+        "HEALTH",
         "WHEN",
         "TOOK",
         "STEPS",
@@ -111,7 +113,7 @@ def _row(row: RunStatus) -> list[str]:
     if row.live_run:
         now = f"run {row.live_run[:13]} since {moment(row.live_since)}"
         now += f", in {row.live_step}" if row.live_step else ""
-    outcome = row.last_outcome.value if row.last_outcome else "never"
+    outcome = ended(row.last_outcome, row.last_health) if row.last_outcome else "never"
     note = shortened(row.message)
     if row.unresolved:
         note = f"look, then: templedb run resolve {row.last_run} --reason WHAT-YOU-SAW"

@@ -47,7 +47,7 @@ def _(value: Durations) -> str:
     for target, runs in value.of_target.items():
         took = [each.elapsed_ms for each in runs]
         spans = [duration(round(each)) for each in (min(took), median(took), max(took))]
-        rows.append([target, str(len(runs)), *spans, _spark(took[-WIDTH:])])
+        rows.append([target, str(len(runs)), *spans, sparkline(took[-WIDTH:])])
     headers = ["TARGET", "RUNS", "SHORTEST", "MEDIAN", "LONGEST", "OLDEST TO NEWEST"]
     return f"how long runs of {value.slug} took\n{table(headers, rows)}"
 
@@ -74,6 +74,7 @@ def _run(row: RunRow) -> str:
     return f"{MARKS[row.outcome]} {release} {duration(row.elapsed_ms)}"
 
 
-def _spark(numbers: list[int]) -> str:
+def sparkline(numbers: list[int]) -> str:
+    """Return numbers as a line of blocks, the greatest full."""
     most = max(*numbers, 1)
     return "".join(LEVELS[round(each / most * (len(LEVELS) - 1))] for each in numbers)

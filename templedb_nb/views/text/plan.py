@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from templedb_nb.model.effect import Blocks
 from templedb_nb.model.finding import Finding, Severity, Topic
+from templedb_nb.model.health_step import CheckHealth
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.serialization import short
 from templedb_nb.model.step import Apply, Migration, Revert
 from templedb_nb.views.format import duration, indented, many, moment, shown
 from templedb_nb.views.locks import blocked
-from templedb_nb.views.plans import approvals_told, compared
+from templedb_nb.views.plans import approvals_told, compared, nature, settles
 from templedb_nb.views.text.base import INDENT, columns, findings, text
 from templedb_nb.views.text.setting import changed
 
@@ -112,9 +113,10 @@ def _groups(value: Preview) -> list[str]:
         for step in group.steps:
             summary = summaries.get(step.file) if isinstance(step, Migration) else None
             about = many(summary.statements, "statement") if summary else ""
-            label = "opaque" if step.opaque else "exact"
+            if isinstance(step, CheckHealth):
+                about = settles(step)
             what = step.kind if isinstance(step, Migration) else step.phase.value
-            rows.append([what, shown(step.title), label, about])
+            rows.append([what, shown(step.title), nature(step), about])
         lines.append("\n".join(f"   {line}" for line in columns(rows)))
     return lines
 

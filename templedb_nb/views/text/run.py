@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from templedb_nb.model.event import Evidence
+from templedb_nb.model.event import Evidence, StepFailed
+from templedb_nb.model.health_step import CheckHealth
 from templedb_nb.model.result import Result, StepResult, StepState
 from templedb_nb.model.step import Amend, ImportEntry, Restore, Revert
 from templedb_nb.views import ansi
@@ -94,9 +95,15 @@ def came_to(value: Result) -> str:
         return "nothing is known to be applied"
     if value.outcome is None:
         return "nothing applied so far"
+    if value.steps and all(step.label.kind == CheckHealth.kind for step in value.steps):
+        return "nothing to do but to measure health"
     asked = any(step.label.evidence is Evidence.LEDGER for step in value.steps)
     idle = value.failure is None and not asked
     return "nothing applied: no migration was pending" if idle else "nothing applied"
+
+
+def _asked(value: Result, event: StepFailed) -> bool:
+    return value.steps[event.step].label.kind == CheckHealth.kind
 
 
 def failure(value: Result) -> list[str]:
@@ -111,7 +118,7 @@ def failure(value: Result) -> list[str]:
         lines += [f"{INDENT}detail: {line}" for line in event.detail.splitlines()]
     if event.tail:
         lines += [
-            f"{INDENT}last output:",
+            f"{INDENT}last {'answer' if _asked(value, event) else 'output'}:",
             indented(ansi.safe("\n".join(event.tail.splitlines()[-20:])), "    | "),
         ]
     changed_what = "the target changed before that" if value.changed else "the target is unchanged"

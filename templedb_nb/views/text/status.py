@@ -7,6 +7,7 @@ from templedb_nb.model.listings import (
 )
 from templedb_nb.model.status import Board, Choices, MigrationStatus, StatusTable
 from templedb_nb.views.format import moment, shown, table
+from templedb_nb.views.messages import ended
 from templedb_nb.views.text.base import INDENT, text
 
 
@@ -20,11 +21,7 @@ def _(value: StatusTable) -> str:
             _count(row.applied),
             _count(row.pending),
             _count(row.attention),
-            row.last_outcome.value
-            if row.last_outcome
-            else "never"
-            if not row.last_run
-            else "running",
+            ended(row.last_outcome, row.last_health) if row.last_run else "never",
             moment(row.last_at),
             row.note,
         ]

@@ -51,8 +51,8 @@ def _(value: TargetShown) -> str:
     lines = [f"{INDENT}{name:<12}  {fact}" for name, fact in facts if fact]
     lines += [f"{INDENT}{each}" for each in value.notes]
     rows = [_variable(each) for each in value.variables]
-    names = [table(["VARIABLE", "OF", "KEPT", "VALUE"], rows, INDENT)] if rows else []
-    return "\n".join([f"target {target.name} of {value.slug}", *lines, *names])
+    found = [table(["VARIABLE", "OF", "KEPT", "VALUE"], rows, INDENT)] if rows else []
+    return "\n".join([f"target {target.name} of {value.slug}", *lines, *found])
 
 
 @text.register

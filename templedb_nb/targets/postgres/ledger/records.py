@@ -10,6 +10,7 @@ import psycopg
 
 from templedb_nb.errors import LedgerRefused, TargetError
 from templedb_nb.model.approval import Approval
+from templedb_nb.model.decided_health import DecidedHealth
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.ledger import Exemption, LedgerEvent, Within
 from templedb_nb.model.serialization import Digest, to_plain
@@ -140,12 +141,7 @@ def end_run(
             [outcome, exit_code, message, run],
         )
         if outcome is Outcome.SUCCEEDED:
-            connection.execute(
-                "UPDATE templedb.approval a SET used_by = %s FROM templedb.run r WHERE r.id = %s"
-                " AND r.scope = '' AND a.scope = '' AND a.content_hash = r.content_hash"
-                " AND a.used_by = ''",
-                [run, run],
-            )
+            _use_approvals(connection, run)
 
 
 def refuse_closed(connection: Connection, run: str, outcome: Outcome) -> None:
@@ -198,6 +194,33 @@ def resolve(connection: Connection, project: str, run: str, by: str, reason: str
             [project, json.dumps(detail)],
         )
     return len(closed)
+
+
+def decide_health(connection: Connection, project: str, decided: DecidedHealth) -> None:
+    """Record what a person said of the health that a run could not measure, and its end."""
+    with connection.transaction():
+        connection.execute(
+            "UPDATE templedb.run SET state = %s, exit_code = %s, message = %s,"
+            " finished_at = coalesce(finished_at, pg_catalog.clock_timestamp())"
+            " WHERE project = %s AND scope = '' AND id = %s AND state <> 'succeeded'",
+            [decided.outcome, decided.exit_code, decided.message, project, decided.run],
+        )
+        if decided.outcome is Outcome.SUCCEEDED:
+            _use_approvals(connection, decided.run)
+        detail = {"run": decided.run, "by": decided.by, "reason": decided.reason}
+        connection.execute(
+            "INSERT INTO templedb.event (project, what, detail) VALUES (%s, %s, %s::jsonb)",
+            [project, decided.health, json.dumps(detail)],
+        )
+
+
+def _use_approvals(connection: Connection, run: str) -> None:
+    connection.execute(
+        "UPDATE templedb.approval a SET used_by = %s FROM templedb.run r WHERE r.id = %s"
+        " AND r.scope = '' AND a.scope = '' AND a.content_hash = r.content_hash"
+        " AND a.used_by = ''",
+        [run, run],
+    )
 
 
 def keep_approvals(connection: Connection, approvals: Iterable[Approval]) -> None:

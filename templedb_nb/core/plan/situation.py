@@ -1,0 +1,60 @@
+"""What a plan follows from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from templedb_nb.core.config import environ
+from templedb_nb.core.migrations.layouts.placing import NOTHING_SEEN, FolderView
+from templedb_nb.core.migrations.status import GroupMigrations, Hollow, Ledgers, Scripts
+from templedb_nb.model.config import DeployConfig, HealthCheck
+from templedb_nb.model.file import FileEntry
+from templedb_nb.model.foreign_history import ForeignHistory
+from templedb_nb.model.lost import Suspicion
+from templedb_nb.model.serialization import Digest
+from templedb_nb.model.step import Amendment, Restore, Revert
+from templedb_nb.model.target import DatabaseName, Policy, TargetName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanOptions:
+    """What the person who plans wants to be different."""
+
+    skip_groups: tuple[str, ...] = ()
+    skip_validation: bool = False
+    amend: tuple[Amendment | Revert | Restore, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """Everything that a plan follows from."""
+
+    project: str
+    target: TargetName
+    policy: Policy
+    config: DeployConfig
+    files: tuple[FileEntry, ...]
+    tree: Digest
+    ledgers: Ledgers
+    scripts: Scripts
+    known: environ.KnownNames = field(default_factory=environ.KnownNames)
+    options: PlanOptions = field(default_factory=PlanOptions)
+    databases: tuple[DatabaseName, ...] = ()
+    suspicions: Mapping[DatabaseName, Suspicion] = field(default_factory=dict)
+    look: FolderView = NOTHING_SEEN
+    migrations: tuple[GroupMigrations, ...] | None = None
+    histories: Mapping[DatabaseName, Sequence[ForeignHistory]] = field(default_factory=dict)
+    overlay: str = ""
+    own: Policy | None = None
+    """What the project itself demands, without its neighbours in the same databases."""
+    bodies: Mapping[str, bytes] = field(default_factory=dict)
+    """Of the files whose rows another tool's table is to get, by path."""
+    elsewhere: AbstractSet[tuple[str, Digest]] = frozenset()
+    """Keys and token checksums of what other targets have applied, where a file leaves nothing."""
+    hollow: AbstractSet[Hollow] = frozenset()
+    health: tuple[HealthCheck, ...] = ()
+    """The target's own checks."""
+    unmeasured: bool = False
+    """Whether the newest run on the target was no success: then a soak is due, whatever is left."""

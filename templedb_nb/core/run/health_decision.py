@@ -1,0 +1,77 @@
+"""What a person may say of the health that a run could not measure, and what follows from it."""
+
+from __future__ import annotations
+
+from templedb_nb.exit_code import ExitCode
+from templedb_nb.model.decided_health import DecidedHealth
+from templedb_nb.model.event import HealthDecided, Outcome, RunId
+from templedb_nb.model.health import Health
+from templedb_nb.model.health_step import CheckHealth
+from templedb_nb.model.phase import Phase
+from templedb_nb.model.result import Result, StepState
+
+_ENDS = frozenset({StepState.DONE, StepState.WARNED})
+
+
+def left(result: Result) -> tuple[int, ...]:
+    """Return the steps that a resumed run still has to do, in order."""
+    steps = [(n, s) for n, s in enumerate(result.steps) if s.label.phase != Phase.ON_FAILURE]
+    return tuple(n for n, each in steps if each.state not in _ENDS and not result.done_before(n))
+
+
+def undecided(result: Result) -> tuple[int, ...]:
+    """Return the checks that nobody has measured, where they are what is left to do first.
+
+    One that was measured as unhealthy is not among them: that is known.
+    """
+    found: list[int] = []
+    for number in left(result):
+        step = result.steps[number]
+        if step.label.kind != CheckHealth.kind or step.health is Health.UNHEALTHY:
+            break
+        found.append(number)
+    return tuple(found)
+
+
+def known(result: Result) -> str:
+    """Return what is known of a run of which nobody has to decide the health."""
+    first = next(iter(left(result)), None)
+    if first is not None and result.steps[first].label.kind != CheckHealth.kind:
+        return f"it did not come to its checks, and ended in {result.steps[first].label.title}"
+    return f"its health is {result.health}"
+
+
+def decided(
+    result: Result, checks: tuple[int, ...], health: Health, by: str, reason: str
+) -> HealthDecided:
+    """Return the event of a decision, with what the run has come to by it."""
+    rest = [number for number in left(result) if number not in checks]
+    told = f"{health}, says {by}: {reason}"
+    outcome, code = Outcome.FAILED, ExitCode.CHANGED if result.changed else ExitCode.UNCHANGED
+    if health is Health.HEALTHY and not rest:
+        outcome, code = Outcome.SUCCEEDED, ExitCode.OK
+    elif health is Health.HEALTHY:
+        count = f"{len(rest)} step{'' if len(rest) == 1 else 's'}"
+        told = f"{told}; {count} left: templedb deploy resume"
+    return HealthDecided(
+        steps=checks,
+        health=health,
+        by=by,
+        reason=reason,
+        outcome=outcome,
+        exit_code=code,
+        message=told,
+    )
+
+
+def of_ledger(run: RunId, event: HealthDecided) -> DecidedHealth:
+    """Return what the ledger keeps of a decision."""
+    return DecidedHealth(
+        run=run,
+        health=event.health,
+        by=event.by,
+        reason=event.reason,
+        outcome=event.outcome,
+        exit_code=event.exit_code,
+        message=event.message,
+    )

@@ -1,0 +1,57 @@
+"""What the steps of a run work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+from templedb_nb.core.migrations.script import Script
+from templedb_nb.model.cancel_request import CancelRequest
+from templedb_nb.model.command import Invocation
+from templedb_nb.model.layout import Address
+from templedb_nb.model.step import Command
+from templedb_nb.model.target import DatabaseName, Policy
+from templedb_nb.ports.health import Checker
+from templedb_nb.ports.run import Clock, Interruptions, StepLog
+from templedb_nb.ports.shell import Psql, Shell
+from templedb_nb.ports.target import Decide, Session
+
+
+@dataclass(slots=True)
+class NoInterrupts:
+    """Nobody interrupts the run."""
+
+    draining: bool = False
+    wish: str = ""
+
+    def cancellable(self) -> AbstractContextManager[None]:
+        """Let the block be."""
+        return nullcontext()
+
+    def asked(self, wanted: CancelRequest) -> None:
+        """Let no further step begin."""
+        self.wish, self.draining = wanted.wish, True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What the steps of one run work with; `policy` is what the target itself demands."""
+
+    sessions: Mapping[DatabaseName, Session]
+    script: Callable[[Address], Script]
+    invocation: Callable[[Command, str], Invocation]
+    shell: Shell
+    psql: Psql
+    log: Callable[[int], StepLog]
+    clock: Clock
+    new_id: Callable[[], str]
+    decide: Decide = lambda _: ()
+    policy: Policy = field(default_factory=Policy)
+    interrupts: Interruptions = field(default_factory=NoInterrupts)
+    resumed: int = 0
+    finished: frozenset[int] = frozenset()
+    """Steps behind the first `resumed` that the run had done which is resumed."""
+    mask: Callable[[str], str] = str
+    checker: Checker | None = None
+    """Who measures health; a plan without a check needs nobody."""

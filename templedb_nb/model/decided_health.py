@@ -1,0 +1,21 @@
+"""What a ledger keeps of a person's word on the health of a target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from templedb_nb.model.event import Outcome, RunId
+from templedb_nb.model.health import Health
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecidedHealth:
+    """What is recorded of a decision in the target's ledger."""
+
+    run: RunId
+    health: Health
+    by: str
+    reason: str
+    outcome: Outcome
+    exit_code: int
+    message: str
