@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
+import psycopg
 import pytest
 
 from tests.conftest import MIGRATIONS, Shop, Terminal
+from tests.proxy import Proxy
 from tests.test_lost_after_death import ONE, STEPS, WHY, dies, duck, in_duck, users
 
 __all__ = ["duck"]
@@ -187,3 +189,37 @@ def test_ledger_that_is_restored_as_a_whole_may_lack_what_other_states_ran(shop:
     assert told in shop.terminal(*RESTORE, "--dry-run").text
     assert told in shop.terminal(*RESTORE, *WHY).text
     shop.run()
+
+
+IDLE = "SELECT 1 FROM pg_stat_activity WHERE usename = %s AND state = 'idle in transaction'"
+
+
+@pytest.mark.parametrize("wipe", [ROW, "DROP SCHEMA templedb CASCADE"])
+def test_commit_whose_answer_is_lost_for_good_is_not_made_twice_when_the_ledger_is_wiped(
+    shop: Shop, wipe: str
+) -> None:
+    shop.run()
+    shop.migration("003.sql", ONE)
+    about = psycopg.conninfo.conninfo_to_dict(shop.pg.dsn)
+    with Proxy(int(about["port"])) as proxy:
+        url = shop.pg.dsn.replace(f":{about['port']}/", f":{proxy.port}/")
+        shop.terminal("env", "set", "app", "DATABASE_URL", url, "--target", "staging")
+        shop.terminal.set(TEMPLEDB_FAILPOINT="apply.ran:sleep=5")
+        process = shop.terminal.process("deploy", "run", "app")
+        while not shop.pg.query(IDLE, shop.pg.role):
+            assert process.poll() is None
+        proxy.cut_at_commit(skip=0, sent=True, after=b"xact_id_if_assigned")
+        shop.pg.query(f"ALTER ROLE {shop.pg.role} NOLOGIN")
+        said = process.communicate(timeout=120)
+        shop.pg.query(f"ALTER ROLE {shop.pg.role} LOGIN")
+        proxy.heal()
+        assert process.returncode in {13, 69}, said
+        shop.terminal.set(TEMPLEDB_FAILPOINT="")
+        shop.pg.query(wipe)
+        assert "migrations/003.sql: its process" in shop.run(code=13 if wipe == ROW else 78).text
+        if wipe != ROW:
+            shop.terminal(*RESTORE, *WHY)
+            shop.run(code=13)
+        shop.terminal("migration", "resolve", "app", "003.sql", "--applied", *WHY)
+        shop.run()
+    assert users(shop) == [(7,)]
