@@ -179,6 +179,30 @@ def test_a_file_that_is_one_long_run_is_read_in_time(length: int, runs: list[str
     assert (done.returncode, done.stdout) == (0, "read\n"), done.stderr[-2000:]
 
 
+CHANGESETS = """
+import resource
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+from templedb_nb.core.migrations.script import read_script
+from templedb_nb.model.layout import Layout, Reading
+each = "--changeset me:{0}\\nCREATE TABLE t{0} (id int, name text);\\n--rollback DROP TABLE t{0};\\n\\n"
+text = "--liquibase formatted sql\\n" + "".join(each.format(n) for n in range(12_000))
+raw = text.encode()
+for n in range(12_000):
+    script = read_script(raw, Reading(layout=Layout.LIQUIBASE, part=f"{n}::me"))
+    assert script.position(script.statements[0].start) == (3 + 4 * n, 1), n
+    assert script.down.position(script.down.statements[0].start) == (4 + 4 * n, 12), n
+print("read")
+"""
+
+
+def test_many_changesets_of_one_file_are_read_in_time_and_keep_their_places() -> None:
+    """The limit is the processor's time: what is quadratic needs five times as much and more."""
+    done = subprocess.run(
+        [sys.executable, "-c", CHANGESETS], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "read\n"), done.stderr[-2000:]
+
+
 @given(st.text(alphabet="ab\n", max_size=40))
 def test_lines_are_told_as_counting_would(text: str) -> None:
     lines = LineIndex(text)

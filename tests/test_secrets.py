@@ -270,6 +270,42 @@ def test_a_mistake_in_the_words_repeats_no_secret(shop: Shop, words: tuple[str, 
     assert "s3cretword" not in said.all
 
 
+@pytest.mark.parametrize("words", [
+    ("deploy", "run", "{}"), ("env", "unset", "app", "{}"), ("env", "set", "app", "{}"),
+    ("env", "unset", "{}", "A"), ("target", "show", "app", "{}"), ("migration", "show", "app", "{}"),
+    ("deploy", "plan", "app", "--skip-group", "{}"), ("deploy", "plan", "app", "--target", "{}"),
+])  # fmt: skip
+@pytest.mark.parametrize("typed", ["Zx9kPasSw0rdQ", "PASSWORD=Zx9k", "ghp_Zx9kPasSw0rdQ"])
+def test_a_secret_in_the_place_of_a_name_is_not_repeated(
+    shop: Shop, words: tuple[str, ...], typed: str
+) -> None:
+    for more in ((), ("--json",)):
+        said = shop.terminal(*(each.format(typed) for each in words), *more, code=None)
+        assert said.code in {64, 78}, said.all
+        assert "Zx9k" not in said.all
+
+
+@pytest.mark.parametrize("typed", [
+    "postgresql://u:Zx9kPasSw0rdQ@h/d", "host=h password=Zx9kPasSw0rdQ", "Zx9kPasSw0rdQ",
+    "PGPASSWORD=Zx9kPasSw0rdQ",
+])  # fmt: skip
+def test_python_s_errors_repeat_no_secret_that_was_typed_for_a_name(shop: Shop, typed: str) -> None:
+    from templedb_nb import api
+    from templedb_nb.errors import UnknownName
+
+    temple = api.Temple.open(shop.terminal.home / "state.duckdb")
+    for ask in (temple.run, temple.plan, temple.status, lambda t: temple.plan("app", t)):
+        with pytest.raises(UnknownName) as found:
+            ask(typed)
+        told = "\n".join([str(found.value), repr(found.value), *found.value.lines()])
+        assert "Zx9k" not in told
+
+
+def test_names_are_repeated_as_they_are(shop: Shop) -> None:
+    for name in ("V20260101CreateUsers", "iPhone15ProMax", "a9f3c2e1d4b5", "20260101T120000Z"):
+        assert name in shop.terminal("deploy", "run", name, code=64).err
+
+
 def test_an_unknown_option_is_no_value(shop: Shop) -> None:
     said = shop.terminal("env", "set", "app", "OTHER", "--stdin", code=64)
     assert "there is no option --stdin: the value goes in on standard input" in said.err

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from templedb_nb.core.migrations.script import read_script
 from templedb_nb.errors import LISTED, LONGEST, FilesError, InternalError, shortened
-from templedb_nb.views.format import cut
+from templedb_nb.views.format import cut, middle_out
 from tests.conftest import MIGRATIONS, Terminal
 
 
@@ -128,6 +130,38 @@ def test_many_findings_and_long_ones_are_told_in_a_few_lines(terminal: Terminal)
     refused = terminal("deploy", "run", "app", code=78).err
     assert "more, which --json lists" in refused
     assert len(refused) < 40_000
+
+
+def test_a_long_text_is_shown_without_its_middle_unless_all_is_asked_for(
+    terminal: Terminal,
+) -> None:
+    lines = "".join(f"INSERT INTO t VALUES ({n});\n" for n in range(20_000))
+    terminal.file("app/migrations/001.sql", f"{lines}SELECT '{'x' * 300_000}';\n-- the end\n")
+    terminal("project", "import", "app")
+    terminal.config(MIGRATIONS)
+    terminal("target", "add", "app", "staging")
+    terminal("env", "set", "app", "DATABASE_URL", f"duckdb:///{terminal.home}/t.duckdb", "--target", "staging")  # fmt: skip
+    show = ("migration", "show", "app", "001.sql", "--target", "staging")
+    said = terminal(*show).out
+    assert "VALUES (399);" in said
+    assert "-- the end" in said
+    assert "VALUES (15000);" not in said
+    assert "lines, " in said
+    assert "--target staging --full" in said
+    assert len(said) < 50_000
+    for more in ("--full", "--json"):
+        assert "VALUES (15000);" in terminal(*show, more).out
+
+
+@given(st.text(alphabet="ab \n", max_size=200), st.integers(1, 500))
+def test_a_shortened_text_is_made_of_its_own_beginning_and_end(part: str, times: int) -> None:
+    text = (part * times).rstrip("\n")
+    told = middle_out(text, "--full").split("\n[… ")
+    if len(told) == 2:
+        assert text.startswith(told[0])
+        assert text.endswith(told[1].partition("…]\n")[2])
+    else:
+        assert told == [text]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

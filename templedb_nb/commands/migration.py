@@ -100,11 +100,12 @@ def history(
 @commands.command()
 @words("[PROJECT] FILE")
 @on_target
+@click.option("--full", is_flag=True, help="Show a long text whole.")
 @pass_call
-def show(call: Call, slug: str | None, file: str, target: str | None) -> MigrationShown:
+def show(call: Call, /, slug: str | None, file: str, *, full: bool, **of: Any) -> MigrationShown:
     """Show one migration: its text, its state, and how it differs from what ran."""
-    with call.app.selections.opened(call.choice(slug, target)) as opened:
-        return call.app.migrations.show(call.app.selections.reachable(opened), str(file))
+    with call.app.selections.opened(call.choice(slug, **of)) as opened:
+        return call.app.migrations.show(call.app.selections.reachable(opened), str(file), full=full)
 
 
 @commands.command(effect=Effect.CHANGES, takes_cell=True)

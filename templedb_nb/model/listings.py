@@ -246,7 +246,10 @@ class VariableList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationShown:
-    """One migration: where it stands, its text, and how that differs from what ran."""
+    """One migration: where it stands, its text, and how that differs from what ran.
+
+    People see the beginning and the end of a long text, or all of it where `full` says so.
+    """
 
     json_kind: ClassVar[str] = "MigrationShown"
 
@@ -257,6 +260,7 @@ class MigrationShown:
     facts: tuple[tuple[str, str], ...]
     text: str
     diff: str = ""
+    full: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

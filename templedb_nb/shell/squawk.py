@@ -33,11 +33,15 @@ _LEFT_OUT = frozenset({
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SquawkFile:
-    """One file for squawk; `together` says that it runs in a transaction."""
+    """One text for squawk, and the line of its file on which it begins.
+
+    `together` says that it runs in a transaction.
+    """
 
     file: str
     text: str
     together: bool
+    line: int = 1
 
 
 def program() -> str | None:
@@ -72,7 +76,7 @@ def _ask(
     if not sheets:
         return [], ""
     folder.mkdir()
-    names = {f"{number}.sql": each.file for number, each in enumerate(sheets)}
+    names = {f"{number}.sql": each for number, each in enumerate(sheets)}
     for name, each in zip(names, sheets, strict=True):
         (folder / name).write_text(each.text)
     words = [squawk, "--reporter", "json"]
@@ -96,14 +100,15 @@ def _ask(
         return [], f"squawk answered in another form: {told[0] if told else 'nothing'}"
 
 
-def _complaints(rows: Iterable[Any], names: dict[str, str]) -> Iterable[Complaint]:
+def _complaints(rows: Iterable[Any], names: dict[str, SquawkFile]) -> Iterable[Complaint]:
     for row in rows:
         if row["rule_name"] in _LEFT_OUT:
             continue
+        sheet = names[row["file"]]
         yield Complaint(
             rule=row["rule_name"],
-            file=names[row["file"]],
-            line=int(row["line"]) + 1,
+            file=sheet.file,
+            line=int(row["line"]) + sheet.line,
             column=int(row["column"]) + 1,
             message=row["message"],
             mend=row["help"] or "",

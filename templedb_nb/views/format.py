@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -114,6 +115,31 @@ def cut(text: str, columns: int) -> str:
     while kept and width(kept) > columns - 1:
         kept = kept[:-1]
     return f"…{kept[::-1]}" if end else f"{kept}…"
+
+
+def middle_out(text: str, how: str) -> str:
+    """Return a text that people can read: of a long one its beginning and its end.
+
+    *how* says what shows all. It is cut between lines, or between words where a line is long.
+    """
+    text = text.rstrip("\n")
+    if len(text) <= _HEAD[0] + _TAIL[0] and text.count("\n") < _HEAD[1] + _TAIL[1]:
+        return text
+    head = "\n".join(text[: _HEAD[0]].split("\n")[: _HEAD[1]])
+    tail = "\n".join(text[-_TAIL[0] :].split("\n")[-_TAIL[1] :])
+    if not text[len(head)].isspace():
+        head = "".join(_WORDS.findall(head)[:-1]) or head
+    if not text[-len(tail) - 1].isspace():
+        tail = "".join(_WORDS.findall(tail)[1:]) or tail
+    between = text[len(head) : len(text) - len(tail)]
+    lines = many(between.strip("\n").count("\n") + 1, "line")
+    told = f"[… {lines}, {size(len(between.encode()))}, not shown: {how} …]"
+    return "\n".join([head.rstrip("\n"), told, tail.lstrip("\n")])
+
+
+_HEAD, _TAIL = (32_000, 400), (8_000, 100)
+"""So many characters and lines of a long text are shown."""
+_WORDS = re.compile(r"\s++|\S++")
 
 
 def _records(cells: Sequence[Sequence[str]], indent: str) -> str:

@@ -111,6 +111,7 @@ def _with_squawk(
             file=each.file,
             text=without_data(each.script),
             together=each.script.mode is Mode.TRANSACTION,
+            line=each.script.line,
         )
         for each in fresh
     ]

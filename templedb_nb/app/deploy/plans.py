@@ -190,8 +190,8 @@ class Plans:
             case.current.config, case.release.files, ledgers, also=_rolled_back(options)
         )
         migrations, read = now.migrations, now.scripts
-        for script in read.values():
-            self._variables.read_in(script.text)
+        for text in {script.text for script in read.values()}:
+            self._variables.read_in(text)
         own = kept(Policy.of(case.target), ledgers.values())
         slug, name = case.project.slug, case.target.name
         return Situation(

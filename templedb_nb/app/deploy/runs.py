@@ -393,8 +393,8 @@ def _reader(opened: OpenTarget, plan: Plan, masker: Masker) -> Callable[[Address
     def script(source: Address) -> Script:
         if not read:
             read.update(opened.case.read.scripts(wanted))
-            for each in read.values():
-                learn(masker, each.text)
+            for text in {each.text for each in read.values()}:
+                learn(masker, text)
         return read[source]
 
     return script

@@ -11,6 +11,7 @@ from templedb_nb.app.deploy.plans import Plans
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.variables import Variables
 from templedb_nb.core.secrets.masking import Masker
+from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.core.values.query_expectation import Expectation, asking_for, evidence, unmet
 from templedb_nb.errors import Ambiguous, ConfigError, ExpectationFailed, UnknownName
 from templedb_nb.model.history import Answer
@@ -73,7 +74,7 @@ class Queries:
         known = self._plans.databases(case)
         if named is not None:
             if named not in known:
-                message = f"target {case.target.name} has no database {named!r}"
+                message = f"target {case.target.name} has no database {typed(named)!r}"
                 raise UnknownName(message, problems=known, hint="name one of these")
             return DatabaseName(named)
         if len(known) > 1:

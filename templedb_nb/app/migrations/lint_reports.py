@@ -11,6 +11,7 @@ from templedb_nb.core.approval.policy import demanded
 from templedb_nb.core.lint.linter import Pending
 from templedb_nb.core.migrations import status
 from templedb_nb.core.migrations.layouts.placing import last
+from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.engine.observe import Reader
 from templedb_nb.errors import UnknownName
 from templedb_nb.model.config import DeployConfig
@@ -102,7 +103,9 @@ def _chosen(pending: Iterable[Pending], names: Sequence[str]) -> Iterator[Pendin
     known = list(pending)
     for name in names:
         if not any(_named(each.file, name) for each in known):
-            raise UnknownName(f"no migration is called {name}", hint="templedb migration list")
+            raise UnknownName(
+                f"no migration is called {typed(name)}", hint="templedb migration list"
+            )
     yield from (e for e in known if not names or any(_named(e.file, name) for name in names))
 
 

@@ -14,6 +14,7 @@ from templedb_nb.core.migrations import down as reverting
 from templedb_nb.core.migrations import status as tracking
 from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.core.secrets.sql_passwords import redacted
+from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.errors import Ambiguous, UnknownName, UsageProblem
 from templedb_nb.model.file import FileEntry
@@ -76,7 +77,7 @@ class Migrations:
         rows.sort(key=lambda row: row.entry.run_seq, reverse=True)
         return MigrationHistory(slug=case.project.slug, rows=tuple(rows[: wanted.last]))
 
-    def show(self, opened: OpenTarget, named: str) -> MigrationShown:
+    def show(self, opened: OpenTarget, named: str, *, full: bool = False) -> MigrationShown:
         """Return one migration with its text, and how that differs from what ran."""
         row = pick(self._rows(opened), named)
         case = opened.case
@@ -95,6 +96,7 @@ class Migrations:
             facts=_facts(row),
             text=text,
             diff=diff,
+            full=full,
         )
 
     def _ran(self, opened: OpenTarget, row: Tracked) -> str:
@@ -278,7 +280,7 @@ def pick(
             raise Ambiguous(message, hint="name one by its path", problems=files)
     hint = "templedb migration list"
     names = [each for row in rows for each in (row.file, row.file.rsplit("/", 1)[-1])]
-    raise UnknownName(f"there is no migration {named!r}{nearest(named, names)}", hint=hint)
+    raise UnknownName(f"there is no migration {typed(named)!r}{nearest(named, names)}", hint=hint)
 
 
 def _chosen(rows: Sequence[Tracked], back: RevertRequest) -> list[Tracked]:

@@ -14,6 +14,7 @@ from templedb_nb.core.config import document
 from templedb_nb.core.config.home_folder import expanded
 from templedb_nb.core.migrations import legacy_templedb
 from templedb_nb.core.secrets import masking
+from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.errors import TempleError, UnknownName, UsageProblem
 from templedb_nb.files.ignore import built_in
 from templedb_nb.model.event import Outcome
@@ -70,7 +71,7 @@ class LegacyImport:
         found = read_projects(file, slug)
         if not found:
             known = [each.slug for each in read_projects(file)]
-            what = f"no project {slug!r}" if slug else "no project"
+            what = f"no project {typed(slug)!r}" if slug else "no project"
             raise UnknownName(f"{file} has {what}", problems=known)
         if root is not None and len(found) > 1:
             message = f"{file} has {len(found)} projects, and {root} can be the folder of one"

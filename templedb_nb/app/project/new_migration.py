@@ -16,6 +16,7 @@ from templedb_nb.core.migrations.layouts.liquibase import changesets
 from templedb_nb.core.migrations.naming import NewPaths, in_manner, manner, named
 from templedb_nb.core.migrations.script import Script, read_script
 from templedb_nb.core.migrations.status import GroupMigrations
+from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.engine.observe import Reader
 from templedb_nb.errors import Ambiguous, ConfigError, FilesError, UnknownName, writing
@@ -103,9 +104,8 @@ def _group(
     names = [each.group.name for each in candidates]
     if wanted is not None:
         if wanted not in names:
-            message = (
-                f"{project.slug} has no group of migrations {wanted!r}{nearest(wanted, names)}"
-            )
+            asked = f"{typed(wanted)!r}{nearest(wanted, names)}"
+            message = f"{project.slug} has no group of migrations {asked}"
             raise UnknownName(message, problems=names)
         return candidates[names.index(wanted)]
     if not candidates:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from templedb_nb.app.environment import Environment
 from templedb_nb.core.config.home_folder import expanded
+from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.errors import Ambiguous, ConfigError, FilesError, UnknownName, UsageProblem
 from templedb_nb.model.file import FileStamp
@@ -52,7 +53,7 @@ class Projects:
         if named is not None:
             found = next((each for each in projects if each.slug == named), None)
             if found is None:
-                message = f"there is no project {named!r}{nearest(named, slugs)}"
+                message = f"there is no project {typed(named)!r}{nearest(named, slugs)}"
                 hint = "templedb project import PATH --slug NAME"
                 raise UnknownName(message, hint=hint, problems=slugs)
             return found

@@ -9,6 +9,7 @@ from typing import Any
 from templedb_nb.app.project.configs import Configs, CurrentConfig
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.core.config.document import NAME
+from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.errors import Ambiguous, ConfigError, UnknownName, UsageProblem
 from templedb_nb.model.project import Project
@@ -49,8 +50,10 @@ class Targets:
         if named is not None:
             found = next((each for each in targets if each.name == named), None)
             if found is None:
-                message = f"project {project.slug} has no target {named!r}{nearest(named, names)}"
-                hint = f"templedb target add {project.slug} {named}"
+                message = (
+                    f"project {project.slug} has no target {typed(named)!r}{nearest(named, names)}"
+                )
+                hint = f"templedb target add {project.slug} {typed(named)}"
                 raise UnknownName(message, hint=hint, problems=names)
             return found
         if len(targets) == 1:

@@ -10,6 +10,7 @@ from templedb_nb.app.deploy.runs import Runs
 from templedb_nb.app.environment import Environment
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.core.run.health_decision import decided, known, of_ledger, undecided
+from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.errors import Ambiguous, UnknownName, UsageProblem
 from templedb_nb.model.event import HealthDecided, Outcome, RunId, RunStarted, Stamped
 from templedb_nb.model.health import Health
@@ -116,10 +117,12 @@ def _open_run(opened: OpenTarget, named: str) -> RunId:
     found = {each.run for ledger in ledgers for each in ledger.unresolved if each.run}
     runs = sorted(run for run in found if run.startswith(named))
     if len(runs) > 1:
-        raise Ambiguous(f"{named!r} begins more than one run", problems=runs)
+        raise Ambiguous(f"{typed(named)!r} begins more than one run", problems=runs)
     if not runs:
         where = f"target {opened.case.target.name}"
-        message = f"no run begins with {named!r} here, and none is unresolved in the ledger of"
+        message = (
+            f"no run begins with {typed(named)!r} here, and none is unresolved in the ledger of"
+        )
         raise UnknownName(f"{message} {where}", hint="templedb deploy history")
     return RunId(runs[0])
 

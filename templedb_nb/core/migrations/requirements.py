@@ -19,6 +19,7 @@ def on_scripts(
 ) -> Iterator[Finding]:
     """Yield what forbids a script on this target, and what it needs that does not come before."""
     before = {row.file for row in rows if row.state in IN_EFFECT}
+    known = _KnownFiles([row.file for row in rows])
     for step in plan.steps:
         if not isinstance(step, Migration) or step.source not in scripts:
             continue
@@ -30,7 +31,7 @@ def on_scripts(
             yield from _behind_steps(step)
         elif step.mode is Mode.STATEMENTS:
             yield _note(step.file, script.note)
-        yield from _requires(step.file, script.asked.requires, before, rows)
+        yield from _requires(step.file, script.asked.requires, before, known)
         before.add(step.file)
 
 
@@ -61,15 +62,36 @@ def _for_transactions_only(
         )
 
 
+class _KnownFiles:
+    """The migrations by what they are called; a few unknown names are compared with them all."""
+
+    def __init__(self, files: Sequence[str]) -> None:
+        self._files = files
+        self._by_name: dict[str, list[str]] = {}
+        for file in files:
+            for name in _names(file):
+                self._by_name.setdefault(name, []).append(file)
+        self._left = _COMPARED
+
+    def called(self, name: str) -> list[str]:
+        return self._by_name.get(name, [])
+
+    def like(self, name: str) -> str:
+        self._left -= len(self._files)
+        return nearest(name, self._files) if self._left >= 0 else ""
+
+
+_COMPARED = 20_000
+
+
 def _requires(
-    file: str, wanted: Iterable[str], before: set[str], rows: Sequence[Tracked]
+    file: str, wanted: Iterable[str], before: set[str], known: _KnownFiles
 ) -> Iterator[Finding]:
-    files = [row.file for row in rows]
     for name in wanted:
-        found = [each for each in files if names(each, name)]
+        found = known.called(name)
         if len(found) != 1:
             count = f"{len(found)} migrations are" if found else "no migration is"
-            message = f"requires {name}, and {count} called so{nearest(name, files)}"
+            message = f"requires {name}, and {count} called so{known.like(name)}"
             yield problem(file, message, "name it by its path", topic=Topic.MIGRATION)
         elif found[0] not in before:
             message = f"requires {found[0]}, which is neither applied nor planned before it"
@@ -79,5 +101,9 @@ def _requires(
 
 def names(path: str, name: str) -> bool:
     """Return whether *name* means the migration at *path*."""
+    return name in _names(path)
+
+
+def _names(path: str) -> frozenset[str]:
     last = path.rsplit("/", 1)[-1]
-    return name in {path, last, last.removesuffix(".sql")}
+    return frozenset({path, last, last.removesuffix(".sql")})

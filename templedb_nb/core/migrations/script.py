@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from templedb_nb.core.migrations.layouts.placing import Parts
 from templedb_nb.core.migrations.layouts.readers import parts
@@ -22,7 +23,7 @@ from templedb_nb.core.sql.directives import (
     down_part,
 )
 from templedb_nb.core.sql.execution_units import Unit, course
-from templedb_nb.core.sql.lexer import split
+from templedb_nb.core.sql.lexer import position, split
 from templedb_nb.core.sql.line_index import LineIndex, Spans
 from templedb_nb.core.sql.tokens import Meta, Split, Statement, TokenKind
 from templedb_nb.core.sql.transaction_settings import opening, openings
@@ -56,8 +57,9 @@ class Script:
     `statements` are what runs: where the whole file stands in one ``BEGIN … COMMIT``, that pair is
     dropped, and our transaction stands in. A script of mode STATEMENTS runs by its `units`; of one
     in a transaction, the statements at `leading` go into its BEGIN. `left` says why it leaves
-    nothing, or less than it says. `down` is what rolls it back, if the file says so; the lines of
-    its statements are those of the file.
+    nothing, or less than it says. `down` is what rolls it back, if the file says so. Of a file with
+    several migrations, `up` and `down` are of one alone, and begin at `line`; the lines of their
+    statements are those of the file.
     """
 
     text: str
@@ -73,11 +75,17 @@ class Script:
     problems: tuple[Remark, ...] = ()
     warnings: tuple[Remark, ...] = ()
     note: str = ""
+    line: int = 1
 
     @property
     def lines(self) -> int:
-        """Return how many lines the text has."""
-        return len(self.text.splitlines())
+        """Return how many lines the migration has."""
+        return len((self.text if self.line == 1 else self.up).splitlines())
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """Return the line and the column in the file of an offset of `up`."""
+        line, column = position(self.up, offset)
+        return self.line - 1 + line, column
 
     @property
     def meant(self) -> bool:
@@ -124,10 +132,9 @@ def read_script(raw: bytes, reading: Reading | None = None, *, apart: bool = Fal
     it runs step by step although one transaction could hold it.
     """
     try:
-        text = raw.removeprefix(_BOM).decode("utf-8")
+        text = (_shared if reading is not None and reading.part else _decoded)(raw)
     except UnicodeDecodeError as error:
         return _unreadable(raw, f"byte {error.start} (0x{raw[error.start]:02x}) is not UTF-8")
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         return _unreadable(raw, "a NUL byte: the server would drop what follows it", line)
@@ -140,6 +147,16 @@ def read_script(raw: bytes, reading: Reading | None = None, *, apart: bool = Fal
     if own.text or own.whole:
         return replace(script, checksums=_sums(own.whole or text, script))
     return script
+
+
+def _decoded(raw: bytes) -> str:
+    return raw.removeprefix(_BOM).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+
+
+@lru_cache(maxsize=2)
+def _shared(raw: bytes) -> str:
+    """Return the text of a file with several migrations: they have one, and not a copy each."""
+    return _decoded(raw)
 
 
 def without_data(script: Script) -> str:
@@ -195,8 +212,9 @@ def _read(
     up, below = own.up, own.down
     if may_have_down and below is None and "templedb:" in up and up == text:
         up, below = _cut(text)
-    lexed = split(up)
-    down = _read(below, Parts(up=below), may_have_down=False) if below is not None else None
+    lexed = split(up, own.line)
+    back = Parts(up=below, line=own.line) if below is not None else None
+    down = _read(back.up, back, may_have_down=False) if back else None
     asked = _asked(directives(up, lexed), own, reading)
     way = course(lexed.statements, asked, apart=apart)
     silent = all(_SILENT_METAS.fullmatch(each.text) for each in lexed.metas)
@@ -206,7 +224,8 @@ def _read(
         text=text,
         up=up,
         checksums=Checksums(
-            text=_sha256(text), tokens=_sha256(classify.canonical_tokens(lexed.pieces))
+            text=_sha256(own.whole or text),
+            tokens=_sha256(classify.canonical_tokens(lexed.pieces)),
         ),
         statements=way.statements,
         mode=way.mode,
@@ -225,6 +244,7 @@ def _read(
         ),
         warnings=tuple(_warnings(way.statements)) if way.mode is Mode.TRANSACTION else (),
         note=way.note,
+        line=own.line,
     )
 
 

@@ -12,9 +12,15 @@ from templedb_nb.core.config.document import problem
 from templedb_nb.core.config.environ import KnownNames
 from templedb_nb.core.config.groups import migrating
 from templedb_nb.core.migrations.histories.adopt import ran_here
-from templedb_nb.core.migrations.layouts import recognise
+from templedb_nb.core.migrations.rows import by_group
 from templedb_nb.core.migrations.script import Script
-from templedb_nb.core.migrations.status import GroupMigrations, Ledgers, Scripts, shared_keys
+from templedb_nb.core.migrations.status import (
+    GroupMigrations,
+    Ledgers,
+    Scripts,
+    shared_keys,
+)
+from templedb_nb.core.plan.dialects import Dialects
 from templedb_nb.model.config import Executor, Group, OpaqueFiles
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.foreign_history import ForeignHistory, ImportConfidence
@@ -49,9 +55,10 @@ def on_migrations(
     """Return what is to say of the migrations of the chosen groups and of their files."""
     out: list[Finding] = []
     executors = {each.group.name: each.group.executor for each in found}
+    own, texts = by_group(rows), Dialects(paths)
     for each in found:
         out += [*each.arranged.findings, *_recognised(each.group), *_downs(each)]
-        out += _opaque(each.group, [row for row in rows if row.group == each.group.name])
+        out += _opaque(each.group, own.get(each.group.name, ()))
         if not each.files and each.group.file_patterns:
             out.append(_warning(Topic.FILES, "matches no migration", each.group.name))
     for placed, other in shared_keys(found):
@@ -66,7 +73,7 @@ def on_migrations(
             continue
         out += _standing(row, demands.order[row.group])
         if row.state in WAITING and row.source is not None:
-            out += _text(row, scripts[row.source], executors[row.group], paths)
+            out += _text(row, scripts[row.source], executors[row.group], texts)
             out += _leaving(row, scripts[row.source], executors[row.group], demands)
     return out
 
@@ -138,11 +145,8 @@ def _out_of_order(row: Tracked, policy: OrderPolicy) -> Iterable[Finding]:
             yield _warning(Topic.ORDER, f"{message}; it is applied all the same", row.file)
 
 
-def _text(
-    row: Tracked, script: Script, executor: Executor, paths: AbstractSet[str]
-) -> Iterable[Finding]:
-    layout = row.reading.layout if row.reading else None
-    if dialect := recognise.not_read(row.file, paths, {row.file: script.text}, layout):
+def _text(row: Tracked, script: Script, executor: Executor, texts: Dialects) -> Iterable[Finding]:
+    if dialect := texts.of(row, script):
         message = f"is in the style of {dialect.tool} ({dialect.evidence}), which is not read yet"
         mend = f"keep on with {dialect.tool} for this folder, or make it a plain SQL file"
         yield problem(row.file, message, mend, topic=Topic.MIGRATION)

@@ -12,8 +12,8 @@ from templedb_nb.core.health.variables import wanted
 from templedb_nb.core.migrations import down, status
 from templedb_nb.core.migrations.histories.shadow import shadow
 from templedb_nb.core.migrations.requirements import on_scripts
+from templedb_nb.core.migrations.rows import by_group, of_groups, repeatable_last
 from templedb_nb.core.migrations.script import Script
-from templedb_nb.core.migrations.status import Scripts
 from templedb_nb.core.plan.findings import (
     TargetDemands,
     on_adoption,
@@ -35,6 +35,7 @@ from templedb_nb.core.plan.health_steps import (
 from templedb_nb.core.plan.neighbours import on_neighbours
 from templedb_nb.core.plan.situation import Situation
 from templedb_nb.core.plan.summaries import summaries
+from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.model.config import Executor, Group, Hook
 from templedb_nb.model.file import FileEntry
@@ -71,13 +72,13 @@ def plan(situation: Situation) -> Draft:
             situation.config, situation.files, situation.look, situation.ledgers
         )
     rows = status.track(found, situation.ledgers, situation.scripts, situation.hollow)
-    planned = tuple(_planned(group, rows, situation) for group in chosen) or _fallback(situation)
+    own = by_group(rows)
+    planned = tuple(_planned(group, own.get(group.name, ()), situation) for group in chosen)
+    planned = planned or _fallback(situation)
     planned = with_health(planned, chosen, situation)
     skips += _skipped_files(rows, chosen, situation)
     made = _plan(situation, tuple(group for group in planned if group.steps))
-    findings += _all_findings(
-        situation, made, rows, [m for m in found if m.group in chosen], chosen
-    )
+    findings += _all_findings(situation, made, rows, of_groups(found, chosen), chosen)
     findings += on_scripts(made, rows, situation.ledgers, situation.scripts)
     return Draft(
         plan=made,
@@ -147,7 +148,7 @@ def _chosen(situation: Situation) -> tuple[tuple[Group, ...], list[Skip], list[F
     names = [group.name for group in situation.config.groups]
     for name in situation.options.skip_groups:
         if name not in names:
-            message = f"there is no group {name!r}{nearest(name, names)}"
+            message = f"there is no group {typed(name)!r}{nearest(name, names)}"
             findings.append(problem("--skip-group", message))
     ordered = groups.ordered(situation.config.groups)
     out = [group for group in ordered if group.name in situation.options.skip_groups]
@@ -229,8 +230,8 @@ def _migrations(group: Group, rows: Sequence[Tracked], situation: Situation) -> 
     own = groups.migrating(group)
     assert own is not None  # noqa: S101 - the caller asked
     steps: list[Step] = []
-    for row in _repeatable_last(rows, situation.scripts):
-        if row.group != group.name or row.state not in WAITING or row.blob is None:
+    for row in repeatable_last(rows, situation.scripts):
+        if row.state not in WAITING or row.blob is None:
             continue
         script = situation.scripts[address(row.blob, row.reading)]
         if not _held_back(row, group, situation):
@@ -256,19 +257,6 @@ def _mode(row: Tracked, script: Script, ledger: Ledger | None) -> Mode:
     attempted = entry is not None and entry.state in {State.FAILED, State.RUNNING}
     stands = attempted and entry is not None and entry.step_started > 0
     return Mode.STATEMENTS if stands and ledger and ledger.stepwise else script.mode
-
-
-def _repeatable_last(rows: Sequence[Tracked], known: Scripts) -> list[Tracked]:
-    """Return the rows with those that run again when they change at the end, by name."""
-
-    def late(row: Tracked) -> bool:
-        script = known.get(row.source) if row.source else None
-        return script is not None and script.asked.repeatable
-
-    return [
-        *(row for row in rows if not late(row)),
-        *sorted((row for row in rows if late(row)), key=lambda row: row.file),
-    ]
 
 
 def order_policy(group: Group, situation: Situation) -> OrderPolicy:

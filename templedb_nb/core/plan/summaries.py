@@ -69,7 +69,7 @@ class _ScriptAddress:
 
     def __init__(self, script: Script) -> None:
         self.script = script
-        self.key = (script.checksums.text, script.mode)
+        self.key = (script.checksums.text, script.line, script.mode)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _ScriptAddress) and self.key == other.key

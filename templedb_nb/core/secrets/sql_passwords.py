@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from templedb_nb.core.secrets.masking import Masker
@@ -32,6 +33,7 @@ _DOLLAR = re.compile(r"\$(?:[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ff
 _JOINT = re.compile(r"''|'[^']*+'")
 _JOINT_OR_ESCAPE = re.compile(r"\\.|''|'[^']*+'", re.DOTALL)
 _DEEPEST = 5
+_SHORT = 1 << 20
 _REPEATED = 50
 """So many passwords of a file are looked for in the rest of it."""
 _MEANT = re.compile(r"''|\\.", re.DOTALL)
@@ -57,6 +59,16 @@ def passwords_in(statement: Statement) -> tuple[Span, ...]:
 
 def redacted(text: str) -> str:
     """Return SQL with ``***`` for each password that stands in it; nothing else is changed."""
+    return _kept(text) if len(text) <= _SHORT else _redacted(text)
+
+
+@lru_cache(maxsize=2)
+def _kept(text: str) -> str:
+    """Return the redacted text; every migration of a file that holds several asks for it."""
+    return _redacted(text)
+
+
+def _redacted(text: str) -> str:
     if not HINTS.search(text):  # most files: nothing in them is read again
         return text
     kept, at = list[str](), 0

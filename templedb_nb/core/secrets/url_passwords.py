@@ -60,14 +60,38 @@ def without_url_passwords(text: str) -> str:
 
 
 def without_passwords_of(words: Iterable[str], text: str) -> str:
-    """Return *text* without the passwords of addresses that are among *words*."""
-    found = {each for word in words if _ADDRESS.search(word) for each in passwords(word)}
+    """Return *text* without the secrets that are typed among *words* by mistake.
+
+    These are passwords of addresses, values behind the name of a variable, and words that look as
+    if they were made at random.
+    """
+    found = set[str]()
+    for word in words:
+        found |= passwords(word) if _ADDRESS.search(word) else set()
+        found |= {each["value"] for each in [_VARIABLE.fullmatch(word)] if each}
+        found |= {word for piece in _PIECES.split(word) if looks_random(piece)}
     for each in sorted(found, key=len, reverse=True):
         text = text.replace(each, "***") if len(each) >= MINIMUM else text
     return text
 
 
+def typed(word: str) -> str:
+    """Return a word that a person typed for a name, as an error may repeat it."""
+    return without_passwords_of([word], without_url_passwords(word))
+
+
 _ADDRESS = re.compile("://|password", re.IGNORECASE)
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*=(?P<value>.+)", re.DOTALL)
+_PIECES = re.compile(r"[^A-Za-z0-9]+")
+_RUNS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
+_RANDOM, _RUN = 10, 2.5
+"""So long is what looks random, and so short are its runs of letters and of digits."""
+
+
+def looks_random(word: str) -> bool:
+    """Return whether a word looks like a generated password: no name and no number does."""
+    kinds = (any(map(str.isdigit, word)), word != word.lower(), word != word.upper())
+    return len(word) >= _RANDOM and all(kinds) and len(word) < _RUN * len(_RUNS.findall(word))
 
 
 def _without_password(found: re.Match[str]) -> str:

@@ -103,7 +103,7 @@ class _Comment:
 
 def _read(found: Split) -> Iterator[_Comment]:
     """Yield the directives in order; comments inside a statement stand before none."""
-    at, line, top = 0, 1, True
+    at, line, top = 0, found.line, True
     for piece in found.pieces:
         first = piece.start if isinstance(piece, Statement) else at + len(piece.raw)
         scope = piece.raw

@@ -60,9 +60,12 @@ def tokens(text: str) -> Iterator[Token]:
         yield scanner.token()
 
 
-def split(text: str) -> Split:
-    """Return the statements, psql commands and blanks that *text* is made of."""
-    return _Splitter(text).split()
+def split(text: str, line: int = 1) -> Split:
+    """Return the statements, psql commands and blanks that *text* is made of.
+
+    *line* is the line of the file on which it begins.
+    """
+    return _Splitter(text, line).split()
 
 
 def position(text: str, offset: int) -> tuple[int, int]:
@@ -149,10 +152,11 @@ class _Scanner:
 class _Splitter:
     """Puts tokens together to statements."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, line: int) -> None:
         self._text = text
         self._scanner = _Scanner(text)
-        self._line, self._line_start, self._looked = 1, 0, 0
+        self._first = line
+        self._line, self._line_start, self._looked = line, 0, 0
         self._pieces: list[Piece] = []
         self._problems: list[Problem] = []
         self._begin = 0
@@ -169,7 +173,8 @@ class _Splitter:
         while self._scanner.at < len(self._text):
             self._take(self._scanner.token())
         self._close(len(self._text), terminated=False)
-        return Split(pieces=tuple(self._pieces), problems=tuple(self._problems))
+        pieces, problems = tuple(self._pieces), tuple(self._problems)
+        return Split(pieces=pieces, problems=problems, line=self._first)
 
     def _take(self, token: Token) -> None:
         if not token.whole:
@@ -276,7 +281,7 @@ class _Splitter:
 
     def _place(self, at: int) -> tuple[int, int]:
         if at < self._looked:
-            self._line, self._line_start, self._looked = 1, 0, 0
+            self._line, self._line_start, self._looked = self._first, 0, 0
         if ends := self._text.count("\n", self._looked, at):
             self._line += ends
             self._line_start = self._text.rfind("\n", self._looked, at) + 1

@@ -84,10 +84,14 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """A text in pieces; joined, their `raw` gives it back."""
+    """A text in pieces; joined, their `raw` gives it back.
+
+    `line` is the line of its file on which it begins.
+    """
 
     pieces: tuple[Piece, ...]
     problems: tuple[Problem, ...]
+    line: int = 1
 
     @property
     def statements(self) -> tuple[Statement, ...]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.errors import Ambiguous, UnknownName
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.estimate import StepEstimate
@@ -374,5 +375,5 @@ class Records(LedgerCopyRecords):
 
 def _not_one(noun: str, start: str, found: Sequence[str], mend: str) -> UnknownName | Ambiguous:
     if found:
-        return Ambiguous(f"{start!r} begins more than one {noun}", problems=found)
-    return UnknownName(f"no {noun} begins with {start!r} here", hint=mend)
+        return Ambiguous(f"{typed(start)!r} begins more than one {noun}", problems=found)
+    return UnknownName(f"no {noun} begins with {typed(start)!r} here", hint=mend)

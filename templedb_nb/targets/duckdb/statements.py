@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from templedb_nb.core.migrations.script import Script
-from templedb_nb.core.sql.lexer import position
 from templedb_nb.errors import (
     StatementFailed,
 )
@@ -32,7 +31,7 @@ def run_statements(
     try:
         parts = connection.extract_statements(script.up)
     except duckdb.Error as error:
-        raise _failed(script.up, 0, 0, error) from None
+        raise _failed(script, 0, 0, error) from None
     for index, part in enumerate(parts):
         body = part.query.strip()
         at = max(script.up.find(body, at), at)
@@ -41,7 +40,7 @@ def run_statements(
             if part.type == duckdb.StatementType.SELECT:
                 told.gave(index, _counted(given))
         except duckdb.Error as error:
-            raise _failed(script.up, index, at, error) from None
+            raise _failed(script, index, at, error) from None
         at += len(body)
         ran(index)
     for query in script.asked.verify:
@@ -69,8 +68,8 @@ def _counted(given: Connection) -> int:
     return count
 
 
-def _failed(text: str, index: int, start: int, error: Exception) -> StatementFailed:
-    line, column = position(text, start)
+def _failed(script: Script, index: int, start: int, error: Exception) -> StatementFailed:
+    line, column = script.position(start)
     if found := _LINE.search(str(error)):
         inner = int(found[1])
         shown = len(found[3]) - len(f"LINE {found[1]}: ")

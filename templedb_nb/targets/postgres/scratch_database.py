@@ -13,7 +13,6 @@ import psycopg
 from psycopg import sql
 
 from templedb_nb.core.migrations.script import Script
-from templedb_nb.core.sql.lexer import position
 from templedb_nb.errors import TargetError
 from templedb_nb.model.route import Route
 from templedb_nb.model.step import Mode
@@ -89,7 +88,7 @@ class PostgresScratch:
         except psycopg.Error as error:
             if not self._connection.closed:
                 self._connection.rollback()
-            line, _ = position(script.text, at)
+            line, _ = script.position(at)
             raise TargetError(f"{file}:{line}: {first_line(error)}") from None
 
     def schema(self) -> str:

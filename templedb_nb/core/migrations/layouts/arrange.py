@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from templedb_nb.core.config import globs
 from templedb_nb.core.migrations.layouts import plain, recognise
@@ -49,7 +50,7 @@ def arrange(
 
     *known* are the keys of the target's ledger: what was deployed as plain files stays plain.
     """
-    there = frozenset(paths)
+    there = _there(tuple(paths))
     taken: dict[tuple[str, str], Placed] = {}
     downs: dict[str, None] = {}
     findings: list[Finding] = []
@@ -78,6 +79,12 @@ def arrange(
         findings=tuple(findings),
         layouts=tuple(layouts.items()),
     )
+
+
+@lru_cache(maxsize=2)
+def _there(paths: tuple[str, ...]) -> frozenset[str]:
+    """Return the files of a release as one set, whose hash is counted once."""
+    return frozenset(paths)
 
 
 def _folders(

@@ -39,9 +39,7 @@ def committed_of(folder: MigrationFolder) -> str | None:
     places = (folder.base, f"{folder.base}/{COMMITTED}", f"{parent(folder.base)}/{COMMITTED}")
     for each in places:
         own = each.removeprefix("./")
-        if last(own) == COMMITTED and any(
-            parent(path) == own and NAME.fullmatch(last(path)) for path in folder.there
-        ):
+        if last(own) == COMMITTED and any(NAME.fullmatch(last(path)) for path in folder.lies(own)):
             return own
     return None
 

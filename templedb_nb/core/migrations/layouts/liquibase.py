@@ -106,12 +106,6 @@ def _lines(text: str) -> LineIndex:
     return LineIndex(text)
 
 
-@lru_cache(maxsize=8)
-def _blank(text: str) -> str:
-    """Return a text of blanks with the same lines; every part of a text stands behind one."""
-    return only(text, [])
-
-
 def _changesets(text: str) -> Iterator[Changeset]:
     lines = LineIndex(text)
     marks = [(m, _NAMED.fullmatch(m["words"].strip(" \t"))) for m in _SET.finditer(text)]
@@ -167,7 +161,8 @@ def _in_order(folder: MigrationFolder) -> list[str]:
             found = [(text.find(last(each)), each) for each in folder.files]
             named = [each for at, each in sorted(found) if at >= 0]
             best = max(best, named, key=len)
-    return [*best, *(each for each in folder.files if each not in best)]
+    listed = frozenset(best)
+    return [*best, *(each for each in folder.files if each not in listed)]
 
 
 def _other(each: Changeset) -> bool:
@@ -199,12 +194,13 @@ def parts(text: str, reading: Reading) -> Parts:
     if own is None:
         return Parts(up="", problems=(Remark(message=f"has no changeset {reading.part}"),))
     body = text[own.start : own.end]
-    backs = sorted((own.start + start, own.start + end) for start, end in _backs(body))
-    said = "".join(text[start:end] for start, end in backs).strip().lower()
-    back = only(text[: own.end], backs) if backs and said not in _NOTHING else None
+    backs = sorted(_backs(body))
+    said = "".join(body[start:end] for start, end in backs).strip().lower()
+    back = only(body, backs) if backs and said not in _NOTHING else None
     return Parts(
-        up=_blank(text)[: own.start] + text[own.start : own.end],
-        down=back,
+        up=body.removeprefix("\n"),
+        down=back.removeprefix("\n") if back is not None else None,
+        line=own.line + 1,
         no_transaction=own.line if own.says("runInTransaction") == "false" else 0,
         words="runInTransaction:false",
         whole=body,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from templedb_nb.core.sql.directives import Remark
 from templedb_nb.model.finding import Finding, Severity, Topic
@@ -59,10 +60,30 @@ class MigrationFolder:
 
     def beside(self, pattern: re.Pattern[str], *, below: bool = False) -> list[str]:
         """Return the files of the folder whose names match; with *below*, those further down."""
-        start = "" if self.base == "." else f"{self.base}/"
-        own = (path for path in self.there if path.startswith(start))
-        own = own if below else (path for path in own if "/" not in path.removeprefix(start))
+        own: Iterable[str] = self.lies(self.base)
+        if below:
+            start = "" if self.base == "." else f"{self.base}/"
+            own = (path for path in self.there if path.startswith(start))
         return sorted(path for path in own if pattern.fullmatch(last(path)))
+
+    def lies(self, base: str) -> Sequence[str]:
+        """Return the files that lie right in a folder of the release."""
+        return _by_folder(self.there).get(base, ())
+
+
+@lru_cache(maxsize=2)
+def _by_folder(there: frozenset[str]) -> Mapping[str, Sequence[str]]:
+    """Return the files of each folder, once for all groups of a release."""
+    found: dict[str, list[str]] = {}
+    for path in there:
+        found.setdefault(parent(path), []).append(path)
+    return found
+
+
+@lru_cache(maxsize=2)
+def file_names(there: frozenset[str]) -> frozenset[str]:
+    """Return the names of files without their folders, once for all groups of a release."""
+    return frozenset(map(last, there))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,14 +111,16 @@ class Parts:
     """A text in parts: each is as long as the text, with blanks for what is not of it.
 
     `no_transaction` is the line that forbids a transaction, and `words` what stands there. `text`
-    is the whole one with the values of its placeholders, where it has any. `whole` is what the
-    checksum is of, where a file holds several migrations.
+    is the whole one with the values of its placeholders, where it has any. Where a file holds
+    several migrations, the parts are of one alone: `line` is where they begin, and the checksum is
+    of `whole`.
     """
 
     up: str
     down: str | None = None
     text: str = ""
     whole: str = ""
+    line: int = 1
     no_transaction: int = 0
     words: str = ""
     problems: tuple[Remark, ...] = ()

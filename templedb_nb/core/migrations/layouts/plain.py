@@ -37,10 +37,11 @@ def place(folder: MigrationFolder) -> Placements:
     """Return the files in the order of their names; a key is a path."""
     there = folder.there
     downs = tuple(path for path in folder.files if is_down(path, there))
-    ups = [path for path in folder.files if path not in downs]
-    back = _ways_back(folder)
+    back = frozenset(downs)
+    ups = [path for path in folder.files if path not in back]
+    ways = _ways_back(folder)
     placed = [
-        Placed(path=path, key=path, down=back.get(path, ""), base=folder.base) for path in ups
+        Placed(path=path, key=path, down=ways.get(path, ""), base=folder.base) for path in ups
     ]
     findings = (*_disagreement(ups), *_not_read(folder))
     return Placements(files=tuple(placed), downs=downs, findings=findings)

@@ -33,6 +33,7 @@ from templedb_nb.core.migrations.layouts.placing import (
     MigrationFolder,
     ToolMark,
     complaint,
+    file_names,
     joined,
     last,
     parent,
@@ -288,7 +289,7 @@ def _sqitch(folder: MigrationFolder) -> ChosenLayout | None:
 
 
 def _yoyo(folder: MigrationFolder) -> ChosenLayout | None:
-    if any(last(path) == "yoyo.ini" for path in folder.there):
+    if "yoyo.ini" in file_names(folder.there):
         return ChosenLayout(layout=Layout.YOYO, evidence="the file yoyo.ini")
     found = ((p, m) for p in folder.files for m in folder.look.marks.get(p, ()))
     mark = next(((path, mark) for path, mark in found if mark.tool == "yoyo"), None)
@@ -338,7 +339,8 @@ def _nested(folder: MigrationFolder, names: list[str]) -> ChosenLayout | None:
 
 
 def _flyway(folder: MigrationFolder, names: list[str], versions: list[str]) -> ChosenLayout:
-    others = [n for n in names if n not in versions and not flyway.CALLBACK.fullmatch(n)]
+    known = frozenset(versions)
+    others = [n for n in names if n not in known and not flyway.CALLBACK.fullmatch(n)]
     if numbered := next((name for name in others if name[:1].isdigit()), None):
         return _mixed(folder, f"{versions[0]} (Flyway)", f"{numbered} (not Flyway)")
     found = tuple(flyway.collisions(folder))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import psycopg
 
-from templedb_nb.core.sql.lexer import position
 from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.errors import StatementFailed
 from templedb_nb.targets.error_hints import AT_COMMIT, explained, meaning
@@ -38,7 +37,7 @@ def statement_failed(
     script = attempt.script
     statement = script.statements[index] if index >= 0 else None
     offset = _offset(statement, error)
-    line, column = position(script.text, offset) if statement else (0, 0)
+    line, column = script.position(offset) if statement else (0, 0)
     diag = error.diag
     said = message = first_line(error)
     if index < 0:
