@@ -330,7 +330,7 @@ def _defect(call: Call, error: Exception) -> int:
 
     told = "".join(traceback.format_exception(error))
     echo(call.masked(told), err=True)
-    click.echo("error: this is a defect of templedb; nothing you did should lead here", err=True)
+    click.echo("error: this is a defect of templedb, not a mistake of yours", err=True)
     return ExitCode.INTERNAL
 
 

@@ -232,7 +232,7 @@ class UnfitServer(TargetError):
 
 
 class StatementFailed(TargetError):
-    """The server rejected one statement; `changed` says whether earlier steps of it stand."""
+    """The server rejected one statement; `changed` says whether earlier steps took effect."""
 
     exit_code = ExitCode.CHANGED
 

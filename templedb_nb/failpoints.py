@@ -81,7 +81,7 @@ def _parsed(text: str) -> tuple[str, int, str]:
     if name not in PLACES or not _ACTION.fullmatch(action) or not (count or "1").isdecimal():
         problems = [f"{place}: {what}" for place, what in PLACES.items()]
         hint = f"TEMPLEDB_FAILPOINT=PLACE:ACTION, where ACTION is one of {', '.join(ACTIONS)}"
-        raise UsageProblem(f"{text!r} names no failure to rehearse", hint=hint, problems=problems)
+        raise UsageProblem(f"{text!r} names no failpoint", hint=hint, problems=problems)
     return name, int(count or "1"), action
 
 

@@ -183,7 +183,7 @@ class Magic:
 
     def _run(self, call: Call, given: Sequence[str]) -> Any:
         if call.cell is not None and call.cell.strip() and not understood(tree, given).takes_cell:
-            raise click.UsageError("the cell's body says nothing to this command: leave it empty")
+            raise click.UsageError("this command takes no cell body: leave it empty")
         return tree.main(list(given), prog_name=PROGRAM, standalone_mode=False, obj=call)
 
     def _word(self, word: str, last: str) -> str:

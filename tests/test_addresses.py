@@ -113,7 +113,7 @@ WRONG = {
     "postgresql://u:SECRET?x@h/db": "unescaped",
     "postgresql://u:SECRET%x@h/db": "%",
     "postgresql://u:SEC RET@h/db": "space",
-    "postgresql://h?application_name=a@b": "a / stands before the ?",
+    "postgresql://h?application_name=a@b": "write a / before the ?",
     "postgresql://[::1/db": "bracket",
     "postgresql://h//db": "slash",
     "postgresql://h/db?schema=public": "options=-c%20search_path%3D",
@@ -164,7 +164,7 @@ def test_a_databases_address_is_refused_where_it_is_set(shop: Shop) -> None:
         said = shop.terminal("env", "set", "app", "DATABASE_URL", "-t", "staging",
                              code=78, stdin=address + "\n")  # fmt: skip
         assert "DATABASE_URL is not a database address: " in said.err
-        assert "nothing was kept" in said.err
+        assert "nothing was stored" in said.err
         assert "hint: " in said.err
         assert "SECRET" not in said.all
     shop.run()
@@ -174,7 +174,7 @@ def test_a_databases_address_is_refused_where_it_is_set(shop: Shop) -> None:
 def test_nothing_on_standard_input_is_no_value(shop: Shop) -> None:
     for text in ("", "\n", "  \n"):
         said = shop.terminal("env", "set", "app", "DATABASE_URL", stdin=text, code=64)
-        assert "no value came for DATABASE_URL by standard input" in said.err
+        assert "standard input has no value for DATABASE_URL" in said.err
 
 
 def test_a_value_that_is_joined_to_its_name_is_not_repeated(shop: Shop) -> None:

@@ -507,7 +507,7 @@ def test_the_table_of_rails_is_not_dbmate_s(shop: Shop) -> None:
     dbmate(shop.pg, [])
     owned(shop.pg, "CREATE TABLE ar_internal_metadata (key varchar PRIMARY KEY, value varchar)")
     said = shop.terminal("migration", "import", "app", "--dry-run", code=64)
-    assert "no database of the target has a table of another tool" in said.err
+    assert "no database of the target has another tool's table" in said.err
 
 
 def test_of_several_tables_the_one_that_fits_is_meant(
@@ -529,7 +529,7 @@ def test_a_tool_at_work_is_waited_for(terminal: Terminal, pg: Database, tmp_path
     with psycopg.connect(pg.dsn, autocommit=True) as tool:
         tool.execute("SELECT pg_advisory_lock(72707369)")
         said = terminal("migration", "import", "app", code=24)
-        assert "is at work: its lock is held" in said.err
+        assert "is running: its lock is held" in said.err
     terminal("migration", "import", "app")
 
 

@@ -486,14 +486,14 @@ def test_words_are_listed_with_who_gave_them_and_that_nobody_checked(shop: Shop)
 def test_words_say_so_where_the_ledger_cannot_be_asked(shop: Shop) -> None:
     made = wants(shop, "--approvals", "2")
     shop.approve(made)
-    assert "could not be asked" not in shop.terminal("approvals", made).out
+    assert "could not be read" not in shop.terminal("approvals", made).out
     gone = shop.pg.dsn.replace(f"/{shop.pg.name}", "/gone")
     shop.terminal("env", "set", "app", "DATABASE_URL", gone, "--target", "staging")
     said = shop.terminal("approvals", made).out
     assert "emil (unverified)" in said
-    assert "the ledger of staging could not be asked" in said
+    assert "the ledger of staging could not be read" in said
     note = shop.terminal("approvals", made, "--json").json[-1]["note"]
-    assert "could not be asked" in note
+    assert "could not be read" in note
     assert "gone" in note
     shop.terminal("env", "unset", "app", "DATABASE_URL", "--target", "staging")
     assert "DATABASE_URL has no value" in shop.terminal("approvals", made).out

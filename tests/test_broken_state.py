@@ -110,7 +110,7 @@ def test_a_database_of_somebody_else_is_never_written_to(terminal: Terminal) -> 
         other.execute("CREATE TABLE customers (id int)")
     before = terminal.state.read_bytes()
     said = terminal("project", "list", code=69)
-    assert "no state of templedb" in said.err
+    assert "not a state of templedb" in said.err
     assert "customers" in said.err
     assert "TEMPLEDB_STATE" in said.err
     assert terminal.state.read_bytes() == before
@@ -319,9 +319,9 @@ def test_folders_that_cannot_be_made_are_named_and_nothing_is_executed(small: Te
 
 
 def test_sealed_values_whose_key_is_gone_are_told(shop: Shop) -> None:
-    assert "not to be opened" not in shop.terminal("state", "check").out
+    assert "cannot be opened" not in shop.terminal("state", "check").out
     shop.terminal.set(TEMPLEDB_KEY="AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
     said = shop.terminal("state", "check", code=69).out
     assert "app: DATABASE_URL of staging: wrong key" in said
-    assert "bring the key back" in said
+    assert "restore the key" in said
     assert "postgresql://" not in said

@@ -189,7 +189,7 @@ def test_a_protected_target_says_so_first_and_in_words() -> None:
 
 def test_an_empty_plan_says_that_nothing_is_to_do() -> None:
     made = card(plan())
-    assert "Nothing to do: no step is left." in made.words
+    assert "There is nothing to do." in made.words
     assert made.all("table") == []
 
 

@@ -108,12 +108,12 @@ def test_every_problem_is_told_at_once_with_its_key() -> None:
         "groups[0].tst_command: is not a known key; did you mean test_command?",
         "groups[0]: group 'a' has nothing to do",
         "groups[1].timeout: must be seconds",
-        "groups[1].name: 'a' stands more than once",
-        "groups[1].order: 1 stands more than once",
+        "groups[1].name: 'a' appears more than once",
+        "groups[1].order: 1 appears more than once",
         "groups[2].file_patterns[0]",
         "groups[2].file_patterns[1]",
         "groups[2].depends_on[0]: there is no group 'nobody'",
-        "groups[3].deploy_command: {file} stands inside quotes",
+        "groups[3].deploy_command: {file} is inside quotes",
         "groups[3].file_patterns[0]: 'nothing/*.sql' matches no file",
         "groups[4].health_check.host: is missing",
         "groups[4].health_check.port: is missing",
@@ -263,9 +263,9 @@ def test_a_bad_config_is_not_kept_and_says_why(shop: Shop) -> None:
     ("text", "said"),
     [
         ('{"groups": [', "1:13"),
-        ('{"groups": [], "groups": []}', "stands twice"),
-        ("groups: []\ngroups: []\n", "stands twice"),
-        ("groups: [\n", "no YAML"),
+        ('{"groups": [], "groups": []}', "appears twice"),
+        ("groups: []\ngroups: []\n", "appears twice"),
+        ("groups: [\n", "not YAML"),
     ],
 )
 def test_what_is_no_document_is_told_with_its_place(shop: Shop, text: str, said: str) -> None:
@@ -327,7 +327,7 @@ def test_a_value_in_the_checked_in_file_is_refused(shop: Shop, terminal: Termina
     terminal.file("app/templedb.yaml", "groups: []\nvariables: {TOKEN: abcdef}\n")
     terminal("project", "sync", "app")
     said = terminal("deploy", "config", "app", "--validate", code=78).out
-    assert "is a value, and this file is checked in" in said
+    assert "is a value, but this file is checked in" in said
     del shop
 
 

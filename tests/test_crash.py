@@ -136,7 +136,7 @@ def test_a_fresh_state_sees_the_command_that_nobody_saw_end(shop: Shop, tmp_path
     ci("target", "add", "app", "staging")
     ci("env", "set", "app", "DATABASE_URL", shop.pg.dsn, "--target", "staging")
     said = shop.run("--lock-wait", "30", code=13)
-    assert "nobody saw it end" in said.err
+    assert "its outcome is unknown" in said.err
     run = said.err.split("run resolve ")[1].split()[0]
     ci("run", "resolve", run, "--reason", "looked")
     shop.run()
@@ -363,7 +363,7 @@ def test_without_a_database_the_state_remembers_what_nobody_saw_end(shop: Shop) 
     process.kill()
     process.communicate()
     said = shop.run(code=13)
-    assert "nobody saw it end" in said.err
+    assert "its outcome is unknown" in said.err
     run = said.err.split("run resolve ")[1].split()[0]
     shop.terminal("run", "resolve", run, "--reason", "looked")
     shop.config({"name": "x", "deploy_command": "echo fine"})

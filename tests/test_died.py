@@ -141,8 +141,8 @@ DOES = {
         "recorded",
     ),
     "restore": (wiped, ("migration", "restore-ledger", "app", *WHY), "restored"),
-    "command": (as_command, ("deploy", "run", "app"), "ended well"),
-    "script": (as_script, ("deploy", "run", "app"), "ended well"),
+    "command": (as_command, ("deploy", "run", "app"), "had succeeded"),
+    "script": (as_script, ("deploy", "run", "app"), "had succeeded"),
 }
 
 
@@ -179,7 +179,7 @@ def test_a_step_behind_which_the_run_broke_is_done_in_the_history(
     assert broken(place, "step.done", *words) == 12
     row = newest(place)
     assert (row["outcome"], row["exit_code"]) == ("failed", 12)
-    assert row["message"].startswith("the run broke off (TEMPLEDB_FAILPOINT: failed at step.done")
+    assert row["message"].startswith("the run was interrupted (TEMPLEDB_FAILPOINT: failed at step.done")
     assert told in row["message"]
     assert steps(place)[0][1] == "done"
     assert not list(place.state.parent.rglob("*.jsonl"))
@@ -296,9 +296,9 @@ CODES = {
     "step.started": ([MIGRATIONS], 10, "failed", "the ledger does not have it"),
     "apply.begun": ([MIGRATIONS], 10, "failed", "the ledger does not have it"),
     "step.started@2": ([MIGRATIONS], 12, "failed", "the ledger does not have it"),
-    "command.recorded": ([COMMAND], 13, "unknown", "nobody saw how that ended"),
-    "command.ran": ([COMMAND], 13, "unknown", "nobody saw how that ended"),
-    "command.closed": ([COMMAND], 12, "failed", "had ended well"),
+    "command.recorded": ([COMMAND], 13, "unknown", "its outcome is unknown"),
+    "command.ran": ([COMMAND], 13, "unknown", "its outcome is unknown"),
+    "command.closed": ([COMMAND], 12, "failed", "had succeeded"),
 }
 
 
@@ -350,7 +350,7 @@ def test_steps_that_stand_of_an_earlier_run_count(shop: Shop) -> None:
     killed(shop.terminal, "step.started", "deploy", "run", "app")
     row = newest(shop.terminal)
     assert row["exit_code"] == 12, row["message"]
-    assert "1 of 2 steps stand" in row["message"]
+    assert "1 of 2 steps took effect" in row["message"]
     shop.run()
 
 
@@ -379,7 +379,7 @@ def test_a_ledger_that_does_not_answer_is_asked_again(shop: Shop) -> None:
     shop.terminal(*there, "postgresql://nobody@127.0.0.1:1/none", "--target", "staging")
     row = newest(shop.terminal)
     assert (row["exit_code"], row["outcome"]) == (13, "unknown")
-    assert "could not be asked" in row["message"]
+    assert "could not be read" in row["message"]
     shop.terminal(*there, shop.pg.dsn, "--target", "staging")
     assert newest(shop.terminal)["outcome"] == "unknown"
     (mark,) = shop.terminal.state.parent.rglob("*.asked")

@@ -85,7 +85,7 @@ def test_every_reason_is_told_at_once(deployed: Shop) -> None:
 
 def test_what_came_later_and_stays_is_told(deployed: Shop) -> None:
     planned = down(deployed, "002_orders", "--dry-run").out
-    assert "migrations/003_more.sql came into effect later, and would stay" in planned
+    assert "migrations/003_more.sql was applied later, and would stay" in planned
 
 
 def test_a_down_part_that_fails_leaves_everything(deployed: Shop) -> None:

@@ -78,7 +78,7 @@ def test_an_unsafe_name_is_refused(name: str) -> None:
 
 
 def test_numbers_without_room_are_told() -> None:
-    with pytest.raises(FilesError, match="no room left"):
+    with pytest.raises(FilesError, match="no digit left"):
         named(group_of("migrations/998_a.sql", "migrations/999_b.sql"), "c", None, NOW)
     with pytest.raises(UsageProblem, match="has a number already"):
         named(group_of("migrations/001_a.sql"), "002_b", None, NOW)

@@ -129,7 +129,7 @@ def test_a_change_is_shown_line_by_line_and_a_plan_tells_it(store: Shop) -> None
     assert "+  total store.price DEFAULT 9" in lines
     store.migration("004.sql", "SELECT 1;")
     planned = store.run("--dry-run").out
-    assert "table store.orders was changed by no run of ours" in planned
+    assert "table store.orders was changed outside of templedb" in planned
     assert "templedb drift check --target staging" in planned
 
 
@@ -154,7 +154,7 @@ def test_what_a_target_blocks_does_not_run(store: Shop) -> None:
     store.migration("004.sql", "CREATE TABLE store.ours ();")
     by_hand(store, "CREATE TABLE store.mine ()")
     refused = store.run(code=78)
-    assert "table store.mine was added by no run of ours" in refused.err
+    assert "table store.mine was added outside of templedb" in refused.err
     assert "drift accept" in refused.err
     assert found(store, code=78) == [("added", "table store.mine")]
     by_hand(store, "DROP TABLE store.mine")
@@ -197,7 +197,7 @@ def test_a_lock_of_others_is_in_the_way_where_drift_blocks_alone(store: Shop) ->
     assert "another session holds what was to be read" in refused.err
     assert "migrations/005.sql" not in store.pg.applied()
     checked = store.terminal("drift", "check", "app", "--target", "staging")
-    assert "could not keep the objects" in checked.out
+    assert "could not record the objects" in checked.out
     store.run()
     assert found(store) == []
 
@@ -222,7 +222,7 @@ def test_off_asks_nothing_and_knows_what_it_missed(store: Shop) -> None:
     assert "no run of ours" not in store.run().all
     store.terminal("target", "update", "app", "staging", "--drift", "warn")
     said = store.terminal("drift", "check", "app", "--target", "staging").out
-    assert "a run broke off before it told its end" in said
+    assert "a run was interrupted" in said
     assert found(store) == []
 
 
@@ -255,7 +255,7 @@ def test_a_run_that_died_is_not_taken_for_somebody_else(store: Shop) -> None:
     store.terminal.unset("TEMPLEDB_FAILPOINT")
     assert "migrations/004.sql" in store.pg.applied()
     said = store.terminal("drift", "check", "app", "--target", "staging").out
-    assert "broke off before it told its end" in said
+    assert "a run was interrupted" in said
     assert found(store) == []
     store.migration("005.sql", "CREATE TABLE store.last ();")
     store.run()

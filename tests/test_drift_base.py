@@ -91,7 +91,7 @@ def test_a_failed_run_that_changed_nothing_leaves_the_base(
     assert found(deployed.terminal) == [MINE]
     deployed.migration("003.sql", "CREATE TABLE ours ();")
     refused = deployed.run(code=78)
-    assert "table public.users was changed by no run of ours" in refused.err
+    assert "table public.users was changed outside of templedb" in refused.err
     assert "ours" not in deployed.pg.tables()
     by_hand(deployed, "ALTER TABLE users DROP COLUMN mine")
     deployed.run()
@@ -217,7 +217,7 @@ def test_a_killed_run_of_which_nothing_stands_leaves_the_base(deployed: Shop, pl
 def test_after_a_killed_run_the_next_one_keeps_what_it_meets_and_says_so(deployed: Shop) -> None:
     deployed.migration("003.sql", "CREATE TABLE ours ();")
     killed(deployed.terminal, "run.before-end")
-    assert "a run broke off before it told its end" in check(deployed.terminal).out
+    assert "a run was interrupted" in check(deployed.terminal).out
     deployed.migration("004.sql", BAD)
     deployed.run("--lock-wait", "60s", code=10)
     assert found(deployed.terminal) == []
@@ -225,7 +225,7 @@ def test_after_a_killed_run_the_next_one_keeps_what_it_meets_and_says_so(deploye
         "SELECT detail FROM templedb.event WHERE what = 'rebase-drift'"
     )
     assert detail["objects"] == ["table public.ours"]
-    assert "broke off" in detail["reason"]
+    assert "was interrupted" in detail["reason"]
     by_hand(deployed)
     assert found(deployed.terminal) == [MINE]
 
@@ -257,9 +257,9 @@ def test_a_run_beside_that_of_another_project_swallows_nothing(
     by_hand(second)
     second.migration("003.sql", sql)
     with waiting(second, "second") as process:
-        assert "a run of second goes on" in check(second.terminal).out
+        assert "a run of second is running" in check(second.terminal).out
         second.run(code=code)
-        assert "a run of second goes on" in check(second.terminal).out
+        assert "a run of second is running" in check(second.terminal).out
     assert ended(process) == 0
     assert found(second.terminal) == [MINE]
 
@@ -322,13 +322,13 @@ def test_words_of_another_server_are_no_change_but_what_came_and_went_is_told(
     reworded(deployed)
     said = check(deployed.terminal).out
     assert reason in said
-    assert "? table public.orders  reads otherwise" in said
-    assert "changed by no run" not in said
+    assert "? table public.orders  reads differently" in said
+    assert "changed outside of templedb" not in said
     by_hand(deployed, "CREATE TABLE theirs ()")
     assert "+ table public.theirs  added" in check(deployed.terminal).out
     deployed.migration("003.sql", "CREATE TABLE ours ();")
     refused = deployed.run(code=78).err
-    assert "public.theirs was added by no run of ours" in refused
+    assert "public.theirs was added outside of templedb" in refused
     assert "public.orders" not in refused
     by_hand(deployed, "DROP TABLE theirs")
     assert reason in deployed.run("--dry-run").out
@@ -345,7 +345,7 @@ def test_words_of_another_server_are_no_change_but_what_came_and_went_is_told(
 
 def test_a_base_of_an_earlier_templedb_knows_what_it_missed(deployed: Shop) -> None:
     edit_base(deployed, lambda f: (of_an_earlier_templedb(f), f.update(migrations=1, commands=0)))
-    assert "a run broke off" in check(deployed.terminal).out
+    assert "a run was interrupted" in check(deployed.terminal).out
 
 
 def test_accepting_takes_over_the_words(deployed: Shop) -> None:
@@ -400,7 +400,7 @@ def test_what_is_changed_in_a_file_is_told(
     in_file(file, sql)
     assert found(terminal, "live") == [told]
     terminal.file("app/migrations/2.sql", "CREATE TABLE ours (id int);")
-    assert f"{told[1]} was {told[0]} by no run of ours" in terminal("deploy", "run", code=78).err
+    assert f"{told[1]} was {told[0]} outside of templedb" in terminal("deploy", "run", code=78).err
     terminal("drift", "accept", "app", "--target", "live", "--reason", "may stay")
     terminal("deploy", "run", "app")
     assert found(terminal, "live") == []
@@ -442,7 +442,7 @@ def test_a_killed_run_on_a_file(
 ) -> None:
     terminal.file("app/migrations/2.sql", "CREATE TABLE ours (id int);")
     killed(terminal, place)
-    assert ("broke off" in check(terminal, "live").out) == bool(events)
+    assert ("was interrupted" in check(terminal, "live").out) == bool(events)
     terminal.file("app/migrations/3.sql", "CREATE TABLE more (id int);")
     terminal("deploy", "run", "app")
     assert found(terminal, "live") == []
@@ -472,7 +472,7 @@ def test_a_file_says_which_duckdb_worded_its_base(terminal: Terminal, file: Path
     )
     said = check(terminal, "live").out
     assert "the base is of DuckDB 1" in said
-    assert "? view main.v  reads otherwise" in said
+    assert "? view main.v  reads differently" in said
     terminal.file("app/migrations/2.sql", "CREATE TABLE ours (id int);")
     terminal("deploy", "run", "app")
     assert found(terminal, "live") == []

@@ -70,12 +70,12 @@ def test_what_a_newer_server_words_otherwise_is_told_as_that_and_taken_over(
     before, now = (postgres.version(each).split(".")[0] for each in versions if each)
     assert f"the base is of PostgreSQL {before}, and this is PostgreSQL {now}" in said
     assert "+ table public.theirs  added" in said
-    assert "1 object changed by no run of ours" in said
-    assert "? view store.rich  reads otherwise" in said
+    assert "1 object changed outside of templedb" in said
+    assert "? view store.rich  reads differently" in said
     assert "table store.users" not in said  # an owner has MAINTAIN there
     assert "table store.orders" not in said
     shop.migration("004.sql", "CREATE TABLE ours ();")
-    assert "public.theirs was added by no run of ours" in shop.run(code=78).err
+    assert "public.theirs was added outside of templedb" in shop.run(code=78).err
     by_hand(shop, "DROP TABLE theirs")
     shop.run()
     assert "as the last run left it" in check(terminal).out

@@ -308,12 +308,12 @@ def test_a_table_is_rewritten_where_the_note_says_so(
         ("ALTER TABLE o ADD CHECK (n > 0) NOT VALID", "only new rows are checked"),
         ("ALTER TABLE o ADD CONSTRAINT u UNIQUE (n)", "builds an index"),
         ("ALTER TABLE o ADD CONSTRAINT u UNIQUE USING INDEX i", ""),
-        ("ALTER TABLE o DROP COLUMN n", "values are gone"),
+        ("ALTER TABLE o DROP COLUMN n", "values are lost"),
         ("DELETE FROM o", "removes every row"),
         ("UPDATE o SET n = (SELECT 1 WHERE true)", "changes every row"),
         ("UPDATE o SET n = 1 WHERE id = 1", ""),
         ("DROP TABLE o CASCADE", "CASCADE takes what depends on it along"),
-        ("SELECT app.grow(id) FROM o", "functions that it calls are not looked into"),
+        ("SELECT app.grow(id) FROM o", "functions that it calls are not analysed"),
     ],
 )
 def test_what_a_statement_costs_is_noted(sql: str, note: str) -> None:

@@ -21,7 +21,7 @@ def guarded(kernel: Kernel, shop: Shop) -> Kernel:
 
 def test_an_answer_in_the_cell_approves_and_deploys(guarded: Kernel, shop: Shop) -> None:
     said = guarded.run("%templedb deploy run", answer="deploy staging read every line")
-    assert "Buttons do not reach a busy kernel here" in said["stdout"]
+    assert "Buttons cannot reach a busy kernel here" in said["stdout"]
     assert "2 migrations applied" in said["data"]["text/plain"]
     listed = shop.terminal("approvals").out
     assert "read every line" in listed
@@ -63,7 +63,7 @@ def test_who_planned_is_told_that_their_own_approval_does_not_count(
     said = guarded.run("%templedb deploy run", answers=lambda: next(answers, "stop"), ok=False)
     assert said["error"]["ename"] == "ApprovalPending"
     assert "Your own approval would not count: they made the plan" in said["stdout"]
-    assert said["stdout"].count("your approval is kept, and does not count: they made") == 2
+    assert said["stdout"].count("your approval is recorded but does not count: they made") == 2
     assert shop.pg.tables() == []
 
 

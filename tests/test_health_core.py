@@ -285,9 +285,9 @@ def test_every_complaint_comes_at_once_with_its_key() -> None:
         "groups[0].health_checks[4].expect_json[0]: needs one of",
         "groups[0].health_checks[5].expect_version: has {relese}",
         "groups[0].health_checks[5].method: TRACE",
-        "groups[0].health_checks[6].expect_body: means nothing for a check of type tcp",
-        "groups[0].health_checks[6].method: means nothing for a check of type tcp",
-        "groups[0].health_checks[7].query: cannot be asked",
+        "groups[0].health_checks[6].expect_body: belongs to checks of type http, not tcp",
+        "groups[0].health_checks[6].method: belongs to checks of type http, not tcp",
+        "groups[0].health_checks[7].query: cannot be sent",
         "groups[0].health_checks[8].initial_delay: leaves no time",
         "groups[0].health_checks[9].success_threshold: 100 tries do not fit",
         "groups[0].health_checks: two checks of group 'web' have the name 'same'",
@@ -312,7 +312,7 @@ def test_password_of_a_literal_never_stands_in_a_complaint() -> None:
 def test_one_check_and_several_are_not_written_side_by_side() -> None:
     said = complaints({"type": "tcp", "host": "h", "port": 1},
                       health_check={"type": "tcp", "host": "h", "port": 2})  # fmt: skip
-    assert any("stands beside health_checks" in each for each in said)
+    assert any("cannot be combined with health_checks" in each for each in said)
 
 
 def test_checks_are_named_by_place_and_type_or_their_own_name() -> None:

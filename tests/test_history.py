@@ -181,7 +181,7 @@ def test_steps_say_what_became_of_each(ran: Shop) -> None:
         "INSTALL httpfs",
         "EXPORT DATABASE '/tmp/stolen'",
         "SELECT nope FROM runs",
-        "this is no SQL",
+        "this is not SQL",
     ],
 )
 def test_a_question_can_only_read(ran: Shop, query: str) -> None:

@@ -87,7 +87,7 @@ def test_a_build_that_rewrites_a_migration_is_found_out(shop: Shop) -> None:
         }
     )
     said = shop.run(code=12)
-    assert "is not what was planned" in said.out
+    assert "differs from the plan" in said.out
 
 
 @pytest.mark.parametrize(

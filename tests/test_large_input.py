@@ -62,9 +62,9 @@ def test_ten_thousand_keys_are_read_and_the_one_that_stands_twice_is_told() -> N
     keys = [f"k{n}" for n in range(10_000)]
     text = json.dumps(dict.fromkeys(keys, 1))
     assert parse_document(text, "c.json") == dict.fromkeys(keys, 1)
-    with pytest.raises(InvalidConfig, match="k7 stands twice"):
+    with pytest.raises(InvalidConfig, match="k7 appears twice"):
         parse_document(f'{text[:-1]}, "k7": 2}}', "c.json")
-    with pytest.raises(InvalidConfig, match=r"c\.yaml:3: b stands twice"):
+    with pytest.raises(InvalidConfig, match=r"c\.yaml:3: b appears twice"):
         parse_document("a: 1\nb: 2\nb: 3\n", "c.yaml")
 
 

@@ -77,9 +77,9 @@ def arranged(texts: dict[str, str], *, known: frozenset[str] = frozenset(), **ho
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("edit", "20260102120000_own_pair.sql: is not what atlas.sum says"),
-        ("add", "20260101130000_new.sql: does not stand in atlas.sum"),
-        ("remove", "20260103120000_stray_pairs.sql: stands in atlas.sum, and is not here"),
+        ("edit", "20260102120000_own_pair.sql: does not match atlas.sum"),
+        ("add", "20260101130000_new.sql: is not listed in atlas.sum"),
+        ("remove", "20260103120000_stray_pairs.sql: is listed in atlas.sum, but is missing here"),
     ],
 )
 def test_a_folder_that_is_not_what_atlas_sum_says_does_not_run(
@@ -148,13 +148,13 @@ def test_an_order_that_is_written_down_holds(
     assert pg.applied() == ["sql/tables.sql", "sql/views.sql", "sql/more/late.sql"]
     (root / "sql/new.sql").write_text("SELECT 1;")
     assert (
-        "sql/new.sql: does not stand in sql/order.txt"
+        "sql/new.sql: is not listed in sql/order.txt"
         in terminal("deploy", "run", "app", code=78).err
     )
     order = root / "sql/order.txt"
     order.write_text(f"new.sql\nnew.sql\ngone.sql\n{order.read_text()}")
     said = terminal("deploy", "run", "app", code=78).err
-    assert "sql/order.txt:2: new.sql stands there twice" in said
+    assert "sql/order.txt:2: new.sql appears there twice" in said
     assert "sql/order.txt:3: gone.sql is not a migration of the group" in said
     order.write_text(order.read_text().replace("new.sql\nnew.sql\ngone.sql\n", "new.sql\n"))
     assert "out of order" in terminal("deploy", "run", "app").all
@@ -186,7 +186,7 @@ def test_what_yoyo_waits_for_must_be_there_and_in_no_circle() -> None:
         )  # fmt: skip
         return errors(arrange(group, sorted(files), FolderView(texts=files)))
 
-    assert "depends on gone, which is not here" in found(a="gone")[0]
+    assert "depends on gone, which is missing here" in found(a="gone")[0]
     assert "depends on itself, by way of a and b" in found(a="b", b="a")[0]
     assert found(a="b", b="") == []
 
@@ -328,7 +328,7 @@ def test_what_its_tool_leaves_out_is_told(shop: Shop) -> None:
     assert [each.path for each in found.files] == ["m/1_a.sql"]
     assert any("m/schema.sql" in str(each) for each in found.findings)
     shop.migration("003_more.js", "exports.up = 1")
-    assert "003_more.js: no SQL" in shop.run("--dry-run").out
+    assert "003_more.js: not SQL" in shop.run("--dry-run").out
 
 
 # --- how a text is read -------------------------------------------------------------------------
@@ -452,7 +452,7 @@ def test_the_plan_does_not_jump_over_what_is_opaque(shop: Shop) -> None:
     shop.config({"name": "migrations", "file_patterns": ["go/*.sql"]})
     said = shop.run(code=78).err
     assert "go/00002_b.go" in said
-    assert "go/00003_c.sql would jump over it" in said
+    assert "go/00003_c.sql would run before it" in said
     shop.terminal("migration", "mark-applied", "app", "00002_b.go", "--reason", "goose ran it")
     assert "2 migrations applied" in shop.run().out
     assert shop.pg.tables() == ["a", "c"]
@@ -471,13 +471,13 @@ def test_two_folders_with_the_same_keys_do_not_share_a_ledger(shop: Shop) -> Non
         shop.terminal.file(f"app/{folder}/1_x.up.sql", "SELECT 1;")
     shop.config({"name": "migrations", "file_patterns": ["a/*.sql", "b/*.sql"]})
     said = shop.run(code=78).err
-    assert "b/1_x.up.sql: has the key 1, and so has a/1_x.up.sql" in said
+    assert "b/1_x.up.sql: has the key 1; so has a/1_x.up.sql" in said
 
 
 def test_psql_never_gets_a_file_with_a_down_part(shop: Shop) -> None:
     shop.config({"name": "migrations", "file_patterns": ["migrations/*.sql"], "executor": "psql"})
     shop.migration("003_x.sql", "SELECT 1;\n-- templedb:down\nDROP TABLE users;\n")
-    assert "only a part of this one goes up" in shop.run(code=78).err
+    assert "only a part of this one is the up part" in shop.run(code=78).err
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_abort_and_chain_is_refused_as_rollback_and_chain_is() -> None:
     """What follows them stands in another transaction, which the file may end in either way."""
     for words in ("ABORT AND CHAIN", "ROLLBACK AND CHAIN", "ABORT WORK AND CHAIN"):
         found = read_script(f"BEGIN; {ROLLED} {words}; SELECT 1; ROLLBACK;".encode()).problems
-        assert "no ledger can follow" in found[0].message
+        assert "no ledger can record" in found[0].message
 
 
 # --- on a plan ----------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ def test_it_is_a_warning_and_an_error_where_the_target_is_protected(shop: Shop) 
     protect(shop)
     assert findings(shop) == [("error", "empty-file")]
     refused = shop.run(code=78)
-    assert "if it is meant: -- templedb:nolint empty-file" in refused.all
+    assert "if intended, write at the top of the file: -- templedb:nolint empty-file" in refused.all
 
 
 @pytest.mark.parametrize("words", ["", " empty-file", " rolled-back, empty-file"])
@@ -246,7 +246,7 @@ def test_an_edit_of_what_ran_empty_is_not_accepted(shop: Shop, before: str) -> N
     shop.run()
     shop.migration("003_later.sql", "CREATE TABLE invoices (id int);\n")
     refused = shop.run(code=78)
-    assert "what ran had left nothing" in refused.all
+    assert "its statements never ran" in refused.all
     assert "accept-checksum" not in refused.all
     assert "accept-checksum" not in shop.terminal("migration", "list", "app").all
     words = ("migration", "accept-checksum", "app", file, "--target", "staging")

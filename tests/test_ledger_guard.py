@@ -199,7 +199,7 @@ def test_a_step_in_a_transaction_of_its_own_is_rolled_back(kept: Shop, change: s
     kept.migration("003.sql", f"{STEPWISE}{CHANGES[change]}\nCREATE TABLE plans (name text);\n")
     said = kept.run(code=12)
     assert "migrations/003.sql touched templedb's own ledger" in said.text
-    assert "1 of 3 steps stand" in said.text
+    assert "1 of 3 steps took effect" in said.text
     assert "plans" not in kept.pg.tables()
     stands(kept)
     kept.migration("003.sql", f"{STEPWISE}CREATE TABLE plans (name text);\n")

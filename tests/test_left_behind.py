@@ -36,7 +36,7 @@ def test_partly_applied_migration_goes_on_under_its_new_name(shop: Shop) -> None
     shop.migration("003.sql", STEPS.format(table="orders"))
     dies(shop, "stepwise.committed")
     renamed(shop)
-    refused(shop, "1 of 4 steps stand, as migrations/003.sql")
+    refused(shop, "1 of 4 steps took effect, as migrations/003.sql")
     refused(shop, "templedb migration rename migrations/003.sql migrations/004.sql")
     shop.terminal("migration", "rename", "app", "003.sql", "004.sql", *WHY)
     shop.run()
@@ -50,7 +50,7 @@ def test_failed_migration_that_is_mended_and_renamed_does_not_run_its_first_step
     shop.migration("003.sql", STEPS.format(table="orderz"))
     shop.run(code=12)
     renamed(shop, STEPS.format(table="orders"))
-    refused(shop, "2 of 4 steps stand, and no group of the release has its file")
+    refused(shop, "2 of 4 steps took effect, and no group of the release has its file")
     shop.terminal("migration", "rename", "app", "003.sql", "004.sql", *WHY)
     shop.run()
     assert orders(shop) == [(7,), (8,)]
@@ -76,7 +76,7 @@ def test_release_without_the_file_may_run_where_nothing_else_waits(shop: Shop) -
     shop.run(code=12)
     (shop.terminal.home / "app" / "migrations" / "003.sql").unlink()
     said = shop.run().text
-    assert "warning  migrations/003.sql: 2 of 4 steps stand" in said
+    assert "warning  migrations/003.sql: 2 of 4 steps took effect" in said
     assert "no migration was pending" in said
 
 

@@ -230,7 +230,7 @@ def test_a_detachment_that_cannot_be_finished_says_the_way_out(table: Shop, chan
     table.pg.query(change)
     if said := refused(table):
         assert f"Undo that: {CHANGES[change]}." in said.text
-        assert "it goes on at step 1" not in said.text
+        assert "it continues at step 1" not in said.text
         table.pg.query(CHANGES[change].removesuffix(" (its values are lost)"))
         table.run()
     assert table.pg.query("SELECT count(*) FROM pg_inherits WHERE inhrelid = 'p1'::regclass") == [(0,)]  # fmt: skip

@@ -74,8 +74,8 @@ def test_small_tables_are_left_alone_and_unknown_ones_are_not() -> None:
     [
         ("REINDEX DATABASE shop;", "each table concerned cannot", "REINDEX … CONCURRENTLY"),
         ("REINDEX (VERBOSE) SCHEMA a;", "each table concerned cannot", "CONCURRENTLY"),
-        ("CLUSTER;", "each table concerned is written anew", "pg_repack"),
-        ("VACUUM FULL;", "each table concerned is written anew", "pg_repack"),
+        ("CLUSTER;", "each table concerned is rewritten", "pg_repack"),
+        ("VACUUM FULL;", "each table concerned is rewritten", "pg_repack"),
         ("REINDEX SYSTEM shop;", "the catalog cannot", "leave it to a DBA"),
         ('REINDEX TABLE "system";', '"system" cannot', "REINDEX … CONCURRENTLY"),
     ],

@@ -80,7 +80,7 @@ def test_a_cell_that_deploys_attaches_to_the_run_that_goes_on(
     kernel.run("import threading, pathlib")
     kernel.run("threading.Timer(1, pathlib.Path('go').touch).start()")
     said = kernel.run("%templedb deploy run", answer="")
-    assert "goes on: this shows it" in said["stdout"]
+    assert "is still running: watching it" in said["stdout"]
     assert "2 migrations applied" in said["data"]["text/plain"]
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, out + err
@@ -102,7 +102,7 @@ def test_a_terminal_attaches_by_name_and_sees_the_end_of_a_run_that_dies(waiting
 
 
 def test_nothing_to_attach_to_is_told(shop: Shop) -> None:
-    assert "no run goes on here" in shop.terminal("run", "attach", code=64).err
+    assert "no run is running on this machine" in shop.terminal("run", "attach", code=64).err
 
 
 def test_the_picture_tells_how_far_and_how_long() -> None:

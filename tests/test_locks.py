@@ -1,4 +1,4 @@
-"""Who holds a target, who froze it, who may take it over, and how a run is asked to end."""
+"""Who holds a target, who froze it, who may take it over, and how a run was asked to end."""
 
 from __future__ import annotations
 
@@ -77,14 +77,14 @@ def test_a_run_is_asked_to_end_from_another_terminal(
     shop: Shop, busy: subprocess.Popen[str]
 ) -> None:
     said = shop.terminal("run", "cancel", run_of(shop)[:18], "--reason", "wrong release")
-    assert "is asked to end" in said.out
+    assert "was asked to end" in said.out
     out, err = busy.communicate(timeout=60)
     assert busy.returncode == 130, out + err
     assert "wrong release" in shop.terminal("deploy", "history", "app").out
     assert "half" not in shop.pg.tables()
     assert shop.pg.query("SELECT count(*) FROM templedb.lock") == [(0,)]
     gone = shop.terminal("run", "cancel", run_of_last(shop), code=64)
-    assert "goes on here" in gone.err
+    assert "is running on this machine" in gone.err
 
 
 def run_of_last(shop: Shop) -> str:
@@ -135,7 +135,7 @@ def test_a_run_is_asked_to_end_whatever_its_target(
     run = journals(steps)[0].stem
     after = ["--after-step"] if drain else []
     said = steps.terminal("run", "cancel", run, "--reason", "wrong release", *after)
-    assert "is asked to end" in said.out
+    assert "was asked to end" in said.out
     if drain:
         until(lambda: ".wish" not in {each.suffix for each in journals(steps)})
         steps.terminal.file("go", "")
@@ -268,7 +268,7 @@ def at_terminal(shop: Shop) -> pexpect.spawn[str]:
 def test_the_first_interrupt_at_a_terminal_finishes_the_step(steps: Shop) -> None:
     child = at_terminal(steps)
     child.sendintr()
-    child.expect("finishing the step that runs; once more cancels it")
+    child.expect("finishing the current step; interrupt again to cancel it")
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 130
@@ -280,7 +280,7 @@ def test_the_second_interrupt_cancels_the_step(steps: Shop) -> None:
     began = time.monotonic()
     child = at_terminal(steps)
     child.sendintr()
-    child.expect("once more cancels")
+    child.expect("interrupt again to cancel")
     child.sendintr()
     child.expect(pexpect.EOF)
     child.close()
@@ -356,7 +356,7 @@ def test_the_third_interrupt_kills_what_does_not_listen(shop: Shop) -> None:
     )
     child.expect(r"\| stubborn")
     child.sendintr()
-    child.expect("once more cancels")
+    child.expect("interrupt again to cancel")
     child.sendintr()
     child.sendintr()
     child.expect(pexpect.EOF)
@@ -386,14 +386,14 @@ def test_a_file_has_no_session_to_take_or_to_ask(terminal: Terminal) -> None:
     terminal("deploy", "run", "app")
     why = ("--target", "dev", "--reason", "forgotten")
     session = DuckdbSession(file, TargetName("dev"), DATABASE_URL)
-    nobody = "nobody holds the lock: there is nothing to take"
+    nobody = "nobody holds the lock: there is nothing to steal"
     assert nobody in terminal("lock", "steal", "app", "--expect", "r", *why, code=64).all
     with session.lock(a_claim(), LockCallbacks()):
         said = terminal("lock", "steal", "app", "--expect", "run-1", *why, code=24).all
         assert re.search(
             rf"target dev \({file}\) is locked by rosa \(pid 1 on here\).*is alive", said
         )
-        assert "end that process: the lock goes with it" in said
+        assert "end that process: this frees the lock" in said
         said = terminal("run", "unblock", "app", "4711", *why, code=64).all
         assert f"target dev ({file}) has no sessions: no run waits for pid 4711 there" in said
         assert terminal("run", "blockers", "app", "dev", "--json").json[-1]["rows"] == []

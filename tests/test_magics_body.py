@@ -46,7 +46,7 @@ def test_a_body_is_an_overlay_and_the_card_shows_it(kernel: Kernel, body: str, l
     said = kernel.run(f"%%templedb {line}\n{body}")
     assert "web.timeout: 60 → 300" in said["data"]["text/plain"]
     card = said["data"]["text/html"]
-    assert "Overlay: the config, for this plan alone" in card
+    assert "Overlay: changes to the config, for this plan only" in card
     assert "- 60" in card
     assert "+ 300" in card
 
@@ -121,7 +121,7 @@ def test_an_expectation_fails_the_cell(kernel: Kernel) -> None:
     kernel.run("%%templedb query --expect true\nSELECT 1 = 1")
     said = kernel.run("%%templedb query --expect 0\nSELECT 2 AS n", ok=False)
     assert said["error"]["ename"] == "ExpectationFailed"
-    assert "expected 0, and got 2" in said["error"]["evalue"]
+    assert "expected 0, but got 2" in said["error"]["evalue"]
     writes = kernel.run("%%templedb query\nDROP TABLE users", ok=False)
     assert "read only" in writes["error"]["evalue"]
 
@@ -178,7 +178,7 @@ def test_everything_that_has_a_name_completes_with_what_it_is(kernel: Kernel, sh
         ("deploy run --env AP", "API_KEY", "of staging"),
         ("deploy run --release ", "1", "app: 2 files; just now"),
         ("deploy run --lock-wait 15", "15m", "15 minutes"),
-        ("deploy history --status un", "unknown", "nobody saw it end"),
+        ("deploy history --status un", "unknown", "its outcome is not known"),
         ("deploy history --since 7", "7d", "the last week"),
         ("migration down --to migrations/00", "migrations/002_orders.sql", "migration of app"),
         ("target update staging --order-policy linear-", "linear-skip", "say so"),

@@ -69,12 +69,12 @@ def test_a_typo_in_an_index_is_mended(table: Shop) -> None:
 def test_the_second_of_three_is_mended_and_the_first_stays_done(table: Shop) -> None:
     first, last = "CREATE INDEX CONCURRENTLY bills_id ON bills (id);\n", "VACUUM bills;\n"
     said = run(table, first + WRONG + last, code=12)
-    assert "1 of 3 steps stand; fix migrations/003_steps.sql and run again" in said.text
+    assert "1 of 3 steps took effect; fix migrations/003_steps.sql and run again" in said.text
     edited = first.replace("bills_id", "bills_ident")
     refused = run(table, edited + RIGHT + last, code=13)
-    assert "step 1 ran already, and step 1 was edited, moved or taken out" in refused.text
+    assert "step 1 ran already, and step 1 was edited, moved or removed" in refused.text
     refused = run(table, RIGHT + first + last, code=13)
-    assert "step 1 was edited, moved or taken out" in refused.text
+    assert "step 1 was edited, moved or removed" in refused.text
     run(table, first + RIGHT + last)
     assert indexes(table) == [("bills", "bills_id", True), ("orders", "orders_who", True)]
 
@@ -105,7 +105,7 @@ def test_what_failed_and_left_nothing_may_be_edited(table: Shop, wrong: str, rig
     table.pg.query(f"CREATE TYPE mood AS ENUM ('sad'); ALTER TYPE mood OWNER TO {table.pg.role}")
     begin = "CREATE TABLE one (id int);\n"
     said = run(table, f"{begin}{wrong}\n", code=12)
-    assert "steps stand" in said.text
+    assert "steps took effect" in said.text
     state, _, done, started = counts(table)
     assert (state, done) == ("failed", started)
     run(table, f"{begin}{right}\n")
@@ -168,7 +168,7 @@ def test_an_invalid_index_is_gone_before_the_edited_statement_runs(
     table.pg.query("INSERT INTO orders VALUES (1, 'y')")
     begin = "CREATE TABLE one (id int);\nVACUUM one;\n"
     said = run(table, begin + UNIQUE, code=12)
-    assert "public.orders_id is there and invalid" in said.text
+    assert "public.orders_id exists but is invalid" in said.text
     assert indexes(table) == [("orders", "orders_id", False)]
     run(table, begin + edited)
     assert indexes(table) == wanted
@@ -204,7 +204,7 @@ def test_a_step_that_took_effect_is_not_edited(table: Shop) -> None:
     table.migration("003_steps.sql", RIGHT)
     killed(table, "alone.ran")
     said = run(table, RIGHT.replace("orders_who", "orders_name"), code=13)
-    assert "step 1 took effect, and was edited: public.orders_who is there, valid" in said.text
+    assert "step 1 took effect and was edited: public.orders_who exists, valid" in said.text
     run(table, RIGHT + "VACUUM orders;\n")
     assert indexes(table) == [("orders", "orders_who", True)]
 
@@ -232,7 +232,7 @@ def test_a_timeout_of_the_file_does_not_hold_for_what_we_ask(table: Shop) -> Non
 def test_a_session_that_was_lost_tells_nobody_to_mend_the_file(table: Shop) -> None:
     sql = "CREATE TABLE one (id int);\n-- templedb:idempotent\nSELECT pg_terminate_backend(pg_backend_pid());\n"
     said = run(table, sql, code=12)
-    assert "1 of 2 steps stand; run again: it goes on at step 2" in said.text
+    assert "1 of 2 steps took effect; run again: it continues at step 2" in said.text
     run(table, sql.replace("SELECT pg_terminate_backend(pg_backend_pid())", "SELECT 1"))
     assert counts(table) == ("applied", 2, 2, 2)
 
@@ -248,7 +248,7 @@ def test_a_half_dropped_index_is_not_forgotten(table: Shop) -> None:
     with psycopg.connect(dsn) as reader:
         reader.execute("SELECT count(*) FROM orders")
         said = table.run(code=12)
-    assert "orders_who is there and invalid" in said.text
+    assert "orders_who exists but is invalid" in said.text
     refused = run(table, "DROP INDEX CONCURRENTLY orders_id;\n", code=13)
     assert "REINDEX INDEX CONCURRENTLY orders_who to keep it" in refused.text
     run(table, "SELECT 1;\nDROP INDEX CONCURRENTLY orders_who;\n")
@@ -260,7 +260,7 @@ def test_a_file_that_fits_one_transaction_now_goes_on_behind_its_steps(table: Sh
     table.migration(
         "003_steps.sql", "CREATE TABLE one (id int);\nCREATE INDEX n ON orders (who);\n"
     )
-    assert "because steps of it stand" in table.run("--dry-run").text
+    assert "because some of its steps took effect" in table.run("--dry-run").text
     table.run()
     assert counts(table) == ("applied", 2, 2, 2)
     assert indexes(table) == [("orders", "n", True)]

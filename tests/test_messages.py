@@ -57,7 +57,7 @@ def test_a_warning_is_shown_and_kept_and_so_are_notices_and_rows(shop: Shop) -> 
     assert "003_says.sql  (" in done.out
     assert "1 warning, 3 notices, 42 rows returned)" in done.out
     run = run_of(done)
-    assert f"the server said 3 notices: templedb deploy logs {run}" in done.out
+    assert f"the server sent 3 notices: templedb deploy logs {run}" in done.out
     logs = shop.terminal("deploy", "logs", run).out
     assert "NOTICE  migrations/003_says.sql:2: by the way" in logs
     assert "INFO  migrations/003_says.sql:2: for your information" in logs
@@ -232,7 +232,7 @@ def test_a_nested_file_that_rolls_back_leaves_no_word_of_success(shop: Shop) -> 
     shop.terminal.file("app/sub/more.sql", "BEGIN;\nCREATE TABLE gone (id int);\nROLLBACK;\n")
     shop.migration("003_n.sql", "\\i sub/more.sql\nCREATE TABLE behind (id int);\n")
     done = shop.run(code=13)
-    assert "rolled back the transaction that it was given" in done.out
+    assert "rolled back its transaction" in done.out
     assert "nothing of migrations/003_n.sql was applied" not in done.out
     assert "behind" in shop.pg.tables()
     assert "migrations/003_n.sql" not in shop.pg.applied()

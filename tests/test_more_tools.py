@@ -80,7 +80,7 @@ def test_liquibase_at_work_is_waited_for(terminal: Terminal, pg: Database, tmp_p
     liquibase(pg, corpus, HALF)
     owned(pg, "UPDATE databasechangeloglock SET locked = true")
     deployed(terminal, corpus, pg)
-    assert "at work" in terminal("migration", "import", "app", code=24).err
+    assert "is running" in terminal("migration", "import", "app", code=24).err
 
 
 def test_an_edit_of_one_changeset_is_of_that_one_alone(
@@ -105,7 +105,7 @@ def liquibased(sets: str, part: str = "1::me") -> list[str]:
 @pytest.mark.parametrize(
     ("attributes", "told"),
     [
-        ("failOnError:false", "2: failOnError:false lets an error pass"),
+        ("failOnError:false", "2: failOnError:false ignores an error"),
         ("runInTransacton:false", "did you mean runInTransaction?"),
         ('endDelimiter:"/"', "its statements end with '/'"),
     ],
@@ -155,8 +155,8 @@ def test_conditions_are_opaque_and_nothing_jumps_over_them(
         "--changeset me:2\nCREATE TABLE b ();\n"
     )
     said = planned(terminal, tmp_path, pg, sets)
-    assert "has preconditions, which Liquibase alone asks" in said
-    assert "would jump over it" in said
+    assert "has preconditions, which only Liquibase can check" in said
+    assert "would run before it" in said
 
 
 def test_what_runs_on_change_runs_again(terminal: Terminal, pg: Database, tmp_path: Path) -> None:
@@ -314,7 +314,7 @@ def test_a_gap_in_tern_s_numbers_is_an_error(
     corpus = copied("tern", tmp_path / "project")
     (corpus.folder / "003_stray_pairs.sql").unlink()
     deployed(terminal, corpus, pg)
-    assert "there is no number 3" in terminal("deploy", "run", "app", code=78).err
+    assert "number 3 is missing" in terminal("deploy", "run", "app", code=78).err
 
 
 def test_river_s_rows_are_never_taken_for_files_of_the_project(

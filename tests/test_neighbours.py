@@ -209,7 +209,7 @@ def test_an_exemption_covers_the_policy_as_it_stood(second: Pair) -> None:
     second.laptop("reports")
     second.shop.terminal.file("reports/migrations/002.sql", "CREATE TABLE later (id int);")
     said = second.run("reports", code=20)
-    assert "which got stricter since the exemption" in said.all
+    assert "which became stricter after the exemption" in said.all
     assert "2 approvals" in said.err
     assert "later" not in second.tables()
 
@@ -275,7 +275,7 @@ def test_what_could_lower_is_refused_where_the_ledger_cannot_be_asked(shop: Shop
     shop.terminal("env", "set", "app", "DATABASE_URL", gone, "--target", "staging")
     shop.terminal("target", "update", "app", "staging", "--no-protected", code=69)
     said = shop.terminal("target", "update", "app", "staging", "--protected").out
-    assert "the ledger could not be asked" in said
+    assert "the ledger could not be read" in said
 
 
 # --- freezes, several databases, values -------------------------------------------------------------

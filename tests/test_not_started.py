@@ -12,7 +12,7 @@ from tests.conftest import MIGRATIONS, Shop
 ELF_OF_ANOTHER_MACHINE = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xff\x7f" + bytes(44)
 SCRIPTS = {
     "interpreter": (b"#!/opt/none/bash\necho ran\n", "its interpreter /opt/none/bash: does not exist"),
-    "env": (b"#!/usr/bin/env nonesuch\necho ran\n", "its interpreter nonesuch, which /usr/bin/env looks for, is not on PATH"),
+    "env": (b"#!/usr/bin/env nonesuch\necho ran\n", "its interpreter nonesuch, which /usr/bin/env needs, is not on PATH"),
     "env -S": (b"#!/usr/bin/env -S nonesuch -e\necho ran\n", "its interpreter nonesuch"),
     "crlf": (b"#!/bin/bash\r\necho ran\r\n", "its interpreter '/bin/bash\\r': does not exist"),
     "env crlf": (b"#!/usr/bin/env bash\r\necho ran\r\n", "its interpreter 'bash\\r'"),

@@ -101,7 +101,7 @@ def test_scrub_can_mask_alone_and_never_touches_a_source(shop: Shop, book: Path)
     notebook(book, f"x = {TOKEN!r}")
     with_output(book, f"said {TOKEN}", "harmless")
     said = shop.terminal("notebook", "scrub", "--keep-outputs", "book.ipynb", code=10)
-    assert "take it out" in said.out
+    assert "remove it" in said.out
     body = json.loads(book.read_text())
     assert "".join(body["cells"][0]["source"]) == f"x = {TOKEN!r}"
     told = [each["data"]["text/plain"] for each in body["cells"][0]["outputs"]]

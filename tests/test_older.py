@@ -128,7 +128,7 @@ def test_everything_of_a_project_comes_along(terminal: Terminal, older: Older) -
     assert "logo.bin" in files
     for path, why in (("big.bin", "external"), (".env", "secrets"), ("SEALED", "secret_ref")):
         assert why in next(line for line in said.splitlines() if path in line)
-    assert "health_check is not taken over" in said
+    assert "health_check is not imported" in said
     shown = terminal("target", "show", "woofs", "production").out
     assert "supabase" in shown
     assert PASSWORD not in shown + said
@@ -181,7 +181,7 @@ def test_a_failed_one_stops_the_next_run_until_somebody_looked(
 
 
 def test_a_dry_run_keeps_nothing(terminal: Terminal, older: Older) -> None:
-    assert "would be taken over" in take_over(terminal, older, "--dry-run")
+    assert "would be imported" in take_over(terminal, older, "--dry-run")
     assert terminal("project", "list", "--json").json[-1]["rows"] == []
     assert not (terminal.home / "config" / "templedb" / "key").exists()
 
@@ -190,7 +190,7 @@ def test_doing_it_again_changes_nothing(terminal: Terminal, older: Older) -> Non
     take_over(terminal, older)
     terminal("target", "update", "woofs", "production", "--provider", "ours")
     said = take_over(terminal, older)
-    assert "nothing that is not here already" in said
+    assert "nothing new" in said
     assert len(terminal("deploy", "history", "woofs", "--json").json[-1]["rows"]) == 3
     assert "ours" in terminal("target", "show", "woofs", "production").out
 
@@ -200,7 +200,7 @@ def test_a_config_that_does_not_hold_is_told_and_the_rest_comes(
 ) -> None:
     older.add("projects", slug="cats", deployment_config='{"groups": [{"order": "x"}]}')
     said = take_over(terminal, older, "--slug", "cats")
-    assert "project cats is taken over" in said
+    assert "project cats is imported" in said
     assert "groups[0]" in said
     assert "woofs" not in said
 

@@ -69,12 +69,12 @@ def test_groups_may_stand_in_a_list_or_by_their_names() -> None:
         ({"groups": {"web": {"timeuot": 1}}}, "groups.web.timeuot: is not a known key"),
         ({"groups": {"web": {"timeout": "soon"}}}, "groups.web.timeout: must be seconds"),
         ({"groups": {"web": {"timeout": 1.5}}}, "groups.web.timeout: must be seconds"),
-        ({"groups": {"web": {"database": "OTHER_URL"}}}, "is decided by the config"),
-        ({"groups": {"web": {"kind": "migrations"}}}, "is decided by the config"),
+        ({"groups": {"web": {"database": "OTHER_URL"}}}, "can only be set in the config"),
+        ({"groups": {"web": {"kind": "migrations"}}}, "can only be set in the config"),
         ({"groups": {"web": {"env": {"API_TOKEN": "x"}}}}, "looks like a secret"),
         ({"groups": {"web": []}}, "groups.web: must be an object of keys"),
         ({"groups": [{"timeout": 1}]}, "the name of a group"),
-        ({"groups": [{"name": "web"}, {"name": "web"}]}, "stands more than once"),
+        ({"groups": [{"name": "web"}, {"name": "web"}]}, "appears more than once"),
         ({"targets": {}, "groups": {}}, "is not part of an overlay"),
         ({"groups": {"web": {"deploy_command": "psql -f x.sql"}}}, "ON_ERROR_STOP"),
     ],
@@ -110,12 +110,12 @@ def test_the_text_says_which_format_it_is(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('{"groups": [}', "no JSON"),
-        ("groups:\n  web: [1\n", "no YAML"),
-        ("[groups.web]\ntimeout = 5m\n", "no TOML"),
+        ('{"groups": [}', "not JSON"),
+        ("groups:\n  web: [1\n", "not YAML"),
+        ("[groups.web]\ntimeout = 5m\n", "not TOML"),
         ("some words", "not an object in JSON, YAML or TOML"),
         ('groups.web.build_command = "a: b"', "as YAML and as TOML"),
-        ("a: 1\na: 2\n", "stands twice"),
+        ("a: 1\na: 2\n", "appears twice"),
     ],
 )
 def test_a_text_that_cannot_be_read_is_told(text: str, told: str) -> None:
@@ -148,7 +148,7 @@ def ran(shop: Shop) -> str:
 def test_a_plan_shows_what_is_different_and_is_another_plan(web: Shop) -> None:
     bare, over = plan(web), plan(web, over=HELLO)
     assert "overlay" not in bare.out
-    assert "overlay, for this plan alone" in over.out
+    assert "overlay, for this plan only" in over.out
     assert 'web.deploy_command: "echo config >> ran" → "echo overlay >> ran"' in over.out
     assert "with an overlay" in over.out
     assert bare.out.split()[1] != over.out.split()[1]

@@ -90,7 +90,7 @@ def test_names_with_newlines_match_whole():
         ("[!]", "unclosed"),
         ("a[b/c]", "unclosed"),
         ("[^a]", "[!"),
-        ("[z-a]", "upside down"),
+        ("[z-a]", "the reversed range"),
     ],
 )
 def test_an_unfit_pattern_is_explained_and_matches_nothing(pattern, words):

@@ -97,8 +97,8 @@ def test_a_pooler_of_transactions_is_found_out(shop: Shop) -> None:
     with pooler(shop.pg, "transaction", "options") as url:
         said = deployed_through(shop, url, 69)
         told = shop.terminal("target", "test", "app", "staging", code=None).text
-    assert "a pooler gives each transaction another session: use the direct address" in said
-    assert "a pooler gives each transaction another session" in told
+    assert "a pooler gives each transaction a different session: use the direct address" in said
+    assert "a pooler gives each transaction a different session" in told
     assert shop.pg.tables() == []
     assert "p@ss" not in said + told
 
@@ -106,5 +106,5 @@ def test_a_pooler_of_transactions_is_found_out(shop: Shop) -> None:
 def test_a_pooler_that_drops_settings_in_silence_is_refused(shop: Shop) -> None:
     with pooler(shop.pg, "session", "options") as url:
         said = deployed_through(shop, url, 69)
-    assert "drops the settings of our session (lock_timeout)" in said
+    assert "drops session settings (lock_timeout)" in said
     assert shop.pg.tables() == []

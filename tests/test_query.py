@@ -89,9 +89,9 @@ def test_a_query_changes_nothing(ask: Asked, sql: str) -> None:
 
 def test_two_statements_are_refused_before_anything_is_asked(ask: Asked) -> None:
     said = ask("SELECT 1;\nSELECT 2", code=64)
-    assert "line 2 begins another" in said.err
+    assert "another one begins on line 2" in said.err
     assert "psql" in ask("\\d orders", code=64).err
-    assert "does not end" in ask("SELECT 'half", code=64).err
+    assert "is not closed" in ask("SELECT 'half", code=64).err
 
 
 def test_a_mistake_names_its_line(ask: Asked) -> None:
@@ -129,11 +129,11 @@ def test_a_query_that_takes_too_long_is_cancelled(ask: Asked) -> None:
         ("SELECT id FROM orders", "rows", 0, ""),
         ("SELECT id FROM orders", "rows=3", 0, ""),
         ("SELECT id FROM orders", "rows >= 2", 0, ""),
-        ("SELECT false", "true", 10, "expected true, and got false"),
-        ("SELECT 1", "true", 10, "expected true, and got 1"),
-        ("SELECT count(*) FROM orders", "4", 10, "expected 4, and got 3"),
+        ("SELECT false", "true", 10, "expected true, but got false"),
+        ("SELECT 1", "true", 10, "expected true, but got 1"),
+        ("SELECT count(*) FROM orders", "4", 10, "expected 4, but got 3"),
         ("SELECT id FROM orders ORDER BY id", "empty", 10, "id=1"),
-        ("SELECT id FROM orders WHERE id > 9", "rows", 10, "expected rows, and got no row"),
+        ("SELECT id FROM orders WHERE id > 9", "rows", 10, "expected rows, but got no row"),
         ("SELECT id FROM orders", "rows<3", 10, "got 3 rows"),
         ("SELECT id FROM orders", "1", 10, "got more than 2 rows"),
         ("SELECT id, note FROM orders WHERE id = 1", "1", 10, "a row of 2 columns"),
@@ -158,7 +158,7 @@ def test_values_are_bound_and_never_text(ask: Asked) -> None:
     assert ask.rows("SELECT id FROM orders WHERE id = %(id)s", "--param", "id=2") == [[2]]
     assert "--param nope=VALUE" in ask("SELECT %(nope)s", "--param", "note=1", code=64).err
     assert "has no parameter note" in ask("SELECT 1", "--param", "note=1", code=64).err
-    assert "is no NAME=VALUE" in ask("SELECT 1", "--param", "note", code=64).err
+    assert "is not NAME=VALUE" in ask("SELECT 1", "--param", "note", code=64).err
 
 
 def test_what_is_known_as_secret_is_masked(ask: Asked) -> None:
@@ -224,7 +224,7 @@ def test_a_file_that_is_not_there_yet_is_not_made(terminal: Terminal) -> None:
     terminal("target", "add", "app", "staging")
     url = f"duckdb://{terminal.home}/none.duckdb"
     terminal("env", "set", "app", "DATABASE_URL", url, "--target", "staging", "--plain")
-    assert "is not there yet" in terminal("query", "SELECT 1", code=69).err
+    assert "does not exist yet" in terminal("query", "SELECT 1", code=69).err
     assert not (terminal.home / "none.duckdb").exists()
 
 
@@ -250,7 +250,7 @@ def test_from_python_an_answer_is_a_frame(ask: Asked) -> None:
     found = temple.query(sql, "app", params={"least": "1"}, limit=1)
     assert list(found.id) == [2]
     assert found.attrs["more"] is True
-    with pytest.raises(ExpectationFailed, match="expected empty, and got 3 rows"):
+    with pytest.raises(ExpectationFailed, match="expected empty, but got 3 rows"):
         temple.query("SELECT id FROM orders", expect="empty")
 
 

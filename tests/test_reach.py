@@ -203,7 +203,7 @@ def test_of_several_hosts_commands_get_the_one_that_migrations_have(twins: Twins
 
     assert twins.made("native") == twins.made("before") == [two]
     place = f"{twins.one.role}@127.0.0.1:{two}/{twins.one.name}"
-    assert f"{place} is reached; commands get that one alone" in said.all
+    assert f"{place} is reached; commands get only that one" in said.all
 
 
 @needs_psql

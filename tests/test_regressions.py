@@ -82,7 +82,7 @@ def test_a_migration_that_vanishes_stops_the_plan_and_is_never_passed_over(shop:
     (shop.terminal.home / "app" / "migrations" / "001_users.sql").unlink()
     said = shop.terminal("migration", "status").out
     assert "missing" in said
-    assert "bring the file back" in said
+    assert "restore the file" in said
     shop.config(MIGRATIONS | {"file_patterns": ["migrations/*.sql", "more/*.sql"]})
     refused = shop.run(code=78)
     assert "'more/*.sql' matches no file" in refused.err
@@ -235,7 +235,7 @@ def test_what_a_step_does_is_on_record_before_it_does_it(shop: Shop) -> None:
     process.kill()
     process.communicate()
     said = shop.run(code=13)
-    assert "nobody saw it end" in said.err
+    assert "its outcome is unknown" in said.err
     run = said.err.split("run resolve ")[1].split()[0]
     shop.config({"name": "switch", "deploy_command": "echo switched"})
     shop.run(code=13)

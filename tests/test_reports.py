@@ -204,8 +204,8 @@ def test_reports_are_there_when_a_job_is_killed(books: Runbooks, what: str) -> N
     root = ET.parse(books.home / "report.xml").getroot()
     names = {case.get("name", ""): [c.tag for c in case] for suite in root for case in suite}
     assert names["migrations: migrations/001_users.sql"] == []
-    assert "going on when this was written" in (books.home / "report.xml").read_text()
-    assert "▶ goes on" in (books.home / "report.md").read_text()
+    assert "still running when this was written" in (books.home / "report.xml").read_text()
+    assert "▶ still running" in (books.home / "report.md").read_text()
 
 
 def test_an_executed_notebook_is_one_page(books: Runbooks) -> None:

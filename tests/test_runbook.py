@@ -457,10 +457,10 @@ def test_resume_does_nothing_twice_that_is_proven_done(books: Runbooks) -> None:
     (books.home / "go").write_text("go")
     said = books.run("--resume")
     assert counted(books) == 1
-    assert said.out.count("not done again") == 2
+    assert said.out.count(": skipped") == 2
     assert "behind" in said.out
-    assert "goes on with" in said.out
-    assert "nothing broke off" in books.run("--resume", code=None).out, "the last one ended well"
+    assert "resumes " in said.out
+    assert "nothing to resume" in books.run("--resume", code=None).out, "the last one ended well"
 
 
 def test_without_resume_a_runbook_begins_at_its_beginning(books: Runbooks) -> None:
@@ -501,7 +501,7 @@ def test_equal_lines_of_a_cell_are_told_apart(books: Runbooks) -> None:
     assert counted(books) == 2
     said = books.run("--resume", code=12)
     assert counted(books) == 2
-    assert said.out.count("not done again") == 2
+    assert said.out.count(": skipped") == 2
 
 
 @pytest.mark.parametrize("who", ["runner", "kernel", "SIGTERM"])
@@ -654,7 +654,7 @@ def test_an_exit_with_0_is_an_end_on_purpose(books: Runbooks, source: str) -> No
     assert "not run (ended by cell 4)" in (books.home / "junit.xml").read_text()
     assert "not run (ended by cell 4)" in books.shop.terminal("runbook", "status", "book.ipynb").out
     assert all(cell["outputs"] == [] for cell in books.saved()["cells"][3:])
-    assert "nothing broke off" in books.run("--resume").out
+    assert "nothing to resume" in books.run("--resume").out
 
 
 def said_of(source: str) -> str:

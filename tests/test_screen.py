@@ -168,7 +168,7 @@ def test_quiet_says_nothing_of_a_success_and_all_of_a_failure(shop: Shop) -> Non
 def test_verbose_says_where_the_state_is_and_what_took_how_long(shop: Shop) -> None:
     said = shop.run("--verbose")
     assert str(shop.terminal.state) in said.err
-    assert re.search(r"looking at the files and the target: \d", said.err)
+    assert re.search(r"reading the files and the target: \d", said.err)
 
 
 # --- help -------------------------------------------------------------------------------------

@@ -86,9 +86,9 @@ def test_what_needs_more_than_our_transaction_runs_step_by_step(
     ("sql", "complaint"),
     [
         ("BEGIN; SELECT 1;", "this BEGIN has no COMMIT"),
-        ("BEGIN; VACUUM; COMMIT;", "stands between BEGIN and COMMIT"),
-        ("SELECT 1; COMMIT AND CHAIN;", "no ledger can follow"),
-        ("BEGIN; SELECT 1; PREPARE TRANSACTION 'x';", "no ledger can follow"),
+        ("BEGIN; VACUUM; COMMIT;", "is between BEGIN and COMMIT"),
+        ("SELECT 1; COMMIT AND CHAIN;", "no ledger can record"),
+        ("BEGIN; SELECT 1; PREPARE TRANSACTION 'x';", "no ledger can record"),
         ("BEGIN READ ONLY; SELECT 1; COMMIT;", "cannot record its step"),
     ],
 )
@@ -107,18 +107,18 @@ def test_psql_runs_no_script_step_by_step() -> None:
         ("-- templedb:porbe x", "no directive templedb:porbe; did you mean probe?"),
         ("-- templedb:", "no directive templedb:"),
         ("SELECT 1;\n-- templedb:no-transaction", "out of place"),
-        ("SELECT 1; -- templedb:idempotent\nVACUUM;", "stands behind something"),
+        ("SELECT 1; -- templedb:idempotent\nVACUUM;", "is not at the beginning of its line"),
         ("-- templedb:lock-timeout soon", "not a duration"),
         ("-- templedb:lock-timeout 99999h", "not a duration"),
         ("-- templedb:no-transaction please", "takes nothing"),
         ("-- templedb:requires", "names no file"),
-        ("-- templedb:verify DROP TABLE t", "wants a query"),
-        ("-- templedb:idempotent\nBEGIN;\nSELECT 1;\nCOMMIT;", "cannot stand alone"),
-        ("BEGIN;\n-- templedb:probe SELECT true\nSELECT 1;\nCOMMIT;", "cannot stand alone"),
-        ("-- templedb:idempotent\nCOPY t FROM stdin;\n1\n\\.\n", "cannot stand alone"),
-        ("-- templedb:idempotent\n-- templedb:probe SELECT true\nCALL p();", "has two"),
-        ("-- templedb:probe SELECT true", "before no statement"),
-        ("SELECT\n-- templedb:idempotent\n1;", "before no statement"),
+        ("-- templedb:verify DROP TABLE t", "requires a query"),
+        ("-- templedb:idempotent\nBEGIN;\nSELECT 1;\nCOMMIT;", "must run in a transaction"),
+        ("BEGIN;\n-- templedb:probe SELECT true\nSELECT 1;\nCOMMIT;", "must run in a transaction"),
+        ("-- templedb:idempotent\nCOPY t FROM stdin;\n1\n\\.\n", "must run in a transaction"),
+        ("-- templedb:idempotent\n-- templedb:probe SELECT true\nCALL p();", "has more than one"),
+        ("-- templedb:probe SELECT true", "is not before a statement"),
+        ("SELECT\n-- templedb:idempotent\n1;", "is not before a statement"),
         ("-- templedb:repeatable\n-- templedb:no-transaction\nSELECT 1;", "contradict"),
         ("SELECT 1;\n-- templedb:down\nSELECT 2;\n-- templedb:down\n", "twice"),
     ],
@@ -151,7 +151,7 @@ def test_a_down_part_is_no_part_of_what_ran() -> None:
 
 
 def test_commands_of_psql_need_psql() -> None:
-    assert "command of psql" in problems("\\i other.sql\n")[0]
+    assert "psql command" in problems("\\i other.sql\n")[0]
     assert problems("\\i other.sql\n", Executor.PSQL) == []
     assert problems("\\set ON_ERROR_STOP on\n\\restrict abc\nSELECT 1;\n\\unrestrict abc\n") == []
 

@@ -73,14 +73,14 @@ def test_a_sealed_value_opens_only_where_it_belongs(shop: Shop) -> None:
     with duckdb.connect(f"duckdb:{shop.terminal.state}") as state:
         state.execute("UPDATE variables SET name = 'OTHER' WHERE name = 'TOKEN'")
     shop.config({"name": "x", "deploy_command": "true"})
-    assert "damaged, or belongs elsewhere" in shop.run(code=78).err
+    assert "damaged, or belongs to another variable" in shop.run(code=78).err
 
 
 def test_the_key_file_is_private_and_must_stay_so(shop: Shop) -> None:
     key = Path(os.environ["XDG_CONFIG_HOME"]) / "templedb" / "key"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     key.chmod(0o644)
-    assert "others may read the key file" in shop.run(code=78).err
+    assert "other users can read the key file" in shop.run(code=78).err
 
 
 def test_a_key_may_come_from_the_environment(shop: Shop) -> None:
@@ -308,7 +308,7 @@ def test_names_are_repeated_as_they_are(shop: Shop) -> None:
 
 def test_an_unknown_option_is_no_value(shop: Shop) -> None:
     said = shop.terminal("env", "set", "app", "OTHER", "--stdin", code=64)
-    assert "there is no option --stdin: the value goes in on standard input" in said.err
+    assert "there is no option --stdin: give the value on standard input" in said.err
     assert "OTHER" not in shop.terminal("env", "list", "app").out
     shop.terminal("env", "set", "app", "OTHER", "--", "-----BEGIN KEY-----")
     assert "OTHER" in shop.terminal("env", "list", "app").out
@@ -344,7 +344,7 @@ targets: {staging: {variables: {ALSO: "file:../also.txt"}}}
     (shop.terminal.home / "app/loop").symlink_to("loop")
     shop.terminal("project", "sync", "app")
     said = shop.terminal("deploy", "config", "app", "--validate", code=None).out
-    assert "variables.LINK: reads conf/link/a.txt, and a link leads from there to" in said
+    assert "variables.LINK: reads conf/link/a.txt, a link to" in said
     assert "loop" not in said
     for place, path in (("variables.UP", "conf/../../up.txt"), ("variables.DEV", "/dev/zero"),
                         ("targets.staging.variables.ALSO", "../also.txt"), ("groups.migrations.env.CA", "~/ca.pem")):  # fmt: skip

@@ -211,7 +211,7 @@ def test_a_tool_at_work_is_not_disturbed(terminal: Terminal, pg: Database, tmp_p
         working.execute("SELECT pg_advisory_lock(%s)", [lock])
         said = terminal("deploy", "run", "app", code=None)
         assert said.code != 0
-        assert "is at work: its lock is held" in said.all
+        assert "is running: its lock is held" in said.all
         assert "last" not in pg.tables()
     terminal("deploy", "run", "app")
     assert "last" in pg.tables()
@@ -263,7 +263,7 @@ def test_a_tool_whose_table_cannot_be_written_is_refused(
     yoyo(pg, [(path, b"") for path, _ in corpus.ups()])
     deployed(terminal, corpus, pg)
     said = terminal("migration", "import", "app", "--shadow", code=64)
-    assert "the table of yoyo cannot be written along" in said.err
+    assert "the table of yoyo cannot be written by --shadow" in said.err
     assert "flyway" in said.err
 
 

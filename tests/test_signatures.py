@@ -129,7 +129,7 @@ def test_an_approval_that_was_changed_does_not_count(signed: Ring, change: str) 
     signed.say(made, EMIL, "emil")
     signed.change(f"UPDATE approvals SET {change}")
     said = signed.shop.run(code=20).err
-    assert "does not count: its signature is broken, or is one of something else" in said
+    assert "does not count: its signature is invalid, or is for something else" in said
 
 
 def test_a_signature_of_an_earlier_templedb_counts(signed: Ring) -> None:
@@ -149,7 +149,7 @@ def test_a_signature_of_an_earlier_templedb_counts(signed: Ring) -> None:
     signed.change(f"UPDATE approvals SET signature = '{done.stdout.decode()}'")
     assert f"signed by {EMIL}" in shop.terminal("approvals", made).out
     signed.change("UPDATE approvals SET reason = 'something else'")
-    assert "its signature is broken" in shop.run(code=20).err
+    assert "its signature is invalid" in shop.run(code=20).err
     signed.change("UPDATE approvals SET reason = 'read it'")
     assert "2 migrations applied" in shop.run().out
 
@@ -161,13 +161,13 @@ def test_a_signed_approval_of_another_plan_does_not_count(signed: Ring) -> None:
     content = signed.shop.terminal("deploy", "plan", "app", "--json").json[-1]["content_hash"]
     signed.change(f"UPDATE approvals SET content_hash = '{content}', plan = '{other}'")
     said = signed.shop.run(code=20).err
-    assert "its signature is broken, or is one of something else" in said
+    assert "its signature is invalid, or is for something else" in said
 
 
 def test_a_signature_that_would_not_count_is_refused_and_nothing_is_kept(signed: Ring) -> None:
     made = plan(signed.shop)[:12]
     said = signed.say(made, EMIL, "stranger", code=78).err
-    assert "it is signed with a key that may not sign here; nothing was kept" in said
+    assert "it is signed with a key that may not sign here; nothing was recorded" in said
     said = signed.say(made, EMIL, "ana", code=78).err
     assert f"it is signed with the key of {ANA}" in said
     assert "no plan was approved or rejected yet" in signed.shop.terminal("approvals", made).out
@@ -176,7 +176,7 @@ def test_a_signature_that_would_not_count_is_refused_and_nothing_is_kept(signed:
 def test_a_strange_key_and_another_persons_key_do_not_count_however_they_came(
     ring: Ring,
 ) -> None:
-    """Given where nobody is named, they are signed by whomever; then the target names people."""
+    """Given where names nobody, they are signed by whomever; then the target names people."""
     lines = ring.signers(ring.line("emil", EMIL), ring.line("ana", ANA))
     made = ring.wants("--approvals", "1")
     ring.say(made, EMIL, "stranger")
@@ -247,7 +247,7 @@ def test_a_fresh_state_cannot_bring_signers_of_its_own(signed: Ring, tmp_path: P
     shop.terminal("env", "set", "app", "DATABASE_URL", shop.pg.dsn, "--target", "staging")
     made = plan(shop)[:12]
     said = signed.say(made, EMIL, "stranger", code=78).err
-    assert "the target and its ledger have no signer in common" in said
+    assert "no signer is known to both the target and its ledger" in said
     assert "more" not in shop.pg.tables()
 
 
@@ -286,7 +286,7 @@ def test_signatures_are_checked_and_shown_where_none_is_demanded(ring: Ring) -> 
     assert [row["identity"] for row in rows] == ["unverified", f"signed by {EMIL}"]
     ring.change(f"UPDATE approvals SET reason = 'no' WHERE given_by = '{EMIL}'")
     said = ring.shop.terminal("approvals", made).out
-    assert f"{EMIL} (unverified: its signature is broken, or is one of something else)" in said
+    assert f"{EMIL} (unverified: its signature is invalid, or is for something else)" in said
     assert "2 migrations applied" in ring.shop.run().out
 
 
@@ -388,7 +388,7 @@ def test_the_key_of_git_signs_where_none_is_named(signed: Ring) -> None:
     made, terminal = plan(signed.shop)[:12], signed.shop.terminal
     terminal.set(TEMPLEDB_USER=EMIL)
     said = terminal("approve", made, "--reason", "x", "--sign", code=64).err
-    assert "which key?" in said
+    assert "no key to sign with" in said
     assert "--sign ~/.ssh/id_ed25519" in said
     for name, value in (("gpg.format", "ssh"), ("user.signingkey", signed.key("emil"))):
         subprocess.run(["git", "config", "--global", name, value], check=True)
@@ -423,7 +423,7 @@ def test_a_passphrase_that_nobody_can_be_asked_for_is_an_error_and_no_wait(signe
     signed.key("locked", passphrase="a secret")
     said = signed.say(plan(signed.shop)[:12], EMIL, "locked", code=78).err
     assert "ssh-keygen did not sign with" in said
-    assert "a terminal, or an ssh-agent" in said
+    assert "a terminal or an ssh-agent" in said
 
 
 def test_a_passphrase_is_asked_for_at_a_terminal(ring: Ring) -> None:
@@ -480,10 +480,10 @@ OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJYyK8lJpRUeGTPTVi5wZtVHe6oAAAAAAAA
         (f"*@example.com {KEY}", "is a pattern or a list"),
         (f"a@example.com,b@example.com {KEY}", "is a pattern or a list"),
         (f"a@example.com {KEY}\nb@example.com {KEY}", "line 2: a@example.com has this key already"),
-        ("a@example.com", "it is no NAME [OPTIONS] KEYTYPE KEY"),
-        ("a@example.com ssh-ed25519 !!!!", "it is no NAME"),
-        (f"a@example.com {KEY.replace('ed25519', 'rsa', 1)}", "it is no NAME"),
-        (f"{KEY}", "it is no NAME"),
+        ("a@example.com", "it is not NAME [OPTIONS] KEYTYPE KEY"),
+        ("a@example.com ssh-ed25519 !!!!", "it is not NAME"),
+        (f"a@example.com {KEY.replace('ed25519', 'rsa', 1)}", "it is not NAME"),
+        (f"{KEY}", "it is not NAME"),
     ],
 )
 def test_a_line_that_could_let_one_key_speak_for_two_is_refused(text: str, why: str) -> None:
@@ -523,7 +523,7 @@ def test_a_checked_in_file_names_signers_by_their_lines(ring: Ring) -> None:
     ring.shop.terminal.file("app/templedb.yaml", head + target)
     ring.shop.terminal("project", "sync", "app")
     said = ring.shop.terminal("deploy", "config", "app", "--validate", code=78).out
-    assert "nobody is named" in said
+    assert "names nobody" in said
 
 
 def test_a_new_signer_of_a_checked_in_target_is_let_into_the_ledger_with_a_reason(
@@ -581,7 +581,7 @@ def test_a_line_of_an_authority_lets_its_certificates_sign(ring: Ring) -> None:
     sign = ["ssh-keygen", "-q", "-s", ring.key("ca"), "-I", "laptop", "-n", EMIL, public]
     subprocess.run(sign, check=True)
     assert f"signed by {EMIL}" in ring.say(made, EMIL, "laptop-cert.pub").out
-    assert "nothing was kept" in ring.say(made, ANA, "laptop-cert.pub", code=78).err
+    assert "nothing was recorded" in ring.say(made, ANA, "laptop-cert.pub", code=78).err
 
 
 # --- an approval that travels ---------------------------------------------------------------------
@@ -650,13 +650,13 @@ def test_a_file_of_an_approval_is_used_up_like_any_other(travelled: Ring, tmp_pa
 @pytest.mark.parametrize(
     ("name", "value", "why"),
     [
-        ("reason", "something else", "its signature is broken, or is one of something else"),
-        ("given_by", ANA, "its signature is broken, or is one of something else"),
-        ("through", "notebook button", "its signature is broken, or is one of something else"),
+        ("reason", "something else", "its signature is invalid, or is for something else"),
+        ("given_by", ANA, "its signature is invalid, or is for something else"),
+        ("through", "notebook button", "its signature is invalid, or is for something else"),
         ("templedb_approval", 3, "a newer templedb wrote"),
         ("content_hash", "0" * 64, "is for another plan"),
         ("target", "production", "is for another plan"),
-        ("signature", "", "is not signed, and anybody can write a file"),
+        ("signature", "", "is not signed: a file counts only if it is signed"),
     ],
 )
 def test_a_file_that_was_changed_does_not_count(
@@ -705,7 +705,7 @@ def test_a_file_counts_nowhere_without_signers_to_check_it_against(
     said = ring.shop.terminal(*RUN, "--approval", "approval.json", code=20).err
     assert "names nobody who may sign" in said
     words = ("approve", "shop.plan", "--reason", "x", "--out", str(tmp_path / "other.json"))
-    assert "--out wants --sign" in ring.shop.terminal(*words, code=64).err
+    assert "--out requires --sign" in ring.shop.terminal(*words, code=64).err
 
 
 def test_a_signed_rejection_travels_too(travelled: Ring) -> None:
@@ -732,7 +732,7 @@ def test_a_ledger_of_the_former_format_is_read_and_brought_up_to_date(signed: Ri
     shop.pg.query("DELETE FROM templedb.approval WHERE given_by = 'zoe'")
     with StateFile(shop.terminal.state).session() as session:
         session.execute("DELETE FROM approvals WHERE given_by = 'zoe'")
-    assert "kept here and in the target's ledger" in signed.say(made, EMIL, "emil").out
+    assert "recorded here and in the target's ledger" in signed.say(made, EMIL, "emil").out
     assert shop.pg.query("SELECT v FROM templedb.meta WHERE k = 'format'") == [("4",)]
     shop.run()
     assert "more" in shop.pg.tables()

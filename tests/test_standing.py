@@ -153,7 +153,7 @@ def lines(shop: Shop, name: str) -> int:
 
 def test_a_resumed_run_goes_on_where_the_old_one_broke_off(broken: Shop) -> None:
     said = broken.terminal("deploy", "resume", "app").out
-    assert "the run that is resumed did it" in said
+    assert "the resumed run already did it" in said
     assert (lines(broken, "built"), lines(broken, "told")) == (1, 1)
     assert len(broken.pg.applied()) == 2
     rows = broken.terminal("deploy", "history", "app", "--json").json[-1]["rows"]

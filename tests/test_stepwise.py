@@ -82,7 +82,7 @@ def test_an_invalid_index_is_repaired(table: Shop) -> None:
     table.migration("003_steps.sql", "ALTER TABLE orders ADD note text;\n" + unique)
     said = table.run(code=12)
     assert "duplicate" in said.text or "could not create unique index" in said.text
-    assert "1 of 2 steps stand" in said.text
+    assert "1 of 2 steps took effect" in said.text
     assert indexes(table) == [("orders_id", False)]
     table.pg.query("DELETE FROM orders WHERE ctid IN (SELECT max(ctid) FROM orders WHERE id = 1)")
     table.run()
@@ -186,7 +186,7 @@ def test_a_mended_statement_goes_on_where_it_failed(table: Shop) -> None:
     begin = "CREATE TABLE one (id int);\nVACUUM orders;\n"
     table.migration("003_steps.sql", begin + "SELECT nope;\nCREATE TABLE two (id int);\n")
     said = table.run(code=12)
-    assert "2 of 4 steps stand" in said.text
+    assert "2 of 4 steps took effect" in said.text
     assert f"{FILE}:3" in said.text
     table.migration("003_steps.sql", begin + "SELECT 1;\nCREATE TABLE two (id int);\n")
     table.run()
@@ -199,7 +199,7 @@ def test_an_edit_of_what_ran_already_is_refused(table: Shop) -> None:
     table.run(code=12)
     table.migration("003_steps.sql", "CREATE TABLE uno (id int);\nVACUUM orders;\nSELECT 1;\n")
     said = table.run(code=13)
-    assert "steps 1 to 2 ran already, and step 1 was edited, moved or taken out" in said.text
+    assert "steps 1 to 2 ran already, and step 1 was edited, moved or removed" in said.text
     assert "uno" not in table.pg.tables()
 
 

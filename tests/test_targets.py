@@ -59,7 +59,7 @@ def test_a_script_that_ends_our_transaction_is_found_out(pg: Database) -> None:
     step = replace(step, mode=Mode.TRANSACTION)
     with (
         session.lock(claim, LockCallbacks()),
-        pytest.raises(Unresolved, match="ended the transaction"),
+        pytest.raises(Unresolved, match="ended its transaction"),
     ):
         session.apply(step, script, "a1", claim, lambda _: None)
     assert [e.state for e in session.ledger("app").entries] == [State.IN_DOUBT]
@@ -215,7 +215,7 @@ def test_a_duckdb_file_is_a_target(shop: Shop, tmp_path: Path) -> None:
         "staging",
         "--plain",
     )
-    assert "the file is not there yet" in shop.terminal("target", "test").out
+    assert "the file does not exist yet" in shop.terminal("target", "test").out
     assert "2 migrations applied" in shop.run().out
     assert "nothing applied" in shop.run().out
     with duckdb.connect(f"duckdb:{tmp_path}/shop.duckdb") as seen:

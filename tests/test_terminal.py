@@ -185,7 +185,7 @@ def test_a_project_without_a_config_is_told_the_next_step(terminal: Terminal) ->
     terminal("project", "import", "app")
     terminal("target", "add", "app", "local")
     assert "templedb deploy init app" in terminal("deploy", "run", code=78).err
-    assert "nothing was found" in terminal("deploy", "init", code=78).err
+    assert "found nothing to deploy" in terminal("deploy", "init", code=78).err
 
 
 def test_warnings_are_shown_before_the_run(shop: Shop) -> None:

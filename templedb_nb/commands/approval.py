@@ -75,14 +75,14 @@ def _judged(
     from templedb_nb.app.deploy.signatures import SigningKey, write_approval
 
     if not reason.strip():
-        raise click.UsageError("--reason must say something")
+        raise click.UsageError("--reason must not be empty")
     if out and sign is None:
-        raise click.UsageError("--out wants --sign: a file counts by its signature alone")
+        raise click.UsageError("--out requires --sign: only its signature makes a file count")
     if out:
         with writing(out):
             there = out.exists()
         if there:
-            raise click.UsageError(f"--out {out} is there already: name a file that is not")
+            raise click.UsageError(f"--out {out} exists already: name a file that does not")
     asks = call.interactive and not call.notebook
     key = None if sign is None else SigningKey(file=sign, prompts=asks)
     given = call.app.approvals.judge(plan, verdict, reason, call.through, key)
@@ -97,7 +97,7 @@ def _signature(given: Approval) -> str:
 
     if given.identity != UNVERIFIED:
         return given.identity
-    return f"signed; {given.target} names nobody who may sign, so that it stays {UNVERIFIED}"
+    return f"signed; {given.target} names nobody who may sign, so it stays {UNVERIFIED}"
 
 
 @click.command(cls=Command)

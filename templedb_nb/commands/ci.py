@@ -99,7 +99,7 @@ def _written(host: str, meant: Mapping[str, str], out: Path, *, force: bool) -> 
         written.append(str(runbook))
     names = meant["SECRETS"].replace(":", " ").split() if host == "gitlab" else ()
     where = {
-        "github": f"make the environment {meant['TARGET']}, its reviewers and its secrets",
+        "github": f"create the environment {meant['TARGET']}, its reviewers and its secrets",
         "gitlab": f"include {out} from .gitlab-ci.yml, and set {' '.join(names)} as variables",
     }
     next_ = (f"next: {where[host]}", "the targets of templedb.yaml refer to them: env:NAME")

@@ -224,10 +224,10 @@ _SOURCES: dict[str, Callable[[Call, click.Context], Named]] = {
 MEANT = {
     "succeeded": "every step took effect",
     "failed": "a step failed",
-    "cancelled": "somebody ended it",
+    "cancelled": "somebody cancelled it",
     "timed_out": "a step took too long",
-    "unknown": "nobody saw it end",
-    "running": "it goes on",
+    "unknown": "its outcome is not known",
+    "running": "it has not ended",
     "applied": "it is in effect",
     "reverted": "it was rolled back",
     "in_doubt": "a person must look at it",

@@ -112,7 +112,7 @@ class Call:
         """Return the text that a command works on: *said*, the cell's body, or standard input."""
         cell = (self.cell or "").strip()
         if said and cell:
-            raise click.UsageError("the cell has a body: leave the text of the line out")
+            raise click.UsageError("the cell has a body: leave out the text on the line")
         return said or (cell and str(self.cell)) or ("" if self.notebook else self.stdin.read())
 
     def choice(self, project: str | None, target: str | None = None) -> Selection:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from templedb_nb.model.selection import Selection
     from templedb_nb.model.status import Choices
 
-PLANNED = "looking at the files and the target"
+PLANNED = "reading the files and the target"
 PLANNING = (
     click.option(
         "--release",
@@ -113,7 +113,7 @@ def config(
         return _schema()
     body = bool((call.cell or "").strip())
     if body and (file or set_ or what["show"] or what["history"]):
-        raise click.UsageError("the cell has a body: leave the other options out")
+        raise click.UsageError("the cell has a body: leave out the other options")
     app = call.app
     with app.state.transaction():
         project = app.projects.pick(call.choice(slug).project)
@@ -226,10 +226,10 @@ def run(
     alone = how["skip"] or how["release"] or how["overlay"] or (call.cell or "").strip()
     if named and (slug or dry_run or alone):
         raise click.UsageError(
-            "--plan runs a plan as it is: leave PROJECT and the other options out"
+            "--plan runs a plan as it is: leave out PROJECT and the other options"
         )
     if how["approvals"] and (dry_run or wait_approval):
-        raise click.UsageError("--approval goes with a run that does not wait")
+        raise click.UsageError("--approval cannot be combined with --dry-run or --wait-approval")
     reports = Reports.of(call, how)
     wish = RunOptions(
         options=_options(how),
@@ -370,5 +370,5 @@ def _overlay(call: Call, path: str | None) -> object:
     if path is None and not cell.strip():
         return None
     if path is not None and cell.strip():
-        raise click.UsageError("the cell has a body: leave --overlay out")
+        raise click.UsageError("the cell has a body: leave out --overlay")
     return document(call, path)

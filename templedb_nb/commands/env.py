@@ -18,7 +18,7 @@ def commands() -> None:
     """Store the values that deployments need: sealed, plain, or as references."""
 
 
-VALUE_HINT = "the value goes in on standard input: templedb env set NAME < FILE"
+VALUE_HINT = "give the value on standard input: templedb env set NAME < FILE"
 
 
 class SecretWords(Command):
@@ -31,7 +31,7 @@ class SecretWords(Command):
         except click.NoSuchOption as error:
             name = error.option_name.split()[0]
             name = name if name.startswith("--") else "of that letter"
-            also = "one that begins with a dash may stand behind --"
+            also = "put a value that begins with a dash after --"
             message = f"there is no option {name}: {VALUE_HINT}; {also}"
             raise click.UsageError(message, ctx) from None
 
@@ -62,17 +62,17 @@ def set_(
     bare, equals, _ = str(name).partition("=")
     _named(bare)
     if value is None and equals:
-        raise click.UsageError(f"a space stands between name and value: env set {bare} VALUE")
+        raise click.UsageError(f"put a space between name and value: env set {bare} VALUE")
     if value is not None and call.notebook and not plain and not is_reference(value):
         message = "a secret in a cell is saved with the notebook and its history"
         raise click.UsageError(
-            f"{message}: leave the value out and you are asked, or give a reference"
+            f"{message}: leave out the value to be asked for it, or give a reference"
         )
     if value is None:
         value = call.ask_secret(str(name))
         if not value.strip():
             how = f"templedb env set {name} < FILE, or a reference: env:NAME, file:PATH"
-            raise click.UsageError(f"no value came for {name} by standard input: {how}")
+            raise click.UsageError(f"standard input has no value for {name}: {how}")
     with call.app.state.transaction():
         project = call.app.projects.pick(call.choice(slug).project)
         where = call.app.targets.pick(project, None, target).name if target else None
@@ -87,7 +87,7 @@ def set_(
 def _named(name: str) -> None:
     """Refuse what is not a name, without repeating it: it may be the value."""
     if not (name.isidentifier() and name.isascii()):
-        raise click.UsageError(f"what stands for NAME is not a variable name: {VALUE_HINT}")
+        raise click.UsageError(f"NAME is not a variable name: {VALUE_HINT}")
 
 
 @commands.command(effect=Effect.CHANGES)
@@ -108,7 +108,7 @@ def unset(call: Call, slug: str | None, name: str, target: str | None) -> Comman
             place = f"target {target}" if target else "the project itself"
             hint = f"templedb env list {project.slug}"
             raise UnknownName(f"{place} has no variable {name}", hint=hint)
-    return CommandOutcome(text=f"{name} is forgotten")
+    return CommandOutcome(text=f"{name} is removed")
 
 
 @commands.command("list")

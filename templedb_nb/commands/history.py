@@ -235,7 +235,7 @@ def sql(call: Call, query: tuple[str, ...]) -> Any:
     """
     text = call.body(" ".join(query))
     if not text.strip():
-        raise click.UsageError("there is no query: SELECT * FROM runs LIMIT 10, for one")
+        raise click.UsageError("the query is missing; an example: SELECT * FROM runs LIMIT 10")
     past = call.app.history
     return past.frame(text) if call.notebook and not call.output.json else past.answer(text)
 

@@ -132,7 +132,7 @@ def new(call: Call, /, slug: str | None, name: str, file: str | None, **how: Any
 
     said = read_text(file, call.stdin) if file is not None else None
     if said is not None and (call.cell or "").strip():
-        raise click.UsageError("the cell has a body: leave --file out")
+        raise click.UsageError("the cell has a body: leave out --file")
     wanted = NewMigration(name=str(name), body=said or call.cell or "", **how)
     with call.app.state.transaction():
         found = call.app.projects.pick(call.choice(slug).project)
@@ -287,7 +287,7 @@ def import_(
     from templedb_nb.app.migrations.history_import import HistorySource
 
     if (how["tool"] == "templedb") != (how["file"] is not None):
-        raise click.UsageError("an SQLite file, --file FILE, goes with --from templedb")
+        raise click.UsageError("--from templedb requires --file FILE, and no other tool takes it")
     with call.app.selections.opened(call.choice(slug, target)) as opened:
         found, source = call.app.selections.reachable(opened), HistorySource(**how)
         if source.shadow is False:

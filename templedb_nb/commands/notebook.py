@@ -103,9 +103,7 @@ def _known(call: Call) -> Secrets:
             try:
                 value = app.variables.secret(variable, root)
             except TempleError as error:
-                call.output.tell(
-                    f"not looked for: {variable.name} of {project.slug}: {error.message}"
-                )
+                call.output.tell(f"not checked: {variable.name} of {project.slug}: {error.message}")
                 continue
             if value is not None:
                 secrets.add(variable.name, value)

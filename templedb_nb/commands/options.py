@@ -213,5 +213,5 @@ def given_values(call: Call, env: Sequence[str]) -> GivenValues:
 
     if call.notebook and any("=" in text for text in env):
         message = "a value in a cell is saved with the notebook"
-        raise click.UsageError(f"{message}: give --env NAME, from the environment")
+        raise click.UsageError(f"{message}: use --env NAME, which reads the environment")
     return GivenValues.parsed(env, call.app.system.environ)

@@ -62,11 +62,11 @@ def import_(
       templedb project import --from-templedb ~/.local/share/templedb/templedb.sqlite --dry-run
     """
     if older is not None:
-        with call.output.working(f"taking over what {older} holds"):
+        with call.output.working(f"importing {older}"):
             return call.app.legacy_import.take_over(older, path, slug, dry_run=dry_run)
     if path is None or dry_run:
         raise click.UsageError("name the project's folder, PATH, or --from-templedb FILE")
-    with call.output.working(f"taking in the files of {path}"):
+    with call.output.working(f"importing the files of {path}"):
         return call.app.projects.import_(path, slug, known_as)
 
 
@@ -77,7 +77,7 @@ def import_(
 def sync(call: Call, slug: str | None, known_as: str | None) -> Synced:
     """Store what changed in the project's folder as a new release."""
     project = call.app.projects.pick(call.choice(slug).project)
-    with call.output.working(f"taking in what changed in {project.slug}"):
+    with call.output.working(f"syncing {project.slug}"):
         return call.app.projects.sync(project, known_as)
 
 
@@ -143,7 +143,7 @@ def remove(call: Call, slug: str, *, yes: bool) -> CommandOutcome:
     with call.app.state.transaction():
         removed = call.app.projects.remove(call.app.projects.pick(slug), sure=yes)
     also = ("its history and the ledgers of its targets stay",)
-    return CommandOutcome(text=f"project {removed.slug} is forgotten", also=also)
+    return CommandOutcome(text=f"project {removed.slug} is removed", also=also)
 
 
 def _row(call: Call, project: Project) -> ProjectRow:

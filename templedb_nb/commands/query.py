@@ -65,6 +65,6 @@ def _values(params: tuple[str, ...]) -> dict[str, str]:
     for each in params:
         name, equals, value = each.partition("=")
         if not equals or not name.isidentifier():
-            raise click.UsageError(f"--param {each!r} is no NAME=VALUE")
+            raise click.UsageError(f"--param {each!r} is not NAME=VALUE")
         found[name] = value
     return found

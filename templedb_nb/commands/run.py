@@ -85,7 +85,7 @@ def unblock(
 ) -> CommandOutcome:
     """Cancel the statement of session PID, or end the session, if it blocks the target's run."""
     if not str(pid).isdecimal():
-        raise click.UsageError(f"PID is a number, as `templedb run blockers` tells it: {pid}")
+        raise click.UsageError(f"PID must be a number, as in `templedb run blockers`: {pid}")
     project, found = call.app.selections.named(call.choice(slug, target))
     meant = found or call.app.targets.pick(project, None, None)
     return call.app.locks.unblock(project, meant, int(str(pid)), reason, terminate=terminate)

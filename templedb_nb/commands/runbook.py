@@ -144,5 +144,5 @@ def status(call: Call, notebook: Path) -> RunbookStatus:
 def refuse_notebook(call: Call) -> None:
     """Raise in a kernel: it hears no signals for another, and has an event loop of its own."""
     if call.notebook:
-        message = "a runbook runs another as a process"
+        message = "a runbook must run another runbook as a process"
         raise click.UsageError(f"{message}: !templedb runbook run NOTEBOOK")

@@ -62,7 +62,7 @@ def refuse_skipped(root: click.Command, shown: RunbookShown) -> None:
     ]
     if found:
         message = f"{shown.notebook}: cells that deploy are tagged {SKIP}; nothing was executed"
-        raise ConfigError(message, problems=found, hint=f"take the tag {SKIP} away, or the cell")
+        raise ConfigError(message, problems=found, hint=f"remove the tag {SKIP}, or the cell")
 
 
 def _spoken(source: str) -> Iterator[str]:

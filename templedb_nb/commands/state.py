@@ -57,7 +57,7 @@ def show(call: Call) -> CommandOutcome:
     try:
         about = f"{path.stat().st_size} bytes"
     except FileNotFoundError:
-        about = "not there yet"
+        about = "does not exist yet"
     except OSError as error:
         about = f"{error.strerror}: templedb state check"
     return CommandOutcome(text=str(path), also=(about,))

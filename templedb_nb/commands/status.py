@@ -22,7 +22,7 @@ def status(call: Call, slug: str | None, target: str | None) -> StatusTable:
     from templedb_nb.model.status import StatusTable
 
     choice = call.choice(slug, target)
-    with call.output.working("asking the targets"):
+    with call.output.working("connecting to the targets"):
         rows = call.app.overview.status(choice)
     project = call.app.projects.pick(choice.project)
     return StatusTable(slug=project.slug, rows=rows)
@@ -50,7 +50,7 @@ def board(call: Call, slug: str | None) -> Board | None:
         found = {slug: app.overview.status(Selection(project=slug)) for slug in named}
         return Board(tables=tuple(StatusTable(slug=slug, rows=found[slug]) for slug in found))
 
-    with call.output.working("asking the targets"):
+    with call.output.working("connecting to the targets"):
         found = load()
     if call.panels.board is None or call.output.json:
         return found

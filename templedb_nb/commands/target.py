@@ -145,7 +145,7 @@ def update(
 
     changed = _typed(given)
     if not changed:
-        raise click.UsageError("name what is to change, such as --protected")
+        raise click.UsageError("name what to change, such as --protected")
     made = call.app.policies.update(call.choice(slug, name), changed, reason)
     names = ", ".join("health checks" if each == "health" else each for each in changed)
     what = f"target {made.target.name} is changed: {names}"
@@ -155,9 +155,13 @@ def update(
 @commands.command(effect=Effect.CHANGES)
 @words("[PROJECT] [NAME]")
 @click.option(
-    "--from", "others", multiple=True, metavar="PROJECT", help="Whose policy; else everybody's."
+    "--from",
+    "others",
+    multiple=True,
+    metavar="PROJECT",
+    help="The project whose policy. Default: every other project's.",
 )
-@click.option("--ends", is_flag=True, help="End an exemption: the policy holds again.")
+@click.option("--ends", is_flag=True, help="End an exemption: the policy applies again.")
 @click.option("--reason", required=True, metavar="TEXT", help="The reason; recorded for good.")
 @pass_call
 def exempt(
@@ -183,7 +187,7 @@ def exempt(
     from templedb_nb.app.deploy.runs import RunOptions
 
     if not reason.strip():
-        raise click.UsageError("--reason must say something")
+        raise click.UsageError("--reason must not be empty")
     with call.app.selections.opened(call.choice(slug, name)) as opened:
         found, wish = (
             call.app.selections.reachable(opened),
@@ -203,7 +207,7 @@ def remove(call: Call, slug: str | None, name: str) -> CommandOutcome:
         project = call.app.projects.pick(call.choice(slug).project)
         found = call.app.targets.pick(project, None, name)
         call.app.targets.remove(project, found)
-    return CommandOutcome(text=f"target {found.name} of {project.slug} is forgotten")
+    return CommandOutcome(text=f"target {found.name} of {project.slug} is removed")
 
 
 @commands.command()

@@ -233,7 +233,7 @@ def _keep_catalogs(
 
 
 def _not_kept(name: DatabaseName, error: TargetError) -> None:
-    log.warning("drift: the objects of %s could not be kept: %s", name, error.message)
+    log.warning("drift: the objects of %s could not be recorded: %s", name, error.message)
 
 
 def _recorded(finished: RunFinished, claim: Claim, tools: Tools) -> RunFinished:

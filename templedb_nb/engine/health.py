@@ -119,7 +119,7 @@ def _whole(check: Check, found: Measurement, within_s: float) -> Measurement:
     """Take a timeout for no answer where the deadline left the try less than its timeout."""
     if within_s >= check.timing.timeout_s or found.cause not in _LATE:
         return found
-    message = f"{found.message}; the deadline left it no more"
+    message = f"{found.message}; the deadline ended it"
     return Measurement(
         cause=Cause.DEADLINE,
         message=message,

@@ -69,8 +69,8 @@ from templedb_nb.model.trace import CommandState, Lookup
 from templedb_nb.ports.run import Emit, StepLog
 from templedb_nb.ports.target import Claim, RunRecords
 
-_ROLLED_BACK = "rolled back the transaction that it was given; statements below that may stand"
-_LOOK = "look what stands, undo it, and take BEGIN and ROLLBACK out of the file"
+_ROLLED_BACK = "rolled back its transaction; statements after that may have taken effect"
+_LOOK = "check what took effect, undo it, and remove BEGIN and ROLLBACK from the file"
 
 
 @dataclass(slots=True)
@@ -96,7 +96,7 @@ class StepRunner:
             return self._cancelled(f"cancelled before {step.group}: {step.title}")
         before = number < self.tools.resumed or number in self.tools.finished
         if before and not isinstance(step, Migration) and not failure_hook(step):
-            self.emit(StepSkipped(step=number, reason="the run that is resumed did it"))
+            self.emit(StepSkipped(step=number, reason="the resumed run already did it"))
             return None
         if isinstance(step, Migration) and (step.database, step.key) in self.done:
             self.emit(StepSkipped(step=number, reason=APPLIED_BEFORE))
@@ -231,8 +231,8 @@ class StepRunner:
     def _stopped(self, number: int, step: Migration, script: Script) -> Event:
         if step.mode is Mode.TRANSACTION:
             return cancelled(number, f"nothing of it was {step.past}")
-        stands = f"{self._stands(step)} of {script.steps} steps stand"
-        what = f"{stands}; the next run goes on from there"
+        stands = f"{self._stands(step)} of {script.steps} steps took effect"
+        what = f"{stands}; the next run continues there"
         return cancelled(number, what, changed=True)
 
     def _stands(self, step: Migration) -> int:

@@ -92,8 +92,8 @@ def _told(text: str, name: str) -> object:
         if isinstance(said, dict | list) and said not in documents:
             documents.append(said)
     if len(documents) > 1:
-        message = f"{name} can be read as YAML and as TOML, and they differ"
-        raise InvalidConfig(message, hint="write it as JSON, or [groups.NAME] on top for TOML")
+        message = f"{name} can be read as YAML and as TOML, with different results"
+        raise InvalidConfig(message, hint="write it as JSON; or for TOML, begin with [groups.NAME]")
     if documents:
         return documents[0]
     likely = "TOML" if _LIKE_TOML.search(text) else "YAML"
@@ -110,12 +110,12 @@ def parse_env(text: str, name: str) -> dict[str, str]:
 
     bindings = list(parse_stream(io.StringIO(text)))
     problems = [
-        f"{name}:{each.original.line}: is no NAME=VALUE"
+        f"{name}:{each.original.line}: is not NAME=VALUE"
         for each in bindings
         if each.error or (each.key is not None and each.value is None)
     ]
     if problems:
-        raise InvalidConfig(f"{name} was not taken in", problems=problems)
+        raise InvalidConfig(f"{name} was not imported", problems=problems)
     return {each.key: each.value for each in bindings if each.key and each.value is not None}
 
 
@@ -130,14 +130,14 @@ def _json(text: str, name: str) -> object:
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         counts = Counter(key for key, _ in pairs)
         if twice := {key for key, count in counts.items() if count > 1}:
-            raise InvalidConfig(f"{name}: {', '.join(sorted(twice))} stands twice in one object")
+            raise InvalidConfig(f"{name}: {', '.join(sorted(twice))} appears twice in one object")
         return dict(pairs)
 
     try:
         return json.loads(text, object_pairs_hook=once)
     except json.JSONDecodeError as error:
         where = f"{name}:{error.lineno}:{error.colno}"
-        raise InvalidConfig(f"{where}: no JSON: {error.msg}") from None
+        raise InvalidConfig(f"{where}: not JSON: {error.msg}") from None
 
 
 def _toml(text: str, name: str) -> object:
@@ -146,7 +146,7 @@ def _toml(text: str, name: str) -> object:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InvalidConfig(f"{name}: no TOML: {error}") from None
+        raise InvalidConfig(f"{name}: not TOML: {error}") from None
 
 
 def _yaml(text: str, name: str) -> object:
@@ -161,7 +161,7 @@ def _yaml(text: str, name: str) -> object:
                 key = self.construct_object(key_node, deep=True)
                 if isinstance(key, Hashable) and key in seen:
                     line = key_node.start_mark.line + 1
-                    raise InvalidConfig(f"{name}:{line}: {key} stands twice in one object")
+                    raise InvalidConfig(f"{name}:{line}: {key} appears twice in one object")
                 if isinstance(key, Hashable):
                     seen.add(key)
             return super().construct_mapping(node, deep)
@@ -171,6 +171,6 @@ def _yaml(text: str, name: str) -> object:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise InvalidConfig(f"{where}: no YAML: {error.problem}") from None
+        raise InvalidConfig(f"{where}: not YAML: {error.problem}") from None
     except (yaml.YAMLError, TypeError, ValueError) as error:
-        raise InvalidConfig(f"{name}: no YAML: {error}") from None
+        raise InvalidConfig(f"{name}: not YAML: {error}") from None

@@ -24,5 +24,5 @@ def contents(path: str | Path) -> bytes:
     except ValueError as error:  # a NUL in the path
         raise FilesError(f"cannot read {str(path)!r}: {error}") from None
     if len(found) > LIMIT:
-        raise FilesError(f"cannot read {path}: it is not a file, and gives more than {LIMIT} bytes")
+        raise FilesError(f"cannot read {path}: it is not a file and has more than {LIMIT} bytes")
     return found

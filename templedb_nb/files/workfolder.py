@@ -82,7 +82,7 @@ class FolderOccupied(Exception):
 
     def __init__(self, path: Path) -> None:
         """Say which folder."""
-        super().__init__(f"another process works in {path}")
+        super().__init__(f"another process uses {path}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -359,7 +359,7 @@ def _complaint(path: str) -> str:
     try:
         path.encode()
     except UnicodeEncodeError:
-        return "is no Unicode text"
+        return "is not Unicode text"
     return ""
 
 

@@ -38,16 +38,16 @@ _LATE = {
 """What it means that the time was up in a phase."""
 _WAITED = {
     "name": "the host's name did not resolve",
-    "connect": "nobody replied to the connection attempt",
+    "connect": "the connection attempt got no reply",
     "proxy": "the proxy did not answer",
     "tls": "TLS was not ready",
-    "answer": "connected, and no whole head of an answer came",
+    "answer": "connected, but the response head was incomplete",
     "body": "the body did not end",
-    "session": "connected, and the database opened no session",
+    "session": "connected, but the database opened no session",
     "hosts": "no host of the database opened a session",
     "file": "the file of the database could not be opened",
     "query": "the query was not answered",
-    "judge": "the answer could not be judged; its patterns may be too slow",
+    "judge": "the answer could not be evaluated; the patterns may be too slow",
 }
 
 

@@ -62,7 +62,7 @@ def _meaning(ended: CommandExit, within_s: float) -> tuple[Cause, str]:
         name = Signals(ended.signal).name if ended.signal else "a signal"
         return Cause.COMMAND_KILLED, f"the command was ended by {name}"
     if ended.status in _NOT_RUN:
-        return Cause.COMMAND_NOT_FOUND, f"exit status {ended.status}: a program is not there"
+        return Cause.COMMAND_NOT_FOUND, f"exit status {ended.status}: a program was not found"
     if ended.status:
         return Cause.EXIT_STATUS, f"exit status {ended.status}"
     return Cause.MET, "exit status 0"

@@ -173,7 +173,7 @@ def _read(response: Any, tell: Tell, *, forwarded: object) -> HttpAnswer:
     """Return the answer with its whole body, or with one byte more than an answer may have."""
     if forwarded and response.status in _OF_A_PROXY:
         said = f"{response.status} {response.reason or ''}".strip()
-        raise ProbeStopped(Cause.PROXY, f"status {said}, which may be the proxy's own word")
+        raise ProbeStopped(Cause.PROXY, f"status {said}, which may come from the proxy itself")
     headers = tuple((str(name), str(value)) for name, value in response.headers.iteritems())
     reason = response.reason or ""
     head = HttpAnswer(status=response.status, reason=reason, headers=headers)
@@ -198,7 +198,7 @@ def _stopped(error: Exception, *, forwarded: bool) -> ProbeStopped:
     elif isinstance(inner, ssl.SSLError):
         return ProbeStopped(Cause.TLS_FAILED, f"no TLS: {inner.reason or inner}")
     elif isinstance(inner, http.client.IncompleteRead):
-        cause, message = Cause.RESET, "the body ended before it was whole"
+        cause, message = Cause.RESET, "the body ended before it was complete"
     elif isinstance(error, SSLError):
         return ProbeStopped(Cause.TLS_FAILED, f"no TLS: {inner}")
     elif isinstance(error, HTTPError | http.client.HTTPException):

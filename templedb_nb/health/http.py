@@ -31,7 +31,7 @@ class HttpChecker:
     def measure(self, check: HttpCheck, within_s: float) -> Measurement:
         """Ask once."""
         if RELEASE in check.expect_version and not self.release:
-            message = f"nobody knows which release runs here, and expect_version names {RELEASE}"
+            message = f"the deployed release is unknown, but expect_version uses {RELEASE}"
             return Measurement(cause=Cause.NOT_MEASURED, message=message, latency_ms=0)
         version = versioned(check.expect_version, self.release)
         request = {

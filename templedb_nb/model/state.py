@@ -11,7 +11,7 @@ from typing import Any, ClassVar  # Any: cells of a state that may be broken
 class StateFound(StrEnum):
     """How the state file is."""
 
-    ABSENT = "not there yet"
+    ABSENT = "does not exist yet"
     SOUND = "sound"
     BROKEN = "broken"
     UNUSABLE = "not usable now"

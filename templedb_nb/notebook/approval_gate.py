@@ -24,7 +24,7 @@ TURN_S = 0.1
 LOOK_S = 1.0
 """How often the gate looks for a word from elsewhere."""
 
-STOPPED = "nothing was executed; the plan waits"
+STOPPED = "nothing was executed; the plan is still pending"
 BUTTON = "notebook button"
 PROMPT = "notebook prompt"
 
@@ -87,7 +87,7 @@ class Gate:
         """Show the panel, and stop the cell: the buttons stay, for a word at any time."""
         self._panel.show(self._standing, deploys=False)
         self._panel.clicks.after(self._late)
-        message = f"plan {self._short} for {self._preview.plan.target} waits for a decision"
+        message = f"plan {self._short} for {self._preview.plan.target} waits for approval"
         hint = f"{self._how}, then run this cell again"
         raise ApprovalPending(f"{message}; nothing was executed", hint=hint)
 
@@ -111,7 +111,7 @@ class Gate:
                 yield GateAction.ASK
                 continue
             yield GateAction.WAIT
-        self._panel.close(self._standing, "approved, and on its way")
+        self._panel.close(self._standing, "approved; deploying")
 
     def _open(self) -> bool:
         """Look how the plan stands, not more often than is worth it; say whether it may run."""
@@ -148,7 +148,7 @@ class Gate:
             return False
         self._looked_s = -LOOK_S
         if given.uncounted:
-            self._panel.warn(f"your approval is kept, and does not count: {given.uncounted}")
+            self._panel.warn(f"your approval is recorded but does not count: {given.uncounted}")
         return not given.uncounted
 
     def _late(self, click: str) -> None:
@@ -162,9 +162,9 @@ class Gate:
         """Ask in the cell itself, where buttons do not reach a busy kernel."""
         target = self._preview.plan.target
         self._panel.close(self._standing, "")
-        print(f"Buttons do not reach a busy kernel here, so answer below. {self._counts()}")
+        print(f"Buttons cannot reach a busy kernel here: answer below. {self._counts()}")
         print(f"  deploy {target} WHY    approve it, and deploy")
-        print("  approve WHY, reject WHY    say so, and stop")
+        print("  approve WHY, reject WHY    record it, and stop")
         print("  (nothing)    look again: somebody may have approved it elsewhere")
         answer = input("Your answer: ").strip()
         word, _, rest = answer.partition(" ")
@@ -223,16 +223,18 @@ class Panel:
         target = self._preview.plan.target
         wide = {"description_width": "initial"}
         self._status = HTML()
-        self._reason = Text(placeholder="why; kept for good", description="Reason", style=wide)
+        self._reason = Text(placeholder="why; recorded for good", description="Reason", style=wide)
         self._name = Text(placeholder=target, description=f"Type {target} to approve", style=wide)
         self._name.layout.display = None if self._guarded else "none"
         self._deploy = self.clicks.button(
-            "Approve and deploy", "deploy", "success", "Record your approval and go on at once"
+            "Approve and deploy", "deploy", "success", "Record your approval and deploy now"
         )
         self._deploy.layout.display = None if deploys else "none"
-        self._approve = self.clicks.button("Approve", "approve", "", "Record your approval alone")
+        self._approve = self.clicks.button("Approve", "approve", "", "Only record your approval")
         reject = self.clicks.button("Reject", "reject", "danger", "Forbid this plan")
-        stop = self.clicks.button("Stop waiting", "stop", "", "End this cell; the plan waits")
+        stop = self.clicks.button(
+            "Stop waiting", "stop", "", "End this cell; the plan stays pending"
+        )
         stop.layout.display = None if deploys else "none"
         buttons = [self._deploy, self._approve, reject, stop]
         self._widgets = [self._status, self._reason, self._name, *buttons]
@@ -255,7 +257,7 @@ class Panel:
         """Return whether everything is typed that the click needs; if not, say what is missing."""
         target = self._preview.plan.target
         if not self.reason:
-            self.warn("say why first: the reason is kept for good")
+            self.warn("write a reason first: it is recorded for good")
         elif click != "reject" and self._guarded and str(self._name.value).strip() != target:
             self.warn(f"{target} is protected: type its name, {target}, to approve")
         else:

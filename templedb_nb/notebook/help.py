@@ -9,27 +9,27 @@ PROGRAM = "%templedb"
 IN_A_NOTEBOOK = """\
 In a notebook the words are those of the terminal, and what a command shows is its value:
   %load_ext templedb_nb
-  %templedb use shop --target staging          # PROJECT and --target may be left out from now on
+  %templedb use shop --target staging          # sets the default PROJECT and --target
   %templedb status                             # a table is a DataFrame
   rows = %templedb deploy history --last 5     # … that can be kept; a ; at the end shows nothing
   %templedb deploy --dry-run                   # a plan, a run and an error are cards
   %templedb target show {name}                 # {name} is the Python variable of that name
 
 Some commands take a cell's body; NAME << keeps the value of a cell:
-  %%templedb deploy --dry-run                  an overlay of the config for this plan alone,
+  %%templedb deploy --dry-run                  changes to the config for this plan only,
   [groups.migrations]                          in JSON, YAML or TOML
   timeout = "5m"
 
   %%templedb config set --note "longer"        the new config
   groups: [{name: migrations, file_patterns: ["migrations/*.sql"]}]
 
-  %%templedb ROWS << query --target staging    a question to the target, read only;
+  %%templedb ROWS << query --target staging    a query of the target, read-only;
   SELECT id, total FROM orders                 --expect 0, empty, true … makes it a check
 
   %%templedb migration new add_email           the next migration's file
   ALTER TABLE users ADD COLUMN email text;
 
-  %%templedb sql                               a question to the history of all runs
+  %%templedb sql                               a query of the history of all runs
   SELECT target, outcome, count(*) FROM runs GROUP BY ALL
 
 Tab completes commands, options and names. %config TempleDB shows and sets what is in use."""

@@ -31,8 +31,8 @@ class BoardPanel:
         from ipywidgets import HTML, Button, Checkbox, HBox, Text
 
         self._words = Text(placeholder="project, target", description="Filter")
-        self._wanting = Checkbox(description="Only what waits for something", indent=False)
-        self._refresh = Button(description="Refresh", tooltip="Ask every target again")
+        self._wanting = Checkbox(description="Only targets that need attention", indent=False)
+        self._refresh = Button(description="Refresh", tooltip="Read every target again")
         self._cards = HTML()
         for each in (self._words, self._wanting):
             each.observe(lambda _: self._draw(), "value")

@@ -30,7 +30,9 @@ LAST = 12
 LONG_S = 1.0
 """Runs that are shorter have no buttons: nobody could reach them."""
 
-HOW = "The kernel's interrupt (■) stops after this step; once more, it cancels the step."
+HOW = (
+    "The kernel's interrupt (■) stops the run after this step. A second interrupt cancels the step."
+)
 STOPS = ("Stop after this step", "Cancel this step now", "Kill this step")
 NOTHING: dict[str, Any] = {}
 
@@ -78,7 +80,7 @@ class LiveProgress:
     def close(self) -> None:
         """Stop drawing, if the run came to no end of its own."""
         if not self._over.is_set():
-            self._end("the run is not watched any more")
+            self._end("the run is no longer watched")
 
     def _begin(self, entry: Stamped) -> None:
         from IPython.display import display
@@ -192,7 +194,7 @@ class Buttons:
         wanted = {}
         for each in found:
             if each.state == "active":
-                wanted[f"cancel {each.pid}"] = f"Cancel what session {each.pid} does"
+                wanted[f"cancel {each.pid}"] = f"Cancel the statement of session {each.pid}"
             wanted[f"end {each.pid}"] = f"End session {each.pid}"
         if wanted.keys() == self._offered.keys():
             return

@@ -15,8 +15,8 @@ class StopReason(StrEnum):
 
     INTERRUPT = "interrupted"
     TERMINATE = "terminated"
-    CELL_TIMEOUT = "a cell took longer than it may"
-    TIMEOUT = "the runbook took longer than it may"
+    CELL_TIMEOUT = "a cell exceeded its timeout"
+    TIMEOUT = "the runbook exceeded its timeout"
     DIED = "the kernel died"
 
 
@@ -61,7 +61,7 @@ def _verdict(
         why = f"{stop}; " if stop else ""
         return (
             ExitCode.UNRESOLVED,
-            f"{why}nobody knows how run {unknown[-1].run[:13]} ended: {about}",
+            f"{why}the outcome of run {unknown[-1].run[:13]} is unknown: {about}",
         )
     bad = next((run for run in reversed(last) if run.exit_code), None)
     if stop in _CODES:

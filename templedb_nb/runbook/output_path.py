@@ -17,6 +17,6 @@ def place(notebook: Path, out: Path | None) -> Path:
     except OSError as error:
         raise FilesError(f"cannot write {chosen}: {error.strerror}") from None
     if chosen.resolve() == notebook.resolve():
-        message = f"{chosen} is the runbook itself: what it writes would replace it"
+        message = f"{chosen} is the runbook itself: the output would replace it"
         raise UsageProblem(message, hint=f"templedb runbook run {notebook} -o executed/")
     return chosen

@@ -30,7 +30,7 @@ def declared(notebook: Notebook) -> dict[str, Parameter]:
         tree = ast.parse(cell["source"])
     except SyntaxError as error:
         where = f"line {error.lineno}: {error.msg}"
-        raise ConfigError(f"cell {number}, tagged {PARAMETERS}, is no Python: {where}") from None
+        raise ConfigError(f"cell {number}, tagged {PARAMETERS}, is not Python: {where}") from None
     found, problems = {}, []
     for statement in tree.body:
         try:
@@ -40,7 +40,7 @@ def declared(notebook: Notebook) -> dict[str, Parameter]:
             problems.append(f"line {statement.lineno}: {ast.unparse(statement)[:60]}")
     if problems:
         message = f"cell {number}, tagged {PARAMETERS}, holds more than names with literals"
-        raise ConfigError(message, problems=problems, hint="move the rest into a cell below it")
+        raise ConfigError(message, problems=problems, hint="move the rest into a later cell")
     return found
 
 
@@ -88,7 +88,7 @@ def settled(
         name = upper.get(key.removeprefix(PREFIX), key.removeprefix(PREFIX).lower())
         _take(values, declared, name, environ[key], f"{key} of the environment", problems)
     if document is not None and not isinstance(document, dict):
-        problems.append("the file of parameters holds no names with values")
+        problems.append("the file of parameters contains no names with values")
     elif document is not None:
         for name, value in document.items():
             _take(values, declared, str(name), value, "the file", problems)
@@ -96,7 +96,7 @@ def settled(
     for word in words:
         name, equals, text = word.partition("=")
         if not equals:
-            problems.append(f"{word}: say {word}=VALUE")
+            problems.append(f"{word}: write {word}=VALUE")
             continue
         if name in given:
             problems.append(f"{name} is given twice")

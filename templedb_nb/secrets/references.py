@@ -18,13 +18,13 @@ def read_reference(text: str, process: Mapping[str, str], root: Path | None) -> 
     match kind:
         case "env":
             if rest not in process:
-                hint = f"export {rest}, or set a value in place of the reference"
-                raise SecretError(f"{text}: this process has no variable {rest}", hint=hint)
+                hint = f"export {rest}, or set a value instead of the reference"
+                raise SecretError(f"{text}: the environment has no variable {rest}", hint=hint)
             return process[rest]
         case "file":
             return _file(text, expanded(rest), root)
         case _:
-            raise SecretError(f"{kind}: is not a kind of reference; env: and file: are")
+            raise SecretError(f"{kind}: is not a kind of reference: use env: or file:")
 
 
 def _file(text: str, path: Path, root: Path | None) -> str:

@@ -51,7 +51,9 @@ class Seal:
             nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
             return AESGCM(key).decrypt(nonce, rest, _bound(variable)).decode()
         except (InvalidTag, ValueError) as error:
-            message = f"the sealed value of {variable.name} is damaged, or belongs elsewhere"
+            message = (
+                f"the sealed value of {variable.name} is damaged, or belongs to another variable"
+            )
             raise SecretError(message, hint=_again(variable)) from error
 
     def trouble(self, variable: Variable) -> str:
@@ -88,13 +90,13 @@ class Seal:
                 _create(self._file)
             text = self._file.read_text(encoding="ascii")
         except FileNotFoundError as error:
-            hint = "set TEMPLEDB_KEY, or bring the key file back"
-            raise SecretError(f"there is no key: {self._file} is not there", hint=hint) from error
+            hint = "set TEMPLEDB_KEY, or restore the key file"
+            raise SecretError(f"there is no key: {self._file} does not exist", hint=hint) from error
         except (OSError, UnicodeDecodeError) as error:
             raise SecretError(f"cannot read the key file {self._file}: {error}") from error
         if self._file.stat().st_mode & 0o077:
             hint = f"chmod 600 {self._file}"
-            raise SecretError(f"others may read the key file {self._file}", hint=hint)
+            raise SecretError(f"other users can read the key file {self._file}", hint=hint)
         return _decoded(text)
 
 
@@ -132,4 +134,4 @@ def _bound(place: Variable) -> bytes:
 
 def _again(variable: Variable) -> str:
     where = f" --target {variable.target}" if variable.target else ""
-    return f"set it anew: templedb env set {variable.project} {variable.name}{where}"
+    return f"set the value again: templedb env set {variable.project} {variable.name}{where}"

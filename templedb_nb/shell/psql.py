@@ -74,7 +74,7 @@ class PsqlProgram:
         program = shutil.which("psql", path=self._environment.get("PATH"))
         if program is None:
             hint = "install PostgreSQL's client, or set executor: native for the group"
-            raise ConfigError(f"{step.file}: executor psql needs the program psql", hint=hint)
+            raise ConfigError(f"{step.file}: executor psql requires the program psql", hint=hint)
         folder = self._folder()
         _verify(Path(folder) / step.file, step)
         row, look = self._around(step, script, attempt, claim)
@@ -124,8 +124,8 @@ def _without(script: Script) -> str:
 def _verify(path: Path, step: Migration) -> None:
     """Refuse a file that is no longer what the plan says: a build may have rewritten it."""
     if hashlib.sha256(path.read_bytes()).hexdigest() != step.blob:
-        message = f"{step.file} in the work folder is not what was planned: a command rewrote it"
-        raise FilesError(message, hint="let builds write elsewhere than over migrations")
+        message = f"{step.file} in the work folder differs from the plan: a command rewrote it"
+        raise FilesError(message, hint="change the build so that it does not overwrite migrations")
 
 
 def passfile(password: str) -> str:

@@ -90,14 +90,14 @@ def _ask(
                 check=False, env={"PATH": "/usr/bin:/bin"}, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         if said.stat().st_size > _MOST:
-            return [], f"squawk said more than {_MOST >> 20} MiB, which was not read"
+            return [], f"squawk wrote more than {_MOST >> 20} MiB, which was not read"
         return list(_complaints(json.loads(said.read_bytes() or b"[]"), names)), ""
     except (OSError, subprocess.SubprocessError) as error:
         return [], f"squawk could not be run: {error}"
     except (ValueError, KeyError, TypeError, RecursionError):
         with errors.open("rb") as file:
             told = file.read(1000).decode("utf-8", "replace").strip().splitlines()
-        return [], f"squawk answered in another form: {told[0] if told else 'nothing'}"
+        return [], f"squawk wrote an unknown format: {told[0] if told else 'nothing'}"
 
 
 def _complaints(rows: Iterable[Any], names: dict[str, SquawkFile]) -> Iterable[Complaint]:

@@ -15,7 +15,7 @@ from templedb_nb.errors import ConfigError
 NAMESPACE = "templedb"
 """What a signature is for: one that was made for git or for mail is not an approval."""
 
-BROKEN = "its signature is broken, or is one of something else"
+BROKEN = "its signature is invalid, or is for something else"
 """Of a signature that is none of the text, whoever made it."""
 
 HEADLESS_S = 60
@@ -45,8 +45,8 @@ class SshKeygen:
             signature = said.with_name("statement.sig")
             if done.returncode == 0 and signature.exists():
                 return signature.read_text(encoding="utf-8")
-        told = (done.stderr or "what it said stands above").strip().replace("\n", "; ")
-        hint = "name another with --sign KEYFILE; a key with a passphrase needs a terminal, or an"
+        told = (done.stderr or "its output is above").strip().replace("\n", "; ")
+        hint = "name another key: --sign KEYFILE; a key with a passphrase needs a terminal or an"
         raise ConfigError(f"ssh-keygen did not sign with {key}: {told}", hint=f"{hint} ssh-agent")
 
     def doubt(self, text: bytes, signature: str, name: str, signers: Sequence[str]) -> str:

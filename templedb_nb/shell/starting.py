@@ -13,7 +13,7 @@ from templedb_nb.errors import NotStarted
 from templedb_nb.model.command import Invocation
 
 _LINE_ENDS = "save it with LF line ends; in .gitattributes: *.sh text eol=lf"
-_FIRST_LINE = "let its first line name one that is there: #!/usr/bin/env bash"
+_FIRST_LINE = "let its first line name an installed one: #!/usr/bin/env bash"
 
 
 def refuse_lost(invocation: Invocation) -> None:
@@ -27,7 +27,7 @@ def refuse_lost(invocation: Invocation) -> None:
         return
     path = invocation.environment.get("PATH", os.defpath)
     if shutil.which(wanted, path=path) is None:
-        why = f"its interpreter {shown(wanted)}, which {line.interpreter} looks for, is not on PATH"
+        why = f"its interpreter {shown(wanted)}, which {line.interpreter} needs, is not on PATH"
         raise _not_started(invocation, why, _LINE_ENDS if line.crlf else _FIRST_LINE)
 
 
@@ -38,7 +38,7 @@ def not_started(invocation: Invocation, place: str, number: int) -> NotStarted:
     """
     program, text = invocation.argv[0], os.strerror(number)
     if place == invocation.cwd:
-        hint = "bring the folder back, or run again: a release is written anew"
+        hint = "restore the folder, or run again: a release is written again"
         return _not_started(invocation, f"its folder {place}: {text}", hint)
     if "/" not in program and number == errno.ENOENT:
         path = invocation.environment.get("PATH", os.defpath)
@@ -65,7 +65,7 @@ def _explained(invocation: Invocation, number: int) -> tuple[str, str] | None:
         return why, _LINE_ENDS if line.crlf else _FIRST_LINE
     head = _head(file)
     if number == errno.ENOENT and head.startswith(b"\x7fELF"):
-        return "the loader that the program names does not exist", "build it for this system"
+        return "the loader that the program requires does not exist", "build it for this system"
     if number != errno.ENOEXEC:
         return None
     if head.startswith(b"\x7fELF"):

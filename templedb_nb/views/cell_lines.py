@@ -42,9 +42,9 @@ class CellLines:
                 code = f"{event.code} of code"
                 self._write(f"runbook {event.notebook}: {many(event.cells, 'cell')}, {code}{about}")
                 if event.resumes:
-                    self._write(f"goes on with {event.resumes[:13]}")
+                    self._write(f"resumes {event.resumes[:13]}")
                 elif event.resume:
-                    self._write("nothing broke off: this begins at the beginning")
+                    self._write("nothing to resume: starting from the beginning")
             case CellStarted():
                 self._count = 0
                 told = f"cell {event.cell} of {event.of}: {shown(event.title)}"

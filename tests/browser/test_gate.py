@@ -136,7 +136,7 @@ def test_run_all_stops_at_a_rejection(gate: Gate) -> None:
 @clicks
 def test_approve_alone_deploys_nothing_until_deploy(gate: Gate) -> None:
     gate.reach().type().button("Approve").click()
-    gate.sees(re.compile("may run, and waits for Deploy"))
+    gate.sees(re.compile("may run. Press Deploy"))
     assert '"applied": 0' in gate.applied()
     assert not gate.went_on
     gate.button("Deploy").click()
@@ -147,7 +147,7 @@ def test_approve_alone_deploys_nothing_until_deploy(gate: Gate) -> None:
 @clicks
 def test_a_click_without_reason_or_name_says_what_is_missing(gate: Gate) -> None:
     gate.reach().button("Approve and deploy").click()
-    expect(gate.it.page.get_by_role("alert")).to_contain_text("say why first")
+    expect(gate.it.page.get_by_role("alert")).to_contain_text("write a reason first")
     gate.type(target="staging").button("Approve and deploy").click()
     expect(gate.it.page.get_by_role("alert")).to_contain_text("type its name, production")
     assert not gate.went_on
@@ -158,7 +158,7 @@ def test_a_click_without_reason_or_name_says_what_is_missing(gate: Gate) -> None
 @clicks
 def test_a_stopped_gate_executes_nothing(gate: Gate) -> None:
     gate.reach().button("Stop waiting").click()
-    gate.sees(re.compile("stopped; nothing was executed; the plan waits"))
+    gate.sees(re.compile("stopped; nothing was executed; the plan is still pending"))
     assert not gate.went_on
 
 
@@ -166,7 +166,7 @@ def test_a_stopped_gate_executes_nothing(gate: Gate) -> None:
 def test_an_interrupt_ends_the_wait(gate: Gate) -> None:
     gate.reach()
     gate.it.choose("Kernel", "Interrupt Kernel")
-    gate.sees(re.compile("interrupted; nothing was executed; the plan waits"))
+    gate.sees(re.compile("interrupted; nothing was executed; the plan is still pending"))
     assert not gate.went_on
 
 
@@ -251,7 +251,7 @@ def test_a_saved_notebook_of_an_open_gate_has_a_static_twin(gate: Gate) -> None:
 @pytest.mark.parametrize("gate", [{"deaf": True}], indirect=True)
 def test_where_no_click_arrives_the_cell_asks(gate: Gate) -> None:
     gate.it.choose("Run", "Run All Cells")
-    gate.sees(re.compile("Buttons do not reach a busy kernel here"))
+    gate.sees(re.compile("Buttons cannot reach a busy kernel here"))
     assert not gate.went_on
     answer = gate.it.page.locator(".jp-Stdin-input")
     answer.fill("deploy production read it")

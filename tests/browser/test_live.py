@@ -76,7 +76,7 @@ def run(request: pytest.FixtureRequest, browser: Browser, jupyter_server: Server
 def test_a_step_that_runs_is_seen_and_cancelled(run: Run) -> None:
     run.begin().sees("red 20%").sees(re.compile("0 of 2 steps"))
     run.button("Stop after this step").click()
-    run.sees(re.compile("finishing the step that runs"))
+    run.sees(re.compile("finishing the current step"))
     run.button("Cancel this step now").click()
     run.sees(re.compile("run .* to staging: cancelled"))
     expect(run.button(re.compile("this step"))).to_have_count(0)
@@ -88,7 +88,7 @@ def test_a_step_that_runs_is_seen_and_cancelled(run: Run) -> None:
 )
 def test_a_run_that_is_stopped_finishes_its_step_and_begins_no_other(run: Run) -> None:
     run.begin().button("Stop after this step").click()
-    run.sees(re.compile("finishing the step that runs"))
+    run.sees(re.compile("finishing the current step"))
     (run.place.home / "go").touch()
     run.sees(re.compile("run .* to staging: cancelled"))
     rows = run.it.page.get_by_role("table", name="Steps, in order").get_by_role("row")

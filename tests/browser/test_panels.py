@@ -54,7 +54,7 @@ def test_the_board_filters_and_asks_again(panels: tuple[Front, Place]) -> None:
     words.fill("stag")
     expect(names.filter(has_text="production")).to_have_count(0)
     words.fill("")
-    it.page.get_by_text("Only what waits for something").click()
+    it.page.get_by_text("Only targets that need attention").click()
     expect(names.filter(has_text="staging")).to_have_count(0)
     (place.home / "shop" / "migrations" / "009_more.sql").write_text("CREATE TABLE more (id int);")
     place.templedb("project sync shop")
@@ -91,4 +91,4 @@ def test_the_panels_can_be_read_and_have_a_twin(
     it.save()
     saved = (place.home / "panels.ipynb").read_text()
     assert "project shop, release 1" in saved
-    assert "a deployment of shop may be made of" in saved
+    assert "choices for a deployment of shop" in saved

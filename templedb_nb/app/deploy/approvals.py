@@ -60,9 +60,11 @@ class Approvals:
         plan = preview.plan
         newer = self._records.newer_plan(preview) if verdict is Verdict.APPROVED else None
         if newer:
-            message = f"plan {short(plan.id)} is of release {preview.release}, and plan"
+            message = f"plan {short(plan.id)} is of release {preview.release}; plan"
             message = f"{message} {short(newer)} of a newer one replaces it"
-            raise Stale(message, hint=f"look at that: templedb approve {short(newer)} --reason WHY")
+            raise Stale(
+                message, hint=f"review the newer plan: templedb approve {short(newer)} --reason WHY"
+            )
         approval = Approval(
             id=self._system.new_id(),
             plan=plan.id,
@@ -95,9 +97,11 @@ class Approvals:
         signed = signatures.signed(approval, key)
         proofs = signatures.proofs(plan.policy, [signed])
         if plan.policy.signers and (doubt := doubted(signed, plan.policy, proofs)):
-            message = f"an approval by {signed.given_by} would not count: {doubt}; nothing was kept"
+            message = (
+                f"an approval by {signed.given_by} would not count: {doubt}; nothing was recorded"
+            )
             may = ", ".join(names(plan.policy.signers))
-            hint = f"sign as one of {may}: TEMPLEDB_USER or git's user.email, and their key"
+            hint = f"sign as one of {may}: set TEMPLEDB_USER or git's user.email, and use their key"
             raise ConfigError(message, hint=hint)
         return identified(signed, plan.policy, proofs)
 
@@ -143,8 +147,8 @@ class Approvals:
         planner, now = self._planner(preview), self._system.clock.now()
         left_out = decision(preview.plan, found, planner, now, proofs).left_out
         found = tuple(identified(each, policy, proofs) for each in found)
-        alone = f"the ledger of {preview.plan.target} could not be asked"
-        note = f"{alone}; this is what this state file has: {why}" if why else ""
+        alone = f"the ledger of {preview.plan.target} could not be read"
+        note = f"{alone}; this list is from this state file alone: {why}" if why else ""
         return ApprovalList(rows=found[::-1], note=note, left_out=left_out)
 
     def _identified(self, each: Approval) -> Approval:
@@ -177,8 +181,12 @@ class Approvals:
             with self._opened(slug, approval.target) as opened:
                 written = [session.approve([approval]) for session in opened.sessions.values()]
         except TempleError as error:
-            return f"kept in this state file alone: {error.message}"
-        return "kept here and in the target's ledger" if any(written) else "kept in this state file"
+            return f"recorded only in this state file: {error.message}"
+        return (
+            "recorded here and in the target's ledger"
+            if any(written)
+            else "recorded in this state file"
+        )
 
     def wait(self, preview: Preview, seconds: float) -> None:
         """Return once the plan may run; no lock and no session is held meanwhile."""

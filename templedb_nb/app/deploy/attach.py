@@ -40,8 +40,12 @@ class RunFollower:
         if len(found) == 1:
             return found[0]
         about = f"whose id begins with {start} " if start else ""
-        hint = "templedb deploy history shows those that are over"
-        message = f"no run {about}goes on here" if not found else "several runs go on: name one"
+        hint = "templedb deploy history shows the runs that ended"
+        message = (
+            f"no run {about}is running on this machine"
+            if not found
+            else "several runs are running: name one"
+        )
         problems = [f"{each.run}: {each.slug} to {each.target}" for each in found]
         raise UsageProblem(message, hint=hint if not found else "", problems=problems)
 

@@ -57,7 +57,7 @@ def write_bundle(path: Path, preview: Preview, case: DeployContext) -> None:
     with writing(path):
         there = path.exists()
     if there:
-        raise ConfigError(f"{path} is there already", hint="name a file that is not there")
+        raise ConfigError(f"{path} exists already", hint="name a file that does not exist")
     plan = preview.plan
     bundle = Bundle(
         format=FORMAT,
@@ -126,24 +126,24 @@ def _refuse_strangers(path: Path, archive: zipfile.ZipFile, bundle: Bundle) -> N
 def _refuse_newer(path: Path, number: int) -> None:
     """Refuse before anything else is read: a newer format has fields that are not known here."""
     if number > FORMAT:
-        message = f"a newer templedb wrote {path}: format {number}, known is {FORMAT}"
+        message = f"a newer templedb wrote {path}: format {number}; this one reads {FORMAT}"
         raise ConfigError(message, hint="pip install --upgrade templedb-nb")
 
 
 def _verify(path: Path, bundle: Bundle, blobs: Mapping[Digest, bytes]) -> None:
     plan: Plan = bundle.preview.plan
     problems = [
-        f"the content {blob[:12]} is not what its address says"
+        f"the content {blob[:12]} does not match its hash"
         for blob, body in blobs.items()
         if hashlib.sha256(body).hexdigest() != blob
     ]
     problems += [f"{f.path} is missing" for f in bundle.files if f.blob not in blobs]
     if tree_hash(bundle.files) != bundle.preview.tree:
-        problems.append("its files are not those of its release")
+        problems.append("its files do not match its release")
     if (plan.content_hash, plan.id) != (bundle.content_hash, bundle.id):
-        problems.append("its plan is not the one that it names")
+        problems.append("its plan does not match the id that it names")
     if bool(plan.overlay) != bool(bundle.preview.overlay):
-        problems.append("what it shows of its overlay is not what its plan was made of")
+        problems.append("the overlay that it shows is not the overlay of its plan")
     if problems:
         raise Stale(f"{path} was changed after it was made", problems=problems)
 

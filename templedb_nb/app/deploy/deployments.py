@@ -86,7 +86,9 @@ class Deployments:
         with self.selections.opened(choice, skip=wish.options.skip_groups, **how) as opened:
             refuse_empty(opened.case)
             if wish.attach and (there := self._going_on(opened.case)):
-                wish.tell(f"run {there.run[:13]} of {there.started_by} goes on: this shows it")
+                wish.tell(
+                    f"run {there.run[:13]} of {there.started_by} is still running: watching it"
+                )
                 return self.follower.follow(RunId(there.run), wish.observers)
             preview = self.plans.preview(opened, wish.options)
             if files := self.approvals.meant(wish.approvals, wish.offered, preview.plan):
@@ -121,11 +123,11 @@ class Deployments:
             rows = self.records.runs(project.slug, target.name if target else None, Filter(last=1))
             if not rows or rows[0].outcome is Outcome.SUCCEEDED:
                 hint = "templedb deploy history shows the runs; deploy run makes a new plan"
-                raise UsageProblem("the last run succeeded: there is nothing to resume", hint=hint)
+                raise UsageProblem("there is nothing to resume: the last run succeeded", hint=hint)
             named = rows[0].run
         result = self.run_history.result(named)
         if result.outcome in {None, Outcome.SUCCEEDED}:
-            state = "goes on" if result.outcome is None else "succeeded"
+            state = "is still running" if result.outcome is None else "succeeded"
             raise UsageProblem(f"run {result.run} {state}: there is nothing to resume")
         to_do, count = left(result), len(result.steps)
         first = to_do[0] if to_do else count

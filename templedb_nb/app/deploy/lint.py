@@ -19,7 +19,7 @@ from templedb_nb.model.target import DatabaseName
 from templedb_nb.ports.target import CatalogReader, Reached
 from templedb_nb.shell import squawk
 
-_ABSENT = "squawk was not asked, since it is not there: pip install 'templedb-nb[lint]'"
+_ABSENT = "squawk was not used because it is not installed: pip install 'templedb-nb[lint]'"
 
 
 def of_steps(

@@ -41,7 +41,7 @@ class Locks:
         case = self._plans.case(project, target, sync=False)
         with self._plans.opened(case, name="lock") as opened:
             if not opened.sessions:
-                message = f"target {target.name} has no database, and so no lock that others see"
+                message = f"target {target.name} has no database, and therefore no lock"
                 raise UsageProblem(message)
             yield opened
 
@@ -67,7 +67,7 @@ class Locks:
             raise UsageProblem(_NO_LEDGER, hint="deploy once, then freeze it")
         lift = f"templedb lock release {project.slug} --target {target.name} --reason WHY"
         return CommandOutcome(
-            text=f"{target.name} is frozen: no run begins there", also=(f"lift it: {lift}",)
+            text=f"{target.name} is frozen: no run starts there", also=(f"lift it: {lift}",)
         )
 
     def thaw(self, project: Project, target: Target, reason: str) -> CommandOutcome:
@@ -76,7 +76,7 @@ class Locks:
             user = self._system.user()
             done = [e.thaw(project.known_as, user, reason) for e in opened.sessions.values()]
         if not any(done):
-            hint = "a lock that a run holds ends with it: templedb run cancel, or lock steal"
+            hint = "a run's lock ends with the run: templedb run cancel, or templedb lock steal"
             raise UsageProblem(f"{target.name} is not frozen", hint=hint)
         return CommandOutcome(text=f"{target.name} is no longer frozen")
 
@@ -92,10 +92,10 @@ class Locks:
                     server.steal(project.known_as, expect, user, reason, terminate=terminate)
                     taken += 1
         if not taken:
-            raise UsageProblem("nobody holds the lock: there is nothing to take")
+            raise UsageProblem("nobody holds the lock: there is nothing to steal")
         return CommandOutcome(
             text=f"the lock of {target.name} is free",
-            also=("what its holder left is looked at by the next run",),
+            also=("the next run checks what its holder left",),
         )
 
     def rebind(self, project: Project, target: Target, reason: str) -> CommandOutcome:
@@ -104,7 +104,7 @@ class Locks:
         with self._opened(project, target) as opened:
             copies = [s.rebind(project.known_as, user, reason) for s in _servers(opened)]
         self._records.forget_ledger(project.slug, target.name, self._system.clock.now())
-        also = ("it has an identity of its own now; its migrations are inherited",)
+        also = ("the database has a new identity now; its migrations stay recorded",)
         return CommandOutcome(
             text=f"{target.name} is bound to its database", also=also if any(copies) else ()
         )
@@ -130,7 +130,7 @@ class Locks:
             ]
             for server in waiting or [_first_server(opened, pid)]:
                 server.unblock(project.known_as, pid, user, reason, terminate=terminate)
-        does = "is ended" if terminate else "is asked to cancel its statement"
+        does = "is ended" if terminate else "was asked to cancel its statement"
         return CommandOutcome(text=f"session {pid} of {target.name} {does}")
 
     def cancel(
@@ -147,16 +147,18 @@ class Locks:
         """
         live = [each for each in going_on(self._runs.journals) if each.run.startswith(named)]
         if len(live) > 1:
-            raise Ambiguous(f"{named!r} begins more than one run", problems=[e.run for e in live])
+            raise Ambiguous(f"{named!r} matches more than one run", problems=[e.run for e in live])
         by = f"{self._system.user()} on {self._system.host}"
         wanted = CancelRequest(wish=f"{by}: {reason or 'no reason given'}", drain=drain)
         here = bool(live) and cancel_requests.ask(self._runs.journals, live[0].run, wanted)
         if not here and not (found and self._asked(*found, named, wanted)):
-            hint = "templedb deploy status says what runs; templedb lock show who holds the target"
-            raise UsageProblem(f"no run whose id begins with {named} goes on here", hint=hint)
-        does = "finishes its step, and begins no other" if drain else "cancels its step"
+            hint = "what runs: templedb deploy status; who holds the target: templedb lock show"
+            raise UsageProblem(
+                f"no run whose id begins with {named} is running on this machine", hint=hint
+            )
+        does = "finishes its step, and starts no other" if drain else "cancels its step"
         return CommandOutcome(
-            text=f"run {named} is asked to end", also=(f"it {does}, within seconds",)
+            text=f"run {named} was asked to end", also=(f"it {does}, within seconds",)
         )
 
     def _asked(self, project: Project, target: Target, run: str, wanted: CancelRequest) -> bool:
@@ -191,4 +193,4 @@ def _refuse_theft(session: Session, project: str) -> NoReturn:
     """Refuse: the lock is a file's, and is free as soon as its process is gone."""
     holder = session.ledger(project).holder or "another process that has the file open"
     message = f"{session.where} is locked by {holder}, which is alive"
-    raise Busy(message, hint="end that process: the lock goes with it")
+    raise Busy(message, hint="end that process: this frees the lock")

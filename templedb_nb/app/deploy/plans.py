@@ -235,7 +235,7 @@ class Plans:
         case = opened.case
         if self._variables.told_by(case.overlay.text):
             hint = "name a reference in it, env:NAME, or give the value by --env NAME"
-            raise InvalidConfig("the overlay holds the value of a secret", hint=hint)
+            raise InvalidConfig("the overlay contains the value of a secret", hint=hint)
         situation = self.situation(opened, options, opened.ledgers)
         draft = planner.plan(situation)
         told = tuple(replace(s, text=self._variables.masked(s.text)) for s in draft.scripts)
@@ -373,7 +373,7 @@ def unified(ran: str, now: str, file: str) -> str:
     import difflib
 
     if ran.startswith("sha256:") and "\n" not in ran:
-        return f"what ran was too long to be kept; its address is {ran}"
+        return f"the SQL that ran was too long to be stored; its hash is {ran}"
     lines = difflib.unified_diff(
         ran.splitlines(), now.splitlines(), f"{file} (as applied)", f"{file} (now)", lineterm=""
     )

@@ -174,7 +174,7 @@ class Runs:
         if failpoints.arm(wanted) and plan.policy.protected:
             failpoints.arm(None)
             message = f"target {plan.target} is protected, and TEMPLEDB_FAILPOINT is set"
-            raise PlanRefused(message, hint="unset TEMPLEDB_FAILPOINT, or rehearse on another")
+            raise PlanRefused(message, hint="unset TEMPLEDB_FAILPOINT, or use it on another target")
 
     def _close(self, journal: RunJournal) -> None:
         """Fold the journal; if the store is busy it stays, and the next command folds it."""
@@ -190,7 +190,7 @@ class Runs:
         """
         if journal.result.outcome is not None:
             return
-        why = f"the run broke off ({error.message})"
+        why = f"the run was interrupted ({error.message})"
         for event in reconcile.ends(journal.result, opened.sessions, why):
             if isinstance(event, RunFinished) and event.exit_code == ExitCode.UNCHANGED:
                 own = (
@@ -212,7 +212,7 @@ class Runs:
         what = "the target changed" if result.changed else "nothing changed"
         done = f"{result.count(StepState.DONE)} of {len(result.steps)} steps are done"
         if result.outcome is Outcome.UNKNOWN:
-            done += ", how the next one ended is not recorded"
+            done += ", the outcome of the next one is not recorded"
         told = f"run {result.run[:13]}: {done}, {what}; templedb deploy show {result.run[:13]}"
         error.problems = (*error.problems, told)
 
@@ -221,8 +221,8 @@ class Runs:
         try:
             self._records.use_approvals(plan.content_hash, run)
         except StoreError as error:
-            message = f"run {run[:13]} succeeded, and the state could not be written"
-            journal = f"its journal waits in {self.journals}: the next command reads it"
+            message = f"run {run[:13]} succeeded, but the state could not be written"
+            journal = f"its journal is in {self.journals}: the next command reads it"
             if plan.policy.wanted:
                 raise StoreError(f"{message}: {error.message}", hint=error.hint,
                                  problems=[*error.problems, journal]) from error  # fmt: skip
@@ -378,8 +378,10 @@ def refuse(findings: Iterable[Finding], plan: Plan) -> None:
 
 def stale(plan: Plan, fresh: Plan) -> Stale:
     """Return the error for a target that moved, with every difference."""
-    message = f"{plan.target} moved since plan {short(plan.id)} was made; nothing was executed"
-    hint = "templedb deploy plan, and an approval of that one if the target wants one"
+    message = f"{plan.target} changed since plan {short(plan.id)} was made; nothing was executed"
+    hint = (
+        "make a new plan: templedb deploy plan; if the target requires approval, approve that plan"
+    )
     return Stale(message, hint=hint, problems=staleness.differences(plan, fresh))
 
 

@@ -62,7 +62,7 @@ class Selections:
             names = missing or [DATABASE_URL]
             problems = [case.known.unreadable.get(name, f"{name} has no value") for name in names]
             hint = f"templedb env set {case.project.slug} {names[0]} --target {case.target.name}"
-            message = f"target {case.target.name} has no database that could be asked"
+            message = f"target {case.target.name} has no database to connect to"
             raise ConfigError(message, hint=hint, problems=problems)
         return opened
 

@@ -64,7 +64,7 @@ class Signatures:
 
     def _doubt(self, each: Approval, lines: tuple[str, ...]) -> str:
         if lines == NOBODY:
-            return "the target and its ledger have no signer in common"
+            return "no signer is known to both the target and its ledger"
         doubts = (
             self._ssh.doubt(said, each.signature, each.given_by, lines) for said in each.statements
         )
@@ -76,16 +76,18 @@ class Signatures:
         form, key = git("gpg.format"), git("--type=path", "user.signingkey")
         if form == "ssh" and key:
             return key
-        message = "which key? git has none that signs by SSH (user.signingkey, gpg.format ssh)"
-        raise UsageProblem(message, hint="name it: --sign ~/.ssh/id_ed25519")
+        message = (
+            "no key to sign with: git has no SSH signing key (user.signingkey, gpg.format ssh)"
+        )
+        raise UsageProblem(message, hint="name the key: --sign ~/.ssh/id_ed25519")
 
 
 def read_signers(path: str) -> tuple[str, ...]:
     """Return the lines of an allowed_signers file, or raise with everything that is wrong."""
     lines, problems = signers.signers(read_text(path, None))
     if problems or not lines:
-        message = f"{path} does not say who may sign" if lines or problems else f"{path} is empty"
-        hint = "a line is NAME KEYTYPE KEY, such as: emil@example.com ssh-ed25519 AAAA…"
+        message = f"{path} names nobody who may sign" if lines or problems else f"{path} is empty"
+        hint = "write lines such as: emil@example.com ssh-ed25519 AAAA…"
         raise InvalidConfig(message, problems=problems, hint=hint)
     return lines
 
@@ -103,7 +105,7 @@ def write_approval(path: Path, approval: Approval) -> None:
             file.write(json.dumps({"templedb_approval": FORMAT, **own}, indent=2) + "\n")
     except OSError as error:
         message = f"cannot write {path}: {error.strerror}"
-        raise ConfigError(message, hint="name a file that is not there") from None
+        raise ConfigError(message, hint="name a file that does not exist") from None
 
 
 def read_approval(path: Path) -> Approval:
@@ -112,10 +114,10 @@ def read_approval(path: Path) -> Approval:
         plain = json.loads(read_text(str(path), None))
         number = plain.pop("templedb_approval")
         if number > FORMAT:
-            message = f"a newer templedb wrote {path}: format {number}, known is {FORMAT}"
+            message = f"a newer templedb wrote {path}: format {number}; this one reads {FORMAT}"
             raise ConfigError(message, hint="pip install --upgrade templedb-nb")
         if {"identity", "used_by"} & plain.keys():
-            raise ValueError("an approval cannot say that of itself")  # noqa: TRY301
+            raise ValueError("an approval must not contain that key")  # noqa: TRY301
         approval: Approval = from_plain(Approval, plain)
     except RecursionError:
         raise ConfigError(f"{path} is not an approval: it is nested too deeply") from None
@@ -132,7 +134,7 @@ def fitting(path: Path, approval: Approval, plan: Plan) -> Approval:
         message = f"{path} is for another plan than {short(plan.id)} for {plan.target}"
         raise ApprovalMissing(message, hint=again)
     if not approval.signature:
-        message = f"{path} is not signed, and anybody can write a file"
+        message = f"{path} is not signed: a file counts only if it is signed"
         raise ApprovalMissing(message, hint=again)
     if not plan.policy.signers:
         message = f"{path} cannot be checked: {plan.target} names nobody who may sign"

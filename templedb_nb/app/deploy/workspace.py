@@ -73,7 +73,7 @@ class RunWorkspace:
             return self.folder.path()
         if self.case.root is None:
             message = f"group {step.group} works in the project's folder, which is gone"
-            raise FilesError(message, hint=f"bring {self.case.project.root} back")
+            raise FilesError(message, hint=f"restore the folder {self.case.project.root}")
         return str(self.case.root)
 
     def _facts(self, step: Command, attempt: str) -> dict[str, str]:

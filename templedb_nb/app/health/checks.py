@@ -71,7 +71,7 @@ class HealthChecks:
         if not checks:
             message = f"{case.project.slug} has no health check for {case.target.name}"
             hint = "add health_check to a group, or to the target in templedb.yaml"
-            raise ConfigError(f"{message}: nobody can say how it is", hint=hint)
+            raise ConfigError(f"{message}: its health cannot be measured", hint=hint)
         refuse_unfit(checks)
         self._refuse_missing(case, checks)
         return checks

@@ -111,7 +111,7 @@ class HealthSurroundings:
                 return folders[0].path()
             if case.root is None:
                 message = f"group {check.group} works in the project's folder, which is gone"
-                raise FilesError(message, hint=f"bring {case.project.root} back")
+                raise FilesError(message, hint=f"restore the folder {case.project.root}")
             return str(case.root)
 
         def invocation(check: CommandCheck) -> Invocation:

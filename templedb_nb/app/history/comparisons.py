@@ -70,7 +70,7 @@ class Comparisons:
                 with self.plans.opened(case, name="blame") as opened:
                     found += self._there(opened, begin, end)
         except TempleError as error:
-            note = f"the target's ledger could not be asked: {error.message}"
+            note = f"the target's ledger could not be read: {error.message}"
         rows = sorted((e for e in found if begin <= e.at <= end), key=lambda each: each.at)
         return Blame(
             slug=project.slug,
@@ -89,7 +89,7 @@ class Comparisons:
             if former.deploys or not after.deploys:
                 return former
         message = f"no run to {after.target} succeeded before {after.run[:13]}"
-        raise UsageProblem(message, hint="name the other run: templedb diff RUN RUN")
+        raise UsageProblem(message, hint="name both runs: templedb diff RUN RUN")
 
     def _plan(self, result: Result) -> Preview | None:
         try:

@@ -163,7 +163,7 @@ class Overview:
         with self.plans.opened(case, name="test") as opened:
             if not opened.sessions:
                 hint = f"templedb env set {project.slug} DATABASE_URL --target {case.target.name}"
-                message = f"target {case.target.name} has no DATABASE_URL to test"
+                message = f"target {case.target.name} has no DATABASE_URL"
                 raise UsageProblem(message, hint=hint)
             first, *more = (session.probe() for session in opened.sessions.values())
             return replace(first, others=tuple(more))

@@ -57,16 +57,16 @@ class Queries:
         if url is None or named in case.known.unreadable:
             hint = f"templedb env set {project.slug} {named} --target {case.target.name}"
             problem = case.known.unreadable.get(named, f"{named} has no value")
-            message = f"target {case.target.name} has no database that could be asked"
+            message = f"target {case.target.name} has no database to connect to"
             raise ConfigError(message, hint=hint, problems=[problem])
         asked = asking_for(asked, expected) if expected else asked
         title = f"templedb:query:{case.project.known_as}"
         around = self._variables.around(case.known, case.given, case.root)
         found = self._ledgers.answer(url, case.target.name, named, case.root, title, asked, around)
         if expected and (came := unmet(expected, found)):
-            message = f"expected {expected.said}, and got {came}"
+            message = f"expected {expected.said}, but got {came}"
             told = evidence(found) if expected.value is None or len(found.rows) != 1 else []
-            hint = "the same query without --expect shows what is there"
+            hint = "to see the answer, run the same query without --expect"
             raise ExpectationFailed(message, problems=told, hint=hint)
         return self._masked(found)
 

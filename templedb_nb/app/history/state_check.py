@@ -70,17 +70,17 @@ def _ways(
         case StateFound.BROKEN:
             yield from _anew(state, found)
         case StateFound.UNUSABLE:
-            yield "fix what it says, then: templedb state check"
+            yield "fix the problem above, then: templedb state check"
         case StateFound.SOUND:
             yield f"keep a copy: templedb state backup {quote(f'{state.path}.backup')}"
         case StateFound.ABSENT:
-            yield "the first command that keeps something makes it: templedb project import FOLDER"
+            yield "the first command that writes creates it: templedb project import FOLDER"
     if any(each.state is JournalState.WAITING for each in there):
-        yield "the next command reads the journals that wait: templedb deploy history"
+        yield "the next command reads the pending journals: templedb deploy history"
     if damaged := [each for each in there if each.state is JournalState.DAMAGED]:
         yield from (_about_journal(each) for each in damaged)
     if sealed:
-        yield "bring the key back (TEMPLEDB_KEY, or the key file), or set the values anew:"
+        yield "restore the key (TEMPLEDB_KEY, or the key file), or set the values again:"
         yield "templedb env set PROJECT NAME --target TARGET"
 
 

@@ -16,8 +16,10 @@ from templedb_nb.model.selection import Selection
 from templedb_nb.model.target import DatabaseName, Policy
 
 Open = Callable[[Selection], AbstractContextManager[OpenTarget]]
-_NO_BASE = "nothing to compare with yet: the next run keeps the objects, or templedb drift accept"
-_ANEW = "the next run keeps the objects anew, or templedb drift accept"
+_NO_BASE = (
+    "nothing to compare with yet: the next run records the objects; so does templedb drift accept"
+)
+_ANEW = "the next run records the objects again; so does templedb drift accept"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,7 @@ class DriftChecks:
             for session in opened.sessions.values()
         ]
         if not any(kept):
-            message = f"target {case.target.name} has no ledger that keeps objects"
+            message = f"target {case.target.name} has no ledger that records objects"
             raise UsageProblem(message, hint="deploy to it first: templedb deploy run")
         return before
 
@@ -87,7 +89,7 @@ def _notes(found: Drift) -> Iterator[str]:
         yield f"{found.behind}; {_ANEW}"
     elif found.printer:
         count = len(found.reprinted)
-        told = f"{count} definitions read otherwise, and may be what they were"
+        told = f"{count} definitions read differently; they may be unchanged"
         told = told if count else "every definition reads as before"
         yield f"{found.printer}: {told}; {_ANEW}"
 
@@ -96,7 +98,7 @@ def _differences(opened: OpenTarget, other: OpenTarget) -> Iterator[DriftRow]:
     both = opened.sessions.keys() & other.sessions.keys()
     if not both:
         names = f"{opened.case.target.name} and {other.case.target.name}"
-        raise UsageProblem(f"{names} have no database in common that has an address")
+        raise UsageProblem(f"{names} have no database in common with a known address")
     for name in sorted(both):
         here, there = opened.sessions[name], other.sessions[name]
         if bool(here.server) is not bool(there.server):

@@ -77,8 +77,8 @@ class HistoryImports:
         """Write what the tool's table says into the ledger; its table is not touched."""
         taken = self._takeover(opened, source)
         if taken.history.busy:
-            message = f"{taken.history.title} is at work: its lock is held"
-            raise Busy(message, hint="wait for its end, then import")
+            message = f"{taken.history.title} is running: its lock is held"
+            raise Busy(message, hint="wait until it has ended, then import")
         steps: list[Amendment] = list(_steps(opened, taken, source.reason))
         if source.shadow:
             steps += self._shadowing(opened, taken, source.reason)
@@ -92,7 +92,7 @@ class HistoryImports:
         """Write no other tool's table along from now on."""
         found = [name for name, ledger in opened.ledgers.items() if ledger.shadow]
         if not found:
-            message = f"target {opened.case.target.name} writes no other tool's table along"
+            message = f"target {opened.case.target.name} writes no other tool's table"
             raise UsageProblem(message, hint="templedb migration import --shadow")
         step = _word(Verb.NO_SHADOW, found[0], source.reason)
         return self._migrations.amend(opened, step, wish=replace(wish, reason="no-shadow"))
@@ -101,8 +101,8 @@ class HistoryImports:
         """Return the step that lets the tool's table be written along, and what it lacks."""
         history, database = taken.history, taken.database
         if history.tool not in SHADOWED:
-            message = f"the table of {history.tool} cannot be written along"
-            raise UsageProblem(message, hint=f"that is possible for {', '.join(SHADOWED)}")
+            message = f"the table of {history.tool} cannot be written by --shadow"
+            raise UsageProblem(message, hint=f"possible tools: {', '.join(SHADOWED)}")
         into = DualWriteTable(tool=history.tool, schema=history.schema, table=history.table)
         if opened.ledgers[database].shadow == into:
             return []
@@ -185,7 +185,7 @@ def _pick(found: list[Found], rows: tuple[Tracked, ...], source: HistorySource) 
     """Return the one history that is meant: where there are several, the one that fits files."""
     if not found:
         wanted = source.table or source.tool or ", ".join(TOOLS)
-        message = f"no database of the target has a table of another tool (looked for: {wanted})"
+        message = f"no database of the target has another tool's table (searched for: {wanted})"
         raise UsageProblem(message, hint="templedb migration status")
     if len(found) == 1:
         return found[0]

@@ -19,7 +19,7 @@ from templedb_nb.model.result import Result
 from templedb_nb.model.step import Restore
 from templedb_nb.model.target import DatabaseName
 
-REBIND = "if the database itself is an earlier or another one: templedb target rebind"
+REBIND = "if this is an older copy of the database, or another database: templedb target rebind"
 
 
 class LedgerRestores:
@@ -51,7 +51,7 @@ class LedgerRestores:
         """Leave the database that lost something, and nothing else to do there."""
         found = [(n, s) for n, s in opened.suspicions.items() if s.lost]
         if not found:
-            message = f"the ledger of {opened.case.target.name} lost nothing that this state knows"
+            message = f"the ledger of {opened.case.target.name} has every row that this state knows"
             raise UsageProblem(message, hint="templedb migration status")
         database, suspicion = found[0]
         if not files:

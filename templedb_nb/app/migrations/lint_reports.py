@@ -73,7 +73,7 @@ def of_files(sources: Sources, wanted: LintRequest) -> LintReport:
     """Return what is risky in all files, or those that are named; no target is asked."""
     pending = list(_chosen(_tracked(sources, status.NO_LEDGERS, wanted), wanted.files))
     found, notes, _ = complaints(pending, {}, sources.read.cache)
-    told = "no target was asked: all files count as waiting, and every table as large"
+    told = "no target was asked: all files count as pending, and all tables as large"
     return LintReport(
         slug=sources.slug,
         target=None,

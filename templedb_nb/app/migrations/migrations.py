@@ -120,7 +120,7 @@ class Migrations:
         before = here[: here.index(last) + 1] if last in here else []
         free = [row for row in before if row.state in WAITING | {FileState.OPAQUE}]
         if not free:
-            message = f"nothing up to {last.file} waits on {opened.case.target.name}"
+            message = f"nothing up to {last.file} is pending on {opened.case.target.name}"
             raise UsageProblem(message, hint="templedb migration status")
         steps = [self._step(opened, row, Verb.MARK_APPLIED, reason) for row in free]
         return self.amend(opened, *steps, wish=replace(wish, reason="baseline"))
@@ -158,14 +158,16 @@ class Migrations:
         for row in chosen:
             script = read.get(row.source) if row.source else None
             if script is None or row.entry is None:
-                problems.append(f"{row.file} is not in the release: nobody knows its down part")
+                problems.append(f"{row.file} is not in the release: its down part is unknown")
             elif (found := reverting.way_back(row, script, files)) is None:
                 problems.append(f"{row.file} has no down part")
             else:
                 steps.append(_revert(row, found, back.reason))
         if problems:
-            hint = "write '-- templedb:down' and below it what rolls it back, or NAME.down.sql; or"
-            hint = f"{hint} do it by hand, and: templedb migration mark-reverted FILE --reason WHY"
+            hint = "write '-- templedb:down' and its rollback SQL below it, or NAME.down.sql; or"
+            hint = (
+                f"{hint} roll it back by hand: templedb migration mark-reverted FILE --reason WHY"
+            )
             raise UsageProblem("nothing was rolled back", hint=hint, problems=problems)
         return tuple(steps)
 
@@ -196,10 +198,10 @@ class Migrations:
         edited = frozenset({FileState.CHANGED, FileState.COSMETIC})
         row = pick(self._rows(opened), named, prefer=edited)
         if row.state not in edited or row.entry is None:
-            message = f"{row.file} is {row.state}: there is no changed checksum to accept"
+            message = f"{row.file} is {row.state}: it has no changed checksum to accept"
             raise UsageProblem(message)
         if row.hollow:
-            message = f"{row.file} is not what ran on {opened.case.target.name}"
+            message = f"{row.file} differs from what ran on {opened.case.target.name}"
             hint = f"nothing was recorded; {row.mend}"
             raise UsageProblem(f"{message}: {row.note}", hint=hint)
         step = self._step(opened, row, Verb.ACCEPT_CHECKSUM, reason)
@@ -290,9 +292,9 @@ def _chosen(rows: Sequence[Tracked], back: RevertRequest) -> list[Tracked]:
     if back.to:
         last = pick(rows, back.to, prefer=IN_EFFECT)
         if last.state not in IN_EFFECT:
-            raise UsageProblem(f"{last.file} is {last.state}: it is not a place to go back to")
+            raise UsageProblem(f"{last.file} is {last.state}: you cannot roll back to it")
         chosen = reverting.later(last, rows)
-        nothing = f"nothing came into effect after {last.file}"
+        nothing = f"no migration was applied after {last.file}"
     else:
         found = reverting.newest_first(rows)
         groups = sorted({row.group for row in found})

@@ -68,4 +68,4 @@ def _refusal(wrong: Iterable[tuple[str, AddressProblem]]) -> ConfigError:
     told = [f"{name} is not a database address: {found.what}" for name, found in wrong]
     hints = dict.fromkeys(found.mend for _, found in wrong)
     first, *more = told
-    return ConfigError(f"{first}; nothing was kept", hint="; ".join(hints), problems=more)
+    return ConfigError(f"{first}; nothing was stored", hint="; ".join(hints), problems=more)

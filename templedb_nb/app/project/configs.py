@@ -127,7 +127,7 @@ class Configs:
         found = errors((*findings, *groups.check(config)))
         if found:
             problems = [str(each) for each in found]
-            raise InvalidConfig("the config was not kept", problems=problems)
+            raise InvalidConfig("the config was not stored", problems=problems)
         return self._keep(project, configs.document(config), note)
 
     def init(self, project: Project, release: Release, *, force: bool) -> Proposed:
@@ -140,7 +140,7 @@ class Configs:
         proposal = propose(release.paths, self._heads(release))
         if not proposal.config.groups:
             problems = [f"{each.what}: {each.why}" for each in proposal.reasons]
-            message = "nothing was found that could be deployed"
+            message = "found nothing to deploy"
             hint = f"templedb deploy config {project.slug} --set FILE"
             raise ConfigError(message, hint=hint, problems=problems)
         version = self._keep(project, configs.document(proposal.config), "deploy init")
@@ -171,7 +171,7 @@ class Configs:
 
     def _refuse_file(self, project: Project, release: Release) -> None:
         if release.entry(project_file.PATH):
-            message = f"project {project.slug} keeps its config in {project_file.PATH}"
+            message = f"project {project.slug} has its config in {project_file.PATH}"
             raise ConfigError(message, hint=f"edit {project_file.PATH}, then deploy")
 
     def _heads(self, release: Release) -> dict[str, str]:

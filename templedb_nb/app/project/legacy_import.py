@@ -36,7 +36,7 @@ from templedb_nb.ports.store import ContentStore, SettingsStore, Transactions
 from templedb_nb.store.legacy_sqlite import read_projects
 
 _NOTE = "from the older TempleDB"
-_IMPORTED = "taken over with the history of the older TempleDB"
+_IMPORTED = "imported with the history of the older TempleDB"
 
 
 class _NotKept(Exception):
@@ -204,5 +204,5 @@ def _unfit(path: str) -> str:
         return "is not a path below the project"
     *folders, name = parts
     if built_in(name, folder=False) or any(built_in(each, folder=True) for each in folders):
-        return "is never taken in: it may hold secrets, or belongs to a tool"
+        return "is never imported: it may hold secrets, or belongs to a tool"
     return ""

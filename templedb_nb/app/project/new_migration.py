@@ -65,7 +65,7 @@ class NewMigrations:
         script = read_script(texts[0][1].encode())
         also = [f"line {each.line}: {each.message}" for each in script.warnings]
         if name is not None and name.before:
-            also.append(f"it sorts before {name.before}: name it so that it comes last")
+            also.append(f"it sorts before {name.before}: rename it so that it comes last")
         also.append(f"next: templedb deploy run {project.slug} --dry-run")
         paths = [path for path, _ in texts]
         data = {"path": paths[0], "down": "".join(paths[1:]), "group": group.group.name}
@@ -95,7 +95,7 @@ class NewMigrations:
             text = self._reader.scripts([each.blob])[each.blob].text
             if dialect := recognise.not_read(each.path, frozenset(paths), {each.path: text}, None):
                 message = f"{each.path} is in the style of {dialect.tool} ({dialect.evidence})"
-                raise FilesError(message, hint=f"make the new one by {dialect.tool}, too")
+                raise FilesError(message, hint=f"create the new migration with {dialect.tool}")
 
 
 def _group(
@@ -143,9 +143,11 @@ def _refuse(
         for each in script.problems_for(group.group.executor)
     ]
     if reading is None and (dialect := recognise.by_text(script.text)):
-        problems.append(f"{dialect.evidence}: a mark of {dialect.tool}, which is not read here")
+        problems.append(
+            f"{dialect.evidence}: a mark of {dialect.tool}, which templedb does not read here"
+        )
     if problems:
-        message = f"{path} was not written: what it should hold could not run"
+        message = f"{path} was not written: its SQL cannot run"
         raise FilesError(message, problems=problems, hint="correct the text; nothing was written")
 
 
@@ -162,7 +164,7 @@ def _write(root: Path, path: str, text: str) -> None:
         try:
             handle = os.open(whole, flags, 0o666)
         except FileExistsError:
-            message = f"{path} is there already, and was left as it is"
+            message = f"{path} exists already; it was not changed"
             raise FilesError(message, hint="choose another name") from None
         with os.fdopen(handle, "wb") as file:
             file.write(text.encode())

@@ -96,8 +96,8 @@ class TargetPolicies:
             asks = lowers(local, here) or could_lower(changed, named) or reason
             if asks or isinstance(error, UsageProblem):
                 raise
-            why = f"the ledger could not be asked: {error.message}"
-            return (why, "the next run tells it; where it demands more, that holds")
+            why = f"the ledger could not be read: {error.message}"
+            return (why, "the next run reads it; a stricter policy there applies")
 
     @contextmanager
     def _opened(self, project: Project, target: Target) -> Iterator[OpenTarget | None]:
@@ -122,7 +122,7 @@ class TargetPolicies:
         if lowers(policy, there) and not reason:
             message = f"this lowers what {changed.name} demands of a run"
             told = changes(there, policy)
-            raise UsageProblem(message, hint="say why, with --reason", problems=told)
+            raise UsageProblem(message, hint="give the reason: --reason WHY", problems=told)
         if opened is None or not (reason or _differs(policy, ledgers)):
             return ()
         user, known_as = self._system.user(), opened.case.project.known_as
@@ -201,7 +201,7 @@ def _nothing(opened: OpenTarget, others: Collection[str], *, ends: bool) -> Usag
     of = f"of {', '.join(sorted(others))}" if others else "of another project"
     if ends:
         return UsageProblem(f"{project} has no exemption from the policy {of} on {target}")
-    message = f"{project} obeys no policy {of} on {target}: there is nothing to be exempt from"
+    message = f"{project} obeys no policy {of} on {target}: no exemption is needed"
     known = {n.project for ledger in opened.ledgers.values() for n in ledger.neighbours}
     hint = f"projects that have one there: {', '.join(sorted(known))}" if known else ""
     return UsageProblem(message, hint=hint)

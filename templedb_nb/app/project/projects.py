@@ -104,7 +104,9 @@ class Projects:
     def remove(self, project: Project, *, sure: bool) -> Project:
         """Forget a project; its history and the ledgers of its targets stay."""
         if not sure and (self._settings.targets(project.slug) or self._has_variables(project)):
-            message = f"project {project.slug} has targets or variables, which would be lost"
+            message = (
+                f"project {project.slug} has targets or variables; removing it would delete them"
+            )
             raise UsageProblem(message, hint=f"templedb project remove {project.slug} --yes")
         self._settings.remove_project(project.slug)
         return project
@@ -117,7 +119,7 @@ class Projects:
         if text in self._reserved:
             raise UsageProblem(f"{text!r} is a command's name", hint="choose another with --slug")
         if not SLUG.fullmatch(text):
-            hint = "a slug holds letters, digits, _ . - alone; choose one with --slug"
+            hint = "a slug may hold only letters, digits, _ . -; choose one with --slug"
             raise UsageProblem(f"{text!r} is not a slug", hint=hint)
         return Slug(text)
 
@@ -155,6 +157,6 @@ def _scanned(root: Path, known: Mapping[str, FileStamp], sink: BlobSink, known_a
         return scan(root, known, sink, known_at_ns=known_at)
     except Unreadable as error:
         problems = [f"{each.path}: {each.reason}" for each in error.problems]
-        message = f"{len(problems)} of the files below {root} cannot be stored; nothing was"
+        message = f"{len(problems)} of the files below {root} cannot be stored; nothing was stored"
         hint = "make them readable, or name them in .templedbignore"
         raise FilesError(message, hint=hint, problems=problems) from None

@@ -92,7 +92,7 @@ class Targets:
     def refuse_file(self, target: Target) -> None:
         """Raise if the checked-in file says what the target is."""
         if target.from_file:
-            message = f"target {target.name} stands in templedb.yaml"
+            message = f"target {target.name} is defined in templedb.yaml"
             hint = "edit templedb.yaml, then deploy; where that lowers what the ledger demands, say"
             raise ConfigError(message, hint=f"{hint} the same here, too, with --reason")
 
@@ -100,6 +100,6 @@ class Targets:
 def coherent(target: Target) -> Target:
     """Return *target*, or raise if it wants signatures that nobody could give."""
     if target.signed and not target.signers:
-        message = f"target {target.name} wants signed approvals, and names nobody who may sign"
-        raise UsageProblem(message, hint="name an allowed_signers file, too: --signers FILE")
+        message = f"target {target.name} requires signed approvals but names nobody who may sign"
+        raise UsageProblem(message, hint="also name an allowed_signers file: --signers FILE")
     return target

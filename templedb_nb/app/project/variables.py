@@ -25,7 +25,7 @@ from templedb_nb.ports.store import VariableStore
 from templedb_nb.secrets.references import read_reference
 from templedb_nb.secrets.sealing import Seal
 
-NAME_HINT = "a name holds letters, digits and _, and begins with no digit"
+NAME_HINT = "a name may hold only letters, digits and _, and must not begin with a digit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class GivenValues:
         for text in texts:
             name, equals, value = text.partition("=")
             if not equals and name not in process:
-                raise UsageProblem(f"--env {name}: this process has no variable {name}")
+                raise UsageProblem(f"--env {name}: the environment has no variable {name}")
             found[name] = Secret(name, value if equals else process[name])
         return cls(options=found)
 
@@ -81,7 +81,7 @@ class Variables:
         if not name.isidentifier() or not name.isascii():
             raise UsageProblem(f"{name!r} is not a variable name", hint=NAME_HINT)
         if "\0" in text:
-            raise UsageProblem(f"the value of {name} holds a NUL character")
+            raise UsageProblem(f"the value of {name} contains a NUL character")
         chosen = Keeping.REFERENCE if is_reference(text) else keeping
         bare = Variable(
             project=project.slug,

@@ -117,7 +117,7 @@ def _open_run(opened: OpenTarget, named: str) -> RunId:
     found = {each.run for ledger in ledgers for each in ledger.unresolved if each.run}
     runs = sorted(run for run in found if run.startswith(named))
     if len(runs) > 1:
-        raise Ambiguous(f"{typed(named)!r} begins more than one run", problems=runs)
+        raise Ambiguous(f"{typed(named)!r} matches more than one run", problems=runs)
     if not runs:
         where = f"target {opened.case.target.name}"
         message = (

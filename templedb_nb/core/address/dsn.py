@@ -50,12 +50,10 @@ def _url(rest: str) -> Given | AddressProblem:
     given |= {"host": hosts, "port": ports}
     path, question, query = rest[at:].partition("?")
     if "[" in hosts:
-        return AddressProblem(
-            what="a bracket of its host is not closed, or holds nothing", mend=_brackets()
-        )
+        return AddressProblem(what="a bracket of its host is empty or not closed", mend=_brackets())
     if path and not path.startswith("/"):
         return AddressProblem(
-            what="something stands between its host and its database", mend=_brackets()
+            what="there is extra text between its host and its database", mend=_brackets()
         )
     given["dbname"] = path.removeprefix("/")
     found = {key: unquote(value) for key, value in given.items() if value}
@@ -77,16 +75,16 @@ def _hosts(rest: str, at: int) -> tuple[str, str, int]:
 def _unescaped(rest: str) -> AddressProblem | None:
     """Return what a URL holds that must be escaped, which is a password's most times."""
     if _ESCAPE.search(rest):
-        return AddressProblem(what="a % in it begins no escape", mend=f"{FORM}; {ESCAPES}")
+        return AddressProblem(what="a % in it is not a valid escape", mend=f"{FORM}; {ESCAPES}")
     if re.search(r"\s", rest):
-        return AddressProblem(what="a space stands in it", mend="write a space as %20")
+        return AddressProblem(what="it contains a space", mend="write a space as %20")
     authority, path = _parted(rest)
     if authority.count("@") > 1 or "@" in path:
-        return AddressProblem(what="an unescaped @ or / stands in it", mend=f"{FORM}; {ESCAPES}")
+        return AddressProblem(what="it contains an unescaped @ or /", mend=f"{FORM}; {ESCAPES}")
     who, at, _ = authority.rpartition("@")
     if at and re.search(r"[?#\[\]]", who):
-        mend = f"{ESCAPES}; a / stands before the ? of the parameters"
-        return AddressProblem(what="an unescaped character stands before its host", mend=mend)
+        mend = f"{ESCAPES}; write a / before the ? of the parameters"
+        return AddressProblem(what="there is an unescaped character before its host", mend=mend)
     return None
 
 
@@ -102,7 +100,7 @@ def _queried(given: Given, query: str) -> Given | AddressProblem:
     for each in query.split("&") if query else ():
         key, equals, value = each.partition("=")
         if not equals or "=" in value:
-            what = "a bare = stands in a parameter's value" if equals else "a parameter has no ="
+            what = "a parameter's value contains a bare =" if equals else "a parameter has no ="
             return AddressProblem(
                 what=what, mend="?NAME=VALUE&NAME=VALUE, with & = in a value as %26 %3D"
             )

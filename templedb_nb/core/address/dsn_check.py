@@ -46,7 +46,9 @@ def fault(text: str) -> AddressProblem | None:
     found = _around(value) or _kind(value)
     if found is None and value != text:
         ends = "a line break" if "\n" in text or "\r" in text else "a space"
-        return AddressProblem(what=f"{ends} stands at its edge", mend="give the address without it")
+        return AddressProblem(
+            what=f"it begins or ends with {ends}", mend="give the address without it"
+        )
     return found
 
 
@@ -67,18 +69,18 @@ def _around(value: str) -> AddressProblem | None:
     if not value:
         return AddressProblem(what="it is empty", mend=f"give the address: {FORM}")
     if re.match(r"psql\s", value):
-        return AddressProblem(what="it is a command", mend="leave psql out: the address alone")
+        return AddressProblem(what="it is a command", mend="leave psql out: give only the address")
     if _COMMANDS.match(value) or _ASSIGNED.match(value):
         return AddressProblem(
-            what="the name of a variable stands before it", mend="give the value alone"
+            what="it begins with the name of a variable", mend="give only the value"
         )
     if value[0] in _QUOTES or (value[-1] in _QUOTES and value.startswith(PREFIXES)):
-        return AddressProblem(what="quotes stand around it", mend="give the address without them")
+        return AddressProblem(what="it is in quotes", mend="give the address without them")
     if value[0] == "<" and value[-1] == ">":
-        return AddressProblem(what="brackets stand around it", mend="give the address without them")
+        return AddressProblem(what="it is in brackets", mend="give the address without them")
     if "\n" in value or "\r" in value:
         return AddressProblem(
-            what="it has several lines", mend="give the address alone, on one line"
+            what="it has several lines", mend="give only the address, on one line"
         )
     return None
 
@@ -89,10 +91,10 @@ def _kind(value: str) -> AddressProblem | None:
         return None if rest else AddressProblem(what="it names no file", mend="duckdb:///PATH")
     if found := _NAMED.search(value):
         return AddressProblem(
-            what=f"the placeholder {found[0]} stands in it", mend="put the value in"
+            what=f"it contains the placeholder {found[0]}", mend="put the value in"
         )
     if _EXPANDED.search(value):
-        what = "a variable stands in it, and nothing expands it"
+        what = "it contains a variable, which nothing expands"
         return AddressProblem(
             what=what, mend="put the value in, a $ or { of a password as %24 or %7B"
         )
@@ -141,8 +143,8 @@ def _stranger(scheme: str) -> AddressProblem:
         what = "it is the address of a website"
         return AddressProblem(what=what, mend=f"copy the database's connection string: {FORM}")
     if name.startswith("prisma"):
-        what = "it leads to Prisma's proxy, which runs no migrations"
-        return AddressProblem(what=what, mend=f"take the database's own address: {FORM}")
+        what = "it is the address of Prisma's proxy, which cannot run migrations"
+        return AddressProblem(what=what, mend=f"use the database's own address: {FORM}")
     if name in _OTHERS:
         what = f"{name} is not a database that can be deployed to"
         return AddressProblem(what=what, mend=f"{FORM}, or duckdb:///PATH")
@@ -225,7 +227,7 @@ def _instead(key: str, *, url: bool) -> str:
     if name in KEYWORDS:
         return f"write {name}"
     if name in _LEFT_OUT:
-        return "leave it out, it is for another driver"
+        return "leave it out: it is for another driver"
     if name in _RENAMED:
         return f"write {_RENAMED[name]}=…"
     if name in _ENCRYPTING:
@@ -282,14 +284,16 @@ def _places(given: Mapping[str, str]) -> Iterator[AddressProblem]:
     hosts, addresses = ((given.get(key) or "").split(",") for key in ("host", "hostaddr"))
     count = max(len(hosts), len(addresses))
     if len(ports) > 1 and len(ports) != count:
-        mend = "one port for all hosts, or as many ports as hosts: host=a,b port=5432,5433"
-        yield AddressProblem(what="it has another number of ports than of hosts", mend=mend)
+        mend = "give one port for all hosts, or one for each: host=a,b port=5432,5433"
+        yield AddressProblem(what="the number of ports differs from the number of hosts", mend=mend)
     if given.get("host") and given.get("hostaddr") and len(hosts) != len(addresses):
-        mend = "a hostaddr for each host: host=a,b hostaddr=10.0.0.1,10.0.0.2"
-        yield AddressProblem(what="it has another number of hostaddr than of hosts", mend=mend)
+        mend = "give one hostaddr for each host: host=a,b hostaddr=10.0.0.1,10.0.0.2"
+        yield AddressProblem(
+            what="the number of hostaddrs differs from the number of hosts", mend=mend
+        )
     if any(each and not _numeric(each) for each in addresses):
         yield AddressProblem(
-            what="its hostaddr is no IP address", mend="name the host as host=HOST"
+            what="its hostaddr is not an IP address", mend="name the host as host=HOST"
         )
     if any(_unlikely(each) for each in hosts):
         yield AddressProblem(what="its host is not a host name", mend=f"{FORM}; {ESCAPES}")

@@ -212,7 +212,7 @@ def on_routes(routes: Mapping[str, Route], target: str) -> Iterator[Finding]:
     for name, route in sorted(routes.items()):
         where = f"target {target} ({name})"
         if route.one_of:
-            message = f"of {route.one_of}, {route.address} is reached; commands get that one alone"
+            message = f"of {route.one_of}, {route.address} is reached; commands get only that one"
             yield Finding(
                 severity=Severity.NOTE, topic=Topic.VARIABLE, message=message, where=where
             )
@@ -222,5 +222,5 @@ def on_routes(routes: Mapping[str, Route], target: str) -> Iterator[Finding]:
                 topic=Topic.VARIABLE,
                 message=f"{sentence}: {route.address} is reached",
                 where=where,
-                mend=f"say it in {name}, to depend on nothing else",
+                mend=f"write it into {name}, so that nothing else decides",
             )

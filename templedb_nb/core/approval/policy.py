@@ -43,7 +43,7 @@ class Approved:
         if found.veto is not None:
             veto = found.veto
             message = f"{about} was rejected by {veto.given_by}: {veto.reason}"
-            hint = f"fix it and plan again; or {veto.given_by} approves it after all"
+            hint = f"fix the problem and plan again; or {veto.given_by} may still approve the plan"
             raise Rejected(message, hint=hint)
         if found.missing:
             has = f"{len(found.counted)} of {plan.policy.needed} approvals"
@@ -135,7 +135,11 @@ def _objection(
         return "they made the plan (--self-approval allows that)"
     if _expired(each, policy, now):
         return f"it expired after {timedelta(seconds=policy.approval_expires_s)}"
-    return "" if _may(each, policy, proofs) else f"it wants {', '.join(policy.approvers)}"
+    return (
+        ""
+        if _may(each, policy, proofs)
+        else f"only these may approve: {', '.join(policy.approvers)}"
+    )
 
 
 def _may(each: Approval, policy: Policy, proofs: Proofs) -> bool:

@@ -42,7 +42,7 @@ def _read(lines: Sequence[str], problems: list[str]) -> Iterator[tuple[int, str,
         if _PATTERN.search(name):
             problems.append(f"line {number}: {name} is a pattern or a list: name one person a line")
         elif len(words) < 2 or not _is_key(words[0], words[1]):  # noqa: PLR2004 - type and key
-            problems.append(f"line {number}: it is no NAME [OPTIONS] KEYTYPE KEY")
+            problems.append(f"line {number}: it is not NAME [OPTIONS] KEYTYPE KEY")
         else:
             yield number, name, options, f"{words[0]} {words[1]}"
 

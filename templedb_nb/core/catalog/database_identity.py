@@ -12,7 +12,7 @@ from dataclasses import replace
 from templedb_nb.model.ledger import Entry, Ledger, LedgerHead, State
 from templedb_nb.model.lost import Lost, Suspicion
 
-RESTORED = "was restored to an earlier state: migrations that it had are gone"
+RESTORED = "was restored to an earlier state: applied migrations are missing"
 OPEN = "does not have the row of an attempt that was not at its end"
 _SETTLED = (State.APPLIED, State.REVERTED)
 
@@ -32,11 +32,11 @@ def _told(before: LedgerHead | None, ledger: Ledger, lost: Sequence[Lost]) -> st
     if not (applied or lost):
         return ""
     if not ledger.exists and not applied:
-        return "has no ledger, and a run began there whose process died"
+        return "has no ledger, and the process of a run that began there died"
     if not ledger.exists:
         return f"has no ledger, and {applied} migrations were applied there before"
     if before and before.uuid and ledger.uuid != before.uuid:
-        return "is not the database that it was: its ledger is another one"
+        return "is not the same database as before: its ledger is another one"
     gone = [each.entry for each in lost if ledger.entry(each.entry.key) is None]
     if gone and all(each.unfinished for each in gone):
         return OPEN

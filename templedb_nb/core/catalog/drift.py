@@ -36,16 +36,14 @@ def change(name: str, before: str | None, after: str | None) -> CatalogChange:
     return CatalogChange(name=name, kind=kind, before=before or "", after=after or "")
 
 
-_UNKNOWN = (
-    "a run broke off before it told its end, could not keep the objects, or ran with drift: off"
-)
+_UNKNOWN = "a run was interrupted, could not record the objects, or ran with drift: off"
 
 
 def behind(kept: KeptBase, now: LedgerStanding) -> str:
     """Return why the base does not know all that runs did, or nothing."""
     unknown = _unknown(kept, now)
     if unknown and unknown <= now.going:
-        return f"a run of {', '.join(sorted(unknown))} goes on"
+        return f"a run of {', '.join(sorted(unknown))} is running"
     return _UNKNOWN if unknown else ""
 
 
@@ -70,7 +68,7 @@ def told(
 ) -> Drift:
     """Return how a database differs, of objects by name with their definitions before and after.
 
-    Where others worded the definitions, one that reads otherwise may be what it was.
+    Where others worded the definitions, one that reads differently may be what it was.
     """
     changes = tuple(change(*row) for row in rows)
     if kept.printer == printer:
@@ -100,26 +98,26 @@ def on_drift(
     for database, drift in sorted(found.items()):
         where = f"target {target} ({database})"
         if drift.behind:
-            text = f"{drift.behind}: what others changed since cannot be told apart"
+            text = f"{drift.behind}: later changes by others cannot be distinguished"
             yield Finding(severity=Severity.NOTE, topic=Topic.DRIFT, message=text, where=where)
             continue
         if drift.printer:
             yield _reprinted(drift, where, target)
         for each in drift.changes[:TOLD]:
-            text = f"{each.name} was {each.kind} by no run of ours"
+            text = f"{each.name} was {each.kind} outside of templedb"
             yield Finding(
                 severity=severity, topic=Topic.DRIFT, message=text, where=where, mend=mend
             )
         if (more := len(drift.changes) - TOLD) > 0:
-            text = f"{more} more objects were changed by no run of ours"
+            text = f"{more} more objects were changed outside of templedb"
             yield Finding(severity=severity, topic=Topic.DRIFT, message=text, where=where)
 
 
 def _reprinted(drift: Drift, where: str, target: TargetName) -> Finding:
     count = len(drift.reprinted)
-    text = f"{drift.printer}: added and removed objects are told, and of changed ones none"
+    text = f"{drift.printer}: only added and removed objects are reported, not changed ones"
     if count:
-        text = f"{text}; {count} read otherwise"
+        text = f"{text}; {count} read differently"
     return Finding(
         severity=Severity.NOTE,
         topic=Topic.DRIFT,

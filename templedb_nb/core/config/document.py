@@ -36,7 +36,7 @@ from templedb_nb.model.serialization import to_plain
 from templedb_nb.model.target import DATABASE_URL, OrderPolicy
 from templedb_nb.model.work_folder import WorkFolderKind
 
-NAME = Text(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "may hold letters, digits, _ . - alone")
+NAME = Text(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "may hold only letters, digits, _ . -")
 VARIABLE = Text(r"[A-Za-z_][A-Za-z0-9_]*", "is not an environment variable name")
 TEXT = Text()
 DAY = 86_400
@@ -211,7 +211,7 @@ def _duplicates(key: str, values: list[Any]) -> list[Finding]:
     twice = {value for value, times in Counter(values).items() if times > 1 and value != ""}
     places = [(n, value) for n, value in enumerate(values) if value in twice]
     return [
-        problem(f"groups[{n}].{key}", f"{value!r} stands more than once")
+        problem(f"groups[{n}].{key}", f"{value!r} appears more than once")
         for n, value in places
         if values.index(value) != n
     ]

@@ -35,7 +35,7 @@ def _complaints(pattern: str) -> Iterator[str]:
     if pattern.startswith("/"):
         yield "is absolute; patterns begin at the project's root"
     if "\\" in pattern:
-        yield "has a backslash; folders are divided by /, and [*] is a literal star"
+        yield "has a backslash; separate folders with /, and write [*] for a literal star"
     if "\0" in pattern:
         yield "has a NUL character"
     segments = pattern.removeprefix("/").split("/")
@@ -62,7 +62,7 @@ def _complaints_of_class(found: re.Match[str]) -> Iterator[str]:
         yield f"has {found[0]}; write [!…] for any other character"
     for each in _RANGE.finditer(found["members"]):
         if each["low"] and each["low"] > each["high"]:
-            yield f"has the range {each[0]} upside down in {found[0]}"
+            yield f"has the reversed range {each[0]} in {found[0]}"
 
 
 @cache

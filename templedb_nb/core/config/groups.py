@@ -122,7 +122,7 @@ def check(config: DeployConfig, paths: Sequence[str] | None = None) -> tuple[Fin
         found += [*_patterns(at, group, paths), *_environment(at, group)]
         found += _health(at, group)
     if loop := cycle(config.groups):
-        found.append(problem("groups", f"depends_on goes in a circle: {' -> '.join(loop)}"))
+        found.append(problem("groups", f"depends_on is circular: {' -> '.join(loop)}"))
     return tuple(found)
 
 
@@ -155,15 +155,13 @@ def _files(at: str, group: Group) -> Iterable[Finding]:
     keys += [(f"on_failure[{n}]", hook.command) for n, hook in enumerate(group.on_failure)]
     for key, text in keys:
         if per_file(text):
-            yield problem(f"{at}.{key}", f"{FILE} has a meaning in deploy_command alone")
+            yield problem(f"{at}.{key}", f"{FILE} works only in deploy_command")
         if unsafe_psql(text):
             yield _unsafe(f"{at}.{key}")
     text = group.deploy_command
     if quoted_file(text):
-        mend = "it is put in safely quoted where it stands bare"
-        yield problem(
-            f"{at}.deploy_command", f"{FILE} stands inside quotes or a here-document", mend
-        )
+        mend = "write it without quotes: it is inserted safely quoted"
+        yield problem(f"{at}.deploy_command", f"{FILE} is inside quotes or a here-document", mend)
     if per_file(text) and not group.file_patterns:
         yield problem(f"{at}.deploy_command", f"{FILE} needs file_patterns")
     if text and not migrating(group) and unsafe_psql(text):
@@ -192,7 +190,7 @@ def _environment(at: str, group: Group) -> Iterable[Finding]:
             yield problem(f"{at}.env.{name}", "looks like a secret in plain text", mend)
     for name in dict(group.env):
         if DANGEROUS.fullmatch(name) and name not in group.allow_dangerous_env:
-            mend = f"name it in allow_dangerous_env if it must be: [{name}]"
+            mend = f"if it is needed, name it in allow_dangerous_env: [{name}]"
             yield problem(f"{at}.env.{name}", "changes how programs load or start", mend)
 
 
@@ -210,7 +208,7 @@ def _health(at: str, group: Group) -> Iterable[Finding]:
         yield from _objections(f"{at}.health_check", group.health_check)
         if group.health_checks:
             mend = "put all of them into health_checks"
-            yield problem(f"{at}.health_check", "stands beside health_checks", mend)
+            yield problem(f"{at}.health_check", "cannot be combined with health_checks", mend)
     yield from on_health(f"{at}.health_checks", f"group {group.name!r}", group.health_checks)
 
 

@@ -18,7 +18,7 @@ from templedb_nb.model.config import HealthCheck, HealthType, InconclusivePolicy
 from templedb_nb.model.health import HealthRole, JsonExpectation
 
 _TEXT = Text()
-_NAME = Text(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "may hold letters, digits, _ . - alone")
+_NAME = Text(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "may hold only letters, digits, _ . -")
 _VARIABLE = Text(r"[A-Za-z_][A-Za-z0-9_]*", "is not an environment variable name")
 
 EXPECT_JSON = Object(

@@ -23,8 +23,8 @@ from templedb_nb.model.serialization import canonical
 
 FIXED = {
     "name": "names the group that is changed",
-    "kind": "is decided by the config: what its files are",
-    "database": "is decided by the config: which ledger knows its migrations",
+    "kind": "can only be set in the config: it decides what the files are",
+    "database": "can only be set in the config: it decides which ledger records the migrations",
 }
 NOT_SET = "not set"
 _PLACE = re.compile(r"groups\[(\d+)\]")
@@ -102,7 +102,7 @@ def _groups(document: object, complain: Complain) -> dict[str, dict[str, Any]]:
         return {}
     for key in document:
         if key in _ELSEWHERE:
-            complain(str(key), "is not part of an overlay, which changes groups alone")
+            complain(str(key), "is not part of an overlay, which changes only groups")
         elif key != "groups":
             complain(str(key), f"is not a known key{nearest(key, ['groups'])}")
     listed = document.get("groups")
@@ -124,7 +124,7 @@ def _by_name(listed: list[Any], complain: Complain) -> dict[str, Any]:
         if not isinstance(name, str):
             complain(f"groups[{n}]", "must be an object with the name of a group")
         elif name in found:
-            complain(f"groups[{n}].name", f"{name!r} stands more than once")
+            complain(f"groups[{n}].name", f"{name!r} appears more than once")
         else:
             found[name] = {key: value for key, value in each.items() if key != "name"}
     return found

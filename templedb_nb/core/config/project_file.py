@@ -151,7 +151,7 @@ def _target(name: TargetName, given: dict[str, Any], findings: list[Finding]) ->
     at = f"{PATH}: targets.{name}.signers"
     findings += [problem(at, told) for told in wrong]
     if own["signed"] and not lines and not wrong:
-        findings.append(problem(at, "nobody is named, and signed: true wants signatures"))
+        findings.append(problem(at, "names nobody, but signed: true requires signatures"))
     return Target(name=name, from_file=True, **own | {"signers": lines})
 
 
@@ -161,7 +161,9 @@ def _health(
     one, many = given["health_check"], given["health_checks"]
     at = f"{PATH}: targets.{name}.health_checks"
     if one and many:
-        findings.append(problem(at, "stands beside health_check", "put all of them into one list"))
+        findings.append(
+            problem(at, "cannot be combined with health_check", "put all of them into one list")
+        )
     found = (*([one] if one else []), *many)
     findings += on_health(at, f"target {name}", found)
     return found
@@ -177,9 +179,9 @@ def _variables(
     at = f"{PATH}: targets.{target}.variables" if target else f"{PATH}: variables"
     for name, text in pairs:
         if not is_reference(text) and not text.startswith("duckdb:"):
-            mend = f"a reference such as env:{name}; values go in by templedb env set"
+            mend = f"use a reference such as env:{name}, or set the value: templedb env set"
             findings.append(
-                problem(f"{at}.{name}", "is a value, and this file is checked in", mend)
+                problem(f"{at}.{name}", "is a value, but this file is checked in", mend)
             )
         findings += _outside(f"{at}.{name}", text, leads)
     return [
@@ -203,7 +205,7 @@ def _outside(at: str, text: str, leads: Callable[[str], str]) -> list[Finding]:
     if whole.startswith(("/", "~")) or whole.split("/")[0] == "..":
         message = f"reads {path}, which is outside of the project"
     elif place := leads(path):
-        message = f"reads {path}, and a link leads from there to {place}, outside of the project"
+        message = f"reads {path}, a link to {place}, outside of the project"
     else:
         return []
     return [Finding(severity=Severity.NOTE, topic=Topic.VARIABLE, message=message, where=at)]

@@ -79,7 +79,7 @@ def _foreign(health: HealthCheck) -> Iterator[Objection]:
             if getattr(health, key) != bare[key]:
                 yield Objection(
                     key=key,
-                    message=f"means nothing for a check of type {health.type}, but for {kind}",
+                    message=f"belongs to checks of type {kind}, not {health.type}",
                     hint="leave it out, or make it a check of its own in health_checks",
                     forbids=key.startswith("expect"),
                 )
@@ -156,9 +156,9 @@ def _secretive(name: str) -> bool:
 
 def _method(health: HealthCheck) -> Iterator[Objection]:
     if health.method in _NO_CHECK:
-        yield Objection(key="method", message=f"{health.method} has no answer that can be judged")
+        yield Objection(key="method", message=f"{health.method} gives no answer to check")
     if health.method == "HEAD" and (health.expect_body or health.expect_json):
-        yield Objection(key="method", message="HEAD has no body that could be as expected")
+        yield Objection(key="method", message="HEAD returns no body to check")
     if not health.expect_status:
         yield Objection(key="expect_status", message="must name a status")
 
@@ -169,7 +169,7 @@ def _expectations(health: HealthCheck) -> Iterator[Objection]:
         yield from _json(f"expect_json[{n}]", each)
     for found in _PLACEHOLDER.finditer(health.expect_version):
         if found[0] != variables.RELEASE:
-            message = f"has {found[0]}, and knows {variables.RELEASE} alone"
+            message = f"has {found[0]}; only {variables.RELEASE} is known"
             yield Objection(key="expect_version", message=message)
 
 
@@ -194,7 +194,7 @@ def _json(at: str, wanted: JsonExpectation) -> Iterator[Objection]:
             yield Objection(key=f"{at}.{key}", message=f"{text!r} is not a number")
     below, above = number(wanted.below), number(wanted.above)
     if below is not None and above is not None and above >= below:
-        yield Objection(key=at, message=f"nothing is above {above} and below {below}")
+        yield Objection(key=at, message=f"no number is above {above} and below {below}")
 
 
 def _query(query: str) -> Iterator[Objection]:
@@ -203,4 +203,4 @@ def _query(query: str) -> Iterator[Objection]:
     try:
         refuse_writing(question(query, {}))
     except TempleError as error:
-        yield Objection(key="query", message=f"cannot be asked: {error.message}", hint=error.hint)
+        yield Objection(key="query", message=f"cannot be sent: {error.message}", hint=error.hint)

@@ -77,14 +77,14 @@ def _allowed(check: HttpCheck) -> tuple[int, ...]:
 
 def _body(check: HttpCheck, answer: HttpAnswer) -> Iterator[tuple[Cause, str]]:
     if check.expect_body and not re.search(check.expect_body, answer.text):
-        yield Cause.BODY, f"the body has nothing that matches {check.expect_body}"
+        yield Cause.BODY, f"nothing in the body matches {check.expect_body}"
 
 
 def _version(check: HttpCheck, answer: HttpAnswer) -> Iterator[tuple[Cause, str]]:
     version = check.expect_version
     places = (*(value for _, value in answer.headers), answer.text)
     if version and not any(names_version(version, place) for place in places):
-        yield Cause.VERSION, f"neither headers nor body name version {version}"
+        yield Cause.VERSION, f"neither headers nor body contain version {version}"
 
 
 def names_version(version: str, text: str) -> bool:
@@ -104,7 +104,7 @@ def _json(check: HttpCheck, answer: HttpAnswer, find: Find) -> Iterator[tuple[Ca
     try:
         document = read_json(answer.text)
     except (ValueError, RecursionError) as error:
-        yield Cause.JSON, f"the body is not JSON that can be judged: {error}"
+        yield Cause.JSON, f"the body is not valid JSON: {error}"
         return
     for each in check.expect_json:
         for complaint in _unmet(each, document, find):
@@ -128,7 +128,7 @@ def _no_number(text: str) -> None:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise ValueError("a key appears twice in one object")
     return made
 
 
@@ -136,7 +136,7 @@ def _unmet(wanted: JsonExpectation, document: Any, find: Find) -> list[str]:
     try:
         values = find(wanted.path, document)
     except RecursionError:
-        return ["cannot be looked for: the body is nested too deeply"]
+        return ["cannot be searched: the body is nested too deeply"]
     if not values:
         return ["is not there"]
     return [told for value in values if (told := _wrong(wanted, value))]

@@ -72,7 +72,7 @@ def _timed_out(timing: Timing, tries: Sequence[Try]) -> Settled:
     seen = [counted(timing, each) for each in told]
     head = f"the deadline of {timing.deadline_s} s is over"
     if not told:
-        return Settled(outcome=Health.INCONCLUSIVE, why=f"{head}, and no try had its time")
+        return Settled(outcome=Health.INCONCLUSIVE, why=f"{head}, and no try could finish")
     last = told[-1].message
     if seen[-1] is Health.INCONCLUSIVE:
         return Settled(outcome=Health.INCONCLUSIVE, why=f"{head}; the last try: {last}")

@@ -28,7 +28,7 @@ def judged(answer: Answer, expect: str) -> tuple[Cause, str, str]:
     shown = "\n".join(evidence(answer))
     said = asked.said if asked else "one row that begins with true"
     if came:
-        return Cause.QUERY_ANSWER, f"expected {said}, and got {came}", shown
+        return Cause.QUERY_ANSWER, f"expected {said}, but got {came}", shown
     return Cause.MET, f"the answer is {said}", shown
 
 

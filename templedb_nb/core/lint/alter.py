@@ -187,7 +187,7 @@ def _drops(at: Cursor) -> Action:
     if at.take("CONSTRAINT"):
         note = "if it is a foreign key, the table that it references is locked, too"
         return Action("drop constraint", ALL, note)
-    return Action("drop column", ALL, "the column's values are gone")
+    return Action("drop column", ALL, "the column's values are lost")
 
 
 def _alters(at: Cursor) -> Action:

@@ -75,7 +75,7 @@ def _table(at: Cursor) -> ObservedEffect:
         body = at.group() if at.word == "(" else at.rest
         others += table_access.locked(body) if Cursor(body).word in table_access.VERBS else UNKNOWN
     others = [(each, lock) for each, lock in others if each.key != name.key or not each.text]
-    note = "does nothing if it is there already" if maybe else ""
+    note = "does nothing if it exists already" if maybe else ""
     return ObservedEffect("create table", tuple(others), note, made=() if maybe else (name,))
 
 
@@ -100,7 +100,7 @@ def _view(at: Cursor, *, replaces: bool) -> ObservedEffect:
     at.skip_to("AS")
     at.at += 1
     read = tuple(table_access.locked(at.rest))
-    note = "if it is there already, it is replaced" if replaces else ""
+    note = "if it exists already, it is replaced" if replaces else ""
     return ObservedEffect(what, (*own, *read), note, made=() if replaces else (name,))
 
 

@@ -108,9 +108,9 @@ _SESSION = words(
 )
 _OPAQUE = {"DO": "do block", "CALL": "call"}
 _NOTES = {
-    "DO": "its body is not looked into",
-    "CALL": "the procedure's body is not looked into",
-    "EXECUTE": "what was prepared is not looked into",
+    "DO": "its body is not analysed",
+    "CALL": "the procedure's body is not analysed",
+    "EXECUTE": "what was prepared is not analysed",
 }
 
 
@@ -135,7 +135,7 @@ _HARMLESS = words(
     "SET_CONFIG SETVAL CURRVAL NOW PG_NOTIFY COUNT MAX MIN SUM PG_SLEEP VERSION AND OR NOT IN "
     "EXISTS PG_ADVISORY_LOCK PG_ADVISORY_XACT_LOCK PG_ADVISORY_UNLOCK FROM WHERE ON USING AS"
 )
-_CALLS = "the functions that it calls are not looked into"
+_CALLS = "the functions that it calls are not analysed"
 _VERB_NOTES = {"UPDATE": "changes", "DELETE": "removes"}
 
 
@@ -228,7 +228,7 @@ def _reindexes(at: Cursor) -> ObservedEffect:
     what = "reindex concurrently" if gently else "reindex"
     if kind not in {"INDEX", "TABLE"}:
         return ObservedEffect(what, UNKNOWN)
-    note = "" if gently else "while an index is built, most reads of the table wait, too"
+    note = "" if gently else "while an index is built, most reads of the table also wait"
     beside = "the table of" if kind == "INDEX" else ""
     return ObservedEffect(
         what, ((at.name(), SCHEMA if gently else LockMode.SHARE),), note, beside=beside

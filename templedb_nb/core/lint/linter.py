@@ -166,8 +166,8 @@ def _several(each: Pending, places: Iterable[StatementPlace]) -> Iterator[Compla
         locked |= {bare(name.key): name.text for name in place.locked}
         if len(locked) > 1:
             names = ", ".join(locked.values())
-            message = f"one transaction keeps readers of {names} waiting, and may deadlock"
-            yield _complaint(SEVERAL, each.file, place.statement, message, "a file for each table")
+            message = f"one transaction blocks readers of {names}, and may deadlock"
+            yield _complaint(SEVERAL, each.file, place.statement, message, "use one file per table")
             return
 
 

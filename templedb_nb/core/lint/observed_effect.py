@@ -58,7 +58,7 @@ def elsewhere(verb: str, at: Cursor) -> ObservedEffect:
     if not kind or kind == "EXTENSION":
         return ObservedEffect(what, UNKNOWN)
     if verb == "create" and kind in _BODIES:
-        return ObservedEffect(what, note="its body is not looked into")
+        return ObservedEffect(what, note="its body is not analysed")
     spreads = _SPREADING.get((verb, kind), _CASCADE if verb == "drop" else frozenset())
     return ObservedEffect(what, UNKNOWN if spreads & {word(each) for each in at.rest} else ())
 

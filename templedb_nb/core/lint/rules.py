@@ -18,9 +18,9 @@ from templedb_nb.model.lint import Size, Sizes
 BIG_ROWS, BIG_BYTES = 100_000, 64 << 20
 """From so many rows or bytes on, work on a whole table is worth a word."""
 _UNUSABLE = "cannot be written, and mostly not be read"
-_DROPPED = "deploy code that does not use it first; then drop it in a release of its own"
+_DROPPED = "first deploy code that does not use it; then drop it in a separate release"
 _RENAMED = "add the new name beside the old one, move code over, and drop the old one later"
-_IN_PARTS = "change the rows in parts of some thousands, each in a transaction of its own"
+_IN_PARTS = "change some thousand rows at a time, each batch in its own transaction"
 
 
 @dataclass(slots=True)
@@ -107,26 +107,26 @@ Rule = Callable[[StatementPlace], tuple[str, str] | None]
 def _drop_table(at: StatementPlace) -> tuple[str, str] | None:
     if "drop table" not in at.whats:
         return None
-    return f"{at.on} and its rows are gone, and code that still uses it fails", _DROPPED
+    return f"{at.on} and its rows are lost, and code that still uses it fails", _DROPPED
 
 
 def _drop_column(at: StatementPlace) -> tuple[str, str] | None:
     if "drop column" not in at.whats:
         return None
-    return f"values of {at.table.text} are gone, and code that still uses them fails", _DROPPED
+    return f"values of {at.table.text} are lost, and code that still uses them fails", _DROPPED
 
 
 def _drop_schema(at: StatementPlace) -> tuple[str, str] | None:
     if not at.whats & {"drop schema", "drop owned", "drop database"}:
         return None
-    return f"{at.found.what}: everything in it is gone", _DROPPED
+    return f"{at.found.what}: everything in it is lost", _DROPPED
 
 
 def _truncate(at: StatementPlace) -> tuple[str, str] | None:
     if "truncate" not in at.whats:
         return None
-    mend = "keep a copy of the rows, or do it by hand where somebody looks"
-    return f"every row of {at.on} is gone, and readers wait meanwhile", mend
+    mend = "keep a copy of the rows, or do it by hand under supervision"
+    return f"every row of {at.on} is lost, and readers wait meanwhile", mend
 
 
 def _rename_table(at: StatementPlace) -> tuple[str, str] | None:
@@ -142,23 +142,23 @@ def _rename_column(at: StatementPlace) -> tuple[str, str] | None:
     behind = words[words.index("RENAME") + 1 :][:1]
     if behind in (["CONSTRAINT"], []):
         return None
-    return f"code that says the old name of a column of {at.table.text} fails", _RENAMED
+    return f"code that uses the old name of a column of {at.table.text} fails", _RENAMED
 
 
 def _table_rewrite(at: StatementPlace) -> tuple[str, str] | None:
     if REWRITES not in at.found.note or not at.big:
         return None
     if "vacuum full" in at.whats or "cluster" in at.whats:
-        return f"{at.on} is written anew, and nobody reads it meanwhile", "use pg_repack, or wait"
+        return f"{at.on} is rewritten, and cannot be read meanwhile", "use pg_repack, or wait"
     may = "may be" if f"{REWRITES}," in at.found.note or f"{REWRITES} if" in at.found.note else "is"
     mend = "add a new column without a default, fill it in parts, then switch over"
-    return f"{at.on} {may} written anew, and nobody reads it meanwhile", mend
+    return f"{at.on} {may} rewritten, and cannot be read meanwhile", mend
 
 
 def _index_not_concurrent(at: StatementPlace) -> tuple[str, str] | None:
     if "create index" not in at.whats or not at.big:
         return None
-    return f"nobody writes to {at.on} while it is built", "CREATE INDEX CONCURRENTLY"
+    return f"{at.on} cannot be written while the index is built", "CREATE INDEX CONCURRENTLY"
 
 
 def _drop_index_not_concurrent(at: StatementPlace) -> tuple[str, str] | None:
@@ -171,7 +171,7 @@ def _reindex_not_concurrent(at: StatementPlace) -> tuple[str, str] | None:
     if "reindex" not in at.whats or not at.big:
         return None
     if not at.table.text and any(each.upper == "SYSTEM" for each in at.statement.tokens):
-        return f"the catalog {_UNUSABLE}", "leave it to a DBA, in a window of its own"
+        return f"the catalog {_UNUSABLE}", "leave it to a DBA, in a maintenance window"
     return f"{at.on} {_UNUSABLE}", "REINDEX … CONCURRENTLY"
 
 
@@ -180,21 +180,21 @@ def _constraint_not_valid(at: StatementPlace) -> tuple[str, str] | None:
     if not adds or SCANS not in at.found.note or not at.big:
         return None
     mend = "add it as NOT VALID; VALIDATE CONSTRAINT in a later migration, while writes go on"
-    return f"{at.on} is read as a whole under a lock that keeps writes waiting", mend
+    return f"{at.on} is read completely under a lock that blocks writes", mend
 
 
 def _set_not_null(at: StatementPlace) -> tuple[str, str] | None:
     if "set not null" not in at.whats or not at.big:
         return None
-    mend = "add CHECK (c IS NOT NULL) NOT VALID, validate it, then SET NOT NULL: it proves it"
-    return f"{at.on} is read as a whole, and nobody reads it meanwhile", mend
+    mend = "add CHECK (c IS NOT NULL) NOT VALID, validate it, then SET NOT NULL (no scan)"
+    return f"{at.on} is scanned completely, and cannot be read meanwhile", mend
 
 
 def _unique_without_index(at: StatementPlace) -> tuple[str, str] | None:
     if "add constraint" not in at.whats or BUILDS not in at.found.note or not at.big:
         return None
     mend = "CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT … USING INDEX"
-    return f"nobody reads {at.on} while its index is built", mend
+    return f"{at.on} cannot be read while its index is built", mend
 
 
 def _column_with_index(at: StatementPlace) -> tuple[str, str] | None:
@@ -202,15 +202,15 @@ def _column_with_index(at: StatementPlace) -> tuple[str, str] | None:
         return None
     if BUILDS not in at.found.note and SCANS not in at.found.note:
         return None
-    mend = "add the column alone; then its index, or its constraint as NOT VALID"
-    return f"nobody reads {at.on} while its constraint is checked", mend
+    mend = "first add only the column; then its index, or its constraint as NOT VALID"
+    return f"{at.on} cannot be read while its constraint is checked", mend
 
 
 def _refresh_not_concurrent(at: StatementPlace) -> tuple[str, str] | None:
     if "refresh materialized view" not in at.whats or not at.big:
         return None
-    mend = "REFRESH MATERIALIZED VIEW CONCURRENTLY, which wants a unique index"
-    return f"nobody reads {at.on} while its query runs", mend
+    mend = "REFRESH MATERIALIZED VIEW CONCURRENTLY, which requires a unique index"
+    return f"{at.on} cannot be read while its query runs", mend
 
 
 def _every_row(at: StatementPlace) -> tuple[str, str] | None:
@@ -226,15 +226,15 @@ def _lock_timeout_off(at: StatementPlace) -> tuple[str, str] | None:
     value = words[-1].upper()
     if value not in {"0", "DEFAULT"} and not value.startswith("0"):
         return None
-    mend = "leave lock_timeout as it is, or: -- templedb:lock-timeout 30s on top of the file"
-    return "a statement that waits for a lock makes everybody behind it wait, without end", mend
+    mend = "remove this setting, or write at the top of the file: -- templedb:lock-timeout 30s"
+    return "a statement that waits for a lock without limit blocks all sessions behind it", mend
 
 
 def _literal_password(at: StatementPlace) -> tuple[str, str] | None:
     if not passwords_in(at.statement):
         return None
     mend = "set it by hand (\\password of psql), or by a command that takes it from a variable"
-    return "a password stands in the file: everybody who can read the repository has it", mend
+    return "the file contains a password: everybody who can read the repository can read it", mend
 
 
 RULES: dict[str, Rule] = {

@@ -52,9 +52,9 @@ def complaints(
         if row.state is FileState.CHANGED:
             yield f"{row.file} was edited after it was applied: its down part may not fit"
         elif row.state not in IN_EFFECT:
-            yield f"{row.file} is {row.state}: only what is applied is rolled back"
+            yield f"{row.file} is {row.state}: only applied migrations are rolled back"
         elif row.entry and row.entry.kind is EntryKind.REPEATABLE:
-            yield f"{row.file} is repeatable: change it, and it runs again"
+            yield f"{row.file} is repeatable: edit it, and it runs again"
     files = [row.file for row in chosen]
     for row in rows:
         script = scripts.get(row.source) if row.source else None
@@ -82,7 +82,7 @@ def on_reverts(plan: Plan, ledgers: Ledgers, scripts: Scripts) -> Iterator[Findi
         stay = [e.key for e in applied if e.run_seq > first and e.key not in going]
         if stay:
             more = f" and {len(stay) - 1} more" if len(stay) > 1 else ""
-            message = f"{stay[0]}{more} came into effect later, and would stay"
+            message = f"{stay[0]}{more} was applied later, and would stay"
             yield Finding(
                 severity=Severity.WARNING, topic=Topic.MIGRATION, message=message, where=min(going)
             )
@@ -93,10 +93,10 @@ def _about(step: Revert, scripts: Scripts) -> Iterator[Finding]:
     for each in script.problems_for(Executor.NATIVE):
         at = f"{step.file}:{each.line}" if each.line else step.file
         yield problem(at, each.message, each.mend, topic=Topic.MIGRATION)
-    by_hand = f"do it by hand, and then: templedb migration mark-reverted {step.key} --reason WHY"
+    by_hand = f"roll back by hand, then: templedb migration mark-reverted {step.key} --reason WHY"
     if script.mode is Mode.STATEMENTS:
         message = f"{script.note}, and a down part runs in one transaction"
-        yield problem(step.file, message, f"leave that out, or {by_hand}", topic=Topic.MIGRATION)
+        yield problem(step.file, message, f"remove that, or {by_hand}", topic=Topic.MIGRATION)
     elif script.left is not None and script.left.nothing:
         message = f"its down part {script.left.message}"
         yield problem(step.file, message, by_hand, topic=Topic.MIGRATION)

@@ -33,11 +33,11 @@ def config_of(project: OlderProject) -> tuple[DeployConfig | None, list[str]]:
     try:
         document = json.loads(project.config)
     except ValueError as error:
-        return None, [f"config: is no JSON ({error})"]
+        return None, [f"config: is not JSON ({error})"]
     if not isinstance(document, dict):
         return None, ["config: is not an object"]
     left = [
-        f"config: {key} is not taken over"
+        f"config: {key} is not imported"
         for key in ("health_check", "secret_sources")
         if document.pop(key, None)
     ]
@@ -58,7 +58,7 @@ def targets_of(project: OlderProject) -> tuple[list[Target], list[str]]:
     for name in used:
         made.setdefault(name, Target(name=TargetName(name)))
     wrong = [name for name in made if _unfit(name)]
-    left = [f"target {name!r}: a name holds letters, digits, _ . - alone" for name in wrong]
+    left = [f"target {name!r}: a name may hold only letters, digits, _ . -" for name in wrong]
     return [made[name] for name in sorted(made) if name not in wrong], left
 
 

@@ -39,7 +39,7 @@ def named(group: GroupMigrations, name: str, folder: str | None, now: datetime) 
     path = f"{where}/{file}".removeprefix("./")
     _refuse_unmatched(group, path)
     if dialect := recognise.by_name(path):
-        raise FilesError(f"{path} would be taken for a file of {dialect.tool}")
+        raise FilesError(f"{path} would be read as a file of {dialect.tool}")
     down = f"{path.removesuffix('.sql').removesuffix('.up')}.down.sql"
     later = [each for each in there if each >= file]
     return NewPaths(

@@ -138,7 +138,7 @@ def _reads(statement: Statement) -> bool:
 
 
 def _empty(statements: Sequence[Statement]) -> NetEffect:
-    message, mend = "has no statement", _meant("write what it should do", EMPTY)
+    message, mend = "has no statement", _meant("write the SQL that it should run", EMPTY)
     told = [s for s in statements if not _ends(s)]
     if told:
         said = " ".join(told[0].text.split())[:40]
@@ -149,15 +149,13 @@ def _empty(statements: Sequence[Statement]) -> NetEffect:
 def _all_of_it(taken: Sequence[_Undone]) -> NetEffect:
     by = taken[-1].by
     message = f"{_words(by)} rolls back everything that the file does: {_IDLE}"
-    mend = _meant("write COMMIT in place of it, or leave it out", UNDONE)
+    mend = _meant("write COMMIT instead, or remove it", UNDONE)
     return NetEffect(rule=UNDONE, message=message, mend=mend, line=by.line)
 
 
 def _some_of_it(taken: _Undone) -> NetEffect:
-    message = (
-        f"{_words(taken.by)} rolls back what stands above it, from line {taken.statement.line} on"
-    )
-    mend = _meant("leave out what is rolled back", UNDONE)
+    message = f"{_words(taken.by)} rolls back what is above it, from line {taken.statement.line} on"
+    mend = _meant("remove the statements that are rolled back", UNDONE)
     return NetEffect(rule=UNDONE, message=message, mend=mend, line=taken.by.line, nothing=False)
 
 
@@ -171,7 +169,7 @@ def _stray(statements: Sequence[Statement]) -> NetEffect | None:
             case classify.TransactionCommit():
                 inside = False
             case Controls() if not inside:
-                message = f"{_words(each)} stands outside of a transaction: it rolls nothing back"
+                message = f"{_words(each)} is outside of a transaction: it rolls nothing back"
                 mend = _meant("write BEGIN before what it should roll back", UNDONE)
                 return NetEffect(
                     rule=UNDONE, message=message, mend=mend, line=each.line, nothing=False
@@ -188,4 +186,4 @@ def _words(statement: Statement) -> str:
 
 
 def _meant(mend: str, rule: str) -> str:
-    return f"{mend}; if it is meant: -- templedb:nolint {rule} on top of the file"
+    return f"{mend}; if intended, write at the top of the file: -- templedb:nolint {rule}"

@@ -85,7 +85,7 @@ def _migrations(paths: Sequence[str], texts: Mapping[str, str]) -> Found:
         reasons.append(Reason(what=patterns[-1], why=why))
     for path in _single(paths):
         patterns.append(path)
-        reasons.append(Reason(what=path, why="an SQL file that calls itself a migration"))
+        reasons.append(Reason(what=path, why="an SQL file whose name says migration"))
     if not patterns:
         return [], reasons
     group = Group(
@@ -275,5 +275,7 @@ def _make(paths: Sequence[str]) -> Found:
 
 def _script(groups: Iterable[Group]) -> Reason:
     if any(groups):
-        return Reason(what="deploy.sh", why="is not run, as there are groups")
-    return Reason(what="deploy.sh", why="runs by itself, as long as there are no groups")
+        return Reason(what="deploy.sh", why="does not run, because there are groups")
+    return Reason(
+        what="deploy.sh", why="runs as the whole deployment, as long as there are no groups"
+    )

@@ -36,13 +36,13 @@ def on_scripts(
 
 
 def _behind_steps(step: Migration) -> Iterator[Finding]:
-    """Say how a file goes on of which steps stand, although it fits one transaction now."""
+    """Say how a file goes on of which steps took effect, although it fits one transaction now."""
     if step.executor is Executor.PSQL:
-        message = "steps of it stand, and executor psql runs a file in one transaction"
-        mend = "give the file to a group without executor: psql"
+        message = "some of its steps took effect, but executor psql runs a file in one transaction"
+        mend = "move the file to a group without executor: psql"
         yield problem(step.file, message, mend, topic=Topic.MIGRATION)
     else:
-        yield _note(step.file, "runs step by step, because steps of it stand")
+        yield _note(step.file, "runs step by step, because some of its steps took effect")
 
 
 def _note(file: str, message: str) -> Finding:
@@ -53,10 +53,10 @@ def _for_transactions_only(
     step: Migration, note: str, lock_timeout: int | None
 ) -> Iterator[Finding]:
     if step.mode is Mode.STATEMENTS:
-        message = f"{note}, and a DuckDB file takes each migration in one transaction"
+        message = f"{note}, but DuckDB runs each migration in one transaction"
         yield problem(step.file, message, "split the file", topic=Topic.MIGRATION)
     if lock_timeout is not None:
-        message = "templedb:lock-timeout means nothing to a DuckDB file, which has one writer"
+        message = "templedb:lock-timeout has no effect in DuckDB, which has one writer"
         yield Finding(
             severity=Severity.WARNING, topic=Topic.MIGRATION, message=message, where=step.file
         )
@@ -95,7 +95,7 @@ def _requires(
             yield problem(file, message, "name it by its path", topic=Topic.MIGRATION)
         elif found[0] not in before:
             message = f"requires {found[0]}, which is neither applied nor planned before it"
-            mend = "give it a later name, or do not skip the group of the other"
+            mend = "give it a later name, or do not skip the other's group"
             yield problem(file, message, mend, topic=Topic.MIGRATION)
 
 

@@ -116,11 +116,11 @@ class Script:
             line = self.statements[self.leading[0]].line
             found.append(Remark(message=message, line=line, mend="write \\i in place of \\ir"))
         if self.up != self.text:
-            message = "psql runs a file as a whole, and only a part of this one goes up"
-            found.append(Remark(message=message, mend="leave executor: psql out"))
+            message = "executor psql runs a whole file, but only a part of this one is the up part"
+            found.append(Remark(message=message, mend="remove executor: psql"))
         if self.mode is Mode.STATEMENTS:
-            message = f"{self.note}, and executor psql runs a file in one transaction"
-            mend = "give the file to a group without executor: psql"
+            message = f"{self.note}, but executor psql runs a file in one transaction"
+            mend = "move the file to a group without executor: psql"
             found.append(Remark(message=message, mend=mend))
         return tuple(found)
 
@@ -179,8 +179,8 @@ def _way_back(script: Script) -> Remark | None:
         line = lines.line(mark.start())
         if mark.start() not in inside and last >= line:
             words = mark[0].strip()
-            message = f"{words!r} says that what stands below rolls back what stands above"
-            mend = "write -- templedb:down there: the rest is kept for migration down"
+            message = f"{words!r} says that the SQL below rolls back the SQL above"
+            mend = "write -- templedb:down there: the rest is then for migration down"
             return Remark(message=message, line=line, mend=mend)
     return None
 
@@ -301,15 +301,15 @@ def _about_braces(statement: Statement) -> Iterator[Remark]:
         offset = brace.start - statement.start
         line = statement.line + statement.text.count("\n", 0, offset)
         rest = statement.text[max(offset - 1, 0) :].split("\n")[0][:40].strip()
-        message = f"a template stands where SQL should: {rest}"
-        yield Remark(message=message, line=line, mend="write its value, or render it before")
+        message = f"a template placeholder is in the SQL: {rest}"
+        yield Remark(message=message, line=line, mend="write its value, or render the file first")
 
 
 def _about_meta(meta: Meta) -> Iterator[Remark]:
     if _SWITCHES.match(meta.text):
         yield Remark(message=f"{meta.text} leaves the target's database", line=meta.line)
     elif not _IGNORED_METAS.fullmatch(meta.text):
-        message = f"{meta.text.split()[0]} is a command of psql"
+        message = f"{meta.text.split()[0]} is a psql command"
         mend = "set executor: psql for its group"
         yield Remark(message=message, line=meta.line, mend=mend, native_only=True)
 

@@ -150,7 +150,7 @@ def _in_effect(ledger: Ledger) -> dict[str, Digest]:
 def edited(
     found: Iterable[GroupMigrations], ledgers: Ledgers
 ) -> Iterator[tuple[GroupMigrations, Placed, Entry]]:
-    """Yield each migration that is applied, and whose file reads otherwise now."""
+    """Yield each migration that is applied, and whose file reads differently now."""
     for each in found:
         entries = {e.key: e for e in ledgers.get(each.database, NO_LEDGER).entries}
         for placed, file in each.placed:
@@ -212,17 +212,15 @@ def _compare(
         return row
     match entry.state:
         case State.FAILED | State.RUNNING if entry.step_started or entry.state is State.RUNNING:
-            note = (
-                f"{entry.step_done} of {entry.steps} steps stand; the next run goes on from there"
-            )
+            note = f"{entry.step_done} of {entry.steps} steps took effect; the next run continues"
             return replace(row, state=FileState.PARTIAL, note=note)
         case State.FAILED:
-            note = "its last attempt failed and left nothing; the next run tries it again"
+            note = "its last attempt failed and changed nothing; the next run tries it again"
             return replace(row, state=FileState.FAILED, note=note)
         case State.REVERTED:
             return replace(row, note="was applied before and reverted")
         case State.RUNNING | State.IN_DOUBT:
-            note = entry.error or "its last attempt ended in a way that nobody can tell"
+            note = entry.error or "the outcome of its last attempt is unknown"
             mend = f"templedb migration resolve {file.path} --applied|--not-applied --reason WHY"
             return replace(row, state=FileState.IN_DOUBT, note=note, mend=mend)
         case State.APPLIED:
@@ -254,7 +252,7 @@ def _honest(row: Tracked, scripts: Scripts) -> Tracked:
         f" templedb migration mark-reverted {row.file} --reason WHY, then deploy again"
     )
     note = (
-        "was edited after it was applied, and what ran had left nothing: its statements never ran"
+        "was edited after it was applied, and its statements never ran: the first text left nothing"
     )
     return replace(row, note=note, mend=mend, hollow=True)
 
@@ -338,21 +336,21 @@ def _standing(entry: Entry) -> str:
         case State.APPLIED:
             return "is applied"
         case State.IN_DOUBT:
-            return entry.error or "its last attempt ended in a way that nobody can tell"
+            return entry.error or "the outcome of its last attempt is unknown"
         case _:
-            return f"{entry.step_done} of {entry.steps} steps stand"
+            return f"{entry.step_done} of {entry.steps} steps took effect"
 
 
 def _way_on(entry: Entry) -> str:
     match entry.state:
         case State.APPLIED:
-            return "bring the file back"
+            return "restore the file"
         case State.IN_DOUBT:
             return f"templedb migration resolve {entry.key} --applied|--not-applied --reason WHY"
         case _:
             return (
-                f"bring the file back; if it has another name now: templedb migration rename"
-                f" {entry.key} NEW; if you took its steps back by hand: templedb migration"
+                f"restore the file; if it was renamed: templedb migration rename"
+                f" {entry.key} NEW; if you undid its steps by hand: templedb migration"
                 f" mark-reverted {entry.key} --reason WHY"
             )
 

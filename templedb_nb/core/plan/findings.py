@@ -62,8 +62,10 @@ def on_migrations(
         if not each.files and each.group.file_patterns:
             out.append(_warning(Topic.FILES, "matches no migration", each.group.name))
     for placed, other in shared_keys(found):
-        message = f"has the key {placed.key}, and so has {other.path}, in the same database"
-        mend = f"templedb project import {placed.base}: in a project of its own it has its own keys"
+        message = f"has the key {placed.key}; so has {other.path}, in the same database"
+        mend = (
+            f"templedb project import {placed.base}: in a separate project, its keys are separate"
+        )
         out.append(problem(placed.path, message, mend, topic=Topic.MIGRATION))
     for row in rows:
         if row.group not in executors:
@@ -81,7 +83,7 @@ def on_migrations(
 def _recognised(group: Group) -> Iterable[Finding]:
     own = migrating(group)
     if own and own.recognised and own.executor is Executor.NATIVE:
-        message = f"{group.deploy_command!r} runs natively: psql exits with 0 when its SQL fails"
+        message = f"{group.deploy_command!r} runs natively: psql exits with 0 if its SQL fails"
         yield _note(Topic.COMMAND, message, group.name)
 
 
@@ -102,7 +104,7 @@ def _opaque(group: Group, rows: Sequence[Tracked]) -> Iterable[Finding]:
         if later is None or group.opaque is OpaqueFiles.SKIP:
             yield _warning(Topic.MIGRATION, row.note, row.file, row.mend)
         else:
-            message = f"{row.note}, and {later.file} would jump over it"
+            message = f"{row.note}, and {later.file} would run before it"
             mend = f"{row.mend}; or opaque: skip in group {group.name}"
             yield problem(row.file, message, mend, topic=Topic.ORDER)
 
@@ -142,13 +144,13 @@ def _out_of_order(row: Tracked, policy: OrderPolicy) -> Iterable[Finding]:
         case OrderPolicy.LINEAR_SKIP:
             yield _warning(Topic.ORDER, f"{message}; it is left out", row.file)
         case OrderPolicy.NON_LINEAR:
-            yield _warning(Topic.ORDER, f"{message}; it is applied all the same", row.file)
+            yield _warning(Topic.ORDER, f"{message}; it is applied anyway", row.file)
 
 
 def _text(row: Tracked, script: Script, executor: Executor, texts: Dialects) -> Iterable[Finding]:
     if dialect := texts.of(row, script):
         message = f"is in the style of {dialect.tool} ({dialect.evidence}), which is not read yet"
-        mend = f"keep on with {dialect.tool} for this folder, or make it a plain SQL file"
+        mend = f"keep using {dialect.tool} for this folder, or write a plain SQL file"
         yield problem(row.file, message, mend, topic=Topic.MIGRATION)
         return
     for each in script.problems_for(executor):
@@ -187,8 +189,8 @@ def on_target(
     for name, ledger in sorted(ledgers.items()):
         out += _elsewhere(name, ledger, plan, rows, scripts)
         for each in ledger.unresolved:
-            message = f"run {each.run}: nobody saw it end: {each.step}"
-            mend = f"look what it did, then: templedb run resolve {each.run} --reason WHAT-YOU-SAW"
+            message = f"run {each.run}: its outcome is unknown: {each.step}"
+            mend = f"check what it did, then: templedb run resolve {each.run} --reason WHAT-YOU-SAW"
             out.append(problem(f"target {plan.target}", message, mend, topic=Topic.UNRESOLVED))
         for project, frozen in ledger.freezes:
             what = f"is frozen for project {project}" if project else "is frozen"
@@ -205,12 +207,12 @@ def on_suspicions(found: Mapping[DatabaseName, Suspicion], target: TargetName) -
     """Return an error for each database that is not what it was, and for what its ledger lost."""
     out = []
     for name, each in sorted(found.items()):
-        mend = f"look at DATABASE_URL; if it is right: templedb target rebind {target} --reason WHY"
+        mend = f"check DATABASE_URL; if it is right: templedb target rebind {target} --reason WHY"
         told = each.told
         if each.restorable:
             told = "has a ledger that lost rows" if told == RESTORED else told
             if each.decisive:
-                why, other = "what it told of stands, so the ledger alone was damaged:", ""
+                why, other = "the objects of its migrations exist, so only the ledger was damaged:", ""
             else:
                 why, other = (
                     "no object tells of what is lost; record it, open steps as in doubt:",
@@ -245,8 +247,8 @@ def on_standing(
     for name, files in sorted(found.items()):
         file, objects = next(iter(files.items()))
         more = f" (and {len(files) - 1} more)" if len(files) > 1 else ""
-        message = f"{file}{more} makes what is there already: {', '.join(objects)}"
-        mend = "the ledger knows of no migration; if these ran before: templedb migration baseline"
+        message = f"{file}{more} creates what exists already: {', '.join(objects)}"
+        mend = "the ledger has no migration; if these ran before: templedb migration baseline"
         mend = f"{mend} --through FILE --target {target} --reason WHY, or templedb migration"
         mend = f"{mend} restore-ledger --target {target} --reason WHY with the state that ran them"
         yield _warning(Topic.LEDGER, message, f"target {target} ({name})", mend)
@@ -295,7 +297,9 @@ def on_histories(
         for history in histories:
             ran = ran_here(history, own)
             if ran:
-                message = f"{history.tool} has run {len(ran)} of these files, says {history.where}"
+                message = (
+                    f"{history.where} says that {history.tool} has run {len(ran)} of these files"
+                )
                 mend = f"templedb migration import --target {target} --from {history.tool}"
                 where = f"target {target} ({database})"
                 yield problem(where, message, mend, topic=Topic.LEDGER)
@@ -307,16 +311,16 @@ def on_shadows(ledgers: Ledgers, plan: Plan, target: TargetName) -> Iterable[Fin
         if ledger.shadow is None:
             continue
         where = f"target {target} ({database})"
-        yield _note(Topic.LEDGER, f"{ledger.shadow.title} is written along", where)
+        yield _note(Topic.LEDGER, f"{ledger.shadow.title} is also written (--shadow)", where)
         for step in plan.steps:
             if not isinstance(step, Migration) or step.database != database:
                 continue
             if step.executor is Executor.PSQL:
                 message = f"executor psql writes no table of {ledger.shadow.tool}"
-                mend = "leave executor: psql out, or: templedb migration import --no-shadow"
+                mend = "remove executor: psql, or: templedb migration import --no-shadow"
                 yield problem(step.file, message, mend, topic=Topic.LEDGER)
             elif step.shadow is None:
-                message = f"is none of {ledger.shadow.tool}'s files: its table will not know it"
+                message = f"is not one of {ledger.shadow.tool}'s files: its table will not list it"
                 yield _warning(Topic.LEDGER, message, step.file)
 
 
@@ -324,17 +328,17 @@ _DOUBTS = (
     (
         ImportConfidence.EDITED,
         "the file here is not the one that ran",
-        "what ran is told by the tool alone",
+        "only the tool's table says what ran",
     ),
     (
         ImportConfidence.MISSING,
-        "no file is here",
-        "bring it back, or leave it: it counts as applied",
+        "its file is missing",
+        "restore it, or do nothing: it counts as applied",
     ),
     (
         ImportConfidence.IN_DOUBT,
-        "nobody knows what became of it",
-        "templedb migration resolve, after a look",
+        "its outcome is unknown",
+        "look at the database, then: templedb migration resolve",
     ),
 )
 

@@ -27,11 +27,16 @@ def on_neighbours(ledgers: Ledgers, own: Policy, plan: Plan) -> Iterable[Finding
 
 
 def _obeyed(each: Neighbour, more: tuple[str, ...], where: str, plan: Plan) -> Finding:
-    has = f"project {each.project} has a policy in this database, and runs of others obey it"
-    again = ", which got stricter since the exemption" if each.exemption else ""
+    has = f"project {each.project} has a policy in this database, which other projects' runs obey"
+    again = ", which became stricter after the exemption" if each.exemption else ""
     mend = f"templedb target exempt {plan.project} {plan.target} --from {each.project} --reason WHY"
     told = f"{has}{again}: {'; '.join(more)}"
-    return _found(Severity.WARNING, told, where, f"it stays so, or, approved by its rules: {mend}")
+    return _found(
+        Severity.WARNING,
+        told,
+        where,
+        f"accept this, or request an exemption, approved by its rules: {mend}",
+    )
 
 
 def _exempt(each: Neighbour, where: str) -> Finding:

@@ -10,8 +10,8 @@ TABLES = ("meta", "migration", "event", "run", "command", "approval", "lock", "o
 """The ledger's own tables; what else stands in schema templedb is not ours."""
 TOUCHED = "touched templedb's own ledger"
 HINT = (
-    "leave the schema of the ledger alone: AND schemaname <> 'templedb' in a loop over all"
-    " tables or schemas, a list of names in place of DROP OWNED"
+    "do not touch the schema of the ledger: AND schemaname <> 'templedb' in a loop over all"
+    " tables or schemas, a list of names instead of DROP OWNED"
 )
 RESTORE = (
     "nothing else ran, and what the ledger said is kept:"

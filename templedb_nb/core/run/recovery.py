@@ -103,7 +103,7 @@ def aftermath(result: Result, trace: Trace | None, why: str = DIED) -> tuple[Eve
             case Evidence.JOURNAL:
                 return _by_journal(died, trace)
             case Evidence.NONE:
-                return (_unknown(f"{died.where}; nobody saw how that ended"),)
+                return (_unknown(f"{died.where}; its outcome is unknown"),)
     return (_failed(died.result, died.where, doubtful=died.doubtful),)
 
 
@@ -180,22 +180,22 @@ def _is_check(step: StepResult) -> bool:
 
 def _by_ledger(died: _Died, trace: Trace | None) -> tuple[Event, ...]:
     if trace is None:
-        why = f"its ledger, which has it if it is {died.past}, could not be asked"
+        why = f"its ledger, which has a row if it is {died.past}, could not be read"
         return (_unknown(f"{died.where}; {why}"),)
     if trace.done:
         return _done(died, f"which is {died.past}: the ledger has it", trace)
     if trace.state is State.IN_DOUBT:
         return (_unknown(f"{died.where}; the ledger has it as in doubt"),)
     if trace.step_started:
-        what = f"{trace.step_done} of {trace.steps} steps stand; the next run goes on from there"
+        what = f"{trace.step_done} of {trace.steps} steps took effect; the next run continues"
         return _broken(died, what, changed=True)
     if trace.later:
-        return _broken(died, "a later run went on with it: the ledger has that one", changed=True)
+        return _broken(died, "a later run continued it: the ledger has that one", changed=True)
     if not trace.known:
-        return (_unknown(f"{died.where}; the ledger that is there now does not know the run"),)
+        return (_unknown(f"{died.where}; the current ledger does not know the run"),)
     if trace.damaged and died.step.label.kind != Restore.kind:
         return (
-            _unknown(f"{died.where}; the ledger has lost rows since, so that it proves nothing"),
+            _unknown(f"{died.where}; the ledger has lost rows since, so it proves nothing"),
         )
     if trace.taken:
         return (_unknown(f"{died.where}; the ledger had its row, and has it no more"),)
@@ -206,17 +206,17 @@ def _by_journal(died: _Died, trace: Trace | None) -> tuple[Event, ...]:
     again = died.step.attempts > 1
     match trace.command if trace else None:
         case CommandState.FINISHED:
-            return _done(died, "which had ended well: the ledger has it", trace)
+            return _done(died, "which had succeeded: the ledger has it", trace)
         case CommandState.FAILED:
             status = trace.exit_status if trace else None
-            how = "was broken off" if status is None else f"had exited with {status}"
+            how = "was interrupted" if status is None else f"had exited with {status}"
             return _broken(died, f"which {how}: the ledger has it", changed=True, status=status)
         case CommandState.NOT_STARTED:
             return _broken(died, "which could not be started", changed=again)
         case None if trace and not trace.proves_nothing:
             return _broken(died, "which had not begun: the ledger has no row of it", changed=again)
         case _:
-            return (_unknown(f"{died.where}; nobody saw how that ended"),)
+            return (_unknown(f"{died.where}; its outcome is unknown"),)
 
 
 def _done(died: _Died, what: str, trace: Trace | None) -> tuple[Event, ...]:

@@ -25,9 +25,9 @@ def weakness(value: str, shown: Collection[str] = ()) -> str:
     if len(bare) < MINIMUM:
         return f"has fewer than {MINIMUM} characters: it is not masked"
     if bare in shown:
-        return f"is also a name that is shown: every {bare} in output turns into a mask"
+        return f"is also a name that output shows: every {bare} in output is masked"
     if is_common(bare):
-        return "is a common word: a mask in output tells it, and innocent text is masked, too"
+        return "is a common word: the mask reveals it, and harmless text is also masked"
     if len(bare) < _SAFE:
         return f"has fewer than {_SAFE} characters: its base64 is not masked"
     return ""

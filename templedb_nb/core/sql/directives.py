@@ -146,7 +146,11 @@ class _DirectiveReader:
             )
             self._wrong(each, message, f"known: {', '.join(sorted(_KNOWN))}")
         elif not alone:
-            self._wrong(each, f"templedb:{each.name} stands behind something", "its own line")
+            self._wrong(
+                each,
+                f"templedb:{each.name} is not at the beginning of its line",
+                "put it on its own line",
+            )
         else:
             _KNOWN[each.name](self, each)
 
@@ -170,15 +174,17 @@ class _DirectiveReader:
 
     def _top(self, each: _Comment, field_name: str, value: object) -> None:
         if not each.top:
-            self._wrong(each, f"templedb:{each.name} is out of place", "put it on top of the file")
+            self._wrong(
+                each, f"templedb:{each.name} is out of place", "put it at the top of the file"
+            )
         elif field_name in self._found:
-            self._wrong(each, f"templedb:{each.name} is there twice", "take one out")
+            self._wrong(each, f"templedb:{each.name} appears twice", "remove one")
         else:
             self._found[field_name] = value
 
     def _flag(self, each: _Comment, field_name: str, value: object) -> None:
         if each.words:
-            self._wrong(each, f"templedb:{each.name} takes nothing, not {each.words!r}")
+            self._wrong(each, f"templedb:{each.name} takes no value, not {each.words!r}")
         else:
             self._top(each, field_name, value)
 
@@ -198,7 +204,7 @@ class _DirectiveReader:
 
     def needed(self, each: _Comment) -> None:
         if not each.top:
-            self._wrong(each, "templedb:requires is out of place", "put it on top of the file")
+            self._wrong(each, "templedb:requires is out of place", "put it at the top of the file")
         elif not each.words:
             self._wrong(each, "templedb:requires names no file")
         else:
@@ -206,7 +212,7 @@ class _DirectiveReader:
 
     def verified(self, each: _Comment) -> None:
         if not each.top:
-            self._wrong(each, "templedb:verify is out of place", "put it on top of the file")
+            self._wrong(each, "templedb:verify is out of place", "put it at the top of the file")
         elif sql := self._query(each):
             self._verify.append(sql)
 
@@ -216,7 +222,7 @@ class _DirectiveReader:
 
     def idempotent(self, each: _Comment) -> None:
         if each.words:
-            self._wrong(each, f"templedb:idempotent takes nothing, not {each.words!r}")
+            self._wrong(each, f"templedb:idempotent takes no value, not {each.words!r}")
         else:
             self._hint(each, Hint(line=each.line))
 
@@ -230,18 +236,22 @@ class _DirectiveReader:
         elif not rules:
             self._wrong(each, NAMES_NO_RULE, NOLINT)
         elif place is None:
-            self._wrong(each, "templedb:nolint stands before no statement")
+            self._wrong(each, "templedb:nolint is not before a statement")
         else:
             self._nolint[place] = (*self._nolint.get(place, ()), *rules)
 
     def down(self, each: _Comment) -> None:
-        self._wrong(each, "templedb:down is there twice", "take one out")
+        self._wrong(each, "templedb:down appears twice", "remove one")
 
     def _hint(self, each: _Comment, hint: Hint) -> None:
         if each.before is None:
-            self._wrong(each, f"templedb:{each.name} stands before no statement")
+            self._wrong(each, f"templedb:{each.name} is not before a statement")
         elif each.before in self._hints:
-            self._wrong(each, "the statement below has two of probe and idempotent", "keep one")
+            self._wrong(
+                each,
+                "the statement below has more than one probe or idempotent directive",
+                "keep one",
+            )
         else:
             self._hints[each.before] = hint
 
@@ -249,7 +259,7 @@ class _DirectiveReader:
         sql = each.words.strip().removesuffix(";")
         if not re.match(r"(?:select|with|values|table)\b", sql, re.IGNORECASE):
             mend = f"-- templedb:{each.name} SELECT … , one value that is true or false"
-            self._wrong(each, f"templedb:{each.name} wants a query", mend)
+            self._wrong(each, f"templedb:{each.name} requires a query", mend)
             return ""
         return sql
 
@@ -281,6 +291,8 @@ def unused(found: Directives, alone: Sequence[Statement]) -> Iterator[Remark]:
     heard = {each.start for each in alone}
     for start, hint in found.hints.items():
         if start not in heard:
-            message = f"templedb:{hint.name} stands before a statement that cannot stand alone"
-            mend = "put it before one that is outside of BEGIN and COMMIT and no COPY FROM stdin"
+            message = f"templedb:{hint.name} is before a statement that must run in a transaction"
+            mend = (
+                "put it before a statement outside of BEGIN and COMMIT that is not COPY FROM stdin"
+            )
             yield Remark(message=message, line=hint.line, mend=mend)

@@ -92,7 +92,7 @@ def course(
     whole = _whole(needs) and not apart
     if whole and not asked.no_transaction:
         inner = tuple(statements[1:-1])
-        note = "its own BEGIN and COMMIT are dropped: our transaction stands in"
+        note = "its own BEGIN and COMMIT are dropped: it runs in templedb's transaction"
         return _together(inner, asked, note)
     reason = _reason(statements, needs, asked)
     if not reason and not apart:
@@ -144,13 +144,13 @@ def _together(statements: tuple[Statement, ...], asked: Directives, note: str) -
 def _read_only(statements: Sequence[Statement]) -> Iterator[Remark]:
     for each in statements:
         if (found := opening(each)) and found.read_only:
-            yield Remark(message=_READ_ONLY, line=each.line, mend="take it out")
+            yield Remark(message=_READ_ONLY, line=each.line, mend="remove it")
 
 
 def _copies_out(statements: Sequence[Statement]) -> Iterator[Remark]:
     for each in statements:
         if isinstance(classify.need(each), CopiesOut):
-            message = "COPY … TO stdout gives rows to nobody"
+            message = "COPY … TO stdout returns rows to nobody"
             yield Remark(message=message, line=each.line, native_only=True)
 
 
@@ -207,13 +207,13 @@ class _Cut:
             case Controls(what=what) if what in {"ROLLBACK", "ABORT"} and self._open is not None:
                 self._closes(StepMode.UNDONE)
             case Controls(what=what) if what not in {"ROLLBACK", "ABORT"}:
-                message = f"{what} leaves a transaction that no ledger can follow"
+                message = f"{what} leaves the transaction in a way that no ledger can record"
                 mend = "end it with a plain COMMIT"
                 self.problems.append(Remark(message=message, line=statement.line, mend=mend))
             case Controls():
                 pass
             case OutsideTransaction(what=what, asked=False) if self._open is not None:
-                message = f"{what} stands between BEGIN and COMMIT, where it cannot run"
+                message = f"{what} is between BEGIN and COMMIT, where it cannot run"
                 mend = "move it out of the block"
                 self.problems.append(Remark(message=message, line=statement.line, mend=mend))
             case _ if self._open is not None:
@@ -228,9 +228,7 @@ class _Cut:
         if self._open is not None:
             return
         if "READ ONLY" in modes.upper():
-            self.problems.append(
-                Remark(message=_READ_ONLY, line=statement.line, mend="take it out")
-            )
+            self.problems.append(Remark(message=_READ_ONLY, line=statement.line, mend="remove it"))
         self._open, self._begin, self._modes, self._first = [], statement, modes, number + 1
 
     def _closes(self, way: StepMode) -> None:
@@ -256,8 +254,8 @@ class _Cut:
 
     def result(self) -> tuple[Unit, ...]:
         if self._open is not None and self._begin is not None:
-            message = "this BEGIN has no COMMIT: psql would throw away what follows"
-            mend = "write the COMMIT, or take the BEGIN out"
+            message = "this BEGIN has no COMMIT: psql would discard what follows"
+            mend = "write the COMMIT, or remove the BEGIN"
             self.problems.append(Remark(message=message, line=self._begin.line, mend=mend))
         return tuple(self._units)
 

@@ -178,7 +178,7 @@ class _Splitter:
 
     def _take(self, token: Token) -> None:
         if not token.whole:
-            self._problem(f"{_NAMES[token.kind]} that begins here does not end", token.start)
+            self._problem(f"{_NAMES[token.kind]} that begins here is not closed", token.start)
         if token.kind in {TokenKind.SPACE, TokenKind.COMMENT}:
             return
         if token.kind is TokenKind.SYMBOL:

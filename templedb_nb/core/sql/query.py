@@ -29,14 +29,14 @@ def question(text: str, values: Mapping[str, str]) -> Question:
         raise QueryRefused(f"line {lexed.problems[0].line}: {lexed.problems[0].message}")
     if lexed.metas:
         meta = lexed.metas[0]
-        message = f"line {meta.line}: {meta.text.split()[0]} is a command of psql"
-        raise QueryRefused(message, hint="ask in SQL: the catalogs are in pg_catalog")
+        message = f"line {meta.line}: {meta.text.split()[0]} is a psql command"
+        raise QueryRefused(message, hint="use SQL: the catalogs are in pg_catalog")
     if not lexed.statements:
         raise QueryRefused("there is no query", hint=_EXAMPLE)
     if len(lexed.statements) > 1:
         line = lexed.statements[1].line
-        message = f"a query is one statement; line {line} begins another"
-        raise QueryRefused(message, hint="ask one at a time")
+        message = f"a query is one statement; another one begins on line {line}"
+        raise QueryRefused(message, hint="run one query at a time")
     (statement,) = lexed.statements
     if statement.data is not None:
         raise refused("COPY")
@@ -54,7 +54,7 @@ def refuse_writing(asked: Question) -> None:
 
 def refused(what: str) -> QueryRefused:
     """Return the error for a statement that would do more than ask."""
-    return QueryRefused(f"queries are read only, and {what} does more than ask", hint=HINT)
+    return QueryRefused(f"queries are read-only, but {what} does more than read", hint=HINT)
 
 
 def _bound(
@@ -76,7 +76,7 @@ def _bound(
         last = tokens[place + 4]
         at = last.start - start + len(last.text)
     if unused := [name for name in values if name not in names]:
-        hint = f"write %({unused[0]})s where its value belongs, outside of quotes"
+        hint = f"write %({unused[0]})s in place of the value, without quotes"
         raise UsageProblem(f"the query has no parameter {unused[0]}", hint=hint)
     return "".join([*pieces, sql[at:]]), tuple(values[name] for name in names)
 

@@ -24,7 +24,7 @@ def since(text: str, now: datetime) -> datetime:
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
-        hint = "a day (2026-11-01), a time (2026-11-01T10:30), or how long ago (30m, 12h, 7d, 2w)"
+        hint = "write a day (2026-11-01), a time (2026-11-01T10:30), or an age (30m, 12h, 7d, 2w)"
         raise UsageProblem(f"{text!r} is not a point in time", hint=hint) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)
 

@@ -54,7 +54,7 @@ class Text:
         if not value.strip():
             complain(at, "must not be empty")
         elif "\0" in value:
-            complain(at, "must not hold a NUL character")
+            complain(at, "must not contain a NUL character")
         elif self.pattern and not re.fullmatch(self.pattern, value):
             complain(at, f"{value!r} {self.says}")
         return value

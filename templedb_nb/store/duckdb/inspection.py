@@ -52,7 +52,7 @@ def _inspected(path: Path, wanted: Sequence[str]) -> Inspection:
         return Inspection(found=_grade(error), trouble=error.message)
     if not set(names) >= _KNOWN:
         return Inspection(
-            found=StateFound.BROKEN, trouble="a DuckDB database, and no state of templedb"
+            found=StateFound.BROKEN, trouble="a DuckDB database, but not a state of templedb"
         )
     rows: dict[str, list[tuple[Any, ...]]] = {}
     tables = tuple(_table(path, name, rows if name in wanted else None) for name in names)

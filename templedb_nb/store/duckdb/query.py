@@ -83,7 +83,7 @@ class Query:
             try:
                 return read(connection)
             except Inexact as error:
-                raise QueryRefused(f"{error}, which has no place in Python", hint=CAST) from None
+                raise QueryRefused(f"{error}, which Python cannot represent", hint=CAST) from None
             except duckdb.Error as error:
                 message = str(error).split("\n\n", 1)[0]
                 raise QueryRefused(f"the state refused the query: {message}", hint=HINT) from None
@@ -103,7 +103,7 @@ def _shaped(connection: Any, sql: str) -> tuple[Shape, Any]:
         found = connection.execute(last)
         told = [(str(each[0]), each[1]) for each in found.description or ()]
         if any(risky(kind) for _, kind in told):
-            raise QueryRefused(f"the state answers {last.type.name} with texts alone", hint=HINT)
+            raise QueryRefused(f"the state returns only text for {last.type.name}", hint=HINT)
         return told, found
     columns = shape(connection.execute, text)
     return columns, connection.execute(selection(text, [kind for _, kind in columns]))

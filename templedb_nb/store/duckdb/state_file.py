@@ -155,7 +155,7 @@ class StateFile:
                 ignore.write_text("*\n", encoding="utf-8")
         except OSError as error:
             message = f"cannot make the state folder {self.folder}: {error.strerror}"
-            hint = "name another place: export TEMPLEDB_STATE=FILE"
+            hint = "use another file: export TEMPLEDB_STATE=FILE"
             raise StoreError(message, hint=hint) from error
 
     @contextmanager
@@ -265,7 +265,7 @@ def _scripts() -> tuple[Traversable, ...]:
 def _migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     have, know = _version(connection, path), len(_scripts())
     if have > know:
-        message = f"the state file {path} has schema {have}; this templedb knows {know}"
+        message = f"the state file {path} has schema {have}; this version reads {know}"
         raise StoreTooNew(message, hint="pip install --upgrade templedb-nb")
     for number, script in enumerate(_scripts()[have:], start=have + 1):
         connection.execute("BEGIN")
@@ -287,8 +287,8 @@ def _version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     if not there:
         return 0
     if not {"schema_version", "projects", "runs"} <= there:
-        message = f"{path} is a DuckDB database, and no state of templedb"
-        hint = "name another place for the state: export TEMPLEDB_STATE=FILE"
+        message = f"{path} is a DuckDB database, but not a state of templedb"
+        hint = "use another file for the state: export TEMPLEDB_STATE=FILE"
         problems = [f"it has {', '.join(sorted(there)[:3])}; nothing was written to it"]
         raise StoreError(message, hint=hint, problems=problems)
     return _number(connection)

@@ -10,7 +10,7 @@ from pathlib import Path
 from templedb_nb.errors import StoreError
 from templedb_nb.store.advice import SAFE
 
-CHECK = "templedb state check tells what can be read, and how to go on"
+CHECK = "templedb state check shows what can be read, and what to do"
 WAL_HEAD = b"d\x00b"
 """How each write-ahead log of DuckDB begins; it drops one that begins otherwise, without a word."""
 
@@ -30,7 +30,7 @@ def explained(path: Path, error: Exception) -> StoreError:
         hint = "close the other program that has it open (templedb itself never keeps it open)"
         return StoreError(f"the state file {path} is in use: {said}", hint=hint)
     if any(each in said for each in _FULL):
-        hint = f"free some space on its disk (df -h {path.parent}), then give the command again"
+        hint = f"free some space on its disk (df -h {path.parent}), then run the command again"
         return StoreError(f"the disk of the state file {path} is full: {said}",
                           hint=hint, problems=[SAFE])  # fmt: skip
     if any(each in said for each in _DENIED):
@@ -55,8 +55,8 @@ def refuse_unfit(path: Path) -> bool:
     try:
         found = _kind(path)
         if not found and wal.exists() and wal.stat().st_size:
-            message = f"the state file {path} is gone, and its write-ahead log {wal} is there"
-            hint = f"bring the file back, or move the log to where it is: mv {wal} FOLDER"
+            message = f"the state file {path} is missing, but its write-ahead log {wal} exists"
+            hint = f"restore the file, or move the log beside it: mv {wal} FOLDER"
             raise StoreError(message, hint=hint, problems=[SAFE])
         if found and wal.exists():
             _refuse_log(path, wal)
@@ -72,7 +72,7 @@ def _kind(path: Path) -> bool:
         mode = path.stat().st_mode
     except FileNotFoundError:
         if path.is_symlink() and not path.resolve().parent.is_dir():
-            raise broken(path, f"it is a link to {path.readlink()}, which is not there") from None
+            raise broken(path, f"it is a link to {path.readlink()}, which does not exist") from None
         return False
     if not stat.S_ISREG(mode):
         raise broken(

@@ -91,7 +91,7 @@ def read_ledger(connection: Connection, project: str, *, locked: bool) -> Ledger
         return Ledger(stepwise=False, table_locks=False)
     # Of a newer format only that one fact is read: it may have a table meta of another shape.
     if (form := version(connection)) > FORMAT:
-        message = f"a newer templedb wrote the ledger: format {form}, known is {FORMAT}"
+        message = f"a newer templedb wrote the ledger: format {form}; this one reads {FORMAT}"
         raise TargetError(message, hint="pip install --upgrade templedb-nb")
     query = "SELECT k, v FROM templedb.meta WHERE true AND scope = ''"
     meta = dict(connection.execute(ledger_rows.fitted(query, form)).fetchall())
@@ -266,7 +266,7 @@ def amend(connection: Connection, step: Amendment, claim: Claim, attempt: str) -
         case Verb.IMPORT | Verb.SHADOW | Verb.NO_SHADOW:
             connection.execute("ROLLBACK")
             hint = "templedb migration mark-applied FILE --reason WHY"
-            raise TargetError("histories are imported into PostgreSQL alone", hint=hint)
+            raise TargetError("histories can be imported only into PostgreSQL", hint=hint)
         case Verb.RESOLVE_APPLIED | Verb.RESOLVE_NOT_APPLIED:
             done = _resolve(connection, step, claim)
         case Verb.EXEMPT | Verb.NO_EXEMPT:
@@ -274,7 +274,7 @@ def amend(connection: Connection, step: Amendment, claim: Claim, attempt: str) -
             done = True
     if not done:
         connection.execute("ROLLBACK")
-        raise TargetError(f"{step.file}: the ledger no longer fits {step.verb}")
+        raise TargetError(f"{step.file}: the ledger no longer allows {step.verb}")
     record(connection, claim.project, step.key, attempt, step.verb, policies.noted(step, claim))
     connection.execute("COMMIT")
 

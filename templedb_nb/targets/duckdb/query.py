@@ -41,8 +41,8 @@ def answer(path: Path, target: TargetName, asked: Question) -> Answer:
 
     where = f"target {target} ({path})"
     if not path.exists():
-        message = f"{where}: the file is not there yet"
-        raise Unreachable(message, hint="the first deployment makes it")
+        message = f"{where}: the file does not exist yet"
+        raise Unreachable(message, hint="the first deployment creates it")
     with _opened(path, where) as connection, _limited(connection, asked.timeout_s):
         try:
             for each in connection.extract_statements(asked.sql):
@@ -51,9 +51,9 @@ def answer(path: Path, target: TargetName, asked: Question) -> Answer:
             return _read(connection, asked)
         except duckdb.InterruptException:
             message = f"the query took longer than {asked.timeout_s:g} s and was cancelled"
-            raise QueryTimedOut(message, hint="give it longer: --timeout 5m") from None
+            raise QueryTimedOut(message, hint="allow more time: --timeout 5m") from None
         except Inexact as error:
-            raise QueryRefused(f"{error}, which has no place in Python", hint=CAST) from None
+            raise QueryRefused(f"{error}, which Python cannot represent", hint=CAST) from None
         except duckdb.Error as error:
             raise QueryRefused(f"{where} refused the query: {_said(error, asked)}") from None
 

@@ -347,7 +347,7 @@ class DuckdbSession(DuckdbFile):
             latency_us=(time.perf_counter_ns() - began) // 1000,
             ledger=ledger,
             may_create_ledger=self._path.parent.is_dir(),
-            findings=() if there else ("the file is not there yet: the first run makes it",),
+            findings=() if there else ("the file does not exist yet: the first run creates it",),
         )
 
     # --- the file -------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ def found(client: Client, route: Route, named: str | None) -> PgDump:
     path = shutil.which(named or "pg_dump", path=environment.get("PATH"))
     if path is None:
         what = f"the program {named}, which {NAMED} names" if named else "the program pg_dump"
-        raise ConfigError(f"--check needs {what}: it is not there", hint=another(0))
+        raise ConfigError(f"--check needs {what}, which was not found", hint=another(0))
     try:
         said = _run([path, "--version"], environment).stdout
     except OSError as error:

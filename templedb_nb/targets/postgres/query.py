@@ -104,10 +104,10 @@ def _no_place(said: str) -> QueryRefused:
 def _refusal(error: psycopg.Error, where: str, asked: Question) -> Exception:
     said, state = first_line(error), error.sqlstate or ""
     if state == READ_ONLY:
-        return QueryRefused(f"queries are read only: {where} says: {said}", hint=HINT)
+        return QueryRefused(f"queries are read-only: {where} refused: {said}", hint=HINT)
     if state == CANCELED:
         message = f"the query took longer than {asked.timeout_s:g} s and was cancelled on {where}"
-        return QueryTimedOut(message, hint="ask for less, or give it longer: --timeout 5m")
+        return QueryTimedOut(message, hint="ask for less, or allow more time: --timeout 5m")
     if isinstance(error, psycopg.DataError) and not state:
         return _no_place(said)
     if state == NO_PRIVILEGE:

@@ -124,7 +124,7 @@ def _not_taken(
     start = text.rfind("\n", 0, int(place) - 1) + 1 if place else 0
     line = text[start:].split("\n", 1)[0].strip()[:_SHOWN]
     message = (
-        f"PostgreSQL {server[1]} does not take the schema that {pg_dump.path}"
+        f"PostgreSQL {server[1]} rejects the schema that {pg_dump.path}"
         f" of {pg_dump.version} wrote: {first_line(error)}{f', at: {line}' if place else ''}"
     )
     return TargetError(message, hint=dumping.another(server[0]))

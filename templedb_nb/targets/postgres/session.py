@@ -103,7 +103,7 @@ class PostgresSession:
         lock = AdvisoryLock(self._link, claim.project)
         with translated(self.where):
             if reasons := unfit(self._link.connection, self._link.here):
-                raise UnfitServer(f"{self.where} is not fit for deployments", problems=reasons)
+                raise UnfitServer(f"{self.where} cannot be used for deployments", problems=reasons)
             # The lock before the ledger: who waits in vain has made nothing. The database is
             # recognised under it, so that a connection opened again is compared with this one.
             lock.take(claim, hear.waiting)

@@ -65,5 +65,5 @@ def _pictured(value: Timeline | Durations | Frequency | HealthTries) -> dict[str
     if not value.rows:
         return {"text/plain": told}
     if not plots.available():
-        return {"text/plain": f"{told}\nas a picture: pip install 'templedb-nb[charts]'"}
+        return {"text/plain": f"{told}\nto see a chart: pip install 'templedb-nb[charts]'"}
     return {"text/plain": told, "image/png": b64encode(plots.png(value)).decode()}

@@ -27,7 +27,7 @@ def settled_bundle(value: ApprovalStanding, preview: Preview, last: str) -> dict
     """Return the record that a gate leaves; *last* says how the wait ended."""
     found = value.decision
     plan = f"Plan {short(preview.plan.id)} for {preview.plan.target}"
-    told = f"{plan}: {last}" if last else f"{plan} waits for a word"
+    told = f"{plan}: {last}" if last else f"{plan} waits for approval"
     said = (*found.counted, *([found.veto] if found.veto else []))
     rows = [tag("p", told), *(_word(each) for each in said)]
     lines = [told, *(f"{_what(each)}, {moment(each.given_at)}: {each.reason}" for each in said)]
@@ -45,9 +45,9 @@ def _lines(value: ApprovalStanding, preview: Preview, *, held: bool) -> list[str
     count = f"{len(found.counted)} of {many(found.needed, 'approval')}"
     plan = f"plan {short(preview.plan.id)} for {target}"
     if held and not found.missing:
-        return [f"Approved: {plan} may run, and waits for Deploy."]
+        return [f"Approved: {plan} may run. Press Deploy to start."]
     lines = [f"Waiting: {plan} has {count}.", *found.problems]
-    lines.append(f"You are {value.me}, which nobody has verified.")
+    lines.append(f"You are {value.me}; this name is not verified.")
     if value.mine:
         lines.append(own_word(value))
     sign = " --sign" if preview.plan.policy.signed else ""

@@ -79,7 +79,7 @@ def _progress(value: Result, expected: Expected) -> Html | None:
 def _waits(value: Result, found: Sequence[Blocker]) -> Html | None:
     if found and value.started_at:
         now = value.started_at + timedelta(milliseconds=value.elapsed_ms)
-        head = tag("strong", "The server lets it wait for other sessions:")
+        head = tag("strong", "It waits for other sessions on the server:")
         lines = "\n".join(blockers.lines(found, now))
         return tag("div", head, block(lines), class_="tdb-band tdb-on-loud")
     return band(Tone.LOUD, value.message) if value.message else None

@@ -110,14 +110,12 @@ def _sum(value: Preview) -> Html:
         join("; ", toned(tone, blocked(locks))) if locks else None,
         f"; {many(opaque, 'command')} to run" if opaque else None,
         f"; {many(checks, 'health check')}" if checks else None,
-        "." if steps else ". Nothing to do: no step is left.",
+        "." if steps else ". There is nothing to do.",
         f" Expected: {duration(total)}, by {many(value.expected.runs, 'former run')}."
         if (total := value.expected.total_ms)
         else None,
         [" ", marked(Tone.BAD, "✗", f"{many(wrong, 'error')}: it cannot run.")] if wrong else None,
-        " This was a dry run: nothing was executed, nothing was changed."
-        if value.dry_run
-        else None,
+        " This was a dry run: nothing was executed or changed." if value.dry_run else None,
     ]
     return tag("p", parts)
 
@@ -169,7 +167,9 @@ def _overlay(value: Preview) -> Html | None:
         [code(each.at), toned(Tone.BAD, f"- {each.before}"), toned(Tone.GOOD, f"+ {each.after}")]
         for each in value.overlay
     ]
-    return table("Overlay: the config, for this plan alone", OVERLAID, [body(OVERLAID, rows)])
+    return table(
+        "Overlay: changes to the config, for this plan only", OVERLAID, [body(OVERLAID, rows)]
+    )
 
 
 def _facts(value: Preview) -> Html | None:

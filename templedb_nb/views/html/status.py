@@ -81,7 +81,7 @@ def choices_card(value: Choices) -> Html:
     how = f"%templedb deploy plan {value.slug} --target T --release N --skip-group G"
     return card(
         Tone.PLAIN,
-        title(f"What a deployment of {value.slug} may be made of"),
+        title(f"Choices for a deployment of {value.slug}"),
         facts([("Targets", listed(value.targets)), ("Releases", listed(releases)),
                ("Groups", listed(value.groups)), ("Next", code(how))]),
     )  # fmt: skip
@@ -112,10 +112,10 @@ def _count(number: int | None) -> str:
 def migrations_card(value: MigrationStatus) -> Html:
     """Return where each migration stands as a card."""
     head = title(f"Migrations: {value.slug} on {value.target}")
-    told = f", {value.pending} pending" if value.pending else "; nothing is pending"
+    told = f", {value.pending} pending" if value.pending else "; none pending"
     counted = tag("p", tag("strong", f"{many(value.applied, 'migration')} applied"), f"{told}.")
     rows = body(MIGRATIONS, [_migration(row) for row in value.shown])
-    shown = table("In the order in which they run", MIGRATIONS, rows) if value.shown else None
+    shown = table("In execution order", MIGRATIONS, rows) if value.shown else None
     return card(Tone.PLAIN, head, counted, shown)
 
 

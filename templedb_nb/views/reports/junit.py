@@ -43,7 +43,7 @@ def _runbook(root: ET.Element, value: RunbookResult, *, done: bool) -> None:
         _cell(case, cell)
     case = _case(suite, "runbook", "outcome", value.took_ms)
     if not done:
-        _mark(case, "error", "it was going on when this was written")
+        _mark(case, "error", "it was still running when this was written")
     elif value.exit_code:
         _mark(case, "failure", f"exit {value.exit_code}: {value.reason}")
     _count(suite)
@@ -54,7 +54,7 @@ def _cell(case: ET.Element, cell: CellResult) -> None:
         case CellState.FAILED:
             _mark(case, "failure", cell.message or "failed")
         case CellState.RUNNING:
-            _mark(case, "error", "it was going on when this was written")
+            _mark(case, "error", "it was still running when this was written")
         case CellState.NOT_RUN | CellState.SKIPPED:
             _mark(case, "skipped", cell.how)
         case _:
@@ -79,7 +79,7 @@ def _run(root: ET.Element, run: Result) -> None:
         _messages(case, step)
     case = _case(suite, f"{run.slug}.{run.target}", f"run {run.run}", run.elapsed_ms)
     if run.outcome is None:
-        _mark(case, "error", "it was going on when this was written")
+        _mark(case, "error", "it was still running when this was written")
     elif run.outcome is not Outcome.SUCCEEDED:
         unsure = run.outcome is Outcome.UNKNOWN or run.health is Measured.INCONCLUSIVE
         kind = "error" if unsure else "failure"
@@ -96,7 +96,7 @@ def _step(case: ET.Element, step: StepResult, run: Result, number: int) -> None:
             told = "\n".join(each for each in more if each)
             _mark(case, kind, step.message or "failed", told)
         case StepState.UNKNOWN | StepState.RUNNING:
-            _mark(case, "error", step.message or "nobody saw it end")
+            _mark(case, "error", step.message or "its outcome is not known")
         case StepState.SKIPPED | StepState.PENDING:
             _mark(case, "skipped", step.message or "not begun")
         case _:

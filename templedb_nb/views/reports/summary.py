@@ -70,7 +70,7 @@ def _parts(
 
 def _runbook(value: RunbookResult, rows: int, tail: int, *, done: bool) -> Iterator[str]:
     took = duration(value.took_ms)
-    state = "▶ goes on, as far as this was written" if not done else "✔ ok"
+    state = "▶ still running when this was written" if not done else "✔ ok"
     if value.exit_code:
         state = f"✖ exit {value.exit_code}"
     yield f"### Runbook {code(value.notebook)}: {state}, {took}"
@@ -96,7 +96,7 @@ def _cell(cell: CellResult) -> str:
 
 def _run(run: Result, rows: int, tail: int, level: str) -> Iterator[str]:
     good = run.outcome is Outcome.SUCCEEDED
-    state = f"{'✔' if good else '✖'} {run.outcome}" if run.outcome else "▶ goes on"
+    state = f"{'✔' if good else '✖'} {run.outcome}" if run.outcome else "▶ running"
     if run.outcome and run.health is not Measured.NO_GATE:
         state += f", health: {run.health}"
     state += f", {many(run.warnings, 'warning')}" if run.warnings else ""
@@ -163,7 +163,7 @@ def _plan(value: Preview, rows: int) -> Iterator[str]:
     yield f"{many(len(plan.steps), 'step')}; release {value.release}. {text(compared(value))}"
     yield ""
     if wanted := plan.policy.wanted:
-        yield from (f"It wants {text(wanted)}: {code(f'templedb approve {short(plan.id)}')}", "")
+        yield from (f"It requires {text(wanted)}: {code(f'templedb approve {short(plan.id)}')}", "")
     for finding in value.findings[:FINDINGS]:
         mark = "✖" if finding.severity is Severity.ERROR else "▲"
         yield f"- {mark} {text(shortened(str(finding)))}"

@@ -39,7 +39,7 @@ def _(value: Blame) -> str:
     head = f"{value.slug} on {value.target} around {around}"
     note = [f"note: {value.note}"] if value.note else []
     if not value.rows:
-        return "\n".join([head, "nothing is known to have changed", *note])
+        return "\n".join([head, "no change is recorded", *note])
     rows = [
         [moment(each.at), distance(each.at - value.at), each.what, each.by, each.about]
         for each in value.rows

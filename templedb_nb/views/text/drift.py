@@ -15,16 +15,16 @@ _SIGNS = {ChangeKind.ADDED: "+", ChangeKind.REMOVED: "-", ChangeKind.CHANGED: "~
 @text.register
 def _(value: DriftReport) -> str:
     count = many(len(value.rows), "object")
-    told = f"{count} changed by no run of ours" if value.rows else "as the last run left it"
+    told = f"{count} changed outside of templedb" if value.rows else "as the last run left it"
     if value.notes and not value.rows:
-        told = "nothing can be told of some" if value.bases else "nothing can be told"
+        told = "some cannot be compared" if value.bases else "nothing can be compared"
         told = f"{many(len(value.reprinted), 'object')} to look at" if value.reprinted else told
     lines = [f"{value.target} of {value.slug}: {told}"]
     for name, base in value.bases:
         by = f"run {base.run}" if base.run else f"accepted by {base.by}"
         lines.append(f"{INDENT}{name}: compared with {moment(base.at)}, {by}")
     lines += _rows(value.rows)
-    lines += [f"? {shown(object_)}  reads otherwise" for _, object_ in value.reprinted]
+    lines += [f"? {shown(object_)}  reads differently" for _, object_ in value.reprinted]
     lines += [f"note: {shown(each)}" for each in value.notes]
     if value.rows:
         lines.append(f"if it is right: templedb drift accept --target {value.target} --reason WHY")

@@ -116,7 +116,7 @@ def _row(row: RunStatus) -> list[str]:
     outcome = ended(row.last_outcome, row.last_health) if row.last_outcome else "never"
     note = shortened(row.message)
     if row.unresolved:
-        note = f"look, then: templedb run resolve {row.last_run} --reason WHAT-YOU-SAW"
+        note = f"check what it did, then: templedb run resolve {row.last_run} --reason WHAT-YOU-SAW"
     return [row.target, now, row.last_run[:13], outcome, moment(row.last_at), note]
 
 
@@ -163,17 +163,19 @@ def _(value: Adoption) -> str:
     told = ", ".join(f"{count} {word}" for count, word in counts if count) or "no migrations"
     lines = [f"{value.source} in {value.database} of {value.target}: {told}", *columns(rows)]
     waiting = f"{value.pending} migration{'s' * (value.pending != 1)} here that it has not run"
-    lines.append(f"{value.new} to import, {len(value.rows) - value.new} there already; {waiting}")
+    lines.append(
+        f"{value.new} to import, {len(value.rows) - value.new} imported already; {waiting}"
+    )
     if value.busy:
-        lines.append("its lock is held: that tool is at work now")
+        lines.append("its lock is held: the tool is running now")
     return "\n".join(lines)
 
 
 @text.register
 def _(value: Proof) -> str:
     rows = [[row.verdict.value, row.file, shown(row.told)] for row in value.rows]
-    lines = [f"back and forth on a copy of {value.target}", *columns(rows)]
+    lines = [f"down and up on a copy of {value.target}", *columns(rows)]
     for row in value.rows:
         if row.diff:
-            lines += ["", f"{row.file} leaves another schema than it found:", row.diff]
+            lines += ["", f"{row.file} leaves a different schema than it found:", row.diff]
     return "\n".join(lines)

@@ -28,9 +28,9 @@ def _(value: LintReport) -> str:
 
 def _count(value: LintReport) -> str:
     if not value.rows:
-        return "nothing risky was found"
+        return "no risks found"
     what = f"{many(len(value.rows), 'risk')}"
-    return f"{what}, which forbid a run" if value.forbids else what
+    return f"{what}, which block a run" if value.forbids else what
 
 
 def _complaint(each: Complaint) -> Iterator[str]:

@@ -16,7 +16,7 @@ def _(value: LockList) -> str:
 @text.register
 def _(value: BlockerList) -> str:
     if not value.rows:
-        return f"no run on {value.target} waits for anybody"
+        return f"no run on {value.target} waits for another session"
     how = "templedb run unblock PID --reason WHY (with --terminate to end the session)"
     head = f"the run on {value.target} waits for"
     return "\n".join([head, *blockers.lines(value.rows, value.at), f"hint: {how}"])

@@ -25,15 +25,15 @@ def _(value: Preview) -> str:
     ]
     lines += [f"{INDENT}{name}: {place}" for name, place in value.reached]
     if value.dry_run:
-        lines.append(f"{INDENT}a dry run: nothing is executed, nothing is changed")
+        lines.append(f"{INDENT}dry run: nothing is executed or changed")
     lines += [f"{INDENT}{line}" for line in _since(value)]
-    lines += _groups(value) or ["", "nothing to do: no step is left"]
+    lines += _groups(value) or ["", "nothing to do"]
     reverts = sum(isinstance(step, Revert) for step in value.plan.steps)
     todo = f"{draft.applied} applied, {_applies(value)} to apply"
     lines += ["", f"migrations: {f'{reverts} to roll back' if reverts else todo}"]
     lines += _locks(value)
     if value.overlay:
-        lines += ["", "overlay, for this plan alone", *(f"{INDENT}{e}" for e in overlaid(value))]
+        lines += ["", "overlay, for this plan only", *(f"{INDENT}{e}" for e in overlaid(value))]
     if total := value.expected.total_ms:
         former = many(value.expected.runs, "former run")
         lines.append(f"expected: {duration(total)}, by {former}")
@@ -90,7 +90,7 @@ def _locks(value: Preview) -> list[str]:
         columns([[shown(each.file), blocked(each.impact.locks)] for each in grave]) if grave else []
     )
     if rest := len(known) - len(grave):
-        lines.append(f"of {many(rest, 'migration')} nobody's reads or writes wait")
+        lines.append(f"no reads or writes blocked by {many(rest, 'migration')}")
     return ["", "locks, each until its migration commits", *(INDENT + each for each in lines)]
 
 

@@ -57,7 +57,7 @@ def _messages(value: Result) -> list[str]:
     """Return where the notices of servers are, which are not shown while they come."""
     if not value.notices:
         return []
-    said = f"the server said {many(value.notices, 'notice')}"
+    said = f"the server sent {many(value.notices, 'notice')}"
     return [f"{said}: templedb deploy logs {value.run[:13]}"]
 
 

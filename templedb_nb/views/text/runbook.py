@@ -59,13 +59,13 @@ def _(value: RunbookResult) -> str:
 @text.register
 def _(value: Done) -> str:
     run = f" by run {value.run[:13]}" if value.run else ""
-    return f"done already{run}, {moment(value.done_at)}: not done again"
+    return f"done already{run}, {moment(value.done_at)}: skipped"
 
 
 @text.register
 def _(value: RunbookHistory) -> str:
     if not value.rows:
-        return "no runbook has used this state yet"
+        return "this state has no runbook runs yet"
     rows = [
         [
             row.execution.id[:13],
@@ -93,12 +93,12 @@ def _(value: RunbookStatus) -> str:
     lines += [f"{INDENT}{shown(value.row.ended.reason)}"] if value.row.ended else []
     lines = [line for line in lines if line.strip()]
     lines += [f"{INDENT}with {shown(given)}"] if given else []
-    lines += [f"{INDENT}goes on with {one.resumes[:13]}"] if one.resumes else []
+    lines += [f"{INDENT}resumes {one.resumes[:13]}"] if one.resumes else []
     lines += [f"{INDENT}saved: {one.out}", ""]
     cells = [[str(c.number), c.how, duration(c.took_ms), shown(c.title)] for c in value.cells]
     lines.append(table(["CELL", "STATE", "TOOK", "WHAT"], cells) if cells else "no cell is known")
     if value.done:
-        lines += ["", "recorded, and not done again by --resume where it is proven:"]
+        lines += ["", "recorded; --resume skips what is proven done:"]
         lines += [f"{INDENT}{shown(each.words)}{_run(each, value)}" for each in value.done]
     return "\n".join(lines)
 
@@ -134,6 +134,6 @@ def _(value: Leaks) -> str:
     if any("kept" in each.what for each in value.rows):
         lines.append("to fix it: templedb notebook scrub NOTEBOOK")
     if any(each.place == "source" for each in value.rows):
-        lines.append("a secret in a source: take it out, and change it where it is valid;")
-        lines.append("refer to it instead: templedb env set NAME env:NAME")
+        lines.append("a secret in a source: remove it, and change the secret itself;")
+        lines.append("use a reference instead: templedb env set NAME env:NAME")
     return "\n".join(lines)

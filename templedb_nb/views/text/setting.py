@@ -29,7 +29,7 @@ def _(value: Validation) -> str:
 @text.register
 def _(value: ConfigVersion) -> str:
     groups = ", ".join(value.groups)
-    return f"version {value.version} of the config of {value.slug} is kept: {groups}"
+    return f"version {value.version} of the config of {value.slug} is stored: {groups}"
 
 
 @text.register
@@ -44,7 +44,7 @@ def _(value: ConfigHistory) -> str:
 @text.register
 def _(value: Proposed) -> str:
     slug = value.version.slug
-    lines = [f"version {value.version.version} of the config of {slug} is proposed and kept"]
+    lines = [f"version {value.version.version} of the config of {slug} is proposed and stored"]
     for number, group in enumerate(value.groups, start=1):
         lines.append(f"{INDENT}{number}. {group.name}: {', '.join(group.file_patterns)}")
         lines += [f"{INDENT * 3}{command}" for command in group.commands]
@@ -63,7 +63,7 @@ def _(value: Synced) -> str:
         if len(value.left_out) > LISTED:
             lines.append(f"{INDENT}… and {len(value.left_out) - LISTED} more left out")
         if any("symbolic link" in each for each in value.left_out):
-            lines.append(f"{INDENT}links are not followed: put the files themselves in their place")
+            lines.append(f"{INDENT}links are not followed: replace them with the files themselves")
     return "\n".join(lines)
 
 
@@ -71,7 +71,7 @@ def _(value: Synced) -> str:
 def _(value: TakeOver) -> str:
     lines = []
     for row in value.rows:
-        verb = "would be taken over" if value.dry_run else "is taken over"
+        verb = "would be imported" if value.dry_run else "is imported"
         lines.append(f"project {row.slug} {verb} from {value.file}")
         lines += [f"{INDENT}{told}" for told in _taken(row)]
         lines += [f"{INDENT}left out: {shown(each)}" for each in row.left_out[:LISTED]]
@@ -95,7 +95,7 @@ def _taken(row: TakenOver) -> list[str]:
         f"variables: {', '.join(row.variables)}" if row.variables else "",
         f"{many(row.runs, 'deployment')} of the history" if row.runs else "",
     ]
-    return [fact for fact in facts if fact] or ["nothing that is not here already"]
+    return [fact for fact in facts if fact] or ["nothing new"]
 
 
 def changed(differs: Changes) -> list[str]:

@@ -15,8 +15,8 @@ def _(value: StateCheck) -> str:
     lines += [f"{INDENT}{shown(value.trouble)}"] if value.trouble else []
     lines += _tables(value)
     lines += [f"{INDENT}{_journal(each)}" for each in value.journals]
-    lines += [f"{INDENT}sealed, and not to be opened here: {shown(each)}" for each in value.secrets]
-    return "\n".join([*lines, "the way on", *(f"{INDENT}{each}" for each in value.ways)])
+    lines += [f"{INDENT}sealed, but cannot be opened here: {shown(each)}" for each in value.secrets]
+    return "\n".join([*lines, "what to do", *(f"{INDENT}{each}" for each in value.ways)])
 
 
 def _tables(value: StateCheck) -> Iterator[str]:

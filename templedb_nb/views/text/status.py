@@ -40,7 +40,7 @@ def _(value: Board) -> str:
 def _(value: Choices) -> str:
     releases = [f"{number}: {told}" for number, told in value.releases]
     found = {"targets": value.targets, "releases": releases, "groups": value.groups}
-    lines = [f"a deployment of {value.slug} may be made of"]
+    lines = [f"choices for a deployment of {value.slug}"]
     for name, items in found.items():
         lines += [f"{INDENT}{name}", *(f"{INDENT}{INDENT}{each}" for each in items or ["none"])]
     how = f"templedb deploy plan {value.slug} --target T --release N --skip-group G"

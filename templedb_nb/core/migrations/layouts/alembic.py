@@ -18,7 +18,7 @@ from templedb_nb.model.finding import Finding
 from templedb_nb.model.layout import Layout, Reading
 
 MAKO = "script.py.mako"
-_OPAQUE = "is Python, which Alembic alone runs"
+_OPAQUE = "is Python, which only Alembic can run"
 
 
 def place(folder: MigrationFolder) -> Placements:
@@ -33,14 +33,14 @@ def place(folder: MigrationFolder) -> Placements:
             continue
         key, needs = told
         if key in placed:
-            findings.append(complaint(path, f"is revision {key}, and so is {placed[key].path}"))
+            findings.append(complaint(path, f"is revision {key}; so is {placed[key].path}"))
         placed[key] = Placed(path=path, key=key, reading=reading, base=folder.base)
         above[key] = needs
     ordered = tuple(placed[key] for key in sorted_graph(above) if key in placed)
     for key, needs in above.items():
         for lost in (each for each in needs if each not in placed):
-            message = f"depends on revision {lost}, which is not here"
-            findings.append(complaint(placed[key].path, message, "bring that file back"))
+            message = f"depends on revision {lost}, which is missing here"
+            findings.append(complaint(placed[key].path, message, "restore that file"))
     return Placements(files=ordered, findings=tuple(findings))
 
 

@@ -40,7 +40,7 @@ def place(folder: MigrationFolder) -> Placements:
     for path in sorted(folder.files, key=last):
         found = NAME.fullmatch(last(path))
         if "checkpoint" in _header(folder.look.texts.get(path, "")):
-            findings.append(left_out(path, "is a checkpoint, for what the files before it do"))
+            findings.append(left_out(path, "is a checkpoint, which replaces the files before it"))
         elif found is not None:
             placed.append(
                 Placed(path=path, key=found["version"], reading=reading, base=folder.base)
@@ -56,7 +56,7 @@ def parts(text: str) -> Parts:
     for name, (line, value) in told.items():
         if name == "delimiter" and value.strip() and not value.startswith(("--", "\\n")):
             message = f"its statements end at {value!r}, and not as SQL's do"
-            problems.append(Remark(message=message, line=line, mend="end them by ;"))
+            problems.append(Remark(message=message, line=line, mend="end them with ;"))
         if name == "txmode" and value not in {"none", "file", "all"}:
             problems.append(Remark(message=f"there is no txmode {value!r}", line=line))
     line, value = told.get("txmode", (0, ""))
@@ -87,17 +87,17 @@ def _sums(folder: MigrationFolder) -> Iterator[Finding]:
         return
     said = _read(folder.look.beside[path])
     made = hashes({last(p): folder.look.texts[p] for p in folder.files if p in folder.look.texts})
-    mend = f"look what changed; if it is right: atlas migrate hash --dir file://{folder.base}"
+    mend = f"check what changed; if it is right: atlas migrate hash --dir file://{folder.base}"
     for name in sorted(said.keys() | made.keys()):
         if said.get(name) == made.get(name):
             continue
         file = joined(folder.base, name)
         if name not in made:
-            yield complaint(file, f"stands in {SUM}, and is not here", mend)
+            yield complaint(file, f"is listed in {SUM}, but is missing here", mend)
         elif name not in said:
-            yield complaint(file, f"does not stand in {SUM}", mend)
+            yield complaint(file, f"is not listed in {SUM}", mend)
         else:
-            yield complaint(file, f"is not what {SUM} says, or a file before it is not", mend)
+            yield complaint(file, f"does not match {SUM}, or a file before it does not", mend)
         return
 
 

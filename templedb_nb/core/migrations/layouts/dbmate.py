@@ -46,9 +46,9 @@ def parts(text: str) -> Parts:
         elif mark["way"] == "down":
             downs.append((mark.end(), end))
     if not ups:
-        problems.append(Remark(message="has no line '-- migrate:up', which dbmate asks for"))
+        problems.append(Remark(message="has no line '-- migrate:up', which dbmate requires"))
     elif stray := split(text[: marks[0].start()]).statements:
-        message = "stands before the first '-- migrate:up', which dbmate refuses"
+        message = "is before the first '-- migrate:up', which dbmate refuses"
         problems.append(Remark(message=message, line=stray[0].line, mend="move it below that line"))
     return Parts(
         up=only(text, ups),

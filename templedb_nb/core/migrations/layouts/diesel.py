@@ -48,7 +48,7 @@ def place(folder: MigrationFolder) -> Placements:
                 )
             )
         elif path not in downs:
-            findings.append(left_out(path, "is neither up.sql nor down.sql: diesel leaves it out"))
+            findings.append(left_out(path, "is neither up.sql nor down.sql: diesel ignores it"))
     placed.sort(key=lambda each: (each.key, each.path))
     findings += twice(placed)
     return Placements(files=tuple(placed), downs=tuple(sorted(downs)), findings=tuple(findings))
@@ -59,7 +59,7 @@ def _reading(folder: MigrationFolder, path: str) -> tuple[Reading, list[Finding]
     try:
         settings = tomllib.loads(folder.look.beside.get(beside, ""))
     except tomllib.TOMLDecodeError as error:
-        return Reading(layout=Layout.DIESEL), [complaint(beside, f"is no TOML: {error}")]
+        return Reading(layout=Layout.DIESEL), [complaint(beside, f"is not TOML: {error}")]
     alone = settings.get("run_in_transaction") is False
     words = f"{SIDECAR}: run_in_transaction = false" if alone else ""
     return Reading(layout=Layout.DIESEL, no_transaction=words), []

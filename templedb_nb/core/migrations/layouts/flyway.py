@@ -92,7 +92,7 @@ def _by_version(pair: tuple[tuple[int, ...], Placed]) -> tuple[tuple[int, ...], 
 def _placed(folder: MigrationFolder, path: str, found: re.Match[str]) -> Placed:
     key = repeatable_key(found["title"]) if found["again"] else key_of(found["version"])
     if not path.endswith(".sql"):
-        opaque = "is a program, which Flyway alone runs"
+        opaque = "is a program, which only Flyway can run"
         reading = Reading(layout=Layout.FLYWAY, opaque=opaque)
     else:
         reading = _reading(folder, path, again=bool(found["again"]))
@@ -114,10 +114,10 @@ def _reading(folder: MigrationFolder, path: str, *, again: bool) -> Reading:
 
 def _stranger(path: str) -> Finding:
     if CALLBACK.fullmatch(last(path)):
-        message = "is a callback of Flyway, which is not run"
-        mend = "what it does belongs into a migration, or a post_deploy hook"
+        message = "is a Flyway callback, which templedb does not run"
+        mend = "put what it does into a migration or a post_deploy hook"
         return left_out(path, message, mend)
-    return left_out(path, "has no name that Flyway takes: it is left out", "V2__NAME.sql")
+    return left_out(path, "has a name that Flyway does not accept: it is left out", "V2__NAME.sql")
 
 
 def _base(
@@ -128,12 +128,14 @@ def _base(
         return []
     newest, made = max(bases, key=_by_version)
     findings = [
-        left_out(each.path, f"is a baseline, and {made.path} is a later one: it is left out")
+        left_out(each.path, f"is a baseline, but {made.path} is a later one: it is left out")
         for _, each in sorted(bases, key=_by_version)[:-1]
     ]
     before = [each for number, each in versions if number <= newest]
     if before:
-        message = f"is a baseline, and what it stands for is there, such as {before[0].path}"
+        message = (
+            f"is a baseline, but the migrations that it replaces are here, such as {before[0].path}"
+        )
         return [*findings, left_out(made.path, f"{message}: it is left out")]
     versions.append((newest, made))
     return findings
@@ -150,8 +152,8 @@ def parts(text: str, reading: Reading) -> Parts:
     for found in wanted:
         if found.start() not in comments:
             line = lines.line(found.start())
-            message = f"there is no value for the placeholder {found[0]}"
-            mend = f'give its group one: placeholders: {{"{found["name"]}": …}}'
+            message = f"the placeholder {found[0]} has no value"
+            mend = f'set it in its group: placeholders: {{"{found["name"]}": …}}'
             problems.append(Remark(message=message, line=line, mend=mend))
     whole = _PLACEHOLDER.sub(lambda found: values.get(found["name"], found[0]), text)
     return Parts(up=whole, text=whole, problems=tuple(problems))

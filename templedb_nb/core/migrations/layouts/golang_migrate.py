@@ -25,7 +25,7 @@ def place(folder: MigrationFolder, layout: Layout = Layout.GOLANG_MIGRATE) -> Pl
     for path in folder.files:
         found = NAME.fullmatch(last(path))
         if found is None:
-            message = f"is neither NUMBER_name.up.sql nor .down.sql: {layout} leaves it out"
+            message = f"is neither NUMBER_name.up.sql nor .down.sql: {layout} ignores it"
             findings.append(left_out(path, message))
         elif found["way"] == "down":
             downs[str(int(found["version"]))] = path

@@ -39,7 +39,7 @@ _VARIABLE = re.compile(r"\$\{\w[^}\n]{0,200}\}|\$[A-Za-z_]\w*")
 def place(folder: MigrationFolder) -> Placements:
     """Return the files by number; a key is that number. What is written in Go is opaque."""
     found = by_number(Layout.GOOSE, folder, NAME)
-    opaque = Reading(layout=Layout.GOOSE, opaque="is written in Go, which goose alone runs")
+    opaque = Reading(layout=Layout.GOOSE, opaque="is written in Go, which only goose can run")
     placed = [*found.files]
     for path in folder.beside(CODE):
         match = CODE.fullmatch(last(path))
@@ -105,7 +105,7 @@ class _Reader:
 
     def _variables(self, start: int, end: int) -> list[Remark]:
         """Complain of each variable in a part where goose would put in its environment."""
-        mend = "write the value, or run this file by goose and mark it applied"
+        mend = "write the value, or run this file with goose and mark it as applied"
         return [
             Remark(
                 message=f"goose would put the value of {each[0]} here",
@@ -122,10 +122,10 @@ class _Reader:
         self._plain_again(len(text))
         ups, downs = self._spans["UP"], self._spans["DOWN"]
         if not ups:
-            message = "has no line '-- +goose Up', which goose asks for"
+            message = "has no line '-- +goose Up', which goose requires"
             self._problems.append(Remark(message=message))
         elif stray := split(text[: self._first]).statements:
-            message = "stands before '-- +goose Up', where goose runs nothing"
+            message = "is before '-- +goose Up', where goose runs nothing"
             mend = "move it below that line"
             self._problems.append(Remark(message=message, line=stray[0].line, mend=mend))
         return Parts(
@@ -143,6 +143,6 @@ def _about(mark: re.Match[str], word: str, line: int) -> list[Remark]:
         known = nearest(words, list(_KNOWN.values()))
         return [Remark(message=f"there is no mark +goose {words}{known}", line=line)]
     if mark["before"]:
-        message = f"+goose {words} is indented, and goose passes over it"
-        return [Remark(message=message, line=line, mend="begin the line with it")]
+        message = f"+goose {words} is indented, so goose ignores it"
+        return [Remark(message=message, line=line, mend="move it to the beginning of the line")]
     return []

@@ -90,10 +90,10 @@ def _chain(folder: MigrationFolder, placed: list[Placed]) -> Iterator[Finding]:
         if "AllowInvalidHash" not in told:
             if previous != before:
                 message = "does not follow the one before it: its header names another hash"
-                yield complaint(each.path, message, "bring the files of both branches in order")
+                yield complaint(each.path, message, "put the files of both branches in order")
                 return
             if own != hashed(body, previous):
-                message = "is not what its header's hash says: it was edited after its commit"
+                message = "does not match the hash in its header: it was edited after its commit"
                 yield complaint(each.path, message, "undo the edit, or --! AllowInvalidHash")
                 return
         before = own
@@ -108,9 +108,9 @@ def parts(text: str, reading: Reading) -> Parts:
     lines = LineIndex(text)
     problems = [
         Remark(
-            message=f"there is no value for the placeholder {found[0]}",
+            message=f"the placeholder {found[0]} has no value",
             line=lines.line(found.start()),
-            mend=f'give its group one: placeholders: {{"{found[0][1:]}": …}}',
+            mend=f'set it in its group: placeholders: {{"{found[0][1:]}": …}}',
         )
         for found in _wanted(text)
         if found[0] not in values

@@ -180,9 +180,9 @@ def _other(each: Changeset) -> bool:
 def _opaque(text: str, each: Changeset) -> str:
     body = text[each.start : each.end]
     if condition := _CONDITION.search(body):
-        return f"has {condition['word']}, which Liquibase alone asks"
+        return f"has {condition['word']}, which only Liquibase can check"
     if each.says("runAlways") == "true":
-        return "runs always (runAlways:true), which no ledger has"
+        return "runs always (runAlways:true), which templedb does not support"
     if each.says("ignore") == "true":
         return "is to be ignored (ignore:true)"
     return ""
@@ -225,12 +225,14 @@ def _problems(text: str, own: Changeset, values: Mapping[str, str]) -> Iterator[
             message = f"there is no attribute {name}{nearest(name, _ATTRIBUTES)}"
             yield Remark(message=message, line=own.line)
     if own.says("failOnError") == "false":
-        message = "failOnError:false lets an error pass, and an error is one here"
-        yield Remark(message=message, line=own.line, mend="take it out, or write SQL that holds")
+        message = "failOnError:false ignores an error, which templedb does not"
+        yield Remark(
+            message=message, line=own.line, mend="remove it, or write SQL that does not fail"
+        )
     delimiter = own.says("endDelimiter")
     if delimiter not in {"", ";"} and own.says("splitStatements") != "false":
-        message = f"its statements end with {delimiter!r}, which is no SQL"
-        yield Remark(message=message, line=own.line, mend="end them with ; alone")
+        message = f"its statements end with {delimiter!r}, which is not SQL"
+        yield Remark(message=message, line=own.line, mend="end them with ;")
     lines = _lines(text)
     for found in _PLACEHOLDER.finditer(text, own.start, own.end):
         if found[0][2:-1] not in values:

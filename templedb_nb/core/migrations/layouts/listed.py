@@ -19,8 +19,8 @@ def in_order(
     that is matched and not listed is an error: nobody said when it runs.
     """
     if text is None:
-        mend = "write one path a line, in the order in which they run"
-        found = complaint(order_file, "is the order_file, and is not here", mend)
+        mend = "write one path per line, in the order in which they run"
+        found = complaint(order_file, "is the order_file, but is missing here", mend)
         return tuple(placed), (found,)
     findings: list[Finding] = []
     by_path: dict[str, list[Placed]] = {}
@@ -34,13 +34,13 @@ def in_order(
             message = f"{said} is not a migration of the group{nearest(said, list(by_path))}"
             findings.append(complaint(where, message))
         elif path in listed:
-            findings.append(complaint(where, f"{said} stands there twice"))
+            findings.append(complaint(where, f"{said} appears there twice"))
         else:
             listed[path] = [replace(each, base=order_file) for each in by_path[path]]
     for path in by_path:
         if path not in listed:
-            mend = "add it at its place, or leave it out of the group's patterns"
-            findings.append(complaint(path, f"does not stand in {order_file}", mend))
+            mend = "add it in its place, or exclude it from the group's patterns"
+            findings.append(complaint(path, f"is not listed in {order_file}", mend))
     return tuple(each for own in listed.values() for each in own), tuple(findings)
 
 

@@ -37,15 +37,15 @@ def following(names: Sequence[str], stem: str, now: datetime, series: Series) ->
     """
     numbered = [found for each in names if (found := _PARTS.fullmatch(each))]
     if re.match(r"\d{3,}[_.-]", stem):
-        raise UsageProblem(f"{stem} has a number already", hint="leave it out: it is put before")
+        raise UsageProblem(f"{stem} has a number already", hint="remove the number: one is added")
     if not numbered:
         return f"{series.first}_{stem}{series.end}"
     last = max(numbered, key=lambda each: (int(each["number"]), each["rest"]))
     number = _next(last["number"], now)
     file = f"{last['mark']}{number}{last['joint'] or '_'}{stem}{last['end']}"
     if series.by_letters and len(number) > len(last["number"]):
-        message = f"{file} would sort before {last.group()}: the numbers have no room left"
-        raise FilesError(message, hint="begin a folder of its own, with wider numbers")
+        message = f"{file} would sort before {last.group()}: the numbers have no digit left"
+        raise FilesError(message, hint="start a new folder, with wider numbers")
     return file
 
 

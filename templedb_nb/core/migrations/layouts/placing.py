@@ -169,7 +169,7 @@ def twice(placed: Sequence[Placed]) -> list[Finding]:
     found, by_key = [], dict[str, str]()
     for each in placed:
         if each.key in by_key:
-            message = f"has the key {each.key}, and so has {by_key[each.key]}"
+            message = f"has the key {each.key}; so has {by_key[each.key]}"
             found.append(complaint(each.path, message, "give one of them another number"))
         by_key.setdefault(each.key, each.path)
     return found
@@ -190,7 +190,9 @@ def by_number(
             key = found["version"]
             placed.append(Placed(path=path, key=key, reading=reading, base=folder.base))
         else:
-            message = f"has no number in front, so that {layout} does not take it: it is left out"
+            message = (
+                f"does not begin with a number, so {layout} does not accept it: it is left out"
+            )
             findings.append(left_out(path, message))
     if not by_letters:
         placed.sort(key=lambda each: (int(each.key), each.path))

@@ -118,7 +118,7 @@ def _disagreement(names: Sequence[str]) -> list[Finding]:
     numbers = [(n, version(found[1])) for n in names if (found := _NUMBER.match(_name(n)))]
     for (before, low), (after, high) in pairwise(numbers):
         if low > high:
-            message = f"{before} sorts before {after} by letters, and after it by number"
+            message = f"{before} sorts before {after} by letters, but after it by number"
             mend = "pad the numbers with zeros, or list patterns in the order that you mean"
             return [
                 Finding(
@@ -146,7 +146,7 @@ def disagreeing(bases: Sequence[str]) -> list[Finding]:
             continue
         low, high = _NUMBER.match(one[place]), _NUMBER.match(other[place])
         if low and high and version(low[1]) > version(high[1]):
-            message = f"{before} sorts before {after} by letters, and after it by number"
+            message = f"{before} sorts before {after} by letters, but after it by number"
             mend = "list one pattern for each folder, in the order that you mean"
             return [
                 Finding(
@@ -168,5 +168,5 @@ def _not_read(folder: MigrationFolder) -> list[Finding]:
     if not found:
         return []
     more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-    message = f"{found[0]}{more}: no SQL, and so no migration here"
-    return [left_out(folder.base, message, "run it by a deploy_command, or write it as SQL")]
+    message = f"{found[0]}{more}: not SQL, and therefore not a migration here"
+    return [left_out(folder.base, message, "run it with a deploy_command, or write it as SQL")]

@@ -24,12 +24,12 @@ def place(folder: MigrationFolder) -> Placements:
     for path in (*folder.files, *folder.beside(CODE, below=True)):
         found = NAME.fullmatch(last(path)) or CODE.fullmatch(last(path))
         if found is None:
-            message = "is neither NUMBER.do.name.sql nor .undo.: postgrator leaves it out"
+            message = "is neither NUMBER.do.name.sql nor .undo.: postgrator ignores it"
             findings.append(left_out(path, message))
         elif found["way"] == "undo":
             downs[str(int(found["version"]))] = path
         else:
-            opaque = "" if path.endswith(".sql") else "is a program, which postgrator alone runs"
+            opaque = "" if path.endswith(".sql") else "is a program, which only postgrator can run"
             reading = Reading(layout=Layout.POSTGRATOR, opaque=opaque)
             placed.append((path, str(int(found["version"])), reading))
     made = [

@@ -36,6 +36,6 @@ def place(folder: MigrationFolder) -> Placements:
                 )
             )
         elif path not in downs:
-            findings.append(left_out(path, "is not a migration.sql: Prisma leaves it out"))
+            findings.append(left_out(path, "is not a migration.sql: Prisma ignores it"))
     placed.sort(key=lambda each: each.key)
     return Placements(files=tuple(placed), downs=tuple(sorted(downs)), findings=tuple(findings))

@@ -19,7 +19,7 @@ from templedb_nb.model.layout import Layout, Reading
 
 NAME = re.compile(r"(?P<kind>[VU])(?P<version>\d+)__(?P<title>\w+)\.sql")
 CODE = re.compile(r"[VU](?P<version>\d+)__(?P<title>\w+)\.rs")
-OPAQUE = "is Rust, which refinery alone runs"
+OPAQUE = "is Rust, which only refinery can run"
 
 
 def place(folder: MigrationFolder) -> Placements:
@@ -28,7 +28,9 @@ def place(folder: MigrationFolder) -> Placements:
     for path in (*folder.files, *folder.beside(CODE, below=True)):
         found = NAME.fullmatch(last(path)) or CODE.fullmatch(last(path))
         if found is None:
-            findings.append(left_out(path, "has no name that refinery takes: it is left out"))
+            findings.append(
+                left_out(path, "has a name that refinery does not accept: it is left out")
+            )
             continue
         opaque = "" if path.endswith(".sql") else OPAQUE
         reading = Reading(layout=Layout.REFINERY, opaque=opaque)

@@ -73,7 +73,7 @@ def place(folder: MigrationFolder) -> Placements:
     for each in told:
         path = joined(folder.base, f"deploy/{each.file}.sql")
         if path not in folder.there:
-            findings.append(complaint(path, f"stands in {PLAN}, and is not here"))
+            findings.append(complaint(path, f"is listed in {PLAN}, but is missing here"))
             continue
         own.add(path)
         back = joined(folder.base, f"revert/{each.file}.sql")
@@ -88,6 +88,6 @@ def place(folder: MigrationFolder) -> Placements:
         )
     start = joined(folder.base, "deploy/")
     loose = [path for path in folder.files if path not in own and path.startswith(start)]
-    findings += [left_out(path, f"does not stand in {PLAN}: it is left out") for path in loose]
+    findings += [left_out(path, f"is not listed in {PLAN}: it is left out") for path in loose]
     downs = [path for path in folder.files if path not in own and path not in loose]
     return Placements(files=tuple(placed), downs=tuple(downs), findings=tuple(findings))

@@ -27,7 +27,7 @@ def place(folder: MigrationFolder) -> Placements:
     for path in folder.files:
         found = NAME.fullmatch(last(path))
         if found is None:
-            findings.append(left_out(path, "has no number in front: sqlx leaves it out"))
+            findings.append(left_out(path, "has no number in front: sqlx ignores it"))
         elif found["way"] == ".down":
             downs[int(found["version"])] = path
         else:

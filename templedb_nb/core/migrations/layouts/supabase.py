@@ -29,7 +29,7 @@ def place(folder: MigrationFolder) -> Placements:
     old = _INIT.fullmatch(last(first))
     if old is None or int(old["version"]) >= _FIRST_READ:
         return found
-    message = "is an init file of before December 2021, which Supabase leaves out, too"
+    message = "is an init file from before December 2021, which Supabase also ignores"
     return replace(
         found, files=found.files[1:], findings=(*found.findings, left_out(first, message))
     )

@@ -30,8 +30,8 @@ def place(folder: MigrationFolder) -> Placements:
     findings = list(found.findings)
     for number, each in enumerate(files, start=1):
         if int(each.key) > number:
-            message = f"is number {each.key}, and there is no number {number}"
-            findings.append(complaint(each.path, message, "bring the missing file back"))
+            message = f"is number {each.key}, but number {number} is missing"
+            findings.append(complaint(each.path, message, "restore the missing file"))
             break
     return Placements(files=files, findings=tuple(findings))
 

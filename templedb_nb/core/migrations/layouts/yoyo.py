@@ -39,10 +39,10 @@ def place(folder: MigrationFolder) -> Placements:
         if path in backs:
             continue
         if last(path).startswith("post-apply"):
-            findings.append(left_out(path, "runs behind every other, which is for a post_deploy"))
+            findings.append(left_out(path, "runs after all others, which is a job for post_deploy"))
             continue
         back = f"{path.removesuffix('.sql')}{_BACK}"
-        opaque = "is Python, which yoyo alone runs" if path.endswith(".py") else ""
+        opaque = "is Python, which only yoyo can run" if path.endswith(".py") else ""
         placed[stem(path)] = Placed(
             path=path,
             key=stem(path),
@@ -74,15 +74,17 @@ def _sorted(
             return
         if each in below:
             message = f"depends on itself, by way of {' and '.join(below[below.index(each) :])}"
-            findings.append(complaint(found[each].path, message, "take one of those away"))
+            findings.append(
+                complaint(found[each].path, message, "remove one of these dependencies")
+            )
             return
         below.append(each)
         for other in sorted(wants[each]):
             if other in found:
                 visit(other)
             else:
-                message = f"depends on {other}, which is not here"
-                findings.append(complaint(found[each].path, message, "bring that file back"))
+                message = f"depends on {other}, which is missing here"
+                findings.append(complaint(found[each].path, message, "restore that file"))
         below.pop()
         ordered[each] = found[each]
 

@@ -58,7 +58,7 @@ def stuck(connection: Connection, probe: Detached) -> str:
     copy = f"{partition}_kept".replace('"_kept', '_kept"')
     keep = f"CREATE TABLE {copy} AS TABLE {partition}; DROP TABLE {partition}"
     return (
-        f"the detachment of {partition} is half done, and the server cannot finish it, since"
+        f"the detachment of {partition} is half done, and the server cannot finish it, because"
         f" {parent} was changed meanwhile. Undo that: {'; '.join(back)}."
         f" Or keep the rows apart, and drop the partition: {keep}. Then run again"
     )

@@ -29,7 +29,7 @@ def failed(
     left: ProbeVerdict = ABSENT,
 ) -> StatementFailed:
     """Return the error for the statement of that index in step *number*; *left* is what stands."""
-    file, stands = attempt.step.file, f"{number} of {len(attempt.script.units)} steps stand"
+    file, stands = attempt.step.file, f"{number} of {len(attempt.script.units)} steps took effect"
     match left.standing:
         case EffectStanding.ABSENT if not number:
             stands = ""
@@ -38,7 +38,7 @@ def failed(
         case _:
             right = link.lost or meaning(error.sqlstate, first_line(error))
             on = "" if right else f"fix {file} and "
-            stands = f"{stands}; {on}run again: it goes on at step {number + 1}"
+            stands = f"{stands}; {on}run again: it continues at step {number + 1}"
     return statement_failed(link, attempt, index, error, stands=stands)
 
 
@@ -51,4 +51,4 @@ def _way_out(
             if told := stuck(link.connection, probe):
                 return told
     file = attempt.step.file
-    return f"{left.evidence}. Mend {file} if need be and run again: that is settled first"
+    return f"{left.evidence}. Fix {file} if necessary and run again: the run first resolves that"

@@ -49,7 +49,7 @@ class ProbeVerdict:
 
 
 ABSENT = ProbeVerdict(standing=EffectStanding.ABSENT)
-UNSEEN = ProbeVerdict(standing=EffectStanding.UNKNOWN, evidence="the catalog could not be asked")
+UNSEEN = ProbeVerdict(standing=EffectStanding.UNKNOWN, evidence="the catalog could not be read")
 
 
 def ask(connection: Connection, probe: Probe, spared: Collection[int] = ()) -> ProbeVerdict:
@@ -71,7 +71,7 @@ def ask(connection: Connection, probe: Probe, spared: Collection[int] = ()) -> P
         case CatalogQuestion(sql=query):
             return _asked(connection, query)
         case Unprovable():
-            told = "nothing in the catalog tells whether it took effect"
+            told = "nothing in the catalog shows whether it took effect"
             return ProbeVerdict(standing=EffectStanding.UNKNOWN, evidence=told)
         case _:
             assert_never(probe)
@@ -94,7 +94,7 @@ def _gone(connection: Connection, name: str) -> ProbeVerdict:
         "SELECT indisvalid FROM pg_catalog.pg_index WHERE indexrelid = %s", [oid]
     ).fetchone()
     if row == (False,):
-        told = f"{name} is there and invalid, as a DROP INDEX CONCURRENTLY leaves it half-way"
+        told = f"{name} exists but is invalid, as an interrupted DROP INDEX CONCURRENTLY leaves it"
         return ProbeVerdict(standing=EffectStanding.BROKEN, evidence=told)
     return ABSENT
 
@@ -137,22 +137,20 @@ def _built(connection: Connection, probe: IndexBuilt) -> ProbeVerdict:
     valid, on, definition, name = row
     if valid is None:
         return ProbeVerdict(
-            standing=EffectStanding.UNKNOWN, evidence=f"{name} is there and is not an index"
+            standing=EffectStanding.UNKNOWN, evidence=f"{name} exists but is not an index"
         )
     wanted = _twin(connection, probe)
     if on != table or (wanted and _shape(definition) != _shape(wanted)):
-        told = f"{name} is there with another definition: {definition}"
+        told = f"{name} exists with another definition: {definition}"
         return ProbeVerdict(standing=EffectStanding.UNKNOWN, evidence=told)
     if not valid:
-        told = f"{name} is there and invalid"
+        told = f"{name} exists but is invalid"
         repair = (f"DROP INDEX CONCURRENTLY IF EXISTS {name}",)
         return ProbeVerdict(standing=EffectStanding.BROKEN, evidence=told, repair=repair)
     if not wanted:
-        told = f"{name} is there, and its definition could not be compared: {definition}"
+        told = f"{name} exists, but its definition could not be compared: {definition}"
         return ProbeVerdict(standing=EffectStanding.UNKNOWN, evidence=told)
-    return ProbeVerdict(
-        standing=EffectStanding.DONE, evidence=f"{name} is there, valid, as defined"
-    )
+    return ProbeVerdict(standing=EffectStanding.DONE, evidence=f"{name} exists, valid, as defined")
 
 
 def _unnamed(connection: Connection, probe: IndexBuilt, table: int | None) -> ProbeVerdict:
@@ -169,7 +167,7 @@ def _unnamed(connection: Connection, probe: IndexBuilt, table: int | None) -> Pr
     if not same:
         return ABSENT
     if any(valid for valid, _ in same):
-        return ProbeVerdict(standing=EffectStanding.DONE, evidence=f"{same[0][1]} is there, valid")
+        return ProbeVerdict(standing=EffectStanding.DONE, evidence=f"{same[0][1]} exists, valid")
     repair = tuple(f"DROP INDEX CONCURRENTLY IF EXISTS {name}" for _, name in same)
     return ProbeVerdict(
         standing=EffectStanding.BROKEN, evidence=f"{same[0][1]} is invalid", repair=repair

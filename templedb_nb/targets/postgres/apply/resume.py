@@ -57,9 +57,9 @@ def _place(link: Link, attempt: Attempt, known: rows.AttemptProgress | None) -> 
     if known.state is State.APPLIED:
         if attempt.script.asked.repeatable and known.checksum != step.checksums.text:
             return ResumePoint()
-        raise Busy(f"{step.file} is in the ledger of {link.where} already, by somebody else")
+        raise Busy(f"{step.file} is in the ledger of {link.where} already: another run applied it")
     if known.state is State.IN_DOUBT:
-        raise in_doubt(attempt, known.step_done, "nobody has resolved it yet")
+        raise in_doubt(attempt, known.step_done, "it is not resolved yet")
     if known.checksum == step.checksums.text:
         return _there(link, attempt, known)
     return _edited(link, attempt, known)
@@ -109,12 +109,12 @@ def _tokens(unit: Unit) -> list[str]:
 def _refused(attempt: Attempt, known: rows.AttemptProgress, same: int) -> Unresolved:
     done = known.step_done
     ran = "step 1 ran already" if done == 1 else f"steps 1 to {done} ran already"
-    message = f"{attempt.step.file}: {ran}, and step {same + 1} was edited, moved or taken out"
-    return Unresolved(message, hint="bring its text back; statements behind it may change")
+    message = f"{attempt.step.file}: {ran}, and step {same + 1} was edited, moved or removed"
+    return Unresolved(message, hint="restore its text; statements after it may change")
 
 
 def _settled(link: Link, attempt: Attempt, former: rows.AttemptProgress, old: Unit) -> ResumePoint:
-    """Ask what became of a step that had begun and reads otherwise now; take away what is left."""
+    """Ask what became of a begun step that reads differently now; remove what is left."""
     place = _there(link, attempt, former)
     earlier = attempt.script.units[: place.done]
     try:
@@ -131,8 +131,8 @@ def _settled(link: Link, attempt: Attempt, former: rows.AttemptProgress, old: Un
             return ResumePoint(done=place.done)
         case EffectStanding.DONE:
             file = attempt.step.file
-            message = f"{file}: step {number} took effect, and was edited: {verdict.evidence}"
-            hint = "bring its text back; statements behind it may change"
+            message = f"{file}: step {number} took effect and was edited: {verdict.evidence}"
+            hint = "restore its text; statements after it may change"
             raise Unresolved(message, hint=hint)
         case EffectStanding.UNKNOWN:
             told = f"it was edited after it had begun, and {verdict.evidence}"
@@ -150,7 +150,7 @@ def _asked(link: Link, old: Unit, place: ResumePoint) -> ProbeVerdict:
         run(link.connection, "SET statement_timeout = 0")  # the file's is meant for its statements
         return ask(link.connection, old.probe, place.spared)
     except psycopg.Error as error:
-        told = f"the catalog could not be asked: {first_line(error)}"
+        told = f"the catalog could not be read: {first_line(error)}"
         return ProbeVerdict(standing=EffectStanding.UNKNOWN, evidence=told)
 
 
@@ -180,8 +180,8 @@ def repair(link: Link, attempt: Attempt, verdict: ProbeVerdict) -> None:
 
 def _left(link: Link, attempt: Attempt, drop: str, said: str) -> str:
     role, file = link.connection.info.user, attempt.step.file
-    message = f"{file}: a REINDEX that was cut off left an invalid index, and role {role} may not"
-    message = f"{message} drop it ({said}). It costs time at every write, and harms nothing else."
+    message = f"{file}: an interrupted REINDEX left an invalid index, and role {role} may not"
+    message = f"{message} drop it ({said}). It slows down every write, and does no other harm."
     return f"{message} Run as a superuser: {drop}"
 
 

@@ -85,7 +85,7 @@ def apply_stepwise(link: Link, lock: AdvisoryLock, attempt: Attempt) -> None:
 
 
 def _by_steps(attempt: Attempt) -> Attempt:
-    """Read a script step by step that one transaction could hold: steps of it stand already."""
+    """Read a script step by step that one transaction could hold: some steps took effect."""
     if attempt.script.mode is Mode.STATEMENTS:
         return attempt
     reading = attempt.step.reading
@@ -99,7 +99,7 @@ def _restore(link: Link, attempt: Attempt, done: int) -> None:
         message = f"line {gone.line} made something that ended with its session"
         mark_in_doubt(link, attempt, message)
         file = attempt.step.file
-        hint = f"do by hand what is left of it, then: templedb migration mark-applied {file}"
+        hint = f"do the rest of it by hand, then: templedb migration mark-applied {file}"
         raise Unresolved(f"{file}: {message}", hint=f"{hint} --reason WHAT-YOU-DID")
     for statement in session_statements(earlier):
         run(link.connection, statement.text)
@@ -148,7 +148,7 @@ def _together(link: Link, lock: AdvisoryLock, attempt: Attempt, number: int) -> 
     except psycopg.Error as error:
         raise failed(link, attempt, number, index, error) from None
     if not link.in_transaction:
-        told = f"step {number + 1} ended the transaction that it was given"
+        told = f"step {number + 1} ended its transaction"
         mark_in_doubt(link, attempt, told)
         raise in_doubt(attempt, number, told)
     _count_and_commit(link, lock, attempt, number, before)
@@ -211,7 +211,7 @@ def _sent(
 def _refuse_touched(link: Link, attempt: Attempt, number: int, before: CounterBaseline) -> None:
     project, step = attempt.claim.project, attempt.step
     own = guard.OwnRow(project=project, key=step.key, attempt=attempt.id, states=("running",))
-    stands = f"{number} of {len(attempt.script.units)} steps stand" if number else ""
+    stands = f"{number} of {len(attempt.script.units)} steps took effect" if number else ""
     found = guard.touched(link.connection, link.books, before, own)
     reach("guard.looked", link.cut)
     if found:
@@ -362,7 +362,7 @@ def _finish(link: Link, attempt: Attempt) -> None:
             verify(link, attempt)
             link.connection.execute(AS_OURSELVES.encode())
             if not rows.ended_row(link.connection, which(attempt), State.APPLIED):
-                raise Busy(f"{attempt.step.file}: its row in {link.where} is somebody else's now")
+                raise Busy(f"{attempt.step.file}: its row in {link.where} belongs to another run now")
             rows.note(link.connection, which(attempt), APPLIED)
             shadowed(link, attempt)
     except psycopg.Error as error:

@@ -147,7 +147,7 @@ def _begin(link: Link, lock: AdvisoryLock, attempt: Attempt) -> OpenTransaction:
     if not lock.try_transaction():
         raise Busy(f"{link.where}: this session lost its lock before {step.file}")
     now = "not applied any more" if isinstance(step, Revert) else "there already"
-    raise Busy(f"{step.key}: in the ledger of {link.where} it is {now}, by somebody else")
+    raise Busy(f"{step.key}: in the ledger of {link.where} it is {now}, because of another run")
 
 
 def opened(
@@ -241,12 +241,12 @@ def _ended(link: Link, attempt: Attempt) -> Unresolved:
     """Record a script that ended our transaction, even if it began another one."""
     link.roll_back()
     link.clean()
-    step, told = attempt.step, "the script ended the transaction that it was given"
+    step, told = attempt.step, "the script ended its transaction"
     rows.failed_row(
         link.connection, step, attempt.script, attempt.id, attempt.claim, State.IN_DOUBT, told
     )
-    hint = f"look at what it did, then: templedb migration resolve {step.file} --reason WHY"
-    return Unresolved(f"{step.file}: {told}; part of it may stand", hint=hint)
+    hint = f"check what it did, then: templedb migration resolve {step.file} --reason WHY"
+    return Unresolved(f"{step.file}: {told}; part of it may have taken effect", hint=hint)
 
 
 def _commit(link: Link, lock: AdvisoryLock, attempt: Attempt, begun: OpenTransaction) -> None:

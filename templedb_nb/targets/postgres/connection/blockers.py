@@ -52,7 +52,7 @@ def unblock(connection: Connection, waiting: int, pid: int, *, terminate: bool) 
     in_the_way = {each.pid: each for each in blockers(connection, waiting)}
     if pid not in in_the_way:
         others = ", ".join(map(str, in_the_way)) or "nobody"
-        raise UsageProblem(f"the run does not wait for pid {pid} now, but for {others}")
+        raise UsageProblem(f"the run does not wait for pid {pid} now; it waits for {others}")
     does = "terminate" if terminate else "cancel"
     try:
         connection.execute(f"SELECT pg_catalog.pg_{does}_backend(%s)", [pid])

@@ -97,7 +97,7 @@ def first_line(error: psycopg.Error) -> str:
 
 
 _HELD = (
-    "another session holds what was to be read: run it again once that one has ended; who it is:"
+    "another session holds a lock on it: run again when that session has ended; to see it:"
     " SELECT pid, state, xact_start, query FROM pg_stat_activity WHERE pid IN (SELECT pid FROM"
     " pg_locks WHERE mode = 'AccessExclusiveLock' AND granted)"
 )

@@ -87,8 +87,10 @@ class AdvisoryLock:
             create_what_is_missing(connection)
             return
         if there := ledger_sql.remains(connection):
-            message = f"the ledger of {self._link.where} is not whole: of its tables there are"
-            hint = "where it was deployed from: templedb migration restore-ledger --reason WHY"
+            message = (
+                f"the ledger of {self._link.where} is incomplete: of its tables there are only"
+            )
+            hint = "on the machine that deployed it: templedb migration restore-ledger --reason WHY"
             raise LedgerRefused(f"{message} {', '.join(there)}", hint=hint)
         ledger_sql.create(connection)
 
@@ -147,11 +149,11 @@ class AdvisoryLock:
             who = str(holder)
             usual = ledger_sql.usual_duration_s(self._link.connection, self._project)
             lasts = f"; such runs usually last {_spoken(usual)}" if usual is not None else ""
-        hint = "wait: --lock-wait 15m; watch: templedb run attach; who it is: templedb lock show"
+        hint = "to wait: --lock-wait 15m; to watch: templedb run attach; who: templedb lock show"
         return Busy(f"{self._link.where} is locked by {who}{lasts}", hint=hint)
 
 
-_NOBODY = "another session that has not said its name yet"
+_NOBODY = "another session that is not identified yet"
 
 
 def _spoken(seconds: float) -> str:

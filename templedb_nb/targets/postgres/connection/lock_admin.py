@@ -105,7 +105,7 @@ def unblock(
     """Take a session out of the holder's way, and record who did so."""
     found = held(connection, project)
     if found is None or found.backend is None:
-        raise UsageProblem("no run holds the lock: nobody waits")
+        raise UsageProblem("no run holds the lock, so no run waits")
     gone = take_away(connection, found.backend, pid, terminate=terminate)
     detail: dict[str, object] = {"by": by, "reason": reason, "run": found.run}
     what = "terminate" if terminate else "cancel"
@@ -122,9 +122,9 @@ def steal(
     """
     holder = held(connection, project)
     if holder is None:
-        raise UsageProblem("nobody holds the lock: there is nothing to take")
+        raise UsageProblem("nobody holds the lock: there is nothing to steal")
     if not holder.run.startswith(expect):
-        raise UsageProblem(f"the holder is {holder} by now, not run {expect}")
+        raise UsageProblem(f"the holder is now {holder}, not run {expect}")
     if holder.backend is not None:
         _end_session(connection, project, holder, terminate=terminate)
     with connection.transaction():
@@ -169,9 +169,11 @@ def _end_session(
     if holder.heartbeat_s <= FRESH_S:
         told = f"its last heartbeat is {holder.heartbeat_s} s old"
         hint = f"ask it to stop: templedb run cancel {holder.run} --reason WHY"
-        raise Busy(f"{holder} lives: {told}", hint=hint)
+        raise Busy(f"{holder} is alive: {told}", hint=hint)
     if not terminate:
-        message = f"{holder} is silent, but the server still has its session ({holder.backend})"
+        message = (
+            f"{holder} has no heartbeat, but the server still has its session ({holder.backend})"
+        )
         raise Busy(message, hint="end that session too: add --terminate")
     connection.execute("SELECT pg_catalog.pg_terminate_backend(%s)", [holder.backend])
     end = time.monotonic() + _END_S

@@ -31,11 +31,17 @@ def unfit(connection: Connection, here: Route) -> tuple[str, ...]:
     elif read_only == "on":
         reasons.append("default_transaction_read_only is on for this role or database")
     if backend != connection.info.backend_pid and _shares_backends(connection, here):
-        reasons.append("a pooler gives each transaction another session: use the direct address")
+        reasons.append(
+            "a pooler gives each transaction a different session: use the direct address"
+        )
     elif lock_timeout == "0" and "lock_timeout" not in here.parameters.get("options", ""):
-        reasons.append("a pooler drops the settings of our session (lock_timeout): pass them on")
+        reasons.append(
+            "a pooler drops session settings (lock_timeout): configure it to pass them on"
+        )
     for table, trigger in connection.execute(_TRIGGERS).fetchall():
-        reasons.append(f"trigger {trigger} on templedb.{table} stands between us and the ledger")
+        reasons.append(
+            f"trigger {trigger} on templedb.{table} may change what templedb writes to the ledger"
+        )
     return tuple(reasons)
 
 
@@ -72,12 +78,12 @@ def fitness(
     role, superuser, may_create, backend = row
     findings = list(unfit(connection, here))
     if backend != connection.info.backend_pid and not findings:
-        findings.append(
-            "a connection pooler stands between; it keeps sessions apart as far as seen"
-        )
+        findings.append("there is a connection pooler; it seems to keep sessions separate")
     ledger = _ledger(connection)
     if ledger == "absent" and not may_create:
-        findings.append("the ledger is not there and the role may not create it: target ledger-sql")
+        findings.append(
+            "the ledger does not exist and the role may not create it: target ledger-sql"
+        )
     return Probe(
         target=target,
         database=database,

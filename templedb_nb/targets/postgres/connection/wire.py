@@ -178,7 +178,7 @@ class Link:
                 self._open_same(alone(self.route, self.here))
             except (TargetError, psycopg.Error) as error:
                 if time.monotonic() > end:
-                    hint = "the ledger knows: templedb migration status, once the server answers"
+                    hint = "the outcome, once the server answers: templedb migration status"
                     message = f"{about}: the connection was lost for good"
                     raise Unresolved(message, hint=hint, problems=[str(error)]) from None
                 time.sleep(random.uniform(0.2, 1.0))  # noqa: S311 - jitter

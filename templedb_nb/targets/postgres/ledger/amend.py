@@ -58,7 +58,7 @@ def amend(
                 exempt(connection, claim.project, step.key, given)
                 done = True
         if not done:
-            raise TargetError(f"{step.file}: the ledger no longer fits {step.verb}")
+            raise TargetError(f"{step.file}: the ledger no longer allows {step.verb}")
         _shadowed(connection, step, claim)
         record(connection, claim, step.key, attempt, step.verb, policies.noted(step, claim))
 

@@ -66,12 +66,12 @@ def _write(
     for key in TOOLS[into.tool].locks(into.schema, into.table, name):
         row = connection.execute("SELECT pg_catalog.pg_try_advisory_xact_lock(%s)", [key])
         if row.fetchone() != (True,):
-            raise Busy(f"{into.title} is at work: its lock is held", hint="wait, then run again")
+            raise Busy(f"{into.title} is running: its lock is held", hint="wait, then run again")
     try:
         work(connection, shadow, project, statements)
     except psycopg.Error as error:
-        message = f"{into.title} does not take the row of {shadow.key}: {first_line(error)}"
-        hint = "fix that table, or write it no longer: templedb migration import --no-shadow"
+        message = f"{into.title} refused the row of {shadow.key}: {first_line(error)}"
+        hint = "fix that table, or stop writing it: templedb migration import --no-shadow"
         raise TargetError(message, hint=hint) from None
 
 
@@ -87,7 +87,7 @@ def _new(connection: Connection, shadow: DualWrite, text: str, values: Sequence[
     """Run an INSERT that writes nothing where the tool has the migration already."""
     if not _run(connection, shadow, text, values):
         message = f"{shadow.into.title} says that {shadow.key} is applied: the tool ran it"
-        raise TargetError(message, hint="take it over first: templedb migration import")
+        raise TargetError(message, hint="import that first: templedb migration import")
 
 
 _Work = Callable[[Connection, DualWrite, str, list[str]], None]

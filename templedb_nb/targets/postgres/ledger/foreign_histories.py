@@ -103,7 +103,7 @@ def adopt(connection: Connection, step: ImportEntry, claim: Claim, attempt: str,
     for key in step.locks:
         row = connection.execute("SELECT pg_catalog.pg_try_advisory_xact_lock(%s)", [key])
         if row.fetchone() != (True,):
-            raise Busy(f"{step.source} is at work: its lock is held", hint="wait for its end")
+            raise Busy(f"{step.source} is running: its lock is held", hint="wait for its end")
     kept = redacted(text) if len(text) <= SQL_LIMIT else f"sha256:{step.checksums.text}"
     sums = [step.checksums.text, TEXT_CHECKSUM, step.checksums.tokens, TOKEN_CHECKSUM]
     at = _moment(step.at)

@@ -125,8 +125,8 @@ def _write(connection: Connection, key: str, value: str) -> None:
 
 def _may_not_lower(connection: Connection, project: str) -> LedgerRefused:
     message = f"role {connection.info.user!r} may not lower the policy of project {project}"
-    hint = "the owner of the ledger may: give DATABASE_URL the address of that role for this"
-    return LedgerRefused(f"{message}: the ledger lets its owner alone do so", hint=hint)
+    hint = "the owner of the ledger may: for this command, set DATABASE_URL to that role's address"
+    return LedgerRefused(f"{message}: only the owner of the ledger may", hint=hint)
 
 
 def end_run(

@@ -144,7 +144,7 @@ def create(connection: Connection) -> None:
             connection.execute("INSERT INTO templedb.meta (k, v) VALUES ('system', %s)", [here])
     except psycopg.errors.InsufficientPrivilege:
         message = f"role {connection.info.user!r} may not create the ledger (schema templedb)"
-        hint = "templedb target ledger-sql prints it for a role that may, with the GRANTs"
+        hint = "templedb target ledger-sql prints the SQL and the GRANTs for a role that may"
         raise LedgerRefused(message, hint=hint) from None
 
 
@@ -214,7 +214,7 @@ def _ledger(connection: Connection, project: str, lock: tuple[int, int]) -> Ledg
     meta: dict[str, str] = dict(connection.execute(_META).fetchall())
     form = int(meta.get("format") or version(connection))
     if form > FORMAT:
-        message = f"a newer templedb wrote the ledger: format {form}, known is {FORMAT}"
+        message = f"a newer templedb wrote the ledger: format {form}; this one reads {FORMAT}"
         raise TargetError(message, hint="pip install --upgrade templedb-nb")
     found = connection.execute(_fit(_ENTRIES, form), [project]).fetchall()
     entries = tuple(ledger_rows.entry(row) for row in found)
