@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 
 
 class Temple:
-    """Everything that templedb knows of its projects, over one state file.
+    """The projects of one state file, and what can be done with them.
 
-    *project* and *target* of every method may be left out where TEMPLEDB_PROJECT and
-    TEMPLEDB_TARGET name them, or where there is only one. What is raised on purpose is a
-    `templedb_nb.errors.TempleError`: it has ``message``, ``problems``, ``hint`` and ``exit_code``.
+    *project* and *target* of every method are optional if TEMPLEDB_PROJECT and TEMPLEDB_TARGET name
+    them, or if there is only one. All errors are subclasses of `templedb_nb.errors.TempleError`,
+    with ``message``, ``problems``, ``hint`` and ``exit_code``.
     """
 
     def __init__(self, app: App) -> None:
@@ -51,7 +51,7 @@ class Temple:
     def open(cls, state: str | Path | None = None) -> Temple:
         """Use the state file at *state*, or the one that the commands would use.
 
-        Nothing is opened or created before the first question. In a notebook, plans, runs and
+        Nothing is opened or created before the first call. In a notebook, plans, runs and
         statuses are shown as cards from now on.
         """
         from templedb_nb.notebook.display import add_looks_here
@@ -77,10 +77,10 @@ class Temple:
     ) -> Preview:
         """Return what a run would do, in order; change nothing.
 
-        *sync* takes over what changed in the project's folder first. *env* are values for this plan
-        alone; they are never kept. *overlay* is what of the config is different for this plan:
-        ``{"groups": {"web": {"timeout": "5m"}}}``. *out* also writes a bundle that travels.
-        Raises `UnknownName`, `ConfigError`, `TargetError`.
+        *sync* first stores what changed in the project's folder. *env* are values for this plan
+        only; they are never stored. *overlay* changes the config for this plan: ``{"groups":
+        {"web": {"timeout": "5m"}}}``. *out* also writes the plan as a bundle. Raises `UnknownName`,
+        `ConfigError`, `TargetError`.
         """
         options = PlanOptions(skip_groups=tuple(skip_groups), skip_validation=skip_validation)
         return self._app.deployments.plan(
@@ -109,15 +109,13 @@ class Temple:
         approvals: Iterable[str | Path] = (),
         on_event: Callable[[Stamped], None] | None = None,
     ) -> Result:
-        """Carry out a deployment and return what it came to.
+        """Run a deployment and return its result.
 
-        With *plan* (a `Preview`, the id of one, or a bundle's path) exactly that plan runs, or
-        none. A step that fails is not an exception: the result's ``outcome`` says so.
-        *overlay* is that of `plan`. *lock_wait* is in seconds, or ``"15m"``. *approvals* are files
-        of signed approvals, which count beside those that are known. *on_event* hears every event
-        as it happens.
-        Raises `PlanRefused`, `ApprovalMissing`, `Stale`, `Busy`, `Unresolved` before anything is
-        touched.
+        With *plan* (a `Preview`, a plan's id, or a bundle's path) exactly that plan runs, or none.
+        A failed step is not an exception: see the result's ``outcome``. *overlay* is the same as in
+        `plan`. *lock_wait* is in seconds, or ``"15m"``. *approvals* are files of signed approvals,
+        in addition to those that are recorded. *on_event* is called with every event. Raises
+        `PlanRefused`, `ApprovalMissing`, `Stale`, `Busy`, `Unresolved` before anything is changed.
         """
         wish = RunOptions(
             options=PlanOptions(skip_groups=tuple(skip_groups), skip_validation=skip_validation),
@@ -137,18 +135,18 @@ class Temple:
     def approve(
         self, plan: Preview | str | Path, reason: str, *, sign: str | Path | bool = False
     ) -> Approval:
-        """Say that exactly the content of *plan* may run, and why; it is kept for good.
+        """Approve exactly the content of *plan*, with a reason; this is recorded for good.
 
-        *sign* names the SSH key that signs it; True takes the one that git signs with. Nobody is
-        asked for a passphrase: a key that has one must be in ssh-agent. Warns (`UserWarning`) of an
-        approval that is kept and will not count, such as one's own. Raises `ConfigError`.
+        *sign* names the SSH key to sign with; True uses git's signing key. There is no prompt for a
+        passphrase: a key that has one must be in ssh-agent. Warns (`UserWarning`) if the approval
+        is recorded but does not count, such as one's own. Raises `ConfigError`.
         """
         return self._judge(plan, Verdict.APPROVED, reason, _key(sign=sign))
 
     def reject(
         self, plan: Preview | str | Path, reason: str, *, sign: str | Path | bool = False
     ) -> Approval:
-        """Say that exactly this plan may not run, whoever approves it. Raises `UnknownName`."""
+        """Reject exactly this plan: it may not run, whoever approves it. Raises `UnknownName`."""
         return self._judge(plan, Verdict.REJECTED, reason, _key(sign=sign))
 
     def _judge(
@@ -172,22 +170,22 @@ class Temple:
         self._app.approvals.demand(plan)
 
     def approvals(self, plan: Preview | str | Path | None = None) -> ApprovalList:
-        """Return what people said of a plan, or the newest of all; newest first."""
+        """Return the approvals and rejections of a plan, or of all plans, newest first."""
         named = plan.plan.id if isinstance(plan, Preview) else plan
         return self._app.approvals.words(str(named) if named else None)
 
     def status(self, project: str | None = None, target: str | None = None) -> StatusTable:
-        """Return a project on all its targets, or on one: counts, last run, what needs a look.
+        """Return a project on all its targets, or on one: counts, last run, what needs attention.
 
-        ``rows`` has a `TargetStatus` each; counts are None where a target could not be asked, and
-        ``note`` says why.
+        ``rows`` has one `TargetStatus` per target; counts are None if a target could not be read,
+        and ``note`` says why.
         """
         choice = self._choice(project, target)
         rows = self._app.overview.status(choice)
         return StatusTable(slug=self._app.projects.pick(choice.project).slug, rows=rows)
 
     def migrations(self, project: str | None = None, target: str | None = None) -> MigrationStatus:
-        """Return where every migration stands on a target, in the order in which they run."""
+        """Return the state of every migration on a target, in the order in which they run."""
         with self._app.selections.opened(self._choice(project, target)) as opened:
             return self._app.migrations.status(self._app.selections.reachable(opened))
 
@@ -200,16 +198,16 @@ class Temple:
         since: str | None = None,
         status: Iterable[str] = (),
     ) -> DeployHistory:
-        """Return runs, newest first: the *last* ones, *since* a moment (``"7d"``), by outcome."""
+        """Return runs, newest first: the *last* ones, *since* a time (``"7d"``), by outcome."""
         wanted = self._app.history.filter(last, since, tuple(status))
         return self._app.deployments.history(self._choice(project, target), wanted)
 
     def show(self, run: str) -> Result:
-        """Return the run whose id begins so, with every step; times are milliseconds."""
+        """Return the run whose id begins with *run*, with every step; times are in milliseconds."""
         return self._app.history.result(run)
 
     def logs(self, run: str, step: int | None = None) -> StepLogs:
-        """Return what the commands of a run wrote, masked as it was kept; steps count from 1.
+        """Return the output of a run's commands, with secrets masked; steps count from 1.
 
         ``steps`` are pairs of title and text. Raises `UnknownName`, `UsageProblem`.
         """
@@ -241,7 +239,7 @@ class Temple:
         since: str | None = None,
         status: Iterable[str] = (),
     ) -> MigrationHistory:
-        """Return what a target's own ledger says was applied, newest first.
+        """Return what was applied, from the target's own ledger, newest first.
 
         ``rows`` have a database and its `Entry` each. Raises `TargetError`, `ConfigError`.
         """
@@ -250,7 +248,7 @@ class Temple:
             return self._app.migrations.history(self._app.selections.reachable(opened), wanted)
 
     def diff(self, run: str, other: str | None = None) -> Difference:
-        """Return what differs between two runs; one alone is compared with the success before it.
+        """Return what differs between two runs, or between a run and the last success before it.
 
         Raises `UnknownName`, `UsageProblem`.
         """
@@ -264,9 +262,9 @@ class Temple:
         at: str,
         window: str | float = "1h",
     ) -> Blame:
-        """Return everything that changed on a target within *window* of a moment, oldest first.
+        """Return everything that changed on a target within *window* of a time, oldest first.
 
-        ``rows`` have when, what, by whom; ``note`` says what could not be asked. *window* is in
+        ``rows`` have when, what, by whom; ``note`` says what could not be read. *window* is in
         seconds, or ``"30m"``.
         """
         found, on = self._app.selections.named(self._choice(project, target))
@@ -283,7 +281,7 @@ class Temple:
         last: int = 50,
         since: str | None = None,
     ) -> Timeline:
-        """Return the newest runs, oldest first; in a notebook it is shown as a picture."""
+        """Return the newest runs, oldest first; a notebook shows them as a chart."""
         found = self.history(project, target, last=last, since=since)
         return Timeline(slug=found.slug, rows=found.rows[::-1])
 
@@ -297,7 +295,7 @@ class Temple:
         last: int = 100,
         since: str | None = None,
     ) -> Durations | Frequency:
-        """Return how long runs took, or how often there were any; in a notebook it is a picture.
+        """Return how long runs took, or how often they ran; a notebook shows this as a chart.
 
         *last* is for durations, *by* for the frequency.
         """
@@ -331,7 +329,7 @@ class Temple:
         """Return the answer of the state to *query*: times in UTC, durations as timedeltas.
 
         The views are ``runs``, ``steps``, ``migrations``, ``events``, ``approvals``, ``messages``
-        and ``runbooks``. Nothing can be changed by it. Raises `QueryRefused`.
+        and ``runbooks``. The query cannot change anything. Raises `QueryRefused`.
         """
         return self._app.history.frame(query)
 
@@ -347,11 +345,11 @@ class Temple:
         limit: int = LIMIT,
         timeout: str | float = "30s",
     ) -> pd.DataFrame:
-        """Return the answer of a target's database to *query*; it is only read.
+        """Return the answer of a target's database to *query*, read-only.
 
-        *params* are bound where ``%(name)s`` stands. *expect* makes it a check: ``"0"``,
-        ``"empty"``, ``"rows>=1"``. *limit* is of rows; ``attrs["more"]`` says whether there are
-        more. Raises `QueryRefused`, `QueryTimedOut`, `ExpectationFailed`, `TargetError`.
+        *params* are bound to ``%(name)s``. With *expect*, the query is a check: ``"0"``,
+        ``"empty"``, ``"rows>=1"``. *limit* is the number of rows; ``attrs["more"]`` says whether
+        there are more. Raises `QueryRefused`, `QueryTimedOut`, `ExpectationFailed`, `TargetError`.
         """
         from templedb_nb.core.sql.query import question
         from templedb_nb.core.values.query_expectation import expectation

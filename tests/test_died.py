@@ -179,7 +179,9 @@ def test_a_step_behind_which_the_run_broke_is_done_in_the_history(
     assert broken(place, "step.done", *words) == 12
     row = newest(place)
     assert (row["outcome"], row["exit_code"]) == ("failed", 12)
-    assert row["message"].startswith("the run was interrupted (TEMPLEDB_FAILPOINT: failed at step.done")
+    assert row["message"].startswith(
+        "the run was interrupted (TEMPLEDB_FAILPOINT: failed at step.done"
+    )
     assert told in row["message"]
     assert steps(place)[0][1] == "done"
     assert not list(place.state.parent.rglob("*.jsonl"))

@@ -181,7 +181,7 @@ def test_a_cell_that_deploys_may_not_be_skipped(books: Runbooks) -> None:
     ("words", "told"),
     [
         (("-p", "tarket=x"), "no parameter tarket; did you mean target?"),
-        (("-p", "count=many"), "count is an int, and 'many' is none"),
+        (("-p", "count=many"), "count is an int, but 'many' is not one"),
         (("-p", "sure=perhaps"), "sure is a bool"),
         (("-p", "names={}"), "names is a list"),
         (("-p", "target"), "say target=VALUE"),

@@ -125,7 +125,7 @@ def _umask() -> int:
 
 def _settle(cell: Any, number: int, taken: set[str]) -> None:
     if not isinstance(cell, dict) or not isinstance(cell.get("cell_type"), str):
-        raise ConfigError(f"cell {number + 1} of the notebook is none")
+        raise ConfigError(f"cell {number + 1} of the notebook is not a cell")
     source = cell.get("source", "")
     cell["source"] = "".join(source) if isinstance(source, list) else str(source)
     if not isinstance(cell.get("metadata"), dict):

@@ -128,7 +128,7 @@ def _take(
         values[name] = _read(kind, given) if isinstance(given, str) else _checked(kind, given)
     except ValueError:
         a = "an" if kind == "int" else "a"
-        problems.append(f"{where}: {name} is {a} {kind}, and {given!r} is none")
+        problems.append(f"{where}: {name} is {a} {kind}, but {given!r} is not one")
 
 
 def _read(kind: str, text: str) -> object:
