@@ -328,7 +328,7 @@ def test_a_ledger_that_is_not_whole_is_not_made_anew(kept: Shop) -> None:
     kept.pg.query("DROP TABLE templedb.migration")
     elsewhere(kept)
     said = kept.run(code=69)
-    assert "is not whole" in said.text
+    assert "is incomplete" in said.text
     assert "restore-ledger" in said.text
     assert kept.pg.query("SELECT count(*) FROM orders") == [(1,)]
 
