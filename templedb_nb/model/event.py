@@ -90,7 +90,7 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockAwaited:
-    """Somebody else holds the lock; the run waits for it."""
+    """Another run holds the lock; this run waits for it."""
 
     kind: ClassVar[str] = "lock_awaited"
     holder: str
@@ -123,7 +123,7 @@ class Blocker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementBlocked:
-    """The server lets the running statement wait for other sessions; empty: no longer.
+    """The running statement waits for other sessions on the server; empty: it no longer waits.
 
     `blockers` are all that stand in the way, also those that only others wait for.
     """
@@ -157,7 +157,7 @@ class StepRecorded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementRan:
-    """One statement of a migration came back; its transaction is still open."""
+    """One statement of a migration returned; its transaction is still open."""
 
     kind: ClassVar[str] = "statement_ran"
     step: int
@@ -166,7 +166,7 @@ class StatementRan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageReceived:
-    """The server said something beside its answers while the step ran; masked and cut.
+    """The server sent a message while the step ran; masked and cut.
 
     `statement` counts from 1, and is empty for what came with the COMMIT. `in_output` says that the
     step's output has it, too.
@@ -186,7 +186,7 @@ class MessageReceived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessagesOmitted:
-    """The server said more than is kept: so many warnings, and so many others."""
+    """The server sent more messages than are stored: so many warnings, and so many others."""
 
     kind: ClassVar[str] = "messages_omitted"
     step: int
@@ -196,7 +196,7 @@ class MessagesOmitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransactionRetried:
-    """Others were in the way: a transaction was rolled back, and begins again.
+    """A transaction was rolled back because of other sessions, and begins again.
 
     It began with `statement`, from 1: nothing of it or behind it stands, nor what was said of that.
     """
@@ -210,7 +210,7 @@ class TransactionRetried:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputWritten:
-    """A command wrote something; masked, at most 64 KiB."""
+    """A command wrote output; masked, at most 64 KiB."""
 
     kind: ClassVar[str] = "output_written"
     step: int
@@ -260,7 +260,7 @@ class StepRetried:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepFinished:
-    """The step took effect; `rows` is how many its queries gave, if it had any."""
+    """The step took effect; `rows` is how many rows its queries returned, if it had any."""
 
     kind: ClassVar[str] = "step_finished"
     step: int
@@ -273,7 +273,7 @@ class StepFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepWarned:
-    """A step failed whose failure does not fail the run: a post hook that is not critical."""
+    """A step failed, but the run does not fail: a post hook that is not critical."""
 
     kind: ClassVar[str] = "step_warned"
     step: int
