@@ -131,4 +131,4 @@ def test_who_may_not_is_told_what_would_let_them(ready: Shop) -> None:
 
 def test_nobody_waits_where_nothing_runs(ready: Shop) -> None:
     assert "waits for another session" in waits_for(ready)
-    assert "nobody waits" in unblock(ready, 1, code=64)
+    assert "no run waits" in unblock(ready, 1, code=64)

@@ -194,7 +194,7 @@ def test_a_lock_of_others_is_in_the_way_where_drift_blocks_alone(store: Shop) ->
         store.migration("005.sql", "CREATE TABLE store.more ();")
         store.terminal("target", "update", "app", "staging", "--drift", "block")
         refused = store.run(code=69)
-    assert "another session holds what was to be read" in refused.err
+    assert "another session holds a lock on it" in refused.err
     assert "migrations/005.sql" not in store.pg.applied()
     checked = store.terminal("drift", "check", "app", "--target", "staging")
     assert "could not record the objects" in checked.out
@@ -207,7 +207,7 @@ def test_a_view_that_somebody_replaces_is_named_as_held(store: Shop) -> None:
         holder.execute("LOCK TABLE store.rich")
         said = store.terminal("drift", "check", "app", "--target", "staging", code=69)
     assert "lock timeout" in said.err
-    assert "another session holds what was to be read" in said.err
+    assert "another session holds a lock on it" in said.err
     (query,) = (line for line in said.err.splitlines() if "SELECT pid" in line)
     with psycopg.connect(store.pg.dsn) as holder:
         holder.execute("LOCK TABLE store.rich")

@@ -123,7 +123,7 @@ def test_an_expectation_fails_the_cell(kernel: Kernel) -> None:
     assert said["error"]["ename"] == "ExpectationFailed"
     assert "expected 0, but got 2" in said["error"]["evalue"]
     writes = kernel.run("%%templedb query\nDROP TABLE users", ok=False)
-    assert "read only" in writes["error"]["evalue"]
+    assert "read-only" in writes["error"]["evalue"]
 
 
 def test_a_file_is_asked_and_deployed_with_an_overlay_as_a_server_is(
@@ -137,7 +137,7 @@ def test_a_file_is_asked_and_deployed_with_an_overlay_as_a_server_is(
     kernel.run("%%templedb found << query -t local --expect rows=1\nSELECT id FROM orders")
     assert kernel.value("found.id.tolist(), str(found.id.dtype)") == "([1], 'Int64')"
     writes = kernel.run("%%templedb query -t local\nDELETE FROM orders", ok=False)
-    assert "read only" in writes["error"]["evalue"]
+    assert "read-only" in writes["error"]["evalue"]
 
 
 def test_no_secret_of_the_target_is_shown(kernel: Kernel) -> None:

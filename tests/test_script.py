@@ -110,7 +110,7 @@ def test_psql_runs_no_script_step_by_step() -> None:
         ("SELECT 1; -- templedb:idempotent\nVACUUM;", "is not at the beginning of its line"),
         ("-- templedb:lock-timeout soon", "not a duration"),
         ("-- templedb:lock-timeout 99999h", "not a duration"),
-        ("-- templedb:no-transaction please", "takes nothing"),
+        ("-- templedb:no-transaction please", "takes no value"),
         ("-- templedb:requires", "names no file"),
         ("-- templedb:verify DROP TABLE t", "requires a query"),
         ("-- templedb:idempotent\nBEGIN;\nSELECT 1;\nCOMMIT;", "must run in a transaction"),
