@@ -99,7 +99,7 @@ def test_command_whose_row_is_deleted_after_a_kill_waits_for_a_person(
     ran = log.read_text() if log.exists() else ""
     shop.pg.query("DELETE FROM templedb.command")
     said = shop.run(code=13).text
-    assert "nobody saw it end" in said
+    assert "its outcome is unknown" in said
     assert (log.read_text() if log.exists() else "") == ran
     found = re.search(r"templedb run resolve (\S+)", said)
     assert found

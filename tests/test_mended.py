@@ -214,7 +214,7 @@ def test_a_call_that_had_begun_and_was_edited_is_in_doubt(table: Shop) -> None:
     table.migration("003_steps.sql", "CALL bill();\n")
     killed(table, "alone.ran")
     said = run(table, "SELECT 1;\n", code=13)
-    assert "it was edited after it had begun, and nothing in the catalog tells" in said.text
+    assert "it was edited after it had begun, and nothing in the catalog shows" in said.text
     assert counts(table)[0] == "in_doubt"
     table.terminal("migration", "resolve", FILE, "--not-applied", "--reason", "looked")
     run(table, "SELECT 1;\n")

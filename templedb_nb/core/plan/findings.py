@@ -212,7 +212,10 @@ def on_suspicions(found: Mapping[DatabaseName, Suspicion], target: TargetName) -
         if each.restorable:
             told = "has a ledger that lost rows" if told == RESTORED else told
             if each.decisive:
-                why, other = "the objects of its migrations exist, so only the ledger was damaged:", ""
+                why, other = (
+                    "the objects of its migrations exist, so only the ledger was damaged:",
+                    "",
+                )
             else:
                 why, other = (
                     "no object tells of what is lost; record it, open steps as in doubt:",

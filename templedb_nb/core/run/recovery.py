@@ -194,9 +194,7 @@ def _by_ledger(died: _Died, trace: Trace | None) -> tuple[Event, ...]:
     if not trace.known:
         return (_unknown(f"{died.where}; the current ledger does not know the run"),)
     if trace.damaged and died.step.label.kind != Restore.kind:
-        return (
-            _unknown(f"{died.where}; the ledger has lost rows since, so it proves nothing"),
-        )
+        return (_unknown(f"{died.where}; the ledger has lost rows since, so it proves nothing"),)
     if trace.taken:
         return (_unknown(f"{died.where}; the ledger had its row, and has it no more"),)
     return _broken(died, f"nothing of it is {died.past}: the ledger does not have it")

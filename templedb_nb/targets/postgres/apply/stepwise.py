@@ -362,7 +362,7 @@ def _finish(link: Link, attempt: Attempt) -> None:
             verify(link, attempt)
             link.connection.execute(AS_OURSELVES.encode())
             if not rows.ended_row(link.connection, which(attempt), State.APPLIED):
-                raise Busy(f"{attempt.step.file}: its row in {link.where} belongs to another run now")
+                raise Busy(f"{attempt.step.file}: another run has its row in {link.where}")
             rows.note(link.connection, which(attempt), APPLIED)
             shadowed(link, attempt)
     except psycopg.Error as error:
