@@ -287,7 +287,7 @@ def import_(
     from templedb_nb.app.migrations.history_import import HistorySource
 
     if (how["tool"] == "templedb") != (how["file"] is not None):
-        raise click.UsageError("--from templedb requires --file FILE, and no other tool takes it")
+        raise click.UsageError("--file FILE is required with --from templedb, and refused without")
     with call.app.selections.opened(call.choice(slug, target)) as opened:
         found, source = call.app.selections.reachable(opened), HistorySource(**how)
         if source.shadow is False:

@@ -143,9 +143,7 @@ def _refuse(
         for each in script.problems_for(group.group.executor)
     ]
     if reading is None and (dialect := recognise.by_text(script.text)):
-        problems.append(
-            f"{dialect.evidence}: a mark of {dialect.tool}, which templedb does not read here"
-        )
+        problems.append(f"{dialect.evidence}: a mark of {dialect.tool}, which is not read here")
     if problems:
         message = f"{path} was not written: its SQL cannot run"
         raise FilesError(message, problems=problems, hint="correct the text; nothing was written")

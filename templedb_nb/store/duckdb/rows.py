@@ -21,9 +21,7 @@ def read(kind: Any, text: str) -> Any:
     try:
         return from_plain(kind, json.loads(text))
     except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(
-            f"the state contains what this version of templedb cannot read: {error}"
-        ) from error
+        raise StoreError(f"the state contains what this version cannot read: {error}") from error
 
 
 def insert_events(session: Any, entries: Sequence[Stamped]) -> None:

@@ -114,7 +114,7 @@ def _reading(folder: MigrationFolder, path: str, *, again: bool) -> Reading:
 
 def _stranger(path: str) -> Finding:
     if CALLBACK.fullmatch(last(path)):
-        message = "is a Flyway callback, which templedb does not run"
+        message = "is a Flyway callback, which is not run"
         mend = "put what it does into a migration or a post_deploy hook"
         return left_out(path, message, mend)
     return left_out(path, "has a name that Flyway does not accept: it is left out", "V2__NAME.sql")

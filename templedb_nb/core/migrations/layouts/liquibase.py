@@ -182,7 +182,7 @@ def _opaque(text: str, each: Changeset) -> str:
     if condition := _CONDITION.search(body):
         return f"has {condition['word']}, which only Liquibase can check"
     if each.says("runAlways") == "true":
-        return "runs always (runAlways:true), which templedb does not support"
+        return "runs always (runAlways:true), which is not supported"
     if each.says("ignore") == "true":
         return "is to be ignored (ignore:true)"
     return ""
@@ -225,7 +225,7 @@ def _problems(text: str, own: Changeset, values: Mapping[str, str]) -> Iterator[
             message = f"there is no attribute {name}{nearest(name, _ATTRIBUTES)}"
             yield Remark(message=message, line=own.line)
     if own.says("failOnError") == "false":
-        message = "failOnError:false ignores an error, which templedb does not"
+        message = "failOnError:false ignores an error, which is not supported"
         yield Remark(
             message=message, line=own.line, mend="remove it, or write SQL that does not fail"
         )

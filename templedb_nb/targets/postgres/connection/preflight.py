@@ -39,9 +39,7 @@ def unfit(connection: Connection, here: Route) -> tuple[str, ...]:
             "a pooler drops session settings (lock_timeout): configure it to pass them on"
         )
     for table, trigger in connection.execute(_TRIGGERS).fetchall():
-        reasons.append(
-            f"trigger {trigger} on templedb.{table} may change what templedb writes to the ledger"
-        )
+        reasons.append(f"trigger {trigger} on templedb.{table} may change the rows of the ledger")
     return tuple(reasons)
 
 
