@@ -11,7 +11,7 @@ from typing import Any, ClassVar  # Any: cells of a state that may be broken
 class StateFound(StrEnum):
     """How the state file is."""
 
-    ABSENT = "does not exist yet"
+    ABSENT = "not there yet"
     SOUND = "sound"
     BROKEN = "broken"
     UNUSABLE = "not usable now"
