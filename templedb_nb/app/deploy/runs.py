@@ -379,9 +379,7 @@ def refuse(findings: Iterable[Finding], plan: Plan) -> None:
 def stale(plan: Plan, fresh: Plan) -> Stale:
     """Return the error for a target that moved, with every difference."""
     message = f"{plan.target} changed since plan {short(plan.id)} was made; nothing was executed"
-    hint = (
-        "make a new plan: templedb deploy plan; if the target requires approval, approve that plan"
-    )
+    hint = "make a new plan: templedb deploy plan; then approve it, if required"
     return Stale(message, hint=hint, problems=staleness.differences(plan, fresh))
 
 
