@@ -94,22 +94,28 @@ def unblock(
 @commands.command(effect=Effect.CHANGES)
 @words("[PROJECT] RUN")
 @on_target
-@click.option("--healthy", "health", flag_value="healthy",
+@click.option("--healthy", is_flag=True,
               help="The target is healthy, though the run could not measure it.")  # fmt: skip
-@click.option("--unhealthy", "health", flag_value="unhealthy",
+@click.option("--unhealthy", is_flag=True,
               help="It is not; the run has failed.")  # fmt: skip
 @click.option("--reason", required=True, metavar="TEXT", help="What you saw; recorded for good.")
 @pass_call
 def resolve(
-    call: Call, slug: str | None, run: str, target: str | None, health: str | None, reason: str
-) -> CommandOutcome:
+    call: Call, slug: str | None, run: str, target: str | None, reason: str,
+    *, healthy: bool, unhealthy: bool,
+) -> CommandOutcome:  # fmt: skip
     """Record what you saw of a run: what a command did whose process died, or how the target is.
 
     --healthy and --unhealthy settle health checks that the run could not measure. Then a healthy
     run has succeeded, unless steps are left: `templedb deploy resume` runs them.
     """
     from templedb_nb.model.health import Health
+    from templedb_nb.model.selection import Selection
 
-    if health:
-        return call.app.resolutions.decide_health(str(run), Health(health), reason)
+    if healthy and unhealthy:
+        raise click.UsageError("--healthy and --unhealthy exclude each other")
+    if healthy or unhealthy:
+        health = Health.HEALTHY if healthy else Health.UNHEALTHY
+        meant = Selection(project=slug, target=target)
+        return call.app.resolutions.decide_health(meant, str(run), health, reason)
     return call.app.resolutions.resolve(call.choice(slug, target), str(run), reason)

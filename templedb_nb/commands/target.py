@@ -276,7 +276,7 @@ def _typed(given: dict[str, Any]) -> dict[str, Any]:
         kept["approvers"] = tuple(each.strip() for each in named.split(",") if each.strip())
     named, removed = kept.pop("health_checks", ()), kept.pop("no_health_checks", False)
     if named or removed:
-        kept["health"] = _checks(named)
+        kept["health"] = _checks(named) if named else ""
     if (file := kept.get("signers")) is not None:
         kept["signers"] = read_signers(file) if file else ()
     return {key: kinds[key](value) if key in kinds else value for key, value in kept.items()}

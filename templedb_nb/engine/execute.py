@@ -153,7 +153,9 @@ def _run(plan: Plan, steps: StepRunner, emit: Emit) -> RunFinished:
         ends.append(ended)
         if not group.continue_on_failure or ended.outcome in _GRAVEST:
             stopped = stopped or f"upstream failed: {group.name}"
-    return _finished(_worst(ends), changed=steps.changed)
+    before = (s for n, s in enumerate(plan.steps) if steps.tools.before(n))
+    changed = steps.changed or any(step.mutates for step in before)
+    return _finished(_worst(ends), changed=changed)
 
 
 def _worst(ends: Sequence[Ended]) -> Ended | None:

@@ -22,7 +22,7 @@ from types import FrameType
 from templedb_nb.model.cancel_request import CancelRequest
 
 AGAIN_S = 0.005
-TOLD = "finishing the current step; interrupt again to cancel it"
+TOLD = "finishing the current step, unless it measures health; interrupt again to cancel it"
 
 
 class Interrupts:

@@ -94,9 +94,10 @@ class StepRunner:
         if self.tools.interrupts.draining:
             self.emit(StepSkipped(step=number, reason="cancelled before it began"))
             return self._cancelled(f"cancelled before {step.group}: {step.title}")
-        before = number < self.tools.resumed or number in self.tools.finished
+        before = self.tools.before(number)
         if before and not isinstance(step, Migration) and not failure_hook(step):
-            self.emit(StepSkipped(step=number, reason="the resumed run already did it"))
+            how = "settled" if isinstance(step, CheckHealth) else "did"
+            self.emit(StepSkipped(step=number, reason=f"the resumed run already {how} it"))
             return None
         if isinstance(step, Migration) and (step.database, step.key) in self.done:
             self.emit(StepSkipped(step=number, reason=APPLIED_BEFORE))

@@ -55,3 +55,7 @@ class Tools:
     mask: Callable[[str], str] = str
     checker: Checker | None = None
     """Who measures health; a plan without a check needs nobody."""
+
+    def before(self, number: int) -> bool:
+        """Return whether the run that is resumed had done the step."""
+        return number < self.resumed or number in self.finished

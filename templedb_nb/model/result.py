@@ -159,8 +159,10 @@ class Result:
 
     def done_before(self, number: int) -> bool:
         """Return whether an earlier run of the same plan had done the step."""
-        resumed = number < self.resumed or number in self.finished
-        return resumed or self.steps[number].message == APPLIED_BEFORE
+        return self._resumed(number) or self.steps[number].message == APPLIED_BEFORE
+
+    def _resumed(self, number: int) -> bool:
+        return number < self.resumed or number in self.finished
 
     @property
     def deploys(self) -> bool:
@@ -170,10 +172,13 @@ class Result:
 
     @property
     def changed(self) -> bool:
-        """Return whether the target changed, or may have."""
+        """Return whether the target changed, or may have, also by the run that is resumed."""
         by_failure = self.failure is not None and self.failure.changed
         touched = (StepState.DONE, StepState.UNKNOWN, StepState.WARNED)
-        return by_failure or any(s.label.mutates and s.state in touched for s in self.steps)
+        return by_failure or any(
+            step.label.mutates and (step.state in touched or self._resumed(number))
+            for number, step in enumerate(self.steps)
+        )
 
 
 StepEvent = (
@@ -235,11 +240,16 @@ class Progress:
                 for number in event.steps:
                     self.steps[number] = _settled(self.steps[number], event)
             case _:
-                if isinstance(event, StepFailed) and self._run.failure is None:
+                if isinstance(event, StepFailed) and _graver(event, self._run.failure):
                     self._run = replace(self._run, failure=event)
                 step = _moved(self.steps[event.step], entry.elapsed_ms, event)
                 self.steps[event.step] = step
                 self.running = event.step if step.state is StepState.RUNNING else None
+
+
+def _graver(event: StepFailed, before: StepFailed | None) -> bool:
+    """Return whether a failure is what the run is judged by: the first that somebody saw."""
+    return before is None or (before.inconclusive and not event.inconclusive)
 
 
 def _measured(result: Result) -> Measured:

@@ -121,7 +121,12 @@ class Deployments:
         project, target = self.selections.named(choice)
         if named is None:
             rows = self.records.runs(project.slug, target.name if target else None, Filter(last=1))
-            if not rows or rows[0].outcome is Outcome.SUCCEEDED:
+            if not rows:
+                raise UsageProblem(
+                    f"{project.slug} has no run here: there is nothing to resume",
+                    hint=f"templedb deploy run {project.slug}",
+                )
+            if rows[0].outcome is Outcome.SUCCEEDED:
                 hint = "templedb deploy history shows the runs; deploy run makes a new plan"
                 raise UsageProblem("there is nothing to resume: the last run succeeded", hint=hint)
             named = rows[0].run

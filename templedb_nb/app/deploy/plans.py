@@ -216,19 +216,21 @@ class Plans:
             overlay=case.overlay.text,
             bodies=other_tools.shadow_bodies(case, migrations, ledgers, options),
             health=case.health,
-            unmeasured=self._unmeasured(case),
+            unmeasured=self._unmeasured(case, ledgers),
         )
 
-    def _unmeasured(self, case: DeployContext) -> bool:
-        """Return whether a run failed since the last success, where a soak may be due."""
+    def _unmeasured(self, case: DeployContext, ledgers: Mapping[DatabaseName, Ledger]) -> bool:
+        """Return whether the last run is not known here as a success, where a soak may be due."""
         written = [check for group in case.current.config.groups for check in group.checks]
         if not any(check.soak_s for check in (*written, *case.health)):
             return False
         slug, target = case.project.slug, case.target.name
         good = self._records.last_deployment(slug, target)
         since = self._records.runs(slug, target, Filter(last=_RECENT))
-        failed = (row for row in since if row.outcome is not Outcome.SUCCEEDED)
-        return any(good is None or row.run > good[0] for row in failed)
+        known = {row.run for row in since if row.outcome is Outcome.SUCCEEDED}
+        last = {each.last_run for each in ledgers.values() if each.last_run}
+        failed = (row for row in since if row.run not in known)
+        return good is None or bool(last - known) or any(row.run > good[0] for row in failed)
 
     def preview(self, opened: OpenTarget, options: PlanOptions) -> Preview:
         """Make a plan, with everything that was found, and keep it."""

@@ -24,6 +24,7 @@ from templedb_nb.model.command import Invocation
 from templedb_nb.model.health import CommandCheck, SqlCheck
 from templedb_nb.model.serialization import short
 from templedb_nb.model.target import DATABASE_URL
+from templedb_nb.model.variable import Keeping
 from templedb_nb.model.work_folder import WorkFolderKind
 from templedb_nb.shell.runner import SupervisedShell, bash
 
@@ -81,6 +82,9 @@ class HealthSurroundings:
             found = self.variables.reveal(name, case.known, case.given, case.root)
             if found is None:
                 raise ConfigError(f"{name} has no value")
+            source = case.known.source(name)
+            if source is not None and source.keeping is not Keeping.PLAIN:
+                self.masker.add(name, found.reveal().lower())  # as libraries write a host
             return found.reveal()
 
         return value

@@ -22,6 +22,8 @@ from templedb_nb.core.approval.policy_changes import (
     lowers,
     updated,
 )
+from templedb_nb.core.config import target_checks
+from templedb_nb.core.health.reading import names
 from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.errors import TempleError, UsageProblem
 from templedb_nb.model.ledger import Checksums, Ledger, Neighbour
@@ -76,6 +78,10 @@ class TargetPolicies:
         changed = coherent(replace(target, **fields))
         if target.from_file and (changed != target or not reason):
             self._targets.refuse_file(target)
+        lost = set(names(target_checks.read(target.health))) if target.protected else set()
+        if lost - set(names(target_checks.read(changed.health))) and not reason:
+            message = f"this takes health checks from {target.name}, which is protected"
+            raise UsageProblem(message, hint="say why, with --reason", problems=sorted(lost))
         also = self._told_ledgers(project, target, changed, fields.keys(), reason)
         if target.from_file:
             return PolicyChange(target=target, also=also)

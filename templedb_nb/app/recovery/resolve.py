@@ -14,10 +14,13 @@ from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.errors import Ambiguous, UnknownName, UsageProblem
 from templedb_nb.model.event import HealthDecided, Outcome, RunId, RunStarted, Stamped
 from templedb_nb.model.health import Health
+from templedb_nb.model.history import Filter
 from templedb_nb.model.listings import CommandOutcome
+from templedb_nb.model.project import Slug
 from templedb_nb.model.result import Result
 from templedb_nb.model.selection import Selection
 from templedb_nb.model.serialization import Digest
+from templedb_nb.model.target import TargetName
 from templedb_nb.ports.records import RecordStore
 from templedb_nb.store.journal import going_on
 
@@ -36,13 +39,19 @@ class Resolutions:
         """Record what a person saw of a run that nobody saw end; the ledger may know it alone."""
         return _resolve(self, choice, named, reason)
 
-    def decide_health(self, named: str, health: Health, reason: str) -> CommandOutcome:
-        """Record how a target was, which a run could not measure; the run ends as that says."""
+    def decide_health(
+        self, choice: Selection, named: str, health: Health, reason: str
+    ) -> CommandOutcome:
+        """Record how a target was, which a run could not measure; the run ends as that says.
+
+        A run that another has followed on the target is not decided any more.
+        """
         self.running.reconcile(anew=True)
         result = _known(self, named)
         if result is None:
             message = f"no run begins with {named!r} here, so that nobody can decide its health"
             raise UnknownName(message, hint="templedb deploy history")
+        self._refuse_other(choice, result)
         open_checks = undecided(result)
         if not open_checks:
             raise UsageProblem(
@@ -60,6 +69,19 @@ class Resolutions:
                 session.decide_health(project.known_as, of_ledger(run, event))
         self._keep(run, event)
         return CommandOutcome(text=f"run {run[:13]}: {event.message}")
+
+    def _refuse_other(self, choice: Selection, result: Result) -> None:
+        run = result.run[:13]
+        meant = ((choice.project, result.slug), (choice.target, result.target))
+        if wrong := [f"{asked}, not {own}" for asked, own in meant if asked and asked != own]:
+            message = f"run {run} is one of {result.slug} to {result.target}"
+            raise UsageProblem(message, hint=f"it was named as {'; '.join(wrong)}")
+        slug, target = Slug(result.slug), TargetName(result.target)
+        (newest,) = self.memory.runs(slug, target, Filter(last=1))
+        if newest.run != result.run:
+            message = f"run {newest.run[:13]} has followed run {run} on {target}"
+            hint = "its health is what counts: templedb deploy resume, or deploy run"
+            raise UsageProblem(message, hint=hint)
 
     def _keep(self, run: RunId, event: HealthDecided) -> None:
         """Add the decision to the run's events; a success has used up its approvals."""

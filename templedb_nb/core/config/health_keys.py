@@ -93,7 +93,12 @@ HEALTH_CHECK = Object(
         Key("timeout", Duration(1), "How long one try may take.", 10, "timeout_s"),
         Key("deadline", Duration(1), "How long all tries may take.", 300, "deadline_s"),
         Key("success_threshold", WholeNumber(1), "How many good tries in a row mean healthy.", 1),
-        Key("failure_threshold", WholeNumber(1), "How many bad tries in a row mean unhealthy.", 3),
+        Key(
+            "failure_threshold",
+            WholeNumber(1),
+            "How many bad tries since the last good one mean unhealthy.",
+            3,
+        ),
         Key(
             "inconclusive",
             Choice(InconclusivePolicy),

@@ -24,24 +24,33 @@ def expanded(text: str) -> Any:
     if re.match(r"https?://", text):
         return {"type": "http", "url": text}
     found = _TCP.fullmatch(text)
-    return {"type": "tcp", "host": found["host"], "port": int(found["port"])} if found else None
+    if found is None and text.startswith("tcp://"):
+        raise InvalidConfig(f"{text} names no host and port", hint="tcp://HOST:PORT")
+    if found is None:
+        return None
+    host = found["host"].removeprefix("[").removesuffix("]")
+    return {"type": "tcp", "host": host, "port": int(found["port"])}
 
 
 def kept(documents: Sequence[object]) -> str:
     """Return the text that is kept of checks, or raise `InvalidConfig` with all that is wrong."""
     complaints: list[str] = []
+    if not documents:
+        raise InvalidConfig("there is no check in it", hint="--no-health-checks removes them")
 
     def complain(at: str, message: str) -> None:
-        complaints.append(f"health check{at}: {message}" if at else message)
+        complaints.append(f"{at}: {message}" if at else message)
 
-    found = _CHECKS.read(list(documents), "", complain)
+    found = _CHECKS.read(list(documents), "health_checks", complain)
     if not complaints:
-        complaints += [str(each) for each in errors(tuple(on_health("", "the target", found)))]
+        complaints += [
+            str(each) for each in errors(tuple(on_health("health_checks", "the target", found)))
+        ]
     if complaints:
         message = "the health checks of the target are wrong; nothing was changed"
         hint = "docs/howto/health.md has the keys"
         raise InvalidConfig(message, problems=complaints, hint=hint)
-    return json.dumps(list(documents), sort_keys=True) if documents else ""
+    return json.dumps(list(documents), sort_keys=True)
 
 
 @lru_cache(maxsize=16)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from urllib.parse import urlsplit
 
 from templedb_nb.core.health import variables
 from templedb_nb.core.health.evaluation import number
@@ -65,6 +66,10 @@ def objections(health: HealthCheck) -> Iterator[Objection]:
             yield from _expectations(health)
         case HealthType.TCP:
             yield from _variable("host", health.host)
+            if re.search(r"[\s/@\[\]]", re.sub(r"\{var:\w+\}", "", health.host)):
+                hint = "the name or the number alone, without brackets"
+                message = f"{health.host!r} is not a host"
+                yield Objection(key="host", message=message, hint=hint)
         case HealthType.SQL:
             yield from _query(health.query)
         case HealthType.COMMAND:
@@ -115,7 +120,7 @@ def _variable(key: str, text: str) -> Iterator[Objection]:
 
 def _url(url: str) -> Iterator[Objection]:
     yield from _variable("url", url)
-    if url and not re.match(r"https?://[^\s/]+|\{var:", url):
+    if url and (not re.match(r"https?://[^\s/]+|\{var:", url) or _unreadable(url)):
         yield Objection(key="url", message=f"{url!r} is not an http or https address")
     place, query = _parts(url)
     _, colon, password = place.rpartition("@")[0].partition(":")
@@ -127,6 +132,17 @@ def _url(url: str) -> Iterator[Objection]:
         if _SECRETIVE.fullmatch(name) and value and not variables.names(value):
             message = f"{name} looks like a secret in plain text"
             yield Objection(key="url", message=message, hint=f"{name}={{var:NAME}}")
+
+
+def _unreadable(url: str) -> bool:
+    """Return whether no client could read an address: its brackets, its port, white space in it."""
+    if "{var:" in url:
+        return False
+    try:
+        found = urlsplit(url)
+        return found.port == 0 or not found.hostname or re.search(r"\s", url) is not None
+    except ValueError:
+        return True
 
 
 def _parts(url: str) -> tuple[str, str]:

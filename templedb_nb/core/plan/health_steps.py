@@ -70,7 +70,16 @@ def on_health(made: Plan, situation: Situation) -> list[Finding]:
         mend = "add health_check to a group or to the target"
         return [Finding(severity=Severity.NOTE, topic=Topic.HEALTH, message=message,
                         where=situation.target, mend=mend)]  # fmt: skip
-    return list(_missing(asked, situation))
+    return [*_left_out(situation), *_missing(asked, situation)]
+
+
+def _left_out(situation: Situation) -> Iterator[Finding]:
+    """Tell of the checks that a run without their group does not ask."""
+    for group in situation.config.groups:
+        if group.name in situation.options.skip_groups and group.checks:
+            message = "its health checks are not asked: a success says nothing of them"
+            yield Finding(severity=Severity.WARNING, topic=Topic.HEALTH, message=message,
+                          where=group.name, mend="templedb health check")  # fmt: skip
 
 
 def _missing(asked: Sequence[Check], situation: Situation) -> Iterator[Finding]:

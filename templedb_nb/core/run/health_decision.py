@@ -8,26 +8,41 @@ from templedb_nb.model.event import HealthDecided, Outcome, RunId
 from templedb_nb.model.health import Health
 from templedb_nb.model.health_step import CheckHealth
 from templedb_nb.model.phase import Phase
-from templedb_nb.model.result import Result, StepState
+from templedb_nb.model.result import Result, StepResult, StepState
 
 _ENDS = frozenset({StepState.DONE, StepState.WARNED})
+_TRIED = frozenset(StepState) - {StepState.PENDING, StepState.SKIPPED}
 
 
 def left(result: Result) -> tuple[int, ...]:
-    """Return the steps that a resumed run still has to do, in order."""
-    steps = [(n, s) for n, s in enumerate(result.steps) if s.label.phase != Phase.ON_FAILURE]
-    return tuple(n for n, each in steps if each.state not in _ENDS and not result.done_before(n))
+    """Return the steps that a resumed run still has to do, in order.
+
+    All steps of a group are among them whose failure hooks ran: those may have undone what its
+    commands did. A migration that is applied is not run again for that.
+    """
+    undone = {s.label.group for s in result.steps if _is_hook(s) and s.state in _TRIED}
+    steps = [(n, s) for n, s in enumerate(result.steps) if not _is_hook(s)]
+    return tuple(
+        n
+        for n, each in steps
+        if each.label.group in undone or (each.state not in _ENDS and not result.done_before(n))
+    )
+
+
+def _is_hook(step: StepResult) -> bool:
+    return step.label.phase == Phase.ON_FAILURE
 
 
 def undecided(result: Result) -> tuple[int, ...]:
-    """Return the checks that nobody has measured, where they are what is left to do first.
+    """Return the checks that a run asked in vain, where they are what is left to do first.
 
-    One that was measured as unhealthy is not among them: that is known.
+    One that was measured as unhealthy is not among them, nor one that was never asked.
     """
     found: list[int] = []
     for number in left(result):
         step = result.steps[number]
-        if step.label.kind != CheckHealth.kind or step.health is Health.UNHEALTHY:
+        asked = step.label.kind == CheckHealth.kind and step.started_ms is not None
+        if not asked or step.health is Health.UNHEALTHY:
             break
         found.append(number)
     return tuple(found)
@@ -36,8 +51,8 @@ def undecided(result: Result) -> tuple[int, ...]:
 def known(result: Result) -> str:
     """Return what is known of a run of which nobody has to decide the health."""
     first = next(iter(left(result)), None)
-    if first is not None and result.steps[first].label.kind != CheckHealth.kind:
-        return f"it did not come to its checks, and ended in {result.steps[first].label.title}"
+    if first is not None and result.steps[first].health is not Health.UNHEALTHY:
+        return f"first {result.steps[first].label.title} has to run: templedb deploy resume"
     return f"its health is {result.health}"
 
 
@@ -46,7 +61,8 @@ def decided(
 ) -> HealthDecided:
     """Return the event of a decision, with what the run has come to by it."""
     rest = [number for number in left(result) if number not in checks]
-    told = f"{health}, says {by}: {reason}"
+    names = ", ".join(result.steps[number].label.title.partition(":")[0] for number in checks)
+    told = f"{names} {health}, says {by}: {reason}"
     outcome, code = Outcome.FAILED, ExitCode.CHANGED if result.changed else ExitCode.UNCHANGED
     if health is Health.HEALTHY and not rest:
         outcome, code = Outcome.SUCCEEDED, ExitCode.OK
