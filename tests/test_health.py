@@ -208,9 +208,10 @@ def test_release_is_that_of_the_last_deployment(shop: Shop) -> None:
     """A folder that has moved on since is not what must answer."""
     command = 'printf "%s" "$TEMPLEDB_RELEASE" > answer'
     said: dict[str, bytes] = {}
+    answer = shop.terminal.home / "app" / "answer"
 
     def talk(connection: socket.socket, head: bytes) -> None:
-        saying(said["release"])(connection, head)
+        saying(said.get("release") or answer.read_bytes())(connection, head)
 
     with serving(talk) as server:
         found = {"type": "http", "url": server.url, "expect_version": "{release}"} | QUICK
@@ -224,7 +225,7 @@ def test_release_is_that_of_the_last_deployment(shop: Shop) -> None:
         assert row(shop, "--once", code=14)["tries"][-1]["cause"] == "not_measured"
         shop.terminal.file("app/.templedbignore", "answer\n")
         shop.run()
-        said["release"] = (shop.terminal.home / "app" / "answer").read_bytes()
+        said["release"] = answer.read_bytes()
         assert len(said["release"]) == 12
         assert check(shop)["release"] == said["release"].decode()
         shop.terminal.file("app/more.txt", "more")

@@ -628,3 +628,128 @@ def test_wrong_check_of_a_target_changes_nothing(shop: Shop, check: str, told: s
     assert told in said.err
     shop.run()
     assert newest(shop.terminal)["health"] == "no gate"
+
+
+# --- what a second reader found ---------------------------------------------------------------
+
+
+def test_resume_repeats_the_group_whose_failure_hook_ran(shop: Shop) -> None:
+    """The hook has undone the release: the gate must not pass by what was there before."""
+    live, good = shop.terminal.home / "live", shop.terminal.home / "good"
+    live.write_text("old")
+    web = {
+        "name": "web",
+        "deploy_command": f"echo new > {live}",
+        "health_check": QUICK | {"type": "command", "command": f"test -e {good}"},
+        "on_failure": [f"echo old > {live}"],
+    }
+    shop.config(MIGRATIONS, web)
+    shop.run(code=12)
+    assert live.read_text() == "old\n"
+    good.touch()
+    shop.terminal("deploy", "resume", "app")
+    assert live.read_text() == "new\n"
+    assert newest(shop.terminal)["health"] == "healthy"
+
+
+def test_person_decides_only_what_was_asked(shop: Shop, switch: Switch) -> None:
+    switch.says("inconclusive")
+    bad = QUICK | {"type": "command", "name": "bad", "command": "false"}
+    gated(shop, switch.check(name="mute"), bad)
+    shop.run(code=14)
+    run = newest(shop.terminal)["run"]
+    said = shop.terminal("run", "resolve", run, "--healthy", "--reason", "looked")
+    assert "web/mute healthy, says" in said.out
+    assert "1 step left" in said.out
+    shop.terminal("deploy", "resume", "app", code=12)
+    assert newest(shop.terminal)["health"] == "unhealthy"
+
+
+def test_nobody_decides_a_run_that_another_has_followed(shop: Shop, switch: Switch) -> None:
+    switch.says("inconclusive")
+    gated(shop, switch.check())
+    shop.run(code=14)
+    first = newest(shop.terminal)["run"]
+    switch.says("unhealthy")
+    shop.terminal("deploy", "resume", "app", code=12)
+    said = shop.terminal("run", "resolve", first, "--healthy", "--reason", "no", code=64)
+    assert "has followed run" in said.err
+    assert newest(shop.terminal)["health"] == "unhealthy"
+
+
+def test_decision_names_its_own_project(shop: Shop, switch: Switch) -> None:
+    switch.says("inconclusive")
+    gated(shop, switch.check())
+    shop.run(code=14)
+    run = newest(shop.terminal)["run"]
+    words = ("run", "resolve", "other", run, "--healthy", "--reason", "x")
+    assert "other, not app" in shop.terminal(*words, code=64).err
+    both = ("run", "resolve", run, "--healthy", "--unhealthy", "--reason", "x")
+    assert "exclude each other" in shop.terminal(*both, code=64).err
+
+
+def test_fresh_state_soaks_when_the_last_run_was_one_of_another(shop: Shop, switch: Switch) -> None:
+    shop.config(MIGRATIONS | {"health_check": switch.check(role="soak", **{"for": 1})})
+    switch.says("unhealthy")
+    shop.run(code=12)
+    shop.terminal.set(TEMPLEDB_STATE=str(shop.terminal.home / "fresh" / "state.duckdb"))
+    shop.terminal("project", "import", "app")
+    shop.config(MIGRATIONS | {"health_check": switch.check(role="soak", **{"for": 1})})
+    shop.terminal("target", "add", "app", "staging")
+    shop.terminal("env", "set", "app", "DATABASE_URL", shop.pg.dsn, "--target", "staging")
+    shop.run(code=10)
+    assert newest(shop.terminal)["health"] == "unhealthy"
+
+
+def test_failure_that_somebody_saw_is_the_headline(shop: Shop, switch: Switch) -> None:
+    switch.says("inconclusive")
+    first = web(shop.terminal, switch.check(), continue_on_failure=True, order=5)
+    late = {"name": "late", "order": 9, "deploy_command": "exit 3"}
+    shop.config(MIGRATIONS, first, late)
+    said = shop.run(code=12)
+    assert "failed: exit 3 exited with 3" in said.out
+    assert "run resolve" not in said.out
+
+
+def test_host_of_a_secret_is_masked_in_small_letters(shop: Shop) -> None:
+    shop.terminal("env", "set", "app", "PLACE", "Host-Zq9w8e7r.invalid", "--target", "staging")
+    gated(shop, QUICK | {"type": "http", "url": "http://{var:PLACE}/a"})
+    said = shop.run(code=14)
+    state = (shop.terminal.home / "state" / "state.duckdb").read_bytes()
+    for text in (said.out.encode(), said.err.encode(), state):
+        assert b"zq9w8e7r" not in text.lower()
+
+
+def test_checks_of_a_protected_target_go_for_a_reason(shop: Shop, switch: Switch) -> None:
+    check = json.dumps(switch.check())
+    words = ("target", "update", "app", "staging")
+    shop.terminal(*words, "--protected", "--health-check", check)
+    assert "say why" in shop.terminal(*words, "--no-health-checks", code=64).err
+    shop.terminal(*words, "--no-health-checks", "--reason", "moved to the group")
+    assert (
+        "--no-health-checks removes" in shop.terminal(*words, "--health-check", "[]", code=78).err
+    )
+
+
+def test_plan_warns_of_checks_that_a_skipped_group_has(shop: Shop, switch: Switch) -> None:
+    gated(shop, switch.check())
+    said = shop.terminal("deploy", "plan", "app", "--skip-group", "web")
+    assert "its health checks are not asked" in said.out
+
+
+def test_resumed_run_has_changed_what_its_parent_changed(shop: Shop, switch: Switch) -> None:
+    switch.says("unhealthy")
+    gated(shop, switch.check())
+    shop.run(code=12)
+    said = shop.terminal("deploy", "resume", "app", code=12)
+    assert "the target changed" in said.out
+
+
+def test_resume_says_that_there_is_no_run(shop: Shop) -> None:
+    assert "has no run here" in shop.terminal("deploy", "resume", "app", code=64).err
+
+
+@pytest.mark.parametrize("address", ["tcp://h", "http://[x", "http://x y/", "http://x:99999"])
+def test_address_that_nobody_can_ask_is_refused(shop: Shop, address: str) -> None:
+    words = ("target", "update", "app", "staging", "--health-check", address)
+    shop.terminal(*words, code=78)

@@ -63,14 +63,17 @@ def names_release(step: Step) -> bool:
 
 
 def on_health(made: Plan, situation: Situation) -> list[Finding]:
-    """Return that there is no gate, or which values its checks lack."""
+    """Return that there is no gate, which checks are left out, and which values others lack."""
     asked = checks(made.steps)
-    if not asked and made.work:
-        message = "no health gate: a success will not say that the target is healthy"
-        mend = "add health_check to a group or to the target"
-        return [Finding(severity=Severity.NOTE, topic=Topic.HEALTH, message=message,
-                        where=situation.target, mend=mend)]  # fmt: skip
-    return [*_left_out(situation), *_missing(asked, situation)]
+    gate = [] if asked or not made.work else [_no_gate(situation)]
+    return [*_left_out(situation), *gate, *_missing(asked, situation)]
+
+
+def _no_gate(situation: Situation) -> Finding:
+    message = "no health gate: a success will not say that the target is healthy"
+    mend = "add health_check to a group or to the target"
+    return Finding(severity=Severity.NOTE, topic=Topic.HEALTH, message=message,
+                   where=situation.target, mend=mend)  # fmt: skip
 
 
 def _left_out(situation: Situation) -> Iterator[Finding]:
