@@ -137,7 +137,7 @@ def test_nothing_is_replaced(shop: Shop) -> None:
     )
     hidden = path / "003_x.sql"
     hidden.write_text("mine")
-    assert "is there already" in shop.terminal("migration", "new", "x", code=78).err
+    assert "exists already" in shop.terminal("migration", "new", "x", code=78).err
     assert hidden.read_text() == "mine"
 
 

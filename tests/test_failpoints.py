@@ -24,7 +24,7 @@ INSERT INTO effects VALUES ('step-3');
 
 @pytest.fixture
 def mixed(shop: Shop) -> Shop:
-    """A project with a migration in a transaction, one step by step, and a command."""
+    """A project with a migration in a transaction, one step by step, a command, and its check."""
     shop.migration(
         "003_before.sql",
         "CREATE TABLE effects (what text);\nINSERT INTO effects VALUES ('before');\n"
@@ -33,9 +33,10 @@ def mixed(shop: Shop) -> Shop:
     shop.migration("004_steps.sql", STEPWISE)
     shop.migration("005_after.sql", "INSERT INTO effects VALUES ('after');\n")
     command = {"name": "announce", "kind": "commands", "deploy_command": "echo ran >> ../ran.txt"}
+    check = {"type": "command", "command": "true", "interval": 1}
     shop.config(
         MIGRATIONS | {"order": 1},
-        command | {"order": 2, "workdir": "project"},
+        command | {"order": 2, "workdir": "project", "health_check": check},
     )
     return shop
 

@@ -216,7 +216,7 @@ def test_a_question_needs_a_statement(ran: Shop, query: str) -> None:
 
 def test_a_question_comes_from_standard_input(ran: Shop) -> None:
     assert "42" in ran.terminal("sql", stdin="SELECT 42 AS n").out
-    assert "there is no query" in ran.terminal("sql", stdin="", code=64).err
+    assert "the query is missing" in ran.terminal("sql", stdin="", code=64).err
 
 
 def test_answers_are_json_whatever_their_types(ran: Shop) -> None:

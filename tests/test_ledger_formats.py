@@ -216,20 +216,34 @@ def test_an_earlier_templedb_refuses_the_ledger_and_changes_nothing(
     shop.run()
     before = kept_all(shop.pg)
     shop.migration("003.sql", "CREATE TABLE more (id int);")
+    state = str(shop.terminal.home / "earlier" / "state.duckdb")  # it refuses that of the new one
+
+    def by_earlier(*words: str) -> subprocess.CompletedProcess[str]:
+        environ = {**os.environ, **shop.terminal.environ, "TEMPLEDB_STATE": state}
+        return subprocess.run(
+            [sys.executable, "-m", "templedb_nb", *words],
+            capture_output=True,
+            text=True,
+            cwd=shop.terminal.home,
+            env={**environ, "PYTHONPATH": str(earlier)},
+            check=False,
+        )
+
+    for words in (
+        ("project", "import", "app"),
+        ("deploy", "init", "app"),
+        ("target", "add", "app", "staging"),
+        ("env", "set", "app", "DATABASE_URL", shop.pg.dsn, "--target", "staging"),
+    ):
+        done = by_earlier(*words)
+        assert done.returncode == 0, done.stdout + done.stderr
     for words in (
         ("deploy", "plan", "app"),
         ("deploy", "run", "app"),
         ("migration", "status", "app"),
         ("migration", "mark-applied", "app", "003", "--reason", "x"),
     ):
-        done = subprocess.run(
-            [sys.executable, "-m", "templedb_nb", *words],
-            capture_output=True,
-            text=True,
-            cwd=shop.terminal.home,
-            env={**os.environ, **shop.terminal.environ, "PYTHONPATH": str(earlier)},
-            check=False,
-        )
+        done = by_earlier(*words)
         assert done.returncode == 69, done.stdout + done.stderr
         assert "a newer templedb wrote the ledger: format 4, known is 3" in done.stderr
     assert kept_all(shop.pg) == before

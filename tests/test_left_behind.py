@@ -91,7 +91,7 @@ def test_failed_migration_that_left_nothing_may_be_dropped(shop: Shop) -> None:
 
 @pytest.mark.parametrize("verb", ["--applied", "--not-applied"])
 def test_migration_in_doubt_is_settled_though_its_file_is_gone(shop: Shop, verb: str) -> None:
-    killed_and_wiped(shop, "committed", "rows")
+    killed_and_wiped(shop, "committed", "schema")
     shop.run(code=78)
     shop.terminal("migration", "restore-ledger", "app", *WHY)
     renamed(shop)

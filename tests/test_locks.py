@@ -209,7 +209,7 @@ def test_the_lock_of_a_run_that_lives_is_not_taken(shop: Shop, busy: subprocess.
         said = shop.terminal(
             "lock", "steal", "app", "--expect", run_of(shop), "--reason", "x", "--terminate", code=24
         )  # fmt: skip
-        assert "lives" in said.err
+        assert "is alive" in said.err
         assert "run cancel" in said.err
         wrong = shop.terminal("lock", "steal", "app", "--expect", "zzz", "--reason", "x", code=64)
         assert "not run zzz" in wrong.err
@@ -268,7 +268,7 @@ def at_terminal(shop: Shop) -> pexpect.spawn[str]:
 def test_the_first_interrupt_at_a_terminal_finishes_the_step(steps: Shop) -> None:
     child = at_terminal(steps)
     child.sendintr()
-    child.expect("finishing the current step; interrupt again to cancel it")
+    child.expect("finishing the current step, unless it measures health; interrupt again")
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 130

@@ -299,7 +299,7 @@ def test_reports_and_frames_carry_the_count(shop: Shop, tmp_path: Path) -> None:
     done = shop.run("--junit", str(tmp_path / "j.xml"), "--summary", str(tmp_path / "s.md"))
     suite = ET.parse(tmp_path / "j.xml").getroot()[0]
     found = {each.get("name"): each.get("value") for each in suite.iter("property")}
-    assert found == {"warnings": "1", "notices": "3"}
+    assert found == {"warnings": "1", "notices": "3", "health": "no gate"}
     assert suite.get("tests") == str(len(suite.findall("testcase")))
     assert any("look here" in (each.text or "") for each in suite.iter("system-err"))
     summary = (tmp_path / "s.md").read_text()
@@ -324,7 +324,7 @@ def test_a_job_of_github_gets_annotations(shop: Shop, tmp_path: Path) -> None:
 
 
 def test_frames_have_the_count_in_their_last_columns() -> None:
-    assert [name for name, _, _ in COLUMNS[DeployHistory]][-1] == "warnings"
+    assert [name for name, _, _ in COLUMNS[DeployHistory]][-2:] == ["warnings", "health"]
     assert [name for name, _, _ in RAN][-3:] == ["warnings", "notices", "rows"]
 
 

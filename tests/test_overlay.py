@@ -156,18 +156,13 @@ def test_a_plan_shows_what_is_different_and_is_another_plan(web: Shop) -> None:
 
 
 def test_the_content_is_another_even_where_the_steps_are_the_same(web: Shop) -> None:
-    check = {"type": "tcp", "host": "shop.example.com", "port": 80}
     (_, bare), (_, over) = (
         plan(web, "--json").json,
-        plan(web, "--json", over={"groups": {"web": {"health_check": check}}}).json,
+        plan(web, "--json", over={"groups": {"web": {"order": 77}}}).json,
     )
     assert bare["draft"]["plan"]["groups"] == over["draft"]["plan"]["groups"]
     assert bare["content_hash"] != over["content_hash"]
-    assert {each["at"] for each in over["overlay"]} == {
-        "web.health_check.host",
-        "web.health_check.port",
-        "web.health_check.type",
-    }
+    assert {each["at"] for each in over["overlay"]} == {"web.order"}
 
 
 def test_an_overlay_that_says_what_the_config_says_is_none(web: Shop) -> None:

@@ -58,7 +58,7 @@ def test_an_answer_is_a_table_json_or_csv(ask: Asked) -> None:
 
 def test_the_query_may_come_from_standard_input(ask: Asked) -> None:
     assert ask("--csv", stdin="-- how many\nSELECT count(*) AS n FROM orders;\n").out == "n\n3\n"
-    assert "there is no query" in ask("", code=64).err
+    assert "the query is missing" in ask("", code=64).err
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_the_query_may_come_from_standard_input(ask: Asked) -> None:
 )
 def test_a_query_changes_nothing(ask: Asked, sql: str) -> None:
     said = ask(sql, code=64)
-    assert "read only" in said.err or "refused the query" in said.err
+    assert "read-only" in said.err or "refused the query" in said.err
     assert ask.rows("SELECT count(*) FROM orders WHERE note = 'x' OR note IS NULL OR id = 3") == [
         [2]
     ]

@@ -174,11 +174,12 @@ def test_no_link_is_followed(shop: Shop) -> None:
 
 def test_a_health_check_that_is_not_measured_is_never_called_healthy(shop: Shop) -> None:
     """Without a health template, blue-green said "healthy"."""
-    check = {"type": "http", "url": "http://127.0.0.1:1/"}
+    check = {"type": "tcp", "host": "127.0.0.1", "port": 1, "failure_threshold": 1}
     shop.config({"name": "x", "deploy_command": "true", "health_check": check})
-    planned = shop.run("--dry-run").out
-    assert "a run does not measure its health checks" in planned
-    assert "healthy" not in shop.run().out
+    assert "x/tcp" in shop.run("--dry-run").out
+    said = shop.run(code=12).out
+    assert "unhealthy" in said
+    assert "succeeded" not in said
 
 
 def test_a_key_for_what_is_not_built_yet_is_refused_and_not_passed_over(shop: Shop) -> None:

@@ -58,7 +58,7 @@ def test_the_tool_finds_the_table_that_it_would_have_written(
     terminal("migration", "import", "app", "--shadow", "--reason", "we may go back")
     planned = terminal("deploy", "run", "app", "--dry-run").out
     assert f"{tool} (" in planned
-    assert "is written along" in planned
+    assert "is also written" in planned
     terminal("deploy", "run", "app")
     whole = [(path, (corpus.root / path).read_bytes()) for path, _ in corpus.ups()]
     versioned = [each for each in whole if not Path(each[0]).name.startswith("R__")]
@@ -226,7 +226,7 @@ def test_it_can_begin_later_and_end(
     assert versions(pg) == ["20260101"]
     terminal("migration", "import", "app", "--shadow", "--reason", "or perhaps not")
     assert versions(pg) == ["20260101", "20260102"]
-    assert "written along" in terminal("deploy", "run", "app", "--dry-run").out
+    assert "is also written" in terminal("deploy", "run", "app", "--dry-run").out
     ended = terminal("migration", "import", "app", "--no-shadow").code
     assert ended == 0
     assert "--shadow" in terminal("migration", "import", "app", "--no-shadow", code=64).err

@@ -210,7 +210,7 @@ def test_a_key_that_is_taken_from_the_file_counts_no_more(signed: Ring) -> None:
     assert later != made
     signed.shop.run(code=20)
     said = signed.shop.terminal("deploy", "run", "--plan", made, code=22).err
-    assert "staging moved" in said
+    assert "staging changed since plan" in said
 
 
 def test_the_file_is_taken_in_and_a_later_one_in_its_place_changes_nothing(signed: Ring) -> None:

@@ -179,7 +179,8 @@ class StepRunner:
             raise error from None
         if done:
             raise error
-        return broken(number, error, changed=changed)
+        failed = broken(number, error, changed=changed)
+        return replace(failed, inconclusive=isinstance(step, CheckHealth))
 
     def _is_recorded(self, step: Step, attempt_id: str) -> bool:
         """Return whether the ledger has a step as done that broke all the same."""

@@ -193,7 +193,7 @@ def test_the_approval_of_who_planned_it_does_not_count(gate: Gate) -> None:
 )
 def test_without_waiting_the_buttons_stay(gate: Gate) -> None:
     gate.it.choose("Run", "Run All Cells")
-    gate.sees(re.compile("waits for a decision; nothing was executed"))
+    gate.sees(re.compile("waits for approval; nothing was executed"))
     expect(gate.button("Approve and deploy")).not_to_be_visible()
     assert not gate.went_on
     gate.type().button("Approve").click()

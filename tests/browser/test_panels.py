@@ -65,7 +65,7 @@ def test_the_board_filters_and_asks_again(panels: tuple[Front, Place]) -> None:
 def test_the_picker_shows_the_plan_of_what_is_picked(panels: tuple[Front, Place]) -> None:
     it, place = panels
     expect(it.page.get_by_text("%templedb deploy run shop --target staging")).to_be_visible()
-    it.page.get_by_label("Target").select_option("production")
+    it.page.get_by_label("Target", exact=True).select_option("production")
     it.page.get_by_role("button", name="Show plan").click()
     heading = it.page.get_by_role("heading", name=re.compile(r"Plan \w+: shop to production"))
     expect(heading).to_be_visible(timeout=PATIENCE_MS)

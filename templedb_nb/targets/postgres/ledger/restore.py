@@ -28,8 +28,13 @@ _SCOPED = ";".join(
     for name in ("meta", "migration", "event", "run", "command", "approval", "lock")
 )
 """What indexes of tables that are made need of those that are left."""
-_CREATE = re.compile(r"^CREATE .*?(?=;$)", re.MULTILINE | re.DOTALL)
 _IF_MISSING = re.compile(r"^CREATE (TABLE|SEQUENCE|SCHEMA|INDEX) ", re.MULTILINE)
+
+
+def _created(text: str) -> list[str]:
+    """Return each statement of our own text that creates something; one ends with its line."""
+    found = (each.partition("\nCREATE ") for each in f"\n{text}".split(";\n"))
+    return [f"CREATE {statement}" for _, create, statement in found if create]
 
 
 def create_what_is_missing(connection: Connection) -> None:
@@ -41,7 +46,7 @@ def create_what_is_missing(connection: Connection) -> None:
     head, insert, values = text.rpartition("INSERT INTO templedb.meta")
     wanted = values.rstrip().rstrip(";")
     try:
-        connection.execute(";".join([_SCOPED, *_CREATE.findall(text)]).encode())
+        connection.execute(";".join([_SCOPED, *_created(text)]).encode())
         ledger_sql.upgrade(connection)
         connection.execute(f"{head}{insert}{wanted} ON CONFLICT DO NOTHING".encode())
     except psycopg.errors.InsufficientPrivilege:
