@@ -79,7 +79,7 @@ def test_an_overlay_that_does_not_fit_is_told_whole(kernel: Kernel) -> None:
 @pytest.mark.parametrize("line", ["deploy config", "config set"])
 def test_a_body_may_be_the_config(kernel: Kernel, shop: Shop, body: str, line: str) -> None:
     said = kernel.run(f"%%templedb {line} --note 'from a cell'\n{body}")
-    assert "is kept: only" in said["stdout"]
+    assert "is stored: only" in said["stdout"]
     history = shop.terminal("deploy", "config", "app", "--history").out
     assert "from a cell" in history
     assert '"only"' in shop.terminal("deploy", "config", "app").out

@@ -58,7 +58,7 @@ def test_an_answer_is_a_table_json_or_csv(ask: Asked) -> None:
 
 def test_the_query_may_come_from_standard_input(ask: Asked) -> None:
     assert ask("--csv", stdin="-- how many\nSELECT count(*) AS n FROM orders;\n").out == "n\n3\n"
-    assert "the query is missing" in ask("", code=64).err
+    assert "there is no query" in ask("", code=64).err
 
 
 @pytest.mark.parametrize(
