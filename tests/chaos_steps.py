@@ -18,10 +18,14 @@ RUN: Words = ("deploy", "run", "app", "--lock-wait", "60")
 AROUND = [each for each in PLACES if each.startswith(("run.", "step."))]
 ONE = [each for each in PLACES if each.startswith("apply.")]
 COMMAND = [each for each in PLACES if each.startswith("command.")]
+HEALTH = [each for each in PLACES if each.startswith("health.")]
+"""Of checks, which no job of a rampage has: tests/test_health_gates.py dies at each."""
+ONCE = "ledger.made"
+"""Passed by the first run alone: tests/test_ledger_formats.py dies there."""
 LOOKED = "guard.looked"
 """Passed only by what has to do with the ledger, and leaves it as it is."""
 PASSES = {
-    "apply": [each for each in PLACES if each not in {*COMMAND, LOOKED}],
+    "apply": [each for each in PLACES if each not in {*COMMAND, *HEALTH, LOOKED, ONCE}],
     "grant": [LOOKED],
     "psql": AROUND,
     "command": [*AROUND, *COMMAND],
