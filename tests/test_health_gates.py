@@ -630,7 +630,7 @@ def test_wrong_check_of_a_target_changes_nothing(shop: Shop, check: str, told: s
     assert newest(shop.terminal)["health"] == "no gate"
 
 
-# --- what a second reader found ---------------------------------------------------------------
+# --- what must not be green, either ------------------------------------------------------------
 
 
 def test_resume_repeats_the_group_whose_failure_hook_ran(shop: Shop) -> None:
