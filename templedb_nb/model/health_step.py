@@ -46,6 +46,11 @@ class CheckHealth:
         return any(isinstance(check, CommandCheck) for check in self.checks)
 
     @property
+    def sends(self) -> bool:
+        """Return whether the value of a variable leaves with it, to an address of the config."""
+        return any("{var:" in text for check in self.checks for text in _filled(check))
+
+    @property
     def soak_s(self) -> int:
         """Return how long it asks at the least, in seconds."""
         return max(check.timing.soak_s for check in self.checks)
@@ -65,6 +70,17 @@ def span(seconds: int) -> str:
         if seconds and seconds % size == 0:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
+
+
+def _filled(check: Check) -> tuple[str, ...]:
+    """Return the texts of a check that variables are put into."""
+    match check:
+        case HttpCheck():
+            return (check.url, *(value for _, value in check.headers))
+        case TcpCheck():
+            return (check.host,)
+        case CommandCheck() | SqlCheck():
+            return ()
 
 
 def _asks(check: Check) -> str:

@@ -18,6 +18,7 @@ from templedb_nb.model.approval import Approval, Decision
 from templedb_nb.model.effect import NO_IMPACT, Impact
 from templedb_nb.model.estimate import Expected
 from templedb_nb.model.finding import Finding
+from templedb_nb.model.health_step import CheckHealth
 from templedb_nb.model.ledger import Ledger, RunKind
 from templedb_nb.model.project import Changes, Slug
 from templedb_nb.model.serialization import Digest, digest, to_plain
@@ -71,8 +72,9 @@ class Plan:
 
     @property
     def harmless(self) -> bool:
-        """Return whether it only asks how the target is, by no command of the project."""
-        return not self.work and not self.opaque
+        """Return whether it only asks how the target is, by no command, and sends no value."""
+        sends = any(isinstance(step, CheckHealth) and step.sends for step in self.steps)
+        return not self.work and not self.opaque and not sends
 
     @property
     def content_hash(self) -> Digest:

@@ -88,7 +88,7 @@ def decision(
     Of each person the last word counts; names that nobody verified are compared as `folded` has
     them. A rejection by somebody who may approve forbids the run,
     whether approvals are needed or not. A plan that does nothing, or only measures health without a
-    command, needs none, and nobody forbids it.
+    command and without a variable's value, needs none, and nobody forbids it.
     Where signatures are demanded, an approval without one that *proofs* has as good is not heard at
     all, so that it withdraws no rejection; a rejection is heard with or without.
     """
