@@ -65,6 +65,7 @@ class Resolutions:
         case = self.planning.case(project, choice.target, sync=False)
         run = RunId(result.run)
         with self.planning.opened(case, name="resolve") as opened:
+            self._refuse_followed(result, opened)
             for session in opened.sessions.values():
                 session.decide_health(project.known_as, of_ledger(run, event))
         self._keep(run, event)
@@ -76,10 +77,17 @@ class Resolutions:
         if wrong := [f"{asked}, not {own}" for asked, own in meant if asked and asked != own]:
             message = f"run {run} is one of {result.slug} to {result.target}"
             raise UsageProblem(message, hint=f"it was named as {'; '.join(wrong)}")
+
+    def _refuse_followed(self, result: Result, opened: OpenTarget) -> None:
+        """Raise where another run went on with the target, in this state or by the ledgers."""
+        self.memory.fold_live(self.running.journals)
         slug, target = Slug(result.slug), TargetName(result.target)
-        (newest,) = self.memory.runs(slug, target, Filter(last=1))
-        if newest.run != result.run:
-            message = f"run {newest.run[:13]} has followed run {run} on {target}"
+        known = {each.run for each in self.memory.runs(slug, target, Filter(last=1))}
+        for ledger in opened.ledgers.values():
+            known |= {ledger.last_run} | ({ledger.holder.run} if ledger.holder else set())
+        newest = max(known)  # ids of runs sort by the time at which they began
+        if newest > result.run:
+            message = f"run {newest[:13]} has followed run {result.run[:13]} on {target}"
             hint = "its health is what counts: templedb deploy resume, or deploy run"
             raise UsageProblem(message, hint=hint)
 
