@@ -173,7 +173,7 @@ def dripping_body(connection: socket.socket, head: bytes) -> None:
 def test_run_is_not_green_when_the_answer_is_no_good_one(shop: Shop, talk: Any) -> None:
     with serving(talk) as server:
         check = {"type": "http", "url": server.url, "expect_body": "^up$"}
-        gated(shop, QUICK | check, continue_on_failure=True)
+        gated(shop, QUICK | check)
         shop.run(code=12)
     assert newest(shop.terminal)["health"] == "unhealthy"
 
@@ -753,3 +753,36 @@ def test_resume_says_that_there_is_no_run(shop: Shop) -> None:
 def test_address_that_nobody_can_ask_is_refused(shop: Shop, address: str) -> None:
     words = ("target", "update", "app", "staging", "--health-check", address)
     shop.terminal(*words, code=78)
+
+
+def test_plan_that_sends_a_value_needs_its_approval(shop: Shop) -> None:
+    """Who edits the config could have a secret sent to any address."""
+    with serving(saying(b"up")) as server:
+        shop.terminal("env", "set", "app", "TOKEN", "hidden-token-77", "--target", "staging")
+        check = QUICK | {"type": "http", "url": server.url, "headers": {"X-Token": "{var:TOKEN}"}}
+        shop.config(MIGRATIONS | {"health_check": check})
+        shop.run()
+        asked = len(server.asked)
+        shop.terminal("target", "update", "app", "staging", "--protected")
+        shop.run(code=20)
+        assert len(server.asked) == asked
+
+
+def test_nobody_decides_a_run_that_another_goes_on_with(shop: Shop, switch: Switch) -> None:
+    switch.says("inconclusive")
+    gated(shop, switch.check(deadline=60, timeout=2))
+    process = shop.terminal.process("deploy", "run", "app")
+    while not switch.count:
+        assert process.poll() is None
+    process.kill()
+    process.communicate()
+    first = newest(shop.terminal)["run"]
+    asked = switch.count
+    process = shop.terminal.process("deploy", "resume", "app")
+    while switch.count == asked:
+        assert process.poll() is None
+    said = shop.terminal("run", "resolve", first, "--healthy", "--reason", "no", code=64)
+    assert "has followed run" in said.err
+    os.kill(process.pid, signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert newest(shop.terminal)["exit_code"] == 143

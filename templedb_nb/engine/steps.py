@@ -331,7 +331,8 @@ class StepRunner:
             self.emit(measured(number, step, check, one))
             reach("health.tried")
             if interrupts.draining:
-                raise KeyboardInterrupt
+                with interrupts.cancellable():  # one that is kept comes first: it has its own code
+                    raise KeyboardInterrupt
 
         until = self.tools.clock.now() + timedelta(seconds=step.soak_s) if step.soak_s else None
         for session in self.tools.sessions.values():

@@ -156,7 +156,11 @@ class Locks:
             raise UsageProblem(
                 f"no run whose id begins with {named} is running on this machine", hint=hint
             )
-        does = "finishes its step, and starts no other" if drain else "cancels its step"
+        does = (
+            "finishes its step, unless it measures health, and starts no other"
+            if drain
+            else "cancels its step"
+        )
         return CommandOutcome(
             text=f"run {named} was asked to end", also=(f"it {does}, within seconds",)
         )
