@@ -247,7 +247,7 @@ def test_a_fresh_state_asks_the_ledger_before_it_lowers(pair: Pair) -> None:
     said = terminal("target", "update", "app", "staging", "--no-protected", code=64).err
     assert "this lowers what staging demands" in said
     assert "protected: yes -> no" in said
-    assert "with --reason" in said
+    assert "give the reason: --reason WHY" in said
     before = len(pair.events("policy"))
     why = ("--reason", "nobody uses it")
     said = terminal("target", "update", "app", "staging", "--no-protected", *why).out

@@ -184,7 +184,7 @@ def test_a_cell_that_deploys_may_not_be_skipped(books: Runbooks) -> None:
         (("-p", "count=many"), "count is an int, but 'many' is not one"),
         (("-p", "sure=perhaps"), "sure is a bool"),
         (("-p", "names={}"), "names is a list"),
-        (("-p", "target"), "say target=VALUE"),
+        (("-p", "target"), "target: write target=VALUE"),
         (("-p", "count=1", "-p", "count=2"), "count is given twice"),
         (("-p", "count=1.5"), "count is an int"),
     ],
