@@ -59,7 +59,7 @@ class Script:
     in a transaction, the statements at `leading` go into its BEGIN. `left` says why it leaves
     nothing, or less than it says. `down` is what rolls it back, if the file says so. Of a file with
     several migrations, `up` and `down` are of one alone, and begin at `line`; the lines of their
-    statements are those of the file.
+    statements are those of the file. `commands` are those of psql that may leave something.
     """
 
     text: str
@@ -76,6 +76,7 @@ class Script:
     warnings: tuple[Remark, ...] = ()
     note: str = ""
     line: int = 1
+    commands: tuple[Meta, ...] = ()
 
     @property
     def lines(self) -> int:
@@ -217,8 +218,8 @@ def _read(
     down = _read(back.up, back, may_have_down=False) if back else None
     asked = _asked(directives(up, lexed), own, reading)
     way = course(lexed.statements, asked, apart=apart)
-    silent = all(_SILENT_METAS.fullmatch(each.text) for each in lexed.metas)
-    few = left(way.statements, way.mode, way.units) if silent else None
+    commands = tuple(each for each in lexed.metas if not _SILENT_METAS.fullmatch(each.text))
+    few = None if commands else left(way.statements, way.mode, way.units)
     below_problems = down.problems if down else ()
     return Script(
         text=text,
@@ -245,6 +246,7 @@ def _read(
         warnings=tuple(_warnings(way.statements)) if way.mode is Mode.TRANSACTION else (),
         note=way.note,
         line=own.line,
+        commands=commands,
     )
 
 

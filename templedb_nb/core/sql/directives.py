@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from templedb_nb.core.sql.lexer import tokens
 from templedb_nb.core.sql.tokens import Meta, Split, Statement, TokenKind
 from templedb_nb.core.values.schema import nearest
+from templedb_nb.model.compatibility import Compat
 from templedb_nb.model.lint import RULE_NAMES
 
 _DIRECTIVE = re.compile(r"--\s*+templedb:\s*+(\S*+)[ \t]*+(.*)")
@@ -20,6 +21,8 @@ _MS = {"ms": 1, "s": 1000, "min": 60_000, "m": 60_000, "h": 3_600_000}
 MAX_MS = 2_147_483_647
 """PostgreSQL keeps its timeouts in 32 bits of milliseconds."""
 WHOLE = -1
+_STATED = (Compat.EXPAND.value, Compat.CONTRACT.value, Compat.DATA.value)
+"""What a file may state; that nobody knows is no statement."""
 NAMES_NO_RULE, NOLINT = "templedb:nolint names no rule", "-- templedb:nolint drop-table"
 
 
@@ -47,6 +50,15 @@ class Hint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StatedCompatibility:
+    """What a file says itself of older code, and why, if it says that."""
+
+    word: Compat
+    line: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Directives:
     """Everything that a file asks for.
 
@@ -65,6 +77,7 @@ class Directives:
     hints: Mapping[int, Hint] = field(default_factory=dict)
     nolint: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     meant: int = 0
+    compat: StatedCompatibility | None = None
     problems: tuple[Remark, ...] = ()
 
 
@@ -240,6 +253,20 @@ class _DirectiveReader:
         else:
             self._nolint[place] = (*self._nolint.get(place, ()), *rules)
 
+    def compatible(self, each: _Comment) -> None:
+        word, _, reason = each.words.strip().partition(" ")
+        word = word.rstrip(":,;")
+        mend = f"write -- templedb:compat {'|'.join(_STATED)}, and a reason behind it"
+        if not word:
+            self._wrong(each, "templedb:compat says no word", mend)
+        elif word not in _STATED:
+            message = f"templedb:compat has no word {word!r}{nearest(word, _STATED)}"
+            self._wrong(each, message, mend)
+        else:
+            reason = reason.strip(" \t:-")
+            stated = StatedCompatibility(word=Compat(word), line=each.line, reason=reason)
+            self._top(each, "compat", stated)
+
     def down(self, each: _Comment) -> None:
         self._wrong(each, "templedb:down appears twice", "remove one")
 
@@ -273,6 +300,7 @@ _KNOWN: dict[str, Callable[[_DirectiveReader, _Comment], None]] = {
     "verify": _DirectiveReader.verified,
     "probe": _DirectiveReader.probed,
     "idempotent": _DirectiveReader.idempotent,
+    "compat": _DirectiveReader.compatible,
     "nolint": _DirectiveReader.silenced,
     "down": _DirectiveReader.down,
 }

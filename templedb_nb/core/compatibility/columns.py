@@ -1,0 +1,192 @@
+"""A column that is added to a table with older code: what that code's inserts make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from templedb_nb.core.compatibility.checks import admits, admits_null
+from templedb_nb.core.compatibility.judgement import Judgement, contract, strongest, unknown
+from templedb_nb.core.compatibility.known import Known, NewColumn
+from templedb_nb.core.compatibility.types import plain_type
+from templedb_nb.core.lint.alter import STEADY, VOLATILE
+from templedb_nb.core.sql.cursor import Cursor, Name, calls, word, words
+from templedb_nb.core.sql.tokens import Token
+
+_BEHIND = words(
+    "NOT NULL DEFAULT CHECK UNIQUE PRIMARY REFERENCES CONSTRAINT GENERATED COLLATE STORAGE "
+    "COMPRESSION USING AS"
+)
+_SERIAL = words("SERIAL BIGSERIAL SMALLSERIAL SERIAL2 SERIAL4 SERIAL8")
+_SEQUENCE = words("NEXTVAL")
+_PURE = words("LOWER UPPER COALESCE BTRIM TRIM LTRIM RTRIM LENGTH CHAR_LENGTH MD5 CONCAT AND OR IN")
+"""Functions that give a value for whatever they are given."""
+_RISKY = ("/", "%", ":")
+
+
+@dataclass(slots=True)
+class _Column:
+    """The parts of a column's definition."""
+
+    kind: Sequence[Token] = ()
+    default: Sequence[Token] = ()
+    generated: Sequence[Token] | None = None
+    identity: bool = False
+    not_null: bool = False
+    unique: bool = False
+    nulls_alike: bool = False
+    checks: list[Sequence[Token]] = field(default_factory=list)
+    references: str = ""
+    constraints: list[Name] = field(default_factory=list)
+
+    @property
+    def serial(self) -> bool:
+        return bool(self.kind) and word(self.kind[0]) in _SERIAL
+
+    @property
+    def given(self) -> bool:
+        """Return whether its default is anything but NULL."""
+        return bool(self.default) and word(self.default[0]) != "NULL"
+
+    @property
+    def filled(self) -> bool:
+        return self.given or self.serial or self.identity
+
+    @property
+    def fresh(self) -> bool:
+        return self.serial or self.identity or bool(calls(self.default) & VOLATILE)
+
+
+def added(table: Name, name: Name, definition: Sequence[Token], known: Known) -> Judgement:
+    """Judge an ADD COLUMN by what stands behind the column's name, and take the column in."""
+    column = _read(Cursor(definition))
+    what = f"ADD COLUMN {name.text}"
+    found = strongest(_judged(what, name, column, known))
+    known.constraints |= {(table.key, each.key[-1]) for each in column.constraints}
+    new = NewColumn(
+        filled=column.filled or column.generated is not None,
+        fresh=column.fresh,
+        not_null=column.not_null,
+        watched=bool(column.unique or column.checks or column.references),
+    )
+    known.add_column(table, name, new)
+    return found
+
+
+def filling(what: str, default: Sequence[Token]) -> Iterator[Judgement]:
+    """Yield what a default asks of those who insert."""
+    called = calls(default)
+    if called & _SEQUENCE:
+        yield unknown(what, "old inserts need the right to use its sequence")
+    elif others := called - STEADY - VOLATILE:
+        yield unknown(what, f"old inserts call {', '.join(sorted(others)).lower()}()")
+
+
+def _judged(what: str, name: Name, column: _Column, known: Known) -> Iterator[Judgement]:
+    if len(name.key) > 1:
+        yield unknown(what, "old code that writes the whole value may fail")
+    if column.generated is not None:
+        yield from _computed(what, column)
+        return
+    if column.not_null and not column.filled:
+        yield contract(what, "it is NOT NULL without a default, and old inserts leave it empty")
+    yield from _constrained(what, name, column)
+    if column.serial:
+        yield unknown(what, "old inserts need the right to use its sequence")
+    yield from filling(what, column.default)
+    if not column.filled and not plain_type(column.kind, known):
+        yield unknown(what, "its type may be a domain that refuses NULL")
+
+
+def _computed(what: str, column: _Column) -> Iterator[Judgement]:
+    tokens = column.generated or ()
+    if column.unique or column.checks or column.references:
+        yield contract(what, "old inserts are refused where its computed value is")
+    if column.not_null:
+        yield unknown(what, "old inserts are refused where its expression is NULL")
+    if not harmless(tokens):
+        yield unknown(what, "old inserts fail where its expression does")
+
+
+def harmless(tokens: Sequence[Token]) -> bool:
+    """Return whether an expression gives a value for any row, as far as its text tells."""
+    return not any(each.text in _RISKY for each in tokens) and not calls(tokens) - _PURE
+
+
+def _constrained(what: str, name: Name, column: _Column) -> Iterator[Judgement]:
+    if column.unique and column.given and not column.fresh:
+        yield contract(what, "old inserts all get the same default, which is to be unique")
+    elif column.unique and column.nulls_alike and not column.filled:
+        yield contract(what, "old inserts leave it NULL, which is to be unique")
+    for check in column.checks:
+        fits = admits(check, name, column.default) if column.filled else admits_null(check, name)
+        if not fits:
+            yield contract(what, "old inserts fail where its CHECK refuses what they leave in it")
+    if column.references and column.filled:
+        why = f"old inserts fail while {column.references} lacks the default"
+        yield unknown(what, why)
+
+
+def _read(at: Cursor) -> _Column:
+    column = _Column()
+    start = at.at
+    at.skip_to(*_BEHIND)
+    column.kind = at.tokens[start : at.at]
+    while not at.done:
+        _part(at, column)
+    return column
+
+
+def _part(at: Cursor, column: _Column) -> None:
+    if at.take("CONSTRAINT"):
+        column.constraints.append(at.name())
+    elif at.take("NOT", "NULL") or at.take("PRIMARY", "KEY"):
+        column.not_null = True
+        column.unique = column.unique or word(at.tokens[at.at - 1]) == "KEY"
+    elif at.take("DEFAULT"):
+        column.default = _expression(at)
+    elif at.take("CHECK"):
+        column.checks.append(at.group())
+    elif at.take("UNIQUE"):
+        column.unique = True
+        column.nulls_alike = at.take("NULLS", "NOT", "DISTINCT")
+    elif at.take("REFERENCES"):
+        _referenced(at, column)
+    elif at.take("GENERATED"):
+        at.skip_to("AS")
+        _generated(at, column)
+    elif at.word == "AS" and at.ahead(1) == "(":
+        _generated(at, column)
+    else:
+        at.skip()
+
+
+def _expression(at: Cursor) -> Sequence[Token]:
+    start = at.at
+    at.skip()
+    at.skip_to(*_BEHIND)
+    return at.tokens[start : at.at]
+
+
+def _referenced(at: Cursor, column: _Column) -> None:
+    column.references = at.name().text
+    at.group()
+    while at.take("ON") or at.take("MATCH") or at.word in _REFERENCING:
+        at.at += 1
+        if at.word in {"NULL", "DEFAULT", "ACTION", "DEFERRABLE"}:
+            at.at += 1
+
+
+_REFERENCING = words(
+    "DELETE UPDATE SET NO CASCADE RESTRICT DEFERRABLE INITIALLY DEFERRED IMMEDIATE"
+)
+
+
+def _generated(at: Cursor, column: _Column) -> None:
+    at.take("AS")
+    if at.take("IDENTITY"):
+        column.identity = True
+        at.group()
+    else:
+        column.generated = at.group()
+        at.take_any(words("STORED VIRTUAL"))

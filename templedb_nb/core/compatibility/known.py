@@ -1,0 +1,131 @@
+"""What the same plan made before: older code cannot use it, so nothing about it breaks that code.
+
+Names count as they are written. ``users`` and ``public.users`` may be two tables, for no text
+says which schemas a session looks through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from templedb_nb.core.sql.cursor import Name
+from templedb_nb.core.sql.tokens import Token
+
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewColumn:
+    """A column that the plan added to an older table, as older inserts meet it.
+
+    They leave it `filled` where it has a default, by a `fresh` value each time where that differs
+    from row to row. `watched` are those that a constraint looks at.
+    """
+
+    filled: bool = False
+    fresh: bool = False
+    not_null: bool = False
+    watched: bool = False
+
+    @property
+    def empty(self) -> bool:
+        """Return whether older inserts leave it NULL."""
+        return not self.filled and not self.not_null
+
+
+@dataclass(slots=True)
+class Known:
+    """Everything that was made so far, by kind."""
+
+    relations: set[Key] = field(default_factory=set)
+    temporary: set[Key] = field(default_factory=set)
+    types: dict[Key, bool] = field(default_factory=dict)
+    """Whether a type may refuse values: domains do."""
+    functions: set[tuple[Key, str]] = field(default_factory=set)
+    schemas: set[str] = field(default_factory=set)
+    columns: dict[tuple[Key, Key], NewColumn] = field(default_factory=dict)
+    constraints: set[tuple[Key, str]] = field(default_factory=set)
+    elsewhere: bool = False
+
+    def new(self, name: Name) -> bool:
+        """Return whether a table, a view, an index or a sequence is new."""
+        return name.key in self.relations or self.inside(name)
+
+    def inside(self, name: Name) -> bool:
+        """Return whether it is in a schema that is new as a whole."""
+        return len(name.key) > 1 and name.key[-2] in self.schemas
+
+    def new_type(self, name: Name) -> bool:
+        """Return whether a type is new."""
+        return name.key in self.types or self.inside(name)
+
+    def new_function(self, name: Name, arguments: Sequence[Token] | None) -> bool:
+        """Return whether a function is new; without *arguments*, whether all of its name are."""
+        if self.inside(name):
+            return True
+        if arguments is None:
+            return any(key == name.key for key, _ in self.functions)
+        return (name.key, signature(arguments)) in self.functions
+
+    def column(self, table: Name, name: Name) -> NewColumn | None:
+        """Return a new column of an older table."""
+        return self.columns.get((table.key, name.key))
+
+    def add(self, name: Name, *, temporary: bool = False) -> None:
+        """Take in a relation."""
+        if name.key:
+            self.relations.add(name.key)
+        if name.key and temporary:
+            self.temporary.add(name.key)
+
+    def add_column(self, table: Name, name: Name, column: NewColumn) -> None:
+        """Take in a column, or what became of it."""
+        self.columns[table.key, name.key] = column
+
+    def watch(self, table: Name, names: Iterable[Name]) -> None:
+        """Note that a constraint looks at columns."""
+        for name in names:
+            if column := self.column(table, name):
+                self.add_column(table, name, replace(column, watched=True))
+
+    def drop(self, name: Name) -> None:
+        """Forget a relation, and what belongs to it."""
+        self.relations.discard(name.key)
+        self.temporary.discard(name.key)
+        self.columns = {at: each for at, each in self.columns.items() if at[0] != name.key}
+        self.constraints = {each for each in self.constraints if each[0] != name.key}
+
+    def rename(self, old: Name, new: Key) -> None:
+        """Follow a new relation to its new name."""
+        if old.key in self.relations:
+            self.drop(old)
+            self.relations.add(new)
+
+    def forget_places(self) -> None:
+        """Forget what is known without a schema: those names may mean others from here on."""
+        self.elsewhere = True
+        self.relations = {each for each in self.relations if len(each) > 1}
+        self.types = {each: refuses for each, refuses in self.types.items() if len(each) > 1}
+        self.functions = {each for each in self.functions if len(each[0]) > 1}
+        self.columns = {at: each for at, each in self.columns.items() if len(at[0]) > 1}
+        self.constraints = {each for each in self.constraints if len(each[0]) > 1}
+
+    def end_session(self) -> None:
+        """Forget what ends with a migration: temporary tables, and where it looked for names."""
+        for key in tuple(self.temporary):
+            self.drop(Name("", key))
+        if self.elsewhere:
+            self.forget_places()
+        self.elsewhere = False
+
+    def forget(self) -> None:
+        """Forget everything: it may have been rolled back."""
+        fresh = Known()
+        for name in self.__slots__:
+            setattr(self, name, getattr(fresh, name))
+
+
+def signature(arguments: Sequence[Token]) -> str:
+    """Return the arguments of a function in a form that compares."""
+    return " ".join(each.text.lower() for each in arguments)
