@@ -31,7 +31,8 @@ from templedb_nb.model.project import Slug
 from templedb_nb.store import journal
 from templedb_nb.views import json_value
 from tests import postgres
-from tests.documents.commands import commands_in, texts, unknown
+from tests.documents.commands import calls, commands_in, texts, unknown
+from tests.documents.links import broken
 from tests.documents.page import (
     NO_RUN,
     READ,
@@ -166,6 +167,47 @@ def test_every_command_in_a_sentence_exists(page: Path) -> None:
             assert unknown(command) == "", f"`{command}`"
 
 
+@pytest.mark.parametrize(
+    "block", [each for each in BLOCKS if each.language == "bash" and each.left_out], ids=str
+)
+def test_commands_of_a_block_that_is_not_run_are_words_of_the_tree(block: Block) -> None:
+    for words in calls(block.code):
+        try:
+            _parse(tree, words)
+        except click.ClickException as error:
+            pytest.fail(f"{block}: {shlex.join(words)}: {error.format_message()}")
+
+
+def test_calls_of_templedb_are_found_in_a_shell_when_they_stand_among_others() -> None:
+    code = """\
+cd shop && A=1 templedb deploy run shop \\
+    --target 'pro d' > log 2>&1 || templedb health   # templedb not this
+printf %s "$X" | templedb env set shop X
+ssh-keygen -n templedb -s file; echo templedb
+"""
+    assert list(calls(code)) == [
+        ["deploy", "run", "shop", "--target", "pro d"],
+        ["health"],
+        ["env", "set", "shop", "X"],
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_of_a_page_leads_to_a_file_and_a_heading(page: Path) -> None:
+    assert broken(page) == []
+
+
+def test_a_link_is_broken_when_its_file_or_its_heading_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "b.md").write_text("# One\n\n## A `word`, two\n\n## One\n")
+    page = tmp_path / "a.md"
+    page.write_text(
+        "# A\n\n[1](b.md#a-word-two) [2](b.md#one-1) [3](#a) [4](https://example.com/#x)\n"
+    )
+    assert broken(page) == []
+    page.write_text("[1](c.md) [2](b.md#two) [3](#b) ![4](d.png)\n")
+    assert broken(page) == ["c.md", "b.md#two", "#b", "d.png"]
+
+
 def test_every_command_that_a_message_names_exists() -> None:
     """A mend that does not work is worse than none."""
     for path in (ROOT / "templedb_nb").rglob("*.py"):
@@ -250,23 +292,60 @@ def test_the_architecture_names_every_part_of_the_package() -> None:
 # --- the site ---------------------------------------------------------------------------------
 
 
-def test_the_site_builds_without_a_network_and_asks_for_none(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the site once, without a network."""
+    folder = tmp_path_factory.mktemp("site")
     (Path(sys.prefix) / ".templedb-docs").touch()  # this very environment has it
     nowhere = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9")
     done = subprocess.run(
-        [ROOT / "scripts" / "docs", str(tmp_path)],
+        [ROOT / "scripts" / "docs", str(folder)],
         env={**os.environ, **nowhere, "VENV": sys.prefix},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    made = list(tmp_path.rglob("*.html"))
+    return folder
+
+
+def test_the_site_builds_without_a_network_and_asks_for_none(site: Path) -> None:
+    made = list(site.rglob("*.html"))
     assert len(made) > len(list((ROOT / "docs").rglob("*.md"))) - 1
     fetched = re.compile(
         r'<(?:script|img|iframe|source)[^>]+src(?:set)?="(?:https?:)?//|<link[^>]+href="(?:https?:)?//'
     )
     assert [page.name for page in made if fetched.search(page.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.parametrize(
+    ("stems", "page"),
+    [
+        ("rollback", "howto/rolling-back"),
+        ("undo", "howto/rolling-back"),
+        ("revert", "howto/rolling-back"),
+        ("blue green", "howto/health"),
+        ("canari", "howto/health"),
+        ("health", "howto/health"),
+        ("secret", "howto/secrets"),
+        ("password", "howto/secrets"),
+        ("promot", "deployment"),
+        ("approv", "howto/approvals"),
+        ("monorepo", "howto/monorepos"),
+    ],
+)
+def test_the_search_finds_a_page_by_the_words_people_use(site: Path, stems: str, page: str) -> None:
+    """The index holds stems: `promot` is what a reader's `promote` and `promotion` become."""
+    text = (site / "searchindex.js").read_text(encoding="utf-8")
+    index = json.loads(text.removeprefix("Search.setIndex(").removesuffix(")"))
+    number = index["docnames"].index(page)
+    for stem in stems.split():
+        found = [index[part].get(stem, []) for part in ("terms", "titleterms")]
+        assert any(number in _listed(each) for each in found), stem
+
+
+def _listed(documents: int | list[int]) -> list[int]:
+    return documents if isinstance(documents, list) else [documents]
 
 
 def test_the_picture_of_the_terminal_is_recorded_from_a_real_run(tmp_path: Path) -> None:
@@ -279,7 +358,7 @@ def test_the_picture_of_the_terminal_is_recorded_from_a_real_run(tmp_path: Path)
     assert "url(" not in made.replace("url(#", "")
 
 
-PAGES = ROOT / "docs"
+DOCS = ROOT / "docs"
 CAPTIONS = [
     "Start", "Deploy", "Review", "Recover", "Automate", "Adopt", "Operate", "Reference", "Internals"
 ]  # fmt: skip
@@ -294,15 +373,15 @@ def test_documents_stand_in_the_order_in_which_people_need_them() -> None:
     assert [caption for caption, _ in parts] == CAPTIONS
     listed = [page for _, pages in parts for page in pages.split()]
     there = {
-        str(path.relative_to(PAGES).with_suffix(""))
-        for path in PAGES.rglob("*.md")
+        str(path.relative_to(DOCS).with_suffix(""))
+        for path in DOCS.rglob("*.md")
         if path.parent.name != "decisions"
     }
     assert sorted(listed) == sorted(there - {"index"} | {"decisions/index"})
 
 
 def test_every_document_begins_with_the_question_that_it_answers() -> None:
-    for path in PAGES.rglob("*.md"):
+    for path in DOCS.rglob("*.md"):
         if path.parent.name == "decisions" or path.name in INCLUDED:
             continue
         lines = [e for e in path.read_text().splitlines() if e and not e.startswith("<!--")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from collections.abc import Iterator
 
 import click
@@ -15,6 +16,7 @@ _OF_ITSELF = re.compile(
     r"(?:newer|this|other) templedb|templedb (?:broke|itself|deployment config|project file)"
 )
 _A_COMMAND = re.compile(r"templedb [a-z]+(?: [a-z-]+| --[a-z-]+)*")
+_ASSIGNED = re.compile(r"\w+=")
 _END = re.compile(r"[=|,.;:)]")
 
 
@@ -39,6 +41,24 @@ def unknown(line: str) -> str:
     known = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
     options = [_END.split(word)[0] for word in words if word.startswith("--")]
     return next((each for each in options if each not in known | {"--help", "--version"}), "")
+
+
+def calls(code: str) -> Iterator[list[str]]:
+    """Yield the words of each call of templedb in a shell's *code*, behind its name."""
+    for line in code.replace("\\\n", " ").splitlines():
+        tokens = shlex.shlex(line, posix=True, punctuation_chars=True)
+        tokens.whitespace_split = True
+        call: list[str] | None = None
+        first = True
+        for word in [*tokens, ";"]:
+            if set(word) <= set("|&;()<>"):
+                if call is not None:
+                    yield call
+                call, first = None, not set(word) <= set("<>")
+            elif call is not None:
+                call.append(word)
+            elif first and not _ASSIGNED.match(word):
+                call, first = ([], False) if word == "templedb" else (None, False)
 
 
 def texts(module: ast.Module) -> Iterator[str]:

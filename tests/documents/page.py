@@ -50,7 +50,12 @@ class Block:
 
 def pages() -> list[Path]:
     """Return every document of the repository."""
-    found = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*/*.md")]
+    found = [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("examples/*/*.md"),
+        *ROOT.glob("findings/*.md"),
+    ]
     return sorted(path for path in found if "_build" not in path.parts)
 
 
