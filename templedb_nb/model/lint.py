@@ -18,6 +18,9 @@ RULE_NAMES = (
     "enum-value-used", "empty-file", "rolled-back", "literal-password",
 )  # fmt: skip
 """Our own rules, as files and reports name them."""
+CONTRACT_WITH_DEPLOY = "contract-with-deploy"
+PLAN_RULES = (CONTRACT_WITH_DEPLOY,)
+"""Rules that look at a whole plan; files silence them like the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar  # Any: a JSON document, shown as it is
 
+from templedb_nb.model.compatibility import Compatibility
 from templedb_nb.model.config import Group
 from templedb_nb.model.event import Blocker
 from templedb_nb.model.finding import Finding, errors
@@ -249,6 +250,7 @@ class MigrationShown:
     """One migration: where it stands, its text, and how that differs from what ran.
 
     People see the beginning and the end of a long text, or all of it where `full` says so.
+    `compatibility` is what it means for older code, None where its file is gone.
     """
 
     json_kind: ClassVar[str] = "MigrationShown"
@@ -261,6 +263,7 @@ class MigrationShown:
     text: str
     diff: str = ""
     full: bool = False
+    compatibility: Compatibility | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

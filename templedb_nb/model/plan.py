@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, ClassVar, NewType  # Any: plain JSON before it is a plan
 
 from templedb_nb.model.approval import Approval, Decision
+from templedb_nb.model.compatibility import Compatibility
 from templedb_nb.model.effect import NO_IMPACT, Impact
 from templedb_nb.model.estimate import Expected
 from templedb_nb.model.finding import Finding
@@ -168,7 +169,8 @@ class Overlaid:
 class ScriptSummary:
     """What a reader wants to know of a pending migration's text.
 
-    `text` has its first lines, `more_lines` says how many follow; `impact` is what it does.
+    `text` has its first lines, `more_lines` says how many follow; `impact` is what it does;
+    `compatibility` is what it means for older code, None where it is rolled back.
     """
 
     file: str
@@ -178,6 +180,7 @@ class ScriptSummary:
     impact: Impact = NO_IMPACT
     text: str = ""
     more_lines: int = 0
+    compatibility: Compatibility | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
+from templedb_nb.model.compatibility import Compatibility
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.health import Measured
 from templedb_nb.model.layout import Address, Reading, address
@@ -44,6 +45,7 @@ class Tracked:
 
     `reading` is how another layout than the plain one reads the file; `down` rolls it back.
     `hollow` says that the file was edited, and that what ran of it had left nothing.
+    `compatibility` is what one that waits means for older code, where that was asked.
     """
 
     group: str
@@ -59,6 +61,7 @@ class Tracked:
     reading: Reading | None = None
     down: str = ""
     hollow: bool = False
+    compatibility: Compatibility | None = None
 
     @property
     def source(self) -> Address | None:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from templedb_nb.model.approval import ApprovalList, Verdict
+from templedb_nb.model.compatibility import Compat
 from templedb_nb.model.difference import Blame
 from templedb_nb.model.drift import ChangeKind, DriftReport, TargetsDiffer
 from templedb_nb.model.event import Outcome
@@ -33,6 +34,7 @@ from templedb_nb.model.listings import (
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result, StepState
 from templedb_nb.model.status import Board, FileState, MigrationStatus, StatusTable
+from templedb_nb.model.step import Apply
 from templedb_nb.model.variable import Keeping
 
 if TYPE_CHECKING:
@@ -92,6 +94,8 @@ COLUMNS: dict[type, Sequence[Column]] = {
         ("checksum", TEXT, lambda r: r.entry and r.entry.checksums.text),
         ("note", TEXT, lambda r: r.note),
         ("mend", TEXT, lambda r: r.mend),
+        ("compat", Compat, lambda r: r.compatibility and r.compatibility.word.value),
+        ("compat_reason", TEXT, lambda r: r.compatibility and r.compatibility.reason),
     ),
     Adoption: (
         ("key", TEXT, lambda r: r.key),
@@ -235,6 +239,8 @@ PLANNED: Sequence[Column] = (
     ("phase", WORDS, lambda r: r[1].phase.value),
     ("kind", WORDS, lambda r: r[1].kind),
     ("title", TEXT, lambda r: r[1].title),
+    ("compat", Compat, lambda r: r[2] and r[2].word.value),
+    ("compat_reason", TEXT, lambda r: r[2] and r[2].reason),
 )
 RAN: Sequence[Column] = (
     ("step", COUNTS, lambda r: r[0]),
@@ -286,7 +292,10 @@ def steps(value: Result | Preview) -> pd.DataFrame:
     in ``attrs``.
     """
     if isinstance(value, Preview):
-        made = _table(PLANNED, list(enumerate(value.plan.steps, start=1)))
+        found = {each.file: each.compatibility for each in value.draft.scripts}
+        planned = enumerate(value.plan.steps, start=1)
+        rows = [(n, s, found.get(s.file) if isinstance(s, Apply) else None) for n, s in planned]
+        made = _table(PLANNED, rows)
         made.attrs.update(plan=value.plan.id, project=value.slug, target=value.plan.target)
         return made
     began = value.started_at

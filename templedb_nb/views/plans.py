@@ -1,17 +1,22 @@
-"""What a plan's card and its text say in the same words: who may approve, what differs."""
+"""What a plan's card and its text say in the same words: who may approve, what differs, breaks."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from datetime import timedelta
 
+from templedb_nb.model.compatibility import Compat, Compatibility
 from templedb_nb.model.health import HealthRole
 from templedb_nb.model.health_step import CheckHealth, span
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.step import Step, failure_hook
-from templedb_nb.views.format import moment
+from templedb_nb.views.format import many, moment
 
 RUN_DIGITS = 13
 """So much of a run's id is shown; commands take it."""
+GRAVE = frozenset({Compat.CONTRACT, Compat.UNKNOWN})
+"""Words whose reason a reader must know."""
 
 
 def approvals_told(value: Preview) -> str:
@@ -60,3 +65,24 @@ def compared(value: Preview) -> str:
     when = f" of {moment(since.finished_at)}" if since.finished_at else ""
     files = f"{told} of the files" if told else "no file differs"
     return f"Since {last}{when}, release {since.release}: {files}"
+
+
+def older_code(found: Compatibility) -> str:
+    """Return the word with its reason, and what the statements say where the file states less."""
+    reason = f": {found.reason}" if found.reason else ""
+    said = f"{found.word} (stated){reason}" if found.stated else f"{found.word}{reason}"
+    if not found.disputed:
+        return said
+    return f"{said}; its statements: {found.inferred}, {found.inferred_reason}"
+
+
+def needs_a_line(found: Compatibility) -> bool:
+    """Return whether a reader must know why, and not only how many there are."""
+    return found.word in GRAVE or found.stated
+
+
+def words_counted(found: Iterable[Compatibility]) -> str:
+    """Count those that need no line of their own."""
+    by_word = Counter(each.word for each in found)
+    said = [f"{word}: {many(by_word[word], 'migration')}" for word in Compat if by_word[word]]
+    return "; ".join(said)

@@ -29,6 +29,7 @@ from templedb_nb.core.lint.linter import on_lint
 from templedb_nb.core.plan import planner
 from templedb_nb.core.plan.estimate import expected
 from templedb_nb.core.plan.findings import on_standing
+from templedb_nb.core.plan.older_code import contracts_with_code
 from templedb_nb.core.plan.situation import PlanOptions, Situation
 from templedb_nb.engine.observe import ReadCache, Reader
 from templedb_nb.errors import Held, InvalidConfig
@@ -353,7 +354,9 @@ def _linted(
     level = plan.policy.lint
     if level is FindingLevel.OFF:
         return []
-    return list(on_lint(of_steps(plan.steps, situation.scripts, sessions, cache), level))
+    found = of_steps(plan.steps, situation.scripts, sessions, cache)
+    early = contracts_with_code(plan, situation.scripts)
+    return list(on_lint((*found, *early), level))
 
 
 def _under(current: CurrentConfig, document: object) -> tuple[CurrentConfig, Overlay]:

@@ -10,8 +10,11 @@ from templedb_nb.app.deploy.plans import Plans, unified
 from templedb_nb.app.deploy.runs import RunOptions, Runs
 from templedb_nb.app.migrations import net_effects
 from templedb_nb.app.migrations.ledger_restore import restores
+from templedb_nb.core.compatibility.migrations import compatibility
+from templedb_nb.core.compatibility.waiting import with_compatibility
 from templedb_nb.core.migrations import down as reverting
 from templedb_nb.core.migrations import status as tracking
+from templedb_nb.core.migrations.status import Scripts
 from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.core.secrets.sql_passwords import redacted
 from templedb_nb.core.secrets.url_passwords import typed
@@ -53,17 +56,20 @@ class Migrations:
     def status(self, opened: OpenTarget) -> MigrationStatus:
         """Return where every migration stands on the target."""
         case = opened.case
-        return MigrationStatus(
-            slug=case.project.slug, target=case.target.name, rows=self._rows(opened)
-        )
+        rows = tuple(with_compatibility(*self._looked(opened)))
+        return MigrationStatus(slug=case.project.slug, target=case.target.name, rows=rows)
 
     def _rows(self, opened: OpenTarget) -> tuple[Tracked, ...]:
+        return self._looked(opened)[0]
+
+    def _looked(self, opened: OpenTarget) -> tuple[tuple[Tracked, ...], Scripts]:
+        """Return where every migration stands, and the scripts that were read to know it."""
         case = opened.case
         now = case.read.observe(case.current.config, case.release.files, opened.ledgers)
         hollow = net_effects.hollow(
             opened.sessions, case.project.known_as, now.migrations, opened.ledgers
         )
-        return tracking.track(now.migrations, opened.ledgers, now.scripts, hollow)
+        return tracking.track(now.migrations, opened.ledgers, now.scripts, hollow), now.scripts
 
     def history(self, opened: OpenTarget, wanted: Filter) -> MigrationHistory:
         """Return the ledger's entries, newest first."""
@@ -79,11 +85,13 @@ class Migrations:
 
     def show(self, opened: OpenTarget, named: str, *, full: bool = False) -> MigrationShown:
         """Return one migration with its text, and how that differs from what ran."""
-        row = pick(self._rows(opened), named)
+        row = pick(tuple(with_compatibility(*self._looked(opened))), named)
         case = opened.case
-        text, diff = "", ""
+        text, diff, older_code = "", "", row.compatibility
         if row.source:
-            text = redacted(case.read.scripts([row.source])[row.source].text)
+            script = case.read.scripts([row.source])[row.source]
+            older_code = older_code or compatibility(script)
+            text = redacted(script.text)
         if row.state in {FileState.CHANGED, FileState.COSMETIC, FileState.MISSING}:
             ran = redacted(self._ran(opened, row))
             diff = unified(ran, text, row.file) if row.blob else ""
@@ -94,6 +102,7 @@ class Migrations:
             file=row.file,
             state=row.state,
             facts=_facts(row),
+            compatibility=older_code,
             text=text,
             diff=diff,
             full=full,

@@ -62,7 +62,8 @@ def added(table: Name, name: Name, definition: Sequence[Token], known: Known) ->
     column = _read(Cursor(definition))
     what = f"ADD COLUMN {name.text}"
     found = strongest(_judged(what, name, column, known))
-    known.constraints |= {(table.key, each.key[-1]) for each in column.constraints}
+    for each in column.constraints:
+        known.add_constraint(table, each)
     new = NewColumn(
         filled=column.filled or column.generated is not None,
         fresh=column.fresh,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from templedb_nb.core.compatibility.checks import admits_null
+from templedb_nb.core.compatibility.checks import admits_null, compared
 from templedb_nb.core.compatibility.judgement import EXPAND, Judgement, contract, unknown
 from templedb_nb.core.compatibility.known import Known, NewColumn
 from templedb_nb.core.sql.cursor import Cursor, Name, parts, word, words
@@ -20,7 +20,7 @@ def constrained(table: Name, at: Cursor, known: Known) -> Judgement | None:
     if at.take("CONSTRAINT"):
         name = at.name()
         label = f" {name.text}"
-        known.constraints |= {(table.key, name.key[-1])} if name.key else set()
+        known.add_constraint(table, name)
     excludes = at.word == "EXCLUDE" and at.ahead(1) in {"USING", "("}
     if at.word not in _KINDS and not excludes:
         return unknown(f"ADD CONSTRAINT{label}", "what it asks is not known") if label else None
@@ -44,11 +44,11 @@ def unique_on(
 def _check(table: Name, at: Cursor, known: Known, label: str) -> Judgement:
     at.at += 1
     check = at.group()
-    for (where, name), column in known.columns.items():
-        named = Name(".".join(name), name)
-        if where == table.key and column.empty and admits_null(check, named):
-            known.watch(table, [named])
-            return EXPAND
+    named = compared(check)
+    column = known.column(table, named)
+    if column and column.empty and admits_null(check, named):
+        known.watch(table, [named])
+        return EXPAND
     return contract(f"ADD CHECK{label}", "rows of old code that violate it are refused")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from templedb_nb.core.compatibility.columns import harmless
 from templedb_nb.core.compatibility.constraints import unique_on
 from templedb_nb.core.compatibility.judgement import EXPAND, Judgement, contract, unknown
-from templedb_nb.core.compatibility.known import Known, signature
+from templedb_nb.core.compatibility.known import Known
 from templedb_nb.core.sql.cursor import Cursor, Name, calls, parts, word, words
 from templedb_nb.core.sql.tokens import Token
 
@@ -125,7 +125,7 @@ def _routine(at: Cursor, known: Known, *, replaces: bool) -> Judgement:
     before = known.new_function(name, arguments)
     returns = [word(each) for each in at.rest[:2]]
     if not replaces:
-        known.functions.add((name.key, signature(arguments)))
+        known.add_function(name, arguments)
     if before or (not replaces and (not arguments or returns == ["RETURNS", "TRIGGER"])):
         return EXPAND
     if replaces:

@@ -42,10 +42,13 @@ class Known:
     temporary: set[Key] = field(default_factory=set)
     types: dict[Key, bool] = field(default_factory=dict)
     """Whether a type may refuse values: domains do."""
-    functions: set[tuple[Key, str]] = field(default_factory=set)
+    functions: dict[Key, set[str]] = field(default_factory=dict)
+    """Their arguments, by name."""
     schemas: set[str] = field(default_factory=set)
-    columns: dict[tuple[Key, Key], NewColumn] = field(default_factory=dict)
-    constraints: set[tuple[Key, str]] = field(default_factory=set)
+    columns: dict[Key, dict[Key, NewColumn]] = field(default_factory=dict)
+    """By older table."""
+    constraints: dict[Key, set[Key]] = field(default_factory=dict)
+    """By older table."""
     elsewhere: bool = False
 
     def new(self, name: Name) -> bool:
@@ -61,16 +64,19 @@ class Known:
         return name.key in self.types or self.inside(name)
 
     def new_function(self, name: Name, arguments: Sequence[Token] | None) -> bool:
-        """Return whether a function is new; without *arguments*, whether all of its name are."""
+        """Return whether a function is new; without *arguments*, whether one of its name is."""
         if self.inside(name):
             return True
-        if arguments is None:
-            return any(key == name.key for key, _ in self.functions)
-        return (name.key, signature(arguments)) in self.functions
+        known = self.functions.get(name.key, set())
+        return bool(known) if arguments is None else signature(arguments) in known
 
     def column(self, table: Name, name: Name) -> NewColumn | None:
         """Return a new column of an older table."""
-        return self.columns.get((table.key, name.key))
+        return self.columns.get(table.key, {}).get(name.key)
+
+    def new_constraint(self, table: Name, name: Name) -> bool:
+        """Return whether a constraint of an older table is new."""
+        return name.key in self.constraints.get(table.key, set())
 
     def add(self, name: Name, *, temporary: bool = False) -> None:
         """Take in a relation."""
@@ -79,9 +85,22 @@ class Known:
         if name.key and temporary:
             self.temporary.add(name.key)
 
+    def add_function(self, name: Name, arguments: Sequence[Token]) -> None:
+        """Take in a function."""
+        self.functions.setdefault(name.key, set()).add(signature(arguments))
+
     def add_column(self, table: Name, name: Name, column: NewColumn) -> None:
         """Take in a column, or what became of it."""
-        self.columns[table.key, name.key] = column
+        self.columns.setdefault(table.key, {})[name.key] = column
+
+    def drop_column(self, table: Name, name: Name) -> bool:
+        """Forget a column; say whether it was new."""
+        return self.columns.get(table.key, {}).pop(name.key, None) is not None
+
+    def add_constraint(self, table: Name, name: Name) -> None:
+        """Take in a constraint by its name."""
+        if name.key:
+            self.constraints.setdefault(table.key, set()).add(name.key)
 
     def watch(self, table: Name, names: Iterable[Name]) -> None:
         """Note that a constraint looks at columns."""
@@ -93,8 +112,8 @@ class Known:
         """Forget a relation, and what belongs to it."""
         self.relations.discard(name.key)
         self.temporary.discard(name.key)
-        self.columns = {at: each for at, each in self.columns.items() if at[0] != name.key}
-        self.constraints = {each for each in self.constraints if each[0] != name.key}
+        self.columns.pop(name.key, None)
+        self.constraints.pop(name.key, None)
 
     def rename(self, old: Name, new: Key) -> None:
         """Follow a new relation to its new name."""
@@ -107,9 +126,9 @@ class Known:
         self.elsewhere = True
         self.relations = {each for each in self.relations if len(each) > 1}
         self.types = {each: refuses for each, refuses in self.types.items() if len(each) > 1}
-        self.functions = {each for each in self.functions if len(each[0]) > 1}
-        self.columns = {at: each for at, each in self.columns.items() if len(at[0]) > 1}
-        self.constraints = {each for each in self.constraints if len(each[0]) > 1}
+        for by_name in (self.functions, self.columns, self.constraints):
+            for key in [each for each in by_name if len(each) == 1]:
+                del by_name[key]
 
     def end_session(self) -> None:
         """Forget what ends with a migration: temporary tables, and where it looked for names."""
@@ -121,7 +140,7 @@ class Known:
 
     def forget(self) -> None:
         """Forget everything: it may have been rolled back."""
-        fresh = Known()
+        fresh = Known(elsewhere=self.elsewhere)
         for name in self.__slots__:
             setattr(self, name, getattr(fresh, name))
 

@@ -82,17 +82,13 @@ def _renames(table: Name, at: Cursor, known: Known) -> Judgement:
     if column is None:
         return contract(f"RENAME COLUMN {name.text}", _FAILS)
     at.take("TO")
-    del known.columns[table.key, name.key]
+    known.drop_column(table, name)
     known.add_column(table, at.name(), column)
     return EXPAND
 
 
 def _of_constraint(table: Name, name: Name, known: Known, otherwise: Judgement) -> Judgement:
-    return EXPAND if (table.key, name.key[-1:]) in _named(known) else otherwise
-
-
-def _named(known: Known) -> set[tuple[tuple[str, ...], tuple[str, ...]]]:
-    return {(table, (name,)) for table, name in known.constraints}
+    return EXPAND if known.new_constraint(table, name) else otherwise
 
 
 def _action(table: Name, at: Cursor, known: Known) -> Judgement:
@@ -154,7 +150,7 @@ def _adds(table: Name, at: Cursor, known: Known) -> Judgement:
         return _ODD
     found = added(table, name, at.rest, known)
     if maybe:
-        del known.columns[table.key, name.key]
+        known.drop_column(table, name)
     return found
 
 
@@ -167,7 +163,7 @@ def _drops(table: Name, at: Cursor, known: Known) -> Judgement:
         why = "if it is unique, ON CONFLICT of old code fails"
         what = f"DROP CONSTRAINT {name.text}"
         return _of_constraint(table, name, known, unknown(what, why))
-    if known.columns.pop((table.key, name.key), None) is not None:
+    if known.drop_column(table, name):
         return EXPAND
     return contract(f"DROP COLUMN {name.text}", _FAILS)
 

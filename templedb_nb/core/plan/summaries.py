@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
+from templedb_nb.core.compatibility.known import Known
+from templedb_nb.core.compatibility.migrations import compatibility
 from templedb_nb.core.lint.effects import impact
 from templedb_nb.core.migrations.down import down_script
 from templedb_nb.core.migrations.script import Script
@@ -12,7 +14,7 @@ from templedb_nb.core.migrations.status import Ledgers, Scripts
 from templedb_nb.core.secrets.sql_passwords import redacted
 from templedb_nb.model.effect import Impact
 from templedb_nb.model.plan import ScriptSummary
-from templedb_nb.model.step import Migration, Mode, Revert, Step
+from templedb_nb.model.step import Apply, Migration, Mode, Revert, Step
 
 LINES, SIZE, WHOLE = 400, 16_000, 128_000
 """So many lines and characters of one script, and characters of all, are shown."""
@@ -23,10 +25,14 @@ def summaries(
 ) -> tuple[ScriptSummary, ...]:
     """Return a summary of each migration among *steps*; their texts are cut to what is read."""
     summed, room = [], WHOLE
+    known: dict[str, Known] = {}
     for step in steps:
         script = scripts.get(step.source) if isinstance(step, Migration) else None
         if not isinstance(step, Migration) or script is None:
             continue
+        found = None
+        if isinstance(step, Apply):
+            found = compatibility(script, known.setdefault(step.database, Known()))
         script = down_script(script) if isinstance(step, Revert) else script
         ledger = ledgers.get(step.database)
         text, more = excerpt(redacted(script.up).strip("\n"), room)
@@ -40,6 +46,7 @@ def summaries(
                 impact=_impact(script, locking=ledger is None or ledger.table_locks),
                 text=text,
                 more_lines=more,
+                compatibility=found,
             )
         )
     return tuple(summed)

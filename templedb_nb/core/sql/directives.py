@@ -13,7 +13,7 @@ from templedb_nb.core.sql.lexer import tokens
 from templedb_nb.core.sql.tokens import Meta, Split, Statement, TokenKind
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.model.compatibility import Compat
-from templedb_nb.model.lint import RULE_NAMES
+from templedb_nb.model.lint import PLAN_RULES, RULE_NAMES
 
 _DIRECTIVE = re.compile(r"--\s*+templedb:\s*+(\S*+)[ \t]*+(.*)")
 _DURATION = re.compile(r"(\d+)\s*(ms|s|min|m|h)?")
@@ -241,8 +241,9 @@ class _DirectiveReader:
 
     def silenced(self, each: _Comment) -> None:
         rules = tuple(rule.strip() for rule in each.words.split(",") if rule.strip())
-        for unknown in [rule for rule in rules if rule not in RULE_NAMES]:
-            self._wrong(each, f"there is no rule {unknown}{nearest(unknown, RULE_NAMES)}")
+        known = (*RULE_NAMES, *PLAN_RULES)
+        for unknown in [rule for rule in rules if rule not in known]:
+            self._wrong(each, f"there is no rule {unknown}{nearest(unknown, known)}")
         place = WHOLE if each.top else each.before
         if not rules and each.top:
             self._found.setdefault("meant", each.line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from templedb_nb.model.compatibility import Compat, Compatibility
 from templedb_nb.model.effect import Blocks, StatementEffect, TableLock
 from templedb_nb.model.health_step import CheckHealth
 from templedb_nb.model.plan import NOT_EXACTLY_ONCE, Preview, ScriptSummary
@@ -22,7 +23,7 @@ from templedb_nb.views.html.card import (
 from templedb_nb.views.html.markup import Child, Html, join, tag
 from templedb_nb.views.html.sql import sql_block
 from templedb_nb.views.locks import CAVEAT, blocked, blocks, held
-from templedb_nb.views.plans import nature, settles
+from templedb_nb.views.plans import nature, older_code, settles
 
 COLUMNS = (
     Column("#", number=True),
@@ -39,6 +40,7 @@ EFFECTS = (
     Column("Blocks"),
     Column("Beside", wide=True),
 )
+OLDER_CODE = {Compat.CONTRACT: Tone.BAD, Compat.UNKNOWN: Tone.LOUD}
 TONES = {Blocks.ALL: Tone.BAD, Blocks.WRITES: Tone.LOUD, Blocks.UNKNOWN: Tone.LOUD}
 
 
@@ -83,7 +85,13 @@ def _known(step: Step, script: ScriptSummary | None) -> Child:
     loud = join(", ", toned(Tone.LOUD, told)) if alone else None
     locks = script.impact.locks if script else ()
     waits = join(tag("br"), toned(_tone(locks), blocked(locks))) if locks else None
-    return join(toned(Tone.QUIET, f"exact{counted}"), loud, waits)
+    older = _older_code(script.compatibility) if script and script.compatibility else None
+    return join(toned(Tone.QUIET, f"exact{counted}"), loud, waits, older)
+
+
+def _older_code(found: Compatibility) -> Html:
+    tone = OLDER_CODE.get(found.word, Tone.QUIET)
+    return join(tag("br"), toned(tone, f"older code: {older_code(found)}"))
 
 
 def _tone(locks: tuple[TableLock, ...]) -> Tone:

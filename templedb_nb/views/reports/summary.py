@@ -15,7 +15,7 @@ from templedb_nb.model.runbook import CellResult, CellState, RunbookResult
 from templedb_nb.model.serialization import short
 from templedb_nb.views import ansi, messages
 from templedb_nb.views.format import duration, many, shown
-from templedb_nb.views.plans import compared
+from templedb_nb.views.plans import compared, older_code
 
 FINDINGS = 50
 COMMENT = 60_000
@@ -179,7 +179,8 @@ def _plan(value: Preview, rows: int) -> Iterator[str]:
     if len(plan.steps) > rows:
         yield from ("", f"… and {many(len(plan.steps) - rows, 'step')} more.")
     for script in value.draft.scripts[: rows // 10]:
-        yield from ("", f"<details><summary>{text(script.file)}</summary>", "")
+        older = f": {text(older_code(script.compatibility))}" if script.compatibility else ""
+        yield from ("", f"<details><summary>{text(script.file)}{older}</summary>", "")
         yield from _block(script.text, 100 * rows, "sql")
         yield "</details>"
 

@@ -10,7 +10,15 @@ from templedb_nb.model.serialization import short
 from templedb_nb.model.step import Apply, Migration, Revert
 from templedb_nb.views.format import duration, indented, many, moment, shown
 from templedb_nb.views.locks import blocked
-from templedb_nb.views.plans import approvals_told, compared, nature, settles
+from templedb_nb.views.plans import (
+    approvals_told,
+    compared,
+    nature,
+    needs_a_line,
+    older_code,
+    settles,
+    words_counted,
+)
 from templedb_nb.views.text.base import INDENT, columns, findings, text
 from templedb_nb.views.text.setting import changed
 
@@ -32,6 +40,7 @@ def _(value: Preview) -> str:
     todo = f"{draft.applied} applied, {_applies(value)} to apply"
     lines += ["", f"migrations: {f'{reverts} to roll back' if reverts else todo}"]
     lines += _locks(value)
+    lines += _older_code(value)
     if value.overlay:
         lines += ["", "overlay, for this plan only", *(f"{INDENT}{e}" for e in overlaid(value))]
     if total := value.expected.total_ms:
@@ -94,6 +103,18 @@ def _locks(value: Preview) -> list[str]:
     return ["", "locks, each until its migration commits", *(INDENT + each for each in lines)]
 
 
+def _older_code(value: Preview) -> list[str]:
+    """Return after which migrations older code can fail, a line each; the others are counted."""
+    found = [(e.file, e.compatibility) for e in value.draft.scripts if e.compatibility]
+    grave = [[shown(file), shown(older_code(each))] for file, each in found if needs_a_line(each)]
+    if not grave:
+        return []
+    lines = columns(grave)
+    if rest := words_counted(each for _, each in found if not needs_a_line(each)):
+        lines.append(rest)
+    return ["", "older code, after each migration", *(INDENT + each for each in lines)]
+
+
 def overlaid(value: Preview) -> list[str]:
     """Return what an overlay changes in the config for this plan, a key a line."""
     return [f"{each.at}: {shown(f'{each.before} → {each.after}')}" for each in value.overlay]
@@ -116,7 +137,8 @@ def _groups(value: Preview) -> list[str]:
             if isinstance(step, CheckHealth):
                 about = settles(step)
             what = step.kind if isinstance(step, Migration) else step.phase.value
-            rows.append([what, shown(step.title), nature(step), about])
+            found = summary.compatibility if summary else None
+            rows.append([what, shown(step.title), nature(step), about, found.word if found else ""])
         lines.append("\n".join(f"   {line}" for line in columns(rows)))
     return lines
 

@@ -8,6 +8,7 @@ from templedb_nb.model.listings import (
 from templedb_nb.model.status import Board, Choices, MigrationStatus, StatusTable
 from templedb_nb.views.format import middle_out, moment, shown, table
 from templedb_nb.views.messages import ended
+from templedb_nb.views.plans import older_code
 from templedb_nb.views.text.base import INDENT, text
 
 
@@ -74,6 +75,8 @@ def _(value: MigrationShown) -> str:
     # A fact keeps its name in JSON; people read "hint".
     named = [("hint" if name == "mend" else name, fact) for name, fact in value.facts]
     lines += [f"{INDENT}{name:<10}{shown(fact)}" for name, fact in named]
+    if found := value.compatibility:
+        lines.append(f"{INDENT}{'compat':<10}{shown(older_code(found))}")
     how = f"templedb migration show {value.slug} {value.file} --target {value.target} --full"
     for part in filter(None, (value.diff, value.text)):
         lines += ["", part.rstrip("\n") if value.full else middle_out(part, how)]
