@@ -208,6 +208,17 @@ def test_a_link_is_broken_when_its_file_or_its_heading_is_missing(tmp_path: Path
     assert broken(page) == ["c.md", "b.md#two", "#b", "d.png"]
 
 
+A_TEST = re.compile(r"`(?:tests/)?(test_\w+\.py)(?:::(\w+))?`")
+
+
+def test_every_test_that_a_page_names_exists() -> None:
+    named = {found for page in PAGES for found in A_TEST.findall(page.read_text())}
+    assert len(named) > 40
+    sources = {name: (ROOT / "tests" / name).read_text() for name, _ in named}
+    missing = [each for each in named if f"def {each[1]}" not in sources[each[0]]]
+    assert not missing
+
+
 def test_every_command_that_a_message_names_exists() -> None:
     """A mend that does not work is worse than none."""
     for path in (ROOT / "templedb_nb").rglob("*.py"):

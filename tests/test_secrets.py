@@ -334,7 +334,7 @@ def test_a_checked_in_reference_that_leaves_the_project_is_told(shop: Shop) -> N
     yaml = """
 groups:
   - {name: migrations, file_patterns: ["migrations/*.sql"], env: {CA: "file:~/ca.pem"}}
-variables: {IN: "file:conf/in.txt", LINK: "file:conf/link/a.txt", LOOP: "file:loop", UP: "file:conf/../../up.txt", DEV: "file:/dev/zero"}
+variables: {IN: "file:conf/in.txt", LINK: "file:conf/link/a.txt", LOOP: "file:loop", UP: "file:conf/../../up.txt", DEV: "file:/dev/zero", TILDE: "file:./~/a"}
 targets: {staging: {variables: {ALSO: "file:../also.txt"}}}
 """
     shop.terminal.file("app/templedb.yaml", yaml)
@@ -350,6 +350,10 @@ targets: {staging: {variables: {ALSO: "file:../also.txt"}}}
                         ("targets.staging.variables.ALSO", "../also.txt"), ("groups.migrations.env.CA", "~/ca.pem")):  # fmt: skip
         assert f"{place}: reads {path}, which is outside of the project" in said
     assert "conf/in.txt" not in said
+    assert "TILDE: reads" not in said
+    shop.terminal.set(HOME=str(shop.terminal.home))
+    planned = shop.terminal("deploy", "plan", "app", code=None).all
+    assert planned.count("outside of the project") == 5
 
 
 def test_a_reference_by_a_person_may_lead_anywhere_but_to_no_device(shop: Shop) -> None:

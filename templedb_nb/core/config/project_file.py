@@ -202,7 +202,7 @@ def _outside(at: str, text: str, leads: Callable[[str], str]) -> list[Finding]:
     if path == text:
         return []
     whole = posixpath.normpath(path)
-    if whole.startswith(("/", "~")) or whole.split("/")[0] == "..":
+    if path.startswith("~") or whole.startswith("/") or whole.split("/")[0] == "..":
         message = f"reads {path}, which is outside of the project"
     elif place := leads(path):
         message = f"reads {path}, a link to {place}, outside of the project"
