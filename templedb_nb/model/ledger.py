@@ -246,9 +246,12 @@ class Ledger:
     whether the ledger was written in another database than the one that it is in, `table_locks`
     whether statements there lock tables against other sessions. `shadow` is whose table is written
     along. `policy` is the project's own, `neighbours` are other projects with something to say.
+    `remains` are its tables, where some of them are gone, `begun` the runs that are left in them.
     """
 
     exists: bool = False
+    remains: tuple[str, ...] = ()
+    begun: tuple[str, ...] = ()
     stepwise: bool = True
     cloned: bool = False
     table_locks: bool = True

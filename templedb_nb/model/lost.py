@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from templedb_nb.model.ledger import Entry, State
+from templedb_nb.model.ledger import Entry, EntryKind, State
 
 
 class ObjectPresence(StrEnum):
@@ -41,6 +41,20 @@ class Lost:
         """Return whether its objects tell of the database: only what is applied must have any."""
         return self.entry.state is State.APPLIED
 
+    @property
+    def recorded(self) -> bool:
+        """Return whether somebody said that it is in effect, and no run of ours made its objects.
+
+        That they are not there proves nothing: perhaps they never were.
+        """
+        return self.entry.kind in {EntryKind.MARKED, EntryKind.IMPORTED}
+
+    def shown(self, presence: ObjectPresence, objects: tuple[str, ...]) -> Lost:
+        """Return it with what the database shows."""
+        if self.recorded and presence is ObjectPresence.GONE:
+            presence = ObjectPresence.UNKNOWN
+        return replace(self, presence=presence, objects=objects)
+
     def __str__(self) -> str:
         """Return it as people read it; what is open has no objects that must be there."""
         if not self.decisive:
@@ -53,6 +67,8 @@ class Lost:
                 return f"{self.what}; the ledger's own history has it as applied"
             case ObjectPresence.GONE:
                 return f"{self.what}; what it made is gone{shown}"
+            case ObjectPresence.UNKNOWN if self.objects:
+                return f"{self.what}; it was recorded without a run, and is not there{shown}"
             case ObjectPresence.UNKNOWN:
                 return f"{self.what}; its text does not tell whether it is still in effect"
 
@@ -80,7 +96,7 @@ class Suspicion:
     def seen(self, presences: dict[str, tuple[ObjectPresence, tuple[str, ...]]]) -> Suspicion:
         """Return it with what the database shows of each lost migration, by key."""
         told = (
-            replace(each, presence=at[0], objects=at[1])
+            each.shown(*at)
             for each in self.lost
             for at in [presences.get(each.entry.key, (ObjectPresence.UNKNOWN, ()))]
         )

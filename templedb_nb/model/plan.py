@@ -24,7 +24,7 @@ from templedb_nb.model.ledger import Ledger, RunKind
 from templedb_nb.model.project import Changes, Slug
 from templedb_nb.model.serialization import Digest, digest, to_plain
 from templedb_nb.model.status import Tracked
-from templedb_nb.model.step import Amend, ImportEntry, Restore, Revert, Step, works
+from templedb_nb.model.step import Amend, ImportEntry, Restore, Revert, Step, Verb, works
 from templedb_nb.model.target import DatabaseName, FindingLevel, Policy, TargetName
 from templedb_nb.model.variable import ValueSource
 
@@ -101,6 +101,15 @@ class Plan:
             return RunKind.IMPORT
         words = any(isinstance(step, Amend | Restore) for step in self.steps)
         return RunKind.AMEND if words else RunKind.DEPLOY
+
+    @property
+    def repairs(self) -> bool:
+        """Return whether it may make a ledger whole of which tables are gone."""
+        anew = {Verb.MAKE_TABLES, Verb.MARK_APPLIED}
+        return any(
+            isinstance(step, Restore) or (isinstance(step, Amend) and step.verb in anew)
+            for step in self.steps
+        )
 
     @property
     def opaque(self) -> bool:

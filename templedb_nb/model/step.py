@@ -176,6 +176,7 @@ class Verb(StrEnum):
     NO_SHADOW = "no-shadow"
     EXEMPT = "exempt"
     NO_EXEMPT = "no-exempt"
+    MAKE_TABLES = "restore-ledger"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +228,8 @@ class Amend(_OnLedger):
         if self.verb in {Verb.EXEMPT, Verb.NO_EXEMPT}:
             does = "be exempt from" if self.verb is Verb.EXEMPT else "obey"
             return f"{does} the policy of project {self.key}"
+        if self.verb is Verb.MAKE_TABLES:
+            return "make the missing tables of the ledger again"
         if self.verb is Verb.NO_SHADOW:
             return "write no other tool's table along"
         if self.into is not None:

@@ -251,7 +251,7 @@ class Runs:
             content_hash=plan.content_hash,
             wait_s=wish.lock_wait_s,
             approved_by=approved.counted,
-            repair=any(isinstance(step, Restore) for step in plan.steps),
+            repair=plan.repairs,
             kind=plan.run_kind,
             tree=preview.tree,
             config_hash=digest(document(opened.case.current.config)),

@@ -12,13 +12,16 @@ from templedb_nb.app.recovery.ledger_copies import LedgerCopies
 from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.errors import UsageProblem
 from templedb_nb.model.layout import MigrationSource
-from templedb_nb.model.ledger import Entry, EntryKind, State
+from templedb_nb.model.ledger import Checksums, Entry, EntryKind, Ledger, State
 from templedb_nb.model.lost import Lost, ObjectPresence, Suspicion, confirmed
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
-from templedb_nb.model.step import Restore
+from templedb_nb.model.serialization import Digest
+from templedb_nb.model.step import Amend, Restore, Verb
 from templedb_nb.model.target import DatabaseName
 
+_ROWS = frozenset({"migration", "command"})
+"""The tables that say what must not run again."""
 REBIND = "if this is an older copy of the database, or another database: templedb target rebind"
 
 
@@ -50,6 +53,10 @@ class LedgerRestores:
     ) -> tuple[OpenTarget, PlanOptions]:
         """Leave the database that lost something, and nothing else to do there."""
         found = [(n, s) for n, s in opened.suspicions.items() if s.lost]
+        if not found and not files:
+            for name, ledger in opened.ledgers.items():
+                if ledger.remains:
+                    return self._tables(opened, name, reason)
         if not found:
             message = f"the ledger of {opened.case.target.name} has every row that this state knows"
             raise UsageProblem(message, hint="templedb migration status")
@@ -57,13 +64,30 @@ class LedgerRestores:
         if not files:
             self._refuse_unseen(opened, database)
         steps = self._steps(opened, database, suspicion, files, reason)
-        narrow = replace(
-            opened,
-            sessions={database: opened.sessions[database]},
-            ledgers={database: opened.ledgers[database]},
-            databases=(database,),
+        return _only(opened, database), PlanOptions(amend=steps)
+
+    def _tables(
+        self, opened: OpenTarget, database: DatabaseName, reason: str
+    ) -> tuple[OpenTarget, PlanOptions]:
+        """Make the missing tables again: of what this state knows, no row was in them."""
+        target, ledger = opened.case.target.name, opened.ledgers[database]
+        if not self._knows(opened.case, ledger):
+            message = f"the ledger of {target} was not restored: of its tables there are only"
+            why = "this state does not know what ran there"
+            message = f"{message} {', '.join(ledger.remains)}, and {why}"
+            hint = "on the machine that deployed it: templedb migration restore-ledger; if its"
+            hint = f"{hint} state is lost: templedb migration baseline --through FILE --reason WHY"
+            raise UsageProblem(message, hint=hint)
+        step = Amend(
+            group="ledger",
+            database=database,
+            verb=Verb.MAKE_TABLES,
+            key="",
+            file="the ledger's tables",
+            checksums=Checksums(text=Digest(""), tokens=Digest("")),
+            reason=reason,
         )
-        return narrow, PlanOptions(amend=steps)
+        return _only(opened, database), PlanOptions(amend=(step,))
 
     def _refuse_unseen(self, opened: OpenTarget, database: DatabaseName) -> None:
         """Raise if a run died there that another state began: it may know of more lost rows."""
@@ -77,6 +101,14 @@ class LedgerRestores:
         hint = f"{hint} stands, and name the files that are in effect here: restore-ledger FILE"
         raise UsageProblem(message, hint=hint)
 
+    def _knows(self, case: DeployContext, ledger: Ledger) -> bool:
+        """Return whether this state knows what the tables that are gone can have had."""
+        if set(ledger.remains) >= _ROWS:
+            return True
+        if ledger.begun:
+            return all(self._copies.saw(run) for run in ledger.begun)
+        return self._copies.began(case)
+
     def _steps(
         self,
         opened: OpenTarget,
@@ -87,6 +119,15 @@ class LedgerRestores:
     ) -> tuple[Restore, ...]:
         chosen = _chosen(suspicion, files, opened.case.target.name)
         return restores(self._copies, opened.case, database, chosen, reason)
+
+
+def _only(opened: OpenTarget, database: DatabaseName) -> OpenTarget:
+    return replace(
+        opened,
+        sessions={database: opened.sessions[database]},
+        ledgers={database: opened.ledgers[database]},
+        databases=(database,),
+    )
 
 
 def restores(

@@ -127,6 +127,11 @@ class LedgerCopies:
             plans[entry.plan] = {s.key: s for s in steps if isinstance(s, Migration)}
         return plans.get(entry.plan, {}).get(entry.key)
 
+    def began(self, case: DeployContext) -> bool:
+        """Return whether this state has read the target's ledger, or a run of it died there."""
+        slug, target = case.project.slug, case.target.name
+        return bool(self._memory.ledger_heads(slug, target) or self._memory.unseen(slug, target))
+
     def saw(self, run: str) -> bool:
         """Return whether this state has the history of a run."""
         try:

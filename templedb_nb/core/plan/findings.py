@@ -29,7 +29,7 @@ from templedb_nb.model.lost import Lost, Suspicion
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.status import WAITING, FileState, Tracked
-from templedb_nb.model.step import ImportEntry, Migration, Restore
+from templedb_nb.model.step import ImportEntry, Migration
 from templedb_nb.model.target import DatabaseName, OrderPolicy, TargetName
 
 
@@ -259,9 +259,10 @@ def on_standing(
 
 def on_restores(plan: Plan, ledgers: Ledgers) -> Iterable[Finding]:
     """Warn where all of a ledger is restored from one state: others may know of more."""
-    for name in sorted({step.database for step in plan.steps if isinstance(step, Restore)}):
+    for name in plan.databases if plan.repairs else ():
         if not ledgers[name].exists:
-            message = "the whole ledger is gone: what other states ran is not in this state's copy"
+            what = "tables of the ledger are" if ledgers[name].remains else "the whole ledger is"
+            message = f"{what} gone: what other states ran is not in this state's copy"
             mend = "where else you deploy from: templedb migration status, before the next run"
             yield _warning(Topic.LEDGER, message, f"target {plan.target} ({name})", mend)
 

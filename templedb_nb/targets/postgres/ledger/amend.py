@@ -35,32 +35,38 @@ def amend(
 ) -> None:
     """Change the ledger on a person's word, with an event, in one transaction."""
     with connection.transaction():
-        match step.verb:
-            case Verb.MARK_APPLIED:
-                done = _mark(connection, step, claim, attempt)
-            case Verb.MARK_REVERTED:
-                done = _unmark(connection, step, claim, attempt)
-            case Verb.ACCEPT_CHECKSUM:
-                done = _accept(connection, step, claim)
-            case Verb.RENAME:
-                done = _rename(connection, step, claim)
-            case Verb.RESOLVE_APPLIED | Verb.RESOLVE_NOT_APPLIED:
-                done = _resolve(connection, step, claim)
-            case Verb.IMPORT:
-                done = isinstance(step, ImportEntry) and adopt(
-                    connection, step, claim, attempt, text
-                )
-            case Verb.SHADOW | Verb.NO_SHADOW:
-                dual_write.keep(connection, claim.project, step.into, step.behind)
-                done = True
-            case Verb.EXEMPT | Verb.NO_EXEMPT:
-                given = policies.exemption(step, claim)
-                exempt(connection, claim.project, step.key, given)
-                done = True
-        if not done:
+        if not _changed(connection, step, claim, attempt, text):
             raise TargetError(f"{step.file}: the ledger no longer allows {step.verb}")
         _shadowed(connection, step, claim)
         record(connection, claim, step.key, attempt, step.verb, policies.noted(step, claim))
+
+
+def _changed(
+    connection: Connection, step: Amendment, claim: Claim, attempt: str, text: str
+) -> bool:
+    """Return whether the ledger allows the change, which is made then."""
+    match step.verb:
+        case Verb.MARK_APPLIED:
+            return _mark(connection, step, claim, attempt)
+        case Verb.MARK_REVERTED:
+            return _unmark(connection, step, claim, attempt)
+        case Verb.ACCEPT_CHECKSUM:
+            return _accept(connection, step, claim)
+        case Verb.RENAME:
+            return _rename(connection, step, claim)
+        case Verb.RESOLVE_APPLIED | Verb.RESOLVE_NOT_APPLIED:
+            return _resolve(connection, step, claim)
+        case Verb.IMPORT:
+            return isinstance(step, ImportEntry) and adopt(connection, step, claim, attempt, text)
+        case Verb.SHADOW | Verb.NO_SHADOW:
+            dual_write.keep(connection, claim.project, step.into, step.behind)
+            return True
+        case Verb.EXEMPT | Verb.NO_EXEMPT:
+            given = policies.exemption(step, claim)
+            exempt(connection, claim.project, step.key, given)
+            return True
+        case Verb.MAKE_TABLES:
+            return True  # they were made when the lock was taken
 
 
 def _shadowed(connection: Connection, step: Amendment, claim: Claim) -> None:

@@ -48,6 +48,12 @@ _USABLE = """
 SELECT pg_catalog.has_schema_privilege(oid, 'USAGE')
 FROM pg_catalog.pg_namespace WHERE nspname = 'templedb'
 """
+_RUNS_READABLE = """
+SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'templedb' AND c.relname = 'run' AND c.relkind = 'r'
+  AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+  AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
+"""
 _SCOPED = """
 SELECT 1 FROM pg_catalog.pg_attribute
 WHERE attrelid = 'templedb.meta'::regclass AND attname = 'scope' AND NOT attisdropped
@@ -70,7 +76,7 @@ def read_ledger(connection: Connection, project: str, lock: tuple[int, int]) -> 
     """Return everything that the database says of *project*, from one snapshot."""
     with snapshot(connection):
         if not present(connection):
-            return Ledger()
+            return _remaining(connection)
         return _ledger(connection, project, lock)
 
 
@@ -83,6 +89,14 @@ def snapshot(connection: Connection) -> Iterator[None]:
     finally:
         if not connection.closed:
             connection.execute("ROLLBACK")
+
+
+def _remaining(connection: Connection) -> Ledger:
+    """Return what is left of a ledger of which tables are gone: nothing, where it never was."""
+    left = remains(connection)
+    readable = connection.execute(_RUNS_READABLE).fetchone() if left else None
+    rows = connection.execute("SELECT id FROM templedb.run").fetchall() if readable else []
+    return Ledger(remains=left, begun=tuple(run for (run,) in rows))
 
 
 def present(connection: Connection) -> bool:
