@@ -51,15 +51,14 @@ TYPOS = {
 # --- faults -----------------------------------------------------------------------------------
 
 
-def meet(job: Job, fault: str | Point, chance: random.Random) -> None:
-    """Deploy once, and let *fault* happen to it."""
+def meet(job: Job, fault: str | Point, moment: float) -> None:
+    """Deploy once, and let *fault* happen to it at that moment."""
     job.met.append(str(fault))
     if isinstance(fault, tuple):
         job.tally.faults[POINT] += 1
         break_at(job, fault)
         return
     job.tally.faults[fault] += 1
-    moment = chance.uniform(0.35, 1.1)
     _FAULTS[fault](job, moment)
 
 
@@ -225,9 +224,18 @@ def _ledger(connection: psycopg.Connection[tuple[object, ...]]) -> list[tuple[ob
 
 
 def rampage(
-    jobs: int, faults: int, seed: int, *, command: list[str] | None = None, loud: bool = False
+    jobs: int,
+    faults: int,
+    seed: int,
+    *,
+    command: list[str] | None = None,
+    loud: bool = False,
+    only: frozenset[int] = frozenset(),
 ) -> Tally:
-    """Deploy *jobs*, each through *faults* faults, then plainly; return what was found."""
+    """Deploy *jobs*, each through *faults* faults, then plainly; return what was found.
+
+    With *only*, the others are left out, and these meet what they would meet among them.
+    """
     chance, tally = random.Random(seed), Tally()
     words = command or [sys.executable, "-m", "templedb_nb"]
     order = _order(jobs * faults, chance, seed)
@@ -239,7 +247,12 @@ def rampage(
     ):
         for number in range(jobs):
             mine = order[number * faults : (number + 1) * faults]
-            _one(Path(place), number, server, tally, words, mine, chance)
+            moments = [
+                0.0 if isinstance(each, tuple) else chance.uniform(0.35, 1.1) for each in mine
+            ]
+            if not only or number in only:
+                met = list(zip(mine, moments, strict=True))
+                _one(Path(place), number, server, tally, words, met)
             if loud and (number + 1) % 10 == 0:
                 print(f"-- {number + 1} jobs\n{tally}", flush=True)
     return tally
@@ -263,7 +276,7 @@ def _order(count: int, chance: random.Random, seed: int) -> list[str | Point]:
 
 def _one(
     place: Path, number: int, server: postgres.Server, tally: Tally, words: list[str],
-    faults: list[str | Point], chance: random.Random,
+    faults: list[tuple[str | Point, float]],
 ) -> None:  # fmt: skip
     port = int(str(psycopg.conninfo.conninfo_to_dict(server.admin)["port"]))
     with Proxy(port) as proxy:
@@ -271,11 +284,15 @@ def _one(
         home.mkdir()
         job = Job(home, server.admin, f"chaos_{number}", proxy, tally, words)
         job.prepare()
-        for fault in faults:
-            meet(job, fault, chance)
-        proxy.heal()
-        finish(job)
-        examine(job)
+        try:
+            for fault, moment in faults:
+                meet(job, fault, moment)
+            proxy.heal()
+            finish(job)
+            examine(job)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the job is a failure, and the next one begins
+            tally.stuck += 1
+            job.wrong(f"not examined: {type(error).__name__}: {error}: {job.met}")
         tally.jobs += 1
         with suppress(psycopg.Error), psycopg.connect(server.admin, autocommit=True) as admin:
             admin.execute(f"DROP DATABASE {job.name} WITH (FORCE)")
@@ -287,9 +304,10 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=500)
     parser.add_argument("--faults", type=int, default=3, help="faults in each job")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", type=int, nargs="+", default=[], help="these jobs alone")
     given = parser.parse_args()
     began = time.monotonic()
-    tally = rampage(given.jobs, given.faults, given.seed, loud=True)
+    tally = rampage(given.jobs, given.faults, given.seed, loud=True, only=frozenset(given.only))
     print(f"== seed {given.seed}, {time.monotonic() - began:.0f} s\n{tally}")
     sys.exit(0 if tally.clean else 1)
 

@@ -153,7 +153,8 @@ def _adopt(job: Job) -> Words:
 
 def _restore(job: Job) -> Words:
     with job.inside() as connection:
-        connection.execute(DAMAGES[len(job.tally.points) % len(DAMAGES)].encode())
+        which = sum(map(ord, job.name)) + len(job.met)
+        connection.execute(DAMAGES[which % len(DAMAGES)].encode())
     return ("migration", "restore-ledger", "app", *WHY)
 
 

@@ -59,6 +59,12 @@ def test_the_examination_notices_a_naive_deployment(
     assert not tally.clean
 
 
+def test_a_job_that_cannot_be_examined_is_a_failure_and_the_next_one_begins() -> None:
+    tally = chaos.rampage(jobs=2, faults=1, seed=1, command=["true"])
+    assert (tally.jobs, tally.stuck) == (2, 2), str(tally)
+    assert all("not examined: UndefinedTable" in each for each in tally.wrong), str(tally)
+
+
 def test_the_examination_notices_what_is_lost_stuck_or_invalid(
     server: Server, tmp_path: Path
 ) -> None:
