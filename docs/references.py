@@ -31,8 +31,9 @@ from templedb_nb.model.event import Event, Passing, StepFailed
 from templedb_nb.model.finding import Finding
 from templedb_nb.model.history import RunRow
 from templedb_nb.model.plan import Preview
-from templedb_nb.model.result import Result, StepResult
+from templedb_nb.model.result import Result
 from templedb_nb.model.status import TargetStatus, Tracked
+from templedb_nb.model.step_result import StepResult
 
 FOLDER = Path(__file__).parent
 WIDE = 80

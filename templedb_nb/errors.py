@@ -191,6 +191,12 @@ class Stale(TempleError):
     exit_code = ExitCode.STALE
 
 
+class UnavailableRelease(TempleError):
+    """What an earlier run deployed is not here any more; nothing was executed."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
 class Frozen(TempleError):
     """Somebody keeps every run away from the target; nothing was executed."""
 

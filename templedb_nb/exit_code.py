@@ -16,6 +16,7 @@ class ExitCode(IntEnum):
     INTERNAL = 1
     PENDING = 2
     UNCHANGED = 10
+    ROLLED_BACK = 11
     CHANGED = 12
     UNRESOLVED = 13
     INCONCLUSIVE = 14

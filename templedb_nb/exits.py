@@ -22,7 +22,7 @@ def exit_code(value: Any) -> int:
             return code
         case RunbookResult(exit_code=code):
             return code
-        case Result(exit_code=code):
+        case Result(final_exit_code=code):
             return ExitCode.INTERNAL if code is None else code
         case HealthReport(exit_code=code):
             return code

@@ -21,6 +21,7 @@ PLACES = {
     "run.locked": "the lock is held and its row is written; the ledger is not read yet",
     "run.begun": "the run is in the ledger; no step has begun",
     "run.before-end": "every step is done; the run's end is not in the ledger yet",
+    "rollback.owed": "a run has failed, and the rollback that it owes has not begun",
     "run.ended": "the run's end is in the ledger, and not in the journal",
     "step.started": "the journal says that a step began; nothing was done",
     "step.done": "a step is done; the journal does not say so yet",

@@ -11,7 +11,8 @@ from templedb_nb.model.secret import Secret
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.step import Apply
 from templedb_nb.model.target import DATABASE_URL, Policy, TargetName
-from templedb_nb.ports.target import Claim, LockCallbacks, Session
+from templedb_nb.ports.claim import Claim
+from templedb_nb.ports.target import LockCallbacks, Session
 from templedb_nb.targets.postgres.connection.route import route
 from templedb_nb.targets.postgres.session import PostgresSession
 from tests.conftest import Database

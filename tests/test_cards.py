@@ -37,10 +37,11 @@ from templedb_nb.model.plan import (
     ScriptSummary,
 )
 from templedb_nb.model.project import Slug
-from templedb_nb.model.result import Result, StepState
+from templedb_nb.model.result import Result
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.status import FileState, MigrationStatus, StatusTable, TargetStatus
 from templedb_nb.model.step import Apply, Mode, RunCommand
+from templedb_nb.model.step_result import StepState
 from templedb_nb.model.target import DatabaseName, Policy, TargetName
 from templedb_nb.views.html import bundle, status
 from templedb_nb.views.html import plan as plans

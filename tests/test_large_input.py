@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from templedb_nb.app.deploy.lint import complaints
+from templedb_nb.app.findings.lint import complaints
 from templedb_nb.core.lint.linter import Pending
 from templedb_nb.core.migrations.script import read_script, without_data
 from templedb_nb.engine.observe import ReadCache

@@ -13,7 +13,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from templedb_nb.model.event import Outcome, StepFailed, StepLabel
-from templedb_nb.model.result import Result, StepResult, StepState
+from templedb_nb.model.result import Result
+from templedb_nb.model.step_result import StepResult, StepState
 from templedb_nb.views.reports.junit import junit
 from templedb_nb.views.reports.summary import COMMENT, summary
 from tests.conftest import HARD_PASSWORD, Shop

@@ -13,12 +13,14 @@ import pytest
 from templedb_nb.errors import Busy, LedgerRefused, StatementFailed
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Outcome
-from templedb_nb.model.ledger import Checksums, EntryKind, Freeze, RunKind, State
+from templedb_nb.model.ledger import Checksums, EntryKind, Freeze, State
+from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.step import Amend, Mode, Restore, Revert, Verb
 from templedb_nb.model.target import DATABASE_URL, OrderPolicy, Policy, TargetName
 from templedb_nb.model.trace import CommandState, Lookup
-from templedb_nb.ports.target import Claim, LockCallbacks, Server, Session
+from templedb_nb.ports.claim import Claim
+from templedb_nb.ports.target import LockCallbacks, Server, Session
 from templedb_nb.targets.duckdb.session import DuckdbSession
 from tests.conftest import Database
 from tests.targets import a_claim, a_step, apply, postgres_session

@@ -36,6 +36,8 @@ from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.targets import Targets
 from templedb_nb.app.project.variables import Variables
 from templedb_nb.app.recovery.resolve import Resolutions
+from templedb_nb.app.rollback.older_release import OlderReleases
+from templedb_nb.app.rollback.rollbacks import Rollbacks
 from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.engine.observe import ReadCache, Reader
 from templedb_nb.ports.records import RecordStore, RunbookRecords
@@ -329,6 +331,25 @@ class Container:
         )
 
     @cached_property
+    def rollbacks(self) -> Rollbacks:
+        """Return the use cases around going back to an earlier release."""
+        return Rollbacks(
+            state=self.state,
+            projects=self.projects,
+            plans=self.plans,
+            runs=self.runs,
+            approvals=self.approvals,
+            older=OlderReleases(
+                content=self.content,
+                configs=self.configs,
+                records=self.records,
+                reader=self.reader,
+            ),
+            records=self.records,
+            system=self.system,
+        )
+
+    @cached_property
     def deployments(self) -> Deployments:
         """Return the deployments."""
         return Deployments(
@@ -339,6 +360,7 @@ class Container:
             runs=self.runs,
             approvals=self.approvals,
             follower=self.follower,
+            rollbacks=self.rollbacks,
             run_history=self.history,
             records=self.records,
             system=self.system,

@@ -236,6 +236,7 @@ def run(
         observers=(*call.followers.observers, reports.watch)
         if reports.wanted
         else call.followers.observers,
+        child_observers=call.followers.observers,
         planned=call.followers.planned,
         lock_wait_s=wait_s(lock_wait),
         approvals=how["approvals"],

@@ -37,7 +37,7 @@ class Command(click.Command):
     takes in how the world is now, so that a runbook that is resumed does it once more.
     """
 
-    shows = frozenset({"--dry-run", "--help", "-h", "--check"})
+    shows = frozenset({"--dry-run", "--help", "-h", "--check", "--list"})
 
     def __init__(
         self,

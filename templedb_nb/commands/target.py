@@ -13,10 +13,12 @@ from templedb_nb.commands.options import Effect, group, pass_call, words
 if TYPE_CHECKING:
     from templedb_nb.model.listings import CommandOutcome, Document, TargetList, TargetShown
     from templedb_nb.model.result import Result
+    from templedb_nb.model.rollback import RollbackTrigger
     from templedb_nb.model.target import Probe
 
 TYPES = ("database", "edge_function", "static_site", "service")
 LEVELS = ("block", "warn", "off")
+AFTER_FAILURE = ("stop", "rollback")
 ORDERS = ("non-linear", "linear", "linear-skip")
 FIELDS = (
     click.option("--type", type=click.Choice(TYPES), help="The kind of target; a label."),
@@ -62,6 +64,26 @@ FIELDS = (
         "--drift",
         type=click.Choice(LEVELS),
         help="What a plan does with drift. Default: warn.",
+    ),
+    click.option(
+        "--on-failure",
+        type=click.Choice(AFTER_FAILURE),
+        help="What follows a run that fails. Default: what the config says.",
+    ),
+    click.option(
+        "--rollback-on",
+        metavar="ENDS",
+        help="Which ends roll back, with commas between: failure, timeout, health.",
+    ),
+    click.option(
+        "--cancel-policy",
+        type=click.Choice(AFTER_FAILURE),
+        help="What follows a run that a person cancels. Default: what the config says.",
+    ),
+    click.option(
+        "--pre-approve-rollback/--no-pre-approve-rollback",
+        default=None,
+        help="Whether the approvals of a run count for the rollback that its plan names.",
     ),
     click.option(
         "--health-check",
@@ -262,18 +284,34 @@ def _checks(named: tuple[str, ...]) -> str:
     return kept(documents)
 
 
+def _triggers(named: str) -> tuple[RollbackTrigger, ...]:
+    """Return the ends of runs that roll back; none of them stands for what the config says."""
+    from templedb_nb.model.rollback import RollbackTrigger
+
+    words = [each.strip() for each in named.split(",") if each.strip()]
+    known = [each.value for each in RollbackTrigger]
+    if strange := [each for each in words if each not in known]:
+        message = f"--rollback-on takes {', '.join(known)}, not {', '.join(strange)}"
+        raise click.UsageError(message)
+    return tuple(RollbackTrigger(each) for each in known if each in words)
+
+
 def _typed(given: dict[str, Any]) -> dict[str, Any]:
     from templedb_nb.app.deploy.signatures import read_signers
     from templedb_nb.core.values.points_in_time import wait_s
+    from templedb_nb.model.rollback import AfterFailure
     from templedb_nb.model.target import FindingLevel, OrderPolicy, TargetType
 
     kinds: dict[str, Any] = {"type": TargetType, "order_policy": OrderPolicy}
     kinds |= {"lint": FindingLevel, "drift": FindingLevel}
+    kinds |= {"on_failure": AfterFailure, "cancel_policy": AfterFailure}
     kept = {key: value for key, value in given.items() if value is not None}
     if (expires := kept.pop("expires", None)) is not None:
         kept["approval_expires_s"] = int(wait_s(expires))
     if (named := kept.pop("approvers", None)) is not None:
         kept["approvers"] = tuple(each.strip() for each in named.split(",") if each.strip())
+    if (named := kept.pop("rollback_on", None)) is not None:
+        kept["rollback_on"] = _triggers(named)
     named, removed = kept.pop("health_checks", ()), kept.pop("no_health_checks", False)
     if named or removed:
         kept["health"] = _checks(named) if named else ""

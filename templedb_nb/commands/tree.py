@@ -21,6 +21,7 @@ from templedb_nb.commands import (
     notebook,
     project,
     query,
+    rollback,
     run,
     runbook,
     shell_completion,
@@ -54,6 +55,7 @@ def tree() -> None:
 
 
 migration.commands.add_command(ledger_restore.restore_ledger)
+deploy.commands.add_command(rollback.rollback)
 for noun in (
     project,
     deploy,

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from templedb_nb.core.approval.policy import Approved, kept
+from templedb_nb.core.plan.rollback import unfinished
 from templedb_nb.core.plan.staleness import Done
 from templedb_nb.engine.guard import Guard
 from templedb_nb.engine.step_events import Ended
@@ -29,10 +30,12 @@ from templedb_nb.model.event import (
 )
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.plan import Plan, PlannedGroup
+from templedb_nb.model.rollback import PendingRollback, RollbackMark
 from templedb_nb.model.step import Step, failure_hook, label
 from templedb_nb.model.target import DatabaseName, FindingLevel
+from templedb_nb.ports.claim import Claim
 from templedb_nb.ports.run import Emit
-from templedb_nb.ports.target import CatalogReader, Claim, LockCallbacks
+from templedb_nb.ports.target import CatalogReader, LockCallbacks
 
 Check = Callable[[Mapping[DatabaseName, Ledger]], Done]
 """Raises, under the lock, if the plan may not run on the target as it stands; else returns which
@@ -92,6 +95,7 @@ def execute(
             finished = _run(plan, steps, emit)
             reach("run.before-end")
             finished = guard.end(plan, finished)
+            finished = _owing(plan, finished, claim, tools)
             if not guard.damaged:
                 _keep_catalogs(marks, claim, tools.sessions, changed=steps.changed)
             # Under the locks, and before the journal: a run that its journal calls ended while the
@@ -139,6 +143,10 @@ def _started(plan: Plan, claim: Claim, origin: Origin, tools: Tools) -> RunStart
         steps=labels(plan.steps),
         resumed=tools.resumed,
         finished=tuple(sorted(tools.finished)),
+        run_kind=claim.kind,
+        parent_run=claim.parent_run,
+        tree=claim.tree,
+        config_hash=claim.config_hash,
     )
 
 
@@ -242,14 +250,34 @@ def _recorded(finished: RunFinished, claim: Claim, tools: Tools) -> RunFinished:
     """Write the end into every ledger; where that fails, nobody may call it a success."""
     outcome, code = finished.outcome, finished.exit_code
     try:
+        mark = _mark(finished, claim)
         for session in tools.sessions.values():
-            session.end_run(claim.run, outcome, code, tools.mask(finished.message))
+            session.end_run(claim.run, outcome, code, tools.mask(finished.message), mark)
     except TargetError as error:
         if outcome is not Outcome.SUCCEEDED:
             return finished
         told = f"every step is done, but the ledger could not record the end: {error.message}"
         return RunFinished(outcome=Outcome.UNKNOWN, exit_code=ExitCode.UNRESOLVED, message=told)
     return finished
+
+
+def _owing(plan: Plan, finished: RunFinished, claim: Claim, tools: Tools) -> RunFinished:
+    """Return how the run ends, with the rollback that it owes; under the locks, as things stand."""
+    if plan.if_fails is None or finished.outcome is Outcome.SUCCEEDED:
+        return finished
+    now = {name: tools.sessions[name].ledger(claim.project) for name in plan.databases}
+    return tools.settle(finished, unfinished(now))
+
+
+def _mark(finished: RunFinished, claim: Claim) -> RollbackMark | None:
+    """Return what becomes of the ledger's mark of a rollback; None where it stays as it is."""
+    if finished.owes:
+        owed = PendingRollback(parent=claim.run, content_hash=finished.owes, failed=True)
+        return RollbackMark(pending=owed)
+    if claim.pending is None:
+        return None
+    idle = finished.exit_code == ExitCode.UNCHANGED and not claim.pending.failed
+    return RollbackMark() if finished.outcome is Outcome.SUCCEEDED or idle else None
 
 
 def _blocked(found: tuple[Blocker, ...]) -> StatementBlocked:

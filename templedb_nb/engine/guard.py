@@ -17,7 +17,8 @@ from templedb_nb.model.plan import Plan
 from templedb_nb.model.step import Command, Migration, Mode, Step
 from templedb_nb.model.target import DatabaseName
 from templedb_nb.model.witness import Key, Witness
-from templedb_nb.ports.target import Claim, LedgerReader
+from templedb_nb.ports.claim import Claim
+from templedb_nb.ports.target import LedgerReader
 
 _OTHER_SESSIONS = re.compile(r"\bdblink|\bpg_background|\bPROGRAM\b", re.IGNORECASE)
 """Words of a file that may write the ledger in another session than the one that runs it."""

@@ -25,11 +25,23 @@ AGAIN_S = 0.005
 TOLD = "finishing the current step, unless it measures health; interrupt again to cancel it"
 
 
+WARNED = (
+    "this is a rollback: if it is cancelled, the target stays half rolled back;"
+    " interrupt again to cancel it"
+)
+
+
 class Interrupts:
     """Counts interrupts, and says what the next step may do."""
 
-    def __init__(self, *, interactive: bool, tell: Callable[[str], None]) -> None:
-        """Drain at first where *interactive*; *tell* somebody so."""
+    def __init__(
+        self, *, interactive: bool, tell: Callable[[str], None], warns: bool = False
+    ) -> None:
+        """Drain at first where *interactive*; *tell* somebody so.
+
+        A run that *warns* does not even drain at first: half a rollback is worse than none.
+        """
+        self._warns = warns
         self._interactive = interactive
         self._tell = tell
         self._installed = False
@@ -118,6 +130,10 @@ class Interrupts:
         if self._swallowed is not None:
             swallowed, self._swallowed = self._swallowed, None
             self._cancel(lambda: _raise(swallowed))
+            return
+        if self._warns and not self._forced:
+            self._warns = False
+            self._tell(WARNED)
             return
         if self._interactive and not self._forced and not self.draining:
             self.draining = True

@@ -66,8 +66,9 @@ from templedb_nb.model.step import (
 )
 from templedb_nb.model.target import DATABASE_URL
 from templedb_nb.model.trace import CommandState, Lookup
+from templedb_nb.ports.claim import Claim
 from templedb_nb.ports.run import Emit, StepLog
-from templedb_nb.ports.target import Claim, RunRecords
+from templedb_nb.ports.target import RunRecords
 
 _ROLLED_BACK = "rolled back its transaction; statements after that may have taken effect"
 _LOOK = "check what took effect, undo it, and remove BEGIN and ROLLBACK from the file"

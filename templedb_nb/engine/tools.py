@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.model.cancel_request import CancelRequest
 from templedb_nb.model.command import Invocation
+from templedb_nb.model.event import RunFinished
 from templedb_nb.model.layout import Address
 from templedb_nb.model.step import Command
 from templedb_nb.model.target import DatabaseName, Policy
@@ -53,6 +54,8 @@ class Tools:
     finished: frozenset[int] = frozenset()
     """Steps behind the first `resumed` that the run had done which is resumed."""
     mask: Callable[[str], str] = str
+    settle: Callable[[RunFinished, Sequence[str]], RunFinished] = lambda finished, _: finished
+    """Says which rollback a run owes that ends so; those files are half done."""
     checker: Checker | None = None
     """Who measures health; a plan without a check needs nobody."""
 

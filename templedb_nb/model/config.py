@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from templedb_nb.model.health import HealthRole, JsonExpectation
 from templedb_nb.model.layout import Layout
+from templedb_nb.model.rollback import ALL_TRIGGERS, AfterFailure, RollbackTrigger
 from templedb_nb.model.target import DATABASE_URL, DatabaseName, OrderPolicy
 from templedb_nb.model.work_folder import WorkFolderKind
 
@@ -102,6 +103,7 @@ class Group:
     build_command: str = ""
     test_command: str = ""
     deploy_command: str = ""
+    rollback_command: str = ""
     post_deploy: tuple[Hook, ...] = ()
     on_failure: tuple[Hook, ...] = ()
     required_env_vars: tuple[str, ...] = ()
@@ -133,16 +135,19 @@ class Group:
     def commands(self) -> tuple[str, ...]:
         """Return every command text of the group, in the order of its phases."""
         hooks = [*(h.command for h in self.pre_deploy)]
-        middle = [self.build_command, self.test_command, self.deploy_command]
+        middle = [self.build_command, self.test_command, self.deploy_command, self.rollback_command]
         after = [h.command for h in (*self.post_deploy, *self.on_failure)]
         return tuple(text for text in (*hooks, *middle, *after) if text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployConfig:
-    """Every group of a project."""
+    """Every group of a project, and what follows a run that does not succeed."""
 
     groups: tuple[Group, ...] = field(default=())
+    on_failure: AfterFailure = AfterFailure.STOP
+    rollback_on: tuple[RollbackTrigger, ...] = ALL_TRIGGERS
+    cancel_policy: AfterFailure = AfterFailure.STOP
 
     def group(self, name: str) -> Group | None:
         """Return the group of that name."""

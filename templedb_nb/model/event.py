@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import ClassVar, NewType, TypeAlias
 
 from templedb_nb.model.health import Cause, Health
+from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.server_message import MessageLevel
 
 RunId = NewType("RunId", str)
@@ -70,7 +71,8 @@ class StepLabel:
 class RunStarted:
     """The run was recorded; nothing has touched the target yet; its first `resumed` steps are done.
 
-    An earlier run of the same plan did those, and the steps `finished` behind them.
+    An earlier run of the same plan did those, and the steps `finished` behind them. `tree` and
+    `config_hash` say what it deploys; `parent_run` is the run that a rollback undoes.
     """
 
     kind: ClassVar[str] = "run_started"
@@ -86,6 +88,10 @@ class RunStarted:
     steps: tuple[StepLabel, ...]
     resumed: int = 0
     finished: tuple[int, ...] = ()
+    run_kind: RunKind = RunKind.DEPLOY
+    parent_run: str = ""
+    tree: str = ""
+    config_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,7 +330,7 @@ class RunFinished:
     """The last event of every run; a later process writes it for one that died.
 
     Then it is stamped with the last moment at which the run is known to have lived, and `found_at`
-    is when it was found dead.
+    is when it was found dead. `owes` addresses the content of a rollback that has to follow.
     """
 
     kind: ClassVar[str] = "run_finished"
@@ -332,6 +338,7 @@ class RunFinished:
     exit_code: int
     message: str = ""
     found_at: datetime | None = None
+    owes: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

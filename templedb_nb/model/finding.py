@@ -31,6 +31,7 @@ class Topic(StrEnum):
     HEALTH = "health"
     LINT = "lint"
     DRIFT = "drift"
+    ROLLBACK = "rollback"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

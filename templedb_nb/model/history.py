@@ -10,6 +10,7 @@ from templedb_nb.model.event import MessageReceived, Outcome
 from templedb_nb.model.health import Measured
 from templedb_nb.model.ledger import Entry
 from templedb_nb.model.project import Slug
+from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.target import DatabaseName, TargetName
 
 
@@ -18,7 +19,8 @@ class RunRow:
     """One run at a glance; `outcome` is None while it goes on.
 
     `found_at` is when a run whose process died was found dead; `finished_at` is its last sign of
-    life then. `health` is None of runs that were kept before it was.
+    life then. `health` is None of runs that were kept before it was. `parent_run` is the run that a
+    rollback undoes, `rolled_back_by` the rollback that undid this one.
     """
 
     run: str
@@ -39,6 +41,9 @@ class RunRow:
     warnings: int = 0
     found_at: datetime | None = None
     health: Measured | None = None
+    run_kind: RunKind | None = None
+    parent_run: str = ""
+    rolled_back_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

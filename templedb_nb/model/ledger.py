@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from templedb_nb.model.dual_write import DualWriteTable
+from templedb_nb.model.past_run import PastRun
+from templedb_nb.model.rollback import PendingRollback
 from templedb_nb.model.serialization import Digest, rows_digest
 from templedb_nb.model.target import Policy, strictest
 
@@ -39,18 +41,6 @@ class EntryKind(StrEnum):
     INHERITED = "inherited"
     REPEATABLE = "repeatable"
     IMPORTED = "imported"
-
-
-class RunKind(StrEnum):
-    """What a run is for, as its row in a ledger says."""
-
-    DEPLOY = "deploy"
-    DOWN = "down"
-    AMEND = "amend"
-    IMPORT = "import"
-    ROLLBACK = "rollback"
-    PROMOTE = "promote"
-    HEALTH = "health"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +237,7 @@ class Ledger:
     whether statements there lock tables against other sessions. `shadow` is whose table is written
     along. `policy` is the project's own, `neighbours` are other projects with something to say.
     `remains` are its tables, where some of them are gone, `begun` the runs that are left in them.
+    `runs` are the newest ones, newest first; `rollback` is one that is owed, or did not end well.
     """
 
     exists: bool = False
@@ -265,6 +256,8 @@ class Ledger:
     unresolved: tuple[OpenCommand, ...] = ()
     shadow: DualWriteTable | None = None
     neighbours: tuple[Neighbour, ...] = ()
+    runs: tuple[PastRun, ...] = ()
+    rollback: PendingRollback | None = None
 
     @property
     def demands(self) -> Policy | None:

@@ -20,8 +20,11 @@ from templedb_nb.model.effect import NO_IMPACT, Impact
 from templedb_nb.model.estimate import Expected
 from templedb_nb.model.finding import Finding
 from templedb_nb.model.health_step import CheckHealth
-from templedb_nb.model.ledger import Ledger, RunKind
+from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.project import Changes, Slug
+from templedb_nb.model.rollback import IfFails, RollbackGoal
+from templedb_nb.model.rollback_summary import Fallback, RollbackSummary
+from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.serialization import Digest, digest, to_plain
 from templedb_nb.model.status import Tracked
 from templedb_nb.model.step import Amend, ImportEntry, Restore, Revert, Step, Verb, works
@@ -47,7 +50,8 @@ class PlannedGroup:
 class Plan:
     """The steps that take *target* from *base* to its goal.
 
-    `overlay` is what of the config was different for this plan alone, as canonical JSON.
+    `overlay` is what of the config was different for this plan alone, as canonical JSON. `rollback`
+    is what a rollback brings back; `if_fails` is what follows where the run does not succeed.
     """
 
     project: str
@@ -59,6 +63,8 @@ class Plan:
     base: Digest
     tree: Digest | None = None
     overlay: str = ""
+    rollback: RollbackGoal | None = None
+    if_fails: IfFails | None = None
     format: int = FORMAT
 
     @property
@@ -95,6 +101,8 @@ class Plan:
     @property
     def run_kind(self) -> RunKind:
         """Return what a run of it is for."""
+        if self.rollback is not None:
+            return RunKind.ROLLBACK
         if any(isinstance(step, Revert) for step in self.steps):
             return RunKind.DOWN
         if any(isinstance(step, ImportEntry) for step in self.steps):
@@ -123,6 +131,7 @@ _LATER = {
     "signers": [],
     "lint": FindingLevel.WARN.value,
     "drift": FindingLevel.WARN.value,
+    "pre_approve_rollback": False,
 }
 """What came into policies after their first format: left out of the address where it says what it
 says by itself, so that earlier plans, bundles and approvals keep theirs."""
@@ -139,7 +148,8 @@ def _content_hash(plan: Plan) -> Digest:
     for step in (step for group in groups for step in group["steps"]):
         _drop(step, _LATER_IN_STEPS)
         _drop(step.get("reading") or {}, ("part",))
-    left_out = {"base"} if plan.overlay else {"base", "overlay"}
+    _drop(plain, ("overlay", "rollback", "if_fails"))
+    left_out = {"base"}
     body = {key: item for key, item in plain.items() if key not in left_out}
     return digest(body | {"policy": used})
 
@@ -213,6 +223,7 @@ class Draft:
     scripts: tuple[ScriptSummary, ...] = ()
     edited: tuple[Tracked, ...] = ()
     applied: int = 0
+    rollback: RollbackSummary | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +233,7 @@ class Preview:
     `changes` are those of the release that was made for it, `since` those since the last run that
     succeeded on the target, if this state knows of one. `planner` is who first made a plan of this
     content, whoever asked for it again. `reached` is the address of each database's server.
+    `fallback` is what follows where the run fails, if the config asks for that.
     """
 
     json_kind: ClassVar[str] = "Preview"
@@ -243,6 +255,7 @@ class Preview:
     expected: Expected = Expected()
     reached: tuple[tuple[str, str], ...] = ()
     planner: str = ""
+    fallback: Fallback | None = None
 
     @property
     def plan(self) -> Plan:

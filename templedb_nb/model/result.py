@@ -5,101 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
-from typing import ClassVar, assert_never
+from typing import ClassVar
 
+from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.event import (
     HealthDecided,
-    HealthMeasured,
     LockAwaited,
-    Log,
-    MessageReceived,
-    MessagesOmitted,
     Outcome,
     OutputWritten,
     RunFinished,
     RunStarted,
     Stamped,
     StatementBlocked,
-    StatementRan,
     StepFailed,
-    StepFinished,
-    StepLabel,
-    StepRecorded,
-    StepRetried,
-    StepSkipped,
-    StepStarted,
-    StepWarned,
-    TransactionRetried,
 )
 from templedb_nb.model.health import Health, Measured
 from templedb_nb.model.health_step import CheckHealth
-from templedb_nb.model.server_message import MessageLevel
+from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.step import BY_KIND, Apply
+from templedb_nb.model.step_result import StepResult, StepState, moved
 
 APPLIED_BEFORE = "an earlier run of this plan applied it"
 """Why a migration is skipped that is done."""
-
-
-class StepState(StrEnum):
-    """Where a step stands."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    DONE = "done"
-    WARNED = "warned"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepResult:
-    """One step of a run; times are milliseconds since the run began.
-
-    `rows` is how many its queries gave, `messages` what the server said beside its answers; so many
-    warnings and others more are not kept. `recorded` is what its last attempt wrote down of its
-    row in the ledger.
-    """
-
-    label: StepLabel
-    state: StepState = StepState.PENDING
-    attempts: int = 0
-    attempt_id: str = ""
-    recorded: StepRecorded | None = None
-    started_ms: int | None = None
-    ended_ms: int | None = None
-    statements: int = 0
-    exit_status: int | None = None
-    message: str = ""
-    tail: str = ""
-    log: Log | None = None
-    rows: int | None = None
-    messages: tuple[MessageReceived, ...] = ()
-    more_warnings: int = 0
-    more_messages: int = 0
-    tries: tuple[HealthMeasured, ...] = ()
-    health: Health | None = None
-    """What a health check came to; None of other steps, and of one that was not settled."""
-
-    @property
-    def warnings(self) -> int:
-        """Return how many warnings there were: the server's, and one of a hook that failed."""
-        said = sum(each.level is MessageLevel.WARNING for each in self.messages)
-        return said + self.more_warnings + (self.state is StepState.WARNED)
-
-    @property
-    def notices(self) -> int:
-        """Return how many messages of the server were no warnings."""
-        said = sum(each.level is not MessageLevel.WARNING for each in self.messages)
-        return said + self.more_messages
-
-    @property
-    def duration_ms(self) -> int | None:
-        """Return how long the step took, over all attempts."""
-        if self.started_ms is None or self.ended_ms is None:
-            return None
-        return self.ended_ms - self.started_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +56,16 @@ class Result:
     resumed: int = 0
     finished: tuple[int, ...] = ()
     health: Measured = Measured.NO_GATE
+    run_kind: RunKind = RunKind.DEPLOY
+    parent_run: str = ""
+    tree: str = ""
+    config_hash: str = ""
+    owes: str = ""
+    """The content of a rollback that has to follow."""
+    rollback: Result | None = None
+    """The run that rolled this one back, or has tried to."""
+    rollback_missing: str = ""
+    """Why a rollback that is owed has not begun."""
 
     @classmethod
     def of(cls, entries: Iterable[Stamped]) -> Result:
@@ -171,6 +108,14 @@ class Result:
         return all(kind is None or kind.deploys for kind in kinds)
 
     @property
+    def final_exit_code(self) -> int | None:
+        """Return what the run has come to with its rollback: 11 rolled back, 13 not wholly."""
+        if self.rollback is None or self.outcome is Outcome.SUCCEEDED:
+            return self.exit_code
+        good = self.rollback.outcome is Outcome.SUCCEEDED
+        return ExitCode.ROLLED_BACK if good else ExitCode.UNRESOLVED
+
+    @property
     def changed(self) -> bool:
         """Return whether the target changed, or may have, also by the run that is resumed."""
         by_failure = self.failure is not None and self.failure.changed
@@ -179,23 +124,6 @@ class Result:
             step.label.mutates and (step.state in touched or self._resumed(number))
             for number, step in enumerate(self.steps)
         )
-
-
-StepEvent = (
-    StepStarted
-    | StepRecorded
-    | HealthMeasured
-    | StatementRan
-    | MessageReceived
-    | MessagesOmitted
-    | TransactionRetried
-    | OutputWritten
-    | StepRetried
-    | StepFinished
-    | StepWarned
-    | StepFailed
-    | StepSkipped
-)
 
 
 class Progress:
@@ -242,7 +170,7 @@ class Progress:
             case _:
                 if isinstance(event, StepFailed) and _graver(event, self._run.failure):
                     self._run = replace(self._run, failure=event)
-                step = _moved(self.steps[event.step], entry.elapsed_ms, event)
+                step = moved(self.steps[event.step], entry.elapsed_ms, event)
                 self.steps[event.step] = step
                 self.running = event.step if step.state is StepState.RUNNING else None
 
@@ -284,6 +212,10 @@ def _started(result: Result, entry: Stamped, event: RunStarted) -> Result:
         started_at=entry.at,
         resumed=event.resumed,
         finished=event.finished,
+        run_kind=event.run_kind,
+        parent_run=event.parent_run,
+        tree=event.tree,
+        config_hash=event.config_hash,
     )
 
 
@@ -295,6 +227,7 @@ def _finished(result: Result, entry: Stamped, event: RunFinished) -> Result:
         outcome=event.outcome,
         exit_code=event.exit_code,
         message=event.message,
+        owes=event.owes,
     )
 
 
@@ -317,77 +250,3 @@ def _settled(step: StepResult, event: HealthDecided) -> StepResult:
         health=event.health,
         message=f"{event.by} says that it is {event.health}: {event.reason}",
     )
-
-
-def _moved(step: StepResult, now: int, event: StepEvent) -> StepResult:
-    match event:
-        case StepStarted(attempt=attempt, attempt_id=attempt_id):
-            began = now if step.started_ms is None else step.started_ms
-            return replace(
-                step,
-                state=StepState.RUNNING,
-                started_ms=began,
-                attempts=attempt,
-                attempt_id=attempt_id,
-                recorded=None,
-            )
-        case StatementRan(statement=statement):
-            return replace(step, statements=statement + 1)
-        case OutputWritten():
-            return step
-        case HealthMeasured():
-            return replace(step, tries=(*step.tries, event), message=event.message)
-        case MessageReceived() | MessagesOmitted() | TransactionRetried() | StepRecorded():
-            return _heard(step, event)
-        case StepRetried(message=message, exit_status=status):
-            return replace(step, message=message, exit_status=status)
-        case StepSkipped(reason=reason):
-            return replace(step, state=StepState.SKIPPED, message=reason)
-        case StepFinished() | StepWarned() | StepFailed():
-            return _ended(replace(step, ended_ms=now), event)
-        case _:
-            assert_never(event)
-
-
-def _ended(step: StepResult, event: StepFinished | StepWarned | StepFailed) -> StepResult:
-    kept = replace(step, exit_status=event.exit_status, tail=event.tail, log=event.log)
-    kept = replace(kept, health=_health(step, event))
-    match event:
-        case StepFinished():
-            counted = step.statements if event.statements is None else event.statements
-            done = replace(kept, state=StepState.DONE, message="")
-            return replace(done, statements=counted, rows=event.rows)
-        case StepWarned(message=message):
-            return replace(kept, state=StepState.WARNED, message=message)
-        case StepFailed(message=message):
-            return replace(kept, state=StepState.FAILED, message=message)
-
-
-def _health(step: StepResult, event: StepFinished | StepWarned | StepFailed) -> Health | None:
-    """Return what a health check came to; None of other steps, and of one that was broken off."""
-    if step.label.kind != CheckHealth.kind:
-        return None
-    match event:
-        case StepFinished():
-            return Health.HEALTHY
-        case StepFailed(cancelled=False, unknown=False):
-            return Health.INCONCLUSIVE if event.inconclusive else Health.UNHEALTHY
-        case _:
-            return None
-
-
-def _heard(
-    step: StepResult, event: MessageReceived | MessagesOmitted | TransactionRetried | StepRecorded
-) -> StepResult:
-    match event:
-        case MessageReceived():
-            return replace(step, messages=(*step.messages, event))
-        case MessagesOmitted(warnings=warnings, others=others):
-            return replace(step, more_warnings=warnings, more_messages=others)
-        case TransactionRetried(statement=first):
-            stands = (m for m in step.messages if m.statement and m.statement < first)
-            return replace(step, messages=tuple(stands))
-        case StepRecorded():
-            return replace(step, recorded=event)
-        case _:
-            assert_never(event)

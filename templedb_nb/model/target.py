@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import ClassVar, NewType
 
 from templedb_nb.model.person import folded
+from templedb_nb.model.rollback import AfterFailure, RollbackTrigger
 
 TargetName = NewType("TargetName", str)
 DatabaseName = NewType("DatabaseName", str)
@@ -63,6 +64,10 @@ class Target:
     lint: FindingLevel | None = None
     drift: FindingLevel | None = None
     from_file: bool = False
+    on_failure: AfterFailure | None = None
+    rollback_on: tuple[RollbackTrigger, ...] = ()
+    cancel_policy: AfterFailure | None = None
+    pre_approve_rollback: bool = False
     health: str = ""
     """Its own health checks as a JSON list; core/config/target_checks reads them."""
 
@@ -75,7 +80,8 @@ class Policy:
     counts for `approval_expires_s` seconds (0: for good). `signers` are the lines of an
     allowed_signers file itself: whose key may sign for whom; with `signed`, an approval counts only
     if such a key signed it. `lint` is what risky statements do to a plan, `drift` what changes of
-    the database's objects do that no run made.
+    the database's objects do that no run made. With `pre_approve_rollback`, the approvals of a run
+    count for the rollback that its plan names.
     """
 
     protected: bool = False
@@ -88,6 +94,7 @@ class Policy:
     signers: tuple[str, ...] = ()
     lint: FindingLevel = FindingLevel.WARN
     drift: FindingLevel = FindingLevel.WARN
+    pre_approve_rollback: bool = False
 
     @classmethod
     def of(cls, target: Target) -> Policy:
@@ -105,6 +112,7 @@ class Policy:
             signers=tuple(sorted(target.signers)),
             lint=target.lint or FindingLevel.WARN,
             drift=target.drift or FindingLevel.WARN,
+            pre_approve_rollback=target.pre_approve_rollback,
         )
 
     @property
@@ -145,6 +153,7 @@ class Policy:
             signers=_both(self.signers, other.signers, str),
             lint=_stricter(self.lint, other.lint),
             drift=_stricter(self.drift, other.drift),
+            pre_approve_rollback=self.pre_approve_rollback and other.pre_approve_rollback,
         )
 
 

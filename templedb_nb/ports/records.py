@@ -12,6 +12,7 @@ from templedb_nb.model.estimate import StepEstimate
 from templedb_nb.model.event import RunId, Stamped
 from templedb_nb.model.history import Filter, RunRow, StatsRow
 from templedb_nb.model.ledger import Entry, Ledger, LedgerHead
+from templedb_nb.model.past_run import PastRun
 from templedb_nb.model.plan import PlanId, Preview
 from templedb_nb.model.project import Slug
 from templedb_nb.model.result import Result
@@ -29,6 +30,10 @@ class PlanStore(Protocol):
 
     def plan(self, start: str) -> Preview:
         """Return the one plan whose id begins with *start*; raise `UnknownName` or `Ambiguous`."""
+        ...
+
+    def plan_with(self, content_hash: Digest) -> Preview:
+        """Return the newest plan of that content, or raise `UnknownName`."""
         ...
 
     def recent_plans(self, last: int) -> tuple[tuple[str, str, str, datetime], ...]:
@@ -116,6 +121,10 @@ class RunHistory(Protocol):
 
     def last_deployment(self, slug: Slug, target: TargetName) -> tuple[str, int, datetime] | None:
         """Return run, release and end of the last success that brought a release into effect."""
+        ...
+
+    def past_runs(self, slug: Slug, target: TargetName) -> tuple[PastRun, ...]:
+        """Return the runs on a target, newest first, with what they deployed."""
         ...
 
     def took(self, slug: Slug, target: TargetName) -> dict[tuple[str, str, str, str], StepEstimate]:

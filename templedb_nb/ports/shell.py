@@ -9,7 +9,8 @@ from templedb_nb.core.migrations.script import Script
 from templedb_nb.model.command import CommandExit, Invocation
 from templedb_nb.model.server_message import MessageLevel
 from templedb_nb.model.step import Migration
-from templedb_nb.ports.target import Claim, StatementCallbacks
+from templedb_nb.ports.claim import Claim
+from templedb_nb.ports.target import StatementCallbacks
 
 
 class Shell(Protocol):

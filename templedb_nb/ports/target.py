@@ -13,10 +13,11 @@ from templedb_nb.model.approval import Approval
 from templedb_nb.model.cancel_request import CancelRequest
 from templedb_nb.model.decided_health import DecidedHealth
 from templedb_nb.model.drift import CatalogMark, Drift
-from templedb_nb.model.event import Blocker, Outcome, RunId
+from templedb_nb.model.event import Blocker, Outcome
 from templedb_nb.model.foreign_history import ForeignHistory
-from templedb_nb.model.ledger import Freeze, Ledger, LedgerEvent, LockHolder, RunKind, Within
+from templedb_nb.model.ledger import Freeze, Ledger, LedgerEvent, LockHolder, Within
 from templedb_nb.model.lint import Sizes
+from templedb_nb.model.rollback import RollbackMark
 from templedb_nb.model.route import Route
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.server_message import MessageLevel, ServerMessage
@@ -24,35 +25,7 @@ from templedb_nb.model.step import Amendment, Migration, Restore
 from templedb_nb.model.target import Policy, Probe
 from templedb_nb.model.trace import Lookup, Trace
 from templedb_nb.model.witness import Witness
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """Who wants to work on a target, and why: what the lock row and the run row say.
-
-    `approved_by` are those whose approvals count.
-    """
-
-    run: RunId
-    project: str
-    target: str
-    owner: str
-    host: str
-    pid: int
-    reason: str
-    client: str
-    version: str
-    plan: str
-    content_hash: str
-    wait_s: float = 10.0
-    approved_by: tuple[str, ...] = ()
-    repair: bool = False
-    """Whether tables of the ledger that are gone may be made again."""
-    kind: RunKind = RunKind.DEPLOY
-    parent_run: str = ""
-    tree: str = ""
-    config_hash: str = ""
-    """Of the release and of the config that the plan was made from."""
+from templedb_nb.ports.claim import Claim
 
 
 def _nothing(what: object) -> None:
@@ -194,8 +167,18 @@ class RunRecords(Protocol):
         """
         ...
 
-    def end_run(self, run: str, outcome: Outcome, exit_code: int, message: str) -> None:
-        """Record how the run ended; a success uses up the approvals of its content."""
+    def end_run(
+        self,
+        run: str,
+        outcome: Outcome,
+        exit_code: int,
+        message: str,
+        mark: RollbackMark | None = None,
+    ) -> None:
+        """Record how the run ended; a success uses up the approvals of its content.
+
+        With *mark*, the project's mark of a rollback becomes that in the same transaction.
+        """
         ...
 
     def command_started(self, claim: Claim, attempt: str, step: str) -> None:

@@ -25,8 +25,9 @@ from templedb_nb.model.route import Route
 from templedb_nb.model.server_message import MessageLevel
 from templedb_nb.model.step import Migration
 from templedb_nb.model.target import DatabaseName
+from templedb_nb.ports.claim import Claim
 from templedb_nb.ports.shell import Shell
-from templedb_nb.ports.target import NOBODY_TOLD, Claim, StatementCallbacks
+from templedb_nb.ports.target import NOBODY_TOLD, StatementCallbacks
 
 
 class PsqlFrame(Protocol):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from templedb_nb.model.drift import Base, KeptBase, LedgerStanding, Printer
-from templedb_nb.ports.target import Claim
+from templedb_nb.ports.claim import Claim
 
 KEY = "objects"
 """Its name in the table of facts."""

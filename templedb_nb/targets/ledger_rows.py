@@ -7,7 +7,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from templedb_nb.model.event import Outcome
 from templedb_nb.model.ledger import Checksums, Entry, EntryKind, Holder, OpenCommand, State
+from templedb_nb.model.past_run import PastRun
+from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.serialization import Digest
 
 COLUMNS = (
@@ -21,6 +24,12 @@ UNTIL = "l.until, extract(epoch FROM l.until - pg_catalog.clock_timestamp())::in
 """Until when a lock is meant to be kept, and how many seconds that is from now, in PostgreSQL."""
 UNTIL_HERE = "l.until, epoch(l.until - CAST(now() AT TIME ZONE 'UTC' AS TIMESTAMP))::INTEGER"
 """The same in a DuckDB file."""
+_RUN_FACTS = "kind, parent_run, tree, config_hash"
+RUNS = (
+    f"SELECT id, target, plan, state, exit_code, started_at, finished_at, client, {_RUN_FACTS}"  # noqa: S608 - names of ours
+    " FROM templedb.run WHERE project = {mark} AND scope = '' ORDER BY id DESC LIMIT 100"
+)
+"""The newest runs of a project, as `past_run` takes them."""
 _SCOPE = re.compile(r" AND (?:\w+\.)?scope = ''|(?<=ON CONFLICT \(k), scope(?=\))")
 _KINDS = {each.value: each for each in EntryKind}  # ten times as quick as a call of the class
 _STATES = {each.value: each for each in State}
@@ -30,7 +39,7 @@ def fitted(query: str, version: int) -> str:
     """Return *query* for a ledger of that format: earlier ones have no scope and no `UNTIL`."""
     if version >= SCOPED:
         return query
-    query = _SCOPE.sub("", query)
+    query = _SCOPE.sub("", query).replace(_RUN_FACTS, "'', '', '', ''")
     return query.replace(UNTIL, "NULL::timestamptz, NULL::int").replace(UNTIL_HERE, "NULL, NULL")
 
 
@@ -57,6 +66,25 @@ def entry(row: Sequence[Any]) -> Entry:
         steps=steps,
         step_done=done,
         step_started=begun,
+    )
+
+
+def past_run(row: Sequence[Any]) -> PastRun:
+    """Return the run that a row stands for; earlier formats do not say what it was for."""
+    run, target, plan, state, code, started, finished, client, kind, parent, tree, config = row
+    return PastRun(
+        run=run,
+        target=target,
+        run_kind=RunKind(kind or RunKind.DEPLOY),
+        parent_run=parent,
+        plan=plan,
+        tree=tree,
+        config_hash=config,
+        outcome=Outcome(state) if state in {each.value for each in Outcome} else None,
+        exit_code=code,
+        started_at=started,
+        finished_at=finished,
+        started_by=client,
     )
 
 

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from templedb_nb.model.ledger import Exemption, Freeze, Neighbour
+from templedb_nb.model.rollback import PendingRollback
 from templedb_nb.model.serialization import from_plain, to_plain
 from templedb_nb.model.step import Amend, Amendment, Verb
 from templedb_nb.model.target import Policy
-from templedb_nb.ports.target import Claim
+from templedb_nb.ports.claim import Claim
 
 Meta = Mapping[str, str]
-POLICY, FREEZE, EXEMPT = "policy/", "freeze/", "exempt/"
+POLICY, FREEZE, EXEMPT, ROLLBACK = "policy/", "freeze/", "exempt/", "rollback/"
 
 
 def policy(text: str | None) -> Policy | None:
@@ -24,6 +25,22 @@ def policy(text: str | None) -> Policy | None:
 def freeze(text: str | None) -> Freeze | None:
     """Return the freeze that a fact says, if there is one."""
     return from_plain(Freeze, json.loads(text)) if text else None
+
+
+def rollback(text: str | None) -> PendingRollback | None:
+    """Return the rollback that a fact says is owed, or did not end well."""
+    return from_plain(PendingRollback, json.loads(text)) if text else None
+
+
+def rollback_fact(pending: PendingRollback | None) -> str:
+    """Return the fact that `rollback` reads; empty for none."""
+    return json.dumps(to_plain(pending)) if pending else ""
+
+
+def settles(text: str | None, run: str) -> bool:
+    """Return whether a person's word on *run* ends the rollback that the fact *text* says."""
+    pending = rollback(text)
+    return pending is not None and run in {pending.parent, pending.run}
 
 
 def exemptions(text: str | None) -> dict[str, Exemption]:

@@ -32,9 +32,12 @@ from templedb_nb.model.listings import (
     VariableList,
 )
 from templedb_nb.model.plan import Preview
-from templedb_nb.model.result import Result, StepState
+from templedb_nb.model.result import Result
+from templedb_nb.model.rollback_summary import RollbackList
+from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.status import Board, FileState, MigrationStatus, StatusTable
 from templedb_nb.model.step import Apply
+from templedb_nb.model.step_result import StepState
 from templedb_nb.model.variable import Keeping
 
 if TYPE_CHECKING:
@@ -157,6 +160,18 @@ COLUMNS: dict[type, Sequence[Column]] = {
         ("message", TEXT, lambda r: r.message),
         ("warnings", COUNTS, lambda r: r.warnings),
         ("health", Measured, lambda r: r.health and r.health.value),
+        ("kind", RunKind, lambda r: r.run_kind and r.run_kind.value),
+        ("parent_run", TEXT, lambda r: r.parent_run),
+        ("rolled_back_by", TEXT, lambda r: r.rolled_back_by),
+    ),
+    RollbackList: (
+        ("run", TEXT, lambda r: r.run),
+        ("release", COUNTS, lambda r: r.release or None),
+        ("kind", RunKind, lambda r: r.run_kind.value),
+        ("finished_at", TIMES, lambda r: r.finished_at),
+        ("started_by", TEXT, lambda r: r.started_by),
+        ("default", TEXT, lambda r: r.default),
+        ("why_not", TEXT, lambda r: r.why_not),
     ),
     HealthTries: (
         ("step", COUNTS, lambda r: r.step),

@@ -8,8 +8,9 @@ from itertools import takewhile
 from templedb_nb.model.event import MessageReceived, Outcome
 from templedb_nb.model.health import Health, Measured
 from templedb_nb.model.health_step import span
-from templedb_nb.model.result import Result, StepResult
+from templedb_nb.model.result import Result
 from templedb_nb.model.server_message import MessageLevel
+from templedb_nb.model.step_result import StepResult
 from templedb_nb.views.format import many, shown
 
 

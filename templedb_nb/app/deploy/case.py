@@ -53,6 +53,17 @@ class DeployContext:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeployParts:
+    """What is deployed: a release, the config that goes with it, and where its files are read."""
+
+    release: Release
+    current: CurrentConfig
+    read: Reader
+    overlay: Overlay = NO_OVERLAY
+    changes: Changes = Changes()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenTarget:
     """A case with its databases open, and what they say."""
 

@@ -18,13 +18,12 @@ from templedb_nb.app.environment import Environment
 from templedb_nb.app.history.history import History
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.variables import NOTHING_GIVEN, GivenValues, Variables
+from templedb_nb.app.rollback.rollbacks import Rollbacks, RollbackWish
 from templedb_nb.core.config.overlay import document_of
 from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.core.run.health_decision import left
-from templedb_nb.errors import (
-    ApprovalMissing,
-    UsageProblem,
-)
+from templedb_nb.errors import ApprovalMissing, TempleError, UsageProblem
+from templedb_nb.failpoints import reach
 from templedb_nb.model.event import Outcome, RunId
 from templedb_nb.model.history import DeployHistory, Filter
 from templedb_nb.model.plan import Preview
@@ -44,6 +43,7 @@ class Deployments:
     runs: Runs
     approvals: Approvals
     follower: RunFollower
+    rollbacks: Rollbacks
     run_history: History
     records: RecordStore
     system: Environment
@@ -66,6 +66,7 @@ class Deployments:
         how = {"release": release, "sync": sync, "given": given, "overlay": overlay}
         with self.selections.opened(choice, skip=options.skip_groups, **how) as opened:
             refuse_empty(opened.case)
+            options = self.rollbacks.with_fallback(opened, options)
             preview = self.plans.preview(opened, options)
             if out:
                 write_bundle(out, preview, opened.case)
@@ -90,28 +91,63 @@ class Deployments:
                     f"run {there.run[:13]} of {there.started_by} is still running: watching it"
                 )
                 return self.follower.follow(RunId(there.run), wish.observers)
+            wish = replace(wish, options=self.rollbacks.with_fallback(opened, wish.options))
             preview = self.plans.preview(opened, wish.options)
             if files := self.approvals.meant(wish.approvals, wish.offered, preview.plan):
                 preview = self.approvals.admit(files, preview, opened.sessions)
+            waited = None
             try:
-                return self.runs.run(opened, preview, wish)
+                result = self.runs.run(opened, preview, wish)
             except ApprovalMissing as missing:
                 waited = self._waits(preview, wish, missing)
+        if waited is None:
+            return self._followed(result, wish, given)
         waited()
         return self.run_plan(preview.plan.id, replace(wish, planned=None), given)
 
     def run_plan(
-        self, named: str, wish: RunOptions = RunOptions(), given: GivenValues = NOTHING_GIVEN
+        self,
+        named: str,
+        wish: RunOptions = RunOptions(),
+        given: GivenValues = NOTHING_GIVEN,
+        bundle: Path | None = None,
     ) -> Result:
-        """Run exactly the plan of that id or in that bundle, or refuse."""
+        """Run exactly the plan of that id or in that bundle, or refuse.
+
+        A rollback takes its release from *bundle*, if that is given.
+        """
         try:
-            return self._run_plan(named, wish, given)
+            return self._run_plan(named, wish, given, bundle)
         except ApprovalMissing as missing:
             path = Path(named)
             preview = read_bundle(path)[0].preview if path.is_file() else self.records.plan(named)
             waited = self._waits(preview, wish, missing)
         waited()
-        return self._run_plan(named, replace(wish, planned=None), given)
+        return self._run_plan(named, replace(wish, planned=None), given, bundle)
+
+    def roll_back(
+        self,
+        choice: Selection,
+        back: RollbackWish,
+        wish: RunOptions = RunOptions(),
+        given: GivenValues = NOTHING_GIVEN,
+    ) -> Result:
+        """Plan a rollback, and carry it out."""
+        preview: Preview | None = None
+
+        def planned(made: Preview) -> None:
+            nonlocal preview
+            preview = made
+            if wish.planned:
+                wish.planned(made)
+
+        try:
+            return self.rollbacks.run(choice, back, replace(wish, planned=planned), given)
+        except ApprovalMissing as missing:
+            assert preview is not None  # noqa: S101 - approvals are counted of a plan
+            waited = self._waits(preview, wish, missing)
+        waited()
+        return self.run_plan(preview.plan.id, replace(wish, planned=None), given, back.bundle)
 
     def resume(
         self, choice: Selection, named: str | None, wish: RunOptions, given: GivenValues
@@ -130,7 +166,9 @@ class Deployments:
                 hint = "templedb deploy history shows the runs; deploy run makes a new plan"
                 raise UsageProblem("there is nothing to resume: the last run succeeded", hint=hint)
             named = rows[0].run
-        result = self.run_history.result(named)
+        result = self.rollbacks.owing(self.run_history.result(named))
+        if result.owes and result.rollback is None:
+            return replace(result, rollback=self.rollbacks.carry_out(result, wish, given))
         if result.outcome in {None, Outcome.SUCCEEDED}:
             state = "is still running" if result.outcome is None else "succeeded"
             raise UsageProblem(f"run {result.run} {state}: there is nothing to resume")
@@ -144,24 +182,42 @@ class Deployments:
         project, target = self.selections.named(choice)
         return self.run_history.runs(project, target.name if target else None, wanted)
 
-    def _run_plan(self, named: str, wish: RunOptions, given: GivenValues) -> Result:
-        path = Path(named)
+    def _run_plan(
+        self, named: str, wish: RunOptions, given: GivenValues, bundle: Path | None
+    ) -> Result:
+        path, plain = Path(named), wish.options
         self.runs.reconcile(anew=True)
         if path.is_file():
             preview, case = self._bundled(path, given)
+        elif (preview := self.records.plan(named)).plan.rollback:
+            case, plain = self.rollbacks.case_of(preview, given, bundle)
         else:
-            preview = self.records.plan(named)
             project = self.projects.pick(preview.slug)
             laid = document_of(preview.plan.overlay)
             how: dict[str, Any] = {"release": preview.release, "given": given, "overlay": laid}
             case = self.plans.case(project, preview.plan.target, **how)
         self.runs.refuse_repeated(preview.plan)
         skip = tuple(each.what.removeprefix("group ") for each in preview.draft.skips)
-        options = replace(wish.options, skip_groups=(*wish.options.skip_groups, *skip))
+        options = replace(plain, skip_groups=(*plain.skip_groups, *skip), fallback=preview.fallback)
         with self.plans.opened(case, skip) as opened:
             files = self.approvals.meant(wish.approvals, wish.offered, preview.plan)
             now = self.approvals.admit(files, preview, opened.sessions)
-            return self.runs.run(opened, now, replace(wish, options=options))
+            result = self.runs.run(opened, now, replace(wish, options=options))
+        return self._followed(result, wish, given)
+
+    def _followed(self, result: Result, wish: RunOptions, given: GivenValues) -> Result:
+        """Roll back what a run owes that failed; its own failure stays the first thing to know."""
+        if not result.owes:
+            return result
+        reach("rollback.owed")
+        wish.tell(f"run {result.run[:13]} did not succeed: it is rolled back")
+        how = replace(wish, observers=wish.child_observers or wish.observers)
+        try:
+            return replace(result, rollback=self.rollbacks.carry_out(result, how, given))
+        except TempleError as error:
+            begun = self.run_history.result(result.run).rollback
+            missing = "" if begun else f"{error.message}; {error.hint}".rstrip("; ")
+            return replace(result, rollback=begun, rollback_missing=missing)
 
     def _bundled(self, path: Path, given: GivenValues) -> tuple[Preview, DeployContext]:
         bundle, blobs = read_bundle(path)

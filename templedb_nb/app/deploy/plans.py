@@ -7,48 +7,45 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from templedb_nb.app.deploy import other_tools
-from templedb_nb.app.deploy.case import DeployContext, OpenTarget, root_of
+from templedb_nb.app.deploy.case import DeployContext, DeployParts, OpenTarget, root_of
 from templedb_nb.app.deploy.connections import Connections, names, read_all
-from templedb_nb.app.deploy.lint import of_steps, ran_before, too_new_for_servers
 from templedb_nb.app.deploy.signatures import Signatures
 from templedb_nb.app.environment import Environment
+from templedb_nb.app.findings import other_tools
+from templedb_nb.app.findings.lint import ran_before, too_new_for_servers
+from templedb_nb.app.findings.plan_findings import linted, on_changes, routes, unified
 from templedb_nb.app.migrations import net_effects
-from templedb_nb.app.project.configs import Configs, CurrentConfig
+from templedb_nb.app.project.configs import Configs, under
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.targets import Targets
 from templedb_nb.app.project.variables import NOTHING_GIVEN, GivenValues, Variables
 from templedb_nb.app.recovery.ledger_copies import LedgerCopies
 from templedb_nb.app.recovery.open_commands import with_open_commands
+from templedb_nb.app.rollback.ahead import ahead
 from templedb_nb.core.address.route import on_routes
 from templedb_nb.core.approval.policy import decision, demanded, identified, kept, merged
-from templedb_nb.core.catalog.drift import on_drift
 from templedb_nb.core.config import groups
-from templedb_nb.core.config.overlay import NO_OVERLAY, Overlay, overlaid
-from templedb_nb.core.lint.linter import on_lint
+from templedb_nb.core.migrations.status import GroupMigrations
 from templedb_nb.core.plan import planner
 from templedb_nb.core.plan.estimate import expected
 from templedb_nb.core.plan.findings import on_standing
-from templedb_nb.core.plan.older_code import contracts_with_code
 from templedb_nb.core.plan.situation import PlanOptions, Situation
-from templedb_nb.engine.observe import ReadCache, Reader
-from templedb_nb.errors import Held, InvalidConfig
+from templedb_nb.engine.observe import Reader
+from templedb_nb.errors import InvalidConfig
 from templedb_nb.model.approval import Approval
-from templedb_nb.model.drift import Drift
 from templedb_nb.model.estimate import Expected
 from templedb_nb.model.event import Outcome
-from templedb_nb.model.finding import Finding
 from templedb_nb.model.history import Filter
 from templedb_nb.model.layout import Address
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.plan import Draft, Plan, Preview, SinceDeployed
 from templedb_nb.model.project import Changes, Project, changes
-from templedb_nb.model.route import Route
+from templedb_nb.model.rollback_summary import Ahead
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.step import Revert
-from templedb_nb.model.target import DATABASE_URL, DatabaseName, FindingLevel, Policy, Target
+from templedb_nb.model.target import DATABASE_URL, DatabaseName, Policy, Target
 from templedb_nb.ports.records import RecordStore
-from templedb_nb.ports.target import ApprovalRecords, CatalogReader, HistoryReader, Reached
+from templedb_nb.ports.target import ApprovalRecords, HistoryReader
 
 NO_DATABASE = DatabaseName("")
 """Stands for the store, which alone knows the runs of a target without a database."""
@@ -101,22 +98,31 @@ class Plans:
         if sync and release is None and project.root and Path(project.root).is_dir():
             fresh = self._projects.sync(project).changes
         found = self._projects.release(project, release)
-        current, laid = _under(self._configs.current(project, found), overlay)
+        current, laid = under(self._configs.current(project, found), overlay)
         chosen = (
             target if isinstance(target, Target) else self._targets.pick(project, current, target)
         )
-        from_file = current.file.variables if current.file else ()
-        kept = self._variables.kept(project, chosen.name, from_file)
+        parts = DeployParts(
+            release=found, current=current, overlay=laid, read=self.reader, changes=fresh
+        )
+        return self.around(project, chosen, parts, given)
+
+    def around(
+        self, project: Project, target: Target, parts: DeployParts, given: GivenValues
+    ) -> DeployContext:
+        """Return the case of a release and a config that are known, with its variables."""
+        from_file = parts.current.file.variables if parts.current.file else ()
+        kept = self._variables.kept(project, target.name, from_file)
         return DeployContext(
             project=project,
-            target=chosen,
-            current=current,
-            release=found,
-            read=self.reader,
+            target=target,
+            current=parts.current,
+            release=parts.release,
+            read=parts.read,
             known=self._variables.known(kept, given, root_of(project)),
             given=given,
-            changes=fresh,
-            overlay=laid,
+            changes=parts.changes,
+            overlay=parts.overlay,
         )
 
     @contextmanager
@@ -194,11 +200,13 @@ class Plans:
         for text in {script.text for script in read.values()}:
             self._variables.read_in(text)
         own = kept(Policy.of(case.target), ledgers.values())
+        policy = demanded(own, ledgers.values())
         slug, name = case.project.slug, case.target.name
         return Situation(
             project=case.project.known_as,
             target=case.target.name,
-            policy=demanded(own, ledgers.values()),
+            policy=policy,
+            ahead=self._ahead(opened, ledgers, migrations, policy) if options.rollback else (),
             own=own,
             config=case.current.config,
             files=case.release.files,
@@ -219,6 +227,24 @@ class Plans:
             health=case.health,
             unmeasured=self._unmeasured(case, ledgers),
         )
+
+    def _ahead(
+        self,
+        opened: OpenTarget,
+        ledgers: Mapping[DatabaseName, Ledger],
+        migrations: Sequence[GroupMigrations],
+        policy: Policy,
+    ) -> tuple[Ahead, ...]:
+        """Return what stays applied that the release does not have, read as the newest one does."""
+        case = opened.case
+        newest = self._projects.release(case.project, None)
+        config = self._configs.current(case.project, newest).config
+        seen = self.reader.observe(config, newest.files, ledgers).migrations
+        readings = {
+            (each.database, own.key): own.reading for each in seen for own, _ in each.placed
+        }
+        project, protected = case.project.known_as, policy.protected
+        return ahead(opened.sessions, project, migrations, ledgers, readings, protected=protected)
 
     def _unmeasured(self, case: DeployContext, ledgers: Mapping[DatabaseName, Ledger]) -> bool:
         """Return whether the last run is not known here as a success, where a soak may be due."""
@@ -242,8 +268,8 @@ class Plans:
         situation = self.situation(opened, options, opened.ledgers)
         draft = planner.plan(situation)
         told = tuple(replace(s, text=self._variables.masked(s.text)) for s in draft.scripts)
-        risky = _linted(draft.plan, situation, opened.sessions, case.read.cache)
-        strange = _strange(draft.plan, opened.sessions)
+        risky = linted(draft.plan, situation, opened.sessions, case.read.cache)
+        strange = on_changes(draft.plan, opened.sessions)
         ran = ran_before(draft.plan.steps, situation, opened.sessions)
         strange += on_standing(ran, draft.plan.target)
         early = too_new_for_servers(draft.plan.steps, situation.scripts, opened.sessions)
@@ -267,6 +293,7 @@ class Plans:
             overlay=case.overlay.changes,
             reached=tuple((name, place.address) for name, place in sorted(places.items())),
             planner=self._records.planner(draft.plan.content_hash) or user,
+            fallback=options.fallback,
         )
         preview = self.decided(preview, self.approvals(draft.plan, opened.sessions))
         self._records.keep_plan(preview)
@@ -317,69 +344,5 @@ class Plans:
         return tuple(found)
 
 
-def _strange(plan: Plan, sessions: Mapping[DatabaseName, CatalogReader]) -> list[Finding]:
-    """Tell of drift where something is to run: what does nothing asks for nothing."""
-    if not plan.steps:
-        return []
-    return list(on_drift(drifts(sessions, plan.policy), plan.target, plan.policy.drift))
-
-
-def routes(sessions: Mapping[DatabaseName, Reached]) -> dict[str, Route]:
-    """Return the server that each session has reached, by its database's name."""
-    return {name: each.server.here for name, each in sessions.items() if each.server}
-
-
-def drifts(
-    sessions: Mapping[DatabaseName, CatalogReader], policy: Policy
-) -> dict[DatabaseName, Drift]:
-    """Return how each database differs from what runs left, unless the target does not care."""
-    if policy.drift is FindingLevel.OFF:
-        return {}
-    return {name: _drift(session, policy) for name, session in sessions.items()}
-
-
-def _drift(session: CatalogReader, policy: Policy) -> Drift:
-    """Look at one database; who must not be in the way of a run, is not by a lock either."""
-    try:
-        return session.drift()
-    except Held as error:
-        if policy.drift is FindingLevel.BLOCK:
-            raise
-        return Drift(behind=f"the objects could not be read ({error.message})")
-
-
-def _linted(
-    plan: Plan, situation: Situation, sessions: Mapping[DatabaseName, Reached], cache: ReadCache
-) -> list[Finding]:
-    level = plan.policy.lint
-    if level is FindingLevel.OFF:
-        return []
-    found = of_steps(plan.steps, situation.scripts, sessions, cache)
-    early = contracts_with_code(plan, situation.scripts)
-    return list(on_lint((*found, *early), level))
-
-
-def _under(current: CurrentConfig, document: object) -> tuple[CurrentConfig, Overlay]:
-    """Return the config under an overlay, if there is one."""
-    if document is None:
-        return current, NO_OVERLAY
-    config, laid = overlaid(current.config, document)
-    findings = (*current.findings, *laid.findings)
-    origin = f"{current.origin}, with an overlay" if laid.text else current.origin
-    return replace(current, config=config, findings=findings, origin=origin), laid
-
-
 def _rolled_back(options: PlanOptions) -> frozenset[Address]:
     return frozenset(step.source for step in options.amend if isinstance(step, Revert))
-
-
-def unified(ran: str, now: str, file: str) -> str:
-    """Return how a file differs from what ran, as a unified diff."""
-    import difflib
-
-    if ran.startswith("sha256:") and "\n" not in ran:
-        return f"the SQL that ran was too long to be stored; its hash is {ran}"
-    lines = difflib.unified_diff(
-        ran.splitlines(), now.splitlines(), f"{file} (as applied)", f"{file} (now)", lineterm=""
-    )
-    return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,21 +10,23 @@ from pathlib import Path
 
 from templedb_nb import failpoints
 from templedb_nb.app.deploy.case import OpenTarget
-from templedb_nb.app.deploy.plans import Plans, drifts
+from templedb_nb.app.deploy.plans import Plans
+from templedb_nb.app.deploy.refusals import refuse, stale
+from templedb_nb.app.deploy.script_reader import script_reader
 from templedb_nb.app.deploy.workspace import RunWorkspace, Workspace
 from templedb_nb.app.environment import Environment
+from templedb_nb.app.findings.plan_findings import drifts
 from templedb_nb.app.health.surroundings import HealthSurroundings
 from templedb_nb.app.recovery.reconcile import Reconciler
+from templedb_nb.app.rollback.owed import owes, pending, settling
 from templedb_nb.core.approval.policy import Approved, merged
 from templedb_nb.core.catalog.drift import on_drift
 from templedb_nb.core.config.document import document
-from templedb_nb.core.migrations.script import Script
 from templedb_nb.core.plan import planner, staleness
 from templedb_nb.core.plan.findings import on_suspicions
 from templedb_nb.core.plan.health_steps import checks
 from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.core.secrets.masking import Masker
-from templedb_nb.core.secrets.sql_passwords import learn
 from templedb_nb.engine import reconcile
 from templedb_nb.engine.broadcast import Broadcast
 from templedb_nb.engine.execute import Origin, execute
@@ -33,30 +35,29 @@ from templedb_nb.engine.tools import Tools
 from templedb_nb.errors import (
     Busy,
     ConfigError,
-    Frozen,
     JournalFailed,
     PlanRefused,
     Stale,
     StoreError,
     TempleError,
-    Unresolved,
 )
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.health.libraries import refuse_unfit
 from templedb_nb.model.approval import Approval, Proofs
 from templedb_nb.model.event import Outcome, RunFinished, RunId, Stamped
-from templedb_nb.model.finding import Finding, Topic, errors
-from templedb_nb.model.layout import Address
+from templedb_nb.model.finding import Topic
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.plan import Plan, Preview
-from templedb_nb.model.result import Result, StepState
+from templedb_nb.model.result import Result
 from templedb_nb.model.serialization import digest, short
-from templedb_nb.model.step import ImportEntry, Migration, Restore
+from templedb_nb.model.step import Restore
+from templedb_nb.model.step_result import StepState
 from templedb_nb.model.target import DatabaseName, FindingLevel, Policy
+from templedb_nb.ports.claim import Claim
 from templedb_nb.ports.health import Checker
 from templedb_nb.ports.records import RecordStore
 from templedb_nb.ports.run import Observer
-from templedb_nb.ports.target import Claim, Decide
+from templedb_nb.ports.target import Decide
 from templedb_nb.store import cancel_requests
 from templedb_nb.store.journal import RunJournal
 from templedb_nb.store.logs import FileLog
@@ -69,6 +70,8 @@ class RunOptions:
 
     options: PlanOptions = PlanOptions()
     observers: tuple[Observer, ...] = ()
+    child_observers: tuple[Observer, ...] = ()
+    """Who watches the rollback that follows a failure; nobody named: those who watch the run."""
     planned: Callable[[Preview], None] | None = None
     lock_wait_s: float = 10.0
     approval_wait_s: float = 0.0
@@ -78,6 +81,10 @@ class RunOptions:
     attach: bool = False
     resumed: int = 0
     finished: frozenset[int] = frozenset()
+    parent: str = ""
+    """The run that a rollback undoes, where its plan does not say it."""
+    after_failure: bool = False
+    """Whether that run had failed."""
     interactive: bool = False
     tell: Callable[[str], None] = lambda _: None
     reason: str = "deploy run"
@@ -127,14 +134,16 @@ class Runs:
             check(known)  # the lock would create the ledger, also of a run that is refused then
         self._arm(plan)
         planner = self._records.planner(plan.content_hash) or preview.made_by
+        covered = wish.after_failure or owes(opened, plan)
         proofs = self._plans.signatures.proofs(plan.policy, preview.approvals)
-        decide = self._decide(plan, planner, proofs)
+        decide = self._decide(plan, planner, proofs, covered=covered)
         approved = Approved(
             plan=plan,
             approvals=preview.approvals,
             planner=planner,
             now=self._system.clock.now(),
             proofs=proofs,
+            covered=covered,
         )
         run = RunId(self._system.new_id())
         journal = RunJournal(self.journals, run, self._records.fold)
@@ -143,7 +152,8 @@ class Runs:
         claim = self._claim(run, opened, preview, approved, wish)
         origin = Origin(slug=preview.slug, release=preview.release)
         alive = partial(journal.alive, clock.now)
-        interrupts = Interrupts(interactive=wish.interactive, tell=wish.tell)
+        back = plan.rollback is not None
+        interrupts = Interrupts(interactive=wish.interactive, tell=wish.tell, warns=back)
         try:
             with ExitStack() as held:
                 held.enter_context(interrupts.heard())
@@ -152,7 +162,8 @@ class Runs:
                 )
                 tools = self._tools(opened, plan, run, held)
                 tools = replace(tools, interrupts=interrupts, decide=decide)
-                tools = replace(tools, resumed=wish.resumed, finished=wish.finished)
+                settle = settling(plan, journal, self._records)
+                tools = replace(tools, resumed=wish.resumed, finished=wish.finished, settle=settle)
                 execute(approved, claim, origin, tools, check, emit)
         except JournalFailed as error:
             self._tell_the_end(error, opened, journal.lines().entries)
@@ -237,6 +248,9 @@ class Runs:
         wish: RunOptions,
     ) -> Claim:
         user, host, plan = self._system.user(), self._system.host, approved.plan
+        back = None
+        if plan.rollback:
+            back = pending(opened, preview, run, wish.parent, failed=wish.after_failure)
         return Claim(
             run=run,
             project=plan.project,
@@ -253,6 +267,8 @@ class Runs:
             approved_by=approved.counted,
             repair=plan.repairs,
             kind=plan.run_kind,
+            parent_run=back.parent if back else "",
+            pending=back,
             tree=preview.tree,
             config_hash=digest(document(opened.case.current.config)),
         )
@@ -261,7 +277,7 @@ class Runs:
         place = self._workplace.prepare(opened, plan, run, held)
         return Tools(
             sessions={name: opened.sessions[name] for name in plan.databases},
-            script=_reader(opened, plan, self._masker),
+            script=script_reader(opened, plan, self._masker),
             mask=self._masker.mask,
             invocation=place.invocation,
             shell=place.shell,
@@ -302,6 +318,7 @@ class Runs:
                 return frozenset()
             fresh = planner.plan(self._plans.situation(opened, options, ledgers))
             grave = {Topic.FROZEN} if options.amend else {Topic.FROZEN, Topic.UNRESOLVED}
+            grave |= {Topic.ROLLBACK}
             refuse([each for each in fresh.findings if each.topic in grave], plan)
             if fresh.plan.content_hash == plan.content_hash:
                 return frozenset()
@@ -317,7 +334,7 @@ class Runs:
             found = drifts(opened.sessions, plan.policy)
             refuse(on_drift(found, plan.target, plan.policy.drift), plan)
 
-    def _decide(self, plan: Plan, planner: str, proofs: Proofs) -> Decide:
+    def _decide(self, plan: Plan, planner: str, proofs: Proofs, *, covered: bool) -> Decide:
         """Return what counts people's words when a run is about to begin.
 
         A signature that is not among *proofs* came after they were made: it proves nothing here.
@@ -326,7 +343,14 @@ class Runs:
         def decide(there: Sequence[Approval]) -> tuple[Approval, ...]:
             found = merged(there, self._records.approvals(plan.content_hash))
             now = self._system.clock.now()
-            Approved(plan=plan, approvals=found, planner=planner, now=now, proofs=proofs)
+            Approved(
+                plan=plan,
+                approvals=found,
+                planner=planner,
+                now=now,
+                proofs=proofs,
+                covered=covered,
+            )
             return found
 
         return decide
@@ -360,41 +384,3 @@ class Runs:
             system=self._system,
             journals=self.journals,
         )
-
-
-def refuse(findings: Iterable[Finding], plan: Plan) -> None:
-    """Raise, with every finding that forbids a run, if there is one."""
-    found = errors(tuple(findings))
-    if not found:
-        return
-    problems = [str(each) for each in found]
-    message = f"the plan for {plan.target} may not run; nothing was executed"
-    if any(each.topic is Topic.UNRESOLVED for each in found):
-        raise Unresolved(message, problems=problems)
-    if any(each.topic is Topic.FROZEN for each in found):
-        raise Frozen(message, problems=problems)
-    raise PlanRefused(message, problems=problems)
-
-
-def stale(plan: Plan, fresh: Plan) -> Stale:
-    """Return the error for a target that moved, with every difference."""
-    message = f"{plan.target} changed since plan {short(plan.id)} was made; nothing was executed"
-    hint = "make a new plan: templedb deploy plan; then approve it, if required"
-    return Stale(message, hint=hint, problems=staleness.differences(plan, fresh))
-
-
-def _reader(opened: OpenTarget, plan: Plan, masker: Masker) -> Callable[[Address], Script]:
-    wanted = {step.source for step in plan.steps if isinstance(step, Migration)}
-    wanted |= {
-        step.text for step in plan.steps if isinstance(step, ImportEntry | Restore) and step.text
-    }
-    read: dict[Address, Script] = {}
-
-    def script(source: Address) -> Script:
-        if not read:
-            read.update(opened.case.read.scripts(wanted))
-            for text in {each.text for each in read.values()}:
-                learn(masker, text)
-        return read[source]
-
-    return script

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from templedb_nb.app.deploy.runs import Runs
@@ -9,7 +10,7 @@ from templedb_nb.app.environment import Environment
 from templedb_nb.core.values import points_in_time
 from templedb_nb.errors import UsageProblem
 from templedb_nb.model.charts import ChartPeriod, Durations, Frequency
-from templedb_nb.model.event import HealthMeasured, Outcome, Stamped
+from templedb_nb.model.event import HealthMeasured, Outcome, RunId, Stamped
 from templedb_nb.model.health_history import HealthTries, HealthTry
 from templedb_nb.model.history import (
     Answer,
@@ -23,7 +24,9 @@ from templedb_nb.model.history import (
     StepSaid,
 )
 from templedb_nb.model.project import Project, Slug
-from templedb_nb.model.result import Result, StepResult, StepState
+from templedb_nb.model.result import Result
+from templedb_nb.model.run_kind import RunKind
+from templedb_nb.model.step_result import StepResult, StepState
 from templedb_nb.model.target import TargetName
 from templedb_nb.ports.records import RecordStore
 from templedb_nb.ports.store import HistoryQuery
@@ -66,7 +69,20 @@ class History:
         live = [each for each in going_on(self._runs.journals) if each.run.startswith(named)]
         if len(live) == 1:
             return live[0]
-        return Result.of(self._records.events(self._records.run(named)))
+        return self._with_rollback(Result.of(self._records.events(self._records.run(named))))
+
+    def _with_rollback(self, result: Result) -> Result:
+        """Return a run that did not succeed with the newest run that rolled it back."""
+        if result.outcome in {None, Outcome.SUCCEEDED}:
+            return result
+        slug, target = Slug(result.slug), TargetName(result.target)
+        live = [e for e in going_on(self._runs.journals) if e.parent_run == result.run]
+        rows = self._records.past_runs(slug, target)
+        own = [r for r in rows if r.parent_run == result.run and r.run_kind is RunKind.ROLLBACK]
+        if not live and not own:
+            return result
+        found = live[0] if live else Result.of(self._records.events(RunId(own[0].run)))
+        return replace(result, rollback=found)
 
     def health(
         self, named: str | None, project: Project | None, target: TargetName | None

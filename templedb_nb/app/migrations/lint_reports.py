@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from templedb_nb.app.deploy.case import OpenTarget
-from templedb_nb.app.deploy.lint import complaints
+from templedb_nb.app.findings.lint import complaints
 from templedb_nb.core.approval.policy import demanded
 from templedb_nb.core.lint.linter import Pending
 from templedb_nb.core.migrations import status

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from templedb_nb.app.deploy.case import OpenTarget
-from templedb_nb.app.deploy.plans import Plans, unified
+from templedb_nb.app.deploy.plans import Plans
 from templedb_nb.app.deploy.runs import RunOptions, Runs
+from templedb_nb.app.findings.plan_findings import unified
 from templedb_nb.app.migrations import net_effects
 from templedb_nb.app.migrations.ledger_restore import restores
 from templedb_nb.core.compatibility.migrations import compatibility

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from templedb_nb.app.environment import Environment
 from templedb_nb.core.config import document as configs
 from templedb_nb.core.config import groups, project_file
+from templedb_nb.core.config.overlay import NO_OVERLAY, Overlay, overlaid
 from templedb_nb.core.config.project_file import ProjectFile
 from templedb_nb.core.migrations.layouts.sqitch import PLAN
 from templedb_nb.core.migrations.proposal import propose
@@ -27,10 +28,15 @@ from templedb_nb.model.listings import (
     Validation,
 )
 from templedb_nb.model.project import Project, Release
+from templedb_nb.model.serialization import Digest, digest
 from templedb_nb.ports.store import BlobStore, ConfigStore
 
 DECISIVE = ("package.json", "pyproject.toml")
 HEAD = 4096
+
+
+Read = Callable[[Iterable[Digest]], Mapping[Digest, bytes]]
+"""Returns the contents at addresses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +48,16 @@ class CurrentConfig:
     findings: tuple[Finding, ...] = ()
     file: ProjectFile | None = None
     version: int = 0
+
+
+def under(current: CurrentConfig, document: object) -> tuple[CurrentConfig, Overlay]:
+    """Return the config under an overlay, if there is one."""
+    if document is None:
+        return current, NO_OVERLAY
+    config, laid = overlaid(current.config, document)
+    findings = (*current.findings, *laid.findings)
+    origin = f"{current.origin}, with an overlay" if laid.text else current.origin
+    return replace(current, config=config, findings=findings, origin=origin), laid
 
 
 def _leads_out(root: str | None, path: str) -> str:
@@ -76,12 +92,48 @@ class Configs:
         origin = f"version {version} of {at:%Y-%m-%d %H:%M} by {by}"
         return CurrentConfig(config=config, origin=origin, findings=findings, version=version)
 
-    def file(self, project: Project, release: Release) -> ProjectFile | None:
+    def of_hash(
+        self,
+        project: Project,
+        release: Release,
+        wanted: str,
+        overlay: object = None,
+        read: Read | None = None,
+    ) -> tuple[CurrentConfig, Overlay] | None:
+        """Return the config of that hash, with its overlay: the release's file, or a version.
+
+        *read* reads the files of a release that is not kept here.
+
+        A run of an earlier templedb has no hash: for it, only the file of its release is certain.
+        """
+        for each in self._known(project, release, read):
+            found, laid = under(each, overlay)
+            if digest(configs.document(found.config)) == wanted or (each.file and not wanted):
+                return found, laid
+        return None
+
+    def _known(
+        self, project: Project, release: Release, read: Read | None
+    ) -> Iterator[CurrentConfig]:
+        if file := self.file(project, release, read):
+            origin = f"{project_file.PATH} in release {release.number}"
+            yield CurrentConfig(
+                config=file.config, origin=origin, findings=file.findings, file=file
+            )
+        for version, at, by, _, document in self._settings.configs(project.slug, last=1_000):
+            config, findings = configs.parse(document)
+            origin = f"version {version} of {at:%Y-%m-%d %H:%M} by {by}"
+            yield CurrentConfig(config=config, origin=origin, findings=findings, version=version)
+        yield CurrentConfig(config=DeployConfig(), origin="none")  # a deploy.sh alone
+
+    def file(
+        self, project: Project, release: Release, read: Read | None = None
+    ) -> ProjectFile | None:
         """Return what the release's templedb.yaml says, if it has one."""
         entry = release.entry(project_file.PATH)
         if entry is None:
             return None
-        text = self._content.read([entry.blob])[entry.blob]
+        text = (read or self._content.read)([entry.blob])[entry.blob]
         try:
             document = parse_document(text.decode(), project_file.PATH)
         except UnicodeDecodeError:

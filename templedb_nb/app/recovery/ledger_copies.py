@@ -16,8 +16,9 @@ from templedb_nb.model.layout import Address
 from templedb_nb.model.ledger import Entry, Ledger, State
 from templedb_nb.model.lost import Lost, Suspicion
 from templedb_nb.model.plan import Plan, Preview
-from templedb_nb.model.result import Result, StepState
+from templedb_nb.model.result import Result
 from templedb_nb.model.step import Apply, Migration, Restore, Verb
+from templedb_nb.model.step_result import StepState
 from templedb_nb.model.target import DatabaseName
 from templedb_nb.ports.records import RecordStore
 from templedb_nb.ports.target import HistoryReader, Session

@@ -8,7 +8,8 @@ from dataclasses import replace
 from templedb_nb.model.event import Evidence, RunId
 from templedb_nb.model.ledger import Ledger, OpenCommand
 from templedb_nb.model.project import Project
-from templedb_nb.model.result import Result, StepState
+from templedb_nb.model.result import Result
+from templedb_nb.model.step_result import StepState
 from templedb_nb.model.target import DatabaseName, TargetName
 from templedb_nb.model.trace import Lookup, Trace
 from templedb_nb.ports.records import RecordStore

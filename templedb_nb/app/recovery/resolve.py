@@ -145,6 +145,8 @@ def _open_run(opened: OpenTarget, named: str) -> RunId:
     """Return the run that a ledger alone knows: one of its commands has no recorded end."""
     ledgers = opened.ledgers.values()
     found = {each.run for ledger in ledgers for each in ledger.unresolved if each.run}
+    pending = [ledger.rollback for ledger in ledgers if ledger.rollback]
+    found |= {run for each in pending for run in (each.parent, each.run) if run}
     runs = sorted(run for run in found if run.startswith(named))
     if len(runs) > 1:
         raise Ambiguous(f"{typed(named)!r} matches more than one run", problems=runs)
@@ -163,6 +165,9 @@ def _settled(app: Resolutions, opened: OpenTarget, result: Result | None) -> str
         return ""
     ledgers = opened.ledgers.values()
     if any(each.run == result.run for ledger in ledgers for each in ledger.unresolved):
+        return ""
+    pending = [ledger.rollback for ledger in ledgers if ledger.rollback]
+    if any(result.run in {each.parent, each.run} for each in pending):
         return ""
     if result.outcome is not Outcome.UNKNOWN:
         return f"its outcome is known: {result.outcome}"

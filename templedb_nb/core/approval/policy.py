@@ -35,6 +35,8 @@ class Approved:
     planner: str = ""
     now: datetime | None = None
     proofs: Proofs = Proofs()
+    covered: bool = False
+    """Whether the approvals of the run that it rolls back count for it, by the target's policy."""
 
     def __post_init__(self) -> None:
         """Refuse a plan that somebody rejected, or that has not the approvals that it needs."""
@@ -45,7 +47,7 @@ class Approved:
             message = f"{about} was rejected by {veto.given_by}: {veto.reason}"
             hint = f"fix the problem and plan again; or {veto.given_by} may still approve the plan"
             raise Rejected(message, hint=hint)
-        if found.missing:
+        if found.missing and not (self.covered and plan.policy.pre_approve_rollback):
             has = f"{len(found.counted)} of {plan.policy.needed} approvals"
             message = f"{about} has {has if found.counted else 'no approval'}"
             sign = " --sign" if plan.policy.signed else ""

@@ -32,6 +32,7 @@ from templedb_nb.model.config import (
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.health import JsonExpectation
 from templedb_nb.model.layout import Layout
+from templedb_nb.model.rollback import ALL_TRIGGERS, AfterFailure, RollbackTrigger
 from templedb_nb.model.serialization import to_plain
 from templedb_nb.model.target import DATABASE_URL, OrderPolicy
 from templedb_nb.model.work_folder import WorkFolderKind
@@ -65,6 +66,12 @@ GROUP_KEYS = (
     Key("build_command", TEXT, "Builds; runs before the tests.", ""),
     Key("test_command", TEXT, "Tests what was built.", ""),
     Key("deploy_command", TEXT, "Deploys; runs once per file if it contains {file}.", ""),
+    Key(
+        "rollback_command",
+        TEXT,
+        "Runs in place of deploy_command where a rollback brings this release back.",
+        "",
+    ),
     Key(
         "post_deploy",
         ListOf(TextOr("command", HOOK)),
@@ -164,9 +171,29 @@ def _group(**given: Any) -> dict[str, Any]:
 
 
 GROUP = Object(_group, GROUP_KEYS, title="group")
+FAILURE_KEYS = (
+    Key(
+        "on_failure",
+        Choice(AfterFailure),
+        "What follows a run that fails: stop, or rollback to the release before.",
+        AfterFailure.STOP,
+    ),
+    Key(
+        "rollback_on",
+        ListOf(Choice(RollbackTrigger)),
+        "With on_failure: rollback, which ends roll back. Default: failure, timeout and health.",
+        ALL_TRIGGERS,
+    ),
+    Key(
+        "cancel_policy",
+        Choice(AfterFailure),
+        "With on_failure: rollback, what follows a run that a person cancels.",
+        AfterFailure.STOP,
+    ),
+)
 CONFIG = Object(
     _group,
-    (Key("groups", ListOf(GROUP), "The groups of a deployment, in order."),),
+    (Key("groups", ListOf(GROUP), "The groups of a deployment, in order."), *FAILURE_KEYS),
     title="templedb deployment config",
 )
 
@@ -181,15 +208,16 @@ def parse(
         findings.append(problem(at or "config", message))
 
     read = config_shape.read(document, "", complain)
-    return build(read["groups"] or (), findings), tuple(findings)
+    return build(read, findings), tuple(findings)
 
 
-def build(groups: tuple[dict[str, Any], ...], findings: list[Finding]) -> DeployConfig:
-    """Return the config of those groups, with the defaults that depend on other keys."""
+def build(read: Mapping[str, Any], findings: list[Finding]) -> DeployConfig:
+    """Return the config that a document says, with the defaults that depend on other keys."""
+    groups = read["groups"] or ()
     made = tuple(_settled(each, place) for place, each in enumerate(groups, start=1))
     findings += _duplicates("name", [g.name for g in made])
     findings += _duplicates("order", [g.order for g in made])
-    return DeployConfig(groups=made)
+    return DeployConfig(groups=made, **{key.fills: read[key.name] for key in FAILURE_KEYS})
 
 
 def _settled(given: dict[str, Any], place: int) -> Group:
@@ -229,7 +257,13 @@ def schema() -> dict[str, Any]:
 
 def document(config: DeployConfig) -> dict[str, Any]:
     """Return the document that `parse` reads back into *config*; defaults are left out."""
-    return {"groups": [_group_document(group) for group in config.groups]}
+    bare = DeployConfig()
+    said = {
+        key.name: _value_document(key, getattr(config, key.fills))
+        for key in FAILURE_KEYS
+        if getattr(config, key.fills) != getattr(bare, key.fills)
+    }
+    return {"groups": [_group_document(group) for group in config.groups], **said}
 
 
 def _group_document(group: Group) -> dict[str, Any]:

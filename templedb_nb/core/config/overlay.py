@@ -142,9 +142,10 @@ def _refuse_fixed(config: DeployConfig, given: Groups, complain: Complain) -> No
 
 
 def _merged(config: DeployConfig, given: Groups) -> tuple[DeployConfig, tuple[Finding, ...]]:
-    base = configs.document(config)["groups"]
+    whole = configs.document(config)
+    base = whole["groups"]
     fit = {name: {k: v for k, v in each.items() if k not in FIXED} for name, each in given.items()}
-    document = {"groups": [_merge(each, fit.get(each["name"], {})) for each in base]}
+    document = whole | {"groups": [_merge(each, fit.get(each["name"], {})) for each in base]}
     merged, findings = configs.parse(document)
     known = set(groups.check(config))
     found = errors((*findings, *(each for each in groups.check(merged) if each not in known)))

@@ -25,6 +25,7 @@ from templedb_nb.core.values.schema import (
 from templedb_nb.model.config import DeployConfig, HealthCheck
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.project import Slug
+from templedb_nb.model.rollback import AfterFailure, RollbackTrigger
 from templedb_nb.model.target import FindingLevel, OrderPolicy, Target, TargetName, TargetType
 from templedb_nb.model.variable import Keeping, Variable
 
@@ -85,6 +86,30 @@ TARGET = Object(
             "What a plan does with drift. Default: warn.",
             None,
         ),
+        Key(
+            "on_failure",
+            Choice(AfterFailure),
+            "What follows a run that fails here. Default: what the config says.",
+            None,
+        ),
+        Key(
+            "rollback_on",
+            ListOf(Choice(RollbackTrigger)),
+            "Which ends of a run roll back here. Default: what the config says.",
+            (),
+        ),
+        Key(
+            "cancel_policy",
+            Choice(AfterFailure),
+            "What follows a run that a person cancels here. Default: what the config says.",
+            None,
+        ),
+        Key(
+            "pre_approve_rollback",
+            Flag(),
+            "Whether the approvals of a run count for the rollback that its plan names.",
+            False,  # noqa: FBT003 - a default
+        ),
         Key("variables", VARIABLES, "References of this target: env:NAME, file:PATH.", ()),
         Key("health_check", HEALTH_CHECK, "What must hold after the whole deployment.", None),
         Key("health_checks", ListOf(HEALTH_CHECK), "The same, for more than one check.", ()),
@@ -124,7 +149,7 @@ def parse(document: object, slug: Slug, leads: Callable[[str], str] = lambda _: 
         findings.append(problem(f"{PATH}: {at}" if at else PATH, message))
 
     read = DOCUMENT.read(document, "", complain)
-    config = build(read["groups"] or (), findings)
+    config = build(read, findings)
     named = [(TargetName(name), given) for name, given in read["targets"]]
     variables = _variables(slug, None, read["variables"], findings, leads)
     for name, given in named:

@@ -14,6 +14,7 @@ from templedb_nb.core.migrations.histories.shadow import shadow
 from templedb_nb.core.migrations.requirements import on_scripts
 from templedb_nb.core.migrations.rows import by_group, of_groups, repeatable_last
 from templedb_nb.core.migrations.script import Script
+from templedb_nb.core.plan import fallback, rollback
 from templedb_nb.core.plan.findings import (
     TargetDemands,
     on_adoption,
@@ -44,6 +45,7 @@ from templedb_nb.model.layout import address
 from templedb_nb.model.ledger import Ledger, State
 from templedb_nb.model.phase import Phase
 from templedb_nb.model.plan import Draft, Plan, PlannedGroup, Skip, base
+from templedb_nb.model.rollback_summary import RollbackSummary
 from templedb_nb.model.status import IN_EFFECT, WAITING, FileState, Tracked
 from templedb_nb.model.step import (
     Amend,
@@ -80,15 +82,25 @@ def plan(situation: Situation) -> Draft:
     made = _plan(situation, tuple(group for group in planned if group.steps))
     findings += _all_findings(situation, made, rows, of_groups(found, chosen), chosen)
     findings += on_scripts(made, rows, situation.ledgers, situation.scripts)
+    sources = _sources(situation, chosen, made)
     return Draft(
         plan=made,
         findings=tuple(findings),
         skips=tuple(skips),
-        sources=_sources(situation, chosen, made),
+        sources=sources,
+        rollback=_back(situation, made, sources),
         scripts=summaries(made.steps, situation.scripts, situation.ledgers),
         edited=tuple(row for row in rows if row.state is FileState.CHANGED),
         applied=sum(row.state in IN_EFFECT for row in rows),
     )
+
+
+def _back(
+    situation: Situation, made: Plan, sources: tuple[ValueSource, ...]
+) -> RollbackSummary | None:
+    """Return what a rollback brings back and leaves; None for any other plan."""
+    back, own = situation.options.rollback, situation.config.groups
+    return rollback.summary(back, made, own, situation.ahead, sources) if back else None
 
 
 def _shadowed(situation: Situation, planned: tuple[PlannedGroup, ...]) -> tuple[PlannedGroup, ...]:
@@ -134,6 +146,8 @@ def _plan(situation: Situation, planned: tuple[PlannedGroup, ...]) -> Plan:
         base=base(situation.ledgers),
         tree=situation.tree if folder or any(map(names_release, steps)) else None,
         overlay=situation.overlay,
+        rollback=back.goal if (back := situation.options.rollback) else None,
+        if_fails=None if fallback.blocked(planned, situation) else fallback.rule(situation),
     )
 
 
@@ -157,6 +171,11 @@ def _chosen(situation: Situation) -> tuple[tuple[Group, ...], list[Skip], list[F
 
 
 def _planned(group: Group, rows: Sequence[Tracked], situation: Situation) -> PlannedGroup:
+    back = situation.options.rollback
+    if back and not rollback.is_about(back, group):
+        return PlannedGroup(name=group.name, steps=())
+    if back and groups.migrating(group):
+        return PlannedGroup(name=group.name, steps=gates(group))
     before = _hooks(group, group.pre_deploy, Phase.PRE_DEPLOY)
     built = [*_command(group, Phase.BUILD), *_command(group, Phase.TEST)]
     work = (
@@ -189,10 +208,11 @@ def _command(group: Group, phase: Phase) -> list[Step]:
 
 
 def _deploy(group: Group, situation: Situation) -> list[Step]:
-    if not group.deploy_command:
+    undoes = group.rollback_command if situation.options.rollback else ""
+    if not (command := undoes or group.deploy_command):
         return []
-    step = _retried(group, _run(group, Phase.DEPLOY, group.deploy_command))
-    if not per_file(group.deploy_command):
+    step = _retried(group, _run(group, Phase.DEPLOY, command))
+    if not per_file(command):
         return [step]
     matched = _matched(group, situation.files)
     return [replace(step, file=entry.path, blob=entry.blob) for entry in matched]
@@ -309,13 +329,16 @@ def _all_findings(
         protected=situation.policy.protected,
         elsewhere=situation.elsewhere,
     )
-    findings += on_migrations(
-        migrations, rows, situation.scripts, demands, {f.path for f in situation.files}
-    )
+    if back := situation.options.rollback:
+        findings += rollback.on_rollback(back, made, rows, chosen, situation.ahead)
+    else:
+        paths = {f.path for f in situation.files}
+        findings += on_migrations(migrations, rows, situation.scripts, demands, paths)
     findings += on_target(situation.ledgers, made, rows, situation.scripts)
     findings += on_neighbours(situation.ledgers, situation.own or situation.policy, made)
     findings += on_suspicions(situation.suspicions, situation.target)
     findings += on_histories(situation.histories, rows, situation.target)
+    findings += fallback.on_fallback(made, situation)
     findings += on_shadows(situation.ledgers, made, situation.target)
     findings += on_health(made, situation)
     if not situation.config.groups and not made.steps:

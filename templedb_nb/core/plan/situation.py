@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from templedb_nb.core.config import environ
 from templedb_nb.core.migrations.layouts.placing import NOTHING_SEEN, FolderView
 from templedb_nb.core.migrations.status import GroupMigrations, Hollow, Ledgers, Scripts
+from templedb_nb.core.plan.rollback import WayBack
 from templedb_nb.model.config import DeployConfig, HealthCheck
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.foreign_history import ForeignHistory
 from templedb_nb.model.lost import Suspicion
+from templedb_nb.model.rollback_summary import Ahead, Fallback
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.step import Amendment, Restore, Revert
 from templedb_nb.model.target import DatabaseName, Policy, TargetName
@@ -25,6 +27,8 @@ class PlanOptions:
     skip_groups: tuple[str, ...] = ()
     skip_validation: bool = False
     amend: tuple[Amendment | Revert | Restore, ...] = ()
+    rollback: WayBack | None = None
+    fallback: Fallback | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,5 +60,7 @@ class Situation:
     hollow: AbstractSet[Hollow] = frozenset()
     health: tuple[HealthCheck, ...] = ()
     """The target's own checks."""
+    ahead: tuple[Ahead, ...] = ()
+    """What a rollback leaves applied although its release does not have it."""
     unmeasured: bool = False
     """Whether the newest run on the target was no success: then a soak is due, whatever is left."""

@@ -8,7 +8,8 @@ from typing import Any  # Any: two JSON documents
 
 from templedb_nb.model.difference import StepTimes
 from templedb_nb.model.event import Evidence
-from templedb_nb.model.result import Result, StepState
+from templedb_nb.model.result import Result
+from templedb_nb.model.step_result import StepState
 
 LONGEST = 60
 

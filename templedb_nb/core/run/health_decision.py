@@ -8,7 +8,8 @@ from templedb_nb.model.event import HealthDecided, Outcome, RunId
 from templedb_nb.model.health import Health
 from templedb_nb.model.health_step import CheckHealth
 from templedb_nb.model.phase import Phase
-from templedb_nb.model.result import Result, StepResult, StepState
+from templedb_nb.model.result import Result
+from templedb_nb.model.step_result import StepResult, StepState
 
 _ENDS = frozenset({StepState.DONE, StepState.WARNED})
 _TRIED = frozenset(StepState) - {StepState.PENDING, StepState.SKIPPED}

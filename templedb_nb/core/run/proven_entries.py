@@ -6,8 +6,9 @@ from typing import TypeGuard
 
 from templedb_nb.model.ledger import Entry, EntryKind, State
 from templedb_nb.model.plan import Plan
-from templedb_nb.model.result import Result, StepResult, StepState
+from templedb_nb.model.result import Result
 from templedb_nb.model.step import Amend, Migration, Mode, Revert, Step, Verb
+from templedb_nb.model.step_result import StepResult, StepState
 from templedb_nb.model.target import DatabaseName
 
 Entries = dict[DatabaseName, list[Entry]]

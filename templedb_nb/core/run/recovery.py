@@ -20,8 +20,9 @@ from templedb_nb.model.event import (
 from templedb_nb.model.health_step import CheckHealth
 from templedb_nb.model.ledger import Ledger, State
 from templedb_nb.model.phase import Phase
-from templedb_nb.model.result import Result, StepResult, StepState
+from templedb_nb.model.result import Result
 from templedb_nb.model.step import BY_KIND, Migration, Restore
+from templedb_nb.model.step_result import StepResult, StepState
 from templedb_nb.model.target import DatabaseName
 from templedb_nb.model.trace import CommandState, Lookup, Trace
 

@@ -15,13 +15,14 @@ from templedb_nb.model.estimate import StepEstimate
 from templedb_nb.model.event import Event, RunId, Stamped
 from templedb_nb.model.history import Filter, RunRow, StatsRow
 from templedb_nb.model.ledger import FinishedRun, Ledger, OpenCommand
+from templedb_nb.model.past_run import PastRun
 from templedb_nb.model.plan import PlanId, Preview
 from templedb_nb.model.project import Slug
 from templedb_nb.model.result import Result
 from templedb_nb.model.serialization import Digest, short, to_plain
 from templedb_nb.model.step import BY_KIND
 from templedb_nb.model.target import TargetName
-from templedb_nb.store.duckdb import durations, ledger_copies
+from templedb_nb.store.duckdb import durations, ledger_copies, past_runs
 from templedb_nb.store.duckdb.ledger_copies import LedgerCopyRecords
 from templedb_nb.store.duckdb.rows import as_approval, as_run, insert_events, read, run_row
 from templedb_nb.store.duckdb.times import bare, zoned
@@ -65,6 +66,18 @@ class Records(LedgerCopyRecords):
         if len(rows) != 1:
             raise _not_one("plan", start, [short(row[0]) for row in rows], "templedb deploy plan")
         preview: Preview = read(Preview, rows[0][1])
+        return preview
+
+    def plan_with(self, content_hash: Digest) -> Preview:
+        """Return the newest plan of that content."""
+        with self._file.session() as session:
+            row = session.execute(
+                "SELECT preview FROM plans WHERE content_hash = ? ORDER BY asked_at DESC LIMIT 1",
+                [content_hash],
+            ).fetchone()
+        if row is None:
+            raise _not_one("plan", short(content_hash), (), "templedb deploy plan")
+        preview: Preview = read(Preview, row[0])
         return preview
 
     def recent_plans(self, last: int) -> tuple[tuple[str, str, str, datetime], ...]:
@@ -157,6 +170,10 @@ class Records(LedgerCopyRecords):
                 },
             ).fetchone()
         return PlanId(row[0]) if row else None
+
+    def past_runs(self, slug: Slug, target: TargetName) -> tuple[PastRun, ...]:
+        """Return the runs on a target, newest first, with what they deployed."""
+        return past_runs.past_runs(self._file, slug, target)
 
     def took(self, slug: Slug, target: TargetName) -> dict[tuple[str, str, str, str], StepEstimate]:
         """Return what steps took in the target's former runs."""
@@ -268,8 +285,10 @@ class Records(LedgerCopyRecords):
             rows = session.execute(
                 "SELECT run, project, target, plan, release, started_at, finished_at, elapsed_ms,"
                 " outcome, exit_code, steps, done, applied, started_by, message, warnings,"
-                " found_at, health"
-                " FROM runs"
+                " found_at, health, kind, parent_run,"
+                " (SELECT max(b.run) FROM runs b WHERE b.parent_run = r.run"
+                " AND b.kind = 'rollback' AND b.outcome = 'succeeded')"
+                " FROM runs r"
                 " WHERE project = $slug AND ($target IS NULL OR target = $target)"
                 " AND ($since IS NULL OR started_at >= $since)"
                 " AND ($before = '' OR run < $before)"
@@ -351,6 +370,7 @@ class Records(LedgerCopyRecords):
                 [slug, target],
             ).fetchall()
         return Ledger(
+            rollback=past_runs.pending_rollback(self._file, slug, target),
             finished=tuple(FinishedRun(run=run, plan=plan) for run, plan in ended),
             unresolved=tuple(
                 OpenCommand(run=run, attempt="", step=message) for run, message in unknown

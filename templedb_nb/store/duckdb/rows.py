@@ -11,8 +11,10 @@ from templedb_nb.model.approval import Approval, Verdict
 from templedb_nb.model.event import Outcome, RunId, Stamped
 from templedb_nb.model.health import Measured
 from templedb_nb.model.history import RunRow
-from templedb_nb.model.result import Result, StepState
+from templedb_nb.model.result import Result
+from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.serialization import from_plain, to_plain
+from templedb_nb.model.step_result import StepState
 from templedb_nb.store.duckdb.times import bare, zoned
 
 
@@ -64,13 +66,18 @@ def run_row(run: RunId, result: Result) -> list[Any]:
         result.warnings,
         bare(result.found_at) if result.found_at else None,
         result.health,
+        result.run_kind,
+        result.parent_run,
+        result.tree,
+        result.config_hash,
+        result.owes,
     ]
 
 
 def as_run(row: Sequence[Any]) -> RunRow:
     """Return the run that a row of the history stands for."""
     run, slug, target, plan, release, started, finished, ms, outcome, code, *rest = row
-    steps, done, applied, by, message, warnings, found, health = rest
+    steps, done, applied, by, message, warnings, found, health, kind, parent, undone = rest
     return RunRow(
         run=run,
         slug=slug,
@@ -90,6 +97,9 @@ def as_run(row: Sequence[Any]) -> RunRow:
         warnings=warnings or 0,
         found_at=zoned(found) if found else None,
         health=Measured(health) if health else None,
+        run_kind=RunKind(kind) if kind else None,
+        parent_run=parent or "",
+        rolled_back_by=undone or "",
     )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from templedb_nb.model.project import Project, Slug
+from templedb_nb.model.rollback import AfterFailure, RollbackTrigger
 from templedb_nb.model.target import FindingLevel, OrderPolicy, Target, TargetName, TargetType
 from templedb_nb.model.variable import Keeping, Variable
 from templedb_nb.store.duckdb.state_file import StateFile
@@ -79,7 +80,7 @@ class Settings:
             rows = session.execute(
                 "SELECT name, type, provider, host, region, url, protected, order_policy,"
                 " approvals, approvers, self_approval, approval_expires_s, signed, signers,"
-                " lint, drift, health"
+                " lint, drift, health, on_failure, rollback_on, cancel_policy, pre_approve_rollback"
                 " FROM targets WHERE project = ? ORDER BY name",
                 [slug],
             ).fetchall()
@@ -98,7 +99,8 @@ class Settings:
         row += [target.url, target.protected, target.order_policy, target.approvals]
         row += [",".join(target.approvers), target.self_approval, target.approval_expires_s]
         row += [target.signed, "\n".join(target.signers), target.lint, target.drift]
-        row += [target.health]
+        row += [target.health, target.on_failure, ",".join(target.rollback_on) or None]
+        row += [target.cancel_policy, target.pre_approve_rollback]
         marks = ", ".join("?" * len(row))
         with self._file.session() as session:
             session.execute(f"INSERT OR REPLACE INTO targets VALUES ({marks})", row)  # noqa: S608 - marks alone
@@ -159,7 +161,8 @@ def _project(row: Sequence[Any]) -> Project:
 
 def _target(row: Sequence[Any]) -> Target:
     name, kind, provider, host, region, url, protected, order_policy, *how = row
-    approvals, approvers, alone, expires, signed, signers, lint, drift, health = how
+    approvals, approvers, alone, expires, signed, signers, lint, drift, health, *back = how
+    on_failure, rollback_on, cancel, pre_approved = back
     return Target(
         name=name,
         type=TargetType(kind),
@@ -178,6 +181,10 @@ def _target(row: Sequence[Any]) -> Target:
         lint=FindingLevel(lint) if lint else None,
         drift=FindingLevel(drift) if drift else None,
         health=health or "",
+        on_failure=AfterFailure(on_failure) if on_failure else None,
+        rollback_on=tuple(RollbackTrigger(each) for each in (rollback_on or "").split(",") if each),
+        cancel_policy=AfterFailure(cancel) if cancel else None,
+        pre_approve_rollback=bool(pre_approved),
     )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from templedb_nb.core.catalog.drift import behind, other_words, outdated, told
 from templedb_nb.model.drift import CatalogMark, Drift, KeptBase, LedgerStanding, Printer
-from templedb_nb.ports.target import Claim
+from templedb_nb.ports.claim import Claim
 from templedb_nb.targets import drift_base
 from templedb_nb.targets.duckdb.ledger import NOW, record
 

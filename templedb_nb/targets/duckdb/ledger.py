@@ -22,10 +22,11 @@ from templedb_nb.model.ledger import (
     OtherProjectEntry,
     State,
 )
+from templedb_nb.model.past_run import PastRun
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.step import Amendment, Migration, Revert, Verb
 from templedb_nb.model.trace import APPLIED
-from templedb_nb.ports.target import Claim
+from templedb_nb.ports.claim import Claim
 from templedb_nb.targets import ledger_rows, policies
 
 if TYPE_CHECKING:
@@ -110,6 +111,8 @@ def read_ledger(connection: Connection, project: str, *, locked: bool) -> Ledger
         entries=entries,
         elsewhere=() if entries else _elsewhere(connection, project),
         finished=_finished(connection, project),
+        runs=_runs(connection, project, form),
+        rollback=policies.rollback(meta.get(f"{policies.ROLLBACK}{project}")),
         frozen=policies.freeze(meta.get(f"freeze/{project}")),
         policy=policies.policy(meta.get(f"policy/{project}")),
         neighbours=policies.neighbours(meta, project),
@@ -139,6 +142,12 @@ def _finished(connection: Connection, project: str) -> tuple[FinishedRun, ...]:
     )
     rows = connection.execute(fitted(connection, query), [project]).fetchall()
     return tuple(FinishedRun(run=run, plan=plan) for run, plan in rows)
+
+
+def _runs(connection: Connection, project: str, form: int) -> tuple[PastRun, ...]:
+    query = ledger_rows.fitted(ledger_rows.RUNS.format(mark="?"), form)
+    rows = connection.execute(query, [project]).fetchall()
+    return tuple(ledger_rows.past_run(_zoned(row)) for row in rows)
 
 
 def _holder(connection: Connection, project: str, *, locked: bool) -> Holder | None:

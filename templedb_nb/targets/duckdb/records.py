@@ -11,10 +11,12 @@ from templedb_nb.model.approval import Approval
 from templedb_nb.model.decided_health import DecidedHealth
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.ledger import LedgerEvent, Within
+from templedb_nb.model.rollback import PendingRollback, RollbackMark
 from templedb_nb.model.serialization import Digest, to_plain
 from templedb_nb.model.target import Policy
 from templedb_nb.model.trace import ATTEMPTED
-from templedb_nb.ports.target import Claim, Decide
+from templedb_nb.ports.claim import Claim
+from templedb_nb.ports.target import Decide
 from templedb_nb.targets import approvals as rows
 from templedb_nb.targets import policies
 from templedb_nb.targets.duckdb.ledger import NOW, fitted, record
@@ -59,6 +61,8 @@ def begin_run(connection: Connection, claim: Claim, policy: Policy, decide: Deci
         f" VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, {NOW})",
         [*about, *by],
     )
+    if claim.pending:
+        pend_rollback(connection, claim.project, claim.pending)
     held = policies.policy(_fact(connection, f"{policies.POLICY}{claim.project}"))
     wanted = policy.stricter(held)
     if wanted != (held or Policy()):
@@ -91,14 +95,24 @@ def _write(connection: Connection, key: str, value: str) -> None:
     connection.execute("INSERT OR REPLACE INTO templedb.meta (k, v) VALUES (?, ?)", [key, value])
 
 
+def pend_rollback(connection: Connection, project: str, pending: PendingRollback | None) -> None:
+    """Let the ledger have that rollback as owed or begun; None for none."""
+    _write(connection, f"{policies.ROLLBACK}{project}", policies.rollback_fact(pending))
+
+
 def end_run(
-    connection: Connection, run: str, outcome: Outcome, exit_code: int, message: str
+    connection: Connection,
+    run: str,
+    outcome: Outcome,
+    exit_code: int,
+    message: str,
+    mark: RollbackMark | None = None,
 ) -> None:
     """Record how the run ended; a success uses up the approvals of its content."""
     connection.execute("BEGIN")
     row = connection.execute(
         f"UPDATE templedb.run SET state = ?, exit_code = ?, message = ?, finished_at = {NOW}"
-        " WHERE id = ? AND scope = '' AND state = 'running' RETURNING content_hash",
+        " WHERE id = ? AND scope = '' AND state = 'running' RETURNING content_hash, project",
         [outcome, exit_code, message, run],
     ).fetchone()
     if row and outcome is Outcome.SUCCEEDED:
@@ -107,6 +121,8 @@ def end_run(
             " WHERE content_hash = ? AND scope = '' AND used_by = ''",
             [run, row[0]],
         )
+    if mark and row:
+        pend_rollback(connection, row[1], mark.pending)
     connection.execute("COMMIT")
 
 
@@ -143,6 +159,8 @@ def resolve(connection: Connection, project: str, run: str, by: str, reason: str
     connection.execute("BEGIN")
     closed = connection.execute(fitted(connection, commands), [project, run]).fetchall()
     connection.execute(fitted(connection, itself), [run])
+    if policies.settles(_fact(connection, f"{policies.ROLLBACK}{project}"), run):
+        pend_rollback(connection, project, None)
     detail = {"run": run, "by": by, "reason": reason, "steps": [row[0] for row in closed]}
     record(connection, project, "", "", "resolve", detail)
     connection.execute("COMMIT")

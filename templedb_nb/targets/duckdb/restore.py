@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from templedb_nb.model.ledger import FORMAT, TEXT_CHECKSUM, TOKEN_CHECKSUM
 from templedb_nb.model.serialization import to_plain
 from templedb_nb.model.step import Restore
-from templedb_nb.ports.target import Claim
+from templedb_nb.ports.claim import Claim
 from templedb_nb.targets.duckdb import ledger as ledger_sql
 
 if TYPE_CHECKING:

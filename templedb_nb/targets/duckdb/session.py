@@ -23,12 +23,14 @@ from templedb_nb.model.decided_health import DecidedHealth
 from templedb_nb.model.drift import CatalogMark, Drift
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.ledger import Freeze, Ledger, LedgerEvent, LockHolder, Within
+from templedb_nb.model.rollback import RollbackMark
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.step import Amendment, Migration, Restore, Revert
 from templedb_nb.model.target import Policy, Probe
 from templedb_nb.model.trace import Lookup, Trace
 from templedb_nb.model.witness import Witness
-from templedb_nb.ports.target import NOBODY_TOLD, Claim, Decide, LockCallbacks, StatementCallbacks
+from templedb_nb.ports.claim import Claim
+from templedb_nb.ports.target import NOBODY_TOLD, Decide, LockCallbacks, StatementCallbacks
 from templedb_nb.targets import ledger_rows
 from templedb_nb.targets.duckdb import (
     catalog,
@@ -168,10 +170,17 @@ class DuckdbSession(DuckdbFile):
         with self._work() as connection:
             records.begin_run(connection, claim, policy, decide)
 
-    def end_run(self, run: str, outcome: Outcome, exit_code: int, message: str) -> None:
+    def end_run(
+        self,
+        run: str,
+        outcome: Outcome,
+        exit_code: int,
+        message: str,
+        mark: RollbackMark | None = None,
+    ) -> None:
         """Record how the run ended."""
         with self._work() as connection:
-            records.end_run(connection, run, outcome, exit_code, message)
+            records.end_run(connection, run, outcome, exit_code, message, mark)
 
     def apply(
         self,

@@ -17,7 +17,7 @@ from importlib import resources
 
 from templedb_nb.core.catalog.drift import behind, other_words, outdated, told
 from templedb_nb.model.drift import CatalogMark, Drift, KeptBase, LedgerStanding, Printer
-from templedb_nb.ports.target import Claim
+from templedb_nb.ports.claim import Claim
 from templedb_nb.targets import drift_base
 from templedb_nb.targets.postgres.connection.connect import Connection
 from templedb_nb.targets.postgres.ledger.snapshot import snapshot

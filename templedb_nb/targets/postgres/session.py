@@ -16,16 +16,18 @@ from templedb_nb.model.decided_health import DecidedHealth
 from templedb_nb.model.drift import CatalogMark, Drift
 from templedb_nb.model.event import Blocker, Outcome
 from templedb_nb.model.foreign_history import ForeignHistory
-from templedb_nb.model.ledger import Freeze, Ledger, LedgerEvent, LockHolder, State, Within
+from templedb_nb.model.ledger import Freeze, Ledger, LedgerEvent, LockHolder, Within
 from templedb_nb.model.lint import Sizes
+from templedb_nb.model.rollback import RollbackMark
 from templedb_nb.model.route import Route
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.server_message import MessageLevel
-from templedb_nb.model.step import Amendment, Migration, Mode, Restore, Revert
+from templedb_nb.model.step import Amendment, Migration, Mode, Restore
 from templedb_nb.model.target import DatabaseName, Policy, Probe, TargetName
 from templedb_nb.model.trace import Lookup, Trace
 from templedb_nb.model.witness import Witness
-from templedb_nb.ports.target import NOBODY_TOLD, Claim, Decide, LockCallbacks, StatementCallbacks
+from templedb_nb.ports.claim import Claim
+from templedb_nb.ports.target import NOBODY_TOLD, Decide, LockCallbacks, StatementCallbacks
 from templedb_nb.targets import ledger_rows
 from templedb_nb.targets.postgres import catalog, sizes
 from templedb_nb.targets.postgres.apply import transactional
@@ -197,12 +199,19 @@ class PostgresSession:
         with translated(self.where):
             records.begin_run(self._link.connection, claim, policy, decide)
 
-    def end_run(self, run: str, outcome: Outcome, exit_code: int, message: str) -> None:
+    def end_run(
+        self,
+        run: str,
+        outcome: Outcome,
+        exit_code: int,
+        message: str,
+        mark: RollbackMark | None = None,
+    ) -> None:
         """Record how the run ended; a success also where the connection was lost behind its steps.
 
         Without the lock, another run may have closed this one as dead: then it stays so.
         """
-        told = (run, outcome, exit_code, message)
+        told = (run, outcome, exit_code, message, mark)
         with translated(self.where):
             try:
                 records.end_run(self._link.connection, *told)
@@ -236,14 +245,7 @@ class PostgresSession:
     ) -> None:
         """Record, as well as can be, that the migration failed and left nothing."""
         with suppress(psycopg.Error):
-            if isinstance(step, Revert):
-                detail = {"error": error, "client": claim.client}
-                connection = self._link.connection
-                records.record(connection, claim, step.key, attempt, "revert-failed", detail)
-                return
-            migration_rows.failed_row(
-                self._link.connection, step, script, attempt, claim, State.FAILED, error
-            )
+            migration_rows.failed(self._link.connection, step, script, attempt, claim, error)
 
     def applied(self, step: Migration, attempt: str, claim: Claim) -> bool:
         """Return whether the ledger has that attempt, as done."""
@@ -394,6 +396,5 @@ class PostgresSession:
     def probe(self) -> Probe:
         """Report what the server is and what the role may do; write nothing."""
         with translated(self.where):
-            return fitness(
-                self._link.connection, self._link.here, self._link.target, self._link.database
-            )
+            link = self._link
+            return fitness(link.connection, link.here, link.target, link.database)

@@ -9,7 +9,8 @@ from typing import Any
 
 from templedb_nb.model.estimate import Expected
 from templedb_nb.model.event import Blocker
-from templedb_nb.model.result import Result, StepState
+from templedb_nb.model.result import Result
+from templedb_nb.model.step_result import StepState
 from templedb_nb.views import ansi, blockers
 from templedb_nb.views.format import duration, many
 from templedb_nb.views.html.card import Tone, badge, band, card, code, facts, title, toned

@@ -6,7 +6,8 @@ from itertools import groupby
 
 from templedb_nb.model.event import Outcome, StepFailed
 from templedb_nb.model.health import Measured
-from templedb_nb.model.result import Result, StepResult, StepState
+from templedb_nb.model.result import Result
+from templedb_nb.model.step_result import StepResult, StepState
 from templedb_nb.views import messages
 from templedb_nb.views.format import duration, many
 from templedb_nb.views.html.card import (

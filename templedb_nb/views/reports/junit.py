@@ -7,8 +7,9 @@ from xml.etree import ElementTree as ET
 
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.health import Health, Measured
-from templedb_nb.model.result import Result, StepResult, StepState
+from templedb_nb.model.result import Result
 from templedb_nb.model.runbook import CellResult, CellState, RunbookResult
+from templedb_nb.model.step_result import StepResult, StepState
 from templedb_nb.views.messages import left_out, told
 
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

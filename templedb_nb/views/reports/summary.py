@@ -10,9 +10,10 @@ from templedb_nb.model.event import Outcome
 from templedb_nb.model.finding import Severity
 from templedb_nb.model.health import Measured
 from templedb_nb.model.plan import Preview
-from templedb_nb.model.result import Result, StepResult, StepState
+from templedb_nb.model.result import Result
 from templedb_nb.model.runbook import CellResult, CellState, RunbookResult
 from templedb_nb.model.serialization import short
+from templedb_nb.model.step_result import StepResult, StepState
 from templedb_nb.views import ansi, messages
 from templedb_nb.views.format import duration, many, shown
 from templedb_nb.views.plans import compared, older_code

@@ -6,9 +6,9 @@ from templedb_nb.views.text import (
     health,
     history,
     lint,
-    locks,
     picture,
     plan,
+    rollback,
     run,
     runbook,
     setting,
@@ -24,7 +24,6 @@ from templedb_nb.views.text.setting import changed
 __all__ = [
     "briefing", "came_to", "changed", "closing", "difference", "drift", "failure",
     "findings", "health", "history", "lint",
-    "locks",
-    "picture", "plan",
+    "picture", "plan", "rollback",
     "run", "runbook", "setting", "state", "status", "target", "text",
 ]  # fmt: skip

@@ -12,11 +12,13 @@ from templedb_nb.model.history import (
     DeployStats,
     DeployStatus,
     MigrationHistory,
+    RunRow,
     RunStatus,
     StatsRow,
     StepLogs,
     StepSaid,
 )
+from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.serialization import short
 from templedb_nb.views.cells import cell_text, csv_text
 from templedb_nb.views.format import duration, many, moment, shown, table
@@ -43,6 +45,12 @@ def _(value: MigrationHistory) -> str:
     return table(["WHEN", "STATE", "HOW", "FILE", "CHECKSUM", "WHO", "ERROR"], rows)
 
 
+def _ended(row: RunRow) -> str:
+    if row.outcome is None:
+        return "running"
+    return "rolled back" if row.rolled_back_by else row.outcome.value
+
+
 @text.register
 def _(value: DeployHistory) -> str:
     if not value.rows:
@@ -51,7 +59,7 @@ def _(value: DeployHistory) -> str:
         [
             row.run[:13],
             row.target,
-            row.outcome.value if row.outcome else "running",
+            _ended(row),
             row.health.value if row.health else "",
             moment(row.started_at),
             duration(row.elapsed_ms),
@@ -63,6 +71,9 @@ def _(value: DeployHistory) -> str:
         ]
         for row in value.rows
     ]
+    if any(row.run_kind not in {None, RunKind.DEPLOY} for row in value.rows):
+        kinds = [row.run_kind.value if row.run_kind else "" for row in value.rows]
+        rows = [[*r[:2], kind, *r[2:]] for r, kind in zip(rows, kinds, strict=True)]
     headers = [
         "RUN",
         "TARGET",
@@ -76,6 +87,8 @@ def _(value: DeployHistory) -> str:
         "WHO",
         "MESSAGE",
     ]
+    if len(rows[0]) > len(headers):
+        headers.insert(2, "KIND")
     return table(headers, rows)
 
 

@@ -20,6 +20,8 @@ from templedb_nb.views.plans import (
     words_counted,
 )
 from templedb_nb.views.text.base import INDENT, columns, findings, text
+from templedb_nb.views.text.rollback import heading, if_fails
+from templedb_nb.views.text.rollback import told as rollback_told
 from templedb_nb.views.text.setting import changed
 
 
@@ -27,18 +29,15 @@ from templedb_nb.views.text.setting import changed
 def _(value: Preview) -> str:
     plan, draft = value.plan, value.draft
     protected = " (protected)" if plan.policy.protected else ""
+    back = f": {heading(draft.rollback)}" if draft.rollback else ""
     lines = [
-        f"plan {short(plan.id)}: {value.slug} to {plan.target}{protected}",
+        f"plan {short(plan.id)}: {value.slug} to {plan.target}{protected}{back}",
         f"{INDENT}release {value.release}, config: {value.config}",
     ]
     lines += [f"{INDENT}{name}: {place}" for name, place in value.reached]
     if value.dry_run:
         lines.append(f"{INDENT}dry run: nothing is executed or changed")
-    lines += [f"{INDENT}{line}" for line in _since(value)]
-    lines += _groups(value) or ["", "nothing to do"]
-    reverts = sum(isinstance(step, Revert) for step in value.plan.steps)
-    todo = f"{draft.applied} applied, {_applies(value)} to apply"
-    lines += ["", f"migrations: {f'{reverts} to roll back' if reverts else todo}"]
+    lines += _work(value)
     lines += _locks(value)
     lines += _older_code(value)
     if value.overlay:
@@ -50,11 +49,24 @@ def _(value: Preview) -> str:
         lines += ["", "left out", *(f"{INDENT}{each.what}: {each.why}" for each in draft.skips)]
     if draft.sources:
         lines += ["", "variables", *(f"{INDENT}{each}" for each in draft.sources)]
+    if value.fallback and plan.if_fails:
+        lines += ["", *if_fails(value.fallback)]
     if value.findings:
         lines += ["", "findings", *findings(value.findings)]
     for file, diff in value.diffs:
         lines += ["", f"how {file} differs from what was applied", indented(diff, INDENT)]
     return "\n".join([*lines, *_approval(value)])
+
+
+def _work(value: Preview) -> list[str]:
+    """Return what a plan does, group by group, and how many migrations that is."""
+    groups = _groups(value) or ["", "nothing to do"]
+    if back := value.draft.rollback:
+        return [*rollback_told(back), *groups]
+    reverts = sum(isinstance(step, Revert) for step in value.plan.steps)
+    todo = f"{value.draft.applied} applied, {_applies(value)} to apply"
+    counted = f"migrations: {f'{reverts} to roll back' if reverts else todo}"
+    return [*(f"{INDENT}{line}" for line in _since(value)), *groups, "", counted]
 
 
 def briefing(value: Preview) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from templedb_nb.model.event import Evidence, StepFailed
+from templedb_nb.model.event import Evidence, Outcome, StepFailed
 from templedb_nb.model.health_step import CheckHealth
-from templedb_nb.model.result import Result, StepResult, StepState
+from templedb_nb.model.result import Result
+from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.step import Amend, ImportEntry, Restore, Revert
+from templedb_nb.model.step_result import StepResult, StepState
 from templedb_nb.views import ansi
 from templedb_nb.views.format import duration, indented, many, moment, shown
 from templedb_nb.views.messages import beside, outcome, told, warnings
@@ -47,10 +49,40 @@ def closing(value: Result) -> str:
         lines += ["", *failure(value)]
     elif value.message:
         lines += ["", value.message]
+    lines += after(value)
     if value.finished_at and value.found_at:
         signs = f"its last sign of life was at {moment(value.finished_at)}"
         lines += [f"{signs}; it was found dead at {moment(value.found_at)}"]
     return "\n".join(lines)
+
+
+def after(value: Result) -> list[str]:
+    """Return what became of the rollback that a failed run owes, with what is to do."""
+    back = value.rollback
+    if back is None:
+        if not value.owes:
+            return []
+        why = f": {value.rollback_missing}" if value.rollback_missing else ""
+        begins = f"begin it: templedb deploy resume {value.slug} {value.run[:13]}"
+        leaves = f"or leave the target as it is: templedb run resolve {value.run[:13]} --reason WHY"
+        return ["", f"NOT ROLLED BACK: its rollback has not begun{why}", f"{begins}; {leaves}"]
+    code = value.final_exit_code
+    if back.outcome is None:
+        return ["", f"it is being rolled back by run {back.run[:13]}"]
+    if back.outcome is Outcome.SUCCEEDED:
+        told = f"rolled back: {_release(back)} is in place again, by run {back.run[:13]}"
+        return ["", told, f"{INDENT}exit {code}"]
+    head = "THE ROLLBACK DID NOT END WELL: the target may be half rolled back"
+    next_ = (
+        f"look at its steps above, then go on with it: templedb deploy resume {back.run[:13]}; or,"
+        f" after you put it right: templedb run resolve {back.run[:13]} --reason WHAT-YOU-DID"
+    )
+    return ["", head, *(f"{INDENT}{line}" for line in text(back).splitlines()), next_,
+            f"{INDENT}exit {code}"]  # fmt: skip
+
+
+def _release(value: Result) -> str:
+    return f"release {value.release}" if value.release else "the release before"
 
 
 def _messages(value: Result) -> list[str]:
@@ -79,6 +111,8 @@ def _step(step: StepResult) -> list[str]:
 
 def came_to(value: Result) -> str:
     """Return what a run did to the target, in a few words."""
+    if value.run_kind is RunKind.ROLLBACK and value.outcome is Outcome.SUCCEEDED:
+        return f"{_release(value)} is in place again"
     applied = value.applied()
     if applied:
         return f"{many(applied, 'migration')} applied"
@@ -122,6 +156,6 @@ def failure(value: Result) -> list[str]:
             indented(ansi.safe("\n".join(event.tail.splitlines()[-20:])), "    | "),
         ]
     changed_what = "the target changed before that" if value.changed else "the target is unchanged"
-    if value.exit_code is not None:
+    if value.exit_code is not None and value.rollback is None:
         lines.append(f"{INDENT}exit {value.exit_code}: {changed_what}")
     return [*lines, *([f"hint: {event.hint}"] if event.hint else [])]

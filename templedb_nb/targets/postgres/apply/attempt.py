@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.model.server_message import MessageLevel, ServerMessage
 from templedb_nb.model.step import Migration
-from templedb_nb.ports.target import NOBODY_TOLD, Claim, StatementCallbacks
+from templedb_nb.ports.claim import Claim
+from templedb_nb.ports.target import NOBODY_TOLD, StatementCallbacks
 from templedb_nb.targets.postgres.connection.wire import Ear
 
 

@@ -13,7 +13,7 @@ from psycopg import sql
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.core.run.ledger_guard import HINT, TABLES, TOUCHED
 from templedb_nb.model.step import Migration
-from templedb_nb.ports.target import Claim
+from templedb_nb.ports.claim import Claim
 from templedb_nb.targets.postgres.ledger.guard import AS_OURSELVES, OURS, marks_query, shapes_query
 from templedb_nb.targets.postgres.ledger.migration_rows import claim_sql
 

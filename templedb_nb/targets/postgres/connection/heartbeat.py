@@ -13,7 +13,8 @@ import psycopg
 from templedb_nb.errors import TempleError
 from templedb_nb.model.cancel_request import CancelRequest
 from templedb_nb.model.event import Blocker
-from templedb_nb.ports.target import Claim, LockCallbacks
+from templedb_nb.ports.claim import Claim
+from templedb_nb.ports.target import LockCallbacks
 from templedb_nb.targets.postgres.connection.blockers import blockers
 from templedb_nb.targets.postgres.connection.connect import Connection, connect
 from templedb_nb.targets.postgres.connection.wire import Link

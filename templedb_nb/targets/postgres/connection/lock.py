@@ -13,7 +13,7 @@ import psycopg
 from templedb_nb.errors import Busy, LedgerRefused
 from templedb_nb.failpoints import reach
 from templedb_nb.model.ledger import Holder
-from templedb_nb.ports.target import Claim
+from templedb_nb.ports.claim import Claim
 from templedb_nb.targets.postgres.connection.connect import Connection, first_line
 from templedb_nb.targets.postgres.connection.wire import Link
 from templedb_nb.targets.postgres.ledger import snapshot as ledger_sql

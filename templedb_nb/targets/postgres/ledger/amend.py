@@ -5,7 +5,7 @@ from __future__ import annotations
 from templedb_nb.errors import TargetError
 from templedb_nb.model.ledger import TEXT_CHECKSUM, TOKEN_CHECKSUM
 from templedb_nb.model.step import Amendment, ImportEntry, Verb
-from templedb_nb.ports.target import Claim
+from templedb_nb.ports.claim import Claim
 from templedb_nb.targets import policies
 from templedb_nb.targets.postgres.connection.connect import Connection
 from templedb_nb.targets.postgres.ledger import dual_write

@@ -15,7 +15,7 @@ from templedb_nb.errors import Busy, TargetError
 from templedb_nb.model.foreign_history import ForeignHistory
 from templedb_nb.model.ledger import TEXT_CHECKSUM, TOKEN_CHECKSUM
 from templedb_nb.model.step import ImportEntry
-from templedb_nb.ports.target import Claim
+from templedb_nb.ports.claim import Claim
 from templedb_nb.targets.postgres.connection.connect import Connection
 from templedb_nb.targets.postgres.ledger.migration_rows import SQL_LIMIT, by_whom
 from templedb_nb.targets.postgres.ledger.snapshot import snapshot

@@ -12,8 +12,9 @@ from templedb_nb.core.secrets.sql_passwords import redacted
 from templedb_nb.model.ledger import TEXT_CHECKSUM, TOKEN_CHECKSUM, State
 from templedb_nb.model.step import Migration, Revert
 from templedb_nb.model.trace import APPLIED, BEGUN
-from templedb_nb.ports.target import Claim
+from templedb_nb.ports.claim import Claim
 from templedb_nb.targets.postgres.connection.connect import Connection
+from templedb_nb.targets.postgres.ledger.records import record
 
 SQL_LIMIT = 1 << 20
 _COLUMNS = """
@@ -154,6 +155,17 @@ def failed_row(
     """Write that the attempt failed, unless the migration is in effect by another."""
     values = [*about(step, script, claim), state.value, step.mode.value, script.steps, attempt]
     connection.execute(_FAILED, [*values, *by_whom(claim), error])
+
+
+def failed(
+    connection: Connection, step: Migration, script: Script, attempt: str, claim: Claim, error: str
+) -> None:
+    """Record that an attempt, there or back, failed and left nothing."""
+    if isinstance(step, Revert):
+        detail = {"error": error, "client": claim.client}
+        record(connection, claim, step.key, attempt, "revert-failed", detail)
+    else:
+        failed_row(connection, step, script, attempt, claim, State.FAILED, error)
 
 
 def attempted(connection: Connection, project: str, key: str) -> AttemptProgress | None:

@@ -13,10 +13,12 @@ from templedb_nb.model.approval import Approval
 from templedb_nb.model.decided_health import DecidedHealth
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.ledger import Exemption, LedgerEvent, Within
+from templedb_nb.model.rollback import PendingRollback, RollbackMark
 from templedb_nb.model.serialization import Digest, to_plain
 from templedb_nb.model.target import Policy
 from templedb_nb.model.trace import ATTEMPTED
-from templedb_nb.ports.target import Claim, Decide
+from templedb_nb.ports.claim import Claim
+from templedb_nb.ports.target import Decide
 from templedb_nb.targets import approvals as rows
 from templedb_nb.targets import policies
 from templedb_nb.targets.postgres.connection.connect import Connection
@@ -70,6 +72,8 @@ def begin_run(connection: Connection, claim: Claim, policy: Policy, decide: Deci
             [claim.run, claim.project, claim.target, claim.plan, claim.content_hash, claim.client,
              claim.version, claim.kind, claim.parent_run, claim.tree, claim.config_hash],
         )  # fmt: skip
+        if claim.pending:
+            pend_rollback(connection, claim.project, claim.pending)
         held = read_policy(connection, claim.project)
         wanted = policy.stricter(held)
         if wanted != (held or Policy()):
@@ -129,17 +133,29 @@ def _may_not_lower(connection: Connection, project: str) -> LedgerRefused:
     return LedgerRefused(f"{message}: only the owner of the ledger may", hint=hint)
 
 
+def pend_rollback(connection: Connection, project: str, pending: PendingRollback | None) -> None:
+    """Let the ledger have that rollback as owed or begun; None for none."""
+    _write(connection, f"{policies.ROLLBACK}{project}", policies.rollback_fact(pending))
+
+
 def end_run(
-    connection: Connection, run: str, outcome: Outcome, exit_code: int, message: str
+    connection: Connection,
+    run: str,
+    outcome: Outcome,
+    exit_code: int,
+    message: str,
+    mark: RollbackMark | None = None,
 ) -> None:
     """Record how the run ended; a success uses up the approvals of its content."""
     with connection.transaction():
-        connection.execute(
+        row = connection.execute(
             "UPDATE templedb.run SET state = %s, exit_code = %s, message = %s,"
             " finished_at = pg_catalog.clock_timestamp() WHERE id = %s AND scope = ''"
-            " AND state = 'running'",
+            " AND state = 'running' RETURNING project",
             [outcome, exit_code, message, run],
-        )
+        ).fetchone()
+        if mark and row:
+            pend_rollback(connection, row[0], mark.pending)
         if outcome is Outcome.SUCCEEDED:
             _use_approvals(connection, run)
 
@@ -188,6 +204,10 @@ def resolve(connection: Connection, project: str, run: str, by: str, reason: str
     with connection.transaction():
         closed = connection.execute(fitted(connection, commands), [project, run]).fetchall()
         connection.execute(fitted(connection, itself), [run])
+        query = fitted(connection, "SELECT v FROM templedb.meta WHERE k = %s AND scope = ''")
+        row = connection.execute(query, [f"{policies.ROLLBACK}{project}"]).fetchone()
+        if row and policies.settles(row[0], run):
+            pend_rollback(connection, project, None)
         detail = {"run": run, "by": by, "reason": reason, "steps": [row[0] for row in closed]}
         connection.execute(
             "INSERT INTO templedb.event (project, what, detail) VALUES (%s, 'resolve', %s::jsonb)",

@@ -10,7 +10,7 @@ from templedb_nb.errors import LedgerRefused
 from templedb_nb.model.ledger import FORMAT, TEXT_CHECKSUM, TOKEN_CHECKSUM
 from templedb_nb.model.serialization import to_plain
 from templedb_nb.model.step import Restore
-from templedb_nb.ports.target import Claim
+from templedb_nb.ports.claim import Claim
 from templedb_nb.targets.postgres.connection.connect import Connection
 from templedb_nb.targets.postgres.ledger import snapshot as ledger_sql
 from templedb_nb.targets.postgres.ledger.guard import number

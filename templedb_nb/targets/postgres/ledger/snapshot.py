@@ -66,6 +66,7 @@ _FINISHED = (
     "SELECT id, plan FROM templedb.run WHERE project = %s AND scope = ''"
     " AND finished_at IS NOT NULL ORDER BY id DESC LIMIT 20"
 )
+_RUNS = ledger_rows.RUNS.format(mark="%s")
 _ENTRIES = (
     f"SELECT {ledger_rows.COLUMNS}"  # noqa: S608 - names of ours
     " FROM templedb.migration WHERE project = %s AND scope = '' ORDER BY run_seq"
@@ -232,7 +233,8 @@ def _ledger(connection: Connection, project: str, lock: tuple[int, int]) -> Ledg
         raise TargetError(message, hint="pip install --upgrade templedb-nb")
     found = connection.execute(_fit(_ENTRIES, form), [project]).fetchall()
     entries = tuple(ledger_rows.entry(row) for row in found)
-    runs = connection.execute(_fit(_FINISHED, form), [project]).fetchall()
+    ended = connection.execute(_fit(_FINISHED, form), [project]).fetchall()
+    runs = connection.execute(_fit(_RUNS, form), [project]).fetchall()
     holder = _holder(connection, project, lock, form)
     return Ledger(
         exists=True,
@@ -240,7 +242,9 @@ def _ledger(connection: Connection, project: str, lock: tuple[int, int]) -> Ledg
         uuid=meta.get("target_uuid", ""),
         entries=entries,
         elsewhere=() if entries else _elsewhere(connection, project),
-        finished=tuple(FinishedRun(run=run, plan=plan) for run, plan in runs),
+        finished=tuple(FinishedRun(run=run, plan=plan) for run, plan in ended),
+        runs=tuple(ledger_rows.past_run(row) for row in runs),
+        rollback=policies.rollback(meta.get(f"{policies.ROLLBACK}{project}")),
         policy=policies.policy(meta.get(f"policy/{project}")),
         frozen=policies.freeze(meta.get(f"freeze/{project}")),
         neighbours=policies.neighbours(meta, project),

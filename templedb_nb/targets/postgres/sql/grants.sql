@@ -25,6 +25,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
         AND (n ->> 'self_approval')::boolean <= (o ->> 'self_approval')::boolean
         AND (n ->> 'approvals')::integer >= (o ->> 'approvals')::integer
         AND coalesce((n ->> 'signed')::boolean, false) >= coalesce((o ->> 'signed')::boolean, false)
+        AND coalesce((n ->> 'pre_approve_rollback')::boolean, false)
+            <= coalesce((o ->> 'pre_approve_rollback')::boolean, false)
         AND (o ->> 'approval_expires_s' = '0' OR (n ->> 'approval_expires_s')::integer
              BETWEEN 1 AND (o ->> 'approval_expires_s')::integer)
         AND (o -> 'approvers' = '[]' OR (n -> 'approvers' <> '[]'

@@ -1,0 +1,1 @@
+"""What is found in databases, beside what a plan follows from."""

@@ -1,0 +1,58 @@
+"""Which rollback a run owes when it ends, by the plan that was made with its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from templedb_nb.app.deploy.case import OpenTarget
+from templedb_nb.core.run import rollback_decision
+from templedb_nb.errors import UnknownName
+from templedb_nb.model.event import RunFinished, RunId
+from templedb_nb.model.plan import Plan, Preview
+from templedb_nb.model.rollback import PendingRollback
+from templedb_nb.ports.records import PlanStore
+from templedb_nb.store.journal import RunJournal
+
+
+def owes(opened: OpenTarget, plan: Plan) -> bool:
+    """Return whether a run that failed owes exactly this rollback."""
+    return any(each.failed and each.content_hash == plan.content_hash for each in _marks(opened))
+
+
+def pending(
+    opened: OpenTarget, preview: Preview, run: RunId, parent: str, *, failed: bool
+) -> PendingRollback:
+    """Return what the ledgers keep of a rollback from its first moment until it has ended well.
+
+    *parent* is the run that it undoes, if the caller knows it, and *failed* whether that failed.
+    """
+    there, content = _marks(opened), preview.plan.content_hash
+    own = next((each for each in there if each.content_hash == content), None)
+    summary = preview.draft.rollback
+    undone = summary.undone if summary else ""
+    return PendingRollback(
+        parent=parent or (own.parent if own else undone),
+        content_hash=content,
+        run=run,
+        failed=failed or bool(there),
+    )
+
+
+def _marks(opened: OpenTarget) -> tuple[PendingRollback, ...]:
+    return tuple(each.rollback for each in opened.ledgers.values() if each.rollback)
+
+
+def settling(
+    plan: Plan, journal: RunJournal, records: PlanStore
+) -> Callable[[RunFinished, Sequence[str]], RunFinished]:
+    """Return what says how the run of *plan* ends, with the rollback that it owes."""
+    whole = None
+    if plan.if_fails:
+        with suppress(UnknownName):
+            whole = records.plan_with(plan.if_fails.content_hash).plan
+
+    def settle(finished: RunFinished, half_done: Sequence[str]) -> RunFinished:
+        return rollback_decision.decided(plan, journal.result, finished, whole, half_done)
+
+    return settle

@@ -1,0 +1,326 @@
+"""Going back: to which run, by which plan, and the run that carries it out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from templedb_nb.app.deploy.approvals import Approvals
+from templedb_nb.app.deploy.case import DeployContext, OpenTarget
+from templedb_nb.app.deploy.plans import Plans
+from templedb_nb.app.deploy.runs import RunOptions, Runs
+from templedb_nb.app.environment import Environment
+from templedb_nb.app.project.projects import Projects
+from templedb_nb.app.project.variables import NOTHING_GIVEN, GivenValues
+from templedb_nb.app.rollback.older_release import OlderReleases
+from templedb_nb.core.config.document import document
+from templedb_nb.core.config.failure_rule import FailureRule, failure_rule
+from templedb_nb.core.plan.rollback import WayBack
+from templedb_nb.core.plan.situation import PlanOptions
+from templedb_nb.core.run import rollback_choice, rollback_decision
+from templedb_nb.core.run.rollback_choice import EarlierRun, RollbackChoices
+from templedb_nb.core.secrets.url_passwords import typed
+from templedb_nb.errors import Ambiguous, Stale, TempleError, UnavailableRelease, UsageProblem
+from templedb_nb.model.event import Outcome
+from templedb_nb.model.finding import errors
+from templedb_nb.model.past_run import PastRun
+from templedb_nb.model.plan import Preview
+from templedb_nb.model.result import Result
+from templedb_nb.model.rollback import AfterFailure, IfFails
+from templedb_nb.model.rollback_summary import Fallback, RollbackList, RollbackRow
+from templedb_nb.model.selection import Selection
+from templedb_nb.model.serialization import digest
+from templedb_nb.model.variable import ValueSource
+from templedb_nb.ports.records import RecordStore
+from templedb_nb.ports.store import Transactions
+
+_NEXT = "~"
+"""Stands for the run that is planned: it sorts behind the ids of all others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackWish:
+    """Where to go back to, and what to leave out.
+
+    `to` is a run or the number of a release; nothing stands for what was in place before. `bundle`
+    has the files where this state does not.
+    """
+
+    to: str | None = None
+    bundle: Path | None = None
+    skip_groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollbacks:
+    """Use cases around going back to an earlier release."""
+
+    state: Transactions
+    projects: Projects
+    plans: Plans
+    runs: Runs
+    approvals: Approvals
+    older: OlderReleases
+    records: RecordStore
+    system: Environment
+
+    def listed(self, choice: Selection) -> RollbackList:
+        """Return every run that one can go back to, and why the others cannot be."""
+        with self._today(choice) as today:
+            found = self._choices(today)
+            project = today.case.project
+            rows = tuple(self._row(today, found, each) for each in found.rows)
+            place = found.in_place
+            return RollbackList(
+                slug=project.slug,
+                target=today.case.target.name,
+                in_place=place.run if place else "",
+                release=self._release(today, place) if place else 0,
+                rows=rows,
+            )
+
+    def plan(
+        self, choice: Selection, wish: RollbackWish, given: GivenValues = NOTHING_GIVEN
+    ) -> Preview:
+        """Return what a rollback would do."""
+        with self._opened(choice, wish, given) as (opened, options):
+            return self.plans.preview(opened, options)
+
+    def run(
+        self,
+        choice: Selection,
+        wish: RollbackWish,
+        how: RunOptions = RunOptions(),
+        given: GivenValues = NOTHING_GIVEN,
+    ) -> Result:
+        """Plan a rollback, and carry it out."""
+        with self._opened(choice, wish, given) as (opened, options):
+            preview = self.plans.preview(opened, options)
+            if files := self.approvals.meant(how.approvals, how.offered, preview.plan):
+                preview = self.approvals.admit(files, preview, opened.sessions)
+            return self.runs.run(opened, preview, replace(how, options=options))
+
+    def case_of(
+        self, preview: Preview, given: GivenValues, bundle: Path | None = None
+    ) -> tuple[DeployContext, PlanOptions]:
+        """Return what a rollback plan that was made before is carried out with."""
+        project = self.projects.pick(preview.slug)
+        with self.state.transaction():
+            now = self.plans.case(project, preview.plan.target, sync=False)
+        to = self._goal(preview)
+        case, back = self._way_back(now, to, None, RollbackWish(bundle=bundle), given)
+        only = frozenset(group.name for group in preview.plan.groups)
+        return case, PlanOptions(rollback=replace(back, only=only))
+
+    def with_fallback(self, opened: OpenTarget, options: PlanOptions) -> PlanOptions:
+        """Return the options with the rollback that follows a failure, where the config asks."""
+        case = opened.case
+        rule = failure_rule(case.target, case.current.config)
+        if rule.on_failure is not AfterFailure.ROLLBACK or options.amend or options.rollback:
+            return options
+        found = self._fallback(opened, rule, options.skip_groups)
+        return replace(options, fallback=found)
+
+    def _fallback(self, opened: OpenTarget, rule: FailureRule, skip: tuple[str, ...]) -> Fallback:
+        case = opened.case
+        config_hash = digest(document(case.current.config))
+        next_run = PastRun(
+            run=_NEXT, target=case.target.name, tree=case.release.tree, config_hash=config_hash
+        )
+        runs = self._runs_of(opened)
+        good = next(
+            (r for r in runs if r.run_kind.deploys and r.outcome is Outcome.SUCCEEDED), None
+        )
+        if good is not None and good.content == next_run.content:
+            return Fallback(why_not="the release that is deployed is in place already")
+        to = rollback_choice.choices((next_run, *runs)).default
+        if to is None:
+            return Fallback(why_not="no earlier run of other content has succeeded")
+        try:
+            older, back = self._way_back(case, to, None, RollbackWish(), case.given)
+            options = PlanOptions(rollback=back, skip_groups=skip)
+            preview = self.plans.preview(self._on(opened, older), options)
+        except TempleError as error:
+            return Fallback(why_not=error.message)
+        if wrong := errors(preview.findings):
+            return Fallback(why_not="; ".join(str(each) for each in wrong))
+        plan = preview.plan
+        what = IfFails(
+            content_hash=plan.content_hash,
+            rollback_on=rule.rollback_on,
+            cancel_policy=rule.cancel_policy,
+        )
+        return Fallback(if_fails=what, summary=preview.draft.rollback, plan=plan.id)
+
+    def _on(self, opened: OpenTarget, case: DeployContext) -> OpenTarget:
+        """Return the older case on the databases that are open already."""
+        wanted = self.plans.databases(case)
+        if missing := set(wanted) - set(opened.databases):
+            message = f"the release before works on {', '.join(sorted(missing))}, too"
+            raise UnavailableRelease(message)
+        kept = {name: ledger for name, ledger in opened.ledgers.items() if name in wanted}
+        return replace(opened, case=case, databases=wanted, ledgers=kept or opened.ledgers)
+
+    def owing(self, result: Result) -> Result:
+        """Return a run with the rollback that it owes by its ledger.
+
+        Its journal may not say so: its process may have died between the two.
+        """
+        ended = result.outcome not in {None, Outcome.SUCCEEDED}
+        if result.owes or not ended or not self.records.plan(result.plan).plan.if_fails:
+            return result
+        with self.plans.of_target(result.slug, result.target) as opened:
+            marks = [each.rollback for each in opened.ledgers.values() if each.rollback]
+        own = (each for each in marks if each.parent == result.run and not each.begun)
+        return next((replace(result, owes=each.content_hash) for each in own), result)
+
+    def owed(self, parent: Result) -> Preview:
+        """Return the rollback that a failed run owes: the groups that it had begun."""
+        plan = self.records.plan(parent.plan).plan
+        assert plan.if_fails is not None  # noqa: S101 - else it owes none
+        whole = self.records.plan_with(plan.if_fails.content_hash)
+        part = rollback_decision.child(whole.plan, plan, parent)
+        if part.content_hash != parent.owes:
+            message = f"the rollback that run {parent.run[:13]} owes is another one"
+            raise Stale(message, hint=f"templedb deploy rollback {parent.slug}")
+        now, user = self.system.clock.now(), self.system.user()
+        made = replace(whole, draft=replace(whole.draft, plan=part), made_at=now, made_by=user)
+        self.records.keep_plan(made)
+        return made
+
+    def carry_out(self, parent: Result, wish: RunOptions, given: GivenValues) -> Result:
+        """Roll back what a failed run owes, and return the rollback's own run."""
+        preview = self.owed(parent)
+        case, options = self.case_of(preview, given)
+        how = replace(
+            wish,
+            options=options,
+            parent=parent.run,
+            after_failure=True,
+            resumed=0,
+            finished=frozenset(),
+            reason=f"rollback of run {parent.run[:13]}",
+        )
+        with self.plans.opened(case, name="rollback") as opened:
+            files = self.approvals.meant(how.approvals, how.offered, preview.plan)
+            now = self.approvals.admit(files, preview, opened.sessions)
+            return self.runs.run(opened, now, how)
+
+    def _goal(self, preview: Preview) -> PastRun:
+        """Return the run that a plan goes back to, as the plan and this state know it."""
+        goal, known = preview.plan.rollback, None
+        assert goal is not None  # noqa: S101 - the caller asked
+        rows = self.records.past_runs(preview.slug, preview.plan.target)
+        known = next((each for each in rows if each.run == goal.run), None)
+        bare = PastRun(run=goal.run, target=preview.plan.target)
+        return replace(known or bare, tree=goal.tree, config_hash=goal.config_hash)
+
+    @contextmanager
+    def _today(self, choice: Selection) -> Iterator[OpenTarget]:
+        """Open the target as it is deployed now."""
+        with self.state.transaction():
+            project = self.projects.pick(choice.project)
+            now = self.plans.case(project, choice.target, sync=False)
+        self.runs.reconcile(anew=True)
+        with self.plans.opened(now, name="rollback") as today:
+            yield today
+
+    @contextmanager
+    def _opened(
+        self, choice: Selection, wish: RollbackWish, given: GivenValues
+    ) -> Iterator[tuple[OpenTarget, PlanOptions]]:
+        with self._today(choice) as today:
+            found = self._choices(today)
+            to = _chosen(found, wish.to, today.case)
+            case, back = self._way_back(today.case, to, found.in_place, wish, given)
+        options = PlanOptions(rollback=back, skip_groups=wish.skip_groups)
+        with self.plans.opened(case, wish.skip_groups, name="rollback") as opened:
+            yield opened, options
+
+    def _choices(self, today: OpenTarget) -> RollbackChoices:
+        return rollback_choice.choices(self._runs_of(today))
+
+    def _runs_of(self, opened: OpenTarget) -> tuple[PastRun, ...]:
+        """Return the runs on the target, newest first, as this state and the ledgers have them."""
+        case = opened.case
+        here = self.records.past_runs(case.project.slug, case.target.name)
+        there = [ledger.runs for ledger in opened.ledgers.values()]
+        return rollback_choice.merged(here, *there)
+
+    def _way_back(
+        self,
+        now: DeployContext,
+        to: PastRun,
+        undone: PastRun | None,
+        wish: RollbackWish,
+        given: GivenValues,
+    ) -> tuple[DeployContext, WayBack]:
+        """Return the case of the older release, on the target as today's config has it."""
+        found = self.older.find(now.project, to, wish.bundle)
+        number = found.parts.release.number
+        case = self.plans.around(now.project, now.target, found.parts, given)
+        back = WayBack(
+            to=replace(to, release=to.release or number),
+            undone=undone,
+            groups=tuple(group.name for group in now.current.config.groups),
+            sources=self._sources(to),
+            origin=found.origin,
+        )
+        return case, back
+
+    def _sources(self, to: PastRun) -> tuple[ValueSource, ...] | None:
+        try:
+            return self.records.plan(to.plan).draft.sources if to.plan else None
+        except TempleError:
+            return None
+
+    def _row(self, today: OpenTarget, found: RollbackChoices, each: EarlierRun) -> RollbackRow:
+        run = each.run
+        why_not = each.why_not or self._missing(today, run)
+        return RollbackRow(
+            run=run.run,
+            release=self._release(today, run),
+            run_kind=run.run_kind,
+            finished_at=run.finished_at,
+            started_by=run.started_by,
+            default=found.default is not None and found.default.run == run.run,
+            why_not=why_not,
+        )
+
+    def _release(self, today: OpenTarget, run: PastRun) -> int:
+        return run.release or self.older.number(today.case.project, run)
+
+    def _missing(self, today: OpenTarget, run: PastRun) -> str:
+        """Return what of a run is not in this state."""
+        number = self.older.number(today.case.project, run)
+        if not number:
+            return "its files are not in this state: --bundle FILE, or the folder's git"
+        if not self.older.has_config(today.case.project, run, number):
+            return "its config is not in this state: --bundle FILE"
+        return ""
+
+
+def _chosen(found: RollbackChoices, word: str | None, case: DeployContext) -> PastRun:
+    """Return the run to go back to, or raise with what there is."""
+    slug, target = case.project.slug, case.target.name
+    hint = f"templedb deploy rollback {slug} --target {target} --list"
+    if word is None:
+        if found.default is None:
+            message = f"there is nothing to go back to on {target}: no earlier run of other content"
+            later = "it was deployed after what is in place: --to goes there"
+            problems = [f"{each.run.run[:13]}: {each.why_not or later}" for each in found.rows]
+            raise UsageProblem(message, hint=hint, problems=problems)
+        return found.default
+    rows = rollback_choice.named(found, word)
+    if len(rows) > 1:
+        problems = [each.run.run for each in rows]
+        raise Ambiguous(f"{typed(word)!r} begins more than one run", problems=problems)
+    if not rows:
+        message = f"no successful run before the one in place on {target} is {typed(word)!r}"
+        raise UsageProblem(message, hint=hint)
+    if rows[0].why_not:
+        message = f"cannot go back to run {rows[0].run.run[:13]}: {rows[0].why_not}"
+        raise UsageProblem(message, hint=hint)
+    return rows[0].run

@@ -1,0 +1,103 @@
+"""Going back to an earlier release."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from templedb_nb.commands import completion
+from templedb_nb.commands.context import Call
+from templedb_nb.commands.deploy import PLANNED, commands
+from templedb_nb.commands.options import Effect, given_values, on_target, pass_call, words
+from templedb_nb.commands.reports import Reports, reported
+
+if TYPE_CHECKING:
+    from templedb_nb.model.plan import Preview
+    from templedb_nb.model.result import Result
+    from templedb_nb.model.rollback_summary import RollbackList
+
+
+@commands.command("rollback", effect=Effect.DEPLOYS)
+@words("[PROJECT]")
+@on_target
+@click.option(
+    "--to",
+    metavar="RUN|RELEASE",
+    shell_complete=completion.runs,
+    help="Go back to this run, or to release N. Default: what was in place before.",
+)
+@click.option("--list", "list_", is_flag=True, help="List where you can go back to; run nothing.")
+@click.option("--dry-run", is_flag=True, help="Show the plan; execute nothing.")
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Take the release from this plan bundle, if it is not in this state.",
+)
+@click.option("--skip-group", "skip", multiple=True, metavar="GROUP",
+              shell_complete=completion.groups, help="Leave a group as it is.")  # fmt: skip
+@click.option("--env", "env", multiple=True, metavar="NAME[=VALUE]",
+              help="Set a variable for this run only.")  # fmt: skip
+@click.option("--lock-wait", default="10s", metavar="TIME", show_default=True,
+              help="How long to wait for another run: 90s, 15m.")  # fmt: skip
+@click.option("--wait-approval", metavar="TIME", is_flag=False, flag_value="30m",
+              help="Wait for missing approvals: 10m, 2h. Without TIME: 30m.")  # fmt: skip
+@click.option("--approval", "approvals", type=click.Path(path_type=Path), multiple=True,
+              metavar="FILE", help="A signed approval, from approve --sign --out.")  # fmt: skip
+@click.option("--no-wait", is_flag=True, help="In a notebook: show who may approve, then stop.")
+@reported
+@pass_call
+def rollback(
+    call: Call, /, slug: str | None, target: str | None, lock_wait: str,
+    wait_approval: str | None, *, list_: bool, dry_run: bool, **how: Any,
+) -> RollbackList | Preview | Result:  # fmt: skip
+    """Deploy an earlier release again: its files, by its config, with the values of today.
+
+    Migrations stay applied: a rollback runs the commands of the groups, and undoes no migration. It
+    is refused if the earlier release cannot work with what is applied.
+
+    \b
+    Examples:
+      templedb deploy rollback shop --target production --list
+      templedb deploy rollback shop --target production --dry-run
+      templedb deploy rollback shop --target production
+      templedb deploy rollback shop --target production --to 12
+    """
+    from dataclasses import replace
+    from functools import partial
+
+    from templedb_nb.app.deploy.runs import RunOptions
+    from templedb_nb.app.rollback.rollbacks import RollbackWish
+    from templedb_nb.core.values.points_in_time import wait_s
+
+    if list_ and (how["to"] or dry_run or how["approvals"] or wait_approval):
+        raise click.UsageError("--list runs nothing: leave out the other options")
+    if how["approvals"] and (dry_run or wait_approval):
+        raise click.UsageError("--approval cannot be combined with --dry-run or --wait-approval")
+    choice, reports = call.choice(slug, target), Reports.of(call, how)
+    rollbacks = call.app.rollbacks
+    with call.output.working(PLANNED):
+        if list_:
+            return rollbacks.listed(choice)
+        wish = RollbackWish(to=how["to"], bundle=how["bundle"], skip_groups=tuple(how["skip"]))
+        given = given_values(call, how["env"])
+        if dry_run:
+            preview = replace(rollbacks.plan(choice, wish, given), dry_run=True)
+            reports.write(preview)
+            return preview
+        watchers = (*call.followers.observers, *((reports.watch,) if reports.wanted else ()))
+        options = RunOptions(
+            observers=watchers,
+            planned=call.followers.planned,
+            lock_wait_s=wait_s(lock_wait),
+            approvals=how["approvals"],
+            offered=call.runner.approvals,
+            approval_wait_s=wait_s(wait_approval or call.runner.approval_wait or "0"),
+            gate=partial(call.panels.gate, not how["no_wait"]) if call.panels.gate else None,
+            interactive=call.interactive,
+            tell=call.output.tell,
+            reason="deploy rollback",
+        )
+        return call.app.deployments.roll_back(choice, wish, options, given)

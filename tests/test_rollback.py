@@ -1,0 +1,594 @@
+"""Going back to an earlier release: where to, by which plan, and what it leaves as it is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from templedb_nb.core.run.rollback_choice import choices, named
+from templedb_nb.exit_code import ExitCode
+from templedb_nb.model.event import Outcome
+from templedb_nb.model.past_run import PastRun
+from templedb_nb.model.run_kind import RunKind
+from tests.conftest import MIGRATIONS, Database, Said, Terminal
+from tests.test_died import killed
+
+
+@dataclass
+class Releases:
+    """A project of migrations and a command, whose config is checked in, on one target."""
+
+    terminal: Terminal
+    target: str = "prod"
+    dsn: str = ""
+
+    @property
+    def out(self) -> Path:
+        return self.terminal.home / "out"
+
+    @property
+    def deployed(self) -> list[str]:
+        """Return what the commands have deployed, in order."""
+        return self.out.read_text().splitlines() if self.out.exists() else []
+
+    def project(self, *groups: dict[str, Any], **more: Any) -> None:
+        """Write the config; without groups, migrations and one that deploys the version."""
+        own = groups or (MIGRATIONS, self.web())
+        document = {"groups": list(own), "targets": {self.target: {}}} | more
+        self.terminal.file("app/templedb.yaml", json.dumps(document))
+
+    def web(self, **more: Any) -> dict[str, Any]:
+        command = f"cat version.txt >> {self.out}"
+        return {"name": "web", "deploy_command": command} | more
+
+    def version(self, name: str, **migrations: str) -> None:
+        self.terminal.file("app/version.txt", f"{name}\n")
+        for file, sql in migrations.items():
+            self.terminal.file(f"app/migrations/{file}.sql", sql)
+
+    def deploy(self, *words: str, code: int | None = 0) -> Said:
+        return self.terminal("deploy", "run", "app", *words, code=code)
+
+    def back(self, *words: str, code: int | None = 0) -> Said:
+        return self.terminal("deploy", "rollback", "app", *words, code=code)
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Return the runs of the history, newest first."""
+        rows: list[dict[str, Any]] = self.terminal("deploy", "history", "app", "--json").json[-1][
+            "rows"
+        ]
+        return rows
+
+
+@pytest.fixture(params=["postgres", "duckdb"])
+def releases(request: pytest.FixtureRequest, terminal: Terminal) -> Releases:
+    """Return a project whose release 1 is deployed, and whose release 2 is written."""
+    made = Releases(terminal)
+    made.project()
+    made.version("v1", m001="CREATE TABLE a (id int);\n")
+    terminal("project", "import", "app")
+    if request.param == "postgres":
+        pg: Database = request.getfixturevalue("pg")
+        dsn = pg.dsn
+    else:
+        dsn = f"duckdb://{terminal.home}/target.duckdb"
+    made.dsn = dsn
+    terminal("env", "set", "app", "DATABASE_URL", dsn, "--target", "prod")
+    made.deploy()
+    made.version("v2", m002="CREATE TABLE b (id int);\n")
+    return made
+
+
+@pytest.fixture
+def bare(terminal: Terminal) -> Releases:
+    """Return a project without a database whose release 1 is deployed."""
+    made = Releases(terminal)
+    made.project(made.web())
+    made.version("v1")
+    terminal("project", "import", "app")
+    made.deploy()
+    made.version("v2")
+    return made
+
+
+# --- where to -------------------------------------------------------------------------------------
+
+
+def a_run(number: int, tree: str, **more: Any) -> PastRun:
+    return PastRun(
+        run=f"{number:08d}",
+        target="t",
+        tree=tree,
+        config_hash="c",
+        release=number,
+        **{"outcome": Outcome.SUCCEEDED} | more,
+    )
+
+
+def default(*runs: PastRun) -> str:
+    """Return the run to which a rollback goes by itself; *runs* are in the order of their time."""
+    found = choices(runs[::-1]).default
+    return found.run if found else ""
+
+
+FAILED = {"outcome": Outcome.FAILED, "exit_code": ExitCode.CHANGED}
+IDLE = {"outcome": Outcome.FAILED, "exit_code": ExitCode.UNCHANGED}
+BACK = {"run_kind": RunKind.ROLLBACK}
+
+
+@pytest.mark.parametrize(
+    ("runs", "expected"),
+    [
+        ([], ""),
+        ([a_run(1, "a")], ""),
+        ([a_run(1, "a"), a_run(2, "b")], "00000001"),
+        ([a_run(1, "a"), a_run(2, "b"), a_run(3, "b")], "00000001"),
+        ([a_run(1, "a"), a_run(2, "a"), a_run(3, "b")], "00000002"),
+        ([a_run(1, "a"), a_run(2, "b", **FAILED)], "00000001"),
+        ([a_run(1, "a"), a_run(2, "b"), a_run(3, "c", **IDLE)], "00000001"),
+        ([a_run(1, "a"), a_run(2, "b"), a_run(3, "c", outcome=None)], "00000002"),
+        ([a_run(1, "a"), a_run(2, "b"), a_run(3, "x", run_kind=RunKind.DOWN)], "00000001"),
+        ([a_run(1, ""), a_run(2, "b")], ""),
+        # Back from b to a: what comes before a, never b again.
+        ([a_run(1, "a"), a_run(2, "b"), a_run(3, "a", **BACK, parent_run="00000002")], ""),
+        (
+            [a_run(1, "z"), a_run(2, "a"), a_run(3, "b"), a_run(4, "a", **BACK)],
+            "00000001",
+        ),
+        # A rollback twice over, and then a new release that goes back to what the rollback left.
+        (
+            [a_run(1, "z"), a_run(2, "a"), a_run(3, "b"), a_run(4, "a", **BACK), a_run(5, "d")],
+            "00000004",
+        ),
+        # A rollback that failed is where its parent was.
+        (
+            [
+                a_run(1, "z"),
+                a_run(2, "a"),
+                a_run(3, "b"),
+                a_run(4, "a", **BACK, **FAILED, parent_run="00000003"),
+            ],
+            "00000002",
+        ),
+    ],
+)
+def test_rollback_goes_to_the_newest_success_of_other_content_before_what_is_in_place(
+    runs: list[PastRun], expected: str
+) -> None:
+    assert default(*runs) == expected
+
+
+def test_word_names_a_release_by_its_number_and_a_run_by_how_it_begins() -> None:
+    found = choices([a_run(3, "c"), a_run(2, "b"), a_run(1, "a")])
+    assert [each.run.release for each in named(found, "1")] == [1]
+    assert [each.run.release for each in named(found, "00000002")] == [2]
+    assert named(found, "7") == ()
+
+
+# --- by hand --------------------------------------------------------------------------------------
+
+
+def test_rollback_runs_the_commands_of_the_release_before(releases: Releases) -> None:
+    releases.deploy()
+    assert releases.deployed == ["v1", "v2"]
+    shown = releases.back("--dry-run")
+    assert "rollback to release 1 of run" in shown.out
+    assert "migrations/m002.sql (expand) stays applied" in shown.out
+    assert releases.deployed == ["v1", "v2"], "a dry run does nothing"
+    said = releases.back()
+    assert "release 1 is in place again" in said.out
+    assert releases.deployed == ["v1", "v2", "v1"]
+    newest, before, first = releases.runs()
+    assert (newest["run_kind"], newest["parent_run"]) == ("rollback", before["run"])
+    assert before["rolled_back_by"] == newest["run"]
+    assert newest["release"] == first["release"] == 1
+    status = releases.terminal("migration", "status", "app", "--json").json[-1]
+    assert {row["state"] for row in status["rows"]} == {"applied"}, "no migration is undone"
+
+
+def test_list_says_where_one_can_go_back_to_and_why_not_elsewhere(bare: Releases) -> None:
+    bare.deploy()
+    bare.version("v1")
+    bare.deploy()  # what is in place was deployed before, too
+    said = bare.back("--list", "--json").json[-1]
+    rows = {row["release"]: row for row in said["rows"]}
+    assert said["release"] == 3
+    assert (rows[2]["default"], rows[2]["why_not"]) == (True, "")
+    assert rows[1]["why_not"] == "it deployed what is in place"
+    assert bare.deployed == ["v1", "v2", "v1"], "a list runs nothing"
+
+
+def test_rollback_goes_to_the_run_or_release_that_is_named(bare: Releases) -> None:
+    bare.deploy()
+    bare.version("v3")
+    bare.deploy()
+    bare.back("--to", "1")
+    second = next(row for row in bare.runs() if row["release"] == 2)
+    bare.back("--to", second["run"][:13])
+    assert bare.deployed == ["v1", "v2", "v3", "v1", "v2"]
+    assert "is '9'" in bare.back("--to", "9", code=64).err
+    assert (
+        "cannot go back to run" in bare.back("--to", bare.runs()[-1]["run"][:8], code=64).err or 1
+    )
+
+
+def test_rollback_is_refused_when_nothing_was_there_before(bare: Releases) -> None:
+    said = bare.back(code=64)
+    assert "there is nothing to go back to on prod" in said.err
+    assert len(bare.runs()) == 1
+
+
+def test_rollback_uses_the_config_of_its_release(terminal: Terminal) -> None:
+    made = Releases(terminal)
+    made.version("v1")
+    terminal("project", "import", "app")
+    terminal("target", "add", "app", "prod")
+    terminal.config(made.web(rollback_command=f"echo back to $(cat version.txt) >> {made.out}"))
+    made.deploy()
+    terminal.config({"name": "other", "deploy_command": f"echo new >> {made.out}"})
+    made.version("v2")
+    made.deploy()
+    shown = made.back("--dry-run").out
+    assert "config: version 1 of" in shown
+    assert "what group other deployed: release 1 does not have the group" in shown
+    made.back()
+    assert made.deployed == ["v1", "new", "back to v1"]
+
+
+def test_rollback_refuses_a_group_that_works_in_the_folder_of_today(bare: Releases) -> None:
+    bare.project(bare.web(), {"name": "here", "deploy_command": "ls", "workdir": "project"})
+    bare.deploy()
+    bare.version("v3")
+    bare.deploy()
+    said = bare.back(code=78)
+    assert "here: works in the project's folder, which is today's" in said.err
+    bare.back("--skip-group", "here")
+    assert bare.deployed[-1] == "v2"
+
+
+def test_rollback_of_migrations_alone_is_refused(terminal: Terminal) -> None:
+    made = Releases(terminal)
+    made.project(MIGRATIONS)
+    made.version("v1", m001="CREATE TABLE a (id int);\n")
+    terminal("project", "import", "app")
+    dsn = f"duckdb://{terminal.home}/target.duckdb"
+    terminal("env", "set", "app", "DATABASE_URL", dsn, "--target", "prod")
+    made.deploy()
+    made.version("v2", m002="CREATE TABLE b (id int);\n")
+    made.deploy()
+    assert "a rollback never undoes migrations by itself" in made.back(code=78).err
+
+
+def test_deploy_script_of_the_older_release_runs(terminal: Terminal) -> None:
+    made = Releases(terminal)
+    script = f"#!/bin/sh\necho script $(cat version.txt) >> {made.out}\n"
+    terminal.file("app/deploy.sh", script)
+    made.version("v1")
+    terminal("project", "import", "app")
+    terminal("target", "add", "app", "prod")
+    made.deploy()
+    terminal.file("app/deploy.sh", script.replace("echo script", "echo changed"))
+    made.version("v2")
+    made.deploy()
+    made.back()
+    assert made.deployed == ["script v1", "changed v2", "script v1"]
+
+
+def test_rollback_is_refused_when_old_code_fails_with_what_is_applied(releases: Releases) -> None:
+    releases.version("v2", m002="ALTER TABLE a RENAME COLUMN id TO n;\n")
+    releases.deploy()
+    said = releases.back(code=78)
+    assert (
+        "migrations/m002.sql: stays applied, and the code of that release fails with it" in said.err
+    )
+    assert releases.deployed == ["v1", "v2"]
+
+
+def test_rollback_is_refused_while_the_older_release_lacks_a_migration(releases: Releases) -> None:
+    releases.deploy()
+    releases.terminal(
+        "migration", "mark-reverted", "app", "m001.sql", "--reason", "it was dropped by hand"
+    )
+    said = releases.back(code=78)
+    assert "release 1 needs it, and it is not applied" in said.err
+
+
+def test_plan_of_a_rollback_runs_by_its_id_and_only_once(releases: Releases) -> None:
+    releases.deploy()
+    plan = releases.back("--dry-run", "--json").json[-1]
+    first = releases.out.read_text()
+    identifier = _plan_id(releases)
+    releases.terminal("deploy", "run", "--plan", identifier)
+    assert releases.out.read_text() == f"{first}v1\n"
+    assert plan["draft"]["rollback"]["release"] == 1
+    assert (
+        "succeeded already" in releases.terminal("deploy", "run", "--plan", identifier, code=22).err
+    )
+
+
+def _plan_id(releases: Releases) -> str:
+    text = releases.back("--dry-run").out
+    return text.split("plan ", 1)[1].split(":", 1)[0]
+
+
+def test_protected_target_wants_an_approval_of_the_rollback(releases: Releases) -> None:
+    releases.terminal.set(TEMPLEDB_USER="ana")
+    releases.project(targets={"prod": {"protected": True}})
+    first = releases.deploy(code=20)
+    _approve(releases, first)
+    releases.deploy()
+    refused = releases.back(code=20)
+    assert "no approval" in refused.err
+    _approve(releases, refused)
+    releases.back()
+    assert releases.deployed == ["v1", "v2", "v1"]
+
+
+def _approve(releases: Releases, refused: Said) -> None:
+    plan = refused.err.split("plan ", 1)[1].split(" ", 1)[0]
+    releases.terminal.set(TEMPLEDB_USER="emil")
+    releases.terminal("approve", plan, "--reason", "read it")
+    releases.terminal.set(TEMPLEDB_USER="ana")
+
+
+# --- from elsewhere -------------------------------------------------------------------------------
+
+
+def test_another_state_goes_back_by_a_bundle_and_by_git(releases: Releases) -> None:
+    terminal, app = releases.terminal, releases.terminal.home / "app"
+    bundle = terminal.home / "first.plan"
+    git(app, "init", "-q")
+    git(app, "add", "-A")
+    git(app, "commit", "-qm", "two")
+    releases.deploy()
+    terminal("deploy", "plan", "app", "--out", str(bundle))
+    releases.version("v3")
+    releases.deploy()
+    terminal.set(TEMPLEDB_STATE=str(terminal.home / "other" / "state.duckdb"))
+    terminal("project", "import", "app")
+    terminal("env", "set", "app", "DATABASE_URL", releases.dsn, "--target", "prod")
+    listed = releases.back("--list").out
+    assert "its files are not in this state" in listed
+    shown = releases.back("--dry-run").out
+    assert "its files come from: commit" in shown
+    releases.back()
+    assert releases.deployed[-1] == "v2"
+    shown = releases.back("--dry-run", "--bundle", str(bundle), code=None)
+    assert "are not in" in shown.all or "nothing to go back to" in shown.all
+
+
+def test_release_that_is_nowhere_is_refused_with_where_was_looked(releases: Releases) -> None:
+    terminal = releases.terminal
+    releases.deploy()
+    terminal.set(TEMPLEDB_STATE=str(terminal.home / "other" / "state.duckdb"))
+    terminal("project", "import", "app")
+    terminal("env", "set", "app", "DATABASE_URL", releases.dsn, "--target", "prod")
+    said = releases.back(code=69)
+    assert "its files (tree " in said.err
+    assert "looked in: the releases of project app in this state" in said.err
+    assert "looked in: the newest 100 versions of the folder in git" in said.err
+    assert "--bundle FILE" in said.err
+    assert releases.deployed == ["v1", "v2"]
+
+
+def git(folder: Path, *words: str) -> None:
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run(["git", "-C", str(folder), *who, *words], check=True, capture_output=True)
+
+
+# --- by itself ------------------------------------------------------------------------------------
+
+
+def broken(releases: Releases, **more: Any) -> None:
+    """Write a release 2 whose hook fails, and whose failure rolls back."""
+    hook = {"command": "test ! -e broken", "critical": True}
+    own = releases.web(post_deploy=[hook])
+    late = {"name": "late", "deploy_command": f"echo late >> {releases.out}"}
+    releases.project(MIGRATIONS, own, late, on_failure="rollback", **more)
+    releases.terminal.file("app/broken", "")
+
+
+def test_failed_run_is_rolled_back_by_the_plan_that_it_named(releases: Releases) -> None:
+    broken(releases)
+    plan = releases.terminal("deploy", "plan", "app")
+    assert "if this fails (failure, timeout, health): rollback to release 1" in plan.out
+    said = releases.deploy(code=11)
+    assert "failed: test ! -e broken exited with 1" in said.out, "the first error leads"
+    assert "rolled back: release 1 is in place again" in said.out
+    assert releases.deployed == ["v1", "v2", "v1"]
+    child, parent, _ = releases.runs()
+    assert (parent["outcome"], child["outcome"]) == ("failed", "succeeded")
+    assert (child["run_kind"], child["parent_run"]) == ("rollback", parent["run"])
+    releases.terminal("deploy", "show", parent["run"][:13], code=None)
+    releases.version("v3")
+    (releases.terminal.home / "app" / "broken").unlink()
+    releases.deploy()
+    assert releases.deployed[-2:] == ["v3", "late"]
+
+
+def test_groups_that_had_not_begun_are_not_rolled_back(bare: Releases) -> None:
+    late = {"name": "late", "deploy_command": f"echo late >> {bare.out}"}
+    bare.project(bare.web(), late, on_failure="rollback")
+    bare.version("v2")
+    bare.deploy()
+    bare.project({"name": "web", "deploy_command": "false"}, late, on_failure="rollback")
+    bare.deploy(code=11)
+    assert bare.deployed == ["v1", "v2", "late", "v2"]
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "last"),
+    [
+        ({"rollback_on": ["timeout", "health"]}, 12, "v2"),
+        ({"rollback_on": ["failure"]}, 11, "v1"),
+        ({"on_failure": "stop"}, 12, "v2"),
+    ],
+)
+def test_only_the_ends_that_are_named_roll_back(
+    bare: Releases, more: dict[str, Any], code: int, last: str
+) -> None:
+    hook = {"command": "false", "critical": True}
+    bare.project(bare.web(post_deploy=[hook]), **{"on_failure": "rollback"} | more)
+    bare.deploy(code=code)
+    assert bare.deployed[-1] == last
+
+
+def test_run_that_changed_nothing_owes_nothing(bare: Releases) -> None:
+    bare.project(bare.web(build_command="false"), on_failure="rollback")
+    bare.deploy(code=10)
+    assert bare.deployed == ["v1"]
+
+
+def test_unhealthy_release_is_rolled_back_and_measured(bare: Releases) -> None:
+    check = {
+        "type": "command",
+        "command": f"tail -1 {bare.out} | grep -q v1",
+        "interval": 1,
+        "timeout": 1,
+        "deadline": 2,
+        "failure_threshold": 1,
+    }
+    bare.project(bare.web(health_check=check), on_failure="rollback")
+    bare.version("v1")
+    bare.deploy()
+    bare.version("v2")
+    said = bare.deploy(code=11)
+    assert "is unhealthy" in said.out
+    child = bare.runs()[0]
+    assert (child["run_kind"], child["health"]) == ("rollback", "healthy")
+
+
+def test_first_deployment_says_that_there_is_nothing_to_go_back_to(terminal: Terminal) -> None:
+    made = Releases(terminal)
+    made.project({"name": "web", "deploy_command": "false"}, on_failure="rollback")
+    made.version("v1")
+    terminal("project", "import", "app")
+    said = terminal("deploy", "plan", "app")
+    assert "no earlier run of other content has succeeded" in said.out
+    made.deploy(code=12)
+
+
+def test_release_with_a_migration_that_breaks_old_code_is_not_rolled_back(
+    releases: Releases,
+) -> None:
+    broken(releases)
+    releases.version("v2", m002="ALTER TABLE a RENAME COLUMN id TO n;\n")
+    said = releases.terminal("deploy", "plan", "app")
+    assert (
+        "on_failure: rollback cannot hold for this run: migrations/m002.sql is contract" in said.out
+    )
+    releases.deploy(code=12)
+    assert releases.deployed == ["v1", "v2"]
+
+
+def test_approvals_of_the_run_count_for_its_rollback_where_the_policy_says_so(
+    releases: Releases,
+) -> None:
+    releases.terminal.set(TEMPLEDB_USER="ana")
+    broken(releases, targets={"prod": {"protected": True}})
+    _approve(releases, releases.deploy(code=20))
+    said = releases.deploy(code=12)
+    assert "NOT ROLLED BACK" in said.out
+    assert "its rollback has not begun" in releases.deploy(code=13).err
+    refused = releases.terminal("deploy", "resume", "app", code=20)
+    _approve(releases, refused)
+    releases.terminal("deploy", "resume", "app", code=11)
+    assert releases.deployed == ["v1", "v2", "v1"]
+
+
+def test_policy_that_approves_rollbacks_before(releases: Releases) -> None:
+    releases.terminal.set(TEMPLEDB_USER="ana")
+    broken(releases, targets={"prod": {"protected": True, "pre_approve_rollback": True}})
+    _approve(releases, releases.deploy(code=20))
+    releases.deploy(code=11)
+    assert releases.deployed == ["v1", "v2", "v1"]
+
+
+# --- when it does not end well --------------------------------------------------------------------
+
+
+def half_broken(releases: Releases) -> None:
+    """Write a release whose failure rolls back to one that cannot be deployed any more."""
+    gate = releases.terminal.home / "gate"
+    gate.write_text("")
+    web = releases.web(deploy_command=f"test -e {gate} && cat version.txt >> {releases.out}")
+    releases.project(MIGRATIONS, web, on_failure="rollback")
+    releases.version("v2")
+    releases.deploy()
+    releases.project(
+        MIGRATIONS,
+        {"name": "web", "deploy_command": f"rm {gate}; false"},
+        on_failure="rollback",
+    )
+
+
+def test_rollback_that_fails_leaves_the_target_for_a_person(releases: Releases) -> None:
+    half_broken(releases)
+    said = releases.deploy(code=13)
+    assert "THE ROLLBACK DID NOT END WELL" in said.out
+    child = releases.runs()[0]
+    assert (child["run_kind"], child["outcome"]) == ("rollback", "failed")
+    again = releases.deploy(code=13)
+    assert "did not end well: the target may be half rolled back" in again.err
+    assert f"templedb deploy resume {child['run'][:13]}" in again.err
+    (releases.terminal.home / "gate").write_text("")
+    releases.terminal("deploy", "resume", "app", child["run"][:13])
+    assert releases.deployed[-1] == "v2"
+    releases.project()
+    releases.version("v4")
+    releases.deploy()
+
+
+def test_person_may_settle_a_rollback_that_failed(releases: Releases) -> None:
+    half_broken(releases)
+    releases.deploy(code=13)
+    child = releases.runs()[0]
+    releases.terminal("run", "resolve", "--reason", "put right by hand", child["run"][:13])
+    releases.project()
+    releases.version("v4")
+    releases.deploy()
+    assert releases.deployed[-1] == "v4"
+
+
+@pytest.mark.parametrize("place", ["rollback.owed", "run.ended"])
+def test_owed_rollback_begins_by_resume_alone_after_a_death(releases: Releases, place: str) -> None:
+    broken(releases)
+    killed(releases.terminal, place, "deploy", "run", "app")
+    assert releases.deployed == ["v1", "v2"], "nothing was rolled back"
+    refused = releases.deploy(code=13)
+    assert "failed, and its rollback has not begun" in refused.err
+    assert "templedb deploy resume" in refused.err
+    assert "templedb run resolve" in refused.err
+    assert releases.deployed == ["v1", "v2"], "no other command begins it"
+    releases.terminal("deploy", "resume", "app", code=11)
+    assert releases.deployed == ["v1", "v2", "v1"]
+    releases.terminal("deploy", "resume", "app", code=64)
+    assert releases.deployed == ["v1", "v2", "v1"], "it is not rolled back twice"
+
+
+def test_owed_rollback_may_be_left_out(releases: Releases) -> None:
+    broken(releases)
+    killed(releases.terminal, "rollback.owed", "deploy", "run", "app")
+    parent = releases.runs()[0]["run"]
+    releases.terminal("run", "resolve", parent[:13], "--reason", "we go forward")
+    (releases.terminal.home / "app" / "broken").unlink()
+    releases.version("v3")
+    releases.deploy()
+    assert releases.deployed[-2:] == ["v3", "late"]
+
+
+def test_death_within_a_command_of_a_rollback_is_unknown(releases: Releases) -> None:
+    releases.deploy()
+    killed(releases.terminal, "command.ran", "deploy", "rollback", "app")
+    child = releases.runs()[0]
+    assert (child["run_kind"], child["outcome"]) == ("rollback", "unknown")
+    refused = releases.deploy(code=13)
+    assert "did not end well" in refused.err
+    releases.terminal("run", "resolve", child["run"][:13], "--reason", "it is back")
+    releases.version("v3")
+    releases.deploy()
