@@ -21,6 +21,7 @@ from typing import Any
 import click
 
 from templedb_nb import api
+from templedb_nb.api_rollback import RollbackMethods
 from templedb_nb.commands.tree import tree
 from templedb_nb.core.config import document, project_file
 from templedb_nb.core.health.outcomes import OUTCOMES
@@ -301,7 +302,8 @@ def _first_paragraph(thing: Any) -> str:
 
 def methods() -> str:
     """Return the reference of the Python API: each method, and `frame`."""
-    public = [each for name, each in vars(api.Temple).items() if not name.startswith("_")]
+    members = {**vars(api.Temple), **vars(RollbackMethods)}
+    public = [each for name, each in members.items() if not name.startswith("_")]
     return "\n\n".join(_function(getattr(each, "__func__", each)) for each in (*public, api.frame))
 
 

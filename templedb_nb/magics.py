@@ -26,6 +26,7 @@ from templedb_nb.notebook.offers import (
     interrupt,
     mask,
     pick,
+    roll_back,
     unblock,
     without_secrets,
 )
@@ -230,7 +231,8 @@ class Magic:
         """Let a run be seen as it goes on, with buttons where they may reach it."""
         from templedb_nb.notebook.progress import LiveProgress
 
-        live = LiveProgress(interrupt, partial(unblock, call) if call.panels.gate else None)
+        unblocks = partial(unblock, call) if call.panels.gate else None
+        live = LiveProgress(interrupt, unblocks, partial(roll_back, call))
 
         def planned(preview: Preview) -> None:
             brief(preview)

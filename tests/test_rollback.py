@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
+from templedb_nb.api import Temple, frame
 from templedb_nb.core.run.rollback_choice import choices, named
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.event import Outcome
@@ -17,6 +20,7 @@ from templedb_nb.model.past_run import PastRun
 from templedb_nb.model.run_kind import RunKind
 from tests.conftest import MIGRATIONS, Database, Said, Terminal
 from tests.test_died import killed
+from tests.test_locks import until
 
 
 @dataclass
@@ -592,3 +596,132 @@ def test_death_within_a_command_of_a_rollback_is_unknown(releases: Releases) -> 
     releases.terminal("run", "resolve", child["run"][:13], "--reason", "it is back")
     releases.version("v3")
     releases.deploy()
+
+
+# --- ended by a person ----------------------------------------------------------------------------
+
+
+def waiting(releases: Releases) -> dict[str, Any]:
+    """Return a group whose command deploys, and then waits where a file says so."""
+    home = releases.terminal.home
+    command = f"cat version.txt >> {releases.out}; test ! -e {home}/wait || (touch {home}/there; sleep 300)"
+    return {"name": "web", "deploy_command": command}
+
+
+def begun(releases: Releases, *words: str) -> subprocess.Popen[str]:
+    """Return a process whose command waits."""
+    home = releases.terminal.home
+    (home / "there").unlink(missing_ok=True)
+    (home / "wait").touch()
+    process = releases.terminal.process(*words)
+    until((home / "there").exists)
+    return process
+
+
+@pytest.mark.parametrize("how", ["asked", "by policy", "not asked"])
+def test_cancelled_run_is_rolled_back_only_when_that_is_wanted(
+    terminal: Terminal, how: str
+) -> None:
+    made = Releases(terminal)
+    policy = {"cancel_policy": "rollback"} if how == "by policy" else {}
+    made.project(waiting(made), on_failure="rollback", **policy)
+    made.version("v1")
+    terminal("project", "import", "app")
+    made.deploy()
+    made.version("v2")
+    process = begun(made, "deploy", "run", "app")
+    (terminal.home / "wait").unlink()
+    live = terminal("deploy", "status", "app", "--json").json[-1]["rows"][0]["live_run"]
+    words = ["--rollback"] if how == "asked" else []
+    terminal("run", "cancel", live, *words)
+    out, err = process.communicate(timeout=60)
+    wanted = 130 if how == "not asked" else 11
+    assert process.returncode == wanted, out + err
+    assert made.deployed == ["v1", "v2"] + (["v1"] if wanted == 11 else [])
+
+
+def test_first_interrupt_of_a_rollback_warns_and_the_second_cancels_it(terminal: Terminal) -> None:
+    made = Releases(terminal)
+    made.project(waiting(made))
+    made.version("v1")
+    terminal("project", "import", "app")
+    made.deploy()
+    made.version("v2")
+    made.deploy()
+    process = begun(made, "deploy", "rollback", "app")
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    line = next(each for each in process.stderr if "this is a rollback" in each)
+    assert "interrupt again to cancel it" in line
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    (terminal.home / "wait").unlink()
+    assert "did not end well" in made.deploy(code=13).err
+    child = made.runs()[0]
+    assert (child["run_kind"], child["outcome"]) == ("rollback", "cancelled")
+    terminal("deploy", "resume", "app")
+    assert made.deployed[-1] == "v1"
+    made.version("v3")
+    made.deploy()
+
+
+# --- reports, words of targets, Python ------------------------------------------------------------
+
+
+def test_reports_tell_of_the_run_and_of_its_rollback(bare: Releases) -> None:
+    home = bare.terminal.home
+    bare.project(
+        bare.web(post_deploy=[{"command": "false", "critical": True}]), on_failure="rollback"
+    )
+    bare.deploy("--junit", str(home / "r.xml"), "--summary", str(home / "s.md"), code=11)
+    suites = [each.get("name") for each in ET.parse(home / "r.xml").getroot()]
+    assert suites == ["app to prod", "app to prod (rollback)"]
+    summary = (home / "s.md").read_text()
+    assert "rolled back by run" in summary
+    assert summary.index("false") < summary.index("rolled back by run"), "the first error leads"
+
+
+def test_target_says_what_follows_a_failure(terminal: Terminal) -> None:
+    made = Releases(terminal)
+    made.version("v1")
+    terminal("project", "import", "app")
+    terminal("target", "add", "app", "prod", "--on-failure", "rollback", "--rollback-on", "failure")
+    terminal.config(made.web())
+    made.deploy()
+    made.version("v2")
+    terminal.config(made.web(post_deploy=[{"command": "false", "critical": True}]))
+    assert "if this fails (failure): rollback to release 1" in terminal("deploy", "plan", "app").out
+    made.deploy(code=11)
+    terminal("target", "update", "app", "prod", "--rollback-on", "health, timeout")
+    made.deploy(code=12)
+    said = terminal("target", "update", "app", "prod", "--rollback-on", "bad", code=64)
+    assert "--rollback-on takes failure, timeout, health, not bad" in said.err
+
+
+def test_rollback_by_the_python_api(bare: Releases) -> None:
+    bare.deploy()
+    temple = Temple.open(bare.terminal.state)
+    listed = temple.rollbacks("app")
+    assert [row.release for row in listed.rows if row.default] == [1]
+    plan = temple.rollback_plan("app", to=1)
+    assert plan.draft.rollback is not None
+    assert plan.draft.rollback.release == 1
+    result = temple.rollback("app")
+    assert (result.outcome, result.run_kind) == (Outcome.SUCCEEDED, RunKind.ROLLBACK)
+    assert list(frame(listed)["kind"]) == ["deploy"]
+    history = frame(temple.history("app"))
+    assert list(history["kind"]) == ["rollback", "deploy", "deploy"]
+
+
+def test_runs_view_has_kind_and_parent(bare: Releases) -> None:
+    bare.deploy()
+    bare.back()
+    sql = "SELECT kind, parent_run <> '' AS child, rolled_back_by <> '' AS undone FROM runs ORDER BY run"
+    rows = bare.terminal("sql", sql, "--json").json[-1]["rows"]
+    assert rows == [
+        ["deploy", False, False],
+        ["deploy", False, True],
+        ["rollback", True, False],
+    ]

@@ -253,7 +253,7 @@ def run(
             if done is not None:
                 return done
         if named:
-            return call.app.deployments.run_plan(named, wish, _given(call, how))
+            return reports.ended(call.app.deployments.run_plan(named, wish, _given(call, how)))
         choice: Selection = call.choice(slug, target)
         if dry_run:
             preview = replace(
@@ -261,7 +261,7 @@ def run(
             )
             reports.write(preview)
             return preview
-        return call.app.deployments.run(choice, wish, **_how(call, how))
+        return reports.ended(call.app.deployments.run(choice, wish, **_how(call, how)))
 
 
 @commands.command()

@@ -65,6 +65,7 @@ class Reports:
     _timers: dict[str, threading.Timer] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _progress: Progress | None = None
+    _run: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what could not be written at the end."""
@@ -89,10 +90,19 @@ class Reports:
         from templedb_nb.model.event import RunFinished, StepFailed, StepFinished, StepWarned
         from templedb_nb.model.result import Progress
 
+        self._run = self._run or entry.run
+        if entry.run != self._run:  # the rollback of that run: the end tells of both
+            return
         self._progress = self._progress or Progress()
         self._progress.add(entry)
         if isinstance(entry.event, StepFinished | StepFailed | StepWarned | RunFinished):
             self.write(self._progress.result, done=isinstance(entry.event, RunFinished))
+
+    def ended(self, result: Result) -> Result:
+        """Return *result*; write once more where a rollback has followed, or is owed."""
+        if self.wanted and (result.rollback or result.owes):
+            self.write(result)
+        return result
 
     def write(self, value: Result | RunbookResult | Preview, *, done: bool = True) -> None:
         """Write each report that is wanted; one that goes on is written now and then.

@@ -30,10 +30,13 @@ def commands() -> None:
     "--reason", default="", metavar="TEXT", help="The reason; shown in the run's history."
 )
 @click.option("--after-step", is_flag=True, help="Let the current step finish first.")
+@click.option(
+    "--rollback", "back", is_flag=True, help="Then roll back, by the rollback that its plan names."
+)
 @pass_call
 def cancel(
     call: Call, run_id: str, project: str | None, target: str | None, reason: str,
-    *, after_step: bool,
+    *, after_step: bool, back: bool,
 ) -> CommandOutcome:  # fmt: skip
     """Cancel a run, from another terminal or another machine."""
     from templedb_nb.errors import TempleError
@@ -47,7 +50,7 @@ def cancel(
     except TempleError:
         if project or target:
             raise
-    return call.app.locks.cancel(run_id, found, reason, drain=after_step)
+    return call.app.locks.cancel(run_id, found, reason, drain=after_step, back=back)
 
 
 @commands.command()

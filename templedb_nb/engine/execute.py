@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from templedb_nb.core.approval.policy import Approved, kept
 from templedb_nb.core.plan.rollback import unfinished
@@ -263,10 +263,14 @@ def _recorded(finished: RunFinished, claim: Claim, tools: Tools) -> RunFinished:
 
 def _owing(plan: Plan, finished: RunFinished, claim: Claim, tools: Tools) -> RunFinished:
     """Return how the run ends, with the rollback that it owes; under the locks, as things stand."""
-    if plan.if_fails is None or finished.outcome is Outcome.SUCCEEDED:
+    back = tools.interrupts.back
+    if finished.outcome is Outcome.SUCCEEDED:
         return finished
+    if plan.if_fails is None:
+        told = f"{finished.message}; not rolled back: its plan names no rollback"
+        return replace(finished, message=told) if back else finished
     now = {name: tools.sessions[name].ledger(claim.project) for name in plan.databases}
-    return tools.settle(finished, unfinished(now))
+    return tools.settle(finished, unfinished(now), back=back)
 
 
 def _mark(finished: RunFinished, claim: Claim) -> RollbackMark | None:

@@ -53,6 +53,7 @@ class Interrupts:
         self._turn = threading.Lock()
         self.draining = False
         self.wish = ""
+        self.back = False
 
     @contextmanager
     def heard(self) -> Iterator[None]:
@@ -94,7 +95,7 @@ class Interrupts:
         Without `drain` the step that runs is cancelled, if it runs in the thread that hears
         signals.
         """
-        self.wish = wanted.wish
+        self.wish, self.back = wanted.wish, wanted.back
         self.draining = True
         if self._installed and not wanted.drain:
             self._forced = True

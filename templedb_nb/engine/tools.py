@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.model.cancel_request import CancelRequest
@@ -19,12 +20,29 @@ from templedb_nb.ports.shell import Psql, Shell
 from templedb_nb.ports.target import Decide, Session
 
 
+class Settle(Protocol):
+    """Says which rollback a run owes that ends so, if any."""
+
+    def __call__(
+        self, finished: RunFinished, half_done: Sequence[str], *, back: bool
+    ) -> RunFinished:
+        """Return the end; *half_done* files stand in part, *back* asks for a rollback."""
+        ...
+
+
+def nothing_owed(finished: RunFinished, half_done: Sequence[str], *, back: bool) -> RunFinished:
+    """Return the end of a run that owes nothing."""
+    del half_done, back
+    return finished
+
+
 @dataclass(slots=True)
 class NoInterrupts:
     """Nobody interrupts the run."""
 
     draining: bool = False
     wish: str = ""
+    back: bool = False
 
     def cancellable(self) -> AbstractContextManager[None]:
         """Let the block be."""
@@ -32,7 +50,7 @@ class NoInterrupts:
 
     def asked(self, wanted: CancelRequest) -> None:
         """Let no further step begin."""
-        self.wish, self.draining = wanted.wish, True
+        self.wish, self.back, self.draining = wanted.wish, wanted.back, True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +72,7 @@ class Tools:
     finished: frozenset[int] = frozenset()
     """Steps behind the first `resumed` that the run had done which is resumed."""
     mask: Callable[[str], str] = str
-    settle: Callable[[RunFinished, Sequence[str]], RunFinished] = lambda finished, _: finished
-    """Says which rollback a run owes that ends so; those files are half done."""
+    settle: Settle = nothing_owed
     checker: Checker | None = None
     """Who measures health; a plan without a check needs nobody."""
 

@@ -60,6 +60,15 @@ def unblock(call: Call, slug: str, target: str, pid: int, ends: bool) -> None:  
         raise without_secrets(error, app.masker.mask) from None
 
 
+def roll_back(call: Call, run: str) -> None:
+    """Cancel a run that goes on here, and let the rollback follow that its plan names."""
+    app = call.open_app()
+    try:
+        app.locks.cancel(run, None, "Roll back now", back=True)
+    except TempleError as error:
+        raise without_secrets(error, app.masker.mask) from None
+
+
 def pick(call: Call, choices: Choices) -> None:
     """Show what a deployment may be made of, and plan what is picked."""
     from templedb_nb.core.plan.situation import PlanOptions

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from templedb_nb.errors import TempleError
 from templedb_nb.model.estimate import Expected
-from templedb_nb.model.event import Blocker, RunFinished, Stamped, StatementBlocked
+from templedb_nb.model.event import Blocker, RunFinished, RunStarted, Stamped, StatementBlocked
 from templedb_nb.views.html.live import live_bundle
 from templedb_nb.views.messages import outcome
 from templedb_nb.views.run_log import RunLog
@@ -33,6 +33,7 @@ LONG_S = 1.0
 HOW = (
     "The kernel's interrupt (■) stops the run after this step. A second interrupt cancels the step."
 )
+BACK = "Roll back now"
 STOPS = ("Stop after this step", "Cancel this step now", "Kill this step")
 NOTHING: dict[str, Any] = {}
 
@@ -43,9 +44,15 @@ Unblock = Callable[[str, str, int, bool], None]
 class LiveProgress:
     """An observer that draws; it works in a thread of its own, so that a run never waits for it."""
 
-    def __init__(self, interrupt: Callable[[], None], unblock: Unblock | None) -> None:
-        """Let buttons call *interrupt* and *unblock*; without *unblock* there are none."""
-        self._interrupt, self._unblock = interrupt, unblock
+    def __init__(
+        self,
+        interrupt: Callable[[], None],
+        unblock: Unblock | None,
+        roll_back: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Let buttons call those; without *unblock* there are none."""
+        self._interrupt, self._unblock, self._roll_back = interrupt, unblock, roll_back
+        self._goes_back = False
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._written: list[str] = []
@@ -63,9 +70,12 @@ class LiveProgress:
     def planned(self, preview: Preview) -> None:
         """Know how long the plan will probably take."""
         self._expected = preview.expected
+        self._goes_back = preview.plan.if_fails is not None
 
     def __call__(self, entry: Stamped) -> None:
         """Take in what happened; it is drawn soon."""
+        if isinstance(entry.event, RunStarted) and self._over.is_set():
+            self._again()
         with self._lock:
             self._watch(entry)
             del self._written[:-LAST]
@@ -76,6 +86,15 @@ class LiveProgress:
             self._begin(entry)
         if isinstance(entry.event, RunFinished):
             self._end(f"run {entry.run[:13]} has ended: {outcome(self._watch.result)}")
+
+    def _again(self) -> None:
+        """Begin anew: another run has begun in this cell, which rolls the first one back."""
+        self._over = threading.Event()
+        self._written.clear()
+        self._watch = RunLog(self._written.append)
+        self._blockers, self._expected, self._note = (), Expected(), ""
+        self._goes_back = False
+        self._handle = self._below = self._thread = self._panel = None
 
     def close(self) -> None:
         """Stop drawing, if the run came to no end of its own."""
@@ -129,7 +148,7 @@ class LiveProgress:
         if self._unblock is None or self._note == HOW:
             return
         if self._panel is None:
-            self._panel = Buttons()
+            self._panel = Buttons(goes_back=self._goes_back)
             self._below.update(self._panel.picture(), raw=True)
             self._panel.clicks.listen(self._panel.widgets)
         if self._panel.clicks.arrive(waited_s - LONG_S) is False:
@@ -146,11 +165,20 @@ class LiveProgress:
         if what == "stop":
             self._panel.stopped()
             self._interrupt()
+        elif what == "back":
+            if self._panel.sure(click):
+                self._go_back()
         elif self._panel.sure(click):
             try:
                 self._clear(int(pid), ends=what == "end")
             except TempleError as error:
                 self._note, self._changed = f"{error.message}; {error.hint}", True
+
+    def _go_back(self) -> None:
+        try:
+            self._roll_back(self._watch.result.run)
+        except TempleError as error:
+            self._note, self._changed = f"{error.message}; {error.hint}", True
 
     def _clear(self, pid: int, *, ends: bool) -> None:
         assert self._unblock is not None  # noqa: S101 - there would be no button
@@ -161,8 +189,8 @@ class LiveProgress:
 class Buttons:
     """What may be done to a run that goes on."""
 
-    def __init__(self) -> None:
-        """Make the button that stops, and room for more."""
+    def __init__(self, *, goes_back: bool = False) -> None:
+        """Make the button that stops, and room for more; with *goes_back*, one that rolls back."""
         from ipywidgets import HBox
 
         from templedb_nb.notebook.button_events import ButtonEvents
@@ -172,13 +200,17 @@ class Buttons:
         self._stop = self.clicks.button(STOPS[0], "stop", "warning")
         self._box = HBox([self._stop, self.clicks.pulse])
         self._box.layout.flex_flow = "row wrap"
+        self._fixed: dict[str, Any] = {}
+        if goes_back:
+            self._fixed = {"back": self.clicks.button(BACK, "back", "danger")}
+        self._box.children = [self._stop, *self._fixed.values(), self.clicks.pulse]
         self._offered: dict[str, Any] = {}
         self._asked: set[str] = set()
 
     @property
     def widgets(self) -> Sequence[Any]:
         """Return every button."""
-        return [self._stop, *self._offered.values()]
+        return [self._stop, *self._fixed.values(), *self._offered.values()]
 
     def picture(self) -> dict[str, Any]:
         """Return the buttons, with a twin for whoever has none."""
@@ -208,7 +240,7 @@ class Buttons:
 
     def sure(self, click: str) -> bool:
         """Return whether it is the second click on that button; ask at the first."""
-        button = self._offered.get(click)
+        button = self._fixed.get(click) or self._offered.get(click)
         if button is None:
             return False
         if click in self._asked:

@@ -29,6 +29,11 @@ class Interruptions(Protocol):
         """Return who wants that and why, where they said so from elsewhere."""
         ...
 
+    @property
+    def back(self) -> bool:
+        """Return whether the run is to be rolled back when it has ended."""
+        ...
+
     def cancellable(self) -> AbstractContextManager[None]:
         """Let an interrupt break off what the block does; elsewhere it is kept until the next."""
         ...

@@ -210,7 +210,7 @@ class Deployments:
         if not result.owes:
             return result
         reach("rollback.owed")
-        wish.tell(f"run {result.run[:13]} did not succeed: it is rolled back")
+        wish.tell(f"run {result.run[:13]} did not succeed: rolling it back")
         how = replace(wish, observers=wish.child_observers or wish.observers)
         try:
             return replace(result, rollback=self.rollbacks.carry_out(result, how, given))

@@ -140,8 +140,11 @@ class Locks:
         reason: str = "",
         *,
         drain: bool = False,
+        back: bool = False,
     ) -> CommandOutcome:
         """Ask a run to end, wherever it runs: at once, or with *drain* after its step.
+
+        With *back* it is rolled back, if its plan names a rollback.
 
         A run of this state file hears it whatever its target is; any other by its ledger.
         """
@@ -149,7 +152,7 @@ class Locks:
         if len(live) > 1:
             raise Ambiguous(f"{named!r} matches more than one run", problems=[e.run for e in live])
         by = f"{self._system.user()} on {self._system.host}"
-        wanted = CancelRequest(wish=f"{by}: {reason or 'no reason given'}", drain=drain)
+        wanted = CancelRequest(wish=f"{by}: {reason or 'no reason given'}", drain=drain, back=back)
         here = bool(live) and cancel_requests.ask(self._runs.journals, live[0].run, wanted)
         if not here and not (found and self._asked(*found, named, wanted)):
             hint = "what runs: templedb deploy status; who holds the target: templedb lock show"
@@ -162,7 +165,8 @@ class Locks:
             else "cancels its step"
         )
         return CommandOutcome(
-            text=f"run {named} was asked to end", also=(f"it {does}, within seconds",)
+            text=f"run {named} was asked to end",
+            also=(f"it {does}, within seconds", *(["then it is rolled back"] if back else [])),
         )
 
     def _asked(self, project: Project, target: Target, run: str, wanted: CancelRequest) -> bool:

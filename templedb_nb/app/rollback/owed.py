@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 from templedb_nb.app.deploy.case import OpenTarget
 from templedb_nb.core.run import rollback_decision
+from templedb_nb.engine.tools import Settle
 from templedb_nb.errors import UnknownName
 from templedb_nb.model.event import RunFinished, RunId
 from templedb_nb.model.plan import Plan, Preview
@@ -43,16 +44,15 @@ def _marks(opened: OpenTarget) -> tuple[PendingRollback, ...]:
     return tuple(each.rollback for each in opened.ledgers.values() if each.rollback)
 
 
-def settling(
-    plan: Plan, journal: RunJournal, records: PlanStore
-) -> Callable[[RunFinished, Sequence[str]], RunFinished]:
+def settling(plan: Plan, journal: RunJournal, records: PlanStore) -> Settle:
     """Return what says how the run of *plan* ends, with the rollback that it owes."""
     whole = None
     if plan.if_fails:
         with suppress(UnknownName):
             whole = records.plan_with(plan.if_fails.content_hash).plan
 
-    def settle(finished: RunFinished, half_done: Sequence[str]) -> RunFinished:
-        return rollback_decision.decided(plan, journal.result, finished, whole, half_done)
+    def settle(finished: RunFinished, half_done: Sequence[str], *, back: bool) -> RunFinished:
+        result = journal.result
+        return rollback_decision.decided(plan, result, finished, whole, half_done, back=back)
 
     return settle

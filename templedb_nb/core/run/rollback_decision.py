@@ -47,14 +47,17 @@ def decided(
     finished: RunFinished,
     whole: Plan | None,
     half_done: Sequence[str],
+    *,
+    back: bool = False,
 ) -> RunFinished:
     """Return how a run ends, with the rollback that it owes.
 
     *whole* is the rollback plan that was made with *parent*, None where it is not known here.
     *half_done* are migrations that stand in part: nobody goes back then without having looked.
+    *back* says that whoever cancelled the run wants it rolled back.
     """
     rule = parent.if_fails
-    if rule is None or not _triggers(rule, result, finished) or not _changing(result):
+    if rule is None or not _triggers(rule, result, finished, back=back) or not _changing(result):
         return finished
     if half_done:
         told = f"{finished.message}; not rolled back: {', '.join(half_done)} is half done"
@@ -76,13 +79,13 @@ def _changing(result: Result) -> bool:
     )
 
 
-def _triggers(rule: IfFails, result: Result, finished: RunFinished) -> bool:
+def _triggers(rule: IfFails, result: Result, finished: RunFinished, *, back: bool) -> bool:
     """Return whether the end of a run is one that rolls back."""
     match finished.outcome:
         case Outcome.SUCCEEDED | Outcome.UNKNOWN:
             return False
         case Outcome.CANCELLED:
-            return rule.cancel_policy is AfterFailure.ROLLBACK
+            return back or rule.cancel_policy is AfterFailure.ROLLBACK
         case Outcome.TIMED_OUT:
             return RollbackTrigger.TIMEOUT in rule.rollback_on
         case Outcome.FAILED:

@@ -32,6 +32,7 @@ from templedb_nb.views.html.markup import Child, Html, block, join, tag
 from templedb_nb.views.html.steps import TONES, steps_table
 from templedb_nb.views.locks import blocked, of_plan
 from templedb_nb.views.plans import approvals_told, compared
+from templedb_nb.views.text.rollback import heading, if_fails
 
 OVERLAID = (Column("Key"), Column("In the config"), Column("For this plan", wide=True))
 SEVERITIES = {
@@ -54,8 +55,9 @@ def plan_card(value: Preview) -> Html:
         _sum(value),
         _findings(value.findings),
         _overlay(value),
-        _since(value),
+        _back(value) if value.draft.rollback else _since(value),
         steps_table(value),
+        _fallback(value),
         _facts(value),
         [_diff(file, diff) for file, diff in value.diffs],
     )
@@ -137,6 +139,32 @@ def _since(value: Preview) -> Html | None:
     ]
     few = len(found.added) + len(found.changed) + len(found.removed) <= LISTED
     return folded(heading, facts(rows), opened=few)
+
+
+def _back(value: Preview) -> Html:
+    """Return what a rollback brings back, and what it leaves as it is."""
+    back = value.draft.rollback
+    assert back is not None  # noqa: S101 - the caller looked
+    whole = heading(back)
+    rows = [
+        ("Its files come from", back.origin),
+        ("Brought back", listed([code(each) for each in back.undoes])),
+        ("Left as it is", listed(list(back.leaves))),
+        ("Variables, then and now", listed(list(back.differs))),
+    ]
+    return join(tag("p", tag("strong", whole[:1].upper() + whole[1:])), facts(rows))
+
+
+def _fallback(value: Preview) -> Html | None:
+    """Return what follows where the run fails, if the config asks for a rollback."""
+    if value.fallback is None or value.plan.if_fails is None:
+        return None
+    head, *lines = if_fails(value.fallback)
+    return folded(
+        join(tag("strong", "If this fails"), head.removeprefix("if this fails")),
+        listed(list(lines)),
+        opened=True,
+    )
 
 
 def _findings(found: tuple[Finding, ...]) -> Html | None:

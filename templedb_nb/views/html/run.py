@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 
 from templedb_nb.model.event import Outcome, StepFailed
@@ -29,7 +30,7 @@ from templedb_nb.views.html.card import (
 )
 from templedb_nb.views.html.markup import Child, Html, block, join, prose, tag, unbroken
 from templedb_nb.views.html.terminal import terminal_line
-from templedb_nb.views.text import came_to
+from templedb_nb.views.text import after, came_to, next_steps
 
 COLUMNS = (Column("State"), Column("Phase"), Column("Step", wide=True), Column("Took", number=True))
 STATES = {
@@ -60,7 +61,9 @@ def run_card(value: Result) -> Html:
     words = messages.outcome(value)
     name = code(value.run[:13], value.run)
     head = title("Run ", name, f": {value.slug} to {value.target}", badge(tone, mark, words))
-    return card(tone, head, _sum(value), _why(value), run_steps(value), _facts(value))
+    return card(
+        tone, head, _sum(value), _why(value), _after(value), run_steps(value), _facts(value)
+    )
 
 
 def _sum(value: Result) -> Html:
@@ -81,6 +84,26 @@ def _why(value: Result) -> Html | None:
     return band(
         Tone.PLAIN if value.outcome in {None, Outcome.SUCCEEDED} else Tone.BAD, prose(value.message)
     )
+
+
+def _after(value: Result) -> Html | None:
+    """Return what became of the rollback of a run that failed, with its own card if it failed."""
+    lines = after(value)
+    if not lines:
+        return None
+    back = value.rollback
+    if back is None or back.outcome is None:
+        return band(Tone.LOUD, tag("strong", lines[1]), *_more(lines[2:]))
+    if back.outcome is Outcome.SUCCEEDED:
+        return band(Tone.GOOD, marked(Tone.GOOD, "↩", lines[1]), f" (exit {value.final_exit_code})")
+    what = next_steps(back)
+    told = tag("strong", lines[1])
+    return tag("div", [tag("p", told), run_card(back), tag("p", with_commands(what))],
+               class_="tdb-band tdb-on-bad")  # fmt: skip
+
+
+def _more(lines: Sequence[str]) -> list[Child]:
+    return [part for each in lines for part in (tag("br"), with_commands(each))]
 
 
 def _failure(value: Result, event: StepFailed) -> Html:
@@ -110,7 +133,8 @@ def _failure(value: Result, event: StepFailed) -> Html:
 
 def _left(value: Result) -> Html:
     told = tag("strong", "changed before that") if value.changed else tag("strong", "unchanged")
-    return join(told, f" (exit {value.exit_code})" if value.exit_code is not None else None)
+    code_ = value.exit_code if value.rollback is None else None
+    return join(told, f" (exit {code_})" if code_ is not None else None)
 
 
 def run_steps(value: Result) -> Html | None:

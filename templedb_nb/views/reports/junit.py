@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.health import Health, Measured
 from templedb_nb.model.result import Result
+from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.runbook import CellResult, CellState, RunbookResult
 from templedb_nb.model.step_result import StepResult, StepState
 from templedb_nb.views.messages import left_out, told
@@ -30,6 +31,8 @@ def junit(value: Result | RunbookResult, *, done: bool = True) -> str:
         runs = (value,)
     for run in runs:
         _run(root, run)
+        if run.rollback is not None:
+            _run(root, run.rollback)
     for name in ("tests", "failures", "errors", "skipped"):
         root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
     ET.indent(root)
@@ -63,7 +66,7 @@ def _cell(case: ET.Element, cell: CellResult) -> None:
 
 
 def _run(root: ET.Element, run: Result) -> None:
-    suite = ET.SubElement(root, "testsuite", name=_legal(f"{run.slug} to {run.target}"))
+    suite = ET.SubElement(root, "testsuite", name=_legal(f"{run.slug} to {run.target}{_back(run)}"))
     properties = ET.SubElement(suite, "properties")
     ET.SubElement(properties, "property", name="warnings", value=str(run.warnings))
     ET.SubElement(properties, "property", name="notices", value=str(run.notices))
@@ -86,6 +89,10 @@ def _run(root: ET.Element, run: Result) -> None:
         kind = "error" if unsure else "failure"
         _mark(case, kind, f"{run.outcome}: {run.message}")
     _count(suite)
+
+
+def _back(run: Result) -> str:
+    return " (rollback)" if run.run_kind is RunKind.ROLLBACK else ""
 
 
 def _step(case: ET.Element, step: StepResult, run: Result, number: int) -> None:

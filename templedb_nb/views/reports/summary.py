@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from templedb_nb.errors import shortened
 from templedb_nb.model.event import Outcome
@@ -17,6 +18,7 @@ from templedb_nb.model.step_result import StepResult, StepState
 from templedb_nb.views import ansi, messages
 from templedb_nb.views.format import duration, many, shown
 from templedb_nb.views.plans import compared, older_code
+from templedb_nb.views.text import after, next_steps
 
 FINDINGS = 50
 COMMENT = 60_000
@@ -65,6 +67,8 @@ def _parts(
             yield from _runbook(value, rows, tail, done=done)
         case Result():
             yield from _run(value, rows, tail, "###")
+            if value.rollback is not None:
+                yield from ("", *_run(value.rollback, rows, tail, "####"))
         case _:
             yield from _plan(value, rows)
 
@@ -117,6 +121,13 @@ def _run(run: Result, rows: int, tail: int, level: str) -> Iterator[str]:
         yield from ([f"To fix it: {text(failed.hint)}", ""] if failed.hint else [])
     elif run.message and not good:
         yield from (*_block(run.message, tail),)
+    for line in after(replace(run, rollback=None) if run.rollback else run)[1:]:
+        yield from (f"**{text(line)}**", "")
+    if run.rollback is not None and run.rollback.outcome is Outcome.SUCCEEDED:
+        yield from (f"↩ **rolled back by run {code(run.rollback.run[:13])}**", "")
+    elif run.rollback is not None:
+        yield from ("✖ **the rollback did not end well: the target may be half rolled back**", "")
+        yield from (text(next_steps(run.rollback)), "")
     steps = [
         [
             MARKS[step.state],

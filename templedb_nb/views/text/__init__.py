@@ -18,12 +18,12 @@ from templedb_nb.views.text import (
 )
 from templedb_nb.views.text.base import findings, text
 from templedb_nb.views.text.plan import briefing
-from templedb_nb.views.text.run import came_to, closing, failure
+from templedb_nb.views.text.run import after, came_to, closing, failure, next_steps
 from templedb_nb.views.text.setting import changed
 
 __all__ = [
-    "briefing", "came_to", "changed", "closing", "difference", "drift", "failure",
+    "after", "briefing", "came_to", "changed", "closing", "difference", "drift", "failure",
     "findings", "health", "history", "lint",
-    "picture", "plan", "rollback",
+    "next_steps", "picture", "plan", "rollback",
     "run", "runbook", "setting", "state", "status", "target", "text",
 ]  # fmt: skip

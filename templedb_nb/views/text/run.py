@@ -73,12 +73,17 @@ def after(value: Result) -> list[str]:
         told = f"rolled back: {_release(back)} is in place again, by run {back.run[:13]}"
         return ["", told, f"{INDENT}exit {code}"]
     head = "THE ROLLBACK DID NOT END WELL: the target may be half rolled back"
-    next_ = (
-        f"look at its steps above, then go on with it: templedb deploy resume {back.run[:13]}; or,"
-        f" after you put it right: templedb run resolve {back.run[:13]} --reason WHAT-YOU-DID"
+    steps = [f"{INDENT}{line}" for line in text(back).splitlines()]
+    return ["", head, *steps, next_steps(back), f"{INDENT}exit {code}"]
+
+
+def next_steps(back: Result) -> str:
+    """Return what a person does about a rollback that did not end well."""
+    run = back.run[:13]
+    return (
+        f"look at its steps, then go on with it: templedb deploy resume {run}; or, after you put it"
+        f" right: templedb run resolve {run} --reason WHAT-YOU-DID"
     )
-    return ["", head, *(f"{INDENT}{line}" for line in text(back).splitlines()), next_,
-            f"{INDENT}exit {code}"]  # fmt: skip
 
 
 def _release(value: Result) -> str:
