@@ -25,7 +25,9 @@ ONCE = "ledger.made"
 LOOKED = "guard.looked"
 """Passed only by what has to do with the ledger, and leaves it as it is."""
 PASSES = {
-    "apply": [each for each in PLACES if each not in {*COMMAND, *HEALTH, LOOKED, ONCE}],
+    "apply": [
+        each for each in PLACES if each not in {*COMMAND, *HEALTH, LOOKED, ONCE, "rollback.owed"}
+    ],
     "grant": [LOOKED],
     "psql": AROUND,
     "command": [*AROUND, *COMMAND],

@@ -209,10 +209,10 @@ class Deployments:
         """Roll back what a run owes that failed; its own failure stays the first thing to know."""
         if not result.owes:
             return result
-        reach("rollback.owed")
-        wish.tell(f"run {result.run[:13]} did not succeed: rolling it back")
         how = replace(wish, observers=wish.child_observers or wish.observers)
         try:
+            reach("rollback.owed")
+            wish.tell(f"run {result.run[:13]} did not succeed: rolling it back")
             return replace(result, rollback=self.rollbacks.carry_out(result, how, given))
         except TempleError as error:
             begun = self.run_history.result(result.run).rollback
