@@ -155,6 +155,36 @@ def test_psql_reads_a_file_without_what_the_server_hears_once(table: Shop) -> No
     assert seen(table) == ["serializable"]
 
 
+@pytest.mark.parametrize("text", [
+    "\\echo why\n{head}\n{body}\n",
+    "BEGIN;\n\\echo why\n{head}\n{body}\nCOMMIT;\n",
+    "BEGIN;\nSET LOCAL lock_timeout = '3s';\n{head}\n\\echo why\n{body}\nCOMMIT;\n",
+])  # fmt: skip
+def test_a_set_transaction_leads_among_the_commands_of_psql(table: Shop, text: str) -> None:
+    by_psql(table)
+    table.migration("003_level.sql", text.format(head=SERIALIZABLE[0], body=SEES))
+    table.run()
+    assert seen(table) == ["serializable"]
+
+
+def test_psql_knows_no_variable_in_front_of_the_file(table: Shop) -> None:
+    by_psql(table)
+    head = "\\set level serializable\nSET TRANSACTION ISOLATION LEVEL :level;\n"
+    table.migration("003_level.sql", head + SEES)
+    said = table.run(code=78).text
+    assert f"{FILE}:2: psql takes this SET TRANSACTION in front of the file, without :level" in said
+    assert "write the mode itself" in said
+
+
+def test_a_begin_with_a_level_is_refused_on_the_plan_by_psql_alone(table: Shop) -> None:
+    table.migration("003_level.sql", f"BEGIN ISOLATION LEVEL SERIALIZABLE;\n{SEES}\nCOMMIT;\n")
+    by_psql(table)
+    assert "BEGIN ISOLATION LEVEL controls transactions" in table.run(code=78).text
+    table.config(MIGRATIONS)
+    table.run()
+    assert seen(table) == ["serializable"]
+
+
 def wait_for_a_lock(shop: Shop, process: Any) -> None:
     """Wait until the run waits for another session."""
     query = (

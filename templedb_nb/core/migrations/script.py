@@ -46,6 +46,7 @@ _SECTION = re.compile(
 )
 """A comment that is nothing but a word for the way back, as several tools divide their files."""
 _INCLUDES = re.compile(r"^[ \t]*+\\(?:ir|include_relative)\b", re.MULTILINE)
+_VARIABLE = re.compile(r"""(?<!:):(?:'\w++'|"\w++"|\w++)""")
 _SWITCHES = re.compile(r"\\(?:c|connect)\b")
 
 
@@ -116,6 +117,13 @@ class Script:
             message = "psql takes this SET TRANSACTION in front of the file alone, apart from \\ir"
             line = self.statements[self.leading[0]].line
             found.append(Remark(message=message, line=line, mend="write \\i in place of \\ir"))
+        for each in (self.statements[index] for index in self.leading):
+            if variable := _VARIABLE.search(each.text):
+                message = (
+                    f"psql takes this SET TRANSACTION in front of the file, without {variable[0]}"
+                )
+                mend = "write the mode itself in place of the variable"
+                found.append(Remark(message=message, line=each.line, mend=mend))
         if self.up != self.text:
             message = "executor psql runs a whole file, but only a part of this one is the up part"
             found.append(Remark(message=message, mend="remove executor: psql"))
