@@ -105,15 +105,15 @@ class Job:
         self.config()
         self.introduce()
 
-    def introduce(self) -> None:
-        """Let the state know of the project and its target."""
+    def introduce(self, slug: str = "app") -> None:
+        """Let the state know of a project and its target."""
         url = psycopg.conninfo.conninfo_to_dict(self.admin)
         secret = str(url["password"]).replace(" ", "%20")
         address = f"{url['user']}:{secret}@127.0.0.1:{self.proxy.port}/{self.name}"
         for words in (
-            ["project", "import", "app"],
-            ["target", "add", "app", "t"],
-            ["env", "set", "app", "DATABASE_URL", f"postgresql://{address}", "--target", "t"],
+            ["project", "import", slug],
+            ["target", "add", slug, "t"],
+            ["env", "set", slug, "DATABASE_URL", f"postgresql://{address}", "--target", "t"],
         ):
             self.program(*words).communicate(timeout=60)
 

@@ -41,6 +41,8 @@ PASSES = {
     "rename": AROUND,
     "adopt": AROUND,
     "restore": AROUND,
+    "shadow": AROUND,
+    "exempt": AROUND,
 }
 """The fail points that each kind of step passes."""
 ACTIONS = ("kill9", "drop", "error")
@@ -160,12 +162,34 @@ def _restore(job: Job) -> Words:
     return ("migration", "restore-ledger", "app", *WHY)
 
 
+def _shadow(job: Job) -> Words:
+    """Write another tool's table along: what it has is imported before, so that this is all."""
+    job.must(*_adopt(job))
+    return ("migration", "import", "app", "--shadow", *WHY)
+
+
+def _exempt(job: Job) -> Words:
+    """Exempt the project from what another one in the same database demands."""
+    folder = job.home / "other"
+    if not folder.exists():
+        folder.mkdir()
+        group = {"name": "c", "kind": "commands", "deploy_command": "true"}
+        (folder / "templedb.yaml").write_text(json.dumps({"groups": [group]}))
+        job.introduce("other")
+        job.must("target", "update", "other", "t", "--order-policy", "linear")
+    job.must("deploy", "run", "other", "--lock-wait", "60")
+    if done(job, "exempt", ""):
+        job.must("target", "exempt", "app", "t", "--ends", *WHY)
+    return ("target", "exempt", "app", "t", "--from", "other", *WHY)
+
+
 PREPARE: dict[str, Callable[[Job], Words]] = {
     "apply": _apply, "grant": _grant, "psql": _psql, "command": _command, "script": _script, "revert": _revert,
     "mark-reverted": _mark_reverted, "mark-applied": _mark_applied, "accept": _accept,
     "baseline": _baseline, "resolve": _resolve, "rename": _rename, "adopt": _adopt, "restore": _restore,
+    "shadow": _shadow, "exempt": _exempt,
 }  # fmt: skip
-ONCE_MORE = {"accept", "rename", "adopt"}
+ONCE_MORE = {"accept", "rename", "adopt", "shadow", "exempt"}
 """Kinds of which no later deployment does what was not done."""
 
 
@@ -186,6 +210,8 @@ def break_at(job: Job, point: Point) -> None:
     if kind in ONCE_MORE and not done(job, kind, before):
         job.must(*words)
     finish(job)
+    if kind == "shadow":
+        job.must("migration", "import", "app", "--no-shadow", *WHY)
     if kind == "script":
         (job.home / "app" / "deploy.sh").unlink()
     job.config()
@@ -231,6 +257,9 @@ def done(job: Job, kind: str, before: str) -> bool:
             return text_of(job) != before
         case "rename":
             return job.side in states
+        case "shadow" | "exempt":
+            fact = f"SELECT 1 FROM templedb.meta WHERE k = '{kind}/app' AND v"
+            return bool(job.rows(f"{fact} LIKE '%{'dbmate' if kind == 'shadow' else 'other'}%'"))
         case _:
             return str(job.imported) in states
 
@@ -266,22 +295,35 @@ def _step_agrees(
             has = states.get(title.rpartition("/")[2]) == "applied"
         case "revert":
             has = states.get(job.side) in {None, "reverted"}
-        case "amend" if "mark-reverted" in title:
-            has = states.get(job.side) in {None, "reverted"}
-        case "amend" if "accept" in title:
-            has = text_of(job) != before
-        case "amend" if "resolve" in title:
-            has = states.get(job.doubt) != "in_doubt"
-        case "amend" if "_base.sql" in title:
-            has = states.get(title.rpartition("/")[2]) == "applied"
         case "amend":
-            has = states.get(job.side) == "applied"
+            has = _amended(job, title, states, before)
         case "adopt":
             has = states.get(str(job.imported)) == "applied"
         case _:
             return
     if has is not (state == "done"):
         job.wrong(f"{about}: history says {state} of {title}, and the ledger {states}")
+
+
+def _amended(job: Job, title: str, states: dict[str, str], before: str) -> bool:
+    """Return whether the ledger has what a step says of it."""
+    match title:
+        case _ if title.endswith(" along"):
+            return done(job, "shadow", before)
+        case _ if "the policy of" in title:
+            return done(job, "exempt", before)
+        case _ if "mark-reverted" in title:
+            return states.get(job.side) in {None, "reverted"}
+        case _ if "accept" in title:
+            return text_of(job) != before
+        case _ if "resolve" in title:
+            return states.get(job.doubt) != "in_doubt"
+        case _ if "_base.sql" in title:
+            return states.get(title.rpartition("/")[2]) == "applied"
+        case _ if "missing tables" in title:
+            return True
+        case _:
+            return states.get(job.side) == "applied"
 
 
 def _objects_agree(job: Job, states: dict[str, str], about: str) -> None:
