@@ -95,7 +95,7 @@ class Plan:
 
     @property
     def deploys(self) -> bool:
-        """Return whether it brings a release into effect: no way back, no word on the ledger."""
+        """Return whether it deploys a release; `migration down` and amendments do not."""
         return all(step.deploys for step in self.steps)
 
     @property

@@ -103,7 +103,7 @@ class Result:
 
     @property
     def deploys(self) -> bool:
-        """Return whether it brings a release into effect: no way back, no word on the ledger."""
+        """Return whether it deploys a release; `migration down` and amendments do not."""
         kinds = (BY_KIND.get(step.label.kind) for step in self.steps)
         return all(kind is None or kind.deploys for kind in kinds)
 
