@@ -225,7 +225,10 @@ class Temple(RollbackMethods):
         """Return counts by outcome and durations of the runs that ended, by target and span.
 
         Spans are in UTC (``2026-11-23``, ``2026-W48``, ``2026-11``); ``failure_rate`` is from 0 to
-        1; ``median_ms`` and ``p90_ms`` are of the runs that succeeded, None where none did.
+        1; ``median_ms`` and ``p90_ms`` are of the runs that succeeded, None where none did. The
+        DORA measures (``lead_ms``, ``per_week``, ``change_failure_rate``, ``restore_ms``,
+        ``rework_rate``) count deployments alone; ``definitions`` says what each of them is, and so
+        does ``attrs["definitions"]`` of the DataFrame.
         """
         found, on = self._app.selections.named(self._choice(project, target))
         wanted = self._app.history.filter(since=since)

@@ -419,12 +419,12 @@ class TestRunHistory:
             (Outcome.SUCCEEDED, Outcome.FAILED, Outcome.UNKNOWN, None)
         ):
             run(store, f"r{number}", outcome)
-        (row,) = store.records.stats(SHOP, None, "all", None)
+        (row,) = store.records.stats(SHOP, None, "all", None, AT)
         assert (row.runs, row.succeeded, row.failed, row.unknown) == (3, 1, 1, 1)
         assert row.median_ms == 40
-        days = store.records.stats(SHOP, DEV, "day", None)
+        days = store.records.stats(SHOP, DEV, "day", None, AT)
         assert [each.span for each in days] == ["2026-01-01"]
-        assert store.records.stats(SHOP, None, "all", AT + timedelta(days=1)) == ()
+        assert store.records.stats(SHOP, None, "all", AT + timedelta(days=1), AT) == ()
 
     def test_last_deployment_is_the_last_success_of_a_release(self, store: Store) -> None:
         assert store.records.last_deployment(SHOP, DEV) is None

@@ -114,7 +114,10 @@ def status(call: Call, slug: str | None, target: str | None) -> DeployStatus:
 def stats(
     call: Call, slug: str | None, target: str | None, since: str | None, by: str
 ) -> DeployStats:
-    """Count runs by target and outcome, with their usual durations.
+    """Count runs by target and outcome, and measure delivery: the five DORA measures.
+
+    Lead time, deployments per week, failed changes, time to restore and rework count deployments
+    alone; docs/history.md has the definition of each, and so has --json.
 
     \b
     Examples:
@@ -224,9 +227,9 @@ def chart(
 def sql(call: Call, query: tuple[str, ...]) -> Any:
     """Query the state with SQL, read-only.
 
-    The views are runs, steps, migrations, events, approvals, messages, health and runbooks
-    (docs/history.md). Without QUERY, the query is read from standard input, or in a notebook from
-    the cell.
+    The views are runs, deployments, steps, migrations, events, approvals, messages, health and
+    runbooks (docs/history.md). Without QUERY, the query is read from standard input, or in a
+    notebook from the cell.
 
     \b
     Examples:

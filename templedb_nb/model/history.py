@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, ClassVar  # Any: cells of an answer
 
 from templedb_nb.model.event import MessageReceived, Outcome
@@ -141,9 +143,17 @@ class DeployStatus:
     rows: tuple[RunStatus, ...]
 
 
+WEEK_S = 7 * 24 * 3600
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatsRow:
-    """The runs of one target in one span of time; durations are of the runs that succeeded."""
+    """The runs of one target in one span of time, and the deployments among them.
+
+    Runs are of every kind; durations are of those that succeeded. Deployments put a release in
+    place, or failed after they had changed the target; `definitions` say what is made of them.
+    `span_s` is how long the span is, None for days.
+    """
 
     target: TargetName
     span: str
@@ -156,11 +166,59 @@ class StatsRow:
     applied: int
     median_ms: int | None
     p90_ms: int | None
+    deployments: int = 0
+    deployed: int = 0
+    span_s: int | None = None
+    lead_ms: int | None = None
+    changes_failed: int = 0
+    restore_ms: int | None = None
+    not_restored: int = 0
+    rework: int = 0
 
     @property
     def failure_rate(self) -> float:
         """Return the part of the runs that did not succeed, from 0 to 1."""
         return 1 - self.succeeded / self.runs
+
+    @property
+    def per_week(self) -> float | None:
+        """Return how many deployments succeeded in a week, where the span is one at least."""
+        return self.deployed * WEEK_S / self.span_s if self.span_s else None
+
+    @property
+    def change_failure_rate(self) -> float | None:
+        """Return the part of the deployments that failed or were rolled back, from 0 to 1."""
+        return self.changes_failed / self.deployments if self.deployments else None
+
+    @property
+    def rework_rate(self) -> float | None:
+        """Return the part of the deployments that followed a failure or rollback, from 0 to 1."""
+        return self.rework / self.deployments if self.deployments else None
+
+
+DEFINITIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "deployments": "runs of kind deploy or promote that succeeded and changed the target,"
+        " or failed after they had changed it; rollbacks, downs, amendments, imports and health"
+        " runs are none",
+        "deployed": "deployments that succeeded, also if they were rolled back later",
+        "per_week": "deployment frequency: successful deployments, divided by the weeks of the"
+        " span; all runs from --since, or from the first deployment, until now, and one week at"
+        " least; empty for days",
+        "lead_time": "median time from when a release was made in this state until the end of the"
+        " first deployment that put it on the target",
+        "changes_failed": "deployments that did not succeed, or that a rollback undid, by itself"
+        " or by hand",
+        "change_failure_rate": "changes_failed divided by deployments",
+        "time_to_restore": "median time from the end of a failed change until the end of the next"
+        " deployment or rollback of the target that succeeded",
+        "not_restored": "failed changes after which nothing has succeeded on the target yet",
+        "rework": "deployments whose last deployment or rollback before, on the same target, had"
+        " failed or was a rollback: they were not planned",
+        "rework_rate": "rework divided by deployments",
+    }
+)
+"""What each measure of delivery is, by the name of its column."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +229,11 @@ class DeployStats:
 
     slug: Slug
     rows: tuple[StatsRow, ...]
+
+    @property
+    def definitions(self) -> dict[str, str]:
+        """Return what each measure of delivery is, by the name of its column."""
+        return dict(DEFINITIONS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,9 +114,9 @@ class RunHistory(Protocol):
         ...
 
     def stats(
-        self, slug: Slug, target: TargetName | None, by: str, since: datetime | None
+        self, slug: Slug, target: TargetName | None, by: str, since: datetime | None, now: datetime
     ) -> tuple[StatsRow, ...]:
-        """Return counts and durations of the runs that ended, by target and span of time."""
+        """Return what the runs that ended come to, by target and span of time up to *now*."""
         ...
 
     def last_deployment(self, slug: Slug, target: TargetName) -> tuple[str, int, datetime] | None:

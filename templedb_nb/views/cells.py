@@ -1,4 +1,4 @@
-"""Values of a database as text, JSON and CSV have them."""
+"""Values of a database as text, JSON, CSV and DataFrames have them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from templedb_nb.model.history import Answer
 from templedb_nb.model.span import Interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_WORD = 1 << 63
 
 
 def cell_text(cell: Any) -> str:
@@ -93,3 +98,41 @@ def _field(cell: Any) -> str:
             written = str(cell)
     quoted = not written or any(each in written for each in ',"\r\n')
     return '"' + written.replace('"', '""') + '"' if quoted else written
+
+
+def answer_frame(value: Answer) -> pd.DataFrame:
+    """Return an answer as a DataFrame; two columns may have one name."""
+    import pandas as pd
+
+    series = [_told([row[n] for row in value.rows]) for n in range(len(value.columns))]
+    made = pd.DataFrame(dict(enumerate(series)))
+    made.columns = pd.Index(value.columns, dtype=object)
+    made.attrs.update(more=value.more)
+    return made
+
+
+def _told(values: list[Any]) -> pd.Series[Any]:
+    """Return a column whose type is that of its values: NULL makes no number a float."""
+    import pandas as pd
+
+    kinds = {type(each) for each in values} - {type(None)}
+    if kinds == {int}:
+        small = all(each is None or abs(each) < _WORD for each in values)
+        return pd.Series(values, dtype="Int64" if small else object)
+    if kinds == {bool}:
+        return pd.Series(values, dtype="boolean")
+    if kinds == {timedelta}:
+        return pd.Series(values, dtype="timedelta64[us]")
+    if kinds == {datetime}:
+        aware = {each.tzinfo is not None for each in values if each is not None}
+        if len(aware) == 1:
+            bare = [each and _bare(each) for each in values]
+            made = pd.Series(bare, dtype="M8[us]")
+            return made.dt.tz_localize("UTC") if True in aware else made
+    if kinds == {float} and any(each != each for each in values):  # noqa: PLR0124 - NaN
+        return pd.Series(values, dtype=object if None in values else None)
+    return pd.Series(values, dtype=None if kinds in ({str}, {float}) else object)
+
+
+def _bare(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -39,14 +39,14 @@ from templedb_nb.model.status import Board, FileState, MigrationStatus, StatusTa
 from templedb_nb.model.step import Apply
 from templedb_nb.model.step_result import StepState
 from templedb_nb.model.variable import Keeping
+from templedb_nb.views.cells import answer_frame
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TIMES, SPANS, WORDS, COUNTS = "time", "span", "word", "count"
+TIMES, SPANS, WORDS, COUNTS, RATE = "time", "span", "word", "count", "rate"
 Column = tuple[str, str | type[StrEnum], Callable[[Any], Any]]
 TEXT = "text"
-_WORD = 1 << 63
 
 
 def _target(row: Any) -> Any:
@@ -73,6 +73,19 @@ _CHANGES: Sequence[Column] = (
     ("change", ChangeKind, lambda r: r.change.kind.value),
     ("before", TEXT, lambda r: r.change.before),
     ("after", TEXT, lambda r: r.change.after),
+)
+
+_DELIVERY: Sequence[Column] = (
+    ("deployments", COUNTS, lambda r: r.deployments),
+    ("deployed", COUNTS, lambda r: r.deployed),
+    ("per_week", RATE, lambda r: r.per_week),
+    ("lead_time", SPANS, lambda r: _milliseconds(r.lead_ms)),
+    ("changes_failed", COUNTS, lambda r: r.changes_failed),
+    ("change_failure_rate", RATE, lambda r: r.change_failure_rate),
+    ("time_to_restore", SPANS, lambda r: _milliseconds(r.restore_ms)),
+    ("not_restored", COUNTS, lambda r: r.not_restored),
+    ("rework", COUNTS, lambda r: r.rework),
+    ("rework_rate", RATE, lambda r: r.rework_rate),
 )
 
 COLUMNS: dict[type, Sequence[Column]] = {
@@ -207,6 +220,7 @@ COLUMNS: dict[type, Sequence[Column]] = {
         ("applied", COUNTS, lambda r: r.applied),
         ("median", SPANS, lambda r: _milliseconds(r.median_ms)),
         ("p90", SPANS, lambda r: _milliseconds(r.p90_ms)),
+        *_DELIVERY,
     ),
     TargetList: (
         ("target", TEXT, lambda r: r.name),
@@ -281,16 +295,19 @@ def frame(value: Any) -> pd.DataFrame | None:
     """Return a table as a DataFrame, or None for a value that is none.
 
     Times are ``datetime64[us, UTC]``, durations ``timedelta64``, words of a fixed set categories,
-    counts nullable ``Int64``. A `MigrationStatus` has its counts in ``attrs``.
+    counts nullable ``Int64``, rates nullable ``Float64``. A `MigrationStatus` has its counts in
+    ``attrs``, a `DeployStats` what its columns mean.
     """
     if isinstance(value, Answer):
-        return _answer(value)
+        return answer_frame(value)
     columns = COLUMNS.get(type(value))
     if columns is None:
         return None
     made = _table(columns, value.shown if isinstance(value, MigrationStatus) else value.rows)
     if isinstance(value, ApprovalList) and value.note:
         made.attrs.update(note=value.note)
+    if isinstance(value, DeployStats):
+        made.attrs.update(project=value.slug, definitions=value.definitions)
     if isinstance(value, HealthTries):
         made.attrs.update(run=value.run, project=value.slug, target=value.target)
         made.attrs.update(health=value.health.value)
@@ -326,44 +343,6 @@ def _table(columns: Sequence[Column], rows: Sequence[Any]) -> pd.DataFrame:
     return pd.DataFrame(series, columns=[name for name, _, _ in columns])
 
 
-def _answer(value: Answer) -> pd.DataFrame:
-    """Return an answer as a DataFrame; two columns may have one name."""
-    import pandas as pd
-
-    series = [_told([row[n] for row in value.rows]) for n in range(len(value.columns))]
-    made = pd.DataFrame(dict(enumerate(series)))
-    made.columns = pd.Index(value.columns, dtype=object)
-    made.attrs.update(more=value.more)
-    return made
-
-
-def _told(values: list[Any]) -> pd.Series[Any]:
-    """Return a column whose type is that of its values: NULL makes no number a float."""
-    import pandas as pd
-
-    kinds = {type(each) for each in values} - {type(None)}
-    if kinds == {int}:
-        small = all(each is None or abs(each) < _WORD for each in values)
-        return pd.Series(values, dtype="Int64" if small else object)
-    if kinds == {bool}:
-        return pd.Series(values, dtype="boolean")
-    if kinds == {timedelta}:
-        return pd.Series(values, dtype="timedelta64[us]")
-    if kinds == {datetime}:
-        aware = {each.tzinfo is not None for each in values if each is not None}
-        if len(aware) == 1:
-            bare = [each and _bare(each) for each in values]
-            made = pd.Series(bare, dtype="M8[us]")
-            return made.dt.tz_localize("UTC") if True in aware else made
-    if kinds == {float} and any(each != each for each in values):  # noqa: PLR0124 - NaN
-        return pd.Series(values, dtype=object if None in values else None)
-    return pd.Series(values, dtype=None if kinds in ({str}, {float}) else object)
-
-
-def _bare(at: datetime) -> datetime:
-    return at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at
-
-
 def _at(began: datetime | None, after_ms: int | None) -> datetime | None:
     return began + timedelta(milliseconds=after_ms) if began and after_ms is not None else None
 
@@ -384,6 +363,8 @@ def _series(values: list[Any], kind: str | type[StrEnum]) -> pd.Series[Any]:
             return pd.Series(values, dtype="category")
         case "count":
             return pd.Series(values, dtype="Int64")
+        case "rate":
+            return pd.Series(values, dtype="Float64")
         case _:
             return pd.Series(values)
 

@@ -76,8 +76,10 @@ def _extras(value: Any) -> Iterator[tuple[str, Any]]:
             yield "warnings", value.warnings
             yield "notices", value.notices
         case DeployStats():
-            rated = [{**asdict(row), "failure_rate": row.failure_rate} for row in value.rows]
-            yield "rows", rated
+            rates = ("failure_rate", "per_week", "change_failure_rate", "rework_rate")
+            rows = [asdict(r) | {name: getattr(r, name) for name in rates} for r in value.rows]
+            yield "rows", rows
+            yield "definitions", value.definitions
         case _:
             for name in ("applied", "pending", "valid"):
                 if hasattr(value, name) and not callable(getattr(value, name)):

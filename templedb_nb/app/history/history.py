@@ -153,7 +153,8 @@ class History:
     ) -> DeployStats:
         """Return counts and durations of the runs that ended, by target and by week or month."""
         self._catch_up()
-        rows = self._records.stats(project.slug, target, by, wanted.since)
+        now = self._system.clock.now()
+        rows = self._records.stats(project.slug, target, by, wanted.since, now)
         return DeployStats(slug=project.slug, rows=rows)
 
     def chart(

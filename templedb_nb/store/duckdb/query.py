@@ -27,8 +27,8 @@ LIMIT = 10_000
 """Rows that are given to a terminal, which cannot show more."""
 
 HINT = (
-    "the views are runs, steps, migrations, events, approvals, messages, health, runbooks:"
-    " DESCRIBE runs"
+    "the views are runs, deployments, steps, migrations, events, approvals, messages, health,"
+    " runbooks: DESCRIBE runs"
 )
 
 CATEGORIES = frozenset(

@@ -22,20 +22,11 @@ from templedb_nb.model.result import Result
 from templedb_nb.model.serialization import Digest, short, to_plain
 from templedb_nb.model.step import BY_KIND
 from templedb_nb.model.target import TargetName
-from templedb_nb.store.duckdb import durations, ledger_copies, past_runs
+from templedb_nb.store.duckdb import durations, ledger_copies, past_runs, statistics
 from templedb_nb.store.duckdb.ledger_copies import LedgerCopyRecords
 from templedb_nb.store.duckdb.rows import as_approval, as_run, insert_events, read, run_row
 from templedb_nb.store.duckdb.times import bare, zoned
 from templedb_nb.store.journal import written
-
-SPANS = {
-    "all": "'all'",
-    "day": "strftime(started_at, '%Y-%m-%d')",
-    "week": "strftime(started_at, '%G-W%V')",
-    "month": "strftime(started_at, '%Y-%m')",
-}
-"""How the runs of one span of time are told from those of another, in UTC."""
-
 
 _NOT_DEPLOYING = [kind for kind, step in BY_KIND.items() if not step.deploys]
 """Kinds of steps that bring no release into effect."""
@@ -310,28 +301,10 @@ class Records(LedgerCopyRecords):
         return tuple(as_run(row) for row in rows)
 
     def stats(
-        self, slug: Slug, target: TargetName | None, by: str, since: datetime | None
+        self, slug: Slug, target: TargetName | None, by: str, since: datetime | None, now: datetime
     ) -> tuple[StatsRow, ...]:
-        """Return counts and durations of the runs that ended, by target and span of time."""
-        span = SPANS[by]
-        with self._file.session() as session:
-            rows = session.execute(
-                f"SELECT target, {span}, count(*),"  # noqa: S608 - one of four constants
-                " count(*) FILTER (outcome = 'succeeded'), count(*) FILTER (outcome = 'failed'),"
-                " count(*) FILTER (outcome = 'cancelled'),"
-                " count(*) FILTER (outcome = 'timed_out'),"
-                " count(*) FILTER (outcome = 'unknown'), sum(applied)::INTEGER,"
-                " (quantile_cont(elapsed_ms, 0.5) FILTER (outcome = 'succeeded'))::BIGINT,"
-                " (quantile_cont(elapsed_ms, 0.9) FILTER (outcome = 'succeeded'))::BIGINT"
-                " FROM runs WHERE project = $slug AND outcome IS NOT NULL"
-                " AND ($target IS NULL OR target = $target)"
-                " AND ($since IS NULL OR started_at >= $since)"
-                " GROUP BY 1, 2 ORDER BY 1, 2",
-                {"slug": slug, "target": target, "since": bare(since) if since else None},
-            ).fetchall()
-        names = ("target", "span", "runs", "succeeded", "failed", "cancelled", "timed_out",
-                 "unknown", "applied", "median_ms", "p90_ms")  # fmt: skip
-        return tuple(StatsRow(**dict(zip(names, row, strict=True))) for row in rows)
+        """Return what the runs that ended come to, by target and span of time."""
+        return statistics.stats(self._file, slug, target, by, since, now)
 
     def unresolved(self, slug: Slug) -> frozenset[str]:
         """Return the runs that nobody saw end, and of which nobody said what they did."""

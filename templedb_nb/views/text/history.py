@@ -139,7 +139,24 @@ def _(value: DeployStats) -> str:
         return f"{value.slug}: no runs that ended"
     heads = ["TARGET", "SPAN", "RUNS", "SUCCEEDED", "FAILED", "OTHER", "FAILING", "APPLIED",
              "MEDIAN", "P90"]  # fmt: skip
-    return table(heads, [_stats(row) for row in value.rows])
+    runs = table(heads, [_stats(row) for row in value.rows])
+    rows = [_delivery(row) for row in value.rows if row.deployments]
+    if not rows:
+        return runs
+    heads = ["TARGET", "SPAN", "DEPLOYED", "PER WEEK", "LEAD TIME", "CHANGES FAILED", "RESTORED IN",
+             "REWORK"]  # fmt: skip
+    return f"{runs}\n\ndeployments\n{table(heads, rows)}"
+
+
+def _delivery(row: StatsRow) -> list[str]:
+    weekly = "" if row.per_week is None else f"{row.per_week:.1f}"
+    failed = f"{row.changes_failed} of {row.deployments}"
+    restored = duration(row.restore_ms)
+    if row.not_restored:
+        restored = f"{restored}, {row.not_restored} not yet".removeprefix(", ")
+    rework = f"{row.rework} of {row.deployments}"
+    counts = [str(row.deployed), weekly, duration(row.lead_ms), failed, restored, rework]
+    return [row.target, row.span, *counts]
 
 
 def _stats(row: StatsRow) -> list[str]:
