@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from templedb_nb.app.deploy.bundles import read_bundle
+from templedb_nb.core.compatibility.migrations import compatibility
 from templedb_nb.core.config import document as config
 from templedb_nb.core.config import project_file
 from templedb_nb.core.config.overlay import overlaid
@@ -59,6 +60,7 @@ def test_any_sql_is_read_linted_and_redacted(text: str) -> None:
     marks(text)
     script = read_script(text.encode("utf-8", "surrogatepass"))
     lint([Pending(file="a.sql", database="D", script=script)], {})
+    compatibility(script)
 
 
 @given(st.binary(max_size=200))

@@ -145,11 +145,13 @@ CLASSES = [
 ]
 RUNS = ["/*", "--\n", "-- templedb:", "${", "${${\n", "$a$", "'a'\n", ";\n", "\\.", "<script", "\x1b[", "a.", "BEGIN;",
         "-- +goose Up\n", "-- migrate:up\n", "(select ", "--changeset a:", "/*liquibase rollback", ":a ", "password 'x' ", "set token='x' ",
-        "format('password=%s',", "password=", "'password ' || ", "x://a?password="]  # fmt: skip
+        "ALTER TABLE t ADD a int CHECK (a > 0) DEFAULT 1;", "DROP TABLE t, ", "ADD COLUMN a int, ", "CREATE FUNCTION f(",
+        "CHECK (", "format('password=%s',", "password=", "'password ' || ", "x://a?password="]  # fmt: skip
 TEXTS = [*((1_000_000, CLASSES[n::4]) for n in range(4)), (100_000, RUNS)]
 READ = """
 import json, resource, sys
 resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+from templedb_nb.core.compatibility.migrations import compatibility
 from templedb_nb.core.lint import effects
 from templedb_nb.core.migrations.layouts.recognise import marks
 from templedb_nb.core.migrations.script import read_script
@@ -160,6 +162,7 @@ for run in runs:
     text = run * (length // len(run))
     script = read_script(text.encode())
     effects.impact(script.statements, together=True, locking=True)
+    compatibility(script)
     marks(text)
     redacted(f"password {text}")
     for layout in ("goose", "dbmate", "flyway", "graphile-migrate", "liquibase"):

@@ -91,7 +91,7 @@ def _domain(at: Cursor, known: Known) -> Judgement:
     name = at.name()
     if known.new_type(name):
         if at.word in {"ADD", "SET"} and at.ahead(1) != "DEFAULT":
-            known.types[name.key] = True
+            known.add_type(name, refuses=True)
         return EXPAND
     if found := _moved("DOMAIN", name, at):
         return found

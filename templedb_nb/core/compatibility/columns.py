@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from templedb_nb.core.compatibility.checks import admits, admits_null
+from templedb_nb.core.compatibility.expressions import filling, harmless, is_null, literal
 from templedb_nb.core.compatibility.judgement import Judgement, contract, strongest, unknown
 from templedb_nb.core.compatibility.known import Known, NewColumn
 from templedb_nb.core.compatibility.types import plain_type
-from templedb_nb.core.lint.alter import STEADY, VOLATILE
+from templedb_nb.core.lint.alter import VOLATILE
 from templedb_nb.core.sql.cursor import Cursor, Name, calls, word, words
 from templedb_nb.core.sql.tokens import Token
 
@@ -18,10 +19,8 @@ _BEHIND = words(
     "COMPRESSION USING AS"
 )
 _SERIAL = words("SERIAL BIGSERIAL SMALLSERIAL SERIAL2 SERIAL4 SERIAL8")
-_SEQUENCE = words("NEXTVAL")
-_PURE = words("LOWER UPPER COALESCE BTRIM TRIM LTRIM RTRIM LENGTH CHAR_LENGTH MD5 CONCAT AND OR IN")
-"""Functions that give a value for whatever they are given."""
-_RISKY = ("/", "%", ":")
+_LIMITED = words("MAXVALUE CYCLE")
+_SMALL = words("SMALLINT INT2")
 
 
 @dataclass(slots=True)
@@ -31,7 +30,9 @@ class _Column:
     kind: Sequence[Token] = ()
     default: Sequence[Token] = ()
     generated: Sequence[Token] | None = None
+    virtual: bool = False
     identity: bool = False
+    options: Sequence[Token] = ()
     not_null: bool = False
     unique: bool = False
     nulls_alike: bool = False
@@ -46,11 +47,16 @@ class _Column:
     @property
     def given(self) -> bool:
         """Return whether its default is anything but NULL."""
-        return bool(self.default) and word(self.default[0]) != "NULL"
+        return not is_null(self.default)
 
     @property
     def filled(self) -> bool:
         return self.given or self.serial or self.identity
+
+    @property
+    def narrow(self) -> bool:
+        """Return whether its type has a limit: a length, a precision."""
+        return any(each.text == "(" for each in self.kind)
 
     @property
     def fresh(self) -> bool:
@@ -68,19 +74,12 @@ def added(table: Name, name: Name, definition: Sequence[Token], known: Known) ->
         filled=column.filled or column.generated is not None,
         fresh=column.fresh,
         not_null=column.not_null,
-        watched=bool(column.unique or column.checks or column.references),
+        watched=bool(column.unique or column.checks or column.references or column.narrow),
     )
+    if column.references:
+        known.refer()
     known.add_column(table, name, new)
     return found
-
-
-def filling(what: str, default: Sequence[Token]) -> Iterator[Judgement]:
-    """Yield what a default asks of those who insert."""
-    called = calls(default)
-    if called & _SEQUENCE:
-        yield unknown(what, "old inserts need the right to use its sequence")
-    elif others := called - STEADY - VOLATILE:
-        yield unknown(what, f"old inserts call {', '.join(sorted(others)).lower()}()")
 
 
 def _judged(what: str, name: Name, column: _Column, known: Known) -> Iterator[Judgement]:
@@ -94,9 +93,19 @@ def _judged(what: str, name: Name, column: _Column, known: Known) -> Iterator[Ju
     yield from _constrained(what, name, column)
     if column.serial:
         yield unknown(what, "old inserts need the right to use its sequence")
-    yield from filling(what, column.default)
-    if not column.filled and not plain_type(column.kind, known):
-        yield unknown(what, "its type may be a domain that refuses NULL")
+    if column.identity and (_small(column) or _limited(column)):
+        yield unknown(what, "old inserts fail when its numbers run out")
+    yield from filling(what, column.default, narrow=column.narrow)
+    if not literal(column.default) and not plain_type(column.kind, known):
+        yield unknown(what, "its type may be a domain that refuses what old inserts leave in it")
+
+
+def _small(column: _Column) -> bool:
+    return bool(column.kind) and word(column.kind[0]) in _SMALL
+
+
+def _limited(column: _Column) -> bool:
+    return not _LIMITED.isdisjoint(word(each) for each in column.options)
 
 
 def _computed(what: str, column: _Column) -> Iterator[Judgement]:
@@ -105,13 +114,8 @@ def _computed(what: str, column: _Column) -> Iterator[Judgement]:
         yield contract(what, "old inserts are refused where its computed value is")
     if column.not_null:
         yield unknown(what, "old inserts are refused where its expression is NULL")
-    if not harmless(tokens):
+    if not column.virtual and not harmless(tokens):
         yield unknown(what, "old inserts fail where its expression does")
-
-
-def harmless(tokens: Sequence[Token]) -> bool:
-    """Return whether an expression gives a value for any row, as far as its text tells."""
-    return not any(each.text in _RISKY for each in tokens) and not calls(tokens) - _PURE
 
 
 def _constrained(what: str, name: Name, column: _Column) -> Iterator[Judgement]:
@@ -187,7 +191,8 @@ def _generated(at: Cursor, column: _Column) -> None:
     at.take("AS")
     if at.take("IDENTITY"):
         column.identity = True
-        at.group()
+        column.options = at.group()
     else:
         column.generated = at.group()
+        column.virtual = at.word == "VIRTUAL"
         at.take_any(words("STORED VIRTUAL"))

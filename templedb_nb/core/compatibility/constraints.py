@@ -57,7 +57,10 @@ def _unique(table: Name, at: Cursor, known: Known, label: str) -> Judgement:
     alike = at.take("NULLS", "NOT", "DISTINCT")
     at.take("NULLS", "DISTINCT")
     if at.take("USING", "INDEX"):
-        return EXPAND
+        at.name()
+        if at.word != "DEFERRABLE":
+            return EXPAND
+        return contract(f"ADD UNIQUE{label} DEFERRABLE", "ON CONFLICT of old code fails")
     return unique_on(f"ADD UNIQUE{label}", table, _columns(at.group()), known, nulls_alike=alike)
 
 
@@ -82,7 +85,7 @@ def _foreign(table: Name, at: Cursor, known: Known, label: str) -> Judgement:
     empty = [bool(each and each.empty) for each in found]
     if (all(empty) if full else any(empty)) and empty:
         known.watch(table, columns)
-        return EXPAND
+        return known.refer()
     why = "rows of old code that refer to nothing are refused"
     return contract(f"ADD FOREIGN KEY{label}", why)
 

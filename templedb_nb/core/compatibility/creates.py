@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from templedb_nb.core.compatibility.columns import harmless
 from templedb_nb.core.compatibility.constraints import unique_on
-from templedb_nb.core.compatibility.judgement import EXPAND, Judgement, contract, unknown
+from templedb_nb.core.compatibility.expressions import harmless
+from templedb_nb.core.compatibility.judgement import (
+    EXPAND,
+    Judgement,
+    contract,
+    strongest,
+    unknown,
+)
 from templedb_nb.core.compatibility.known import Known
 from templedb_nb.core.sql.cursor import Cursor, Name, calls, parts, word, words
 from templedb_nb.core.sql.tokens import Token
 
 _TEMPORARY = words("TEMP TEMPORARY")
-_MODIFIERS = words("GLOBAL LOCAL UNLOGGED TRUSTED PROCEDURAL DEFAULT") | _TEMPORARY
+_MODIFIERS = words("GLOBAL LOCAL UNLOGGED TRUSTED PROCEDURAL") | _TEMPORARY
 _EXTENSIONS = words(
     "pgcrypto uuid-ossp pg_trgm unaccent btree_gin btree_gist pg_stat_statements citext hstore "
     "fuzzystrmatch vector postgis ltree tablefunc pgrowlocks pgstattuple pg_buffercache plpgsql"
@@ -52,11 +58,19 @@ def _table(at: Cursor, known: Known, replaces: bool, private: bool) -> Judgement
     if replaces and not private and not before:
         return contract(f"CREATE OR REPLACE TABLE {name.text}", "its rows and columns are lost")
     if at.take("PARTITION", "OF"):
-        parent = at.name()
-        if at.word == "(" and not known.new(parent):
-            why = f"old inserts into {parent.text} fail where its constraints refuse them"
-            return unknown(f"CREATE TABLE {name.text}", why)
-    return EXPAND
+        return _partition(name, at.name(), at, known)
+    if any(word(each) == "REFERENCES" for each in at.rest):
+        return known.refer()
+    return known.fill() if any(word(each) == "AS" for each in at.rest) else EXPAND
+
+
+def _partition(name: Name, parent: Name, at: Cursor, known: Known) -> Judgement:
+    """Judge a new partition: older inserts that its bounds take go into it from now on."""
+    restricts = at.word == "(" or at.skip_to("PARTITION", "SERVER")
+    if known.new(parent) or not restricts:
+        return EXPAND
+    why = f"old inserts into {parent.text} that its bounds take may be refused"
+    return unknown(f"CREATE TABLE {name.text}", why)
 
 
 def _view(at: Cursor, known: Known, replaces: bool, private: bool) -> Judgement:  # noqa: FBT001
@@ -88,18 +102,18 @@ def _index(at: Cursor, known: Known, *, unique: bool) -> Judgement:
 
 def _indexed(name: Name, table: Name, at: Cursor, known: Known, *, unique: bool) -> Judgement:
     body = at.group()
+    what = f"CREATE {'UNIQUE ' if unique else ''}INDEX {name.text}".strip()
     alike = False
     while not at.done and at.word != "WHERE":
         alike = at.take("NULLS", "NOT", "DISTINCT") or alike
         at.skip()
+    found = EXPAND
     if unique:
         columns = [Cursor(each).name() for each in parts(body)]
-        what = f"CREATE UNIQUE INDEX {name.text}".strip()
-        return unique_on(what, table, columns, known, nulls_alike=alike)
+        found = unique_on(what, table, columns, known, nulls_alike=alike)
     if _expressive(body) or (at.take("WHERE") and not harmless(at.rest)):
-        what = f"CREATE INDEX {name.text}".strip()
-        return unknown(what, "old inserts fail where its expression does")
-    return EXPAND
+        return strongest([found, unknown(what, "old inserts fail where its expression does")])
+    return found
 
 
 def _expressive(body: Sequence[Token]) -> bool:
@@ -126,7 +140,7 @@ def _routine(at: Cursor, known: Known, *, replaces: bool) -> Judgement:
     returns = [word(each) for each in at.rest[:2]]
     if not replaces:
         known.add_function(name, arguments)
-    if before or (not replaces and (not arguments or returns == ["RETURNS", "TRIGGER"])):
+    if before or (not replaces and returns == ["RETURNS", "TRIGGER"]):
         return EXPAND
     if replaces:
         why = "what it does for old code is not analysed"
@@ -189,16 +203,15 @@ def _type(at: Cursor, known: Known, replaces: bool, _private: bool) -> Judgement
     name = at.name()
     if replaces and not known.new_type(name):
         return contract(f"CREATE OR REPLACE TYPE {name.text}", "old code that uses it fails")
-    if name.key and not maybe:
-        known.types[name.key] = False
+    if not maybe:
+        known.add_type(name, refuses=False)
     return EXPAND
 
 
 def _domain(at: Cursor, known: Known, _replaces: bool, _private: bool) -> Judgement:  # noqa: FBT001
     name = at.name()
     said = {word(each) for each in at.rest}
-    if name.key:
-        known.types[name.key] = not said.isdisjoint({"NOT", "CHECK"})
+    known.add_type(name, refuses=not said.isdisjoint({"NOT", "CHECK"}))
     return EXPAND
 
 
@@ -213,7 +226,7 @@ def _sequence(at: Cursor, known: Known, replaces: bool, private: bool) -> Judgem
 
 
 def _mapping(_at: Cursor, _known: Known, _replaces: bool, _private: bool) -> Judgement:  # noqa: FBT001
-    return EXPAND
+    return unknown("CREATE USER MAPPING", "old code may reach the other server as somebody else")
 
 
 def _published(_at: Cursor, _known: Known, _replaces: bool, _private: bool) -> Judgement:  # noqa: FBT001

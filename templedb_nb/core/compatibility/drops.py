@@ -28,7 +28,7 @@ def drops(at: Cursor, known: Known) -> Judgement:
         return _routines(kind, at, known)
     if kind in {"TYPE", "DOMAIN", "SCHEMA"}:
         return _named(kind, at, known)
-    if kind in {"STATISTICS", "TRANSFORM"}:
+    if kind == "STATISTICS":
         return EXPAND
     if kind in {"PUBLICATION", "SUBSCRIPTION", "EVENT"}:
         return unknown(f"DROP {kind}", "what it did for others is no longer done")

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from templedb_nb.core.compatibility.judgement import EXPAND, Judgement, data
 from templedb_nb.core.sql.cursor import Name
 from templedb_nb.core.sql.tokens import Token
 
 Key = tuple[str, ...]
+REFERRED = data("FOREIGN KEY", "old code cannot delete rows that new rows refer to")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,14 @@ class Known:
     """By older table."""
     constraints: dict[Key, set[Key]] = field(default_factory=dict)
     """By older table."""
+    near: bool = False
+    """Whether anything is known without a schema."""
     elsewhere: bool = False
+    """Whether names without a schema have come to mean others within a file."""
+    refers: bool = False
+    """Whether something new refers to something older by a foreign key."""
+    filled: bool = False
+    """Whether something new has rows."""
 
     def new(self, name: Name) -> bool:
         """Return whether a table, a view, an index or a sequence is new."""
@@ -81,17 +90,26 @@ class Known:
     def add(self, name: Name, *, temporary: bool = False) -> None:
         """Take in a relation."""
         if name.key:
+            self.near = self.near or len(name.key) == 1
             self.relations.add(name.key)
         if name.key and temporary:
             self.temporary.add(name.key)
 
     def add_function(self, name: Name, arguments: Sequence[Token]) -> None:
         """Take in a function."""
+        self.near = self.near or len(name.key) == 1
         self.functions.setdefault(name.key, set()).add(signature(arguments))
 
     def add_column(self, table: Name, name: Name, column: NewColumn) -> None:
         """Take in a column, or what became of it."""
+        self.near = self.near or len(table.key) == 1
         self.columns.setdefault(table.key, {})[name.key] = column
+
+    def add_type(self, name: Name, *, refuses: bool) -> None:
+        """Take in a type; one that *refuses* values is a domain."""
+        if name.key:
+            self.near = self.near or len(name.key) == 1
+            self.types[name.key] = refuses
 
     def drop_column(self, table: Name, name: Name) -> bool:
         """Forget a column; say whether it was new."""
@@ -99,6 +117,7 @@ class Known:
 
     def add_constraint(self, table: Name, name: Name) -> None:
         """Take in a constraint by its name."""
+        self.near = self.near or len(table.key) == 1
         if name.key:
             self.constraints.setdefault(table.key, set()).add(name.key)
 
@@ -107,6 +126,16 @@ class Known:
         for name in names:
             if column := self.column(table, name):
                 self.add_column(table, name, replace(column, watched=True))
+
+    def refer(self) -> Judgement:
+        """Note a foreign key of something new, and judge it by the rows that it has already."""
+        self.refers = True
+        return REFERRED if self.filled else EXPAND
+
+    def fill(self) -> Judgement:
+        """Note rows of something new, and judge them by what they may refer to."""
+        self.filled = True
+        return REFERRED if self.refers else EXPAND
 
     def drop(self, name: Name) -> None:
         """Forget a relation, and what belongs to it."""
@@ -119,21 +148,28 @@ class Known:
         """Follow a new relation to its new name."""
         if old.key in self.relations:
             self.drop(old)
-            self.relations.add(new)
+            self.add(Name("", new))
 
     def forget_places(self) -> None:
         """Forget what is known without a schema: those names may mean others from here on."""
         self.elsewhere = True
+        if not self.near:
+            return
+        self.near = False
         self.relations = {each for each in self.relations if len(each) > 1}
         self.types = {each: refuses for each, refuses in self.types.items() if len(each) > 1}
         for by_name in (self.functions, self.columns, self.constraints):
             for key in [each for each in by_name if len(each) == 1]:
                 del by_name[key]
 
-    def end_session(self) -> None:
-        """Forget what ends with a migration: temporary tables, and where it looked for names."""
+    def drop_temporary(self) -> None:
+        """Forget temporary tables."""
         for key in tuple(self.temporary):
             self.drop(Name("", key))
+
+    def end_session(self) -> None:
+        """Forget what ends with a migration: temporary tables, and where it looked for names."""
+        self.drop_temporary()
         if self.elsewhere:
             self.forget_places()
         self.elsewhere = False

@@ -16,7 +16,7 @@ from templedb_nb.core.sql.tokens import Token
 from templedb_nb.model.effect import LockMode
 
 _NOTHING = words(
-    "SHOW BEGIN START COMMIT END SAVEPOINT RELEASE LISTEN UNLISTEN NOTIFY DISCARD DEALLOCATE "
+    "SHOW BEGIN START END SAVEPOINT RELEASE LISTEN UNLISTEN NOTIFY DEALLOCATE "
     "CHECKPOINT CLOSE COMMENT ANALYZE ANALYSE VACUUM CLUSTER REINDEX LOCK PREPARE DECLARE FETCH "
     "MOVE ATTACH DETACH INSTALL LOAD PRAGMA DESCRIBE SUMMARIZE EXPORT FORCE"
 )
@@ -50,26 +50,33 @@ def judged(tokens: Sequence[Token], known: Known) -> Judgement:
 def _query(tokens: Sequence[Token], known: Known) -> Judgement:
     found = seen(tokens)
     written = [name for name, lock in found.locked if lock is LockMode.ROW_EXCLUSIVE]
-    if found.what == "select into":
-        for name in found.made:
-            known.add(name)
+    for name in found.made:
+        known.add(name)
     called = calls(tokens)
     if "SET_CONFIG" in called and any("search_path" in each.text for each in tokens):
         known.forget_places()
     if written:
-        old = [name for name in written if not known.new(name)]
-        return data(found.what.upper(), _ROWS) if old else EXPAND
+        return _written(found.what.upper(), written, known)
     if "SETVAL" in called:
         return data("SELECT setval()", "old inserts get other numbers")
-    return unknown("SELECT", found.note) if found.note else EXPAND
+    if found.note or (called and found.what == "values"):
+        return unknown("SELECT", "the functions that it calls are not analysed")
+    return known.fill() if found.made else EXPAND
+
+
+def _written(what: str, names: Sequence[Name], known: Known) -> Judgement:
+    old = [name for name in names if not known.new(name)]
+    if any(name.key[:-1][-1:] == ("pg_catalog",) or name.text.startswith("pg_") for name in old):
+        return unknown(what, "what changes in a catalog is not analysed")
+    return data(what, _ROWS) if old else known.fill()
 
 
 def _copies(at: Cursor, known: Known) -> Judgement:
     if at.word == "(":
-        return EXPAND
+        return judged(at.group(), known)
     name = at.name()
     at.group()
-    return EXPAND if at.word == "TO" or known.new(name) else data("COPY", _ROWS)
+    return EXPAND if at.word == "TO" else _written("COPY", [name], known)
 
 
 def _truncates(at: Cursor, known: Known) -> Judgement:
@@ -97,6 +104,19 @@ def _sets(at: Cursor, known: Known) -> Judgement:
 
 
 _PLACES = frozenset({"search_path", "schema", "role", "authorization"})
+
+
+def _discards(at: Cursor, known: Known) -> Judgement:
+    known.drop_temporary()
+    if at.word == "ALL":
+        known.forget_places()
+    return EXPAND
+
+
+def _commits(at: Cursor, _known: Known) -> Judgement:
+    if at.word == "PREPARED":
+        return unknown("COMMIT PREPARED", "what was prepared is not analysed")
+    return EXPAND
 
 
 def _uses(_at: Cursor, known: Known) -> Judgement:
@@ -143,5 +163,5 @@ def _new_schemas(names: Sequence[Name], known: Known) -> bool:
 _VERBS = {
     "CREATE": creates, "DROP": drops, "ALTER": alters, "COPY": _copies, "TRUNCATE": _truncates,
     "REFRESH": _refreshes, "SET": _sets, "RESET": _sets, "USE": _uses, "GRANT": _grants,
-    "REVOKE": _revokes,
+    "REVOKE": _revokes, "DISCARD": _discards, "COMMIT": _commits,
 }  # fmt: skip

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from templedb_nb.core.compatibility.columns import added, filling
+from templedb_nb.core.compatibility.columns import added
 from templedb_nb.core.compatibility.constraints import constrained
+from templedb_nb.core.compatibility.expressions import filling, fits_anywhere, is_null
 from templedb_nb.core.compatibility.judgement import EXPAND, Judgement, contract, strongest, unknown
 from templedb_nb.core.compatibility.known import Known, NewColumn
 from templedb_nb.core.sql.cursor import Cursor, Name, parts, word, words
@@ -14,7 +15,7 @@ from templedb_nb.core.sql.tokens import Token
 
 _FAILS = "old code that uses it fails"
 _MILD = words("STATISTICS STORAGE COMPRESSION")
-_STORED = words("WITHOUT LOGGED UNLOGGED TABLESPACE ACCESS")
+_STORED = words("WITHOUT LOGGED UNLOGGED TABLESPACE")
 
 
 def alters_table(at: Cursor, known: Known) -> Judgement:
@@ -41,12 +42,15 @@ _ODD = unknown("ALTER TABLE", "what it changes is not known")
 
 def _of_new(table: Name, at: Cursor, known: Known) -> Judgement:
     """Follow a new table; only a partition of it may be in use already."""
+    if any(word(each) == "REFERENCES" for each in at.rest):
+        return known.refer()
     if at.take("RENAME", "TO"):
         known.rename(table, (*table.key[:-1], *at.name().key))
     elif at.take("SET", "SCHEMA"):
         known.rename(table, (*at.name().key, table.key[-1]))
     elif at.take("ATTACH", "PARTITION"):
-        return _attached(at.name(), known)
+        name = at.name()
+        return EXPAND if known.new(name) else _attached(name)
     return EXPAND
 
 
@@ -54,16 +58,17 @@ def _partition(at: Cursor, known: Known) -> Judgement:
     attaches = at.word == "ATTACH"
     at.at += 2
     name = at.name()
+    if attaches and known.new(name):
+        why = "old inserts that its bounds take fail where its constraints refuse them"
+        return unknown(f"ATTACH PARTITION {name.text}", why)
     if attaches:
-        return _attached(name, known)
+        return _attached(name)
     if known.new(name):
         return EXPAND
     return contract(f"DETACH PARTITION {name.text}", "old code no longer finds its rows")
 
 
-def _attached(name: Name, known: Known) -> Judgement:
-    if known.new(name):
-        return EXPAND
+def _attached(name: Name) -> Judgement:
     what = f"ATTACH PARTITION {name.text}"
     return contract(what, "old inserts into it fail outside of its bounds")
 
@@ -217,7 +222,7 @@ def _of_column(what: str, at: Cursor) -> Judgement:
         if at.take(*said.split()):
             return contract(f"{what} {said}", why)
     if at.take("SET", "DEFAULT"):
-        if at.word == "NULL":
+        if is_null(at.rest):
             return contract(f"{what} SET DEFAULT NULL", _LEFT)
         return unknown(f"{what} SET DEFAULT", "old inserts without it take the new default")
     if at.take("DROP", "NOT", "NULL") or at.take("SET", "GENERATED", "BY", "DEFAULT"):
@@ -240,7 +245,7 @@ def _of_new_column(
     elif at.take("DROP", "NOT", "NULL"):
         after = replace(column, not_null=False)
     elif at.take("SET", "DEFAULT"):
-        after = replace(column, filled=at.word != "NULL", fresh=False)
+        after = replace(column, filled=not is_null(at.rest), fresh=False)
         found = strongest(_new_default(what, column, at.rest))
     elif at.take("DROP"):
         after = replace(column, filled=False, fresh=False)
@@ -255,9 +260,9 @@ def _of_new_column(
 
 
 def _new_default(what: str, column: NewColumn, default: Sequence[Token]) -> Iterator[Judgement]:
-    if column.watched and default and word(default[0]) != "NULL":
-        yield unknown(what, "old inserts fail where a constraint refuses its new default")
-    yield from filling(what, default)
+    if not is_null(default) and (column.watched or not fits_anywhere(default)):
+        yield unknown(what, "old inserts fail where its new default is refused")
+    yield from filling(what, default, narrow=False)
 
 
 def _sets(at: Cursor) -> Judgement:
