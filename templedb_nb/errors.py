@@ -43,7 +43,7 @@ from pathlib import Path
 from templedb_nb.exit_code import ExitCode
 
 LISTED = 50
-"""So many problems are told one by one; JSON has all of them."""
+"""At most this many problems are listed; JSON has all of them."""
 LONGEST = 2000
 """A line of a message or a finding is shown up to this length."""
 

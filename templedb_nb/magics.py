@@ -152,7 +152,7 @@ class Magic:
         return None
 
     def _told_run(self, call: Call, line: str, *, quiet: bool) -> Any:
-        """Return what a command comes to; the runner of an unattended notebook is told of it."""
+        """Return the command's result, and report it to the runner of an unattended notebook."""
 
         def words() -> list[str]:
             call.words = self._words(line)

@@ -1,4 +1,4 @@
-"""What comes with the statements of one step, told as it comes, and never without end.
+"""Server messages of one step's statements, reported as they come, and limited in number.
 
 A loop may raise a million notices: of each rank the first ones become events, the rest is counted.
 What a transaction said that was rolled back, to be tried again, does not count.

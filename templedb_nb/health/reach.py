@@ -1,4 +1,4 @@
-"""From a name to a connection, with what went wrong told by its cause; it runs in the probe."""
+"""From a name to a connection, with the cause of a failure; it runs in the probe."""
 
 from __future__ import annotations
 

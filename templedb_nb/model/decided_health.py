@@ -1,4 +1,4 @@
-"""What a ledger keeps of a person's word on the health of a target."""
+"""What a ledger keeps of a person's decision on the health of a target."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class DownVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofRow:
-    """One migration; `told` says what failed, `diff` how the schema differs from what it was."""
+    """One migration; `told` is what failed, `diff` how the schema differs from what it was."""
 
     file: str
     verdict: DownVerdict

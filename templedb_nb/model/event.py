@@ -293,7 +293,7 @@ class StepWarned:
 class StepFailed:
     """The step failed; `changed` says whether the target may have changed by it.
 
-    `inconclusive` says that it asked how the target is, and nobody could measure that.
+    `inconclusive` says that health checks were made and gave no result.
     """
 
     kind: ClassVar[str] = "step_failed"

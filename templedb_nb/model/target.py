@@ -36,7 +36,7 @@ class OrderPolicy(StrEnum):
 
 
 class FindingLevel(StrEnum):
-    """What a finding of a kind does to a plan: forbid its run, be told, or not be looked for."""
+    """What findings of a kind do to a plan: forbid the run, be shown, or not be looked for."""
 
     BLOCK = "block"
     WARN = "warn"

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 NAMES = ("exit", "quit")
 ALONE = "__templedb_alone__"
 LONGEST = 200
-"""Of a text that says why it ends, so many characters are told."""
+"""At most this many characters of a text that says why it ends are shown."""
 
 
 class CellExit(SystemExit):
-    """What `exit()` raises; it was told when it was raised."""
+    """What `exit()` raises; it was reported when it was raised."""
 
 
 class ExitFunction(ZMQExitAutocall):
@@ -93,7 +93,7 @@ def _of_this_process(there: RunnerChannel) -> Callable[[str, bool], None]:
 
 
 def _watched(show: Callable[..., Any], there: RunnerChannel) -> Callable[..., Any]:
-    """Return *show*, which shows an error, with the runner told of it."""
+    """Return *show*, which shows an error, with a report to the runner."""
 
     def shown(*args: Any, **named: Any) -> Any:
         given = named.get("exc_tuple", args[0] if args else None)

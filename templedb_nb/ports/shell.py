@@ -34,7 +34,7 @@ class Psql(Protocol):
         told: StatementCallbacks,
         words: Mapping[str, MessageLevel],
     ) -> CommandExit:
-        """Run the file in one transaction with its ledger row; *told* hears the server's words.
+        """Run the file in one transaction with its ledger row; *told* gets the server's messages.
 
         *words* are those by which the server ranks them, in its language.
         """

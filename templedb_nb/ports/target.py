@@ -34,7 +34,7 @@ def _nothing(what: object) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockCallbacks:
-    """Who is told what happens around a lock; the last two from a thread of their own.
+    """Called with what happens around a lock; the last two from a thread of their own.
 
     `waiting` hears once of the holder, if there is one to wait for; `asked` that somebody wants the
     run to end; `blocked` whom the running statement waits for, and of nobody when no longer.
@@ -47,7 +47,7 @@ class LockCallbacks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementCallbacks:
-    """Who is told what comes with the statements of a migration, at once; statements from 0.
+    """Called at once with what comes with the statements of a migration; statements from 0.
 
     `said` hears each message of the server, `gave` how many rows a query gave, and `again` that
     everything from a statement on was rolled back and is tried once more, and why. `recorded` hears

@@ -25,7 +25,7 @@ class Pipe:
         self._rest = b""
 
     def drain(self) -> bool:
-        """Take in everything that was told so far; return whether more may come."""
+        """Read everything that was reported so far; return whether more may come."""
         while True:
             try:
                 data = os.read(self.reading, _CHUNK)

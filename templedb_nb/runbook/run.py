@@ -276,7 +276,7 @@ class Runner:
             self._exit = asked
 
     def _read_pipe(self) -> None:
-        """Take in what the kernel told; once it is gone, there is nothing more to wait for."""
+        """Read what the kernel reported; once it has ended, nothing more comes."""
         if not self._pipe.drain():
             asyncio.get_running_loop().remove_reader(self._pipe.reading)
 

@@ -18,7 +18,7 @@ MINIMUM = 8
 
 
 class Secrets:
-    """A mask for text and for whole documents; `learnt` counts what it has been told."""
+    """A mask for text and for whole documents; `learnt` counts the secrets that it knows."""
 
     def __init__(
         self, environ: Mapping[str, str], heard: Callable[[str, str], None] | None = None

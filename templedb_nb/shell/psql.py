@@ -68,7 +68,7 @@ class PsqlProgram:
         told: StatementCallbacks = NOBODY_TOLD,
         words: Mapping[str, MessageLevel] = ENGLISH,
     ) -> CommandExit:
-        """Run the file in one transaction with its ledger row; *told* hears the server's words.
+        """Run the file in one transaction with its ledger row; *told* gets the server's messages.
 
         *words* are those by which the server ranks them, in its language.
         """

@@ -38,7 +38,7 @@ def rollback_fact(pending: PendingRollback | None) -> str:
 
 
 def settles(text: str | None, run: str) -> bool:
-    """Return whether a person's word on *run* ends the rollback that the fact *text* says."""
+    """Return whether a person's decision on *run* ends the rollback that the fact *text* says."""
     pending = rollback(text)
     return pending is not None and run in {pending.parent, pending.run}
 

@@ -27,7 +27,7 @@ LABELS = 40
 """So many signs fit beside each other; with more runs on a lane, releases are not written."""
 
 LINES = (("#1565c0", "o"), ("#ef6c00", "s"), ("#212121", "^"), ("#6a1b9a", "D"))
-"""Targets are told apart by colours that mean no outcome, and by markers."""
+"""Targets are distinguished by markers, and by colours that mean no outcome."""
 
 MINUTE = 1 / 24 / 60
 """In days, as matplotlib counts time."""

@@ -292,7 +292,7 @@ class Runs:
     def _checker(
         self, opened: OpenTarget, plan: Plan, place: RunWorkspace, held: ExitStack
     ) -> Checker | None:
-        """Return who measures health; what it lacks is told before the run begins."""
+        """Return what measures health; what it lacks is reported before the run begins."""
         asked = checks(plan.steps)
         if not asked:
             return None

@@ -1,4 +1,4 @@
-"""What is risky in migrations that wait, told before anything runs: our own rules, squawk's."""
+"""Risks of pending migrations, reported before anything runs: our own rules, and squawk's."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def _anew(state: StateInspector, found: Inspection) -> Iterator[str]:
 
 
 def _imports(inspection: Inspection) -> Iterator[str]:
-    """Yield the commands that bring back what the tables still tell; values are never told."""
+    """Yield the commands that restore what the tables still have; values are never shown."""
     projects = inspection.rows.get("projects", [])
     for slug, known_as, root, *_ in projects:
         name = "" if slug == known_as else f" --known-as {quote(known_as)}"

@@ -82,7 +82,7 @@ class DriftChecks:
 
 
 def _notes(found: Drift) -> Iterator[str]:
-    """Yield what could not be told of one database, and why."""
+    """Yield what could not be compared in one database, and why."""
     if found.base is None:
         yield _NO_BASE
     elif found.behind:

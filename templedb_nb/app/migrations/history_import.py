@@ -64,7 +64,7 @@ class HistoryImports:
     """Use cases around the tables of other tools."""
 
     def __init__(self, migrations: Migrations) -> None:
-        """Write by *migrations*, as every word on the ledger is written."""
+        """Write by *migrations*, as every amendment is written."""
         self._migrations = migrations
 
     def look(self, opened: OpenTarget, source: HistorySource) -> Adoption:

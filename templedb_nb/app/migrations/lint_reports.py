@@ -25,7 +25,7 @@ from templedb_nb.model.target import Policy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LintRequest:
-    """Which files are meant, and how it is told; with `everything`, applied ones, too."""
+    """Which files are meant, and the form of the report; with `everything`, applied ones, too."""
 
     files: tuple[str, ...] = ()
     everything: bool = False

@@ -1,4 +1,4 @@
-"""Values of variables: sealed, opened, and told to the masker before anybody uses them."""
+"""Values of variables: sealed, opened, and known to the masker before anything uses them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What migrations leave in a database, told by their text, and whether it is there.
+"""What migrations create in a database, by their text, and whether it exists.
 
 What a later migration drops or renames tells nothing of the earlier one. What functions, ``DO``
 blocks and statements on rows do is in no catalog: of those nothing can be told.

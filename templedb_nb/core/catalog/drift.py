@@ -16,7 +16,7 @@ from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.target import DatabaseName, FindingLevel, TargetName
 
 TOLD = 10
-"""So many changes of one database are told one by one on a plan."""
+"""At most this many changes of one database are listed on a plan."""
 
 
 def compare(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[CatalogChange, ...]:
@@ -48,7 +48,7 @@ def behind(kept: KeptBase, now: LedgerStanding) -> str:
 
 
 def outdated(kept: KeptBase | None, now: LedgerStanding) -> bool:
-    """Return whether a run that begins must keep all objects anew: nothing could be told apart.
+    """Return whether a run that begins must keep all objects anew: drift cannot be determined.
 
     What a run of another project does meanwhile, that run keeps at its own end.
     """

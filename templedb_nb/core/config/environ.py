@@ -1,4 +1,4 @@
-"""Which value a name will have, told by its source and never by the value."""
+"""Which value a name will have, described by its source and never by the value."""
 
 from __future__ import annotations
 

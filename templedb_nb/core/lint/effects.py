@@ -1,4 +1,4 @@
-"""What statements do to tables: classes, locks and costs, told by tokens; nothing is guessed.
+"""What statements do to tables: classes, locks and costs, by their tokens; nothing is guessed.
 
 Locks follow PostgreSQL's documentation (Explicit Locking, and each command's own page); the tests
 ask servers. What functions, procedures, ``DO`` blocks, triggers and rules do is in no statement.
@@ -24,7 +24,7 @@ from templedb_nb.core.sql.tokens import Statement, Token
 from templedb_nb.model.effect import Impact, LockMode, StatementEffect, TableLock, ranked, stronger
 
 MOST = 100
-"""So many effects of one script are told one by one."""
+"""At most this many effects of one script are listed."""
 
 
 def impact(statements: Iterable[Statement], *, together: bool, locking: bool) -> Impact:

@@ -90,7 +90,7 @@ TWINS = words(
     "require-concurrent-index-deletion require-concurrent-reindex constraint-missing-not-valid "
     "adding-foreign-key-constraint adding-not-nullable-field disallowed-unique-constraint"
 )
-"""Rules of squawk's that ours decide with what the server knows: they are not told twice."""
+"""Rules of squawk that ours cover with the server's facts: they are not reported twice."""
 
 
 def merged(linted: LintFindings, others: Iterable[Complaint]) -> tuple[Complaint, ...]:

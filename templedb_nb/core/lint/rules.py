@@ -1,4 +1,4 @@
-"""Risky statements of pending migrations, told by tokens and by the sizes that a server guesses.
+"""Risky statements of pending migrations, by their tokens and the server's estimated sizes.
 
 A table that the same plan made before has no readers: nothing is risky about it. What a rule asks
 for, with examples, stands in docs/lint.md, and the tests try those.

@@ -1,4 +1,4 @@
-"""Which tables a query reads and writes, told by its tokens: SELECT, INSERT, UPDATE, DELETE, MERGE.
+"""Which tables a query reads and writes, by its tokens: SELECT, INSERT, UPDATE, DELETE, MERGE.
 
 What views, rules, triggers and functions do beside that is in no text.
 """

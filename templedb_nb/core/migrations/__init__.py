@@ -1,1 +1,1 @@
-"""Migrations: files read by their layout, their status, their way back, other tools' histories."""
+"""Migrations: files read by their layout, status, down parts, histories of other tools."""

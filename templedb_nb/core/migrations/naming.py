@@ -78,7 +78,7 @@ def in_manner(
     folder: str | None,
     now: datetime,
 ) -> list[tuple[str, str]]:
-    """Return path and text of a new migration in a tool's manner: name, body and way back *wanted*.
+    """Return path and text of a new migration in a tool's style: name, body, down part *wanted*.
 
     Raises `FilesError` where that tool alone can write it.
     """

@@ -271,7 +271,7 @@ def on_restores(plan: Plan, ledgers: Ledgers) -> Iterable[Finding]:
 
 
 MOST_LOST = 20
-"""So many lost rows are told one by one."""
+"""At most this many lost rows are listed."""
 
 
 def _elsewhere(

@@ -60,7 +60,7 @@ def on_rollback(
     chosen: Sequence[Group],
     ahead: Sequence[Ahead],
 ) -> Iterator[Finding]:
-    """Return why the way back may not be gone, and what its reader must know."""
+    """Return why the rollback is refused, and what its reader must know."""
     yield from _on_steps(back, made, chosen)
     yield from _on_rows(back, rows)
     for each in ahead:

@@ -1,4 +1,4 @@
-"""What a statement needs of the session that runs it, told by its tokens and never by its text.
+"""What a statement needs from the session that runs it, by its tokens and never by its text.
 
 The classes follow PostgreSQL's ``PreventInTransactionBlock`` calls (src/backend/commands); the
 tests ask a server, which refuses each statement of `OutsideTransaction` inside ``BEGIN`` (25001).

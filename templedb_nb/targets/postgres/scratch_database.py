@@ -119,7 +119,7 @@ def _fill(route: Route, pg_dump: PgDump, dump: str) -> None:
 def _not_taken(
     error: psycopg.Error, text: str, pg_dump: PgDump, server: tuple[int, str]
 ) -> TargetError:
-    """Return what an error in the dump means, with its place if the server told it."""
+    """Return what an error in the dump means, with its place if the server reported one."""
     place = error.diag.statement_position
     start = text.rfind("\n", 0, int(place) - 1) + 1 if place else 0
     line = text[start:].split("\n", 1)[0].strip()[:_SHOWN]

@@ -1,4 +1,4 @@
-"""SQL with its words told apart: by weight and slant first, by colour where there is a style."""
+"""SQL with its words highlighted: by weight and slant, and by colour if there is a style."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from templedb_nb.views.format import shown, table
 INDENT = "  "
 LISTED = 10
 FINDINGS = 50
-"""So many findings are told one by one."""
+"""At most this many findings are listed."""
 
 
 @singledispatch

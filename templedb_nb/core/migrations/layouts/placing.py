@@ -24,7 +24,7 @@ class ToolMark:
 
     @property
     def evidence(self) -> str:
-        """Return the mark as people are told of it."""
+        """Return the mark as messages show it."""
         return f"line {self.line}: {self.words}"
 
 

@@ -16,7 +16,7 @@ NAME = "migration.sql"
 
 
 def place(folder: MigrationFolder) -> Placements:
-    """Return the folders by name, which is the key; Prisma has no way back.
+    """Return the folders by name, which is the key; Prisma has no down parts.
 
     Where there is a ``down.sql`` beside it, that is it: ``prisma migrate diff`` writes such ones.
     """

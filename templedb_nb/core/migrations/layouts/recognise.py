@@ -75,7 +75,7 @@ _OWN_NAMES = {
 _WEAK = frozenset({"yoyo", "Atlas", "sqlx"})
 """Marks that are mere comments, or harmless, to the files of other tools."""
 _NOT_BY_MARKS = frozenset({Layout.SQITCH})
-"""Layouts whose files are told by a plan, whatever their comments say."""
+"""Layouts whose files are named by a plan file, whatever their comments say."""
 _RUST = frozenset({"sqlx-data.json", "sqlx.toml"})
 _LOCK = "migration_lock.toml"
 _JAVA = re.compile(r"flyway\.(?:conf|toml)|pom\.xml|build\.gradle(?:\.kts)?")
@@ -83,7 +83,7 @@ _JAVA = re.compile(r"flyway\.(?:conf|toml)|pom\.xml|build\.gradle(?:\.kts)?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """Another tool's convention, and what told so."""
+    """Another tool's convention, and the evidence for it."""
 
     tool: str
     evidence: str

@@ -1,4 +1,4 @@
-"""One attempt at one migration: what runs, in whose name, and who is told."""
+"""One attempt at one migration: what runs, for which run, and who hears of it."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class EffectStanding(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeVerdict:
-    """What is true, what told so, and what fixes it where it is broken.
+    """What is true, what proves it, and what repairs it if it is broken.
 
     With `instead`, the repair does the statement's whole work. Where the role lacks a right to it,
     an `optional` one is left to somebody else: the statement does its work all the same.

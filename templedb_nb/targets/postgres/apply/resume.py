@@ -168,7 +168,7 @@ def _take_away(link: Link, attempt: Attempt, old: Unit, verdict: ProbeVerdict) -
 
 
 def repair(link: Link, attempt: Attempt, verdict: ProbeVerdict) -> None:
-    """Mend what is broken; what this role may not mend and nobody needs is told, and left."""
+    """Repair what is broken; what this role may not repair, and nothing needs, is reported."""
     for each in verdict.repair:
         try:
             run(link.connection, each)

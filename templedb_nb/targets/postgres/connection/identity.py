@@ -1,4 +1,4 @@
-"""Which database a connection has reached, told by what no other one has."""
+"""Which database a connection has reached, identified by what no other one has."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from templedb_nb.model.route import Route, Surroundings
 from templedb_nb.model.secret import Secret
 
 Reached = Callable[[Route], None]
-"""Is told of the server that a session has reached, and with which password."""
+"""Called with the server that a session has reached, and the password that it used."""
 
 SYSTEM_FOLDERS = ("/etc/postgresql-common",)
 """Where a distribution's psql looks for services; the libpq of psycopg's wheel does not."""

@@ -203,7 +203,7 @@ def begun_row(
 
 
 def note(connection: Connection, which: Sequence[str], word: str) -> None:
-    """Leave a word on an attempt, by project, key and attempt, beside what it writes of its row."""
+    """Write an event about an attempt, by project, key and attempt, in addition to its row."""
     words = f"{_NOTED} VALUES (%s, %s, %s, %s) {_IF_FREE}"
     connection.execute(words.encode(), [*which, word])
 
