@@ -46,14 +46,16 @@ class RollbackMethods:
         to: str | int | None = None,
         bundle: str | Path | None = None,
         skip_groups: Iterable[str] = (),
+        with_down: bool = False,
         env: Mapping[str, str] | None = None,
     ) -> Preview:
         """Return what a rollback would do; change nothing.
 
         *to* is a run, or the number of a release. Raises `UsageProblem` if there is nothing to go
-        back to, and `UnavailableRelease` if the release is not here.
+        back to, and `UnavailableRelease` if the release is not here. *with_down* also undoes the
+        migrations that the release does not have.
         """
-        wish = _wish(to, bundle, skip_groups)
+        wish = _wish(to, bundle, skip_groups, with_down=with_down)
         return self._app.rollbacks.plan(self._choice(project, target), wish, self._given(env))
 
     def rollback(  # noqa: PLR0913 - each is an option of the command, by name
@@ -64,6 +66,7 @@ class RollbackMethods:
         to: str | int | None = None,
         bundle: str | Path | None = None,
         skip_groups: Iterable[str] = (),
+        with_down: bool = False,
         env: Mapping[str, str] | None = None,
         lock_wait: str | float = "10s",
         approvals: Iterable[str | Path] = (),
@@ -79,15 +82,21 @@ class RollbackMethods:
             approvals=tuple(Path(each) for each in approvals),
             reason="deploy rollback",
         )
-        choice, wish = self._choice(project, target), _wish(to, bundle, skip_groups)
+        choice = self._choice(project, target)
+        wish = _wish(to, bundle, skip_groups, with_down=with_down)
         return self._app.deployments.roll_back(choice, wish, options, self._given(env))
 
 
 def _wish(
-    to: str | int | None, bundle: str | Path | None, skip_groups: Iterable[str]
+    to: str | int | None,
+    bundle: str | Path | None,
+    skip_groups: Iterable[str],
+    *,
+    with_down: bool,
 ) -> RollbackWish:
     return RollbackWish(
         to=None if to is None else str(to),
         bundle=Path(bundle) if bundle else None,
         skip_groups=tuple(skip_groups),
+        with_down=with_down,
     )

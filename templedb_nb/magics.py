@@ -279,7 +279,7 @@ class Magic:
             failed = RunFailed(
                 f"run {value.run[:13]} to {value.target}: {value.outcome}: {value.message}",
                 exit_code=exit_code(value),
-                hint=value.failure.hint if value.failure else "",
+                hint=value.failure.hint if value.failure and not value.rollback else "",
             )
             failed.told = self._watched()
             raise failed

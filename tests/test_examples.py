@@ -61,6 +61,13 @@ TOLD = {
         "could not be measured",
         "healthy, says",
     ),
+    "08_rollback": (
+        "if this fails",
+        "is unhealthy",
+        "rolled back: release",
+        "release 3 is in place again",
+        "49 EUR",
+    ),
     "04_promotion_review": ("migrations/004_cities.sql", "approves plan", "needs an approval"),
 }
 

@@ -89,6 +89,15 @@ def releases(request: pytest.FixtureRequest, terminal: Terminal) -> Releases:
 
 
 @pytest.fixture
+def provable(request: pytest.FixtureRequest, releases: Releases) -> Releases:
+    """Return the project on a target where the role may make a copy of the schema."""
+    if releases.dsn.startswith("postgresql"):
+        pg: Database = request.getfixturevalue("pg")
+        pg.query(f"ALTER ROLE {pg.role} CREATEDB")
+    return releases
+
+
+@pytest.fixture
 def bare(terminal: Terminal) -> Releases:
     """Return a project without a database whose release 1 is deployed."""
     made = Releases(terminal)
@@ -338,6 +347,56 @@ def _approve(releases: Releases, refused: Said) -> None:
     releases.terminal.set(TEMPLEDB_USER="emil")
     releases.terminal("approve", plan, "--reason", "read it")
     releases.terminal.set(TEMPLEDB_USER="ana")
+
+
+# --- migrations, where that is asked for ----------------------------------------------------------
+
+DOWN = "CREATE TABLE b (id int);\n-- templedb:down\nDROP TABLE b;\n"
+
+
+def test_migrations_are_undone_only_with_their_down_parts_and_when_asked(
+    provable: Releases,
+) -> None:
+    provable.version("v2", m002=DOWN, m003=DOWN.replace(" b", " c"))
+    provable.deploy()
+    shown = provable.back("--dry-run", "--with-down")
+    assert "migrations: roll back migrations/m003.sql" in shown.out
+    assert "stays applied" not in shown.out
+    provable.back("--with-down")
+    assert provable.deployed == ["v1", "v2", "v1"]
+    rows = provable.terminal("migration", "status", "app", "--json").json[-1]["rows"]
+    assert [row["state"] for row in rows] == ["applied", "pending", "pending"]
+    assert provable.runs()[0]["run_kind"] == "rollback"
+    provable.deploy()
+    assert provable.deployed[-1] == "v2"
+
+
+def test_down_part_that_does_not_lead_back_is_refused(provable: Releases) -> None:
+    provable.version("v2", m002=DOWN.replace("DROP TABLE b", "CREATE TABLE left_over (id int)"))
+    provable.deploy()
+    said = provable.back("--with-down", code=78)
+    assert "a down part does not lead back" in said.err
+    provable.back()
+
+
+def test_migration_without_a_down_part_is_not_undone(releases: Releases) -> None:
+    releases.deploy()
+    said = releases.back("--with-down", code=64)
+    assert "migrations/m002.sql has no down part" in said.err
+
+
+def test_migration_that_breaks_old_code_is_undone_before_that_code_comes_back(
+    provable: Releases,
+) -> None:
+    up, down = "ALTER TABLE a RENAME COLUMN id TO n;", "ALTER TABLE a RENAME COLUMN n TO id;"
+    provable.version("v2", m002=f"{up}\n-- templedb:down\n{down}\n")
+    provable.deploy()
+    provable.back(code=78)
+    shown = provable.back("--dry-run", "--with-down").out
+    assert shown.index("1. undo migrations") < shown.index("2. web")
+    plan = shown.split("plan ", 1)[1].split(":", 1)[0]
+    provable.terminal("deploy", "run", "--plan", plan)
+    assert provable.deployed == ["v1", "v2", "v1"]
 
 
 # --- from elsewhere -------------------------------------------------------------------------------

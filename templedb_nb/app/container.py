@@ -345,6 +345,8 @@ class Container:
                 records=self.records,
                 reader=self.reader,
             ),
+            migrations=self.migrations,
+            down_proofs=self.down_proofs,
             records=self.records,
             system=self.system,
         )

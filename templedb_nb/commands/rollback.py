@@ -38,6 +38,11 @@ if TYPE_CHECKING:
 )
 @click.option("--skip-group", "skip", multiple=True, metavar="GROUP",
               shell_complete=completion.groups, help="Leave a group as it is.")  # fmt: skip
+@click.option(
+    "--with-down",
+    is_flag=True,
+    help="Also undo the migrations that the release does not have, by their down parts.",
+)
 @click.option("--env", "env", multiple=True, metavar="NAME[=VALUE]",
               help="Set a variable for this run only.")  # fmt: skip
 @click.option("--lock-wait", default="10s", metavar="TIME", show_default=True,
@@ -55,8 +60,9 @@ def rollback(
 ) -> RollbackList | Preview | Result:  # fmt: skip
     """Deploy an earlier release again: its files, by its config, with the values of today.
 
-    Migrations stay applied: a rollback runs the commands of the groups, and undoes no migration. It
-    is refused if the earlier release cannot work with what is applied.
+    Migrations stay applied: a rollback runs the commands of the groups. It is refused if the
+    earlier release cannot work with what is applied. With --with-down, the plan also undoes the
+    migrations that the release does not have; each down part is tried on a copy of the schema.
 
     \b
     Examples:
@@ -81,7 +87,12 @@ def rollback(
     with call.output.working(PLANNED):
         if list_:
             return rollbacks.listed(choice)
-        wish = RollbackWish(to=how["to"], bundle=how["bundle"], skip_groups=tuple(how["skip"]))
+        wish = RollbackWish(
+            to=how["to"],
+            bundle=how["bundle"],
+            skip_groups=tuple(how["skip"]),
+            with_down=how["with_down"],
+        )
         given = given_values(call, how["env"])
         if dry_run:
             preview = replace(rollbacks.plan(choice, wish, given), dry_run=True)

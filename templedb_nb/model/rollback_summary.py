@@ -23,6 +23,7 @@ class Ahead:
     word: str
     reason: str = ""
     breaks: bool = False
+    key: str = ""
 
     def __str__(self) -> str:
         """Return it as people read it."""

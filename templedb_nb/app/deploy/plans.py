@@ -197,6 +197,9 @@ class Plans:
             case.current.config, case.release.files, ledgers, also=_rolled_back(options)
         )
         migrations, read = now.migrations, now.scripts
+        if options.rollback:
+            sources = {step.source for step in options.rollback.reverts}
+            read = {**read, **case.read.scripts(sources)}
         for text in {script.text for script in read.values()}:
             self._variables.read_in(text)
         own = kept(Policy.of(case.target), ledgers.values())

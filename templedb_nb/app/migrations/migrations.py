@@ -37,13 +37,14 @@ NOTHING = Digest("")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevertRequest:
-    """What to roll back: one file, all after a file, or the last few of a group."""
+    """What to roll back: one file, all after a file, the last few of a group, or some keys."""
 
     file: str | None = None
     to: str | None = None
     steps: int | None = None
     group: str | None = None
     reason: str = ""
+    only: frozenset[str] | None = None
 
 
 class Migrations:
@@ -297,6 +298,8 @@ def pick(
 
 def _chosen(rows: Sequence[Tracked], back: RevertRequest) -> list[Tracked]:
     """Return the migrations to roll back, newest first."""
+    if back.only is not None:
+        return [row for row in reverting.newest_first(rows) if row.key in back.only]
     if back.file:
         return [pick(rows, back.file, prefer=IN_EFFECT)]
     if back.to:

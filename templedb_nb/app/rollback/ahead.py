@@ -29,14 +29,24 @@ def ahead(
 ) -> tuple[Ahead, ...]:
     """Return what the ledgers have as applied, and no group of the release has."""
     told: list[Ahead] = []
+    for database, own in left(found, ledgers):
+        session = sessions.get(database)
+        ran = session.applied_sql(project, [e.key for e in own]) if session and own else {}
+        how = {e.key: readings.get((database, e.key)) for e in own}
+        told += _told(database, own, ran, how, protected=protected)
+    return tuple(told)
+
+
+def left(
+    found: Sequence[GroupMigrations], ledgers: Ledgers
+) -> Iterator[tuple[DatabaseName, list[Entry]]]:
+    """Yield what each ledger has as applied and no group of the release has."""
     for database, ledger in sorted(ledgers.items()):
         here = {key for each in found if each.database == database for key in _keys(each)}
-        left = [e for e in ledger.entries if e.state is State.APPLIED and e.key not in here]
-        session = sessions.get(database)
-        ran = session.applied_sql(project, [e.key for e in left]) if session and left else {}
-        own = {e.key: readings.get((database, e.key)) for e in left}
-        told += _told(database, left, ran, own, protected=protected)
-    return tuple(told)
+        yield (
+            database,
+            [e for e in ledger.entries if e.state is State.APPLIED and e.key not in here],
+        )
 
 
 def _keys(each: GroupMigrations) -> Iterator[str]:
@@ -47,7 +57,7 @@ def _keys(each: GroupMigrations) -> Iterator[str]:
 
 def _told(
     database: DatabaseName,
-    left: Sequence[Entry],
+    entries: Sequence[Entry],
     ran: Mapping[str, str],
     readings: Mapping[str, Reading | None],
     *,
@@ -55,16 +65,17 @@ def _told(
 ) -> Iterator[Ahead]:
     """Yield what each migration means for earlier code; of one without a text nobody knows."""
     texts = {key: text for key, text in ran.items() if text and not _replaced(text)}
-    kept = [entry for entry in left if entry.key in texts]
+    kept = [entry for entry in entries if entry.key in texts]
     words = in_order(
         OrderedMigration(e.key, database, read_script(texts[e.key].encode(), readings[e.key]))
         for e in kept
     )
-    for entry in left:
+    for entry in entries:
         found = words.get(entry.key) or Compatibility(
             word=Compat.UNKNOWN, reason="its text is not in the ledger"
         )
         yield Ahead(
+            key=entry.key,
             file=entry.file,
             word=found.word.value,
             reason=found.reason,

@@ -64,7 +64,7 @@ class OlderReleases:
             files=files,
             made_at=run.started_at or _LONG_AGO,
         )
-        read = _reader(blobs, f"commit {commit[:12]}")
+        read = _reader(blobs, f"commit {commit[:12]}", self.reader)
         return self._with_config(project, run, release, read, f"commit {commit[:12]}")
 
     def number(self, project: Project, run: PastRun) -> int:
@@ -106,18 +106,23 @@ class OlderReleases:
             raise _nowhere(run, f"its files (tree {short(run.tree)}) are not in {path}", looked)
         if run.config_hash and digest(configs.document(case.current.config)) != run.config_hash:
             raise _nowhere(run, f"its config ({_hash(run)}) is not in {path}", looked)
+        read = _reader(blobs, f"bundle {path.name}", self.reader)
         parts = DeployParts(
-            release=case.release, current=case.current, overlay=case.overlay, read=case.read
+            release=case.release, current=case.current, overlay=case.overlay, read=read
         )
         return FoundRelease(parts=parts, origin=f"bundle {path.name}")
 
 
-def _reader(blobs: Mapping[Digest, bytes], where: str) -> Reader:
+def _reader(blobs: Mapping[Digest, bytes], where: str, state: Reader) -> Reader:
+    """Return what reads the release; down parts of newer migrations are in the state."""
+
     def read(wanted: Iterable[Digest]) -> Mapping[Digest, bytes]:
+        needed = set(wanted)
         try:
-            return {blob: blobs[blob] for blob in wanted}
-        except KeyError as error:
-            raise StoreError(f"{where} has no content {error}") from None
+            rest = state(needed - blobs.keys()) if needed - blobs.keys() else {}
+        except StoreError as error:
+            raise StoreError(f"{where} has no content for it: {error.message}") from None
+        return {**{blob: blobs[blob] for blob in needed & blobs.keys()}, **rest}
 
     return Reader(read, ReadCache())
 

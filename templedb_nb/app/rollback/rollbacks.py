@@ -12,8 +12,11 @@ from templedb_nb.app.deploy.case import DeployContext, OpenTarget
 from templedb_nb.app.deploy.plans import Plans
 from templedb_nb.app.deploy.runs import RunOptions, Runs
 from templedb_nb.app.environment import Environment
+from templedb_nb.app.migrations.down_proof import DownProofs
+from templedb_nb.app.migrations.migrations import Migrations, RevertRequest
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.variables import NOTHING_GIVEN, GivenValues
+from templedb_nb.app.rollback.ahead import left
 from templedb_nb.app.rollback.older_release import OlderReleases
 from templedb_nb.core.config.document import document
 from templedb_nb.core.config.failure_rule import FailureRule, failure_rule
@@ -22,7 +25,15 @@ from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.core.run import rollback_choice, rollback_decision
 from templedb_nb.core.run.rollback_choice import EarlierRun, RollbackChoices
 from templedb_nb.core.secrets.url_passwords import typed
-from templedb_nb.errors import Ambiguous, Stale, TempleError, UnavailableRelease, UsageProblem
+from templedb_nb.errors import (
+    Ambiguous,
+    PlanRefused,
+    Stale,
+    TempleError,
+    UnavailableRelease,
+    UsageProblem,
+)
+from templedb_nb.model.down_proof import DownVerdict
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.finding import errors
 from templedb_nb.model.past_run import PastRun
@@ -32,6 +43,7 @@ from templedb_nb.model.rollback import AfterFailure, IfFails
 from templedb_nb.model.rollback_summary import Fallback, RollbackList, RollbackRow
 from templedb_nb.model.selection import Selection
 from templedb_nb.model.serialization import digest
+from templedb_nb.model.step import Revert
 from templedb_nb.model.variable import ValueSource
 from templedb_nb.ports.records import RecordStore
 from templedb_nb.ports.store import Transactions
@@ -45,12 +57,14 @@ class RollbackWish:
     """Where to go back to, and what to leave out.
 
     `to` is a run or the number of a release; nothing stands for what was in place before. `bundle`
-    has the files where this state does not.
+    has the files where this state does not. `with_down` also undoes the migrations that the release
+    does not have, each by its down part.
     """
 
     to: str | None = None
     bundle: Path | None = None
     skip_groups: tuple[str, ...] = ()
+    with_down: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +77,8 @@ class Rollbacks:
     runs: Runs
     approvals: Approvals
     older: OlderReleases
+    migrations: Migrations
+    down_proofs: DownProofs
     records: RecordStore
     system: Environment
 
@@ -112,7 +128,8 @@ class Rollbacks:
         to = self._goal(preview)
         case, back = self._way_back(now, to, None, RollbackWish(bundle=bundle), given)
         only = frozenset(group.name for group in preview.plan.groups)
-        return case, PlanOptions(rollback=replace(back, only=only))
+        reverts = tuple(step for step in preview.plan.steps if isinstance(step, Revert))
+        return case, PlanOptions(rollback=replace(back, only=only, reverts=reverts))
 
     def with_fallback(self, opened: OpenTarget, options: PlanOptions) -> PlanOptions:
         """Return the options with the rollback that follows a failure, where the config asks."""
@@ -235,9 +252,34 @@ class Rollbacks:
             found = self._choices(today)
             to = _chosen(found, wish.to, today.case)
             case, back = self._way_back(today.case, to, found.in_place, wish, given)
+            if wish.with_down:
+                back = replace(back, reverts=self._reverts(today, case))
         options = PlanOptions(rollback=back, skip_groups=wish.skip_groups)
         with self.plans.opened(case, wish.skip_groups, name="rollback") as opened:
             yield opened, options
+
+    def _reverts(self, today: OpenTarget, case: DeployContext) -> tuple[Revert, ...]:
+        """Return the down parts of what the older release does not have, each proven on a copy."""
+        seen = case.read.observe(case.current.config, case.release.files, today.ledgers)
+        keys = frozenset(
+            entry.key for _, own in left(seen.migrations, today.ledgers) for entry in own
+        )
+        if not keys:
+            return ()
+        reason = f"rollback to release {case.release.number}"
+        request = RevertRequest(only=keys, reason=reason)
+        steps = self.migrations.way_back(today, request)
+        if len({step.database for step in steps}) > 1:
+            message = "--with-down undoes migrations of one database, and these are in several"
+            raise UsageProblem(message, hint="templedb migration down undoes them one by one")
+        proof = self.down_proofs.prove(today, request)
+        if not proof.holds:
+            rows = [each for each in proof.rows if each.verdict is not DownVerdict.HOLDS]
+            problems = [f"{e.file}: its down part {e.verdict}: {e.told or e.diff}" for e in rows]
+            message = "a down part does not lead back, on a copy of the schema; nothing was planned"
+            hint = "templedb migration down --check shows it; leave out --with-down"
+            raise PlanRefused(message, problems=problems, hint=hint)
+        return steps
 
     def _choices(self, today: OpenTarget) -> RollbackChoices:
         return rollback_choice.choices(self._runs_of(today))

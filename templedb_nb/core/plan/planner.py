@@ -77,6 +77,8 @@ def plan(situation: Situation) -> Draft:
     own = by_group(rows)
     planned = tuple(_planned(group, own.get(group.name, ()), situation) for group in chosen)
     planned = planned or _fallback(situation)
+    if back := situation.options.rollback:
+        planned = rollback.with_reverts(back, planned, situation.ahead)
     planned = with_health(planned, chosen, situation)
     skips += _skipped_files(rows, chosen, situation)
     made = _plan(situation, tuple(group for group in planned if group.steps))
@@ -100,7 +102,10 @@ def _back(
 ) -> RollbackSummary | None:
     """Return what a rollback brings back and leaves; None for any other plan."""
     back, own = situation.options.rollback, situation.config.groups
-    return rollback.summary(back, made, own, situation.ahead, sources) if back else None
+    if back is None:
+        return None
+    ahead = rollback.staying(back, situation.ahead)
+    return rollback.summary(back, made, own, ahead, sources)
 
 
 def _shadowed(situation: Situation, planned: tuple[PlannedGroup, ...]) -> tuple[PlannedGroup, ...]:
@@ -330,7 +335,9 @@ def _all_findings(
         elsewhere=situation.elsewhere,
     )
     if back := situation.options.rollback:
-        findings += rollback.on_rollback(back, made, rows, chosen, situation.ahead)
+        ahead = rollback.staying(back, situation.ahead)
+        findings += rollback.on_rollback(back, made, rows, chosen, ahead)
+        findings += down.on_reverts(made, situation.ledgers, situation.scripts)
     else:
         paths = {f.path for f in situation.files}
         findings += on_migrations(migrations, rows, situation.scripts, demands, paths)

@@ -11,12 +11,12 @@ from templedb_nb.core.migrations.status import Ledgers
 from templedb_nb.model.config import Group
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.past_run import PastRun
-from templedb_nb.model.plan import Plan
+from templedb_nb.model.plan import Plan, PlannedGroup
 from templedb_nb.model.rollback import PendingRollback, RollbackGoal
 from templedb_nb.model.rollback_summary import Ahead, RollbackSummary
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.status import WAITING, FileState, Tracked
-from templedb_nb.model.step import RunCommand, RunScript
+from templedb_nb.model.step import Revert, RunCommand, RunScript
 from templedb_nb.model.variable import ValueSource
 from templedb_nb.model.work_folder import WorkFolderKind
 
@@ -30,7 +30,8 @@ class WayBack:
 
     `undone` is the run in place. `groups` are those of the config in place; `only` are the groups
     that the rollback is about, None for all. `sources` are where the values of the goal's run came
-    from, None where nobody knows. `origin` says where its files were found.
+    from, None where nobody knows. `origin` says where its files were found. `reverts` undo
+    migrations that the release does not have, newest first.
     """
 
     to: PastRun
@@ -39,6 +40,7 @@ class WayBack:
     only: frozenset[str] | None = None
     sources: tuple[ValueSource, ...] | None = None
     origin: str = ""
+    reverts: tuple[Revert, ...] = ()
 
     @property
     def goal(self) -> RollbackGoal:
@@ -46,6 +48,31 @@ class WayBack:
         return RollbackGoal(
             run=self.to.run, tree=Digest(self.to.tree), config_hash=Digest(self.to.config_hash)
         )
+
+
+UNDO = "undo migrations"
+"""The group of a plan's down parts; no group of a config has a name with a space."""
+
+
+def staying(back: WayBack, ahead: Sequence[Ahead]) -> tuple[Ahead, ...]:
+    """Return what stays applied that the release does not have."""
+    undone = {step.key for step in back.reverts}
+    return tuple(each for each in ahead if each.key not in undone)
+
+
+def with_reverts(
+    back: WayBack, planned: Sequence[PlannedGroup], ahead: Sequence[Ahead]
+) -> tuple[PlannedGroup, ...]:
+    """Return the groups with the down parts: behind the code, which needs nothing of them any more.
+
+    What breaks the code that comes back is undone before that.
+    """
+    if not back.reverts:
+        return tuple(planned)
+    undo = PlannedGroup(name=UNDO, steps=back.reverts)
+    undone = {step.key for step in back.reverts}
+    first = any(each.breaks for each in ahead if each.key in undone)
+    return (undo, *planned) if first else (*planned, undo)
 
 
 def is_about(back: WayBack, group: Group) -> bool:
@@ -86,7 +113,7 @@ def _on_steps(back: WayBack, made: Plan, chosen: Sequence[Group]) -> Iterator[Fi
             message = "works in the project's folder, which is today's: it cannot be rolled back"
             mend = "workdir: release, then deploy once; or leave it out: --skip-group"
             yield problem(group.name, message, f"{mend} {group.name}", topic=Topic.ROLLBACK)
-    if not any(isinstance(step, RunCommand | RunScript) for step in made.work):
+    if not any(isinstance(step, RunCommand | RunScript | Revert) for step in made.work):
         what = _release(back.to)
         message = f"{what} has no command to run: a rollback never undoes migrations by itself"
         mend = "templedb migration down undoes a migration that has a down part"
@@ -121,7 +148,7 @@ def summary(
     sources: Sequence[ValueSource],
 ) -> RollbackSummary:
     """Return what the plan brings back, and what it leaves as it is; *groups* are the release's."""
-    does = [step for step in made.work if isinstance(step, RunCommand | RunScript)]
+    does = [step for step in made.work if isinstance(step, RunCommand | RunScript | Revert)]
     return RollbackSummary(
         goal=back.to.run,
         release=back.to.release,

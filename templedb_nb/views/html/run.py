@@ -124,7 +124,7 @@ def _failure(value: Result, event: StepFailed) -> Html:
                     else None,
                 ),
                 ("Target", _left(value)),
-                ("What to do", with_commands(event.hint)),
+                ("What to do", None if value.rollback else with_commands(event.hint)),
             ]
         ),
     ]

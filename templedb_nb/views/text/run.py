@@ -163,4 +163,5 @@ def failure(value: Result) -> list[str]:
     changed_what = "the target changed before that" if value.changed else "the target is unchanged"
     if value.exit_code is not None and value.rollback is None:
         lines.append(f"{INDENT}exit {value.exit_code}: {changed_what}")
-    return [*lines, *([f"hint: {event.hint}"] if event.hint else [])]
+    hint = "" if value.rollback else event.hint  # what the run wanted, the rollback has settled
+    return [*lines, *([f"hint: {hint}"] if hint else [])]
