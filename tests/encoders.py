@@ -10,9 +10,12 @@ import base64
 import binascii
 import html
 import json
+import quopri
 import re
 import shutil
 import subprocess
+import sys
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +98,30 @@ def jq(program: str) -> Callable[[Sequence[str], Path], list[str]]:
     return fed(["jq", "-r", f'.[] | ({program}), "{MARK}"'])
 
 
+def perl(expression: str, before: str = "") -> Callable[[Sequence[str], Path], list[str]]:
+    script = (
+        f"use JSON::PP; use Data::Dumper; $Data::Dumper::Indent = 1; {before} local $/;"
+        ' my $in = <STDIN>; binmode STDOUT, ":utf8";'
+        f' for my $v (@{{decode_json($in)}}) {{ print {expression}, "\\n{MARK}\\n"; }}'
+    )
+    return fed(["perl", "-e", script])
+
+
+def library(expression: str) -> Callable[[Sequence[str], Path], list[str]]:
+    """Let a library for Python write each value."""
+    script = (
+        "import email.header, json, plistlib, pprint, quopri, sys, yaml, xml.sax.saxutils as sax\n"
+        "for v in json.load(sys.stdin):\n"
+        f"    sys.stdout.write({expression} + '\\n{MARK}\\n')"
+    )
+    return fed([sys.executable, "-X", "utf8", "-c", script])
+
+
+def fish(body: str) -> Callable[[Sequence[str], Path], list[str]]:
+    each = "for j in (jq -c '.[]'); set -l V (printf %s $j | jq -r . | string collect)"
+    return fed(["fish", "-c", f'{each}; {body}; printf "{MARK}\\n"; end'])
+
+
 def psql(expression: str) -> Callable[[Sequence[str], Path], list[str]]:
     """Let a server write each value; the connection is in the environment."""
 
@@ -160,6 +187,31 @@ def unquoted_shell(text: str) -> str:
     for quote in ("'\\''", "'\"'\"'", "'\\\\''"):
         text = text.replace(quote, "'")
     return text
+
+
+def of_perl(text: str) -> str:
+    return unslashed(re.sub(r"\\x\{([0-9a-f]+)\}", lambda found: chr(int(found[1], 16)), text))
+
+
+def named(text: str) -> str:
+    return re.sub(r"\\N\{([A-Z0-9 -]+)\}", lambda found: unicodedata.lookup(found[1]), text)
+
+
+def folded(text: str) -> str:
+    """Read YAML over its line ends, both as a space and as nothing."""
+    plain = re.sub(r"\n\s*", " ", text).replace("''", "'")
+    joined = unslashed(re.sub(r"\\\n\s*", "", text))
+    return f"{plain}\n{joined}"
+
+
+def put_together(text: str) -> str:
+    """Read strings of Python that follow one another as one."""
+    return bytes_too(re.sub(r"""['"]\n\s*b?['"]""", "", text))
+
+
+def from_quoted_printable(text: str) -> str:
+    plain = quopri.decodestring(text.encode()).decode("utf-8", "replace")
+    return f"{plain}\n{plain.replace('_', ' ')}"
 
 
 def from_base64(text: str) -> str:
@@ -229,6 +281,44 @@ ENCODERS = [
     Encoder(name="jq @base64", needs="jq", run=jq("@base64"), decode=from_base64),
     Encoder(name="jq @csv", needs="jq", run=jq("[.] | @csv"), decode=lambda t: t.replace('""', '"')),
     Encoder(name="jq @tsv", needs="jq", run=jq("[.] | @tsv"), decode=unslashed),
+    Encoder(name="jq in strings", needs="jq", run=jq('@json "x \\(.)", @uri "?a=\\(.)", @sh "echo \\(.)", @html "<a>\\(.)"'), decode=lambda t: f"{unslashed(t)} {unquote(t)} {html.unescape(t)} {unquoted_shell(t)}"),
+    Encoder(name="jq @sh of json", needs="jq", run=jq("tojson | @sh"), decode=lambda t: unslashed(unquoted_shell(t))),
+    Encoder(name="perl Dumper", needs="perl", run=perl("Dumper($v)"), decode=of_perl),
+    Encoder(name="perl Dumper Useqq", needs="perl", run=perl("Dumper($v)", "$Data::Dumper::Useqq = 1;"), decode=of_perl),
+    Encoder(name="perl quotemeta", needs="perl", run=perl("quotemeta($v)"), decode=unslashed),
+    Encoder(name="perl JSON", needs="perl", run=perl("JSON::PP->new->ascii->pretty->escape_slash->encode([$v])"), decode=unslashed),
+    Encoder(name="yaml", needs="python3", run=library("yaml.safe_dump({'password': v})"), decode=folded),
+    Encoder(name="yaml narrow", needs="python3", run=library("yaml.safe_dump({'password': v}, width=20, allow_unicode=True)"), decode=folded),
+    Encoder(name="yaml single", needs="python3", run=library("yaml.safe_dump([{'a': {'password': v}}], default_style=chr(39))"), decode=folded),
+    Encoder(name="yaml double", needs="python3", run=library("yaml.safe_dump([{'a': {'password': v}}], default_style=chr(34))"), decode=folded),
+    Encoder(name="yaml folded", needs="python3", run=library("yaml.safe_dump([{'a': {'password': v}}], default_style='>')"), decode=folded),
+    Encoder(name="yaml literal", needs="python3", run=library("yaml.safe_dump([{'a': {'password': v}}], default_style='|')"), decode=folded),
+    Encoder(name="pprint", needs="python3", run=library("pprint.pformat({'password': v, 'more': [v]})"), decode=put_together),
+    Encoder(name="pprint narrow", needs="python3", run=library("pprint.pformat({'password': v}, width=30)"), decode=put_together),
+    Encoder(name="pprint bytes", needs="python3", run=library("pprint.pformat({'password': v.encode()}, width=40)"), decode=put_together),
+    Encoder(name="quoted-printable", needs="python3", run=library("quopri.encodestring(('password is ' + v).encode(), quotetabs=True).decode()"), decode=from_quoted_printable),
+    Encoder(name="quoted-printable header", needs="python3", run=library("quopri.encodestring(v.encode(), header=True).decode()"), decode=from_quoted_printable),
+    Encoder(name="plist", needs="python3", run=library("plistlib.dumps({'a': v}).decode()"), decode=html.unescape),
+    Encoder(name="xml attribute", needs="python3", run=library("sax.quoteattr(v)"), decode=html.unescape),
+    Encoder(name="xml decimal", needs="python3", run=library("v.encode('ascii', 'xmlcharrefreplace').decode()"), decode=html.unescape),
+    Encoder(name="xml hexadecimal", needs="python3", run=library("''.join(c if c.isalnum() and c.isascii() else f'&#x{ord(c):04X};' for c in v)"), decode=html.unescape),
+    Encoder(name="python names", needs="python3", run=library("v.encode('ascii', 'namereplace').decode()"), decode=named),
+    Encoder(name="python repr twice", needs="python3", run=library("repr(repr(v))"), decode=TWICE(unslashed)),
+    Encoder(name="env -0", needs="env", run=shell("bash", 'env -i V="$V" W=1 /usr/bin/env -0'), decode=PLAIN),
+    Encoder(name="dash set", needs="dash", run=shell("dash", "set | grep -a -A99 ^V="), decode=unquoted_shell),
+    Encoder(name="bash arrays", needs="bash", run=shell("bash", 'declare -A A; A[k]="$V"; B=("$V" x); declare -p A B; echo "${B[@]@A}"'), decode=unslashed),
+    Encoder(name="bash alias", needs="bash", run=shell("bash", 'alias x="$V"; alias; echo "${V@A}"'), decode=lambda t: unquoted_shell(unslashed(t) if "$'" in t else t)),
+    Encoder(name="zsh", needs="zsh", run=shell("zsh", "typeset -p V; print -r -- ${(q)V} ${(qq)V} ${(qqq)V} ${(qqqq)V}"), decode=lambda t: f"{unquoted_shell(t)} {unslashed(t)}"),
+    Encoder(name="zsh set -x", needs="zsh", run=shell("zsh", '{ set -x; : "$V"; set +x; } 2>&1'), decode=lambda t: unquoted_shell(unslashed(t) if "$'" in t else t)),
+    Encoder(name="fish", needs="fish", run=fish("string escape -- $V; string escape --style=url -- $V; set --show V"), decode=lambda t: f"{unquoted_shell(bytes_too(t))} {unquote(t)}"),
+    Encoder(name="xargs -t", needs="xargs", run=shell("bash", 'printf %s "$V" | xargs -0 -t true 2>&1'), decode=lambda t: bytes_too(unquoted_shell(t.replace("'$'", "").replace("''", "")))),
+    Encoder(name="git config", needs="git", run=shell("bash", 'git config --file g a.b "$V"; cat g; git config --file g --list; git config --file g --list -z'), decode=unslashed),
+    Encoder(name="git trace", needs="git", run=shell("bash", 'GIT_TRACE=1 git --version "$V" 2>&1; git rev-parse --sq-quote "$V"'), decode=lambda t: unquoted_shell(t.replace("'\\!'", "!"))),
+    Encoder(name="systemd-escape", needs="systemd-escape", run=shell("bash", 'systemd-escape -- "$V"'), decode=lambda t: bytes_too(t.replace("-", "/"))),
+    Encoder(name="sed l", needs="sed", run=shell("bash", 'printf "%s\\n" "$V" | sed -n l'), decode=lambda t: bytes_too(t.replace("\\\n", ""))),
+    Encoder(name="cat -A", needs="cat", run=shell("bash", 'printf "%s\\n" "$V" | cat -A'), decode=PLAIN),
+    Encoder(name="node querystring", needs="node", run=node("require('querystring').stringify({v})"), decode=unquote_plus),
+    Encoder(name="node URL parts", needs="node", run=node("(() => { const u = new URL('http://h/'); u.password = v; u.hash = v; u.search = v; u.pathname = v; return u.href + ' ' })()"), decode=unquote),
     Encoder(name="jq tojson twice", needs="jq", run=jq("tojson | tojson"), decode=TWICE(unslashed)),
 ]  # fmt: skip
 SERVED = [

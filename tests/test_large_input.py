@@ -16,6 +16,7 @@ from templedb_nb.core.migrations.script import read_script, without_data
 from templedb_nb.engine.observe import ReadCache
 from templedb_nb.errors import InvalidConfig
 from templedb_nb.files.document import parse_document
+from templedb_nb.model.layout import Layout, Reading
 from templedb_nb.shell import squawk
 from tests.conftest import MIGRATIONS, Terminal
 
@@ -138,6 +139,36 @@ def test_a_complaint_below_data_names_its_line() -> None:
     found, notes, _ = complaints([pending], {}, ReadCache())
     assert not notes
     assert {each.line for each in found if "drop" in each.rule} == {5}
+
+
+@pytest.mark.skipif(squawk.program() is None, reason="squawk is not installed")
+def test_complaints_of_several_changesets_of_one_file_are_each_told_once() -> None:
+    each = "--changeset me:{0}\nDROP TABLE t{0};\nALTER TABLE u{0} ADD COLUMN a int NOT NULL;\n\n"
+    same = "--changeset me:{0}\nALTER TABLE u ADD COLUMN b int NOT NULL;\n\n"
+    text = "--liquibase formatted sql\n" + "".join(each.format(n) for n in range(3))
+    raw = (text + same.format(3) + same.format(4)).encode()
+    pending = [
+        Pending(
+            file="a.sql",
+            database="DATABASE_URL",
+            script=read_script(raw, Reading(layout=Layout.LIQUIBASE, part=f"{n}::me")),
+        )
+        for n in range(5)
+    ]
+    cache = ReadCache()
+    for _ in ("asked", "remembered"):
+        found, notes, _ = complaints(pending, {}, cache)
+        assert not notes
+        told = [(one.line, one.rule) for one in found]
+        assert len(told) == len(set(told)), told
+        assert [line for line, rule in told if rule == "drop-table"] == [3, 7, 11]
+        assert [line for line, rule in told if rule == "adding-required-field"] == [
+            4,
+            8,
+            12,
+            15,
+            18,
+        ]
 
 
 WRITERS = [

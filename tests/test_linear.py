@@ -206,6 +206,30 @@ def test_many_changesets_of_one_file_are_read_in_time_and_keep_their_places() ->
     assert (done.returncode, done.stdout) == (0, "read\n"), done.stderr[-2000:]
 
 
+COMPLAINTS = """
+import resource
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+from templedb_nb.core.lint.linter import Pending, lint, merged
+from templedb_nb.core.migrations.script import read_script
+from templedb_nb.model.lint import SQUAWK, Complaint
+text = "".join(f"CREATE TABLE n{n} (id int);\\nDROP TABLE t{n};\\n" for n in range(60_000))
+pending = Pending(file="a.sql", database="D", script=read_script(text.encode()))
+linted = lint([pending], {"D": None})
+assert len(linted.complaints) >= 60_000
+others = [Complaint(rule="r", file="a.sql", line=n, column=1, message="m", mend="", source=SQUAWK) for n in range(1, 120_001)]
+assert len(merged(linted, others)) == len(linted.complaints) + 60_000
+print("read")
+"""
+
+
+def test_many_complaints_about_one_file_are_told_in_time() -> None:
+    """The limit is the processor's time: what looks through all statements for each needs ten times as much."""
+    done = subprocess.run(
+        [sys.executable, "-c", COMPLAINTS], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "read\n"), done.stderr[-2000:]
+
+
 @given(st.text(alphabet="ab\n", max_size=40))
 def test_lines_are_told_as_counting_would(text: str) -> None:
     lines = LineIndex(text)

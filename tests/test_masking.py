@@ -124,7 +124,28 @@ def test_a_secret_in_a_title_or_a_link_is_masked() -> None:
 
 
 ENDS = st.lists(
-    st.sampled_from(["a", "b", "\n", "\r", "\x1b", "[", "3", "m", "\x1b[31m", "\\", "'", "%", "="])
+    st.sampled_from(
+        [
+            "a",
+            "b",
+            "\n",
+            "\r",
+            "\x1b",
+            "[",
+            "3",
+            "m",
+            "\x1b[31m",
+            "\\",
+            "'",
+            "%",
+            "=",
+            " ",
+            '"',
+            "+",
+            "0",
+            ":",
+        ]
+    )
 )
 
 
@@ -144,6 +165,35 @@ def test_pieces_with_colours_are_masked_like_the_whole(
 
 EARLY = re.compile("[^\\x00-\\x1f]\r?\n(?=\\*\\*\\*\\[)|\\*\\*\\*\\[")
 """A line may have been shown whose last character begins the secret that follows."""
+
+
+PARTED = [
+    "'p4ss of'\n   ' rosa-1'", 'b"p4ss of "\r\n b"rosa-1"', "'p4ss ' +\n    'of rosa-1'", '"p4ss of \\\n  rosa-1"',
+    "p4ss\n      of\n      rosa-1", "p4ss=20of=20ro=\nsa-1", "p4ss of ros\n0040: a-1", '"p4ss of ro"\n"sa-1"',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("written", PARTED)
+def test_a_secret_that_goes_on_in_the_next_line_is_masked(written: str) -> None:
+    mask = masker(PW="p4ss of rosa-1")
+    for text in (f"begin\n  {written}\n  'end'\n", f"  x={written}"):
+        out = mask.mask(text)
+        assert out.count("***[PW]") == 1
+        assert not re.search("p4ss|of|ro|sa-1", out)
+        head, tail = out.split("***[PW]")
+        assert text.startswith(head)
+        assert text.endswith(tail)
+        for size in (1, 2, 3, 7):
+            pieces = [text[at : at + size] for at in range(0, len(text), size)]
+            assert streamed(mask, pieces) == out
+
+
+@given(st.lists(st.sampled_from(["a", "rosa", "\n", "\n  ", "'", '"', " +", "\\", "=", "\r\n\t", "b'", "0040: ", " "])))  # fmt: skip
+def test_what_holds_no_secret_comes_out_as_it_is_wherever_lines_end(parts: list[str]) -> None:
+    text = "".join(parts)
+    mask = masker(PW="p4ss of rosa-1", OTHER="k='quoted' = ")
+    assert mask.mask(text) == text
+    assert streamed(mask, parts) == text
 
 
 def test_a_line_is_shown_although_its_last_character_may_begin_a_secret() -> None:

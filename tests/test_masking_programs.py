@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.server
 import random
 import shutil
@@ -96,3 +97,33 @@ def test_the_header_that_curl_shows_is_masked(listener: int) -> None:
         text = f"{BEFORE}{shown}\n{AFTER}"
         case = Case(encoder, secret, text, masked(chance, secret, text))
         assert trouble(case) == "", case
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_lines_that_curl_traces_are_masked(listener: int) -> None:
+    chance = random.Random(5)
+    for header in ("Authorization: Basic {}", "X-Token: {}"):
+        for _ in range(6):
+            secret = value(chance).replace("\n", "").replace("\t", " ")
+            secret = "".join(char for char in secret if char.isascii())
+            given = header.format(
+                base64.b64encode(f"admin:{secret}".encode()).decode()
+                if "Basic" in header
+                else secret
+            )
+            words = [
+                "curl",
+                "-s",
+                "--trace-ascii",
+                "-",
+                "-H",
+                given,
+                f"http://127.0.0.1:{listener}/",
+            ]
+            done = subprocess.run(words, capture_output=True, check=True)
+            text = done.stdout.decode()
+            out = masked(chance, secret, text)
+            assert out.count("***[S]") == 1, (secret, text, out)
+            head, tail = out.split("***[S]")
+            assert text.startswith(head)
+            assert text.endswith(tail)

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,35 +50,38 @@ def program() -> str | None:
     return shutil.which("squawk", path=str(beside)) or shutil.which("squawk")
 
 
-def check(squawk: str, sheets: Sequence[SquawkFile], version: int) -> tuple[list[Complaint], str]:
-    """Return what squawk says of *sheets*, and why it could not, if so.
+def check(
+    squawk: str, sheets: Sequence[SquawkFile], version: int
+) -> tuple[list[tuple[Complaint, ...]], str]:
+    """Return what squawk says of each of *sheets*, and why it could not, if so.
 
     *version* is the server's major one; 0 leaves the choice to squawk.
     """
-    found: list[Complaint] = []
+    found: list[list[Complaint]] = [[] for _ in sheets]
     with tempfile.TemporaryDirectory(prefix="templedb-") as folder:
         for together in (True, False):
-            own = [each for each in sheets if each.together is together]
+            own = {n: each for n, each in enumerate(sheets) if each.together is together}
             told, trouble = _ask(squawk, own, version, Path(folder) / str(together), together)
             if trouble:
                 return [], trouble
-            found += told
-    return found, ""
+            for number, each in told:
+                found[number].append(each)
+    return [tuple(each) for each in found], ""
 
 
 def _ask(
     squawk: str,
-    sheets: Sequence[SquawkFile],
+    sheets: Mapping[int, SquawkFile],
     version: int,
     folder: Path,
     together: bool,  # noqa: FBT001 - one of two passes
-) -> tuple[list[Complaint], str]:
+) -> tuple[list[tuple[int, Complaint]], str]:
     if not sheets:
         return [], ""
     folder.mkdir()
-    names = {f"{number}.sql": each for number, each in enumerate(sheets)}
-    for name, each in zip(names, sheets, strict=True):
-        (folder / name).write_text(each.text)
+    names = {f"{number}.sql": number for number in sheets}
+    for name, number in names.items():
+        (folder / name).write_text(sheets[number].text)
     words = [squawk, "--reporter", "json"]
     words += ["--assume-in-transaction"] if together else []
     words += [f"--pg-version={version}.0"] if version else []
@@ -91,7 +94,8 @@ def _ask(
             )  # fmt: skip
         if said.stat().st_size > _MOST:
             return [], f"squawk wrote more than {_MOST >> 20} MiB, which was not read"
-        return list(_complaints(json.loads(said.read_bytes() or b"[]"), names)), ""
+        rows = json.loads(said.read_bytes() or b"[]")
+        return [(n, _complaint(row, sheets[n])) for n, row in _rows(rows, names)], ""
     except (OSError, subprocess.SubprocessError) as error:
         return [], f"squawk could not be run: {error}"
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -100,17 +104,17 @@ def _ask(
         return [], f"squawk wrote an unknown format: {told[0] if told else 'nothing'}"
 
 
-def _complaints(rows: Iterable[Any], names: dict[str, SquawkFile]) -> Iterable[Complaint]:
-    for row in rows:
-        if row["rule_name"] in _LEFT_OUT:
-            continue
-        sheet = names[row["file"]]
-        yield Complaint(
-            rule=row["rule_name"],
-            file=sheet.file,
-            line=int(row["line"]) + sheet.line,
-            column=int(row["column"]) + 1,
-            message=row["message"],
-            mend=row["help"] or "",
-            source=SQUAWK,
-        )
+def _rows(rows: Iterable[Any], names: Mapping[str, int]) -> Iterable[tuple[int, Any]]:
+    return ((names[row["file"]], row) for row in rows if row["rule_name"] not in _LEFT_OUT)
+
+
+def _complaint(row: Any, sheet: SquawkFile) -> Complaint:
+    return Complaint(
+        rule=row["rule_name"],
+        file=sheet.file,
+        line=int(row["line"]) + sheet.line,
+        column=int(row["column"]) + 1,
+        message=row["message"],
+        mend=row["help"] or "",
+        source=SQUAWK,
+    )

@@ -103,9 +103,9 @@ def _with_squawk(
     program = squawk.program()
     if program is None or not pending:
         return linted.complaints, [_ABSENT] if pending else [], version
-    keys = {each.file: _key(each, version) for each in pending}
-    by_key = cache.complaints.find(keys.values())
-    fresh = [each for each in pending if keys[each.file] not in by_key]
+    keys = [_key(each, version) for each in pending]
+    by_key = cache.complaints.find(keys)
+    fresh = [each for key, each in zip(keys, pending, strict=True) if key not in by_key]
     sheets = [
         squawk.SquawkFile(
             file=each.file,
@@ -118,13 +118,13 @@ def _with_squawk(
     told, trouble = squawk.check(program, sheets, version)
     if trouble:
         return linted.complaints, [trouble], version
-    for each in fresh:
-        by_key[keys[each.file]] = tuple(one for one in told if one.file == each.file)
-    others = [one for each in pending for one in by_key[keys[each.file]]]
+    by_key |= {_key(each, version): own for each, own in zip(fresh, told, strict=True)}
+    others = [one for key in keys for one in by_key[key]]
     cache.complaints.keep(by_key)
     return merged(linted, others), [], version
 
 
 def _key(each: Pending, version: int) -> tuple[str, str, bool, int]:
     together = each.script.mode is Mode.TRANSACTION
-    return each.file, each.script.checksums.text, together, version
+    file = f"{each.file}:{each.script.line}"  # a file may hold several, of equal text
+    return file, each.script.checksums.text, together, version

@@ -21,6 +21,7 @@ from templedb_nb.core.migrations.net_effect import RULES as LEAVING
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.core.sql.cursor import NOWHERE, words
 from templedb_nb.core.sql.directives import WHOLE
+from templedb_nb.core.sql.line_index import Spans
 from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.lint import Complaint, Sizes
@@ -71,16 +72,17 @@ def lint(
     """
     known: dict[str, KnownObjects] = {}
     found: list[Complaint] = []
-    new: dict[str, tuple[range, ...]] = {}
+    new: dict[str, list[range]] = {}
     for each in pending:
         state = known.setdefault(each.database, KnownObjects(sizes.get(each.database)))
         places = list(_places(each, state))
-        new[each.file] = tuple(_lines(place.statement) for place in places if place.new)
+        lines = (_lines(place.statement) for place in places if place.new)
+        new.setdefault(each.file, []).extend(lines)  # several may stand in one file
         own = [*_of_statements(each, places), *_of_file(each, places)]
         if each.database in quiet:
             own = [one for one in own if one.rule in LOSSES | LEAVING | {LITERAL}]
-        found += [one for one in own if not _silenced(each.script, one)]
-    return LintFindings(complaints=tuple(found), new=new)
+        found += _heard(each.script, own)
+    return LintFindings(complaints=tuple(found), new={f: tuple(own) for f, own in new.items()})
 
 
 TWINS = words(
@@ -98,11 +100,11 @@ def merged(linted: LintFindings, others: Iterable[Complaint]) -> tuple[Complaint
 
     Statements on a table that the same plan makes are left out there, too.
     """
+    made = {f: Spans((own.start, own.stop) for own in lines) for f, lines in linted.new.items()}
     fresh = [
         each
         for each in others
-        if each.rule not in TWINS
-        and not any(each.line in lines for lines in linted.new.get(each.file, ()))
+        if each.rule not in TWINS and not (each.file in made and each.line in made[each.file])
     ]
     order = {file: place for place, file in enumerate(linted.new)}
     return tuple(
@@ -177,16 +179,14 @@ def _complaint(rule: str, file: str, at: Statement, message: str, mend: str) -> 
     )
 
 
-def _silenced(script: Script, found: Complaint) -> bool:
-    """Return whether the file, or a comment right before the statement, says that it is meant."""
+def _heard(script: Script, found: Sequence[Complaint]) -> Iterator[Complaint]:
+    """Yield what neither the file nor a comment right before the statement says is meant."""
     asked = script.asked.nolint
-    if found.rule in asked.get(WHOLE, ()):
-        return True
-    start = next(
-        (s.start for s in script.statements if (s.line, s.column) == (found.line, found.column)),
-        None,
-    )
-    return start is not None and found.rule in asked.get(start, ())
+    starts = {(s.line, s.column): s.start for s in script.statements if s.start in asked}
+    for each in found:
+        own = asked.get(starts.get((each.line, each.column), WHOLE), ())
+        if each.rule not in own and each.rule not in asked.get(WHOLE, ()):
+            yield each
 
 
 def on_lint(found: Iterable[Complaint], level: FindingLevel) -> Iterator[Finding]:

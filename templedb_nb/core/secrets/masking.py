@@ -9,16 +9,14 @@ the walk begin.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from typing import TypeAlias
 
+from templedb_nb.core.secrets.bare_text import MAY_FOLD, UNFINISHED, BareText, before_half_fold
 from templedb_nb.core.secrets.url_passwords import without_url_passwords
 from templedb_nb.core.secrets.written_forms import (
-    IGNORED,
     MINIMUM,
-    UNFINISHED,
     Form,
     forms,
     patterns,
@@ -35,7 +33,8 @@ __all__ = [
 _MOST_STATES = 20_000
 _NEEDLE = 4
 """Shorter ones stand everywhere: those forms are looked for by their first characters."""
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_Span: TypeAlias = tuple[int, int, str]
+"""Where a form begins and ends, and whose it is."""
 
 
 def too_short(value: str) -> bool:
@@ -110,36 +109,26 @@ class MaskingStream:
         return out.removeprefix(early)
 
 
-_LAST_OF_A_LINE = re.compile("[^\x00-\x1f\x7f-\x9f]\r?\n")
-
-
-class _Bare:
-    """A text without what a terminal shows as nothing; offsets lead back to the whole."""
-
-    def __init__(self, text: str) -> None:
-        if _CONTROL.search(text):
-            parts = IGNORED.split(text)
-            gaps = [len(each) for each in IGNORED.findall(text)]
-        else:
-            parts = text.split("\n")
-            gaps = [1] * (len(parts) - 1)
-        self.text = "".join(parts)
-        self._parts, self._gaps = parts, gaps
-        self._ends: list[int] = []
-        self._shifts: list[int] = []
-
-    def whole(self, offset: int) -> int:
-        """Return where in the whole text the character at *offset* stands."""
-        if not self._ends:
-            self._ends = list(accumulate(map(len, self._parts)))
-            self._shifts = [0, *accumulate(self._gaps)]
-        place = min(bisect_left(self._ends, offset + 1), len(self._shifts) - 1)
-        return offset + self._shifts[place]
+_LAST_OF_A_LINE = re.compile("[^\x00-\x1f\x7f-\x9f](?:['\"](?: ?\\+)?|[\\\\=])?\r?\n[ \t]*")
 
 
 def _escaped(chars: Iterable[str]) -> str:
     """Return *chars* as they stand in a class of a pattern."""
     return "".join(f"\\U{ord(each):08x}" for each in sorted(chars))
+
+
+def _together(one: list[_Span], other: list[_Span], stop: int) -> tuple[list[_Span], int]:
+    """Return the places of both readings, joined where they overlap, none of them beyond *stop*."""
+    found: list[_Span] = []
+    for start, end, name in sorted([*one, *other], key=lambda span: (span[0], -span[1])):
+        if found and start < found[-1][1]:
+            begun, reached, first = found.pop()
+            found.append((begun, max(end, reached), first))
+        else:
+            found.append((start, end, name))
+    while found and found[-1][1] > stop:
+        stop = min(stop, found.pop()[0])
+    return found, stop
 
 
 class _State:
@@ -224,23 +213,30 @@ class _Compiled:
         held = "" if last else self._unfinished(text)
         if held:
             text = text[: -len(held)]
-        bare = _Bare(text)
-        found, undecided = self._matches(bare.text, last=last)
+        found, stop = self._seen(BareText(text), len(text), last=last)
+        half = len(text) if last else before_half_fold(text)
+        for size in {half, len(text)} if half < len(text) or MAY_FOLD.search(text) else ():
+            more, undecided = self._seen(BareText(text[:size], folds=True), len(text), last=last)
+            found, stop = _together(found, more, min(stop, undecided))
         out, at = [], 0
         for start, end, name in found:
-            begin = bare.whole(start)
-            out += [text[at:begin], f"***[{name}]"]
-            at = bare.whole(end - 1) + 1
-        stop = len(text) if undecided >= len(bare.text) else bare.whole(undecided)
+            out += [text[at:start], f"***[{name}]"]
+            at = end
         return "".join([*out, text[at:stop]]), text[stop:] + held
+
+    def _seen(self, bare: BareText, size: int, *, last: bool) -> tuple[list[_Span], int]:
+        """Return the forms by their places in the whole text, and where undecided text begins."""
+        found, undecided = self._matches(bare.text, last=last)
+        spans = [(bare.whole(start), bare.whole(end - 1) + 1, name) for start, end, name in found]
+        return spans, size if undecided >= len(bare.text) else bare.whole(undecided)
 
     def _unfinished(self, text: str) -> str:
         found = UNFINISHED.search(text, max(0, len(text) - 80))
         return found[0] if found else ""
 
-    def _matches(self, text: str, *, last: bool) -> tuple[list[tuple[int, int, str]], int]:
+    def _matches(self, text: str, *, last: bool) -> tuple[list[_Span], int]:
         """Return the forms in *text*, and where its end begins that is not decided yet."""
-        found: list[tuple[int, int, str]] = []
+        found: list[_Span] = []
         at = 0
         for place in self._candidates(text, last=last):
             if place < at:

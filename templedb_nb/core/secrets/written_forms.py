@@ -12,12 +12,15 @@ import base64
 import json
 import re
 import shlex
+import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
+
+from templedb_nb.core.secrets.bare_text import IGNORED
 
 MINIMUM = 4
 """Secrets of fewer characters cannot be masked: they would hit innocent text everywhere."""
@@ -28,16 +31,7 @@ _BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _DEEPEST = 8
 """So many backslashes may stand before a character: JSON in JSON in JSON has seven."""
 _LONGEST_RUN = 12
-_BYTE = 256
-
-IGNORED = re.compile(
-    "\x1b\\[[0-?]{0,64}[ -/]{0,8}[@-~]|\x1b[()*+][0-9A-Z]|\x9b[0-?]{0,64}[ -/]{0,8}[@-~]"
-    "|[\x00-\x08\x0a-\x1f\x7f-\x9f]"
-)
-"""What a terminal shows as nothing: colour codes, line ends, control characters; not what is inside
-of a title or a link, where a secret may stand."""
-UNFINISHED = re.compile("(?:\x1b(?:\\[[0-?]{0,64}[ -/]{0,8}|[()*+])?|\x9b[0-?]{0,64}[ -/]{0,8})\\Z")
-"""The beginning of a colour code at the end of a text."""
+_BYTE, _HIGH, _DELETE, _SPACE = 256, 128, 127, 32
 
 
 class Writing:
@@ -81,7 +75,10 @@ class Form:
 def forms(value: str) -> Iterator[Form]:
     """Yield every form in which a secret may show."""
     for core in cores(value):
-        yield _form([_writing(char, count) for char, count in _runs(core)], _spans(core))
+        folds = len("".join(core.split())) >= LINE_MINIMUM
+        yield _form(
+            [_writing(char, count, folds=folds) for char, count in _runs(core)], _spans(core)
+        )
         yield from _base64_forms(core)
 
 
@@ -135,17 +132,25 @@ _LATEX = {
 
 
 @cache
-def _writing(char: str, count: int) -> Writing:
+def _writing(char: str, count: int, *, folds: bool) -> Writing:
     if _is_plain(char):
         return Writing([char * count])
     texts = [text * count for text in _texts(char)]
     if char == "'":  # dash writes the run at once, and opens no quote behind the last one
-        runs = (f'\'"{char * count}"', f'\'\\"{char * count}\\"')
+        slashed = "\\'" * count
+        runs = (f'\'"{char * count}"', f'\'\\"{char * count}\\"', f"'{slashed}")
         texts += [*runs, *(f"{each}'" for each in runs)]
     if char == "\\":
         texts += [char * times for times in range(count, _DEEPEST * count + 1)]
     if char in " \t\n":  # words of a shell that nobody quoted
         texts.append(" ")
+    if char == " ":  # YAML escapes the one that begins a line
+        texts += ["\\" + char * count, char * (count - 1)] if count > 1 else []
+    if char in "\t\n":  # GNU's programs open a quote of their own for all of them
+        codes = f"\\{_LETTERS[char]}" * count
+        texts += [f"'$'{codes}''", f"'$'{codes}", f"{codes}''"]
+    if folds and char in " \t\\=":  # where its line ends, a program may drop them, or seem to
+        texts.append("")
     return Writing(texts)
 
 
@@ -155,6 +160,7 @@ def _texts(char: str) -> Iterator[str]:
     if IGNORED.fullmatch(char):
         yield ""
     yield char
+    yield from _dumped(char, number)
     if char.isascii() and char not in "\\\n":
         yield from ("\\" * times + char for times in range(1, _DEEPEST + 1))
     yield from _DOUBLED.get(char, ())
@@ -174,16 +180,41 @@ def _texts(char: str) -> Iterator[str]:
         yield "".join(f"{slashes}{byte:03o}" for byte in _bytes(char))
 
 
+def _dumped(char: str, number: int) -> Iterator[str]:
+    """Yield what Perl, Java, git, GNU's programs, cat -v and quoted-printable make of *char*."""
+    yield from (f"{slashes}x{{{number:x}}}" for slashes in ("\\", "\\\\"))
+    yield "".join(f"={byte:02X}" for byte in _bytes(char))
+    yield "".join(map(_caret, _bytes(char)))
+    if not char.isascii() and (name := unicodedata.name(char, "")):
+        yield f"\\N{{{name}}}"
+    if char == "!":
+        yield "'\\!'"
+    if char in _LETTERS or not char.isascii() or not char.isprintable():
+        codes = ["".join(f"\\{byte:03o}" for byte in _bytes(char))]
+        codes += [f"\\{letter}" for letter in _LETTERS.get(char, "")]
+        yield from (f"{opened}{code}{shut}" for code in codes
+                    for opened in ("'$'", "") for shut in ("''", "") if opened or shut)  # fmt: skip
+
+
+def _caret(byte: int) -> str:
+    """Return a byte as cat -v shows it."""
+    if byte >= _HIGH:
+        return f"M-{_caret(byte - _HIGH)}"
+    return chr(byte) if _SPACE <= byte < _DELETE else f"^{chr(byte ^ 0x40)}"
+
+
 _DOUBLED = {
     "'": ("''", "'\\''", "'\\\\''", "'\"'\"'", "'\\\"'\\\"'"),
     '"': ('""', '\\"\\"'),
     "%": ("%%",),
     "$": ("$$",),
-    " ": ("+",),
+    " ": ("+", "_"),
+    "/": ("-",),
     "\n": ("\r\n", "\\r\\n", "%0D%0A", "%0d%0a"),
 }
 _LETTERS = {"\n": "n", "\t": "t", "\r": "r", "\b": "b", "\f": "f", "\v": "v", "\a": "a",
-            "\x1b": "eE", "\0": "0"}  # fmt: skip
+            "\x1b": "eE", "\0": "0",
+            "\x85": "N", "\xa0": "_", "\u2028": "L", "\u2029": "P"}  # fmt: skip
 _NAMED = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 
 
@@ -214,6 +245,7 @@ def _percent(char: str) -> Iterator[str]:
             yield from (f"%{again}{ord(char):02X}", f"%{again}{ord(char):02x}")
     for upper in (False, True):
         yield "".join(f"%{unit}" for unit in _units(char, upper=upper))
+        yield "".join(f"&#x{unit[1:]};" for unit in _units(char, upper=upper))
 
 
 def _html(char: str, number: int) -> Iterator[str]:
@@ -225,6 +257,7 @@ def _html(char: str, number: int) -> Iterator[str]:
             yield f"&{again}#{zeros}{number};"
             for mark in "xX":
                 yield from (f"&{again}#{mark}{zeros}{d};" for d in (f"{number:x}", f"{number:X}"))
+                yield from (f"&{again}#{mark}{d:0>4};" for d in (f"{number:x}", f"{number:X}"))
                 if char in "'\"":
                     slashes = ("\\" * times for times in range(1, _DEEPEST))
                     yield from (f"{each}&{again}#{mark}{zeros}{number:x};" for each in slashes)
