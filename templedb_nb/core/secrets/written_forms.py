@@ -145,7 +145,8 @@ def _writing(char: str, count: int, *, folds: bool) -> Writing:
     if char in " \t\n":  # words of a shell that nobody quoted
         texts.append(" ")
     if char == " ":  # YAML escapes the one that begins a line
-        texts += ["\\" + char * count, char * (count - 1)] if count > 1 else []
+        texts += [char * n + "\\" + char * (count - n) for n in range(count)]
+        texts += [char * (count - 1)] if folds else []
     if char in "\t\n":  # GNU's programs open a quote of their own for all of them
         codes = f"\\{_LETTERS[char]}" * count
         texts += [f"'$'{codes}''", f"'$'{codes}", f"{codes}''"]
