@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -128,6 +129,39 @@ def test_the_pipeline_plans_and_carries_the_very_plan_out(job: Job) -> None:
     assert "✔ ok" in (job.home / "summary").read_text()
     log = job.run(job.script("apply", "Deploy"), code=22)
     assert "succeeded already" in log
+
+
+def test_pipeline_keeps_the_bundle_of_each_deployment(job: Job) -> None:
+    steps = job.write("github")["jobs"]["apply"]["steps"]
+    deploy = next(n for n, each in enumerate(steps) if each.get("name") == "Deploy")
+    kept = [each for each in steps[:deploy] if "upload-artifact" in each.get("uses", "")]
+    assert [each["with"]["name"] for each in kept] == ["bundle-staging"]
+    assert kept[0]["with"]["path"] == "plan.templedb"
+    assert kept[0]["with"]["retention-days"] == 90
+    own = job.write("gitlab")["templedb apply"]["artifacts"]
+    assert "plan.templedb" in own["paths"]
+    assert (own["when"], own["expire_in"]) == ("always", "90 days")
+
+
+def test_kept_bundle_brings_the_release_back_from_a_new_state(job: Job) -> None:
+    out = job.home.parent / "deployed"
+    web = f"  - {{name: web, deploy_command: 'cat version.txt >> {out}'}}"
+    config = CONFIG.replace("\ntargets:", f"\n{web}\ntargets:")
+    (job.home / "templedb.yaml").write_text(config)
+    job.write("github")
+    kept = job.home.parent / "kept"
+    kept.mkdir()
+    for version in ("v1", "v2"):
+        (job.home / "version.txt").write_text(f"{version}\n")
+        job.run(job.script("plan", "Plan"))
+        job.run(job.script("apply", "Deploy"))
+        shutil.move(job.home / "plan.templedb", kept / version)
+        shutil.rmtree(job.home / "state")
+    back = "templedb project import . --slug app\ntempledb deploy rollback app --target staging"
+    assert "--bundle FILE" in job.run(back, code=69), "a new state does not know the release"
+    log = job.run(f"{back} --bundle {kept / 'v1'}")
+    assert "is in place again" in log
+    assert out.read_text().split() == ["v1", "v2", "v1"]
 
 
 def test_what_was_not_reviewed_is_not_deployed(job: Job) -> None:

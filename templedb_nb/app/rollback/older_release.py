@@ -45,7 +45,7 @@ class OlderReleases:
         """Return the files and the config of *run*, or raise `UnavailableRelease`."""
         looked: list[str] = []
         if bundle is not None:
-            return self._bundled(run, bundle)
+            return self._bundled(project, run, bundle)
         number = self.number(project, run)
         if number:
             release = self.content.release(project.slug, number)
@@ -98,18 +98,21 @@ class OlderReleases:
         except TempleError:
             return None
 
-    def _bundled(self, run: PastRun, path: Path) -> FoundRelease:
+    def _bundled(self, project: Project, run: PastRun, path: Path) -> FoundRelease:
+        """Return what a bundle holds; its templedb.yaml says where variables come from."""
         bundle, blobs = read_bundle(path)
         case = bundled_case(bundle, blobs, None)
         looked = [f"{path} holds release {bundle.preview.release}: tree {short(case.release.tree)}"]
         if case.release.tree != run.tree:
             raise _nowhere(run, f"its files (tree {short(run.tree)}) are not in {path}", looked)
-        if run.config_hash and digest(configs.document(case.current.config)) != run.config_hash:
+        held = digest(configs.document(case.current.config))
+        if run.config_hash and held != run.config_hash:
             raise _nowhere(run, f"its config ({_hash(run)}) is not in {path}", looked)
         read = _reader(blobs, f"bundle {path.name}", self.reader)
-        parts = DeployParts(
-            release=case.release, current=case.current, overlay=case.overlay, read=read
-        )
+        overlay = document_of(bundle.preview.plan.overlay)
+        known = self.configs.of_hash(project, case.release, held, overlay, read)
+        current, laid = known or (case.current, case.overlay)
+        parts = DeployParts(release=case.release, current=current, overlay=laid, read=read)
         return FoundRelease(parts=parts, origin=f"bundle {path.name}")
 
 
