@@ -69,23 +69,31 @@ class Releases:
         return rows
 
 
-@pytest.fixture(params=["postgres", "duckdb"])
-def releases(request: pytest.FixtureRequest, terminal: Terminal) -> Releases:
+def begin(terminal: Terminal, dsn: str) -> Releases:
     """Return a project whose release 1 is deployed, and whose release 2 is written."""
-    made = Releases(terminal)
+    made = Releases(terminal, dsn=dsn)
     made.project()
     made.version("v1", m001="CREATE TABLE a (id int);\n")
     terminal("project", "import", "app")
-    if request.param == "postgres":
-        pg: Database = request.getfixturevalue("pg")
-        dsn = pg.dsn
-    else:
-        dsn = f"duckdb://{terminal.home}/target.duckdb"
-    made.dsn = dsn
     terminal("env", "set", "app", "DATABASE_URL", dsn, "--target", "prod")
     made.deploy()
     made.version("v2", m002="CREATE TABLE b (id int);\n")
     return made
+
+
+@pytest.fixture
+def quick(terminal: Terminal) -> Releases:
+    """Return such a project with a DuckDB file as its target."""
+    return begin(terminal, f"duckdb://{terminal.home}/target.duckdb")
+
+
+@pytest.fixture(params=["postgres", "duckdb"])
+def releases(request: pytest.FixtureRequest, terminal: Terminal) -> Releases:
+    """Return such a project with either kind of target: what ledgers keep is tried on both."""
+    if request.param == "postgres":
+        pg: Database = request.getfixturevalue("pg")
+        return begin(terminal, pg.dsn)
+    return begin(terminal, f"duckdb://{terminal.home}/target.duckdb")
 
 
 @pytest.fixture
@@ -302,26 +310,24 @@ def test_rollback_is_refused_when_old_code_fails_with_what_is_applied(releases: 
     assert releases.deployed == ["v1", "v2"]
 
 
-def test_rollback_is_refused_while_the_older_release_lacks_a_migration(releases: Releases) -> None:
-    releases.deploy()
-    releases.terminal(
+def test_rollback_is_refused_while_the_older_release_lacks_a_migration(quick: Releases) -> None:
+    quick.deploy()
+    quick.terminal(
         "migration", "mark-reverted", "app", "m001.sql", "--reason", "it was dropped by hand"
     )
-    said = releases.back(code=78)
+    said = quick.back(code=78)
     assert "release 1 needs it, and it is not applied" in said.err
 
 
-def test_plan_of_a_rollback_runs_by_its_id_and_only_once(releases: Releases) -> None:
-    releases.deploy()
-    plan = releases.back("--dry-run", "--json").json[-1]
-    first = releases.out.read_text()
-    identifier = _plan_id(releases)
-    releases.terminal("deploy", "run", "--plan", identifier)
-    assert releases.out.read_text() == f"{first}v1\n"
+def test_plan_of_a_rollback_runs_by_its_id_and_only_once(quick: Releases) -> None:
+    quick.deploy()
+    plan = quick.back("--dry-run", "--json").json[-1]
+    first = quick.out.read_text()
+    identifier = _plan_id(quick)
+    quick.terminal("deploy", "run", "--plan", identifier)
+    assert quick.out.read_text() == f"{first}v1\n"
     assert plan["draft"]["rollback"]["release"] == 1
-    assert (
-        "succeeded already" in releases.terminal("deploy", "run", "--plan", identifier, code=22).err
-    )
+    assert "succeeded already" in quick.terminal("deploy", "run", "--plan", identifier, code=22).err
 
 
 def _plan_id(releases: Releases) -> str:
@@ -329,17 +335,17 @@ def _plan_id(releases: Releases) -> str:
     return text.split("plan ", 1)[1].split(":", 1)[0]
 
 
-def test_protected_target_wants_an_approval_of_the_rollback(releases: Releases) -> None:
-    releases.terminal.set(TEMPLEDB_USER="ana")
-    releases.project(targets={"prod": {"protected": True}})
-    first = releases.deploy(code=20)
-    _approve(releases, first)
-    releases.deploy()
-    refused = releases.back(code=20)
+def test_protected_target_wants_an_approval_of_the_rollback(quick: Releases) -> None:
+    quick.terminal.set(TEMPLEDB_USER="ana")
+    quick.project(targets={"prod": {"protected": True}})
+    first = quick.deploy(code=20)
+    _approve(quick, first)
+    quick.deploy()
+    refused = quick.back(code=20)
     assert "no approval" in refused.err
-    _approve(releases, refused)
-    releases.back()
-    assert releases.deployed == ["v1", "v2", "v1"]
+    _approve(quick, refused)
+    quick.back()
+    assert quick.deployed == ["v1", "v2", "v1"]
 
 
 def _approve(releases: Releases, refused: Said) -> None:
@@ -371,32 +377,32 @@ def test_migrations_are_undone_only_with_their_down_parts_and_when_asked(
     assert provable.deployed[-1] == "v2"
 
 
-def test_down_part_that_does_not_lead_back_is_refused(provable: Releases) -> None:
-    provable.version("v2", m002=DOWN.replace("DROP TABLE b", "CREATE TABLE left_over (id int)"))
-    provable.deploy()
-    said = provable.back("--with-down", code=78)
+def test_down_part_that_does_not_lead_back_is_refused(quick: Releases) -> None:
+    quick.version("v2", m002=DOWN.replace("DROP TABLE b", "CREATE TABLE left_over (id int)"))
+    quick.deploy()
+    said = quick.back("--with-down", code=78)
     assert "a down part does not lead back" in said.err
-    provable.back()
+    quick.back()
 
 
-def test_migration_without_a_down_part_is_not_undone(releases: Releases) -> None:
-    releases.deploy()
-    said = releases.back("--with-down", code=64)
+def test_migration_without_a_down_part_is_not_undone(quick: Releases) -> None:
+    quick.deploy()
+    said = quick.back("--with-down", code=64)
     assert "migrations/m002.sql has no down part" in said.err
 
 
 def test_migration_that_breaks_old_code_is_undone_before_that_code_comes_back(
-    provable: Releases,
+    quick: Releases,
 ) -> None:
     up, down = "ALTER TABLE a RENAME COLUMN id TO n;", "ALTER TABLE a RENAME COLUMN n TO id;"
-    provable.version("v2", m002=f"{up}\n-- templedb:down\n{down}\n")
-    provable.deploy()
-    provable.back(code=78)
-    shown = provable.back("--dry-run", "--with-down").out
+    quick.version("v2", m002=f"{up}\n-- templedb:down\n{down}\n")
+    quick.deploy()
+    quick.back(code=78)
+    shown = quick.back("--dry-run", "--with-down").out
     assert shown.index("1. undo migrations") < shown.index("2. web")
     plan = shown.split("plan ", 1)[1].split(":", 1)[0]
-    provable.terminal("deploy", "run", "--plan", plan)
-    assert provable.deployed == ["v1", "v2", "v1"]
+    quick.terminal("deploy", "run", "--plan", plan)
+    assert quick.deployed == ["v1", "v2", "v1"]
 
 
 # --- from elsewhere -------------------------------------------------------------------------------
@@ -425,18 +431,18 @@ def test_another_state_goes_back_by_a_bundle_and_by_git(releases: Releases) -> N
     assert "are not in" in shown.all or "nothing to go back to" in shown.all
 
 
-def test_release_that_is_nowhere_is_refused_with_where_was_looked(releases: Releases) -> None:
-    terminal = releases.terminal
-    releases.deploy()
+def test_release_that_is_nowhere_is_refused_with_where_was_looked(quick: Releases) -> None:
+    terminal = quick.terminal
+    quick.deploy()
     terminal.set(TEMPLEDB_STATE=str(terminal.home / "other" / "state.duckdb"))
     terminal("project", "import", "app")
-    terminal("env", "set", "app", "DATABASE_URL", releases.dsn, "--target", "prod")
-    said = releases.back(code=69)
+    terminal("env", "set", "app", "DATABASE_URL", quick.dsn, "--target", "prod")
+    said = quick.back(code=69)
     assert "its files (tree " in said.err
     assert "looked in: the releases of project app in this state" in said.err
     assert "looked in: the newest 100 versions of the folder in git" in said.err
     assert "--bundle FILE" in said.err
-    assert releases.deployed == ["v1", "v2"]
+    assert quick.deployed == ["v1", "v2"]
 
 
 def git(folder: Path, *words: str) -> None:
@@ -537,31 +543,31 @@ def test_first_deployment_says_that_there_is_nothing_to_go_back_to(terminal: Ter
 
 
 def test_release_with_a_migration_that_breaks_old_code_is_not_rolled_back(
-    releases: Releases,
+    quick: Releases,
 ) -> None:
-    broken(releases)
-    releases.version("v2", m002="ALTER TABLE a RENAME COLUMN id TO n;\n")
-    said = releases.terminal("deploy", "plan", "app")
+    broken(quick)
+    quick.version("v2", m002="ALTER TABLE a RENAME COLUMN id TO n;\n")
+    said = quick.terminal("deploy", "plan", "app")
     assert (
         "on_failure: rollback cannot hold for this run: migrations/m002.sql is contract" in said.out
     )
-    releases.deploy(code=12)
-    assert releases.deployed == ["v1", "v2"]
+    quick.deploy(code=12)
+    assert quick.deployed == ["v1", "v2"]
 
 
 def test_approvals_of_the_run_count_for_its_rollback_where_the_policy_says_so(
-    releases: Releases,
+    quick: Releases,
 ) -> None:
-    releases.terminal.set(TEMPLEDB_USER="ana")
-    broken(releases, targets={"prod": {"protected": True}})
-    _approve(releases, releases.deploy(code=20))
-    said = releases.deploy(code=12)
+    quick.terminal.set(TEMPLEDB_USER="ana")
+    broken(quick, targets={"prod": {"protected": True}})
+    _approve(quick, quick.deploy(code=20))
+    said = quick.deploy(code=12)
     assert "NOT ROLLED BACK" in said.out
-    assert "its rollback has not begun" in releases.deploy(code=13).err
-    refused = releases.terminal("deploy", "resume", "app", code=20)
-    _approve(releases, refused)
-    releases.terminal("deploy", "resume", "app", code=11)
-    assert releases.deployed == ["v1", "v2", "v1"]
+    assert "its rollback has not begun" in quick.deploy(code=13).err
+    refused = quick.terminal("deploy", "resume", "app", code=20)
+    _approve(quick, refused)
+    quick.terminal("deploy", "resume", "app", code=11)
+    assert quick.deployed == ["v1", "v2", "v1"]
 
 
 def test_policy_that_approves_rollbacks_before(releases: Releases) -> None:
@@ -634,15 +640,15 @@ def test_owed_rollback_begins_by_resume_alone_after_a_death(releases: Releases, 
     assert releases.deployed == ["v1", "v2", "v1"], "it is not rolled back twice"
 
 
-def test_owed_rollback_may_be_left_out(releases: Releases) -> None:
-    broken(releases)
-    killed(releases.terminal, "rollback.owed", "deploy", "run", "app")
-    parent = releases.runs()[0]["run"]
-    releases.terminal("run", "resolve", parent[:13], "--reason", "we go forward")
-    (releases.terminal.home / "app" / "broken").unlink()
-    releases.version("v3")
-    releases.deploy()
-    assert releases.deployed[-2:] == ["v3", "late"]
+def test_owed_rollback_may_be_left_out(quick: Releases) -> None:
+    broken(quick)
+    killed(quick.terminal, "rollback.owed", "deploy", "run", "app")
+    parent = quick.runs()[0]["run"]
+    quick.terminal("run", "resolve", parent[:13], "--reason", "we go forward")
+    (quick.terminal.home / "app" / "broken").unlink()
+    quick.version("v3")
+    quick.deploy()
+    assert quick.deployed[-2:] == ["v3", "late"]
 
 
 def test_death_within_a_command_of_a_rollback_is_unknown(releases: Releases) -> None:
@@ -784,3 +790,70 @@ def test_runs_view_has_kind_and_parent(bare: Releases) -> None:
         ["deploy", False, True],
         ["rollback", True, False],
     ]
+
+
+# --- somebody else came in between ----------------------------------------------------------------
+
+
+def test_run_that_was_rolled_back_is_not_resumed(quick: Releases) -> None:
+    broken(quick)
+    quick.deploy(code=11)
+    parent = quick.runs()[1]["run"]
+    said = quick.terminal("deploy", "resume", "app", parent[:13], code=22)
+    assert "(rollback) has followed on prod" in said.err
+    assert quick.deployed == ["v1", "v2", "v1"]
+
+
+def test_rollback_plan_is_stale_when_another_release_came_in_between(releases: Releases) -> None:
+    releases.deploy()
+    plan = _plan_id(releases)
+    releases.version("v3")
+    releases.deploy()
+    said = releases.terminal("deploy", "run", "--plan", plan, code=22)
+    assert (
+        "(deploy) has followed on prod: a rollback of what is in place now is another" in said.err
+    )
+    assert releases.deployed == ["v1", "v2", "v3"]
+
+
+def test_plan_is_stale_when_its_rollback_would_go_past_what_is_in_place(bare: Releases) -> None:
+    hook = {"command": "false", "critical": True}
+    bare.project(bare.web(post_deploy=[hook]), on_failure="rollback")
+    plan = bare.terminal("deploy", "plan", "app").out.split("plan ", 1)[1].split(":", 1)[0]
+    bare.project(bare.web(), on_failure="rollback")
+    bare.version("between")
+    bare.deploy()
+    said = bare.terminal("deploy", "run", "--plan", plan, code=22)
+    assert "a failure would roll back to something older" in said.err
+    assert bare.deployed == ["v1", "between"]
+
+
+def test_bundle_rolls_back_on_a_machine_that_finds_the_older_release(quick: Releases) -> None:
+    terminal, app = quick.terminal, quick.terminal.home / "app"
+    git(app, "init", "-q")
+    broken(quick)
+    terminal.file("app/version.txt", "v1\n")
+    (app / "broken").unlink()
+    (app / "migrations" / "m002.sql").unlink()
+    git(app, "add", "-A")
+    git(app, "commit", "-qm", "one")
+    quick.deploy()
+    broken(quick)
+    quick.version("v2", m002="CREATE TABLE b (id int);\n")
+    bundle = terminal.home / "two.plan"
+    terminal("deploy", "plan", "app", "--out", str(bundle))
+    terminal.set(TEMPLEDB_STATE=str(terminal.home / "other" / "state.duckdb"))
+    terminal("project", "import", "app")
+    terminal("env", "set", "app", "DATABASE_URL", quick.dsn, "--target", "prod")
+    terminal("deploy", "run", "--plan", str(bundle), code=11)
+    assert quick.deployed == ["v1", "v1", "late", "v2", "v1"]
+
+
+def test_group_that_is_left_out_need_not_be_one_of_the_older_release(bare: Releases) -> None:
+    bare.project(
+        bare.web(post_deploy=[{"command": "false", "critical": True}]),
+        {"name": "new", "deploy_command": "false"},
+        on_failure="rollback",
+    )
+    bare.deploy("--skip-group", "new", code=11)
+    assert bare.deployed == ["v1", "v2", "v1"]

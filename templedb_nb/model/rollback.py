@@ -30,10 +30,12 @@ ALL_TRIGGERS = tuple(RollbackTrigger)
 class IfFails:
     """What a plan does where its run does not succeed; part of its content.
 
-    `content_hash` addresses a whole rollback plan that was made with this one.
+    `content_hash` addresses a whole rollback plan that was made with this one; it goes back to what
+    the run `goal` deployed.
     """
 
     content_hash: Digest
+    goal: str = ""
     rollback_on: tuple[RollbackTrigger, ...] = ALL_TRIGGERS
     cancel_policy: AfterFailure = AfterFailure.STOP
 

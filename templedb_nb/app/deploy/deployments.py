@@ -22,13 +22,14 @@ from templedb_nb.app.rollback.rollbacks import Rollbacks, RollbackWish
 from templedb_nb.core.config.overlay import document_of
 from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.core.run.health_decision import left
-from templedb_nb.errors import ApprovalMissing, TempleError, UsageProblem
+from templedb_nb.errors import ApprovalMissing, Stale, TempleError, UsageProblem
 from templedb_nb.failpoints import reach
 from templedb_nb.model.event import Outcome, RunId
 from templedb_nb.model.history import DeployHistory, Filter
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
 from templedb_nb.model.selection import Selection
+from templedb_nb.model.serialization import short
 from templedb_nb.ports.records import RecordStore
 
 
@@ -175,7 +176,8 @@ class Deployments:
         to_do, count = left(result), len(result.steps)
         first = to_do[0] if to_do else count
         beyond = frozenset(range(first, count)) - {*to_do}
-        return self.run_plan(result.plan, replace(wish, resumed=first, finished=beyond), given)
+        how = replace(wish, resumed=first, finished=beyond, resumes=result.run)
+        return self.run_plan(result.plan, how, given)
 
     def history(self, choice: Selection, wanted: Filter) -> DeployHistory:
         """Return runs of a project, newest first, on one target or on all."""
@@ -189,6 +191,8 @@ class Deployments:
         self.runs.reconcile(anew=True)
         if path.is_file():
             preview, case = self._bundled(path, given)
+            if preview.plan.if_fails:  # its rollback needs it
+                self.records.keep_plan(preview)
         elif (preview := self.records.plan(named)).plan.rollback:
             case, plain = self.rollbacks.case_of(preview, given, bundle)
         else:
@@ -196,10 +200,13 @@ class Deployments:
             laid = document_of(preview.plan.overlay)
             how: dict[str, Any] = {"release": preview.release, "given": given, "overlay": laid}
             case = self.plans.case(project, preview.plan.target, **how)
+            _refuse_other_release(preview, case)
         self.runs.refuse_repeated(preview.plan)
         skip = tuple(each.what.removeprefix("group ") for each in preview.draft.skips)
         options = replace(plain, skip_groups=(*plain.skip_groups, *skip), fallback=preview.fallback)
         with self.plans.opened(case, skip) as opened:
+            if why := self.rollbacks.remade(opened, preview):
+                wish.tell(f"if this fails, it cannot be rolled back from here: {why}")
             files = self.approvals.meant(wish.approvals, wish.offered, preview.plan)
             now = self.approvals.admit(files, preview, opened.sessions)
             result = self.runs.run(opened, now, replace(wish, options=options))
@@ -245,3 +252,10 @@ class Deployments:
         """Return the run of the very release that goes on at the target, if it is of this state."""
         found = self.follower.live(case.project.slug, case.target.name)
         return next((each for each in found if each.release == case.release.number), None)
+
+
+def _refuse_other_release(preview: Preview, case: DeployContext) -> None:
+    """Raise where the release of that number is another one: the plan came here in a bundle."""
+    if case.release.tree != preview.tree:
+        message = f"plan {short(preview.plan.id)} came in a bundle, and its files are not here"
+        raise Stale(message, hint="run the bundle again: templedb deploy run --plan FILE")

@@ -18,7 +18,8 @@ from templedb_nb.app.environment import Environment
 from templedb_nb.app.findings.plan_findings import drifts
 from templedb_nb.app.health.surroundings import HealthSurroundings
 from templedb_nb.app.recovery.reconcile import Reconciler
-from templedb_nb.app.rollback.owed import owes, pending, settling
+from templedb_nb.app.rollback.overtaken import refuse_overtaken
+from templedb_nb.app.rollback.owed import owes, pending, settling, undone
 from templedb_nb.core.approval.policy import Approved, merged
 from templedb_nb.core.catalog.drift import on_drift
 from templedb_nb.core.config.document import document
@@ -81,6 +82,8 @@ class RunOptions:
     attach: bool = False
     resumed: int = 0
     finished: frozenset[int] = frozenset()
+    resumes: str = ""
+    """The run that is gone on with."""
     parent: str = ""
     """The run that a rollback undoes, where its plan does not say it."""
     after_failure: bool = False
@@ -128,7 +131,7 @@ class Runs:
         if wish.planned:
             wish.planned(preview)
         refuse(preview.findings, plan)
-        check = self._check(opened, preview, wish.options)
+        check = self._check(opened, preview, wish)
         known = {name: opened.ledgers[name] for name in plan.databases}
         if any(not ledger.exists for ledger in known.values()):
             check(known)  # the lock would create the ledger, also of a run that is refused then
@@ -301,13 +304,17 @@ class Runs:
         return self._surroundings.checkers(case, case.release.tree, held, place.check)
 
     def _check(
-        self, opened: OpenTarget, preview: Preview, options: PlanOptions
+        self, opened: OpenTarget, preview: Preview, wish: RunOptions
     ) -> Callable[[Mapping[DatabaseName, Ledger]], staleness.Done]:
         """Return what decides, under the lock, whether the plan still holds."""
-        plan = preview.plan
+        plan, options = preview.plan, wish.options
+        parent = undone(opened, preview, wish.parent)
 
         def check(known: Mapping[DatabaseName, Ledger]) -> staleness.Done:
             self._refuse_drift(opened, plan)
+            refuse_overtaken(
+                plan, opened, self._records, known, parent=parent, resumes=wish.resumes
+            )
             restores = any(isinstance(step, Restore) for step in plan.steps)
             if not restores:
                 found = self._plans.copies.suspicions(opened.case, opened.sessions, known)

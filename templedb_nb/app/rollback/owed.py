@@ -28,16 +28,20 @@ def pending(
 
     *parent* is the run that it undoes, if the caller knows it, and *failed* whether that failed.
     """
-    there, content = _marks(opened), preview.plan.content_hash
-    own = next((each for each in there if each.content_hash == content), None)
-    summary = preview.draft.rollback
-    undone = summary.undone if summary else ""
     return PendingRollback(
-        parent=parent or (own.parent if own else undone),
-        content_hash=content,
+        parent=undone(opened, preview, parent),
+        content_hash=preview.plan.content_hash,
         run=run,
-        failed=failed or bool(there),
+        failed=failed or bool(_marks(opened)),
     )
+
+
+def undone(opened: OpenTarget, preview: Preview, parent: str) -> str:
+    """Return the run that a rollback undoes: as the caller, a ledger or its plan knows it."""
+    content = preview.plan.content_hash
+    own = next((each for each in _marks(opened) if each.content_hash == content), None)
+    summary = preview.draft.rollback
+    return parent or (own.parent if own else summary.undone if summary else "")
 
 
 def _marks(opened: OpenTarget) -> tuple[PendingRollback, ...]:

@@ -31,6 +31,7 @@ from templedb_nb.errors import (
     Stale,
     TempleError,
     UnavailableRelease,
+    UnknownName,
     UsageProblem,
 )
 from templedb_nb.model.down_proof import DownVerdict
@@ -140,6 +141,21 @@ class Rollbacks:
         found = self._fallback(opened, rule, options.skip_groups)
         return replace(options, fallback=found)
 
+    def remade(self, opened: OpenTarget, preview: Preview) -> str:
+        """Make the rollback of a plan from elsewhere again; return why it cannot follow here."""
+        rule = preview.plan.if_fails
+        if rule is None:
+            return ""
+        try:
+            self.records.plan_with(rule.content_hash)
+        except UnknownName:
+            skip = tuple(s.what.removeprefix("group ") for s in preview.draft.skips)
+            found = self.with_fallback(opened, PlanOptions(skip_groups=skip)).fallback
+            if found is None or found.if_fails != rule:
+                why = found.why_not if found else "the config does not ask for it any more"
+                return why or "what it would roll back to is another release now"
+        return ""
+
     def _fallback(self, opened: OpenTarget, rule: FailureRule, skip: tuple[str, ...]) -> Fallback:
         case = opened.case
         config_hash = digest(document(case.current.config))
@@ -157,7 +173,9 @@ class Rollbacks:
             return Fallback(why_not="no earlier run of other content has succeeded")
         try:
             older, back = self._way_back(case, to, None, RollbackWish(), case.given)
-            options = PlanOptions(rollback=back, skip_groups=skip)
+            known = {group.name for group in older.current.config.groups}
+            out = tuple(each for each in skip if each in known)
+            options = PlanOptions(rollback=back, skip_groups=out)
             preview = self.plans.preview(self._on(opened, older), options)
         except TempleError as error:
             return Fallback(why_not=error.message)
@@ -166,6 +184,7 @@ class Rollbacks:
         plan = preview.plan
         what = IfFails(
             content_hash=plan.content_hash,
+            goal=to.run,
             rollback_on=rule.rollback_on,
             cancel_policy=rule.cancel_policy,
         )
@@ -218,6 +237,7 @@ class Rollbacks:
             after_failure=True,
             resumed=0,
             finished=frozenset(),
+            resumes="",
             reason=f"rollback of run {parent.run[:13]}",
         )
         with self.plans.opened(case, name="rollback") as opened:

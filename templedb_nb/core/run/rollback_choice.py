@@ -123,3 +123,18 @@ def named(found: RollbackChoices, word: str) -> tuple[EarlierRun, ...]:
     if word.isdigit():
         return tuple(each for each in found.rows if each.run.release == int(word))[:1]
     return ()
+
+
+def follower(
+    runs: Sequence[PastRun], since: str, plan: str, *, succeeded: bool = False
+) -> PastRun | None:
+    """Return the newest run of another plan that may have changed what is in place after *since*.
+
+    Ids of runs sort by the time at which they began. With *succeeded*, only successes count.
+    """
+    for each in runs:
+        if each.run <= since or not each.run_kind.deploys or each.plan == plan:
+            continue
+        if each.outcome is Outcome.SUCCEEDED or (not succeeded and _touched(each)):
+            return each
+    return None
