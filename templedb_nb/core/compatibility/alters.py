@@ -89,7 +89,7 @@ def _type(at: Cursor, known: Known) -> Judgement:
 
 def _domain(at: Cursor, known: Known) -> Judgement:
     name = at.name()
-    if known.new_type(name):
+    if name.key in known.domains:
         if at.word in {"ADD", "SET"} and at.ahead(1) != "DEFAULT":
             known.add_type(name, refuses=True)
         return EXPAND

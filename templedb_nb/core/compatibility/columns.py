@@ -76,6 +76,7 @@ def added(table: Name, name: Name, definition: Sequence[Token], known: Known) ->
         not_null=column.not_null,
         watched=bool(column.unique or column.checks or column.references or column.narrow),
     )
+    known.use_type(Cursor(column.kind).name())
     if column.references:
         known.refer()
     known.add_column(table, name, new)

@@ -53,15 +53,27 @@ def _table(at: Cursor, known: Known, replaces: bool, private: bool) -> Judgement
     maybe = at.take("IF", "NOT", "EXISTS")
     name = at.name()
     before = known.new(name)
-    if not maybe and not (private and "DROP" in [word(each) for each in at.rest]):
+    said = [word(each) for each in at.rest]
+    if not maybe and not (private and "DROP" in said) and not _within_older(at, known):
         known.add(name, temporary=private)
     if replaces and not private and not before:
         return contract(f"CREATE OR REPLACE TABLE {name.text}", "its rows and columns are lost")
     if at.take("PARTITION", "OF"):
         return _partition(name, at.name(), at, known)
-    if any(word(each) == "REFERENCES" for each in at.rest):
+    if "REFERENCES" in said:
         return known.refer()
-    return known.fill() if any(word(each) == "AS" for each in at.rest) else EXPAND
+    return known.fill() if "AS" in said else EXPAND
+
+
+def _within_older(at: Cursor, known: Known) -> bool:
+    """Return whether older code reaches the table through another: its partition, or its child."""
+    look = Cursor(at.rest)
+    if look.take("PARTITION", "OF"):
+        return not known.new(look.name())
+    if not look.skip_to("INHERITS"):
+        return False
+    look.at += 1
+    return any(not known.new(each) for each in Cursor(look.group()).names())
 
 
 def _partition(name: Name, parent: Name, at: Cursor, known: Known) -> Judgement:
@@ -212,6 +224,7 @@ def _domain(at: Cursor, known: Known, _replaces: bool, _private: bool) -> Judgem
     name = at.name()
     said = {word(each) for each in at.rest}
     known.add_type(name, refuses=not said.isdisjoint({"NOT", "CHECK"}))
+    known.domains.add(name.key)
     return EXPAND
 
 

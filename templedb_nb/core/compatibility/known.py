@@ -44,6 +44,8 @@ class Known:
     temporary: set[Key] = field(default_factory=set)
     types: dict[Key, bool] = field(default_factory=dict)
     """Whether a type may refuse values: domains do."""
+    domains: set[Key] = field(default_factory=set)
+    """Domains that no older table has come to use."""
     functions: dict[Key, set[str]] = field(default_factory=dict)
     """Their arguments, by name."""
     schemas: set[str] = field(default_factory=set)
@@ -111,6 +113,10 @@ class Known:
             self.near = self.near or len(name.key) == 1
             self.types[name.key] = refuses
 
+    def use_type(self, name: Name) -> None:
+        """Note that an older table uses a type: what it refuses from now on, older inserts meet."""
+        self.domains.discard(name.key)
+
     def drop_column(self, table: Name, name: Name) -> bool:
         """Forget a column; say whether it was new."""
         return self.columns.get(table.key, {}).pop(name.key, None) is not None
@@ -158,6 +164,7 @@ class Known:
         self.near = False
         self.relations = {each for each in self.relations if len(each) > 1}
         self.types = {each: refuses for each, refuses in self.types.items() if len(each) > 1}
+        self.domains = {each for each in self.domains if len(each) > 1}
         for by_name in (self.functions, self.columns, self.constraints):
             for key in [each for each in by_name if len(each) == 1]:
                 del by_name[key]

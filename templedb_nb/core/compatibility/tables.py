@@ -10,6 +10,7 @@ from templedb_nb.core.compatibility.constraints import constrained
 from templedb_nb.core.compatibility.expressions import filling, fits_anywhere, is_null
 from templedb_nb.core.compatibility.judgement import EXPAND, Judgement, contract, strongest, unknown
 from templedb_nb.core.compatibility.known import Known, NewColumn
+from templedb_nb.core.compatibility.types import plain_type
 from templedb_nb.core.sql.cursor import Cursor, Name, parts, word, words
 from templedb_nb.core.sql.tokens import Token
 
@@ -37,6 +38,7 @@ def alters_table(at: Cursor, known: Known) -> Judgement:
     return strongest([_action(table, Cursor(each), known) for each in parts(at.rest)] or [_ODD])
 
 
+_INHERITED = unknown("INHERIT", "old code that reads the parent finds these rows, too")
 _ODD = unknown("ALTER TABLE", "what it changes is not known")
 
 
@@ -51,6 +53,9 @@ def _of_new(table: Name, at: Cursor, known: Known) -> Judgement:
     elif at.take("ATTACH", "PARTITION"):
         name = at.name()
         return EXPAND if known.new(name) else _attached(name)
+    elif at.take("INHERIT") and not known.new(at.name()):
+        known.drop(table)
+        return _INHERITED
     return EXPAND
 
 
@@ -59,6 +64,7 @@ def _partition(at: Cursor, known: Known) -> Judgement:
     at.at += 2
     name = at.name()
     if attaches and known.new(name):
+        known.drop(name)
         why = "old inserts that its bounds take fail where its constraints refuse them"
         return unknown(f"ATTACH PARTITION {name.text}", why)
     if attaches:
@@ -117,7 +123,7 @@ def _action(table: Name, at: Cursor, known: Known) -> Judgement:
         case "REPLICA":
             return _replica(at)
         case "INHERIT":
-            return unknown("INHERIT", "old code that reads the parent finds these rows, too")
+            return _INHERITED
         case _:
             return unknown(f"ALTER TABLE … {first}".strip(), "what it changes is not known")
 
@@ -216,7 +222,7 @@ _TYPE = "values of old code may not fit, and statements that its sessions prepar
 
 
 def _of_column(what: str, at: Cursor) -> Judgement:
-    if at.word == "TYPE" or (at.word, at.ahead(1)) == ("SET", "DATA"):
+    if _changes_type(at):
         return contract(f"{what} TYPE", _TYPE)
     for said, why in _COLUMN_CHANGES:
         if at.take(*said.split()):
@@ -251,12 +257,33 @@ def _of_new_column(
         after = replace(column, filled=False, fresh=False)
     elif at.take("ADD"):
         after = replace(column, filled=True, fresh=True)
+    elif _changes_type(at):
+        kind = at.tokens[at.at : at.at + _until(at, "USING")]
+        found = _new_type(what, column, kind, known)
+        narrow = any(each.text == "(" for each in kind)
+        after = replace(column, watched=column.watched or narrow)
     elif column.watched:
         found = unknown(what, "what a constraint on it looks at changes")
     known.add_column(table, name, after)
     if after.not_null and not after.filled:
         return contract(what, "it is NOT NULL without a default, and old inserts leave it empty")
     return found
+
+
+def _until(at: Cursor, said: str) -> int:
+    return next((n for n, each in enumerate(at.rest) if word(each) == said), len(at.rest))
+
+
+def _changes_type(at: Cursor) -> bool:
+    return at.take("TYPE") or at.take("SET", "DATA", "TYPE")
+
+
+def _new_type(what: str, column: NewColumn, kind: Sequence[Token], known: Known) -> Judgement:
+    """Judge another type of a new column by what older inserts leave in it."""
+    known.use_type(Cursor(kind).name())
+    if not column.filled and not column.watched and plain_type(kind, known):
+        return EXPAND
+    return unknown(f"{what} TYPE", "old inserts fail where what they leave in it does not fit")
 
 
 def _new_default(what: str, column: NewColumn, default: Sequence[Token]) -> Iterator[Judgement]:
