@@ -56,6 +56,7 @@ _ACTION = re.compile(r"kill9|drop|error|sleep(?:=\d+)?")
 class _Armed:
     """The places that are to fail, and how often each was reached."""
 
+    text: str = ""
     wanted: dict[str, tuple[int, str]] = field(default_factory=dict)
     reached: dict[str, int] = field(default_factory=dict)
 
@@ -63,12 +64,16 @@ class _Armed:
 _armed = _Armed()
 
 
-def arm(text: str | None) -> bool:
+def arm(text: str | None, *, counting_on: bool = False) -> bool:
     """Take the places of *text* to fail, and no others; say whether there are any.
 
-    Raises `UsageProblem` for a place or an action that does not exist, with all that do.
+    With *counting_on*, places that are armed already go on being counted: a rollback that follows
+    a run belongs to it. Raises `UsageProblem` for a place or an action that does not exist, with
+    all that do.
     """
-    _armed.wanted, _armed.reached = {}, {}
+    if counting_on and text and text == _armed.text:
+        return bool(_armed.wanted)
+    _armed.text, _armed.wanted, _armed.reached = text or "", {}, {}
     for each in (text or "").split(","):
         if each.strip():
             name, count, action = _parsed(each.strip())

@@ -168,7 +168,7 @@ class Deployments:
                 raise UsageProblem("there is nothing to resume: the last run succeeded", hint=hint)
             named = rows[0].run
         result = self.rollbacks.owing(self.run_history.result(named))
-        if result.owes and result.rollback is None:
+        if result.owes:
             return replace(result, rollback=self.rollbacks.carry_out(result, wish, given))
         if result.outcome in {None, Outcome.SUCCEEDED}:
             state = "is still running" if result.outcome is None else "succeeded"

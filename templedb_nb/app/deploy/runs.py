@@ -19,7 +19,7 @@ from templedb_nb.app.findings.plan_findings import drifts
 from templedb_nb.app.health.surroundings import HealthSurroundings
 from templedb_nb.app.recovery.reconcile import Reconciler
 from templedb_nb.app.rollback.overtaken import refuse_overtaken
-from templedb_nb.app.rollback.owed import owes, pending, settling, undone
+from templedb_nb.app.rollback.owed import owes, pending, refuse_settled, settling, undone
 from templedb_nb.core.approval.policy import Approved, merged
 from templedb_nb.core.catalog.drift import on_drift
 from templedb_nb.core.config.document import document
@@ -135,7 +135,7 @@ class Runs:
         known = {name: opened.ledgers[name] for name in plan.databases}
         if any(not ledger.exists for ledger in known.values()):
             check(known)  # the lock would create the ledger, also of a run that is refused then
-        self._arm(plan)
+        self._arm(plan, counting_on=wish.after_failure)
         planner = self._records.planner(plan.content_hash) or preview.made_by
         covered = wish.after_failure or owes(opened, plan)
         proofs = self._plans.signatures.proofs(plan.policy, preview.approvals)
@@ -182,10 +182,10 @@ class Runs:
         self._copy_ledgers(opened, plan, journal.result)
         return journal.result
 
-    def _arm(self, plan: Plan) -> None:
+    def _arm(self, plan: Plan, *, counting_on: bool) -> None:
         """Take the failures that a rehearsal asks for, where one may be."""
         wanted = self._system.environ.get("TEMPLEDB_FAILPOINT")
-        if failpoints.arm(wanted) and plan.policy.protected:
+        if failpoints.arm(wanted, counting_on=counting_on) and plan.policy.protected:
             failpoints.arm(None)
             message = f"target {plan.target} is protected, and TEMPLEDB_FAILPOINT is set"
             raise PlanRefused(message, hint="unset TEMPLEDB_FAILPOINT, or use it on another target")
@@ -311,6 +311,8 @@ class Runs:
         parent = undone(opened, preview, wish.parent)
 
         def check(known: Mapping[DatabaseName, Ledger]) -> staleness.Done:
+            if wish.after_failure:
+                refuse_settled(wish.parent, plan, known)
             self._refuse_drift(opened, plan)
             refuse_overtaken(
                 plan, opened, self._records, known, parent=parent, resumes=wish.resumes

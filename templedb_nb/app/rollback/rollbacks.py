@@ -42,6 +42,7 @@ from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
 from templedb_nb.model.rollback import AfterFailure, IfFails
 from templedb_nb.model.rollback_summary import Fallback, RollbackList, RollbackRow
+from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.selection import Selection
 from templedb_nb.model.serialization import digest
 from templedb_nb.model.step import Revert
@@ -200,17 +201,23 @@ class Rollbacks:
         return replace(opened, case=case, databases=wanted, ledgers=kept or opened.ledgers)
 
     def owing(self, result: Result) -> Result:
-        """Return a run with the rollback that it owes by its ledger.
+        """Return a run with the rollback that it owes now, or raise if it was rolled back.
 
-        Its journal may not say so: its process may have died between the two.
+        Its target says so, not its history: a process may have died between the two, and somebody
+        else may have rolled it back or settled it since.
         """
-        ended = result.outcome not in {None, Outcome.SUCCEEDED}
-        if result.owes or not ended or not self.records.plan(result.plan).plan.if_fails:
+        if result.outcome in {None, Outcome.SUCCEEDED}:
             return result
         with self.plans.of_target(result.slug, result.target) as opened:
             marks = [each.rollback for each in opened.ledgers.values() if each.rollback]
+            runs = self._runs_of(opened)
+        undone = result.parent_run if result.run_kind is RunKind.ROLLBACK else result.run
+        if back := rollback_choice.rolled_back(undone, runs):
+            message = f"run {undone[:13]} was rolled back by run {back.run[:13]}"
+            message = f"{message}: there is nothing to resume"
+            raise UsageProblem(message, hint=f"templedb deploy run {result.slug}")
         own = (each for each in marks if each.parent == result.run and not each.begun)
-        return next((replace(result, owes=each.content_hash) for each in own), result)
+        return replace(result, owes=next((each.content_hash for each in own), ""))
 
     def owed(self, parent: Result) -> Preview:
         """Return the rollback that a failed run owes: the groups that it had begun."""

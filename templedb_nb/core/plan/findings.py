@@ -21,7 +21,7 @@ from templedb_nb.core.migrations.status import (
     shared_keys,
 )
 from templedb_nb.core.plan.dialects import Dialects
-from templedb_nb.core.plan.rollback import answers, on_pending
+from templedb_nb.core.plan.rollback import not_answered, on_pending
 from templedb_nb.model.config import Executor, Group, OpaqueFiles
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.foreign_history import ForeignHistory, ImportConfidence
@@ -198,7 +198,7 @@ def on_target(
             message = f"{what} by {frozen.by} since {frozen.since:%Y-%m-%d %H:%M}Z: {frozen.reason}"
             mend = f"templedb lock release {project or f'--target {plan.target}'} --reason WHY"
             out.append(problem(f"target {plan.target}", message, mend, topic=Topic.FROZEN))
-        if ledger.rollback and not answers(plan, ledger.rollback):
+        if ledger.rollback and not_answered(ledger.rollback, plan):
             out.append(on_pending(ledger.rollback, plan))
         if ledger.holder and ledger.holder.live:
             message = f"is locked by {ledger.holder}"

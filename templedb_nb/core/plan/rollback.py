@@ -193,9 +193,14 @@ def _release(run: PastRun) -> str:
     return f"release {run.release}" if run.release else f"the release of run {run.run[:13]}"
 
 
-def answers(plan: Plan, pending: PendingRollback) -> bool:
-    """Return whether a plan carries out the rollback that is owed, or another before it began."""
-    return plan.content_hash == pending.content_hash or bool(plan.rollback and not pending.begun)
+def not_answered(pending: PendingRollback | None, plan: Plan) -> bool:
+    """Return whether a rollback is in the way of a plan.
+
+    It is not in the way of its own plan, and of another rollback only after it has begun.
+    """
+    if pending is None or plan.content_hash == pending.content_hash:
+        return False
+    return pending.begun or plan.rollback is None
 
 
 def on_pending(pending: PendingRollback, plan: Plan) -> Finding:
@@ -207,6 +212,6 @@ def on_pending(pending: PendingRollback, plan: Plan) -> Finding:
         mend = f"{mend} after you put it right: templedb run resolve {run} --reason WHAT-YOU-DID"
     else:
         message = f"run {parent} failed, and its rollback has not begun"
-        mend = "roll back: templedb deploy resume; or leave the target as it is: templedb run"
-        mend = f"{mend} resolve {parent} --reason WHY"
+        mend = f"roll back: templedb deploy resume {parent}; or leave the target as it is:"
+        mend = f"{mend} templedb run resolve {parent} --reason WHY"
     return problem(f"target {plan.target}", message, mend, topic=Topic.UNRESOLVED)

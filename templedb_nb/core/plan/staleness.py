@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from templedb_nb.core.plan.rollback import not_answered
 from templedb_nb.model.ledger import Ledger, State
 from templedb_nb.model.plan import Plan, base
 from templedb_nb.model.step import Migration, Step
@@ -65,7 +66,10 @@ def _steps(plan: Plan) -> dict[str, Step]:
 def unmoved(plan: Plan, ledgers: Mapping[DatabaseName, Ledger]) -> bool:
     """Return whether the target is where the plan begins, and nobody keeps runs away from it.
 
-    A command that nobody saw end does, and a freeze.
+    A command that nobody saw end does, a freeze, and a rollback that is owed or did not end well.
     """
-    held = any(ledger.unresolved or ledger.freezes for ledger in ledgers.values())
+    held = any(
+        ledger.unresolved or ledger.freezes or not_answered(ledger.rollback, plan)
+        for ledger in ledgers.values()
+    )
     return same_base(plan, ledgers) and not held

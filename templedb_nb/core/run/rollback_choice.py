@@ -115,6 +115,12 @@ def _first_hand(earlier: PastRun, run: PastRun) -> bool:
     return deployed and earlier.content == run.content
 
 
+def rolled_back(run: str, runs: Iterable[PastRun]) -> PastRun | None:
+    """Return the rollback that undid *run*, if one has ended well."""
+    back = (each for each in runs if each.run_kind is RunKind.ROLLBACK and each.parent_run == run)
+    return next((each for each in back if each.outcome is Outcome.SUCCEEDED), None)
+
+
 def named(found: RollbackChoices, word: str) -> tuple[EarlierRun, ...]:
     """Return the runs that *word* means: a release by its number, or a run by how its id begins."""
     by_run = tuple(each for each in found.rows if each.run.run.startswith(word))

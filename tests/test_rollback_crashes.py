@@ -1,0 +1,70 @@
+"""A rollback and everything that can happen between its parent's failure and its own end."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import Terminal
+from tests.test_died import killed
+from tests.test_rollback import Releases, bare, broken, releases
+
+__all__ = ["bare", "releases"]
+
+
+@pytest.mark.parametrize("place", ["run.before-lock", "run.locked"])
+def test_rollback_that_died_before_it_began_is_still_owed(releases: Releases, place: str) -> None:
+    broken(releases)
+    killed(releases.terminal, f"{place}@2", "deploy", "run", "app")
+    child, parent = releases.runs()[:2]
+    assert (child["run_kind"], child["parent_run"]) == ("rollback", parent["run"])
+    refused = releases.deploy(code=13)
+    assert f"templedb deploy resume {parent['run'][:13]}" in refused.err
+    releases.terminal("deploy", "resume", "app", parent["run"][:13], code=11)
+    assert releases.deployed == ["v1", "v2", "v1"]
+
+
+def test_run_that_was_rolled_back_is_not_resumed(releases: Releases) -> None:
+    broken(releases)
+    releases.deploy(code=11)
+    child, parent = releases.runs()[:2]
+    said = releases.terminal("deploy", "resume", "app", parent["run"][:13], code=64)
+    assert f"was rolled back by run {child['run'][:13]}" in said.err
+    assert releases.deployed == ["v1", "v2", "v1"]
+
+
+def test_owed_rollback_that_was_settled_is_not_carried_out_later(releases: Releases) -> None:
+    broken(releases)
+    killed(releases.terminal, "rollback.owed", "deploy", "run", "app")
+    parent = releases.runs()[0]["run"][:13]
+    releases.terminal("run", "resolve", parent, "--reason", "we go forward")
+    (releases.terminal.home / "app" / "broken").unlink()
+    releases.version("v3")
+    releases.deploy()
+    before = releases.deployed
+    releases.terminal("deploy", "resume", "app", parent, code=None)
+    assert releases.deployed == before, "v3 stays in place"
+
+
+def another_state(releases: Releases) -> None:
+    """Go to another machine: the same folder and target, a state of its own."""
+    terminal: Terminal = releases.terminal
+    terminal.set(TEMPLEDB_STATE=str(terminal.home / "other" / "state.duckdb"))
+    terminal("project", "import", "app")
+    terminal("env", "set", "app", "DATABASE_URL", releases.dsn, "--target", "prod")
+
+
+def test_rollback_of_another_state_ends_what_is_owed(releases: Releases) -> None:
+    broken(releases)
+    killed(releases.terminal, "rollback.owed", "deploy", "run", "app")
+    mine, parent = releases.terminal.state, releases.runs()[0]["run"][:13]
+    another_state(releases)
+    refused = releases.deploy(code=13)
+    assert f"templedb run resolve {parent}" in refused.err
+    releases.terminal("run", "resolve", "app", parent, "--reason", "looked")
+    (releases.terminal.home / "app" / "broken").unlink()
+    releases.version("v3")
+    releases.deploy()
+    before = releases.deployed
+    releases.terminal.set(TEMPLEDB_STATE=str(mine))
+    releases.terminal("deploy", "resume", "app", parent, code=None)
+    assert releases.deployed == before, "v3 stays in place"
