@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import Terminal
+from templedb_nb.exit_code import ExitCode
+from tests.conftest import MIGRATIONS, Terminal
 from tests.test_died import killed
+from tests.test_locks import until
 from tests.test_rollback import Releases, bare, broken, releases
 
 __all__ = ["bare", "releases"]
@@ -68,3 +70,47 @@ def test_rollback_of_another_state_ends_what_is_owed(releases: Releases) -> None
     releases.terminal.set(TEMPLEDB_STATE=str(mine))
     releases.terminal("deploy", "resume", "app", parent, code=None)
     assert releases.deployed == before, "v3 stays in place"
+
+
+def test_word_on_a_rollback_that_failed_settles_it_without_a_ledger(bare: Releases) -> None:
+    bare.project(bare.web(rollback_command="test -e mended"), on_failure="rollback")
+    bare.version("v2")
+    bare.deploy()
+    bare.project({"name": "web", "deploy_command": "false"}, on_failure="rollback")
+    bare.deploy(code=13)
+    child = bare.runs()[0]
+    assert child["run_kind"] == "rollback"
+    bare.terminal("run", "resolve", child["run"][:13], "--reason", "put right by hand")
+    bare.project()
+    bare.version("v4")
+    bare.project(bare.web())
+    bare.deploy()
+    assert bare.deployed[-1] == "v4"
+
+
+def test_rollback_that_goes_on_is_not_begun_again_nor_called_a_failed_one(
+    releases: Releases,
+) -> None:
+    """Where the target has a lock, others wait for it; where it has none, resume is refused."""
+    terminal = releases.terminal
+    back = f"touch {terminal.home}/there; while test -e {terminal.home}/wait; do sleep 0.05; done"
+    own = releases.web(rollback_command=back)
+    releases.project(MIGRATIONS, own)
+    releases.deploy()
+    hook = {"command": "false", "critical": True}
+    releases.version("v3")
+    releases.project(MIGRATIONS, own | {"post_deploy": [hook]}, on_failure="rollback")
+    (terminal.home / "wait").touch()
+    process = terminal.process("deploy", "run", "app")
+    until((terminal.home / "there").exists)
+    try:
+        child, parent = releases.runs()[:2]
+        resumed = terminal("deploy", "resume", "app", parent["run"][:13], code=64)
+        other = releases.deploy("--lock-wait", "0s", code=None)
+    finally:
+        (terminal.home / "wait").unlink()
+        process.communicate(timeout=60)
+    assert f"is being rolled back by run {child['run'][:13]}" in resumed.err
+    assert other.code == ExitCode.BUSY, other.all
+    assert "did not end well" not in other.all
+    assert process.returncode == ExitCode.ROLLED_BACK

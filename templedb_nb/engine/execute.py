@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from templedb_nb.core.approval.policy import Approved, kept
-from templedb_nb.core.plan.rollback import unfinished
+from templedb_nb.core.plan.rollback import inherited, unfinished
 from templedb_nb.core.plan.staleness import Done
 from templedb_nb.engine.guard import Guard
 from templedb_nb.engine.step_events import Ended
@@ -81,6 +81,7 @@ def execute(
                 reach("run.locked")
                 now = {name: tools.sessions[name].ledger(claim.project) for name in plan.databases}
                 done = check(now)
+                claim = replace(claim, pending=inherited(claim.pending, now))
             if not plan.databases:
                 tools.decide(())
             # Every ledger knows of the run before the first step: if we die, the next run sees it.

@@ -10,6 +10,7 @@ from typing import Any
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.ledger import Checksums, Entry, EntryKind, Holder, OpenCommand, State
 from templedb_nb.model.past_run import PastRun
+from templedb_nb.model.rollback import PendingRollback
 from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.serialization import Digest
 
@@ -86,6 +87,12 @@ def past_run(row: Sequence[Any]) -> PastRun:
         finished_at=finished,
         started_by=client,
     )
+
+
+def open_rollback(pending: PendingRollback | None, holder: Holder | None) -> PendingRollback | None:
+    """Return the rollback that is owed or did not end well; one that holds the lock goes on."""
+    goes_on = pending and holder and holder.live and holder.run == pending.run
+    return None if goes_on else pending
 
 
 def open_commands(

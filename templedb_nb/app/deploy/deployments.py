@@ -167,7 +167,11 @@ class Deployments:
                 hint = "templedb deploy history shows the runs; deploy run makes a new plan"
                 raise UsageProblem("there is nothing to resume: the last run succeeded", hint=hint)
             named = rows[0].run
-        result = self.rollbacks.owing(self.run_history.result(named))
+        result = self.run_history.result(named)
+        if (back := result.rollback) and back.outcome is None:
+            message = f"run {result.run[:13]} is being rolled back by run {back.run[:13]}"
+            raise UsageProblem(message, hint=f"templedb run attach {back.run[:13]}")
+        result = self.rollbacks.owing(result)
         if result.owes:
             return replace(result, rollback=self.rollbacks.carry_out(result, wish, given))
         if result.outcome in {None, Outcome.SUCCEEDED}:

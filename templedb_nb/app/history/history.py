@@ -72,7 +72,7 @@ class History:
         return self._with_rollback(Result.of(self._records.events(self._records.run(named))))
 
     def _with_rollback(self, result: Result) -> Result:
-        """Return a run that did not succeed with the newest run that rolled it back."""
+        """Return a failed run with the one that rolled it back, else with the newest that tried."""
         if result.outcome in {None, Outcome.SUCCEEDED}:
             return result
         slug, target = Slug(result.slug), TargetName(result.target)
@@ -81,7 +81,8 @@ class History:
         own = [r for r in rows if r.parent_run == result.run and r.run_kind is RunKind.ROLLBACK]
         if not live and not own:
             return result
-        found = live[0] if live else Result.of(self._records.events(RunId(own[0].run)))
+        good = [each for each in own if each.outcome is Outcome.SUCCEEDED]
+        found = live[0] if live else Result.of(self._records.events(RunId([*good, *own][0].run)))
         return replace(result, rollback=found)
 
     def health(

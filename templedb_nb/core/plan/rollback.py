@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from templedb_nb.core.config.document import problem
 from templedb_nb.core.config.groups import migrating
@@ -201,6 +201,16 @@ def not_answered(pending: PendingRollback | None, plan: Plan) -> bool:
     if pending is None or plan.content_hash == pending.content_hash:
         return False
     return pending.begun or plan.rollback is None
+
+
+def inherited(pending: PendingRollback | None, ledgers: Ledgers) -> PendingRollback | None:
+    """Return the rollback that begins, as one after a failure if the target owed one, or was left.
+
+    The ledgers are those under the lock: that may have come about since the rollback was planned.
+    """
+    if pending is None or not any(each.rollback for each in ledgers.values()):
+        return pending
+    return replace(pending, failed=True)
 
 
 def on_pending(pending: PendingRollback, plan: Plan) -> Finding:

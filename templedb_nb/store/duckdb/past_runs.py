@@ -64,6 +64,8 @@ def pending_rollback(file: StateFile, slug: Slug, target: TargetName) -> Pending
             " AND coalesce(r.kind, 'deploy') IN ('deploy', 'rollback', 'promote')"
             " AND r.run NOT IN (SELECT run FROM resolutions)"
             " AND coalesce(r.parent_run, '') NOT IN (SELECT run FROM resolutions)"
+            " AND r.run NOT IN (SELECT b.parent_run FROM runs b JOIN resolutions USING (run)"
+            " WHERE b.kind = 'rollback' AND b.parent_run IS NOT NULL)"
             " ORDER BY r.run DESC LIMIT 1",
             {"slug": slug, "target": target},
         ).fetchall()

@@ -112,7 +112,9 @@ def read_ledger(connection: Connection, project: str, *, locked: bool) -> Ledger
         elsewhere=() if entries else _elsewhere(connection, project),
         finished=_finished(connection, project),
         runs=_runs(connection, project, form),
-        rollback=policies.rollback(meta.get(f"{policies.ROLLBACK}{project}")),
+        rollback=ledger_rows.open_rollback(
+            policies.rollback(meta.get(f"{policies.ROLLBACK}{project}")), holder
+        ),
         frozen=policies.freeze(meta.get(f"freeze/{project}")),
         policy=policies.policy(meta.get(f"policy/{project}")),
         neighbours=policies.neighbours(meta, project),

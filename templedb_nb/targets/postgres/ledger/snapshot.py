@@ -244,7 +244,9 @@ def _ledger(connection: Connection, project: str, lock: tuple[int, int]) -> Ledg
         elsewhere=() if entries else _elsewhere(connection, project),
         finished=tuple(FinishedRun(run=run, plan=plan) for run, plan in ended),
         runs=tuple(ledger_rows.past_run(row) for row in runs),
-        rollback=policies.rollback(meta.get(f"{policies.ROLLBACK}{project}")),
+        rollback=ledger_rows.open_rollback(
+            policies.rollback(meta.get(f"{policies.ROLLBACK}{project}")), holder
+        ),
         policy=policies.policy(meta.get(f"policy/{project}")),
         frozen=policies.freeze(meta.get(f"freeze/{project}")),
         neighbours=policies.neighbours(meta, project),
