@@ -792,6 +792,31 @@ def test_runs_view_has_kind_and_parent(bare: Releases) -> None:
     ]
 
 
+def test_half_done_migration_is_for_a_person_and_nothing_is_rolled_back(
+    terminal: Terminal, pg: Database
+) -> None:
+    made = begin(terminal, pg.dsn)
+    made.deploy()
+    web, late = made.web(order=1), MIGRATIONS | {"order": 2}
+    made.project(web, late, on_failure="rollback")
+    sql = "CREATE INDEX CONCURRENTLY a_id ON a (id);\nCREATE INDEX CONCURRENTLY b_no ON b (nope);\n"
+    made.version("v3", m003=sql)
+    said = made.deploy(code=13)
+    assert "not rolled back: migrations/m003.sql is half done" in said.out
+    assert made.deployed == ["v1", "v2", "v3"]
+
+
+def test_state_says_that_a_rollback_is_owed_when_no_ledger_could_be_written(
+    terminal: Terminal, pg: Database
+) -> None:
+    made = begin(terminal, pg.dsn)
+    broken(made)
+    killed(terminal, "rollback.owed", "deploy", "run", "app")
+    pg.query("UPDATE templedb.meta SET v = '' WHERE k LIKE 'rollback/%'")
+    pg.query("UPDATE templedb.run SET state = 'running', finished_at = NULL WHERE state = 'failed'")
+    assert "its rollback has not begun" in made.deploy(code=13).err
+
+
 # --- somebody else came in between ----------------------------------------------------------------
 
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from templedb_nb.exit_code import ExitCode
+from templedb_nb.model.event import Outcome
 from templedb_nb.model.result import Result
+from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.runbook import CellExitRequest, CellResult, CellState, CommandEnded
 
 
@@ -55,14 +57,13 @@ def _verdict(
     ended: CellExitRequest | None,
 ) -> tuple[int, str]:
     last = {(run.slug, run.target): run for run in runs}.values()
-    unknown = [run for run in last if run.exit_code in {ExitCode.UNRESOLVED, None}]
+    unknown = [run for run in last if run.exit_code in {ExitCode.UNRESOLVED, None} or _half(run)]
     if unknown:
-        about = f"{unknown[-1].slug} to {unknown[-1].target}"
+        run = unknown[-1]
+        what = "did not end well, a rollback" if _half(run) else "is unknown"
+        named = f"run {run.run[:13]}" if _half(run) else f"the outcome of run {run.run[:13]}"
         why = f"{stop}; " if stop else ""
-        return (
-            ExitCode.UNRESOLVED,
-            f"{why}the outcome of run {unknown[-1].run[:13]} is unknown: {about}",
-        )
+        return ExitCode.UNRESOLVED, f"{why}{named} {what}: {run.slug} to {run.target}"
     bad = next((run for run in reversed(last) if run.exit_code), None)
     if stop in _CODES:
         return _CODES[stop], stop.value
@@ -78,6 +79,11 @@ def _verdict(
     if failed is not None or stop is StopReason.DIED:
         return _of_cell(failed, told, runs, stop)
     return _refused(told)
+
+
+def _half(run: Result) -> bool:
+    """Return whether a run is a rollback that did not end well."""
+    return run.run_kind is RunKind.ROLLBACK and run.outcome is not Outcome.SUCCEEDED
 
 
 def _of_cell(

@@ -113,6 +113,27 @@ def test_a_page_that_is_loaded_again_shows_the_run_and_its_end(run: Run) -> None
     run.begin().sees(re.compile("2 of 2 steps|succeeded"))
 
 
+def test_a_run_is_rolled_back_by_its_button(run: Run) -> None:
+    home = run.place.home
+    script = f"cat version.txt >> {home}/out; test ! -e {home}/wait || sleep 300"
+    groups = [{"name": "page", "deploy_command": script}]
+    config = {"groups": groups, "on_failure": "rollback"}
+    (home / "config.json").write_text(json.dumps(config))
+    (home / "shop" / "version.txt").write_text("one\n")
+    run.place.templedb("deploy config shop --set config.json")
+    run.place.templedb("deploy run shop")
+    (home / "shop" / "version.txt").write_text("two\n")
+    (home / "wait").touch()
+    run.begin()
+    expect(run.button("Roll back now")).to_be_visible(timeout=PATIENCE_MS)
+    (home / "wait").unlink()
+    run.button("Roll back now").click()
+    run.button("Really? Roll back now").click()
+    run.sees(re.compile("rolled back: release 1 is in place again"))
+    assert (home / "out").read_text().split() == ["one", "two", "one"]
+    assert not run.went_on
+
+
 @pytest.mark.parametrize("run", [{"theme": theme} for theme in THEMES], indirect=True, ids=THEMES)
 def test_a_run_that_goes_on_can_be_read(
     run: Run, artefacts: Path, request: pytest.FixtureRequest

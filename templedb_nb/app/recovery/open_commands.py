@@ -1,14 +1,15 @@
-"""Commands whose end nobody saw, and of which the ledger has lost the row."""
+"""What this state alone still knows of a target: lost rows of commands, unwritten ends of runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from templedb_nb.model.event import Evidence, RunId
 from templedb_nb.model.ledger import Ledger, OpenCommand
 from templedb_nb.model.project import Project
 from templedb_nb.model.result import Result
+from templedb_nb.model.rollback import PendingRollback
 from templedb_nb.model.step_result import StepState
 from templedb_nb.model.target import DatabaseName, TargetName
 from templedb_nb.model.trace import Lookup, Trace
@@ -28,21 +29,30 @@ def with_open_commands(
     A ledger keeps a row of each command, and a run is refused while one has no end. If the row is
     lost, the command would run again without anybody having looked.
     """
-    found = tuple(_lost(records, project, target, sessions)) if ledgers else ()
-    if not found:
-        return dict(ledgers)
-    first = min(ledgers)
+    if not ledgers:
+        return {}
+    here, first = records.ledger(project.slug, target), min(ledgers)
     ledger = ledgers[first]
-    return {**ledgers, first: replace(ledger, unresolved=(*ledger.unresolved, *found))}
+    if lost := tuple(_lost(records, here, sessions)):
+        ledger = replace(ledger, unresolved=(*ledger.unresolved, *lost))
+    if here.rollback and _unwritten(here.rollback, ledgers.values()):
+        ledger = replace(ledger, rollback=here.rollback)
+    return {**ledgers, first: ledger}
+
+
+def _unwritten(pending: PendingRollback, ledgers: Collection[Ledger]) -> bool:
+    """Return whether no ledger could take the end of the run that says it: its row has none."""
+    run = pending.run or pending.parent
+    if any(each.rollback for each in ledgers):
+        return False
+    rows = [row for each in ledgers for row in each.runs if row.run == run]
+    return bool(rows) and all(row.outcome is None for row in rows)
 
 
 def _lost(
-    records: RecordStore,
-    project: Project,
-    target: TargetName,
-    sessions: Mapping[DatabaseName, HistoryReader],
+    records: RecordStore, here: Ledger, sessions: Mapping[DatabaseName, HistoryReader]
 ) -> Iterator[OpenCommand]:
-    for open_run in records.ledger(project.slug, target).unresolved:
+    for open_run in here.unresolved:
         result = Result.of(records.events(RunId(open_run.run)))
         for command in _unseen(result):
             lookup = Lookup(project=result.project, run=result.run, attempt=command.attempt)
