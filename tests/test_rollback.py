@@ -882,3 +882,16 @@ def test_group_that_is_left_out_need_not_be_one_of_the_older_release(bare: Relea
     )
     bare.deploy("--skip-group", "new", code=11)
     assert bare.deployed == ["v1", "v2", "v1"]
+
+
+def test_newer_plan_does_not_replace_a_rollback(quick: Releases) -> None:
+    quick.terminal.set(TEMPLEDB_USER="ana")
+    quick.project(targets={"prod": {"protected": True}})
+    _approve(quick, quick.deploy(code=20))
+    quick.deploy()
+    refused = quick.back(code=20)
+    quick.version("v3")
+    quick.terminal("deploy", "plan", "app")
+    _approve(quick, refused)
+    quick.back()
+    assert quick.deployed == ["v1", "v2", "v1"]

@@ -136,17 +136,17 @@ class Records(LedgerCopyRecords):
 
         It deploys a newer release to the same target, and was made after this one was last made:
         who makes a plan of an older release on purpose means it. What deploys no release (words on
-        the ledger, ways back) replaces nothing, and is not replaced.
+        the ledger, ways back), and a rollback, replaces nothing, and is not replaced.
         """
         plan = preview.plan
-        if not plan.deploys:
+        if not plan.deploys or plan.rollback:
             return None
         with self._file.session() as session:
             row = session.execute(
                 "SELECT id FROM plans WHERE project = $slug AND target = $target"
                 " AND content_hash <> $content_hash"
                 " AND CAST(preview->>'$.release' AS INTEGER) > $release"
-                " AND NOT list_has_any("
+                " AND preview->>'$.draft.plan.rollback' IS NULL AND NOT list_has_any("
                 "preview->>'$.draft.plan.groups[*].steps[*].kind', $others)"
                 " AND asked_at > greatest($made_at,"
                 " (SELECT max(asked_at) FROM plans WHERE content_hash = $content_hash))"
