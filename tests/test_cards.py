@@ -13,6 +13,7 @@ import pytest
 from templedb_nb.core.approval.policy import decision
 from templedb_nb.errors import InternalError, InvalidConfig, RunFailed, TempleError, UnknownName
 from templedb_nb.model.approval import Approval, Verdict
+from templedb_nb.model.compatibility import Compat, Compatibility
 from templedb_nb.model.event import (
     Event,
     Outcome,
@@ -43,6 +44,7 @@ from templedb_nb.model.status import FileState, MigrationStatus, StatusTable, Ta
 from templedb_nb.model.step import Apply, Mode, RunCommand
 from templedb_nb.model.step_result import StepState
 from templedb_nb.model.target import DatabaseName, Policy, TargetName
+from templedb_nb.views import frames
 from templedb_nb.views.html import bundle, status
 from templedb_nb.views.html import plan as plans
 from templedb_nb.views.html import run as runs
@@ -157,6 +159,44 @@ def test_a_card_has_one_heading_and_every_table_its_caption_and_named_columns(va
     assert len(made.all("caption")) == len(made.all("table"))
     assert {each["scope"] for each in made.all("th")} <= {"col", "rowgroup"}
     assert made.all("script") == []
+
+
+def applying(found: Compatibility) -> Preview:
+    sums = Checksums(text=Digest("2" * 64), tokens=Digest("3" * 64))
+    step = Apply(
+        group="db", database=DatabaseName("DATABASE_URL"), key="1.sql", file="1.sql",
+        blob=Digest("4" * 64), checksums=sums,
+    )  # fmt: skip
+    made = plan("echo")
+    script = ScriptSummary(file="1.sql", statements=1, lines=1, compatibility=found)
+    groups = (PlannedGroup(name="db", steps=(step,)),)
+    return replace(
+        made, draft=replace(made.draft, plan=replace(made.plan, groups=groups), scripts=(script,))
+    )
+
+
+def test_a_plan_says_what_a_migration_means_for_older_code_and_why() -> None:
+    said = "line 1: DROP COLUMN note: old code that uses it fails"
+    broken = applying(Compatibility(word=Compat.CONTRACT, reason=said, line=1))
+    assert f"older code: contract: {said}" in card(broken).words
+    stated = Compatibility(
+        word=Compat.EXPAND,
+        reason=HOSTILE,
+        stated=True,
+        inferred=Compat.CONTRACT,
+        inferred_reason=said,
+    )
+    made = card(applying(stated))
+    assert "older code: expand (stated): <img" in made.words
+    assert f"its statements: contract, {said}" in made.words
+    assert made.all("img") == []
+
+
+def test_a_frame_of_a_plan_has_the_word_and_its_reason() -> None:
+    found = frames.steps(applying(Compatibility(word=Compat.DATA, reason="line 2: UPDATE")))
+    assert list(found["compat"]) == ["data"]
+    assert list(found["compat"].cat.categories) == [each.value for each in Compat]
+    assert list(found["compat_reason"]) == ["line 2: UPDATE"]
 
 
 def test_a_rejection_shows_first_where_nothing_is_wanted() -> None:

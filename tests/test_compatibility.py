@@ -46,6 +46,13 @@ def test_table_that_an_earlier_migration_of_the_plan_makes_is_new() -> None:
     assert [each.word.value for each in found.values()] == ["expand", "expand", "contract"]
 
 
+def test_key_in_two_databases_has_the_stronger_word() -> None:
+    made, drops = read_script(b"CREATE TABLE t (id int);"), read_script(b"DROP TABLE t;")
+    files = [("1", "A", made), ("2", "A", drops), ("2", "B", drops), ("2", "A", made)]
+    found = in_order(OrderedMigration(*each) for each in files)
+    assert found["2"].word is Compat.CONTRACT
+
+
 @pytest.mark.parametrize(
     "sql",
     [

@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from templedb_nb.views import frames
 from tests.conftest import MIGRATIONS, Shop
 
 DROPS = "-- users have none\n\nALTER TABLE users DROP COLUMN note;\n"
@@ -60,13 +59,20 @@ def test_unknown_word_forbids_the_plan_and_is_told_with_its_line(noted: Shop) ->
     assert "did you mean contract?" in said
 
 
-def test_json_and_frame_of_a_plan_have_it_and_the_hash_of_its_content_has_not(noted: Shop) -> None:
+def test_json_of_a_plan_has_it_and_its_content_has_not(noted: Shop) -> None:
     noted.migration("003_drop.sql", DROPS)
     plain = noted.terminal("deploy", "plan", "app", "--json").json[-1]
     (script,) = plain["draft"]["scripts"]
     assert script["compatibility"]["word"] == "contract"
     assert script["compatibility"]["line"] == 3
-    assert "compat" not in json.dumps(plain["draft"]["plan"])
+    assert "contract" not in json.dumps(plain["draft"]["plan"])
+
+
+def test_summary_of_a_job_has_it(noted: Shop) -> None:
+    noted.migration("003_drop.sql", DROPS)
+    path = noted.terminal.home / "summary.md"
+    noted.terminal("deploy", "plan", "app", "--summary", str(path))
+    assert "drop.sql: contract: line 3: DROP COLUMN note" in path.read_text()
 
 
 def test_status_and_show_have_it(noted: Shop) -> None:
@@ -150,7 +156,3 @@ def test_deploy_script_of_the_project_deploys_code(noted: Shop) -> None:
     noted.terminal.file("app/deploy.sh", "#!/bin/sh\ntrue\n")
     noted.config(MIGRATIONS, {**CODE, "deploy_command": "./deploy.sh"})
     assert len(findings(noted)) == 1
-
-
-def test_frames_have_a_column_of_words() -> None:
-    assert [name for name, _, _ in frames.PLANNED][-2:] == ["compat", "compat_reason"]

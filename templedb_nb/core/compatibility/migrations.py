@@ -46,13 +46,16 @@ def compatibility(script: Script, known: Known | None = None) -> Compatibility:
 def in_order(migrations: Iterable[OrderedMigration]) -> Mapping[str, Compatibility]:
     """Return what each of several migrations means, by key, in the order in which they run.
 
-    What an earlier one made is new to older code when a later one changes it.
+    What an earlier one made is new to older code when a later one changes it. Of one key in two
+    databases the stronger word counts.
     """
     known: dict[str, Known] = {}
-    return {
-        each.key: compatibility(each.script, known.setdefault(each.database, Known()))
-        for each in migrations
-    }
+    words: dict[str, Compatibility] = {}
+    for each in migrations:
+        found = compatibility(each.script, known.setdefault(each.database, Known()))
+        before = words.get(each.key, found)
+        words[each.key] = max(before, found, key=lambda word: strength(word.word))
+    return words
 
 
 def _inferred(script: Script, known: Known) -> Compatibility:
