@@ -188,6 +188,13 @@ def test_a_secret_that_goes_on_in_the_next_line_is_masked(written: str) -> None:
             assert streamed(mask, pieces) == out
 
 
+@pytest.mark.parametrize("secret", ["========ab", "a b c d e f g", "'a'='b'", '\\"\\"\\"\\"ab'])
+def test_marks_of_a_short_secret_are_not_left_out(secret: str) -> None:
+    mask = masker(PW=secret)
+    assert mask.mask("ab abcdefg a\n  b c d e f g ab") == "ab abcdefg a\n  b c d e f g ab"
+    assert mask.mask(f"<{secret}>") == "<***[PW]>"
+
+
 @given(st.lists(st.sampled_from(["a", "rosa", "\n", "\n  ", "'", '"', " +", "\\", "=", "\r\n\t", "b'", "0040: ", " "])))  # fmt: skip
 def test_what_holds_no_secret_comes_out_as_it_is_wherever_lines_end(parts: list[str]) -> None:
     text = "".join(parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -162,6 +162,9 @@ def _decoded(raw: bytes) -> str:
     return raw.removeprefix(_BOM).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
 
 
+_CHUNK = 1 << 20
+
+
 @lru_cache(maxsize=2)
 def _shared(raw: bytes) -> str:
     """Return the text of a file with several migrations: they have one, and not a copy each."""
@@ -234,7 +237,7 @@ def _read(
         up=up,
         checksums=Checksums(
             text=_sha256(own.whole or text),
-            tokens=_sha256(classify.canonical_tokens(lexed.pieces)),
+            tokens=_sha256_of(classify.canonical_tokens(lexed.pieces)),
         ),
         statements=way.statements,
         mode=way.mode,
@@ -290,7 +293,16 @@ def _unreadable(raw: bytes, message: str, line: int = 0) -> Script:
 
 
 def _sha256(text: str) -> Digest:
-    return Digest(hashlib.sha256(text.encode()).hexdigest())
+    return _sha256_of((text,))
+
+
+def _sha256_of(texts: Iterable[str]) -> Digest:
+    """Return the address of *texts*, joined; no second copy of a long one is made for it."""
+    made = hashlib.sha256()
+    for text in texts:
+        for at in range(0, len(text), _CHUNK):
+            made.update(text[at : at + _CHUNK].encode())
+    return Digest(made.hexdigest())
 
 
 def _problems(found: Split) -> Iterator[Remark]:

@@ -31,6 +31,7 @@ _BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _DEEPEST = 8
 """So many backslashes may stand before a character: JSON in JSON in JSON has seven."""
 _LONGEST_RUN = 12
+_AT_FOLDS = frozenset(" \t\n\\='\"")
 _BYTE, _HIGH, _DELETE, _SPACE = 256, 128, 127, 32
 
 
@@ -75,7 +76,7 @@ class Form:
 def forms(value: str) -> Iterator[Form]:
     """Yield every form in which a secret may show."""
     for core in cores(value):
-        folds = len("".join(core.split())) >= LINE_MINIMUM
+        folds = sum(char not in _AT_FOLDS for char in core) >= LINE_MINIMUM
         yield _form(
             [_writing(char, count, folds=folds) for char, count in _runs(core)], _spans(core)
         )
@@ -150,7 +151,7 @@ def _writing(char: str, count: int, *, folds: bool) -> Writing:
     if char in "\t\n":  # GNU's programs open a quote of their own for all of them
         codes = f"\\{_LETTERS[char]}" * count
         texts += [f"'$'{codes}''", f"'$'{codes}", f"{codes}''"]
-    if folds and char in " \t\\=":  # where its line ends, a program may drop them, or seem to
+    if folds and char in _AT_FOLDS:  # where its line ends, a program may drop them, or seem to
         texts.append("")
     return Writing(texts)
 

@@ -6,7 +6,7 @@ tests ask a server, which refuses each statement of `OutsideTransaction` inside 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
@@ -96,19 +96,25 @@ def type_name(statement: Statement) -> str:
     return "".join(token.text for token in statement.tokens[2:stop]).lower()
 
 
-def canonical_tokens(pieces: Iterable[Piece]) -> str:
-    """Return a form that two texts share if they differ in comments and white space alone."""
-    parts: list[str] = []
+def canonical_tokens(pieces: Iterable[Piece]) -> Iterator[str]:
+    """Yield a form that two texts share if they differ in comments and white space alone."""
+    for part in _parts(pieces):
+        yield f"{len(part)}:"
+        yield part
+
+
+def _parts(pieces: Iterable[Piece]) -> Iterator[str]:
     for piece in pieces:
         match piece:
             case Statement(tokens=found, data=data):
-                parts += [token.text for token in found]
-                parts += [";"] if data is None else [";", data]
+                yield from (token.text for token in found)
+                yield ";"
+                if data is not None:
+                    yield data
             case Meta(text=text):
-                parts.append(text)
+                yield text
             case Blank():
                 pass
-    return "".join(f"{len(part)}:{part}" for part in parts)
 
 
 def _word(token: Token) -> str:

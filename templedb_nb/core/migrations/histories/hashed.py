@@ -79,7 +79,7 @@ def _supabase_verifies(
 
 def _tokens(text: str) -> str:
     """Return the tokens of a text, whatever ends its lines."""
-    return classify.canonical_tokens(split(text.replace("\r\n", "\n")).pieces)
+    return "".join(classify.canonical_tokens(split(text.replace("\r\n", "\n")).pieces))
 
 
 def _supabase_key(path: str) -> str | None:
