@@ -270,6 +270,39 @@ def test_a_mistake_in_the_words_repeats_no_secret(shop: Shop, words: tuple[str, 
     assert "s3cretword" not in said.all
 
 
+def test_a_password_in_a_reason_is_not_recorded(shop: Shop) -> None:
+    shop.run()
+    why = "as postgresql://u:s3cretword@h/d says"
+    shop.terminal("lock", "acquire", "app", "--reason", why)
+    shop.terminal("lock", "release", "app", "--reason", why)
+    shop.terminal(
+        "deploy", "config", "app", "--set", str(shop.terminal.home / "config.json"), "--note", why
+    )
+    ledger = str(shop.pg.query("SELECT to_jsonb(e) FROM templedb.event e"))
+    assert "as postgresql://u:***@h/d says" in ledger
+    assert "s3cretword" not in ledger + everything_kept(shop.terminal)
+
+
+@pytest.mark.parametrize("label", ["url", "host", "region", "provider"])
+def test_a_password_in_a_label_of_a_target_is_refused_and_not_stored(
+    shop: Shop, label: str
+) -> None:
+    url = "https://rosa:s3cretword@app.example.com/"
+    for words in (("add", "app", "other"), ("update", "app", "staging")):
+        said = shop.terminal("target", *words, f"--{label}", url, code=None)
+        assert said.code in {64, 78}
+        assert "s3cretword" not in said.all
+    assert "s3cretword" not in everything_kept(shop.terminal)
+    shop.terminal.file(
+        "app/templedb.yaml", f"groups: []\ntargets: {{staging: {{{label}: '{url}'}}}}\n"
+    )
+    shop.terminal("project", "sync", "app")
+    said = shop.terminal("deploy", "config", "app", "--validate", code=None)
+    if label == "url":
+        assert "targets.staging.url: contains a password" in said.all
+    assert "s3cretword" not in said.all
+
+
 @pytest.mark.parametrize("words", [
     ("deploy", "run", "{}"), ("env", "unset", "app", "{}"), ("env", "set", "app", "{}"),
     ("env", "unset", "{}", "A"), ("target", "show", "app", "{}"), ("migration", "show", "app", "{}"),

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from templedb_nb.app.project.variables import GivenValues
 
+RECORDED = ("reason", "note")
+"""Options whose text stands in ledgers, states and logs from then on."""
 HELPS = ["-h", "--help"]
 CONTEXT: dict[str, Any] = {"help_option_names": HELPS, "max_content_width": 100}
 
@@ -71,6 +73,15 @@ class Command(click.Command):
                 [short, f"--{name}"], is_flag=True, expose_value=False, callback=_set, help=told
             )
             self.params.append(option)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it; what is recorded for good keeps no password of a URL."""
+        from templedb_nb.core.secrets.url_passwords import without_url_passwords
+
+        for name in RECORDED:
+            if isinstance(text := ctx.params.get(name), str):
+                ctx.params[name] = without_url_passwords(text)
+        return super().invoke(ctx)
 
 
 def _json(ctx: click.Context, _: click.Parameter, value: Any) -> None:

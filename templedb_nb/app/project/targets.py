@@ -9,7 +9,7 @@ from typing import Any
 from templedb_nb.app.project.configs import Configs, CurrentConfig
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.core.config.document import NAME
-from templedb_nb.core.secrets.url_passwords import typed
+from templedb_nb.core.secrets.url_passwords import typed, without_url_passwords
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.errors import Ambiguous, ConfigError, UnknownName, UsageProblem
 from templedb_nb.model.project import Project
@@ -98,7 +98,17 @@ class Targets:
 
 
 def coherent(target: Target) -> Target:
-    """Return *target*, or raise if it wants signatures that nobody could give."""
+    """Return *target*, or raise if it wants signatures that nobody could give, or has a password.
+
+    Its labels are kept and shown as they are.
+    """
+    labels = {"provider": target.provider, "host": target.host, "region": target.region}
+    for name, text in (labels | {"url": target.url}).items():
+        if without_url_passwords(text) != text:
+            message = f"--{name} of target {target.name} contains a password, but is only a label"
+            setting = f"templedb env set DATABASE_URL --target {target.name}"
+            hint = f"leave the password out; for a database: {setting}"
+            raise UsageProblem(message, hint=hint)
     if target.signed and not target.signers:
         message = f"target {target.name} requires signed approvals but names nobody who may sign"
         raise UsageProblem(message, hint="also name an allowed_signers file: --signers FILE")

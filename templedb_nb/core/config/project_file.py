@@ -12,6 +12,7 @@ from templedb_nb.core.config.document import CONFIG, NAME, TEXT, VARIABLE, build
 from templedb_nb.core.config.environ import is_reference
 from templedb_nb.core.config.groups import on_health
 from templedb_nb.core.config.health_keys import HEALTH_CHECK
+from templedb_nb.core.secrets.url_passwords import without_url_passwords
 from templedb_nb.core.values.schema import (
     Choice,
     Duration,
@@ -172,6 +173,10 @@ def parse(document: object, slug: Slug, leads: Callable[[str], str] = lambda _: 
 def _target(name: TargetName, given: dict[str, Any], findings: list[Finding]) -> Target:
     elsewhere = {"variables", "health_check", "health_checks"}
     own = {key: value for key, value in given.items() if key not in elsewhere}
+    for label in ("provider", "host", "region", "url"):
+        if without_url_passwords(own[label]) != own[label]:
+            at, mend = f"{PATH}: targets.{name}.{label}", "leave the password out"
+            findings.append(problem(at, "contains a password, but this file is checked in", mend))
     lines, wrong = signers.signers("\n".join(own["signers"]))
     at = f"{PATH}: targets.{name}.signers"
     findings += [problem(at, told) for told in wrong]
