@@ -153,6 +153,16 @@ BACK = {"run_kind": RunKind.ROLLBACK}
         ([a_run(1, "a"), a_run(2, "b", **FAILED)], "00000001"),
         ([a_run(1, "a"), a_run(2, "b"), a_run(3, "c", **IDLE)], "00000001"),
         ([a_run(1, "a"), a_run(2, "b"), a_run(3, "c", outcome=None)], "00000002"),
+        # Refused under the lock, or cancelled before its first step: it deployed nothing.
+        ([a_run(1, "a"), a_run(2, "b"), a_run(3, "c", **FAILED, begun=False)], "00000001"),
+        (
+            [
+                a_run(1, "a"),
+                a_run(2, "b"),
+                a_run(3, "c", outcome=Outcome.CANCELLED, exit_code=130, begun=False),
+            ],
+            "00000001",
+        ),
         ([a_run(1, "a"), a_run(2, "b"), a_run(3, "x", run_kind=RunKind.DOWN)], "00000001"),
         ([a_run(1, ""), a_run(2, "b")], ""),
         # Back from b to a: what comes before a, never b again.

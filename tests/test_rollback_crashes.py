@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from templedb_nb.exit_code import ExitCode
-from tests.conftest import MIGRATIONS, Terminal
+from tests.conftest import MIGRATIONS, Database, Terminal
 from tests.test_died import killed
 from tests.test_locks import until
 from tests.test_rollback import Releases, bare, broken, releases
@@ -114,3 +116,35 @@ def test_rollback_that_goes_on_is_not_begun_again_nor_called_a_failed_one(
     assert other.code == ExitCode.BUSY, other.all
     assert "did not end well" not in other.all
     assert process.returncode == ExitCode.ROLLED_BACK
+
+
+def test_run_that_was_refused_under_the_lock_is_not_what_is_in_place(
+    pg: Database, releases: Releases
+) -> None:
+    """It began no step: one of another state, which waited until the run before it had failed."""
+    if releases.dsn != pg.dsn:
+        pytest.skip("while a run has a DuckDB file, no other one can open it")
+    terminal, mine = releases.terminal, releases.terminal.state
+    gate = f"touch {terminal.home}/there; while test -e {terminal.home}/wait; do sleep 0.05; done"
+    own = {"name": "web", "deploy_command": f"cat version.txt >> {releases.out}; {gate}; false"}
+    releases.project(MIGRATIONS, own, on_failure="rollback")
+    another_state(releases)
+    other = terminal.state
+    terminal.set(TEMPLEDB_STATE=str(mine), TEMPLEDB_FAILPOINT="rollback.owed:kill9")
+    (terminal.home / "wait").touch()
+    process = terminal.process("deploy", "run", "app")
+    until((terminal.home / "there").exists)
+    terminal.unset("TEMPLEDB_FAILPOINT")
+    terminal.set(TEMPLEDB_STATE=str(other))
+    rival = terminal.process("deploy", "run", "app", "--lock-wait", "60s")
+    until(lambda: any(Path(f"{other}.d/journal").glob("*.jsonl")))
+    (terminal.home / "wait").unlink()
+    process.communicate(timeout=60)
+    out, err = rival.communicate(timeout=60)
+    assert rival.returncode in {13, 22}, out + err
+    listed = releases.back("--list", "--json").json[-1]
+    (parent,) = pg.query("SELECT id FROM templedb.run WHERE state = 'failed'")[0]
+    assert listed["in_place"] == parent
+    terminal.set(TEMPLEDB_STATE=str(mine))
+    terminal("deploy", "resume", "app", parent[:13], code=11)
+    assert releases.deployed == ["v1", "v2", "v1"]

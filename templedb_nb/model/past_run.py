@@ -14,7 +14,8 @@ class PastRun:
     """One run on a target; `outcome` is None while it goes on, or while nobody closed it.
 
     `tree` and `config_hash` say what it deployed; they are empty in runs of earlier versions.
-    `release` is its number in this state, 0 for a run of another state.
+    `release` is its number in this state, 0 for a run of another state. `begun` is whether it began
+    a step: one that was refused under the lock, or cancelled before its first step, did nothing.
     """
 
     run: str
@@ -30,6 +31,7 @@ class PastRun:
     finished_at: datetime | None = None
     started_by: str = ""
     release: int = 0
+    begun: bool = True
 
     @property
     def content(self) -> tuple[str, str]:

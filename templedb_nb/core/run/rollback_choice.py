@@ -78,7 +78,9 @@ def _newest_of(run: PastRun, rows: Sequence[EarlierRun]) -> str:
 
 def _touched(run: PastRun) -> bool:
     """Return whether a run may have changed what is in place."""
-    return not (run.outcome is Outcome.FAILED and run.exit_code == ExitCode.UNCHANGED)
+    idle = run.outcome is Outcome.FAILED and run.exit_code == ExitCode.UNCHANGED
+    refused = run.outcome in {Outcome.FAILED, Outcome.CANCELLED} and not run.begun
+    return not (idle or refused)
 
 
 def _half_way(runs: Sequence[PastRun], place: int) -> int:
