@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.conftest import MIGRATIONS, Shop
+from tests.conftest import HARD_PASSWORD, MIGRATIONS, Shop
 
 DROPS = "-- users have none\n\nALTER TABLE users DROP COLUMN note;\n"
 RULE = "contract-with-deploy"
@@ -50,6 +50,18 @@ def test_plan_shows_what_the_file_states_and_what_its_statements_say(noted: Shop
     assert (
         "expand (stated): no code reads it; its statements: contract, line 4: DROP COLUMN note"
     ) in said
+
+
+def test_secret_in_a_stated_reason_is_not_shown(noted: Shop) -> None:
+    sql = f"-- templedb:compat contract password=hunter22 then {HARD_PASSWORD} .\n{DROPS}"
+    noted.migration("003_drop.sql", sql)
+    noted.config(MIGRATIONS, CODE)
+    said = noted.run("--dry-run").all
+    assert "contract (stated): password=*** then ***[DATABASE_URL] ." in said
+    shown = noted.terminal("migration", "show", "app", "003_drop").out
+    assert "hunter22" not in said + shown
+    (found,) = findings(noted)
+    assert "stated on line 1" in found["message"]
 
 
 def test_unknown_word_forbids_the_plan_and_is_told_with_its_line(noted: Shop) -> None:

@@ -26,7 +26,7 @@ from templedb_nb.core.address.route import on_routes
 from templedb_nb.core.approval.policy import decision, demanded, identified, kept, merged
 from templedb_nb.core.config import groups
 from templedb_nb.core.migrations.status import GroupMigrations
-from templedb_nb.core.plan import planner
+from templedb_nb.core.plan import planner, summaries
 from templedb_nb.core.plan.estimate import expected
 from templedb_nb.core.plan.findings import on_standing
 from templedb_nb.core.plan.situation import PlanOptions, Situation
@@ -270,7 +270,7 @@ class Plans:
             raise InvalidConfig("the overlay contains the value of a secret", hint=hint)
         situation = self.situation(opened, options, opened.ledgers)
         draft = planner.plan(situation)
-        told = tuple(replace(s, text=self._variables.masked(s.text)) for s in draft.scripts)
+        told = tuple(summaries.masked(s, self._variables.masked) for s in draft.scripts)
         risky = linted(draft.plan, situation, opened.sessions, case.read.cache)
         strange = on_changes(draft.plan, opened.sessions)
         ran = ran_before(draft.plan.steps, situation, opened.sessions)

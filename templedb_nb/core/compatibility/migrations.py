@@ -9,10 +9,13 @@ from templedb_nb.core.compatibility.judgement import Judgement, data, unknown
 from templedb_nb.core.compatibility.known import Known
 from templedb_nb.core.compatibility.statements import judged
 from templedb_nb.core.migrations.script import Script
+from templedb_nb.core.secrets.sql_passwords import redacted
 from templedb_nb.core.sql.execution_units import StepMode
 from templedb_nb.core.sql.tokens import Meta, Statement
 from templedb_nb.model.compatibility import Compat, Compatibility, strength
 from templedb_nb.model.step import Mode
+
+_COMMENT = "-- "
 
 
 class OrderedMigration(NamedTuple):
@@ -35,7 +38,7 @@ def compatibility(script: Script, known: Known | None = None) -> Compatibility:
         return found
     return Compatibility(
         word=stated.word,
-        reason=stated.reason or f"stated on line {stated.line}",
+        reason=_said(stated.reason) or f"stated on line {stated.line}",
         line=stated.line,
         stated=True,
         inferred=found.word,
@@ -56,6 +59,11 @@ def in_order(migrations: Iterable[OrderedMigration]) -> Mapping[str, Compatibili
         before = words.get(each.key, found)
         words[each.key] = max(before, found, key=lambda word: strength(word.word))
     return words
+
+
+def _said(reason: str) -> str:
+    """Return what a comment says, without a password that stands in it."""
+    return redacted(f"{_COMMENT}{reason}").removeprefix(_COMMENT)
 
 
 def _inferred(script: Script, known: Known) -> Compatibility:

@@ -45,12 +45,13 @@ def _complaint(step: Apply, found: Compatibility, *, before: bool) -> Complaint:
         when = "older code runs on until this plan has deployed newer code"
     else:
         when = "nobody can go back to older code than this plan deploys"
+    why = f"stated on line {found.line}" if found.stated else found.reason
     return Complaint(
         rule=CONTRACT_WITH_DEPLOY,
         file=step.file,
         line=found.line or 1,
         column=1,
-        message=f"breaks older code ({found.reason}): {when}",
+        message=f"breaks older code ({why}): {when}",
         mend=SPLIT,
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import lru_cache
 
 from templedb_nb.core.compatibility.known import Known
@@ -50,6 +51,14 @@ def summaries(
             )
         )
     return tuple(summed)
+
+
+def masked(summary: ScriptSummary, mask: Callable[[str], str]) -> ScriptSummary:
+    """Return a summary without what *mask* hides in the words of its file."""
+    found = summary.compatibility
+    if found is not None:
+        found = replace(found, reason=mask(found.reason))
+    return replace(summary, text=mask(summary.text), compatibility=found)
 
 
 def excerpt(text: str, room: int) -> tuple[str, int]:
