@@ -264,6 +264,7 @@ class Container:
     def overview(self) -> Overview:
         """Return the use cases that ask targets how they stand."""
         return Overview(
+            resolutions=self.records,
             addresses=self.addresses,
             state=self.state,
             projects=self.projects,

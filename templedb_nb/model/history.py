@@ -12,6 +12,7 @@ from templedb_nb.model.event import MessageReceived, Outcome
 from templedb_nb.model.health import Measured
 from templedb_nb.model.ledger import Entry
 from templedb_nb.model.project import Slug
+from templedb_nb.model.rollback import PendingRollback
 from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.target import DatabaseName, TargetName
 
@@ -119,7 +120,10 @@ class StepLogs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStatus:
-    """One target: the run that goes on there, and the one that ended last."""
+    """One target: the run that goes on there, and the one that ended last.
+
+    `rollback` is one that is owed, or that did not end well, as far as this state knows.
+    """
 
     target: TargetName
     live_run: str = ""
@@ -131,6 +135,8 @@ class RunStatus:
     message: str = ""
     unresolved: bool = False
     last_health: Measured | None = None
+    last_kind: RunKind | None = None
+    rollback: PendingRollback | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

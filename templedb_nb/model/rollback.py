@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from templedb_nb.model.serialization import Digest
 
+RUN_DIGITS = 13
+"""So many characters of a run's id are shown."""
+
 
 class AfterFailure(StrEnum):
     """What follows a run that did not succeed."""
@@ -66,6 +69,15 @@ class PendingRollback:
     def begun(self) -> bool:
         """Return whether a run of it has begun, and the target may be half rolled back."""
         return bool(self.run)
+
+    @property
+    def note(self) -> str:
+        """Return what a status says of the target, with the command that goes on."""
+        if self.begun:
+            run = self.run[:RUN_DIGITS]
+            return f"rollback {run} did not end well: templedb deploy resume {run}"
+        parent = self.parent[:RUN_DIGITS]
+        return f"the rollback of run {parent} is owed: templedb deploy resume {parent}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from templedb_nb.model.health import Measured
 from templedb_nb.model.layout import Address, Reading, address
 from templedb_nb.model.ledger import Entry
 from templedb_nb.model.project import Slug
+from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.target import DatabaseName, TargetName
 
@@ -116,6 +117,7 @@ class TargetStatus:
     last_at: datetime | None = None
     note: str = ""
     last_health: Measured | None = None
+    last_kind: RunKind | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

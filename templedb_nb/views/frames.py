@@ -65,6 +65,7 @@ _STATUS: Sequence[Column] = (
     ("release", COUNTS, lambda r: r.release),
     ("note", TEXT, lambda r: r.note),
     ("last_health", Measured, lambda r: r.last_health and r.last_health.value),
+    ("last_kind", RunKind, lambda r: r.last_kind and r.last_kind.value),
 )
 
 _CHANGES: Sequence[Column] = (
@@ -206,6 +207,8 @@ COLUMNS: dict[type, Sequence[Column]] = {
         ("unresolved", TEXT, lambda r: r.unresolved),
         ("message", TEXT, lambda r: r.message),
         ("last_health", Measured, lambda r: r.last_health and r.last_health.value),
+        ("last_kind", RunKind, lambda r: r.last_kind and r.last_kind.value),
+        ("rollback", TEXT, lambda r: r.rollback.note if r.rollback else ""),
     ),
     DeployStats: (
         ("target", WORDS, _target),

@@ -9,6 +9,7 @@ from templedb_nb.model.event import MessageReceived, Outcome
 from templedb_nb.model.health import Health, Measured
 from templedb_nb.model.health_step import span
 from templedb_nb.model.result import Result
+from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.server_message import MessageLevel
 from templedb_nb.model.step_result import StepResult
 from templedb_nb.views.format import many, shown
@@ -67,6 +68,20 @@ def ended(outcome: Outcome | None, health: Measured | None) -> str:
     if health in {None, Measured.NO_GATE}:
         return word
     return f"{word}, {'health ' if health in _WITH_NOUN else ''}{health}"
+
+
+def last_run(outcome: Outcome | None, health: Measured | None, kind: RunKind | None) -> str:
+    """Return how a run ended, and what it was for, if not for a deployment: ``rolled back``."""
+    word = ended(outcome, health)
+    match kind:
+        case None | RunKind.DEPLOY:
+            return word
+        case RunKind.ROLLBACK if outcome is None:
+            return "rolling back"
+        case RunKind.ROLLBACK if outcome is Outcome.SUCCEEDED:
+            return f"rolled back{word.removeprefix(outcome.value)}"
+        case _:
+            return f"{kind} {word}"
 
 
 _WITH_NOUN = frozenset({Measured.INCONCLUSIVE, Measured.NOT_MEASURED})

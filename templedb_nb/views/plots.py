@@ -7,7 +7,7 @@ ground is opaque: a picture is read on light pages and on dark ones.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from templedb_nb.model.event import Outcome
 from templedb_nb.model.health import Health
 from templedb_nb.model.health_history import HealthTries, HealthTry
 from templedb_nb.model.history import RunRow
+from templedb_nb.model.run_kind import RunKind
 from templedb_nb.views.format import duration
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def _timeline(axes: Axes, value: Timeline) -> None:
                 [lanes[each.target] for each in rows],
                 c=colour, marker=marker, s=70, label=_word(outcome), zorder=3, edgecolors="white",
             )  # fmt: skip
+    _rollbacks(axes, value.rows, lanes)
     whole = _dates([each.started_at for each in value.rows])
     room = (max(whole) - min(whole)) / LABELS
     for name, lane in lanes.items():
@@ -105,7 +107,7 @@ def _timeline(axes: Axes, value: Timeline) -> None:
             continue
         for at, release in _apart(mine, room):
             axes.annotate(
-                release, (at, lane), xytext=(0, 8), textcoords="offset points", ha="center",
+                release, (at, lane), xytext=(0, 10), textcoords="offset points", ha="center",
                 fontsize=8, color="#333333",
             )  # fmt: skip
     axes.set_yticks(list(lanes.values()), [_short(each) for each in lanes])
@@ -117,6 +119,27 @@ def _timeline(axes: Axes, value: Timeline) -> None:
     )
     _time_axis(axes)
     _legend(axes)
+
+
+def _rollbacks(axes: Axes, rows: Sequence[RunRow], lanes: Mapping[str, int]) -> None:
+    """Draw a ring around each rollback, and an arrow back to the run that it undoes."""
+    back = [each for each in rows if each.run_kind is RunKind.ROLLBACK]
+    if not back:
+        return
+    began = {each.run: _dates([each.started_at])[0] for each in rows}
+    axes.scatter(
+        [began[each.run] for each in back], [lanes[each.target] for each in back],
+        marker="o", s=190, facecolors="none", edgecolors="#212121", linewidths=1.4,
+        label="rollback", zorder=4,
+    )  # fmt: skip
+    for each in back:
+        if each.parent_run in began:
+            lane = lanes[each.target]
+            axes.annotate(
+                "", xy=(began[each.parent_run], lane), xytext=(began[each.run], lane), zorder=2,
+                arrowprops={"arrowstyle": "->", "color": "#212121", "shrinkA": 8, "shrinkB": 6,
+                            "connectionstyle": "arc3,rad=-0.35"},
+            )  # fmt: skip
 
 
 def _apart(rows: Sequence[RunRow], room: float) -> Iterator[tuple[float, str]]:

@@ -146,7 +146,9 @@ class History:
         for target in targets:
             ended = self._records.runs(project.slug, target, Filter(last=1, status=_ENDED))
             now = live.get((project.slug, target))
-            rows.append(_status(target, now, ended[0] if ended else None, open_runs))
+            row = _status(target, now, ended[0] if ended else None, open_runs)
+            owed = None if now else self._records.ledger(project.slug, target).rollback
+            rows.append(replace(row, rollback=owed))
         return DeployStatus(slug=project.slug, rows=tuple(rows))
 
     def stats(
@@ -230,6 +232,7 @@ def _status(
         last_run=last.run if last else "",
         last_outcome=last.outcome if last else None,
         last_health=last.health if last else None,
+        last_kind=last.run_kind if last else None,
         last_at=last.started_at if last else None,
         message=last.message if last else "",
         unresolved=bool(last and last.run in unresolved),

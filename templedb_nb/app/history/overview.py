@@ -27,12 +27,14 @@ from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.history import Filter
 from templedb_nb.model.listings import TargetShown, Validation, VariableList
 from templedb_nb.model.project import Project, Release
+from templedb_nb.model.rollback import PendingRollback
 from templedb_nb.model.selection import Selection
 from templedb_nb.model.status import Choices, FileState, TargetStatus
 from templedb_nb.model.target import DATABASE_URL, DatabaseName, Probe, Target, TargetName
 from templedb_nb.model.variable import Scope, Variable
-from templedb_nb.ports.records import RunHistory
+from templedb_nb.ports.records import ResolutionStore, RunHistory
 from templedb_nb.ports.store import ReleaseStore, Transactions, VariableStore
+from templedb_nb.store.journal import going_on
 
 RECENT = 30
 """Releases that are listed to pick from."""
@@ -58,6 +60,7 @@ class Overview:
     migrations: Migrations
     runs: Runs
     records: RunHistory
+    resolutions: ResolutionStore
     system: Environment
 
     def status(self, choice: Selection) -> tuple[TargetStatus, ...]:
@@ -73,6 +76,7 @@ class Overview:
         with self.state.transaction():
             last = self.records.runs(project.slug, target.name, Filter(last=1))
             case = self.plans.case(project, target, sync=False)
+            known = self.resolutions.ledger(project.slug, target.name).rollback
         row = TargetStatus(
             slug=project.slug,
             target=target.name,
@@ -80,16 +84,19 @@ class Overview:
             release=case.release.number,
             last_outcome=last[0].outcome if last else None,
             last_health=last[0].health if last else None,
+            last_kind=last[0].run_kind if last else None,
             last_run=last[0].run if last else "",
             last_at=last[0].started_at if last else None,
         )
+        live = {(each.slug, each.target) for each in going_on(self.runs.journals)}
+        pending = None if (project.slug, target.name) in live else known
         if not self.plans.databases(case):
-            return row
+            return _with_rollback(row, pending)
         try:
             with self.plans.opened(case, name="status") as opened:
                 return self._counted(row, opened)
         except TempleError as error:
-            return replace(row, note=error.message)
+            return _with_rollback(replace(row, note=error.message), pending)
 
     def _counted(self, row: TargetStatus, opened: OpenTarget) -> TargetStatus:
         missing = [name for name in opened.databases if name not in opened.sessions]
@@ -100,13 +107,15 @@ class Overview:
         notes += [
             f"run {x.unresolved[0].run} unresolved" for x in opened.ledgers.values() if x.unresolved
         ]
-        return replace(
+        counted = replace(
             row,
             applied=status.applied,
             pending=status.pending,
             attention=sum(status.count(state) for state in ATTENTION),
             note="; ".join(notes),
         )
+        free = [each for each in opened.ledgers.values() if not _held(each)]
+        return _with_rollback(counted, next((x.rollback for x in free if x.rollback), None))
 
     def choices(self, choice: Selection) -> Choices:
         """Return what a deployment of a project may be made of, from the state alone."""
@@ -219,6 +228,14 @@ class Overview:
 
 def _missing(config: DeployConfig, known: KnownNames) -> list[Finding]:
     return on_variables(config.groups, groups.databases(config), known, may_miss=False)
+
+
+def _with_rollback(row: TargetStatus, pending: PendingRollback | None) -> TargetStatus:
+    """Return a target with the rollback that it owes, or that did not end well there."""
+    if pending is None:
+        return row
+    note = "; ".join(filter(None, (pending.note, row.note)))
+    return replace(row, attention=(row.attention or 0) + 1, note=note)
 
 
 def _held(ledger: Any) -> bool:

@@ -29,7 +29,7 @@ from templedb_nb.views.html.card import (
 )
 from templedb_nb.views.html.markup import Child, Html, join, tag
 from templedb_nb.views.html.run import OUTCOMES
-from templedb_nb.views.messages import ended
+from templedb_nb.views.messages import last_run
 
 TARGETS = (
     Column("Target"),
@@ -101,7 +101,9 @@ def _target(row: TargetStatus) -> list[Child]:
 
 def _last(row: TargetStatus) -> Child:
     if row.last_outcome:
-        return marked(*OUTCOMES[row.last_outcome], ended(row.last_outcome, row.last_health))
+        return marked(
+            *OUTCOMES[row.last_outcome], last_run(row.last_outcome, row.last_health, row.last_kind)
+        )
     return toned(Tone.QUIET, "running" if row.last_run else "never")
 
 

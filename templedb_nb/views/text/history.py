@@ -22,7 +22,7 @@ from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.serialization import short
 from templedb_nb.views.cells import cell_text, csv_text
 from templedb_nb.views.format import duration, many, moment, shown, table
-from templedb_nb.views.messages import ended, told
+from templedb_nb.views.messages import last_run, told
 from templedb_nb.views.text.base import columns, text
 
 
@@ -126,8 +126,12 @@ def _row(row: RunStatus) -> list[str]:
     if row.live_run:
         now = f"run {row.live_run[:13]} since {moment(row.live_since)}"
         now += f", in {row.live_step}" if row.live_step else ""
-    outcome = ended(row.last_outcome, row.last_health) if row.last_outcome else "never"
+    outcome = (
+        last_run(row.last_outcome, row.last_health, row.last_kind) if row.last_outcome else "never"
+    )
     note = shortened(row.message)
+    if row.rollback:
+        note = row.rollback.note
     if row.unresolved:
         note = f"check what it did, then: templedb run resolve {row.last_run} --reason WHAT-YOU-SAW"
     return [row.target, now, row.last_run[:13], outcome, moment(row.last_at), note]

@@ -7,6 +7,7 @@ from statistics import median
 from templedb_nb.model.charts import Durations, Frequency, Timeline
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.history import RunRow
+from templedb_nb.model.run_kind import RunKind
 from templedb_nb.views.format import duration, many, moment, table
 from templedb_nb.views.text.base import text
 
@@ -18,6 +19,11 @@ MARKS = {
     Outcome.UNKNOWN: "?",
     None: "▸",
 }
+BACK = "↩"
+_KINDS: dict[RunKind, str] = {each: each.value for each in RunKind}
+_KINDS |= {RunKind.DEPLOY: "", RunKind.ROLLBACK: BACK}
+"""What is written of a run's kind, if it was not for a deployment."""
+
 LEVELS = "▁▂▃▄▅▆▇█"
 WIDTH = 40
 
@@ -35,7 +41,10 @@ def _(value: Timeline) -> str:
         for row in value.rows
     ]
     used = {row.outcome for row in value.rows}
-    key = ", ".join(f"{MARKS[o]} {o.value if o else 'running'}" for o in MARKS if o in used)
+    keys = [f"{MARKS[o]} {o.value if o else 'running'}" for o in MARKS if o in used]
+    if any(row.run_kind is RunKind.ROLLBACK for row in value.rows):
+        keys.append(f"{BACK} rollback")
+    key = ", ".join(keys)
     return f"{value.slug}, {many(len(value.rows), 'run')}\n{table(headers, rows)}\n{key}"
 
 
@@ -71,7 +80,10 @@ def _(value: Frequency) -> str:
 
 def _run(row: RunRow) -> str:
     release = f"release {row.release}" if row.release else ""
-    return f"{MARKS[row.outcome]} {release} {duration(row.elapsed_ms)}"
+    kind = _KINDS.get(row.run_kind, "") if row.run_kind else ""
+    undone = "(rolled back)" if row.rolled_back_by else ""
+    words = (kind, release, duration(row.elapsed_ms), undone)
+    return " ".join([MARKS[row.outcome], *filter(None, words)])
 
 
 def sparkline(numbers: list[int]) -> str:

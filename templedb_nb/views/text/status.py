@@ -11,7 +11,7 @@ from templedb_nb.model.listings import (
 from templedb_nb.model.status import Board, Choices, MigrationStatus, StatusTable
 from templedb_nb.views import blockers
 from templedb_nb.views.format import duration, middle_out, moment, shown, table
-from templedb_nb.views.messages import ended
+from templedb_nb.views.messages import last_run
 from templedb_nb.views.plans import older_code
 from templedb_nb.views.text.base import INDENT, text
 
@@ -26,7 +26,7 @@ def _(value: StatusTable) -> str:
             _count(row.applied),
             _count(row.pending),
             _count(row.attention),
-            ended(row.last_outcome, row.last_health) if row.last_run else "never",
+            last_run(row.last_outcome, row.last_health, row.last_kind) if row.last_run else "never",
             moment(row.last_at),
             row.note,
         ]
