@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from templedb_nb.exit_code import ExitCode
+from tests import chaos_rollback_job, chaos_rollback_records
 from tests.conftest import MIGRATIONS, Database, Terminal
+from tests.postgres import Server
 from tests.test_died import killed
 from tests.test_locks import until
 from tests.test_rollback import Releases, bare, broken, releases
 
 __all__ = ["bare", "releases"]
+ROOT = Path(__file__).parent.parent
+
+
+def test_rampage_of_rollbacks_finds_nothing_wrong() -> None:
+    words = [sys.executable, "-m", "tests.chaos_rollbacks"]
+    done = subprocess.run(
+        [*words, "--jobs", "3", "--faults", "2", "--seed", "4"],
+        capture_output=True, text=True, check=False, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("place", ["run.before-lock", "run.locked"])
@@ -148,3 +163,33 @@ def test_run_that_was_refused_under_the_lock_is_not_what_is_in_place(
     terminal.set(TEMPLEDB_STATE=str(mine))
     terminal("deploy", "resume", "app", parent[:13], code=11)
     assert releases.deployed == ["v1", "v2", "v1"]
+
+
+def test_examination_notices_what_is_rolled_back_twice_or_begins_too_early(
+    releases: Releases, server: Server, tmp_path: Path
+) -> None:
+    """A command that runs twice by one attempt, and a run that began while a rollback was owed."""
+    if not releases.dsn.startswith("duckdb"):
+        pytest.skip("one target is enough")
+    broken(releases)
+    killed(releases.terminal, "rollback.owed", "deploy", "run", "app")
+    tally, home = chaos_rollback_job.Tally(), tmp_path / "job"
+    job = chaos_rollback_job.Job(home, server.admin, "spoilt", "duckdb", tally, frozenset())
+    home.mkdir()
+    for each in ("state.duckdb", "state.duckdb.d"):
+        (home / each).symlink_to(releases.terminal.home / "state" / each)
+    (home / "target.duckdb").symlink_to(releases.terminal.home / "target.duckdb")
+    chaos_rollback_records.examine(job, None, chaos_rollback_job.RUN)
+    assert not tally.wrong
+    with duckdb.connect(str(home / "target.duckdb")) as file:
+        file.execute(
+            "INSERT INTO templedb.run (id, project, target, plan, content_hash, state, client,"
+            " version, kind, parent_run, started_at, finished_at) SELECT id || 'x', project, target,"
+            " plan, content_hash, 'succeeded', client, version, 'deploy', '', finished_at + INTERVAL"
+            " '1 second', finished_at + INTERVAL '2 seconds' FROM templedb.run WHERE state = 'failed'"
+        )
+    (home / "out").write_text("a r web v1 deploy\na r web v1 deploy\n")
+    chaos_rollback_records.examine(job, None, chaos_rollback_job.RUN)
+    told = "\n".join(tally.wrong)
+    assert "attempts ran twice: ['a']" in told
+    assert "owed a rollback" in told
