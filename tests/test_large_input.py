@@ -183,12 +183,13 @@ WRITERS = [
 
 @pytest.mark.parametrize("words", WRITERS, ids=lambda words: " ".join(words))
 @pytest.mark.parametrize(
-    "where", ["gone/out", "file/out", "x" * 300, "full", "~nobody-of-that-name/out"]
+    "where", ["gone/out", "file/out", "x" * 300, "full", "~nobody-of-that-name/out", "loop/out"]
 )
 def test_a_path_that_cannot_be_written_is_told_in_a_line(
     shop: Terminal, words: tuple[str, ...], where: str
 ) -> None:
     shop.file("file", "a file, no folder")
+    (shop.home / "loop").symlink_to("loop")
     path = "/dev/full" if where == "full" else where
     said = shop(*words, path, code=None)
     if said.code == 0 and words[0] == "ci":  # it makes folders that are not there
@@ -201,6 +202,11 @@ def test_a_path_that_cannot_be_written_is_told_in_a_line(
     assert path[:250] in said.err
     assert "Traceback" not in said.err
     assert "defect" not in said.err
+
+
+@pytest.mark.parametrize("words", WRITERS, ids=lambda words: " ".join(words))
+def test_a_word_with_a_nul_is_a_usage_error(shop: Terminal, words: tuple[str, ...]) -> None:
+    assert "contains a NUL character" in shop(*words, "a\0b", code=64).err
 
 
 def test_a_runbook_says_that_its_outcome_cannot_be_written(shop: Terminal) -> None:

@@ -107,6 +107,8 @@ class NounGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Insert the default verb where the first word is not a verb."""
+        if any("\0" in each for each in args):  # a cell or Python may, a shell cannot
+            raise click.UsageError("a word contains a NUL character")
         completing = ctx.resilient_parsing and not args
         known = bool(args) and (args[0] in self.commands or args[0] in HELPS)
         if self.default and not known and not completing:

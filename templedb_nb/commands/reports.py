@@ -48,6 +48,11 @@ def reported(function: Any) -> Any:
     return option(summarised(function))
 
 
+def _folder(path: Path) -> Path:
+    """Return where *path* will be written, also where links lead in a circle."""
+    return Path(os.path.realpath(path)).parent
+
+
 @dataclass
 class Reports:
     """Files that say what a run or a runbook has come to so far."""
@@ -70,7 +75,7 @@ class Reports:
     def __post_init__(self) -> None:
         """Refuse what could not be written at the end."""
         for path in (self.junit, self._summary_file(), self.html):
-            if path is not None and not path.resolve().parent.is_dir():
+            if path is not None and not _folder(path).is_dir():
                 hint = f"mkdir -p {path.parent}"
                 raise UsageProblem(f"there is no folder {path.parent} for {path}", hint=hint)
 
