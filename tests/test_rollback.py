@@ -812,7 +812,7 @@ def test_half_done_migration_is_for_a_person_and_nothing_is_rolled_back(
     sql = "CREATE INDEX CONCURRENTLY a_id ON a (id);\nCREATE INDEX CONCURRENTLY b_no ON b (nope);\n"
     made.version("v3", m003=sql)
     said = made.deploy(code=13)
-    assert "not rolled back: migrations/m003.sql is half done" in said.out
+    assert "NOT ROLLED BACK: migrations/m003.sql is half done" in said.out
     assert made.deployed == ["v1", "v2", "v3"]
 
 

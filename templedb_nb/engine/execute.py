@@ -268,8 +268,7 @@ def _owing(plan: Plan, finished: RunFinished, claim: Claim, tools: Tools) -> Run
     if finished.outcome is Outcome.SUCCEEDED:
         return finished
     if plan.if_fails is None:
-        told = f"{finished.message}; not rolled back: its plan names no rollback"
-        return replace(finished, message=told) if back else finished
+        return replace(finished, stays="its plan names no rollback") if back else finished
     now = {name: tools.sessions[name].ledger(claim.project) for name in plan.databases}
     return tools.settle(finished, unfinished(now), back=back)
 

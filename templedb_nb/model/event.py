@@ -330,7 +330,8 @@ class RunFinished:
     """The last event of every run; a later process writes it for one that died.
 
     Then it is stamped with the last moment at which the run is known to have lived, and `found_at`
-    is when it was found dead. `owes` addresses the content of a rollback that has to follow.
+    is when it was found dead. `owes` addresses the content of a rollback that has to follow;
+    `stays` says why the one that the plan names does not.
     """
 
     kind: ClassVar[str] = "run_finished"
@@ -339,6 +340,7 @@ class RunFinished:
     message: str = ""
     found_at: datetime | None = None
     owes: str = ""
+    stays: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

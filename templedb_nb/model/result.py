@@ -65,7 +65,7 @@ class Result:
     rollback: Result | None = None
     """The run that rolled this one back, or has tried to."""
     rollback_missing: str = ""
-    """Why a rollback that is owed has not begun."""
+    """Why a rollback that the plan names has not begun, or does not follow."""
 
     @classmethod
     def of(cls, entries: Iterable[Stamped]) -> Result:
@@ -228,6 +228,7 @@ def _finished(result: Result, entry: Stamped, event: RunFinished) -> Result:
         exit_code=event.exit_code,
         message=event.message,
         owes=event.owes,
+        rollback_missing=event.stays,
     )
 
 

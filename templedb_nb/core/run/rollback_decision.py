@@ -60,11 +60,10 @@ def decided(
     if rule is None or not _triggers(rule, result, finished, back=back) or not _changing(result):
         return finished
     if half_done:
-        told = f"{finished.message}; not rolled back: {', '.join(half_done)} is half done"
-        return replace(finished, exit_code=ExitCode.UNRESOLVED, message=told)
+        why = f"{', '.join(half_done)} is half done"
+        return replace(finished, exit_code=ExitCode.UNRESOLVED, stays=why)
     if whole is None:
-        told = f"{finished.message}; not rolled back: the plan of its rollback is not in this state"
-        return replace(finished, message=told)
+        return replace(finished, stays="the plan of its rollback is not in this state")
     part = child(whole, parent, result)
     if not any(isinstance(step, RunCommand | RunScript) for step in part.work):
         return finished

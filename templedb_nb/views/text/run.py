@@ -61,7 +61,8 @@ def after(value: Result) -> list[str]:
     back = value.rollback
     if back is None:
         if not value.owes:
-            return []
+            told = f"NOT ROLLED BACK: {value.rollback_missing}"
+            return ["", told] if value.rollback_missing else []
         why = f": {value.rollback_missing}" if value.rollback_missing else ""
         begins = f"begin it: templedb deploy resume {value.slug} {value.run[:13]}"
         leaves = f"or leave the target as it is: templedb run resolve {value.run[:13]} --reason WHY"
