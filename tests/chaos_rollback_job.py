@@ -41,6 +41,11 @@ LEDGER = {
     "meta": "SELECT v FROM templedb.meta WHERE k LIKE 'rollback/%' AND v <> ''",
 }
 
+STATE = {
+    "owing": "SELECT run, owes FROM main.runs WHERE owes <> ''",
+    "steps": 'SELECT run, "group", kind, state FROM history.steps ORDER BY run, step',
+}
+
 
 @dataclass
 class Tally:
@@ -335,12 +340,13 @@ class Job:
         rows = self.json("deploy", "history", "app").get("rows", [])
         return {row["run"]: row for row in reversed(rows)}
 
-    def owing(self) -> dict[str, str]:
-        """Return which runs of this state ended with a rollback owed, and its content."""
-        rows = self.json("sql", "SELECT run, owes FROM main.runs WHERE owes <> ''").get("rows", [])
-        return dict(rows)
+    def recorded(self) -> dict[str, list[list[Any]]]:
+        """Return which runs of this state ended with a rollback owed, and the steps of each."""
 
-    def steps(self) -> list[list[Any]]:
-        """Return run, group, phase and state of each step of each run of this state."""
-        sql = 'SELECT run, "group", kind, state FROM steps ORDER BY run, step'
-        return list(self.json("sql", sql).get("rows", []))
+        def read() -> dict[str, list[Any]]:
+            import duckdb
+
+            with duckdb.connect(str(self.home / self.state), read_only=True) as file:
+                return {name: file.execute(query).fetchall() for name, query in STATE.items()}
+
+        return asked(read) or {name: [] for name in STATE}

@@ -23,15 +23,16 @@ def pending(job: Job) -> dict[str, Any] | None:
 
 def examine(job: Job, before: dict[str, Any] | None, words: tuple[str, ...]) -> None:
     """Hold ledger, history and what the commands did against each other."""
-    history, steps, ledger = job.history(), job.steps(), job.ledger()
+    history, ledger = job.history(), job.ledger()
+    recorded = job.recorded()
     _attempts(job)
-    _only_begun(job, history, steps)
+    _only_begun(job, history, recorded["steps"])
     if ledger is None:
         return
     _once(job, ledger)
     _agree(job, history, ledger)
     _mark(job, ledger)
-    _none_while_owed(job, history, ledger)
+    _none_while_owed(job, history, ledger, {run for run, _ in recorded["owing"]})
     runs = [each for each in ledger["runs"] if each[KIND] == "deploy"]
     if before and words[0] == "deploy" and words[1] == "run" and not _resolved(job, before):
         new = [each for each in runs if each[ID] > max(before["run"], before["parent"])]
@@ -134,8 +135,10 @@ def _mark(job: Job, ledger: dict[str, list[list[Any]]]) -> None:
         job.wrong(f"the mark is of what was rolled back: {mark}")
 
 
-def _none_while_owed(job: Job, history: dict[str, Any], ledger: dict[str, list[list[Any]]]) -> None:
-    rows, owing = ledger["runs"], job.owing()
+def _none_while_owed(
+    job: Job, history: dict[str, Any], ledger: dict[str, list[list[Any]]], owing: set[str]
+) -> None:
+    rows = ledger["runs"]
     for place, parent in enumerate(rows):
         if parent[ID] not in owing or parent[FINISHED] is None:
             continue

@@ -79,6 +79,8 @@ def test_rollback_of_another_state_ends_what_is_owed(releases: Releases) -> None
     another_state(releases)
     refused = releases.deploy(code=13)
     assert f"templedb run resolve {parent}" in refused.err
+    unknown = releases.terminal("deploy", "resume", "app", parent, code=64)
+    assert "templedb deploy rollback app rolls back what failed" in unknown.err
     releases.terminal("run", "resolve", "app", parent, "--reason", "looked")
     (releases.terminal.home / "app" / "broken").unlink()
     releases.version("v3")

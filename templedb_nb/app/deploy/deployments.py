@@ -22,7 +22,7 @@ from templedb_nb.app.rollback.rollbacks import Rollbacks, RollbackWish
 from templedb_nb.core.config.overlay import document_of
 from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.core.run.health_decision import left
-from templedb_nb.errors import ApprovalMissing, Stale, TempleError, UsageProblem
+from templedb_nb.errors import ApprovalMissing, Stale, TempleError, UnknownName, UsageProblem
 from templedb_nb.failpoints import reach
 from templedb_nb.model.event import Outcome, RunId
 from templedb_nb.model.history import DeployHistory, Filter
@@ -167,7 +167,7 @@ class Deployments:
                 hint = "templedb deploy history shows the runs; deploy run makes a new plan"
                 raise UsageProblem("there is nothing to resume: the last run succeeded", hint=hint)
             named = rows[0].run
-        result = self.run_history.result(named)
+        result = self._named(project.slug, named)
         if (back := result.rollback) and back.outcome is None:
             message = f"run {result.run[:13]} is being rolled back by run {back.run[:13]}"
             raise UsageProblem(message, hint=f"templedb run attach {back.run[:13]}")
@@ -182,6 +182,17 @@ class Deployments:
         beyond = frozenset(range(first, count)) - {*to_do}
         how = replace(wish, resumed=first, finished=beyond, resumes=result.run)
         return self.run_plan(result.plan, how, given)
+
+    def _named(self, slug: str, named: str) -> Result:
+        """Return a run of this state, or raise with what can be done about one of another."""
+        try:
+            return self.run_history.result(named)
+        except UnknownName as error:
+            hint = (
+                f"if it began on another machine: resume it there; templedb deploy rollback {slug}"
+            )
+            hint = f"{hint} rolls back what failed; templedb run resolve {slug} RUN settles it"
+            raise UnknownName(error.message, hint=hint, problems=error.problems) from None
 
     def history(self, choice: Selection, wanted: Filter) -> DeployHistory:
         """Return runs of a project, newest first, on one target or on all."""
