@@ -129,7 +129,7 @@ def test_a_run_is_rolled_back_by_its_button(run: Run) -> None:
     (home / "wait").unlink()
     run.button("Roll back now").click()
     run.button("Really? Roll back now").click()
-    run.sees(re.compile("rolled back: release 2 is in place again"))
+    run.sees(re.compile(r"rolled\sback:\srelease\s2\sis\sin\splace\sagain"))
     assert (home / "out").read_text().split() == ["one", "two", "one"]
     assert not run.went_on
 
