@@ -418,14 +418,12 @@ def test_migration_that_breaks_old_code_is_undone_before_that_code_comes_back(
 # --- from elsewhere -------------------------------------------------------------------------------
 
 
-def test_another_state_goes_back_by_a_bundle_and_by_git(releases: Releases) -> None:
+def test_another_state_goes_back_by_git(releases: Releases) -> None:
     terminal, app = releases.terminal, releases.terminal.home / "app"
-    bundle = terminal.home / "first.plan"
     git(app, "init", "-q")
     git(app, "add", "-A")
     git(app, "commit", "-qm", "two")
     releases.deploy()
-    terminal("deploy", "plan", "app", "--out", str(bundle))
     releases.version("v3")
     releases.deploy()
     terminal.set(TEMPLEDB_STATE=str(terminal.home / "other" / "state.duckdb"))
@@ -437,8 +435,24 @@ def test_another_state_goes_back_by_a_bundle_and_by_git(releases: Releases) -> N
     assert "its files come from: commit" in shown
     releases.back()
     assert releases.deployed[-1] == "v2"
-    shown = releases.back("--dry-run", "--bundle", str(bundle), code=None)
-    assert "are not in" in shown.all or "nothing to go back to" in shown.all
+
+
+def test_another_state_goes_back_to_what_its_bundle_holds(quick: Releases) -> None:
+    terminal, bundle = quick.terminal, quick.terminal.home / "first.plan"
+    (terminal.home / "app" / "migrations" / "m002.sql").unlink()
+    quick.version("v1")
+    terminal("deploy", "plan", "app", "--out", str(bundle))
+    for name in ("v2", "v3"):
+        quick.version(name)
+        quick.deploy()
+    terminal.set(TEMPLEDB_STATE=str(terminal.home / "other" / "state.duckdb"))
+    terminal("project", "import", "app")
+    terminal("env", "set", "app", "DATABASE_URL", quick.dsn, "--target", "prod")
+    assert "first.plan" in quick.back("--dry-run", "--bundle", str(bundle)).out
+    quick.back("--bundle", str(bundle))
+    assert quick.deployed == ["v1", "v2", "v3", "v1"]
+    wrong = quick.back("--bundle", str(bundle), "--to", quick.runs()[0]["run"][:13], code=None)
+    assert wrong.code in {64, 69}
 
 
 def test_release_that_is_nowhere_is_refused_with_where_was_looked(quick: Releases) -> None:

@@ -17,6 +17,7 @@ from templedb_nb.app.migrations.migrations import Migrations, RevertRequest
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.variables import NOTHING_GIVEN, GivenValues
 from templedb_nb.app.rollback.ahead import left
+from templedb_nb.app.rollback.goals import goal
 from templedb_nb.app.rollback.older_release import OlderReleases
 from templedb_nb.core.config.document import document
 from templedb_nb.core.config.failure_rule import FailureRule, failure_rule
@@ -24,9 +25,7 @@ from templedb_nb.core.plan.rollback import WayBack
 from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.core.run import rollback_choice, rollback_decision
 from templedb_nb.core.run.rollback_choice import EarlierRun, RollbackChoices
-from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.errors import (
-    Ambiguous,
     PlanRefused,
     Stale,
     TempleError,
@@ -277,7 +276,7 @@ class Rollbacks:
     ) -> Iterator[tuple[OpenTarget, PlanOptions]]:
         with self._today(choice) as today:
             found = self._choices(today)
-            to = _chosen(found, wish.to, today.case)
+            to = goal(found, wish.to, wish.bundle, today.case)
             case, back = self._way_back(today.case, to, found.in_place, wish, given)
             if wish.with_down:
                 back = replace(back, reverts=self._reverts(today, case))
@@ -369,27 +368,3 @@ class Rollbacks:
         if not self.older.has_config(today.case.project, run, number):
             return "its config is not in this state: --bundle FILE"
         return ""
-
-
-def _chosen(found: RollbackChoices, word: str | None, case: DeployContext) -> PastRun:
-    """Return the run to go back to, or raise with what there is."""
-    slug, target = case.project.slug, case.target.name
-    hint = f"templedb deploy rollback {slug} --target {target} --list"
-    if word is None:
-        if found.default is None:
-            message = f"there is nothing to go back to on {target}: no earlier run of other content"
-            later = "it was deployed after what is in place: --to goes there"
-            problems = [f"{each.run.run[:13]}: {each.why_not or later}" for each in found.rows]
-            raise UsageProblem(message, hint=hint, problems=problems)
-        return found.default
-    rows = rollback_choice.named(found, word)
-    if len(rows) > 1:
-        problems = [each.run.run for each in rows]
-        raise Ambiguous(f"{typed(word)!r} begins more than one run", problems=problems)
-    if not rows:
-        message = f"no successful run before the one in place on {target} is {typed(word)!r}"
-        raise UsageProblem(message, hint=hint)
-    if rows[0].why_not:
-        message = f"cannot go back to run {rows[0].run.run[:13]}: {rows[0].why_not}"
-        raise UsageProblem(message, hint=hint)
-    return rows[0].run
