@@ -107,6 +107,8 @@ def _agree(job: Job, history: dict[str, Any], ledger: dict[str, list[list[Any]]]
         if each[STATE] == "running":
             if each[ID] != newest and own["outcome"] is None:
                 job.wrong(f"a run goes on, and is not the newest: {each}")
+        elif each[STATE] == "unknown" and _resolved(job, {"run": each[ID], "parent": ""}):
+            continue  # a person said so of what the ledger did not see end
         elif own["outcome"] != each[STATE] and DEAD not in (own["message"] or ""):
             job.wrong(f"history says {own['outcome']}: {own['message']}; the ledger {each}")
 
@@ -168,7 +170,10 @@ def back_again(job: Job, chance: random.Random) -> None:
     if default is None:
         job.wrong(f"nothing to go back to: {said}")
         return
-    wanted = versions.get(default["run"])
+    releases = {
+        row["release"]: versions[run] for run, row in job.history().items() if run in versions
+    }
+    wanted = versions.get(default["run"]) or releases.get(default["release"])
     if default["why_not"]:  # another state has its files
         return
     if wanted is None or not wanted.isalnum() or wanted == out[-1][3]:

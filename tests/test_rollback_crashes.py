@@ -195,3 +195,28 @@ def test_examination_notices_what_is_rolled_back_twice_or_begins_too_early(
     told = "\n".join(tally.wrong)
     assert "attempts ran twice: ['a']" in told
     assert "owed a rollback" in told
+
+
+def test_connection_that_is_lost_does_not_hide_why_the_run_failed(
+    pg: Database, releases: Releases
+) -> None:
+    if releases.dsn != pg.dsn:
+        pytest.skip("a DuckDB file has no connection that is lost")
+    ends = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND usename = current_user"
+    command = f'psql "$DATABASE_URL" -v ON_ERROR_STOP=1 -c "{ends}"; exit 7'
+    releases.project(MIGRATIONS, releases.web(deploy_command=command), on_failure="rollback")
+    said = releases.deploy(code=None)
+    run = releases.runs()[0]
+    assert run["message"].startswith("web: "), said.all
+    assert "nobody can say which migrations are half done" in said.all
+    assert run["exit_code"] == ExitCode.CHANGED
+
+
+def test_rollback_whose_end_is_in_the_ledger_has_ended_so(releases: Releases) -> None:
+    broken(releases)
+    releases.terminal.set(TEMPLEDB_FAILPOINT="run.ended@2:error")
+    releases.deploy(code=None)
+    releases.terminal.unset("TEMPLEDB_FAILPOINT")
+    child, parent = releases.runs()[:2]
+    assert (child["run_kind"], child["outcome"]) == ("rollback", "succeeded")
+    assert parent["rolled_back_by"] == child["run"]

@@ -64,6 +64,7 @@ def execute(
     and the last event says how it ended; where the machine broke within a step, none does.
     """
     plan, steps = approved.plan, None
+    recorded: RunFinished | None = None
     emit(_started(plan, claim, origin, tools))
     try:
         reach("run.before-lock")
@@ -95,13 +96,12 @@ def execute(
             steps = StepRunner(claim, tools, emit, guard, done)
             finished = _run(plan, steps, emit)
             reach("run.before-end")
-            finished = guard.end(plan, finished)
-            finished = _owing(plan, finished, claim, tools)
+            finished = _owing(plan, guard.end(plan, finished), claim, tools)
             if not guard.damaged:
                 _keep_catalogs(marks, claim, tools.sessions, changed=steps.changed)
             # Under the locks, and before the journal: a run that its journal calls ended while the
             # ledger lets it go on would be closed there as dead by the next one.
-            finished = _recorded(finished, claim, tools)
+            recorded = finished = _recorded(finished, claim, tools)
             reach("run.ended")
     except KeyboardInterrupt as error:
         code = getattr(error, "exit_code", ExitCode.INTERRUPTED)
@@ -112,7 +112,10 @@ def execute(
     except TempleError as error:
         if steps is not None and steps.open:
             raise  # it may have done what it does: the ledger is asked, as of a run that died
-        emit(RunFinished(outcome=Outcome.FAILED, exit_code=error.exit_code, message=error.message))
+        failed = RunFinished(
+            outcome=Outcome.FAILED, exit_code=error.exit_code, message=error.message
+        )
+        emit(recorded or failed)  # what breaks behind its end does not change how the run ended
         raise
     except Exception as error:
         message = f"templedb broke: {type(error).__name__}: {error}"
@@ -269,7 +272,11 @@ def _owing(plan: Plan, finished: RunFinished, claim: Claim, tools: Tools) -> Run
         return finished
     if plan.if_fails is None:
         return replace(finished, stays="its plan names no rollback") if back else finished
-    now = {name: tools.sessions[name].ledger(claim.project) for name in plan.databases}
+    try:
+        now = {name: tools.sessions[name].ledger(claim.project) for name in plan.databases}
+    except TargetError as error:
+        told = f"nobody can say which migrations are half done: {error.message}"
+        return replace(finished, stays=told)
     return tools.settle(finished, unfinished(now), back=back)
 
 
