@@ -919,3 +919,38 @@ def test_newer_plan_does_not_replace_a_rollback(quick: Releases) -> None:
     _approve(quick, refused)
     quick.back()
     assert quick.deployed == ["v1", "v2", "v1"]
+
+
+# --- targets without a database -------------------------------------------------------------------
+
+
+def test_refused_runs_do_not_hide_a_rollback_that_is_owed(bare: Releases) -> None:
+    hook = {"command": "test ! -e broken", "critical": True}
+    bare.project(bare.web(post_deploy=[hook]), on_failure="rollback")
+    bare.terminal.file("app/broken", "")
+    killed(bare.terminal, "rollback.owed", "deploy", "run", "app")
+    parent = bare.runs()[0]
+    for _ in range(2):
+        bare.terminal("deploy", "run", "--plan", parent["plan"][:12], code=13)
+        assert "its rollback has not begun" in bare.deploy(code=13).err
+    bare.terminal("deploy", "resume", "app", code=11)
+    assert bare.deployed == ["v1", "v2", "v1"]
+
+
+def test_rollback_by_hand_that_fails_is_for_a_person(bare: Releases) -> None:
+    gate = bare.terminal.home / "gate"
+    web = bare.web(deploy_command=f"test -e {gate} && cat version.txt >> {bare.out}")
+    bare.project(web)
+    gate.write_text("")
+    bare.deploy()
+    bare.version("v3")
+    bare.deploy()
+    gate.unlink()
+    said = bare.back(code=13)
+    assert "THE ROLLBACK DID NOT END WELL" in said.out
+    child = bare.runs()[0]["run"][:13]
+    assert f"templedb deploy resume {child}" in said.out
+    assert "did not end well" in bare.deploy(code=13).err
+    gate.write_text("")
+    bare.terminal("deploy", "resume", "app")
+    assert bare.deployed == ["v1", "v2", "v3", "v2"]

@@ -108,8 +108,18 @@ class Result:
         return all(kind is None or kind.deploys for kind in kinds)
 
     @property
+    def half_back(self) -> bool:
+        """Return whether it is a rollback that failed, so that a person must look at the target."""
+        failed = self.outcome in {Outcome.FAILED, Outcome.TIMED_OUT}
+        begun = any(step.started_ms is not None for step in self.steps)
+        unchanged = self.exit_code == ExitCode.UNCHANGED
+        return self.run_kind is RunKind.ROLLBACK and failed and begun and not unchanged
+
+    @property
     def final_exit_code(self) -> int | None:
         """Return what the run has come to with its rollback: 11 rolled back, 13 not wholly."""
+        if self.half_back:
+            return ExitCode.UNRESOLVED
         if self.rollback is None or self.outcome is Outcome.SUCCEEDED:
             return self.exit_code
         good = self.rollback.outcome is Outcome.SUCCEEDED

@@ -364,7 +364,9 @@ class Rollbacks:
         """Return what of a run is not in this state."""
         number = self.older.number(today.case.project, run)
         if not number:
-            return "its files are not in this state: --bundle FILE, or the folder's git"
+            return (
+                "its files are not in this state: they come from the folder's git, or --bundle FILE"
+            )
         if not self.older.has_config(today.case.project, run, number):
             return "its config is not in this state: --bundle FILE"
         return ""

@@ -222,6 +222,7 @@ def on_pending(pending: PendingRollback, plan: Plan) -> Finding:
         mend = f"{mend} after you put it right: templedb run resolve {run} --reason WHAT-YOU-DID"
     else:
         message = f"run {parent} failed, and its rollback has not begun"
-        mend = f"roll back: templedb deploy resume {parent}; or leave the target as it is:"
+        mend = f"roll back: templedb deploy resume {parent}, or, by a new plan: templedb deploy"
+        mend = f"{mend} rollback; or leave the target as it is:"
         mend = f"{mend} templedb run resolve {parent} --reason WHY"
     return problem(f"target {plan.target}", message, mend, topic=Topic.UNRESOLVED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from templedb_nb.core.approval.policy_changes import changes
 from templedb_nb.core.plan.rollback import not_answered
 from templedb_nb.model.ledger import Ledger, State
 from templedb_nb.model.plan import Plan, base
@@ -44,7 +45,8 @@ def differences(planned: Plan, fresh: Plan) -> tuple[str, ...]:
     more = [f"now to do as well: {what}" for what in new if what not in old]
     other = [f"changed: {what}" for what in old if what in new and old[what] != new[what]]
     if planned.policy != fresh.policy:
-        other.append(f"the target's policy: {planned.policy} -> {fresh.policy}")
+        told = "; ".join(changes(planned.policy, fresh.policy))
+        other.append(f"what the target demands: {told}")
     if planned.tree != fresh.tree:
         other.append("files of the release that commands may see")
     if planned.overlay != fresh.overlay:

@@ -129,7 +129,8 @@ def named(found: RollbackChoices, word: str) -> tuple[EarlierRun, ...]:
     if by_run and (len(word) >= RUN_DIGITS or not word.isdigit()):
         return by_run
     if word.isdigit():
-        return tuple(each for each in found.rows if each.run.release == int(word))[:1]
+        own = [each for each in found.rows if each.run.release == int(word)]
+        return tuple(sorted(own, key=lambda each: bool(each.why_not))[:1])
     return ()
 
 

@@ -54,7 +54,8 @@ def _past_run(row: Sequence[Any]) -> PastRun:
 def pending_rollback(file: StateFile, slug: Slug, target: TargetName) -> PendingRollback | None:
     """Return the rollback that a target owes, or that did not end well, by the runs in the state.
 
-    A target with a ledger says it itself.
+    A target with a ledger says it itself. Runs that were refused before their first step say
+    nothing.
     """
     with file.session() as session:
         rows = session.execute(
@@ -68,7 +69,9 @@ def pending_rollback(file: StateFile, slug: Slug, target: TargetName) -> Pending
             " AND coalesce(r.parent_run, '') NOT IN (SELECT run FROM resolutions)"
             " AND r.run NOT IN (SELECT b.parent_run FROM runs b JOIN resolutions USING (run)"
             " WHERE b.kind = 'rollback' AND b.parent_run IS NOT NULL)"
-            " ORDER BY r.run DESC LIMIT 1",
+            " AND (r.outcome = 'succeeded' OR r.steps = 0 OR EXISTS (FROM events e"
+            " WHERE e.run = r.run AND e.kind = 'step_started'))"
+            " ORDER BY r.run DESC LIMIT 50",
             {"slug": slug, "target": target},
         ).fetchall()
     for run, kind, parent, owes, outcome, code, content, parent_outcome in rows:
@@ -78,7 +81,7 @@ def pending_rollback(file: StateFile, slug: Slug, target: TargetName) -> Pending
             return None
         failed = parent_outcome not in {None, Outcome.SUCCEEDED.value}
         if code == ExitCode.UNCHANGED and not failed:
-            return None
+            continue  # it left the target as it was: what came before it counts
         return PendingRollback(
             parent=parent, content_hash=Digest(content or ""), run=run, failed=failed
         )

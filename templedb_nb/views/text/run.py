@@ -56,9 +56,14 @@ def closing(value: Result) -> str:
     return "\n".join(lines)
 
 
+HALF = "THE ROLLBACK DID NOT END WELL: the target may be half rolled back"
+
+
 def after(value: Result) -> list[str]:
     """Return what became of the rollback that a failed run owes, with what is to do."""
     back = value.rollback
+    if value.half_back:
+        return ["", HALF, next_steps(value), f"{INDENT}exit {value.final_exit_code}"]
     if back is None:
         if not value.owes:
             told = f"NOT ROLLED BACK: {value.rollback_missing}"
@@ -73,9 +78,8 @@ def after(value: Result) -> list[str]:
     if back.outcome is Outcome.SUCCEEDED:
         told = f"rolled back: {_release(back)} is in place again, by run {back.run[:13]}"
         return ["", told, f"{INDENT}exit {code}"]
-    head = "THE ROLLBACK DID NOT END WELL: the target may be half rolled back"
     steps = [f"{INDENT}{line}" for line in text(back).splitlines()]
-    return ["", head, *steps, next_steps(back), f"{INDENT}exit {code}"]
+    return ["", HALF, *steps, next_steps(back), f"{INDENT}exit {code}"]
 
 
 def next_steps(back: Result) -> str:
@@ -162,7 +166,7 @@ def failure(value: Result) -> list[str]:
             indented(ansi.safe("\n".join(event.tail.splitlines()[-20:])), "    | "),
         ]
     changed_what = "the target changed before that" if value.changed else "the target is unchanged"
-    if value.exit_code is not None and value.rollback is None:
+    if value.exit_code is not None and value.rollback is None and not value.half_back:
         lines.append(f"{INDENT}exit {value.exit_code}: {changed_what}")
     hint = "" if value.rollback else event.hint  # what the run wanted, the rollback has settled
     return [*lines, *([f"hint: {hint}"] if hint else [])]
