@@ -104,6 +104,8 @@ def _agree(job: Job, history: dict[str, Any], ledger: dict[str, list[list[Any]]]
             continue  # of another state
         if (own["run_kind"], own["parent_run"]) != (each[KIND], each[PARENT]):
             job.wrong(f"kind or parent differ: {own} and {each}")
+        if each[STATE] != "running" and (own["message"] or "").startswith("lost the connection"):
+            job.wrong(f"the loss of a connection hides how a run ended: {own}")
         if each[STATE] == "running":
             if each[ID] != newest and own["outcome"] is None:
                 job.wrong(f"a run goes on, and is not the newest: {each}")
