@@ -137,7 +137,8 @@ class Runs:
             check(known)  # the lock would create the ledger, also of a run that is refused then
         self._arm(plan, counting_on=wish.after_failure)
         planner = self._records.planner(plan.content_hash) or preview.made_by
-        covered = wish.after_failure or owes(opened, plan)
+        # A mark alone covers nothing: whoever may write the ledger could have set it.
+        covered = wish.after_failure or bool(wish.resumes and owes(opened, plan))
         proofs = self._plans.signatures.proofs(plan.policy, preview.approvals)
         decide = self._decide(plan, planner, proofs, covered=covered)
         approved = Approved(
