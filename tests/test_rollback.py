@@ -17,7 +17,9 @@ from templedb_nb.core.run.rollback_choice import choices, named
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.past_run import PastRun
+from templedb_nb.model.result import Result
 from templedb_nb.model.run_kind import RunKind
+from templedb_nb.model.serialization import from_plain, to_plain
 from tests.conftest import MIGRATIONS, Database, Said, Terminal
 from tests.test_died import killed
 from tests.test_locks import until
@@ -848,8 +850,8 @@ def test_run_that_was_rolled_back_is_not_resumed(quick: Releases) -> None:
     broken(quick)
     quick.deploy(code=11)
     parent = quick.runs()[1]["run"]
-    said = quick.terminal("deploy", "resume", "app", parent[:13], code=22)
-    assert "(rollback) has followed on prod" in said.err
+    said = quick.terminal("deploy", "resume", "app", parent[:13], code=64)
+    assert "was rolled back by run" in said.err
     assert quick.deployed == ["v1", "v2", "v1"]
 
 
@@ -954,3 +956,10 @@ def test_rollback_by_hand_that_fails_is_for_a_person(bare: Releases) -> None:
     gate.write_text("")
     bare.terminal("deploy", "resume", "app")
     assert bare.deployed == ["v1", "v2", "v3", "v2"]
+
+
+def test_result_with_its_rollback_is_read_back_from_json() -> None:
+    child = Result(run="2", run_kind=RunKind.ROLLBACK, outcome=Outcome.SUCCEEDED)
+    result = Result(run="1", outcome=Outcome.FAILED, exit_code=12, rollback=child)
+    assert from_plain(Result, to_plain(result)) == result
+    assert result.final_exit_code == ExitCode.ROLLED_BACK

@@ -125,8 +125,8 @@ def _union(arguments: tuple[Any, ...]) -> typing.Callable[[Any], Any]:
     optional = type(None) in arguments
     members = [each for each in arguments if each is not type(None)]
     if len(members) == 1:
-        only = _reader(members[0])
-        return lambda plain: None if plain is None and optional else only(plain)
+        only = members[0]  # its reader is looked up later: a value may hold one of its own kind
+        return lambda plain: None if plain is None and optional else _reader(only)(plain)
     by_kind = {str(each.kind): _reader(each) for each in members if hasattr(each, "kind")}
 
     def read(plain: Any) -> Any:
