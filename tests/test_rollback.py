@@ -453,8 +453,9 @@ def test_another_state_goes_back_to_what_its_bundle_holds(quick: Releases) -> No
     assert "first.plan" in quick.back("--dry-run", "--bundle", str(bundle)).out
     quick.back("--bundle", str(bundle))
     assert quick.deployed == ["v1", "v2", "v3", "v1"]
-    wrong = quick.back("--bundle", str(bundle), "--to", quick.runs()[0]["run"][:13], code=None)
-    assert wrong.code in {64, 69}
+    other = quick.back("--list", "--json").json[-1]["rows"][0]["run"]
+    wrong = quick.back("--bundle", str(bundle), "--to", other[:13], code=69)
+    assert f"are not in {bundle}" in wrong.err
 
 
 def test_release_that_is_nowhere_is_refused_with_where_was_looked(quick: Releases) -> None:
@@ -499,7 +500,8 @@ def test_failed_run_is_rolled_back_by_the_plan_that_it_named(releases: Releases)
     child, parent, _ = releases.runs()
     assert (parent["outcome"], child["outcome"]) == ("failed", "succeeded")
     assert (child["run_kind"], child["parent_run"]) == ("rollback", parent["run"])
-    releases.terminal("deploy", "show", parent["run"][:13], code=None)
+    shown = releases.terminal("deploy", "show", parent["run"][:13], code=None)
+    assert "rolled back: release 1 is in place again" in shown.out
     releases.version("v3")
     (releases.terminal.home / "app" / "broken").unlink()
     releases.deploy()
@@ -963,3 +965,22 @@ def test_result_with_its_rollback_is_read_back_from_json() -> None:
     result = Result(run="1", outcome=Outcome.FAILED, exit_code=12, rollback=child)
     assert from_plain(Result, to_plain(result)) == result
     assert result.final_exit_code == ExitCode.ROLLED_BACK
+
+
+def test_rollback_that_is_owed_is_resumed_also_behind_a_word_on_the_ledger(quick: Releases) -> None:
+    broken(quick)
+    killed(quick.terminal, "rollback.owed", "deploy", "run", "app")
+    words = ("--reason", "dropped by hand")
+    quick.terminal("migration", "mark-reverted", "app", "m002.sql", *words)
+    quick.terminal("deploy", "resume", "app", code=11)
+    assert quick.deployed == ["v1", "v2", "v1"]
+
+
+def test_plan_warns_when_the_release_to_go_back_to_is_nowhere(quick: Releases) -> None:
+    broken(quick)
+    terminal = quick.terminal
+    terminal.set(TEMPLEDB_STATE=str(terminal.home / "other" / "state.duckdb"))
+    terminal("project", "import", "app")
+    terminal("env", "set", "app", "DATABASE_URL", quick.dsn, "--target", "prod")
+    said = terminal("deploy", "plan", "app").out
+    assert "warning  prod: on_failure: rollback cannot hold for this run" in said

@@ -218,10 +218,6 @@ def run(
       templedb deploy run shop --skip-group typescript_build
     """
     from dataclasses import replace
-    from functools import partial
-
-    from templedb_nb.app.deploy.runs import RunOptions
-    from templedb_nb.core.values.points_in_time import wait_s
 
     alone = how["skip"] or how["release"] or how["overlay"] or (call.cell or "").strip()
     if named and (slug or dry_run or alone):
@@ -231,21 +227,10 @@ def run(
     if how["approvals"] and (dry_run or wait_approval):
         raise click.UsageError("--approval cannot be combined with --dry-run or --wait-approval")
     reports = Reports.of(call, how)
-    wish = RunOptions(
+    wish = replace(
+        run_options(call, reports, how, lock_wait, wait_approval, no_wait=no_wait),
         options=_options(how),
-        observers=(*call.followers.observers, reports.watch)
-        if reports.wanted
-        else call.followers.observers,
-        child_observers=call.followers.observers,
-        planned=call.followers.planned,
-        lock_wait_s=wait_s(lock_wait),
-        approvals=how["approvals"],
-        offered=call.runner.approvals,
-        approval_wait_s=wait_s(wait_approval or call.runner.approval_wait or "0"),
-        gate=partial(call.panels.gate, not no_wait) if call.panels.gate else None,
         attach=call.notebook,
-        interactive=call.interactive,
-        tell=call.output.tell,
     )
     with call.output.working(PLANNED):
         if call.runner.found is not None and not dry_run:
@@ -344,6 +329,36 @@ def _again(
     if found is not None and found.run == done.run:
         call.output.tell(text(done))
     return found
+
+
+def run_options(
+    call: Call,
+    reports: Reports,
+    how: dict[str, Any],
+    lock_wait: str,
+    wait_approval: str | None,
+    *,
+    no_wait: bool,
+) -> RunOptions:
+    """Return how a run is to be carried out, as the words of its command and the front end say."""
+    from functools import partial
+
+    from templedb_nb.app.deploy.runs import RunOptions
+    from templedb_nb.core.values.points_in_time import wait_s
+
+    watchers = call.followers.observers
+    return RunOptions(
+        observers=(*watchers, reports.watch) if reports.wanted else watchers,
+        child_observers=watchers,
+        planned=call.followers.planned,
+        lock_wait_s=wait_s(lock_wait),
+        approvals=how["approvals"],
+        offered=call.runner.approvals,
+        approval_wait_s=wait_s(wait_approval or call.runner.approval_wait or "0"),
+        gate=partial(call.panels.gate, not no_wait) if call.panels.gate else None,
+        interactive=call.interactive,
+        tell=call.output.tell,
+    )
 
 
 def _options(how: dict[str, Any]) -> PlanOptions:

@@ -9,7 +9,7 @@ import click
 
 from templedb_nb.commands import completion
 from templedb_nb.commands.context import Call
-from templedb_nb.commands.deploy import PLANNED, commands
+from templedb_nb.commands.deploy import PLANNED, commands, run_options
 from templedb_nb.commands.options import Effect, given_values, on_target, pass_call, words
 from templedb_nb.commands.reports import Reports, reported
 
@@ -72,13 +72,11 @@ def rollback(
       templedb deploy rollback shop --target production --to 12
     """
     from dataclasses import replace
-    from functools import partial
 
-    from templedb_nb.app.deploy.runs import RunOptions
     from templedb_nb.app.rollback.rollbacks import RollbackWish
-    from templedb_nb.core.values.points_in_time import wait_s
 
-    if list_ and (how["to"] or dry_run or how["approvals"] or wait_approval):
+    others = ("to", "bundle", "skip", "with_down", "approvals")
+    if list_ and (dry_run or wait_approval or any(how[each] for each in others)):
         raise click.UsageError("--list runs nothing: leave out the other options")
     if how["approvals"] and (dry_run or wait_approval):
         raise click.UsageError("--approval cannot be combined with --dry-run or --wait-approval")
@@ -98,17 +96,7 @@ def rollback(
             preview = replace(rollbacks.plan(choice, wish, given), dry_run=True)
             reports.write(preview)
             return preview
-        watchers = (*call.followers.observers, *((reports.watch,) if reports.wanted else ()))
-        options = RunOptions(
-            observers=watchers,
-            planned=call.followers.planned,
-            lock_wait_s=wait_s(lock_wait),
-            approvals=how["approvals"],
-            offered=call.runner.approvals,
-            approval_wait_s=wait_s(wait_approval or call.runner.approval_wait or "0"),
-            gate=partial(call.panels.gate, not how["no_wait"]) if call.panels.gate else None,
-            interactive=call.interactive,
-            tell=call.output.tell,
-            reason="deploy rollback",
-        )
+        no_wait = how["no_wait"]
+        options = run_options(call, reports, how, lock_wait, wait_approval, no_wait=no_wait)
+        options = replace(options, reason="deploy rollback")
         return call.app.deployments.roll_back(choice, wish, options, given)

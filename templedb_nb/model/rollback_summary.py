@@ -80,10 +80,11 @@ class RollbackList:
 class Fallback:
     """What follows where the run of a plan fails: a rollback that is planned already, or `why_not`.
 
-    `plan` is the id of the rollback's plan.
+    `plan` is the id of the rollback's plan. `idle` says that there is nothing to go back to.
     """
 
     if_fails: IfFails | None = None
     summary: RollbackSummary | None = None
     plan: str = ""
     why_not: str = ""
+    idle: bool = False

@@ -163,10 +163,10 @@ class Deployments:
                     f"{project.slug} has no run here: there is nothing to resume",
                     hint=f"templedb deploy run {project.slug}",
                 )
-            if rows[0].outcome is Outcome.SUCCEEDED:  # then no rollback is owed either
+            pending = self.records.ledger(project.slug, rows[0].target).rollback
+            if pending is None and rows[0].outcome is Outcome.SUCCEEDED:
                 hint = "templedb deploy history shows the runs; deploy run makes a new plan"
                 raise UsageProblem("there is nothing to resume: the last run succeeded", hint=hint)
-            pending = self.records.ledger(project.slug, rows[0].target).rollback
             named = pending.run or pending.parent if pending else rows[0].run
         result = self._named(project.slug, named)
         if (back := result.rollback) and back.outcome is None:

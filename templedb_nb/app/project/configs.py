@@ -116,7 +116,8 @@ class Configs:
         self, project: Project, release: Release, read: Read | None
     ) -> Iterator[CurrentConfig]:
         if file := self.file(project, release, read):
-            origin = f"{project_file.PATH} in release {release.number}"
+            where = f"release {release.number}" if release.number else "its release"
+            origin = f"{project_file.PATH} in {where}"
             yield CurrentConfig(
                 config=file.config, origin=origin, findings=file.findings, file=file
             )

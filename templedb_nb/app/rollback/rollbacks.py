@@ -167,10 +167,10 @@ class Rollbacks:
             (r for r in runs if r.run_kind.deploys and r.outcome is Outcome.SUCCEEDED), None
         )
         if good is not None and good.content == next_run.content:
-            return Fallback(why_not="the release that is deployed is in place already")
+            return Fallback(why_not="the release that is deployed is in place already", idle=True)
         to = rollback_choice.choices((next_run, *runs)).default
         if to is None:
-            return Fallback(why_not="no earlier run of other content has succeeded")
+            return Fallback(why_not="no earlier run of other content has succeeded", idle=True)
         try:
             older, back = self._way_back(case, to, None, RollbackWish(), case.given)
             known = {group.name for group in older.current.config.groups}

@@ -49,7 +49,7 @@ def on_fallback(made: Plan, situation: Situation) -> Iterator[Finding]:
         return
     why = found.why_not or blocked(made.groups, situation)
     message = f"on_failure: rollback cannot hold for this run: {why}"
-    grave = Severity.WARNING if not found.why_not else Severity.NOTE
+    grave = Severity.NOTE if found.idle else Severity.WARNING
     mend = "" if found.why_not else "deploy the migration in a release of its own"
     yield Finding(severity=grave, topic=Topic.ROLLBACK, message=message,
                   where=made.target, mend=mend)  # fmt: skip

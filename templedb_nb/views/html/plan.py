@@ -205,7 +205,7 @@ def _facts(value: Preview) -> Html | None:
     made = join(when(value.made_at), f" by {value.made_by}")
     return facts(
         [
-            ("Release", str(value.release)),
+            ("Release", str(value.release or "not in this state")),
             ("Config", value.config),
             ("Planned", made),
             ("Databases", listed([f"{name}: {place}" for name, place in value.reached])),

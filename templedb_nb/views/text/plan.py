@@ -32,7 +32,7 @@ def _(value: Preview) -> str:
     back = f": {heading(draft.rollback)}" if draft.rollback else ""
     lines = [
         f"plan {short(plan.id)}: {value.slug} to {plan.target}{protected}{back}",
-        f"{INDENT}release {value.release}, config: {value.config}",
+        f"{INDENT}release {value.release or 'not in this state'}, config: {value.config}",
     ]
     lines += [f"{INDENT}{name}: {place}" for name, place in value.reached]
     if value.dry_run:

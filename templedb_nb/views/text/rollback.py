@@ -49,10 +49,10 @@ def told(value: RollbackSummary) -> list[str]:
 
 
 def if_fails(value: Fallback) -> list[str]:
-    """Return what follows where the run of a plan fails."""
+    """Return what follows where the run of a plan fails; nothing where nothing does."""
     rule, back = value.if_fails, value.summary
     if rule is None or back is None:
-        return [f"if this fails: nothing is rolled back ({value.why_not})"] if value.why_not else []
+        return []
     ends = ", ".join(rule.rollback_on)
     head = f"if this fails ({ends}): {heading(back)}, by plan {short(value.plan)}"
     does = [f"{INDENT}{shown(each)}" for each in back.undoes]
