@@ -984,3 +984,22 @@ def test_plan_warns_when_the_release_to_go_back_to_is_nowhere(quick: Releases) -
     terminal("env", "set", "app", "DATABASE_URL", quick.dsn, "--target", "prod")
     said = terminal("deploy", "plan", "app").out
     assert "warning  prod: on_failure: rollback cannot hold for this run" in said
+
+
+def test_no_secret_reaches_what_a_rollback_says_and_keeps(bare: Releases) -> None:
+    secret = "hidden-token-4711"
+    bare.terminal("env", "set", "app", "TOKEN", secret, "--target", "prod")
+    talks = {"command": "echo $TOKEN; false", "critical": True}
+    bare.project(bare.web(pre_deploy=["echo $TOKEN"]), on_failure="rollback")
+    bare.deploy()
+    bare.project(bare.web(post_deploy=[talks]), on_failure="rollback")
+    bare.version("v3")
+    said = bare.deploy("--json", code=11).all
+    said += bare.terminal("deploy", "plan", "app").all + bare.back("--list", "--json").all
+    for row in bare.runs():
+        said += bare.terminal("deploy", "show", row["run"][:13], code=None).all
+        said += bare.terminal("deploy", "logs", row["run"][:13], code=None).all
+    assert "***" in said, "the commands did print it"
+    assert secret not in said
+    kept = [p for p in bare.terminal.state.parent.rglob("*") if p.is_file()]
+    assert not [path for path in kept if secret.encode() in path.read_bytes()]

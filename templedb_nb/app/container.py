@@ -350,6 +350,7 @@ class Container:
             down_proofs=self.down_proofs,
             records=self.records,
             system=self.system,
+            mask=self.masker.mask,
         )
 
     @cached_property

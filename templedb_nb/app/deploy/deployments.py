@@ -239,7 +239,8 @@ class Deployments:
             return replace(result, rollback=self.rollbacks.carry_out(result, how, given))
         except TempleError as error:
             begun = self.run_history.result(result.run).rollback
-            missing = "" if begun else f"{error.message}; {error.hint}".rstrip("; ")
+            told = self.rollbacks.mask(f"{error.message}; {error.hint}".rstrip("; "))
+            missing = "" if begun else told
             return replace(result, rollback=begun, rollback_missing=missing)
 
     def _bundled(self, path: Path, given: GivenValues) -> tuple[Preview, DeployContext]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -82,6 +82,7 @@ class Rollbacks:
     down_proofs: DownProofs
     records: RecordStore
     system: Environment
+    mask: Callable[[str], str]
 
     def listed(self, choice: Selection) -> RollbackList:
         """Return every run that one can go back to, and why the others cannot be."""
@@ -178,7 +179,7 @@ class Rollbacks:
             options = PlanOptions(rollback=back, skip_groups=out)
             preview = self.plans.preview(self._on(opened, older), options)
         except TempleError as error:
-            return Fallback(why_not=error.message)
+            return Fallback(why_not=self.mask(error.message))
         if wrong := errors(preview.findings):
             return Fallback(why_not="; ".join(str(each) for each in wrong))
         plan = preview.plan
