@@ -154,7 +154,7 @@ def test_a_policy_that_is_raised_between_plan_and_run_makes_the_plan_stale(pair:
     pair.laptop("ci")
     pair.shop.terminal.set(DATABASE_URL=pair.address)
     said = pair.shop.terminal("deploy", "run", "--plan", "reports.plan", code=22)
-    assert "the target's policy" in said.err
+    assert "what the target demands" in said.err
     assert "reports_rows" not in pair.tables()
 
 
