@@ -199,7 +199,7 @@ def finish(job: Job, chance: random.Random) -> bool:
             break
         tried += 1
         told = [each for each in ways(said) if each != BACK] or ways(said)
-        if code == 13 and "rollback" in said and len(told) < 2:
+        if code == 13 and "rollback" in said.split("error:")[-1] and len(told) < 2:
             job.wrong(f"a refusal does not tell both commands: {said[-600:]}")
         if told:
             way = chance.choice(told)

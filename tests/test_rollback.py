@@ -986,6 +986,15 @@ def test_plan_warns_when_the_release_to_go_back_to_is_nowhere(quick: Releases) -
     assert "warning  prod: on_failure: rollback cannot hold for this run" in said
 
 
+def test_plan_tells_a_reason_once_when_it_stops_run_and_rollback_alike(quick: Releases) -> None:
+    broken(quick)
+    killed(quick.terminal, "command.ran", "deploy", "run", "app")
+    refused = quick.terminal("deploy", "run", "app", code=13)
+    assert "templedb run resolve" in refused.err
+    assert "cannot hold for this run" not in refused.all
+    assert refused.all.count("its outcome is unknown") == 1
+
+
 def test_no_secret_reaches_what_a_rollback_says_and_keeps(bare: Releases) -> None:
     secret = "hidden-token-4711"
     bare.terminal("env", "set", "app", "TOKEN", secret, "--target", "prod")

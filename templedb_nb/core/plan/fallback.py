@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from templedb_nb.core.compatibility.migrations import OrderedMigration, in_order
 from templedb_nb.core.plan.situation import Situation
 from templedb_nb.model.compatibility import breaks_old_code
-from templedb_nb.model.finding import Finding, Severity, Topic
+from templedb_nb.model.finding import Finding, Severity, Topic, errors
 from templedb_nb.model.plan import Plan, PlannedGroup
 from templedb_nb.model.rollback import IfFails
 from templedb_nb.model.step import Apply
@@ -42,12 +42,19 @@ def blocked(planned: Sequence[PlannedGroup], situation: Situation) -> str:
     )
 
 
-def on_fallback(made: Plan, situation: Situation) -> Iterator[Finding]:
-    """Tell why no rollback follows a failure, where the config asks for one."""
+def on_fallback(
+    made: Plan, situation: Situation, others: tuple[Finding, ...] = ()
+) -> Iterator[Finding]:
+    """Tell why no rollback follows a failure, where the config asks for one.
+
+    Nothing is told again that stands among *others* as an error: then no run begins at all.
+    """
     found = situation.options.fallback
     if found is None or not made.work or made.if_fails is not None:
         return
     why = found.why_not or blocked(made.groups, situation)
+    if any(str(each) in why for each in errors(others)):
+        return
     message = f"on_failure: rollback cannot hold for this run: {why}"
     grave = Severity.NOTE if found.idle else Severity.WARNING
     mend = "" if found.why_not else "deploy the migration in a release of its own"

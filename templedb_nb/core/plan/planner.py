@@ -345,7 +345,7 @@ def _all_findings(
     findings += on_neighbours(situation.ledgers, situation.own or situation.policy, made)
     findings += on_suspicions(situation.suspicions, situation.target)
     findings += on_histories(situation.histories, rows, situation.target)
-    findings += fallback.on_fallback(made, situation)
+    findings += fallback.on_fallback(made, situation, tuple(findings))
     findings += on_shadows(situation.ledgers, made, situation.target)
     findings += on_health(made, situation)
     if not situation.config.groups and not made.steps:
