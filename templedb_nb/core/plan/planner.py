@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from templedb_nb.core.config import globs, groups
-from templedb_nb.core.config.command_template import per_file
+from templedb_nb.core.config import groups
 from templedb_nb.core.config.document import problem
 from templedb_nb.core.health.variables import wanted
 from templedb_nb.core.migrations import down, status
 from templedb_nb.core.migrations.histories.shadow import shadow
 from templedb_nb.core.migrations.requirements import on_scripts
-from templedb_nb.core.migrations.rows import by_group, of_groups, repeatable_last
-from templedb_nb.core.migrations.script import Script
+from templedb_nb.core.migrations.rows import by_group, of_groups
 from templedb_nb.core.plan import fallback, rollback
 from templedb_nb.core.plan.findings import (
     TargetDemands,
@@ -26,9 +24,9 @@ from templedb_nb.core.plan.findings import (
     on_target,
     on_variables,
 )
+from templedb_nb.core.plan.group_steps import held_back, order_policy, planned_group
 from templedb_nb.core.plan.health_steps import (
     checks,
-    gates,
     names_release,
     on_health,
     with_health,
@@ -38,26 +36,18 @@ from templedb_nb.core.plan.situation import Situation
 from templedb_nb.core.plan.summaries import summaries
 from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.core.values.schema import nearest
-from templedb_nb.model.config import Executor, Group, Hook
-from templedb_nb.model.file import FileEntry
+from templedb_nb.model.config import Executor, Group
 from templedb_nb.model.finding import Finding, Topic
-from templedb_nb.model.layout import address
-from templedb_nb.model.ledger import Ledger, State
-from templedb_nb.model.phase import Phase
 from templedb_nb.model.plan import Draft, Plan, PlannedGroup, Skip, base
 from templedb_nb.model.rollback_summary import RollbackSummary
-from templedb_nb.model.status import IN_EFFECT, WAITING, FileState, Tracked
+from templedb_nb.model.status import IN_EFFECT, FileState, Tracked
 from templedb_nb.model.step import (
     Amend,
-    Apply,
     Migration,
-    Mode,
     Restore,
-    RunCommand,
     RunScript,
     Step,
 )
-from templedb_nb.model.target import OrderPolicy, Policy
 from templedb_nb.model.variable import ValueSource
 
 DEPLOY_SCRIPT = "deploy.sh"
@@ -75,7 +65,7 @@ def plan(situation: Situation) -> Draft:
         )
     rows = status.track(found, situation.ledgers, situation.scripts, situation.hollow)
     own = by_group(rows)
-    planned = tuple(_planned(group, own.get(group.name, ()), situation) for group in chosen)
+    planned = tuple(planned_group(group, own.get(group.name, ()), situation) for group in chosen)
     planned = planned or _fallback(situation)
     if back := situation.options.rollback:
         planned = rollback.with_reverts(back, planned, situation.ahead)
@@ -175,126 +165,6 @@ def _chosen(situation: Situation) -> tuple[tuple[Group, ...], list[Skip], list[F
     return tuple(group for group in ordered if group not in out), skips, findings
 
 
-def _planned(group: Group, rows: Sequence[Tracked], situation: Situation) -> PlannedGroup:
-    back = situation.options.rollback
-    if back and not rollback.is_about(back, group):
-        return PlannedGroup(name=group.name, steps=())
-    if back and groups.migrating(group):
-        return PlannedGroup(name=group.name, steps=gates(group))
-    before = _hooks(group, group.pre_deploy, Phase.PRE_DEPLOY)
-    built = [*_command(group, Phase.BUILD), *_command(group, Phase.TEST)]
-    work = (
-        _migrations(group, rows, situation)
-        if groups.migrating(group)
-        else _deploy(group, situation)
-    )
-    after = _hooks(group, group.post_deploy, Phase.POST_DEPLOY)
-    steps = (*before, *built, *work, *after, *gates(group))
-    if steps:
-        steps += tuple(_hooks(group, group.on_failure, Phase.ON_FAILURE))
-    return PlannedGroup(name=group.name, steps=steps, continue_on_failure=group.continue_on_failure)
-
-
-def _hooks(group: Group, hooks: Sequence[Hook], phase: Phase) -> list[Step]:
-    critical = {Phase.PRE_DEPLOY: True, Phase.ON_FAILURE: False}
-    return [
-        replace(
-            _run(group, phase, hook.command),
-            timeout_s=hook.timeout_s or group.hook_timeout_s,
-            critical=critical.get(phase, hook.critical),
-        )
-        for hook in hooks
-    ]
-
-
-def _command(group: Group, phase: Phase) -> list[Step]:
-    text = group.build_command if phase is Phase.BUILD else group.test_command
-    return [_retried(group, _run(group, phase, text))] if text else []
-
-
-def _deploy(group: Group, situation: Situation) -> list[Step]:
-    undoes = group.rollback_command if situation.options.rollback else ""
-    if not (command := undoes or group.deploy_command):
-        return []
-    step = _retried(group, _run(group, Phase.DEPLOY, command))
-    if not per_file(command):
-        return [step]
-    matched = _matched(group, situation.files)
-    return [replace(step, file=entry.path, blob=entry.blob) for entry in matched]
-
-
-def _matched(group: Group, files: Sequence[FileEntry]) -> list[FileEntry]:
-    entries = {entry.path: entry for entry in files}
-    paths: dict[str, None] = {}
-    for pattern in group.file_patterns:
-        if not globs.complaints(pattern):
-            paths.update(dict.fromkeys(globs.match(pattern, tuple(entries))))
-    return [entries[path] for path in paths]
-
-
-def _run(group: Group, phase: Phase, text: str) -> RunCommand:
-    mutates = phase in {Phase.DEPLOY, Phase.POST_DEPLOY, Phase.ON_FAILURE}
-    return RunCommand(
-        group=group.name,
-        phase=phase,
-        command=text,
-        environment=group.env,
-        allow_dangerous_env=group.allow_dangerous_env,
-        workdir=group.workdir,
-        mutates=mutates if group.mutates is None else group.mutates,
-    )
-
-
-def _retried(group: Group, step: RunCommand) -> RunCommand:
-    attempts = 1 + group.retry_attempts
-    delay = group.retry_delay_s
-    return replace(step, timeout_s=group.timeout_s, attempts=attempts, retry_delay_s=delay)
-
-
-def _migrations(group: Group, rows: Sequence[Tracked], situation: Situation) -> list[Step]:
-    own = groups.migrating(group)
-    assert own is not None  # noqa: S101 - the caller asked
-    steps: list[Step] = []
-    for row in repeatable_last(rows, situation.scripts):
-        if row.state not in WAITING or row.blob is None:
-            continue
-        script = situation.scripts[address(row.blob, row.reading)]
-        if not _held_back(row, group, situation):
-            steps.append(
-                Apply(
-                    group=group.name,
-                    database=own.database,
-                    key=row.key,
-                    file=row.file,
-                    blob=row.blob,
-                    checksums=script.checksums,
-                    mode=_mode(row, script, situation.ledgers.get(own.database)),
-                    executor=own.executor,
-                    reading=row.reading,
-                )
-            )
-    return steps
-
-
-def _mode(row: Tracked, script: Script, ledger: Ledger | None) -> Mode:
-    """Return how a script runs: behind steps that stand, step by step in any case."""
-    entry = row.entry
-    attempted = entry is not None and entry.state in {State.FAILED, State.RUNNING}
-    stands = attempted and entry is not None and entry.step_started > 0
-    return Mode.STATEMENTS if stands and ledger and ledger.stepwise else script.mode
-
-
-def order_policy(group: Group, situation: Situation) -> OrderPolicy:
-    """Return the policy that holds for a group: its own or the target's, the stricter one."""
-    own = Policy(order_policy=group.order_policy or OrderPolicy.NON_LINEAR)
-    return situation.policy.stricter(own).order_policy
-
-
-def _held_back(row: Tracked, group: Group, situation: Situation) -> bool:
-    skips = order_policy(group, situation) is OrderPolicy.LINEAR_SKIP
-    return skips and row.state is FileState.OUT_OF_ORDER
-
-
 def _fallback(situation: Situation) -> tuple[PlannedGroup, ...]:
     """Plan the project's own deploy.sh, where it has no groups at all."""
     script = next((entry for entry in situation.files if entry.path == DEPLOY_SCRIPT), None)
@@ -315,9 +185,9 @@ def _skipped_files(
 ) -> list[Skip]:
     by_name = {group.name: group for group in chosen}
     return [
-        Skip(what=row.file, why=f"out of order: {row.note}; order_policy is linear-skip")
+        Skip(what=row.file, why=why)
         for row in rows
-        if row.group in by_name and _held_back(row, by_name[row.group], situation)
+        if row.group in by_name and (why := held_back(row, by_name[row.group], situation))
     ]
 
 
