@@ -17,6 +17,7 @@ import pytest
 from tests import postgres
 
 CORPORA = Path(__file__).parent / "corpora"
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # processes of tests use compiled modules
 HARD_PASSWORD = "p@ss/w:rd%'\"\\ $x"
 _serial = itertools.count(1)
 

@@ -155,3 +155,29 @@ def test_the_copy_of_the_ledger_can_be_queried(shop: Shop) -> None:
         ("migrations/001_users.sql", "applied"),
         ("migrations/002_orders.sql", "applied"),
     ]
+
+
+def test_files_of_one_process_are_attached_to_one_instance_in_turn(tmp_path: Path) -> None:
+    used, scratch = [], []
+    for name in ("a.duckdb", "b.duckdb"):
+        with StateFile(tmp_path / name).session() as session:
+            used.append(session)
+            scratch += session.execute("SELECT current_setting('temp_directory')").fetchall()
+    assert used[0] is used[1]
+    assert scratch == [(f"{tmp_path}/a.duckdb.tmp",), (f"{tmp_path}/b.duckdb.tmp",)]
+
+
+def test_sessions_of_two_files_at_once_have_an_instance_each(tmp_path: Path) -> None:
+    first, second = (StateFile(tmp_path / name) for name in ("a.duckdb", "b.duckdb"))
+    with first.session() as one, second.session() as other:
+        assert one is not other
+        one.execute("CREATE TABLE only_here (id INTEGER)")
+        assert other.execute("FROM duckdb_tables() WHERE table_name = 'only_here'").fetchall() == []
+
+
+def test_a_session_that_failed_leaves_its_instance_to_nobody(tmp_path: Path) -> None:
+    state = StateFile(tmp_path / "state.duckdb")
+    with pytest.raises(StoreError), state.session() as failed:
+        failed.execute("SELECT nonsense")
+    with state.session() as session:
+        assert session is not failed

@@ -1,9 +1,8 @@
 """The state file: where it is, who may open it, and which schema it has.
 
 DuckDB lets one process at a time have a file open, and 2.0 reads a file's header before it takes
-its lock. Every session therefore holds a lock file of ours around open and close. To begin an
-instance of DuckDB takes five times as long as to attach a file to one: a process keeps an empty
-one, and the file is attached for as long as a session lasts.
+its lock. Every session therefore holds a lock file of ours around open and close. The file is
+attached to an empty instance of DuckDB for as long as a session lasts.
 """
 
 from __future__ import annotations
@@ -11,8 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from importlib import resources
@@ -21,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from templedb_nb.core.config.home_folder import expanded
 from templedb_nb.errors import StoreError, StoreTooNew, writing
+from templedb_nb.store.duckdb.opening.instances import INSTANCES, SETTINGS
 from templedb_nb.store.duckdb.trouble import explained, refuse_unfit
 
 if TYPE_CHECKING:
@@ -31,22 +30,6 @@ if TYPE_CHECKING:
 FOLDER = ".templedb"
 FILE = "state.duckdb"
 WAIT_S = 60.0
-_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-    "python_enable_replacements": "false",
-}
-
-
-_begun: weakref.WeakSet[StateFile] = weakref.WeakSet()
-
-
-def _leave_instances() -> None:
-    for each in tuple(_begun):
-        each.leave_instance()
-
-
-os.register_at_fork(after_in_child=_leave_instances)
 
 
 class StateFile:
@@ -58,7 +41,6 @@ class StateFile:
         private = path.name == FILE and path.parent.name in {FOLDER, FOLDER.removeprefix(".")}
         self.folder = path.parent if private else path.with_name(f"{path.name}.d")
         self._local = threading.local()
-        self._instance: duckdb.DuckDBPyConnection | None = None
         self._ours: tuple[int, int] | None = None
 
     @contextmanager
@@ -96,7 +78,7 @@ class StateFile:
             pass
         with self._locked():
             try:
-                connection = duckdb.connect(f"duckdb:{self.path}", read_only=True, config=_SETTINGS)
+                connection = duckdb.connect(f"duckdb:{self.path}", read_only=True, config=SETTINGS)
             except duckdb.Error as error:
                 raise explained(self.path, error) from error
             try:
@@ -179,12 +161,12 @@ class StateFile:
         import duckdb
 
         fresh = not refuse_unfit(self.path)
-        connection = self._empty_instance()
+        connection = INSTANCES.borrow(self.path.with_name(f"{self.path.name}.tmp"))
         try:
             path = str(self.path).replace("'", "''")
             connection.execute(f"ATTACH '{path}' AS state (TYPE duckdb)")
         except duckdb.Error as error:
-            self._end_instance()
+            INSTANCES.end(connection)
             raise explained(self.path, error) from error
         try:
             connection.execute("USE state")
@@ -193,7 +175,7 @@ class StateFile:
             self._bring_up_to_date(connection)
             yield connection
         except BaseException as error:
-            self._end_instance()  # whatever is open is rolled back
+            INSTANCES.end(connection)  # whatever is open is rolled back
             if isinstance(error, duckdb.Error):
                 raise explained(self.path, error) from error
             raise
@@ -201,7 +183,9 @@ class StateFile:
             connection.execute("USE memory")
             connection.execute("DETACH state")
         except duckdb.Error:
-            self._end_instance()  # what was committed is on the disk
+            INSTANCES.end(connection)  # what was committed is on the disk
+        else:
+            INSTANCES.give_back(connection)
 
     def _bring_up_to_date(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Bring the schema up to this version, or refuse a file that is not ours.
@@ -215,34 +199,6 @@ class StateFile:
             return
         _migrate(connection, self.path)
         self._ours = file
-
-    def _empty_instance(self) -> duckdb.DuckDBPyConnection:
-        import duckdb
-
-        if self._instance is None:
-            config = {**_SETTINGS, "temp_directory": f"{self.path}.tmp"}
-            self._instance = duckdb.connect(":memory:", config=config)
-            _begun.add(self)
-        return self._instance
-
-    def _end_instance(self) -> None:
-        import duckdb
-
-        if self._instance is not None:
-            with suppress(duckdb.Error):
-                self._instance.close()
-        self._instance = None
-
-    def leave_instance(self) -> None:
-        """In a forked child: use the parent's instance no more, and never end it either.
-
-        The threads that it would join are not here; ending it kills the process (SIGSEGV).
-        """
-        import ctypes
-
-        if self._instance is not None:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._instance))
-        self._instance = None
 
 
 def discover(named: str | None, start: Path, fallback: Path) -> Path:
@@ -267,11 +223,22 @@ def _migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     if have > know:
         message = f"the state file {path} has schema {have}; this version reads {know}"
         raise StoreTooNew(message, hint="pip install --upgrade templedb-nb")
+    if have == 0:  # a new file is whole, or empty as it was
+        _run_scripts(connection, _scripts(), know)
+        return
     for number, script in enumerate(_scripts()[have:], start=have + 1):
-        connection.execute("BEGIN")
+        _run_scripts(connection, (script,), number)
+
+
+def _run_scripts(
+    connection: duckdb.DuckDBPyConnection, scripts: Sequence[Traversable], number: int
+) -> None:
+    """Run *scripts* in one transaction, which ends with the schema of that *number*."""
+    connection.execute("BEGIN")
+    for script in scripts:
         connection.execute(script.read_text(encoding="utf-8"))
-        connection.execute("CREATE OR REPLACE TABLE schema_version AS SELECT ? AS number", [number])
-        connection.execute("COMMIT")
+    connection.execute("CREATE OR REPLACE TABLE schema_version AS SELECT ? AS number", [number])
+    connection.execute("COMMIT")
 
 
 def _version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:

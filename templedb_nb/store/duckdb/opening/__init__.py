@@ -1,0 +1,1 @@
+"""How a state file is opened, and kept open."""
