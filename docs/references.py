@@ -190,6 +190,11 @@ def health_check() -> str:
     return _object(document.HEALTH_CHECK)
 
 
+def artifact() -> str:
+    """Return the reference of an artifact."""
+    return _object(document.ARTIFACT)
+
+
 def expect_json() -> str:
     """Return the reference of an expectation of JSON."""
     return _object(document.EXPECT_JSON)
@@ -225,6 +230,8 @@ def _kind(found: schema.Shape) -> str:  # noqa: C901 - a case a shape
             return f"whole number, {least} {f'to {most}' if most is not None else 'or more'}"
         case schema.Duration(least=least):
             return f"duration, {least} s or more" if least else "duration"
+        case schema.ByteSize():
+            return "bytes: whole number, `500MB`, `2GiB`"
         case schema.Scalar():
             return "text, number, `true` or `false`"
         case schema.Flag():
@@ -252,6 +259,7 @@ _WORDS = {document.NAME: "name", document.VARIABLE: "variable"}
 
 _PLACES = {
     id(document.HOOK): "a [hook](#hook)",
+    id(document.ARTIFACT): "an [artifact](#artifact)",
     id(document.HEALTH_CHECK): "a [health check](#health-check)",
     id(document.EXPECT_JSON): "an [expectation of JSON](#expectation-of-json)",
     id(document.GROUP): "a [group](#group)",
@@ -378,8 +386,8 @@ def _cell(text: str) -> str:
 PARTS: dict[str, Callable[[], str]] = {
     each.__name__: each
     for each in (
-        commands, project, group, hook, health_check, expect_json, outcomes, target, events,
-        methods, values, failpoints,
+        commands, project, group, hook, artifact, health_check, expect_json, outcomes, target,
+        events, methods, values, failpoints,
     )
 }  # fmt: skip
 

@@ -8,11 +8,13 @@ TempleError
 │   ├── InvalidConfig       78  the deployment config, with all its problems
 │   ├── SecretError         78  a variable cannot be sealed, opened or found
 │   ├── FilesError          78  a file of the project cannot be read or stored
+│   ├── UnfitArtifacts      78  what a build made cannot be kept as its config says
 │   ├── NotStarted          78  a program cannot be started; nothing of it ran
 │   └── PlanRefused         78  the plan holds findings that forbid a run
 ├── ApprovalMissing         20  the target wants an approval that is not there
 ├── Rejected                21  a person said that the plan may not run
 ├── Stale                   22  the target moved since the plan was made
+├── UnavailableArtifacts    69  what an earlier run built is not here any more
 ├── Frozen                  23  somebody keeps every run away from the target
 ├── Busy                    24  somebody else holds the lock
 ├── Unresolved              13  a person must look first
@@ -120,6 +122,10 @@ class FilesError(ConfigError):
     """Files of the project cannot be read or stored; nothing was stored."""
 
 
+class UnfitArtifacts(ConfigError):
+    """What a build made cannot be kept as the config says; nothing of it was kept."""
+
+
 _RAISED: list[KeyboardInterrupt] = []
 
 
@@ -193,6 +199,12 @@ class Stale(TempleError):
 
 class UnavailableRelease(TempleError):
     """What an earlier run deployed is not here any more; nothing was executed."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class UnavailableArtifacts(TempleError):
+    """What an earlier run built is not here any more, or is damaged; nothing was executed."""
 
     exit_code = ExitCode.UNAVAILABLE
 

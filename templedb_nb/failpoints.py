@@ -44,6 +44,12 @@ PLACES = {
     "command.recorded": "the ledger says that a command begins; it has not started",
     "command.ran": "the command ended; the ledger does not say so",
     "command.closed": "the ledger says how the command ended",
+    "artifacts.begun": "artifacts are about to be kept or placed; nothing was done",
+    "artifacts.stored": "a file of an artifact is stored; the record of all is not yet",
+    "artifacts.staged": "every file is verified beside the work folder; none is in its place",
+    "artifacts.placing": "a file is in its place; others may follow",
+    "artifacts.kept": "artifacts are kept or placed; the journal does not say so yet",
+    "artifacts.recorded": "the journal names the artifacts; their step does not count as done",
     "health.tried": "a try of a health check is in the journal; the check is not settled yet",
     "health.settled": "a health check is settled; the journal does not say so yet",
 }

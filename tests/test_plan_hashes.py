@@ -10,8 +10,11 @@ from typing import Any, get_args
 
 import pytest
 
+from templedb_nb.model.artifact import Artifact, ArtifactRule
+from templedb_nb.model.artifact_step import KeepArtifacts, PlaceArtifacts
 from templedb_nb.model.config import Executor
 from templedb_nb.model.dual_write import DualWrite, DualWriteTable
+from templedb_nb.model.file import FileEntry
 from templedb_nb.model.foreign_history import ImportConfidence
 from templedb_nb.model.health import (
     CommandCheck,
@@ -133,6 +136,33 @@ STEPS: dict[str, Step] = {
         mutates=True,
         critical=False,
     ),
+    "keep artifacts": KeepArtifacts(
+        group="app", rules=(ArtifactRule(name="site", files=("dist/**",)),)
+    ),
+    "keep artifacts in full": KeepArtifacts(
+        group="app",
+        rules=(ArtifactRule(name="image", image_from="build/digest"),),
+        limit=1000,
+        store="../store",
+        protected=True,
+    ),
+    "place artifacts": PlaceArtifacts(
+        group="app",
+        artifacts=(
+            Artifact(
+                name="site",
+                files=(FileEntry(path="dist/a", blob=BLOB, size=3, executable=True),),
+                patterns=("dist/**",),
+            ),
+        ),
+    ),
+    "place artifacts in full": PlaceArtifacts(
+        group="app",
+        artifacts=(Artifact(name="image", image="app@sha256:1", patterns=("build/digest",)),),
+        store="../store",
+        replaces=("build", "test"),
+        reason="promoted artifact",
+    ),
     "health": CheckHealth(
         group="app",
         checks=(TcpCheck(name="app/tcp", group="app", timing=Timing(), host="shop", port=443),),
@@ -251,6 +281,22 @@ RECORDED: dict[str, str] = {
     "command in full": (
         "d2f0336e9aeeb0cd5289808d417808428572a083359c0aa759e3f37c8fe4a195"
         " 9d8d1d80861872e015343e03019e71b4a82c5b62c3fc495ea1320a960b92d179"
+    ),
+    "keep artifacts": (
+        "a0e9aa2306b39f38f0a2c4179f77c0bcc1f59c574f3be20fd5d8833160418107"
+        " e16464c6044e4906cb89cf834721f3e612fbcf0f4cf11480c85fecc8d76e110a"
+    ),
+    "keep artifacts in full": (
+        "689115b61bd0ffb8f5c992c3908df27098ffc9faf9993fecef4af8bea639eb11"
+        " 5c5ef40513f4cd8176cb0ec1618eb04b682d9f1308b2b15b566cba7b15c6cdfe"
+    ),
+    "place artifacts": (
+        "2c90359b654ae31782c6780e370624fe9f3e32b91890b0954706db2b97605e3c"
+        " 0595dc95b93e1bafcb64ec1bf54858706e8b046a12e3475b6b460ff0e5e888ef"
+    ),
+    "place artifacts in full": (
+        "2d6625bf2db213e94da249776e02e122481df967bb5e5d5d4d5c27a588ae7d29"
+        " f4e4a4a7e7c80e5551fc750e8fe42369b6cd620d9d7a58b6eb8d8f911381514b"
     ),
     "restore": (
         "b69912f79a2f1a61226dd851a435e64c7e25b0279ecd17a791a2179f2728a047"

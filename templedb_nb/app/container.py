@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from templedb_nb.app.artifacts.artifacts import Artifacts
 from templedb_nb.app.deploy.approvals import Approvals
 from templedb_nb.app.deploy.attach import RunFollower
 from templedb_nb.app.deploy.connections import Connections
@@ -253,7 +254,19 @@ class Container:
     @cached_property
     def workspace(self) -> Workspace:
         """Return what prepares the places of runs."""
-        return Workspace(self.state.folder / "work", self.variables, self.masker, self.system)
+        folder = self.state.folder / "work"
+        return Workspace(folder, self.variables, self.artifacts, self.masker, self.system)
+
+    @cached_property
+    def artifacts(self) -> Artifacts:
+        """Return the use cases around what runs have built."""
+        return Artifacts(
+            folder=self.state.folder / "artifacts",
+            content=self.content,
+            projects=self.projects,
+            configs=self.configs,
+            records=self.records,
+        )
 
     @cached_property
     def locks(self) -> Locks:
@@ -346,6 +359,7 @@ class Container:
                 records=self.records,
                 reader=self.reader,
             ),
+            artifacts=self.artifacts,
             migrations=self.migrations,
             down_proofs=self.down_proofs,
             records=self.records,
@@ -357,6 +371,7 @@ class Container:
     def deployments(self) -> Deployments:
         """Return the deployments."""
         return Deployments(
+            artifacts=self.artifacts,
             selections=self.selections,
             projects=self.projects,
             variables=self.variables,

@@ -167,20 +167,25 @@ def _validate(call: Call, name: str | None, file: str | None, target: str | None
     metavar="FILE",
     help="Also write the plan as a bundle.",
 )
+@click.option("--with-artifacts", is_flag=True,
+              help="With --out: also put in the artifacts that the plan places.")  # fmt: skip
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if there is something to do.")
 @summarised
 @pass_call
 def plan(
     call: Call, /, slug: str | None, target: str | None, out: Path | None,
-    *, detailed_exitcode: bool, **how: Any,
+    *, with_artifacts: bool, detailed_exitcode: bool, **how: Any,
 ) -> Preview | Coded:  # fmt: skip
     """Show what a run would do, in order; change nothing."""
     from templedb_nb.model.finding import errors
     from templedb_nb.model.listings import Coded
 
+    if with_artifacts and out is None:
+        raise click.UsageError("--with-artifacts goes with --out FILE")
     choice, reports = call.choice(slug, target), Reports.of(call, how)
     with call.output.working(PLANNED):
-        preview = call.app.deployments.plan(choice, _options(how), out=out, **_how(call, how))
+        written: dict[str, Any] = {"out": out, "with_artifacts": with_artifacts}
+        preview = call.app.deployments.plan(choice, _options(how), **written, **_how(call, how))
     reports.write(preview)
     if detailed_exitcode and preview.plan.work and not errors(preview.findings):
         return Coded(value=preview, exit_code=ExitCode.PENDING)

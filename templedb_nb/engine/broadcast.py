@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 _IDENTITIES = frozenset(
     {"plan", "content_hash", "project", "slug", "target", "group", "phase", "kind", "key", "host"}
-    | {"attempt_id", "path", "digest", "started_by"}
+    | {"attempt_id", "path", "digest", "started_by", "manifest"}
 )
 """Names by which things are found again; a value that equals one of them is not a secret."""
 

@@ -254,9 +254,10 @@ def _recorded(finished: RunFinished, claim: Claim, tools: Tools) -> RunFinished:
     """Write the end into every ledger; where that fails, nobody may call it a success."""
     outcome, code = finished.outcome, finished.exit_code
     try:
-        mark = _mark(finished, claim)
+        mark, message = _mark(finished, claim), tools.mask(finished.message)
+        manifest = tools.artifacts.manifest if tools.artifacts else ""
         for session in tools.sessions.values():
-            session.end_run(claim.run, outcome, code, tools.mask(finished.message), mark)
+            session.end_run(claim.run, outcome, code, message, mark, manifest)
     except TargetError as error:
         if outcome is not Outcome.SUCCEEDED:
             return finished

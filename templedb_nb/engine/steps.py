@@ -10,6 +10,7 @@ from templedb_nb.core.migrations.down import down_script
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.core.plan.staleness import Done
 from templedb_nb.core.run.ledger_guard import HINT, TOUCHED
+from templedb_nb.engine.artifacts import keep_or_place
 from templedb_nb.engine.guard import Guard
 from templedb_nb.engine.health import Interruptible, ask, soak
 from templedb_nb.engine.messages import Messages
@@ -31,6 +32,7 @@ from templedb_nb.engine.tools import Tools
 from templedb_nb.errors import NotStarted, StatementFailed, StoreError, TempleError, Unresolved
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.failpoints import reach
+from templedb_nb.model.artifact_step import KeepArtifacts, PlaceArtifacts
 from templedb_nb.model.command import CommandExit
 from templedb_nb.model.config import Executor
 from templedb_nb.model.event import (
@@ -53,6 +55,7 @@ from templedb_nb.model.step import (
     Amend,
     Amendment,
     Apply,
+    ArtifactStep,
     Command,
     ImportEntry,
     Migration,
@@ -62,7 +65,7 @@ from templedb_nb.model.step import (
     RunCommand,
     RunScript,
     Step,
-    failure_hook,
+    done_anew,
 )
 from templedb_nb.model.target import DATABASE_URL
 from templedb_nb.model.trace import CommandState, Lookup
@@ -96,7 +99,7 @@ class StepRunner:
             self.emit(StepSkipped(step=number, reason="cancelled before it began"))
             return self._cancelled(f"cancelled before {step.group}: {step.title}")
         before = self.tools.before(number)
-        if before and not isinstance(step, Migration) and not failure_hook(step):
+        if before and not done_anew(step):
             how = "settled" if isinstance(step, CheckHealth) else "did"
             self.emit(StepSkipped(step=number, reason=f"the resumed run already {how} it"))
             return None
@@ -145,21 +148,19 @@ class StepRunner:
             match step:
                 case RunCommand() | RunScript():
                     return self._command(number, step, attempt_id)
+                case KeepArtifacts() | PlaceArtifacts():
+                    return keep_or_place(number, step, self.tools, self.emit, self._interrupted)
                 case CheckHealth():
                     return self._health(number, step)
                 case Apply(executor=Executor.PSQL) | Revert(executor=Executor.PSQL):
                     return self._psql(number, step, attempt_id)
                 case Apply() | Revert():
                     return self._apply(number, step, attempt_id)
-                case Amend():
-                    return self._amend(number, step, attempt_id, "")
-                case ImportEntry(text=source):
-                    text = self.tools.script(source).text if source else step.ran
-                    return self._amend(number, step, attempt_id, text)
+                case Amend() | ImportEntry():
+                    return self._amend(number, step, attempt_id)
                 case Restore(text=source):
-                    text = self.tools.script(source).text if source else ""
-                    session = self.tools.sessions[step.database]
-                    session.restore(step, self.claim, attempt_id, text)
+                    text = self.tools.text(source)
+                    self.tools.sessions[step.database].restore(step, self.claim, attempt_id, text)
                     return StepFinished(step=number)
         except StoreError:
             raise
@@ -185,7 +186,7 @@ class StepRunner:
 
     def _is_recorded(self, step: Step, attempt_id: str) -> bool:
         """Return whether the ledger has a step as done that broke all the same."""
-        if isinstance(step, Command | CheckHealth):
+        if isinstance(step, Command | CheckHealth | ArtifactStep):
             return False
         session = self.tools.sessions[step.database]
         if isinstance(step, Migration):
@@ -199,7 +200,8 @@ class StepRunner:
             return step.mutates
         return isinstance(step, Migration) and bool(self._stands(step))
 
-    def _amend(self, number: int, step: Amendment, attempt_id: str, text: str) -> Event:
+    def _amend(self, number: int, step: Amendment, attempt_id: str) -> Event:
+        text = self.tools.text(step.text, step.ran) if isinstance(step, ImportEntry) else ""
         self.tools.sessions[step.database].amend(step, self.claim, attempt_id, text)
         return StepFinished(step=number)
 

@@ -14,6 +14,7 @@ from templedb_nb.model.event import RunFinished
 from templedb_nb.model.layout import Address
 from templedb_nb.model.step import Command
 from templedb_nb.model.target import DatabaseName, Policy
+from templedb_nb.ports.artifacts import ArtifactKeeper
 from templedb_nb.ports.health import Checker
 from templedb_nb.ports.run import Clock, Interruptions, StepLog
 from templedb_nb.ports.shell import Psql, Shell
@@ -75,6 +76,12 @@ class Tools:
     settle: Settle = nothing_owed
     checker: Checker | None = None
     """Who measures health; a plan without a check needs nobody."""
+    artifacts: ArtifactKeeper | None = None
+    """Who keeps and places artifacts; a plan without any needs nobody."""
+
+    def text(self, source: Address | None, otherwise: str = "") -> str:
+        """Return the text of a script; where there is none, what stands for it."""
+        return self.script(source).text if source else otherwise
 
     def before(self, number: int) -> bool:
         """Return whether the run that is resumed had done the step."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from templedb_nb.model.artifact import DEFAULT_LIMIT, ArtifactRule
 from templedb_nb.model.health import HealthRole, JsonExpectation
 from templedb_nb.model.layout import Layout
 from templedb_nb.model.rollback import ALL_TRIGGERS, AfterFailure, RollbackTrigger
@@ -125,6 +126,7 @@ class Group:
     mutates: bool | None = None
     health_check: HealthCheck | None = None
     health_checks: tuple[HealthCheck, ...] = ()
+    artifacts: tuple[ArtifactRule, ...] = ()
 
     @property
     def checks(self) -> tuple[HealthCheck, ...]:
@@ -148,6 +150,8 @@ class DeployConfig:
     on_failure: AfterFailure = AfterFailure.STOP
     rollback_on: tuple[RollbackTrigger, ...] = ALL_TRIGGERS
     cancel_policy: AfterFailure = AfterFailure.STOP
+    artifacts_store: str = ""
+    artifacts_limit: int = DEFAULT_LIMIT
 
     def group(self, name: str) -> Group | None:
         """Return the group of that name."""

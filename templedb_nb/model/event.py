@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, NewType, TypeAlias
 
+from templedb_nb.model.artifact import ArtifactsKept
 from templedb_nb.model.health import Cause, Health
 from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.server_message import MessageLevel
@@ -36,7 +37,6 @@ class Evidence(StrEnum):
     JOURNAL = "journal"
     """What the run wrote down before and after it, here and in the ledger's rows of commands."""
     NONE = "none"
-    """Nothing."""
 
 
 _BEFORE_PROOFS = {
@@ -373,6 +373,7 @@ Event: TypeAlias = (
     | TransactionRetried
     | OutputWritten
     | HealthMeasured
+    | ArtifactsKept
     | StepRetried
     | StepFinished
     | StepWarned

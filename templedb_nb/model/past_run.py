@@ -31,6 +31,8 @@ class PastRun:
     finished_at: datetime | None = None
     started_by: str = ""
     release: int = 0
+    manifest: str = ""
+    """The address of the record of its artifacts; nothing for a run without any."""
     begun: bool = True
 
     @property

@@ -15,6 +15,8 @@ from functools import lru_cache
 from typing import Any, ClassVar, NewType  # Any: plain JSON before it is a plan
 
 from templedb_nb.model.approval import Approval, Decision
+from templedb_nb.model.artifact import Artifact
+from templedb_nb.model.artifact_step import PlaceArtifacts
 from templedb_nb.model.compatibility import Compatibility
 from templedb_nb.model.effect import NO_IMPACT, Impact
 from templedb_nb.model.estimate import Expected
@@ -33,6 +35,8 @@ from templedb_nb.model.variable import ValueSource
 
 PlanId = NewType("PlanId", str)
 FORMAT = 1
+SKIP_GROUP = "--skip-group"
+"""Why a group is left out that somebody asked to leave out."""
 NOT_EXACTLY_ONCE = "not exactly once"
 """Stands in the note of a script of which a crash may make a statement run twice."""
 
@@ -118,6 +122,12 @@ class Plan:
             isinstance(step, Restore) or (isinstance(step, Amend) and step.verb in anew)
             for step in self.steps
         )
+
+    @property
+    def placed(self) -> dict[str, tuple[Artifact, ...]]:
+        """Return the artifacts that its groups deploy in place of a build."""
+        found = (step for step in self.steps if isinstance(step, PlaceArtifacts))
+        return {step.group: step.artifacts for step in found}
 
     @property
     def opaque(self) -> bool:
@@ -224,6 +234,12 @@ class Draft:
     edited: tuple[Tracked, ...] = ()
     applied: int = 0
     rollback: RollbackSummary | None = None
+
+    @property
+    def skipped_groups(self) -> tuple[str, ...]:
+        """Return the groups that the plan leaves out because somebody asked for that."""
+        asked = (each.what for each in self.skips if each.why == SKIP_GROUP)
+        return tuple(what.removeprefix("group ") for what in asked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

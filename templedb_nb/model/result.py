@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from templedb_nb.exit_code import ExitCode
+from templedb_nb.model.artifact import ArtifactsKept
 from templedb_nb.model.event import (
     HealthDecided,
     LockAwaited,
@@ -60,6 +61,8 @@ class Result:
     parent_run: str = ""
     tree: str = ""
     config_hash: str = ""
+    manifest: str = ""
+    """The record of the artifacts that it has kept or placed."""
     owes: str = ""
     """The content of a rollback that has to follow."""
     rollback: Result | None = None
@@ -161,12 +164,7 @@ class Progress:
                 self.steps = [StepResult(label=label) for label in event.steps]
             case RunFinished():
                 self._run = _finished(self._run, entry, event)
-                ends = {StepState.RUNNING: StepState.UNKNOWN, StepState.PENDING: StepState.SKIPPED}
-                steps = enumerate(self.steps)
-                open_ones = [(n, ends[each.state]) for n, each in steps if each.state in ends]
-                for number, state in open_ones:
-                    self.steps[number] = replace(self.steps[number], state=state)
-                self.running = None
+                self._close_steps()
             case LockAwaited(holder=holder):
                 self._run = replace(self._run, message=f"waits for the lock of {holder}")
             case StatementBlocked(by=by):
@@ -177,12 +175,22 @@ class Progress:
                 self._run = _decided(self._run, event)
                 for number in event.steps:
                     self.steps[number] = _settled(self.steps[number], event)
+            case ArtifactsKept(manifest=manifest):
+                self._run = replace(self._run, manifest=manifest)
             case _:
                 if isinstance(event, StepFailed) and _graver(event, self._run.failure):
                     self._run = replace(self._run, failure=event)
                 step = moved(self.steps[event.step], entry.elapsed_ms, event)
                 self.steps[event.step] = step
                 self.running = event.step if step.state is StepState.RUNNING else None
+
+    def _close_steps(self) -> None:
+        """Say of each step that did not end what it counts as."""
+        ends = {StepState.RUNNING: StepState.UNKNOWN, StepState.PENDING: StepState.SKIPPED}
+        open_ones = [(n, ends[s.state]) for n, s in enumerate(self.steps) if s.state in ends]
+        for number, state in open_ones:
+            self.steps[number] = replace(self.steps[number], state=state)
+        self.running = None
 
 
 def _graver(event: StepFailed, before: StepFailed | None) -> bool:

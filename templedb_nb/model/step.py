@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, TypeAlias, get_args
 
+from templedb_nb.model.artifact_step import KeepArtifacts, PlaceArtifacts
 from templedb_nb.model.config import Executor
 from templedb_nb.model.dual_write import DualWrite, DualWriteTable
 from templedb_nb.model.event import Evidence, StepLabel
@@ -325,7 +326,16 @@ class Restore:
 
 
 Step: TypeAlias = (
-    RunCommand | RunScript | Apply | Revert | Amend | ImportEntry | Restore | CheckHealth
+    RunCommand
+    | RunScript
+    | KeepArtifacts
+    | PlaceArtifacts
+    | Apply
+    | Revert
+    | Amend
+    | ImportEntry
+    | Restore
+    | CheckHealth
 )
 """Every kind of step; no member is a subclass of another."""
 
@@ -338,10 +348,22 @@ Amendment: TypeAlias = Amend | ImportEntry
 Command: TypeAlias = RunCommand | RunScript
 """A step that runs a program whose effect only it knows."""
 
+ArtifactStep: TypeAlias = KeepArtifacts | PlaceArtifacts
+"""A step that keeps what a build made, or brings it back."""
+
 
 def failure_hook(step: Step) -> bool:
     """Return whether a step runs only where another step of its group has failed."""
     return isinstance(step, RunCommand) and step.phase is Phase.ON_FAILURE
+
+
+def done_anew(step: Step) -> bool:
+    """Return whether a run that is resumed asks again for a step that was done before.
+
+    The ledger says which migrations are; and artifacts are placed again, since nobody knows what
+    became of the work folder.
+    """
+    return isinstance(step, Migration | ArtifactStep) or failure_hook(step)
 
 
 def works(step: Step) -> bool:

@@ -174,10 +174,12 @@ class RunRecords(Protocol):
         exit_code: int,
         message: str,
         mark: RollbackMark | None = None,
+        manifest: str = "",
     ) -> None:
         """Record how the run ended; a success uses up the approvals of its content.
 
         With *mark*, the project's mark of a rollback becomes that in the same transaction.
+        *manifest* addresses the record of the artifacts that the run has kept or placed.
         """
         ...
 

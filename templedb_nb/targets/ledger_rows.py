@@ -25,7 +25,7 @@ UNTIL = "l.until, extract(epoch FROM l.until - pg_catalog.clock_timestamp())::in
 """Until when a lock is meant to be kept, and how many seconds that is from now, in PostgreSQL."""
 UNTIL_HERE = "l.until, epoch(l.until - CAST(now() AT TIME ZONE 'UTC' AS TIMESTAMP))::INTEGER"
 """The same in a DuckDB file."""
-_RUN_FACTS = "kind, parent_run, tree, config_hash"
+_RUN_FACTS = "kind, parent_run, tree, config_hash, manifest"
 RUNS = (
     f"SELECT id, target, plan, state, exit_code, started_at, finished_at, client, {_RUN_FACTS}"  # noqa: S608 - names of ours
     " FROM templedb.run WHERE project = {mark} AND scope = '' ORDER BY id DESC LIMIT 100"
@@ -40,7 +40,7 @@ def fitted(query: str, version: int) -> str:
     """Return *query* for a ledger of that format: earlier ones have no scope and no `UNTIL`."""
     if version >= SCOPED:
         return query
-    query = _SCOPE.sub("", query).replace(_RUN_FACTS, "'', '', '', ''")
+    query = _SCOPE.sub("", query).replace(_RUN_FACTS, "'', '', '', '', ''")
     return query.replace(UNTIL, "NULL::timestamptz, NULL::int").replace(UNTIL_HERE, "NULL, NULL")
 
 
@@ -72,7 +72,8 @@ def entry(row: Sequence[Any]) -> Entry:
 
 def past_run(row: Sequence[Any]) -> PastRun:
     """Return the run that a row stands for; earlier formats do not say what it was for."""
-    run, target, plan, state, code, started, finished, client, kind, parent, tree, config = row
+    run, target, plan, state, code, started, finished, client, *facts = row
+    kind, parent, tree, config, manifest = facts
     return PastRun(
         run=run,
         target=target,
@@ -86,6 +87,7 @@ def past_run(row: Sequence[Any]) -> PastRun:
         started_at=started,
         finished_at=finished,
         started_by=client,
+        manifest=manifest or "",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import takewhile
 
+from templedb_nb.model.artifact import ArtifactsKept
 from templedb_nb.model.event import MessageReceived, Outcome
 from templedb_nb.model.health import Health, Measured
 from templedb_nb.model.health_step import span
@@ -12,7 +13,7 @@ from templedb_nb.model.result import Result
 from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.server_message import MessageLevel
 from templedb_nb.model.step_result import StepResult
-from templedb_nb.views.format import many, shown
+from templedb_nb.views.format import many, shown, size
 
 
 def told(message: MessageReceived, file: str = "") -> str:
@@ -28,6 +29,12 @@ def told(message: MessageReceived, file: str = "") -> str:
 def warnings(step: StepResult) -> tuple[MessageReceived, ...]:
     """Return the warnings of a step that are kept."""
     return tuple(each for each in step.messages if each.level is MessageLevel.WARNING)
+
+
+def kept(event: ArtifactsKept) -> str:
+    """Return what of a group is kept, or placed again."""
+    names = shown(", ".join(event.artifacts))
+    return f"{names}: {many(event.files, 'file')}, {size(event.size)}, record {event.manifest[:12]}"
 
 
 def others(step: StepResult) -> tuple[MessageReceived, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from templedb_nb.model.artifact import ArtifactsKept
 from templedb_nb.model.event import (
     Evidence,
     HealthMeasured,
@@ -26,7 +27,7 @@ from templedb_nb.model.result import Progress, Result
 from templedb_nb.model.server_message import MessageLevel
 from templedb_nb.views import ansi, blockers
 from templedb_nb.views.format import duration, many, shown
-from templedb_nb.views.messages import beside, told, trying
+from templedb_nb.views.messages import beside, kept, told, trying
 
 LONGEST = 16_384
 """A line that is longer is written in parts."""
@@ -87,6 +88,8 @@ class RunLog:
                 self._write(f"    {trying(self._progress.steps[step])}")
             case MessageReceived(level=MessageLevel.WARNING, in_output=False):
                 self._write(f"    {told(event, self._progress.steps[event.step].label.key)}")
+            case ArtifactsKept():
+                self._write(f"    {kept(event)}")
             case TransactionRetried(message=message):
                 self._write(f"    others were in the way: {shown(message)}; trying again")
             case _:

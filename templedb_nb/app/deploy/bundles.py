@@ -6,11 +6,12 @@ import hashlib
 import json
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from templedb_nb.app.artifacts import bundled
 from templedb_nb.app.deploy.case import DeployContext
 from templedb_nb.app.project.configs import CurrentConfig
 from templedb_nb.core.config import document as configs
@@ -23,6 +24,7 @@ from templedb_nb.model.project import Project, Release, Slug, tree_hash
 from templedb_nb.model.serialization import Digest, from_plain, to_plain
 from templedb_nb.model.target import Target
 from templedb_nb.model.variable import Variable
+from templedb_nb.ports.artifacts import ArtifactSource
 
 FORMAT = 1
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -49,8 +51,15 @@ class Bundle:
     made_at: datetime
 
 
-def write_bundle(path: Path, preview: Preview, case: DeployContext) -> None:
+def write_bundle(
+    path: Path,
+    preview: Preview,
+    case: DeployContext,
+    artifacts: Sequence[ArtifactSource] = (),
+) -> None:
     """Write the plan of *preview* with all that its run needs.
+
+    With *artifacts*, what the plan places is taken from there, too.
 
     Archives of one plan differ in nothing but the time at which its preview was made.
     """
@@ -79,6 +88,8 @@ def write_bundle(path: Path, preview: Preview, case: DeployContext) -> None:
             _add(archive, _HEAD, json.dumps(to_plain(bundle), sort_keys=True).encode())
             for blob, body in sorted(case.read({each.blob for each in case.release.files}).items()):
                 _add(archive, f"blobs/{blob}", body)
+            if artifacts:
+                bundled.pack(archive, plan, artifacts)
         part.replace(path)
 
 
@@ -95,6 +106,7 @@ def read_bundle(path: Path) -> tuple[Bundle, Mapping[Digest, bytes]]:
                 for each in bundle.files
                 if f"blobs/{each.blob}" in archive.NameToInfo
             }
+            damaged = tuple(bundled.damaged(archive, bundle.preview.plan))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror or error}") from None
     except RecursionError:
@@ -103,7 +115,7 @@ def read_bundle(path: Path) -> tuple[Bundle, Mapping[Digest, bytes]]:
         raise ConfigError(f"{path} is not a plan bundle: {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path} is not a plan bundle: {error}") from None
-    _verify(path, bundle, blobs)
+    _verify(path, bundle, blobs, damaged)
     return bundle, blobs
 
 
@@ -118,6 +130,7 @@ def _entry(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
 def _refuse_strangers(path: Path, archive: zipfile.ZipFile, bundle: Bundle) -> None:
     """Refuse what the plan does not name, unread: it may be of any size."""
     named = {_HEAD, *(f"blobs/{each.blob}" for each in bundle.files)}
+    named |= bundled.entries(bundle.preview.plan)
     if strangers := sorted(set(archive.namelist()) - named):
         problems = [f"{each[:100]!r} belongs to no file of its release" for each in strangers[:10]]
         raise Stale(f"{path} was changed after it was made", problems=problems)
@@ -130,13 +143,16 @@ def _refuse_newer(path: Path, number: int) -> None:
         raise ConfigError(message, hint="pip install --upgrade templedb-nb")
 
 
-def _verify(path: Path, bundle: Bundle, blobs: Mapping[Digest, bytes]) -> None:
+def _verify(
+    path: Path, bundle: Bundle, blobs: Mapping[Digest, bytes], damaged: Sequence[str]
+) -> None:
     plan: Plan = bundle.preview.plan
     problems = [
         f"the content {blob[:12]} does not match its hash"
         for blob, body in blobs.items()
         if hashlib.sha256(body).hexdigest() != blob
     ]
+    problems += damaged
     problems += [f"{f.path} is missing" for f in bundle.files if f.blob not in blobs]
     if tree_hash(bundle.files) != bundle.preview.tree:
         problems.append("its files do not match its release")

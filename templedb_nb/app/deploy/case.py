@@ -22,6 +22,7 @@ from templedb_nb.model.lost import Suspicion
 from templedb_nb.model.project import Changes, Project, Release
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.target import DatabaseName, Target
+from templedb_nb.ports.artifacts import ArtifactSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,8 @@ class DeployContext:
     given: GivenValues = NOTHING_GIVEN
     changes: Changes = Changes()
     overlay: Overlay = NO_OVERLAY
+    artifacts: ArtifactSource | None = None
+    """The bundle that brought artifacts along."""
 
     @property
     def root(self) -> Path | None:

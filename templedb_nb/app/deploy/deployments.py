@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from templedb_nb.app.artifacts.artifacts import Artifacts
+from templedb_nb.app.artifacts.bundled import BundledArtifacts
 from templedb_nb.app.deploy.approvals import Approvals
 from templedb_nb.app.deploy.attach import RunFollower
 from templedb_nb.app.deploy.bundles import bundled_case, read_bundle, write_bundle
@@ -37,6 +39,7 @@ from templedb_nb.ports.records import RecordStore
 class Deployments:
     """Carries plans out, or says why not."""
 
+    artifacts: Artifacts
     selections: Selections
     projects: Projects
     variables: Variables
@@ -59,8 +62,11 @@ class Deployments:
         given: GivenValues = NOTHING_GIVEN,
         overlay: object = None,
         out: Path | None = None,
+        with_artifacts: bool = False,
     ) -> Preview:
         """Return what a run would do; with *out*, also as a bundle that travels.
+
+        *with_artifacts* puts in what the plan places.
 
         *overlay* is a document that changes the config for this plan alone.
         """
@@ -70,8 +76,16 @@ class Deployments:
             options = self.rollbacks.with_fallback(opened, options)
             preview = self.plans.preview(opened, options)
             if out:
-                write_bundle(out, preview, opened.case)
+                self.write_bundle(out, preview, opened.case, with_artifacts=with_artifacts)
             return preview
+
+    def write_bundle(
+        self, out: Path, preview: Preview, case: DeployContext, *, with_artifacts: bool
+    ) -> None:
+        """Write a plan as a bundle that travels, with the artifacts that it places or without."""
+        store = case.current.config.artifacts_store
+        sources = self.artifacts.sources(store, case.root) if with_artifacts else ()
+        write_bundle(out, preview, case, sources)
 
     def run(
         self,
@@ -218,8 +232,9 @@ class Deployments:
             case = self.plans.case(project, preview.plan.target, **how)
             _refuse_other_release(preview, case)
         self.runs.refuse_repeated(preview.plan)
-        skip = tuple(each.what.removeprefix("group ") for each in preview.draft.skips)
+        skip = preview.draft.skipped_groups
         options = replace(plain, skip_groups=(*plain.skip_groups, *skip), fallback=preview.fallback)
+        options = replace(options, artifacts=preview.plan.placed)
         with self.plans.opened(case, skip) as opened:
             if why := self.rollbacks.remade(opened, preview):
                 wish.tell(f"if this fails, it cannot be rolled back from here: {why}")
@@ -248,6 +263,7 @@ class Deployments:
         local = next((p for p in self.projects.all() if p.slug == bundle.slug), None)
         case = bundled_case(bundle, blobs, local)
         kept = self.variables.kept(case.project, case.target.name, bundle.variables)
+        case = replace(case, artifacts=BundledArtifacts(path=path))
         return bundle.preview, replace(
             case, known=self.variables.known(kept, given, case.root), given=given
         )

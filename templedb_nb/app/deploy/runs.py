@@ -164,7 +164,7 @@ class Runs:
                 held.enter_context(
                     cancel_requests.heard(self.journals, run, interrupts.asked, alive)
                 )
-                tools = self._tools(opened, plan, run, held)
+                tools = self._tools(opened, plan, run, held, wish.resumes)
                 tools = replace(tools, interrupts=interrupts, decide=decide)
                 settle = settling(plan, journal, self._records)
                 tools = replace(tools, resumed=wish.resumed, finished=wish.finished, settle=settle)
@@ -277,8 +277,10 @@ class Runs:
             config_hash=digest(document(opened.case.current.config)),
         )
 
-    def _tools(self, opened: OpenTarget, plan: Plan, run: RunId, held: ExitStack) -> Tools:
-        place = self._workplace.prepare(opened, plan, run, held)
+    def _tools(
+        self, opened: OpenTarget, plan: Plan, run: RunId, held: ExitStack, resumes: str
+    ) -> Tools:
+        place = self._workplace.prepare(opened, plan, run, held, resumes)
         return Tools(
             sessions={name: opened.sessions[name] for name in plan.databases},
             script=script_reader(opened, plan, self._masker),
@@ -291,6 +293,7 @@ class Runs:
             new_id=self._system.new_id,
             policy=Policy.of(opened.case.target),
             checker=self._checker(opened, plan, place, held),
+            artifacts=place.artifacts,
         )
 
     def _checker(

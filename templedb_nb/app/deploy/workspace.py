@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from templedb_nb.app.artifacts.artifacts import Artifacts
+from templedb_nb.app.artifacts.run_artifacts import RunArtifacts
 from templedb_nb.app.deploy.case import DeployContext, OpenTarget
 from templedb_nb.app.deploy.psql_address import PsqlAddress
 from templedb_nb.app.environment import Environment
@@ -26,7 +28,7 @@ from templedb_nb.model.health import CommandCheck
 from templedb_nb.model.phase import Phase
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.serialization import short
-from templedb_nb.model.step import Command, RunCommand, RunScript
+from templedb_nb.model.step import ArtifactStep, Command, RunCommand, RunScript
 from templedb_nb.model.work_folder import WorkFolderKind
 from templedb_nb.ports.shell import Psql, Shell
 from templedb_nb.store.advice import room
@@ -44,9 +46,12 @@ class RunWorkspace:
     environments: Mapping[str, Mapping[str, str]]
     reach: PsqlAddress
     folder: ReleaseFolder
+    artifacts: RunArtifacts | None = None
 
     def invocation(self, step: Command, attempt: str) -> Invocation:
         """Return how a step's command is started."""
+        if self.artifacts:
+            self.artifacts.begin(step)
         return Invocation(
             argv=_argv(step),
             cwd=self._cwd(step),
@@ -93,6 +98,7 @@ class RunWorkspace:
             "TEMPLEDB_GROUP": group,
             "TEMPLEDB_STEP": phase.value,
             "DEPLOYMENT_TARGET": self.plan.target,
+            **(self.artifacts.environment if self.artifacts else {}),
         }
 
 
@@ -127,16 +133,27 @@ class Workspace:
     """Prepares the place of a run: everything that could be missing is found before it begins."""
 
     def __init__(
-        self, folder: Path, variables: Variables, masker: Masker, system: Environment
+        self,
+        folder: Path,
+        variables: Variables,
+        artifacts: Artifacts,
+        masker: Masker,
+        system: Environment,
     ) -> None:
         """Keep work folders below *folder*."""
+        self._artifacts = artifacts
         self._folder = folder
         self._variables = variables
         self._masker = masker
         self._system = system
 
-    def prepare(self, opened: OpenTarget, plan: Plan, run: RunId, held: ExitStack) -> RunWorkspace:
-        """Resolve every value, and hold the target's work folder for as long as *held* is."""
+    def prepare(
+        self, opened: OpenTarget, plan: Plan, run: RunId, held: ExitStack, resumes: str = ""
+    ) -> RunWorkspace:
+        """Resolve every value, and hold the target's work folder for as long as *held* is.
+
+        *resumes* is the run that is gone on with: what it has kept is known.
+        """
         from templedb_nb.shell.psql import PsqlProgram
         from templedb_nb.shell.runner import SupervisedShell
 
@@ -155,6 +172,27 @@ class Workspace:
             environments=self._environments(case, plan),
             reach=reach,
             folder=folder,
+            artifacts=self._kept(case, plan, folder, resumes),
+        )
+
+    def _kept(
+        self, case: DeployContext, plan: Plan, folder: ReleaseFolder, resumes: str
+    ) -> RunArtifacts | None:
+        """Return what keeps and places artifacts, if the plan has a step for that."""
+        if not any(isinstance(step, ArtifactStep) for step in plan.steps):
+            return None
+        store = case.current.config.artifacts_store
+        beside = () if case.artifacts is None else (case.artifacts,)
+        sources = (*beside, *self._artifacts.sources(store, case.root))
+        return RunArtifacts(
+            plan=plan,
+            home=folder.root,
+            tree=folder.path,
+            release=case.release.paths,
+            place_of=lambda name: self._artifacts.place(name, case.root),
+            sources=sources,
+            content=self._artifacts.content,
+            known=lambda: self._artifacts.kept_by(resumes, sources),
         )
 
     def _for_psql(self) -> dict[str, str]:

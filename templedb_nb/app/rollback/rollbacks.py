@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
+from templedb_nb.app.artifacts.artifacts import Artifacts
 from templedb_nb.app.deploy.approvals import Approvals
 from templedb_nb.app.deploy.case import DeployContext, OpenTarget
 from templedb_nb.app.deploy.plans import Plans
@@ -33,6 +35,7 @@ from templedb_nb.errors import (
     UnknownName,
     UsageProblem,
 )
+from templedb_nb.model.artifact import Artifact
 from templedb_nb.model.down_proof import DownVerdict
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.finding import errors
@@ -51,6 +54,9 @@ from templedb_nb.ports.store import Transactions
 
 _NEXT = "~"
 """Stands for the run that is planned: it sorts behind the ids of all others."""
+
+
+KeptOfGroups: TypeAlias = Mapping[str, tuple[Artifact, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +84,7 @@ class Rollbacks:
     runs: Runs
     approvals: Approvals
     older: OlderReleases
+    artifacts: Artifacts
     migrations: Migrations
     down_proofs: DownProofs
     records: RecordStore
@@ -128,10 +135,11 @@ class Rollbacks:
         with self.state.transaction():
             now = self.plans.case(project, preview.plan.target, sync=False)
         to = self._goal(preview)
-        case, back = self._way_back(now, to, None, RollbackWish(bundle=bundle), given)
+        case, back, _ = self._way_back(now, to, None, RollbackWish(bundle=bundle), given)
         only = frozenset(group.name for group in preview.plan.groups)
         reverts = tuple(step for step in preview.plan.steps if isinstance(step, Revert))
-        return case, PlanOptions(rollback=replace(back, only=only, reverts=reverts))
+        back = replace(back, only=only, reverts=reverts)
+        return case, PlanOptions(rollback=back, artifacts=preview.plan.placed)
 
     def with_fallback(self, opened: OpenTarget, options: PlanOptions) -> PlanOptions:
         """Return the options with the rollback that follows a failure, where the config asks."""
@@ -150,7 +158,7 @@ class Rollbacks:
         try:
             self.records.plan_with(rule.content_hash)
         except UnknownName:
-            skip = tuple(s.what.removeprefix("group ") for s in preview.draft.skips)
+            skip = preview.draft.skipped_groups
             found = self.with_fallback(opened, PlanOptions(skip_groups=skip)).fallback
             if found is None or found.if_fails != rule:
                 why = found.why_not if found else "the config does not ask for it any more"
@@ -173,10 +181,10 @@ class Rollbacks:
         if to is None:
             return Fallback(why_not="no earlier run of other content has succeeded", idle=True)
         try:
-            older, back = self._way_back(case, to, None, RollbackWish(), case.given)
+            older, back, kept = self._way_back(case, to, None, RollbackWish(), case.given)
             known = {group.name for group in older.current.config.groups}
             out = tuple(each for each in skip if each in known)
-            options = PlanOptions(rollback=back, skip_groups=out)
+            options = PlanOptions(rollback=back, skip_groups=out, artifacts=kept)
             preview = self.plans.preview(self._on(opened, older), options)
         except TempleError as error:
             return Fallback(why_not=self.mask(error.message))
@@ -278,10 +286,10 @@ class Rollbacks:
         with self._today(choice) as today:
             found = self._choices(today)
             to = goal(found, wish.to, wish.bundle, today.case)
-            case, back = self._way_back(today.case, to, found.in_place, wish, given)
+            case, back, kept = self._way_back(today.case, to, found.in_place, wish, given)
             if wish.with_down:
                 back = replace(back, reverts=self._reverts(today, case))
-        options = PlanOptions(rollback=back, skip_groups=wish.skip_groups)
+        options = PlanOptions(rollback=back, skip_groups=wish.skip_groups, artifacts=kept)
         with self.plans.opened(case, wish.skip_groups, name="rollback") as opened:
             yield opened, options
 
@@ -325,19 +333,30 @@ class Rollbacks:
         undone: PastRun | None,
         wish: RollbackWish,
         given: GivenValues,
-    ) -> tuple[DeployContext, WayBack]:
-        """Return the case of the older release, on the target as today's config has it."""
+    ) -> tuple[DeployContext, WayBack, KeptOfGroups]:
+        """Return the case of the older release on today's target, and what was built of it."""
         found = self.older.find(now.project, to, wish.bundle)
         number = found.parts.release.number
         case = self.plans.around(now.project, now.target, found.parts, given)
+        kept, not_kept = self._kept(case, to)
         back = WayBack(
             to=replace(to, release=to.release or number),
             undone=undone,
             groups=tuple(group.name for group in now.current.config.groups),
             sources=self._sources(to),
             origin=found.origin,
+            not_kept=not_kept,
         )
-        return case, back
+        return case, back, kept
+
+    def _kept(self, case: DeployContext, to: PastRun) -> tuple[KeptOfGroups, str]:
+        """Return what a run has kept, by group, or why it has to be built again."""
+        store = case.current.config.artifacts_store
+        try:
+            kept = self.artifacts.of_run(case.project, to, store=store)
+        except TempleError as error:
+            return {}, self.mask("; ".join((error.message, *error.problems)))
+        return ({each.group: each.artifacts for each in kept.groups} if kept else {}), ""
 
     def _sources(self, to: PastRun) -> tuple[ValueSource, ...] | None:
         try:

@@ -9,6 +9,7 @@ from typing import Any  # Any: a JSON document, whose shape is read here
 
 from templedb_nb.core.config.health_keys import EXPECT_JSON, HEALTH_CHECK
 from templedb_nb.core.values.schema import (
+    ByteSize,
     Choice,
     Duration,
     Flag,
@@ -20,6 +21,7 @@ from templedb_nb.core.values.schema import (
     TextOr,
     WholeNumber,
 )
+from templedb_nb.model.artifact import DEFAULT_LIMIT, ArtifactRule
 from templedb_nb.model.config import (
     DeployConfig,
     Executor,
@@ -48,6 +50,20 @@ HOOK = Object(
         Key("command", TEXT, "What to run, by bash with -euo pipefail."),
         Key("critical", Flag(), "If this post_deploy hook fails, the run fails.", False),  # noqa: FBT003 - a default
         Key("timeout", Duration(1), "How long it may take.", None, "timeout_s"),
+    ),
+)
+
+ARTIFACT = Object(
+    ArtifactRule,
+    (
+        Key("name", NAME, "The artifact's name; unique over all groups."),
+        Key("files", ListOf(TEXT), "Files in the work folder, as patterns of file_patterns.", ()),
+        Key(
+            "image_from",
+            TEXT,
+            "A file that the build writes: one line, the reference of an image with its digest.",
+            "",
+        ),
     ),
 )
 
@@ -163,6 +179,7 @@ GROUP_KEYS = (
     ),
     Key("health_check", HEALTH_CHECK, "What must hold after the group.", None),
     Key("health_checks", ListOf(HEALTH_CHECK), "The same, for more than one check.", ()),
+    Key("artifacts", ListOf(ARTIFACT), "What the build makes, and later deployments reuse.", ()),
 )
 
 
@@ -191,9 +208,24 @@ FAILURE_KEYS = (
         AfterFailure.STOP,
     ),
 )
+ARTIFACT_KEYS = (
+    Key(
+        "artifacts_store",
+        TEXT,
+        "Where artifacts are kept: a folder, or a URL of fsspec. Default: beside the state.",
+        "",
+    ),
+    Key(
+        "artifacts_limit",
+        ByteSize(),
+        "So many bytes the artifacts of one group may hold: 500MB, 2GiB. Default: 1GiB.",
+        DEFAULT_LIMIT,
+    ),
+)
+TOP_KEYS = (*FAILURE_KEYS, *ARTIFACT_KEYS)
 CONFIG = Object(
     _group,
-    (Key("groups", ListOf(GROUP), "The groups of a deployment, in order."), *FAILURE_KEYS),
+    (Key("groups", ListOf(GROUP), "The groups of a deployment, in order."), *TOP_KEYS),
     title="templedb deployment config",
 )
 
@@ -217,7 +249,7 @@ def build(read: Mapping[str, Any], findings: list[Finding]) -> DeployConfig:
     made = tuple(_settled(each, place) for place, each in enumerate(groups, start=1))
     findings += _duplicates("name", [g.name for g in made])
     findings += _duplicates("order", [g.order for g in made])
-    return DeployConfig(groups=made, **{key.fills: read[key.name] for key in FAILURE_KEYS})
+    return DeployConfig(groups=made, **{key.fills: read[key.name] for key in TOP_KEYS})
 
 
 def _settled(given: dict[str, Any], place: int) -> Group:
@@ -260,7 +292,7 @@ def document(config: DeployConfig) -> dict[str, Any]:
     bare = DeployConfig()
     said = {
         key.name: _value_document(key, getattr(config, key.fills))
-        for key in FAILURE_KEYS
+        for key in TOP_KEYS
         if getattr(config, key.fills) != getattr(bare, key.fills)
     }
     return {"groups": [_group_document(group) for group in config.groups], **said}
@@ -281,6 +313,8 @@ def _value_document(key: Key, value: Any) -> Any:
     match value:
         case HealthCheck():
             return _object_document(HEALTH_CHECK, value)
+        case ArtifactRule():
+            return _object_document(ARTIFACT, value)
         case JsonExpectation():
             return _object_document(EXPECT_JSON, value)
         case tuple() if isinstance(key.shape, PairsOf):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from templedb_nb.core.config import globs
+from templedb_nb.core.config import artifact_rules, globs
 from templedb_nb.core.config.command_template import (
     FILE,
     per_file,
@@ -121,6 +121,7 @@ def check(config: DeployConfig, paths: Sequence[str] | None = None) -> tuple[Fin
         found += [*_dependencies(at, group, config), *_work(at, group), *_files(at, group)]
         found += [*_patterns(at, group, paths), *_environment(at, group)]
         found += _health(at, group)
+    found += artifact_rules.complaints(config)
     if loop := cycle(config.groups):
         found.append(problem("groups", f"depends_on is circular: {' -> '.join(loop)}"))
     return tuple(found)

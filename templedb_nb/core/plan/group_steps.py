@@ -9,7 +9,7 @@ from templedb_nb.core.config import globs, groups
 from templedb_nb.core.config.command_template import per_file
 from templedb_nb.core.migrations.rows import repeatable_last
 from templedb_nb.core.migrations.script import Script
-from templedb_nb.core.plan import rollback
+from templedb_nb.core.plan import artifacts, rollback
 from templedb_nb.core.plan.health_steps import (
     gates,
 )
@@ -38,7 +38,8 @@ def planned_group(group: Group, rows: Sequence[Tracked], situation: Situation) -
     if back and groups.migrating(group):
         return PlannedGroup(name=group.name, steps=gates(group))
     before = _hooks(group, group.pre_deploy, Phase.PRE_DEPLOY)
-    built = [*_command(group, Phase.BUILD), *_command(group, Phase.TEST)]
+    build, test = _command(group, Phase.BUILD), _command(group, Phase.TEST)
+    built = artifacts.built(group, situation, build, test)
     work = (
         _migrations(group, rows, situation)
         if groups.migrating(group)

@@ -12,7 +12,7 @@ from templedb_nb.core.migrations import down, status
 from templedb_nb.core.migrations.histories.shadow import shadow
 from templedb_nb.core.migrations.requirements import on_scripts
 from templedb_nb.core.migrations.rows import by_group, of_groups
-from templedb_nb.core.plan import fallback, rollback
+from templedb_nb.core.plan import artifacts, fallback, rollback
 from templedb_nb.core.plan.findings import (
     TargetDemands,
     on_adoption,
@@ -38,11 +38,12 @@ from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.model.config import Executor, Group
 from templedb_nb.model.finding import Finding, Topic
-from templedb_nb.model.plan import Draft, Plan, PlannedGroup, Skip, base
+from templedb_nb.model.plan import SKIP_GROUP, Draft, Plan, PlannedGroup, Skip, base
 from templedb_nb.model.rollback_summary import RollbackSummary
 from templedb_nb.model.status import IN_EFFECT, FileState, Tracked
 from templedb_nb.model.step import (
     Amend,
+    ArtifactStep,
     Migration,
     Restore,
     RunScript,
@@ -72,6 +73,7 @@ def plan(situation: Situation) -> Draft:
     planned = with_health(planned, chosen, situation)
     skips += _skipped_files(rows, chosen, situation)
     made = _plan(situation, tuple(group for group in planned if group.steps))
+    skips += artifacts.skipped(chosen, made)
     findings += _all_findings(situation, made, rows, of_groups(found, chosen), chosen)
     findings += on_scripts(made, rows, situation.ledgers, situation.scripts)
     sources = _sources(situation, chosen, made)
@@ -149,7 +151,7 @@ def _plan(situation: Situation, planned: tuple[PlannedGroup, ...]) -> Plan:
 def sees_folder(step: Step) -> bool:
     """Return whether a step may read any file of the release, not only those that it names."""
     by_psql = isinstance(step, Migration) and step.executor is Executor.PSQL
-    return by_psql or step.opaque
+    return by_psql or step.opaque or isinstance(step, ArtifactStep)
 
 
 def _chosen(situation: Situation) -> tuple[tuple[Group, ...], list[Skip], list[Finding]]:
@@ -161,7 +163,7 @@ def _chosen(situation: Situation) -> tuple[tuple[Group, ...], list[Skip], list[F
             findings.append(problem("--skip-group", message))
     ordered = groups.ordered(situation.config.groups)
     out = [group for group in ordered if group.name in situation.options.skip_groups]
-    skips = [Skip(what=f"group {group.name}", why="--skip-group") for group in out]
+    skips = [Skip(what=f"group {group.name}", why=SKIP_GROUP) for group in out]
     return tuple(group for group in ordered if group not in out), skips, findings
 
 
@@ -217,7 +219,7 @@ def _all_findings(
     findings += on_histories(situation.histories, rows, situation.target)
     findings += fallback.on_fallback(made, situation, tuple(findings))
     findings += on_shadows(situation.ledgers, made, situation.target)
-    findings += on_health(made, situation)
+    findings += [*on_health(made, situation), *artifacts.on_artifacts(made, situation)]
     if not situation.config.groups and not made.steps:
         findings.append(_nothing_to_do())
     may_miss = situation.options.skip_validation

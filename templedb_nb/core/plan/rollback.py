@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from templedb_nb.core.config.document import problem
 from templedb_nb.core.config.groups import migrating
 from templedb_nb.core.migrations.status import Ledgers
+from templedb_nb.model.artifact_step import PlaceArtifacts
 from templedb_nb.model.config import Group
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.past_run import PastRun
@@ -41,6 +42,8 @@ class WayBack:
     sources: tuple[ValueSource, ...] | None = None
     origin: str = ""
     reverts: tuple[Revert, ...] = ()
+    not_kept: str = ""
+    """Why the release is built again, although its run kept what it had built."""
 
     @property
     def goal(self) -> RollbackGoal:
@@ -113,6 +116,10 @@ def _on_steps(back: WayBack, made: Plan, chosen: Sequence[Group]) -> Iterator[Fi
             message = "works in the project's folder, which is today's: it cannot be rolled back"
             mend = "workdir: release, then deploy once; or leave it out: --skip-group"
             yield problem(group.name, message, f"{mend} {group.name}", topic=Topic.ROLLBACK)
+    if back.not_kept:
+        message = f"its groups build again, and may build something else: {back.not_kept}"
+        yield Finding(severity=Severity.WARNING, topic=Topic.ROLLBACK, message=message,
+                      where=made.target)  # fmt: skip
     if not any(isinstance(step, RunCommand | RunScript | Revert) for step in made.work):
         what = _release(back.to)
         message = f"{what} has no command to run: a rollback never undoes migrations by itself"
@@ -148,7 +155,8 @@ def summary(
     sources: Sequence[ValueSource],
 ) -> RollbackSummary:
     """Return what the plan brings back, and what it leaves as it is; *groups* are the release's."""
-    does = [step for step in made.work if isinstance(step, RunCommand | RunScript | Revert)]
+    kinds = RunCommand | RunScript | Revert | PlaceArtifacts
+    does = [step for step in made.work if isinstance(step, kinds)]
     return RollbackSummary(
         goal=back.to.run,
         release=back.to.release,

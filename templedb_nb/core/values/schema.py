@@ -19,6 +19,7 @@ Complain = Callable[[str, str], None]
 
 REQUIRED: Any = object()
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+)s)?")
+_BYTES = re.compile(r"(\d+) ?([KMGT]?)(i?)B", re.IGNORECASE)
 
 
 class Shape(Protocol):
@@ -122,6 +123,42 @@ def _seconds(value: object) -> int | None:
         return None
     hours, minutes, seconds = (int(part or 0) for part in found.groups())
     return hours * 3600 + minutes * 60 + seconds
+
+
+@dataclass(frozen=True, slots=True)
+class ByteSize:
+    """Bytes: a whole number, or a text such as ``500MB`` or ``2 GiB``."""
+
+    least: int = 1
+
+    def read(self, value: object, at: str, complain: Complain) -> int:
+        """Return the bytes."""
+        size = _bytes(value)
+        if size is None:
+            complain(at, f"must be bytes, or a text such as 500MB or 2GiB, not {value!r}")
+            return self.least
+        if size < self.least:
+            complain(at, f"must be {self.least} or more, not {size}")
+        return size
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of the shape."""
+        text = {"type": "string", "pattern": r"^(\d+|\d+ ?[KMGTkmgt]?[iI]?[bB])$"}
+        return {"oneOf": [{"type": "integer", "minimum": self.least}, text]}
+
+
+def _bytes(value: object) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or not value.isascii():
+        return None
+    if value.isdigit():
+        return int(value)
+    found = _BYTES.fullmatch(value)
+    if not found or (found[3] and not found[2]):
+        return None
+    power = " KMGT".index(found[2].upper() or " ")
+    return int(found[1]) * int((1024 if found[3] else 1000) ** power)
 
 
 @dataclass(frozen=True, slots=True)

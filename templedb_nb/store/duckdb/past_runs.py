@@ -23,7 +23,7 @@ def past_runs(file: StateFile, slug: Slug, target: TargetName) -> tuple[PastRun,
         rows = session.execute(
             "SELECT run, target, kind, parent_run, plan, tree, config_hash, outcome, exit_code,"
             " started_at, finished_at, started_by, release, steps = 0 OR EXISTS (FROM events e"
-            " WHERE e.run = r.run AND e.kind = 'step_started') FROM runs r"
+            " WHERE e.run = r.run AND e.kind = 'step_started'), manifest FROM runs r"
             " WHERE project = ? AND target = ? ORDER BY run DESC",
             [slug, target],
         ).fetchall()
@@ -32,7 +32,7 @@ def past_runs(file: StateFile, slug: Slug, target: TargetName) -> tuple[PastRun,
 
 def _past_run(row: Sequence[Any]) -> PastRun:
     run, target, kind, parent, plan, tree, config, outcome, code, *rest = row
-    started, ended, by, release, begun = rest
+    started, ended, by, release, begun, manifest = rest
     return PastRun(
         run=run,
         target=target,
@@ -48,6 +48,7 @@ def _past_run(row: Sequence[Any]) -> PastRun:
         started_by=by,
         release=release,
         begun=begun,
+        manifest=manifest or "",
     )
 
 

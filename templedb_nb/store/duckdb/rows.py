@@ -71,6 +71,7 @@ def run_row(run: RunId, result: Result) -> list[Any]:
         result.tree,
         result.config_hash,
         result.owes,
+        result.manifest,
     ]
 
 

@@ -107,13 +107,15 @@ def end_run(
     exit_code: int,
     message: str,
     mark: RollbackMark | None = None,
+    manifest: str = "",
 ) -> None:
     """Record how the run ended; a success uses up the approvals of its content."""
     connection.execute("BEGIN")
     row = connection.execute(
-        f"UPDATE templedb.run SET state = ?, exit_code = ?, message = ?, finished_at = {NOW}"
-        " WHERE id = ? AND scope = '' AND state = 'running' RETURNING content_hash, project",
-        [outcome, exit_code, message, run],
+        "UPDATE templedb.run SET state = ?, exit_code = ?, message = ?, manifest = ?,"
+        f" finished_at = {NOW} WHERE id = ? AND scope = '' AND state = 'running'"
+        " RETURNING content_hash, project",
+        [outcome, exit_code, message, manifest or None, run],
     ).fetchone()
     if row and outcome is Outcome.SUCCEEDED:
         connection.execute(

@@ -177,10 +177,11 @@ class DuckdbSession(DuckdbFile):
         exit_code: int,
         message: str,
         mark: RollbackMark | None = None,
+        manifest: str = "",
     ) -> None:
         """Record how the run ended."""
         with self._work() as connection:
-            records.end_run(connection, run, outcome, exit_code, message, mark)
+            records.end_run(connection, run, outcome, exit_code, message, mark, manifest)
 
     def apply(
         self,

@@ -206,12 +206,10 @@ class PostgresSession:
         exit_code: int,
         message: str,
         mark: RollbackMark | None = None,
+        manifest: str = "",
     ) -> None:
-        """Record how the run ended; a success also where the connection was lost behind its steps.
-
-        Without the lock, another run may have closed this one as dead: then it stays so.
-        """
-        told = (run, outcome, exit_code, message, mark)
+        """Record how the run ended; a success also where the connection was lost."""
+        told = (run, outcome, exit_code, message, mark, manifest)
         with translated(self.where):
             try:
                 records.end_run(self._link.connection, *told)
@@ -220,6 +218,7 @@ class PostgresSession:
                     raise
                 self._link.reopen(f"the end of run {run}")
                 records.end_run(self._link.connection, *told)
+                # Without the lock, another run may have closed this one as dead: then it stays so.
                 records.refuse_closed(self._link.connection, run, outcome)
 
     def apply(

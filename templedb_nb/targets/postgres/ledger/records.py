@@ -145,14 +145,15 @@ def end_run(
     exit_code: int,
     message: str,
     mark: RollbackMark | None = None,
+    manifest: str = "",
 ) -> None:
     """Record how the run ended; a success uses up the approvals of its content."""
     with connection.transaction():
         row = connection.execute(
-            "UPDATE templedb.run SET state = %s, exit_code = %s, message = %s,"
+            "UPDATE templedb.run SET state = %s, exit_code = %s, message = %s, manifest = %s,"
             " finished_at = pg_catalog.clock_timestamp() WHERE id = %s AND scope = ''"
             " AND state = 'running' RETURNING project",
-            [outcome, exit_code, message, run],
+            [outcome, exit_code, message, manifest or None, run],
         ).fetchone()
         if mark and row:
             pend_rollback(connection, row[0], mark.pending)

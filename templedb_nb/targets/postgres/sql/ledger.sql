@@ -125,7 +125,7 @@ COMMENT ON COLUMN templedb.run.kind IS 'deploy, down, amend (a word of a person 
 COMMENT ON COLUMN templedb.run.parent_run IS 'The run that it goes back from, or that it brings here; empty where there is none.';
 COMMENT ON COLUMN templedb.run.tree IS 'SHA-256 of the tree of the release: which files it deployed.';
 COMMENT ON COLUMN templedb.run.config_hash IS 'SHA-256 of the deployment config that its plan was made from.';
-COMMENT ON COLUMN templedb.run.manifest IS 'The artifacts of the run, as JSON; NULL where there are none.';
+COMMENT ON COLUMN templedb.run.manifest IS 'The SHA-256 of the record of the artifacts that the run kept or placed; NULL where there are none.';
 COMMENT ON COLUMN templedb.run.health IS 'What its health checks found; empty where none was measured.';
 
 CREATE TABLE templedb.command (

@@ -1,0 +1,1 @@
+"""Use cases around what builds make: kept, found again, placed, and thrown away."""
