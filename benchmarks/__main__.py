@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import drift, frames, kernel, masking, runbook, runs, sizes, start, trees
+from benchmarks import drift, frames, kernel, masking, runbook, runs, sizes, start, state, trees
 from benchmarks.measure import Row, table
 from tests import postgres
 from tests.postgres import Server
@@ -29,6 +29,7 @@ BENCHES: dict[str, Bench] = {
     "drift": drift.bench,
     "masking": masking.bench,
     "sizes": sizes.bench,
+    "state": state.bench,
 }
 
 

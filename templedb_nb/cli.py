@@ -65,7 +65,10 @@ def run(words: Sequence[str]) -> int:
     call.words = tuple(words)
     ticker = _ticker(call)
     with ticker.running(), _fitted():
-        return _run(call, words)
+        try:
+            return _run(call, words)
+        finally:
+            call.over()
 
 
 def _run(call: Call, words: Sequence[str]) -> int:

@@ -148,6 +148,7 @@ class Magic:
                 self.shell.push({name: value})
             return None if name or silent else value
         finally:
+            call.over()
             call.followers.closing()
         return None
 

@@ -255,7 +255,9 @@ class Container:
     def workspace(self) -> Workspace:
         """Return what prepares the places of runs."""
         folder = self.state.folder / "work"
-        return Workspace(folder, self.variables, self.artifacts, self.masker, self.system)
+        return Workspace(
+            folder, self.variables, self.artifacts, self.masker, self.system, self.state.rest
+        )
 
     @cached_property
     def artifacts(self) -> Artifacts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -82,6 +82,7 @@ class Call:
     followers: Followers = field(default_factory=Followers)
     panels: Panels = field(default_factory=Panels)
     runner: Unattended = field(default_factory=Unattended)
+    _kept: ExitStack = field(default_factory=ExitStack, repr=False)
 
     @cached_property
     def world(self) -> Environment:
@@ -92,8 +93,14 @@ class Call:
 
     @cached_property
     def app(self) -> Container:
-        """Return the application, opened at its first use."""
-        return self.open_app()
+        """Return the application, opened at its first use; its state is kept open until `over`."""
+        app = self.open_app()
+        self._kept.enter_context(app.state.kept())
+        return app
+
+    def over(self) -> None:
+        """Leave the state to others: the command has ended."""
+        self._kept.close()
 
     def cleaned(self, text: str) -> str:
         """Return *text* without the secrets that are known, and without passwords of URLs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,13 +46,15 @@ class RunWorkspace:
     environments: Mapping[str, Mapping[str, str]]
     reach: PsqlAddress
     folder: ReleaseFolder
+    leave_state: Callable[[], None]
+    """Closes the state, which a command may open."""
     artifacts: RunArtifacts | None = None
 
     def invocation(self, step: Command, attempt: str) -> Invocation:
         """Return how a step's command is started."""
         if self.artifacts:
             self.artifacts.begin(step)
-        return Invocation(
+        prepared = Invocation(
             argv=_argv(step),
             cwd=self._cwd(step),
             environment={
@@ -61,10 +63,12 @@ class RunWorkspace:
             },
             timeout_s=step.timeout_s if isinstance(step, RunCommand) else None,
         )
+        self.leave_state()  # last: to prepare may have read it
+        return prepared
 
     def check(self, check: CommandCheck) -> Invocation:
         """Return how the command of a health check is started, as those of its group are."""
-        return Invocation(
+        prepared = Invocation(
             argv=_bash(check.command),
             cwd=self._cwd(check),
             environment={
@@ -72,6 +76,8 @@ class RunWorkspace:
                 **self._about(check.group, Phase.HEALTH),
             },
         )
+        self.leave_state()  # last: to prepare may have read it
+        return prepared
 
     def _cwd(self, step: Command | CommandCheck) -> str:
         if step.workdir is WorkFolderKind.RELEASE:
@@ -139,13 +145,15 @@ class Workspace:
         artifacts: Artifacts,
         masker: Masker,
         system: Environment,
+        leave_state: Callable[[], None],
     ) -> None:
-        """Keep work folders below *folder*."""
+        """Keep work folders below *folder*; *leave_state* is called before each command."""
         self._artifacts = artifacts
         self._folder = folder
         self._variables = variables
         self._masker = masker
         self._system = system
+        self._leave_state = leave_state
 
     def prepare(
         self, opened: OpenTarget, plan: Plan, run: RunId, held: ExitStack, resumes: str = ""
@@ -172,6 +180,7 @@ class Workspace:
             environments=self._environments(case, plan),
             reach=reach,
             folder=folder,
+            leave_state=self._leave_state,
             artifacts=self._kept(case, plan, folder, resumes),
         )
 

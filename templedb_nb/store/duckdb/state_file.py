@@ -11,7 +11,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING
 from templedb_nb.core.config.home_folder import expanded
 from templedb_nb.errors import StoreError, StoreTooNew, writing
 from templedb_nb.store.duckdb.opening.instances import INSTANCES, SETTINGS
+from templedb_nb.store.duckdb.opening.keeping import Keeper, OpenFile
 from templedb_nb.store.duckdb.trouble import explained, refuse_unfit
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
     import duckdb
+    from filelock import BaseFileLock
 
 FOLDER = ".templedb"
 FILE = "state.duckdb"
@@ -41,6 +43,7 @@ class StateFile:
         private = path.name == FILE and path.parent.name in {FOLDER, FOLDER.removeprefix(".")}
         self.folder = path.parent if private else path.with_name(f"{path.name}.d")
         self._local = threading.local()
+        self._keeper = Keeper(self._close)
         self._ours: tuple[int, int] | None = None
 
     @contextmanager
@@ -53,8 +56,7 @@ class StateFile:
         if inherited is not None:
             yield inherited
             return
-        self._prepare()
-        with self._locked(), self._attached() as connection:
+        with self._turn(), self._opened() as connection:
             self._local.connection = connection
             try:
                 connection.execute("BEGIN")
@@ -62,6 +64,14 @@ class StateFile:
                 connection.execute("COMMIT")
             finally:
                 self._local.connection = None
+
+    def kept(self) -> AbstractContextManager[None]:
+        """Keep the file open between sessions of the block that follow each other closely."""
+        return self._keeper.kept()
+
+    def rest(self) -> None:
+        """Close the file, also within such a block."""
+        self._keeper.rest()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -100,8 +110,11 @@ class StateFile:
         with self.session():
             pass
         with self._locked():
-            with self._attached() as connection:
+            connection = self._attached()
+            try:
                 connection.execute("CHECKPOINT")
+            finally:
+                self._detach(connection)
             with writing(to):
                 self._copy(to)
         return to.stat().st_size
@@ -140,45 +153,92 @@ class StateFile:
             hint = "use another file: export TEMPLEDB_STATE=FILE"
             raise StoreError(message, hint=hint) from error
 
+    def _busy(self) -> StoreError:
+        message = f"the state file {self.path} was busy for {WAIT_S:.0f} s"
+        return StoreError(message, hint="end the other templedb process, then try again")
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait for the other threads of this process."""
+        if not self._keeper.turn.acquire(timeout=WAIT_S):
+            raise self._busy()
+        try:
+            yield
+        finally:
+            self._keeper.turn.release()
+
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(f"{self.path}.lock", mode=0o600, poll_interval=0.01)
+        """Hold the lock file; the file itself is not open."""
+        self._keeper.rest()
+        lock = self._lock()
         try:
-            with lock.acquire(timeout=WAIT_S):
-                yield
-        except Timeout as error:
-            message = f"the state file {self.path} was busy for {WAIT_S:.0f} s"
-            raise StoreError(
-                message, hint="end the other templedb process, then try again"
-            ) from error
+            yield
         except OSError as error:
             raise explained(self.path, error) from error
+        finally:
+            lock.release()
+
+    def _lock(self) -> BaseFileLock:
+        from filelock import FileLock, Timeout
+
+        path = f"{self.path}.lock"
+        lock = FileLock(path, mode=0o600, poll_interval=0.01, thread_local=False)
+        try:
+            lock.acquire(timeout=WAIT_S)
+        except Timeout as error:
+            raise self._busy() from error
+        except OSError as error:
+            raise explained(self.path, error) from error
+        return lock
 
     @contextmanager
-    def _attached(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        import duckdb
+    def _opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Go on with the file that is still open, or open it; leave it open, or close it."""
+        opened = self._keeper.take() or self._open()
+        try:
+            yield opened.connection
+        except BaseException as error:
+            self._abandon(opened)  # whatever is open is rolled back
+            self._explain(error)
+            raise
+        self._keeper.leave(opened)
 
+    def _open(self) -> OpenFile:
+        self._prepare()
+        lock = self._lock()
+        try:
+            return OpenFile(connection=self._attached(), lock=lock)
+        except BaseException as error:
+            lock.release()
+            self._explain(error)
+            raise
+
+    def _attached(self) -> duckdb.DuckDBPyConnection:
+        """Return a connection to the file, with the schema of this version."""
         fresh = not refuse_unfit(self.path)
         connection = INSTANCES.borrow(self.path.with_name(f"{self.path.name}.tmp"))
         try:
             path = str(self.path).replace("'", "''")
             connection.execute(f"ATTACH '{path}' AS state (TYPE duckdb)")
-        except duckdb.Error as error:
-            INSTANCES.end(connection)
-            raise explained(self.path, error) from error
-        try:
             connection.execute("USE state")
             if fresh:
                 self.path.chmod(0o600)
             self._bring_up_to_date(connection)
-            yield connection
-        except BaseException as error:
-            INSTANCES.end(connection)  # whatever is open is rolled back
-            if isinstance(error, duckdb.Error):
-                raise explained(self.path, error) from error
+        except BaseException:
+            INSTANCES.end(connection)
             raise
+        return connection
+
+    def _close(self, opened: OpenFile) -> None:
+        try:
+            self._detach(opened.connection)
+        finally:
+            opened.lock.release()
+
+    def _detach(self, connection: duckdb.DuckDBPyConnection) -> None:
+        import duckdb
+
         try:
             connection.execute("USE memory")
             connection.execute("DETACH state")
@@ -186,6 +246,19 @@ class StateFile:
             INSTANCES.end(connection)  # what was committed is on the disk
         else:
             INSTANCES.give_back(connection)
+
+    def _abandon(self, opened: OpenFile) -> None:
+        try:
+            INSTANCES.end(opened.connection)
+        finally:
+            opened.lock.release()
+
+    def _explain(self, error: BaseException) -> None:
+        """Raise what people are told of an error of DuckDB or of the system, if it is one."""
+        import duckdb
+
+        if isinstance(error, duckdb.Error | OSError):
+            raise explained(self.path, error) from error
 
     def _bring_up_to_date(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Bring the schema up to this version, or refuse a file that is not ours.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ class _Instances:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: list[duckdb.DuckDBPyConnection] = []
-        self._lent: dict[int, duckdb.DuckDBPyConnection] = {}
+        self._lent: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
 
     def borrow(self, scratch: Path) -> duckdb.DuckDBPyConnection:
         """Return an empty instance that puts what does not fit into memory into *scratch*."""
@@ -46,19 +47,21 @@ class _Instances:
             config = {**SETTINGS, "temp_directory": str(scratch)}
             found = duckdb.connect(":memory:", config=config)
         with self._lock:
-            self._lent[id(found)] = found
+            self._lent.add(found)
         return found
 
     def give_back(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Take an instance back that has no file attached any more."""
         with self._lock:
-            if self._lent.pop(id(connection), None) is not None:
+            if connection in self._lent:
+                self._lent.discard(connection)
                 self._idle.append(connection)
 
     def end(self, connection: duckdb.DuckDBPyConnection) -> None:
         """End an instance: whatever is open in it is rolled back."""
         with self._lock:
-            ours = self._lent.pop(id(connection), None) is not None
+            ours = connection in self._lent
+            self._lent.discard(connection)
         if ours:
             _close(connection)
 
@@ -69,9 +72,9 @@ class _Instances:
         """
         import ctypes
 
-        for each in (*self._idle, *self._lent.values()):
+        for each in (*self._idle, *self._lent):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(each))
-        self._lock, self._idle, self._lent = threading.Lock(), [], {}
+        self._lock, self._idle, self._lent = threading.Lock(), [], weakref.WeakSet()
 
 
 def _close(connection: duckdb.DuckDBPyConnection) -> None:
