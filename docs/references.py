@@ -26,6 +26,7 @@ from templedb_nb.commands.tree import tree
 from templedb_nb.core.config import document, project_file
 from templedb_nb.core.health.outcomes import OUTCOMES
 from templedb_nb.core.values import schema
+from templedb_nb.core.windows import rules
 from templedb_nb.failpoints import PLACES
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Event, Passing, StepFailed
@@ -214,6 +215,16 @@ def target() -> str:
     return _object(project_file.TARGET)
 
 
+def windows() -> str:
+    """Return the reference of a target's deployment windows."""
+    return _object(rules.WINDOWS)
+
+
+def window() -> str:
+    """Return the reference of a rule of deployment windows."""
+    return _object(rules.RULE)
+
+
 def _object(found: schema.Object) -> str:
     rows = [
         (f"`{key.name}`", _kind(key.shape), _default(key), _cell(_linked(key.doc)))
@@ -263,6 +274,8 @@ _PLACES = {
     id(document.HEALTH_CHECK): "a [health check](#health-check)",
     id(document.EXPECT_JSON): "an [expectation of JSON](#expectation-of-json)",
     id(document.GROUP): "a [group](#group)",
+    id(rules.WINDOWS): "[deployment windows](#deployment-windows)",
+    id(rules.RULE): "a [rule](#deployment-windows)",
     id(project_file.TARGET): "a [target](#target)",
 }
 
@@ -387,7 +400,7 @@ PARTS: dict[str, Callable[[], str]] = {
     each.__name__: each
     for each in (
         commands, project, group, hook, artifact, health_check, expect_json, outcomes, target,
-        events, methods, values, failpoints,
+        windows, window, events, methods, values, failpoints,
     )
 }  # fmt: skip
 

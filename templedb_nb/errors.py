@@ -15,7 +15,7 @@ TempleError
 ├── Rejected                21  a person said that the plan may not run
 ├── Stale                   22  the target moved since the plan was made
 ├── UnavailableArtifacts    69  what an earlier run built is not here any more
-├── Frozen                  23  somebody keeps every run away from the target
+├── Frozen                  23  the target is frozen, or its deployment windows are closed
 ├── Busy                    24  somebody else holds the lock
 ├── Unresolved              13  a person must look first
 ├── TargetError             69  a target refused or could not be reached
@@ -210,7 +210,7 @@ class UnavailableArtifacts(TempleError):
 
 
 class Frozen(TempleError):
-    """Somebody keeps every run away from the target; nothing was executed."""
+    """The target is frozen, or its deployment windows are closed; nothing was executed."""
 
     exit_code = ExitCode.FROZEN
 

@@ -215,4 +215,37 @@ def test_a_policy_as_strict_or_stricter_is_written_under_the_narrow_grants(guard
 
 def test_the_grants_know_every_field_of_a_policy() -> None:
     for name in Policy.__dataclass_fields__:
-        assert f"'{name}'" in grants()
+        assert f"'{name}'" in grants() or f"'{name}/%'" in grants()
+
+
+def test_windows_of_a_deployer_hold_here_and_only_the_owner_brings_them_into_the_ledger(
+    poor: Shop,
+) -> None:
+    rule = "nightly: deny * * * * * for 1h in UTC because the batch runs"
+    poor.run()
+    changed = poor.terminal("target", "update", "app", "staging", "--window", rule)
+    assert "its ledger was not changed" in changed.out
+    assert "nor change its windows: only the owner of the ledger may" in changed.out
+    poor.migration("003_more.sql", "CREATE TABLE more (id int);\n")
+    plan = poor.terminal("deploy", "plan", "app")
+    assert "does not have these windows yet: other states ignore them" in plan.out
+    poor.run(code=23)
+    poor.run("--override-window", "nightly", "--reason", "the shop is down")
+    assert poor.pg.query("SELECT k FROM templedb.meta WHERE k LIKE 'windows/%'") == []
+    ((detail,),) = poor.pg.query("SELECT detail FROM templedb.event WHERE what = 'window'")
+    assert detail["reason"] == "the shop is down"
+
+
+def test_windows_of_the_owner_hold_for_a_deployer(poor: Shop) -> None:
+    poor.run()
+    windows = (
+        '{"denies": [{"effect": "deny", "cron": "* * * * *", "duration_s": 3600, "zone": "UTC",'
+        ' "reason": "the batch runs", "name": "nightly"}], "allows": []}'
+    )
+    poor.pg.query("INSERT INTO templedb.meta VALUES ('windows/app', %s)", windows)
+    poor.migration("003_more.sql", "CREATE TABLE more (id int);\n")
+    poor.run(code=23)
+    lifted = ("target", "update", "app", "staging", "--no-windows")
+    poor.terminal(*lifted, code=64)
+    poor.terminal(*lifted, "--reason", "x", code=69)
+    poor.run("--override-window", "nightly", "--reason", "the shop is down")

@@ -10,6 +10,7 @@ import click
 from templedb_nb.commands import completion
 from templedb_nb.commands.context import Call
 from templedb_nb.commands.options import Effect, given_values, group, on_target, pass_call, words
+from templedb_nb.commands.override import override, overriding
 from templedb_nb.commands.reports import Reports, reported, summarised
 from templedb_nb.exit_code import ExitCode
 
@@ -206,6 +207,7 @@ def plan(
 @click.option("--approval", "approvals", type=click.Path(path_type=Path), multiple=True,
               metavar="FILE", help="A signed approval, from approve --sign --out.")  # fmt: skip
 @click.option("--no-wait", is_flag=True, help="In a notebook: show who may approve, then stop.")
+@overriding
 @reported
 @pass_call
 def run(
@@ -278,15 +280,10 @@ def pick(call: Call, slug: str | None, target: str | None) -> Choices | None:
 @click.option(
     "--env", "env", multiple=True, metavar="NAME[=VALUE]", help="Set a variable for this run only."
 )
+@overriding
 @pass_call
 def resume(
-    call: Call,
-    /,
-    slug: str | None,
-    run: str | None,
-    target: str | None,
-    lock_wait: str,
-    env: tuple[str, ...],
+    call: Call, /, slug: str | None, run: str | None, target: str | None, lock_wait: str, **how: Any
 ) -> Result:
     """Resume RUN, or the last run, from its first step that is not done.
 
@@ -305,13 +302,12 @@ def resume(
         planned=call.followers.planned,
         lock_wait_s=wait_s(lock_wait),
         reason="deploy resume",
+        override=override(how["override"], how["reason"], alone=True),
         interactive=call.interactive,
         tell=call.output.tell,
     )
     with call.output.working(PLANNED):
-        return call.app.deployments.resume(
-            call.choice(slug, target), run, wish, _given(call, {"env": env})
-        )
+        return call.app.deployments.resume(call.choice(slug, target), run, wish, _given(call, how))
 
 
 def _again(
@@ -363,6 +359,7 @@ def run_options(
         gate=partial(call.panels.gate, not no_wait) if call.panels.gate else None,
         interactive=call.interactive,
         tell=call.output.tell,
+        override=override(how["override"], how["reason"], alone=True),
     )
 
 

@@ -10,6 +10,8 @@ import click
 from templedb_nb.commands import completion
 from templedb_nb.commands.context import Call
 from templedb_nb.commands.options import Effect, group, on_target, pass_call, words
+from templedb_nb.commands.override import OVERRIDE
+from templedb_nb.commands.override import override as overridden
 from templedb_nb.exit_code import ExitCode
 
 if TYPE_CHECKING:
@@ -177,18 +179,12 @@ def baseline(call: Call, slug: str | None, target: str | None, through: str, rea
 @click.option("--dry-run", is_flag=True, help="Show the plan; execute nothing.")
 @click.option("--check", is_flag=True,
               help="On a copy of the schema, prove that down then up restores it.")  # fmt: skip
+@OVERRIDE
 @pass_call
 def down(
-    call: Call,
-    /,
-    slug: str | None,
-    file: str | None,
-    target: str | None,
-    *,
-    dry_run: bool,
-    check: bool,
-    **how: Any,
-) -> Preview | Result | Coded:
+    call: Call, /, slug: str | None, file: str | None, target: str | None,
+    *, dry_run: bool, check: bool, override: tuple[str, ...], **how: Any,
+) -> Preview | Result | Coded:  # fmt: skip
     """Roll migrations back by their down parts, newest first.
 
     The down part is below a line `-- templedb:down` in the migration's file, or in NAME.down.sql
@@ -201,6 +197,8 @@ def down(
       templedb migration down shop --to 002_orders --target staging
       templedb migration down shop --steps 1 --check
     """
+    from dataclasses import replace
+
     from templedb_nb.app.migrations.migrations import RevertRequest
 
     back = RevertRequest(file=file, **how)
@@ -212,7 +210,8 @@ def down(
             return _proven(call.app.down_proofs.prove(found, back))
         if dry_run:
             return call.app.migrations.down_plan(found, back)
-        return call.app.migrations.down(found, back, _wish(call))
+        wish = replace(_wish(call), override=overridden(override, back.reason))
+        return call.app.migrations.down(found, back, wish)
 
 
 def _proven(proof: Proof) -> Coded:

@@ -11,6 +11,7 @@ from templedb_nb.commands import completion
 from templedb_nb.commands.context import Call
 from templedb_nb.commands.deploy import PLANNED, commands, run_options
 from templedb_nb.commands.options import Effect, given_values, on_target, pass_call, words
+from templedb_nb.commands.override import overriding
 from templedb_nb.commands.reports import Reports, reported
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 @click.option("--approval", "approvals", type=click.Path(path_type=Path), multiple=True,
               metavar="FILE", help="A signed approval, from approve --sign --out.")  # fmt: skip
 @click.option("--no-wait", is_flag=True, help="In a notebook: show who may approve, then stop.")
+@overriding
 @reported
 @pass_call
 def rollback(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from templedb_nb.model.result import Result
     from templedb_nb.model.rollback import RollbackTrigger
     from templedb_nb.model.target import Probe
+    from templedb_nb.model.window import Rules
 
 TYPES = ("database", "edge_function", "static_site", "service")
 LEVELS = ("block", "warn", "off")
@@ -94,6 +95,15 @@ FIELDS = (
         " of a check as YAML. These replace the former ones; repeatable.",
     ),
     click.option("--no-health-checks", is_flag=True, help="Remove the target's health checks."),
+    click.option(
+        "--window",
+        "windows",
+        multiple=True,
+        metavar="RULE",
+        help="When runs may begin, or may not: [NAME:] allow|deny CRON for DURATION in ZONE because"
+        " REASON, or @FILE. These replace the former ones; repeatable.",
+    ),
+    click.option("--no-windows", is_flag=True, help="Remove the target's deployment windows."),
 )
 
 
@@ -284,6 +294,18 @@ def _checks(named: tuple[str, ...]) -> str:
     return kept(documents)
 
 
+def _windows(named: tuple[str, ...], *, removed: bool) -> Rules:
+    """Return the rules that words stand for."""
+    from templedb_nb.core.windows.rules import typed
+    from templedb_nb.files.document import read_document
+
+    if named and removed:
+        raise click.UsageError("--window and --no-windows exclude one another")
+    return typed(
+        read_document(each[1:], sys.stdin) if each.startswith("@") else each for each in named
+    )
+
+
 def _triggers(named: str) -> tuple[RollbackTrigger, ...]:
     """Return the ends of runs that roll back; none of them stands for what the config says."""
     from templedb_nb.model.rollback import RollbackTrigger
@@ -315,6 +337,9 @@ def _typed(given: dict[str, Any]) -> dict[str, Any]:
     named, removed = kept.pop("health_checks", ()), kept.pop("no_health_checks", False)
     if named or removed:
         kept["health"] = _checks(named) if named else ""
+    named, removed = kept.pop("windows", ()), kept.pop("no_windows", False)
+    if named or removed:
+        kept["windows"] = _windows(named, removed=removed)
     if (file := kept.get("signers")) is not None:
         kept["signers"] = read_signers(file) if file else ()
     return {key: kinds[key](value) if key in kinds else value for key, value in kept.items()}

@@ -26,6 +26,7 @@ from templedb_nb.model.event import (
     StepStarted,
     TransactionRetried,
 )
+from templedb_nb.model.window import WindowPassed
 from templedb_nb.ports.run import Clock, Journal, Observer
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class Broadcast:
                     n for n, each in enumerate(steps) if each.evidence is not Evidence.LEDGER
                 )
                 return True
-            case RunFinished() | HealthDecided():
+            case RunFinished() | HealthDecided() | WindowPassed():
                 return True
             case (
                 HealthMeasured()

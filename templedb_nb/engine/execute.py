@@ -82,13 +82,15 @@ def execute(
                 reach("run.locked")
                 now = {name: tools.sessions[name].ledger(claim.project) for name in plan.databases}
                 done = check(now)
-                claim = replace(claim, pending=inherited(claim.pending, now))
+                passed = tools.admit(now)  # windows last of all: the lock may have taken long
+                claim = replace(claim, pending=inherited(claim.pending, now), passed=passed)
             if not plan.databases:
                 tools.decide(())
             # Every ledger knows of the run before the first step: if we die, the next run sees it.
             policy = kept(tools.policy, now.values())
             for name in plan.databases:
                 tools.sessions[name].begin_run(claim, policy, tools.decide)
+            _tell_windows(claim, emit)
             reach("run.begun")
             marks = _marks(plan, claim, tools.sessions)
             guard = Guard(claim, tools.sessions, tools.script)
@@ -122,6 +124,11 @@ def execute(
         emit(RunFinished(outcome=Outcome.UNKNOWN, exit_code=ExitCode.INTERNAL, message=message))
         raise
     emit(finished)
+
+
+def _tell_windows(claim: Claim, emit: Emit) -> None:
+    for each in claim.passed:
+        emit(each)
 
 
 def _tell(emit: Emit) -> Callable[[str], None]:

@@ -12,13 +12,19 @@ from templedb_nb.model.cancel_request import CancelRequest
 from templedb_nb.model.command import Invocation
 from templedb_nb.model.event import RunFinished
 from templedb_nb.model.layout import Address
+from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.step import Command
 from templedb_nb.model.target import DatabaseName, Policy
+from templedb_nb.model.window import WindowPassed
 from templedb_nb.ports.artifacts import ArtifactKeeper
 from templedb_nb.ports.health import Checker
 from templedb_nb.ports.run import Clock, Interruptions, StepLog
 from templedb_nb.ports.shell import Psql, Shell
 from templedb_nb.ports.target import Decide, Session
+
+Admit = Callable[[Mapping[DatabaseName, Ledger]], tuple[WindowPassed, ...]]
+"""Raises, under the lock, if the windows of the target let no run begin; else returns which of them
+are closed that the run passes nevertheless."""
 
 
 class Settle(Protocol):
@@ -68,6 +74,7 @@ class Tools:
     new_id: Callable[[], str]
     decide: Decide = lambda _: ()
     policy: Policy = field(default_factory=Policy)
+    admit: Admit = lambda _: ()
     interrupts: Interruptions = field(default_factory=NoInterrupts)
     resumed: int = 0
     finished: frozenset[int] = frozenset()

@@ -15,6 +15,7 @@ from templedb_nb.model.artifact import ArtifactsKept
 from templedb_nb.model.health import Cause, Health
 from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.server_message import MessageLevel
+from templedb_nb.model.window import WindowPassed
 
 RunId = NewType("RunId", str)
 
@@ -227,9 +228,8 @@ class OutputWritten:
 class HealthMeasured:
     """One try of a health check; its answer is kept with the end of the step.
 
-    `at_ms` is when it began, since the step's first moment; the message is masked. So many tries
-    like it in a row, `threshold`, settle the check; 0 if none do. `left_s` is the time until the
-    deadline, or the end of the soak.
+    `at_ms` is when it began, since the step's first moment; the message is masked. `threshold`
+    tries like it in a row settle the check; 0 if none do. `left_s` is left of deadline or soak.
     """
 
     kind: ClassVar[str] = "health_measured"
@@ -329,9 +329,8 @@ class StepSkipped:
 class RunFinished:
     """The last event of every run; a later process writes it for one that died.
 
-    Then it is stamped with the last moment at which the run is known to have lived, and `found_at`
-    is when it was found dead. `owes` addresses the content of a rollback that has to follow;
-    `stays` says why the one that the plan names does not.
+    Then its stamp is the run's last sign of life, and `found_at` is when it was found dead. `owes`
+    is the content of a rollback that has to follow; `stays` says why the plan's one does not.
     """
 
     kind: ClassVar[str] = "run_finished"
@@ -364,6 +363,7 @@ class HealthDecided:
 Event: TypeAlias = (
     RunStarted
     | LockAwaited
+    | WindowPassed
     | StatementBlocked
     | StepStarted
     | StepRecorded

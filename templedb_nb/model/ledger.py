@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
@@ -238,6 +238,7 @@ class Ledger:
     along. `policy` is the project's own, `neighbours` are other projects with something to say.
     `remains` are its tables, where some of them are gone, `begun` the runs that are left in them.
     `runs` are the newest ones, newest first; `rollback` is one that is owed, or did not end well.
+    `now` is what the database's clock said meanwhile, if it was asked.
     """
 
     exists: bool = False
@@ -258,6 +259,7 @@ class Ledger:
     neighbours: tuple[Neighbour, ...] = ()
     runs: tuple[PastRun, ...] = ()
     rollback: PendingRollback | None = None
+    now: datetime | None = field(default=None, compare=False)
 
     @property
     def demands(self) -> Policy | None:

@@ -153,10 +153,13 @@ def _content_hash(plan: Plan) -> Digest:
     assert isinstance(plain, dict)  # noqa: S101 - a dataclass is an object
     policy = to_plain(plan.policy)
     assert isinstance(policy, dict)  # noqa: S101 - so is a policy
+    del policy["windows"]  # they may change while a plan waits, and its approvals stay valid
     used = {key: item for key, item in policy.items() if key not in _LATER or item != _LATER[key]}
     groups: Any = plain["groups"]
     for step in (step for group in groups for step in group["steps"]):
         _drop(step, _LATER_IN_STEPS)
+        if (exempts := step.get("exempts")) and not any(exempts["windows"].values()):
+            del exempts["windows"]
         _drop(step.get("reading") or {}, ("part",))
     _drop(plain, ("overlay", "rollback", "if_fails"))
     left_out = {"base"}

@@ -25,6 +25,7 @@ from templedb_nb.model.health_step import CheckHealth
 from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.step import BY_KIND, Apply
 from templedb_nb.model.step_result import StepResult, StepState, moved
+from templedb_nb.model.window import WindowPassed
 
 APPLIED_BEFORE = "an earlier run of this plan applied it"
 """Why a migration is skipped that is done."""
@@ -69,6 +70,8 @@ class Result:
     """The run that rolled this one back, or has tried to."""
     rollback_missing: str = ""
     """Why a rollback that the plan names has not begun, or does not follow."""
+    passed: tuple[WindowPassed, ...] = ()
+    """Windows that were closed when it began."""
 
     @classmethod
     def of(cls, entries: Iterable[Stamped]) -> Result:
@@ -111,12 +114,16 @@ class Result:
         return all(kind is None or kind.deploys for kind in kinds)
 
     @property
+    def begun(self) -> bool:
+        """Return whether it had begun a step."""
+        return any(step.started_ms is not None for step in self.steps)
+
+    @property
     def half_back(self) -> bool:
         """Return whether it is a rollback that failed, so that a person must look at the target."""
         failed = self.outcome in {Outcome.FAILED, Outcome.TIMED_OUT}
-        begun = any(step.started_ms is not None for step in self.steps)
         unchanged = self.exit_code == ExitCode.UNCHANGED
-        return self.run_kind is RunKind.ROLLBACK and failed and begun and not unchanged
+        return self.run_kind is RunKind.ROLLBACK and failed and self.begun and not unchanged
 
     @property
     def final_exit_code(self) -> int | None:
@@ -165,10 +172,8 @@ class Progress:
             case RunFinished():
                 self._run = _finished(self._run, entry, event)
                 self._close_steps()
-            case LockAwaited(holder=holder):
-                self._run = replace(self._run, message=f"waits for the lock of {holder}")
-            case StatementBlocked(by=by):
-                self._run = replace(self._run, message=f"waits for {by}" if by else "")
+            case LockAwaited() | StatementBlocked() | WindowPassed():
+                self._run = _meanwhile(self._run, event)
             case OutputWritten():
                 pass
             case HealthDecided():
@@ -196,6 +201,17 @@ class Progress:
 def _graver(event: StepFailed, before: StepFailed | None) -> bool:
     """Return whether a failure is what the run is judged by: the first that somebody saw."""
     return before is None or (before.inconclusive and not event.inconclusive)
+
+
+def _meanwhile(result: Result, event: LockAwaited | StatementBlocked | WindowPassed) -> Result:
+    """Return a run with what is about no step of it."""
+    match event:
+        case LockAwaited(holder=holder):
+            return replace(result, message=f"waits for the lock of {holder}")
+        case StatementBlocked(by=by):
+            return replace(result, message=f"waits for {by}" if by else "")
+        case WindowPassed():
+            return replace(result, passed=(*result.passed, event))
 
 
 def _measured(result: Result) -> Measured:

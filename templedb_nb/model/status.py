@@ -16,6 +16,7 @@ from templedb_nb.model.project import Slug
 from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.target import DatabaseName, TargetName
+from templedb_nb.model.window import WindowState
 
 
 class FileState(StrEnum):
@@ -118,6 +119,8 @@ class TargetStatus:
     note: str = ""
     last_health: Measured | None = None
     last_kind: RunKind | None = None
+    windows: WindowState | None = None
+    """What its deployment windows say now; None where it has none, or they could not be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

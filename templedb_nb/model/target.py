@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import ClassVar, NewType
 
 from templedb_nb.model.person import folded
 from templedb_nb.model.rollback import AfterFailure, RollbackTrigger
+from templedb_nb.model.window import NO_WINDOWS, Rules, Windows
 
 TargetName = NewType("TargetName", str)
 DatabaseName = NewType("DatabaseName", str)
@@ -70,6 +71,8 @@ class Target:
     pre_approve_rollback: bool = False
     health: str = ""
     """Its own health checks as a JSON list; core/config/target_checks reads them."""
+    windows: Rules = ()
+    """When runs may begin, and when not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +84,8 @@ class Policy:
     allowed_signers file itself: whose key may sign for whom; with `signed`, an approval counts only
     if such a key signed it. `lint` is what risky statements do to a plan, `drift` what changes of
     the database's objects do that no run made. With `pre_approve_rollback`, the approvals of a run
-    count for the rollback that its plan names.
+    count for the rollback that its plan names. `windows` are when runs may begin: no part of a
+    plan or of its address, for they may change while a plan waits for approvals.
     """
 
     protected: bool = False
@@ -95,6 +99,7 @@ class Policy:
     lint: FindingLevel = FindingLevel.WARN
     drift: FindingLevel = FindingLevel.WARN
     pre_approve_rollback: bool = False
+    windows: Windows = NO_WINDOWS
 
     @classmethod
     def of(cls, target: Target) -> Policy:
@@ -113,6 +118,7 @@ class Policy:
             lint=target.lint or FindingLevel.WARN,
             drift=target.drift or FindingLevel.WARN,
             pre_approve_rollback=target.pre_approve_rollback,
+            windows=Windows.of(target.windows),
         )
 
     @property
@@ -129,6 +135,11 @@ class Policy:
         if self.approval_expires_s:
             told += f", no older than {timedelta(seconds=self.approval_expires_s)}"
         return told
+
+    @property
+    def planned(self) -> Policy:
+        """Return what of it a plan has: all but the windows."""
+        return self if self.windows == NO_WINDOWS else replace(self, windows=NO_WINDOWS)
 
     @property
     def needed(self) -> int:
@@ -154,6 +165,7 @@ class Policy:
             lint=_stricter(self.lint, other.lint),
             drift=_stricter(self.drift, other.drift),
             pre_approve_rollback=self.pre_approve_rollback and other.pre_approve_rollback,
+            windows=self.windows.stricter(other.windows),
         )
 
 

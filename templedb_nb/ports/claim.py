@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from templedb_nb.model.event import RunId
 from templedb_nb.model.rollback import PendingRollback
 from templedb_nb.model.run_kind import RunKind
+from templedb_nb.model.window import WindowPassed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,3 +39,5 @@ class Claim:
     """Of the release and of the config that the plan was made from."""
     pending: PendingRollback | None = None
     """What the ledger keeps of a rollback from its first moment until it has ended well."""
+    passed: tuple[WindowPassed, ...] = ()
+    """Windows that are closed, and why the run begins nevertheless."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from templedb_nb.model.ledger import Exemption, Freeze, Neighbour
@@ -11,15 +12,58 @@ from templedb_nb.model.rollback import PendingRollback
 from templedb_nb.model.serialization import from_plain, to_plain
 from templedb_nb.model.step import Amend, Amendment, Verb
 from templedb_nb.model.target import Policy
+from templedb_nb.model.window import NO_WINDOWS, Windows
 from templedb_nb.ports.claim import Claim
 
 Meta = Mapping[str, str]
 POLICY, FREEZE, EXEMPT, ROLLBACK = "policy/", "freeze/", "exempt/", "rollback/"
+WINDOWS = "windows/"
 
 
-def policy(text: str | None) -> Policy | None:
-    """Return the policy that a fact says, if there is one."""
-    return from_plain(Policy, json.loads(text)) if text else None
+def policy(meta: Meta, project: str) -> Policy | None:
+    """Return the policy that the facts say, if there is one; windows are a fact of their own."""
+    text, windows = meta.get(f"{POLICY}{project}"), meta.get(f"{WINDOWS}{project}")
+    if not text and not windows:
+        return None
+    found = from_plain(Policy, json.loads(text)) if text else Policy()
+    return replace(found, windows=from_plain(Windows, json.loads(windows))) if windows else found
+
+
+def facts(project: str, policy: Policy) -> dict[str, str]:
+    """Return the facts that `policy` reads, by their keys; an empty text is for one to remove."""
+    plain: Any = to_plain(policy)
+    rules = plain.pop("windows")
+    windows = json.dumps(rules) if policy.windows != NO_WINDOWS else ""
+    own = json.dumps(plain) if policy.planned != Policy() else ""
+    return {f"{POLICY}{project}": own, f"{WINDOWS}{project}": windows}
+
+
+def changes(project: str, was: Policy | None, now: Policy) -> dict[str, str]:
+    """Return the facts to write, or to remove, so that the policy becomes *now*."""
+    before = facts(project, was or Policy())
+    return {key: text for key, text in facts(project, now).items() if text != before[key]}
+
+
+def passed(claim: Claim) -> list[dict[str, Any]]:
+    """Return what the events say of the windows that the run passed although they are closed."""
+    by = {"by": claim.owner, "run": claim.run}
+    return [
+        {
+            "windows": list(each.windows),
+            "because": each.because.value,
+            "reason": each.reason or f"{each.because.value} of a run that had begun",
+        }
+        | by
+        for each in claim.passed
+    ]
+
+
+def told(policy: Policy | None) -> Any:
+    """Return a policy as events have it: with its windows, if it has any."""
+    plain: Any = to_plain(policy)
+    if policy is not None and policy.windows == NO_WINDOWS:
+        del plain["windows"]
+    return plain
 
 
 def freeze(text: str | None) -> Freeze | None:
@@ -51,7 +95,12 @@ def exemptions(text: str | None) -> dict[str, Exemption]:
 
 def written(found: Mapping[str, Exemption]) -> str:
     """Return *found* as the fact that `exemptions` reads."""
-    return json.dumps({project: to_plain(each) for project, each in sorted(found.items())})
+    plain = {
+        project: replaced | {"policy": told(each.policy)}
+        for project, each in sorted(found.items())
+        if isinstance(replaced := to_plain(each), dict)
+    }
+    return json.dumps(plain)
 
 
 def changed(
@@ -90,14 +139,14 @@ def neighbours(meta: Meta, project: str) -> tuple[Neighbour, ...]:
     exempt = exemptions(meta.get(f"{EXEMPT}{project}"))
     names = {
         key.removeprefix(prefix)
-        for prefix in (POLICY, FREEZE)
+        for prefix in (POLICY, FREEZE, WINDOWS)
         for key in meta
         if key.startswith(prefix)
     }
     return tuple(
         Neighbour(
             project=name,
-            policy=policy(meta.get(f"{POLICY}{name}")),
+            policy=policy(meta, name),
             frozen=freeze(meta.get(f"{FREEZE}{name}")),
             exemption=exempt.get(name),
         )

@@ -25,6 +25,7 @@ from templedb_nb.model.event import (
 from templedb_nb.model.health import Health
 from templedb_nb.model.result import Progress, Result
 from templedb_nb.model.server_message import MessageLevel
+from templedb_nb.model.window import WindowPassed
 from templedb_nb.views import ansi, blockers
 from templedb_nb.views.format import duration, many, shown
 from templedb_nb.views.messages import beside, kept, told, trying
@@ -80,6 +81,8 @@ class RunLog:
         match event := entry.event:
             case LockAwaited(holder=holder):
                 self._write(f"  waits for the lock of {holder}")
+            case WindowPassed():
+                self._write(f"  {shown(str(event))}")
             case StatementBlocked(by=by, blockers=found) if by:
                 self._write("    waits for")
                 for line in blockers.lines(found, entry.at) or [shown(by)]:

@@ -29,10 +29,15 @@ from templedb_nb.failpoints import reach
 from templedb_nb.model.event import Outcome, RunId
 from templedb_nb.model.history import DeployHistory, Filter
 from templedb_nb.model.plan import Preview
+from templedb_nb.model.project import Slug
 from templedb_nb.model.result import Result
 from templedb_nb.model.selection import Selection
 from templedb_nb.model.serialization import short
+from templedb_nb.model.target import TargetName
 from templedb_nb.ports.records import RecordStore
+
+_RECENT = 50
+"""So many runs are looked at for earlier ones of a plan."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +201,15 @@ class Deployments:
         first = to_do[0] if to_do else count
         beyond = frozenset(range(first, count)) - {*to_do}
         how = replace(wish, resumed=first, finished=beyond, resumes=result.run)
+        how = replace(how, begun=self._begun(result))
         return self.run_plan(result.plan, how, given)
+
+    def _begun(self, result: Result) -> bool:
+        """Return whether the run, or an earlier one of its plan, had begun a step."""
+        slug, target = Slug(result.slug), TargetName(result.target)
+        rows = self.records.runs(slug, target, Filter(last=_RECENT))
+        earlier = (self.run_history.result(r.run) for r in rows if r.plan == result.plan)
+        return result.begun or any(each.begun for each in earlier)
 
     def _named(self, slug: str, named: str) -> Result:
         """Return a run of this state, or raise with what can be done about one of another."""

@@ -22,6 +22,7 @@ from templedb_nb.app.project.variables import NOTHING_GIVEN, GivenValues, Variab
 from templedb_nb.app.recovery.ledger_copies import LedgerCopies
 from templedb_nb.app.recovery.open_commands import with_open_commands
 from templedb_nb.app.rollback.ahead import ahead
+from templedb_nb.app.windows.clocks import on_windows
 from templedb_nb.core.address.route import on_routes
 from templedb_nb.core.approval.policy import decision, demanded, identified, kept, merged
 from templedb_nb.core.config import groups
@@ -278,7 +279,9 @@ class Plans:
         early = too_new_for_servers(draft.plan.steps, situation.scripts, opened.sessions)
         places = routes(opened.sessions)
         notes = on_routes(places, draft.plan.target)
-        findings = (*case.current.findings, *draft.findings, *risky, *early, *strange, *notes)
+        when = on_windows(opened, draft.plan, self._system.clock)
+        found = (*draft.findings, *risky, *early, *strange, *notes, *when)
+        findings = (*case.current.findings, *found)
         draft = replace(draft, findings=findings, scripts=told)
         user = self._system.user()
         preview = Preview(

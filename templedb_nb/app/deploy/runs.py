@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from templedb_nb import failpoints
 from templedb_nb.app.deploy.case import OpenTarget
 from templedb_nb.app.deploy.plans import Plans
 from templedb_nb.app.deploy.refusals import refuse, stale
@@ -17,9 +16,12 @@ from templedb_nb.app.deploy.workspace import RunWorkspace, Workspace
 from templedb_nb.app.environment import Environment
 from templedb_nb.app.findings.plan_findings import drifts
 from templedb_nb.app.health.surroundings import HealthSurroundings
+from templedb_nb.app.recovery.broken_journal import tell_the_end
 from templedb_nb.app.recovery.reconcile import Reconciler
+from templedb_nb.app.rehearsal import arm
 from templedb_nb.app.rollback.overtaken import refuse_overtaken
 from templedb_nb.app.rollback.owed import owes, pending, refuse_settled, settling, undone
+from templedb_nb.app.windows.clocks import Admission
 from templedb_nb.core.approval.policy import Approved, merged
 from templedb_nb.core.catalog.drift import on_drift
 from templedb_nb.core.config.document import document
@@ -37,7 +39,6 @@ from templedb_nb.errors import (
     Busy,
     ConfigError,
     JournalFailed,
-    PlanRefused,
     Stale,
     StoreError,
     TempleError,
@@ -45,15 +46,15 @@ from templedb_nb.errors import (
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.health.libraries import refuse_unfit
 from templedb_nb.model.approval import Approval, Proofs
-from templedb_nb.model.event import Outcome, RunFinished, RunId, Stamped
+from templedb_nb.model.event import Outcome, RunFinished, RunId
 from templedb_nb.model.finding import Topic
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.plan import Plan, Preview
 from templedb_nb.model.result import Result
 from templedb_nb.model.serialization import digest, short
 from templedb_nb.model.step import Restore
-from templedb_nb.model.step_result import StepState
 from templedb_nb.model.target import DatabaseName, FindingLevel, Policy
+from templedb_nb.model.window import NO_OVERRIDE, PassReason, WindowOverride
 from templedb_nb.ports.claim import Claim
 from templedb_nb.ports.health import Checker
 from templedb_nb.ports.records import RecordStore
@@ -84,6 +85,9 @@ class RunOptions:
     finished: frozenset[int] = frozenset()
     resumes: str = ""
     """The run that is gone on with."""
+    begun: bool = False
+    """Whether that run, or one before it of the same plan, had begun a step."""
+    override: WindowOverride = NO_OVERRIDE
     parent: str = ""
     """The run that a rollback undoes, where its plan does not say it."""
     after_failure: bool = False
@@ -131,11 +135,13 @@ class Runs:
         if wish.planned:
             wish.planned(preview)
         refuse(preview.findings, plan)
+        admit = self._admission(opened, plan, wish)
+        admit(opened.ledgers)  # refused now, it waits neither for people nor for the lock
         check = self._check(opened, preview, wish)
         known = {name: opened.ledgers[name] for name in plan.databases}
         if any(not ledger.exists for ledger in known.values()):
             check(known)  # the lock would create the ledger, also of a run that is refused then
-        self._arm(plan, counting_on=wish.after_failure)
+        arm(self._system.environ, plan, counting_on=wish.after_failure)
         planner = self._records.planner(plan.content_hash) or preview.made_by
         # A mark alone covers nothing: whoever may write the ledger could have set it.
         covered = wish.after_failure or bool(wish.resumes and owes(opened, plan))
@@ -156,8 +162,9 @@ class Runs:
         claim = self._claim(run, opened, preview, approved, wish)
         origin = Origin(slug=preview.slug, release=preview.release)
         alive = partial(journal.alive, clock.now)
-        back = plan.rollback is not None
-        interrupts = Interrupts(interactive=wish.interactive, tell=wish.tell, warns=back)
+        interrupts = Interrupts(
+            interactive=wish.interactive, tell=wish.tell, warns=plan.rollback is not None
+        )
         try:
             with ExitStack() as held:
                 held.enter_context(interrupts.heard())
@@ -165,36 +172,37 @@ class Runs:
                     cancel_requests.heard(self.journals, run, interrupts.asked, alive)
                 )
                 tools = self._tools(opened, plan, run, held, wish.resumes)
-                tools = replace(tools, interrupts=interrupts, decide=decide)
+                tools = replace(tools, interrupts=interrupts, decide=decide, admit=admit)
                 settle = settling(plan, journal, self._records)
                 tools = replace(tools, resumed=wish.resumed, finished=wish.finished, settle=settle)
                 execute(approved, claim, origin, tools, check, emit)
         except JournalFailed as error:
-            self._tell_the_end(error, opened, journal.lines().entries)
+            entries = journal.lines().entries
+            tell_the_end(error, opened.sessions, entries, self._system.clock.now())
             raise
         except TempleError as error:
             self._end(error, opened, journal, emit)
             self._copy_ledgers(opened, plan, journal.result)
             raise
         finally:
-            self._close(journal)
+            with suppress(StoreError):  # it stays then, and the next command folds it
+                journal.close()
         if journal.result.outcome is Outcome.SUCCEEDED:
             self._use_approvals(plan, run, wish)
         self._copy_ledgers(opened, plan, journal.result)
         return journal.result
 
-    def _arm(self, plan: Plan, *, counting_on: bool) -> None:
-        """Take the failures that a rehearsal asks for, where one may be."""
-        wanted = self._system.environ.get("TEMPLEDB_FAILPOINT")
-        if failpoints.arm(wanted, counting_on=counting_on) and plan.policy.protected:
-            failpoints.arm(None)
-            message = f"target {plan.target} is protected, and TEMPLEDB_FAILPOINT is set"
-            raise PlanRefused(message, hint="unset TEMPLEDB_FAILPOINT, or use it on another target")
-
-    def _close(self, journal: RunJournal) -> None:
-        """Fold the journal; if the store is busy it stays, and the next command folds it."""
-        with suppress(StoreError):
-            journal.close()
+    def _admission(self, opened: OpenTarget, plan: Plan, wish: RunOptions) -> Admission:
+        """Return what asks the windows of the target, now and under the lock."""
+        back = PassReason.ROLLBACK if wish.after_failure else None
+        return Admission(
+            plan=plan,
+            target=opened.case.target,
+            clock=self._system.clock,
+            mask=self._masker.mask,
+            override=wish.override,
+            waits_not=back or (PassReason.RESUME if wish.begun else None),
+        )
 
     def _end(
         self, error: TempleError, opened: OpenTarget, journal: RunJournal, emit: Broadcast
@@ -215,21 +223,6 @@ class Runs:
             else:
                 emit(event)
         error.exit_code = journal.result.exit_code or ExitCode.UNRESOLVED
-
-    def _tell_the_end(
-        self, error: JournalFailed, opened: OpenTarget, entries: Sequence[Stamped]
-    ) -> None:
-        """Say in *error* how the run ended, by what stands in its journal and in the ledgers."""
-        if not entries:
-            return
-        result = reconcile.told(entries, opened.sessions, self._system.clock.now())
-        error.exit_code = result.exit_code or error.exit_code
-        what = "the target changed" if result.changed else "nothing changed"
-        done = f"{result.count(StepState.DONE)} of {len(result.steps)} steps are done"
-        if result.outcome is Outcome.UNKNOWN:
-            done += ", the outcome of the next one is not recorded"
-        told = f"run {result.run[:13]}: {done}, {what}; templedb deploy show {result.run[:13]}"
-        error.problems = (*error.problems, told)
 
     def _use_approvals(self, plan: Plan, run: RunId, wish: RunOptions) -> None:
         """Count the approvals as used; a state that refuses undoes nothing of the run."""
@@ -326,7 +319,8 @@ class Runs:
                 found = self._plans.copies.suspicions(opened.case, opened.sessions, known)
                 refuse(on_suspicions(found, plan.target), plan)
             ledgers = self._plans.with_store(opened.case, plan.databases, known, opened.sessions)
-            stricter = plan.policy.stricter(Policy.of(opened.case.target)) != plan.policy
+            own = Policy.of(opened.case.target).planned
+            stricter = plan.policy.stricter(own) != plan.policy
             if staleness.unmoved(plan, ledgers) and not stricter:
                 return frozenset()
             fresh = planner.plan(self._plans.situation(opened, options, ledgers))

@@ -16,11 +16,13 @@ from templedb_nb.app.project.configs import Configs
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.targets import Targets
 from templedb_nb.app.project.variables import Variables
+from templedb_nb.app.windows.clocks import glance
 from templedb_nb.core.address.route import told
 from templedb_nb.core.config import groups
 from templedb_nb.core.config.environ import KnownNames
 from templedb_nb.core.health import reading
 from templedb_nb.core.plan.findings import on_variables
+from templedb_nb.core.windows.told import at_a_glance
 from templedb_nb.errors import TempleError, UsageProblem
 from templedb_nb.model.config import DeployConfig
 from templedb_nb.model.finding import Finding, Severity, Topic
@@ -32,6 +34,7 @@ from templedb_nb.model.selection import Selection
 from templedb_nb.model.status import Choices, FileState, TargetStatus
 from templedb_nb.model.target import DATABASE_URL, DatabaseName, Probe, Target, TargetName
 from templedb_nb.model.variable import Scope, Variable
+from templedb_nb.model.window import WindowState
 from templedb_nb.ports.records import ResolutionStore, RunHistory
 from templedb_nb.ports.store import ReleaseStore, Transactions, VariableStore
 from templedb_nb.store.journal import going_on
@@ -91,7 +94,8 @@ class Overview:
         live = {(each.slug, each.target) for each in going_on(self.runs.journals)}
         pending = None if (project.slug, target.name) in live else known
         if not self.plans.databases(case):
-            return _with_rollback(row, pending)
+            alone = glance(target, {}, self.system.clock)
+            return _with_rollback(_with_windows(row, alone), pending)
         try:
             with self.plans.opened(case, name="status") as opened:
                 return self._counted(row, opened)
@@ -113,6 +117,9 @@ class Overview:
             pending=status.pending,
             attention=sum(status.count(state) for state in ATTENTION),
             note="; ".join(notes),
+        )
+        counted = _with_windows(
+            counted, glance(opened.case.target, opened.ledgers, self.system.clock)
         )
         free = [each for each in opened.ledgers.values() if not _held(each)]
         return _with_rollback(counted, next((x.rollback for x in free if x.rollback), None))
@@ -236,6 +243,14 @@ def _with_rollback(row: TargetStatus, pending: PendingRollback | None) -> Target
         return row
     note = "; ".join(filter(None, (pending.note, row.note)))
     return replace(row, attention=(row.attention or 0) + 1, note=note)
+
+
+def _with_windows(row: TargetStatus, windows: WindowState | None) -> TargetStatus:
+    """Return a target with what its deployment windows say now."""
+    if windows is None or windows.open:
+        return replace(row, windows=windows)
+    note = "; ".join(filter(None, (row.note, at_a_glance(windows))))
+    return replace(row, windows=windows, note=note)
 
 
 def _held(ledger: Any) -> bool:

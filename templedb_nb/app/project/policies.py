@@ -25,7 +25,7 @@ from templedb_nb.core.approval.policy_changes import (
 from templedb_nb.core.config import target_checks
 from templedb_nb.core.health.reading import names
 from templedb_nb.core.plan.situation import PlanOptions
-from templedb_nb.errors import TempleError, UsageProblem
+from templedb_nb.errors import LedgerRefused, TempleError, UsageProblem
 from templedb_nb.model.ledger import Checksums, Ledger, Neighbour
 from templedb_nb.model.project import Project
 from templedb_nb.model.result import Result
@@ -102,6 +102,8 @@ class TargetPolicies:
             asks = lowers(local, here) or could_lower(changed, named) or reason
             if asks or isinstance(error, UsageProblem):
                 raise
+            if isinstance(error, LedgerRefused):
+                return (f"its ledger was not changed: {error.message}", error.hint)
             why = f"the ledger could not be read: {error.message}"
             return (why, "the next run reads it; a stricter policy there applies")
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from templedb_nb.model.ledger import Neighbour
 from templedb_nb.model.target import Policy, Target
+from templedb_nb.model.window import Windows
 
 NAMES = frozenset(each.name for each in fields(Policy))
 _FOLLOWS = {
@@ -58,6 +59,8 @@ def _told(name: str, value: object) -> str:
         return str(timedelta(seconds=value)) if isinstance(value, int) and value else "never"
     if name == "signers" and isinstance(value, tuple):
         return ", ".join(each.split(" ", 1)[0] for each in value) or "nobody"
+    if isinstance(value, Windows):
+        return "; ".join(map(str, value.rules)) or "none"
     if isinstance(value, tuple):
         return ", ".join(value) or "anybody"
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -23,6 +23,7 @@ from templedb_nb.core.values.schema import (
     PairsOf,
     WholeNumber,
 )
+from templedb_nb.core.windows.rules import WINDOWS
 from templedb_nb.model.config import DeployConfig, HealthCheck
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.project import Slug
@@ -111,6 +112,7 @@ TARGET = Object(
             "Whether the approvals of a run count for the rollback that its plan names.",
             False,  # noqa: FBT003 - a default
         ),
+        Key("windows", WINDOWS, "When runs may begin here, and when not. Default: always.", ()),
         Key("variables", VARIABLES, "References of this target: env:NAME, file:PATH.", ()),
         Key("health_check", HEALTH_CHECK, "What must hold after the whole deployment.", None),
         Key("health_checks", ListOf(HEALTH_CHECK), "The same, for more than one check.", ()),

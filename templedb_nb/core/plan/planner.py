@@ -137,7 +137,7 @@ def _plan(situation: Situation, planned: tuple[PlannedGroup, ...]) -> Plan:
         project=situation.project,
         target=situation.target,
         groups=planned,
-        policy=situation.policy,
+        policy=situation.policy.planned,
         databases=situation.databases,
         variables=tuple(sorted(names | needed)),
         base=base(situation.ledgers),

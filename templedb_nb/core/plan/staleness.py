@@ -17,9 +17,13 @@ Done = frozenset[tuple[DatabaseName, str]]
 
 
 def same_base(plan: Plan, ledgers: Ledgers) -> bool:
-    """Return whether the target stands where it stood when the plan was made, policy included."""
-    policies = [plan.policy.stricter(ledger.demands) for ledger in ledgers.values()]
-    return base(ledgers) == plan.base and all(each == plan.policy for each in policies)
+    """Return whether the target stands where it stood when the plan was made.
+
+    Its policy does, too, but for the windows.
+    """
+    now = plan.policy.planned
+    policies = [now.stricter(ledger.demands).planned for ledger in ledgers.values()]
+    return base(ledgers) == plan.base and all(each == now for each in policies)
 
 
 def moved_by_itself(plan: Plan, ledgers: Ledgers) -> bool:

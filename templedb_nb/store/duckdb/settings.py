@@ -9,8 +9,10 @@ from typing import Any
 
 from templedb_nb.model.project import Project, Slug
 from templedb_nb.model.rollback import AfterFailure, RollbackTrigger
+from templedb_nb.model.serialization import from_plain, to_plain
 from templedb_nb.model.target import FindingLevel, OrderPolicy, Target, TargetName, TargetType
 from templedb_nb.model.variable import Keeping, Variable
+from templedb_nb.model.window import Rules
 from templedb_nb.store.duckdb.state_file import StateFile
 from templedb_nb.store.duckdb.times import bare, zoned
 
@@ -80,8 +82,8 @@ class Settings:
             rows = session.execute(
                 "SELECT name, type, provider, host, region, url, protected, order_policy,"
                 " approvals, approvers, self_approval, approval_expires_s, signed, signers,"
-                " lint, drift, health, on_failure, rollback_on, cancel_policy, pre_approve_rollback"
-                " FROM targets WHERE project = ? ORDER BY name",
+                " lint, drift, health, on_failure, rollback_on, cancel_policy,"
+                " pre_approve_rollback, windows FROM targets WHERE project = ? ORDER BY name",
                 [slug],
             ).fetchall()
         return tuple(_target(row) for row in rows)
@@ -101,6 +103,7 @@ class Settings:
         row += [target.signed, "\n".join(target.signers), target.lint, target.drift]
         row += [target.health, target.on_failure, ",".join(target.rollback_on) or None]
         row += [target.cancel_policy, target.pre_approve_rollback]
+        row += [json.dumps(to_plain(target.windows)) if target.windows else ""]
         marks = ", ".join("?" * len(row))
         with self._file.session() as session:
             session.execute(f"INSERT OR REPLACE INTO targets VALUES ({marks})", row)  # noqa: S608 - marks alone
@@ -162,7 +165,7 @@ def _project(row: Sequence[Any]) -> Project:
 def _target(row: Sequence[Any]) -> Target:
     name, kind, provider, host, region, url, protected, order_policy, *how = row
     approvals, approvers, alone, expires, signed, signers, lint, drift, health, *back = how
-    on_failure, rollback_on, cancel, pre_approved = back
+    on_failure, rollback_on, cancel, pre_approved, windows = back
     return Target(
         name=name,
         type=TargetType(kind),
@@ -185,6 +188,7 @@ def _target(row: Sequence[Any]) -> Target:
         rollback_on=tuple(RollbackTrigger(each) for each in (rollback_on or "").split(",") if each),
         cancel_policy=AfterFailure(cancel) if cancel else None,
         pre_approve_rollback=bool(pre_approved),
+        windows=from_plain(Rules, json.loads(windows or "[]")),
     )
 
 

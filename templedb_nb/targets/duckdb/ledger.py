@@ -103,7 +103,9 @@ def read_ledger(connection: Connection, project: str, *, locked: bool) -> Ledger
     rows = connection.execute(ledger_rows.fitted(query, form), [project]).fetchall()
     entries = tuple(ledger_rows.entry(_zoned(row)) for row in rows)
     holder = _holder(connection, project, locked=locked)
+    clock = connection.execute(f"SELECT {NOW}").fetchone()
     return Ledger(
+        now=zoned(clock[0]) if clock else None,
         stepwise=False,
         table_locks=False,
         exists=True,
@@ -116,7 +118,7 @@ def read_ledger(connection: Connection, project: str, *, locked: bool) -> Ledger
             policies.rollback(meta.get(f"{policies.ROLLBACK}{project}")), holder
         ),
         frozen=policies.freeze(meta.get(f"freeze/{project}")),
-        policy=policies.policy(meta.get(f"policy/{project}")),
+        policy=policies.policy(meta, project),
         neighbours=policies.neighbours(meta, project),
         holder=holder,
         unresolved=_unresolved(connection, project, holder),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from datetime import UTC
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from templedb_nb.model.decided_health import DecidedHealth
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.ledger import LedgerEvent, Within
 from templedb_nb.model.rollback import PendingRollback, RollbackMark
-from templedb_nb.model.serialization import Digest, to_plain
+from templedb_nb.model.serialization import Digest
 from templedb_nb.model.target import Policy
 from templedb_nb.model.trace import ATTEMPTED
 from templedb_nb.ports.claim import Claim
@@ -63,26 +62,34 @@ def begin_run(connection: Connection, claim: Claim, policy: Policy, decide: Deci
     )
     if claim.pending:
         pend_rollback(connection, claim.project, claim.pending)
-    held = policies.policy(_fact(connection, f"{policies.POLICY}{claim.project}"))
-    wanted = policy.stricter(held)
-    if wanted != (held or Policy()):
-        _write(connection, f"{policies.POLICY}{claim.project}", json.dumps(to_plain(wanted)))
+    held = _policy(connection, claim.project)
+    for key, text in policies.changes(claim.project, held, policy.stricter(held)).items():
+        _write(connection, key, text)
+    for detail in policies.passed(claim):
+        record(connection, claim.project, "", "", "window", detail)
     connection.execute("COMMIT")
 
 
 def set_policy(connection: Connection, project: str, policy: Policy, by: str, reason: str) -> None:
     """Set the policy whatever it was, with an event that says who, why, and what was there."""
-    key = f"{policies.POLICY}{project}"
     connection.execute("BEGIN")
-    was = policies.policy(_fact(connection, key))
-    if policy == Policy():
-        query = "DELETE FROM templedb.meta WHERE k = ? AND scope = ''"
-        connection.execute(fitted(connection, query), [key])
-    else:
-        _write(connection, key, json.dumps(to_plain(policy)))
-    detail = {"by": by, "reason": reason, "policy": to_plain(policy), "was": to_plain(was)}
+    was = _policy(connection, project)
+    for key, text in policies.changes(project, was, policy).items():
+        if text:
+            _write(connection, key, text)
+        else:
+            query = "DELETE FROM templedb.meta WHERE k = ? AND scope = ''"
+            connection.execute(fitted(connection, query), [key])
+    what = {"policy": policies.told(policy), "was": policies.told(was)}
+    detail = {"by": by, "reason": reason} | what
     record(connection, project, "", "", "policy", detail)
     connection.execute("COMMIT")
+
+
+def _policy(connection: Connection, project: str) -> Policy | None:
+    """Return what runs of the project must satisfy, whoever starts them."""
+    facts = {key: _fact(connection, key) or "" for key in policies.facts(project, Policy())}
+    return policies.policy(facts, project)
 
 
 def _fact(connection: Connection, key: str) -> str | None:

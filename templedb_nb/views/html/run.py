@@ -62,8 +62,15 @@ def run_card(value: Result) -> Html:
     name = code(value.run[:13], value.run)
     head = title("Run ", name, f": {value.slug} to {value.target}", badge(tone, mark, words))
     return card(
-        tone, head, _sum(value), _why(value), _after(value), run_steps(value), _facts(value)
-    )
+        tone, head, _sum(value), _why(value), _passed(value), _after(value), run_steps(value),
+        _facts(value),
+    )  # fmt: skip
+
+
+def _passed(value: Result) -> Html | None:
+    """Return which closed windows the run has passed, and why."""
+    told = [part for each in value.passed for part in (tag("br"), str(each))][1:]
+    return band(Tone.LOUD, *told) if told else None
 
 
 def _sum(value: Result) -> Html:

@@ -49,6 +49,7 @@ def closing(value: Result) -> str:
         lines += ["", *failure(value)]
     elif value.message:
         lines += ["", value.message]
+    lines += [str(each) for each in value.passed]
     lines += after(value)
     if value.finished_at and value.found_at:
         signs = f"its last sign of life was at {moment(value.finished_at)}"

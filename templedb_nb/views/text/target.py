@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from templedb_nb.model.approval import ApprovalList
 from templedb_nb.model.listings import (
     TargetList,
@@ -23,7 +25,17 @@ def _(value: TargetList) -> str:
         [t.name, t.type, t.provider, t.host, t.region, "yes" if t.protected else "no", _from(t)]
         for t in value.rows
     ]
-    return table(["TARGET", "TYPE", "PROVIDER", "HOST", "REGION", "PROTECTED", "FROM"], rows)
+    names = ["TARGET", "TYPE", "PROVIDER", "HOST", "REGION", "PROTECTED", "FROM"]
+    if any(t.windows for t in value.rows):
+        names.append("WINDOWS")
+        rows = [[*row, _windows(t)] for row, t in zip(rows, value.rows, strict=True)]
+    return table(names, rows)
+
+
+def _windows(target: Target) -> str:
+    """Return how many rules of each effect a target has."""
+    counts = Counter(rule.effect.value for rule in target.windows)
+    return ", ".join(f"{count} {effect}" for effect, count in sorted(counts.items())) or "always"
 
 
 def _from(target: Target) -> str:
@@ -45,6 +57,7 @@ def _(value: TargetShown) -> str:
         ("order policy", target.order_policy.value if target.order_policy else ""),
         ("lint", target.lint.value if target.lint else ""),
         ("drift", target.drift.value if target.drift else ""),
+        *(("window", str(rule)) for rule in target.windows),
         ("database", value.address),
         *value.others,
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -14,7 +15,7 @@ from templedb_nb.model.decided_health import DecidedHealth
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.ledger import Exemption, LedgerEvent, Within
 from templedb_nb.model.rollback import PendingRollback, RollbackMark
-from templedb_nb.model.serialization import Digest, to_plain
+from templedb_nb.model.serialization import Digest
 from templedb_nb.model.target import Policy
 from templedb_nb.model.trace import ATTEMPTED
 from templedb_nb.ports.claim import Claim
@@ -75,30 +76,33 @@ def begin_run(connection: Connection, claim: Claim, policy: Policy, decide: Deci
         if claim.pending:
             pend_rollback(connection, claim.project, claim.pending)
         held = read_policy(connection, claim.project)
-        wanted = policy.stricter(held)
-        if wanted != (held or Policy()):
-            _write(connection, f"{policies.POLICY}{claim.project}", json.dumps(to_plain(wanted)))
+        for key, text in policies.changes(claim.project, held, policy.stricter(held)).items():
+            # Windows are the owner's alone: what they demand holds for this state, and the plan
+            # says that the ledger does not have them.
+            with suppress(psycopg.errors.InsufficientPrivilege), connection.transaction():
+                _write(connection, key, text)
+        for detail in policies.passed(claim):
+            record(connection, claim, "", "", "window", detail)
 
 
 def read_policy(connection: Connection, project: str) -> Policy | None:
     """Return what runs of the project must satisfy, whoever starts them."""
-    key = f"{policies.POLICY}{project}"
-    query = fitted(connection, "SELECT v FROM templedb.meta WHERE k = %s AND scope = ''")
-    row = connection.execute(query, [key]).fetchone()
-    return policies.policy(row[0] if row else None)
+    keys = list(policies.facts(project, Policy()))
+    query = fitted(connection, "SELECT k, v FROM templedb.meta WHERE k = ANY(%s) AND scope = ''")
+    return policies.policy(dict(connection.execute(query, [keys]).fetchall()), project)
 
 
 def set_policy(connection: Connection, project: str, policy: Policy, by: str, reason: str) -> None:
     """Set the policy whatever it was, with an event that says who, why, and what was there."""
-    key = f"{policies.POLICY}{project}"
     with connection.transaction():
         was = read_policy(connection, project)
         try:
-            if policy == Policy():
-                query = "DELETE FROM templedb.meta WHERE k = %s AND scope = ''"
-                connection.execute(fitted(connection, query), [key])
-            else:
-                _write(connection, key, json.dumps(to_plain(policy)))
+            for key, text in policies.changes(project, was, policy).items():
+                if text:
+                    _write(connection, key, text)
+                else:
+                    query = "DELETE FROM templedb.meta WHERE k = %s AND scope = ''"
+                    connection.execute(fitted(connection, query), [key])
         except psycopg.errors.InsufficientPrivilege:
             raise _may_not_lower(connection, project) from None
         if (read_policy(connection, project) or Policy()) != policy:
@@ -128,7 +132,8 @@ def _write(connection: Connection, key: str, value: str) -> None:
 
 
 def _may_not_lower(connection: Connection, project: str) -> LedgerRefused:
-    message = f"role {connection.info.user!r} may not lower the policy of project {project}"
+    who = f"role {connection.info.user!r}"
+    message = f"{who} may not lower the policy of project {project}, nor change its windows"
     hint = "the owner of the ledger may: for this command, set DATABASE_URL to that role's address"
     return LedgerRefused(f"{message}: only the owner of the ledger may", hint=hint)
 
@@ -274,7 +279,12 @@ def record_policy(
     connection: Connection, project: str, policy: Policy, was: Policy | None, by: str, reason: str
 ) -> None:
     """Record who set the policy, why, and what it was."""
-    detail = {"by": by, "reason": reason, "policy": to_plain(policy), "was": to_plain(was)}
+    detail = {
+        "by": by,
+        "reason": reason,
+        "policy": policies.told(policy),
+        "was": policies.told(was),
+    }
     connection.execute(
         "INSERT INTO templedb.event (project, what, detail) VALUES (%s, 'policy', %s::jsonb)",
         [project, json.dumps(detail)],

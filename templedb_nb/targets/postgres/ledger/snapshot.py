@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from importlib import resources
 
 import psycopg
@@ -76,9 +77,10 @@ _ENTRIES = (
 def read_ledger(connection: Connection, project: str, lock: tuple[int, int]) -> Ledger:
     """Return everything that the database says of *project*, from one snapshot."""
     with snapshot(connection):
-        if not present(connection):
-            return _remaining(connection)
-        return _ledger(connection, project, lock)
+        there = present(connection)
+        found = _ledger(connection, project, lock) if there else _remaining(connection)
+        now = connection.execute("SELECT pg_catalog.clock_timestamp()").fetchone()
+        return replace(found, now=now[0] if now else None)
 
 
 @contextmanager
@@ -247,7 +249,7 @@ def _ledger(connection: Connection, project: str, lock: tuple[int, int]) -> Ledg
         rollback=ledger_rows.open_rollback(
             policies.rollback(meta.get(f"{policies.ROLLBACK}{project}")), holder
         ),
-        policy=policies.policy(meta.get(f"policy/{project}")),
+        policy=policies.policy(meta, project),
         frozen=policies.freeze(meta.get(f"freeze/{project}")),
         neighbours=policies.neighbours(meta, project),
         holder=holder,

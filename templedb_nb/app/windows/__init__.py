@@ -1,0 +1,1 @@
+"""Deployment windows of targets, by the clock of each."""

@@ -1,0 +1,1 @@
+"""When deployment windows are open: pure decisions over rules and a moment."""
