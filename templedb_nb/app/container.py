@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from templedb_nb.app.artifacts.artifacts import Artifacts
+from templedb_nb.app.artifacts.collection import ArtifactCollection
 from templedb_nb.app.deploy.approvals import Approvals
 from templedb_nb.app.deploy.attach import RunFollower
 from templedb_nb.app.deploy.connections import Connections
@@ -268,6 +269,16 @@ class Container:
             projects=self.projects,
             configs=self.configs,
             records=self.records,
+        )
+
+    @cached_property
+    def artifact_collection(self) -> ArtifactCollection:
+        """Return the use case that throws artifacts away."""
+        return ArtifactCollection(
+            artifacts=self.artifacts,
+            history=self.records,
+            records=self.records,
+            system=self.system,
         )
 
     @cached_property

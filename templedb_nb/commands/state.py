@@ -11,12 +11,13 @@ from templedb_nb.commands.context import Call
 from templedb_nb.commands.options import Effect, group, pass_call
 
 if TYPE_CHECKING:
+    from templedb_nb.model.collected import CollectedArtifacts
     from templedb_nb.model.listings import Coded, CommandOutcome
 
 
 @group("state")
 def commands() -> None:
-    """Show, check, create and back up the state."""
+    """Show, check, create, back up and tidy the state."""
 
 
 @commands.command(effect=Effect.CHANGES)
@@ -45,6 +46,22 @@ def check(call: Call) -> Coded:
 
     found = check(call.app.inspection, call.app.seal.trouble)
     return Coded(value=found, exit_code=ExitCode.OK if found.sound else ExitCode.UNAVAILABLE)
+
+
+@commands.command(effect=Effect.CHANGES)
+@click.option("--keep-runs", type=click.IntRange(0), default=10, show_default=True, metavar="N",
+              help="Keep the artifacts of the newest N runs of each target.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Show what would be removed; remove nothing.")
+@pass_call
+def gc(call: Call, keep_runs: int, *, dry_run: bool) -> CollectedArtifacts:
+    """Remove artifacts beside the state that no run needs any more.
+
+    Kept are, for each target, those of the release in place, of the run that a rollback would go
+    back to, of the newest N runs, and what a plan of the last 30 days places. Files younger than an
+    hour stay. A folder of `artifacts_store` is not touched: others may need what is there.
+    """
+    call.app.runs.reconcile()
+    return call.app.artifact_collection.collect(keep_runs, dry_run=dry_run)
 
 
 @commands.command()

@@ -13,7 +13,7 @@ from templedb_nb.model.event import RunId, Stamped
 from templedb_nb.model.history import Filter, RunRow, StatsRow
 from templedb_nb.model.ledger import Entry, Ledger, LedgerHead
 from templedb_nb.model.past_run import PastRun
-from templedb_nb.model.plan import PlanId, Preview
+from templedb_nb.model.plan import Plan, PlanId, Preview
 from templedb_nb.model.project import Slug
 from templedb_nb.model.result import Result
 from templedb_nb.model.runbook import Done, Execution, ExecutionEnd
@@ -200,6 +200,18 @@ class LedgerCopyStore(Protocol):
         ...
 
 
+class ArtifactRecords(Protocol):
+    """Who may want artifacts again."""
+
+    def artifact_targets(self) -> tuple[tuple[Slug, TargetName], ...]:
+        """Return the projects and targets of runs that have kept or placed artifacts."""
+        ...
+
+    def placing_plans(self, since: datetime) -> tuple[Plan, ...]:
+        """Return the plans made after a moment that place artifacts."""
+        ...
+
+
 class RecordStore(
     PlanStore,
     ApprovalStore,
@@ -207,6 +219,7 @@ class RecordStore(
     RunHistory,
     ResolutionStore,
     LedgerCopyStore,
+    ArtifactRecords,
     Protocol,
 ):
     """Everything that was planned, approved and done. Who needs less takes a role."""

@@ -110,6 +110,8 @@ class RunLog:
         step = self._progress.steps[event.step]
         facts = ", ".join([duration(step.duration_ms), *beside(step)])
         self._write(f"  {words[type(event)]:<6} {self._name(event.step)}  ({facts})")
+        if isinstance(event, StepWarned) and event.exit_status is None:  # no output says it
+            self._write(f"    {shown(event.message)}")
 
     def _opaque(self, step: int) -> bool:
         return self._progress.steps[step].label.evidence is Evidence.JOURNAL

@@ -86,7 +86,7 @@ class Artifacts:
         sources = self.sources(store, root_of(project))
         if bundle is not None:
             sources = (bundle, *sources)
-        manifest = self._manifest(run, sources)
+        manifest = self.manifest(run, sources)
         missing = [
             f"{file.path} of {artifact.name} ({short(file.blob)})"
             for artifact in manifest.artifacts
@@ -103,9 +103,9 @@ class Artifacts:
         if not result.manifest:
             return Manifest()
         past = PastRun(run=result.run, target=result.target, manifest=result.manifest)
-        return self._manifest(past, sources)
+        return self.manifest(past, sources)
 
-    def _manifest(self, run: PastRun, sources: Sequence[ArtifactSource]) -> Manifest:
+    def manifest(self, run: PastRun, sources: Sequence[ArtifactSource]) -> Manifest:
         """Return the record of a run's artifacts, from the state or from where they are."""
         address = Digest(run.manifest)
         body = self._recorded(address) or next(filter(None, _bodies(address, sources)), None)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from templedb_nb.exit_code import ExitCode
+from templedb_nb.model.artifact_step import PlaceArtifacts
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.past_run import PastRun
+from templedb_nb.model.plan import Plan, Preview
 from templedb_nb.model.project import Slug
 from templedb_nb.model.rollback import PendingRollback
 from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.target import TargetName
+from templedb_nb.store.duckdb.rows import read
 from templedb_nb.store.duckdb.state_file import StateFile
-from templedb_nb.store.duckdb.times import zoned
+from templedb_nb.store.duckdb.times import bare, zoned
 
 
 def past_runs(file: StateFile, slug: Slug, target: TargetName) -> tuple[PastRun, ...]:
@@ -50,6 +54,26 @@ def _past_run(row: Sequence[Any]) -> PastRun:
         begun=begun,
         manifest=manifest or "",
     )
+
+
+def artifact_targets(file: StateFile) -> tuple[tuple[Slug, TargetName], ...]:
+    """Return the projects and targets of runs that have kept or placed artifacts."""
+    with file.session() as session:
+        rows = session.execute(
+            "SELECT DISTINCT project, target FROM runs WHERE manifest <> '' ORDER BY ALL"
+        ).fetchall()
+    return tuple((Slug(slug), TargetName(target)) for slug, target in rows)
+
+
+def placing_plans(file: StateFile, since: datetime) -> tuple[Plan, ...]:
+    """Return the plans made after a moment that place artifacts."""
+    with file.session() as session:
+        rows = session.execute(
+            "SELECT preview FROM plans WHERE asked_at > ? AND list_contains("
+            "preview->>'$.draft.plan.groups[*].steps[*].kind', ?)",
+            [bare(since), PlaceArtifacts.kind],
+        ).fetchall()
+    return tuple(read(Preview, text).plan for (text,) in rows)
 
 
 def pending_rollback(file: StateFile, slug: Slug, target: TargetName) -> PendingRollback | None:

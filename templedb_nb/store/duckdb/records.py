@@ -16,7 +16,7 @@ from templedb_nb.model.event import Event, RunId, Stamped
 from templedb_nb.model.history import Filter, RunRow, StatsRow
 from templedb_nb.model.ledger import FinishedRun, Ledger, OpenCommand
 from templedb_nb.model.past_run import PastRun
-from templedb_nb.model.plan import PlanId, Preview
+from templedb_nb.model.plan import Plan, PlanId, Preview
 from templedb_nb.model.project import Slug
 from templedb_nb.model.result import Result
 from templedb_nb.model.serialization import Digest, short, to_plain
@@ -165,6 +165,14 @@ class Records(LedgerCopyRecords):
     def past_runs(self, slug: Slug, target: TargetName) -> tuple[PastRun, ...]:
         """Return the runs on a target, newest first, with what they deployed."""
         return past_runs.past_runs(self._file, slug, target)
+
+    def artifact_targets(self) -> tuple[tuple[Slug, TargetName], ...]:
+        """Return the projects and targets of runs that have kept or placed artifacts."""
+        return past_runs.artifact_targets(self._file)
+
+    def placing_plans(self, since: datetime) -> tuple[Plan, ...]:
+        """Return the plans made after a moment that place artifacts."""
+        return past_runs.placing_plans(self._file, since)
 
     def took(self, slug: Slug, target: TargetName) -> dict[tuple[str, str, str, str], StepEstimate]:
         """Return what steps took in the target's former runs."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from templedb_nb.model.collected import CollectedArtifacts
 from templedb_nb.model.state import JournalCheck, StateCheck
-from templedb_nb.views.format import many, shown, size
+from templedb_nb.views.format import many, shown, size, table
 from templedb_nb.views.text.base import INDENT, text
 
 
@@ -34,3 +35,13 @@ def _journal(each: JournalCheck) -> str:
     lines = ", ".join(map(str, each.damaged))
     damaged = f"; line {lines} cannot be read" if each.damaged else ""
     return f"journal {each.file}: {each.state}{about}{events}{damaged}"
+
+
+@text.register
+def _(value: CollectedArtifacts) -> str:
+    does = "would be removed" if value.dry_run else "removed"
+    head = f"{does}: {many(value.files, 'file')} of artifacts, {size(value.size)}"
+    rows = [[each.slug, each.target, each.run[:13], each.why] for each in value.kept]
+    if not rows:
+        return f"{head}\nno run of this state has artifacts"
+    return f"{head}\nkept: the artifacts of\n{table(('project', 'target', 'run', 'why'), rows)}"

@@ -1,0 +1,766 @@
+"""What a build made is kept, and placed elsewhere byte for byte."""
+
+from __future__ import annotations
+
+import filecmp
+import hashlib
+import json
+import os
+import stat
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from templedb_nb.app.container import Container
+from templedb_nb.app.deploy.runs import RunOptions
+from templedb_nb.core.plan.situation import PlanOptions
+from templedb_nb.core.run import images
+from templedb_nb.errors import StoreError, UnavailableArtifacts
+from templedb_nb.model.artifact import Artifact, Manifest
+from templedb_nb.model.event import Outcome
+from templedb_nb.model.past_run import PastRun
+from templedb_nb.model.plan import Preview
+from templedb_nb.model.project import Slug
+from templedb_nb.model.result import Result
+from templedb_nb.model.selection import Selection
+from templedb_nb.model.target import TargetName
+from tests.conftest import Database, Said, Terminal
+from tests.test_died import killed
+
+BUILD = """
+mkdir -p dist/sub build
+date +%N > dist/-v.txt; head -c 3000 /dev/urandom > "dist/sub/ä b.bin"; : > dist/empty
+printf '#!/bin/sh\\nexit 0\\n' > dist/run; chmod +x dist/run
+echo "registry.example/app@sha256:$(head -c 9 /dev/urandom | sha256sum | cut -c1-64)" > build/digest
+"""
+DIGEST = "0123456789abcdef" * 4
+
+
+@dataclass
+class Builds:
+    """A project whose build differs each time, and whose deployment copies what it made."""
+
+    terminal: Terminal
+
+    def project(
+        self, build: str = BUILD, *, group: dict[str, Any] | None = None, **top: Any
+    ) -> None:
+        out = self.terminal.home / "out"
+        command = (
+            f'mkdir -p {out}/"$DEPLOYMENT_TARGET" && rm -rf {out}/"$DEPLOYMENT_TARGET"/* &&'
+            f' cp -r dist {out}/"$DEPLOYMENT_TARGET"/ &&'
+            f' env | grep ^TEMPLEDB_ARTI | sort > {out}/"$DEPLOYMENT_TARGET"/env'
+        )
+        app = {
+            "name": "app",
+            "build_command": build,
+            "test_command": f"echo tested >> {self.terminal.home}/tested",
+            "deploy_command": command,
+            "artifacts": [
+                {"name": "site", "files": ["dist/**"]},
+                {"name": "image", "image_from": "build/digest"},
+            ],
+        } | (group or {})
+        targets = top.pop("targets", {"staging": {}, "prod": {}})
+        document = {"groups": [app], "targets": targets} | top
+        self.terminal.file("app/templedb.yaml", json.dumps(document))
+
+    def deploy(self, target: str = "staging", *words: str, code: int | None = 0) -> Said:
+        return self.terminal("deploy", "run", "app", "--target", target, *words, code=code)
+
+    @property
+    def tested(self) -> int:
+        path = self.terminal.home / "tested"
+        return len(path.read_text().splitlines()) if path.exists() else 0
+
+    def got(self, target: str) -> dict[str, tuple[bytes, bool]]:
+        """Return what a target got: each file with its bytes and its execute bit."""
+        root = self.terminal.home / "out" / target / "dist"
+        return {
+            each.relative_to(root).as_posix(): (each.read_bytes(), os.access(each, os.X_OK))
+            for each in sorted(root.rglob("*"))
+            if each.is_file()
+        }
+
+    def env(self, target: str) -> dict[str, str]:
+        lines = (self.terminal.home / "out" / target / "env").read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines)
+
+    @property
+    def app(self) -> Container:
+        return Container.open(self.terminal.environ["TEMPLEDB_STATE"])
+
+    def run(self, target: str = "staging") -> PastRun:
+        """Return the newest run on a target."""
+        return self.app.records.past_runs(Slug("app"), TargetName(target))[0]
+
+    def promoted(self, run: PastRun | None = None) -> PlanOptions:
+        """Return the options of a plan that places what a run has kept."""
+        app = self.app
+        kept = app.artifacts.of_run(app.projects.pick("app"), run or self.run())
+        assert kept is not None
+        return PlanOptions(artifacts={each.group: each.artifacts for each in kept.groups})
+
+    def plan(self, options: PlanOptions, **how: Any) -> Preview:
+        return self.app.deployments.plan(Selection(project="app", target="prod"), options, **how)
+
+    def promote(self, options: PlanOptions) -> Result:
+        choice = Selection(project="app", target="prod")
+        return self.app.deployments.run(choice, RunOptions(options=options))
+
+    @property
+    def folder(self) -> Path:
+        return self.app.artifacts.folder
+
+    def blob(self, path: str) -> Path:
+        """Return where the bytes of a file of the newest run on staging are kept."""
+        app = self.app
+        kept = app.artifacts.of_run(app.projects.pick("app"), self.run())
+        assert kept is not None
+        (blob,) = {each.blob for each in kept.files if each.path == path}
+        return self.folder / "sha256" / blob[:2] / blob
+
+    def another_machine(self, name: str = "other") -> None:
+        """Go on with a fresh state."""
+        state = self.terminal.home / name / "state.duckdb"
+        self.terminal.set(TEMPLEDB_STATE=str(state))
+        self.terminal("project", "import", "app")
+
+
+@pytest.fixture
+def builds(terminal: Terminal) -> Builds:
+    made = Builds(terminal)
+    made.project()
+    terminal("project", "import", "app")
+    return made
+
+
+def test_what_staging_got_is_what_production_gets(builds: Builds) -> None:
+    builds.deploy()
+    assert builds.promote(builds.promoted()).outcome is Outcome.SUCCEEDED
+    assert builds.got("prod") == builds.got("staging")
+    assert sorted(builds.got("prod")) == ["-v.txt", "empty", "run", "sub/ä b.bin"]
+    assert builds.got("prod")["run"][1]
+    assert not builds.got("prod")["empty"][1]
+    assert builds.tested == 1
+    staging, prod = builds.env("staging"), builds.env("prod")
+    assert staging["TEMPLEDB_ARTIFACT_IMAGE"] == prod["TEMPLEDB_ARTIFACT_IMAGE"]
+    assert prod["TEMPLEDB_ARTIFACT_IMAGE"].startswith("registry.example/app@sha256:")
+    assert prod["TEMPLEDB_ARTIFACT_SITE"] == f"{prod['TEMPLEDB_ARTIFACTS']}/dist"
+    assert builds.run("prod").manifest == builds.run().manifest != ""
+
+
+def test_build_differs_where_nothing_is_placed(builds: Builds) -> None:
+    builds.deploy()
+    builds.deploy("prod")
+    assert builds.got("prod") != builds.got("staging")
+    assert builds.run("prod").manifest != builds.run().manifest
+
+
+def test_plan_tells_what_does_not_run(builds: Builds) -> None:
+    builds.deploy()
+    preview = builds.plan(builds.promoted())
+    told = {(each.what, each.why) for each in preview.draft.skips}
+    assert told == {
+        ("group app: build", "promoted artifact"),
+        ("group app: test", "promoted artifact"),
+    }
+    assert preview.draft.skipped_groups == ()
+    assert "build and test skipped (promoted artifact)" in preview.plan.steps[0].title
+    assert [step.kind for step in preview.plan.steps] == ["place_artifacts", "command"]
+    assert preview.plan.content_hash != builds.plan(PlanOptions()).plan.content_hash
+
+
+def test_plan_runs_later_by_its_id(builds: Builds) -> None:
+    builds.deploy()
+    preview = builds.plan(builds.promoted())
+    said = builds.terminal("deploy", "run", "--plan", preview.plan.id)
+    assert "build and test skipped (promoted artifact)" in said.out
+    assert builds.got("prod") == builds.got("staging")
+
+
+def test_config_without_artifacts_keeps_its_document(builds: Builds) -> None:
+    builds.project(group={"artifacts": [], "deploy_command": "true"})
+    builds.deploy()
+    shown = json.loads(builds.terminal("deploy", "config", "app", "--show").out)
+    assert set(shown) == {"groups"}
+    assert "artifacts" not in shown["groups"][0]
+    assert builds.run().manifest == ""
+    assert not builds.folder.exists()
+
+
+def test_through_a_shared_store_to_another_state(builds: Builds) -> None:
+    builds.project(artifacts_store="../store")
+    builds.deploy()
+    run = builds.run()
+    builds.another_machine()
+    assert builds.promote(builds.promoted(run)).outcome is Outcome.SUCCEEDED
+    assert builds.got("prod") == builds.got("staging")
+
+
+def test_another_state_without_the_bytes_names_each_piece(builds: Builds) -> None:
+    builds.deploy()
+    run = builds.run()
+    builds.another_machine()
+    with pytest.raises(UnavailableArtifacts) as raised:
+        builds.promoted(run)
+    assert any("the record of its artifacts" in each for each in raised.value.problems)
+    assert any(str(builds.folder) in each for each in raised.value.problems)
+    assert "artifacts_store" in raised.value.hint
+    assert "--with-artifacts" in raised.value.hint
+
+
+def test_missing_file_is_named_with_where_it_was_looked_for(builds: Builds) -> None:
+    builds.project(artifacts_store="../store")
+    builds.deploy()
+    kept = builds.promoted().artifacts["app"][0]
+    gone = next(each for each in kept.files if each.path == "dist/run")
+    (builds.terminal.home / "store" / "sha256" / gone.blob[:2] / gone.blob).unlink()
+    with pytest.raises(UnavailableArtifacts) as raised:
+        builds.promoted()
+    told = "\n".join(raised.value.problems)
+    assert "missing: dist/run of site" in told
+    assert f"{builds.terminal.home}/app/../store" in told
+
+
+def test_bundle_takes_artifacts_to_another_state(builds: Builds) -> None:
+    builds.deploy()
+    bundle = builds.terminal.home / "plan.bundle"
+    builds.plan(builds.promoted(), out=bundle, with_artifacts=True)
+    builds.another_machine()
+    builds.terminal("deploy", "run", "--plan", str(bundle))
+    assert builds.got("prod") == builds.got("staging")
+    assert builds.run("prod").manifest
+    assert builds.promoted(builds.run("prod")).artifacts  # for a rollback, they stay
+
+
+def test_bundle_without_artifacts_fails_before_the_first_change(builds: Builds) -> None:
+    builds.deploy()
+    bundle = builds.terminal.home / "plan.bundle"
+    builds.plan(builds.promoted(), out=bundle)
+    builds.another_machine()
+    said = builds.terminal("deploy", "run", "--plan", str(bundle), code=10)
+    assert "missing or damaged" in said.out
+    assert "dist/run" in said.out
+    assert not (builds.terminal.home / "out" / "prod").exists()
+
+
+def test_bundle_with_other_bytes_is_refused(builds: Builds) -> None:
+    builds.deploy()
+    bundle = builds.terminal.home / "plan.bundle"
+    builds.plan(builds.promoted(), out=bundle, with_artifacts=True)
+    forged = builds.terminal.home / "forged.bundle"
+    with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(forged, "w") as new:
+        for info in old.infolist():
+            body = old.read(info)
+            if info.filename.startswith("artifacts/") and len(body) == 3000:
+                body = bytes(3000)
+            new.writestr(info.filename, body)
+    said = builds.terminal("deploy", "run", "--plan", str(forged), code=22)
+    assert "the artifact dist/sub/ä b.bin does not match its hash" in said.err + said.out
+
+
+def test_damaged_file_fails_before_the_first_change(builds: Builds) -> None:
+    builds.deploy()
+    options = builds.promoted()
+    builds.deploy("prod")
+    before = builds.got("prod")
+    work = next(builds.folder.parent.glob("work/app-prod-*")) / "tree" / "dist"
+    placed = {each: each.read_bytes() for each in work.rglob("*") if each.is_file()}
+    path = builds.blob("dist/sub/ä b.bin")
+    path.write_bytes(b"x" * 3000)
+    result = builds.promote(options)
+    assert result.outcome is Outcome.FAILED
+    assert result.exit_code == 10
+    assert "dist/sub/ä b.bin" in result.message
+    assert "damaged in" in result.message
+    assert {each: each.read_bytes() for each in work.rglob("*") if each.is_file()} == placed
+    assert builds.got("prod") == before
+
+
+def test_damaged_file_is_replaced_by_the_next_that_is_kept(builds: Builds) -> None:
+    builds.project("mkdir -p dist build; echo same > dist/a; cp digest build/digest")
+    builds.terminal.file("app/digest", f"app@sha256:{DIGEST}\n")
+    builds.deploy()
+    path = builds.blob("dist/a")
+    path.write_bytes(b"lost\n")
+    builds.deploy()
+    assert path.read_bytes() == b"same\n"
+
+
+def test_what_an_earlier_build_has_left_is_not_kept(builds: Builds) -> None:
+    builds.project('mkdir -p dist build; touch "dist/$(date +%N)"; cp digest build/digest')
+    builds.terminal.file("app/digest", f"app@sha256:{DIGEST}\n")
+    builds.deploy()
+    builds.deploy()
+    assert len(builds.got("staging")) == 1
+
+
+def test_image_of_an_earlier_build_is_not_kept(builds: Builds) -> None:
+    builds.deploy()
+    builds.project("mkdir -p dist; touch dist/a")
+    said = builds.deploy(code=10)
+    assert "the build did not write build/digest" in said.out
+
+
+def test_files_of_the_release_stay_for_the_build(builds: Builds) -> None:
+    builds.terminal.file("app/dist/own.txt", "checked in\n")
+    builds.project("touch dist/made; mkdir -p build; cp digest build/digest")
+    builds.terminal.file("app/digest", f"app@sha256:{DIGEST}\n")
+    builds.deploy()
+    assert sorted(builds.got("staging")) == ["made", "own.txt"]
+
+
+def test_hook_may_make_a_part_of_an_artifact(builds: Builds) -> None:
+    builds.project(group={"pre_deploy": ["mkdir -p dist; touch dist/by-hook"]})
+    builds.deploy()
+    assert "by-hook" in builds.got("staging")
+
+
+def test_placed_files_have_the_rights_of_built_ones(builds: Builds) -> None:
+    builds.deploy()
+    builds.promote(builds.promoted())
+    umask = os.umask(0o22)
+    os.umask(umask)
+    work = next(builds.folder.parent.glob("work/app-prod-*")) / "tree" / "dist"
+    assert stat.S_IMODE((work / "run").stat().st_mode) == 0o777 & ~umask
+    assert stat.S_IMODE((work / "empty").stat().st_mode) == 0o666 & ~umask
+    assert stat.S_IMODE((work / "sub").stat().st_mode) == 0o777 & ~umask
+
+
+UNFIT = {
+    "nothing": ("mkdir -p dist build", "'dist/**' matches no file after the build"),
+    "no digest": ("mkdir -p dist; touch dist/a", "the build did not write build/digest"),
+    "empty digest": ("mkdir -p dist build; touch dist/a build/digest", "build/digest is empty"),
+    "bare digest": (
+        f"mkdir -p dist build; touch dist/a; echo sha256:{DIGEST} > build/digest",
+        "holds a digest alone",
+    ),
+    "two lines": (
+        "mkdir -p dist build; touch dist/a; printf 'a\\nb\\n' > build/digest",
+        "has 2 lines",
+    ),
+    "words": (
+        "mkdir -p dist build; touch dist/a; echo 'not an image' > build/digest",
+        "does not hold the reference of an image",
+    ),
+    "no text": (
+        "mkdir -p dist build; touch dist/a; printf '\\377\\376' > build/digest",
+        "is no text",
+    ),
+    "long": (
+        "mkdir -p dist build; touch dist/a; head -c 9999 /dev/zero > build/digest",
+        "it names no image",
+    ),
+    "link out": (
+        "mkdir -p dist build; ln -sfn /etc/passwd dist/a",
+        "is a link that leads out of the work folder",
+    ),
+    "link up": (
+        "mkdir -p dist build; ln -sfn ../../../.. dist/up",
+        "is a link that leads out of the work folder",
+    ),
+    "broken link": ("mkdir -p dist build; ln -sfn gone dist/a", "is a link that leads nowhere"),
+    "link to a folder": (
+        "mkdir -p dist lib build; touch lib/x dist/a; ln -sfn ../lib dist/lib",
+        "is a link to a folder",
+    ),
+    "pipe": ("mkdir -p dist build; mkfifo dist/p", "is no regular file"),
+    "name": ("mkdir -p dist build; touch $'dist/\\xff'", "has a name that is not UTF-8"),
+}
+
+
+@pytest.mark.parametrize("case", UNFIT)
+def test_build_that_does_not_fit_is_told(builds: Builds, case: str) -> None:
+    build, told = UNFIT[case]
+    builds.project(build)
+    said = builds.deploy(code=10)
+    assert told in said.out
+    assert "group app" in said.out
+    assert builds.tested == 0
+    assert builds.run().manifest == ""
+
+
+def test_link_within_the_folder_is_kept_as_its_file(builds: Builds) -> None:
+    builds.project(BUILD + "ln -s sub/../run dist/also")
+    builds.deploy()
+    builds.promote(builds.promoted())
+    assert builds.got("prod")["also"] == builds.got("prod")["run"]
+
+
+def test_limit_names_the_largest(builds: Builds) -> None:
+    builds.project(artifacts_limit="2 kB")
+    said = builds.deploy(code=10)
+    assert "the limit is 2000" in said.out
+    assert "dist/sub/ä b.bin 3000" in said.out
+    assert not list(builds.folder.glob("sha256/*/*"))
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("500MB", 500_000_000), ("2 GiB", 2 << 30), (77, 77), ("12", 12), ("1kb", 1000), ("3B", 3)],
+)
+def test_limit_is_read(builds: Builds, text: str | int, size: int) -> None:
+    builds.project(artifacts_limit=text)
+    builds.terminal("project", "sync", "app")
+    app = builds.app
+    project = app.projects.pick("app")
+    config = app.configs.current(project, app.projects.release(project, None)).config
+    assert config.artifacts_limit == size
+
+
+WRONG = {
+    "both": (
+        [{"name": "a", "files": ["x"], "image_from": "y"}],
+        {},
+        "needs either files or image_from",
+    ),
+    "neither": ([{"name": "a"}], {}, "needs either files or image_from"),
+    "twice": (
+        [{"name": "a", "files": ["x"]}, {"name": "a", "files": ["y"]}],
+        {},
+        "appears more than once",
+    ),
+    "alike": (
+        [{"name": "a-b", "files": ["x"]}, {"name": "a.b", "files": ["y"]}],
+        {},
+        "TEMPLEDB_ARTIFACT_A_B",
+    ),
+    "up": ([{"name": "a", "files": ["../x"]}], {}, "has a segment '..'"),
+    "absolute": ([{"name": "a", "image_from": "/x"}], {}, "is not the path of a file"),
+    "folder": ([{"name": "a", "files": ["x"]}], {"workdir": "project"}, "copy of the release"),
+    "no build": ([{"name": "a", "files": ["x"]}], {"build_command": ""}, "builds nothing"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_config_is_told(builds: Builds, case: str) -> None:
+    artifacts, more, told = WRONG[case]
+    builds.project(group={"artifacts": artifacts} | more)
+    said = builds.deploy(code=78)
+    assert told in said.out + said.err
+
+
+def test_store_in_the_projects_folder_is_refused(builds: Builds) -> None:
+    builds.project(artifacts_store="store")
+    said = builds.deploy(code=78)
+    assert "lies in the project's folder" in said.out + said.err
+    assert builds.tested == 0
+
+
+def test_store_with_a_password_is_refused(builds: Builds) -> None:
+    builds.project(artifacts_store="s3://key:hunter22@bucket/x")
+    said = builds.deploy(code=78)
+    assert "contains a password" in said.out + said.err
+    assert "hunter22" not in said.out + said.err
+
+
+def test_store_whose_parent_is_missing_fails_the_step(builds: Builds) -> None:
+    builds.project(artifacts_store="/nowhere/at/all")
+    said = builds.deploy(code=10)
+    assert "/nowhere/at/all" in said.out
+    assert builds.tested == 0
+
+
+def test_mutable_tag_is_a_warning(builds: Builds) -> None:
+    builds.project("mkdir -p dist build; touch dist/a; echo app:latest > build/digest")
+    said = builds.deploy()
+    assert "app:latest: a tag, which may be another image tomorrow" in said.out
+    assert "1 warning" in said.out
+    assert builds.tested == 1
+
+
+def test_mutable_tag_is_refused_on_a_protected_target(builds: Builds) -> None:
+    builds.project(
+        "mkdir -p dist build; touch dist/a; echo app:latest > build/digest",
+        targets={"staging": {"protected": True, "self_approval": True}},
+    )
+    plan = builds.app.deployments.plan(Selection(project="app", target="staging")).plan
+    builds.terminal("approve", plan.id, "--reason", "fine")
+    said = builds.terminal("deploy", "run", "--plan", plan.id, code=10)
+    assert "names app:latest: a tag, which may be another image tomorrow" in said.out
+    assert "a protected target refuses it" in said.out
+    assert builds.tested == 0
+
+
+def test_mutable_tag_is_refused_where_it_is_placed(builds: Builds) -> None:
+    builds.project(
+        "mkdir -p dist build; touch dist/a; echo app:latest > build/digest",
+        targets={"staging": {}, "prod": {"protected": True}},
+    )
+    builds.deploy()
+    preview = builds.plan(builds.promoted())
+    assert any("a protected target refuses it" in str(each) for each in preview.findings)
+    assert any(each.severity == "error" for each in preview.findings)
+
+
+@pytest.mark.parametrize(
+    ("reference", "fits"),
+    [
+        (f"app@sha256:{DIGEST}", True),
+        (f"localhost:5000/a/b_c/d-e:v1.2@sha256:{DIGEST}", True),
+        (f"ghcr.io/Org/app@sha256:{DIGEST}", False),
+        ("app", True),
+        ("registry.example/app:1.0", True),
+        (f"app@sha256:{DIGEST[1:]}", False),
+        (f"app@md5:{DIGEST}", False),
+        ("app latest", False),
+        ("https://registry.example/app", False),
+    ],
+)
+def test_reference_of_an_image(reference: str, *, fits: bool) -> None:
+    found, wrong = images.reference(f"{reference}\n")
+    assert bool(found) is fits
+    assert bool(wrong) is not fits
+    assert images.pinned(reference) is (fits and "@" in reference)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "place"),
+    [
+        (("dist/app.tar",), "dist/app.tar"),
+        (("dist/**",), "dist"),
+        (("dist/*.whl", "dist/*.gz"), "dist"),
+        (("dist/a/*.js", "dist/b/*.js"), "dist"),
+        (("*.whl",), ""),
+        (("a/x", "b/y"), ""),
+        (("out/[*]",), "out"),
+    ],
+)
+def test_place_follows_from_the_patterns(patterns: tuple[str, ...], place: str) -> None:
+    assert Artifact(name="a", patterns=patterns).place == place
+
+
+PLACES = ("artifacts.begun", "artifacts.stored", "artifacts.kept", "artifacts.recorded")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_killed_while_it_keeps_is_resumed(builds: Builds, place: str) -> None:
+    killed(builds.terminal, place, "deploy", "run", "app", "--target", "staging")
+    builds.terminal("deploy", "resume", "app", "--target", "staging")
+    assert builds.run().outcome is Outcome.SUCCEEDED
+    assert builds.promote(builds.promoted()).outcome is Outcome.SUCCEEDED
+    assert builds.got("prod") == builds.got("staging")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "artifacts.begun",
+        "artifacts.staged",
+        "artifacts.placing@2",
+        "artifacts.kept",
+        "artifacts.recorded",
+    ],
+)
+def test_killed_while_it_places_is_resumed(builds: Builds, place: str) -> None:
+    builds.deploy()
+    preview = builds.plan(builds.promoted())
+    killed(builds.terminal, place, "deploy", "run", "--plan", preview.plan.id)
+    assert not (builds.terminal.home / "out" / "prod").exists()
+    builds.terminal("deploy", "resume", "app", "--target", "prod")
+    assert builds.got("prod") == builds.got("staging")
+    assert builds.run("prod").manifest == builds.run().manifest
+
+
+def test_resumed_run_deploys_what_was_kept(builds: Builds) -> None:
+    """Somebody touched the work folder meanwhile, and the run goes on with what it had tested."""
+    builds.project(
+        group={"post_deploy": [{"command": f"test -e {builds.terminal.home}/go", "critical": True}]}
+    )
+    builds.deploy(code=12)
+    kept = builds.run().manifest
+    tree = next(builds.folder.parent.glob("work/app-staging-*")) / "tree"
+    (tree / "dist" / "-v.txt").write_text("forged")
+    builds.terminal.file("go", "")
+    builds.terminal("deploy", "resume", "app", "--target", "staging")
+    assert builds.run().manifest == kept
+    assert (tree / "dist" / "-v.txt").read_text() != "forged"
+
+
+def test_rollback_places_what_the_older_run_kept(builds: Builds) -> None:
+    builds.deploy()
+    first = builds.got("staging")
+    builds.terminal.file("app/note", "2")
+    builds.deploy()
+    assert builds.got("staging") != first
+    said = builds.terminal("deploy", "rollback", "app", "--target", "staging")
+    assert builds.got("staging") == first
+    assert "build and test skipped (kept artifact)" in said.out
+    assert builds.tested == 2
+
+
+def test_rollback_builds_where_artifacts_are_gone_and_says_so(builds: Builds) -> None:
+    builds.deploy()
+    path = builds.blob("dist/run")
+    gone = builds.blob("dist/-v.txt")
+    builds.terminal.file("app/note", "2")
+    builds.deploy()
+    gone.unlink()
+    assert path.exists()
+    said = builds.terminal("deploy", "rollback", "app", "--target", "staging", "--dry-run")
+    assert "its groups build again" in said.out
+    assert "dist/-v.txt" in said.out
+    builds.terminal("deploy", "rollback", "app", "--target", "staging")
+    assert builds.tested == 3
+
+
+def test_rollback_after_a_failure_places_what_was_in_place(builds: Builds) -> None:
+    builds.project(on_failure="rollback")
+    builds.deploy()
+    first = builds.got("staging")
+    fails = {"post_deploy": [{"command": "test ! -e broken", "critical": True}]}
+    builds.project(on_failure="rollback", group=fails)
+    builds.deploy()
+    second = builds.got("staging")
+    builds.terminal.file("app/broken", "")
+    builds.deploy(code=11)
+    assert builds.got("staging") == second != first
+
+
+def test_ledger_keeps_the_record_of_a_run(builds: Builds, pg: Database) -> None:
+    for target in ("staging", "prod"):
+        builds.terminal("env", "set", "app", "DATABASE_URL", pg.dsn, "--target", target)
+    builds.project(artifacts_store="../store")
+    builds.deploy()
+    kept = builds.run().manifest
+    assert pg.query("SELECT manifest FROM templedb.run") == [(kept,)]
+    builds.another_machine()
+    for target in ("staging", "prod"):
+        builds.terminal("env", "set", "app", "DATABASE_URL", pg.dsn, "--target", target)
+    app = builds.app
+    with app.plans.of_target("app", "staging") as opened:
+        (ledger,) = opened.ledgers.values()
+    (past,) = ledger.runs
+    assert past.manifest == kept
+    assert builds.promote(builds.promoted(past)).outcome is Outcome.SUCCEEDED
+    assert builds.got("prod") == builds.got("staging")
+
+
+def test_record_is_content_of_its_own(builds: Builds) -> None:
+    builds.deploy()
+    address = builds.run().manifest
+    body = builds.app.content.read([address])[address]  # type: ignore[list-item,index]  # a digest
+    assert hashlib.sha256(body).hexdigest() == address
+    stored = builds.folder / "sha256" / address[:2] / address
+    assert stored.read_bytes() == body
+    names = {each["name"] for group in json.loads(body)["groups"] for each in group["artifacts"]}
+    assert names == {"site", "image"}
+
+
+def test_large_file_is_not_read_into_memory(builds: Builds) -> None:
+    builds.project(
+        "mkdir -p dist build; head -c 200000000 /dev/urandom > dist/big; cp digest build/digest"
+    )
+    builds.terminal.file("app/digest", f"app@sha256:{DIGEST}\n")
+    bundle = str(builds.terminal.home / "plan.bundle")
+    assert _peak(builds, "deploy", "run", "app", "--target", "staging") < 180
+    builds.plan(builds.promoted(), out=Path(bundle), with_artifacts=True)
+    assert _peak(builds, "deploy", "run", "--plan", bundle) < 180
+    one, two = (builds.terminal.home / "out" / each / "dist/big" for each in ("staging", "prod"))
+    assert filecmp.cmp(one, two, shallow=False)
+
+
+def _peak(builds: Builds, *words: str) -> int:
+    """Return how many MiB a process of a command had at most."""
+    process = builds.terminal.process(*words)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process.stdout, process.stderr:
+        out = process.stdout.read() + process.stderr.read()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, out
+    return used.ru_maxrss >> 10
+
+
+def age(builds: Builds) -> None:
+    """Let every file that is kept be two hours old."""
+    for each in builds.folder.rglob("*"):
+        if each.is_file():
+            status = each.stat()
+            os.utime(each, (status.st_atime - 7200, status.st_mtime - 7200))
+
+
+def test_gc_keeps_what_is_in_place_and_its_rollback(builds: Builds) -> None:
+    manifests = []
+    for number in range(4):
+        builds.terminal.file("app/note", str(number))
+        builds.deploy()
+        manifests.append(builds.run().manifest)
+    age(builds)
+    before = sorted(builds.folder.rglob("*"))
+    builds.terminal("state", "gc", "--keep-runs", "0", "--dry-run")
+    assert sorted(builds.folder.rglob("*")) == before
+    said = builds.terminal("state", "gc", "--keep-runs", "0")
+    assert "in place" in said.out
+    assert "a rollback places them" in said.out
+    there = [(builds.folder / "sha256" / each[:2] / each).exists() for each in manifests]
+    assert there == [False, False, True, True]
+    second = builds.terminal("deploy", "rollback", "app", "--target", "staging")
+    assert "build and test skipped (kept artifact)" in second.out
+
+
+def test_gc_keeps_the_newest_runs_and_what_is_young(builds: Builds) -> None:
+    for number in range(4):
+        builds.terminal.file("app/note", str(number))
+        builds.deploy()
+    before = sorted(builds.folder.rglob("*"))
+    builds.terminal("state", "gc", "--keep-runs", "0")
+    assert sorted(builds.folder.rglob("*")) == before  # younger than an hour
+    age(builds)
+    builds.terminal("state", "gc", "--keep-runs", "9")
+    assert sorted(builds.folder.rglob("*")) == before
+
+
+def test_gc_keeps_what_a_waiting_plan_places(builds: Builds) -> None:
+    builds.deploy()
+    options = builds.promoted()
+    preview = builds.plan(options)
+    for number in range(3):
+        builds.terminal.file("app/note", str(number))
+        builds.deploy()
+    age(builds)
+    builds.terminal("state", "gc", "--keep-runs", "0")
+    builds.terminal("project", "sync", "app")
+    files = [file for each in options.artifacts["app"] for file in each.files]
+    assert all(builds.app.artifacts.own.has(each.blob) for each in files)
+    assert preview.plan.placed == options.artifacts
+
+
+def test_gc_removes_nothing_if_a_kept_record_is_lost(builds: Builds) -> None:
+    builds.deploy()
+    builds.terminal.file("app/note", "2")
+    builds.deploy()
+    kept = builds.run().manifest
+    age(builds)
+    app = builds.app
+    with app.state.session() as session:
+        session.execute("DELETE FROM content_blobs WHERE sha256 = ?", [kept])
+    with pytest.raises(StoreError):
+        app.content.read([kept])  # type: ignore[list-item]  # a digest
+    (builds.folder / "sha256" / kept[:2] / kept).unlink()
+    before = sorted(builds.folder.rglob("*"))
+    builds.terminal("state", "gc", "--keep-runs", "0", code=69)
+    assert sorted(builds.folder.rglob("*")) == before
+
+
+def test_manifest_is_addressed_by_what_it_says() -> None:
+    one = Artifact(name="a", files=(), image=f"app@sha256:{DIGEST}")
+    first = Manifest().with_group("x", (one,)).with_group("y", ())
+    second = Manifest().with_group("y", ()).with_group("x", (one,))
+    assert first.digest == second.digest
+    assert first.digest != Manifest().with_group("x", (replace(one, name="b"),)).digest
+    assert first.of("x") == (one,)
+    assert first.of("nobody") == ()
+
+
+def test_reports_name_the_step(builds: Builds) -> None:
+    builds.deploy()
+    preview = builds.plan(builds.promoted())
+    junit = builds.terminal.home / "report.xml"
+    builds.terminal("deploy", "run", "--plan", preview.plan.id, "--junit", str(junit))
+    assert "build and test skipped (promoted artifact)" in junit.read_text()
