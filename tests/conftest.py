@@ -5,8 +5,10 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -92,6 +94,18 @@ def databases(server: postgres.Server) -> Iterator[Database]:
         admin.execute(f"DROP ROLE {role}".encode())
 
 
+@cache
+def empty_state() -> bytes:
+    """Return the state file that a first command makes; it is made once in each worker."""
+    from templedb_nb.store.duckdb.state_file import StateFile
+
+    with tempfile.TemporaryDirectory() as folder:
+        state = StateFile(Path(folder) / "state.duckdb")
+        with state.session():
+            pass
+        return state.path.read_bytes()
+
+
 @dataclass
 class Said:
     """What a command answered."""
@@ -149,6 +163,8 @@ class Terminal:
 
         from templedb_nb import cli
 
+        if words[:2] == ("project", "import"):
+            self._begin_state()
         with self.monkeypatch.context() as patch:
             patch.setattr(sys, "stdin", io.StringIO(stdin or ""))
             self.capfd.readouterr()
@@ -192,6 +208,13 @@ class Terminal:
     @property
     def state(self) -> Path:
         return Path(self.environ["TEMPLEDB_STATE"])
+
+    def _begin_state(self) -> None:
+        """Put an empty state where it belongs: to make one takes longer than a short command."""
+        if "TEMPLEDB_STATE" in self.environ and not self.state.parent.exists():
+            self.state.parent.mkdir(mode=0o700)
+            self.state.write_bytes(empty_state())
+            self.state.chmod(0o600)
 
 
 @pytest.fixture
