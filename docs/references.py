@@ -21,9 +21,11 @@ from typing import Any
 import click
 
 from templedb_nb import api
+from templedb_nb.api_promotion import PromotionMethods
 from templedb_nb.api_rollback import RollbackMethods
 from templedb_nb.commands.tree import tree
-from templedb_nb.core.config import document, project_file
+from templedb_nb.core.config import document, lifecycle_keys, project_file
+from templedb_nb.core.config.lifecycle_keys import Stages
 from templedb_nb.core.health.outcomes import OUTCOMES
 from templedb_nb.core.values import schema
 from templedb_nb.core.windows import rules
@@ -32,6 +34,7 @@ from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Event, Passing, StepFailed
 from templedb_nb.model.finding import Finding
 from templedb_nb.model.history import RunRow
+from templedb_nb.model.lifecycle import Lifecycle
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
 from templedb_nb.model.status import TargetStatus, Tracked
@@ -201,6 +204,11 @@ def expect_json() -> str:
     return _object(document.EXPECT_JSON)
 
 
+def promotion_gates() -> str:
+    """Return the reference of what must be true before a promotion."""
+    return _object(lifecycle_keys.GATES)
+
+
 def outcomes() -> str:
     """Return what each cause says of a target's health."""
     rows = [
@@ -233,7 +241,7 @@ def _object(found: schema.Object) -> str:
     return _table(("key", "value", "default", "what it says"), rows)
 
 
-def _kind(found: schema.Shape) -> str:  # noqa: C901 - a case a shape
+def _kind(found: schema.Shape) -> str:  # noqa: C901, PLR0912 - a case a shape
     match found:
         case schema.Text():
             return _WORDS.get(found, "word" if found.says else "text")
@@ -257,6 +265,8 @@ def _kind(found: schema.Shape) -> str:  # noqa: C901 - a case a shape
             return f"{_kind(long)}, or a text: its `{key}`"
         case schema.Object():
             return _PLACES[id(found)]
+        case Stages():
+            return "list of names or of lists of names, or object: name to names"
         case _:
             raise TypeError(f"the reference cannot name a {type(found).__name__}")
 
@@ -276,6 +286,7 @@ _PLACES = {
     id(document.GROUP): "a [group](#group)",
     id(rules.WINDOWS): "[deployment windows](#deployment-windows)",
     id(rules.RULE): "a [rule](#deployment-windows)",
+    id(lifecycle_keys.GATES): "[promotion gates](#promotion-gates)",
     id(project_file.TARGET): "a [target](#target)",
 }
 
@@ -288,7 +299,7 @@ def _default(key: schema.Key) -> str:
             return f"`{word.value}`"
         case bool() as flag:
             return f"`{str(flag).lower()}`"
-        case None | "" | ():
+        case None | "" | () | Lifecycle():
             return ""
         case tuple() as several:
             return ", ".join(f"`{each}`" for each in several)
@@ -323,7 +334,7 @@ def _first_paragraph(thing: Any) -> str:
 
 def methods() -> str:
     """Return the reference of the Python API: each method, and `frame`."""
-    members = {**vars(api.Temple), **vars(RollbackMethods)}
+    members = {**vars(api.Temple), **vars(RollbackMethods), **vars(PromotionMethods)}
     public = [each for name, each in members.items() if not name.startswith("_")]
     return "\n\n".join(_function(getattr(each, "__func__", each)) for each in (*public, api.frame))
 
@@ -399,8 +410,8 @@ def _cell(text: str) -> str:
 PARTS: dict[str, Callable[[], str]] = {
     each.__name__: each
     for each in (
-        commands, project, group, hook, artifact, health_check, expect_json, outcomes, target,
-        windows, window, events, methods, values, failpoints,
+        commands, project, group, hook, artifact, health_check, expect_json, promotion_gates,
+        outcomes, target, windows, window, events, methods, values, failpoints,
     )
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from templedb_nb.api_rollback import RollbackMethods
+from templedb_nb.api_promotion import ReleaseMethods
 from templedb_nb.app.container import Container as App
 from templedb_nb.app.deploy.runs import RunOptions
 from templedb_nb.app.deploy.signatures import SigningKey
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Temple(RollbackMethods):
+class Temple(ReleaseMethods):
     """The projects of one state file, and what can be done with them.
 
     *project* and *target* of every method are optional if TEMPLEDB_PROJECT and TEMPLEDB_TARGET name

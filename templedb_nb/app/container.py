@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from templedb_nb.app.artifacts.artifacts import Artifacts
 from templedb_nb.app.artifacts.collection import ArtifactCollection
@@ -17,7 +16,6 @@ from templedb_nb.app.deploy.plans import Plans
 from templedb_nb.app.deploy.runs import Runs
 from templedb_nb.app.deploy.selections import Selections
 from templedb_nb.app.deploy.workspace import Workspace
-from templedb_nb.app.environment import Environment
 from templedb_nb.app.health.checks import HealthChecks
 from templedb_nb.app.health.surroundings import HealthSurroundings
 from templedb_nb.app.history.comparisons import Comparisons
@@ -37,75 +35,19 @@ from templedb_nb.app.project.policies import TargetPolicies
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.targets import Targets
 from templedb_nb.app.project.variables import Variables
+from templedb_nb.app.promotion.promotions import Promotions
+from templedb_nb.app.promotion.releases import Releases
+from templedb_nb.app.promotion.source import PromotionSources
 from templedb_nb.app.recovery.resolve import Resolutions
 from templedb_nb.app.rollback.older_release import OlderReleases
 from templedb_nb.app.rollback.rollbacks import Rollbacks
-from templedb_nb.core.secrets.masking import Masker
-from templedb_nb.engine.observe import ReadCache, Reader
-from templedb_nb.ports.records import RecordStore, RunbookRecords
-from templedb_nb.ports.store import ContentStore, SettingsStore, StateInspector
-from templedb_nb.secrets.sealing import Seal
-from templedb_nb.store.duckdb.content import Content
-from templedb_nb.store.duckdb.inspection import StateInspection
+from templedb_nb.app.stores import Stores
 from templedb_nb.store.duckdb.query import Query
-from templedb_nb.store.duckdb.records import Records
-from templedb_nb.store.duckdb.runbooks import Runbooks
-from templedb_nb.store.duckdb.settings import Settings
-from templedb_nb.store.duckdb.state_file import StateFile, discover
 
 
 @dataclass
-class Container:
+class Container(Stores):
     """Everything that templedb can do, over one state file."""
-
-    state: StateFile
-    system: Environment = field(default_factory=Environment)
-    reserved: frozenset[str] = frozenset()
-    cache: ReadCache = field(default_factory=ReadCache)
-
-    @classmethod
-    def open(
-        cls,
-        path: str | Path | None = None,
-        *,
-        system: Environment | None = None,
-        cache: ReadCache | None = None,
-    ) -> Container:
-        """Use the state at *path*, or where TEMPLEDB_STATE, the folder or the user has it."""
-        world = system or Environment()
-        named = str(path) if path else world.environ.get("TEMPLEDB_STATE")
-        found = StateFile(discover(named, world.folder, world.data_folder))
-        return cls(state=found, system=world, cache=cache or ReadCache())
-
-    @cached_property
-    def masker(self) -> Masker:
-        """Return what knows every secret that this process has seen."""
-        return Masker()
-
-    @cached_property
-    def settings(self) -> SettingsStore:
-        """Return projects, configs, targets and variables."""
-        return Settings(self.state)
-
-    @cached_property
-    def content(self) -> ContentStore:
-        """Return files and releases."""
-        return Content(self.state)
-
-    @cached_property
-    def reader(self) -> Reader:
-        """Return what reads migrations."""
-        return Reader(self.content.read, self.cache)
-
-    @cached_property
-    def records(self) -> RecordStore:
-        """Return plans, approvals and runs."""
-        return Records(self.state)
-
-    @cached_property
-    def inspection(self) -> StateInspector:
-        """Return what looks at the state without changing it."""
-        return StateInspection(self.state)
 
     @cached_property
     def projects(self) -> Projects:
@@ -126,12 +68,6 @@ class Container:
     def variables(self) -> Variables:
         """Return the use cases around variables."""
         return Variables(self.settings, self.seal, self.masker, self.system)
-
-    @cached_property
-    def seal(self) -> Seal:
-        """Return what seals values, with this user's key."""
-        key = self.system.environ.get("TEMPLEDB_KEY")
-        return Seal(key, self.system.config_folder / "key")
 
     @cached_property
     def addresses(self) -> Addresses:
@@ -323,11 +259,6 @@ class Container:
         )
 
     @cached_property
-    def runbooks(self) -> RunbookRecords:
-        """Return what runbooks did that ran unattended."""
-        return Runbooks(self.state)
-
-    @cached_property
     def history(self) -> History:
         """Return the use cases around what happened."""
         return History(self.records, self.runs, Query(self.state), self.system)
@@ -381,6 +312,44 @@ class Container:
         )
 
     @cached_property
+    def promotions(self) -> Promotions:
+        """Return the use cases around releases that move from target to target."""
+        return Promotions(
+            state=self.state,
+            projects=self.projects,
+            plans=self.plans,
+            runs=self.runs,
+            approvals=self.approvals,
+            rollbacks=self.rollbacks,
+            older=self.rollbacks.older,
+            configs=self.configs,
+            sources=self._sources,
+            system=self.system,
+            mask=self.masker.mask,
+        )
+
+    @cached_property
+    def _sources(self) -> PromotionSources:
+        return PromotionSources(
+            plans=self.plans, targets=self.targets, records=self.records, health=self.health
+        )
+
+    @cached_property
+    def releases(self) -> Releases:
+        """Return the use case that tells which release is where."""
+        return Releases(
+            state=self.state,
+            projects=self.projects,
+            targets=self.targets,
+            configs=self.configs,
+            content=self.content,
+            plans=self.plans,
+            runs=self.runs,
+            sources=self._sources,
+            records=self.records,
+        )
+
+    @cached_property
     def deployments(self) -> Deployments:
         """Return the deployments."""
         return Deployments(
@@ -393,6 +362,7 @@ class Container:
             approvals=self.approvals,
             follower=self.follower,
             rollbacks=self.rollbacks,
+            promotions=self.promotions,
             run_history=self.history,
             records=self.records,
             system=self.system,

@@ -9,7 +9,16 @@ import click
 
 from templedb_nb.commands import completion
 from templedb_nb.commands.context import Call
-from templedb_nb.commands.options import Effect, given_values, group, on_target, pass_call, words
+from templedb_nb.commands.options import (
+    VALUES,
+    Effect,
+    given_values,
+    group,
+    on_target,
+    pass_call,
+    running,
+    words,
+)
 from templedb_nb.commands.override import override, overriding
 from templedb_nb.commands.reports import Reports, reported, summarised
 from templedb_nb.exit_code import ExitCode
@@ -45,13 +54,7 @@ PLANNING = (
     click.option(
         "--skip-validation", is_flag=True, help="Plan even if required variables are missing."
     ),
-    click.option(
-        "--env",
-        "env",
-        multiple=True,
-        metavar="NAME[=VALUE]",
-        help="Set a variable for this run only.",
-    ),
+    VALUES,
     click.option("--overlay", metavar="FILE", help="Changes to the config, for this plan only."),
 )
 
@@ -200,13 +203,7 @@ def plan(
 @click.option("--dry-run", is_flag=True, help="Show the plan; execute nothing.")
 @click.option("--plan", "named", metavar="ID|FILE", shell_complete=completion.plans,
               help="Run exactly this plan, or refuse.")  # fmt: skip
-@click.option("--lock-wait", default="10s", metavar="TIME", show_default=True,
-              help="How long to wait for another run: 90s, 15m.")  # fmt: skip
-@click.option("--wait-approval", metavar="TIME", is_flag=False, flag_value="30m",
-              help="Wait for missing approvals: 10m, 2h. Without TIME: 30m.")  # fmt: skip
-@click.option("--approval", "approvals", type=click.Path(path_type=Path), multiple=True,
-              metavar="FILE", help="A signed approval, from approve --sign --out.")  # fmt: skip
-@click.option("--no-wait", is_flag=True, help="In a notebook: show who may approve, then stop.")
+@running
 @overriding
 @reported
 @pass_call
@@ -277,9 +274,7 @@ def pick(call: Call, slug: str | None, target: str | None) -> Choices | None:
 @on_target
 @click.option("--lock-wait", default="10s", metavar="TIME", show_default=True,
               help="How long to wait for another run: 90s, 15m.")  # fmt: skip
-@click.option(
-    "--env", "env", multiple=True, metavar="NAME[=VALUE]", help="Set a variable for this run only."
-)
+@VALUES
 @overriding
 @pass_call
 def resume(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -218,6 +219,29 @@ def on_target(function: Any) -> Any:
         help="The target. Optional if there is only one, or one is in use.",
     )
     return option(function)
+
+
+VALUES = click.option(
+    "--env", "env", multiple=True, metavar="NAME[=VALUE]", help="Set a variable for this run only."
+)
+RUNNING = (
+    click.option("--lock-wait", default="10s", metavar="TIME", show_default=True,
+                 help="How long to wait for another run: 90s, 15m."),
+    click.option("--wait-approval", metavar="TIME", is_flag=False, flag_value="30m",
+                 help="Wait for missing approvals: 10m, 2h. Without TIME: 30m."),
+    click.option("--approval", "approvals", type=click.Path(path_type=Path), multiple=True,
+                 metavar="FILE", help="A signed approval, from approve --sign --out."),
+    click.option("--no-wait", is_flag=True,
+                 help="In a notebook: show who may approve, then stop."),
+)  # fmt: skip
+"""How a run is carried out: its lock and its approvals."""
+
+
+def running(function: Any) -> Any:
+    """Declare the options of a command that carries out a plan."""
+    for option in reversed(RUNNING):
+        function = option(function)
+    return function
 
 
 def given_values(call: Call, env: Sequence[str]) -> GivenValues:

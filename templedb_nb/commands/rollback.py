@@ -10,7 +10,15 @@ import click
 from templedb_nb.commands import completion
 from templedb_nb.commands.context import Call
 from templedb_nb.commands.deploy import PLANNED, commands, run_options
-from templedb_nb.commands.options import Effect, given_values, on_target, pass_call, words
+from templedb_nb.commands.options import (
+    VALUES,
+    Effect,
+    given_values,
+    on_target,
+    pass_call,
+    running,
+    words,
+)
 from templedb_nb.commands.override import overriding
 from templedb_nb.commands.reports import Reports, reported
 
@@ -44,15 +52,8 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Also undo the migrations that the release does not have, by their down parts.",
 )
-@click.option("--env", "env", multiple=True, metavar="NAME[=VALUE]",
-              help="Set a variable for this run only.")  # fmt: skip
-@click.option("--lock-wait", default="10s", metavar="TIME", show_default=True,
-              help="How long to wait for another run: 90s, 15m.")  # fmt: skip
-@click.option("--wait-approval", metavar="TIME", is_flag=False, flag_value="30m",
-              help="Wait for missing approvals: 10m, 2h. Without TIME: 30m.")  # fmt: skip
-@click.option("--approval", "approvals", type=click.Path(path_type=Path), multiple=True,
-              metavar="FILE", help="A signed approval, from approve --sign --out.")  # fmt: skip
-@click.option("--no-wait", is_flag=True, help="In a notebook: show who may approve, then stop.")
+@VALUES
+@running
 @overriding
 @reported
 @pass_call

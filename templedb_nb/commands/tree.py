@@ -20,6 +20,7 @@ from templedb_nb.commands import (
     migration,
     notebook,
     project,
+    promote,
     query,
     rollback,
     run,
@@ -73,7 +74,7 @@ for noun in (
     state,
 ):
     tree.add_command(noun.commands)
-alone = (*status.verbs, *approval.verbs, use.use, shell_completion.complete)
+alone = (*status.verbs, *promote.verbs, *approval.verbs, use.use, shell_completion.complete)
 for verb in (*alone, *history.verbs, query.query):
     tree.add_command(verb)
 examples.attach(tree)

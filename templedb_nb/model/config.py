@@ -8,6 +8,7 @@ from enum import StrEnum
 from templedb_nb.model.artifact import DEFAULT_LIMIT, ArtifactRule
 from templedb_nb.model.health import HealthRole, JsonExpectation
 from templedb_nb.model.layout import Layout
+from templedb_nb.model.lifecycle import NO_LIFECYCLE, Lifecycle, PromotionGates
 from templedb_nb.model.rollback import ALL_TRIGGERS, AfterFailure, RollbackTrigger
 from templedb_nb.model.target import DATABASE_URL, DatabaseName, OrderPolicy
 from templedb_nb.model.work_folder import WorkFolderKind
@@ -144,7 +145,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployConfig:
-    """Every group of a project, and what follows a run that does not succeed."""
+    """Every group of a project, what follows a run that does not succeed, and the lifecycle."""
 
     groups: tuple[Group, ...] = field(default=())
     on_failure: AfterFailure = AfterFailure.STOP
@@ -152,6 +153,12 @@ class DeployConfig:
     cancel_policy: AfterFailure = AfterFailure.STOP
     artifacts_store: str = ""
     artifacts_limit: int = DEFAULT_LIMIT
+    lifecycle: Lifecycle = NO_LIFECYCLE
+    promotion: tuple[tuple[str, PromotionGates], ...] = ()
+
+    def gates(self, name: str) -> PromotionGates:
+        """Return what must be true before a target of that name gets a release."""
+        return dict(self.promotion).get(name, PromotionGates())
 
     def group(self, name: str) -> Group | None:
         """Return the group of that name."""

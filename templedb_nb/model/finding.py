@@ -32,6 +32,7 @@ class Topic(StrEnum):
     LINT = "lint"
     DRIFT = "drift"
     ROLLBACK = "rollback"
+    PROMOTION = "promotion"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

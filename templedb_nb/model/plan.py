@@ -24,6 +24,7 @@ from templedb_nb.model.finding import Finding
 from templedb_nb.model.health_step import CheckHealth
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.project import Changes, Slug
+from templedb_nb.model.promotion import PromotionGoal, PromotionSummary
 from templedb_nb.model.rollback import IfFails, RollbackGoal
 from templedb_nb.model.rollback_summary import Fallback, RollbackSummary
 from templedb_nb.model.run_kind import RunKind
@@ -55,7 +56,8 @@ class Plan:
     """The steps that take *target* from *base* to its goal.
 
     `overlay` is what of the config was different for this plan alone, as canonical JSON. `rollback`
-    is what a rollback brings back; `if_fails` is what follows where the run does not succeed.
+    is what a rollback brings back; `if_fails` is what follows where the run does not succeed;
+    `promotion` is the run on another target whose release it is.
     """
 
     project: str
@@ -69,6 +71,7 @@ class Plan:
     overlay: str = ""
     rollback: RollbackGoal | None = None
     if_fails: IfFails | None = None
+    promotion: PromotionGoal | None = None
     format: int = FORMAT
 
     @property
@@ -107,6 +110,8 @@ class Plan:
         """Return what a run of it is for."""
         if self.rollback is not None:
             return RunKind.ROLLBACK
+        if self.promotion is not None:
+            return RunKind.PROMOTE
         if any(isinstance(step, Revert) for step in self.steps):
             return RunKind.DOWN
         if any(isinstance(step, ImportEntry) for step in self.steps):
@@ -161,7 +166,7 @@ def _content_hash(plan: Plan) -> Digest:
         if (exempts := step.get("exempts")) and not any(exempts["windows"].values()):
             del exempts["windows"]
         _drop(step.get("reading") or {}, ("part",))
-    _drop(plain, ("overlay", "rollback", "if_fails"))
+    _drop(plain, ("overlay", "rollback", "if_fails", "promotion"))
     left_out = {"base"}
     body = {key: item for key, item in plain.items() if key not in left_out}
     return digest(body | {"policy": used})
@@ -237,6 +242,7 @@ class Draft:
     edited: tuple[Tracked, ...] = ()
     applied: int = 0
     rollback: RollbackSummary | None = None
+    promotion: PromotionSummary | None = None
 
     @property
     def skipped_groups(self) -> tuple[str, ...]:

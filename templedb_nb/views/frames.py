@@ -32,6 +32,7 @@ from templedb_nb.model.listings import (
     VariableList,
 )
 from templedb_nb.model.plan import Preview
+from templedb_nb.model.promotion import ReleaseTable
 from templedb_nb.model.result import Result
 from templedb_nb.model.rollback_summary import RollbackList
 from templedb_nb.model.run_kind import RunKind
@@ -187,6 +188,20 @@ COLUMNS: dict[type, Sequence[Column]] = {
         ("default", TEXT, lambda r: r.default),
         ("why_not", TEXT, lambda r: r.why_not),
     ),
+    ReleaseTable: (
+        ("release", COUNTS, lambda r: r.release or None),
+        ("tree", TEXT, lambda r: r.tree),
+        ("made_at", TIMES, lambda r: r.made_at),
+        ("target", WORDS, lambda r: r.target or None),
+        ("in_place", TEXT, lambda r: r.in_place),
+        ("since", TIMES, lambda r: r.since),
+        ("started_by", TEXT, lambda r: r.started_by),
+        ("run", TEXT, lambda r: r.run),
+        ("kind", RunKind, lambda r: r.run_kind and r.run_kind.value),
+        ("health", Measured, lambda r: r.health and r.health.value),
+        ("note", TEXT, lambda r: r.note),
+        ("next_to", TEXT, lambda r: ", ".join(r.next_to)),
+    ),
     HealthTries: (
         ("step", COUNTS, lambda r: r.step),
         ("check_name", WORDS, lambda r: r.check),
@@ -309,6 +324,8 @@ def frame(value: Any) -> pd.DataFrame | None:
     made = _table(columns, value.shown if isinstance(value, MigrationStatus) else value.rows)
     if isinstance(value, ApprovalList) and value.note:
         made.attrs.update(note=value.note)
+    if isinstance(value, ReleaseTable):
+        made.attrs.update(project=value.slug, notes=value.notes)
     if isinstance(value, DeployStats):
         made.attrs.update(project=value.slug, definitions=value.definitions)
     if isinstance(value, HealthTries):

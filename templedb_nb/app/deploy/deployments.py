@@ -20,6 +20,7 @@ from templedb_nb.app.environment import Environment
 from templedb_nb.app.history.history import History
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.variables import NOTHING_GIVEN, GivenValues, Variables
+from templedb_nb.app.promotion.promotions import Promotions, PromotionWish
 from templedb_nb.app.rollback.rollbacks import Rollbacks, RollbackWish
 from templedb_nb.core.config.overlay import document_of
 from templedb_nb.core.plan.situation import PlanOptions
@@ -53,6 +54,7 @@ class Deployments:
     approvals: Approvals
     follower: RunFollower
     rollbacks: Rollbacks
+    promotions: Promotions
     run_history: History
     records: RecordStore
     system: Environment
@@ -153,21 +155,36 @@ class Deployments:
         given: GivenValues = NOTHING_GIVEN,
     ) -> Result:
         """Plan a rollback, and carry it out."""
-        preview: Preview | None = None
-
-        def planned(made: Preview) -> None:
-            nonlocal preview
-            preview = made
-            if wish.planned:
-                wish.planned(made)
-
+        made = _LastPlan(wish)
         try:
-            return self.rollbacks.run(choice, back, replace(wish, planned=planned), given)
+            return self.rollbacks.run(choice, back, replace(wish, planned=made.keep), given)
         except ApprovalMissing as missing:
+            preview = made.preview
             assert preview is not None  # noqa: S101 - approvals are counted of a plan
             waited = self._waits(preview, wish, missing)
         waited()
         return self.run_plan(preview.plan.id, replace(wish, planned=None), given, back.bundle)
+
+    def promote(
+        self,
+        choice: Selection,
+        what: PromotionWish,
+        wish: RunOptions = RunOptions(),
+        given: GivenValues = NOTHING_GIVEN,
+    ) -> Result:
+        """Plan a promotion, and carry it out."""
+        made = _LastPlan(wish)
+        how = replace(wish, planned=made.keep)
+        try:
+            result = self.promotions.run(choice, what, how, given)
+        except ApprovalMissing as missing:
+            preview = made.preview
+            assert preview is not None  # noqa: S101 - approvals are counted of a plan
+            waited = self._waits(preview, wish, missing)
+        else:
+            return self._followed(result, wish, given)
+        waited()
+        return self.run_plan(preview.plan.id, replace(wish, planned=None), given, what.bundle)
 
     def resume(
         self, choice: Selection, named: str | None, wish: RunOptions, given: GivenValues
@@ -236,7 +253,11 @@ class Deployments:
             preview, case = self._bundled(path, given)
             if preview.plan.if_fails:  # its rollback needs it
                 self.records.keep_plan(preview)
-        elif (preview := self.records.plan(named)).plan.rollback:
+            if preview.plan.promotion:
+                case, plain = self.promotions.case_of(preview, given, path)
+        elif (preview := self.records.plan(named)).plan.promotion:
+            case, plain = self.promotions.case_of(preview, given, bundle)
+        elif preview.plan.rollback:
             case, plain = self.rollbacks.case_of(preview, given, bundle)
         else:
             project = self.projects.pick(preview.slug)
@@ -249,6 +270,8 @@ class Deployments:
         options = replace(plain, skip_groups=(*plain.skip_groups, *skip), fallback=preview.fallback)
         options = replace(options, artifacts=preview.plan.placed)
         with self.plans.opened(case, skip) as opened:
+            if options.promotion:
+                self.promotions.refuse_changed(opened, preview, options)
             if why := self.rollbacks.remade(opened, preview):
                 wish.tell(f"if this fails, it cannot be rolled back from here: {why}")
             files = self.approvals.meant(wish.approvals, wish.offered, preview.plan)
@@ -298,6 +321,20 @@ class Deployments:
         """Return the run of the very release that goes on at the target, if it is of this state."""
         found = self.follower.live(case.project.slug, case.target.name)
         return next((each for each in found if each.release == case.release.number), None)
+
+
+@dataclass(slots=True)
+class _LastPlan:
+    """Keeps the plan of a run that then waits for approvals."""
+
+    wish: RunOptions
+    preview: Preview | None = None
+
+    def keep(self, made: Preview) -> None:
+        """Keep a plan, and tell whoever wants to know."""
+        self.preview = made
+        if self.wish.planned:
+            self.wish.planned(made)
 
 
 def _refuse_other_release(preview: Preview, case: DeployContext) -> None:

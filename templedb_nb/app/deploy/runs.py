@@ -264,7 +264,7 @@ class Runs:
             approved_by=approved.counted,
             repair=plan.repairs,
             kind=plan.run_kind,
-            parent_run=back.parent if back else "",
+            parent_run=back.parent if back else plan.promotion.run if plan.promotion else "",
             pending=back,
             tree=preview.tree,
             config_hash=digest(document(opened.case.current.config)),
@@ -325,7 +325,7 @@ class Runs:
                 return frozenset()
             fresh = planner.plan(self._plans.situation(opened, options, ledgers))
             grave = {Topic.FROZEN} if options.amend else {Topic.FROZEN, Topic.UNRESOLVED}
-            grave |= {Topic.ROLLBACK}
+            grave |= {Topic.ROLLBACK, Topic.PROMOTION}
             refuse([each for each in fresh.findings if each.topic in grave], plan)
             if fresh.plan.content_hash == plan.content_hash:
                 return frozenset()

@@ -76,9 +76,11 @@ class History:
         if result.outcome in {None, Outcome.SUCCEEDED}:
             return result
         slug, target = Slug(result.slug), TargetName(result.target)
-        live = [e for e in going_on(self._runs.journals) if e.parent_run == result.run]
+        back, of = RunKind.ROLLBACK, result.run
+        going = going_on(self._runs.journals)
+        live = [e for e in going if e.parent_run == of and e.run_kind is back]
         rows = self._records.past_runs(slug, target)
-        own = [r for r in rows if r.parent_run == result.run and r.run_kind is RunKind.ROLLBACK]
+        own = [r for r in rows if r.parent_run == of and r.run_kind is back]
         if not live and not own:
             return result
         good = [each for each in own if each.outcome is Outcome.SUCCEEDED]

@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any  # Any: a JSON document, whose shape is read here
 
 from templedb_nb.core.config.health_keys import EXPECT_JSON, HEALTH_CHECK
+from templedb_nb.core.config.lifecycle_keys import GATES, Stages, lifecycle_document
 from templedb_nb.core.values.schema import (
     ByteSize,
     Choice,
@@ -34,6 +35,7 @@ from templedb_nb.model.config import (
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.health import JsonExpectation
 from templedb_nb.model.layout import Layout
+from templedb_nb.model.lifecycle import Lifecycle, PromotionGates
 from templedb_nb.model.rollback import ALL_TRIGGERS, AfterFailure, RollbackTrigger
 from templedb_nb.model.serialization import to_plain
 from templedb_nb.model.target import DATABASE_URL, OrderPolicy
@@ -222,7 +224,24 @@ ARTIFACT_KEYS = (
         DEFAULT_LIMIT,
     ),
 )
-TOP_KEYS = (*FAILURE_KEYS, *ARTIFACT_KEYS)
+PROMOTION_KEYS = (
+    Key(
+        "lifecycle",
+        Stages(),
+        "The targets in the order in which a release is promoted: [staging, production]. A list in"
+        " the list is several targets; an object names the next targets of each.",
+        Lifecycle(),
+    ),
+    Key(
+        "promotion",
+        PairsOf(NAME, GATES),
+        "What must be true before a release is promoted to a target, by the target's name.",
+        (),
+    ),
+)
+TOP_KEYS = (*FAILURE_KEYS, *ARTIFACT_KEYS, *PROMOTION_KEYS)
+"""Every key of a config beside its groups."""
+
 CONFIG = Object(
     _group,
     (Key("groups", ListOf(GROUP), "The groups of a deployment, in order."), *TOP_KEYS),
@@ -317,8 +336,12 @@ def _value_document(key: Key, value: Any) -> Any:
             return _object_document(ARTIFACT, value)
         case JsonExpectation():
             return _object_document(EXPECT_JSON, value)
+        case PromotionGates():
+            return _object_document(GATES, value)
+        case Lifecycle():
+            return lifecycle_document(value)
         case tuple() if isinstance(key.shape, PairsOf):
-            return dict(value)
+            return {name: _value_document(key, each) for name, each in value}
         case tuple():
             return [_item_document(key, each) for each in value]
         case _:

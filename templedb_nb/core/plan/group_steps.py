@@ -14,6 +14,7 @@ from templedb_nb.core.plan.health_steps import (
     gates,
 )
 from templedb_nb.core.plan.situation import Situation
+from templedb_nb.core.promotion.forward import in_order, not_there
 from templedb_nb.model.config import Group, Hook
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.layout import address
@@ -112,6 +113,8 @@ def _migrations(group: Group, rows: Sequence[Tracked], situation: Situation) -> 
     own = groups.migrating(group)
     assert own is not None  # noqa: S101 - the caller asked
     steps: list[Step] = []
+    if way := situation.options.promotion:
+        rows = in_order(way, rows)
     for row in repeatable_last(rows, situation.scripts):
         if row.state not in WAITING or row.blob is None:
             continue
@@ -152,4 +155,5 @@ def held_back(row: Tracked, group: Group, situation: Situation) -> str:
     skips = order_policy(group, situation) is OrderPolicy.LINEAR_SKIP
     if skips and row.state is FileState.OUT_OF_ORDER:
         return f"out of order: {row.note}; order_policy is linear-skip"
-    return ""
+    way = situation.options.promotion
+    return not_there(way, row) if way else ""

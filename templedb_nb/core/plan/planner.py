@@ -34,6 +34,7 @@ from templedb_nb.core.plan.health_steps import (
 from templedb_nb.core.plan.neighbours import on_neighbours
 from templedb_nb.core.plan.situation import Situation
 from templedb_nb.core.plan.summaries import summaries
+from templedb_nb.core.promotion.forward import on_promotion
 from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.model.config import Executor, Group
@@ -83,6 +84,7 @@ def plan(situation: Situation) -> Draft:
         skips=tuple(skips),
         sources=sources,
         rollback=_back(situation, made, sources),
+        promotion=way.summary if (way := situation.options.promotion) else None,
         scripts=summaries(made.steps, situation.scripts, situation.ledgers),
         edited=tuple(row for row in rows if row.state is FileState.CHANGED),
         applied=sum(row.state in IN_EFFECT for row in rows),
@@ -144,6 +146,7 @@ def _plan(situation: Situation, planned: tuple[PlannedGroup, ...]) -> Plan:
         tree=situation.tree if folder or any(map(names_release, steps)) else None,
         overlay=situation.overlay,
         rollback=back.goal if (back := situation.options.rollback) else None,
+        promotion=way.goal if (way := situation.options.promotion) else None,
         if_fails=None if fallback.blocked(planned, situation) else fallback.rule(situation),
     )
 
@@ -213,6 +216,9 @@ def _all_findings(
     else:
         paths = {f.path for f in situation.files}
         findings += on_migrations(migrations, rows, situation.scripts, demands, paths)
+    if way := situation.options.promotion:
+        compared = () if situation.options.rollback else rows
+        findings += on_promotion(way, compared, situation.scripts, situation.target)
     findings += on_target(situation.ledgers, made, rows, situation.scripts)
     findings += on_neighbours(situation.ledgers, situation.own or situation.policy, made)
     findings += on_suspicions(situation.suspicions, situation.target)

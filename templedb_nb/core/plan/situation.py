@@ -10,6 +10,7 @@ from templedb_nb.core.config import environ
 from templedb_nb.core.migrations.layouts.placing import NOTHING_SEEN, FolderView
 from templedb_nb.core.migrations.status import GroupMigrations, Hollow, Ledgers, Scripts
 from templedb_nb.core.plan.rollback import WayBack
+from templedb_nb.core.promotion.forward import WayForward
 from templedb_nb.model.artifact import Artifact
 from templedb_nb.model.config import DeployConfig, HealthCheck
 from templedb_nb.model.file import FileEntry
@@ -32,6 +33,7 @@ class PlanOptions:
     fallback: Fallback | None = None
     artifacts: Mapping[str, tuple[Artifact, ...]] = field(default_factory=dict)
     """What an earlier run kept, by group: it is placed, and those groups build and test nothing."""
+    promotion: WayForward | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ only repeats it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from templedb_nb.errors import TempleError
@@ -14,15 +15,28 @@ from templedb_nb.model.charts import Durations, Frequency, Timeline
 from templedb_nb.model.difference import Difference
 from templedb_nb.model.health_history import HealthTries
 from templedb_nb.model.plan import Preview
+from templedb_nb.model.promotion import ReleaseTable
 from templedb_nb.model.result import Result
 from templedb_nb.model.serialization import to_plain
 from templedb_nb.model.status import Board, Choices, MigrationStatus, StatusTable
 from templedb_nb.views.html.difference import difference_card
 from templedb_nb.views.html.error import error_card
+from templedb_nb.views.html.markup import Html
 from templedb_nb.views.html.plan import plan_card
+from templedb_nb.views.html.promotion import releases_card
 from templedb_nb.views.html.run import run_card
 from templedb_nb.views.html.status import board_card, choices_card, migrations_card, status_card
 from templedb_nb.views.text import text
+
+CARDS: Mapping[type, Callable[[Any], Html]] = {
+    StatusTable: status_card,
+    MigrationStatus: migrations_card,
+    Difference: difference_card,
+    ReleaseTable: releases_card,
+    Board: board_card,
+    Choices: choices_card,
+}
+"""The card of each value that is a card, and nothing else."""
 
 
 def bundle(value: Any) -> dict[str, Any] | None:
@@ -36,20 +50,12 @@ def bundle(value: Any) -> dict[str, Any] | None:
             html, data = plan_card(value), {"application/vnd.templedb.plan+json": to_plain(value)}
         case Result():
             html, data = run_card(value), {"application/vnd.templedb.run+json": to_plain(value)}
-        case StatusTable():
-            html, data = status_card(value), {}
-        case MigrationStatus():
-            html, data = migrations_card(value), {}
-        case Difference():
-            html, data = difference_card(value), {}
-        case Board():
-            html, data = board_card(value), {}
-        case Choices():
-            html, data = choices_card(value), {}
         case Timeline() | Durations() | Frequency() | HealthTries():
             return _pictured(value)
         case TempleError():
             return {"text/plain": "\n".join(value.lines()), "text/html": error_card(value)}
+        case _ if type(value) in CARDS:
+            html, data = CARDS[type(value)](value), {}
         case _:
             return None
     return {"text/plain": text(value), "text/html": html, **data}

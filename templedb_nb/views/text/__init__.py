@@ -5,9 +5,9 @@ from templedb_nb.views.text import (
     drift,
     health,
     history,
-    lint,
     picture,
     plan,
+    promotion,
     rollback,
     run,
     runbook,
@@ -23,7 +23,7 @@ from templedb_nb.views.text.setting import changed
 
 __all__ = [
     "after", "briefing", "came_to", "changed", "closing", "difference", "drift", "failure",
-    "findings", "health", "history", "lint",
-    "next_steps", "picture", "plan", "rollback",
+    "findings", "health", "history",
+    "next_steps", "picture", "plan", "promotion", "rollback",
     "run", "runbook", "setting", "state", "status", "target", "text",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What no run of ours changed, and how targets differ, as plain text."""
+"""What no run of ours changed, how targets differ, and what is risky, as plain text."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterator, Sequence
 
 from templedb_nb.model.drift import CatalogChange, ChangeKind, DriftReport, DriftRow, TargetsDiffer
+from templedb_nb.model.lint import SQUAWK, Complaint, LintReport
 from templedb_nb.views.format import many, moment, shown
 from templedb_nb.views.text.base import INDENT, text
 
@@ -55,3 +56,34 @@ def lines_of(change: CatalogChange) -> list[str]:
     before, after = change.before.splitlines(), change.after.splitlines()
     found = list(difflib.unified_diff(before, after, lineterm="", n=1))[2:]
     return [line for line in found if not line.startswith("@@")]
+
+
+@text.register
+def _(value: LintReport) -> str:
+    if value.format == "github":
+        return ""
+    where = f"waiting on {value.target}" if value.target else f"of {value.slug}"
+    lines = [f"{many(value.files, 'file')} {where}: {_count(value)}"]
+    file = ""
+    for each in value.rows:
+        if each.file != file:
+            lines += ["", each.file]
+            file = each.file
+        lines += _complaint(each)
+    if value.notes:
+        lines += ["", *(f"note: {shown(each)}" for each in value.notes)]
+    return "\n".join(lines)
+
+
+def _count(value: LintReport) -> str:
+    if not value.rows:
+        return "no risks found"
+    what = f"{many(len(value.rows), 'risk')}"
+    return f"{what}, which block a run" if value.forbids else what
+
+
+def _complaint(each: Complaint) -> Iterator[str]:
+    source = f" ({SQUAWK})" if each.source == SQUAWK else ""
+    yield f"{INDENT}{each.line}:{each.column}  {each.rule}{source}: {shown(each.message)}"
+    if each.mend:
+        yield f"{INDENT * 2}safer: {shown(each.mend)}"

@@ -20,6 +20,7 @@ from templedb_nb.views.plans import (
     words_counted,
 )
 from templedb_nb.views.text.base import INDENT, columns, findings, text
+from templedb_nb.views.text.promotion import promoted, promotion_told
 from templedb_nb.views.text.rollback import heading, if_fails
 from templedb_nb.views.text.rollback import told as rollback_told
 from templedb_nb.views.text.setting import changed
@@ -30,6 +31,8 @@ def _(value: Preview) -> str:
     plan, draft = value.plan, value.draft
     protected = " (protected)" if plan.policy.protected else ""
     back = f": {heading(draft.rollback)}" if draft.rollback else ""
+    if draft.promotion:
+        back = f": {promoted(draft.promotion)}"
     lines = [
         f"plan {short(plan.id)}: {value.slug} to {plan.target}{protected}{back}",
         f"{INDENT}release {value.release or 'not in this state'}, config: {value.config}",
@@ -61,6 +64,8 @@ def _(value: Preview) -> str:
 def _work(value: Preview) -> list[str]:
     """Return what a plan does, group by group, and how many migrations that is."""
     groups = _groups(value) or ["", "nothing to do"]
+    if way := value.draft.promotion:
+        groups = [*promotion_told(way), *groups]
     if back := value.draft.rollback:
         return [*rollback_told(back), *groups]
     reverts = sum(isinstance(step, Revert) for step in value.plan.steps)

@@ -1,0 +1,122 @@
+"""Promotion by the Python API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from templedb_nb.api_rollback import RollbackMethods
+from templedb_nb.app.container import Container as App
+from templedb_nb.app.deploy.runs import RunOptions
+from templedb_nb.app.project.variables import GivenValues
+from templedb_nb.app.promotion.promotions import PromotionWish
+from templedb_nb.core.values.points_in_time import wait_s
+from templedb_nb.model.event import Stamped
+from templedb_nb.model.plan import Preview
+from templedb_nb.model.promotion import ReleaseTable
+from templedb_nb.model.result import Result
+from templedb_nb.model.selection import Selection
+from templedb_nb.notebook.runner_channel import teller
+
+
+class _Promotes(Protocol):
+    """What the methods below ask of the class that has them."""
+
+    _app: App
+
+    def _choice(self, project: str | None, target: str | None) -> Selection: ...
+
+    def _given(self, env: Mapping[str, str] | None) -> GivenValues: ...
+
+
+class PromotionMethods:
+    """The methods of `Temple` that move releases from target to target."""
+
+    def releases(self: _Promotes, project: str | None = None, *, last: int = 10) -> ReleaseTable:
+        """Return which release is on which target; the newest *last*, and all that are in place."""
+        return self._app.releases.table(self._choice(project, None).project, last)
+
+    def promotion_plan(  # noqa: PLR0913 - each is an option of the command, by name
+        self: _Promotes,
+        project: str | None = None,
+        *,
+        source: str | None = None,
+        to: str | None = None,
+        run: str | int | None = None,
+        accept_recipe_change: bool = False,
+        keep_recipe: bool = False,
+        accept_only_in_to: Iterable[str] = (),
+        reason: str = "",
+        downgrade: bool = False,
+        bundle: str | Path | None = None,
+        skip_groups: Iterable[str] = (),
+        env: Mapping[str, str] | None = None,
+        out: str | Path | None = None,
+    ) -> Preview:
+        """Return what a promotion from *source* to *to* would do; change nothing.
+
+        *run* is a run on *source*, or the number of a release; without it, what is in place there
+        is promoted. *out* also writes the plan as a bundle. Raises `UsageProblem` if there is
+        nothing to promote, and `UnavailableRelease` if the release is not here.
+        """
+        wish = PromotionWish(
+            source=source,
+            run=None if run is None else str(run),
+            accept_recipe_change=accept_recipe_change,
+            keep_recipe=keep_recipe,
+            only_in_to=tuple(accept_only_in_to),
+            reason=reason,
+            downgrade=downgrade,
+            bundle=Path(bundle) if bundle else None,
+            skip_groups=tuple(skip_groups),
+        )
+        choice = Selection(project=self._choice(project, None).project, target=to)
+        return self._app.promotions.plan(choice, wish, self._given(env), Path(out) if out else None)
+
+    def promote(  # noqa: PLR0913 - each is an option of the command, by name
+        self: _Promotes,
+        project: str | None = None,
+        *,
+        source: str | None = None,
+        to: str | None = None,
+        run: str | int | None = None,
+        accept_recipe_change: bool = False,
+        keep_recipe: bool = False,
+        accept_only_in_to: Iterable[str] = (),
+        reason: str = "",
+        downgrade: bool = False,
+        bundle: str | Path | None = None,
+        skip_groups: Iterable[str] = (),
+        env: Mapping[str, str] | None = None,
+        lock_wait: str | float = "10s",
+        approvals: Iterable[str | Path] = (),
+        on_event: Callable[[Stamped], None] | None = None,
+    ) -> Result:
+        """Deploy to *to* what a run has deployed to *source*, and return the result of that run.
+
+        The words are those of `promotion_plan` and `run`. Raises what those raise.
+        """
+        wish = PromotionWish(
+            source=source,
+            run=None if run is None else str(run),
+            accept_recipe_change=accept_recipe_change,
+            keep_recipe=keep_recipe,
+            only_in_to=tuple(accept_only_in_to),
+            reason=reason,
+            downgrade=downgrade,
+            bundle=Path(bundle) if bundle else None,
+            skip_groups=tuple(skip_groups),
+        )
+        options = RunOptions(
+            observers=tuple(each for each in (on_event, teller()) if each),
+            lock_wait_s=wait_s(str(lock_wait)),
+            approvals=tuple(Path(each) for each in approvals),
+            reason="promotion",
+        )
+        choice = Selection(project=self._choice(project, None).project, target=to)
+        return self._app.deployments.promote(choice, wish, options, self._given(env))
+
+
+class ReleaseMethods(RollbackMethods, PromotionMethods):
+    """The methods of `Temple` about releases: back to an earlier one, on to the next target."""

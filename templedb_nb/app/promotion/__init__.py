@@ -1,0 +1,1 @@
+"""Use cases around releases that move from target to target."""

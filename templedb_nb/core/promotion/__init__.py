@@ -1,0 +1,1 @@
+"""Promotion: from which run, whether it may, and what it brings."""

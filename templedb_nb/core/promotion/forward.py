@@ -1,0 +1,168 @@
+"""A promotion as a plan: which migrations it runs, and why it is refused."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from templedb_nb.core.config.document import problem
+from templedb_nb.core.migrations.status import Scripts
+from templedb_nb.model.finding import Finding, Severity, Topic
+from templedb_nb.model.ledger import Entry, State
+from templedb_nb.model.promotion import PromotionGoal, PromotionSummary
+from templedb_nb.model.status import WAITING, FileState, Tracked
+from templedb_nb.model.target import DatabaseName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WayForward:
+    """Which run's release a plan promotes, and what is in effect where it comes from.
+
+    `applied` are the entries of each ledger there by key and by file, `findings` what was found
+    before the target was looked at.
+    """
+
+    goal: PromotionGoal
+    summary: PromotionSummary
+    applied: Mapping[DatabaseName, Mapping[str, Entry]]
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """Return the target that the release comes from."""
+        return self.goal.source
+
+    def entry(self, row: Tracked) -> Entry | None:
+        """Return what *source* has in effect of a migration."""
+        own = self.applied.get(row.database, {})
+        found = (own.get(key) for key in (row.key, row.file, row.was) if key)
+        return next((each for each in found if each), None)
+
+
+def in_effect(entries: Iterable[Entry]) -> Mapping[str, Entry]:
+    """Return the entries that are in effect, by key and by file."""
+    there = [each for each in entries if each.state is State.APPLIED]
+    return {**{each.file: each for each in there}, **{each.key: each for each in there}}
+
+
+def not_there(way: WayForward, row: Tracked) -> str:
+    """Return why a migration that waits is not promoted; nothing if it is."""
+    if row.state in WAITING and way.entry(row) is None:
+        return f"it is not applied on {way.source}"
+    return ""
+
+
+def in_order(way: WayForward, rows: Sequence[Tracked]) -> list[Tracked]:
+    """Return the rows in the order in which *source* applied them; the others keep their places."""
+
+    def place(row: Tracked) -> int:
+        entry = way.entry(row)
+        return entry.run_seq if entry and row.state in WAITING else 0
+
+    waiting = iter(sorted((row for row in rows if place(row)), key=place))
+    return [next(waiting) if place(row) else row for row in rows]
+
+
+def on_promotion(
+    way: WayForward, rows: Sequence[Tracked], scripts: Scripts, target: str
+) -> Iterator[Finding]:
+    """Return why a release may not go on, by what both targets have, and what was found before."""
+    yield from way.findings
+    firsts = _firsts(rows)
+    for row in rows:
+        there = way.entry(row)
+        if row.entry is not None and row.entry.state is State.APPLIED:
+            if there is None:
+                yield from _only_here(way, row, target, firsts)
+            elif row.state is not FileState.MISSING:
+                yield from _same(way, row, there, scripts, target)
+        elif there is not None and row.state in WAITING:
+            yield from _as_there(way, row, there, scripts)
+    yield from _unused(way, rows)
+
+
+def _firsts(rows: Sequence[Tracked]) -> Mapping[DatabaseName, str]:
+    """Return the first file that the release has, for each database."""
+    found: dict[DatabaseName, str] = {}
+    for row in rows:
+        if row.state is not FileState.MISSING:
+            found[row.database] = min(found.get(row.database, row.file), row.file)
+    return found
+
+
+def _only_here(
+    way: WayForward, row: Tracked, target: str, firsts: Mapping[DatabaseName, str]
+) -> Iterator[Finding]:
+    if _accepted(way, row):
+        return
+    message = f"is applied on {target}, and not on {way.source}"
+    first = firsts.get(row.database, "")
+    if row.state is FileState.MISSING and first and row.file < first:
+        message += ": it is older than every file of the release"
+        yield Finding(
+            severity=Severity.NOTE, topic=Topic.PROMOTION, message=message, where=row.file
+        )
+        return
+    mend = f"deploy it to {way.source} first, or: --accept-only-in-to {row.key} --reason WHY"
+    yield problem(row.file, message, mend, topic=Topic.PROMOTION)
+
+
+def _accepted(way: WayForward, row: Tracked) -> bool:
+    return any(
+        fnmatch.fnmatchcase(name, pattern)
+        for pattern in way.goal.only_in_to
+        for name in (row.key, row.file)
+    )
+
+
+def _same(
+    way: WayForward, row: Tracked, there: Entry, scripts: Scripts, target: str
+) -> Iterator[Finding]:
+    """Compare what both have applied, also what was only marked, imported or a baseline."""
+    here = row.entry
+    assert here is not None  # noqa: S101 - the caller has looked
+    if here.checksums.text == there.checksums.text or _repeatable(row, scripts):
+        return
+    if not (here.checksums.tokens and there.checksums.tokens):
+        which = target if not here.checksums.tokens else way.source
+        message = f"nobody recorded which text {which} has applied: it cannot be compared"
+        yield Finding(
+            severity=Severity.WARNING, topic=Topic.PROMOTION, message=message, where=row.file
+        )
+    elif here.checksums.tokens != there.checksums.tokens:
+        message = f"{target} and {way.source} have applied different texts of it"
+        mend = (
+            f"compare them: templedb migration status --target {way.source}, --target {target};"
+            " undo the edit and write a new migration"
+        )
+        yield problem(row.file, message, mend, topic=Topic.PROMOTION)
+
+
+def _as_there(way: WayForward, row: Tracked, there: Entry, scripts: Scripts) -> Iterator[Finding]:
+    """Refuse a file that would run here with another text than it had there."""
+    script = scripts.get(row.source) if row.source else None
+    if script is None or not there.checksums.tokens:
+        return
+    if script.checksums.tokens != there.checksums.tokens:
+        message = f"its text is not the one that {way.source} has applied"
+        mend = "undo the edit and write a new migration"
+        yield problem(row.file, message, mend, topic=Topic.PROMOTION)
+
+
+def _repeatable(row: Tracked, scripts: Scripts) -> bool:
+    script = scripts.get(row.source) if row.source else None
+    return script is not None and script.asked.repeatable
+
+
+def _unused(way: WayForward, rows: Sequence[Tracked]) -> Iterator[Finding]:
+    """Refuse to accept what nobody has: the word would stand in the plan for something else."""
+    for pattern in way.goal.only_in_to:
+        own = [
+            row
+            for row in rows
+            if fnmatch.fnmatchcase(row.key, pattern) or fnmatch.fnmatchcase(row.file, pattern)
+        ]
+        if not any(each.entry is not None and way.entry(each) is None for each in own):
+            message = f"no migration of that name is applied here alone: {pattern}"
+            yield problem("--accept-only-in-to", message, topic=Topic.PROMOTION)

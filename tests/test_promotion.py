@@ -1,0 +1,685 @@
+"""Promotion: what one target got, the next gets; and what must be true before."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from templedb_nb.api import Temple, frame
+from templedb_nb.core.promotion.gates import SourceFacts, SourceHealth, gates
+from templedb_nb.errors import PlanRefused
+from templedb_nb.model.event import Outcome
+from templedb_nb.model.health import Measured
+from templedb_nb.model.lifecycle import PromotionGates
+from templedb_nb.model.past_run import PastRun
+from tests import postgres
+from tests.conftest import MIGRATIONS, Database, Said, Terminal, databases
+from tests.test_died import killed
+
+LIFECYCLE = ["staging", "production"]
+
+
+@dataclass
+class Shop:
+    """A project with a staging and a production target, whose config is checked in."""
+
+    terminal: Terminal
+    urls: dict[str, str] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+
+    def deployed(self, target: str) -> list[str]:
+        """Return what the commands have deployed to a target, in order."""
+        out = self.terminal.home / f"{target}.out"
+        return out.read_text().splitlines() if out.exists() else []
+
+    def write(self, **more: Any) -> None:
+        """Write the config, with *more* keys from now on."""
+        self.config |= more
+        command = f"cat version.txt >> {self.terminal.home}/$TEMPLEDB_TARGET.out"
+        groups = [MIGRATIONS, {"name": "web", "deploy_command": command}]
+        targets = {name: {} for name in self.urls}
+        document = {"groups": groups, "lifecycle": LIFECYCLE, "targets": targets} | self.config
+        self.terminal.file("app/templedb.yaml", json.dumps(document))
+
+    def version(self, name: str, **migrations: str) -> None:
+        self.terminal.file("app/version.txt", f"{name}\n")
+        for file, sql in migrations.items():
+            self.terminal.file(f"app/migrations/{file}.sql", sql)
+
+    def deploy(self, target: str, *words: str, code: int | None = 0) -> Said:
+        return self.terminal("deploy", "run", "app", "--target", target, *words, code=code)
+
+    def promote(self, *words: str, code: int | None = 0) -> Said:
+        return self.terminal("promote", "app", *words, code=code)
+
+    def fresh(self, name: str) -> None:
+        """Go on with another, empty state, as another machine would."""
+        self.terminal.set(TEMPLEDB_STATE=str(self.terminal.home / name / "state.duckdb"))
+        self.terminal("project", "import", "app")
+        self.addresses()
+
+    def addresses(self) -> None:
+        for target, url in self.urls.items():
+            self.terminal("env", "set", "app", "DATABASE_URL", url, "--target", target)
+
+    def runs(self, target: str) -> list[dict[str, Any]]:
+        """Return the runs on a target, newest first."""
+        said = self.terminal("deploy", "history", "app", "--target", target, "--json")
+        rows: list[dict[str, Any]] = said.json[-1]["rows"]
+        return rows
+
+
+def start(terminal: Terminal, staging: str, production: str) -> Shop:
+    """Return a shop whose first version is on staging."""
+    shop = Shop(terminal, urls={"staging": staging, "production": production})
+    shop.write()
+    shop.version("v1", m001="CREATE TABLE a (id int);\n")
+    terminal("project", "import", "app")
+    shop.addresses()
+    shop.deploy("staging")
+    return shop
+
+
+@pytest.fixture
+def quick(terminal: Terminal) -> Shop:
+    """Return the shop with two DuckDB files as its targets."""
+    home = terminal.home
+    return start(terminal, f"duckdb://{home}/staging.duckdb", f"duckdb://{home}/production.duckdb")
+
+
+@pytest.fixture
+def other_pg(server: postgres.Server) -> Iterator[Database]:
+    yield from databases(server)
+
+
+@pytest.fixture(params=["postgres", "duckdb"])
+def shop(request: pytest.FixtureRequest, terminal: Terminal) -> Shop:
+    """Return the shop with two databases of either kind."""
+    if request.param == "duckdb":
+        found: Shop = request.getfixturevalue("quick")
+        return found
+    pg: Database = request.getfixturevalue("pg")
+    other: Database = request.getfixturevalue("other_pg")
+    return start(terminal, pg.dsn, other.dsn)
+
+
+# --- what is promoted -----------------------------------------------------------------------------
+
+
+def test_promotion_brings_what_staging_got_when_the_folder_has_moved_on(shop: Shop) -> None:
+    shop.version("v2", m002="CREATE TABLE b (id int);\n")
+    said = shop.promote("--from", "staging", "--to", "production")
+    assert "succeeded" in said.out
+    assert shop.deployed("production") == ["v1"]
+    status = shop.terminal("migration", "status", "app", "--target", "production", "--json").json
+    states = {row["file"]: row["state"] for row in status[-1]["rows"]}
+    assert states == {"migrations/m001.sql": "applied", "migrations/m002.sql": "pending"}
+    run, source = shop.runs("production")[0], shop.runs("staging")[0]
+    assert (run["run_kind"], run["parent_run"]) == ("promote", source["run"])
+
+
+def test_lifecycle_names_the_targets_when_nobody_does(quick: Shop) -> None:
+    quick.promote()
+    assert quick.deployed("production") == ["v1"]
+    assert (
+        "does not lead from production to staging"
+        in quick.promote("--from", "production", "--to", "staging", code=64).err
+    )
+
+
+@pytest.mark.parametrize(
+    ("lifecycle", "words", "told"),
+    [
+        ([], (), "name where the release comes from"),
+        ([], ("--from", "staging"), "--to"),
+        (["staging", ["production", "demo"]], ("--from", "staging"), "production, demo"),
+        ({"staging": "demo"}, ("--to", "production"), "the lifecycle does not say it"),
+        ({"staging": "demo"}, ("--from", "staging", "--to", "production"), "staging -> demo"),
+        (LIFECYCLE, ("--from", "staging", "--to", "staging"), "to itself"),
+        (LIFECYCLE, ("--from", "qa", "--to", "production"), "does not lead from qa"),
+    ],
+)
+def test_promotion_is_refused_when_the_lifecycle_leaves_it_open(
+    quick: Shop, lifecycle: Any, words: tuple[str, ...], told: str
+) -> None:
+    quick.write(lifecycle=lifecycle or None)
+    said = quick.promote(*words, code=64)
+    assert told in said.err
+    assert quick.deployed("production") == []
+
+
+@pytest.mark.parametrize(
+    ("lifecycle", "told"),
+    [
+        (["staging"], "two targets or more"),
+        (["a", "b", "a"], "leads from a back to a"),
+        ({"a": ["b"], "b": ["a"]}, "leads from a back to a"),
+        (["a", []], "must name a target"),
+        ({"a": ["b", "b"]}, "twice behind a"),
+        ([1, "b"], "must be a text"),
+        ("staging", "must be a list"),
+    ],
+)
+def test_config_tells_what_is_wrong_with_a_lifecycle(
+    quick: Shop, lifecycle: Any, told: str
+) -> None:
+    quick.write(lifecycle=lifecycle)
+    said = quick.terminal("deploy", "config", "app", "--validate", code=None)
+    quick.terminal("project", "sync", "app")
+    said = quick.terminal("deploy", "config", "app", "--validate", code=None)
+    assert told in said.all
+
+
+def test_failed_run_is_not_promoted(quick: Shop) -> None:
+    quick.version("v2", m002="CREATE TABEL b (id int);\n")
+    quick.deploy("staging", code=10)
+    said = quick.promote(code=0)
+    assert quick.deployed("production") == ["v1"], "the failed run changed nothing"
+    failed = quick.runs("staging")[0]["run"][:13]
+    said = quick.promote("--run", failed, code=64)
+    assert "did not succeed: failed" in said.err
+
+
+def test_half_done_run_stops_a_promotion_without_a_run(quick: Shop) -> None:
+    broken = [MIGRATIONS, {"name": "web", "deploy_command": "false"}]
+    quick.write(groups=broken)
+    quick.version("v2", m002="CREATE TABLE b (id int);\n")
+    quick.deploy("staging", code=12)
+    said = quick.promote(code=64)
+    assert "did not succeed" in said.err
+    assert "--run RUN" in said.err
+    assert quick.deployed("production") == []
+
+
+def test_rolled_back_run_is_not_promoted_and_what_is_in_place_is(shop: Shop) -> None:
+    shop.version("v2")
+    shop.deploy("staging")
+    second = shop.runs("staging")[0]["run"][:13]
+    shop.terminal("deploy", "rollback", "app", "--target", "staging")
+    said = shop.promote("--run", second, code=64)
+    assert "was rolled back by run" in said.err
+    shop.promote()
+    assert shop.deployed("production") == ["v1"]
+    assert shop.runs("production")[0]["parent_run"] == shop.runs("staging")[-1]["run"]
+
+
+def test_run_and_release_name_an_earlier_deployment(quick: Shop) -> None:
+    first = quick.runs("staging")[0]["run"][:13]
+    quick.version("v2")
+    quick.deploy("staging")
+    assert "release 1" in quick.promote("--run", "1", "--dry-run").out
+    quick.promote("--run", first)
+    assert quick.deployed("production") == ["v1"]
+    quick.promote("--run", "2")
+    assert quick.deployed("production") == ["v1", "v2"]
+    assert "no deployment on staging is '99'" in quick.promote("--run", "99", code=64).err
+
+
+def test_nothing_is_promoted_when_nothing_was_deployed(quick: Shop) -> None:
+    said = quick.promote("--from", "production", "--to", "staging", code=64)
+    assert "does not lead" in said.err
+    quick.write(lifecycle={"production": "staging"})
+    said = quick.promote(code=64)
+    assert "production has no deployment to promote" in said.err
+
+
+def test_promotion_works_from_a_fresh_state_with_the_ledgers_alone(shop: Shop) -> None:
+    source = shop.runs("staging")[0]["run"]
+    shop.fresh("elsewhere")
+    shop.promote()
+    assert shop.deployed("production") == ["v1"]
+    assert shop.runs("production")[0]["parent_run"] == source
+
+
+def test_fresh_state_without_the_files_says_where_it_looked(quick: Shop) -> None:
+    bundle = quick.terminal.home / "release.plan"
+    quick.terminal("deploy", "plan", "app", "--target", "staging", "--out", str(bundle))
+    quick.version("v2")
+    quick.fresh("elsewhere")
+    said = quick.promote(code=69)
+    assert "its files (tree" in said.err
+    assert "--bundle FILE" in said.err
+    quick.promote("--bundle", str(bundle))
+    assert quick.deployed("production") == ["v1"]
+
+
+def test_bundle_of_a_promotion_runs_elsewhere_and_measures_the_gates_again(quick: Shop) -> None:
+    bundle = quick.terminal.home / "promotion.plan"
+    quick.promote("--out", str(bundle))
+    assert quick.deployed("production") == []
+    quick.fresh("elsewhere")
+    quick.terminal("deploy", "run", "--plan", str(bundle))
+    assert quick.deployed("production") == ["v1"]
+    other = quick.terminal.home / "late.plan"
+    quick.version("v2")
+    quick.deploy("staging")
+    quick.promote("--out", str(other))
+    quick.terminal("deploy", "rollback", "app", "--target", "staging")
+    said = quick.terminal("deploy", "run", "--plan", str(other), code=64)
+    assert "was rolled back" in said.err
+    assert quick.deployed("production") == ["v1"]
+
+
+def test_approved_promotion_is_refused_when_the_run_was_rolled_back_since(quick: Shop) -> None:
+    targets = {"staging": {}, "production": {"protected": True, "self_approval": True}}
+    quick.write(targets=targets)
+    quick.version("v2")
+    quick.deploy("staging")
+    quick.promote(code=20)
+    plan = plan_of(quick.promote("--dry-run"))
+    quick.terminal("approve", plan, "--reason", "reviewed")
+    quick.terminal("deploy", "rollback", "app", "--target", "staging")
+    said = quick.terminal("deploy", "run", "--plan", plan, code=64)
+    assert "was rolled back" in said.err
+    assert quick.deployed("production") == []
+
+
+def test_approved_promotion_runs_by_its_plan(quick: Shop) -> None:
+    targets = {"staging": {}, "production": {"protected": True, "self_approval": True}}
+    quick.write(targets=targets)
+    quick.deploy("staging")
+    plan = plan_of(quick.promote("--dry-run"))
+    quick.terminal("approve", plan, "--reason", "reviewed")
+    quick.terminal("deploy", "run", "--plan", plan)
+    assert quick.deployed("production") == ["v1"]
+    assert quick.runs("production")[0]["run_kind"] == "promote"
+
+
+def plan_of(said: Said) -> str:
+    found = re.search(r"^plan ([0-9a-f]+):", said.out, re.MULTILINE)
+    assert found
+    return found[1]
+
+
+# --- the recipe -----------------------------------------------------------------------------------
+
+
+def changed_recipe(quick: Shop) -> None:
+    command = f"cat version.txt >> {quick.terminal.home}/$TEMPLEDB_TARGET.out; echo new"
+    quick.write(groups=[MIGRATIONS, {"name": "web", "deploy_command": command}])
+
+
+def test_changed_recipe_is_shown_and_refused(quick: Shop) -> None:
+    changed_recipe(quick)
+    said = quick.promote("--dry-run", code=78)
+    assert "the recipe has changed since that run" in said.out
+    assert re.search(r"^\s+\+.*echo new", said.out, re.MULTILINE)
+    said = quick.promote(code=78)
+    assert "--accept-recipe-change" in said.err
+    assert "--keep-recipe" in said.err
+    assert quick.deployed("production") == []
+
+
+def test_accepted_recipe_is_todays_and_the_kept_one_is_that_of_the_run(quick: Shop) -> None:
+    changed_recipe(quick)
+    kept = quick.promote("--keep-recipe", "--dry-run", "--json").json[-1]["draft"]["plan"]
+    taken = quick.promote("--accept-recipe-change", "--dry-run", "--json").json[-1]["draft"]["plan"]
+    assert not kept["promotion"]["recipe_changed"]
+    assert taken["promotion"]["recipe_changed"]
+    commands = [
+        [step.get("command", "") for group in plan["groups"] for step in group["steps"]]
+        for plan in (kept, taken)
+    ]
+    assert "echo new" not in commands[0][-1]
+    assert "echo new" in commands[1][-1]
+    said = quick.promote("--accept-recipe-change")
+    logged = quick.terminal("deploy", "logs", quick.runs("production")[0]["run"][:13])
+    assert "succeeded" in said.out
+    assert "new" in logged.out
+
+
+def test_plan_with_an_accepted_recipe_runs_by_that_when_the_config_moves_on(quick: Shop) -> None:
+    changed_recipe(quick)
+    quick.promote("--accept-recipe-change", "--dry-run")
+    plan = plan_of(quick.promote("--accept-recipe-change", "--dry-run"))
+    quick.write(groups=[MIGRATIONS, {"name": "web", "deploy_command": "echo newest"}])
+    quick.terminal("project", "sync", "app")
+    said = quick.terminal("deploy", "run", "--plan", plan, code=22)
+    assert "the recipe that this promotion accepted" in said.err
+    assert quick.deployed("production") == []
+
+
+def test_lifecycle_and_gates_are_no_recipe(quick: Shop) -> None:
+    quick.write(promotion={"production": {"min_targets": 1}}, lifecycle={"staging": "production"})
+    quick.promote()
+    assert quick.deployed("production") == ["v1"]
+
+
+def test_options_that_contradict_are_a_usage_error(quick: Shop) -> None:
+    for words, told in (
+        (("--accept-recipe-change", "--keep-recipe"), "exclude one another"),
+        (("--accept-only-in-to", "x"), "needs --reason"),
+        (("--reason", "x"), "goes with --accept-only-in-to"),
+    ):
+        assert told in quick.promote(*words, code=64).err
+
+
+# --- what both targets have -----------------------------------------------------------------------
+
+
+def only_in_production(shop: Shop) -> None:
+    """Bring both to v1, and a fix by hand to production alone."""
+    shop.promote()
+    shop.version("v1 fixed", m003="CREATE TABLE fix (id int);\n")
+    shop.deploy("production")
+    (shop.terminal.home / "app/migrations/m003.sql").unlink()
+    shop.version("v2", m002="CREATE TABLE b (id int);\n", m004="CREATE TABLE d (id int);\n")
+    shop.deploy("staging")
+
+
+def test_migration_that_only_production_has_is_refused(shop: Shop) -> None:
+    only_in_production(shop)
+    said = shop.promote("--downgrade", code=None)
+    said = shop.promote(code=78)
+    assert "m003.sql: is applied on production, and not on staging" in said.err
+    assert "--accept-only-in-to migrations/m003.sql --reason WHY" in said.err
+
+
+def test_accepted_migration_is_a_part_of_the_plan(shop: Shop) -> None:
+    only_in_production(shop)
+    words = ("--accept-only-in-to", "*m003.sql", "--reason", "the same fix comes with v3")
+    first = shop.promote(*words, "--dry-run")
+    other = shop.promote(*words[:-1], "another reason", "--dry-run")
+    assert plan_of(first) != plan_of(other)
+    assert "accepted, although only the target has it" in first.out
+    shop.promote(*words)
+    assert shop.deployed("production")[-1] == "v2"
+    said = shop.promote("--accept-only-in-to", "m999.sql", "--reason", "x", code=78)
+    assert "no migration of that name is applied here alone: m999.sql" in said.err
+
+
+def test_old_history_of_production_is_no_obstacle(quick: Shop) -> None:
+    """What is older than every file of the release was there before the targets had one history."""
+    quick.version("v0", a000="CREATE TABLE old (id int);\n")
+    quick.deploy("production")
+    (quick.terminal.home / "app/migrations/a000.sql").unlink()
+    quick.version("v1")
+    quick.deploy("staging")
+    said = quick.promote()
+    assert "succeeded" in said.out
+    told = quick.promote("--dry-run").out
+    assert "a000.sql: is applied on production, and not on staging: it is older" in told
+
+
+def test_migration_with_another_text_is_refused(shop: Shop) -> None:
+    shop.version("v1", m001="CREATE TABLE a (id int, more int);\n")
+    shop.deploy("production")
+    shop.version("v1", m001="CREATE TABLE a (id int);\n")
+    said = shop.promote(code=78)
+    assert "m001.sql: production and staging have applied different texts of it" in said.err
+    assert shop.deployed("production") == ["v1"]
+
+
+@pytest.mark.parametrize("word", ["mark-applied", "baseline"])
+def test_marked_rows_are_compared_by_their_text(quick: Shop, word: str) -> None:
+    words = {
+        "mark-applied": ("mark-applied", "app", "migrations/m001.sql"),
+        "baseline": ("baseline", "app", "--through", "migrations/m001.sql"),
+    }[word]
+    quick.version("v1", m001="CREATE TABLE a (id int, more int);\n")
+    quick.terminal("project", "sync", "app")
+    quick.terminal("migration", *words, "--target", "production", "--reason", "was there")
+    quick.version("v1", m001="CREATE TABLE a (id int);\n")
+    said = quick.promote(code=78)
+    assert "different texts" in said.err
+
+
+def test_file_that_staging_left_out_is_left_out_too(quick: Shop) -> None:
+    quick.write(groups=[
+        MIGRATIONS,
+        {"name": "more", "kind": "migrations", "file_patterns": ["more/*.sql"]},
+    ])  # fmt: skip
+    quick.terminal.file("app/more/m100.sql", "CREATE TABLE extra (id int);\n")
+    quick.deploy("staging", "--skip-group", "more")
+    said = quick.promote("--dry-run")
+    assert "more/m100.sql: it is not applied on staging" in said.out
+    quick.promote()
+    status = quick.terminal("migration", "status", "app", "--target", "production", "--json").json
+    states = {row["file"]: row["state"] for row in status[-1]["rows"]}
+    assert states["more/m100.sql"] == "pending"
+
+
+def test_pending_migrations_run_in_the_order_of_staging(quick: Shop) -> None:
+    quick.version("v2", m003="CREATE TABLE c (id int);\n")
+    quick.deploy("staging")
+    quick.version("v3", m002="CREATE TABLE b (id int);\n")
+    quick.deploy("staging")
+    plan = quick.promote("--dry-run", "--json").json[-1]["draft"]["plan"]
+    files = [step["file"][-8:-4] for step in plan["groups"][0]["steps"]]
+    assert files == ["m001", "m003", "m002"]
+    quick.promote()
+    assert quick.deployed("production") == ["v3"]
+
+
+def test_repeatable_migration_runs_again_when_it_changed(quick: Shop) -> None:
+    quick.version(
+        "v2", r_view="-- templedb:repeatable\nCREATE OR REPLACE VIEW w AS SELECT 1 AS x;\n"
+    )
+    quick.deploy("staging")
+    quick.promote()
+    quick.version(
+        "v3", r_view="-- templedb:repeatable\nCREATE OR REPLACE VIEW w AS SELECT 2 AS x;\n"
+    )
+    quick.deploy("staging")
+    said = quick.promote()
+    assert "1 migration applied" in said.out
+
+
+# --- gates ----------------------------------------------------------------------------------------
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def facts(**more: Any) -> SourceFacts:
+    run = PastRun(
+        run="0" * 13,
+        target="staging",
+        outcome=Outcome.SUCCEEDED,
+        finished_at=NOW - timedelta(minutes=30),
+    )
+    known: dict[str, Any] = {"run": run, "source": "staging", "in_place": True}
+    return SourceFacts(**(known | more))
+
+
+GOOD = SourceHealth(health=Measured.HEALTHY, run="1" * 13)
+BAD = SourceHealth(health=Measured.UNHEALTHY, run="2" * 13, reason="503")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "known", "failed"),
+    [
+        ({}, {}, set()),
+        ({"min_soak_s": 1800}, {}, set()),
+        ({"min_soak_s": 1801}, {}, {"minimal soak"}),
+        ({}, {"checks": True}, {"healthy since"}),
+        ({}, {"checks": True, "measured": (GOOD,)}, set()),
+        ({}, {"checks": True, "measured": (GOOD, BAD)}, {"healthy since"}),
+        ({}, {"checks": True, "measured": (BAD, GOOD)}, {"healthy since"}),
+        ({}, {"checks": True, "now": GOOD}, set()),
+        ({}, {"measured": (GOOD,), "now": SourceHealth(health=Measured.INCONCLUSIVE)},
+         {"healthy since"}),
+        ({"healthy": False}, {"checks": True, "measured": (BAD,)}, set()),
+        ({"min_targets": 2}, {"deployed_on": ("staging",)}, {"targets"}),
+        ({"min_targets": 2}, {"deployed_on": ("staging", "qa")}, set()),
+    ],
+)  # fmt: skip
+def test_gates_fail_by_what_is_known(
+    wanted: dict[str, Any], known: dict[str, Any], failed: set[str]
+) -> None:
+    found = gates(PromotionGates(**wanted), facts(**known), NOW)
+    assert {each.name for each in found if not each.passed} == failed
+    assert all(each.reason for each in found)
+
+
+def test_minimal_soak_keeps_a_release_back(quick: Shop) -> None:
+    quick.write(promotion={"production": {"min_soak": "2h"}})
+    said = quick.promote(code=78)
+    assert "gate 'minimal soak'" in said.err
+    assert "it may go on at" in said.err
+    assert quick.deployed("production") == []
+    assert "NOT PASSED  minimal soak" in quick.promote("--dry-run", code=78).out
+
+
+def test_gates_of_the_run_hold_when_todays_config_has_none(quick: Shop) -> None:
+    quick.write(promotion={"production": {"min_soak": "2h"}})
+    quick.deploy("staging")
+    quick.write(promotion={})
+    assert "minimal soak" in quick.promote(code=78).err
+
+
+def test_release_is_measured_now_before_it_goes_on(quick: Shop) -> None:
+    home = quick.terminal.home
+    check = {"type": "command", "command": f"test -e {home}/well", "interval": 1, "timeout": 5}
+    command = f"cat version.txt >> {home}/$TEMPLEDB_TARGET.out"
+    (home / "well").touch()
+    quick.write(groups=[
+        MIGRATIONS,
+        {"name": "web", "deploy_command": command, "health_check": check},
+    ])  # fmt: skip
+    quick.deploy("staging")
+    (home / "well").unlink()
+    said = quick.promote(code=78)
+    assert "just now: unhealthy" in said.err
+    assert quick.deployed("production") == []
+    (home / "well").touch()
+    assert "healthy now" in quick.promote("--dry-run").out
+    quick.promote()
+    assert quick.deployed("production") == ["v1"]
+
+
+def test_gate_counts_targets_that_have_the_release(quick: Shop) -> None:
+    home = quick.terminal.home
+    quick.urls["qa"] = f"duckdb://{home}/qa.duckdb"
+    stages = {"staging": "production", "qa": "production"}
+    quick.write(lifecycle=stages, promotion={"production": {"min_targets": 2}})
+    quick.terminal("project", "sync", "app")
+    quick.addresses()
+    quick.deploy("staging")
+    said = quick.promote("--from", "staging", code=78)
+    assert "deployed on 1 of 2 targets: staging" in said.err
+    quick.deploy("qa")
+    quick.promote("--from", "staging")
+    assert quick.deployed("production") == ["v1"]
+
+
+# --- downgrades, rollbacks, crashes ---------------------------------------------------------------
+
+
+def test_older_run_is_a_downgrade_and_needs_the_word(shop: Shop) -> None:
+    shop.version("v2")
+    shop.deploy("staging")
+    shop.promote()
+    said = shop.promote("--run", "1", code=78)
+    assert "a newer release is in place: release 2" in said.err
+    assert "--downgrade" in said.err
+    said = shop.promote("--run", "1", "--downgrade", "--dry-run")
+    assert "DOWNGRADE" in said.out
+    shop.promote("--run", "1", "--downgrade")
+    assert shop.deployed("production") == ["v2", "v1"]
+    assert shop.runs("production")[0]["run_kind"] == "rollback"
+    assert "nothing newer than run" in shop.promote("--run", "2", "--downgrade", code=64).err
+
+
+def test_promoted_rolled_back_and_promoted_again(shop: Shop) -> None:
+    shop.promote()
+    shop.version("v2", m002="CREATE TABLE b (id int);\n")
+    shop.deploy("staging")
+    shop.promote()
+    shop.terminal("deploy", "rollback", "app", "--target", "production")
+    shop.promote()
+    assert shop.deployed("production") == ["v1", "v2", "v1", "v2"]
+    kinds = [row["run_kind"] for row in shop.runs("production")]
+    assert kinds == ["promote", "rollback", "promote", "promote"]
+
+
+def test_failed_promotion_is_rolled_back_by_itself(quick: Shop) -> None:
+    home = quick.terminal.home
+    command = f"cat version.txt >> {home}/$TEMPLEDB_TARGET.out"
+    quick.promote()
+    hooks = {"post_deploy": [{"command": f"test -e {home}/$TEMPLEDB_TARGET.ok", "critical": True}]}
+    (home / "staging.ok").touch()
+    web = {"name": "web", "deploy_command": command} | hooks
+    quick.write(groups=[MIGRATIONS, web], on_failure="rollback")
+    quick.version("v2")
+    quick.deploy("staging")
+    quick.promote(code=11)
+    assert quick.deployed("production") == ["v1", "v2", "v1"]
+
+
+@pytest.mark.parametrize("place", ["run.before-lock", "run.begun", "step.done", "run.before-end"])
+def test_killed_promotion_is_resumed_and_brings_each_thing_once(shop: Shop, place: str) -> None:
+    shop.version("v2", m002="CREATE TABLE b (id int);\n")
+    shop.deploy("staging")
+    killed(shop.terminal, place, "promote", "app")
+    resumed = shop.terminal("deploy", "resume", "app", "--target", "production", code=None)
+    assert resumed.code == 0 or "succeeded" in resumed.err or place == "run.before-lock"
+    if not shop.deployed("production"):
+        shop.promote()
+    assert shop.deployed("production") == ["v2"]
+    assert shop.runs("production")[0]["run_kind"] == "promote"
+
+
+def test_promoting_what_is_in_place_says_so(quick: Shop) -> None:
+    quick.promote()
+    assert "this release is in place already, by run" in quick.promote("--dry-run").out
+
+
+# --- seeing it ------------------------------------------------------------------------------------
+
+
+def test_releases_tell_what_is_where_and_what_could_go_on(shop: Shop) -> None:
+    shop.promote()
+    shop.version("v2")
+    shop.deploy("staging")
+    table = Temple.open().releases("app")
+    places = {(row.release, row.target): row for row in table.rows}
+    assert places[2, "staging"].in_place
+    assert places[2, "staging"].next_to == ("production",)
+    assert places[1, "production"].in_place
+    assert not places[1, "staging"].in_place
+    assert places[1, "production"].started_by.startswith("rosa")
+    found = frame(table)
+    assert list(found["target"].astype(object)) == ["staging", "staging", "production"]
+    told = shop.terminal("releases", "app").out
+    assert "release 2 could go on to production" in told
+    shop.promote()
+    assert "could go on" not in shop.terminal("releases", "app").out
+
+
+def test_releases_are_known_to_a_fresh_state_by_the_ledgers(shop: Shop) -> None:
+    shop.promote()
+    shop.fresh("elsewhere")
+    rows = shop.terminal("releases", "app", "--json").json[-1]["rows"]
+    assert {(row["target"], row["in_place"]) for row in rows} == {
+        ("staging", True),
+        ("production", True),
+    }
+
+
+def test_releases_say_which_target_did_not_answer(quick: Shop) -> None:
+    quick.terminal("env", "set", "app", "DATABASE_URL", "postgresql://127.0.0.1:1/none",
+                   "--target", "production")  # fmt: skip
+    said = quick.terminal("releases", "app")
+    assert "production: by this state alone" in said.out
+
+
+def test_api_promotes(quick: Shop) -> None:
+    temple = Temple.open()
+    preview = temple.promotion_plan("app", source="staging", to="production")
+    assert preview.draft.promotion is not None
+    assert preview.plan.promotion is not None
+    assert temple.promote("app").outcome is Outcome.SUCCEEDED
+    quick.write(promotion={"production": {"min_soak": 7200}})
+    with pytest.raises(PlanRefused, match="may not run"):
+        temple.promote("app")
+    assert quick.deployed("production") == ["v1"]
+    assert os.environ["TEMPLEDB_USER"] == "rosa"
+    assert isinstance(quick.terminal.home, Path)
