@@ -53,11 +53,13 @@ class PromotionMethods:
         skip_groups: Iterable[str] = (),
         env: Mapping[str, str] | None = None,
         out: str | Path | None = None,
+        with_artifacts: bool = False,
     ) -> Preview:
         """Return what a promotion from *source* to *to* would do; change nothing.
 
         *run* is a run on *source*, or the number of a release; without it, what is in place there
-        is promoted. *out* also writes the plan as a bundle. Raises `UsageProblem` if there is
+        is promoted. *out* also writes the plan as a bundle, *with_artifacts* with those
+        that it places. Raises `UsageProblem` if there is
         nothing to promote, and `UnavailableRelease` if the release is not here.
         """
         wish = PromotionWish(
@@ -72,7 +74,10 @@ class PromotionMethods:
             skip_groups=tuple(skip_groups),
         )
         choice = Selection(project=self._choice(project, None).project, target=to)
-        return self._app.promotions.plan(choice, wish, self._given(env), Path(out) if out else None)
+        place = Path(out) if out else None
+        return self._app.promotions.plan(
+            choice, wish, self._given(env), place, with_artifacts=with_artifacts
+        )
 
     def promote(  # noqa: PLR0913 - each is an option of the command, by name
         self: _Promotes,

@@ -45,7 +45,7 @@ class Shop:
         self.config |= more
         command = f"cat version.txt >> {self.terminal.home}/$TEMPLEDB_TARGET.out"
         groups = [MIGRATIONS, {"name": "web", "deploy_command": command}]
-        targets = {name: {} for name in self.urls}
+        targets: dict[str, Any] = {name: {} for name in self.urls}
         document = {"groups": groups, "lifecycle": LIFECYCLE, "targets": targets} | self.config
         self.terminal.file("app/templedb.yaml", json.dumps(document))
 
@@ -683,3 +683,70 @@ def test_api_promotes(quick: Shop) -> None:
     assert quick.deployed("production") == ["v1"]
     assert os.environ["TEMPLEDB_USER"] == "rosa"
     assert isinstance(quick.terminal.home, Path)
+
+
+# --- artifacts ------------------------------------------------------------------------------------
+
+
+def building(shop: Shop, **more: Any) -> None:
+    """Write a config whose build makes another file each time, and deploy it to staging."""
+    home = shop.terminal.home
+    build = "mkdir -p dist && date +%s%N > dist/made && head -c 64 /dev/urandom >> dist/made"
+    web = {
+        "name": "web",
+        "build_command": f"echo built >> {home}/builds; {build}",
+        "test_command": f"echo tested >> {home}/builds",
+        "deploy_command": f"cp dist/made {home}/$TEMPLEDB_TARGET.made",
+        "artifacts": [{"name": "site", "files": ["dist/**"]}],
+    }
+    shop.write(groups=[MIGRATIONS, web], **more)
+    shop.deploy("staging")
+
+
+def test_production_gets_the_bytes_that_staging_got(shop: Shop) -> None:
+    building(shop)
+    home = shop.terminal.home
+    said = shop.promote()
+    assert (home / "production.made").read_bytes() == (home / "staging.made").read_bytes()
+    assert (home / "builds").read_text().split() == ["built", "tested"]
+    assert "promoted artifact" in said.all
+
+
+def test_artifacts_travel_to_a_fresh_state_by_their_store(quick: Shop) -> None:
+    home = quick.terminal.home
+    building(quick, artifacts_store=str(home / "store"))
+    quick.fresh("elsewhere")
+    quick.promote()
+    assert (home / "production.made").read_bytes() == (home / "staging.made").read_bytes()
+    assert (home / "builds").read_text().split() == ["built", "tested"]
+
+
+def test_artifacts_travel_in_the_bundle_of_a_promotion(quick: Shop) -> None:
+    home = quick.terminal.home
+    building(quick)
+    bundle = home / "release.plan"
+    quick.promote("--out", str(bundle), "--with-artifacts")
+    quick.fresh("elsewhere")
+    said = quick.promote(code=69)
+    assert "artifacts of run" in said.err
+    quick.terminal("deploy", "run", "--plan", str(bundle))
+    assert (home / "production.made").read_bytes() == (home / "staging.made").read_bytes()
+
+
+def test_group_that_builds_without_artifacts_is_told(quick: Shop) -> None:
+    quick.write(groups=[MIGRATIONS, {"name": "web", "build_command": "true"}])
+    quick.deploy("staging")
+    said = quick.promote("--dry-run")
+    assert "web: builds again: what staging got and what production gets may differ" in said.out
+
+
+def test_downgrade_places_the_artifacts_of_the_older_run(quick: Shop) -> None:
+    home = quick.terminal.home
+    building(quick)
+    first = (home / "staging.made").read_bytes()
+    quick.version("v2")
+    quick.deploy("staging")
+    quick.promote()
+    quick.promote("--run", "2", "--downgrade")
+    assert (home / "production.made").read_bytes() == first
+    assert (home / "builds").read_text().split() == ["built", "tested"] * 2

@@ -324,6 +324,7 @@ class Container(Stores):
             older=self.rollbacks.older,
             configs=self.configs,
             sources=self._sources,
+            artifacts=self.artifacts,
             system=self.system,
             mask=self.masker.mask,
         )

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Show the plan; execute nothing.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE",
               help="Also write the plan as a bundle, and execute nothing.")  # fmt: skip
+@click.option("--with-artifacts", is_flag=True,
+              help="With --out: also write the artifacts that the plan places.")  # fmt: skip
 @click.option("--accept-recipe-change", is_flag=True,
               help="Deploy by today's recipe, where it differs from that of the run.")  # fmt: skip
 @click.option("--keep-recipe", is_flag=True,
@@ -82,7 +84,8 @@ def promote(
     with call.output.working(PLANNED):
         given = given_values(call, how["env"])
         if dry_run or out:
-            made = call.app.promotions.plan(choice, wish, given, out)
+            take = how["with_artifacts"]
+            made = call.app.promotions.plan(choice, wish, given, out, with_artifacts=take)
             preview = replace(made, dry_run=dry_run)
             reports.write(preview)
             return preview
@@ -94,6 +97,8 @@ def promote(
 def _refuse_mixed(how: dict[str, Any], *, dry_run: bool, waits: bool) -> None:
     if how["accept_recipe_change"] and how["keep_recipe"]:
         raise click.UsageError("--accept-recipe-change and --keep-recipe exclude one another")
+    if how["with_artifacts"] and not dry_run:
+        raise click.UsageError("--with-artifacts goes with --out")
     if how["only_in_to"] and not how["reason"].strip():
         raise click.UsageError("--accept-only-in-to needs --reason: it is a part of the plan")
     if how["reason"] and not how["only_in_to"]:

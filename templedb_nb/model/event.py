@@ -73,8 +73,7 @@ class RunStarted:
     """The run was recorded; nothing has touched the target yet; its first `resumed` steps are done.
 
     An earlier run of the same plan did those, and the steps `finished` behind them. `tree` and
-    `config_hash` say what it deploys; `parent_run` is the run that a rollback undoes, or the one
-    on another target whose release a promotion deploys.
+    `config_hash` say what it deploys; `parent_run` is the run that it undoes, or promotes.
     """
 
     kind: ClassVar[str] = "run_started"

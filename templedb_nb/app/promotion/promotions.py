@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from templedb_nb.app.artifacts.artifacts import Artifacts
+from templedb_nb.app.artifacts.bundled import BundledArtifacts
 from templedb_nb.app.deploy.approvals import Approvals
 from templedb_nb.app.deploy.bundles import write_bundle
 from templedb_nb.app.deploy.case import DeployContext, DeployParts, OpenTarget, refuse_empty
@@ -18,22 +20,21 @@ from templedb_nb.app.project.configs import Configs, CurrentConfig
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.variables import NOTHING_GIVEN, GivenValues
 from templedb_nb.app.promotion.source import FoundSource, PromotionSources
+from templedb_nb.app.promotion.stages import stages
 from templedb_nb.app.rollback.older_release import FoundRelease, OlderReleases
-from templedb_nb.app.rollback.rollbacks import Rollbacks
+from templedb_nb.app.rollback.rollbacks import KeptOfGroups, Rollbacks
 from templedb_nb.core.config.document import document, problem
 from templedb_nb.core.config.overlay import NO_OVERLAY
 from templedb_nb.core.plan import planner
 from templedb_nb.core.plan.rollback import WayBack
 from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.core.promotion import choice, recipe
-from templedb_nb.core.promotion.forward import WayForward
+from templedb_nb.core.promotion.forward import WayForward, built_anew
 from templedb_nb.core.promotion.gates import gates, on_gates
-from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.errors import Stale, UsageProblem
 from templedb_nb.model.finding import Finding, Severity, Topic
-from templedb_nb.model.lifecycle import Lifecycle
 from templedb_nb.model.past_run import PastRun
-from templedb_nb.model.plan import Preview
+from templedb_nb.model.plan import Plan, Preview
 from templedb_nb.model.promotion import PromotionGoal, PromotionSummary
 from templedb_nb.model.result import Result
 from templedb_nb.model.selection import Selection
@@ -86,6 +87,7 @@ class Promotions:
     older: OlderReleases
     configs: Configs
     sources: PromotionSources
+    artifacts: Artifacts
     system: Environment
     mask: Callable[[str], str]
 
@@ -95,12 +97,19 @@ class Promotions:
         wish: PromotionWish,
         given: GivenValues = NOTHING_GIVEN,
         out: Path | None = None,
+        *,
+        with_artifacts: bool = False,
     ) -> Preview:
-        """Return what a promotion would do; with *out*, also as a bundle that travels."""
+        """Return what a promotion would do; with *out*, also as a bundle that travels.
+
+        *with_artifacts* puts in what the plan places.
+        """
         with self._opened(choice_, wish, given) as (opened, options):
             preview = self.plans.preview(opened, options)
             if out:
-                write_bundle(out, preview, opened.case)
+                store = opened.case.current.config.artifacts_store
+                places = self.artifacts.sources(store, opened.case.root)
+                write_bundle(out, preview, opened.case, places if with_artifacts else ())
             return preview
 
     def run(
@@ -137,10 +146,10 @@ class Promotions:
             bundle=bundle,
         )
         found = self.sources.find(project, goal.source, goal.run)
-        case, way = self._way(now, found, wish, given, config_hash=goal.config_hash)
+        case, way, kept = self._way(now, found, wish, given, preview.plan)
         back = preview.plan.rollback
         older = self._back(now, found, way) if back else None
-        return case, PlanOptions(promotion=way, rollback=older)
+        return case, PlanOptions(promotion=way, rollback=older, artifacts=kept)
 
     def refuse_changed(self, opened: OpenTarget, preview: Preview, options: PlanOptions) -> None:
         """Raise where the targets have moved so that a plan may not be carried out any more."""
@@ -163,10 +172,10 @@ class Promotions:
             now = self.plans.case(project, target, sync=False)
         self.runs.reconcile(anew=True)
         found = self.sources.find(project, source, wish.run)
-        case, way = self._way(now, found, wish, given)
+        case, way, kept = self._way(now, found, wish, given)
         refuse_empty(case)
         with self.plans.opened(case, wish.skip_groups, name="promote") as opened:
-            options = self._options(opened, now, found, way, wish)
+            options = replace(self._options(opened, now, found, way, wish), artifacts=kept)
             yield opened, self.rollbacks.with_fallback(opened, options)
 
     def _options(
@@ -228,14 +237,20 @@ class Promotions:
         found: FoundSource,
         wish: PromotionWish,
         given: GivenValues,
-        config_hash: str = "",
-    ) -> tuple[DeployContext, WayForward]:
-        """Return the case of the promoted release on the target, and what was found of it."""
+        made: Plan | None = None,
+    ) -> tuple[DeployContext, WayForward, KeptOfGroups]:
+        """Return the promoted release's case, what was found of it, and its artifacts by group.
+
+        *made* is the plan that was made before, if there is one: it names recipe and artifacts.
+        """
         project, run = now.project, found.run
         release = self.older.find(project, run, wish.bundle)
-        used = self._recipe(now, release, wish, config_hash)
+        planned = made.promotion.config_hash if made and made.promotion else ""
+        used = self._recipe(now, release, wish, planned)
         case = self.plans.around(project, now.target, used.parts, given)
-        target = now.target.name
+        if wish.bundle:
+            case = replace(case, artifacts=BundledArtifacts(path=wish.bundle))
+        target, kept = now.target.name, made.placed if made else self._kept(case, run)
         wanted = now.current.config.gates(target)
         wanted = wanted.stricter(release.parts.current.config.gates(target))
         facts = self.sources.facts(project, found, measure=wanted.healthy)
@@ -247,6 +262,7 @@ class Promotions:
             source=found.target,
             tree=release.parts.release.tree,
             config_hash=config,
+            manifest=run.manifest,
             recipe_changed=wish.accept_recipe_change and bool(used.differs),
             only_in_to=tuple(sorted(wish.only_in_to)),
             reason=wish.reason,
@@ -263,12 +279,19 @@ class Promotions:
             origin=release.origin,
         )
         findings = [*on_gates(results, target)]
+        findings += built_anew(used.parts.current.config, kept, found.target, target)
         if used.differs and not (wish.accept_recipe_change or wish.keep_recipe):
             findings.append(_changed_recipe(run))
         way = WayForward(
             goal=goal, summary=summary, applied=found.applied, findings=tuple(findings)
         )
-        return case, way
+        return case, way, kept
+
+    def _kept(self, case: DeployContext, run: PastRun) -> KeptOfGroups:
+        """Return what the run has kept, by group; raise if some of it is not here."""
+        store = case.current.config.artifacts_store
+        kept = self.artifacts.of_run(case.project, run, store=store, bundle=case.artifacts)
+        return {each.group: each.artifacts for each in kept.groups} if kept else {}
 
     def _recipe(
         self, now: DeployContext, release: FoundRelease, wish: PromotionWish, config_hash: str
@@ -309,34 +332,3 @@ def _newer(place: PastRun, target: str) -> str:
     release = f"release {place.release} of " if place.release else ""
     since = f", since {place.finished_at:%Y-%m-%d %H:%M}" if place.finished_at else ""
     return f"{release}run {place.run[:DIGITS]} on {target}{since}"
-
-
-def stages(lifecycle: Lifecycle, source: str | None, target: str | None) -> tuple[str, str]:
-    """Return from where to where a release goes, or raise with what the lifecycle allows."""
-    if source is None and target is None and len(lifecycle.next_of) == 1:
-        source = lifecycle.next_of[0][0]
-    if source is None and target is not None:
-        source = _only(lifecycle.before(target), "--from", f"to {target}")
-    elif target is None and source is not None:
-        target = _only(lifecycle.after(source), "--to", f"from {source}")
-    if source is None or target is None:
-        hint = f"the lifecycle: {_told(lifecycle)}" if lifecycle else "templedb target list"
-        raise UsageProblem("name where the release comes from, and where it goes: --from, --to",
-                           hint=hint)  # fmt: skip
-    if source == target:
-        raise UsageProblem(f"a release cannot be promoted from {typed(source)} to itself")
-    if lifecycle and target not in lifecycle.after(source):
-        message = f"the lifecycle does not lead from {typed(source)} to {typed(target)}"
-        raise UsageProblem(message, hint=f"the lifecycle: {_told(lifecycle)}")
-    return source, target
-
-
-def _only(found: Sequence[str], option: str, where: str) -> str:
-    if len(found) == 1:
-        return found[0]
-    what = f"it may be {', '.join(found)}" if found else "the lifecycle does not say it"
-    raise UsageProblem(f"name the other target, {option}, of the promotion {where}: {what}")
-
-
-def _told(lifecycle: Lifecycle) -> str:
-    return "; ".join(f"{origin} -> {', '.join(ends)}" for origin, ends in lifecycle.next_of)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from templedb_nb.core.config.document import problem
 from templedb_nb.core.migrations.status import Scripts
+from templedb_nb.model.config import DeployConfig
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.ledger import Entry, State
 from templedb_nb.model.promotion import PromotionGoal, PromotionSummary
@@ -166,3 +167,19 @@ def _unused(way: WayForward, rows: Sequence[Tracked]) -> Iterator[Finding]:
         if not any(each.entry is not None and way.entry(each) is None for each in own):
             message = f"no migration of that name is applied here alone: {pattern}"
             yield problem("--accept-only-in-to", message, topic=Topic.PROMOTION)
+
+
+def built_anew(
+    config: DeployConfig, kept: Collection[str], source: str, target: str
+) -> Iterator[Finding]:
+    """Tell which groups build again, so that two targets may get different things."""
+    for group in config.groups:
+        if group.build_command and group.name not in kept:
+            message = f"builds again: what {source} got and what {target} gets may differ"
+            yield Finding(
+                severity=Severity.WARNING,
+                topic=Topic.PROMOTION,
+                message=message,
+                where=group.name,
+                mend="name what it builds: artifacts",
+            )

@@ -1,0 +1,40 @@
+"""From where to where a release goes: by the words of a person, or by the lifecycle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from templedb_nb.core.secrets.url_passwords import typed
+from templedb_nb.errors import UsageProblem
+from templedb_nb.model.lifecycle import Lifecycle
+
+
+def stages(lifecycle: Lifecycle, source: str | None, target: str | None) -> tuple[str, str]:
+    """Return from where to where a release goes, or raise with what the lifecycle allows."""
+    if source is None and target is None and len(lifecycle.next_of) == 1:
+        source = lifecycle.next_of[0][0]
+    if source is None and target is not None:
+        source = _only(lifecycle.before(target), "--from", f"to {target}")
+    elif target is None and source is not None:
+        target = _only(lifecycle.after(source), "--to", f"from {source}")
+    if source is None or target is None:
+        hint = f"the lifecycle: {_told(lifecycle)}" if lifecycle else "templedb target list"
+        raise UsageProblem("name where the release comes from, and where it goes: --from, --to",
+                           hint=hint)  # fmt: skip
+    if source == target:
+        raise UsageProblem(f"a release cannot be promoted from {typed(source)} to itself")
+    if lifecycle and target not in lifecycle.after(source):
+        message = f"the lifecycle does not lead from {typed(source)} to {typed(target)}"
+        raise UsageProblem(message, hint=f"the lifecycle: {_told(lifecycle)}")
+    return source, target
+
+
+def _only(found: Sequence[str], option: str, where: str) -> str:
+    if len(found) == 1:
+        return found[0]
+    what = f"it may be {', '.join(found)}" if found else "the lifecycle does not say it"
+    raise UsageProblem(f"name the other target, {option}, of the promotion {where}: {what}")
+
+
+def _told(lifecycle: Lifecycle) -> str:
+    return "; ".join(f"{origin} -> {', '.join(ends)}" for origin, ends in lifecycle.next_of)
