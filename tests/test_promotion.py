@@ -358,6 +358,8 @@ def test_options_that_contradict_are_a_usage_error(quick: Shop) -> None:
         (("--accept-recipe-change", "--keep-recipe"), "exclude one another"),
         (("--accept-only-in-to", "x"), "needs --reason"),
         (("--reason", "x"), "goes with --accept-only-in-to"),
+        (("--override-window", "night"), "requires --reason"),
+        (("--with-artifacts",), "goes with --out"),
     ):
         assert told in quick.promote(*words, code=64).err
 
@@ -750,3 +752,18 @@ def test_downgrade_places_the_artifacts_of_the_older_run(quick: Shop) -> None:
     quick.promote("--run", "2", "--downgrade")
     assert (home / "production.made").read_bytes() == first
     assert (home / "builds").read_text().split() == ["built", "tested"] * 2
+
+
+# --- windows --------------------------------------------------------------------------------------
+
+
+def test_window_of_the_target_holds_for_a_promotion(quick: Shop) -> None:
+    rule = {"cron": "* * * * *", "duration": "1h", "time_zone": "UTC", "reason": "the fair"}
+    closed = {"deny": [rule | {"name": "fair"}]}
+    quick.write(targets={"staging": {}, "production": {"windows": closed}})
+    quick.deploy("staging")
+    said = quick.promote(code=23)
+    assert "fair" in said.err
+    assert quick.deployed("production") == []
+    quick.promote("--override-window", "fair", "--reason", "a fix for the fair")
+    assert quick.deployed("production") == ["v1"]

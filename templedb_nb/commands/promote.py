@@ -19,6 +19,7 @@ from templedb_nb.commands.options import (
     running,
     words,
 )
+from templedb_nb.commands.override import OVERRIDE
 from templedb_nb.commands.reports import Reports, reported
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ if TYPE_CHECKING:
               help="Deploy by the recipe of the run, where today's differs.")  # fmt: skip
 @click.option("--accept-only-in-to", "only_in_to", multiple=True, metavar="MIGRATION",
               help="Accept a migration, or a pattern, that only --to has applied.")  # fmt: skip
-@click.option("--reason", default="", help="With --accept-only-in-to: why.")
+@click.option("--reason", default="", metavar="TEXT",
+              help="Why a migration is accepted, or a window overridden.")  # fmt: skip
 @click.option("--downgrade", is_flag=True, help="Promote it although --to has a newer release.")
 @click.option("--bundle", type=click.Path(path_type=Path), metavar="FILE",
               help="Take the release from this bundle, if it is not in this state.")  # fmt: skip
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
               shell_complete=completion.groups, help="Skip a group.")  # fmt: skip
 @VALUES
 @running
+@OVERRIDE
 @reported
 @pass_call
 def promote(
@@ -89,6 +92,7 @@ def promote(
             preview = replace(made, dry_run=dry_run)
             reports.write(preview)
             return preview
+        how["reason"] = how["reason"] if how["override"] else ""  # the plan has the other one
         options = run_options(call, reports, how, lock_wait, wait_approval, no_wait=how["no_wait"])
         options = replace(options, reason="promotion")
         return reports.ended(call.app.deployments.promote(choice, wish, options, given))
@@ -101,8 +105,8 @@ def _refuse_mixed(how: dict[str, Any], *, dry_run: bool, waits: bool) -> None:
         raise click.UsageError("--with-artifacts goes with --out")
     if how["only_in_to"] and not how["reason"].strip():
         raise click.UsageError("--accept-only-in-to needs --reason: it is a part of the plan")
-    if how["reason"] and not how["only_in_to"]:
-        raise click.UsageError("--reason goes with --accept-only-in-to")
+    if how["reason"] and not (how["only_in_to"] or how["override"]):
+        raise click.UsageError("--reason goes with --accept-only-in-to or --override-window")
     if how["approvals"] and (dry_run or waits):
         raise click.UsageError("--approval cannot be combined with --dry-run or --wait-approval")
 
@@ -116,7 +120,7 @@ def _wish(how: dict[str, Any]) -> PromotionWish:
         accept_recipe_change=how["accept_recipe_change"],
         keep_recipe=how["keep_recipe"],
         only_in_to=tuple(how["only_in_to"]),
-        reason=how["reason"].strip(),
+        reason=how["reason"].strip() if how["only_in_to"] else "",
         downgrade=how["downgrade"],
         bundle=how["bundle"],
         skip_groups=tuple(how["skip"]),
