@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from templedb_nb.errors import StoreError
 from templedb_nb.store.duckdb.opening import keeping
 from templedb_nb.store.duckdb.state_file import StateFile
-from tests.conftest import Shop
+from tests.conftest import MIGRATIONS, Shop, Terminal
 
 ADD = "INSERT INTO projects VALUES (?, ?, NULL, now())"
 ADD_ELSEWHERE = f"""
@@ -197,3 +197,19 @@ def test_commands_of_steps_find_the_state_closed(shop: Shop) -> None:
     build = f'{sys.executable} -c "{look}"'
     shop.config({"name": "app", "kind": "commands", "build_command": build})
     assert "succeeded" in shop.run().out
+
+
+@pytest.mark.parametrize("kind", ["build_command", "deploy_command", "test_command"])
+def test_commands_find_a_duckdb_target_closed_when_migrations_ran_before(
+    terminal: Terminal, kind: str
+) -> None:
+    target = terminal.home / "target.duckdb"
+    look = f"import duckdb; duckdb.connect('{target}').execute('FROM users')"
+    terminal.file("app/migrations/001.sql", "CREATE TABLE users (id int);")
+    terminal.file("app/migrations/002.sql", "CREATE TABLE orders (id int);")
+    terminal("project", "import", "app")
+    app = {"name": "app", "kind": "commands", kind: f'{sys.executable} -c "{look}"'}
+    terminal.config(MIGRATIONS, app)
+    terminal("target", "add", "app", "staging")
+    terminal("env", "set", "app", "DATABASE_URL", f"duckdb://{target}", "--plain")
+    assert "succeeded" in terminal("deploy", "run", "app").out

@@ -288,6 +288,7 @@ class StepRunner:
             if books:  # before it starts: one that ran unrecorded would be run again
                 books.command_started(self.claim, attempt_id, step.title)
                 self.emit(StepRecorded(step=number))
+            self.tools.leave_files()
         except StoreError:
             raise
         except TempleError as error:
@@ -341,8 +342,7 @@ class StepRunner:
         for session in self.tools.sessions.values():
             if until is not None:
                 session.hold_until(self.claim, until)
-            if session.server is None:
-                session.close()  # a file lets one process in: the one that asks
+        self.tools.leave_files()
         try:
             if step.role is HealthRole.GATE:
                 answers = tuple(ask(check, asked, asked, heard) for check in step.checks)

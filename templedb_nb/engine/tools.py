@@ -90,6 +90,12 @@ class Tools:
         """Return the text of a script; where there is none, what stands for it."""
         return self.script(source).text if source else otherwise
 
+    def leave_files(self) -> None:
+        """Close the targets that are files: one lets one process in, the command or the check."""
+        for session in self.sessions.values():
+            if session.server is None:
+                session.close()
+
     def before(self, number: int) -> bool:
         """Return whether the run that is resumed had done the step."""
         return number < self.resumed or number in self.finished

@@ -41,7 +41,10 @@ def path_of(url: str, root: Path | None) -> Path:
 
 
 class DuckdbFile:
-    """One DuckDB file; it is opened for each piece of work and closed before any command."""
+    """One DuckDB file; it is opened for each piece of work and closed before any command.
+
+    Between the pieces of a run that follow each other without a command it stays open.
+    """
 
     def __init__(self, path: Path, target: TargetName, database: DatabaseName) -> None:
         """Point at *path*; nothing is created before the lock is held."""
@@ -49,6 +52,7 @@ class DuckdbFile:
         self._target = target
         self._database = database
         self._kept: Connection | None = None
+        self._holding = False
 
     @property
     def where(self) -> str:
@@ -56,10 +60,15 @@ class DuckdbFile:
         return f"target {self._target} ({self._path})"
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; from now on it is open for each piece of work alone."""
+        self._holding = False
         if self._kept is not None:
             self._kept.close()
             self._kept = None
+
+    def _hold(self) -> None:
+        """Leave the file open from now on, until `close`."""
+        self._holding = True
 
     def _refuse_folder(self) -> None:
         if not self._path.parent.is_dir():
@@ -96,7 +105,7 @@ class DuckdbFile:
                 self._kept.execute("ROLLBACK")
             raise TargetError(f"{self.where} refused: {first_line(error)}") from None
         finally:
-            if not keep:
+            if not (keep or self._holding):
                 self.close()
 
     def _open(self) -> Connection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from templedb_nb.core.run.ledger_guard import HINT, TABLES, damage, touched_by
@@ -41,7 +41,7 @@ def witness(connection: Connection, database: str, run: str) -> Witness:
     if set(shapes) != set(ours):
         return Witness(shapes=shapes)
     at = '"' + database.replace('"', '""') + '".templedb'
-    counts = {name: _one(connection, f"SELECT count(*) FROM {at}.{name}") for name in ours}
+    counts = _each(connection, at, ours, "count(*)")
     words = "SELECT count(*) FROM {at}.event WHERE NOT list_contains(?::VARCHAR[], what)"
     counts["event"] = _one(connection, words.format(at=at), list(ATTEMPTED))  # runs leave others
     rows = connection.execute(
@@ -54,10 +54,9 @@ def witness(connection: Connection, database: str, run: str) -> Witness:
         f" FROM {at}.approval a"
     ).fetchall()
     facts = dict(connection.execute(f"SELECT k, v FROM {at}.meta WHERE scope = ''").fetchall())
-    others = {
-        f"{_ROWS}{name}": str(_one(connection, f"SELECT bit_xor(hash(x)) FROM {at}.{name} x"))
-        for name in ("run", "command", "event", "lock", "meta", "approval", "slot")
-    }
+    names = ("run", "command", "event", "lock", "meta", "approval", "slot")
+    digests = _each(connection, at, names, "bit_xor(hash(x))")
+    others = {f"{_ROWS}{name}": str(digest) for name, digest in digests.items()}
     return Witness(
         migrations={(project, key): told for project, key, told in rows},
         approvals=dict(approvals),
@@ -87,6 +86,13 @@ def _written(before: Witness, now: Witness) -> Iterator[str]:
     for name, told in before.facts.items():
         if name.startswith(_ROWS) and now.facts.get(name) != told:
             yield f"rows of templedb.{name.removeprefix(_ROWS)} written"
+
+
+def _each(connection: Connection, at: str, names: Sequence[str], what: str) -> dict[str, int]:
+    """Return *what* of the rows x of each table, in one question."""
+    parts = (f"SELECT '{name}', {what} FROM {at}.{name} x" for name in names)
+    found = connection.execute(" UNION ALL ".join(parts)).fetchall()
+    return {str(name): int(value or 0) for name, value in found}
 
 
 def _one(connection: Connection, query: str, *values: object) -> int:

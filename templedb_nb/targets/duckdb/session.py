@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 
 class DuckdbSession(DuckdbFile):
-    """One DuckDB file; it is opened for each piece of work and closed before any command."""
+    """One DuckDB file; it is closed before any command."""
 
     @property
     def server(self) -> None:
@@ -195,7 +195,8 @@ class DuckdbSession(DuckdbFile):
         """Make the migration and its ledger row true together, or neither."""
         import duckdb
 
-        with self._work(keep=True) as opened:
+        self._hold()
+        with self._work() as opened:
             connection = opened.cursor()  # a session of its own: what the script sets ends with it
             try:
                 connection.execute("BEGIN")
@@ -283,6 +284,7 @@ class DuckdbSession(DuckdbFile):
         """Record a command before it starts, and close the file: the command may open it."""
         with self._work() as connection:
             records.command_started(connection, claim, attempt, step)
+        self.close()
 
     def command_finished(self, attempt: str, state: str, exit_status: int | None) -> None:
         """Record how a command ended."""
@@ -369,6 +371,7 @@ class DuckdbSession(DuckdbFile):
         return "another process that has the file open"
 
     def _begin(self, claim: Claim) -> None:
+        self._hold()
         with self._work() as connection:
             if claim.repair or not ledger_sql.present(connection):
                 ledger_tables.make(connection)
