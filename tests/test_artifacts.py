@@ -192,9 +192,13 @@ def test_config_without_artifacts_keeps_its_document(builds: Builds) -> None:
     assert not builds.folder.exists()
 
 
-def test_through_a_shared_store_to_another_state(builds: Builds) -> None:
-    builds.project(artifacts_store="../store")
+@pytest.mark.parametrize(
+    "store", ["../store", "memory://store/of/artifacts", "file://{home}/store"]
+)
+def test_through_a_shared_store_to_another_state(builds: Builds, store: str) -> None:
+    builds.project(artifacts_store=store.format(home=builds.terminal.home))
     builds.deploy()
+    assert not builds.folder.exists()
     run = builds.run()
     builds.another_machine()
     assert builds.promote(builds.promoted(run)).outcome is Outcome.SUCCEEDED
@@ -456,6 +460,37 @@ def test_store_with_a_password_is_refused(builds: Builds) -> None:
     said = builds.deploy(code=78)
     assert "contains a password" in said.out + said.err
     assert "hunter22" not in said.out + said.err
+
+
+@pytest.mark.parametrize("where", ['touch "dist/$TOKEN"', 'echo "app/$TOKEN:1" > build/digest'])
+def test_name_that_contains_a_secret_is_refused(builds: Builds, where: str) -> None:
+    builds.terminal("env", "set", "app", "TOKEN", "hunter22hunter22", "--target", "staging")
+    builds.project(f"{BUILD}{where}")
+    said = builds.deploy(code=10)
+    assert "a name among the artifacts contains a secret" in said.out
+    assert "hunter22" not in said.out
+    for each in builds.folder.parent.parent.rglob("*"):
+        if each.is_file() and "work" not in each.parts and "artifacts" not in each.parts:
+            assert b"hunter22" not in each.read_bytes()
+
+
+@pytest.mark.parametrize("store", ["s3://bucket/x", "nobody-has-this://x"])
+def test_store_of_a_library_that_is_not_there_fails_the_step(builds: Builds, store: str) -> None:
+    builds.project(artifacts_store=store)
+    said = builds.deploy(code=10)
+    assert store in said.out
+    assert builds.tested == 0
+
+
+def test_damaged_content_at_a_url_is_not_placed(builds: Builds) -> None:
+    builds.project(artifacts_store=f"file://{builds.terminal.home}/store")
+    builds.deploy()
+    options = builds.promoted()
+    for each in (builds.terminal.home / "store" / "sha256").rglob("*"):
+        if each.is_file() and each.stat().st_size == 3000:
+            each.write_bytes(bytes(3000))
+    assert builds.promote(options).exit_code == 10
+    assert not (builds.terminal.home / "out" / "prod").exists()
 
 
 def test_store_whose_parent_is_missing_fails_the_step(builds: Builds) -> None:

@@ -23,6 +23,7 @@ from templedb_nb.ports.artifacts import ArtifactPlace, ArtifactSource
 from templedb_nb.ports.records import RecordStore
 from templedb_nb.ports.store import BlobStore
 from templedb_nb.store.artifact_folder import ArtifactFolder
+from templedb_nb.store.artifact_url import ArtifactUrl
 
 HINT = (
     "deploy it again from there with artifacts_store in the config, or bring the artifacts along:"
@@ -51,6 +52,8 @@ class Artifacts:
         """Return what keeps the contents where *store* of a config says; a path is of *root*."""
         if not store:
             return self.own
+        if "://" in store:
+            return ArtifactUrl(store)
         path = expanded(store)
         if not path.is_absolute() and root is None:
             message = f"artifacts_store {store} is relative, and the project's folder is not here"

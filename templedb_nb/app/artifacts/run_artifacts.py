@@ -44,6 +44,7 @@ class RunArtifacts:
     sources: tuple[ArtifactSource, ...]
     content: BlobStore
     known: Callable[[], Manifest]
+    mask: Callable[[str], str]
     _manifest: Manifest = field(default_factory=Manifest, init=False)
     _begun: set[str] = field(default_factory=set, init=False)
 
@@ -87,25 +88,36 @@ class RunArtifacts:
 
     def keep(self, step: KeepArtifacts) -> KeptArtifacts:
         """Hash and keep what the step's rules match in the work folder."""
-        tree = Path(self.tree())
         try:
-            found = [(rule, _found(tree, rule, step.group)) for rule in step.rules]
-            _refuse_large(step, [file for _, files in found for file in files])
-            with self.place_of(step.store).sink() as sink:
-                kept = [(rule, files, _stored(tree, files, sink)) for rule, files in found]
-                artifacts = tuple(
-                    _artifact(tree, rule, files, entries, step) for rule, files, entries in kept
-                )
-                manifest = self._manifest.with_group(step.group, artifacts)
-                _record(manifest, sink)
-        except UnfitFile as error:
-            raise UnfitArtifacts(f"group {step.group}: {error}", hint=_LOOK) from None
-        except OSError as error:
+            manifest, artifacts = self._kept(step, Path(self.tree()))
+        except (UnfitFile, OSError) as error:
             raise UnfitArtifacts(f"group {step.group}: {error}", hint=_LOOK) from None
         self._remember(manifest)
         loose = [each.image for each in artifacts if each.image and not images.pinned(each.image)]
         told = f"{', '.join(loose)}: a tag, which may be another image tomorrow" if loose else ""
         return _told(manifest, artifacts, told)
+
+    def _kept(self, step: KeepArtifacts, tree: Path) -> tuple[Manifest, tuple[Artifact, ...]]:
+        found = [(rule, _found(tree, rule, step.group)) for rule in step.rules]
+        every = [file for _, files in found for file in files]
+        self._refuse_secrets(step.group, [file.path for file in every])
+        _refuse_large(step, every)
+        with self.place_of(step.store).sink() as sink:
+            artifacts = tuple(
+                _artifact(tree, rule, files, _stored(tree, files, sink), step)
+                for rule, files in found
+            )
+            self._refuse_secrets(step.group, [each.image for each in artifacts])
+            manifest = self._manifest.with_group(step.group, artifacts)
+            _record(manifest, sink)
+        return manifest, artifacts
+
+    def _refuse_secrets(self, group: str, names: Sequence[str]) -> None:
+        """Raise if a name tells the value of a secret: plans and ledgers would keep it."""
+        for name in names:
+            if (told := self.mask(name)) != name:
+                message = f"group {group}: a name among the artifacts contains a secret: {told}"
+                raise UnfitArtifacts(message, hint="let the build choose another name")
 
     def place(self, step: PlaceArtifacts) -> KeptArtifacts:
         """Write the step's files into the work folder, all of them, or none if one is unfit."""

@@ -202,6 +202,7 @@ class Workspace:
             sources=sources,
             content=self._artifacts.content,
             known=lambda: self._artifacts.kept_by(resumes, sources),
+            mask=self._masker.mask,
         )
 
     def _for_psql(self) -> dict[str, str]:
