@@ -20,13 +20,17 @@ ONE = [each for each in PLACES if each.startswith("apply.")]
 COMMAND = [each for each in PLACES if each.startswith("command.")]
 HEALTH = [each for each in PLACES if each.startswith("health.")]
 """Of checks, which no job of a rampage has: tests/test_health_gates.py dies at each."""
+ARTIFACTS = [each for each in PLACES if each.startswith("artifacts.")]
+"""Of artifacts, which no job of a rampage has either: tests/test_artifacts.py dies at each."""
 ONCE = "ledger.made"
 """Passed by the first run alone: tests/test_ledger_formats.py dies there."""
 LOOKED = "guard.looked"
 """Passed only by what has to do with the ledger, and leaves it as it is."""
 PASSES = {
     "apply": [
-        each for each in PLACES if each not in {*COMMAND, *HEALTH, LOOKED, ONCE, "rollback.owed"}
+        each
+        for each in PLACES
+        if each not in {*COMMAND, *HEALTH, *ARTIFACTS, LOOKED, ONCE, "rollback.owed"}
     ],
     "grant": [LOOKED],
     "psql": AROUND,
