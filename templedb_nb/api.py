@@ -30,6 +30,7 @@ from templedb_nb.model.result import Result
 from templedb_nb.model.selection import Selection
 from templedb_nb.model.status import MigrationStatus, StatusTable
 from templedb_nb.model.target import Target, TargetName
+from templedb_nb.model.window import WindowOverride
 from templedb_nb.notebook.runner_channel import teller
 
 if TYPE_CHECKING:
@@ -108,21 +109,25 @@ class Temple(ReleaseMethods):
         overlay: Mapping[str, Any] | None = None,
         lock_wait: str | float = "10s",
         approvals: Iterable[str | Path] = (),
+        override_windows: Iterable[str] = (),
+        reason: str = "",
         on_event: Callable[[Stamped], None] | None = None,
     ) -> Result:
         """Run a deployment and return its result.
 
         With *plan* (a `Preview`, a plan's id, or a bundle's path) exactly that plan runs, or none.
-        A failed step is not an exception: see the result's ``outcome``. *overlay* is the same as in
-        `plan`. *lock_wait* is in seconds, or ``"15m"``. *approvals* are files of signed approvals,
-        in addition to those that are recorded. *on_event* is called with every event. Raises
-        `PlanRefused`, `ApprovalMissing`, `Stale`, `Busy`, `Unresolved` before anything is changed.
+        A failed step is no exception: see the result's ``outcome``. *overlay* is as in `plan`.
+        *lock_wait* is in seconds, or ``"15m"``. *approvals* are files of signed approvals, beside
+        those that are recorded. *override_windows* names closed windows to run in, *reason* says
+        why. *on_event* is called with every event. Raises `PlanRefused`, `ApprovalMissing`,
+        `Frozen`, `Stale`, `Busy`, `Unresolved` before anything is changed.
         """
         wish = RunOptions(
             options=PlanOptions(skip_groups=tuple(skip_groups), skip_validation=skip_validation),
             observers=tuple(each for each in (on_event, teller()) if each),
             lock_wait_s=wait_s(str(lock_wait)),
             approvals=tuple(Path(each) for each in approvals),
+            override=WindowOverride(names=tuple(override_windows), reason=reason),
         )
         if plan is not None:
             if overlay is not None:
@@ -227,12 +232,10 @@ class Temple(ReleaseMethods):
         Spans are in UTC (``2026-11-23``, ``2026-W48``, ``2026-11``); ``failure_rate`` is from 0 to
         1; ``median_ms`` and ``p90_ms`` are of the runs that succeeded, None where none did. The
         DORA measures (``lead_ms``, ``per_week``, ``change_failure_rate``, ``restore_ms``,
-        ``rework_rate``) count deployments alone; ``definitions`` says what each of them is, and so
-        does ``attrs["definitions"]`` of the DataFrame.
+        ``rework_rate``) count deployments; ``definitions``, also in ``attrs``, says what each is.
         """
-        found, on = self._app.selections.named(self._choice(project, target))
         wanted = self._app.history.filter(since=since)
-        return self._app.history.stats(found, on.name if on else None, by, wanted)
+        return self._app.history.stats(*self._named(project, target), by, wanted)
 
     def ledger(
         self,
@@ -273,9 +276,8 @@ class Temple(ReleaseMethods):
         """
         found, on = self._app.selections.named(self._choice(project, target))
         meant = on or self._app.targets.pick(found, None, None)
-        moment = since(at, self._app.system.clock.now())
-        span = timedelta(seconds=wait_s(str(window)))
-        return self._app.comparisons.blame(found, meant, moment, span)
+        now, span = self._app.system.clock.now(), timedelta(seconds=wait_s(str(window)))
+        return self._app.comparisons.blame(found, meant, since(at, now), span)
 
     def timeline(
         self,
@@ -359,11 +361,10 @@ class Temple(ReleaseMethods):
         from templedb_nb.core.values.query_expectation import expectation
         from templedb_nb.views.frames import frame
 
-        asked = question(query, params or {})
-        asked = replace(asked, limit=limit, timeout_s=wait_s(str(timeout)))
+        asked = replace(question(query, params or {}), limit=limit, timeout_s=wait_s(str(timeout)))
         wanted = expectation(expect) if expect is not None else None
-        choice = self._choice(project, target)
-        made = frame(self._app.queries.answer(choice, asked, database, wanted))
+        found = self._app.queries.answer(self._choice(project, target), asked, database, wanted)
+        made = frame(found)
         assert made is not None  # noqa: S101 - an answer is a table
         return made
 
@@ -378,9 +379,8 @@ class Temple(ReleaseMethods):
 
 
 def _key(*, sign: str | Path | bool) -> SigningKey | None:
-    if not sign:
-        return None
-    return SigningKey() if sign is True else SigningKey(file=str(sign))
+    key = SigningKey() if sign is True else SigningKey(file=str(sign))
+    return key if sign else None
 
 
 def frame(value: Any) -> pd.DataFrame:

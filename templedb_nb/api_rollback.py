@@ -16,6 +16,7 @@ from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
 from templedb_nb.model.rollback_summary import RollbackList
 from templedb_nb.model.selection import Selection
+from templedb_nb.model.window import WindowOverride
 from templedb_nb.notebook.runner_channel import teller
 
 
@@ -70,6 +71,8 @@ class RollbackMethods:
         env: Mapping[str, str] | None = None,
         lock_wait: str | float = "10s",
         approvals: Iterable[str | Path] = (),
+        override_windows: Iterable[str] = (),
+        reason: str = "",
         on_event: Callable[[Stamped], None] | None = None,
     ) -> Result:
         """Deploy an earlier release again, and return the result of that run.
@@ -80,6 +83,7 @@ class RollbackMethods:
             observers=tuple(each for each in (on_event, teller()) if each),
             lock_wait_s=wait_s(str(lock_wait)),
             approvals=tuple(Path(each) for each in approvals),
+            override=WindowOverride(names=tuple(override_windows), reason=reason),
             reason="deploy rollback",
         )
         choice = self._choice(project, target)

@@ -12,7 +12,8 @@ import pytest
 
 from templedb_nb.api import Temple
 from templedb_nb.app.deploy.runs import RunOptions
-from templedb_nb.errors import Frozen
+from templedb_nb.errors import Frozen, UsageProblem
+from templedb_nb.model.event import Outcome, Stamped, StepFinished
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.selection import Selection
 from tests.conftest import MIGRATIONS, Database, Terminal
@@ -135,7 +136,7 @@ def test_target_list_and_show_have_the_rules(terminal: Terminal) -> None:
     assert "1 allow, 1 deny" in listed
     assert "always" in listed
     found = terminal("target", "show", "app", "prod", "--json").json[-1]["target"]["windows"]
-    assert found[0] == {
+    assert found[1] == {
         "effect": "deny", "cron": "* * * * *", "duration_s": 3600, "zone": "Europe/Berlin",
         "reason": "the batch runs", "name": "nightly",
     }  # fmt: skip
@@ -467,3 +468,155 @@ def test_ledger_of_a_target_without_windows_is_written_as_before(releases: Relea
     ((key, text),) = rows
     assert key == "policy/app"
     assert "windows" not in json.loads(text)
+
+
+@pytest.fixture
+def duck(terminal: Terminal) -> Releases:
+    """Return such a project on a DuckDB file."""
+    return begin(terminal, f"duckdb://{terminal.home}/target.duckdb")
+
+
+def test_run_that_is_going_on_ends_though_the_windows_close_meanwhile(terminal: Terminal) -> None:
+    made = Releases(terminal)
+    late = {"name": "late", "deploy_command": f"echo late >> {made.out}"}
+    made.project(made.web(), late)
+    made.version("v1")
+    terminal("project", "import", "app")
+    terminal("project", "sync", "app")
+
+    def closes(stamped: Stamped) -> None:
+        if isinstance(stamped.event, StepFinished) and stamped.event.step == 0:
+            made.project(made.web(), late, targets={"prod": {"windows": rules(CLOSED)}})
+            terminal("project", "sync", "app")
+
+    result = Temple.open(terminal.state).run("app", "prod", on_event=closes)
+    assert result.outcome is Outcome.SUCCEEDED
+    assert made.deployed == ["v1", "late"]
+    made.deploy(code=23)
+
+
+def test_plan_that_does_nothing_waits_for_no_window(duck: Releases) -> None:
+    duck.project(MIGRATIONS, targets={"prod": {"windows": rules(CLOSED)}})
+    over = ("--override-window", "nightly", "--reason", "fix")
+    duck.deploy(*over)
+    duck.deploy()
+    assert "deployment windows" not in duck.terminal("deploy", "plan", "app").out
+
+
+def test_rules_of_a_file_are_lowered_in_whichever_order_they_are_said(duck: Releases) -> None:
+    closed(duck, CLOSED, OPEN, NEVER)
+    duck.deploy("--override-window", "nightly", "--reason", "they come into the ledger")
+    closed(duck, NEVER, OPEN)
+    duck.version("v3")
+    duck.terminal("project", "sync", "app")
+    duck.deploy(code=23)
+    said = ("target", "update", "app", "prod", "--window", NEVER, "--window", OPEN)
+    duck.terminal(*said, "--reason", "no batch any more")
+    duck.version("v4")
+    other = ("target", "update", "app", "prod", "--window", OPEN, "--window", NEVER)
+    duck.terminal(*other, "--reason", "the same")
+    duck.deploy()
+
+
+def test_windows_of_another_project_in_the_database_are_obeyed_until_an_exemption(
+    duck: Releases,
+) -> None:
+    closed(duck)
+    duck.deploy("--override-window", "nightly", "--reason", "they come into the ledger")
+    terminal = duck.terminal
+    terminal.file("other/migrations/001.sql", "CREATE TABLE o (id int);\n")
+    terminal("project", "import", "other")
+    terminal.config(MIGRATIONS, project="other")
+    terminal("target", "add", "other", "prod")
+    terminal("env", "set", "other", "DATABASE_URL", duck.dsn, "--target", "prod")
+    plan = terminal("deploy", "plan", "other").out
+    assert f"windows: none -> {CLOSED}" in plan
+    terminal("deploy", "run", "other", code=23)
+    exempt = ("target", "exempt", "other", "prod", "--from", "app")
+    terminal(*exempt, "--reason", "a schema of its own")
+    terminal("deploy", "run", "other")
+    wider = "night: deny * * * * * for 2h in UTC because of another batch"
+    closed(duck, CLOSED, wider)
+    duck.version("v3")
+    both = ("--override-window", "nightly", "--override-window", "night")
+    duck.deploy(*both, "--reason", "more of them")
+    terminal.file("other/migrations/002.sql", "CREATE TABLE p (id int);\n")
+    again = terminal("deploy", "run", "other", code=23)
+    assert "nightly denies" in again.err, "what became stricter binds again"
+
+
+def test_windows_must_be_open_by_the_clock_of_each_database() -> None:
+    from templedb_nb.core.windows.admission import admit
+    from templedb_nb.core.windows.rules import typed
+    from templedb_nb.model.window import NO_OVERRIDE, Windows
+
+    own = Windows.of(typed(["n: deny 0 12 * * * for 1h in UTC because of lunch"]))
+    before, within = (datetime(2026, 11, 30, hour, 30, tzinfo=UTC) for hour in (11, 12))
+    assert admit(own, [before, before], NO_OVERRIDE, None, "prod") == ()
+    with pytest.raises(Frozen) as refused:
+        admit(own, [before, within], NO_OVERRIDE, None, "prod")
+    assert "until 2026-11-30 13:00Z" in refused.value.problems[0]
+    assert refused.value.problems[-1] == "a run may begin 2026-11-30 13:00Z"
+
+
+def test_hash_of_a_plan_does_not_know_windows(duck: Releases) -> None:
+    from templedb_nb.core.windows.rules import typed
+    from templedb_nb.model.serialization import to_plain
+    from templedb_nb.model.window import Windows
+
+    plan = Temple.open(duck.terminal.state).plan("app", "prod").plan
+    own = replace(plan.policy, windows=Windows.of(typed([CLOSED])))
+    assert replace(plan, policy=own).content_hash == plan.content_hash
+    assert own.planned == plan.policy
+    assert isinstance(to_plain(own), dict)
+
+
+def test_windows_are_overridden_from_python(duck: Releases) -> None:
+    closed(duck)
+    temple = Temple.open(duck.terminal.state)
+    with pytest.raises(Frozen):
+        temple.run("app", "prod")
+    with pytest.raises(UsageProblem):
+        temple.run("app", "prod", override_windows=["nightly"])
+    result = temple.run("app", "prod", override_windows=["nightly"], reason="fix")
+    assert [each.windows for each in result.passed] == [("nightly",)]
+
+
+def test_cards_say_that_windows_are_closed_and_which_were_passed(duck: Releases) -> None:
+    from templedb_nb.views.html import bundle
+
+    closed(duck)
+    temple = Temple.open(duck.terminal.state)
+    assert "deployment windows closed" in str(bundle(temple.plan("app", "prod")))
+    result = temple.run("app", "prod", override_windows=["nightly"], reason="fix of the shop")
+    assert "window overridden: nightly: fix of the shop" in str(bundle(result))
+    assert "deployment windows closed" in str(bundle(temple.status("app")))
+
+
+def test_plan_of_an_earlier_release_obeys_the_windows_of_today(duck: Releases) -> None:
+    duck.project()
+    number = duck.terminal("deploy", "plan", "app").out.split()[1].rstrip(":")
+    closed(duck)
+    duck.terminal("project", "sync", "app")
+    assert "nightly denies" in duck.terminal("deploy", "run", "--plan", number, code=23).err
+    closed(duck, OPEN)
+    duck.terminal("project", "sync", "app")
+    duck.terminal("deploy", "run", "--plan", number)
+    assert duck.deployed == ["v1", "v2"]
+
+
+def test_run_of_a_lock_that_was_busy_is_resumed_as_what_had_begun(terminal: Terminal) -> None:
+    """The last run had begun no step, but it went on with one that had."""
+    made = Releases(terminal)
+    made.project(made.web(), {"name": "late", "deploy_command": "test ! -e broken"})
+    made.version("v1")
+    terminal.file("app/broken", "")
+    terminal("project", "import", "app")
+    made.deploy(code=12)
+    made.project(made.web(), {"name": "late", "deploy_command": "test ! -e broken"},
+                 targets={"prod": {"windows": rules(CLOSED)}})  # fmt: skip
+    terminal("project", "sync", "app")
+    said = terminal("deploy", "resume", "app", code=None)
+    assert "the run had begun before" in said.all
+    again = terminal("deploy", "resume", "app", code=None)
+    assert "the run had begun before" in again.all

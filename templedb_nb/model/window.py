@@ -67,12 +67,12 @@ class Windows:
         found = tuple(rules)
         denies = [each for each in found if each.effect is WindowEffect.DENY]
         allows = [each for each in found if each.effect is WindowEffect.ALLOW]
-        return cls(denies=_sorted(denies), allows=(_sorted(allows),) if allows else ())
+        return cls(denies=ordered(denies), allows=(ordered(allows),) if allows else ())
 
     @property
     def rules(self) -> Rules:
         """Return every rule once."""
-        return _sorted([*self.denies, *(each for some in self.allows for each in some)])
+        return ordered([*self.denies, *(each for some in self.allows for each in some)])
 
     def stricter(self, other: Windows) -> Windows:
         """Return windows that are open when both are, in a form that no order of joining changes.
@@ -82,7 +82,7 @@ class Windows:
         sets = {*self.allows, *other.allows}
         least = [one for one in sets if not any({*each} < {*one} for each in sets)]
         return Windows(
-            denies=_sorted([*self.denies, *other.denies]),
+            denies=ordered([*self.denies, *other.denies]),
             allows=tuple(sorted(least, key=lambda rules: [str(each) for each in rules])),
         )
 
@@ -97,7 +97,8 @@ class Windows:
 NO_WINDOWS = Windows()
 
 
-def _sorted(rules: Iterable[WindowRule]) -> Rules:
+def ordered(rules: Iterable[WindowRule]) -> Rules:
+    """Return each of *rules* once, in an order that does not depend on how they were given."""
     return tuple(sorted(set(rules), key=str))
 
 

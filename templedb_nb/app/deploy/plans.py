@@ -103,6 +103,8 @@ class Plans:
         chosen = (
             target if isinstance(target, Target) else self._targets.pick(project, current, target)
         )
+        if release is not None:
+            chosen = self._targets.with_windows_of_today(project, chosen)
         parts = DeployParts(
             release=found, current=current, overlay=laid, read=self.reader, changes=fresh
         )

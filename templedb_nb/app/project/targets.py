@@ -64,6 +64,14 @@ class Targets:
         hint = "name one with --target, or set TEMPLEDB_TARGET"
         raise Ambiguous(f"which target of {project.slug}?", hint=hint, problems=names)
 
+    def with_windows_of_today(self, project: Project, target: Target) -> Target:
+        """Return a target as an earlier release's file has it, but with the windows of the newest.
+
+        A plan may wait long for its approvals; when it may run is a matter of the day it does.
+        """
+        newest = next((each for each in self.all(project) if each.name == target.name), None)
+        return replace(target, windows=newest.windows) if newest else target
+
     def add(self, project: Project, name: str, fields: Mapping[str, Any]) -> Target:
         """Add a target; one of the same name is an error."""
         complaints: list[str] = []

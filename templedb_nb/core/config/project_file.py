@@ -30,6 +30,7 @@ from templedb_nb.model.project import Slug
 from templedb_nb.model.rollback import AfterFailure, RollbackTrigger
 from templedb_nb.model.target import FindingLevel, OrderPolicy, Target, TargetName, TargetType
 from templedb_nb.model.variable import Keeping, Variable
+from templedb_nb.model.window import ordered
 
 PATH = "templedb.yaml"
 
@@ -184,7 +185,8 @@ def _target(name: TargetName, given: dict[str, Any], findings: list[Finding]) ->
     findings += [problem(at, told) for told in wrong]
     if own["signed"] and not lines and not wrong:
         findings.append(problem(at, "names nobody, but signed: true requires signatures"))
-    return Target(name=name, from_file=True, **own | {"signers": lines})
+    own |= {"signers": lines, "windows": ordered(own["windows"])}
+    return Target(name=name, from_file=True, **own)
 
 
 def _health(

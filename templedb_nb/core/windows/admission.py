@@ -26,7 +26,7 @@ _WORDS = frozenset({RunKind.AMEND, RunKind.IMPORT, RunKind.HEALTH})
 
 def bound(plan: Plan) -> bool:
     """Return whether a run of *plan* begins only while windows are open."""
-    return not plan.harmless and plan.run_kind not in _WORDS
+    return bool(plan.work) and plan.run_kind not in _WORDS
 
 
 def admit(
@@ -86,8 +86,9 @@ def _frozen(closed: WindowState, target: str) -> Frozen:
     names = [each.names for each in closed.blocks]
     if all(names):
         override = " ".join(f"--override-window {each[0]}" for each in names)
-        hint = f"wait until then, or run it again with {override} --reason WHY"
+        wait = "wait until then, or " if closed.opens else ""
+        hint = f"{wait}run it again with {override} --reason WHY"
     else:
-        hint = "a rule without a name cannot be overridden: wait, or change the windows with"
+        hint = "a rule without a name cannot be overridden: wait, or change the windows:"
         hint = f"{hint} templedb target update {target} --window … --reason WHY"
     return Frozen(message, problems=problems, hint=hint)

@@ -9,7 +9,7 @@ from typing import Any  # Any: a document before it is a rule
 from templedb_nb.core.values.schema import Complain, Duration, Key, ListOf, Object, Text, nearest
 from templedb_nb.core.windows.firings import wrong_cron, zones
 from templedb_nb.errors import InvalidConfig
-from templedb_nb.model.window import Rules, WindowEffect, WindowRule
+from templedb_nb.model.window import Rules, WindowEffect, WindowRule, ordered
 
 FORM = "[NAME:] allow|deny CRON for DURATION in ZONE because REASON"
 EXAMPLE = "weekend: deny 0 18 * * FRI for 62h in Europe/Berlin because nobody is on call"
@@ -91,9 +91,8 @@ RULE = Object(
 
 
 def _windows(**given: Any) -> Rules:
-    return tuple(
-        WindowRule(effect=effect, **each) for effect in WindowEffect for each in given[effect.value]
-    )
+    rules = ((effect, each) for effect in WindowEffect for each in given[effect.value])
+    return tuple(WindowRule(effect=effect, **each) for effect, each in rules)
 
 
 class _Windows(Object):
@@ -144,7 +143,7 @@ def typed(texts: Iterable[object]) -> Rules:
         message = "the windows of the target are wrong; nothing was changed"
         hint = f'for example: --window "{EXAMPLE}"'
         raise InvalidConfig(message, problems=complaints, hint=hint)
-    return tuple(found)
+    return ordered(found)
 
 
 def _document(text: str) -> dict[str, Any] | None:
