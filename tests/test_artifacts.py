@@ -7,6 +7,8 @@ import hashlib
 import json
 import os
 import stat
+import subprocess
+import sys
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -699,17 +701,26 @@ def test_large_file_is_not_read_into_memory(builds: Builds) -> None:
     assert filecmp.cmp(one, two, shallow=False)
 
 
+MEASURED = """
+import sys
+from pathlib import Path
+from templedb_nb.cli import run
+code = run(sys.argv[1:])
+status = Path("/proc/self/status").read_text()
+print("PEAK", next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
+sys.exit(code)
+"""
+"""Not its rusage: that has the memory of the process that it was forked from."""
+
+
 def _peak(builds: Builds, *words: str) -> int:
     """Return how many MiB a process of a command had at most."""
-    process = builds.terminal.process(*words)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    with process.stdout, process.stderr:
-        out = process.stdout.read() + process.stderr.read()
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, out
-    return used.ru_maxrss >> 10
+    command = [sys.executable, "-c", MEASURED, *words]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=builds.terminal.home
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return int(done.stdout.split()[-1]) >> 10
 
 
 def age(builds: Builds) -> None:

@@ -76,7 +76,7 @@ def clear(tree: Path, patterns: Sequence[str], keep: Iterable[str] = ()) -> None
     with opened(os.open(tree, FOLDER)) as root:
         for path in sorted(gone):
             folder, _, name = path.rpartition("/")
-            with suppress(FileNotFoundError), opened(walk(root, folder, look)) as fd:
+            with suppress(FileNotFoundError), opened(walk(root, folder, regain)) as fd:
                 os.unlink(name, dir_fd=fd)
 
 
