@@ -164,6 +164,16 @@ def test_window_is_overridden_by_name_with_a_reason_that_is_recorded(releases: R
     assert event["run"] == releases.runs()[0]["run"]
 
 
+def test_plan_names_the_rules_that_the_ledger_alone_has(releases: Releases) -> None:
+    closed(releases)
+    releases.deploy("--override-window", "nightly", "--reason", "they come into the ledger")
+    closed(releases, OPEN)
+    releases.version("v3")
+    plan = releases.terminal("deploy", "plan", "app").out
+    assert f"also has: {CLOSED}" in plan
+    assert "does not have these windows yet" in plan
+
+
 def test_override_that_is_not_needed_is_not_recorded(releases: Releases) -> None:
     closed(releases, OPEN)
     releases.deploy("--override-window", "always", "--reason", "to be sure")

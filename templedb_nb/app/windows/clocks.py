@@ -76,12 +76,22 @@ def on_windows(opened: OpenTarget, plan: Plan, clock: Clock) -> Iterator[Finding
     if not opened.databases:
         yield _note("there is no database: windows follow the clock of this machine", target)
     for name, ledger in sorted(opened.ledgers.items()):
-        own = kept(Policy.of(target), [ledger]).windows
-        there = ledger.policy.windows if ledger.policy else NO_WINDOWS
-        if ledger.exists and own != there:
-            how = "the next run by the ledger's owner writes them, or templedb target update"
-            line = f"the ledger of {name} does not have these windows yet: other states ignore them"
-            yield _note(line, target, how)
+        yield from _differing(name, ledger, target)
+
+
+def _differing(name: DatabaseName, ledger: Ledger, target: Target) -> Iterator[Finding]:
+    """Tell where a ledger does not have the windows of the target, and where it has others."""
+    if not ledger.exists:
+        return
+    there = ledger.policy.windows if ledger.policy else NO_WINDOWS
+    if kept(Policy.of(target), [ledger]).windows != there:
+        how = "the next run by the ledger's owner writes them, or templedb target update"
+        line = f"the ledger of {name} does not have these windows yet: other states ignore them"
+        yield _note(line, target, how)
+    if others := [str(each) for each in there.rules if each not in target.windows]:
+        how = f"if they hold no more: templedb target update {target.name} --reason WHY with all"
+        how = f"{how} rules as --window, or --no-windows"
+        yield _note(f"the ledger of {name} also has: {'; '.join(others)}", target, how)
 
 
 def _note(message: str, target: Target, mend: str = "") -> Finding:
