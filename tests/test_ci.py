@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -129,6 +130,57 @@ def test_the_pipeline_plans_and_carries_the_very_plan_out(job: Job) -> None:
     assert "✔ ok" in (job.home / "summary").read_text()
     log = job.run(job.script("apply", "Deploy"), code=22)
     assert "succeeded already" in log
+
+
+def test_promotion_has_a_pipeline_of_its_own_that_fits_the_schemas(job: Job) -> None:
+    for host, path in (
+        ("github", ".github/workflows/templedb-promote.yml"),
+        ("gitlab", ".gitlab-ci.templedb-promote.yml"),
+    ):
+        job.shop.terminal("ci", host, "app", "--from", "staging", "--target", "production")
+        text = (job.home / path).read_text()
+        assert not re.search("@[A-Z]+@", text)
+        assert "STAGING_URL" in text
+        assert "PRODUCTION_URL" in text
+        builtin = {"github": "vendor.github-workflows", "gitlab": "vendor.gitlab-ci"}[host]
+        schema(job.home / path, builtin)
+    words = ("--from", "staging", "--target", "staging", "--force")
+    assert "to itself" in job.shop.terminal("ci", "github", "app", *words, code=64).err
+
+
+def test_pipeline_of_a_promotion_brings_what_staging_has(job: Job) -> None:
+    """The plan job knows the release by the history of the checkout, the other one by its bundle."""
+    state = job.home.parent / "production.duckdb"
+    config = CONFIG + '  production: {variables: {DATABASE_URL: "env:PRODUCTION_URL"}}\n'
+    (job.home / "templedb.yaml").write_text(config + "lifecycle: [staging, production]\n")
+    job.shop.terminal.set(STAGING_URL=job.shop.pg.dsn, PRODUCTION_URL=f"duckdb://{state}")
+    job.write("github")
+    words = ("--from", "staging", "--target", "production", "--out", "promote.yml")
+    job.shop.terminal("ci", "github", "app", *words)
+    history(job.home)
+    job.shop.terminal("project", "sync", "app")
+    job.shop.terminal("deploy", "run", "app", "--target", "staging")
+    (job.home / "migrations" / "009_later.sql").write_text("CREATE TABLE later (id int);\n")
+    history(job.home)
+    steps = yaml.safe_load((job.home / "promote.yml").read_text())["jobs"]
+    plan, apply = (
+        next(s["run"] for s in steps[name]["steps"] if s.get("name") == step)
+        for name, step in (("plan", "Plan"), ("apply", "Deploy"))
+    )
+    assert "promotion of run" in job.run(plan)
+    shutil.rmtree(job.home / "state")
+    log = job.run(apply)
+    assert "2 migrations applied" in log
+
+
+def history(folder: Path) -> None:
+    """Commit what is there, as somebody who works in the checkout would."""
+    for words in (
+        ("init", "-q"),
+        ("add", "-A"),
+        ("-c", "user.name=rosa", "-c", "user.email=rosa@example.com", "commit", "-qm", "work"),
+    ):
+        subprocess.run(["git", *words], cwd=folder, check=True)
 
 
 def test_pipeline_keeps_the_bundle_of_each_deployment(job: Job) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from templedb_nb.commands import completion
+from templedb_nb.commands.ci_words import HOSTS, PROMOTING, pipeline_words
 from templedb_nb.commands.context import Call
 from templedb_nb.commands.options import group, on_target, pass_call
 from templedb_nb.errors import UsageProblem, writing
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from templedb_nb.model.listings import CommandOutcome
 
-HOSTS = {"github": ".github/workflows/templedb.yml", "gitlab": ".gitlab-ci.templedb.yml"}
 RUNBOOK = "deploy.ipynb"
 
 
@@ -35,33 +35,41 @@ def _host(host: str, about: str) -> None:
         "project", metavar="[PROJECT]", required=False, shell_complete=completion.projects
     )
     @on_target
+    @click.option("--from", "source", metavar="TARGET", default="",
+                  shell_complete=completion.targets,
+                  help="Promote from this target, in a pipeline of its own.")  # fmt: skip
     @click.option("--secret", "secrets", multiple=True, metavar="NAME",
-                  help="A secret that the deployment reads; default: TARGET_URL.")  # fmt: skip
+                  help="A secret that the deployment reads. Default: TARGET_URL.")  # fmt: skip
     @click.option("--runbook", default=RUNBOOK, metavar="NOTEBOOK", show_default=True,
                   help="The runbook; created if it does not exist.")  # fmt: skip
-    @click.option("--out", metavar="FILE", default=HOSTS[host], show_default=True,
-                  help="The file to write.")  # fmt: skip
+    @click.option("--out", metavar="FILE",
+                  help=f"The file to write. Default: {HOSTS[host]}.")  # fmt: skip
     @click.option("--force", is_flag=True, help="Replace the file.")
     @pass_call
     def write(
-        call: Call, /, project: str | None, target: str | None, *, secrets: tuple[str, ...],
-        runbook: str, out: str, force: bool,
+        call: Call, /, project: str | None, target: str | None, source: str, *,
+        secrets: tuple[str, ...], runbook: str, out: str | None, force: bool,
     ) -> CommandOutcome:  # fmt: skip
         chosen = target or call.target or "production"
-        named = secrets or (f"{chosen.upper().replace('-', '_')}_URL",)
+        if source == chosen:
+            raise click.UsageError(f"a release cannot be promoted from {source} to itself")
+        both = (source, chosen) if source else (chosen,)
+        named = secrets or tuple(f"{each.upper().replace('-', '_')}_URL" for each in both)
+        file = out or (PROMOTING if source else HOSTS)[host]
         for name in named:
             if not name.isidentifier():
                 raise click.UsageError(f"{name!r} is not a variable name")
         meant = {
+            **pipeline_words(host, source),
             "PROJECT": project or call.project or call.world.folder.name,
             "TARGET": chosen,
             "RUNBOOK": runbook,
             "STEM": Path(runbook).stem,
-            "OUT": out,
+            "OUT": file,
             "SECRETS": _secrets(host, named),
             "VERSION": _version(),
         }
-        return _written(host, meant, Path(out), force=force)
+        return _written(host, meant, Path(file), force=force)
 
 
 _host(
@@ -72,6 +80,7 @@ _host(
 Examples:
   templedb ci github shop --target production
   templedb ci github shop --target production --secret PRODUCTION_URL --secret API_KEY
+  templedb ci github shop --from staging --target production
 """,
 )
 _host(
@@ -79,8 +88,9 @@ _host(
     """Write jobs for GitLab, to be included from .gitlab-ci.yml.
 
 \b
-Example:
+Examples:
   templedb ci gitlab shop --target production
+  templedb ci gitlab shop --from staging --target production
 """,
 )
 
