@@ -30,9 +30,10 @@ def begin() -> Path:
     home = Path(tempfile.mkdtemp(prefix="runbook-"))
     shop = shutil.copytree(examples / "shop", home / "shop")
     os.environ["TEMPLEDB_STATE"] = str(home / "state.duckdb")
+    templedb("project", "import", str(shop))
+    templedb("deploy", "init", "shop")
     for line in (
-        f"project import {shop}",
-        "deploy init shop",
+        f"config set shop {lifecycle(home)} --note lifecycle",
         "target add shop staging",
         "target add shop production --protected --self-approval",
         f"env set shop DATABASE_URL duckdb://{home}/staging.duckdb --target staging --plain",
@@ -44,6 +45,14 @@ def begin() -> Path:
     (shop / "migrations" / "004_cities.sql").write_text(NEXT)
     templedb("deploy", "run", "shop", "--target", "staging")
     return shop
+
+
+def lifecycle(home: Path) -> Path:
+    """Write the config of the shop with the way of a release in it, and return its file."""
+    document = json.loads(templedb("deploy", "config", "shop", "--json"))["document"]
+    path = home / "deploy.json"
+    path.write_text(json.dumps(document | {"lifecycle": ["staging", "production"]}))
+    return path
 
 
 def deploy_to_production(reason: str) -> None:

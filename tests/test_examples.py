@@ -68,7 +68,12 @@ TOLD = {
         "release 3 is in place again",
         "49 EUR",
     ),
-    "04_promotion_review": ("migrations/004_cities.sql", "approves plan", "needs an approval"),
+    "04_promotion_review": (
+        "release 2 could go on to production",
+        "promotion of release 2",
+        "approves plan",
+        "1 migration applied",
+    ),
 }
 
 

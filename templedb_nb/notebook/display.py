@@ -18,6 +18,7 @@ _LOOKS = (
     ("templedb_nb.model.charts", "Durations"),
     ("templedb_nb.model.charts", "Frequency"),
     ("templedb_nb.model.health_history", "HealthTries"),
+    ("templedb_nb.model.promotion", "ReleaseTable"),
     ("templedb_nb.model.status", "Board"),
     ("templedb_nb.model.status", "Choices"),
     ("templedb_nb.model.status", "MigrationStatus"),

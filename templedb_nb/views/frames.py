@@ -190,8 +190,6 @@ COLUMNS: dict[type, Sequence[Column]] = {
     ),
     ReleaseTable: (
         ("release", COUNTS, lambda r: r.release or None),
-        ("tree", TEXT, lambda r: r.tree),
-        ("made_at", TIMES, lambda r: r.made_at),
         ("target", WORDS, lambda r: r.target or None),
         ("in_place", TEXT, lambda r: r.in_place),
         ("since", TIMES, lambda r: r.since),
@@ -201,6 +199,8 @@ COLUMNS: dict[type, Sequence[Column]] = {
         ("health", Measured, lambda r: r.health and r.health.value),
         ("note", TEXT, lambda r: r.note),
         ("next_to", TEXT, lambda r: ", ".join(r.next_to)),
+        ("made_at", TIMES, lambda r: r.made_at),
+        ("tree", TEXT, lambda r: r.tree),
     ),
     HealthTries: (
         ("step", COUNTS, lambda r: r.step),
