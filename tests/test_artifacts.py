@@ -194,6 +194,15 @@ def test_config_without_artifacts_keeps_its_document(builds: Builds) -> None:
     assert not builds.folder.exists()
 
 
+def test_promotion_by_its_command_places_what_was_kept(builds: Builds) -> None:
+    builds.project(lifecycle=["staging", "prod"])
+    builds.deploy()
+    said = builds.terminal("promote", "app", "--from", "staging", "--to", "prod")
+    assert "build and test skipped (promoted artifact)" in said.out
+    assert builds.got("prod") == builds.got("staging")
+    assert builds.tested == 1
+
+
 @pytest.mark.parametrize(
     "store", ["../store", "memory://store/of/artifacts", "file://{home}/store"]
 )
@@ -303,6 +312,18 @@ def test_what_an_earlier_build_has_left_is_not_kept(builds: Builds) -> None:
     builds.deploy()
     builds.deploy()
     assert len(builds.got("staging")) == 1
+
+
+def test_what_a_failed_attempt_has_left_is_not_kept(builds: Builds) -> None:
+    tries = builds.terminal.home / "tries"
+    builds.project(
+        f"mkdir -p dist build; echo x >> {tries}; touch dist/$(wc -l < {tries});"
+        f" cp digest build/digest; test $(wc -l < {tries}) = 2",
+        group={"retry_attempts": 1},
+    )
+    builds.terminal.file("app/digest", f"app@sha256:{DIGEST}\n")
+    builds.deploy()
+    assert sorted(builds.got("staging")) == ["2"]
 
 
 def test_image_of_an_earlier_build_is_not_kept(builds: Builds) -> None:

@@ -46,7 +46,6 @@ class RunArtifacts:
     known: Callable[[], Manifest]
     mask: Callable[[str], str]
     _manifest: Manifest = field(default_factory=Manifest, init=False)
-    _begun: set[str] = field(default_factory=set, init=False)
 
     @property
     def manifest(self) -> str:
@@ -68,11 +67,9 @@ class RunArtifacts:
     def begin(self, step: Command) -> None:
         """Remove what an earlier build has left, so that only this one's work is kept.
 
-        That is done before the first command of a group: others may make parts of an artifact.
+        That is done before each attempt at the first command of a group: the others may make parts
+        of an artifact.
         """
-        if step.group in self._begun:
-            return
-        self._begun.add(step.group)
         own = [each for each in self.plan.steps if each.group == step.group]
         rules = [rule for each in own if isinstance(each, KeepArtifacts) for rule in each.rules]
         first = next((each for each in own if isinstance(each, Command)), None)

@@ -53,7 +53,8 @@ def _replaced(group: Group) -> Iterator[Phase]:
 
 
 def _reason(situation: Situation) -> str:
-    return KEPT if situation.options.rollback else PROMOTED
+    options = situation.options
+    return KEPT if options.rollback and not options.promotion else PROMOTED
 
 
 def skipped(chosen: Sequence[Group], made: Plan) -> list[Skip]:
