@@ -1,10 +1,13 @@
-.PHONY: demo test matrix kernels chaos bench check docs references clean
+.PHONY: demo test test-fast matrix kernels chaos bench check docs references clean
 
 demo:
 	scripts/demo
 
 test:
 	scripts/test
+
+test-fast:
+	scripts/test -m "not slow"
 
 matrix:
 	scripts/matrix

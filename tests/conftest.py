@@ -16,7 +16,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from tests import postgres
+from tests import postgres, slow
 
 CORPORA = Path(__file__).parent / "corpora"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # processes of tests use compiled modules
@@ -36,6 +36,10 @@ def psql_on_path(server: postgres.Server) -> None:
 def server() -> Iterator[postgres.Server]:
     with postgres.server() as running:
         yield running
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    slow.mark(items)
 
 
 def pytest_report_header() -> str:

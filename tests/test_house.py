@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import slow
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "templedb_nb"
 MOST_LINES = 400
@@ -154,3 +156,11 @@ def test_class_name_stands_once() -> None:
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(name)
     assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
+def test_modules_that_the_inner_loop_leaves_out_are_there() -> None:
+    named = [module for modules in slow.MODULES.values() for module in modules]
+    folder = Path(slow.__file__).parent
+    there = {path.stem for path in folder.iterdir()}
+    assert sorted(set(named) - there) == []
+    assert len(named) == len(set(named))
