@@ -31,6 +31,8 @@ from templedb_nb.store.journal import written
 _NOT_DEPLOYING = [kind for kind, step in BY_KIND.items() if not step.deploys]
 """Kinds of steps that bring no release into effect."""
 
+_ANY_UNKNOWN = "SELECT 1 FROM runs WHERE project = ? AND target = ? AND outcome = 'unknown' LIMIT 1"
+
 
 class Records(LedgerCopyRecords):
     """What was planned, approved and done; each method is one short session."""
@@ -327,6 +329,8 @@ class Records(LedgerCopyRecords):
     def unseen(self, slug: Slug, target: TargetName) -> tuple[RunId, ...]:
         """Return the runs of a target that nobody saw end, and of which nobody spoke since."""
         with self._file.session() as session:
+            if not session.execute(_ANY_UNKNOWN, [slug, target]).fetchone():
+                return ()
             rows = session.execute(
                 "SELECT run FROM runs r WHERE project = ? AND target = ? AND outcome = 'unknown'"
                 " AND run NOT IN (SELECT run FROM resolutions) AND NOT EXISTS (FROM rebinds b"
