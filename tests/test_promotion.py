@@ -23,6 +23,7 @@ from templedb_nb.model.past_run import PastRun
 from tests import postgres
 from tests.conftest import MIGRATIONS, Database, Said, Terminal, databases
 from tests.test_died import killed
+from tests.test_runbook import notebook
 
 LIFECYCLE = ["staging", "production"]
 
@@ -800,6 +801,49 @@ def test_window_of_the_target_holds_for_a_promotion(quick: Shop) -> None:
     quick.deploy("staging")
     said = quick.promote(code=23)
     assert "fair" in said.err
+    assert "NOT PASSED  windows: closed" in quick.promote("--dry-run").out
     assert quick.deployed("production") == []
     quick.promote("--override-window", "fair", "--reason", "a fix for the fair")
     assert quick.deployed("production") == ["v1"]
+
+
+# --- runbooks -------------------------------------------------------------------------------------
+
+PROMOTE = "%templedb promote app --to production"
+
+
+def run_book(shop: Shop, *words: str, code: int = 0) -> Said:
+    process = shop.terminal.process("runbook", "run", "book.ipynb", "-o", "out", *words)
+    out, err = process.communicate(timeout=180)
+    assert process.returncode == code, out + err
+    return Said(process.returncode, out, err)
+
+
+def test_runbook_promotes_rolls_back_and_promotes_again(shop: Shop) -> None:
+    shop.promote()
+    twice_deployed(shop)
+    notebook(
+        shop.terminal.home / "book.ipynb",
+        "%load_ext templedb_nb",
+        PROMOTE,
+        "%templedb deploy rollback app --target production",
+        "%templedb promote app --to production --dry-run",
+        PROMOTE,
+        "found = %templedb releases app\nassert list(found['release']) == [2, 2, 1, 1]",
+    )
+    run_book(shop)
+    assert shop.deployed("production") == ["v1", "v2", "v1", "v2"]
+
+
+def test_resumed_runbook_goes_on_with_a_promotion_that_broke_off(quick: Shop) -> None:
+    home = quick.terminal.home
+    command = f"cat version.txt >> {home}/$TEMPLEDB_TARGET.out"
+    second = f"test $TEMPLEDB_TARGET = staging -o -e {home}/well"
+    groups = [MIGRATIONS, {"name": "web", "deploy_command": command}]
+    quick.write(groups=[*groups, {"name": "late", "deploy_command": second}])
+    quick.deploy("staging")
+    notebook(home / "book.ipynb", "%load_ext templedb_nb", PROMOTE)
+    run_book(quick, code=12)
+    (home / "well").touch()
+    run_book(quick, "--resume")
+    assert quick.deployed("production") == ["v1"], "the command that had ended is not run again"

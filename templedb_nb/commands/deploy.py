@@ -24,6 +24,8 @@ from templedb_nb.commands.reports import Reports, reported, summarised
 from templedb_nb.exit_code import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from templedb_nb.app.deploy.runs import RunOptions
     from templedb_nb.app.project.variables import GivenValues
     from templedb_nb.core.plan.situation import PlanOptions
@@ -310,8 +312,6 @@ def _again(
 ) -> Result | None:
     """Return what the runbook's run came to that broke off, or go on with it."""
     from templedb_nb.app.deploy.bundles import read_bundle
-    from templedb_nb.app.replay import again
-    from templedb_nb.views.text import text
 
     def planned() -> Preview:
         if named is None:
@@ -319,9 +319,19 @@ def _again(
         path = Path(named)
         return read_bundle(path)[0].preview if path.is_file() else call.app.records.plan(named)
 
+    return gone_on(call, planned, wish, _given(call, how))
+
+
+def gone_on(
+    call: Call, planned: Callable[[], Preview], wish: RunOptions, given: GivenValues
+) -> Result | None:
+    """Return what a run of a runbook came to that broke off, or go on with it; None for anew."""
+    from templedb_nb.app.replay import again
+    from templedb_nb.views.text import text
+
     done = call.runner.found
     assert done is not None  # noqa: S101 - whoever asks has looked
-    found = again(call.app, done, planned, wish, _given(call, how))
+    found = again(call.app, done, planned, wish, given)
     if found is not None and found.run == done.run:
         call.output.tell(text(done))
     return found

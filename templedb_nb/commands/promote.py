@@ -9,7 +9,7 @@ import click
 
 from templedb_nb.commands import completion
 from templedb_nb.commands.context import Call
-from templedb_nb.commands.deploy import PLANNED, run_options
+from templedb_nb.commands.deploy import PLANNED, gone_on, run_options
 from templedb_nb.commands.options import (
     VALUES,
     Command,
@@ -77,6 +77,7 @@ def promote(
       templedb promote shop --to production --accept-only-in-to 031_hotfix.sql --reason "same fix"
     """
     from dataclasses import replace
+    from functools import partial
 
     from templedb_nb.model.selection import Selection
 
@@ -95,6 +96,11 @@ def promote(
         how["reason"] = how["reason"] if how["override"] else ""  # the plan has the other one
         options = run_options(call, reports, how, lock_wait, wait_approval, no_wait=how["no_wait"])
         options = replace(options, reason="promotion")
+        if call.runner.found is not None:
+            plan = partial(call.app.promotions.plan, choice, wish, given)
+            done = gone_on(call, plan, options, given)
+            if done is not None:
+                return done
         return reports.ended(call.app.deployments.promote(choice, wish, options, given))
 
 

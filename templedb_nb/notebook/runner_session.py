@@ -72,7 +72,7 @@ class RunnerSession:
         call.followers.observers = (*call.followers.observers, step.listens(app))
         call.followers.planned = _both(step.planned, call.followers.planned)
         found = step.found(app)
-        if found is not None and step.command != "deploy run":
+        if found is not None and step.command not in RESUMES:
             over, value = self._recalled(call, found)
             if over:
                 return value
@@ -97,6 +97,10 @@ class RunnerSession:
         call.output.tell(text(found))
         self.teller.recalled(result)
         return True, result
+
+
+RESUMES = ("deploy run", "promote")
+"""Commands that go on with the run that broke off; others are done, or are carried out anew."""
 
 
 @dataclass

@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from templedb_nb.model.compatibility import Compat, Compatibility
+from templedb_nb.model.finding import Topic
 from templedb_nb.model.health import HealthRole
 from templedb_nb.model.health_step import CheckHealth, span
 from templedb_nb.model.plan import Preview
+from templedb_nb.model.promotion import GateResult
 from templedb_nb.model.step import Step, failure_hook
 from templedb_nb.views.format import many, moment
 
@@ -86,3 +88,24 @@ def words_counted(found: Iterable[Compatibility]) -> str:
     by_word = Counter(each.word for each in found)
     said = [f"{word}: {many(by_word[word], 'migration')}" for word in Compat if by_word[word]]
     return "; ".join(said)
+
+
+_WINDOWS = "deployment windows "
+"""How the note on a plan begins that says whether a run may begin now."""
+
+
+def promotion_gates(value: Preview) -> tuple[GateResult, ...]:
+    """Return every gate of a promotion: its own, the approvals, and the windows of the target."""
+    way = value.draft.promotion
+    if way is None:
+        return ()
+    found = list(way.gates)
+    if told := approvals_told(value).removeprefix("Approvals: ").rstrip("."):
+        decision = value.decision
+        passed = not decision.missing and decision.veto is None
+        found.append(GateResult(name="approvals", passed=passed, reason=told))
+    for each in value.findings:
+        if each.topic is Topic.FROZEN and each.message.startswith(_WINDOWS):
+            told = each.message.removeprefix(_WINDOWS)
+            found.append(GateResult(name="windows", passed=told.startswith("open"), reason=told))
+    return tuple(found)

@@ -32,7 +32,7 @@ from templedb_nb.views.html.markup import Child, Html, block, join, tag
 from templedb_nb.views.html.promotion import promotion_part
 from templedb_nb.views.html.steps import TONES, steps_table
 from templedb_nb.views.locks import blocked, of_plan
-from templedb_nb.views.plans import approvals_told, compared
+from templedb_nb.views.plans import approvals_told, compared, promotion_gates
 from templedb_nb.views.text.rollback import heading, if_fails
 
 OVERLAID = (Column("Key"), Column("In the config"), Column("For this plan", wide=True))
@@ -56,7 +56,7 @@ def plan_card(value: Preview) -> Html:
         _sum(value),
         _findings(value.findings),
         _overlay(value),
-        promotion_part(value.draft.promotion) if value.draft.promotion else None,
+        promotion_part(way, promotion_gates(value)) if (way := value.draft.promotion) else None,
         _back(value) if value.draft.rollback else _since(value),
         steps_table(value),
         _fallback(value),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from templedb_nb.model.health import Measured
 from templedb_nb.model.promotion import GateResult, PromotionSummary, ReleasePlace, ReleaseTable
 from templedb_nb.views.html.card import (
@@ -31,10 +33,10 @@ HEALTH = {
 }
 
 
-def promotion_part(value: PromotionSummary) -> Html:
+def promotion_part(value: PromotionSummary, gates: Sequence[GateResult]) -> Html:
     """Return what a promotion brings: its run, its gates, and what differs."""
     whole = promoted(value)
-    rows = [_gate(each) for each in value.gates]
+    rows = [_gate(each) for each in gates]
     down = (
         marked(Tone.LOUD, "!", f"DOWNGRADE: a newer release is in place: {value.downgrade}")
         if value.downgrade

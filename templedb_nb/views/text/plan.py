@@ -16,6 +16,7 @@ from templedb_nb.views.plans import (
     nature,
     needs_a_line,
     older_code,
+    promotion_gates,
     settles,
     words_counted,
 )
@@ -65,7 +66,7 @@ def _work(value: Preview) -> list[str]:
     """Return what a plan does, group by group, and how many migrations that is."""
     groups = _groups(value) or ["", "nothing to do"]
     if way := value.draft.promotion:
-        groups = [*promotion_told(way), *groups]
+        groups = [*promotion_told(way, promotion_gates(value)), *groups]
     if back := value.draft.rollback:
         return [*rollback_told(back), *groups]
     reverts = sum(isinstance(step, Revert) for step in value.plan.steps)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from templedb_nb.model.health import Measured
 from templedb_nb.model.promotion import GateResult, PromotionSummary, ReleasePlace, ReleaseTable
 from templedb_nb.views.format import moment, shown, table
@@ -58,12 +60,12 @@ def promoted(value: PromotionSummary) -> str:
     return f"promotion of {release} {value.run[:13]} from {value.source}{since}"
 
 
-def promotion_told(value: PromotionSummary) -> list[str]:
+def promotion_told(value: PromotionSummary, gates: Sequence[GateResult]) -> list[str]:
     """Return the gates, what is accepted, and how the recipes differ."""
     lines = [f"{INDENT}its files come from: {value.origin}"] if value.origin else []
     if value.downgrade:
         lines.append(f"{INDENT}DOWNGRADE: a newer release is in place: {value.downgrade}")
-    lines += ["", "gates", *(f"{INDENT}{gate_told(each)}" for each in value.gates)]
+    lines += ["", "gates", *(f"{INDENT}{gate_told(each)}" for each in gates)]
     if value.accepted:
         lines += ["", "accepted, although only the target has it"]
         lines += [f"{INDENT}{shown(each)}" for each in value.accepted]
