@@ -693,6 +693,21 @@ def test_releases_tell_what_is_where_and_what_could_go_on(shop: Shop) -> None:
     assert "could go on" not in shop.terminal("releases", "app").out
 
 
+def test_release_is_in_place_since_it_came_however_often_it_was_deployed(quick: Shop) -> None:
+    first = quick.runs("staging")[0]["run"]
+    quick.deploy("staging")
+    quick.deploy("staging")
+    (row,) = Temple.open().releases("app").rows
+    assert (row.run, row.in_place) == (first, True)
+    quick.version("v2")
+    quick.deploy("staging")
+    quick.terminal("deploy", "rollback", "app", "--target", "staging")
+    back = quick.runs("staging")[0]["run"]
+    rows = {row.release: row for row in Temple.open().releases("app").rows}
+    assert (rows[1].run, rows[1].in_place) == (back, True), "it came back by the rollback"
+    assert "rolled back by run" in rows[2].note
+
+
 def test_releases_are_known_to_a_fresh_state_by_the_ledgers(shop: Shop) -> None:
     shop.promote()
     shop.fresh("elsewhere")

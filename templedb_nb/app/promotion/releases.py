@@ -114,29 +114,28 @@ class Releases:
 
 
 def _places(each: TargetRuns, known: KnownReleases) -> Iterator[ReleasePlace]:
-    """Yield each release that a target had, by the newest run that brought it there."""
+    """Yield each release that a target had, by the run that brought it there last."""
     place, seen = choice.in_place(each.runs), set()
-    for run in each.runs:
-        good = run.run_kind.deploys and run.outcome is Outcome.SUCCEEDED and run.tree
-        doubt = place is not None and run.run == place.run
-        if run.content in seen or not (good or doubt):
+    for stay in choice.stays(each.runs):
+        first, last = stay[-1], stay[0]
+        if first.content in seen:
             continue
-        seen.add(run.content)
-        there = place is not None and place.content == run.content
-        own = known.made.get(run.tree)
+        seen.add(first.content)
+        there = place is not None and place.content == first.content
+        own = known.made.get(first.tree)
         yield ReleasePlace(
-            release=own.number if own else run.release,
-            tree=Digest(run.tree),
+            release=own.number if own else first.release,
+            tree=Digest(first.tree),
             made_at=own.made_at if own else None,
             target=each.target.name,
-            run=run.run,
-            run_kind=run.run_kind,
-            since=run.finished_at or run.started_at,
-            started_by=run.started_by,
+            run=first.run,
+            run_kind=first.run_kind,
+            since=first.finished_at or first.started_at,
+            started_by=first.started_by,
             in_place=there,
-            health=known.health.get(run.run),
-            note=_note(run, each.runs),
-            next_to=tuple(_next(run, each, known)) if there else (),
+            health=known.health.get(last.run),
+            note=_note(last, each.runs),
+            next_to=tuple(_next(last, each, known)) if there else (),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from templedb_nb.core.run.rollback_choice import RUN_DIGITS, choices, rolled_back
@@ -110,3 +110,22 @@ def in_place_already(here: Sequence[PastRun], run: PastRun) -> PastRun | None:
 def in_place(runs: Sequence[PastRun]) -> PastRun | None:
     """Return the run whose release is in place on a target, or may be, by its runs."""
     return choices(runs).in_place
+
+
+def stays(runs: Sequence[PastRun]) -> Iterator[list[PastRun]]:
+    """Yield, newest first, how long each release stayed on a target: its runs, newest first.
+
+    A run that may be in place counts, however it ended; others count where they succeeded.
+    """
+    place = choices(runs).in_place
+    stay: list[PastRun] = []
+    for run in runs:
+        good = run.outcome is Outcome.SUCCEEDED and run.tree
+        if not run.run_kind.deploys or not (good or (place and run.run == place.run)):
+            continue
+        if stay and stay[-1].content != run.content:
+            yield stay
+            stay = []
+        stay.append(run)
+    if stay:
+        yield stay
