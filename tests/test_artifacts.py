@@ -176,6 +176,27 @@ def test_plan_tells_what_does_not_run(builds: Builds) -> None:
     assert preview.plan.content_hash != builds.plan(PlanOptions()).plan.content_hash
 
 
+def test_health_check_gets_no_artifact(builds: Builds) -> None:
+    """It is asked outside of runs, too, and must be the same there."""
+    check = {"type": "command", "command": "! env | grep ^TEMPLEDB_ARTI", "interval": 1}
+    builds.project(group={"health_check": check})
+    builds.deploy()
+    builds.terminal("health", "check", "app", "--target", "staging")
+
+
+def test_artifacts_of_a_group_are_there_for_later_ones(builds: Builds) -> None:
+    out = builds.terminal.home / "later"
+    builds.project()
+    document = json.loads((builds.terminal.home / "app" / "templedb.yaml").read_text())
+    command = f'cat "$TEMPLEDB_ARTIFACT_SITE/-v.txt" >> {out}'
+    document["groups"].append({"name": "later", "deploy_command": command})
+    builds.terminal.file("app/templedb.yaml", json.dumps(document))
+    builds.deploy()
+    builds.promote(builds.promoted())
+    first, second = out.read_text().splitlines()
+    assert first == second
+
+
 def test_plan_runs_later_by_its_id(builds: Builds) -> None:
     builds.deploy()
     preview = builds.plan(builds.promoted())

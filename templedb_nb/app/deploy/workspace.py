@@ -90,6 +90,8 @@ class RunWorkspace:
     def _facts(self, step: Command, attempt: str) -> dict[str, str]:
         file = step.file or ""
         facts = {**self._about(step.group, step.phase), "TEMPLEDB_ATTEMPT": attempt}
+        # Not for health checks, which are also asked outside of runs: they would differ there.
+        facts |= self.artifacts.environment if self.artifacts else {}
         if file:
             facts["TEMPLEDB_FILE"] = f"./{file}" if file.startswith("-") else file
         return facts
@@ -104,7 +106,6 @@ class RunWorkspace:
             "TEMPLEDB_GROUP": group,
             "TEMPLEDB_STEP": phase.value,
             "DEPLOYMENT_TARGET": self.plan.target,
-            **(self.artifacts.environment if self.artifacts else {}),
         }
 
 
