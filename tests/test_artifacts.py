@@ -224,6 +224,30 @@ def test_promotion_by_its_command_places_what_was_kept(builds: Builds) -> None:
     assert builds.tested == 1
 
 
+def test_promotion_after_a_rollback_that_built_again_places_what_is_there(builds: Builds) -> None:
+    builds.project(lifecycle=["staging", "prod"])
+    builds.deploy()
+    gone = builds.blob("dist/-v.txt")
+    builds.terminal.file("app/note", "2")
+    builds.deploy()
+    gone.unlink()
+    builds.terminal("deploy", "rollback", "app", "--target", "staging")
+    builds.terminal("promote", "app", "--from", "staging", "--to", "prod")
+    assert builds.got("prod") == builds.got("staging")
+
+
+def test_release_that_was_built_anew_is_not_in_place_already(builds: Builds) -> None:
+    builds.project(lifecycle=["staging", "prod"])
+    builds.deploy()
+    words = ("promote", "app", "--from", "staging", "--to", "prod")
+    builds.terminal(*words)
+    assert "in place already" in builds.terminal(*words, "--dry-run").out
+    builds.deploy()
+    assert "in place already" not in builds.terminal(*words, "--dry-run").out
+    builds.terminal(*words)
+    assert builds.got("prod") == builds.got("staging")
+
+
 @pytest.mark.parametrize(
     "store", ["../store", "memory://store/of/artifacts", "file://{home}/store"]
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from templedb_nb.core.run.rollback_choice import RUN_DIGITS, choices, rolled_back
 from templedb_nb.model.event import Outcome
@@ -63,7 +63,10 @@ def fit(run: PastRun, runs: Sequence[PastRun], target: str) -> Promotable:
 
 
 def _first_hand(run: PastRun, runs: Sequence[PastRun]) -> PastRun:
-    """Return the run that deployed the release itself, where *run* rolled back to it."""
+    """Return the run that deployed the release itself, where *run* rolled back to it.
+
+    Its artifacts are those that *run* has placed, or built again: they are what is there.
+    """
     if run.run_kind is not RunKind.ROLLBACK:
         return run
     own = (
@@ -75,7 +78,7 @@ def _first_hand(run: PastRun, runs: Sequence[PastRun]) -> PastRun:
         and each.outcome is Outcome.SUCCEEDED
         and each.content == run.content
     )
-    return next(own, run)
+    return replace(next(own, run), manifest=run.manifest)
 
 
 def newer(here: Sequence[PastRun], there: Sequence[PastRun], run: PastRun) -> PastRun | None:
@@ -103,7 +106,7 @@ def _deployed(run: PastRun) -> bool:
 def in_place_already(here: Sequence[PastRun], run: PastRun) -> PastRun | None:
     """Return the run on a target that deployed the release of *run*, if that is in place there."""
     place = choices(here).in_place
-    same = place is not None and place.content == run.content
+    same = place is not None and place.content == run.content and place.manifest == run.manifest
     return place if same and place and place.outcome is Outcome.SUCCEEDED else None
 
 
