@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from templedb_nb.api import Temple, frame
+from templedb_nb.core.promotion.choice import away
 from templedb_nb.core.promotion.gates import SourceFacts, SourceHealth, gates
-from templedb_nb.errors import PlanRefused
+from templedb_nb.errors import PlanRefused, UsageProblem
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.health import Measured
 from templedb_nb.model.lifecycle import PromotionGates
@@ -348,6 +349,20 @@ def test_plan_with_an_accepted_recipe_runs_by_that_when_the_config_moves_on(quic
     assert quick.deployed("production") == []
 
 
+def test_recipe_difference_has_no_secret_that_stands_in_a_config(quick: Shop) -> None:
+    leaks = ("hunter2", "horse-battery", "Xk3pQ9vW7zB2", "url-pass")
+    command = f"PGPASSWORD={leaks[1]} curl -u me:{leaks[2]} https://u:{leaks[3]}@host/"
+    web = {"name": "web", "env": {"API_KEY": leaks[0], "MODE": "loud"}, "deploy_command": command}
+    quick.write(groups=[MIGRATIONS, web])
+    bundle = quick.terminal.home / "kept.plan"
+    said = quick.promote("--keep-recipe", "--out", str(bundle))
+    plain = quick.promote("--keep-recipe", "--dry-run", "--json")
+    assert '+        "API_KEY": "***"' in said.out
+    assert '"MODE": "loud"' in said.out
+    assert "PGPASSWORD=*** curl -u me:***" in said.out
+    assert not [each for each in leaks if each in said.all + plain.all]
+
+
 def test_lifecycle_and_gates_are_no_recipe(quick: Shop) -> None:
     quick.write(promotion={"production": {"min_targets": 1}}, lifecycle={"staging": "production"})
     quick.promote()
@@ -476,6 +491,39 @@ def test_repeatable_migration_runs_again_when_it_changed(quick: Shop) -> None:
     assert "1 migration applied" in said.out
 
 
+def test_older_text_of_a_repeatable_migration_is_promoted(quick: Shop) -> None:
+    view = "-- templedb:repeatable\nCREATE OR REPLACE VIEW w AS SELECT {} AS x;\n"
+    quick.version("v2", r_view=view.format(1))
+    quick.deploy("staging")
+    quick.version("v3", r_view=view.format(2))
+    quick.deploy("staging")
+    quick.promote("--run", "2")
+    assert quick.deployed("production") == ["v2"]
+
+
+def test_late_fix_with_an_early_name_is_refused(quick: Shop) -> None:
+    quick.promote()
+    quick.version("fixed", a000="CREATE TABLE fix (id int);\n")
+    quick.deploy("production")
+    (quick.terminal.home / "app/migrations/a000.sql").unlink()
+    quick.version("v2", m002="CREATE TABLE b (id int);\n")
+    quick.deploy("staging")
+    said = quick.promote(code=78)
+    assert "a000.sql: is applied on production, and not on staging (deploy it" in said.err
+
+
+def test_numbers_of_migrations_say_which_is_older(quick: Shop) -> None:
+    """By letters, V10 would be older than V1__a."""
+    (quick.terminal.home / "app/migrations/m001.sql").unlink()
+    quick.version("fixed", V10__fix="CREATE TABLE fix (id int);\n")
+    quick.deploy("production")
+    (quick.terminal.home / "app/migrations/V10__fix.sql").unlink()
+    quick.version("v1", V1__a="CREATE TABLE b (id int);\n")
+    quick.deploy("staging")
+    said = quick.promote(code=78)
+    assert "V10__fix.sql: is applied on production, and not on staging (deploy it" in said.err
+
+
 # --- gates ----------------------------------------------------------------------------------------
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -520,6 +568,25 @@ def test_gates_fail_by_what_is_known(
     found = gates(PromotionGates(**wanted), facts(**known), NOW)
     assert {each.name for each in found if not each.passed} == failed
     assert all(each.reason for each in found)
+
+
+def test_release_soaks_while_it_is_in_place_alone() -> None:
+    def run(number: int, tree: str, minutes: int, **more: Any) -> PastRun:
+        at = NOW - timedelta(minutes=minutes)
+        plain: dict[str, Any] = {"outcome": Outcome.SUCCEEDED, "started_at": at, "finished_at": at}
+        return PastRun(run=str(number), target="staging", tree=tree, plan=str(number),
+                       **(plain | more))  # fmt: skip
+
+    first, second, back = run(1, "a", 90), run(2, "b", 80), run(3, "a", 30)
+    refused = run(4, "c", 20, outcome=Outcome.FAILED, begun=False)
+    assert away((refused, first), first, NOW) == timedelta()
+    assert away((second, first), first, NOW) == timedelta(minutes=80)
+    assert away((refused, back, second, first), first, NOW) == timedelta(minutes=50)
+    known = facts(in_place=False, away=timedelta(minutes=25))
+    (gate,) = (each for each in gates(PromotionGates(min_soak_s=600), known, NOW)
+               if each.name == "minimal soak")  # fmt: skip
+    assert not gate.passed
+    assert "not in place there any more" in gate.reason
 
 
 def test_minimal_soak_keeps_a_release_back(quick: Shop) -> None:
@@ -589,6 +656,22 @@ def test_older_run_is_a_downgrade_and_needs_the_word(shop: Shop) -> None:
     assert shop.deployed("production") == ["v2", "v1"]
     assert shop.runs("production")[0]["run_kind"] == "rollback"
     assert "nothing newer than run" in shop.promote("--run", "2", "--downgrade", code=64).err
+
+
+def test_plan_is_no_downgrade_by_waiting(quick: Shop) -> None:
+    """What was planned when nothing newer was there does not go back behind what came since."""
+    quick.version("v2")
+    quick.deploy("staging")
+    bundle = quick.terminal.home / "v2.plan"
+    quick.promote("--out", str(bundle))
+    quick.version("v3")
+    quick.deploy("staging")
+    quick.promote()
+    said = quick.terminal("deploy", "run", "--plan", str(bundle), code=None)
+    assert said.code != 0
+    assert "a newer release is in place: release 3" in said.err
+    assert "--downgrade" in said.err
+    assert quick.deployed("production") == ["v3"]
 
 
 def test_promoted_rolled_back_and_promoted_again(shop: Shop) -> None:
@@ -737,6 +820,15 @@ def test_api_promotes(quick: Shop) -> None:
     assert quick.deployed("production") == ["v1"]
     assert os.environ["TEMPLEDB_USER"] == "rosa"
     assert isinstance(quick.terminal.home, Path)
+
+
+def test_api_accepts_nothing_without_a_reason(quick: Shop) -> None:
+    temple = Temple.open()
+    with pytest.raises(UsageProblem, match="for a reason"):
+        temple.promotion_plan("app", accept_only_in_to=["m*"])
+    with pytest.raises(UsageProblem, match="either"):
+        temple.promote("app", accept_recipe_change=True, keep_recipe=True)
+    assert quick.deployed("production") == []
 
 
 # --- artifacts ------------------------------------------------------------------------------------

@@ -332,7 +332,11 @@ class Container(Stores):
     @cached_property
     def _sources(self) -> PromotionSources:
         return PromotionSources(
-            plans=self.plans, targets=self.targets, records=self.records, health=self.health
+            plans=self.plans,
+            targets=self.targets,
+            records=self.records,
+            health=self.health,
+            clock=self.system.clock,
         )
 
     @cached_property

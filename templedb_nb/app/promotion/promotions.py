@@ -153,15 +153,27 @@ class Promotions:
 
     def refuse_changed(self, opened: OpenTarget, preview: Preview, options: PlanOptions) -> None:
         """Raise where the targets have moved so that a plan may not be carried out any more."""
+        self._refuse_newer(opened, preview, options)
         fresh = planner.plan(self.plans.situation(opened, options, opened.ledgers))
         refuse((e for e in fresh.findings if e.topic is Topic.PROMOTION), preview.plan)
         if fresh.plan.promotion != preview.plan.promotion:
             raise stale(preview.plan, fresh.plan)
 
+    def _refuse_newer(self, opened: OpenTarget, preview: Preview, options: PlanOptions) -> None:
+        """Raise where a newer release came since to the target of a plan that is no downgrade."""
+        way = options.promotion
+        if way is None or preview.plan.rollback is not None:
+            return
+        here = self.sources.runs_of(opened)
+        run = next(each for each in way.there if each.run == way.goal.run)
+        if newer := choice.newer(here, way.there, run):
+            refuse([_older(newer, opened.case.target.name)], preview.plan)
+
     @contextmanager
     def _opened(
         self, choice_: Selection, wish: PromotionWish, given: GivenValues
     ) -> Iterator[tuple[OpenTarget, PlanOptions]]:
+        _refuse_unclear(wish)
         with self.state.transaction():
             project = self.projects.pick(choice_.project)
             if project.root and Path(project.root).is_dir():
@@ -198,9 +210,7 @@ class Promotions:
             told = _newer(newer, target)
             way = replace(way, summary=replace(way.summary, downgrade=told))
             if not wish.downgrade:
-                message = f"a newer release is in place: {told}"
-                mend = "to go back to the older one: --downgrade"
-                findings.append(problem(target, message, mend, topic=Topic.PROMOTION))
+                findings.append(_older(newer, target))
         if there := choice.in_place_already(here, found.run):
             message = f"this release is in place already, by run {there.run[:DIGITS]}"
             note = Finding(severity=Severity.NOTE, topic=Topic.PROMOTION, message=message,
@@ -273,7 +283,7 @@ class Promotions:
             release=run.release or release.parts.release.number,
             since=run.finished_at,
             gates=results,
-            recipe=tuple(self.mask(line) for line in used.differs),
+            recipe=used.differs,
             used=used.used,
             accepted=goal.only_in_to,
             origin=release.origin,
@@ -283,7 +293,11 @@ class Promotions:
         if used.differs and not (wish.accept_recipe_change or wish.keep_recipe):
             findings.append(_changed_recipe(run))
         way = WayForward(
-            goal=goal, summary=summary, applied=found.applied, findings=tuple(findings)
+            goal=goal,
+            summary=summary,
+            applied=found.applied,
+            findings=tuple(findings),
+            there=found.runs,
         )
         return case, way, kept
 
@@ -298,7 +312,7 @@ class Promotions:
     ) -> Recipe:
         """Return the run's own recipe, or today's where a change of it is accepted."""
         parts = release.parts
-        differs = recipe.differences(parts.current.config, now.current.config)
+        differs = recipe.differences(parts.current.config, now.current.config, self.mask)
         if not differs:
             return Recipe(parts=parts)
         if not wish.accept_recipe_change:
@@ -319,6 +333,16 @@ class Promotions:
         return now.current
 
 
+def _refuse_unclear(wish: PromotionWish) -> None:
+    """Raise where what is accepted is not said once, and with its reason."""
+    if wish.accept_recipe_change and wish.keep_recipe:
+        raise UsageProblem("either today's recipe is accepted, or that of the run is kept")
+    if wish.only_in_to and not wish.reason.strip():
+        raise UsageProblem(
+            "a migration that only the target has is accepted for a reason: none given"
+        )
+
+
 def _changed_recipe(run: PastRun) -> Finding:
     message = f"the recipe has changed since run {run.run[:DIGITS]}"
     mend = (
@@ -326,6 +350,12 @@ def _changed_recipe(run: PastRun) -> Finding:
         " by the recipe of today: --accept-recipe-change"
     )
     return problem("recipe", message, mend, topic=Topic.PROMOTION)
+
+
+def _older(newer: PastRun, target: str) -> Finding:
+    message = f"a newer release is in place: {_newer(newer, target)}"
+    mend = "to go back to the older one: templedb promote --downgrade"
+    return problem(target, message, mend, topic=Topic.PROMOTION)
 
 
 def _newer(place: PastRun, target: str) -> str:

@@ -27,6 +27,7 @@ from templedb_nb.model.project import Project
 from templedb_nb.model.selection import Selection
 from templedb_nb.model.target import DatabaseName, TargetName
 from templedb_nb.ports.records import RecordStore
+from templedb_nb.ports.run import Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,7 @@ class PromotionSources:
     targets: Targets
     records: RecordStore
     health: HealthChecks
+    clock: Clock
 
     def find(self, project: Project, name: str, word: str | None) -> FoundSource:
         """Return the run to promote, or raise with why there is none."""
@@ -87,6 +89,7 @@ class PromotionSources:
             measured=tuple(self._measured(project, found)),
             now=self._now(project, found.target) if asks else None,
             deployed_on=tuple(self._deployed_on(project, found)),
+            away=choice.away(found.runs, found.run, self.clock.now()),
         )
 
     def _measured(self, project: Project, found: FoundSource) -> Iterator[SourceHealth]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
-from templedb_nb.core.run.rollback_choice import RUN_DIGITS, choices, rolled_back
+from templedb_nb.core.run.rollback_choice import RUN_DIGITS, choices, follower, rolled_back
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.past_run import PastRun
 from templedb_nb.model.run_kind import RunKind
@@ -101,6 +102,19 @@ def _deployed(run: PastRun) -> bool:
     """Return whether a run brought a release to a target for the first time."""
     first_hand = run.run_kind.deploys and run.run_kind is not RunKind.ROLLBACK
     return first_hand and run.outcome is Outcome.SUCCEEDED
+
+
+def away(there: Sequence[PastRun], run: PastRun, now: datetime) -> timedelta:
+    """Return how long the release of a run was not in place since that run, by those after it."""
+    found, left = timedelta(), None
+    for each in sorted(there, key=lambda one: one.run):
+        if each.run <= run.run or not each.run_kind.deploys or each.started_at is None:
+            continue
+        if each.content != run.content:
+            left = left or (each.started_at if follower((each,), run.run, run.plan) else None)
+        elif left and each.outcome is Outcome.SUCCEEDED and each.finished_at:
+            found, left = found + (each.finished_at - left), None
+    return found + (now - left if left else timedelta())
 
 
 def in_place_already(here: Sequence[PastRun], run: PastRun) -> PastRun | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from templedb_nb.core.migrations.status import Scripts
 from templedb_nb.model.config import DeployConfig
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.ledger import Entry, State
+from templedb_nb.model.past_run import PastRun
 from templedb_nb.model.promotion import PromotionGoal, PromotionSummary
 from templedb_nb.model.status import WAITING, FileState, Tracked
 from templedb_nb.model.target import DatabaseName
@@ -21,13 +23,15 @@ class WayForward:
     """Which run's release a plan promotes, and what is in effect where it comes from.
 
     `applied` are the entries of each ledger there by key and by file, `findings` what was found
-    before the target was looked at.
+    before the target was looked at. `there` are the runs on the target that it comes from, newest
+    first.
     """
 
     goal: PromotionGoal
     summary: PromotionSummary
     applied: Mapping[DatabaseName, Mapping[str, Entry]]
     findings: tuple[Finding, ...] = ()
+    there: tuple[PastRun, ...] = ()
 
     @property
     def source(self) -> str:
@@ -83,23 +87,50 @@ def on_promotion(
     yield from _unused(way, rows)
 
 
-def _firsts(rows: Sequence[Tracked]) -> Mapping[DatabaseName, str]:
-    """Return the first file that the release has, for each database."""
-    found: dict[DatabaseName, str] = {}
+@dataclass(frozen=True, slots=True)
+class _First:
+    """Where a release begins in one database: its first file, and what of it was applied first."""
+
+    file: tuple[str | int, ...]
+    run_seq: int | None
+
+    def follows(self, row: Tracked) -> bool:
+        """Return whether a migration is older: by its name, and by when it was applied."""
+        seq = row.entry.run_seq if row.entry else 0
+        return _by_number(row.file) < self.file and (self.run_seq is None or seq <= self.run_seq)
+
+
+_NUMBER = re.compile(r"([0-9]+)")
+
+
+def _by_number(file: str) -> tuple[str | int, ...]:
+    """Return a file's name as it sorts with its numbers as numbers: V9 is before V10."""
+    pieces = _NUMBER.split(file)
+    return tuple(int(each) if at % 2 else each for at, each in enumerate(pieces))
+
+
+def _firsts(rows: Sequence[Tracked]) -> Mapping[DatabaseName, _First]:
+    """Return where the release begins, for each database."""
+    own: dict[DatabaseName, list[Tracked]] = {}
     for row in rows:
         if row.state is not FileState.MISSING:
-            found[row.database] = min(found.get(row.database, row.file), row.file)
-    return found
+            own.setdefault(row.database, []).append(row)
+    return {name: _first(each) for name, each in own.items()}
+
+
+def _first(rows: Sequence[Tracked]) -> _First:
+    there = [row.entry.run_seq for row in rows if row.entry and row.entry.state is State.APPLIED]
+    return _First(min(_by_number(row.file) for row in rows), min(there, default=None))
 
 
 def _only_here(
-    way: WayForward, row: Tracked, target: str, firsts: Mapping[DatabaseName, str]
+    way: WayForward, row: Tracked, target: str, firsts: Mapping[DatabaseName, _First]
 ) -> Iterator[Finding]:
     if _accepted(way, row):
         return
     message = f"is applied on {target}, and not on {way.source}"
-    first = firsts.get(row.database, "")
-    if row.state is FileState.MISSING and first and row.file < first:
+    first = firsts.get(row.database)
+    if row.state is FileState.MISSING and first and first.follows(row):
         message += ": it is older than every file of the release"
         yield Finding(
             severity=Severity.NOTE, topic=Topic.PROMOTION, message=message, where=row.file
@@ -143,7 +174,7 @@ def _same(
 def _as_there(way: WayForward, row: Tracked, there: Entry, scripts: Scripts) -> Iterator[Finding]:
     """Refuse a file that would run here with another text than it had there."""
     script = scripts.get(row.source) if row.source else None
-    if script is None or not there.checksums.tokens:
+    if script is None or script.asked.repeatable or not there.checksums.tokens:
         return
     if script.checksums.tokens != there.checksums.tokens:
         message = f"its text is not the one that {way.source} has applied"

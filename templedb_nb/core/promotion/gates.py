@@ -31,8 +31,8 @@ class SourceFacts:
 
     `measured` is what the runs there have found since, oldest first, `now` what was found just now,
     None where its release is not in place any more or there is no check. `deployed_on` are the
-    targets that have it, or had it without a rollback. `known_here` says that this state knows the
-    runs there, and not the ledger alone.
+    targets that have it, or had it without a rollback. `away` is how long its release was not in
+    place there since the run ended.
     """
 
     run: PastRun
@@ -42,7 +42,7 @@ class SourceFacts:
     now: SourceHealth | None = None
     checks: bool = False
     deployed_on: tuple[str, ...] = ()
-    known_here: bool = True
+    away: timedelta = timedelta()
 
 
 def gates(wanted: PromotionGates, facts: SourceFacts, now: datetime) -> tuple[GateResult, ...]:
@@ -69,10 +69,12 @@ def _soak(wanted: PromotionGates, facts: SourceFacts, now: datetime) -> Iterator
         why = "nobody recorded when the run ended"
         yield GateResult(name="minimal soak", passed=False, reason=why)
         return
-    been = max(now - ended, timedelta(0))
+    been = max(now - ended - facts.away, timedelta(0))
     told = f"{_span(been)} of {_span(least)} on {facts.source} have passed"
-    if been < least:
-        told += f"; it may go on at {ended + least:%Y-%m-%d %H:%M:%S %Z}"
+    if been < least and facts.in_place:
+        told += f"; it may go on at {now + least - been:%Y-%m-%d %H:%M:%S %Z}"
+    elif been < least:
+        told += "; its release is not in place there any more"
     yield GateResult(name="minimal soak", passed=been >= least, reason=told)
 
 
