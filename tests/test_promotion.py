@@ -465,6 +465,35 @@ def test_file_that_staging_left_out_is_left_out_too(quick: Shop) -> None:
     assert states["more/m100.sql"] == "pending"
 
 
+def test_database_that_todays_config_has_no_more_is_looked_at(quick: Shop) -> None:
+    """A recipe of a run says which databases it needs, and today's may need others."""
+    home, reports = quick.terminal.home, "REPORTS_URL"
+    more = {**MIGRATIONS, "name": "more", "database": reports, "file_patterns": ["more/*.sql"]}
+    quick.write(groups=[MIGRATIONS, more])
+    quick.terminal.file("app/more/m100.sql", "CREATE TABLE extra (id int);\n")
+    for name in quick.urls:
+        url = f"duckdb://{home}/{name}-reports.duckdb"
+        quick.terminal("env", "set", "app", reports, url, "--target", name)
+    quick.deploy("staging")
+    quick.write(groups=[MIGRATIONS, {**more, "database": "OTHER_URL"}])
+    said = quick.promote("--accept-recipe-change", code=78)
+    assert "target staging cannot be read: OTHER_URL has no value" in said.err
+    quick.write(groups=[MIGRATIONS])
+    said = quick.promote("--keep-recipe")
+    assert "2 migrations applied" in said.out
+    again = quick.promote("--keep-recipe", "--dry-run")
+    assert "more/m100.sql" not in again.out
+
+
+def test_downgrade_deploys_the_groups_of_the_older_recipe(quick: Shop) -> None:
+    quick.version("v2")
+    quick.write(groups=[MIGRATIONS, {"name": "api", "deploy_command": "true"}])
+    quick.deploy("staging")
+    quick.promote()
+    quick.promote("--run", "1", "--keep-recipe", "--downgrade")
+    assert quick.deployed("production") == ["v1"]
+
+
 def test_pending_migrations_run_in_the_order_of_staging(quick: Shop) -> None:
     quick.version("v2", m003="CREATE TABLE c (id int);\n")
     quick.deploy("staging")

@@ -144,11 +144,12 @@ class Promotions:
             reason=goal.reason,
             downgrade=preview.plan.rollback is not None,
             bundle=bundle,
+            skip_groups=preview.draft.skipped_groups,
         )
         found = self.sources.find(project, goal.source, goal.run)
         case, way, kept = self._way(now, found, wish, given, preview.plan)
         back = preview.plan.rollback
-        older = self._back(now, found, way) if back else None
+        older = self._back(case, found, way) if back else None
         return case, PlanOptions(promotion=way, rollback=older, artifacts=kept)
 
     def refuse_changed(self, opened: OpenTarget, preview: Preview, options: PlanOptions) -> None:
@@ -218,12 +219,12 @@ class Promotions:
             findings.append(note)
         way = replace(way, findings=tuple(findings))
         undone = choice.in_place(here)
-        back = self._back(now, found, way, undone) if newer and wish.downgrade else None
+        back = self._back(opened.case, found, way, undone) if newer and wish.downgrade else None
         return PlanOptions(promotion=way, rollback=back, skip_groups=wish.skip_groups)
 
     def _back(
         self,
-        now: DeployContext,
+        case: DeployContext,
         found: FoundSource,
         way: WayForward,
         undone: PastRun | None = None,
@@ -237,7 +238,7 @@ class Promotions:
                 config_hash=way.goal.config_hash,
             ),
             undone=undone,
-            groups=tuple(group.name for group in now.current.config.groups),
+            groups=tuple(group.name for group in case.current.config.groups),
             origin=way.summary.origin,
         )
 
@@ -257,6 +258,7 @@ class Promotions:
         release = self.older.find(project, run, wish.bundle)
         planned = made.promotion.config_hash if made and made.promotion else ""
         used = self._recipe(now, release, wish, planned)
+        found = self.sources.with_databases(project, found, used.parts, wish.skip_groups)
         case = self.plans.around(project, now.target, used.parts, given)
         if wish.bundle:
             case = replace(case, artifacts=BundledArtifacts(path=wish.bundle))

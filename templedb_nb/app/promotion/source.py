@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from templedb_nb.app.deploy.case import OpenTarget
+from templedb_nb.app.deploy.case import DeployParts, OpenTarget
 from templedb_nb.app.deploy.plans import Plans
 from templedb_nb.app.health.checks import HealthChecks
 from templedb_nb.app.project.targets import Targets
@@ -25,7 +25,7 @@ from templedb_nb.model.ledger import Entry
 from templedb_nb.model.past_run import PastRun
 from templedb_nb.model.project import Project
 from templedb_nb.model.selection import Selection
-from templedb_nb.model.target import DatabaseName, TargetName
+from templedb_nb.model.target import DatabaseName, Target, TargetName
 from templedb_nb.ports.records import RecordStore
 from templedb_nb.ports.run import Clock
 
@@ -36,6 +36,7 @@ class FoundSource:
 
     run: PastRun
     target: TargetName
+    place: Target
     runs: tuple[PastRun, ...]
     in_place: bool
     checks: bool
@@ -56,22 +57,33 @@ class PromotionSources:
         """Return the run to promote, or raise with why there is none."""
         case = self.plans.case(project, name, sync=False)
         with self.plans.opened(case, name="promote") as opened:
-            missing = [each for each in opened.databases if each not in opened.sessions]
-            if missing:
-                hint = f"templedb env set {project.slug} {missing[0]} --target {name}"
-                why = case.known.unreadable.get(missing[0], f"{missing[0]} has no value")
-                raise ConfigError(f"target {name} cannot be read: {why}", hint=hint)
+            if not opened.sessions:
+                _refuse_unread(opened, opened.databases)
             runs = self.runs_of(opened)
             found = _chosen(runs, word, project, name)
             assert found.run is not None  # noqa: S101 - one without a run was refused
             return FoundSource(
                 run=found.run,
                 target=case.target.name,
+                place=case.target,
                 runs=runs,
                 in_place=found.in_place,
                 checks=bool(reading.checks(case.current.config, case.health)),
                 applied={db: in_effect(own.entries) for db, own in opened.ledgers.items()},
             )
+
+    def with_databases(
+        self, project: Project, found: FoundSource, parts: DeployParts, skip: Iterable[str]
+    ) -> FoundSource:
+        """Return what is applied in each database of a recipe, too: today's may have others."""
+        case = self.plans.around(project, found.place, parts, NOTHING_GIVEN)
+        needed = [each for each in self.plans.databases(case, skip) if each not in found.applied]
+        if not needed:
+            return found
+        with self.plans.opened(case, skip, name="promote") as opened:
+            _refuse_unread(opened, needed)
+            more = {db: in_effect(own.entries) for db, own in opened.ledgers.items()}
+        return replace(found, applied={**found.applied, **more})
 
     def runs_of(self, opened: OpenTarget) -> tuple[PastRun, ...]:
         """Return the runs on a target, newest first, as this state and the ledgers have them."""
@@ -137,6 +149,16 @@ def deployed(runs: Sequence[PastRun], release: PastRun) -> bool:
         and each.run_kind.deploys
     ]
     return any(choice.fit(each, runs, each.target).run for each in same)
+
+
+def _refuse_unread(opened: OpenTarget, needed: Sequence[DatabaseName]) -> None:
+    """Raise where a database that is needed has no address."""
+    case = opened.case
+    if missing := [each for each in needed if each not in opened.sessions]:
+        name = case.target.name
+        hint = f"templedb env set {case.project.slug} {missing[0]} --target {name}"
+        why = case.known.unreadable.get(missing[0], f"{missing[0]} has no value")
+        raise ConfigError(f"target {name} cannot be read: {why}", hint=hint)
 
 
 def _chosen(runs: Sequence[PastRun], word: str | None, project: Project, name: str) -> Promotable:
