@@ -232,6 +232,9 @@ def test_windows_that_never_open_say_so() -> None:
     found = state(own, utc("2026-11-30 20:10"))
     assert (found.opens, found.blocks[0].until) == (None, None)
     assert "no end is in sight" in told.at_a_glance(found)
+    for long in ("0 0 1 1 * for 8784h", "0 0 * * * for 366h"):
+        own = windows(f"deny {long} in Europe/Berlin because nothing comes between them")
+        assert state(own, utc("2026-11-30 20:10")).opens is None
     gap = windows("deny * * * * * for 1m in UTC because it is retired")
     assert state(gap, utc("2026-11-30 20:10")).opens is None
 

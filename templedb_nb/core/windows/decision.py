@@ -11,6 +11,8 @@ from templedb_nb.model.window import Rules, WindowBlock, Windows, WindowState
 
 _MOST_JOINED = 4000
 """So many windows that join one another are followed to their end."""
+_FURTHEST = timedelta(days=3660)
+"""So far ahead, for long windows are soon some thousand years from here."""
 _MOST_CHANGES = 200
 """So many times that something opens while another thing closes."""
 
@@ -42,6 +44,7 @@ def _blocks(windows: Windows, at: datetime) -> Iterator[WindowBlock]:
 
 def _end(rules: Rules, at: datetime) -> datetime | None:
     """Return when none of *rules* holds any more, from *at*; windows that join are one."""
+    furthest = at + _FURTHEST
     for _ in range(_MOST_JOINED):
         ends = [
             began + timedelta(seconds=each.duration_s)
@@ -51,6 +54,8 @@ def _end(rules: Rules, at: datetime) -> datetime | None:
         if not ends:
             return at
         at = max(ends)
+        if at > furthest:
+            break
     return None
 
 
