@@ -28,7 +28,9 @@ from templedb_nb.model.plan import Preview
 from templedb_nb.model.project import Slug
 from templedb_nb.model.result import Result
 from templedb_nb.model.selection import Selection
+from templedb_nb.model.serialization import Digest
 from templedb_nb.model.target import TargetName
+from templedb_nb.store.artifact_folder import ArtifactFolder
 from tests.conftest import Database, Said, Terminal
 from tests.test_died import killed
 
@@ -440,6 +442,14 @@ UNFIT = {
         "mkdir -p dist lib build; touch lib/x dist/a; ln -sfn ../lib dist/lib",
         "is a link to a folder",
     ),
+    "link on the way": (
+        "rm -rf dist out; mkdir -p out build; touch out/a; ln -s out dist",
+        "'dist' is a link to a folder; an artifact has files: let the build copy it",
+    ),
+    "link on the way out": (
+        "rm -rf dist; mkdir -p build; ln -s /etc dist",
+        "'dist' is a link that leads out of the work folder",
+    ),
     "pipe": ("mkdir -p dist build; mkfifo dist/p", "is no regular file"),
     "name": ("mkdir -p dist build; touch $'dist/\\xff'", "has a name that is not UTF-8"),
 }
@@ -454,6 +464,48 @@ def test_build_that_does_not_fit_is_told(builds: Builds, case: str) -> None:
     assert "group app" in said.out
     assert builds.tested == 0
     assert builds.run().manifest == ""
+
+
+def test_link_that_a_build_left_does_not_stop_the_next_one(builds: Builds) -> None:
+    outside = builds.terminal.home / "outside"
+    outside.mkdir()
+    (outside / "a").write_text("not ours")
+    builds.project(f"mkdir -p build; ln -s {outside} dist")
+    builds.deploy(code=10)
+    builds.project()
+    builds.deploy()
+    assert "run" in builds.got("staging")
+    assert (outside / "a").read_text() == "not ours"
+
+
+def test_changes_of_a_test_are_not_deployed(builds: Builds) -> None:
+    """No other target gets them: there, nothing is tested again."""
+    home = builds.terminal.home
+    test = (
+        f"touch {home}/tested; echo more >> dist/-v.txt; chmod -x dist/run; rm dist/empty;"
+        " mkdir dist/cache; touch dist/cache/x; echo app:latest > build/digest"
+    )
+    builds.project(group={"test_command": test})
+    builds.deploy()
+    got = builds.got("staging")
+    assert {*got} == {"-v.txt", "sub/ä b.bin", "empty", "run"}
+    assert b"more" not in got["-v.txt"][0]
+    assert got["run"][1]
+    builds.promote(builds.promoted())
+    assert builds.got("prod") == got
+
+
+def test_what_a_deploy_command_changes_is_its_own(builds: Builds) -> None:
+    """Only tests are left out elsewhere; a command that deploys runs there, too."""
+    out = builds.terminal.home / "out"
+    more = f"cp dist/-v.txt {out}/$DEPLOYMENT_TARGET/dist/"
+    builds.project(
+        group={"pre_deploy": ["true"], "post_deploy": ["echo more >> dist/-v.txt", more]}
+    )
+    builds.deploy()
+    assert b"more" in builds.got("staging")["-v.txt"][0]
+    builds.promote(builds.promoted())
+    assert builds.got("prod") == builds.got("staging")
 
 
 def test_link_within_the_folder_is_kept_as_its_file(builds: Builds) -> None:
@@ -559,6 +611,33 @@ def test_damaged_content_at_a_url_is_not_placed(builds: Builds) -> None:
             each.write_bytes(bytes(3000))
     assert builds.promote(options).exit_code == 10
     assert not (builds.terminal.home / "out" / "prod").exists()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user")
+def test_store_is_shared_with_another_user(tmp_path: Path) -> None:
+    """What another user has kept there is not written again, and not touched."""
+    body, root = b"the same", tmp_path / "store"
+    address = Digest(hashlib.sha256(body).hexdigest())
+
+    def keep() -> None:
+        with ArtifactFolder(root).sink() as sink:
+            sink.write(body)
+            sink.commit(address, len(body))
+
+    keep()
+    for each in (root, *(path for path in root.rglob("*") if path.is_dir())):
+        each.chmod(0o777)
+    place = root / "sha256" / address[:2] / address
+    before = place.stat().st_mtime_ns, place.stat().st_ino
+    uid = os.geteuid()
+    for each in (tmp_path, *tmp_path.parents[:2]):
+        each.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        keep()
+    finally:
+        os.seteuid(uid)
+    assert (place.stat().st_mtime_ns, place.stat().st_ino) == before
 
 
 def test_store_whose_parent_is_missing_fails_the_step(builds: Builds) -> None:

@@ -73,6 +73,7 @@ def clear(tree: Path, patterns: Sequence[str], keep: Iterable[str] = ()) -> None
     paths, folders = _listed(tree, patterns)
     there = [*paths, *folders]
     gone = {path for each in patterns for path in globs.match(each, there)} - set(keep)
+    gone |= {link for start in _starts(patterns) if (link := _link_on_the_way(tree, start))}
     with opened(os.open(tree, FOLDER)) as root:
         for path in sorted(gone):
             folder, _, name = path.rpartition("/")
@@ -173,6 +174,9 @@ def _listed(tree: Path, patterns: Sequence[str]) -> tuple[list[str], list[str]]:
     paths: list[str] = []
     links: list[str] = []
     for start in _starts(patterns):
+        if link := _link_on_the_way(tree, start):
+            links.append(link)
+            continue
         for place, folders, names in os.walk(tree / start if start else tree):
             prefix = os.path.relpath(place, tree)
             prefix = "" if prefix == "." else f"{prefix}/"
@@ -194,6 +198,13 @@ def _starts(patterns: Iterable[str]) -> list[str]:
             named.append(segment)
         starts.add("/".join(named))
     return sorted(s for s in starts if not any(_within(s, other) for other in starts - {s}))
+
+
+def _link_on_the_way(tree: Path, start: str) -> str:
+    """Return the first link among the folders that a pattern names; nothing if there is none."""
+    segments = start.split("/")
+    ways = ("/".join(segments[:count]) for count in range(1, len(segments) + 1))
+    return next((way for way in ways if (tree / way).is_symlink()), "") if start else ""
 
 
 def _within(path: str, folder: str) -> bool:

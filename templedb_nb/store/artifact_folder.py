@@ -98,7 +98,8 @@ class ArtifactFolder:
         place = self._place(blob)
         place.parent.mkdir(mode=0o700 if self._private else 0o777, parents=True, exist_ok=True)
         if place.is_file() and _address(place) == blob:
-            os.utime(place)  # whoever throws old files away sees that it is wanted again
+            if self._private:  # in a shared folder it may be another user's, and nothing is removed
+                os.utime(place)  # whoever throws old files away sees that it is wanted again
             part.unlink()
         else:
             part.replace(place)

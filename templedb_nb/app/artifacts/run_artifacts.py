@@ -17,6 +17,7 @@ from templedb_nb.files.artifact_files import FoundFile, UnfitFile
 from templedb_nb.model.artifact import Artifact, ArtifactRule, Manifest
 from templedb_nb.model.artifact_step import KeepArtifacts, PlaceArtifacts
 from templedb_nb.model.file import FileEntry
+from templedb_nb.model.phase import Phase
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.serialization import Digest, canonical
 from templedb_nb.model.step import Command
@@ -46,6 +47,7 @@ class RunArtifacts:
     known: Callable[[], Manifest]
     mask: Callable[[str], str]
     _manifest: Manifest = field(default_factory=Manifest, init=False)
+    _delivered: set[str] = field(default_factory=set, init=False)
 
     @property
     def manifest(self) -> str:
@@ -65,16 +67,22 @@ class RunArtifacts:
         return found
 
     def begin(self, step: Command) -> None:
-        """Remove what an earlier build has left, so that only this one's work is kept.
+        """Make the work folder fit for the command of a group that keeps artifacts.
 
-        That is done before each attempt at the first command of a group: the others may make parts
-        of an artifact.
+        Before each attempt at the first command, what an earlier build has left goes, so that only
+        this one's work is kept: the other commands may make parts of an artifact. Before the first
+        command behind the tests, what was kept comes back.
         """
         own = [each for each in self.plan.steps if each.group == step.group]
-        rules = [rule for each in own if isinstance(each, KeepArtifacts) for rule in each.rules]
-        first = next((each for each in own if isinstance(each, Command)), None)
-        if step != first or not rules:
+        keep = next((each for each in own if isinstance(each, KeepArtifacts)), None)
+        if keep is None:
             return
+        if step == next(each for each in own if isinstance(each, Command)):
+            self._clear(keep.rules)
+        elif step.phase not in _BEFORE and step.group not in self._delivered:
+            self._restore(keep)
+
+    def _clear(self, rules: Sequence[ArtifactRule]) -> None:
         patterns = [pattern for rule in rules for pattern in rule.files]
         patterns += [_literal(rule.image_from) for rule in rules if rule.image_from]
         try:
@@ -82,6 +90,13 @@ class RunArtifacts:
         except OSError as error:
             message = f"the work folder cannot be cleared of an earlier build: {error}"
             raise FilesError(message) from None
+
+    def _restore(self, step: KeepArtifacts) -> None:
+        """Place what was kept, if the tests have changed it: no other target gets their changes."""
+        artifacts = self._manifest.of(step.group)
+        if artifacts and not _unchanged(Path(self.tree()), artifacts):
+            self._written(step.group, artifacts, self.place_of(step.store))
+        self._delivered.add(step.group)
 
     def keep(self, step: KeepArtifacts) -> KeptArtifacts:
         """Hash and keep what the step's rules match in the work folder."""
@@ -173,6 +188,7 @@ class RunArtifacts:
             _record(manifest, sink)
 
 
+_BEFORE = frozenset({Phase.PRE_DEPLOY, Phase.BUILD, Phase.TEST})
 _LOOK = "look into the work folder of the target, below work/ beside the state"
 
 
@@ -194,6 +210,26 @@ def _found(tree: Path, rule: ArtifactRule, group: str) -> tuple[FoundFile, ...]:
             raise UnfitArtifacts(message, hint="change the pattern, or let the build fail itself")
     every = {file.path: file for files in matched.values() for file in files}
     return tuple(every[path] for path in sorted(every))
+
+
+def _unchanged(tree: Path, artifacts: Sequence[Artifact]) -> bool:
+    """Return whether the patterns match the files that were kept, each with the same bytes."""
+    kept = {file.path: file for file in _files(artifacts)}
+    try:
+        matched = artifact_files.found(tree, [name for each in artifacts for name in each.patterns])
+        there = {file.path: file for files in matched.values() for file in files}
+        return there.keys() == kept.keys() and all(
+            file.executable == kept[path].executable and _address(tree, file) == kept[path].blob
+            for path, file in there.items()
+        )
+    except (UnfitFile, OSError):
+        return False
+
+
+def _address(tree: Path, file: FoundFile) -> str:
+    sha256 = hashlib.sha256()
+    artifact_files.read(tree, file, sha256.update)
+    return sha256.hexdigest()
 
 
 def _literal(path: str) -> str:
