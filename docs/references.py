@@ -21,11 +21,12 @@ from typing import Any
 import click
 
 from templedb_nb import api
-from templedb_nb.api_promotion import PromotionMethods
+from templedb_nb.api_promotion import ApprovalMethods, PromotionMethods
 from templedb_nb.api_rollback import RollbackMethods
 from templedb_nb.commands.tree import tree
 from templedb_nb.core.config import document, lifecycle_keys, project_file
 from templedb_nb.core.config.lifecycle_keys import Stages
+from templedb_nb.core.config.pending_alert_key import AlertAfter
 from templedb_nb.core.health.outcomes import OUTCOMES
 from templedb_nb.core.values import schema
 from templedb_nb.core.windows import rules
@@ -265,6 +266,8 @@ def _kind(found: schema.Shape) -> str:  # noqa: C901, PLR0912 - a case a shape
             return f"{_kind(long)}, or a text: its `{key}`"
         case schema.Object():
             return _PLACES[id(found)]
+        case AlertAfter():
+            return "duration or `off`, or object: name to duration or `off`"
         case Stages():
             return "list of names or of lists of names, or object: name to names"
         case _:
@@ -335,6 +338,7 @@ def _first_paragraph(thing: Any) -> str:
 def methods() -> str:
     """Return the reference of the Python API: each method, and `frame`."""
     members = {**vars(api.Temple), **vars(RollbackMethods), **vars(PromotionMethods)}
+    members |= vars(ApprovalMethods)
     public = [each for name, each in members.items() if not name.startswith("_")]
     return "\n\n".join(_function(getattr(each, "__func__", each)) for each in (*public, api.frame))
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from templedb_nb.api_promotion import ReleaseMethods
+from templedb_nb.api_promotion import ReleaseMethods, signing_key
 from templedb_nb.app.container import Container as App
 from templedb_nb.app.deploy.runs import RunOptions
 from templedb_nb.app.deploy.signatures import SigningKey
@@ -147,13 +147,13 @@ class Temple(ReleaseMethods):
         passphrase: a key that has one must be in ssh-agent. Warns (`UserWarning`) if the approval
         is recorded but does not count, such as one's own. Raises `ConfigError`.
         """
-        return self._judge(plan, Verdict.APPROVED, reason, _key(sign=sign))
+        return self._judge(plan, Verdict.APPROVED, reason, signing_key(sign=sign))
 
     def reject(
         self, plan: Preview | str | Path, reason: str, *, sign: str | Path | bool = False
     ) -> Approval:
         """Reject exactly this plan: it may not run, whoever approves it. Raises `UnknownName`."""
-        return self._judge(plan, Verdict.REJECTED, reason, _key(sign=sign))
+        return self._judge(plan, Verdict.REJECTED, reason, signing_key(sign=sign))
 
     def _judge(
         self, plan: Preview | str | Path, verdict: Verdict, reason: str, key: SigningKey | None
@@ -376,11 +376,6 @@ class Temple(ReleaseMethods):
     def _given(self, env: Mapping[str, str] | None) -> GivenValues:
         words = [f"{name}={value}" for name, value in (env or {}).items()]
         return GivenValues.parsed(words, self._app.system.environ)
-
-
-def _key(*, sign: str | Path | bool) -> SigningKey | None:
-    key = SigningKey() if sign is True else SigningKey(file=str(sign))
-    return key if sign else None
 
 
 def frame(value: Any) -> pd.DataFrame:

@@ -1,7 +1,8 @@
-"""Promotion by the Python API."""
+"""Promotion, and approvals of several plans, by the Python API."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -9,14 +10,17 @@ from typing import Protocol
 from templedb_nb.api_rollback import RollbackMethods
 from templedb_nb.app.container import Container as App
 from templedb_nb.app.deploy.runs import RunOptions
+from templedb_nb.app.deploy.signatures import SigningKey
 from templedb_nb.app.project.variables import GivenValues
 from templedb_nb.app.promotion.promotions import PromotionWish
 from templedb_nb.core.values.points_in_time import wait_s
+from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Stamped
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.promotion import ReleaseTable
 from templedb_nb.model.result import Result
 from templedb_nb.model.selection import Selection
+from templedb_nb.model.waiting import WaitingList
 from templedb_nb.notebook.runner_channel import teller
 
 
@@ -123,5 +127,49 @@ class PromotionMethods:
         return self._app.deployments.promote(choice, wish, options, self._given(env))
 
 
-class ReleaseMethods(RollbackMethods, PromotionMethods):
-    """The methods of `Temple` about releases: back to an earlier one, on to the next target."""
+class _Approves(Protocol):
+    """What the methods below ask of the class that has them."""
+
+    _app: App
+
+
+class ApprovalMethods:
+    """The methods of `Temple` about several plans and their approvals."""
+
+    def waiting(self: _Approves, project: str | None = None) -> WaitingList:
+        """Return the plans that wait for approvals, of all projects or of one, oldest first.
+
+        A target that does not answer is told in ``notes``.
+        """
+        return self._app.waiting.list(project)
+
+    def approve_bundle(
+        self: _Approves,
+        plans: Iterable[Preview | str | Path],
+        reason: str,
+        *,
+        sign: str | Path | bool = False,
+    ) -> tuple[Approval, ...]:
+        """Approve exactly the content of all *plans* together, or of none.
+
+        *sign* is as in `approve`; one signature is over all plans. Raises `Stale`, `Rejected`
+        or `UnknownName` with every problem, and then records nothing.
+        """
+        named = [p.plan.id if isinstance(p, Preview) else str(p) for p in plans]
+        given = self._app.bundled_approvals.approve(named, reason, "python", signing_key(sign=sign))
+        for each in given:
+            if each.uncounted:
+                about = f"of plan {each.approval.plan[:12]} does not count: {each.uncounted}"
+                warnings.warn(f"the approval {about}", stacklevel=2)
+        return tuple(each.approval for each in given)
+
+
+def signing_key(*, sign: str | Path | bool) -> SigningKey | None:
+    """Return the key to sign with; True stands for git's."""
+    if not sign:
+        return None
+    return SigningKey() if sign is True else SigningKey(file=str(sign))
+
+
+class ReleaseMethods(RollbackMethods, PromotionMethods, ApprovalMethods):
+    """The methods of `Temple` about releases and several plans."""

@@ -267,6 +267,7 @@ class Magic:
         from templedb_nb.model.listings import Coded
         from templedb_nb.model.promotion import ReleaseTable
         from templedb_nb.model.result import Result
+        from templedb_nb.model.waiting import WaitingList
         from templedb_nb.views import ansi
         from templedb_nb.views.frames import frame
         from templedb_nb.views.text import text
@@ -289,7 +290,7 @@ class Magic:
         if type(plain_value).__module__.split(".")[0] == "pandas":
             return plain_value
         table = frame(plain_value)
-        if isinstance(plain_value, HealthTries | ReleaseTable) and not quiet:
+        if isinstance(plain_value, HealthTries | ReleaseTable | WaitingList) and not quiet:
             self._show(plain_value)
         if table is not None:
             if self.telling is not None:

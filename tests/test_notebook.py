@@ -413,3 +413,20 @@ def test_states_of_two_tables_can_be_compared(kernel: Kernel) -> None:
     kernel.run("%templedb deploy run")
     kernel.run("after = %templedb migration status --show-applied")
     assert kernel.value("bool((before.state != after.state).all())") == "True"
+
+
+def test_what_waits_is_a_frame_with_a_card(kernel: Kernel, shop: Shop) -> None:
+    shop.terminal("target", "update", "app", "staging", "--protected")
+    made = shop.terminal("deploy", "plan", "app", "--json").json[-1]["plan_id"]
+    kernel.run("%load_ext templedb_nb")
+    said = kernel.run("%templedb approvals --waiting")
+    (card,) = said["displays"]
+    assert "Plans that wait" in card["text/html"]
+    assert made[:12] in card["text/plain"]
+    assert "dataframe" in said["data"]["text/html"]
+    kernel.run("rows = get_ipython().run_line_magic('templedb', 'approvals --waiting')")
+    assert kernel.value("list(rows['plan'])") == repr([made])
+    kinds = "[str(rows.dtypes[each]) for each in ('since', 'missing', 'kind')]"
+    assert kernel.value(kinds) == "['datetime64[us, UTC]', 'Int64', 'category']"
+    approve = f"%templedb approve {made[:12]} --reason 'read it'"
+    assert "they made the plan" in kernel.run(approve)["stdout"]

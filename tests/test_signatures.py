@@ -653,7 +653,7 @@ def test_a_file_of_an_approval_is_used_up_like_any_other(travelled: Ring, tmp_pa
         ("reason", "something else", "its signature is invalid, or is for something else"),
         ("given_by", ANA, "its signature is invalid, or is for something else"),
         ("through", "notebook button", "its signature is invalid, or is for something else"),
-        ("templedb_approval", 3, "a newer templedb wrote"),
+        ("templedb_approval", 4, "a newer templedb wrote"),
         ("content_hash", "0" * 64, "is for another plan"),
         ("target", "production", "is for another plan"),
         ("signature", "", "is not signed: a file counts only if it is signed"),

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from templedb_nb.app.approval.bundle import BundledApprovals
+from templedb_nb.app.approval.evidence import TargetEvidence
+from templedb_nb.app.approval.waiting import WaitingApprovals
 from templedb_nb.app.artifacts.artifacts import Artifacts
 from templedb_nb.app.artifacts.collection import ArtifactCollection
 from templedb_nb.app.deploy.approvals import Approvals
@@ -150,6 +153,29 @@ class Container(Stores):
     def approvals(self) -> Approvals:
         """Return the use cases around approvals."""
         return Approvals(self.projects, self.plans, self.records, self.system)
+
+    @cached_property
+    def waiting(self) -> WaitingApprovals:
+        """Return the use case that tells what waits for approvals."""
+        return WaitingApprovals(
+            projects=self.projects,
+            plans=self.plans,
+            runs=self.runs,
+            configs=self.configs,
+            evidence=TargetEvidence(self.projects, self.plans, self.records),
+            records=self.records,
+            system=self.system,
+        )
+
+    @cached_property
+    def bundled_approvals(self) -> BundledApprovals:
+        """Return the use case of one approval of several plans."""
+        return BundledApprovals(
+            state=self.state,
+            approvals=self.approvals,
+            evidence=self.waiting.evidence,
+            system=self.system,
+        )
 
     @cached_property
     def down_proofs(self) -> DownProofs:

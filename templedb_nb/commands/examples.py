@@ -87,9 +87,10 @@ EXAMPLES = {
     "state init": ("state init",),
     "status": ("status shop", "status shop --target production"),
     "reject": ('reject 3f9a1c2b7d10 --reason "the index is missing"',),
-    "approvals": ("approvals 3f9a1c2b7d10",),
+    "approvals": ("approvals 3f9a1c2b7d10", "approvals --waiting", "approvals --waiting shop"),
     "approve": (
         'approve 3f9a1c2b7d10 --reason "reviewed with the team"',
+        'approve 3f9a1c2b7d10 91be07c4d2aa --reason "release 12: both services"',
         'approve shop.plan --reason "read it" --sign ~/.ssh/id_ed25519 --out approval.json',
     ),
     "use": ("use shop --target staging",),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Self
+from uuid import UUID, uuid5
 
 from templedb_nb.model.serialization import Digest, canonical, digest
 from templedb_nb.model.target import TargetName
@@ -18,6 +19,10 @@ STATEMENT = 2
 """The version of what is signed: 2 has `through`, which 1 had not."""
 
 
+BUNDLE_STATEMENT = 3
+"""The version of what is signed where one approval is for several plans."""
+
+
 class Verdict(StrEnum):
     """What somebody said of a plan."""
 
@@ -26,15 +31,49 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlanBundle:
+    """The plans of which one person approves several at once.
+
+    `plans` are their content hashes in order, `content_hash` is the hash over those. `id` is the
+    word's own; the id of each plan's approval follows from it, so that none can be used twice.
+    """
+
+    id: str
+    content_hash: Digest
+    plans: tuple[Digest, ...]
+
+    @classmethod
+    def of(cls, key: str, plans: Iterable[Digest]) -> Self:
+        """Return the bundle of *plans*, approved by the word *key*."""
+        ordered = tuple(sorted(set(plans)))
+        return cls(id=key, content_hash=digest(ordered), plans=ordered)
+
+    def member(self, content_hash: Digest) -> str:
+        """Return the id of the approval of one of the plans."""
+        return str(uuid5(UUID(self.id), content_hash))
+
+    def holds(self, approval: str, content_hash: Digest) -> bool:
+        """Return whether that *approval*, by its id, of that content came by this bundle."""
+        whole = self.content_hash == digest(self.plans) == digest(sorted(set(self.plans)))
+        try:
+            own = self.member(content_hash)
+        except (ValueError, TypeError, AttributeError):
+            return False
+        return whole and content_hash in self.plans and own == approval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
     """Binds to a plan's content; the run that succeeds under it uses it up.
 
     `given_by` is what the person's environment says. `signature` is one of `statement`, as
     ssh-keygen writes it, or empty. `identity` says what was found of it, just now; it is for
-    people, it is never kept, and nothing is decided by it.
+    people, it is never kept, and nothing is decided by it. `bundle` is set where one word approved
+    several plans; its signature is then over all of them.
     """
 
     json_kind: ClassVar[str] = "Approval"
+    json_absent: ClassVar[tuple[str, ...]] = ("bundle",)
 
     id: str
     plan: str
@@ -49,26 +88,38 @@ class Approval:
     verdict: Verdict = Verdict.APPROVED
     signature: str = ""
     identity: str = UNVERIFIED
+    bundle: PlanBundle | None = None
 
     @property
     def statement(self) -> bytes:
         """Return what is signed: canonical JSON, without an end of line."""
+        if self.bundle:
+            return self._bundle_statement(self.bundle)
         return self._statement({"templedb_approval": STATEMENT, "through": self.through})
 
     @property
     def statements(self) -> tuple[bytes, ...]:
         """Return what a signature may be of, newest version first: earlier ones stay good."""
+        if self.bundle:
+            return (self.statement,)
         return (self.statement, self._statement({"templedb_approval": 1}))
 
     def _statement(self, own: dict[str, int | str]) -> bytes:
         said = {"plan": self.content_hash, "project": self.project, "target": self.target}
-        word = {
+        return canonical({"id": self.id, **own, **said, **self._word()})
+
+    def _bundle_statement(self, bundle: PlanBundle) -> bytes:
+        own = {"templedb_approval": BUNDLE_STATEMENT, "through": self.through}
+        said = {"id": bundle.id, "bundle": bundle.content_hash, "plans": bundle.plans}
+        return canonical({**own, **said, **self._word()})
+
+    def _word(self) -> dict[str, str]:
+        return {
             "verdict": self.verdict,
             "by": self.given_by,
             "at": self.moment,
             "reason": self.reason,
         }
-        return canonical({"id": self.id, **own, **said, **word})
 
     @property
     def moment(self) -> str:
@@ -77,14 +128,22 @@ class Approval:
 
     @property
     def proof(self) -> Digest:
-        """Address the statement and its signature together."""
-        return digest([self.statement.decode(), self.signature])
+        """Address the statement and its signature together; of a bundle, for this plan alone."""
+        own = [self.id, self.content_hash] if self.bundle else []
+        return digest([self.statement.decode(), self.signature, *own])
 
     @property
     def who(self) -> str:
         """Return who gave the word, and how sure that is."""
         signed = self.identity == signed_by(self)
         return self.identity if signed else f"{self.given_by} ({self.identity})"
+
+    @property
+    def way(self) -> str:
+        """Return what the word was given by, and with how many other plans."""
+        if not self.bundle:
+            return self.through
+        return f"{self.through}, bundle of {len(self.bundle.plans)} plans"
 
     @property
     def by(self) -> str:

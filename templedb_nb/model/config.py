@@ -144,6 +144,21 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PendingAlert:
+    """After how many seconds a pending file is told as one that waits for too long; 0: never.
+
+    `of_targets` has other times for some targets, by their names.
+    """
+
+    after_s: int = 14 * 86_400
+    of_targets: tuple[tuple[str, int], ...] = ()
+
+    def of(self, target: str) -> int:
+        """Return what holds for that target."""
+        return dict(self.of_targets).get(target, self.after_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeployConfig:
     """Every group of a project, what follows a run that does not succeed, and the lifecycle."""
 
@@ -155,6 +170,7 @@ class DeployConfig:
     artifacts_limit: int = DEFAULT_LIMIT
     lifecycle: Lifecycle = NO_LIFECYCLE
     promotion: tuple[tuple[str, PromotionGates], ...] = ()
+    pending_alert: PendingAlert = PendingAlert()
 
     def gates(self, name: str) -> PromotionGates:
         """Return what must be true before a target of that name gets a release."""

@@ -84,19 +84,26 @@ def from_plain(kind: Any, plain: Any) -> Any:
 
 def _object(value: Any) -> dict[str, Json]:
     cls: Any = type(value)
-    names, kind = _shape(cls)
+    names, kind, absent = _shape(cls)
     plain: dict[str, Json] = {"kind": kind} if kind else {}
     for name in names:
         plain[name] = to_plain(getattr(value, name))
+    for name in absent:
+        if plain[name] is None:
+            del plain[name]
     return plain
 
 
 @cache
-def _shape(kind: Any) -> tuple[tuple[str, ...], str]:
-    """Return the names of a dataclass's fields, and the word that tells it from its siblings."""
+def _shape(kind: Any) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
+    """Return the names of a dataclass's fields, and the word that tells it from its siblings.
+
+    Also those that its JSON leaves out while they are None: they came after its first form.
+    """
     names = tuple(field.name for field in dataclasses.fields(kind))
     word = getattr(kind, "kind", None)
-    return names, word if isinstance(word, str) and "kind" not in names else ""
+    tag = word if isinstance(word, str) and "kind" not in names else ""
+    return names, tag, getattr(kind, "json_absent", ())
 
 
 @cache

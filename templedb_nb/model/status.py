@@ -16,6 +16,7 @@ from templedb_nb.model.project import Slug
 from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.target import DatabaseName, TargetName
+from templedb_nb.model.waiting_files import WaitingFiles
 from templedb_nb.model.window import WindowState
 
 
@@ -121,6 +122,8 @@ class TargetStatus:
     last_kind: RunKind | None = None
     windows: WindowState | None = None
     """What its deployment windows say now; None where it has none, or they could not be read."""
+    waiting: WaitingFiles | None = None
+    """Its pending files that have been in the releases for too long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ _LOOKS = (
     ("templedb_nb.model.status", "Board"),
     ("templedb_nb.model.status", "Choices"),
     ("templedb_nb.model.status", "MigrationStatus"),
+    ("templedb_nb.model.waiting", "WaitingList"),
 )
 
 

@@ -19,6 +19,7 @@ from templedb_nb.model.result import Result
 from templedb_nb.model.runbook import Done, Execution, ExecutionEnd
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.target import DatabaseName, TargetName
+from templedb_nb.model.waiting import KeptPlan
 
 
 class PlanStore(Protocol):
@@ -212,8 +213,28 @@ class ArtifactRecords(Protocol):
         ...
 
 
+class WaitingStore(Protocol):
+    """Questions about the plans that may still run."""
+
+    def waiting_plans(self, slug: Slug | None) -> tuple[tuple[KeptPlan, ...], int]:
+        """Return the plans that need approvals and that no success overtook, oldest first.
+
+        Of each target the newest are looked at; the number says how many were not.
+        """
+        ...
+
+    def overtaken_by(self, preview: Preview) -> str:
+        """Return the run that succeeded with that plan, or with a newer one for its target."""
+        ...
+
+    def plans_asked(self, plans: Iterable[str]) -> dict[str, datetime]:
+        """Return when those of *plans* were last made that the state has."""
+        ...
+
+
 class RecordStore(
     PlanStore,
+    WaitingStore,
     ApprovalStore,
     RunStore,
     RunHistory,

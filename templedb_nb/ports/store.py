@@ -159,6 +159,10 @@ class ReleaseStore(Protocol):
         """Return the release of that number, or raise `UnknownName`."""
         ...
 
+    def first_releases(self, slug: Slug, paths: Sequence[str]) -> dict[str, tuple[int, datetime]]:
+        """Return the oldest release that has a file at each of *paths*, and when it was made."""
+        ...
+
     def keep_release(
         self, slug: Slug, files: Sequence[FileEntry], at: datetime, by: str
     ) -> tuple[Release, Changes]:

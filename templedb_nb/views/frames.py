@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from templedb_nb.model.approval import ApprovalList, Verdict
+from templedb_nb.model.approval import ApprovalList
 from templedb_nb.model.compatibility import Compat
 from templedb_nb.model.difference import Blame
 from templedb_nb.model.drift import ChangeKind, DriftReport, TargetsDiffer
@@ -40,14 +40,22 @@ from templedb_nb.model.status import Board, FileState, MigrationStatus, StatusTa
 from templedb_nb.model.step import Apply
 from templedb_nb.model.step_result import StepState
 from templedb_nb.model.variable import Keeping
-from templedb_nb.views.cells import answer_frame
+from templedb_nb.model.waiting import WaitingList
+from templedb_nb.views.cells import (
+    APPROVALS,
+    COUNTS,
+    RATE,
+    SPANS,
+    TEXT,
+    TIMES,
+    WAITING_PLANS,
+    WORDS,
+    Column,
+    answer_frame,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
-
-TIMES, SPANS, WORDS, COUNTS, RATE = "time", "span", "word", "count", "rate"
-Column = tuple[str, str | type[StrEnum], Callable[[Any], Any]]
-TEXT = "text"
 
 
 def _target(row: Any) -> Any:
@@ -91,17 +99,8 @@ _DELIVERY: Sequence[Column] = (
 )
 
 COLUMNS: dict[type, Sequence[Column]] = {
-    ApprovalList: (
-        ("given_at", TIMES, lambda r: r.given_at),
-        ("verdict", Verdict, lambda r: r.verdict.value),
-        ("plan", TEXT, lambda r: r.plan),
-        ("target", WORDS, _target),
-        ("given_by", TEXT, lambda r: r.given_by),
-        ("identity", TEXT, lambda r: r.identity),
-        ("through", WORDS, lambda r: r.through),
-        ("used_by", TEXT, lambda r: r.used_by),
-        ("reason", TEXT, lambda r: r.reason),
-    ),
+    ApprovalList: APPROVALS,
+    WaitingList: WAITING_PLANS,
     MigrationStatus: (
         ("file", TEXT, lambda r: r.file),
         ("state", FileState, lambda r: r.state.value),
@@ -324,6 +323,8 @@ def frame(value: Any) -> pd.DataFrame | None:
     made = _table(columns, value.shown if isinstance(value, MigrationStatus) else value.rows)
     if isinstance(value, ApprovalList) and value.note:
         made.attrs.update(note=value.note)
+    if isinstance(value, WaitingList):
+        made.attrs.update(rejected=value.rejected, ready=value.ready, notes=value.notes)
     if isinstance(value, ReleaseTable):
         made.attrs.update(project=value.slug, notes=value.notes)
     if isinstance(value, DeployStats):

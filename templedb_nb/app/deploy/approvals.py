@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from templedb_nb.app.deploy.bundles import read_bundle
 from templedb_nb.app.deploy.case import OpenTarget
 from templedb_nb.app.deploy.plans import Plans
-from templedb_nb.app.deploy.signatures import SigningKey, fitting, read_approval
+from templedb_nb.app.deploy.signatures import SigningKey, fitting, read_approvals
 from templedb_nb.app.environment import Environment
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.core.approval.policy import Approved, decision, doubted, identified, uncounted
@@ -37,6 +38,16 @@ POLL_S = 1.0
 """How often somebody who waits for an approval looks for one."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """What somebody says: their verdict, why, by what, and when, if that is not now."""
+
+    verdict: Verdict
+    reason: str
+    through: str
+    at: datetime | None = None
+
+
 class Approvals:
     """Use cases around approvals."""
 
@@ -56,46 +67,61 @@ class Approvals:
 
         With *key*, it is signed; a signature that would not count is refused, and nothing is kept.
         """
-        preview, slug = self._plan_of(named)
-        plan = preview.plan
-        newer = self._records.newer_plan(preview) if verdict is Verdict.APPROVED else None
-        if newer:
-            message = f"plan {short(plan.id)} is of release {preview.release}; plan"
-            message = f"{message} {short(newer)} of a newer one replaces it"
-            raise Stale(
-                message, hint=f"review the newer plan: templedb approve {short(newer)} --reason WHY"
-            )
-        approval = Approval(
-            id=self._system.new_id(),
+        preview, slug = self.plan_of(named)
+        if verdict is Verdict.APPROVED and (newer := self.replaced(preview)):
+            raise newer
+        said = Word(verdict=verdict, reason=reason, through=through)
+        approval = self.word(preview.plan, said, self._system.new_id())
+        if key:
+            approval = self._signed(approval, preview.plan, key)
+        self._records.keep_approval(approval)
+        return self.shared(approval, preview, slug)
+
+    def shared(self, approval: Approval, preview: Preview, slug: str) -> GivenApproval:
+        """Share an approval that is kept here, and say why it will not count, if it will not."""
+        where = self._share(approval, slug)
+        why = self._uncounted(preview, approval)
+        return GivenApproval(approval=approval, kept=where, uncounted=why)
+
+    def replaced(self, preview: Preview) -> Stale | None:
+        """Return the error that a plan of a newer release replaces this one, if one does."""
+        newer = self._records.newer_plan(preview)
+        if not newer:
+            return None
+        message = f"plan {short(preview.plan.id)} is of release {preview.release}; plan"
+        message = f"{message} {short(newer)} of a newer one replaces it"
+        hint = f"review the newer plan: templedb approve {short(newer)} --reason WHY"
+        return Stale(message, hint=hint)
+
+    def word(self, plan: Plan, said: Word, key: str) -> Approval:
+        """Return the approval *key* of who works here, of *plan*, now."""
+        return Approval(
+            id=key,
             plan=plan.id,
             content_hash=plan.content_hash,
             project=plan.project,
             target=plan.target,
             given_by=self._system.user(),
-            given_at=self._system.clock.now(),
-            reason=reason,
-            through=through,
-            verdict=verdict,
+            given_at=said.at or self._system.clock.now(),
+            reason=said.reason,
+            through=said.through,
+            verdict=said.verdict,
         )
-        if key:
-            approval = self._signed(approval, plan, key)
-        self._records.keep_approval(approval)
-        where = self._share(approval, slug)
-        why = self._uncounted(preview, approval)
-        return GivenApproval(approval=approval, kept=where, uncounted=why)
 
     def _uncounted(self, preview: Preview, approval: Approval) -> str:
         """Return why a word that was just given will not count."""
-        plan, planner = preview.plan, self._planner(preview)
+        plan, planner = preview.plan, self.planner(preview)
         if plan.policy.signed and not approval.signature and approval.verdict is Verdict.APPROVED:
             return f"{plan.target} requires a signature (--sign)"
         proofs = self._plans.signatures.proofs(plan.policy, [approval])
         return uncounted(plan, approval, planner, approval.given_at, proofs)
 
     def _signed(self, approval: Approval, plan: Plan, key: SigningKey) -> Approval:
-        signatures = self._plans.signatures
-        signed = signatures.signed(approval, key)
-        proofs = signatures.proofs(plan.policy, [signed])
+        return self.proven(self._plans.signatures.signed(approval, key), plan)
+
+    def proven(self, signed: Approval, plan: Plan) -> Approval:
+        """Return a signed approval with its signer; raise if it would not count for *plan*."""
+        proofs = self._plans.signatures.proofs(plan.policy, [signed])
         if plan.policy.signers and (doubt := doubted(signed, plan.policy, proofs)):
             message = (
                 f"an approval by {signed.given_by} would not count: {doubt}; nothing was recorded"
@@ -114,7 +140,7 @@ class Approvals:
         """Take in approvals from files, each by its signature alone, and count again."""
         plan = preview.plan
         for file in files:
-            approval = fitting(file, read_approval(file), plan)
+            approval = fitting(file, read_approvals(file), plan)
             proofs = self._plans.signatures.proofs(plan.policy, [approval])
             if doubt := doubted(approval, plan.policy, proofs):
                 message = f"{file} does not count: {doubt}"
@@ -132,7 +158,8 @@ class Approvals:
         If a plan needs some and none is of it, all are returned, so that whoever counts them says
         what is wrong.
         """
-        mine = tuple(f for f in offered if read_approval(f).content_hash == plan.content_hash)
+        own = plan.content_hash
+        mine = tuple(f for f in offered if own in {a.content_hash for a in read_approvals(f)})
         return (*files, *(mine or (offered if plan.policy.needed else ())))
 
     def words(self, named: str | None) -> ApprovalList:
@@ -140,11 +167,11 @@ class Approvals:
         if named is None:
             rows = self._records.recent_approvals(None, NEWEST)
             return ApprovalList(rows=tuple(self._identified(each) for each in rows))
-        preview, slug = self._plan_of(named)
+        preview, slug = self.plan_of(named)
         found, why = self._said(preview, slug)
         policy = preview.plan.policy
         proofs = self._plans.signatures.proofs(replace(policy, signed=False), found)
-        planner, now = self._planner(preview), self._system.clock.now()
+        planner, now = self.planner(preview), self._system.clock.now()
         left_out = decision(preview.plan, found, planner, now, proofs).left_out
         found = tuple(identified(each, policy, proofs) for each in found)
         alone = f"the ledger of {preview.plan.target} could not be read"
@@ -162,7 +189,8 @@ class Approvals:
         proofs = self._plans.signatures.proofs(replace(policy, signed=False), [each])
         return identified(each, policy, proofs)
 
-    def _plan_of(self, named: str) -> tuple[Preview, str]:
+    def plan_of(self, named: str) -> tuple[Preview, str]:
+        """Return the plan of that id or in that bundle file, and its project's first name here."""
         if Path(named).is_file():
             bundle, _ = read_bundle(Path(named))
             return bundle.preview, bundle.slug
@@ -200,7 +228,7 @@ class Approvals:
 
     def demand(self, preview: Preview) -> None:
         """Raise `Rejected` or `ApprovalMissing` unless the plan may run now."""
-        plan, planner = preview.plan, self._planner(preview)
+        plan, planner = preview.plan, self.planner(preview)
         found, _ = self._said(preview, preview.slug)
         proofs = self._plans.signatures.proofs(plan.policy, found)
         now = self._system.clock.now()
@@ -209,7 +237,7 @@ class Approvals:
     def standing(self, preview: Preview) -> ApprovalStanding:
         """Return how the plan stands, and whether a word of who asks would count."""
         plan, me, now = preview.plan, self._system.user(), self._system.clock.now()
-        (words, _), planner = self._said(preview, preview.slug), self._planner(preview)
+        (words, _), planner = self._said(preview, preview.slug), self.planner(preview)
         word = Approval(
             id="",
             plan=plan.id,
@@ -229,7 +257,8 @@ class Approvals:
         now_is = decision(plan, words, planner, now, proofs)
         return ApprovalStanding(me=me, decision=now_is, mine=told[0] if told else "")
 
-    def _planner(self, preview: Preview) -> str:
+    def planner(self, preview: Preview) -> str:
+        """Return who made the first plan of that content."""
         return self._records.planner(preview.plan.content_hash) or preview.made_by
 
     def _said(self, preview: Preview, slug: str) -> tuple[tuple[Approval, ...], str]:

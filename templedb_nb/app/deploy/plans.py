@@ -36,6 +36,7 @@ from templedb_nb.errors import InvalidConfig
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.estimate import Expected
 from templedb_nb.model.event import Outcome
+from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.history import Filter
 from templedb_nb.model.layout import Address
 from templedb_nb.model.ledger import Ledger
@@ -43,7 +44,7 @@ from templedb_nb.model.plan import Draft, Plan, Preview, SinceDeployed
 from templedb_nb.model.project import Changes, Project, changes
 from templedb_nb.model.rollback_summary import Ahead
 from templedb_nb.model.secret import Secret
-from templedb_nb.model.step import Revert
+from templedb_nb.model.step import Apply, Revert
 from templedb_nb.model.target import DATABASE_URL, DatabaseName, Policy, Target
 from templedb_nb.ports.records import RecordStore
 from templedb_nb.ports.target import ApprovalRecords, HistoryReader
@@ -283,6 +284,7 @@ class Plans:
         notes = on_routes(places, draft.plan.target)
         when = on_windows(opened, draft.plan, self._system.clock)
         found = (*draft.findings, *risky, *early, *strange, *notes, *when)
+        found = (*found, *self._on_waiting(case, draft.plan))
         findings = (*case.current.findings, *found)
         draft = replace(draft, findings=findings, scripts=told)
         user = self._system.user()
@@ -306,6 +308,14 @@ class Plans:
         preview = self.decided(preview, self.approvals(draft.plan, opened.sessions))
         self._records.keep_plan(preview)
         return preview
+
+    def _on_waiting(self, case: DeployContext, plan: Plan) -> Iterator[Finding]:
+        """Yield a note on migrations that have been in the releases for too long."""
+        files = [step.file for step in plan.steps if isinstance(step, Apply)]
+        alert = case.current.config.pending_alert
+        found = self._projects.waiting_files(case.project, plan.target, alert, files)
+        if found:
+            yield Finding(severity=Severity.NOTE, topic=Topic.MIGRATION, message=str(found))
 
     def decided(self, preview: Preview, words: tuple[Approval, ...]) -> Preview:
         """Return *preview* with what people said of it, and what that comes to now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from templedb_nb.model.serialization import from_plain, short, to_plain
 from templedb_nb.model.target import NOBODY, Policy
 from templedb_nb.shell.ssh import BROKEN, SshKeygen
 
-FORMAT = 2
-"""The version of an approval's file, and of what is signed in it."""
+FORMAT, BUNDLE_FORMAT = 2, 3
+"""The versions of an approval's file, and of what is signed in it: of one plan, of several."""
 
 NOT_INSTALLED = "its signature cannot be checked: ssh-keygen is not installed"
 
@@ -95,42 +95,61 @@ def read_signers(path: str) -> tuple[str, ...]:
 # --- an approval as a file ------------------------------------------------------------------------
 
 
-def write_approval(path: Path, approval: Approval) -> None:
-    """Write a signed approval into a file of its own."""
-    plain: Any = to_plain(approval)
-    own = {name: item for name, item in plain.items() if name not in {"identity", "used_by"}}
-    own["given_at"] = approval.moment
+def write_approvals(path: Path, approvals: Sequence[Approval]) -> None:
+    """Write one signed approval, or those of a bundle, into a file."""
+    rows = [_written(each) for each in approvals]
+    body = {"approvals": rows} if len(rows) > 1 else rows[0]
+    number = BUNDLE_FORMAT if len(rows) > 1 else FORMAT
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(json.dumps({"templedb_approval": FORMAT, **own}, indent=2) + "\n")
+            file.write(json.dumps({"templedb_approval": number, **body}, indent=2) + "\n")
     except OSError as error:
         message = f"cannot write {path}: {error.strerror}"
         raise ConfigError(message, hint="name a file that does not exist") from None
 
 
-def read_approval(path: Path) -> Approval:
-    """Return the approval that a file holds; its signature is not checked by that."""
+def _written(approval: Approval) -> dict[str, Any]:
+    plain: Any = to_plain(approval)
+    own = {name: item for name, item in plain.items() if name not in _NEVER}
+    return own | {"given_at": approval.moment}
+
+
+def read_approvals(path: Path) -> tuple[Approval, ...]:
+    """Return the approvals that a file holds; their signatures are not checked by that."""
     try:
         plain = json.loads(read_text(str(path), None))
         number = plain.pop("templedb_approval")
-        if number > FORMAT:
-            message = f"a newer templedb wrote {path}: format {number}; this one reads {FORMAT}"
+        if number > BUNDLE_FORMAT:
+            message = (
+                f"a newer templedb wrote {path}: format {number}; this one reads {BUNDLE_FORMAT}"
+            )
             raise ConfigError(message, hint="pip install --upgrade templedb-nb")
-        if {"identity", "used_by"} & plain.keys():
-            raise ValueError("an approval must not contain that key")  # noqa: TRY301
-        approval: Approval = from_plain(Approval, plain)
+        rows = plain["approvals"] if number == BUNDLE_FORMAT else [plain]
+        return tuple(_read(each) for each in rows)
     except RecursionError:
         raise ConfigError(f"{path} is not an approval: it is nested too deeply") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path} is not an approval: {error}") from None
+
+
+def _read(plain: dict[str, Any]) -> Approval:
+    if _NEVER & plain.keys():
+        raise ValueError("an approval must not contain that key")
+    approval: Approval = from_plain(Approval, plain)
     return approval
 
 
-def fitting(path: Path, approval: Approval, plan: Plan) -> Approval:
-    """Return the approval of a file, or raise why it cannot count for *plan* at all."""
+_NEVER = frozenset({"identity", "used_by"})
+"""What no file says of an approval: it is found when the approval is counted."""
+
+
+def fitting(path: Path, approvals: Iterable[Approval], plan: Plan) -> Approval:
+    """Return the approval of a file for *plan*, or raise why none can count for it at all."""
     again = f"templedb approve {short(plan.id)} --reason WHY --sign --out FILE"
     own = (plan.content_hash, plan.project, plan.target)
-    if (approval.content_hash, approval.project, approval.target) != own:
+    found = (e for e in approvals if (e.content_hash, e.project, e.target) == own)
+    approval = next(found, None)
+    if approval is None:
         message = f"{path} is for another plan than {short(plan.id)} for {plan.target}"
         raise ApprovalMissing(message, hint=again)
     if not approval.signature:

@@ -31,7 +31,7 @@ from templedb_nb.model.listings import TargetShown, Validation, VariableList
 from templedb_nb.model.project import Project, Release
 from templedb_nb.model.rollback import PendingRollback
 from templedb_nb.model.selection import Selection
-from templedb_nb.model.status import Choices, FileState, TargetStatus
+from templedb_nb.model.status import WAITING, Choices, FileState, MigrationStatus, TargetStatus
 from templedb_nb.model.target import DATABASE_URL, DatabaseName, Probe, Target, TargetName
 from templedb_nb.model.variable import Scope, Variable
 from templedb_nb.model.window import WindowState
@@ -118,11 +118,23 @@ class Overview:
             attention=sum(status.count(state) for state in ATTENTION),
             note="; ".join(notes),
         )
+        counted = self._with_waiting(counted, opened.case, status)
         counted = _with_windows(
             counted, glance(opened.case.target, opened.ledgers, self.system.clock)
         )
         free = [each for each in opened.ledgers.values() if not _held(each)]
         return _with_rollback(counted, next((x.rollback for x in free if x.rollback), None))
+
+    def _with_waiting(
+        self, row: TargetStatus, case: DeployContext, status: MigrationStatus
+    ) -> TargetStatus:
+        """Return a target with its pending files that have waited for too long."""
+        pending = [each.file for each in status.rows if each.state in WAITING]
+        alert = case.current.config.pending_alert
+        found = self.projects.waiting_files(case.project, case.target.name, alert, pending)
+        if not found:
+            return row
+        return replace(row, waiting=found, note="; ".join(filter(None, (row.note, str(found)))))
 
     def choices(self, choice: Selection) -> Choices:
         """Return what a deployment of a project may be made of, from the state alone."""

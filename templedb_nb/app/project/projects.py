@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from templedb_nb.app.environment import Environment
 from templedb_nb.core.config.home_folder import expanded
+from templedb_nb.core.migrations.waiting_files import waiting_files
 from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.errors import Ambiguous, ConfigError, FilesError, UnknownName, UsageProblem
+from templedb_nb.model.config import PendingAlert
 from templedb_nb.model.file import FileStamp
 from templedb_nb.model.project import Changes, Project, Release, Slug, Synced
+from templedb_nb.model.waiting_files import WaitingFiles
 from templedb_nb.ports.store import ContentStore, SettingsStore, Transactions
 
 if TYPE_CHECKING:
     from templedb_nb.files.scan import Scan
-    from templedb_nb.ports.store import BlobSink
+    from templedb_nb.model.waiting_files import WaitingFiles
+from templedb_nb.ports.store import BlobSink
 
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -100,6 +104,16 @@ class Projects:
             hint = f"templedb project sync {project.slug}"
             raise UnknownName(f"project {project.slug} has no release yet", hint=hint)
         return newest
+
+    def waiting_files(
+        self, project: Project, target: str, alert: PendingAlert, pending: Sequence[str]
+    ) -> WaitingFiles | None:
+        """Return those of a target's *pending* files that have waited for too long, if any."""
+        after_s = alert.of(target)
+        if not pending or not after_s:
+            return None
+        first = self._content.first_releases(project.slug, pending)
+        return waiting_files(pending, first, after_s, self._system.clock.now())
 
     def remove(self, project: Project, *, sure: bool) -> Project:
         """Forget a project; its history and the ledgers of its targets stay."""

@@ -189,6 +189,8 @@ def doubted(each: Approval, policy: Policy, proofs: Proofs) -> str:
     """Return why nobody can say that who *each* names has signed it; nothing if they have."""
     if not each.signature:
         return "it is not signed"
+    if each.bundle and not each.bundle.holds(each.id, each.content_hash):
+        return "its plan does not belong to the bundle that was signed"
     if not policy.signers:
         return "the target names nobody who may sign"
     if proofs.signers != policy.signers:
@@ -216,8 +218,8 @@ def merged(*sources: Iterable[Approval]) -> tuple[Approval, ...]:
     found: dict[str, Approval] = {}
     for each in (each for source in sources for each in source):
         known = found.setdefault(each.id, each)
-        if each.used_by and not known.used_by:
-            found[each.id] = replace(known, used_by=each.used_by)
+        known = replace(known, bundle=known.bundle or each.bundle)
+        found[each.id] = replace(known, used_by=known.used_by or each.used_by)
     return tuple(sorted(found.values(), key=lambda each: each.given_at))
 
 

@@ -9,6 +9,7 @@ from typing import Any  # Any: a JSON document, whose shape is read here
 
 from templedb_nb.core.config.health_keys import EXPECT_JSON, HEALTH_CHECK
 from templedb_nb.core.config.lifecycle_keys import GATES, Stages, lifecycle_document
+from templedb_nb.core.config.pending_alert_key import AlertAfter, pending_alert_document
 from templedb_nb.core.values.schema import (
     ByteSize,
     Choice,
@@ -31,6 +32,7 @@ from templedb_nb.model.config import (
     HealthCheck,
     Hook,
     OpaqueFiles,
+    PendingAlert,
 )
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.health import JsonExpectation
@@ -239,7 +241,16 @@ PROMOTION_KEYS = (
         (),
     ),
 )
-TOP_KEYS = (*FAILURE_KEYS, *ARTIFACT_KEYS, *PROMOTION_KEYS)
+ALERT_KEYS = (
+    Key(
+        "pending_alert",
+        AlertAfter(),
+        "After how long in the releases a pending migration is told as waiting: 14d, or off. An"
+        " object says it for some targets by name. Default: 14d.",
+        PendingAlert(),
+    ),
+)
+TOP_KEYS = (*FAILURE_KEYS, *ARTIFACT_KEYS, *PROMOTION_KEYS, *ALERT_KEYS)
 """Every key of a config beside its groups."""
 
 CONFIG = Object(
@@ -340,6 +351,8 @@ def _value_document(key: Key, value: Any) -> Any:
             return _object_document(GATES, value)
         case Lifecycle():
             return lifecycle_document(value)
+        case PendingAlert():
+            return pending_alert_document(value)
         case tuple() if isinstance(key.shape, PairsOf):
             return {name: _value_document(key, each) for name, each in value}
         case tuple():

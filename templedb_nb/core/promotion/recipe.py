@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from difflib import SequenceMatcher
 from typing import Any  # Any: a config's document, plain JSON
 
-from templedb_nb.core.config.document import PROMOTION_KEYS, document
+from templedb_nb.core.config.document import ALERT_KEYS, PROMOTION_KEYS, document
 from templedb_nb.core.config.groups import SECRETIVE
 from templedb_nb.core.secrets.url_passwords import looks_random, without_url_passwords
 from templedb_nb.model.config import DeployConfig
 
-_BESIDE = {key.name for key in PROMOTION_KEYS} | {"artifacts_store", "artifacts_limit"}
+_BESIDE = {key.name for key in (*PROMOTION_KEYS, *ALERT_KEYS)}
+_BESIDE |= {"artifacts_store", "artifacts_limit"}
 _GIVEN = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_-]*)(?P<mark>[=: ]\s*)(?P<value>[^\s'\"]+)")
 _WORD = re.compile(r"[A-Za-z0-9]+")
 _AROUND = 2

@@ -18,7 +18,7 @@ Complain = Callable[[str, str], None]
 """Told the path of a key and what is wrong there."""
 
 REQUIRED: Any = object()
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+)s)?")
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+)s)?")
 _BYTES = re.compile(r"(\d+) ?([KMGT]?)(i?)B", re.IGNORECASE)
 
 
@@ -91,7 +91,7 @@ class WholeNumber:
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """Seconds: a whole number, or a text such as ``90s``, ``5m`` or ``1h30m``."""
+    """Seconds: a whole number, or a text such as ``90s``, ``5m``, ``1h30m`` or ``14d``."""
 
     least: int = 0
 
@@ -121,8 +121,8 @@ def _seconds(value: object) -> int | None:
     found = _DURATION.fullmatch(value)
     if not found:
         return None
-    hours, minutes, seconds = (int(part or 0) for part in found.groups())
-    return hours * 3600 + minutes * 60 + seconds
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return days * 86_400 + hours * 3600 + minutes * 60 + seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,18 @@ class Content:
             raise UnknownName(f"project {slug} has no release {number}", hint=hint)
         return found
 
+    def first_releases(self, slug: Slug, paths: Sequence[str]) -> dict[str, tuple[int, datetime]]:
+        """Return the oldest release that has a file at each of *paths*, and when it was made."""
+        with self._file.session() as session:
+            rows = session.execute(
+                "SELECT f.path, f.first, r.made_at FROM (SELECT path, min(since) AS first"
+                " FROM project_files WHERE project = $slug"
+                " AND list_contains($paths::VARCHAR[], path) GROUP BY path) f"
+                " JOIN releases r ON r.project = $slug AND r.number = f.first",
+                {"slug": slug, "paths": list(paths)},
+            ).fetchall()
+        return {path: (number, zoned(at)) for path, number, at in rows}
+
     def keep_release(
         self, slug: Slug, files: Sequence[FileEntry], at: datetime, by: str
     ) -> tuple[Release, Changes]:

@@ -1,8 +1,9 @@
-"""What runs on a target deployed, as the state has them."""
+"""What runs on a target deployed, and which plans none has overtaken, as the state has them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,8 +15,9 @@ from templedb_nb.model.plan import Plan, Preview
 from templedb_nb.model.project import Slug
 from templedb_nb.model.rollback import PendingRollback
 from templedb_nb.model.run_kind import RunKind
-from templedb_nb.model.serialization import Digest
-from templedb_nb.model.target import TargetName
+from templedb_nb.model.serialization import Digest, from_plain
+from templedb_nb.model.target import Policy, TargetName
+from templedb_nb.model.waiting import KeptPlan
 from templedb_nb.store.duckdb.rows import read
 from templedb_nb.store.duckdb.state_file import StateFile
 from templedb_nb.store.duckdb.times import bare, zoned
@@ -120,3 +122,106 @@ def pending_rollback(file: StateFile, slug: Slug, target: TargetName) -> Pending
             parent=parent, content_hash=Digest(content or ""), run=run, failed=failed
         )
     return None
+
+
+# --- plans that no run has overtaken --------------------------------------------------------------
+
+OF_EACH_TARGET = 20
+"""So many contents of each target are looked at, the newest first."""
+
+_SUCCEEDED = """
+SELECT r.project, r.target, r.run, r.plan, coalesce(p.asked_at, r.started_at) AS made_at,
+       coalesce(r.kind, 'deploy') IN ('deploy', 'rollback', 'promote') AS moves
+FROM runs r LEFT JOIN (SELECT id, asked_at FROM plans) p ON p.id = r.plan
+WHERE r.outcome = 'succeeded' AND NOT EXISTS (
+    FROM rebinds b
+    WHERE b.project = r.project AND b.target = r.target AND b.at_time > r.started_at)
+"""
+"""The successes on the databases that the targets have now; `moves` makes earlier plans stale."""
+
+_OPEN = f"""
+WITH ended AS MATERIALIZED ({_SUCCEEDED}),
+newest AS (SELECT project, target, max(made_at) AS at FROM ended WHERE moves GROUP BY ALL),
+here AS (
+    SELECT arg_max(p.id, p.asked_at) AS id, p.project, p.target, p.content_hash,
+           min(p.made_at) AS since, max(p.asked_at) AS asked_at
+    FROM plans p LEFT JOIN newest n USING (project, target)
+    WHERE (n.at IS NULL OR p.asked_at > n.at) AND ($slug IS NULL OR p.project = $slug)
+      AND p.id NOT IN (SELECT plan FROM ended)
+    GROUP BY ALL
+),
+ranked AS (
+    SELECT *, row_number() OVER (PARTITION BY project, target ORDER BY asked_at DESC, id) AS place
+    FROM here
+)
+SELECT id, since, asked_at, place FROM ranked ORDER BY asked_at
+"""  # noqa: S608 - constants of ours
+
+
+class WaitingRecords:
+    """Questions about the plans that may still run."""
+
+    _file: StateFile
+
+    def waiting_plans(self, slug: Slug | None) -> tuple[tuple[KeptPlan, ...], int]:
+        """Return the newest plan of each content that needs approvals and that no success overtook.
+
+        Of each target the newest `OF_EACH_TARGET` are looked at; the number says how many were not.
+        """
+        with self._file.session() as session:
+            rows = session.execute(_OPEN, {"slug": slug}).fetchall()
+            looked = [row for row in rows if row[3] <= OF_EACH_TARGET]
+            policies = session.execute(
+                "SELECT id, preview->'$.draft.plan.policy' FROM plans"
+                " WHERE list_contains(?::VARCHAR[], id)",
+                [[row[0] for row in looked]],
+            ).fetchall()
+            needing = [
+                key for key, policy in policies if from_plain(Policy, json.loads(policy)).needed
+            ]
+            kept = session.execute(
+                "SELECT id, preview, (SELECT arg_min(o.made_by, o.made_at) FROM plans o"
+                " WHERE o.content_hash = p.content_hash) FROM plans p"
+                " WHERE list_contains(?::VARCHAR[], id)",
+                [needing],
+            ).fetchall()
+        texts = {key: (text, planner) for key, text, planner in kept}
+        found = tuple(
+            KeptPlan(
+                preview=read(Preview, texts[key][0]),
+                since=zoned(since),
+                asked_at=zoned(asked),
+                planner=texts[key][1],
+            )
+            for key, since, asked, _ in looked
+            if key in texts
+        )
+        return found, len(rows) - len(looked)
+
+    def overtaken_by(self, preview: Preview) -> str:
+        """Return the run that succeeded with that plan, or with a newer one for its target."""
+        plan = preview.plan
+        with self._file.session() as session:
+            row = session.execute(
+                f"SELECT run FROM ({_SUCCEEDED}) WHERE project = $slug AND target = $target AND"  # noqa: S608 - constants of ours
+                " (plan = $id OR moves AND made_at > (SELECT greatest($made_at,"
+                " max(asked_at)) FROM plans WHERE content_hash = $content_hash"
+                " AND project = $slug)) ORDER BY run DESC LIMIT 1",
+                {
+                    "slug": preview.slug,
+                    "target": plan.target,
+                    "id": plan.id,
+                    "made_at": bare(preview.made_at),
+                    "content_hash": plan.content_hash,
+                },
+            ).fetchone()
+        return str(row[0]) if row else ""
+
+    def plans_asked(self, plans: Iterable[str]) -> dict[str, datetime]:
+        """Return when those of *plans* were last made that the state has."""
+        with self._file.session() as session:
+            rows = session.execute(
+                "SELECT id, asked_at FROM plans WHERE list_contains(?::VARCHAR[], id)",
+                [sorted(set(plans))],
+            ).fetchall()
+        return {key: zoned(at) for key, at in rows}

@@ -24,6 +24,7 @@ from templedb_nb.model.step import BY_KIND
 from templedb_nb.model.target import TargetName
 from templedb_nb.store.duckdb import durations, ledger_copies, past_runs, statistics
 from templedb_nb.store.duckdb.ledger_copies import LedgerCopyRecords
+from templedb_nb.store.duckdb.past_runs import WaitingRecords
 from templedb_nb.store.duckdb.rows import as_approval, as_run, insert_events, read, run_row
 from templedb_nb.store.duckdb.times import bare, zoned
 from templedb_nb.store.journal import written
@@ -34,7 +35,7 @@ _NOT_DEPLOYING = [kind for kind, step in BY_KIND.items() if not step.deploys]
 _ANY_UNKNOWN = "SELECT 1 FROM runs WHERE project = ? AND target = ? AND outcome = 'unknown' LIMIT 1"
 
 
-class Records(LedgerCopyRecords):
+class Records(LedgerCopyRecords, WaitingRecords):
     """What was planned, approved and done; each method is one short session."""
 
     def keep_plan(self, preview: Preview) -> None:
@@ -87,6 +88,7 @@ class Records(LedgerCopyRecords):
         row: list[Any] = [approval.id, approval.plan, approval.content_hash, approval.project]
         row += [approval.target, approval.given_by, bare(approval.given_at), approval.reason]
         row += [approval.through, approval.used_by, approval.verdict, approval.signature]
+        row += [json.dumps(to_plain(approval.bundle)) if approval.bundle else ""]
         marks = ", ".join("?" * len(row))
         with self._file.session() as session:
             session.execute(

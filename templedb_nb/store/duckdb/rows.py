@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from templedb_nb.errors import StoreError
-from templedb_nb.model.approval import Approval, Verdict
+from templedb_nb.model.approval import Approval, PlanBundle, Verdict
 from templedb_nb.model.event import Outcome, RunId, Stamped
 from templedb_nb.model.health import Measured
 from templedb_nb.model.history import RunRow
@@ -107,7 +107,7 @@ def as_run(row: Sequence[Any]) -> RunRow:
 def as_approval(row: Sequence[Any]) -> Approval:
     """Return the approval that a row stands for."""
     key, plan, content_hash, project, target, by, at, reason, through, used_by, *rest = row
-    verdict, signature = rest
+    verdict, signature, bundle = rest
     return Approval(
         id=key,
         plan=plan,
@@ -121,4 +121,5 @@ def as_approval(row: Sequence[Any]) -> Approval:
         used_by=used_by,
         verdict=Verdict(verdict),
         signature=signature or "",
+        bundle=read(PlanBundle, bundle) if bundle else None,
     )

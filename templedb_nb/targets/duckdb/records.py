@@ -18,7 +18,7 @@ from templedb_nb.ports.claim import Claim
 from templedb_nb.ports.target import Decide
 from templedb_nb.targets import approvals as rows
 from templedb_nb.targets import policies
-from templedb_nb.targets.duckdb.ledger import NOW, fitted, record
+from templedb_nb.targets.duckdb.ledger import NOW, fitted, record, version
 
 if TYPE_CHECKING:
     import duckdb
@@ -199,8 +199,10 @@ def decide_health(connection: Connection, project: str, decided: DecidedHealth) 
 
 def keep_approvals(connection: Connection, approvals: Iterable[Approval]) -> None:
     """Record approvals; one that is there already stays as it is."""
+    there = version(connection)
     for each in approvals:
-        row = rows.row(each) | {"given_at": each.given_at.astimezone(UTC).replace(tzinfo=None)}
+        at = each.given_at.astimezone(UTC).replace(tzinfo=None)
+        row = rows.row(each, there) | {"given_at": at}
         marks = ", ".join("?" * len(row))
         connection.execute(
             f"INSERT INTO templedb.approval ({', '.join(row)}) VALUES ({marks})"

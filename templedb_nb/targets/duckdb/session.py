@@ -31,7 +31,7 @@ from templedb_nb.model.trace import Lookup, Trace
 from templedb_nb.model.witness import Witness
 from templedb_nb.ports.claim import Claim
 from templedb_nb.ports.target import NOBODY_TOLD, Decide, LockCallbacks, StatementCallbacks
-from templedb_nb.targets import ledger_rows
+from templedb_nb.targets import approvals as approval_rows
 from templedb_nb.targets.duckdb import (
     catalog,
     guard,
@@ -315,8 +315,7 @@ class DuckdbSession(DuckdbFile):
         with self._work() as connection:
             if not ledger_sql.present(connection):
                 return False
-            signed = any(each.signature for each in approvals)
-            if signed and ledger_sql.version(connection) < ledger_rows.SIGNED:
+            if ledger_sql.version(connection) < approval_rows.format_for(approvals):
                 ledger_tables.upgrade(connection, self._locked)
             records.keep_approvals(connection, approvals)
         return True

@@ -28,6 +28,7 @@ from templedb_nb.model.trace import Lookup, Trace
 from templedb_nb.model.witness import Witness
 from templedb_nb.ports.claim import Claim
 from templedb_nb.ports.target import NOBODY_TOLD, Decide, LockCallbacks, StatementCallbacks
+from templedb_nb.targets import approvals as approval_rows
 from templedb_nb.targets import ledger_rows
 from templedb_nb.targets.postgres import catalog, sizes
 from templedb_nb.targets.postgres.apply import transactional
@@ -331,8 +332,8 @@ class PostgresSession:
         with translated(self.where):
             if not ledger_sql.present(self._link.connection):
                 return False
-            signed = any(each.signature for each in approvals)
-            if signed and ledger_sql.version(self._link.connection) < ledger_rows.SIGNED:
+            needed = approval_rows.format_for(approvals)
+            if ledger_sql.version(self._link.connection) < needed:
                 AdvisoryLock(self._link, approvals[0].project).create_ledger(5.0)
             records.keep_approvals(self._link.connection, approvals)
             return True

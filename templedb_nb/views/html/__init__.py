@@ -19,6 +19,7 @@ from templedb_nb.model.promotion import ReleaseTable
 from templedb_nb.model.result import Result
 from templedb_nb.model.serialization import to_plain
 from templedb_nb.model.status import Board, Choices, MigrationStatus, StatusTable
+from templedb_nb.model.waiting import WaitingList
 from templedb_nb.views.html.difference import difference_card
 from templedb_nb.views.html.error import error_card
 from templedb_nb.views.html.markup import Html
@@ -26,6 +27,7 @@ from templedb_nb.views.html.plan import plan_card
 from templedb_nb.views.html.promotion import releases_card
 from templedb_nb.views.html.run import run_card
 from templedb_nb.views.html.status import board_card, choices_card, migrations_card, status_card
+from templedb_nb.views.html.waiting import waiting_card
 from templedb_nb.views.text import text
 
 CARDS: Mapping[type, Callable[[Any], Html]] = {
@@ -33,6 +35,7 @@ CARDS: Mapping[type, Callable[[Any], Html]] = {
     MigrationStatus: migrations_card,
     Difference: difference_card,
     ReleaseTable: releases_card,
+    WaitingList: waiting_card,
     Board: board_card,
     Choices: choices_card,
 }

@@ -13,6 +13,7 @@ from templedb_nb.model.listings import (
 from templedb_nb.model.serialization import short
 from templedb_nb.model.target import Policy, Probe, Target
 from templedb_nb.model.variable import Keeping, Variable
+from templedb_nb.model.waiting import WaitingList, WaitingPlan
 from templedb_nb.views.format import moment, table
 from templedb_nb.views.text.base import INDENT, text
 
@@ -108,7 +109,7 @@ def _(value: ApprovalList) -> str:
             short(row.plan),
             row.target,
             row.who,
-            row.through,
+            row.way,
             f"used by {row.used_by[:13]}" if row.used_by else "",
             row.reason,
         ]
@@ -116,3 +117,51 @@ def _(value: ApprovalList) -> str:
     ]
     names = ["WHEN", "VERDICT", "PLAN", "TARGET", "WHO", "THROUGH", "USED", "WHY"]
     return "\n".join([table(names, rows), *value.left_out, *note])
+
+
+@text.register
+def _(value: WaitingList) -> str:
+    names = ["PLAN", "PROJECT", "TARGET", "RELEASE", "KIND", "SINCE", "PLANNED BY", "WAITS FOR"]
+    rows = [
+        [
+            short(row.plan),
+            row.slug,
+            row.target,
+            str(row.release),
+            row.run_kind.value,
+            moment(row.since),
+            row.planned_by,
+            row.waits_for,
+        ]
+        for row in value.rows
+    ]
+    found = [table(names, rows)] if rows else ["no plan waits for approvals"]
+    told = [f"{short(row.plan)}: {each}" for row in value.rows for each in waiting_told(row)]
+    return "\n".join([*found, *told, *counts_told(value), *value.notes])
+
+
+def waiting_told(row: WaitingPlan) -> list[str]:
+    """Return what else is to be known of a plan that waits, a sentence each."""
+    lines = []
+    if row.superseded_by:
+        lines.append(f"superseded by plan {short(row.superseded_by)}; approve that one")
+    if row.supersedes:
+        lines.append(f"supersedes plan {', '.join(short(each) for each in row.supersedes)}")
+    if row.approved_by:
+        until = f"; the first expires at {moment(row.expires_at)}" if row.expires_at else ""
+        lines.append(f"approved by {', '.join(row.approved_by)}{until}")
+    lines += row.left_out
+    if row.alert:
+        lines.append(str(row.alert))
+    return lines
+
+
+def counts_told(value: WaitingList) -> list[str]:
+    """Return how many plans are left out, and why."""
+
+    def plans(count: int) -> str:
+        return "1 plan is" if count == 1 else f"{count} plans are"
+
+    rejected = [f"{plans(value.rejected)} left out: rejected"] if value.rejected else []
+    ready = [f"{plans(value.ready)} approved and can run"] if value.ready else []
+    return [*rejected, *ready]

@@ -23,7 +23,7 @@ from templedb_nb.ports.target import Decide
 from templedb_nb.targets import approvals as rows
 from templedb_nb.targets import policies
 from templedb_nb.targets.postgres.connection.connect import Connection
-from templedb_nb.targets.postgres.ledger.snapshot import fitted
+from templedb_nb.targets.postgres.ledger.snapshot import fitted, version
 
 
 def record(
@@ -251,8 +251,9 @@ def _use_approvals(connection: Connection, run: str) -> None:
 
 def keep_approvals(connection: Connection, approvals: Iterable[Approval]) -> None:
     """Record approvals; one that is there already stays as it is."""
+    there = version(connection)
     for each in approvals:
-        row = rows.row(each)
+        row = rows.row(each, there)
         marks = ", ".join(["%s"] * len(row))
         connection.execute(
             (

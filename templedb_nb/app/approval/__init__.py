@@ -1,0 +1,1 @@
+"""Approvals of several plans at once, and plans that wait for approvals."""

@@ -1,0 +1,129 @@
+"""Which plans wait for approvals: not those that ran, were overtaken or rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from templedb_nb.model.approval import Decision
+from templedb_nb.model.event import Outcome
+from templedb_nb.model.ledger import Ledger, State
+from templedb_nb.model.plan import Plan
+from templedb_nb.model.step import Apply
+from templedb_nb.model.target import DatabaseName
+from templedb_nb.model.waiting import MOVING, JudgedPlan, KeptPlan, WaitingList, WaitingPlan
+from templedb_nb.model.waiting_files import WaitingFiles
+
+_DIGITS = 13
+
+
+def overtaken(
+    plan: Plan,
+    asked_at: datetime,
+    ledgers: Mapping[DatabaseName, Ledger],
+    made: Mapping[str, datetime],
+) -> str:
+    """Return why a plan cannot run any more, by the ledgers of its target; nothing if it may.
+
+    It was last made at *asked_at*; *made* says when the plans of runs were, if this state has them:
+    of others the begin of the run stands for it.
+    """
+    for run in (run for ledger in ledgers.values() for run in ledger.runs):
+        if run.outcome is not Outcome.SUCCEEDED or run.target != plan.target:
+            continue
+        name = run.run[:_DIGITS]
+        if run.plan == plan.id:
+            return f"run {name} has succeeded with it"
+        when = made.get(run.plan) or run.started_at
+        if run.run_kind in MOVING and when and when > asked_at:
+            return f"run {name} of a newer plan for {plan.target} has succeeded"
+    return _applied(plan, ledgers)
+
+
+def _applied(plan: Plan, ledgers: Mapping[DatabaseName, Ledger]) -> str:
+    """Return which of its migrations another plan has applied meanwhile."""
+    done = {
+        (name, entry.key)
+        for name, ledger in ledgers.items()
+        for entry in ledger.entries
+        if entry.state is State.APPLIED and entry.plan != plan.id
+    }
+    steps = (each for each in plan.steps if isinstance(each, Apply))
+    first = next((each for each in steps if (each.database, each.key) in done), None)
+    return f"{first.file} is applied already" if first else ""
+
+
+def superseding(kept: KeptPlan, others: Iterable[KeptPlan]) -> KeptPlan | None:
+    """Return the newest plan of a newer release for the same target that was made later."""
+    plan = kept.preview.plan
+    if not plan.deploys or plan.rollback:
+        return None
+    newer = [
+        each
+        for each in others
+        if (each.preview.slug, each.preview.plan.target) == (kept.preview.slug, plan.target)
+        and each.preview.plan.deploys
+        and not each.preview.plan.rollback
+        and each.preview.release > kept.preview.release
+        and each.asked_at > kept.asked_at
+    ]
+    return max(newer, key=lambda each: each.asked_at, default=None)
+
+
+def waiting(
+    judged: Sequence[JudgedPlan],
+    alerts: Mapping[str, WaitingFiles],
+    notes: Iterable[str] = (),
+) -> WaitingList:
+    """Return the plans that wait, oldest first, each with what supersedes it."""
+    kept = [each.kept for each in judged]
+    rows = [_row(each, superseding(each.kept, kept), alerts) for each in judged if _waits(each)]
+    older: dict[str, list[str]] = {}
+    for row in rows:
+        older.setdefault(row.superseded_by, []).append(row.plan)
+    linked = (replace(row, supersedes=tuple(older.get(row.plan, ()))) for row in rows)
+    return WaitingList(
+        rows=tuple(sorted(linked, key=lambda row: (row.since, row.plan))),
+        rejected=sum(each.decision.veto is not None for each in judged),
+        ready=sum(each.decision.veto is None and not _waits(each) for each in judged),
+        notes=tuple(notes),
+    )
+
+
+def _waits(each: JudgedPlan) -> bool:
+    return each.decision.veto is None and each.decision.missing > 0
+
+
+def _row(
+    each: JudgedPlan, newer: KeptPlan | None, alerts: Mapping[str, WaitingFiles]
+) -> WaitingPlan:
+    preview, found = each.kept.preview, each.decision
+    plan, policy = preview.plan, preview.plan.policy
+    return WaitingPlan(
+        plan=plan.id,
+        content_hash=plan.content_hash,
+        slug=preview.slug,
+        target=plan.target,
+        release=preview.release,
+        run_kind=plan.run_kind,
+        since=each.kept.since,
+        planned_by=each.kept.planner,
+        needed=found.needed,
+        missing=found.missing,
+        approvers=policy.approvers,
+        not_by="" if policy.self_approval else each.kept.planner,
+        signed=policy.signed,
+        approved_by=tuple(word.given_by for word in found.counted),
+        left_out=found.left_out,
+        expires_at=expires_at(found, policy.approval_expires_s),
+        superseded_by=newer.preview.plan.id if newer else "",
+        alert=alerts.get(plan.id),
+    )
+
+
+def expires_at(found: Decision, after_s: int) -> datetime | None:
+    """Return when the first of the approvals that count expires, if any does."""
+    if not after_s or not found.counted:
+        return None
+    return min(word.given_at for word in found.counted) + timedelta(seconds=after_s)
