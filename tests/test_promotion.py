@@ -494,6 +494,21 @@ def test_downgrade_deploys_the_groups_of_the_older_recipe(quick: Shop) -> None:
     assert quick.deployed("production") == ["v1"]
 
 
+def test_group_that_no_run_deployed_is_not_promoted(quick: Shop) -> None:
+    quick.version("v2", m002="CREATE TABLE b (id int);\n")
+    quick.deploy("staging", "--skip-group", "web")
+    said = quick.promote(code=78)
+    assert "web: this group was left out on staging" in said.err
+    assert "--skip-group web" in said.err
+    bundle = quick.terminal.home / "half.plan"
+    quick.promote("--skip-group", "web", "--out", str(bundle))
+    quick.terminal("deploy", "run", "--plan", str(bundle))
+    assert quick.deployed("production") == []
+    quick.deploy("staging")
+    quick.promote()
+    assert quick.deployed("production") == ["v2"]
+
+
 def test_pending_migrations_run_in_the_order_of_staging(quick: Shop) -> None:
     quick.version("v2", m003="CREATE TABLE c (id int);\n")
     quick.deploy("staging")

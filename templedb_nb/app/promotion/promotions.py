@@ -29,7 +29,7 @@ from templedb_nb.core.plan import planner
 from templedb_nb.core.plan.rollback import WayBack
 from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.core.promotion import choice, recipe
-from templedb_nb.core.promotion.forward import WayForward, built_anew
+from templedb_nb.core.promotion.forward import WayForward, built_anew, never_there
 from templedb_nb.core.promotion.gates import gates, on_gates
 from templedb_nb.errors import Stale, UsageProblem
 from templedb_nb.model.finding import Finding, Severity, Topic
@@ -291,6 +291,8 @@ class Promotions:
             origin=release.origin,
         )
         findings = [*on_gates(results, target)]
+        left = self.sources.left_out(found) - set(wish.skip_groups)
+        findings += never_there(used.parts.current.config, left, found.target)
         findings += built_anew(used.parts.current.config, kept, found.target, target)
         if used.differs and not (wish.accept_recipe_change or wish.keep_recipe):
             findings.append(_changed_recipe(run))

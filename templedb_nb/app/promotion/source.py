@@ -90,6 +90,22 @@ class PromotionSources:
         here = self.records.past_runs(opened.case.project.slug, opened.case.target.name)
         return merged(here, *(ledger.runs for ledger in opened.ledgers.values()))
 
+    def left_out(self, found: FoundSource) -> frozenset[str]:
+        """Return the groups that every run of the release there left out, by the plans known here.
+
+        Nothing where the plan of a run is not known: it may have deployed them.
+        """
+        skipped: list[frozenset[str]] = []
+        for run in found.runs:
+            good = run.run_kind.deploys and run.outcome is Outcome.SUCCEEDED
+            if good and run.content == found.run.content:
+                try:
+                    plan = self.records.plan(run.plan)
+                except TempleError:
+                    return frozenset()
+                skipped.append(frozenset(plan.draft.skipped_groups))
+        return frozenset.intersection(*skipped) if skipped else frozenset()
+
     def facts(self, project: Project, found: FoundSource, *, measure: bool) -> SourceFacts:
         """Return what the gates follow from; with *measure*, the target is asked how it is now."""
         asks = measure and found.checks and found.in_place

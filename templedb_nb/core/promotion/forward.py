@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from templedb_nb.core.config.document import problem
 from templedb_nb.core.migrations.status import Scripts
-from templedb_nb.model.config import DeployConfig
+from templedb_nb.model.config import DeployConfig, GroupKind
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.ledger import Entry, State
 from templedb_nb.model.past_run import PastRun
@@ -198,6 +198,15 @@ def _unused(way: WayForward, rows: Sequence[Tracked]) -> Iterator[Finding]:
         if not any(each.entry is not None and way.entry(each) is None for each in own):
             message = f"no migration of that name is applied here alone: {pattern}"
             yield problem("--accept-only-in-to", message, topic=Topic.PROMOTION)
+
+
+def never_there(config: DeployConfig, left: Collection[str], source: str) -> Iterator[Finding]:
+    """Refuse the groups of commands that every run of the release on *source* has left out."""
+    for group in config.groups:
+        if group.name in left and group.kind is GroupKind.COMMANDS:
+            message = f"this group was left out on {source}: nobody knows how it is deployed"
+            mend = f"deploy it to {source} first, or leave it out here: --skip-group {group.name}"
+            yield problem(group.name, message, mend, topic=Topic.PROMOTION)
 
 
 def built_anew(
