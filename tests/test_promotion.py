@@ -702,6 +702,15 @@ def test_older_run_is_a_downgrade_and_needs_the_word(shop: Shop) -> None:
     assert "nothing newer than run" in shop.promote("--run", "2", "--downgrade", code=64).err
 
 
+def test_fresh_state_says_that_it_does_not_know_which_release_is_newer(quick: Shop) -> None:
+    quick.version("v2")
+    quick.deploy("production")
+    quick.version("v1")
+    assert "a newer release is in place: release 2" in quick.promote(code=78).err
+    quick.fresh("elsewhere")
+    assert "it may be newer than the promoted one" in quick.promote("--dry-run").out
+
+
 def test_plan_is_no_downgrade_by_waiting(quick: Shop) -> None:
     """What was planned when nothing newer was there does not go back behind what came since."""
     quick.version("v2")

@@ -212,6 +212,8 @@ class Promotions:
             way = replace(way, summary=replace(way.summary, downgrade=told))
             if not wish.downgrade:
                 findings.append(_older(newer, target))
+        if newer is None and (other := choice.unordered(here, found.runs, found.run)):
+            findings.append(_unordered(other, found.target, target))
         if there := choice.in_place_already(here, found.run):
             message = f"this release is in place already, by run {there.run[:DIGITS]}"
             note = Finding(severity=Severity.NOTE, topic=Topic.PROMOTION, message=message,
@@ -354,6 +356,15 @@ def _changed_recipe(run: PastRun) -> Finding:
         " by the recipe of today: --accept-recipe-change"
     )
     return problem("recipe", message, mend, topic=Topic.PROMOTION)
+
+
+def _unordered(place: PastRun, source: str, target: str) -> Finding:
+    message = (
+        f"run {place.run[:DIGITS]} deployed there what was never on {source}, and this state"
+        " does not know that release: it may be newer than the promoted one"
+    )
+    return Finding(severity=Severity.WARNING, topic=Topic.PROMOTION, message=message, where=target,
+                   mend="templedb releases shows both")  # fmt: skip
 
 
 def _older(newer: PastRun, target: str) -> Finding:

@@ -98,6 +98,15 @@ def newer(here: Sequence[PastRun], there: Sequence[PastRun], run: PastRun) -> Pa
     return place if later else None
 
 
+def unordered(here: Sequence[PastRun], there: Sequence[PastRun], run: PastRun) -> PastRun | None:
+    """Return what is in place on a target, if nobody knows whether its release is newer."""
+    place = choices(here).in_place
+    if place is None or not place.tree or place.content == run.content:
+        return None
+    known = (place.release and run.release) or place.content in {each.content for each in there}
+    return None if known else place
+
+
 def _deployed(run: PastRun) -> bool:
     """Return whether a run brought a release to a target for the first time."""
     first_hand = run.run_kind.deploys and run.run_kind is not RunKind.ROLLBACK
