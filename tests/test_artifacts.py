@@ -763,6 +763,36 @@ def test_resumed_run_deploys_what_was_kept(builds: Builds) -> None:
     assert (tree / "dist" / "-v.txt").read_text() != "forged"
 
 
+def test_run_is_resumed_with_its_own_build(builds: Builds) -> None:
+    store = builds.terminal.file("store", "no folder")
+    builds.project(artifacts_store="../store")
+    builds.deploy(code=10)
+    store.unlink()
+    builds.terminal("deploy", "resume", "app", "--target", "staging")
+    assert "run" in builds.got("staging")
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_resumed_run_does_not_keep_what_another_plan_has_built(
+    builds: Builds, *, keeps: bool
+) -> None:
+    store = builds.terminal.file("store", "no folder")
+    builds.project(artifacts_store="../store")
+    builds.deploy(code=10)
+    first = builds.run().run
+    store.unlink()
+    more = {} if keeps else {"artifacts": []}
+    builds.project(artifacts_store="../store", group={"test_command": "exit 1", **more})
+    builds.deploy(code=10)
+    for _ in range(2):
+        said = builds.terminal("deploy", "resume", "app", first, "--target", "staging", code=10)
+        assert "another plan has worked in the work folder since the build" in said.out
+        assert not (builds.terminal.home / "out").exists()
+    builds.project(artifacts_store="../store")
+    builds.deploy()
+    assert "run" in builds.got("staging")
+
+
 def test_rollback_places_what_the_older_run_kept(builds: Builds) -> None:
     builds.deploy()
     first = builds.got("staging")

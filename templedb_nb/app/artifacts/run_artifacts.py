@@ -14,6 +14,7 @@ from templedb_nb.errors import FilesError, UnavailableArtifacts, UnfitArtifacts
 from templedb_nb.failpoints import reach
 from templedb_nb.files import artifact_files
 from templedb_nb.files.artifact_files import FoundFile, UnfitFile
+from templedb_nb.files.built_groups import BuiltGroups
 from templedb_nb.model.artifact import Artifact, ArtifactRule, Manifest
 from templedb_nb.model.artifact_step import KeepArtifacts, PlaceArtifacts
 from templedb_nb.model.file import FileEntry
@@ -33,14 +34,16 @@ class RunArtifacts:
     """Keeps and places what the groups of a run deploy.
 
     `tree` returns the work folder with the release in it, which `home` holds; `release` are the
-    release's paths. `place_of` opens where a step keeps its bytes; `sources` are looked into after
-    that. `known` is what the run that is resumed had kept.
+    release's paths, and `built` the groups whose build the folder has. `place_of` opens where a
+    step keeps its bytes; `sources` are looked into after that. `known` is what the run that is
+    resumed had kept.
     """
 
     plan: Plan
     home: Path
     tree: Callable[[], str]
     release: tuple[str, ...]
+    built: BuiltGroups
     place_of: Callable[[str], ArtifactPlace]
     sources: tuple[ArtifactSource, ...]
     content: BlobStore
@@ -78,15 +81,17 @@ class RunArtifacts:
         if keep is None:
             return
         if step == next(each for each in own if isinstance(each, Command)):
-            self._clear(keep.rules)
+            self._clear(keep)
         elif step.phase not in _BEFORE and step.group not in self._delivered:
             self._restore(keep)
 
-    def _clear(self, rules: Sequence[ArtifactRule]) -> None:
+    def _clear(self, step: KeepArtifacts) -> None:
+        rules = step.rules
         patterns = [pattern for rule in rules for pattern in rule.files]
         patterns += [_literal(rule.image_from) for rule in rules if rule.image_from]
         try:
             artifact_files.clear(Path(self.tree()), patterns, self.release)
+            self.built.add(step.group)
         except OSError as error:
             message = f"the work folder cannot be cleared of an earlier build: {error}"
             raise FilesError(message) from None
@@ -100,8 +105,13 @@ class RunArtifacts:
 
     def keep(self, step: KeepArtifacts) -> KeptArtifacts:
         """Hash and keep what the step's rules match in the work folder."""
+        tree = Path(self.tree())
+        if step.group not in self.built.groups:
+            message = f"group {step.group}: nothing was kept:"
+            message = f"{message} another plan has worked in the work folder since the build"
+            raise UnfitArtifacts(message, hint=_ANEW)
         try:
-            manifest, artifacts = self._kept(step, Path(self.tree()))
+            manifest, artifacts = self._kept(step, tree)
         except (UnfitFile, OSError) as error:
             raise UnfitArtifacts(f"group {step.group}: {error}", hint=_LOOK) from None
         self._remember(manifest)
@@ -189,6 +199,7 @@ class RunArtifacts:
 
 
 _BEFORE = frozenset({Phase.PRE_DEPLOY, Phase.BUILD, Phase.TEST})
+_ANEW = "templedb deploy run builds it again"
 _LOOK = "look into the work folder of the target, below work/ beside the state"
 
 

@@ -22,6 +22,7 @@ from templedb_nb.core.plan.health_steps import checks
 from templedb_nb.core.plan.planner import sees_folder
 from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.errors import Busy, FilesError
+from templedb_nb.files.built_groups import BuiltGroups
 from templedb_nb.model.command import Invocation
 from templedb_nb.model.event import RunId
 from templedb_nb.model.health import CommandCheck
@@ -116,7 +117,14 @@ class ReleaseFolder:
     case: DeployContext
     root: Path
     held: ExitStack
+    plan: str = ""
+    """The plan whose commands work there."""
     _made: str = field(default="", init=False)
+
+    @property
+    def built(self) -> BuiltGroups:
+        """Return which groups have begun to build there."""
+        return BuiltGroups(folder=self.root, plan=self.plan)
 
     def path(self) -> str:
         """Return the folder with the release's files in it."""
@@ -126,6 +134,7 @@ class ReleaseFolder:
         if not self._made:
             folder, files = Folders(self.root), self.case.release.files
             try:
+                self.built.leave_out_others()
                 folder.materialise(files, lambda blobs: self.case.read(blobs).items())
             except PathsUnfit as error:
                 message = "the release cannot be written as files"
@@ -167,7 +176,7 @@ class Workspace:
         from templedb_nb.shell.runner import SupervisedShell
 
         case = opened.case
-        folder = ReleaseFolder(case=case, root=self._root(case), held=held)
+        folder = ReleaseFolder(case=case, root=self._root(case), held=held, plan=plan.id)
         if any(sees_folder(step) for step in plan.steps):
             self._hold(folder, held)
         shell = SupervisedShell(self._masker)
@@ -199,6 +208,7 @@ class Workspace:
             home=folder.root,
             tree=folder.path,
             release=case.release.paths,
+            built=folder.built,
             place_of=lambda name: self._artifacts.place(name, case.root),
             sources=sources,
             content=self._artifacts.content,
