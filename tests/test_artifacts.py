@@ -937,6 +937,26 @@ def test_gc_keeps_the_newest_runs_and_what_is_young(builds: Builds) -> None:
     assert sorted(builds.folder.rglob("*")) == before
 
 
+def test_gc_keeps_what_a_live_run_has_kept(builds: Builds) -> None:
+    home = builds.terminal.home
+    wait = f"touch {home}/begun; until test -e {home}/go; do sleep 0.05; done; test ! -e {home}/bad"
+    builds.project(group={"post_deploy": [{"command": wait, "critical": True}]})
+    builds.terminal.file("bad", "")
+    process = builds.terminal.process("deploy", "run", "app", "--target", "staging")
+    try:
+        while not (home / "begun").exists():
+            assert process.poll() is None
+        age(builds)
+        said = builds.terminal("state", "gc", "--keep-runs", "0")
+        assert "removed: 0 files" in said.out
+        assert "still running" in said.out
+    finally:
+        builds.terminal.file("go", "")
+        process.communicate(timeout=60)
+    (home / "bad").unlink()
+    builds.terminal("deploy", "resume", "app", "--target", "staging")
+
+
 def test_gc_keeps_what_a_waiting_plan_places(builds: Builds) -> None:
     builds.deploy()
     options = builds.promoted()

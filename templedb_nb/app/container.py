@@ -80,9 +80,8 @@ class Container(Stores):
     @cached_property
     def policies(self) -> TargetPolicies:
         """Return the use cases around what targets demand."""
-        return TargetPolicies(
-            self.state, self.projects, self.targets, self.plans, self.runs, self.system
-        )
+        own = self.state, self.projects, self.targets, self.plans
+        return TargetPolicies(*own, self.runs, self.system)
 
     @cached_property
     def drift_checks(self) -> DriftChecks:
@@ -241,6 +240,7 @@ class Container(Stores):
             history=self.records,
             records=self.records,
             system=self.system,
+            journals=self.runs.journals,
         )
 
     @cached_property

@@ -271,6 +271,14 @@ def written(folder: Path) -> Iterator[tuple[Stamped, ...]]:
                 yield _read(path.read_bytes())
 
 
+def all_written(folder: Path) -> Iterator[tuple[Stamped, ...]]:
+    """Yield what the runs have written that the state does not have yet, live or not."""
+    for path in sorted(folder.glob("*.jsonl")):
+        with suppress(OSError):
+            if entries := _read(path.read_bytes()):
+                yield entries
+
+
 def so_far(folder: Path, run: str) -> tuple[Stamped, ...] | None:
     """Return what a live run has written so far, or None if its process is gone."""
     if not live(folder, run):

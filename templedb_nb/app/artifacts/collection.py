@@ -13,7 +13,9 @@ from templedb_nb.app.environment import Environment
 from templedb_nb.core.run import rollback_choice
 from templedb_nb.model.collected import CollectedArtifacts, KeptRun
 from templedb_nb.model.past_run import PastRun
+from templedb_nb.model.result import Result
 from templedb_nb.ports.records import ArtifactRecords, RunHistory
+from templedb_nb.store import journal
 
 GRACE = timedelta(hours=1)
 """So young a file stays: a run may have just stored it, or have found it again."""
@@ -23,19 +25,22 @@ WAITING = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactCollection:
-    """The use case of those who need room."""
+    """The use case of those who need room; `journals` has the runs that the state does not have."""
 
     artifacts: Artifacts
     history: RunHistory
     records: ArtifactRecords
     system: Environment
+    journals: Path
 
     def collect(self, keep_runs: int, *, dry_run: bool = False) -> CollectedArtifacts:
         """Remove the files beside the state that no kept run and no waiting plan needs.
 
         If the record of a kept run cannot be read, nothing is removed: nobody knows what it needs.
         """
-        kept = tuple(self._kept(keep_runs))
+        settled = tuple(self._kept(keep_runs))
+        known = {each.run for each in settled}
+        kept = (*settled, *(each for each in self._unsettled() if each.run not in known))
         needed = self._needed(kept)
         now = self.system.clock.now()
         found = self.artifacts.own.unneeded(needed, (now - GRACE).timestamp())
@@ -60,6 +65,19 @@ class ArtifactCollection:
                     yield KeptRun(
                         slug=slug, target=target, run=each.run, manifest=each.manifest, why=why
                     )
+
+    def _unsettled(self) -> Iterator[KeptRun]:
+        """Yield the runs of journals: they go on, or what came of them is to be found out."""
+        for entries in journal.all_written(self.journals):
+            result = Result.of(entries)
+            if result.manifest:
+                yield KeptRun(
+                    slug=result.slug,
+                    target=result.target,
+                    run=result.run,
+                    manifest=result.manifest,
+                    why="still running",
+                )
 
     def _needed(self, kept: tuple[KeptRun, ...]) -> frozenset[str]:
         needed: set[str] = set()
