@@ -1007,3 +1007,36 @@ def test_resumed_runbook_goes_on_with_a_promotion_that_broke_off(quick: Shop) ->
     (home / "well").touch()
     run_book(quick, "--resume")
     assert quick.deployed("production") == ["v1"], "the command that had ended is not run again"
+
+
+def test_promotion_that_had_begun_is_resumed_when_staging_was_rolled_back_since(
+    quick: Shop,
+) -> None:
+    home = quick.terminal.home
+    quick.promote()
+    ready = f"test $TEMPLEDB_TARGET = staging -o -e {home}/well"
+    groups = [
+        MIGRATIONS,
+        {
+            "name": "web",
+            "deploy_command": f"{ready} && cat version.txt >> {home}/$TEMPLEDB_TARGET.out",
+        },
+    ]
+    quick.write(groups=groups)
+    quick.version("v2", m002="CREATE TABLE b (id int);\n")
+    quick.deploy("staging")
+    quick.promote(code=12)
+    quick.terminal("deploy", "rollback", "app", "--target", "staging")
+    quick.promote("--run", "2", code=64)
+    (home / "well").touch()
+    quick.terminal("deploy", "resume", "app", "--target", "production")
+    assert quick.deployed("production") == ["v1", "v2"]
+
+
+def test_word_that_means_no_run_names_each_run_once(quick: Shop) -> None:
+    quick.version("v2")
+    quick.deploy("staging")
+    quick.terminal("deploy", "rollback", "app", "--target", "staging")
+    said = quick.promote("--run", "0", code=64)
+    told = [line for line in said.err.splitlines() if line.startswith("  - ")]
+    assert len(told) == len(set(told))

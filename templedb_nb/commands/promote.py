@@ -122,7 +122,7 @@ def _wish(how: dict[str, Any]) -> PromotionWish:
 
     return PromotionWish(
         source=how["source"],
-        run=how["named"],
+        run=how["named"] or None,
         accept_recipe_change=how["accept_recipe_change"],
         keep_recipe=how["keep_recipe"],
         only_in_to=tuple(how["only_in_to"]),

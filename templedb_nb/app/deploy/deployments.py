@@ -254,9 +254,9 @@ class Deployments:
             if preview.plan.if_fails:  # its rollback needs it
                 self.records.keep_plan(preview)
             if preview.plan.promotion:
-                case, plain = self.promotions.case_of(preview, given, path)
+                case, plain = self.promotions.case_of(preview, given, path, begun=wish.begun)
         elif (preview := self.records.plan(named)).plan.promotion:
-            case, plain = self.promotions.case_of(preview, given, bundle)
+            case, plain = self.promotions.case_of(preview, given, bundle, begun=wish.begun)
         elif preview.plan.rollback:
             case, plain = self.rollbacks.case_of(preview, given, bundle)
         else:
@@ -270,7 +270,7 @@ class Deployments:
         options = replace(plain, skip_groups=(*plain.skip_groups, *skip), fallback=preview.fallback)
         options = replace(options, artifacts=preview.plan.placed)
         with self.plans.opened(case, skip) as opened:
-            if options.promotion:
+            if options.promotion and not wish.begun:
                 self.promotions.refuse_changed(opened, preview, options)
             if why := self.rollbacks.remade(opened, preview):
                 wish.tell(f"if this fails, it cannot be rolled back from here: {why}")

@@ -127,9 +127,17 @@ class Promotions:
             return self.runs.run(opened, preview, replace(how, options=options))
 
     def case_of(
-        self, preview: Preview, given: GivenValues, bundle: Path | None = None
+        self,
+        preview: Preview,
+        given: GivenValues,
+        bundle: Path | None = None,
+        *,
+        begun: bool = False,
     ) -> tuple[DeployContext, PlanOptions]:
-        """Return what a promotion that was planned before is carried out with, as things stand."""
+        """Return what a promotion that was planned before is carried out with, as things stand.
+
+        One that had *begun* is brought to its end: the gates are not asked again.
+        """
         goal = preview.plan.promotion
         assert goal is not None  # noqa: S101 - the caller asked
         project = self.projects.pick(preview.slug)
@@ -146,8 +154,10 @@ class Promotions:
             bundle=bundle,
             skip_groups=preview.draft.skipped_groups,
         )
-        found = self.sources.find(project, goal.source, goal.run)
+        found = self.sources.find(project, goal.source, goal.run, begun=begun)
         case, way, kept = self._way(now, found, wish, given, preview.plan)
+        if begun:
+            way = replace(way, findings=())
         back = preview.plan.rollback
         older = self._back(case, found, way) if back else None
         return case, PlanOptions(promotion=way, rollback=older, artifacts=kept)

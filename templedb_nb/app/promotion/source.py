@@ -53,14 +53,20 @@ class PromotionSources:
     health: HealthChecks
     clock: Clock
 
-    def find(self, project: Project, name: str, word: str | None) -> FoundSource:
-        """Return the run to promote, or raise with why there is none."""
+    def find(
+        self, project: Project, name: str, word: str | None, *, begun: bool = False
+    ) -> FoundSource:
+        """Return the run to promote, or raise with why there is none.
+
+        With *begun*, its promotion has begun: the run counts, whatever became of it since.
+        """
         case = self.plans.case(project, name, sync=False)
         with self.plans.opened(case, name="promote") as opened:
             if not opened.sessions:
                 _refuse_unread(opened, opened.databases)
             runs = self.runs_of(opened)
-            found = _chosen(runs, word, project, name)
+            same = next((each for each in runs if begun and each.run == word), None)
+            found = Promotable(run=same) if same else _chosen(runs, word, project, name)
             assert found.run is not None  # noqa: S101 - one without a run was refused
             return FoundSource(
                 run=found.run,

@@ -43,7 +43,9 @@ def named(runs: Sequence[PastRun], word: str, target: str) -> tuple[Promotable, 
         own = [each for each in deployed if word.isdigit() and each.release == int(word)]
         good = [each for each in own if each.outcome is Outcome.SUCCEEDED]
         found = (good or own)[:1] or found
-    return tuple(fit(each, runs, target) for each in found)
+    fits = [fit(each, runs, target) for each in found]
+    once = {each.run.run if each.run else each.why_not: each for each in fits}
+    return tuple(once.values())
 
 
 def fit(run: PastRun, runs: Sequence[PastRun], target: str) -> Promotable:
