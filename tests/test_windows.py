@@ -328,3 +328,14 @@ def test_rule_is_written_as_it_is_typed() -> None:
     ):
         assert str(rule(text)) == text
         assert rule(str(rule(text))) == rule(text)
+
+
+def test_reason_is_one_line_however_it_is_written() -> None:
+    rule = {"cron": "0 1 * * *", "duration": "1h", "time_zone": "UTC"}
+    folded = {"deny": [rule | {"reason": "the batch\n  - a run\tmay begin\n"}]}
+    (found,) = typed([folded])
+    assert found.reason == "the batch - a run may begin"
+    assert typed([str(found)]) == (found,)
+    with pytest.raises(InvalidConfig) as raised:
+        typed([{"deny": [rule | {"reason": " \n"}]}])
+    assert raised.value.problems == ("--window 1.deny[0].reason: must not be empty",)

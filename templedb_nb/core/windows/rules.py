@@ -65,6 +65,20 @@ class _Length(Duration):
         return seconds
 
 
+class _Reason(Text):
+    """Why: one line, as ``--window`` takes it, however a document folds it."""
+
+    def read(self, value: object, at: str, complain: Complain) -> str:
+        """Return the words, with one space between them."""
+        told: list[str] = []
+        text = " ".join(super().read(value, at, lambda _, message: told.append(message)).split())
+        if not told and not text:
+            told.append("must not be empty")
+        for each in told:
+            complain(at, each)
+        return text
+
+
 def _rule(**given: Any) -> dict[str, Any]:
     return given
 
@@ -84,7 +98,7 @@ RULE = Object(
             field="duration_s",
         ),
         Key("time_zone", _Zone(), "Whose clock: a name of the IANA's database.", field="zone"),
-        Key("reason", Text(), "Why, for those whom it stops."),
+        Key("reason", _Reason(), "Why, for those whom it stops."),
         Key("name", Text(_NAME, "is no name: letters, digits, . _ -"), "What overrides it.", ""),
     ),
 )
