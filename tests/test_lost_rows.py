@@ -81,6 +81,22 @@ def test_half_run_migration_whose_row_alone_is_deleted_is_in_doubt(shop: Shop, p
     assert users(shop) == [(7,)]
 
 
+def test_half_run_migration_is_missed_when_its_connection_was_lost_with_it(shop: Shop) -> None:
+    """No look at the ledger was possible behind the failure: what the run saw must be enough."""
+    shop.run()
+    shop.migration("003.sql", STEPS)
+    shop.terminal.set(TEMPLEDB_FAILPOINT="alone.asked:drop")
+    process = shop.terminal.process("deploy", "run", "app", "--target", "staging")
+    out, err = process.communicate(timeout=60)
+    shop.terminal.unset("TEMPLEDB_FAILPOINT")
+    assert process.returncode == 12, out + err
+    assert users(shop) == [(7,)]
+    shop.pg.query(ROW)
+    said = shop.run(code=13).text
+    assert "templedb migration resolve migrations/003.sql --applied|--not-applied" in said
+    assert users(shop) == [(7,)], "what stood is not done once more"
+
+
 def test_migration_is_not_missed_when_it_was_rolled_back_by_a_kill(shop: Shop) -> None:
     shop.run()
     shop.migration("003.sql", ONE)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from templedb_nb.core.catalog import database_identity
 from templedb_nb.core.catalog.created_objects import presences
 from templedb_nb.core.migrations.script import Script
-from templedb_nb.core.run.proven_entries import Entries, doubtful, written
+from templedb_nb.core.run.proven_entries import Entries, doubtful, in_part, written
 from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.errors import TempleError
 from templedb_nb.model.layout import Address
@@ -164,13 +164,15 @@ class LedgerCopies:
         not tell either what became of a step that nobody saw end: that is in doubt.
         """
         own, doubts, amended = written(plan, result), doubtful(plan, result), _amended(plan)
+        parts = in_part(plan, result)
         case, at = opened.case, self._system.clock.now()
         slug, target = case.project.slug, case.target.name
         for name, before in opened.ledgers.items():
             if name not in opened.sessions:
                 continue
             ledger = now.get(name, Ledger())
-            expected = database_identity.with_own(before.entries, own.get(name, ()))
+            mine = (*own.get(name, ()), *parts.get(name, ()))
+            expected = database_identity.with_own(before.entries, mine)
             lost = [
                 e for e in database_identity.lost(expected, ledger) if e.entry.key not in amended
             ]
@@ -228,12 +230,14 @@ class LedgerCopies:
             return
         slug, target = preview.slug, preview.plan.target
         heads = self._memory.ledger_heads(slug, target)
-        proven = written(preview.plan, result)
+        proven, parts = written(preview.plan, result), in_part(preview.plan, result)
         doubts = doubtful(preview.plan, result) if unproven else {}
-        for name in {**proven, **doubts}:
+        for name in {**proven, **parts, **doubts}:
             copy = self._memory.ledger_copy(slug, target, name)
             known = {each.attempt for each in copy if each.state is not State.RUNNING}
             new = [each for each in proven.get(name, ()) if each.attempt not in known]
+            begun = {each.attempt for each in copy}
+            new += [each for each in parts.get(name, ()) if each.attempt not in begun]
             new += doubts.get(name, ())
             if new:
                 uuid = heads[name].uuid if name in heads else ""

@@ -83,6 +83,8 @@ def unknown(doubts: Iterable[Entry], ledger: Ledger) -> list[Lost]:
 
 
 def _gone(entry: Entry) -> str:
+    if entry.state is State.IN_DOUBT and entry.step_done:
+        return f"its attempt broke off behind step {entry.step_done}, and its row is gone"
     if entry.state is State.IN_DOUBT:
         return "its process died, and its row is gone or was never there"
     if entry.state is State.REVERTED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeGuard
 
 from templedb_nb.model.ledger import Entry, EntryKind, State
@@ -36,6 +37,24 @@ def doubtful(plan: Plan, result: Result) -> Entries:
         unseen = done.state is StepState.UNKNOWN or number == failed
         if unseen and done.attempt_id and _writes_an_entry(step):
             entry = _entry(step, plan, result, done, State.IN_DOUBT)
+            found.setdefault(step.database, []).append(entry)
+    return found
+
+
+def in_part(plan: Plan, result: Result) -> Entries:
+    """Return the entries of migrations that failed behind steps that stand, as in doubt.
+
+    Their rows say so, too. Where such a row is lost, the migration must not begin again.
+    """
+    found: Entries = {}
+    for step, done in zip(plan.steps, result.steps, strict=False):
+        stands = done.state is StepState.FAILED and done.statements > 0
+        if stands and isinstance(step, Migration) and step.mode is Mode.STATEMENTS:
+            entry = _entry(step, plan, result, done, State.IN_DOUBT)
+            behind = done.statements
+            told = f"its attempt broke off behind step {behind}, and the ledger lost its row"
+            told = f"{told}: bring it to its end, or undo what stands"
+            entry = replace(entry, step_done=behind, step_started=behind + 1, error=told)
             found.setdefault(step.database, []).append(entry)
     return found
 
