@@ -6,10 +6,14 @@ import filecmp
 import hashlib
 import json
 import os
+import shutil
+import socket
 import stat
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +37,7 @@ from templedb_nb.model.target import TargetName
 from templedb_nb.store.artifact_folder import ArtifactFolder
 from tests.conftest import Database, Said, Terminal
 from tests.test_died import killed
+from tests.test_locks import until
 
 BUILD = """
 mkdir -p dist/sub build
@@ -261,6 +266,83 @@ def test_through_a_shared_store_to_another_state(builds: Builds, store: str) -> 
     builds.another_machine()
     assert builds.promote(builds.promoted(run)).outcome is Outcome.SUCCEEDED
     assert builds.got("prod") == builds.got("staging")
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Registry]:
+    """Yield a registry of container images of one's own."""
+    program = shutil.which("docker-registry")
+    if program is None:
+        pytest.skip("docker-registry is not installed")
+    made = Registry(program, tmp_path)
+    made.start()
+    yield made
+    made.stop()
+
+
+@dataclass
+class Registry:
+    """The registry's own program, on a free port."""
+
+    program: str
+    folder: Path
+    port: int = 0
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"oci+http://127.0.0.1:{self.port}/team/artifacts"
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "registry.yml"
+
+    def start(self) -> None:
+        with socket.socket() as free:
+            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            free.bind(("127.0.0.1", self.port))
+            self.port = free.getsockname()[1]
+        storage = {"filesystem": {"rootdirectory": str(self.folder / "registry")}}
+        http = {"addr": f"127.0.0.1:{self.port}"}
+        self.config.write_text(json.dumps({"version": "0.1", "storage": storage, "http": http}))
+        self.process = subprocess.Popen(
+            [self.program, "serve", self.config],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        until(self._answers)
+
+    def _answers(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            return True
+        return False
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
+def test_through_a_registry_to_another_state(builds: Builds, registry: Registry) -> None:
+    """The registry's own clean-up leaves what a manifest names."""
+    builds.project(artifacts_store=registry.url)
+    builds.deploy()
+    run = builds.run()
+    registry.stop()
+    words = [registry.program, "garbage-collect", "--delete-untagged", str(registry.config)]
+    subprocess.run(words, check=True, capture_output=True)
+    registry.start()
+    builds.another_machine()
+    assert builds.promote(builds.promoted(run)).outcome is Outcome.SUCCEEDED
+    assert builds.got("prod") == builds.got("staging")
+
+
+def test_registry_that_does_not_answer_fails_the_step(builds: Builds, registry: Registry) -> None:
+    registry.stop()
+    builds.project(artifacts_store=registry.url)
+    said = builds.deploy(code=10)
+    assert f"the artifacts in {registry.url} cannot be read or written" in said.out
+    assert builds.tested == 0
 
 
 def test_another_state_without_the_bytes_names_each_piece(builds: Builds) -> None:
@@ -781,7 +863,7 @@ def test_resumed_run_does_not_keep_what_another_plan_has_built(
     builds.deploy(code=10)
     first = builds.run().run
     store.unlink()
-    more = {} if keeps else {"artifacts": []}
+    more: dict[str, Any] = {} if keeps else {"artifacts": []}
     builds.project(artifacts_store="../store", group={"test_command": "exit 1", **more})
     builds.deploy(code=10)
     for _ in range(2):

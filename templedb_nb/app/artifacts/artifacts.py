@@ -23,6 +23,7 @@ from templedb_nb.ports.artifacts import ArtifactPlace, ArtifactSource
 from templedb_nb.ports.records import RecordStore
 from templedb_nb.ports.store import BlobStore
 from templedb_nb.store.artifact_folder import ArtifactFolder
+from templedb_nb.store.artifact_registry import SCHEMES, ArtifactRegistry
 from templedb_nb.store.artifact_url import ArtifactUrl
 
 HINT = (
@@ -52,6 +53,8 @@ class Artifacts:
         """Return what keeps the contents where *store* of a config says; a path is of *root*."""
         if not store:
             return self.own
+        if store.startswith(SCHEMES):
+            return ArtifactRegistry(store)
         if "://" in store:
             return ArtifactUrl(store)
         path = expanded(store)

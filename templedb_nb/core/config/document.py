@@ -216,7 +216,7 @@ ARTIFACT_KEYS = (
     Key(
         "artifacts_store",
         TEXT,
-        "Where artifacts are kept: a folder, or a URL of fsspec. Default: beside the state.",
+        "Where artifacts are kept: a folder, or a URL of fsspec or oci. Default: beside the state.",
         "",
     ),
     Key(
