@@ -247,6 +247,7 @@ def test_fresh_state_without_the_files_says_where_it_looked(quick: Shop) -> None
     quick.version("v2")
     quick.fresh("elsewhere")
     said = quick.promote(code=69)
+    assert "cannot promote run" in said.err
     assert "its files (tree" in said.err
     assert "--bundle FILE" in said.err
     quick.promote("--bundle", str(bundle))

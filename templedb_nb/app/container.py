@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from templedb_nb.app.approval.bundle import BundledApprovals
@@ -347,7 +347,7 @@ class Container(Stores):
             runs=self.runs,
             approvals=self.approvals,
             rollbacks=self.rollbacks,
-            older=self.rollbacks.older,
+            older=replace(self.rollbacks.older, does="promote"),
             configs=self.configs,
             sources=self._sources,
             artifacts=self.artifacts,

@@ -40,6 +40,8 @@ class OlderReleases:
     configs: Configs
     records: PlanStore
     reader: Reader
+    does: str = "go back to"
+    """What somebody wants to do with the run, as errors say it."""
 
     def find(self, project: Project, run: PastRun, bundle: Path | None = None) -> FoundRelease:
         """Return the files and the config of *run*, or raise `UnavailableRelease`."""
@@ -55,7 +57,7 @@ class OlderReleases:
         found, told = _in_git(root, Digest(run.tree)) if root else (None, "")
         looked.append(told or "no git: the project's folder is not there")
         if found is None:
-            raise _nowhere(run, f"its files (tree {short(run.tree)}) were not found", looked)
+            raise self._nowhere(run, f"its files (tree {short(run.tree)}) were not found", looked)
         commit, files, blobs = found
         release = Release(
             project=project.slug,
@@ -86,7 +88,7 @@ class OlderReleases:
         if found is None:
             looked = ["templedb.yaml of its release, if there is one"]
             looked.append("the versions of the config here: templedb deploy config --history")
-            raise _nowhere(run, f"its config ({_hash(run)}) was not found", looked)
+            raise self._nowhere(run, f"its config ({_hash(run)}) was not found", looked)
         current, laid = found
         parts = DeployParts(release=release, current=current, overlay=laid, read=read)
         return FoundRelease(parts=parts, origin=origin)
@@ -104,16 +106,24 @@ class OlderReleases:
         case = bundled_case(bundle, blobs, None)
         looked = [f"{path} holds release {bundle.preview.release}: tree {short(case.release.tree)}"]
         if case.release.tree != run.tree:
-            raise _nowhere(run, f"its files (tree {short(run.tree)}) are not in {path}", looked)
+            raise self._nowhere(
+                run, f"its files (tree {short(run.tree)}) are not in {path}", looked
+            )
         held = digest(configs.document(case.current.config))
         if run.config_hash and held != run.config_hash:
-            raise _nowhere(run, f"its config ({_hash(run)}) is not in {path}", looked)
+            raise self._nowhere(run, f"its config ({_hash(run)}) is not in {path}", looked)
         read = _reader(blobs, f"bundle {path.name}", self.reader)
         overlay = document_of(bundle.preview.plan.overlay)
         known = self.configs.of_hash(project, case.release, held, overlay, read)
         current, laid = known or (case.current, case.overlay)
         parts = DeployParts(release=case.release, current=current, overlay=laid, read=read)
         return FoundRelease(parts=parts, origin=f"bundle {path.name}")
+
+    def _nowhere(self, run: PastRun, what: str, looked: list[str]) -> UnavailableRelease:
+        message = f"cannot {self.does} run {run.run[:13]}: {what}; nothing was executed"
+        problems = [f"looked in: {each}" for each in looked]
+        hint = "name the bundle that was deployed then: --bundle FILE"
+        return UnavailableRelease(message, problems=problems, hint=hint)
 
 
 def _reader(blobs: Mapping[Digest, bytes], where: str, state: Reader) -> Reader:
@@ -141,10 +151,3 @@ def _in_git(
 
 def _hash(run: PastRun) -> str:
     return f"hash {short(run.config_hash)}" if run.config_hash else "its hash was not recorded"
-
-
-def _nowhere(run: PastRun, what: str, looked: list[str]) -> UnavailableRelease:
-    message = f"cannot go back to run {run.run[:13]}: {what}; nothing was executed"
-    problems = [f"looked in: {each}" for each in looked]
-    hint = "name the bundle that was deployed then: --bundle FILE"
-    return UnavailableRelease(message, problems=problems, hint=hint)
