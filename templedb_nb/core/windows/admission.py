@@ -90,5 +90,6 @@ def _frozen(closed: WindowState, target: str) -> Frozen:
         hint = f"{wait}run it again with {override} --reason WHY"
     else:
         hint = "a rule without a name cannot be overridden: wait, or change the windows:"
-        hint = f"{hint} templedb target update {target} --window … --reason WHY"
+        hint = f"{hint} templedb target update {target} --window … --reason WHY; if the rule is of"
+        hint = f"{hint} another project in the database: templedb target exempt"
     return Frozen(message, problems=problems, hint=hint)
