@@ -289,6 +289,39 @@ def test_of_very_many_plans_the_newest_of_each_target_are_looked_at(quick: Town)
     assert found["notes"] == ["41 older plans were not looked at"]
 
 
+def test_newer_plan_that_waits_for_nothing_supersedes_too(quick: Town) -> None:
+    old = quick.plan("app")
+    (quick.terminal.home / "app" / "migrations" / "002.sql").unlink()
+    new = quick.plan("app")
+    (row,) = quick.waiting()["rows"]
+    assert (row["plan"], row["superseded_by"]) == (old, new)
+    quick.approve(old, code=22)
+
+
+def test_project_with_a_broken_config_does_not_hide_the_others(quick: Town) -> None:
+    one, other = quick.plan("app"), quick.plan("web")
+    quick.terminal.file("app/templedb.yaml", '{"groups": [')
+    quick.terminal("project", "sync", "app")
+    found = quick.waiting()
+    assert [row["plan"] for row in found["rows"]] == [one, other]
+    (note,) = found["notes"]
+    assert note.startswith("app → live: by this state alone: templedb.yaml")
+
+
+def test_repeatable_migration_that_changed_waits_until_its_new_text_ran(quick: Town) -> None:
+    town = quick
+    views = "-- templedb:repeatable\nCREATE OR REPLACE VIEW v AS SELECT {} AS a;\n"
+    town.write("app", "003", views.format(1))
+    town.approve(town.plan("app"))
+    town.terminal("deploy", "run", "app")
+    town.write("app", "003", views.format(2))
+    made, other = town.plan("app"), town.plan("web")
+    assert town.names() == [made, other]
+    town.approve(made, other)
+    town.terminal("deploy", "run", "app")
+    assert (town.names(), town.waiting()["ready"]) == ([], 1)
+
+
 # --- one approval of several plans ----------------------------------------------------------------
 
 
@@ -353,6 +386,16 @@ def test_rejected_plan_alone_makes_a_bundle_rejected(quick: Town) -> None:
     assert "1 of 2 plans cannot be approved" in quick.approve(one, other, code=21).err
     quick.approve(one, other, by="ana")
     quick.terminal("deploy", "run", "app")
+
+
+def test_own_rejection_does_not_hide_that_of_somebody_else(quick: Town) -> None:
+    one, other = quick.plan("app"), quick.plan("web")
+    for who in ("ana", "zoe"):
+        quick.by(who, "reject", one, "--reason", f"{who} has read it")
+    for who, else_ in (("ana", "zoe"), ("zoe", "ana")):
+        said = quick.approve(one, other, by=who, code=21).err
+        assert f"was rejected by {else_}: {else_} has read it" in said
+    assert quick.ledger("web", "SELECT * FROM templedb.approval") == []
 
 
 def test_plan_that_ran_already_is_refused(quick: Town) -> None:

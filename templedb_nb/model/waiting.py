@@ -36,6 +36,11 @@ class JudgedPlan:
     words: tuple[Approval, ...]
     decision: Decision
 
+    @property
+    def waits(self) -> bool:
+        """Return whether approvals are missing, and nobody rejected it."""
+        return self.decision.veto is None and self.decision.missing > 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingPlan:
@@ -43,8 +48,9 @@ class WaitingPlan:
 
     `missing` is how many of `needed` are not there. `approvers` are the people who may approve;
     empty stands for everybody. `not_by` is who may not, for they made the plan. `expires_at` is
-    when the first of the approvals that it has expires. `supersedes` and `superseded_by` are ids of
-    other plans in the list; a plan that is superseded cannot be approved any more. `alert` tells of
+    when the first of the approvals that it has expires. `supersedes` are ids of other
+    plans in the list. A plan that is `superseded_by` another cannot be approved any more; the other
+    is not in the list if it waits for nothing. `alert` tells of
     files in it that have waited for long.
     """
 

@@ -64,8 +64,9 @@ class BundledApprovals:
                 found.setdefault(preview.plan.content_hash, (preview, slug))
         if len(wrong) == 1 and len(named) == 1:
             raise wrong[0]
-        rest = [problem for each in found.values() for problem in self._problems(*each)]
-        _refuse([*wrong, *(rest if wrong else ())], named)
+        if wrong:
+            rest = [problem for each in found.values() for problem in self._problems(*each)]
+            _refuse([*wrong, *rest], named)
         return found
 
     def _problems(self, preview: Preview, slug: str) -> Iterator[TempleError]:
@@ -83,10 +84,10 @@ class BundledApprovals:
         if why := found.overtaken(plan, asked):
             yield Stale(f"{about} cannot run any more: {why}")
             return
-        words, planner = found.words[plan.content_hash], self.approvals.planner(preview)
-        proofs = self.evidence.plans.signatures.proofs(plan.policy, words)
-        veto = decision(plan, words, planner, self.system.clock.now(), proofs).veto
-        if veto and folded(veto.given_by) != folded(self.system.user()):
+        me, planner = folded(self.system.user()), self.approvals.planner(preview)
+        others = [w for w in found.words[plan.content_hash] if folded(w.given_by) != me]
+        proofs = self.evidence.plans.signatures.proofs(plan.policy, others)
+        if veto := decision(plan, others, planner, self.system.clock.now(), proofs).veto:
             yield Rejected(f"{about} was rejected by {veto.given_by}: {veto.reason}")
 
     def _words(

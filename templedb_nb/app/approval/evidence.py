@@ -50,6 +50,8 @@ class TargetEvidence:
             case = self.plans.case(self.projects.pick(slug), target, sync=False)
         except UnknownName as error:
             return self._alone(plans, error.message, gone=True)
+        except TempleError as error:
+            return self._alone(plans, error.message)
         try:
             with self.plans.opened(case, name="approvals") as opened:
                 silent = [name for name in opened.databases if name not in opened.sessions]

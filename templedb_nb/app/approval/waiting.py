@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from templedb_nb.app.approval.evidence import PlanEvidence, TargetEvidence
@@ -13,6 +14,7 @@ from templedb_nb.app.project.configs import Configs
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.core.approval.policy import decision
 from templedb_nb.core.approval.waiting import waiting
+from templedb_nb.errors import TempleError
 from templedb_nb.model.step import Apply
 from templedb_nb.model.waiting import JudgedPlan, KeptPlan, WaitingList
 from templedb_nb.model.waiting_files import WaitingFiles
@@ -46,7 +48,8 @@ class WaitingApprovals:
             if found.trouble:
                 notes.append(f"{slug} → {target}: by this state alone: {found.trouble}")
             judged += self._judged(own, found)
-        return waiting(judged, dict(self._alerts(judged)), notes)
+        open_ = [each for each in judged if each.waits]
+        return waiting(judged, dict(self._superseded(open_)), dict(self._alerts(open_)), notes)
 
     def _judged(self, own: Sequence[KeptPlan], found: PlanEvidence) -> Iterator[JudgedPlan]:
         """Yield the plans of a target that may still run, with what people said of them."""
@@ -64,13 +67,19 @@ class WaitingApprovals:
         """Yield the plans whose files have been in the releases for too long."""
         for each in judged:
             preview = each.kept.preview
-            project = self.projects.pick(preview.slug)
-            config = self.configs.current(project, self.projects.release(project, None)).config
-            files = [step.file for step in preview.plan.steps if isinstance(step, Apply)]
-            if found := self.projects.waiting_files(
-                project, preview.plan.target, config.pending_alert, files
-            ):
-                yield preview.plan.id, found
+            with suppress(TempleError):  # a config that cannot be read: a note tells of it
+                project = self.projects.pick(preview.slug)
+                config = self.configs.current(project, self.projects.release(project, None)).config
+                files = [step.file for step in preview.plan.steps if isinstance(step, Apply)]
+                alert, target = config.pending_alert, preview.plan.target
+                if found := self.projects.waiting_files(project, target, alert, files):
+                    yield preview.plan.id, found
+
+    def _superseded(self, judged: Sequence[JudgedPlan]) -> Iterator[tuple[str, str]]:
+        """Yield the plans that `approve` refuses, and the newer ones that replace them."""
+        for each in judged:
+            if newer := self.records.newer_plan(each.kept.preview):
+                yield each.kept.preview.plan.id, newer
 
 
 def _by_target(found: Iterable[KeptPlan]) -> Iterator[list[KeptPlan]]:

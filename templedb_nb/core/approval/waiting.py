@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 
 from templedb_nb.model.approval import Decision
 from templedb_nb.model.event import Outcome
-from templedb_nb.model.ledger import Ledger, State
+from templedb_nb.model.ledger import EntryKind, Ledger, State
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.step import Apply
 from templedb_nb.model.target import DatabaseName
-from templedb_nb.model.waiting import MOVING, JudgedPlan, KeptPlan, WaitingList, WaitingPlan
+from templedb_nb.model.waiting import MOVING, JudgedPlan, WaitingList, WaitingPlan
 from templedb_nb.model.waiting_files import WaitingFiles
 
 _DIGITS = 13
@@ -42,43 +42,32 @@ def overtaken(
 
 
 def _applied(plan: Plan, ledgers: Mapping[DatabaseName, Ledger]) -> str:
-    """Return which of its migrations another plan has applied meanwhile."""
+    """Return which of its migrations another plan has applied meanwhile.
+
+    What can run again, because its text changed, is applied once that text is.
+    """
     done = {
-        (name, entry.key)
+        (name, entry.key): entry
         for name, ledger in ledgers.items()
         for entry in ledger.entries
         if entry.state is State.APPLIED and entry.plan != plan.id
     }
-    steps = (each for each in plan.steps if isinstance(each, Apply))
-    first = next((each for each in steps if (each.database, each.key) in done), None)
-    return f"{first.file} is applied already" if first else ""
-
-
-def superseding(kept: KeptPlan, others: Iterable[KeptPlan]) -> KeptPlan | None:
-    """Return the newest plan of a newer release for the same target that was made later."""
-    plan = kept.preview.plan
-    if not plan.deploys or plan.rollback:
-        return None
-    newer = [
-        each
-        for each in others
-        if (each.preview.slug, each.preview.plan.target) == (kept.preview.slug, plan.target)
-        and each.preview.plan.deploys
-        and not each.preview.plan.rollback
-        and each.preview.release > kept.preview.release
-        and each.asked_at > kept.asked_at
-    ]
-    return max(newer, key=lambda each: each.asked_at, default=None)
+    for step in (each for each in plan.steps if isinstance(each, Apply)):
+        entry = done.get((step.database, step.key))
+        once = entry is not None and entry.kind is EntryKind.RUN
+        if entry and (once or entry.checksums.text == step.checksums.text):
+            return f"{step.file} is applied already"
+    return ""
 
 
 def waiting(
     judged: Sequence[JudgedPlan],
+    superseded: Mapping[str, str],
     alerts: Mapping[str, WaitingFiles],
     notes: Iterable[str] = (),
 ) -> WaitingList:
-    """Return the plans that wait, oldest first, each with what supersedes it."""
-    kept = [each.kept for each in judged]
-    rows = [_row(each, superseding(each.kept, kept), alerts) for each in judged if _waits(each)]
+    """Return the plans that wait, oldest first; *superseded* says which of them by what."""
+    rows = [_row(each, superseded, alerts) for each in judged if each.waits]
     older: dict[str, list[str]] = {}
     for row in rows:
         older.setdefault(row.superseded_by, []).append(row.plan)
@@ -86,17 +75,13 @@ def waiting(
     return WaitingList(
         rows=tuple(sorted(linked, key=lambda row: (row.since, row.plan))),
         rejected=sum(each.decision.veto is not None for each in judged),
-        ready=sum(each.decision.veto is None and not _waits(each) for each in judged),
+        ready=sum(each.decision.veto is None and not each.waits for each in judged),
         notes=tuple(notes),
     )
 
 
-def _waits(each: JudgedPlan) -> bool:
-    return each.decision.veto is None and each.decision.missing > 0
-
-
 def _row(
-    each: JudgedPlan, newer: KeptPlan | None, alerts: Mapping[str, WaitingFiles]
+    each: JudgedPlan, superseded: Mapping[str, str], alerts: Mapping[str, WaitingFiles]
 ) -> WaitingPlan:
     preview, found = each.kept.preview, each.decision
     plan, policy = preview.plan, preview.plan.policy
@@ -117,7 +102,7 @@ def _row(
         approved_by=tuple(word.given_by for word in found.counted),
         left_out=found.left_out,
         expires_at=expires_at(found, policy.approval_expires_s),
-        superseded_by=newer.preview.plan.id if newer else "",
+        superseded_by=superseded.get(plan.id, ""),
         alert=alerts.get(plan.id),
     )
 
