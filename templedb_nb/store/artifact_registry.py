@@ -120,7 +120,7 @@ class ArtifactRegistry:
             import oras.client  # the first module of the library that can be imported
             import oras.provider
 
-            class OneTry(oras.provider.Registry):  # type: ignore[misc]
+            class OneTry(oras.provider.Registry):  # type: ignore[misc]  # oras has no types
                 """A registry that is asked once: the library waits for 49 s before it gives up."""
 
                 do_request = oras.provider.Registry.do_request.__wrapped__
