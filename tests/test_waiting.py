@@ -655,6 +655,22 @@ def test_file_waits_since_the_oldest_release_that_has_its_path(quick: Town) -> N
     assert told in quick.terminal("status", "app").out
 
 
+def test_repeatable_migration_waits_since_its_text_changed(quick: Town) -> None:
+    views = "-- templedb:repeatable\nCREATE OR REPLACE VIEW v AS SELECT {} AS a;\n"
+    quick.write("app", "003", views.format(1))
+    quick.approve(quick.plan("app"))
+    quick.terminal("deploy", "run", "app")
+    quick.older(400)
+    quick.write("app", "003", views.format(2))
+    commands = (("deploy", "plan", "app"), ("status", "app"), ("approvals", "--waiting"))
+    for words in commands:
+        assert "waited" not in quick.terminal(*words).out
+    quick.older(20)
+    for words in commands:
+        told = "1 file has waited for 20 days (since release 3): first migrations/003.sql"
+        assert told in quick.terminal(*words).out
+
+
 @pytest.mark.parametrize("value", ["14d", "off", 90, {"live": "1d12h", "x": "off"}])
 def test_config_is_read_back(value: object) -> None:
     config, problems = parse({"groups": [], "pending_alert": value})

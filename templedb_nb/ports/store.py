@@ -159,8 +159,13 @@ class ReleaseStore(Protocol):
         """Return the release of that number, or raise `UnknownName`."""
         ...
 
-    def first_releases(self, slug: Slug, paths: Sequence[str]) -> dict[str, tuple[int, datetime]]:
-        """Return the oldest release that has a file at each of *paths*, and when it was made."""
+    def first_releases(
+        self, slug: Slug, paths: Sequence[str], changed: Sequence[str] = ()
+    ) -> dict[str, tuple[int, datetime]]:
+        """Return the oldest release that has a file at each of *paths*, and when it was made.
+
+        Of those that *changed*, it is the oldest that has their newest text.
+        """
         ...
 
     def keep_release(

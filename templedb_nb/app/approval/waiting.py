@@ -14,6 +14,7 @@ from templedb_nb.app.project.configs import Configs
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.core.approval.policy import decision
 from templedb_nb.core.approval.waiting import waiting
+from templedb_nb.core.migrations.waiting_files import changed_since
 from templedb_nb.errors import TempleError
 from templedb_nb.model.step import Apply
 from templedb_nb.model.waiting import JudgedPlan, KeptPlan, WaitingList
@@ -40,6 +41,7 @@ class WaitingApprovals:
         kept, unseen = self.records.waiting_plans(project)
         notes = [f"{unseen} older plans were not looked at"] if unseen else []
         judged: list[JudgedPlan] = []
+        alerts: dict[str, WaitingFiles] = {}
         for own in _by_target(each for each in kept if not each.preview.plan.harmless):
             slug, target = own[0].preview.slug, own[0].preview.plan.target
             found = self.evidence.of(slug, target, [each.preview.plan for each in own])
@@ -47,9 +49,11 @@ class WaitingApprovals:
                 continue
             if found.trouble:
                 notes.append(f"{slug} → {target}: by this state alone: {found.trouble}")
-            judged += self._judged(own, found)
+            standing = list(self._judged(own, found))
+            alerts |= self._alerts([each for each in standing if each.waits], found)
+            judged += standing
         open_ = [each for each in judged if each.waits]
-        return waiting(judged, dict(self._superseded(open_)), dict(self._alerts(open_)), notes)
+        return waiting(judged, dict(self._superseded(open_)), alerts, notes)
 
     def _judged(self, own: Sequence[KeptPlan], found: PlanEvidence) -> Iterator[JudgedPlan]:
         """Yield the plans of a target that may still run, with what people said of them."""
@@ -63,7 +67,9 @@ class WaitingApprovals:
             came_to = decision(plan, words, each.planner, now, proofs)
             yield JudgedPlan(kept=each, words=words, decision=came_to)
 
-    def _alerts(self, judged: Sequence[JudgedPlan]) -> Iterator[tuple[str, WaitingFiles]]:
+    def _alerts(
+        self, judged: Sequence[JudgedPlan], found: PlanEvidence
+    ) -> Iterator[tuple[str, WaitingFiles]]:
         """Yield the plans whose files have been in the releases for too long."""
         for each in judged:
             preview = each.kept.preview
@@ -72,8 +78,9 @@ class WaitingApprovals:
                 config = self.configs.current(project, self.projects.release(project, None)).config
                 files = [step.file for step in preview.plan.steps if isinstance(step, Apply)]
                 alert, target = config.pending_alert, preview.plan.target
-                if found := self.projects.waiting_files(project, target, alert, files):
-                    yield preview.plan.id, found
+                again = changed_since(preview.plan, found.ledgers)
+                if late := self.projects.waiting_files(project, target, alert, files, again):
+                    yield preview.plan.id, late
 
     def _superseded(self, judged: Sequence[JudgedPlan]) -> Iterator[tuple[str, str]]:
         """Yield the plans that `approve` refuses, and the newer ones that replace them."""

@@ -27,6 +27,7 @@ from templedb_nb.core.address.route import on_routes
 from templedb_nb.core.approval.policy import decision, demanded, identified, kept, merged
 from templedb_nb.core.config import groups
 from templedb_nb.core.migrations.status import GroupMigrations
+from templedb_nb.core.migrations.waiting_files import changed_since
 from templedb_nb.core.plan import planner, summaries
 from templedb_nb.core.plan.estimate import expected
 from templedb_nb.core.plan.findings import on_standing
@@ -284,7 +285,7 @@ class Plans:
         notes = on_routes(places, draft.plan.target)
         when = on_windows(opened, draft.plan, self._system.clock)
         found = (*draft.findings, *risky, *early, *strange, *notes, *when)
-        found = (*found, *self._on_waiting(case, draft.plan))
+        found = (*found, *self._on_waiting(opened, draft.plan))
         findings = (*case.current.findings, *found)
         draft = replace(draft, findings=findings, scripts=told)
         user = self._system.user()
@@ -309,11 +310,12 @@ class Plans:
         self._records.keep_plan(preview)
         return preview
 
-    def _on_waiting(self, case: DeployContext, plan: Plan) -> Iterator[Finding]:
+    def _on_waiting(self, opened: OpenTarget, plan: Plan) -> Iterator[Finding]:
         """Yield a note on migrations that have been in the releases for too long."""
         files = [step.file for step in plan.steps if isinstance(step, Apply)]
-        alert = case.current.config.pending_alert
-        found = self._projects.waiting_files(case.project, plan.target, alert, files)
+        project, alert = opened.case.project, opened.case.current.config.pending_alert
+        again = changed_since(plan, opened.ledgers)
+        found = self._projects.waiting_files(project, plan.target, alert, files, again)
         if found:
             yield Finding(severity=Severity.NOTE, topic=Topic.MIGRATION, message=str(found))
 

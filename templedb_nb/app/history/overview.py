@@ -27,6 +27,7 @@ from templedb_nb.errors import TempleError, UsageProblem
 from templedb_nb.model.config import DeployConfig
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.history import Filter
+from templedb_nb.model.ledger import State
 from templedb_nb.model.listings import TargetShown, Validation, VariableList
 from templedb_nb.model.project import Project, Release
 from templedb_nb.model.rollback import PendingRollback
@@ -129,9 +130,11 @@ class Overview:
         self, row: TargetStatus, case: DeployContext, status: MigrationStatus
     ) -> TargetStatus:
         """Return a target with its pending files that have waited for too long."""
-        pending = [each.file for each in status.rows if each.state in WAITING]
-        alert = case.current.config.pending_alert
-        found = self.projects.waiting_files(case.project, case.target.name, alert, pending)
+        waiting = [each for each in status.rows if each.state in WAITING]
+        pending = [each.file for each in waiting]
+        again = [e.file for e in waiting if e.entry and e.entry.state is State.APPLIED]
+        alert, name = case.current.config.pending_alert, case.target.name
+        found = self.projects.waiting_files(case.project, name, alert, pending, again)
         if not found:
             return row
         return replace(row, waiting=found, note="; ".join(filter(None, (row.note, str(found)))))

@@ -106,13 +106,21 @@ class Projects:
         return newest
 
     def waiting_files(
-        self, project: Project, target: str, alert: PendingAlert, pending: Sequence[str]
+        self,
+        project: Project,
+        target: str,
+        alert: PendingAlert,
+        pending: Sequence[str],
+        changed: Sequence[str] = (),
     ) -> WaitingFiles | None:
-        """Return those of a target's *pending* files that have waited for too long, if any."""
+        """Return those of a target's *pending* files that have waited for too long, if any.
+
+        Those that *changed* since they were applied, and run again, wait since they have this text.
+        """
         after_s = alert.of(target)
         if not pending or not after_s:
             return None
-        first = self._content.first_releases(project.slug, pending)
+        first = self._content.first_releases(project.slug, pending, changed)
         return waiting_files(pending, first, after_s, self._system.clock.now())
 
     def remove(self, project: Project, *, sure: bool) -> Project:

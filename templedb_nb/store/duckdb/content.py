@@ -167,15 +167,21 @@ class Content:
             raise UnknownName(f"project {slug} has no release {number}", hint=hint)
         return found
 
-    def first_releases(self, slug: Slug, paths: Sequence[str]) -> dict[str, tuple[int, datetime]]:
-        """Return the oldest release that has a file at each of *paths*, and when it was made."""
+    def first_releases(
+        self, slug: Slug, paths: Sequence[str], changed: Sequence[str] = ()
+    ) -> dict[str, tuple[int, datetime]]:
+        """Return the oldest release that has a file at each of *paths*, and when it was made.
+
+        Of those that *changed*, it is the oldest that has their newest text.
+        """
         with self._file.session() as session:
             rows = session.execute(
-                "SELECT f.path, f.first, r.made_at FROM (SELECT path, min(since) AS first"
+                "SELECT f.path, f.first, r.made_at FROM (SELECT path, CASE WHEN list_contains("
+                "$changed::VARCHAR[], path) THEN max(since) ELSE min(since) END AS first"
                 " FROM project_files WHERE project = $slug"
                 " AND list_contains($paths::VARCHAR[], path) GROUP BY path) f"
                 " JOIN releases r ON r.project = $slug AND r.number = f.first",
-                {"slug": slug, "paths": list(paths)},
+                {"slug": slug, "paths": list(paths), "changed": list(changed)},
             ).fetchall()
         return {path: (number, zoned(at)) for path, number, at in rows}
 
