@@ -154,8 +154,30 @@ def test_plan_waits_for_those_who_may_approve_and_for_how_many_are_missing(quick
     expected = at.replace(tzinfo=UTC) + timedelta(hours=4)
     assert datetime.fromisoformat(row["expires_at"]) == expected
     said = quick.terminal("approvals", "--waiting").out
-    assert "2 approvals by ana, emil, zoe" in said
+    assert "2 approvals by ana, zoe" in said
     assert "approved by emil; the first expires at" in said
+
+
+def test_plan_that_too_few_may_approve_says_so(quick: Town) -> None:
+    words = ("--approvals", "2", "--approvers", "rosa,emil", "--reason", "two of them")
+    quick.terminal("target", "update", "app", "live", *words)
+    made = quick.plan("app")
+    said = quick.terminal("approvals", "--waiting").out
+    assert "2 approvals, and too few may give them: emil" in said
+    quick.approve(made)
+    said = quick.terminal("approvals", "--waiting").out
+    assert "1 approval, and too few may give them: nobody" in said
+
+
+def test_plan_that_was_made_when_the_target_demanded_less_waits_no_more(town: Town) -> None:
+    old = town.plan("app")
+    words = ("--approvals", "2", "--approvers", "emil,zoe", "--reason", "two of them")
+    town.terminal("target", "update", "app", "live", *words)
+    assert town.names("app") == []
+    town.approve(old)
+    assert town.waiting("app")["ready"] == 0
+    new = town.plan("app")
+    assert town.names("app") == [new]
 
 
 def test_rejected_plan_is_left_out_and_counted(quick: Town) -> None:

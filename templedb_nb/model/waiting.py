@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
 from templedb_nb.model.approval import Approval, Decision
+from templedb_nb.model.person import folded
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.project import Slug
 from templedb_nb.model.run_kind import RunKind
@@ -79,9 +81,19 @@ class WaitingPlan:
         """Return whose approvals are missing, in words."""
         noun = "approval" if self.missing == 1 else "approvals"
         signed = "signed " if self.signed else ""
-        who = f" by {', '.join(self.approvers)}" if self.approvers else ""
-        but = f", not by {self.not_by}" if self.not_by else ""
+        out = {
+            folded(each) for each in (*self.approved_by, *([self.not_by] if self.not_by else []))
+        }
+        left = [each for each in self.approvers if folded(each) not in out]
+        if self.approvers and len(left) < self.missing:
+            return f"{self.missing} {signed}{noun}, and too few may give them: {_few(left)}"
+        who = f" by {', '.join(left)}" if left else ""
+        but = f", not by {self.not_by}" if self.not_by and not left else ""
         return f"{self.missing} {signed}{noun}{who}{but}"
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names) or "nobody"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

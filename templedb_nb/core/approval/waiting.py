@@ -11,7 +11,7 @@ from templedb_nb.model.event import Outcome
 from templedb_nb.model.ledger import EntryKind, Ledger, State
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.step import Apply
-from templedb_nb.model.target import DatabaseName
+from templedb_nb.model.target import DatabaseName, Policy
 from templedb_nb.model.waiting import MOVING, JudgedPlan, WaitingList, WaitingPlan
 from templedb_nb.model.waiting_files import WaitingFiles
 
@@ -23,12 +23,17 @@ def overtaken(
     asked_at: datetime,
     ledgers: Mapping[DatabaseName, Ledger],
     made: Mapping[str, datetime],
+    demands: Policy | None = None,
 ) -> str:
     """Return why a plan cannot run any more, by the ledgers of its target; nothing if it may.
+
+    A plan that was made when the target demanded less is stale by now.
 
     It was last made at *asked_at*; *made* says when the plans of runs were, if this state has them:
     of others the begin of the run stands for it.
     """
+    if demands is not None and plan.policy.stricter(demands) != plan.policy:
+        return f"{plan.target} demands more by now: make a new plan"
     for run in (run for ledger in ledgers.values() for run in ledger.runs):
         if run.outcome is not Outcome.SUCCEEDED or run.target != plan.target:
             continue
