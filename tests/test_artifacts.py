@@ -11,6 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -696,9 +697,16 @@ def test_damaged_content_at_a_url_is_not_placed(builds: Builds) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user")
-def test_store_is_shared_with_another_user(tmp_path: Path) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="nobody else may become another user")
+def test_store_is_shared_with_another_user() -> None:
     """What another user has kept there is not written again, and not touched."""
-    body, root = b"the same", tmp_path / "store"
+    with tempfile.TemporaryDirectory() as shared:
+        Path(shared).chmod(0o755)
+        shared_with_another_user(Path(shared) / "store")
+
+
+def shared_with_another_user(root: Path) -> None:
+    body = b"the same"
     address = Digest(hashlib.sha256(body).hexdigest())
 
     def keep() -> None:
@@ -712,8 +720,6 @@ def test_store_is_shared_with_another_user(tmp_path: Path) -> None:
     place = root / "sha256" / address[:2] / address
     before = place.stat().st_mtime_ns, place.stat().st_ino
     uid = os.geteuid()
-    for each in (tmp_path, *tmp_path.parents[:2]):
-        each.chmod(0o755)
     os.seteuid(65534)
     try:
         keep()

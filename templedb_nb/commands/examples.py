@@ -85,6 +85,7 @@ EXAMPLES = {
     "state show": ("state show",),
     "state check": ("state check",),
     "state init": ("state init",),
+    "state gc": ("state gc --dry-run", "state gc --keep-runs 3"),
     "status": ("status shop", "status shop --target production"),
     "reject": ('reject 3f9a1c2b7d10 --reason "the index is missing"',),
     "approvals": ("approvals 3f9a1c2b7d10", "approvals --waiting", "approvals --waiting shop"),

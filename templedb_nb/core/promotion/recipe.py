@@ -15,7 +15,9 @@ from templedb_nb.model.config import DeployConfig
 
 _BESIDE = {key.name for key in (*PROMOTION_KEYS, *ALERT_KEYS)}
 _BESIDE |= {"artifacts_store", "artifacts_limit"}
-_GIVEN = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_-]*)(?P<mark>[=: ]\s*)(?P<value>[^\s'\"]+)")
+_GIVEN = re.compile(
+    r"(?<![A-Za-z0-9_-])(?P<name>[A-Za-z0-9_-]++)(?P<mark>[=: ]\s*+)(?P<value>[^\s'\"]++)"
+)
 _WORD = re.compile(r"[A-Za-z0-9]+")
 _AROUND = 2
 
