@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -174,7 +172,6 @@ def test_config_tells_what_is_wrong_with_a_lifecycle(
     quick: Shop, lifecycle: Any, told: str
 ) -> None:
     quick.write(lifecycle=lifecycle)
-    said = quick.terminal("deploy", "config", "app", "--validate", code=None)
     quick.terminal("project", "sync", "app")
     said = quick.terminal("deploy", "config", "app", "--validate", code=None)
     assert told in said.all
@@ -183,7 +180,7 @@ def test_config_tells_what_is_wrong_with_a_lifecycle(
 def test_failed_run_is_not_promoted(quick: Shop) -> None:
     quick.version("v2", m002="CREATE TABEL b (id int);\n")
     quick.deploy("staging", code=10)
-    said = quick.promote(code=0)
+    quick.promote()
     assert quick.deployed("production") == ["v1"], "the failed run changed nothing"
     failed = quick.runs("staging")[0]["run"][:13]
     said = quick.promote("--run", failed, code=64)
@@ -396,7 +393,6 @@ def only_in_production(shop: Shop) -> None:
 
 def test_migration_that_only_production_has_is_refused(shop: Shop) -> None:
     only_in_production(shop)
-    said = shop.promote("--downgrade", code=None)
     said = shop.promote(code=78)
     assert "m003.sql: is applied on production, and not on staging" in said.err
     assert "--accept-only-in-to migrations/m003.sql --reason WHY" in said.err
@@ -872,8 +868,6 @@ def test_api_promotes(quick: Shop) -> None:
     with pytest.raises(PlanRefused, match="may not run"):
         temple.promote("app")
     assert quick.deployed("production") == ["v1"]
-    assert os.environ["TEMPLEDB_USER"] == "rosa"
-    assert isinstance(quick.terminal.home, Path)
 
 
 def test_api_accepts_nothing_without_a_reason(quick: Shop) -> None:

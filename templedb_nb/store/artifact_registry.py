@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,6 +15,8 @@ from templedb_nb.ports.store import BlobSink
 
 SCHEMES = ("oci://", "oci+http://")
 PART = 1 << 20
+TIMEOUT_S = 60.0
+"""The library itself would wait for good."""
 _CHUNK = 16 << 20
 """A content of more bytes is sent in parts."""
 _NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -27,9 +30,13 @@ _OK, _MISSING = range(200, 300), 404
 class ArtifactRegistry:
     """Contents in a repository of a registry; credentials are those of ``docker login``."""
 
-    def __init__(self, url: str) -> None:
-        """Keep contents at *url*, such as ``oci://registry.example/team/artifacts``."""
+    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
+        """Keep contents at *url*, such as ``oci://registry.example/team/artifacts``.
+
+        A registry that says nothing for *timeout_s* seconds is given up.
+        """
         self._url = url
+        self._timeout_s = timeout_s
         self._opened: Any = None
 
     @property
@@ -121,12 +128,14 @@ class ArtifactRegistry:
             import oras.provider
 
             class OneTry(oras.provider.Registry):  # type: ignore[misc]  # oras has no types
-                """A registry that is asked once: the library waits for 49 s before it gives up."""
+                """A registry that is asked once: the library asks six times, over 131 s."""
 
                 do_request = oras.provider.Registry.do_request.__wrapped__
 
             host = self._url.partition("://")[2].partition("/")[0]
             self._opened = OneTry(host, insecure=self._url.startswith("oci+http://"))
+            session = self._opened.session  # the one by which it asks for tokens, too
+            session.request = partial(session.request, timeout=self._timeout_s)
             self._opened.auth.load_configs(self._place(Digest(_CONFIG_BLOB)))
         return self._opened
 
