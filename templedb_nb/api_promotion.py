@@ -66,16 +66,12 @@ class PromotionMethods:
         that it places. Raises `UsageProblem` if there is
         nothing to promote, and `UnavailableRelease` if the release is not here.
         """
-        wish = PromotionWish(
-            source=source,
-            run=None if run is None else str(run),
+        wish = _wish(
+            (source, run, reason, bundle),
+            (accept_only_in_to, skip_groups),
             accept_recipe_change=accept_recipe_change,
             keep_recipe=keep_recipe,
-            only_in_to=tuple(accept_only_in_to),
-            reason=reason,
             downgrade=downgrade,
-            bundle=Path(bundle) if bundle else None,
-            skip_groups=tuple(skip_groups),
         )
         choice = Selection(project=self._choice(project, None).project, target=to)
         place = Path(out) if out else None
@@ -106,16 +102,12 @@ class PromotionMethods:
 
         The words are those of `promotion_plan` and `run`. Raises what those raise.
         """
-        wish = PromotionWish(
-            source=source,
-            run=None if run is None else str(run),
+        wish = _wish(
+            (source, run, reason, bundle),
+            (accept_only_in_to, skip_groups),
             accept_recipe_change=accept_recipe_change,
             keep_recipe=keep_recipe,
-            only_in_to=tuple(accept_only_in_to),
-            reason=reason,
             downgrade=downgrade,
-            bundle=Path(bundle) if bundle else None,
-            skip_groups=tuple(skip_groups),
         )
         options = RunOptions(
             observers=tuple(each for each in (on_event, teller()) if each),
@@ -169,6 +161,25 @@ def signing_key(*, sign: str | Path | bool) -> SigningKey | None:
     if not sign:
         return None
     return SigningKey() if sign is True else SigningKey(file=str(sign))
+
+
+def _wish(
+    named: tuple[str | None, str | int | None, str, str | Path | None],
+    lists: tuple[Iterable[str], Iterable[str]],
+    **accepted: bool,
+) -> PromotionWish:
+    """Return what is promoted, by the words of a method: names, lists of names, and flags."""
+    source, run, reason, bundle = named
+    only_in_to, skip_groups = lists
+    return PromotionWish(
+        source=source,
+        run=None if run is None else str(run),
+        reason=reason,
+        bundle=Path(bundle) if bundle else None,
+        only_in_to=tuple(only_in_to),
+        skip_groups=tuple(skip_groups),
+        **accepted,
+    )
 
 
 class ReleaseMethods(RollbackMethods, PromotionMethods, ApprovalMethods):
