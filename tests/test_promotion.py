@@ -177,6 +177,13 @@ def test_config_tells_what_is_wrong_with_a_lifecycle(
     assert told in said.all
 
 
+def test_gates_of_a_misspelt_target_are_refused(quick: Shop) -> None:
+    quick.write(promotion={"prodcution": {"min_soak": "2h"}})
+    said = quick.promote(code=78)
+    assert "promotion.prodcution: is not in the lifecycle; did you mean production?" in said.err
+    assert quick.deployed("production") == []
+
+
 def test_failed_run_is_not_promoted(quick: Shop) -> None:
     quick.version("v2", m002="CREATE TABEL b (id int);\n")
     quick.deploy("staging", code=10)

@@ -20,7 +20,7 @@ from templedb_nb.app.project.configs import Configs, CurrentConfig
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.variables import NOTHING_GIVEN, GivenValues
 from templedb_nb.app.promotion.source import FoundSource, PromotionSources
-from templedb_nb.app.promotion.stages import stages
+from templedb_nb.app.promotion.stages import refuse_wrong_stages, stages
 from templedb_nb.app.rollback.older_release import FoundRelease, OlderReleases
 from templedb_nb.app.rollback.rollbacks import KeptOfGroups, Rollbacks
 from templedb_nb.core.config.document import document, problem
@@ -190,7 +190,9 @@ class Promotions:
             if project.root and Path(project.root).is_dir():
                 self.projects.sync(project)
             release = self.projects.release(project, None)
-            lifecycle = self.configs.current(project, release).config.lifecycle
+            current = self.configs.current(project, release)
+            refuse_wrong_stages(current.findings)
+            lifecycle = current.config.lifecycle
             source, target = stages(lifecycle, wish.source, choice_.target)
             now = self.plans.case(project, target, sync=False)
         self.runs.reconcile(anew=True)

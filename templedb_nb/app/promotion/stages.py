@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from templedb_nb.core.secrets.url_passwords import typed
-from templedb_nb.errors import UsageProblem
+from templedb_nb.errors import InvalidConfig, UsageProblem
+from templedb_nb.model.finding import Finding, errors
 from templedb_nb.model.lifecycle import Lifecycle
+
+_WAY = re.compile(r"\b(?:lifecycle|promotion)\b")
 
 
 def stages(lifecycle: Lifecycle, source: str | None, target: str | None) -> tuple[str, str]:
@@ -27,6 +31,15 @@ def stages(lifecycle: Lifecycle, source: str | None, target: str | None) -> tupl
         message = f"the lifecycle does not lead from {typed(source)} to {typed(target)}"
         raise UsageProblem(message, hint=f"the lifecycle: {_told(lifecycle)}")
     return source, target
+
+
+def refuse_wrong_stages(findings: Sequence[Finding]) -> None:
+    """Raise with everything that is wrong with today's lifecycle and its gates."""
+    own = [each for each in errors(tuple(findings)) if _WAY.search(each.where)]
+    if own:
+        message = "the lifecycle or its gates are wrong; nothing was planned"
+        hint = "templedb deploy config --validate"
+        raise InvalidConfig(message, problems=[str(each) for each in own], hint=hint)
 
 
 def _only(found: Sequence[str], option: str, where: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any  # Any: a JSON document, whose shape is read here
 
@@ -22,6 +22,7 @@ from templedb_nb.core.values.schema import (
     Text,
     TextOr,
     WholeNumber,
+    nearest,
 )
 from templedb_nb.model.artifact import DEFAULT_LIMIT, ArtifactRule
 from templedb_nb.model.config import (
@@ -279,7 +280,18 @@ def build(read: Mapping[str, Any], findings: list[Finding]) -> DeployConfig:
     made = tuple(_settled(each, place) for place, each in enumerate(groups, start=1))
     findings += _duplicates("name", [g.name for g in made])
     findings += _duplicates("order", [g.order for g in made])
+    findings += _unknown_stages(read["lifecycle"], read["promotion"])
     return DeployConfig(groups=made, **{key.fills: read[key.name] for key in TOP_KEYS})
+
+
+def _unknown_stages(lifecycle: Lifecycle, gates: Sequence[tuple[str, Any]]) -> list[Finding]:
+    """Refuse gates of a target that the lifecycle does not have: it may be misspelt."""
+    known = lifecycle.names
+    return [
+        problem(f"promotion.{name}", f"is not in the lifecycle{nearest(name, known)}")
+        for name, _ in gates
+        if lifecycle and name not in known
+    ]
 
 
 def _settled(given: dict[str, Any], place: int) -> Group:
