@@ -10,7 +10,19 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import drift, frames, kernel, masking, runbook, runs, sizes, start, state, trees
+from benchmarks import (
+    drift,
+    frames,
+    kernel,
+    masking,
+    notifications,
+    runbook,
+    runs,
+    sizes,
+    start,
+    state,
+    trees,
+)
 from benchmarks.measure import Row, table
 from tests import postgres
 from tests.postgres import Server
@@ -30,6 +42,7 @@ BENCHES: dict[str, Bench] = {
     "masking": masking.bench,
     "sizes": sizes.bench,
     "state": state.bench,
+    "notifications": notifications.bench,
 }
 
 

@@ -14,28 +14,22 @@ import re
 import sys
 import typing
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import click
+import config_references
+from tables import cell, linked, table
 
 from templedb_nb import api
 from templedb_nb.api_promotion import ApprovalMethods, PromotionMethods
-from templedb_nb.api_rollback import RollbackMethods
+from templedb_nb.api_rollback import RollbackMethods, SlotMethods
 from templedb_nb.commands.tree import tree
-from templedb_nb.core.config import document, lifecycle_keys, project_file
-from templedb_nb.core.config.lifecycle_keys import Stages
-from templedb_nb.core.config.pending_alert_key import AlertAfter
-from templedb_nb.core.health.outcomes import OUTCOMES
-from templedb_nb.core.values import schema
-from templedb_nb.core.windows import rules
 from templedb_nb.failpoints import PLACES
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Event, Passing, StepFailed
 from templedb_nb.model.finding import Finding
 from templedb_nb.model.history import RunRow
-from templedb_nb.model.lifecycle import Lifecycle
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
 from templedb_nb.model.status import TargetStatus, Tracked
@@ -139,19 +133,15 @@ def _help(command: click.Command) -> str:
 
 def _paragraph(text: str) -> str:
     if not text.startswith("\b\n"):
-        return _linked(" ".join(text.split()))
+        return linked(" ".join(text.split()))
     title, *lines = text.removeprefix("\b\n").splitlines()
     code = "\n".join(line.strip() for line in lines if line.strip())
     return f"{title}\n\n```bash no-run: a test reads these by the tree\n{code}\n```"
 
 
-def _linked(text: str) -> str:
-    return re.sub(r"(--[a-z][a-z-]*)", r"`\1`", text).replace("``", "`")
-
-
 def _options_table(options: Iterable[click.Option]) -> str:
-    rows = [(_option(each), _cell(_linked(_said(each)))) for each in options]
-    return _table(("option", "what it does"), rows)
+    rows = [(_option(each), cell(linked(_said(each)))) for each in options]
+    return table(("option", "what it does"), rows)
 
 
 def _option(option: click.Option) -> str:
@@ -175,144 +165,6 @@ def _said(option: click.Option) -> str:
 # --- config -----------------------------------------------------------------------------------
 
 
-def project() -> str:
-    """Return the reference of a whole document."""
-    return _object(project_file.DOCUMENT)
-
-
-def group() -> str:
-    """Return the reference of a group."""
-    return _object(document.GROUP)
-
-
-def hook() -> str:
-    """Return the reference of a hook."""
-    return _object(document.HOOK)
-
-
-def health_check() -> str:
-    """Return the reference of a health check."""
-    return _object(document.HEALTH_CHECK)
-
-
-def artifact() -> str:
-    """Return the reference of an artifact."""
-    return _object(document.ARTIFACT)
-
-
-def expect_json() -> str:
-    """Return the reference of an expectation of JSON."""
-    return _object(document.EXPECT_JSON)
-
-
-def promotion_gates() -> str:
-    """Return the reference of what must be true before a promotion."""
-    return _object(lifecycle_keys.GATES)
-
-
-def outcomes() -> str:
-    """Return what each cause says of a target's health."""
-    rows = [
-        (f"`{cause.value}`", found.value, _cell(meaning))
-        for cause, (found, meaning) in OUTCOMES.items()
-    ]
-    return _table(("cause", "outcome", "what was seen"), rows)
-
-
-def target() -> str:
-    """Return the reference of a target."""
-    return _object(project_file.TARGET)
-
-
-def windows() -> str:
-    """Return the reference of a target's deployment windows."""
-    return _object(rules.WINDOWS)
-
-
-def window() -> str:
-    """Return the reference of a rule of deployment windows."""
-    return _object(rules.RULE)
-
-
-def _object(found: schema.Object) -> str:
-    rows = [
-        (f"`{key.name}`", _kind(key.shape), _default(key), _cell(_linked(key.doc)))
-        for key in found.keys
-    ]
-    return _table(("key", "value", "default", "what it says"), rows)
-
-
-def _kind(found: schema.Shape) -> str:  # noqa: C901, PLR0912 - a case a shape
-    match found:
-        case schema.Text():
-            return _WORDS.get(found, "word" if found.says else "text")
-        case schema.WholeNumber(least=least, most=most):
-            return f"whole number, {least} {f'to {most}' if most is not None else 'or more'}"
-        case schema.Duration(least=least):
-            return f"duration, {least} s or more" if least else "duration"
-        case schema.ByteSize():
-            return "bytes: whole number, `500MB`, `2GiB`"
-        case schema.Scalar():
-            return "text, number, `true` or `false`"
-        case schema.Flag():
-            return "`true` or `false`"
-        case schema.Choice(words=words):
-            return ", ".join(f"`{word.value}`" for word in words)
-        case schema.ListOf(item=item, single=single):
-            return f"list of {_plural(_kind(item))}{'; or one alone' if single else ''}"
-        case schema.PairsOf(name=name, item=item):
-            return f"object: {_kind(name)} to {_kind(item)}"
-        case schema.TextOr(key=key, long=long):
-            return f"{_kind(long)}, or a text: its `{key}`"
-        case schema.Object():
-            return _PLACES[id(found)]
-        case AlertAfter():
-            return "duration or `off`, or object: name to duration or `off`"
-        case Stages():
-            return "list of names or of lists of names, or object: name to names"
-        case _:
-            raise TypeError(f"the reference cannot name a {type(found).__name__}")
-
-
-def _plural(kind: str) -> str:
-    return f"{kind}s" if kind in {"text", "name", "variable"} else f"items, each {kind}"
-
-
-_WORDS = {document.NAME: "name", document.VARIABLE: "variable"}
-
-
-_PLACES = {
-    id(document.HOOK): "a [hook](#hook)",
-    id(document.ARTIFACT): "an [artifact](#artifact)",
-    id(document.HEALTH_CHECK): "a [health check](#health-check)",
-    id(document.EXPECT_JSON): "an [expectation of JSON](#expectation-of-json)",
-    id(document.GROUP): "a [group](#group)",
-    id(rules.WINDOWS): "[deployment windows](#deployment-windows)",
-    id(rules.RULE): "a [rule](#deployment-windows)",
-    id(lifecycle_keys.GATES): "[promotion gates](#promotion-gates)",
-    id(project_file.TARGET): "a [target](#target)",
-}
-
-
-def _default(key: schema.Key) -> str:
-    match key.default:
-        case schema.REQUIRED:
-            return "required"
-        case Enum() as word:
-            return f"`{word.value}`"
-        case bool() as flag:
-            return f"`{str(flag).lower()}`"
-        case None | "" | () | Lifecycle():
-            return ""
-        case tuple() as several:
-            return ", ".join(f"`{each}`" for each in several)
-        case other:
-            return f"`{other}`"
-
-
-# --- events -----------------------------------------------------------------------------------
-
-
 def events() -> str:
     """Return the table of the kinds of events, with their fields."""
     kept = set(typing.get_args(Event)) - set(typing.get_args(Passing))
@@ -320,12 +172,12 @@ def events() -> str:
         (
             f"`{each.kind}`",
             "yes" if each in kept else "no",
-            _cell(_first_paragraph(each)),
+            cell(_first_paragraph(each)),
             ", ".join(f"`{field.name}`" for field in dataclasses.fields(each)),
         )
         for each in typing.get_args(Event)
     ]
-    return _table(("kind", "kept", "what became true", "fields"), rows)
+    return table(("kind", "kept", "what became true", "fields"), rows)
 
 
 def _first_paragraph(thing: Any) -> str:
@@ -338,7 +190,7 @@ def _first_paragraph(thing: Any) -> str:
 def methods() -> str:
     """Return the reference of the Python API: each method, and `frame`."""
     members = {**vars(api.Temple), **vars(RollbackMethods), **vars(PromotionMethods)}
-    members |= vars(ApprovalMethods)
+    members |= {**vars(ApprovalMethods), **vars(SlotMethods)}
     public = [each for name, each in members.items() if not name.startswith("_")]
     return "\n\n".join(_function(getattr(each, "__func__", each)) for each in (*public, api.frame))
 
@@ -380,10 +232,10 @@ def values() -> str:
 
 def _value_of(kind: Any) -> str:
     fields = [(name, each) for name, each in kind.__annotations__.items() if "ClassVar" not in each]
-    rows = [(f"`{name}`", _cell(f"`{hint}`")) for name, hint in fields]
+    rows = [(f"`{name}`", cell(f"`{hint}`")) for name, hint in fields]
     own = [name for name, each in vars(kind).items() if isinstance(each, property)]
     rows += [(f"`{name}`", f"computed: {_prose(getattr(kind, name))}") for name in own]
-    return f"### {kind.__name__}\n\n{_prose(kind)}\n\n{_table(('field', 'type'), rows)}"
+    return f"### {kind.__name__}\n\n{_prose(kind)}\n\n{table(('field', 'type'), rows)}"
 
 
 def _prose(thing: Any) -> str:
@@ -395,27 +247,17 @@ def _prose(thing: Any) -> str:
 
 def failpoints() -> str:
     """Return the table of the places at which a rehearsal may break a run."""
-    rows = [(f"`{name}`", _cell(what)) for name, what in PLACES.items()]
-    return _table(("place", "what is true there"), rows)
+    rows = [(f"`{name}`", cell(what)) for name, what in PLACES.items()]
+    return table(("place", "what is true there"), rows)
 
 
 # --- tables -----------------------------------------------------------------------------------
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;")
-
-
 PARTS: dict[str, Callable[[], str]] = {
     each.__name__: each
     for each in (
-        commands, project, group, hook, artifact, health_check, expect_json, promotion_gates,
-        outcomes, target, windows, window, events, methods, values, failpoints,
+        commands, *config_references.PARTS, events, methods, values, failpoints,
     )
 }  # fmt: skip
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from templedb_nb.api_promotion import ReleaseMethods, signing_key
+from templedb_nb.api_rollback import SlotMethods, wished
 from templedb_nb.app.container import Container as App
 from templedb_nb.app.deploy.runs import RunOptions
 from templedb_nb.app.deploy.signatures import SigningKey
+from templedb_nb.app.notifications.methods import notifying
 from templedb_nb.app.project.variables import GivenValues
-from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.core.values.points_in_time import since, wait_s
 from templedb_nb.errors import UsageProblem
 from templedb_nb.model.approval import Approval, ApprovalList, Verdict
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Temple(ReleaseMethods):
+class Temple(ReleaseMethods, SlotMethods):
     """The projects of one state file, and what can be done with them.
 
     *project* and *target* of every method are optional if TEMPLEDB_PROJECT and TEMPLEDB_TARGET name
@@ -58,8 +59,8 @@ class Temple(ReleaseMethods):
         """
         from templedb_nb.notebook.display import add_looks_here
 
-        add_looks_here()
         app = App.open(state)
+        add_looks_here(app)
         if there := teller():
             there.listens(app)
         return cls(app)
@@ -73,6 +74,7 @@ class Temple(ReleaseMethods):
         sync: bool = True,
         skip_groups: Iterable[str] = (),
         skip_validation: bool = False,
+        discard_old: bool = False,
         env: Mapping[str, str] | None = None,
         overlay: Mapping[str, Any] | None = None,
         out: str | Path | None = None,
@@ -81,10 +83,10 @@ class Temple(ReleaseMethods):
 
         *sync* first stores what changed in the project's folder. *env* are values for this plan
         only; they are never stored. *overlay* changes the config for this plan: ``{"groups":
-        {"web": {"timeout": "5m"}}}``. *out* also writes the plan as a bundle. Raises `UnknownName`,
-        `ConfigError`, `TargetError`.
+        {"web": {"timeout": "5m"}}}``. *discard_old* may overwrite a slot that is kept. *out* also
+        writes the plan as a bundle. Raises `UnknownName`, `ConfigError`, `TargetError`.
         """
-        options = PlanOptions(skip_groups=tuple(skip_groups), skip_validation=skip_validation)
+        options = wished(skip_groups, skip_validation=skip_validation, discard_old=discard_old)
         return self._app.deployments.plan(
             self._choice(project, target),
             options,
@@ -95,6 +97,7 @@ class Temple(ReleaseMethods):
             out=Path(out) if out else None,
         )
 
+    @notifying
     def run(  # noqa: PLR0913 - each is an option of the command, by name
         self,
         project: str | None = None,
@@ -105,6 +108,7 @@ class Temple(ReleaseMethods):
         sync: bool = True,
         skip_groups: Iterable[str] = (),
         skip_validation: bool = False,
+        discard_old: bool = False,
         env: Mapping[str, str] | None = None,
         overlay: Mapping[str, Any] | None = None,
         lock_wait: str | float = "10s",
@@ -116,14 +120,14 @@ class Temple(ReleaseMethods):
         """Run a deployment and return its result.
 
         With *plan* (a `Preview`, a plan's id, or a bundle's path) exactly that plan runs, or none.
-        A failed step is no exception: see the result's ``outcome``. *overlay* is as in `plan`.
-        *lock_wait* is in seconds, or ``"15m"``. *approvals* are files of signed approvals, beside
-        those that are recorded. *override_windows* names closed windows to run in, *reason* says
-        why. *on_event* is called with every event. Raises `PlanRefused`, `ApprovalMissing`,
-        `Frozen`, `Stale`, `Busy`, `Unresolved` before anything is changed.
+        A failed step does not raise: see the result's ``outcome``. *overlay* and *discard_old* are
+        as in `plan`. *lock_wait* is in seconds, or ``"15m"``. *approvals* are files of signed
+        approvals, beside those that are recorded. *override_windows* names closed windows to run
+        in, *reason* says why. *on_event* is called with every event. Raises `PlanRefused`,
+        `ApprovalMissing`, `Frozen`, `Stale`, `Busy`, `Unresolved` before anything is changed.
         """
         wish = RunOptions(
-            options=PlanOptions(skip_groups=tuple(skip_groups), skip_validation=skip_validation),
+            options=wished(skip_groups, skip_validation=skip_validation, discard_old=discard_old),
             observers=tuple(each for each in (on_event, teller()) if each),
             lock_wait_s=wait_s(str(lock_wait)),
             approvals=tuple(Path(each) for each in approvals),
@@ -155,13 +159,14 @@ class Temple(ReleaseMethods):
         """Reject exactly this plan: it may not run, whoever approves it. Raises `UnknownName`."""
         return self._judge(plan, Verdict.REJECTED, reason, signing_key(sign=sign))
 
+    @notifying
     def _judge(
         self, plan: Preview | str | Path, verdict: Verdict, reason: str, key: SigningKey | None
     ) -> Approval:
         named = plan.plan.id if isinstance(plan, Preview) else str(plan)
         given = self._app.approvals.judge(named, verdict, reason, "python", key)
         if given.uncounted:
-            warnings.warn(f"the approval does not count: {given.uncounted}", stacklevel=3)
+            warnings.warn(f"the approval does not count: {given.uncounted}", stacklevel=4)
         return given.approval
 
     async def gate(self, plan: Preview) -> None:
@@ -289,7 +294,7 @@ class Temple(ReleaseMethods):
     ) -> Timeline:
         """Return the newest runs, oldest first; a notebook shows them as a chart."""
         found = self.history(project, target, last=last, since=since)
-        return Timeline(slug=found.slug, rows=found.rows[::-1])
+        return Timeline(slug=found.slug, rows=found.rows[::-1], scope=found.scope)
 
     def chart(
         self,
@@ -297,13 +302,13 @@ class Temple(ReleaseMethods):
         project: str | None = None,
         target: str | None = None,
         *,
-        by: Literal["day", "week", "month"] = "week",
+        by: Literal["hour", "day", "week", "month"] | None = None,
         last: int = 100,
         since: str | None = None,
     ) -> Durations | Frequency:
         """Return how long runs took, or how often they ran; a notebook shows this as a chart.
 
-        *last* is for durations, *by* for the frequency.
+        *last* is for durations, *by* for the frequency; without *by*, a period that fits.
         """
         return self._app.history.chart(what, *self._named(project, target), by, last, since)
 

@@ -11,8 +11,10 @@ from templedb_nb.api_rollback import RollbackMethods
 from templedb_nb.app.container import Container as App
 from templedb_nb.app.deploy.runs import RunOptions
 from templedb_nb.app.deploy.signatures import SigningKey
+from templedb_nb.app.notifications.methods import notifying
 from templedb_nb.app.project.variables import GivenValues
 from templedb_nb.app.promotion.promotions import PromotionWish
+from templedb_nb.core.secrets.url_passwords import without_url_passwords
 from templedb_nb.core.values.points_in_time import wait_s
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.event import Stamped
@@ -53,6 +55,7 @@ class PromotionMethods:
         accept_only_in_to: Iterable[str] = (),
         reason: str = "",
         downgrade: bool = False,
+        discard_old: bool = False,
         bundle: str | Path | None = None,
         skip_groups: Iterable[str] = (),
         env: Mapping[str, str] | None = None,
@@ -72,6 +75,7 @@ class PromotionMethods:
             accept_recipe_change=accept_recipe_change,
             keep_recipe=keep_recipe,
             downgrade=downgrade,
+            discard_old=discard_old,
         )
         choice = Selection(project=self._choice(project, None).project, target=to)
         place = Path(out) if out else None
@@ -79,6 +83,7 @@ class PromotionMethods:
             choice, wish, self._given(env), place, with_artifacts=with_artifacts
         )
 
+    @notifying
     def promote(  # noqa: PLR0913 - each is an option of the command, by name
         self: _Promotes,
         project: str | None = None,
@@ -91,6 +96,7 @@ class PromotionMethods:
         accept_only_in_to: Iterable[str] = (),
         reason: str = "",
         downgrade: bool = False,
+        discard_old: bool = False,
         bundle: str | Path | None = None,
         skip_groups: Iterable[str] = (),
         env: Mapping[str, str] | None = None,
@@ -108,6 +114,7 @@ class PromotionMethods:
             accept_recipe_change=accept_recipe_change,
             keep_recipe=keep_recipe,
             downgrade=downgrade,
+            discard_old=discard_old,
         )
         options = RunOptions(
             observers=tuple(each for each in (on_event, teller()) if each),
@@ -131,10 +138,11 @@ class ApprovalMethods:
     def waiting(self: _Approves, project: str | None = None) -> WaitingList:
         """Return the plans that wait for approvals, of all projects or of one, oldest first.
 
-        A target that does not answer is told in ``notes``.
+        `notes` names each target that does not answer.
         """
         return self._app.waiting.list(project)
 
+    @notifying
     def approve_bundle(
         self: _Approves,
         plans: Iterable[Preview | str | Path],
@@ -174,7 +182,7 @@ def _wish(
     return PromotionWish(
         source=source,
         run=None if run is None else str(run),
-        reason=reason,
+        reason=without_url_passwords(reason),
         bundle=Path(bundle) if bundle else None,
         only_in_to=tuple(only_in_to),
         skip_groups=tuple(skip_groups),

@@ -19,9 +19,17 @@ from templedb_nb.commands.context import Call
 from templedb_nb.commands.tree import reserved, tree
 from templedb_nb.errors import TempleError, raising, shortened, swallowed
 from templedb_nb.exit_code import ExitCode
-from templedb_nb.terminal import echo, echo_json, going_on, into_nothing, unheard, unwritten
+from templedb_nb.terminal import (
+    echo,
+    echo_json,
+    github_job,
+    going_on,
+    into_nothing,
+    screen,
+    unheard,
+    unwritten,
+)
 from templedb_nb.ticker import Ticker
-from templedb_nb.workflow import Workflow
 
 if TYPE_CHECKING:
     from templedb_nb.app import Container
@@ -30,6 +38,7 @@ if TYPE_CHECKING:
     from templedb_nb.model.plan import Preview
     from templedb_nb.model.runbook import RunbookEvent
     from templedb_nb.views.cell_lines import CellLines
+    from templedb_nb.workflow import Workflow
 
 
 class Interrupted(KeyboardInterrupt):
@@ -104,6 +113,8 @@ def _run(call: Call, words: Sequence[str]) -> int:
 
 def _shown(call: Call, value: Any) -> int:
     """Show what a command returned; what a run came to holds whether or not it can be read."""
+    if isinstance(value, int):  # after --help, or after a screen that was shown
+        return value
     from templedb_nb.exits import exit_code
     from templedb_nb.model.result import Result
     from templedb_nb.model.runbook import RunbookResult
@@ -119,12 +130,13 @@ def _shown(call: Call, value: Any) -> int:
 
 
 def _call() -> Call:
-    workflow = Workflow.of(os.environ)
+    workflow = github_job()
     return Call(
         open_app=partial(_open, workflow),
         workflow=workflow,
         stdin=sys.stdin,
         ask_secret=_ask_secret,
+        ask=_ask,
         project=os.environ.get("TEMPLEDB_PROJECT") or None,
         target=os.environ.get("TEMPLEDB_TARGET") or None,
     )
@@ -149,6 +161,7 @@ def _ticker(call: Call) -> Ticker:
     call.output.working = working
     call.followers.cells = watch.cell
     call.interactive = sys.stdin.isatty()
+    call.panels.screen = partial(screen, call.open_app)
     call.output.tell = _tell
     call.output.progress = partial(_progress, call)
     return ticker
@@ -176,7 +189,7 @@ def _open(workflow: Workflow | None) -> Container:
     from templedb_nb.app import Container
 
     app = Container.open()
-    app.reserved = reserved()
+    app.reserved = reserved
     if workflow is not None:
         app.masker.heard = workflow.secret
     return app
@@ -234,11 +247,8 @@ class _TerminalWatch:
         """Show what a reader must know just before the run."""
         from templedb_nb.views.text import briefing
 
-        if (
-            not self._call.output.json
-            and not self._call.output.quiet
-            and (told := briefing(preview))
-        ):
+        silent = self._call.output.json or self._call.output.quiet
+        if not silent and (told := briefing(preview)):
             self._ticker.clear()
             echo(self._call.cleaned(told))
 
@@ -255,8 +265,6 @@ def _plain_line(value: Any) -> str:
 
 
 def _show(call: Call, value: Any) -> int:
-    if isinstance(value, int):  # click's own exit, after --help
-        return value
     from templedb_nb.exits import exit_code
     from templedb_nb.model.history import StepLogs
     from templedb_nb.model.lint import LintReport
@@ -264,6 +272,7 @@ def _show(call: Call, value: Any) -> int:
     from templedb_nb.model.result import Result
     from templedb_nb.views import json_value
     from templedb_nb.views.text import closing, text
+    from templedb_nb.views.text.base import reasons, without_next
 
     began = any(
         isinstance(each, _TerminalWatch) and each.began for each in call.followers.observers
@@ -276,8 +285,10 @@ def _show(call: Call, value: Any) -> int:
         told = closing(value) if began and isinstance(value, Result) else text(value)
     if call.output.json:
         echo_json(call.cleaned(told))
+        for each in reasons(value):  # whoever reads a log sees no JSON
+            echo(shortened(call.cleaned(f"error: {each}")), err=True)
     elif not (call.output.quiet and began and not exit_code(value)):
-        told = call.cleaned(told)
+        told = call.cleaned(without_next(told) if call.output.quiet else told)
         if isinstance(value, Preview | LintReport | Result):
             told = "\n".join(map(shortened, told.split("\n")))
         echo(told, progress=isinstance(value, StepLogs))
@@ -307,6 +318,8 @@ def _annotate(call: Call, value: LintReport) -> None:
     if call.output.json or (call.workflow is None and value.format != "github"):
         return
     project = next(each for each in call.app.projects.all() if each.slug == value.slug)
+    from templedb_nb.workflow import Workflow
+
     workflow = call.workflow or Workflow(os.environ)
     workflow.risky(value, project.root or "")
 
@@ -342,7 +355,14 @@ def _ask_secret(name: str) -> str:
         return sys.stdin.read().removesuffix("\n").removesuffix("\r")
     import getpass
 
-    return getpass.getpass(f"{name} (hidden): ")
+    try:
+        return getpass.getpass(f"{name} (hidden): ")
+    except EOFError:
+        raise click.Abort from None
+
+
+def _ask(question: str, default: str) -> str:
+    return str(click.prompt(question, default=default or None, err=True)).strip()
 
 
 def _tell(text: str) -> None:

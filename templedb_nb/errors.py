@@ -23,6 +23,7 @@ TempleError
 │   ├── LedgerRefused       69  the role may not read, write or create the ledger
 │   ├── Held                69  another session holds what was to be read
 │   ├── UnfitServer         69  a pooler, a replica, a read-only or an unknown server
+│   ├── RouterFailed        69  what sends traffic to a slot could not be switched
 │   └── StatementFailed     12  the server rejected one statement
 ├── QueryRefused            64  a question is no SQL, or wants more than to read
 ├── QueryTimedOut          124  a question to a target took too long
@@ -40,9 +41,12 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from templedb_nb.exit_code import ExitCode
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LISTED = 50
 """At most this many problems are listed; JSON has all of them."""
@@ -247,6 +251,16 @@ class Held(TargetError):
 
 class UnfitServer(TargetError):
     """The server cannot give what a deployment needs: a pooler, a replica, read-only."""
+
+
+class RouterUnclear(TempleError):
+    """A router names no slot, so that nobody knows which one to measure."""
+
+    exit_code = ExitCode.INCONCLUSIVE
+
+
+class RouterFailed(TargetError):
+    """What sends traffic to a slot could not be switched, or does not say where traffic goes."""
 
 
 class StatementFailed(TargetError):

@@ -13,6 +13,7 @@ from templedb_nb.model.listings import Coded, Validation
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
 from templedb_nb.model.runbook import RunbookResult
+from templedb_nb.model.start import Started
 
 
 def exit_code(value: Any) -> int:
@@ -30,6 +31,8 @@ def exit_code(value: Any) -> int:
             return ExitCode.CONFIG
         case LintReport(forbids=True) | DriftReport(forbids=True):
             return ExitCode.CONFIG
+        case Started(preview=preview):
+            return exit_code(preview)
         case Preview():
             found = errors(value.findings)
             if any(each.topic is Topic.UNRESOLVED for each in found):

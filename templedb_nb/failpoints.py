@@ -50,8 +50,16 @@ PLACES = {
     "artifacts.placing": "a file is in its place; others may follow",
     "artifacts.kept": "artifacts are kept or placed; the journal does not say so yet",
     "artifacts.recorded": "the journal names the artifacts; their step does not count as done",
+    "router.prepared": "a router's new link or file is written beside the former one",
+    "slot.used": "the record says that a deployment into a slot begins; nothing was done there",
+    "switch.intended": "the intent of a switch is recorded; the router is not touched",
+    "switch.pointed": "the router's link or file names the new slot; nothing is reloaded yet",
+    "switch.redirected": "the router's reload was called; the router has not answered yet",
+    "switch.confirmed": "the router names the new slot; the record does not say so yet",
+    "switch.done": "the record says that the new slot serves; its step does not count as done",
     "health.tried": "a try of a health check is in the journal; the check is not settled yet",
     "health.settled": "a health check is settled; the journal does not say so yet",
+    "notify.taken": "receivers took notifications, or did not; the state does not say so yet",
 }
 ACTIONS = ("kill9", "drop", "error", "sleep", "sleep=SECONDS")
 SLEEP_S = 3600.0

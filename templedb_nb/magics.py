@@ -7,9 +7,10 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,7 +19,8 @@ from templedb_nb.commands.context import Call, Followers, Output, Panels
 from templedb_nb.commands.effects import understood
 from templedb_nb.commands.tree import reserved, tree
 from templedb_nb.errors import InternalError, RunFailed, TempleError, swallowed
-from templedb_nb.notebook.display import add_looks, has_looks
+from templedb_nb.notebook.cell_commands import CellRuns
+from templedb_nb.notebook.display import add_looks, has_looks, mask_of, share_masker
 from templedb_nb.notebook.offers import (
     board,
     brief,
@@ -45,6 +47,7 @@ PROGRAM = f"%{NAME}"
 _LONE = re.compile(rf"^%%{NAME}\b")
 _ASSIGNED = re.compile(r"\s*+([^\W\d]\w*+)\s*+<<\s*+")
 _UNDO = "_templedb_undo"
+_NOT_FIRST = f"%{NAME}"
 
 
 def load(shell: InteractiveShell) -> None:
@@ -73,8 +76,10 @@ def load(shell: InteractiveShell) -> None:
 
     templedb.__doc__ = manual()
     unexpanded: Any = no_var_expand(templedb)
+    misplaced: Any = not_first
     shell.register_magic_function(unexpanded, "line_cell", NAME)
-    matcher = completion.matcher(lambda: magic.call(None), shell.user_ns)
+    shell.register_magic_function(misplaced, "line", _NOT_FIRST)
+    matcher = completion.matcher(lambda: magic.call(None), shell.user_ns, lambda: magic.last)
     shell.Completer.custom_matchers.append(matcher)
     shell.input_transformers_cleanup.append(lone_cell)
     settings: list[Any] = shell.configurables
@@ -94,6 +99,16 @@ def unload(shell: InteractiveShell) -> None:
         step()
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop(NAME, None)
+        shell.magics_manager.magics[kind].pop(_NOT_FIRST, None)
+
+
+def not_first(_: str) -> None:
+    """Say why ``%%templedb`` below other lines is not a cell magic: IPython asks for this name."""
+    from IPython.core.error import UsageError
+
+    raise UsageError(
+        f"%{PROGRAM} must be the first line of its cell: move what stands above it to another cell"
+    )
 
 
 def lone_cell(lines: list[str]) -> list[str]:
@@ -114,8 +129,12 @@ class Magic:
     shell: InteractiveShell
     config: TempleDB
     telling: RunnerSession | None = None
+    runs: CellRuns = field(default_factory=CellRuns)
+    boards: list[Event] = field(default_factory=list)
     cache: ReadCache | None = None
     """What the cells of this kernel read, so that none reads it again."""
+    last: str = ""
+    """The command that ran before, for what completion offers first."""
 
     def __call__(self, line: str, cell: str | None) -> Any:
         """Run one command and return its value: a DataFrame where it is a table.
@@ -125,10 +144,13 @@ class Magic:
         """
         from IPython.core.error import UsageError
 
+        from templedb_nb.views.format import masking
+
         call = self.call(cell)
         name, line, silent = _parted(line)
         try:
-            value = self._told_run(call, line, quiet=bool(name) or silent)
+            with masking(mask_of(self.shell)):
+                value = self._told_run(call, line, quiet=bool(name) or silent)
         except click.exceptions.NoArgsIsHelpError as error:
             print(error.format_message())
         except click.UsageError as error:
@@ -169,12 +191,16 @@ class Magic:
             return show(work(words()))
         return self.telling.once(call, words, self._at(), work, show)
 
-    def _at(self) -> tuple[str, str]:
-        """Return which cell asks, and which of its executions."""
+    def _request(self) -> dict[str, Any]:
+        """Return what the front end asked with, if there is one."""
         kernel = getattr(self.shell, "kernel", None)
-        request = kernel.get_parent("shell") if kernel is not None else {}
-        cell = request.get("metadata", {}).get("cellId", "")
-        return cell, request.get("header", {}).get("msg_id", "")
+        return kernel.get_parent("shell") if kernel is not None else {}
+
+    def _at(self, which: str = "msg_id") -> tuple[str, str]:
+        """Return which cell asks, and which of its executions; by ``session``, which page."""
+        request = self._request()
+        said = request.get("header", {}).get(which, "")
+        return request.get("metadata", {}).get("cellId", ""), said
 
     def _words(self, line: str) -> list[str]:
         try:
@@ -186,7 +212,13 @@ class Magic:
     def _run(self, call: Call, given: Sequence[str]) -> Any:
         if call.cell is not None and call.cell.strip() and not understood(tree, given).takes_cell:
             raise click.UsageError("this command takes no cell body: leave it empty")
-        return tree.main(list(given), prog_name=PROGRAM, standalone_mode=False, obj=call)
+        from templedb_nb.exits import exit_code
+
+        command = understood(tree, given).command
+        self.last = f"{command} failed"
+        value = tree.main(list(given), prog_name=PROGRAM, standalone_mode=False, obj=call)
+        self.last = command if not exit_code(value) else self.last
+        return value
 
     def _word(self, word: str, last: str) -> str:
         """Return the text of the Python variable that a whole word ``{name}`` names.
@@ -220,13 +252,21 @@ class Magic:
         )
         if call.interactive and find_spec("ipywidgets"):
             call.panels.gate = partial(gate, call)
-            call.panels.board = board
+            call.panels.board = partial(board, self.boards)
             call.panels.picker = partial(pick, call)
         if self.config.live:
             self._watch(call)
         if self.telling is not None:
             call.followers.observers = (*call.followers.observers, self.telling.teller)
+        self._remember(call)
         return call
+
+    def _remember(self, call: Call) -> None:
+        """Let the cell show what a run of it came to whose end nobody saw, before a new one."""
+        cell, page = self._at("session")  # a page that is loaded again is another
+        call.unseen = lambda result: call.interactive and self.runs.unseen(result, cell, page)
+        watching = self.runs.watching(cell, page)
+        call.followers.observers = (*call.followers.observers, watching)
 
     def _watch(self, call: Call) -> None:
         """Let a run be seen as it goes on, with buttons where they may reach it."""
@@ -234,6 +274,7 @@ class Magic:
 
         unblocks = partial(unblock, call) if call.panels.gate else None
         live = LiveProgress(interrupt, unblocks, partial(roll_back, call))
+        call.output.tell = live.tell
 
         def planned(preview: Preview) -> None:
             brief(preview)
@@ -254,7 +295,8 @@ class Magic:
 
         self.cache = self.cache or ReadCache()
         app = Container.open(self.config.state or None, cache=self.cache)
-        app.reserved = reserved()
+        app.reserved = reserved
+        share_masker(self.shell, app)
         if self.telling is not None:
             self.telling.teller.listens(app)
         return app
@@ -262,11 +304,12 @@ class Magic:
     def _returned(self, call: Call, value: Any, *, quiet: bool) -> Any:
         if value is None or isinstance(value, int):  # click's own exit, after --help
             return None
-        from templedb_nb.exits import exit_code
+        from templedb_nb.model.board import Board
         from templedb_nb.model.health_history import HealthTries
         from templedb_nb.model.listings import Coded
         from templedb_nb.model.promotion import ReleaseTable
         from templedb_nb.model.result import Result
+        from templedb_nb.model.slots import SlotsReport
         from templedb_nb.model.waiting import WaitingList
         from templedb_nb.views import ansi
         from templedb_nb.views.frames import frame
@@ -277,10 +320,13 @@ class Magic:
 
             print(call.app.masker.mask(json_value.header() + "\n" + json_value.line(value)))
             return None
+        from templedb_nb.exits import exit_code
+
         if isinstance(value, Result) and exit_code(value):
             self._show(value)
+            why = f"{value.outcome}: {value.message}".replace("cancelled: cancelled", "cancelled")
             failed = RunFailed(
-                f"run {value.run[:13]} to {value.target}: {value.outcome}: {value.message}",
+                f"run {value.run[:13]} to {value.target}: {why}",
                 exit_code=exit_code(value),
                 hint=value.failure.hint if value.failure and not value.rollback else "",
             )
@@ -290,7 +336,8 @@ class Magic:
         if type(plain_value).__module__.split(".")[0] == "pandas":
             return plain_value
         table = frame(plain_value)
-        if isinstance(plain_value, HealthTries | ReleaseTable | WaitingList) and not quiet:
+        pictured = Board | HealthTries | ReleaseTable | SlotsReport | WaitingList
+        if isinstance(plain_value, pictured) and not quiet:
             self._show(plain_value)
         if table is not None:
             if self.telling is not None:
@@ -325,9 +372,7 @@ class Magic:
         A notebook that a program runs sends its error into a log, where it has to say it all; such
         a program lets no cell ask for input.
         """
-        kernel = getattr(self.shell, "kernel", None)
-        request = kernel.get_parent("shell") if kernel is not None else {}
-        return bool(request.get("content", {}).get("allow_stdin"))
+        return bool(self._request().get("content", {}).get("allow_stdin"))
 
     def _masked(self, call: Call, error: TempleError) -> TempleError:
         return without_secrets(error, mask(call))

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
 from templedb_nb.exit_code import ExitCode
-from templedb_nb.workflow import Workflow
+
+if TYPE_CHECKING:
+    from templedb_nb.workflow import Workflow
+
+
+def github_job() -> Workflow | None:
+    """Return the job of GitHub Actions that this process is part of, if it is."""
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return None
+    from templedb_nb.workflow import Workflow
+
+    return Workflow(os.environ)
+
+
+if TYPE_CHECKING:
+    from templedb_nb.app.container import Container
 
 
 def echo(text: str, *, err: bool = False, progress: bool = False) -> None:
@@ -22,7 +38,7 @@ def echo(text: str, *, err: bool = False, progress: bool = False) -> None:
 
     text = ansi.safe(text, progress=progress)
     stream = sys.stderr if err else sys.stdout
-    if (workflow := Workflow.of(os.environ)) is not None:
+    if (workflow := github_job()) is not None:
         text = workflow.guarded(text)
     if colour.wanted(os.environ, terminal=stream.isatty()):
         click.echo(colour.painted(text), err=err, color=True)
@@ -34,7 +50,7 @@ def echo_json(line: str) -> None:
     """Write a line of JSON, in which a job of GitHub sees no command."""
     from templedb_nb.views.github import guarded_json
 
-    click.echo(guarded_json(line) if Workflow.of(os.environ) is not None else line)
+    click.echo(guarded_json(line) if github_job() is not None else line)
 
 
 @contextmanager
@@ -67,3 +83,10 @@ def unwritten(error: OSError) -> int:
 def into_nothing() -> None:
     """Throw away what is written from now on."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def screen(opening: Callable[[], Container]) -> None:
+    """Show the screen to stay in, over applications of *opening*, until somebody leaves it."""
+    from templedb_nb.tui.start import start
+
+    start(opening)

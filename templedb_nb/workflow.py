@@ -7,7 +7,6 @@ write into a file what they are to hide.
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Mapping
@@ -18,9 +17,6 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import click
-
-from templedb_nb.core.secrets.masking import patterns
-from templedb_nb.views import github
 
 if TYPE_CHECKING:
     from templedb_nb.model.lint import LintReport
@@ -38,13 +34,10 @@ class Workflow:
 
     environ: Mapping[str, str]
 
-    @classmethod
-    def of(cls, environ: Mapping[str, str]) -> Workflow | None:
-        """Return the job that this process is part of, if it is."""
-        return cls(environ) if environ.get("GITHUB_ACTIONS") == "true" else None
-
     def guarded(self, text: str) -> str:
         """Return *text* without commands."""
+        from templedb_nb.views import github
+
         return github.guarded(text)
 
     @cached_property
@@ -56,12 +49,17 @@ class Workflow:
         del name
         if not self._heard:
             return
+        from templedb_nb.core.secrets.masking import patterns
+        from templedb_nb.views import github
+
         for form in (value, *patterns(value)):
             for line in github.mask(form) if len(form) >= SHORTEST else ():
                 click.echo(line)
 
     def ended(self, value: Result | RunbookResult, roots: Mapping[str, str]) -> None:
         """Give annotations and outputs."""
+        from templedb_nb.views import github
+
         places = {slug: self._place(root) for slug, root in roots.items() if root}
         for each in github.annotated(value, places):
             click.echo(str(each))
@@ -69,11 +67,15 @@ class Workflow:
 
     def risky(self, value: LintReport, root: str) -> None:
         """Give an annotation for each risk."""
+        from templedb_nb.views import github
+
         for each in github.risks(value, self._place(root)):
             click.echo(str(each))
 
     def failed(self, title: str, message: str) -> None:
         """Give an annotation that belongs to no file."""
+        from templedb_nb.views import github
+
         click.echo(str(github.Annotation(title=title, message=message)))
 
     def _place(self, root: str) -> PurePosixPath:
@@ -84,6 +86,10 @@ class Workflow:
     def _output(self, values: Mapping[str, str]) -> None:
         path = self.environ.get("GITHUB_OUTPUT")
         if path:
+            import secrets
+
+            from templedb_nb.views import github
+
             with suppress(OSError), Path(path).open("a", encoding="utf-8") as file:
                 file.write(github.outputs(values, f"end-{secrets.token_hex(16)}"))
 

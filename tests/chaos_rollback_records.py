@@ -124,7 +124,7 @@ def _mark(job: Job, ledger: dict[str, list[list[Any]]]) -> None:
         if last and last[KIND] == "rollback" and last[STATE] != "succeeded" and not idle:
             parent = {"run": last[ID], "parent": last[PARENT]}
             if not _resolved(job, parent):
-                job.wrong(f"a rollback did not end well, and no mark says so: {last}")
+                job.wrong(f"a rollback did not succeed, and no mark says so: {last}")
         return
     parent = runs.get(mark["parent"])
     if parent is None or parent[STATE] == "running":
@@ -132,7 +132,7 @@ def _mark(job: Job, ledger: dict[str, list[list[Any]]]) -> None:
     if mark["run"]:
         child = runs.get(mark["run"])
         if child is None or child[KIND] != "rollback" or child[STATE] == "succeeded":
-            job.wrong(f"the mark is of no rollback that did not end well: {mark}, {child}")
+            job.wrong(f"the mark is of no rollback that did not succeed: {mark}, {child}")
         elif child[PARENT] != mark["parent"]:
             job.wrong(f"the mark names another parent than its run: {mark}, {child}")
     elif any(r[PARENT] == mark["parent"] and r[STATE] == "succeeded" for r in runs.values()):

@@ -19,18 +19,21 @@ AROUND = [each for each in PLACES if each.startswith(("run.", "step."))]
 ONE = [each for each in PLACES if each.startswith("apply.")]
 COMMAND = [each for each in PLACES if each.startswith("command.")]
 HEALTH = [each for each in PLACES if each.startswith("health.")]
-"""Of checks, which no job of a rampage has: tests/test_health_gates.py dies at each."""
+"""Of checks, which no job of a rampage has: tests/app/health/test_health_gates.py dies at each."""
 ARTIFACTS = [each for each in PLACES if each.startswith("artifacts.")]
-"""Of artifacts, which no job of a rampage has either: tests/test_artifacts.py dies at each."""
+"""Of artifacts, which no job of a rampage has either: tests/app/artifacts/test_artifacts.py dies at each."""
 ONCE = "ledger.made"
-"""Passed by the first run alone: tests/test_ledger_formats.py dies there."""
+"""Passed by the first run alone: tests/targets/test_ledger_formats.py dies there."""
 LOOKED = "guard.looked"
 """Passed only by what has to do with the ledger, and leaves it as it is."""
+ELSEWHERE = ("router.", "slot.", "switch.", "notify.")
+"""Of routers and receivers, which no job has: tests/routers/test_routers.py, test_notifications.py do."""
 PASSES = {
     "apply": [
         each
         for each in PLACES
         if each not in {*COMMAND, *HEALTH, *ARTIFACTS, LOOKED, ONCE, "rollback.owed"}
+        and not each.startswith(ELSEWHERE)
     ],
     "grant": [LOOKED],
     "psql": AROUND,

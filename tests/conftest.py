@@ -16,7 +16,11 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from tests import postgres, slow
+from templedb_nb.runbook.light_imports import light_imports
+from tests import forked, postgres, slow
+
+with light_imports():  # before a plugin or a test imports it with a grammar that takes seconds
+    import nbformat  # noqa: F401
 
 CORPORA = Path(__file__).parent / "corpora"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # processes of tests use compiled modules
@@ -40,6 +44,10 @@ def server() -> Iterator[postgres.Server]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     slow.mark(items)
+
+
+def pytest_sessionfinish() -> None:
+    forked.end()
 
 
 def pytest_report_header() -> str:
@@ -181,15 +189,8 @@ class Terminal:
 
     def process(self, *words: str, **options: Any) -> subprocess.Popen[str]:
         """Start a command as a process of its own, which can be killed."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "templedb_nb", *words],
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=self.home,
-            env={**os.environ, **self.environ},
-            **options,
-        )
+        env = {**os.environ, **self.environ}
+        return forked.start(words, cwd=self.home, env=env, **options)
 
     def files(self, project: str = "app", **texts: str | bytes) -> Path:
         """Write files of a project; ``__`` in a name stands for a slash."""

@@ -123,7 +123,8 @@ def started(folder: Path, place: Path, *, careless: bool = True) -> Iterator[Ser
         [folder / "initdb", "-D", data, "-U", SUPERUSER, "--pwfile", secret, "--no-sync", "-E", "UTF8",
          "--locale", "C", "--auth-host", "scram-sha-256", "--auth-local", "scram-sha-256"], user
     )  # fmt: skip
-    settings: dict[str, object] = {}
+    # Each worker has a server, and each test a database: the log of their pages must not fill a disk.
+    settings: dict[str, object] = {"max_wal_size": "256MB", "min_wal_size": "80MB"}
     if careless:
         settings |= dict.fromkeys(("fsync", "synchronous_commit", "full_page_writes"), "off")
     with _serving(folder, place, data, settings) as admin:

@@ -30,52 +30,25 @@ from templedb_nb.app.migrations.drift import DriftChecks
 from templedb_nb.app.migrations.history_import import HistoryImports
 from templedb_nb.app.migrations.ledger_restore import LedgerRestores
 from templedb_nb.app.migrations.migrations import Migrations
-from templedb_nb.app.project.addresses import Addresses
-from templedb_nb.app.project.configs import Configs
+from templedb_nb.app.notifications.notifications import Notifications
+from templedb_nb.app.notifying import Notifying
 from templedb_nb.app.project.legacy_import import LegacyImport
-from templedb_nb.app.project.new_migration import NewMigrations
 from templedb_nb.app.project.policies import TargetPolicies
-from templedb_nb.app.project.projects import Projects
-from templedb_nb.app.project.targets import Targets
-from templedb_nb.app.project.variables import Variables
 from templedb_nb.app.promotion.promotions import Promotions
 from templedb_nb.app.promotion.releases import Releases
 from templedb_nb.app.promotion.source import PromotionSources
 from templedb_nb.app.recovery.resolve import Resolutions
 from templedb_nb.app.rollback.older_release import OlderReleases
 from templedb_nb.app.rollback.rollbacks import Rollbacks
-from templedb_nb.app.stores import Stores
+from templedb_nb.app.slots.observer import SlotObserver
+from templedb_nb.app.slots.slots import Slots
 from templedb_nb.store.duckdb.query import Query
+from templedb_nb.store.slots import StateSlots
 
 
 @dataclass
-class Container(Stores):
+class Container(Notifying):
     """Everything that templedb can do, over one state file."""
-
-    @cached_property
-    def projects(self) -> Projects:
-        """Return the use cases around projects."""
-        return Projects(self.state, self.settings, self.content, self.system, self.reserved)
-
-    @cached_property
-    def configs(self) -> Configs:
-        """Return the use cases around configs."""
-        return Configs(self.settings, self.content, self.system)
-
-    @cached_property
-    def targets(self) -> Targets:
-        """Return the use cases around targets."""
-        return Targets(self.settings, self.content, self.projects, self.configs)
-
-    @cached_property
-    def variables(self) -> Variables:
-        """Return the use cases around variables."""
-        return Variables(self.settings, self.seal, self.masker, self.system)
-
-    @cached_property
-    def addresses(self) -> Addresses:
-        """Return the use cases around addresses of databases."""
-        return Addresses(targets=self.targets, variables=self.variables, system=self.system)
 
     @cached_property
     def policies(self) -> TargetPolicies:
@@ -104,7 +77,7 @@ class Container(Stores):
     @cached_property
     def plans(self) -> Plans:
         """Return the use cases around plans."""
-        return Plans(
+        made = Plans(
             self.projects,
             self.configs,
             self.targets,
@@ -114,19 +87,27 @@ class Container(Stores):
             self.records,
             self.system,
         )
+        made.slots_of = lambda opened: self.slot_observer.seen(opened)  # noqa: PLW0108 - made later
+        made.watch = self.ledger_watch.look
+        return made
+
+    @cached_property
+    def slot_observer(self) -> SlotObserver:
+        """Return what asks routers, and reads what is recorded of slots."""
+        return SlotObserver(
+            surroundings=self.health_surroundings,
+            without_database=lambda target: StateSlots(file=self.state, target=target),
+            system=self.system,
+        )
 
     @cached_property
     def runs(self) -> Runs:
         """Return the use cases that change targets."""
-        return Runs(
-            self.plans,
-            self.records,
-            self.state.folder,
-            self.workspace,
-            self.health_surroundings,
-            self.masker,
-            self.system,
-        )
+        own = self.plans, self.records, self.state.folder, self.workspace
+        watched = self.health_surroundings, self.slot_observer
+        made = Runs(*own, *watched, self.masker, self.system)
+        made.watchers = self.beginnings.of
+        return made
 
     @cached_property
     def migrations(self) -> Migrations:
@@ -142,11 +123,6 @@ class Container(Stores):
     def history_imports(self) -> HistoryImports:
         """Return the use cases around other tools' histories."""
         return HistoryImports(self.migrations)
-
-    @cached_property
-    def new_migrations(self) -> NewMigrations:
-        """Return the use cases that write files of a project."""
-        return NewMigrations(self.projects, self.configs, self.reader, self.system)
 
     @cached_property
     def approvals(self) -> Approvals:
@@ -253,6 +229,8 @@ class Container(Stores):
         """Return the use cases that ask targets how they stand."""
         return Overview(
             resolutions=self.records,
+            copies=self.records,
+            slots=self.slot_observer,
             addresses=self.addresses,
             state=self.state,
             projects=self.projects,
@@ -271,7 +249,7 @@ class Container(Stores):
     @cached_property
     def follower(self) -> RunFollower:
         """Return the use cases of those who watch."""
-        return RunFollower(self.records, self.runs, self.system)
+        return RunFollower(self.records, self.runs, self.history, self.system)
 
     @cached_property
     def comparisons(self) -> Comparisons:
@@ -381,6 +359,11 @@ class Container(Stores):
         )
 
     @cached_property
+    def notifications(self) -> Notifications:
+        """Return the use cases around who is notified of what."""
+        return self.notifying(self.history.catch_up, self.overview.everywhere)
+
+    @cached_property
     def deployments(self) -> Deployments:
         """Return the deployments."""
         return Deployments(
@@ -397,4 +380,17 @@ class Container(Stores):
             run_history=self.history,
             records=self.records,
             system=self.system,
+            notify=self.notifications.tell,
+        )
+
+    @cached_property
+    def slots(self) -> Slots:
+        """Return the use cases around the slots of groups."""
+        return Slots(
+            selections=self.selections,
+            plans=self.plans,
+            runs=self.runs,
+            deployments=self.deployments,
+            observer=self.slot_observer,
+            records=self.records,
         )

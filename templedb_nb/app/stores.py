@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Self
 from templedb_nb.app.environment import Environment
 from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.engine.observe import ReadCache, Reader
+from templedb_nb.ports.notifications import NotificationStore
 from templedb_nb.ports.records import RecordStore, RunbookRecords
 from templedb_nb.ports.store import ContentStore, SettingsStore, StateInspector
 from templedb_nb.secrets.sealing import Seal
 from templedb_nb.store.duckdb.content import Content
 from templedb_nb.store.duckdb.inspection import StateInspection
+from templedb_nb.store.duckdb.outbox.notifications import NotificationRecords
 from templedb_nb.store.duckdb.records import Records
 from templedb_nb.store.duckdb.runbooks import Runbooks
 from templedb_nb.store.duckdb.settings import Settings
@@ -27,7 +30,7 @@ class Stores:
 
     state: StateFile
     system: Environment = field(default_factory=Environment)
-    reserved: frozenset[str] = frozenset()
+    reserved: Callable[[], frozenset[str]] = frozenset
     cache: ReadCache = field(default_factory=ReadCache)
 
     @classmethod
@@ -68,6 +71,11 @@ class Stores:
     def records(self) -> RecordStore:
         """Return plans, approvals and runs."""
         return Records(self.state)
+
+    @cached_property
+    def notices(self) -> NotificationStore:
+        """Return who is notified, and how far that has come."""
+        return NotificationRecords(self.state)
 
     @cached_property
     def inspection(self) -> StateInspector:

@@ -14,6 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from templedb_nb.commands.context import Call
+from templedb_nb.model.selection import LAST
 
 if TYPE_CHECKING:
     from templedb_nb.model.project import Project
@@ -61,6 +62,11 @@ def releases(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[Co
 def variables(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the variables of the project that is meant."""
     return _items(ctx, incomplete, _variables)
+
+
+def receivers(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the receivers of notifications."""
+    return _items(ctx, incomplete, _receivers)
 
 
 def files(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -163,6 +169,10 @@ def _variables(call: Call, ctx: click.Context) -> Named:
             yield each.name, f"{each.keeping} of {each.target or project.slug}"
 
 
+def _receivers(call: Call, _: click.Context) -> Named:
+    return [(each.name, each.kind.value) for each in call.app.notices.receivers()]
+
+
 def _releases(call: Call, ctx: click.Context) -> Named:
     for project in _chosen(call, ctx):
         for number, _, files, _, made_at, _ in call.app.content.releases(project.slug)[:RECENT]:
@@ -172,6 +182,7 @@ def _releases(call: Call, ctx: click.Context) -> Named:
 def _runs(call: Call, _: click.Context) -> Named:
     from templedb_nb.model.history import Filter
 
+    yield LAST, "the newest run"
     for project in call.app.projects.all():
         for each in call.app.records.runs(project.slug, None, Filter(last=RECENT)):
             outcome = each.outcome.value if each.outcome else "running"
@@ -292,18 +303,18 @@ def _fixed(said: Named) -> Callable[..., list[CompletionItem]]:
     return complete
 
 
-def attach(root: click.Group) -> None:
+def attach(command: click.Command) -> None:
     """Let every option complete that takes words of a set, files, moments or names."""
-    for command in root.commands.values():
-        if isinstance(command, click.Group):
-            attach(command)
-            continue
-        for each in command.params:
-            source = _BY_METAVAR.get(each.metavar or "")
-            if isinstance(each.type, click.Choice):
-                each.type = MeaningChoice(each.type.choices)
-            elif source and each.type is click.STRING:
-                each.type = DescribedText(source)
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            attach(each)
+        return
+    for option in command.params:
+        source = _BY_METAVAR.get(option.metavar or "")
+        if isinstance(option.type, click.Choice):
+            option.type = MeaningChoice(option.type.choices)
+        elif source and option.type is click.STRING:
+            option.type = DescribedText(source)
 
 
 _BY_METAVAR: dict[str, Callable[..., list[CompletionItem]]] = {

@@ -6,20 +6,29 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, overload
 
 import click
 
+from templedb_nb.model.selection import LAST
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from templedb_nb.app.container import Container
     from templedb_nb.app.environment import Environment
+    from templedb_nb.model.board import Board
     from templedb_nb.model.plan import Preview
+    from templedb_nb.model.result import Result
     from templedb_nb.model.runbook import Done, RunbookEvent
     from templedb_nb.model.selection import Selection
-    from templedb_nb.model.status import Board, Choices
+    from templedb_nb.model.status import Choices
     from templedb_nb.ports.run import Observer
     from templedb_nb.workflow import Workflow
+
+
+_QUIET = frozenset({"notify", "state"})
+"""Nouns whose commands that only read leave what is owed, and the state, as they are."""
 
 
 @dataclass
@@ -46,12 +55,13 @@ class Followers:
 
 @dataclass
 class Panels:
-    """What a front end with buttons offers; None where it has none."""
+    """What a front end with buttons or a screen offers; None where it has none."""
 
     gate: Callable[[bool, Preview], None] | None = None
-    board: Callable[[Board, Callable[[], Board]], None] | None = None
+    board: Callable[[Board, Callable[[Board | None], Board]], None] | None = None
     picker: Callable[[Choices], None] | None = None
     use: Callable[[str | None, str | None], None] | None = None
+    screen: Callable[[], None] | None = None
 
 
 @dataclass
@@ -72,9 +82,13 @@ class Call:
     ask_secret: Callable[[str], str]
     project: str | None = None
     target: str | None = None
+    ask: Callable[[str, str], str] = field(default=lambda _, default: default)
+    """Asks a question in words; an empty answer is the default."""
     cell: str | None = None
     words: Sequence[str] = ()
     notebook: bool = False
+    unseen: Callable[[Result], bool] | None = None
+    """Says of a run whether its end was not seen where it was begun; None: nobody runs a cell."""
     through: str = "terminal"
     interactive: bool = False
     workflow: Workflow | None = None
@@ -82,7 +96,18 @@ class Call:
     followers: Followers = field(default_factory=Followers)
     panels: Panels = field(default_factory=Panels)
     runner: Unattended = field(default_factory=Unattended)
+    invoked: bool = False
+    """Whether a command was carried out, and not only completed or explained."""
+    changed: bool = False
+    """Whether the command is one that changes something."""
+    value: object = None
+    """What it returned, if it did."""
     _kept: ExitStack = field(default_factory=ExitStack, repr=False)
+
+    @property
+    def asks(self) -> bool:
+        """Return whether a person is there who can be asked in words."""
+        return self.interactive and not self.notebook and not self.output.json
 
     @cached_property
     def world(self) -> Environment:
@@ -99,8 +124,23 @@ class Call:
         return app
 
     def over(self) -> None:
-        """Leave the state to others: the command has ended."""
-        self._kept.close()
+        """Send what people are owed, and leave the state to others: the command has ended."""
+        try:
+            if "app" in self.__dict__:
+                self._notify()
+        finally:
+            self._kept.close()
+
+    def _notify(self) -> None:
+        """Send what is owed; nothing that goes wrong here changes what the command came to.
+
+        A command that only reads waits for nobody: another process sends.
+        """
+        if self.changed:
+            for told in self.app.notifications.tell(self.value).told:
+                self.output.progress(f"not notified: {self.cleaned(told)}")
+        elif self.invoked and not _QUIET.intersection(self.words[:1]):
+            self.app.notifications.begin(self.value)
 
     def cleaned(self, text: str) -> str:
         """Return *text* without the secrets that are known, and without passwords of URLs."""
@@ -129,6 +169,29 @@ class Call:
         same = self.project is None or project in {None, self.project}
         meant = target or (self.target if same else None)
         return Selection(project=project or self.project, target=meant)
+
+    @overload
+    def run(self, word: str, choice: Selection) -> str: ...
+    @overload
+    def run(self, word: str | None, choice: Selection) -> str | None: ...
+    def run(self, word: str | None, choice: Selection) -> str | None:
+        """Return the id of the run that *word* means; `last` is the newest one of what is meant."""
+        if word != LAST:
+            return word
+        if not (choice.project or choice.target):
+            return self.app.history.newest()
+        project, target = self.app.selections.named(choice)
+        return self.app.history.newest(project.slug, target.name if target else None)
+
+    def knows(self, word: str) -> bool:
+        """Return whether *word* is the name of a project or of a target."""
+        return self.is_project(word) or word in self.targets_of(None)
+
+    def targets_of(self, project: str | None) -> set[str]:
+        """Return the names of a project's targets, or of those of all projects."""
+        every = self.app.projects.all()
+        found = [each for each in every if project in {None, each.slug}]
+        return {target.name for each in found for target in self.app.targets.all(each)}
 
     def is_project(self, word: str) -> bool:
         """Return whether a project is known by *word*."""

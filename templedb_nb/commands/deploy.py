@@ -10,6 +10,7 @@ import click
 from templedb_nb.commands import completion
 from templedb_nb.commands.context import Call
 from templedb_nb.commands.options import (
+    BUNDLE_OF_RUN,
     VALUES,
     Effect,
     given_values,
@@ -20,6 +21,8 @@ from templedb_nb.commands.options import (
     words,
 )
 from templedb_nb.commands.override import override, overriding
+from templedb_nb.commands.planning import planning
+from templedb_nb.commands.proposal_options import answering, with_builds
 from templedb_nb.commands.reports import Reports, reported, summarised
 from templedb_nb.exit_code import ExitCode
 
@@ -36,36 +39,6 @@ if TYPE_CHECKING:
     from templedb_nb.model.status import Choices
 
 PLANNED = "reading the files and the target"
-PLANNING = (
-    click.option(
-        "--release",
-        type=int,
-        metavar="N",
-        shell_complete=completion.releases,
-        help="Deploy release N. Default: the newest.",
-    ),
-    click.option("--no-sync", is_flag=True, help="Deploy the newest stored release; do not sync."),
-    click.option(
-        "--skip-group",
-        "skip",
-        multiple=True,
-        metavar="GROUP",
-        shell_complete=completion.groups,
-        help="Skip a group.",
-    ),
-    click.option(
-        "--skip-validation", is_flag=True, help="Plan even if required variables are missing."
-    ),
-    VALUES,
-    click.option("--overlay", metavar="FILE", help="Changes to the config, for this plan only."),
-)
-
-
-def planning(function: Any) -> Any:
-    """Declare the options that change a plan."""
-    for option in reversed(PLANNING):
-        function = option(function)
-    return function
 
 
 @group("deploy", default="run")
@@ -76,13 +49,37 @@ def commands() -> None:
 @commands.command(effect=Effect.CHANGES)
 @words("[PROJECT]")
 @click.option("--force", is_flag=True, help="Replace the existing config.")
+@answering
 @pass_call
-def init(call: Call, slug: str | None, *, force: bool) -> Proposed:
-    """Propose groups from the project's files, and store them as its config."""
+def init(call: Call, /, slug: str | None, *, folders: tuple[str, ...], **said: bool) -> Proposed:
+    """Propose groups from the project's files, and store them as its config.
+
+    If the files leave a doubt, nothing is stored: the error has a command for each answer.
+
+    \b
+    Examples:
+      templedb deploy init shop
+      templedb deploy init shop --folder db/changes --write-order
+    """
+    from dataclasses import replace
+
+    from templedb_nb.core.migrations.proposal import ProposalAnswers
+
+    force = said.pop("force")
     app = call.app
+    answers = ProposalAnswers(folders=folders, **said)
+    project = app.projects.pick(call.choice(slug).project)
+    if call.asks and answers.build is None:
+        skipped = app.projects.seen(project)
+        release = app.projects.release(project, None)
+        answers = with_builds(call, app.configs.proposal(release, answers), answers)
     with app.state.transaction():
-        project = app.projects.pick(call.choice(slug).project)
-        return app.configs.init(project, app.projects.release(project, None), force=force)
+        skipped = app.projects.seen(project)
+        release = app.projects.release(project, None)
+        proposed = app.configs.init(project, release, answers, skipped, force=force)
+    if said["write_order"]:
+        app.projects.sync(project)
+    return replace(proposed, next=app.next_steps.after(project))
 
 
 @commands.command(effect=Effect.CHANGES, takes_cell=True, only_with="--set")
@@ -153,14 +150,12 @@ def document(call: Call, path: str | None) -> object:
 
 
 def _validate(call: Call, name: str | None, file: str | None, target: str | None) -> Any:
-    app = call.app
-    project = app.projects.pick(call.choice(name).project)
-    release = app.projects.release(project, None)
+    checked = call.app.overview
+    project = call.app.projects.pick(call.choice(name).project)
     if file is not None or (call.cell or "").strip():
         found = document(call, file)
-        return app.configs.validate_document(project, release, found, file or "the cell")
-    checked = app.configs.validate(project, release)
-    return app.overview.with_variables(project, release, checked, target)
+        return checked.document(project, found, file or "the cell", target)
+    return checked.config(project, target)
 
 
 @commands.command(takes_cell=True)
@@ -189,8 +184,8 @@ def plan(
     if with_artifacts and out is None:
         raise click.UsageError("--with-artifacts goes with --out FILE")
     choice, reports = call.choice(slug, target), Reports.of(call, how)
+    written: dict[str, Any] = {"out": out, "with_artifacts": with_artifacts}
     with call.output.working(PLANNED):
-        written: dict[str, Any] = {"out": out, "with_artifacts": with_artifacts}
         preview = call.app.deployments.plan(choice, _options(how), **written, **_how(call, how))
     reports.write(preview)
     if detailed_exitcode and preview.plan.work and not errors(preview.findings):
@@ -225,7 +220,8 @@ def run(
     """
     from dataclasses import replace
 
-    alone = how["skip"] or how["release"] or how["overlay"] or (call.cell or "").strip()
+    others = ("skip", "discard_old", "release", "overlay")
+    alone = any(how[each] for each in others) or (call.cell or "").strip()
     if named and (slug or dry_run or alone):
         raise click.UsageError(
             "--plan runs a plan as it is: leave out PROJECT and the other options"
@@ -236,7 +232,7 @@ def run(
     wish = replace(
         run_options(call, reports, how, lock_wait, wait_approval, no_wait=no_wait),
         options=_options(how),
-        attach=call.notebook,
+        attach=call.unseen,
     )
     with call.output.working(PLANNED):
         if call.runner.found is not None and not dry_run:
@@ -245,7 +241,7 @@ def run(
                 return done
         if named:
             return reports.ended(call.app.deployments.run_plan(named, wish, _given(call, how)))
-        choice: Selection = call.choice(slug, target)
+        choice = call.choice(slug, target)
         if dry_run:
             preview = replace(
                 call.app.deployments.plan(choice, wish.options, **_how(call, how)), dry_run=True
@@ -276,6 +272,7 @@ def pick(call: Call, slug: str | None, target: str | None) -> Choices | None:
 @on_target
 @click.option("--lock-wait", default="10s", metavar="TIME", show_default=True,
               help="How long to wait for another run: 90s, 15m.")  # fmt: skip
+@BUNDLE_OF_RUN
 @VALUES
 @overriding
 @pass_call
@@ -303,8 +300,10 @@ def resume(
         interactive=call.interactive,
         tell=call.output.tell,
     )
+    choice, path = call.choice(slug, target), Path(how["bundle"]) if how["bundle"] else None
     with call.output.working(PLANNED):
-        return call.app.deployments.resume(call.choice(slug, target), run, wish, _given(call, how))
+        run = call.run(run, choice)
+        return call.app.deployments.resume(choice, run, wish, _given(call, how), path)
 
 
 def _again(
@@ -371,7 +370,11 @@ def run_options(
 def _options(how: dict[str, Any]) -> PlanOptions:
     from templedb_nb.core.plan.situation import PlanOptions
 
-    return PlanOptions(skip_groups=tuple(how["skip"]), skip_validation=how["skip_validation"])
+    return PlanOptions(
+        skip_groups=tuple(how["skip"]),
+        skip_validation=how["skip_validation"],
+        discard_old=how["discard_old"],
+    )
 
 
 def _given(call: Call, how: dict[str, Any]) -> GivenValues:

@@ -43,12 +43,9 @@ def understood(root: click.Command, words: Sequence[str]) -> Line:
     path = " ".join(named)
     if not isinstance(command, Command):
         return Line(command=path)
-    only_shows = bool(command.shows.intersection(words))
-    asked = not command.only_with or any(word.startswith(command.only_with) for word in words)
-    effect = command.effect if asked and not only_shows else Effect.NONE
     return Line(
         command=path,
-        effect=effect,
+        effect=command.effect_of(words),
         takes_cell=command.takes_cell,
         repeatable=command.repeatable,
     )

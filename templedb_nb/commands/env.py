@@ -72,7 +72,7 @@ def set_(
         value = call.ask_secret(str(name))
         if not value.strip():
             how = f"templedb env set {name} < FILE, or a reference: env:NAME, file:PATH"
-            raise click.UsageError(f"standard input has no value for {name}: {how}")
+            raise click.UsageError(f"the value of {name} on standard input is empty: {how}")
     with call.app.state.transaction():
         project = call.app.projects.pick(call.choice(slug).project)
         where = call.app.targets.pick(project, None, target).name if target else None
@@ -81,7 +81,8 @@ def set_(
         (kept,) = call.app.variables.set(project, where, {str(name): value}, keeping)
     place = f"target {where}" if where else "all targets"
     text = f"{kept.name} is set for {place} of {project.slug} ({kept.keeping})"
-    return CommandOutcome(text=text, also=doubts)
+    how = call.app.next_steps.after(project, where)
+    return CommandOutcome(text=text, also=(*doubts, f"next: {how}"))
 
 
 def _named(name: str) -> None:

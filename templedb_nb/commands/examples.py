@@ -86,6 +86,15 @@ EXAMPLES = {
     "state check": ("state check",),
     "state init": ("state init",),
     "state gc": ("state gc --dry-run", "state gc --keep-runs 3"),
+    "notify list": ("notify list",),
+    "notify test": ("notify test ops",),
+    "notify send": (
+        "notify send                       # now; what fails is tried again for 30 s",
+        "notify send --due --look          # for cron: what is due, and what targets tell",
+    ),
+    "notify replay": ("notify replay ops --since 2h",),
+    "notify pause": ("notify pause ops", "notify pause ops --resume"),
+    "notify remove": ("notify remove ops",),
     "status": ("status shop", "status shop --target production"),
     "reject": ('reject 3f9a1c2b7d10 --reason "the index is missing"',),
     "approvals": ("approvals 3f9a1c2b7d10", "approvals --waiting", "approvals --waiting shop"),
@@ -103,9 +112,9 @@ EXAMPLES = {
 }
 
 
-def attach(tree: click.Group) -> None:
-    """Give each command its examples; one whose text has some already keeps those."""
-    for path, command in leaves(tree):
+def attach(name: str, found: click.Command) -> None:
+    """Give a command, or each verb of a noun, its examples; texts that have some keep those."""
+    for path, command in _leaves(name, found):
         if path in EXAMPLES and "Example" not in (command.help or ""):
             lines = "\n".join(f"  templedb {each}" for each in EXAMPLES[path])
             title = "Examples" if len(EXAMPLES[path]) > 1 else "Example"
@@ -115,8 +124,11 @@ def attach(tree: click.Group) -> None:
 def leaves(group: click.Group, before: str = "") -> Iterator[tuple[str, click.Command]]:
     """Yield every command that does something, with the words that lead to it."""
     for name, command in sorted(group.commands.items()):
-        path = f"{before}{name}"
-        if isinstance(command, click.Group):
-            yield from leaves(command, f"{path} ")
-        else:
-            yield path, command
+        yield from _leaves(f"{before}{name}", command)
+
+
+def _leaves(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    if isinstance(command, click.Group):
+        yield from leaves(command, f"{path} ")
+    else:
+        yield path, command

@@ -73,7 +73,7 @@ def show(call: Call, run_id: str | None, project: str | None, target: str | None
       templedb health 01a20896-82b9
       templedb health show --project shop --target production
     """
-    if run_id:
-        return call.app.history.health(run_id, None, None)
+    if named := call.run(run_id, call.choice(project, target)):
+        return call.app.history.health(named, None, None)
     found, on = call.app.selections.named(call.choice(project, target))
     return call.app.history.health(None, found, on.name if on else None)

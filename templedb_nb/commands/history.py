@@ -8,9 +8,9 @@ import click
 
 from templedb_nb.commands import completion
 from templedb_nb.commands.context import Call
-from templedb_nb.commands.deploy import commands as deploy
 from templedb_nb.commands.options import Command, on_target, pass_call, words
 from templedb_nb.exit_code import ExitCode
+from templedb_nb.model.selection import LAST
 
 if TYPE_CHECKING:
     from templedb_nb.model.charts import Durations, Frequency, Timeline
@@ -24,7 +24,7 @@ since = click.option(
 )
 
 
-@deploy.command()
+@click.command(cls=Command)
 @words("[PROJECT]")
 @on_target
 @click.option(
@@ -54,37 +54,43 @@ def history(
     )
 
 
-@deploy.command("show")
-@click.argument("run_id", metavar="RUN", shell_complete=completion.runs)
+@click.command(cls=Command)
+@words("[PROJECT] [RUN]")
+@on_target
 @pass_call
-def show(call: Call, run_id: str) -> Coded:
-    """Show one run, step by step; the beginning of its id is enough.
-
-    \b
-    Example:
-      templedb deploy show 01a20896-82b9
-    """
-    from templedb_nb.model.listings import Coded
-
-    return Coded(value=call.app.history.result(run_id), exit_code=ExitCode.OK)
-
-
-@deploy.command()
-@click.argument("run_id", metavar="RUN", shell_complete=completion.runs)
-@click.option("--step", type=click.IntRange(1), metavar="N", help="Only step N; the first is 1.")
-@pass_call
-def logs(call: Call, run_id: str, step: int | None) -> StepLogs:
-    """Print the output of a run's commands; secrets are masked.
+def show(call: Call, slug: str | None, run: str | None, target: str | None) -> Coded:
+    """Show one run, step by step: RUN, or the last run. The beginning of its id is enough.
 
     \b
     Examples:
-      templedb deploy logs 01a20896-82b9
+      templedb deploy show 01a20896-82b9
+      templedb deploy show shop last --target production
+    """
+    from templedb_nb.model.listings import Coded
+
+    named = call.run(run or LAST, call.choice(slug, target))
+    return Coded(value=call.app.history.result(named), exit_code=ExitCode.OK)
+
+
+@click.command(cls=Command)
+@words("[PROJECT] [RUN]")
+@on_target
+@click.option("--step", type=click.IntRange(1), metavar="N", help="Only step N; the first is 1.")
+@pass_call
+def logs(
+    call: Call, slug: str | None, run: str | None, target: str | None, step: int | None
+) -> StepLogs:
+    """Print the output of a run's commands, with secrets masked: of RUN, or of the last run.
+
+    \b
+    Examples:
+      templedb deploy logs
       templedb deploy logs 01a20896-82b9 --step 3 | less -R
     """
-    return call.app.history.logs(run_id, step)
+    return call.app.history.logs(call.run(run or LAST, call.choice(slug, target)), step)
 
 
-@deploy.command()
+@click.command(cls=Command)
 @words("[PROJECT]")
 @on_target
 @pass_call
@@ -100,7 +106,7 @@ def status(call: Call, slug: str | None, target: str | None) -> DeployStatus:
     return call.app.history.status(project, tuple(each.name for each in targets))
 
 
-@deploy.command()
+@click.command(cls=Command)
 @words("[PROJECT]")
 @on_target
 @since
@@ -141,7 +147,9 @@ def diff(call: Call, first: str, second: str | None) -> Difference:
       templedb diff 01a20896-82b9
       templedb diff 01a20896-82b9 01a208b1-03c4
     """
-    return call.app.comparisons.diff(first, second)
+    choice = call.choice(None)
+    before, after = call.run(first, choice), call.run(second, choice) if second else None
+    return call.app.comparisons.diff(before, after)
 
 
 @click.command(cls=Command)
@@ -192,7 +200,7 @@ def timeline(
     found = call.app.deployments.history(
         call.choice(slug, target), call.app.history.filter(last, since)
     )
-    return Timeline(slug=found.slug, rows=found.rows[::-1])
+    return Timeline(slug=found.slug, rows=found.rows[::-1], scope=found.scope)
 
 
 @click.command(cls=Command)
@@ -202,12 +210,12 @@ def timeline(
 @on_target
 @click.option("--last", type=click.IntRange(1), default=200, show_default=True,
               help="For durations: how many runs.")  # fmt: skip
-@click.option("--by", type=click.Choice(["day", "week", "month"]), default="week",
-              show_default=True, help="For frequency: count runs per period.")  # fmt: skip
+@click.option("--by", type=click.Choice(["hour", "day", "week", "month"]),
+              help="For frequency: count runs per period; else one that fits.")  # fmt: skip
 @since
 @pass_call
 def chart(
-    call: Call, what: str, slug: str | None, target: str | None, last: int, by: str,
+    call: Call, what: str, slug: str | None, target: str | None, last: int, by: str | None,
     since: str | None,
 ) -> Durations | Frequency:  # fmt: skip
     """Show how long runs took, or how often they ran; in a notebook, as a chart.

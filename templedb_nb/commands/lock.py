@@ -65,7 +65,10 @@ def steal(
     *, terminate: bool,
 ) -> CommandOutcome:  # fmt: skip
     """Take the lock from a run that is gone: its heartbeat has stopped."""
+    from templedb_nb.model.selection import Selection
+
     project, found = _meant(call, slug, target)
+    expect = call.run(expect, Selection(project=project.slug, target=found.name))
     return call.app.locks.steal(project, found, expect, reason, terminate=terminate)
 
 

@@ -259,6 +259,7 @@ def resolve(
 @on_target
 @click.option("--from", "tool", metavar="TOOL", type=click.Choice(TOOLS), help=FROM)
 @click.option("--table", metavar="TABLE", help="The tool's table, if there are several.")
+@click.option("--folder", metavar="FOLDER", help="Whose table it is, if folders share versions.")
 @click.option("--file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="With --from templedb: the SQLite file of the older TempleDB.")  # fmt: skip
 @click.option("--shadow/--no-shadow", default=None,
@@ -335,7 +336,7 @@ def lint(
     from templedb_nb.app.migrations import lint_reports
     from templedb_nb.errors import writing
     from templedb_nb.model.listings import Document
-    from templedb_nb.views.sarif import sarif
+    from templedb_nb.views.reports.sarif import sarif
 
     wanted = lint_reports.LintRequest(files=files, **how)
     choice = call.choice(slug, target)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from templedb_nb.commands import completion
 from templedb_nb.commands.context import Call
+from templedb_nb.commands.magic_form import in_magic_form
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 RECORDED = ("reason", "note")
 """Options whose text stands in ledgers, states and logs from then on."""
 HELPS = ["-h", "--help"]
+ROOMY = 200
+"""Characters of a summary beside a word that a page completes."""
 CONTEXT: dict[str, Any] = {"help_option_names": HELPS, "max_content_width": 100}
 
 
@@ -47,7 +48,7 @@ class Command(click.Command):
         *args: Any,
         takes_cell: bool = False,
         effect: Effect = Effect.NONE,
-        only_with: str = "",
+        only_with: str | tuple[str, ...] = "",
         repeatable: bool = False,
         **named: Any,
     ) -> None:
@@ -75,6 +76,10 @@ class Command(click.Command):
             )
             self.params.append(option)
 
+    def get_help(self, ctx: click.Context) -> str:
+        """Return its help; in a notebook its examples are magics."""
+        return _help(ctx, super().get_help(ctx))
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run it; what is recorded for good keeps no password of a URL."""
         from templedb_nb.core.secrets.url_passwords import without_url_passwords
@@ -82,7 +87,26 @@ class Command(click.Command):
         for name in RECORDED:
             if isinstance(text := ctx.params.get(name), str):
                 ctx.params[name] = without_url_passwords(text)
-        return super().invoke(ctx)
+        call = ctx.find_object(Call)
+        if call is None:
+            return super().invoke(ctx)
+        call.invoked = True
+        call.changed = call.changed or self.effect_of(call.words) is not Effect.NONE
+        call.value = super().invoke(ctx)
+        return call.value
+
+    def effect_of(self, given: Sequence[str]) -> Effect:
+        """Return what it does with *given* among its words."""
+        only_shows = bool(self.shows.intersection(given))
+        asked = not self.only_with or any(each.startswith(self.only_with) for each in given)
+        return self.effect if asked and not only_shows else Effect.NONE
+
+
+def _help(ctx: click.Context, text: str) -> str:
+    call, root = ctx.find_object(Call), ctx.find_root().command
+    if call is None or not call.notebook or not isinstance(root, click.Group):
+        return text
+    return in_magic_form(text, root.commands)
 
 
 def _json(ctx: click.Context, _: click.Parameter, value: Any) -> None:
@@ -111,15 +135,43 @@ class NounGroup(click.Group):
         if any("\0" in each for each in args):  # a cell or Python may, a shell cannot
             raise click.UsageError("a word contains a NUL character")
         completing = ctx.resilient_parsing and not args
+        if args and args[0] == "help" and "help" not in self.commands:
+            args = [*args[1:], HELPS[-1]]
         known = bool(args) and (args[0] in self.commands or args[0] in HELPS)
         if self.default and not known and not completing:
-            self._refuse_misspelling(args)
+            self._refuse_misspelling(ctx, args)
             args = [self.default, *args]
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, [*args])
+        except click.NoSuchOption as error:
+            message = f"there is no option {error.option_name} before a command"
+            raise self._no_such(ctx, args, message) from None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of the first word; where there is none, name the one that was meant."""
+        if ctx.resilient_parsing or args[0] in self.commands:
+            return super().resolve_command(ctx, args)
+        raise self._no_such(ctx, args, f"there is no command {args[0]!r}")
+
+    def _no_such(self, ctx: click.Context, args: Sequence[str], message: str) -> click.UsageError:
+        from templedb_nb.commands import suggestions
+
+        found = suggestions.meant(ctx, [*suggestions.before(ctx), *args], _known(ctx))
+        return click.UsageError(f"{message}; did you mean: {found}" if found else message, ctx)
+
+    def get_help(self, ctx: click.Context) -> str:
+        """Return its help; in a notebook its examples are magics."""
+        return _help(ctx, super().get_help(ctx))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete the verbs, and what may follow the one that can be left out."""
         found = super().shell_complete(ctx, incomplete)
+        call = ctx.find_object(Call)
+        for each in found if call is not None and call.notebook else ():  # a page has the room
+            if (command := self.commands.get(each.value)) is not None:
+                each.help = command.get_short_help_str(ROOMY)
         if self.default:
             verb = self.commands[self.default]
             inner = verb.make_context(self.default, [], parent=ctx, resilient_parsing=True)
@@ -131,10 +183,29 @@ class NounGroup(click.Group):
             found += [each for each in values if each.value not in there]
         return found
 
-    def _refuse_misspelling(self, args: Sequence[str]) -> None:
-        close = difflib.get_close_matches(args[0], self.commands, n=1, cutoff=0.75) if args else []
-        if close:
-            raise click.UsageError(f"there is no {args[0]!r}; did you mean {close[0]!r}?")
+    def _refuse_misspelling(self, ctx: click.Context, args: Sequence[str]) -> None:
+        word = args[0] if args else "-"
+        if word.startswith("-") or ctx.resilient_parsing:
+            return
+        from templedb_nb.commands import suggestions
+
+        slip = suggestions.nearest(word, self.commands) or word in suggestions.WORDS
+        if slip and not _known(ctx)(word):
+            raise self._no_such(ctx, args, f"there is no command {word!r}")
+
+
+def _known(ctx: click.Context) -> Callable[[str], bool]:
+    """Return what tells the names of projects and targets, without ever failing."""
+    from templedb_nb.errors import TempleError
+
+    def known(word: str) -> bool:
+        call = ctx.find_object(Call)
+        try:
+            return call is not None and call.app.state.path.exists() and call.knows(word)
+        except TempleError:
+            return False
+
+    return known
 
 
 NounGroup.group_class = type
@@ -175,8 +246,44 @@ class Words(click.Argument):
         value, args = super().handle_parse_result(ctx, opts, args)
         if not ctx.resilient_parsing:
             call = ctx.find_object(Call)
-            ctx.params |= self._parted(call, ctx.params.pop("words"))
+            given = ctx.params.pop("words")
+            try:
+                ctx.params |= self._parted(call, given)
+            except click.UsageError as error:
+                raise self._meant(ctx, given, error) from None
+            self._refuse_swapped(ctx, given)
         return value, args
+
+    def _meant(
+        self, ctx: click.Context, given: Sequence[str], error: click.UsageError
+    ) -> click.UsageError:
+        """Return the complaint, with the command if a target stands among the words."""
+        from templedb_nb.commands import suggestions
+
+        call = ctx.find_object(Call)
+        takes = any(each.name == "target" for each in ctx.command.params)
+        if call is None or not takes or not given or not call.app.projects.all():
+            return error
+        projects = [each for each in given if call.is_project(each)]
+        others = [each for each in given if each not in projects]
+        targets = call.targets_of(projects[0] if projects else None)
+        meant = [each for each in others if each in targets]
+        meant = meant or [near for e in others if (near := suggestions.nearest(e, targets))]
+        if len(projects) > 1 or len(others) != 1 or self._needed:
+            return error
+        named = meant[0] if meant else f"TARGET ({', '.join(sorted(targets)) or 'there is none'})"
+        words = [ctx.command_path, *projects, "--target", named]
+        return click.UsageError(f"{error.message}; did you mean: {' '.join(words)}", ctx)
+
+    def _refuse_swapped(self, ctx: click.Context, given: Sequence[str]) -> None:
+        """Refuse words whose second is a project, and whose first is none."""
+        call = ctx.find_object(Call)
+        if call is None or len(given) < 2 or ctx.params["slug"] != given[0]:  # noqa: PLR2004 - two
+            return
+        if not call.is_project(given[0]) and call.is_project(given[1]):
+            repeated = " ".join([ctx.command_path, given[1], *(n for n in self._names[:1])])
+            message = f"the project comes first; did you mean: {repeated}"
+            raise click.UsageError(message, ctx)
 
     def _parted(self, call: Call | None, words: Sequence[str]) -> dict[str, Any]:
         given = list(words)
@@ -221,25 +328,30 @@ def on_target(function: Any) -> Any:
     return option(function)
 
 
+BUNDLE_OF_RUN = click.option(
+    "--plan", "bundle", metavar="FILE",
+    help="The plan bundle that the run carried out; it is not kept in the state.",
+)  # fmt: skip
 VALUES = click.option(
     "--env", "env", multiple=True, metavar="NAME[=VALUE]", help="Set a variable for this run only."
 )
-RUNNING = (
-    click.option("--lock-wait", default="10s", metavar="TIME", show_default=True,
-                 help="How long to wait for another run: 90s, 15m."),
-    click.option("--wait-approval", metavar="TIME", is_flag=False, flag_value="30m",
-                 help="Wait for missing approvals: 10m, 2h. Without TIME: 30m."),
-    click.option("--approval", "approvals", type=click.Path(path_type=Path), multiple=True,
-                 metavar="FILE", help="A signed approval, from approve --sign --out."),
-    click.option("--no-wait", is_flag=True,
-                 help="In a notebook: show who may approve, then stop."),
-)  # fmt: skip
-"""How a run is carried out: its lock and its approvals."""
 
 
 def running(function: Any) -> Any:
-    """Declare the options of a command that carries out a plan."""
-    for option in reversed(RUNNING):
+    """Declare how a run is carried out: its lock and its approvals."""
+    from pathlib import Path
+
+    options = (
+        click.option("--lock-wait", default="10s", metavar="TIME", show_default=True,
+                     help="How long to wait for another run: 90s, 15m."),
+        click.option("--wait-approval", metavar="TIME", is_flag=False, flag_value="30m",
+                     help="Wait for missing approvals: 10m, 2h. Without TIME: 30m."),
+        click.option("--approval", "approvals", type=click.Path(path_type=Path), multiple=True,
+                     metavar="FILE", help="A signed approval, from approve --sign --out."),
+        click.option("--no-wait", is_flag=True,
+                     help="In a notebook: show who may approve, then stop."),
+    )  # fmt: skip
+    for option in reversed(options):
         function = option(function)
     return function
 

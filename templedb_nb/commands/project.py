@@ -61,13 +61,16 @@ def import_(
       templedb project import ./woofs --slug woofs_projects
       templedb project import --from-templedb ~/.local/share/templedb/templedb.sqlite --dry-run
     """
+    from dataclasses import replace
+
     if older is not None:
         with call.output.working(f"importing {older}"):
             return call.app.legacy_import.take_over(older, path, slug, dry_run=dry_run)
     if path is None or dry_run:
         raise click.UsageError("name the project's folder, PATH, or --from-templedb FILE")
     with call.output.working(f"importing the files of {path}"):
-        return call.app.projects.import_(path, slug, known_as)
+        synced = call.app.projects.import_(path, slug, known_as)
+    return replace(synced, next=call.app.next_steps.after(synced.project))
 
 
 @commands.command(effect=Effect.CHANGES, repeatable=True)

@@ -51,6 +51,9 @@ if TYPE_CHECKING:
 @click.option("--reason", default="", metavar="TEXT",
               help="Why a migration is accepted, or a window overridden.")  # fmt: skip
 @click.option("--downgrade", is_flag=True, help="Promote it although --to has a newer release.")
+@click.option(
+    "--discard-old", is_flag=True, help="Overwrite a slot that keeps the previous release."
+)
 @click.option("--bundle", type=click.Path(path_type=Path), metavar="FILE",
               help="Take the release from this bundle, if it is not in this state.")  # fmt: skip
 @click.option("--skip-group", "skip", multiple=True, metavar="GROUP",
@@ -66,7 +69,7 @@ def promote(
 ) -> Preview | Result:  # fmt: skip
     """Deploy to a target what a run has deployed to another: the same files by the same recipe.
 
-    The run must have succeeded, and nobody may have rolled it back. Migrations that it did not
+    The run must have succeeded, and must not have been rolled back. Migrations that it did not
     apply are not promoted. The gates of the config, and the target's approvals, must be met.
 
     \b
@@ -84,6 +87,7 @@ def promote(
     _refuse_mixed(how, dry_run=dry_run or out is not None, waits=bool(wait_approval))
     reports = Reports.of(call, how)
     choice = Selection(project=call.choice(slug, None).project, target=target)
+    how["named"] = call.run(how["named"], Selection(project=choice.project, target=how["source"]))
     wish = _wish(how)
     with call.output.working(PLANNED):
         given = given_values(call, how["env"])
@@ -128,6 +132,7 @@ def _wish(how: dict[str, Any]) -> PromotionWish:
         only_in_to=tuple(how["only_in_to"]),
         reason=how["reason"].strip() if how["only_in_to"] else "",
         downgrade=how["downgrade"],
+        discard_old=how["discard_old"],
         bundle=how["bundle"],
         skip_groups=tuple(how["skip"]),
     )
@@ -139,7 +144,7 @@ def _wish(how: dict[str, Any]) -> PromotionWish:
               help="Show the newest N releases, and those in place.")  # fmt: skip
 @pass_call
 def releases(call: Call, slug: str | None, last: int) -> ReleaseTable:
-    """Show which release is on which target, since when, by whom, and what could go on.
+    """Show which release is on which target, since when, by whom, and what can be promoted.
 
     \b
     Examples:

@@ -61,7 +61,7 @@ def rollback(
     call: Call, /, slug: str | None, target: str | None, lock_wait: str,
     wait_approval: str | None, *, list_: bool, dry_run: bool, **how: Any,
 ) -> RollbackList | Preview | Result:  # fmt: skip
-    """Deploy an earlier release again: its files, by its config, with the values of today.
+    """Deploy an earlier release again: its files and config, with today's values.
 
     Migrations stay applied: a rollback runs the commands of the groups. It is refused if the
     earlier release cannot work with what is applied. With --with-down, the plan also undoes the
@@ -89,7 +89,7 @@ def rollback(
         if list_:
             return rollbacks.listed(choice)
         wish = RollbackWish(
-            to=how["to"],
+            to=call.run(how["to"], choice),
             bundle=how["bundle"],
             skip_groups=tuple(how["skip"]),
             with_down=how["with_down"],

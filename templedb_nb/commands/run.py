@@ -41,7 +41,7 @@ def cancel(
     """Cancel a run, from another terminal or another machine."""
     from templedb_nb.errors import TempleError
 
-    found = None
+    found, run_id = None, call.run(run_id, call.choice(project, target))
     try:
         meant, chosen = call.app.selections.of_run(run_id) or call.app.selections.named(
             call.choice(project, target)
@@ -64,7 +64,8 @@ def attach(call: Call, run_id: str | None) -> Result:
     """
     from templedb_nb.model.event import RunId
 
-    found = call.app.follower.one(run_id, call.project, call.target)
+    meant = call.run(run_id, call.choice(None))
+    found = call.app.follower.one(meant, call.project, call.target)
     return call.app.follower.follow(RunId(found.run), call.followers.observers)
 
 
@@ -117,8 +118,10 @@ def resolve(
 
     if healthy and unhealthy:
         raise click.UsageError("--healthy and --unhealthy exclude each other")
+    choice = call.choice(slug, target)
+    named = call.run(str(run), choice)
     if healthy or unhealthy:
         health = Health.HEALTHY if healthy else Health.UNHEALTHY
         meant = Selection(project=slug, target=target)
-        return call.app.resolutions.decide_health(meant, str(run), health, reason)
-    return call.app.resolutions.resolve(call.choice(slug, target), str(run), reason)
+        return call.app.resolutions.decide_health(meant, named, health, reason)
+    return call.app.resolutions.resolve(choice, named, reason)

@@ -79,7 +79,12 @@ def run(
       templedb runbook run deploy.ipynb -p target=staging -o executed/
       templedb runbook run deploy.ipynb --params staging.yaml --timeout 1h
     """
-    from templedb_nb.commands.runbook_inspect import read, refuse_skipped
+    from templedb_nb.commands.runbook_inspect import (
+        NO_KERNEL,
+        read,
+        refuse_misplaced,
+        refuse_skipped,
+    )
     from templedb_nb.core.values.points_in_time import wait_s
     from templedb_nb.files.document import read_document
     from templedb_nb.runbook import parameters
@@ -93,6 +98,9 @@ def run(
     root = click.get_current_context().find_root().command
     refuse_skipped(root, read(root, notebook))
     read_notebook = Notebook.read(notebook)
+    refuse_misplaced(read_notebook)
+    if not read_notebook.language:
+        call.output.tell(NO_KERNEL)
     document = read_document(file, call.stdin) if file else None
     known = parameters.declared(read_notebook)
     system = call.world

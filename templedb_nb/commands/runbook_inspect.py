@@ -18,6 +18,11 @@ from templedb_nb.runbook import parameters
 from templedb_nb.runbook.notebook import INJECTED, Notebook, tags, title
 
 SKIP = "skip-execution"
+NO_KERNEL = "the notebook names no kernel: its cells run in this Python"
+_MISPLACED = (
+    "cell {}: its cell magic (%%templedb) must be the first line; "
+    "move what stands above it to another cell"
+)
 _LINE = re.compile(r"^[^\S\n]*+(?:[\w, ]++=[^\S\n]*+)?%%?templedb\b[ \t]*+(.*)$", re.MULTILINE)
 _ASSIGNED = re.compile(r"^\s*+[^\W\d]\w*+\s*+<<\s*+")
 
@@ -25,6 +30,7 @@ _ASSIGNED = re.compile(r"^\s*+[^\W\d]\w*+\s*+<<\s*+")
 def read(root: click.Command, path: Path) -> RunbookShown:
     """Return what the runbook at *path* declares and would do."""
     notebook = Notebook.read(path)
+    notebook.refuse_other_language()
     declared = parameters.declared(notebook)
     target = ""
     cells = []
@@ -49,7 +55,22 @@ def read(root: click.Command, path: Path) -> RunbookShown:
         runbook=notebook.digest,
         parameters=tuple(declared.values()),
         cells=tuple(cells),
+        warnings=tuple(_warnings(notebook)),
     )
+
+
+def _warnings(notebook: Notebook) -> Iterator[str]:
+    if not notebook.language:
+        yield NO_KERNEL
+    for number in notebook.misplaced_magics():
+        yield _MISPLACED.format(number)
+
+
+def refuse_misplaced(notebook: Notebook) -> None:
+    """Raise where a ``%%templedb`` is not the first line of its cell: the cell would fail there."""
+    found = [_MISPLACED.format(number) for number in notebook.misplaced_magics()]
+    if found:
+        raise ConfigError(f"{notebook.path}: nothing was executed", problems=found)
 
 
 def refuse_skipped(root: click.Command, shown: RunbookShown) -> None:

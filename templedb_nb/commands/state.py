@@ -56,9 +56,9 @@ def check(call: Call) -> Coded:
 def gc(call: Call, keep_runs: int, *, dry_run: bool) -> CollectedArtifacts:
     """Remove artifacts beside the state that no run needs any more.
 
-    Kept are, for each target, those of the release in place, of the run that a rollback would go
-    back to, of the newest N runs, and what a plan of the last 30 days places. Files younger than an
-    hour stay. A folder of `artifacts_store` is not touched: others may need what is there.
+    For each target, it keeps those of the release in place, of the run that a rollback would go
+    back to, of the newest N runs, and what a plan of the last 30 days places. It keeps files
+    younger than an hour. It does not touch a folder of `artifacts_store`: others may need it.
     """
     call.app.runs.reconcile()
     return call.app.artifact_collection.collect(keep_runs, dry_run=dry_run)

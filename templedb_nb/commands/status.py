@@ -10,7 +10,8 @@ from templedb_nb.commands.context import Call
 from templedb_nb.commands.options import Command, on_target, pass_call, words
 
 if TYPE_CHECKING:
-    from templedb_nb.model.status import Board, StatusTable
+    from templedb_nb.model.board import Board
+    from templedb_nb.model.status import StatusTable
 
 
 @click.command(cls=Command)
@@ -32,23 +33,24 @@ def status(call: Call, slug: str | None, target: str | None) -> StatusTable:
 @words("[PROJECT]")
 @pass_call
 def board(call: Call, slug: str | None) -> Board | None:
-    """Show all projects and targets side by side; in a notebook, with a filter and a refresh.
+    """Show what is pending, waits, runs, ended and drifted on each target, and what to do next.
+
+    In a notebook it has a filter and a refresh button, and follows runs that go on. Drift is what
+    the last plan found; `drift check` looks again.
 
     \b
     Examples:
       templedb board
       templedb board shop
     """
-    from templedb_nb.model.selection import Selection
-    from templedb_nb.model.status import Board, StatusTable
+    from templedb_nb.app.history import board as boards
 
     every = [each.slug for each in call.app.projects.all()]
     named = [call.app.projects.pick(slug).slug] if slug else every
 
-    def load() -> Board:
+    def load(known: Board | None = None) -> Board:
         app = call.open_app() if call.panels.board else call.app
-        found = {slug: app.overview.status(Selection(project=slug)) for slug in named}
-        return Board(tables=tuple(StatusTable(slug=slug, rows=found[slug]) for slug in found))
+        return boards.going_on(app, known) if known else boards.board(app, named)
 
     with call.output.working("connecting to the targets"):
         found = load()

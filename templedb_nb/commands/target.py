@@ -136,7 +136,7 @@ def add(call: Call, /, slug: str | None, name: str, **given: Any) -> CommandOutc
     with call.app.state.transaction():
         project = call.app.projects.pick(call.choice(slug).project)
         made = call.app.targets.add(project, str(name), _typed(given))
-    how = f"templedb env set {project.slug} DATABASE_URL --target {made.name}"
+    how = call.app.next_steps.after(project, made.name)
     return CommandOutcome(
         text=f"target {made.name} of {project.slug} is added", also=(f"next: {how}",)
     )
@@ -208,7 +208,7 @@ def exempt(
     """Exempt a project from the policy of another project in the same database.
 
     A run obeys the strictest policy of all projects in the ledger. An exemption is a plan of its
-    own: it needs the approvals that the other project's policy demands, and is recorded as an event
+    own: it needs the approvals that the other project's policy requires, and is an event
     in the ledger. It covers that policy as it is now; if the policy becomes stricter, it applies
     again.
 

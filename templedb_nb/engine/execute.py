@@ -31,7 +31,8 @@ from templedb_nb.model.event import (
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.plan import Plan, PlannedGroup
 from templedb_nb.model.rollback import PendingRollback, RollbackMark
-from templedb_nb.model.step import Step, failure_hook, label
+from templedb_nb.model.step import RunCommand, Step, failure_hook, label
+from templedb_nb.model.switch_step import SwitchSlot
 from templedb_nb.model.target import DatabaseName, FindingLevel
 from templedb_nb.ports.claim import Claim
 from templedb_nb.ports.run import Emit
@@ -44,6 +45,8 @@ migrations an earlier attempt of this very plan brought into effect."""
 log = logging.getLogger(__name__)
 Marks = Mapping[DatabaseName, CatalogMark]
 _CODES = {Outcome.TIMED_OUT: ExitCode.TIMED_OUT, Outcome.UNKNOWN: ExitCode.UNRESOLVED}
+_UNDECIDED = (ExitCode.INCONCLUSIVE, ExitCode.APPROVAL_MISSING)
+"""Ends of groups that wait for a person, and are no failures."""
 _GRAVEST = (Outcome.UNKNOWN, Outcome.CANCELLED)
 
 
@@ -95,7 +98,7 @@ def execute(
             marks = _marks(plan, claim, tools.sessions)
             guard = Guard(claim, tools.sessions, tools.script)
             guard.begin(plan)
-            steps = StepRunner(claim, tools, emit, guard, done)
+            steps = _runner(plan, StepRunner(claim, tools, emit, guard, done), held)
             finished = _run(plan, steps, emit)
             reach("run.before-end")
             finished = _owing(plan, guard.end(plan, finished), claim, tools)
@@ -120,10 +123,26 @@ def execute(
         emit(recorded or failed)  # what breaks behind its end does not change how the run ended
         raise
     except Exception as error:
-        message = f"templedb broke: {type(error).__name__}: {error}"
+        message = f"internal error: {type(error).__name__}: {error}"
         emit(RunFinished(outcome=Outcome.UNKNOWN, exit_code=ExitCode.INTERNAL, message=message))
         raise
     emit(finished)
+
+
+def _runner(plan: Plan, steps: StepRunner, held: ExitStack) -> StepRunner:
+    """Write down how switches ended whose runs died, before anything works on a slot.
+
+    The routers that the run takes are let go with the locks.
+    """
+    held.callback(steps.switcher.close)
+    switches = {s.group: s for s in plan.steps if isinstance(s, SwitchSlot) and not s.back}
+    for step in switches.values():
+        steps.switcher.settle(step.routed, step.to)
+    uses = (step.slot for step in plan.steps if isinstance(step, RunCommand) and step.slot)
+    alone = {use.routed.group: use.routed for use in uses if use.routed.group not in switches}
+    for routed in alone.values():
+        steps.switcher.settle(routed)
+    return steps
 
 
 def _tell_windows(claim: Claim, emit: Emit) -> None:
@@ -183,7 +202,7 @@ def _worst(ends: Sequence[Ended]) -> Ended | None:
     What could not be measured weighs less than a failure that somebody saw.
     """
     grave = (each for outcome in _GRAVEST for each in ends if each.outcome is outcome)
-    seen = (each for each in ends if each.exit_code != ExitCode.INCONCLUSIVE)
+    seen = (each for each in ends if each.exit_code not in _UNDECIDED)
     return next(grave, next(seen, ends[0] if ends else None))
 
 
@@ -193,7 +212,7 @@ def _group(
     ended: Ended | None = None
     for number, step in enumerate(group.steps, start=first):
         if not stopped and failure_hook(step):
-            _after_failure(number, step, steps, emit, ended)
+            ended = _after_failure(number, step, steps, emit, ended)
         elif stopped or ended:
             emit(StepSkipped(step=number, reason=stopped or f"upstream failed: {group.name}"))
         else:
@@ -203,18 +222,43 @@ def _group(
 
 def _after_failure(
     number: int, step: Step, steps: StepRunner, emit: Emit, ended: Ended | None
-) -> None:
+) -> Ended | None:
     """Run a failure hook where a step of its group has failed; how the hook ends changes nothing.
+
+    A switch back does: it decides which release serves.
 
     What somebody cancelled, what nobody could measure and what nobody knows is no failure.
     """
     failed = ended is not None and ended.outcome in {Outcome.FAILED, Outcome.TIMED_OUT}
     if ended is None:
         emit(StepSkipped(step=number, reason="no step of the group has failed"))
-    elif not failed or ended.exit_code == ExitCode.INCONCLUSIVE:
+    elif not failed or ended.exit_code in _UNDECIDED:
         emit(StepSkipped(step=number, reason="the group did not end in a failure"))
+    elif isinstance(step, SwitchSlot):
+        return _switched_back(number, step, steps, emit, ended)
     else:
         steps.run(number, step)
+    return ended
+
+
+def _switched_back(
+    number: int, step: SwitchSlot, steps: StepRunner, emit: Emit, ended: Ended
+) -> Ended:
+    """Send traffic back to the slot that served, if this run took it away; say how it ends then."""
+    if step.group not in steps.switcher.touched:
+        clean = f"{step.live} may not be clean: templedb deploy slots"
+        reason = f"nothing to switch back: {steps.switcher.told(step)}; {clean}"
+        emit(StepSkipped(step=number, reason=reason))
+        return ended
+    failed = steps.run(number, step)
+    if failed is None:
+        told = f"{ended.message}; traffic is back on {step.to}"
+        return replace(ended, message=told, exit_code=ExitCode.ROLLED_BACK)
+    message = f"{ended.message}; {failed.message}"
+    if failed.outcome is Outcome.CANCELLED:
+        return replace(failed, message=message)
+    code = ExitCode.UNRESOLVED
+    return Ended(outcome=Outcome.UNKNOWN, message=message, exit_code=code)
 
 
 def _finished(worst: Ended | None, *, changed: bool) -> RunFinished:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
+from templedb_nb.core.migrations.kept_text import own_text
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.core.run.ledger_guard import RESTORE, TOUCHED, damage, touched_by
 from templedb_nb.errors import TargetError
@@ -93,7 +94,8 @@ class Guard:
         if not isinstance(step, Migration):
             return False
         alone = step.executor is Executor.NATIVE and step.mode is Mode.TRANSACTION
-        return not alone or bool(_OTHER_SESSIONS.search(self.script(step.source).text))
+        text = own_text(self.script(step.source).text, step.reading)
+        return not alone or bool(_OTHER_SESSIONS.search(text))
 
 
 def _own(step: Step, project: str) -> frozenset[Key]:

@@ -5,7 +5,8 @@ It decides by `core.run.recovery` and asks through ports; who calls it keeps the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from templedb_nb.core.run import recovery
@@ -19,31 +20,49 @@ from templedb_nb.ports.target import HistoryReader
 Sessions = Mapping[DatabaseName, HistoryReader]
 
 
-def told(entries: Sequence[Stamped], sessions: Sessions, now: datetime) -> Result:
+Active = Callable[[Result], str | None]
+"""Says which slot answers through the router of the switch in which a run stopped; None where the
+router does not say."""
+
+
+def nobody_asks(result: Result) -> str | None:
+    """Return that no router was asked."""
+    del result
+    return None
+
+
+def told(
+    entries: Sequence[Stamped], sessions: Sessions, now: datetime, active: Active = nobody_asks
+) -> Result:
     """Return what a run comes to whose journal cannot be written any more."""
     result = Result.of(entries)
-    events = recovery.aftermath(result, traced(result, sessions))
+    events = recovery.aftermath(result, traced(result, sessions, active))
     return Result.of((*entries, *recovery.stamped(entries, events, now, now)))
 
 
-def ends(result: Result, sessions: Sessions, why: str) -> tuple[Event, ...]:
+def ends(
+    result: Result, sessions: Sessions, why: str, active: Active = nobody_asks
+) -> tuple[Event, ...]:
     """Return how a run ends that got no further within a step, *why* it may be.
 
     There is nothing where its ledgers do not answer: the next command asks them.
     """
-    trace = traced(result, sessions)
+    trace = traced(result, sessions, active)
     if trace is None and recovery.lookup(result) is not None:
         return ()
     return recovery.aftermath(result, trace, why)
 
 
-def traced(result: Result, sessions: Sessions) -> Trace | None:
+def traced(result: Result, sessions: Sessions, active: Active) -> Trace | None:
     """Return what the ledgers hold of the step in which a run stopped; None where nobody knows."""
     lookup = recovery.lookup(result)
     try:
-        return asked(lookup, sessions) if lookup else None
+        trace = asked(lookup, sessions) if lookup else None
     except TempleError:
         return None
+    if trace is not None and recovery.switching(result) is not None:
+        return replace(trace, active=active(result))
+    return trace
 
 
 def asked(lookup: Lookup, sessions: Sessions) -> Trace:

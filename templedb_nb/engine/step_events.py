@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from templedb_nb.core.approval.policy import RUN_DIGITS
+from templedb_nb.core.migrations.script import Script
+from templedb_nb.core.run.sql_excerpt import excerpt
 from templedb_nb.errors import StatementFailed, TempleError, Unresolved
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.command import CommandExit
 from templedb_nb.model.event import (
     Event,
     HealthMeasured,
-    Log,
     Outcome,
     StepFailed,
     StepFinished,
@@ -22,6 +23,7 @@ from templedb_nb.model.health import Check, CheckAnswer, Health, HealthRole, Try
 from templedb_nb.model.health_step import CheckHealth
 from templedb_nb.model.phase import Phase
 from templedb_nb.model.step import Command, Migration, RunScript, Step
+from templedb_nb.model.step_log import Log
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,9 @@ def ended(step: Step, event: Event) -> Ended | None:
         return Ended(outcome=Outcome.TIMED_OUT, message=message)
     if event.unknown:
         return Ended(outcome=Outcome.UNKNOWN, message=message)
+    if event.waits:
+        code = ExitCode.APPROVAL_MISSING
+        return Ended(outcome=Outcome.FAILED, message=message, exit_code=code)
     if event.inconclusive:
         code = ExitCode.INCONCLUSIVE
         return Ended(outcome=Outcome.FAILED, message=message, exit_code=code)
@@ -79,12 +84,15 @@ def how(ended: CommandExit) -> str:
     return f"exited with {ended.status}"
 
 
-def statement_failed(number: int, step: Migration, error: StatementFailed) -> StepFailed:
+def statement_failed(
+    number: int, step: Migration, error: StatementFailed, script: Script, mask: Callable[[str], str]
+) -> StepFailed:
     """Return the event of a migration that the server refused."""
     place = f"{step.file}:{error.line}:{error.column}" if error.line else step.file
+    named = error.message.startswith(f"{step.file} ")
     return StepFailed(
         step=number,
-        message=f"{place}: {error.message}",
+        message=error.message if named else f"{place}: {error.message}",
         changed=error.changed,
         hint=error.hint,
         detail=error.detail,
@@ -92,6 +100,7 @@ def statement_failed(number: int, step: Migration, error: StatementFailed) -> St
         line=error.line or None,
         column=error.column or None,
         sqlstate=error.sqlstate,
+        excerpt=excerpt(script.up, script.line, error.line, error.column, mask),
     )
 
 

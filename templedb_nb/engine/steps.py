@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 
 from templedb_nb.core.migrations.down import down_script
 from templedb_nb.core.migrations.script import Script
@@ -12,7 +11,7 @@ from templedb_nb.core.plan.staleness import Done
 from templedb_nb.core.run.ledger_guard import HINT, TOUCHED
 from templedb_nb.engine.artifacts import keep_or_place
 from templedb_nb.engine.guard import Guard
-from templedb_nb.engine.health import Interruptible, ask, soak
+from templedb_nb.engine.measure import measure
 from templedb_nb.engine.messages import Messages
 from templedb_nb.engine.step_events import (
     Ended,
@@ -21,13 +20,12 @@ from templedb_nb.engine.step_events import (
     changes,
     ended,
     exited,
-    health_settled,
     how,
     may_fail,
-    measured,
     not_started,
     statement_failed,
 )
+from templedb_nb.engine.switching import Switcher
 from templedb_nb.engine.tools import Tools
 from templedb_nb.errors import NotStarted, StatementFailed, StoreError, TempleError, Unresolved
 from templedb_nb.exit_code import ExitCode
@@ -48,7 +46,6 @@ from templedb_nb.model.event import (
     StepStarted,
     StepWarned,
 )
-from templedb_nb.model.health import Check, HealthRole, Try
 from templedb_nb.model.health_step import CheckHealth
 from templedb_nb.model.result import APPLIED_BEFORE
 from templedb_nb.model.step import (
@@ -67,6 +64,7 @@ from templedb_nb.model.step import (
     Step,
     done_anew,
 )
+from templedb_nb.model.switch_step import SlotUse, SwitchSlot
 from templedb_nb.model.target import DATABASE_URL
 from templedb_nb.model.trace import CommandState, Lookup
 from templedb_nb.ports.claim import Claim
@@ -74,6 +72,7 @@ from templedb_nb.ports.run import Emit, StepLog
 from templedb_nb.ports.target import RunRecords
 
 _ROLLED_BACK = "rolled back its transaction; statements after that may have taken effect"
+_SLOTS = "templedb deploy slots shows what the router answers and what is recorded"
 _LOOK = "check what took effect, undo it, and remove BEGIN and ROLLBACK from the file"
 
 
@@ -92,19 +91,19 @@ class StepRunner:
     changed: bool = field(default=False, init=False)
     open: bool = field(default=False, init=False)
     interrupt: int | None = field(default=None, init=False)
+    switcher: Switcher = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Prepare for steps that switch traffic."""
+        self.switcher = Switcher(self.claim, self.tools, self.emit, self._interrupted)
 
     def run(self, number: int, step: Step) -> Ended | None:
         """Do one step, over its attempts; return why the run must end, or None."""
         if self.tools.interrupts.draining:
             self.emit(StepSkipped(step=number, reason="cancelled before it began"))
             return self._cancelled(f"cancelled before {step.group}: {step.title}")
-        before = self.tools.before(number)
-        if before and not done_anew(step):
-            how = "settled" if isinstance(step, CheckHealth) else "did"
-            self.emit(StepSkipped(step=number, reason=f"the resumed run already {how} it"))
-            return None
-        if isinstance(step, Migration) and (step.database, step.key) in self.done:
-            self.emit(StepSkipped(step=number, reason=APPLIED_BEFORE))
+        if reason := self._needless(number, step):
+            self.emit(StepSkipped(step=number, reason=reason))
             return None
         attempts = step.attempts if isinstance(step, RunCommand) else 1
         changed = False
@@ -129,6 +128,16 @@ class StepRunner:
             return self._cancelled(f"cancelled at {step.group}: {step.title}")
         return ended(step, event)
 
+    def _needless(self, number: int, step: Step) -> str:
+        """Return why a step has nothing to do, or nothing."""
+        if self.tools.before(number) and not done_anew(step):
+            how = "settled" if isinstance(step, CheckHealth) else "did"
+            return f"the resumed run already {how} it"
+        if isinstance(step, Migration) and (step.database, step.key) in self.done:
+            return APPLIED_BEFORE
+        use: SlotUse | None = getattr(step, "slot", None)
+        return f"nothing runs in {use.slot}" if use and self.switcher.idle(use) else ""
+
     def _cancelled(self, message: str) -> Ended:
         by = f", by {self.tools.interrupts.wish}" if self.tools.interrupts.wish else ""
         code = ExitCode.INTERRUPTED if self.interrupt is None else self.interrupt
@@ -147,15 +156,17 @@ class StepRunner:
         try:
             match step:
                 case RunCommand() | RunScript():
-                    return self._command(number, step, attempt_id)
+                    return self._at_slot(number, step, attempt_id)
                 case KeepArtifacts() | PlaceArtifacts():
                     return keep_or_place(number, step, self.tools, self.emit, self._interrupted)
                 case CheckHealth():
                     return self._health(number, step)
-                case Apply(executor=Executor.PSQL) | Revert(executor=Executor.PSQL):
-                    return self._psql(number, step, attempt_id)
+                case SwitchSlot():
+                    return self.switcher.run(number, step, attempt_id)
                 case Apply() | Revert():
-                    return self._apply(number, step, attempt_id)
+                    by_psql = step.executor is Executor.PSQL
+                    apply = self._psql if by_psql else self._apply
+                    return apply(number, step, attempt_id)
                 case Amend() | ImportEntry():
                     return self._amend(number, step, attempt_id)
                 case Restore(text=source):
@@ -188,6 +199,8 @@ class StepRunner:
         """Return whether the ledger has a step as done that broke all the same."""
         if isinstance(step, Command | CheckHealth | ArtifactStep):
             return False
+        if isinstance(step, SwitchSlot):
+            return self.tools.route.read(step.routed).slot == step.to
         session = self.tools.sessions[step.database]
         if isinstance(step, Migration):
             return session.applied(step, attempt_id, self.claim)
@@ -198,6 +211,8 @@ class StepRunner:
         """Return whether a step that broke may have changed the target all the same."""
         if isinstance(step, Command):
             return step.mutates
+        if isinstance(step, SwitchSlot):
+            return step.group in self.switcher.touched
         return isinstance(step, Migration) and bool(self._stands(step))
 
     def _amend(self, number: int, step: Amendment, attempt_id: str) -> Event:
@@ -224,7 +239,7 @@ class StepRunner:
             if step.mode is Mode.TRANSACTION:
                 told = self.tools.mask(error.message)
                 session.failed(step, script, attempt_id, self.claim, told)
-            return statement_failed(number, step, error)
+            return statement_failed(number, step, error, script, self.tools.mask)
         except KeyboardInterrupt as error:
             self._interrupted(error)
             if not session.applied(step, attempt_id, self.claim):
@@ -281,6 +296,14 @@ class StepRunner:
             failed = replace(failed, hint=HINT)
         return replace(failed, unknown=True, hint=_LOOK) if ended.ok else failed
 
+    def _at_slot(self, number: int, step: Command, attempt_id: str) -> Event:
+        """Run a command; one that works on a slot does so only while that serves nobody."""
+        use: SlotUse | None = getattr(step, "slot", None)
+        if use and (why := self.switcher.refused(use)):
+            return StepFailed(step=number, message=why, changed=False, hint=_SLOTS)
+        event = self._command(number, step, attempt_id)
+        return self.switcher.worked(number, use, event) if use else event
+
     def _command(self, number: int, step: Command, attempt_id: str) -> Event:
         books = self._books(step)
         try:
@@ -326,38 +349,13 @@ class StepRunner:
         return exited(number, ended, message, changed=step.mutates, log=kept, tail=tail)
 
     def _health(self, number: int, step: CheckHealth) -> Event:
-        """Ask until it is settled; nothing that is cancelled meanwhile counts as measured."""
-        checker, interrupts = self.tools.checker, self.tools.interrupts
-        assert checker is not None  # noqa: S101 - whoever runs a plan with checks has one
-        asked = Interruptible(checker=checker, clock=self.tools.clock, interrupts=interrupts)
-
-        def heard(check: Check, one: Try) -> None:
-            self.emit(measured(number, step, check, one))
-            reach("health.tried")
-            if interrupts.draining:
-                with interrupts.cancellable():  # one that is kept comes first: it has its own code
-                    raise KeyboardInterrupt
-
-        until = self.tools.clock.now() + timedelta(seconds=step.soak_s) if step.soak_s else None
-        for session in self.tools.sessions.values():
-            if until is not None:
-                session.hold_until(self.claim, until)
-        self.tools.leave_files()
-        try:
-            if step.role is HealthRole.GATE:
-                answers = tuple(ask(check, asked, asked, heard) for check in step.checks)
-            else:
-                answers = soak(step.checks, asked, asked, heard)
-        except KeyboardInterrupt as error:
-            self._interrupted(error)
-            return cancelled(number, "nobody has measured the health of the target")
-        reach("health.settled")
-        return health_settled(number, self.claim.run, answers)
+        event = measure(number, step, self.claim, self.tools, self.emit, self._interrupted)
+        return self.switcher.measured(number, step, event)
 
     def _books(self, step: Command) -> RunRecords | None:
         """Return the ledger that must know of a command which may change the target."""
         sessions = self.tools.sessions
-        if not sessions or not step.mutates:
+        if not sessions or not step.mutates or getattr(step, "slot", None):
             return None
         return sessions.get(DATABASE_URL) or next(iter(sessions.values()))
 

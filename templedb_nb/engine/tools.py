@@ -14,12 +14,15 @@ from templedb_nb.model.event import RunFinished
 from templedb_nb.model.layout import Address
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.step import Command
+from templedb_nb.model.switch_step import NO_GO_AHEAD, GoAhead
 from templedb_nb.model.target import DatabaseName, Policy
 from templedb_nb.model.window import WindowPassed
 from templedb_nb.ports.artifacts import ArtifactKeeper
 from templedb_nb.ports.health import Checker
+from templedb_nb.ports.router import Routers
 from templedb_nb.ports.run import Clock, Interruptions, StepLog
 from templedb_nb.ports.shell import Psql, Shell
+from templedb_nb.ports.slots import SlotRecords
 from templedb_nb.ports.target import Decide, Session
 
 Admit = Callable[[Mapping[DatabaseName, Ledger]], tuple[WindowPassed, ...]]
@@ -83,8 +86,19 @@ class Tools:
     settle: Settle = nothing_owed
     checker: Checker | None = None
     """Who measures health; a plan without a check needs nobody."""
+    routers: Routers | None = None
+    slot_records: SlotRecords | None = None
+    """What sends traffic to slots, and what is recorded of them; a plan without any needs none."""
+    go: GoAhead = NO_GO_AHEAD
+    release: int = 0
     artifacts: ArtifactKeeper | None = None
     """Who keeps and places artifacts; a plan without any needs nobody."""
+
+    @property
+    def route(self) -> Routers:
+        """Return what sends traffic to slots, which a plan that switches has."""
+        assert self.routers is not None  # noqa: S101 - whoever runs such a plan has them
+        return self.routers
 
     def text(self, source: Address | None, otherwise: str = "") -> str:
         """Return the text of a script; where there is none, what stands for it."""

@@ -89,7 +89,7 @@ def read(tree: Path, file: FoundFile, write: Write) -> None:
         with opened(fd):
             before = os.fstat(fd)
             if not stat.S_ISREG(before.st_mode):
-                raise UnfitFile(file.path, "is no file any more")
+                raise UnfitFile(file.path, "is no longer a file")
             while part := os.read(fd, PART):
                 write(part)
             after = os.fstat(fd)
@@ -247,7 +247,7 @@ def _file(tree: Path, path: str) -> FoundFile:
         raise UnfitFile(path, "is a link that leads out of the work folder")
     status = real.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise UnfitFile(path, "is no regular file")
+        raise UnfitFile(path, "is not a regular file")
     return FoundFile(
         path=path,
         real=real.relative_to(root).as_posix(),

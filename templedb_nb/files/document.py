@@ -25,7 +25,10 @@ def read_document(path: str, stdin: Any) -> object:
 def read_text(path: str, stdin: Any) -> str:
     """Return the text of the file at *path*; ``-`` reads *stdin*."""
     if path == STDIN:
-        return str(stdin.read())
+        text = str(stdin.read())
+        if not text.strip():
+            raise FilesError("standard input is empty", hint="put < FILE behind the command")
+        return text
     try:
         return contents(path).decode().replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:

@@ -54,17 +54,18 @@ def ask(request: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
     """Return what an HTTP answer is worth, with the answer."""
     check: HttpCheck = from_plain(HttpCheck, request["check"])
     try:
-        answer = _answer(check, request, tell)
+        answer = answered(check, request, tell)
     except ProbeStopped as stopped:
         return {"cause": stopped.cause, "message": stopped.message}
     tell({"phase": "judge"})
     wrong = evaluate(check, answer, find)
     message = "; ".join(told for _, told in wrong) or f"status {answer.status}"
     cause = wrong[0][0] if wrong else Cause.MET
-    return {"cause": cause, "message": message, "answer": _plain(answer, answer.text)}
+    return {"cause": cause, "message": message, "answer": plain(answer, answer.text)}
 
 
-def _plain(answer: HttpAnswer, text: str) -> dict[str, Any]:
+def plain(answer: HttpAnswer, text: str) -> dict[str, Any]:
+    """Return an answer as plain JSON, with *text* as its body."""
     return {
         "status": answer.status,
         "reason": answer.reason,
@@ -73,7 +74,7 @@ def _plain(answer: HttpAnswer, text: str) -> dict[str, Any]:
     }
 
 
-def _answer(check: HttpCheck, request: Mapping[str, Any], tell: Tell) -> HttpAnswer:
+def answered(check: HttpCheck, request: Mapping[str, Any], tell: Tell) -> HttpAnswer:
     """Return the answer; where the check follows redirects, the last one of them."""
     url, headers = request["url"], dict(request["headers"])
     answer = _one(check.method, url, headers, request, tell)
@@ -177,7 +178,7 @@ def _read(response: Any, tell: Tell, *, forwarded: object) -> HttpAnswer:
     headers = tuple((str(name), str(value)) for name, value in response.headers.iteritems())
     reason = response.reason or ""
     head = HttpAnswer(status=response.status, reason=reason, headers=headers)
-    tell({"phase": "body", "answer": _plain(head, "")})
+    tell({"phase": "body", "answer": plain(head, "")})
     body = b""
     while len(body) <= BODY_LIMIT and (piece := response.read(_PIECE)):
         body += piece

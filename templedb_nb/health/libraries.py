@@ -24,6 +24,13 @@ def refuse_unfit(checks: Iterable[Check]) -> None:
         raise InvalidConfig("health checks are wrong", problems=problems)
 
 
+def refuse_without_http(router: str) -> None:
+    """Raise if the library is missing that asks the status of a group's router over HTTP."""
+    if find_spec("urllib3") is None:
+        message = f"the status of the router of {router} is a URL, which needs urllib3"
+        raise ConfigError(f"{message}, and it is not installed", hint=INSTALL)
+
+
 def _paths(asked: Iterable[HttpCheck]) -> Iterable[str]:
     from templedb_nb.health.json_path import complaint
 

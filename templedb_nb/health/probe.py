@@ -39,7 +39,7 @@ def main() -> None:
         reached = first(request, tell) if request.get("reach") else None
         found = then(request, tell) if reached is None or reached["cause"] == "met" else reached
     except Exception as error:  # noqa: BLE001 - whoever waits must hear why
-        message = f"the question failed: {type(error).__name__}: {error}"
+        message = f"the check failed: {type(error).__name__}: {error}"
         found = {"cause": "not_measured", "message": message}
     tell({**found, "latency_ms": round((time.monotonic() - begun) * 1000)})
 

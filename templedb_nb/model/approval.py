@@ -134,20 +134,20 @@ class Approval:
 
     @property
     def who(self) -> str:
-        """Return who gave the word, and how sure that is."""
+        """Return who decided, and whether that is verified."""
         signed = self.identity == signed_by(self)
         return self.identity if signed else f"{self.given_by} ({self.identity})"
 
     @property
     def way(self) -> str:
-        """Return what the word was given by, and with how many other plans."""
+        """Return through what it was given, and with how many other plans."""
         if not self.bundle:
             return self.through
         return f"{self.through}, bundle of {len(self.bundle.plans)} plans"
 
     @property
     def by(self) -> str:
-        """Return who gave the word, as it follows what they did."""
+        """Return who decided, as it follows the verb: by NAME."""
         return f"{'and' if self.identity == signed_by(self) else 'by'} {self.who}"
 
 
@@ -203,7 +203,7 @@ class Decision:
     @property
     def problems(self) -> tuple[str, ...]:
         """Return whose word does not count, and the rule where it is more than one approval."""
-        rule = (f"it wants {self.wants}",) if self.wants != "1 approval" else ()
+        rule = (f"it requires {self.wants}",) if self.wants != "1 approval" else ()
         return (*self.left_out, *rule)
 
 

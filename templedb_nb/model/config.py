@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from templedb_nb.model.artifact import DEFAULT_LIMIT, ArtifactRule
+from templedb_nb.model.blue_green import BlueGreen
 from templedb_nb.model.health import HealthRole, JsonExpectation
 from templedb_nb.model.layout import Layout
 from templedb_nb.model.lifecycle import NO_LIFECYCLE, Lifecycle, PromotionGates
@@ -22,10 +23,11 @@ class GroupKind(StrEnum):
 
 
 class Executor(StrEnum):
-    """Who sends a migration to the server."""
+    """Who sends a migration to the server; a group's `AUTO` is decided file by file."""
 
     NATIVE = "native"
     PSQL = "psql"
+    AUTO = "auto"
 
 
 class OpaqueFiles(StrEnum):
@@ -128,6 +130,7 @@ class Group:
     health_check: HealthCheck | None = None
     health_checks: tuple[HealthCheck, ...] = ()
     artifacts: tuple[ArtifactRule, ...] = ()
+    blue_green: BlueGreen | None = None
 
     @property
     def checks(self) -> tuple[HealthCheck, ...]:

@@ -18,14 +18,21 @@ class StepEstimate:
 class Expected:
     """Milliseconds for each step of a plan, in order; None where the target has no history of it.
 
-    `runs` is in how many former runs the history is found.
+    `runs` is in how many former runs the history is found. A migration runs once: its time is the
+    median of so many `others`, which is 0 for a step with a history of its own.
     """
 
     steps: tuple[int | None, ...] = ()
     runs: int = 0
+    others: tuple[int, ...] = ()
 
     @property
     def total_ms(self) -> int | None:
         """Return how long all steps will take, or None while any of them is unknown."""
         known = [each for each in self.steps if each is not None]
         return sum(known) if known and len(known) == len(self.steps) else None
+
+    @property
+    def by_others(self) -> int:
+        """Return of how many other migrations the times of migrations are the median, at most."""
+        return max(self.others, default=0)

@@ -15,6 +15,9 @@ from templedb_nb.model.artifact import ArtifactsKept
 from templedb_nb.model.health import Cause, Health
 from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.server_message import MessageLevel
+from templedb_nb.model.sql_excerpt import SqlExcerpt
+from templedb_nb.model.step_log import Log
+from templedb_nb.model.switch_event import SwitchDone, SwitchIntended
 from templedb_nb.model.window import WindowPassed
 
 RunId = NewType("RunId", str)
@@ -37,6 +40,8 @@ class Evidence(StrEnum):
     """A row or an event in the target's ledger, written in the step's own transaction."""
     JOURNAL = "journal"
     """What the run wrote down before and after it, here and in the ledger's rows of commands."""
+    ROUTER = "router"
+    """The router, which says where traffic goes."""
     NONE = "none"
 
 
@@ -245,15 +250,6 @@ class HealthMeasured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Log:
-    """Where the output of a step is kept; the digest is of the uncompressed text."""
-
-    path: str
-    digest: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StepRetried:
     """An attempt failed and the config allows another."""
 
@@ -312,8 +308,10 @@ class StepFailed:
     cancelled: bool = False
     unknown: bool = False
     inconclusive: bool = False
+    waits: bool = False
     log: Log | None = None
     tail: str = ""
+    excerpt: SqlExcerpt | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -344,10 +342,10 @@ class RunFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthDecided:
-    """After its end, a person said how the target was that a run could not measure.
+    """A person stated the health that a run could not measure, after the run had ended.
 
-    `steps` are the checks that are settled by it. `outcome` and `exit_code` are what the run has
-    come to: it succeeded if nothing else was left to do.
+    `steps` are the checks that this settles. `outcome` and `exit_code` are the run's new ones: it
+    succeeded if nothing else was left to do.
     """
 
     kind: ClassVar[str] = "health_decided"
@@ -374,6 +372,8 @@ Event: TypeAlias = (
     | OutputWritten
     | HealthMeasured
     | ArtifactsKept
+    | SwitchIntended
+    | SwitchDone
     | StepRetried
     | StepFinished
     | StepWarned

@@ -33,6 +33,7 @@ class Topic(StrEnum):
     DRIFT = "drift"
     ROLLBACK = "rollback"
     PROMOTION = "promotion"
+    SLOTS = "slots"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,19 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryScope:
+    """Which runs of a project were asked for, by words or by what ``use`` set: here, all."""
+
+    target: TargetName | None = None
+    last: int | None = None
+    since: datetime | None = None
+    status: tuple[str, ...] = ()
+
+
+EVERYTHING = HistoryScope()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeployHistory:
     """Runs of a project, newest first."""
 
@@ -71,6 +84,7 @@ class DeployHistory:
 
     slug: Slug
     rows: tuple[RunRow, ...]
+    scope: HistoryScope = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +136,7 @@ class StepLogs:
 class RunStatus:
     """One target: the run that goes on there, and the one that ended last.
 
-    `rollback` is one that is owed, or that did not end well, as far as this state knows.
+    `rollback` is one that is owed, or that did not succeed, as far as this state knows.
     """
 
     target: TargetName
@@ -205,8 +219,8 @@ class StatsRow:
 DEFINITIONS: Mapping[str, str] = MappingProxyType(
     {
         "deployments": "runs of kind deploy or promote that succeeded and changed the target,"
-        " or failed after they had changed it; rollbacks, downs, amendments, imports and health"
-        " runs are none",
+        " or failed after they had changed it; rollbacks, downs, amendments and imports are"
+        " none",
         "deployed": "deployments that succeeded, also if they were rolled back later",
         "per_week": "deployment frequency: successful deployments, divided by the weeks of the"
         " span; all runs from --since, or from the first deployment, until now, and one week at"
@@ -235,6 +249,7 @@ class DeployStats:
 
     slug: Slug
     rows: tuple[StatsRow, ...]
+    scope: HistoryScope = EVERYTHING
 
     @property
     def definitions(self) -> dict[str, str]:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from templedb_nb.model.dual_write import DualWriteTable
+from templedb_nb.model.ledger_part import MissingPart
 from templedb_nb.model.past_run import PastRun
 from templedb_nb.model.rollback import PendingRollback
 from templedb_nb.model.serialization import Digest, rows_digest
@@ -236,14 +237,18 @@ class Ledger:
     whether the ledger was written in another database than the one that it is in, `table_locks`
     whether statements there lock tables against other sessions. `shadow` is whose table is written
     along. `policy` is the project's own, `neighbours` are other projects with something to say.
-    `remains` are its tables, where some of them are gone, `begun` the runs that are left in them.
-    `runs` are the newest ones, newest first; `rollback` is one that is owed, or did not end well.
+    `remains` are its tables, where some of them are gone, `begun` the runs that are left in them;
+    with `unused`, no migration and no command was ever recorded. `missing` are the parts of its
+    tables that are gone; a table that lost a column cannot be read, and is not among `remains`.
+    `runs` are the newest ones, newest first; `rollback` is one that is owed, or did not succeed.
     `now` is what the database's clock said meanwhile, if it was asked.
     """
 
     exists: bool = False
     remains: tuple[str, ...] = ()
     begun: tuple[str, ...] = ()
+    unused: bool = False
+    missing: tuple[MissingPart, ...] = ()
     stepwise: bool = True
     cloned: bool = False
     table_locks: bool = True

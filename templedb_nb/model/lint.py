@@ -15,7 +15,7 @@ RULE_NAMES = (
     "table-rewrite", "index-not-concurrent", "drop-index-not-concurrent", "reindex-not-concurrent",
     "constraint-not-valid", "set-not-null", "unique-without-index", "column-with-check",
     "refresh-not-concurrent", "every-row", "lock-timeout-off", "several-tables-locked",
-    "enum-value-used", "empty-file", "rolled-back", "literal-password",
+    "enum-value-used", "setting-without-effect", "empty-file", "rolled-back", "literal-password",
 )  # fmt: skip
 """Our own rules, as files and reports name them."""
 CONTRACT_WITH_DEPLOY = "contract-with-deploy"

@@ -127,6 +127,8 @@ class Proposed:
     version: ConfigVersion
     groups: tuple[Group, ...]
     reasons: tuple[Reason, ...]
+    offers: tuple[Reason, ...] = ()
+    next: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

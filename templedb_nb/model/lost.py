@@ -30,6 +30,8 @@ class Lost:
     what: str
     presence: ObjectPresence = ObjectPresence.UNKNOWN
     objects: tuple[str, ...] = ()
+    edited: bool = False
+    """Whether its row is there, and says something else than it did."""
 
     @property
     def confirmed(self) -> bool:
@@ -62,11 +64,11 @@ class Lost:
         shown = f": {', '.join(self.objects)}" if self.objects else ""
         match self.presence:
             case ObjectPresence.STANDS:
-                return f"{self.what}; what it made stands{shown}"
+                return f"{self.what}; the objects that it made exist{shown}"
             case ObjectPresence.NOTED:
                 return f"{self.what}; the ledger's own history has it as applied"
             case ObjectPresence.GONE:
-                return f"{self.what}; what it made is gone{shown}"
+                return f"{self.what}; the objects that it made are gone{shown}"
             case ObjectPresence.UNKNOWN if self.objects:
                 return f"{self.what}; it was recorded without a run, and is not there{shown}"
             case ObjectPresence.UNKNOWN:

@@ -15,4 +15,5 @@ class Phase(StrEnum):
     DEPLOY = "deploy"
     POST_DEPLOY = "post_deploy"
     HEALTH = "health"
+    SWITCH = "switch"
     ON_FAILURE = "on_failure"

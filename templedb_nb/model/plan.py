@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, ClassVar, NewType  # Any: plain JSON before it is a plan
 
 from templedb_nb.model.approval import Approval, Decision
@@ -29,8 +28,19 @@ from templedb_nb.model.rollback import IfFails, RollbackGoal
 from templedb_nb.model.rollback_summary import Fallback, RollbackSummary
 from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.serialization import Digest, digest, to_plain
+from templedb_nb.model.slots import GroupSlots
 from templedb_nb.model.status import Tracked
-from templedb_nb.model.step import Amend, ImportEntry, Restore, Revert, Step, Verb, works
+from templedb_nb.model.step import (
+    Amend,
+    ImportEntry,
+    Restore,
+    Revert,
+    RunCommand,
+    Step,
+    Verb,
+    works,
+)
+from templedb_nb.model.switch_step import SwitchSlot
 from templedb_nb.model.target import DatabaseName, FindingLevel, Policy, TargetName
 from templedb_nb.model.variable import ValueSource
 
@@ -51,8 +61,15 @@ class PlannedGroup:
     continue_on_failure: bool = False
 
 
+class _Addressed:
+    """Remembers its address: to find it costs as much as a plan has steps, and steps ask for it."""
+
+    __slots__ = ("_address",)
+    _address: Digest
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(_Addressed):
     """The steps that take *target* from *base* to its goal.
 
     `overlay` is what of the config was different for this plan alone, as canonical JSON. `rollback`
@@ -93,7 +110,9 @@ class Plan:
     @property
     def content_hash(self) -> Digest:
         """Address what will run, wherever the target stands; approvals bind to this."""
-        return _content_hash(self)
+        if not hasattr(self, "_address"):
+            object.__setattr__(self, "_address", _content_hash(self))
+        return self._address
 
     @property
     def id(self) -> PlanId:
@@ -112,6 +131,8 @@ class Plan:
             return RunKind.ROLLBACK
         if self.promotion is not None:
             return RunKind.PROMOTE
+        if kind := _of_slots(self.steps):
+            return kind
         if any(isinstance(step, Revert) for step in self.steps):
             return RunKind.DOWN
         if any(isinstance(step, ImportEntry) for step in self.steps):
@@ -140,7 +161,16 @@ class Plan:
         return any(step.opaque for step in self.steps)
 
 
-_LATER_IN_STEPS = ("shadow", "into", "behind", "exempts")
+def _of_slots(steps: Iterable[Step]) -> RunKind | None:
+    """Return what a plan is for that deploys nothing, and is about slots alone; None of others."""
+    own = [step for step in steps if works(step)]
+    if own and all(isinstance(step, SwitchSlot) for step in own):
+        return RunKind.SWITCH
+    retires = (isinstance(s, RunCommand) and s.slot is not None and s.slot.retires for s in own)
+    return RunKind.RETIRE if own and all(retires) else None
+
+
+_LATER_IN_STEPS = ("shadow", "into", "behind", "exempts", "slot", "absent")
 _LATER = {
     "signed": False,
     "signers": [],
@@ -152,7 +182,6 @@ _LATER = {
 says by itself, so that earlier plans, bundles and approvals keep theirs."""
 
 
-@lru_cache(maxsize=4)
 def _content_hash(plan: Plan) -> Digest:
     plain = to_plain(plan)
     assert isinstance(plain, dict)  # noqa: S101 - a dataclass is an object
@@ -179,10 +208,18 @@ def _drop(plain: dict[str, Any], names: Iterable[str]) -> None:
             del plain[name]
 
 
-def base(ledgers: Mapping[DatabaseName, Ledger]) -> Digest:
-    """Return where a target stands: what each ledger holds, and its last finished run."""
-    known = {str(name): (ledger.head, ledger.last_run) for name, ledger in ledgers.items()}
-    return digest(known)
+def base(
+    ledgers: Mapping[DatabaseName, Ledger], serving: Mapping[str, str] | None = None
+) -> Digest:
+    """Return where a target stands: what each ledger holds, its last finished run, and its slots.
+
+    *serving* are the slots that serve, by their groups.
+    """
+    known: dict[str, object] = {
+        str(name): (ledger.head, ledger.last_run) for name, ledger in ledgers.items()
+    }
+    # No database has a name with a space; a target without slots keeps the base that it had.
+    return digest(known | ({"live slots": dict(serving)} if serving else {}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +280,8 @@ class Draft:
     applied: int = 0
     rollback: RollbackSummary | None = None
     promotion: PromotionSummary | None = None
+    slots: tuple[GroupSlots, ...] = ()
+    """How the slots stand between which it switches."""
 
     @property
     def skipped_groups(self) -> tuple[str, ...]:
@@ -258,7 +297,7 @@ class Preview:
     `changes` are those of the release that was made for it, `since` those since the last run that
     succeeded on the target, if this state knows of one. `planner` is who first made a plan of this
     content, whoever asked for it again. `reached` is the address of each database's server.
-    `fallback` is what follows where the run fails, if the config asks for that.
+    `fallback` is what follows if the run fails, where the config asks for that.
     """
 
     json_kind: ClassVar[str] = "Preview"

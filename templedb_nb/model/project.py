@@ -76,7 +76,10 @@ def changes(old: Iterable[FileEntry], new: Iterable[FileEntry]) -> Changes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Synced:
-    """What an import or a sync came to; `left_out` says what was not taken, and why."""
+    """What an import or a sync came to; `left_out` says what was not taken, and why.
+
+    `overlooked` are SQL files that are taken, and that no usual pattern of migrations matches.
+    """
 
     json_kind: ClassVar[str] = "Synced"
 
@@ -87,3 +90,5 @@ class Synced:
     size: int
     changes: Changes
     left_out: tuple[str, ...] = ()
+    overlooked: tuple[str, ...] = ()
+    next: str = ""

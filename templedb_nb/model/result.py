@@ -81,6 +81,11 @@ class Result:
             progress.add(entry)
         return progress.result
 
+    @property
+    def waiting(self) -> StepResult | None:
+        """Return the step at which a person must send the run on, if it waits for one."""
+        return self.steps[self.failure.step] if self.failure and self.failure.waits else None
+
     def count(self, state: StepState) -> int:
         """Return how many steps stand there."""
         return sum(step.state is state for step in self.steps)
@@ -127,7 +132,7 @@ class Result:
 
     @property
     def final_exit_code(self) -> int | None:
-        """Return what the run has come to with its rollback: 11 rolled back, 13 not wholly."""
+        """Return the exit code with the rollback: 11 if it succeeded, 13 if it did not."""
         if self.half_back:
             return ExitCode.UNRESOLVED
         if self.rollback is None or self.outcome is Outcome.SUCCEEDED:
@@ -219,7 +224,7 @@ def _measured(result: Result) -> Measured:
     asked = [
         (step, result.done_before(number))
         for number, step in enumerate(result.steps)
-        if step.label.kind == CheckHealth.kind
+        if step.label.kind == CheckHealth.kind or step.health is not None
     ]
     if not asked:
         return Measured.NO_GATE

@@ -1,4 +1,4 @@
-"""Going back to an earlier release: where to, and what is left of one that did not end well."""
+"""Going back to an earlier release: where to, and what is left of one that did not succeed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class RollbackGoal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingRollback:
-    """A rollback that is owed, or that did not end well; a ledger keeps one for each project.
+    """A rollback that is owed, or that did not succeed; a ledger keeps one for each project.
 
     `parent` is the run that is undone, `content_hash` addresses the plan. `run` is the rollback's
     own run; it is empty as long as none has begun. `failed` says that the parent had failed.
@@ -75,7 +75,7 @@ class PendingRollback:
         """Return what a status says of the target, with the command that goes on."""
         if self.begun:
             run = self.run[:RUN_DIGITS]
-            return f"rollback {run} did not end well: templedb deploy resume {run}"
+            return f"rollback {run} did not succeed: templedb deploy resume {run}"
         parent = self.parent[:RUN_DIGITS]
         return f"the rollback of run {parent} is owed: templedb deploy resume {parent}"
 

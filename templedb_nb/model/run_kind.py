@@ -15,8 +15,10 @@ class RunKind(StrEnum):
     ROLLBACK = "rollback"
     PROMOTE = "promote"
     HEALTH = "health"
+    SWITCH = "switch"
+    RETIRE = "retire"
 
     @property
     def deploys(self) -> bool:
         """Return whether such a run decides which release is in place on the target."""
-        return self in {RunKind.DEPLOY, RunKind.ROLLBACK, RunKind.PROMOTE}
+        return self in {RunKind.DEPLOY, RunKind.ROLLBACK, RunKind.PROMOTE, RunKind.SWITCH}

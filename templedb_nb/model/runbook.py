@@ -62,6 +62,8 @@ class RunbookShown:
     runbook: str
     parameters: tuple[Parameter, ...]
     cells: tuple[CellShown, ...]
+    warnings: tuple[str, ...] = ()
+    """What its author should know: a cell that would fail, a kernel that is not named."""
 
     @property
     def targets(self) -> tuple[str, ...]:

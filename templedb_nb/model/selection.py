@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+LAST = "last"
+"""What stands for the newest run where a run is named."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:

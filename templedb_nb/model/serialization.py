@@ -82,6 +82,33 @@ def from_plain(kind: Any, plain: Any) -> Any:
     return _reader(kind)(plain)
 
 
+def holds(kind: Any, value: Any) -> bool:
+    """Return whether *value*, which `from_plain` made, holds what *kind* says, in every field.
+
+    `from_plain` takes texts and numbers as they are; what comes from outside is asked about this.
+    """
+    if isinstance(kind, NewType):
+        return holds(kind.__supertype__, value)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return any(holds(each, value) for each in arguments)
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        whole = len(arguments) == len(value) and Ellipsis not in arguments
+        kinds = arguments if whole else (arguments[0],) * len(value)
+        return all(holds(each, item) for each, item in zip(kinds, value, strict=True))
+    if kind in {str, int, bool, type(None)}:
+        return isinstance(value, kind)
+    if not isinstance(kind, type) or not dataclasses.is_dataclass(kind):
+        return True
+    hints = typing.get_type_hints(kind)
+    fields = dataclasses.fields(kind)
+    return isinstance(value, kind) and all(
+        holds(hints[each.name], getattr(value, each.name)) for each in fields
+    )
+
+
 def _object(value: Any) -> dict[str, Json]:
     cls: Any = type(value)
     names, kind, absent = _shape(cls)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
@@ -15,6 +15,7 @@ from templedb_nb.model.ledger import Entry
 from templedb_nb.model.project import Slug
 from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.serialization import Digest
+from templedb_nb.model.slots import SlotRecord
 from templedb_nb.model.target import DatabaseName, TargetName
 from templedb_nb.model.waiting_files import WaitingFiles
 from templedb_nb.model.window import WindowState
@@ -124,6 +125,14 @@ class TargetStatus:
     """What its deployment windows say now; None where it has none, or they could not be read."""
     waiting: WaitingFiles | None = None
     """Its pending files that have been in the releases for too long."""
+    slots: tuple[SlotRecord, ...] = ()
+    """What is recorded of the slots of its groups; no router was asked."""
+
+    @property
+    def wants(self) -> bool:
+        """Return whether it waits for something: a pending migration, a look, an end."""
+        ended_well = self.last_outcome in {None, Outcome.SUCCEEDED}
+        return bool(self.pending or self.attention or self.note or not ended_well)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,41 +143,6 @@ class StatusTable:
 
     slug: Slug
     rows: tuple[TargetStatus, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Board:
-    """Projects on their targets, side by side."""
-
-    json_kind: ClassVar[str] = "Board"
-
-    tables: tuple[StatusTable, ...]
-
-    @property
-    def rows(self) -> tuple[TargetStatus, ...]:
-        """Return every target of every project."""
-        return tuple(row for table in self.tables for row in table.rows)
-
-    def matching(self, words: str, *, wanting: bool) -> Board:
-        """Return the targets whose project or name has every one of *words*.
-
-        With *wanting*, those alone that wait for something: a pending migration, a look, an end.
-        """
-        wanted = words.lower().split()
-        tables = [
-            replace(table, rows=tuple(
-                row for row in table.rows
-                if all(word in f"{row.slug} {row.target}".lower() for word in wanted)
-                and (_wants(row) or not wanting)
-            ))
-            for table in self.tables
-        ]  # fmt: skip
-        return Board(tables=tuple(each for each in tables if each.rows))
-
-
-def _wants(row: TargetStatus) -> bool:
-    ended_well = row.last_outcome in {None, Outcome.SUCCEEDED}
-    return bool(row.pending or row.attention or row.note or not ended_well)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,3 +159,24 @@ class Choices:
     releases: tuple[tuple[int, str], ...]
     groups: tuple[str, ...]
     target: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picked:
+    """What somebody picked of the choices: no `release` stands for the newest.
+
+    `left` are the groups to leave out.
+    """
+
+    choices: Choices
+    target: str = ""
+    release: int | None = None
+    left: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> str:
+        """Return the command that deploys it."""
+        words = ["templedb deploy run", self.choices.slug]
+        words += [f"--target {self.target}"] if self.target else []
+        words += [f"--release {self.release}"] if self.release else []
+        return " ".join([*words, *(f"--skip-group {name}" for name in self.left)])

@@ -22,6 +22,7 @@ from templedb_nb.model.layout import Address, Layout, Reading, address
 from templedb_nb.model.ledger import Checksums, Entry, State
 from templedb_nb.model.phase import Phase
 from templedb_nb.model.serialization import Digest
+from templedb_nb.model.switch_step import SlotUse, SwitchSlot
 from templedb_nb.model.target import DatabaseName, Policy
 from templedb_nb.model.work_folder import WorkFolderKind
 
@@ -55,6 +56,12 @@ class RunCommand:
     retry_delay_s: int = 0
     mutates: bool = False
     critical: bool = True
+    slot: SlotUse | None = None
+
+    @property
+    def key(self) -> str:
+        """Return the slot that it writes to, while that serves nobody; empty for other commands."""
+        return self.slot.slot if self.slot else ""
 
     @property
     def title(self) -> str:
@@ -230,7 +237,9 @@ class Amend(_OnLedger):
             does = "be exempt from" if self.verb is Verb.EXEMPT else "obey"
             return f"{does} the policy of project {self.key}"
         if self.verb is Verb.MAKE_TABLES:
-            return "make the missing tables of the ledger again"
+            _, _, parts = self.file.partition(": ")
+            missing = f" ({parts})" if parts else ""
+            return f"make the missing tables of the ledger again{missing}"
         if self.verb is Verb.NO_SHADOW:
             return "write no other tool's table along"
         if self.into is not None:
@@ -280,7 +289,8 @@ class Restore:
     """Write again what the ledger said of a migration before somebody damaged it; no SQL runs.
 
     `entry` is what it said, `uuid` the identity that the ledger had. `blob` is the text that ran,
-    where it is still known; `seen` is what told that the migration is in effect.
+    where it is still known; `seen` is what told that the migration is in effect. With `absent`, the
+    plan saw no row, as it was gone or could not be read: one that is there stays as it is.
     """
 
     kind: ClassVar[str] = "restore"
@@ -298,6 +308,7 @@ class Restore:
     layout: str = "plain"
     blob: Digest | None = None
     reading: Reading | None = None
+    absent: bool = False
 
     @property
     def key(self) -> str:
@@ -336,6 +347,7 @@ Step: TypeAlias = (
     | ImportEntry
     | Restore
     | CheckHealth
+    | SwitchSlot
 )
 """Every kind of step; no member is a subclass of another."""
 
@@ -354,16 +366,16 @@ ArtifactStep: TypeAlias = KeepArtifacts | PlaceArtifacts
 
 def failure_hook(step: Step) -> bool:
     """Return whether a step runs only where another step of its group has failed."""
-    return isinstance(step, RunCommand) and step.phase is Phase.ON_FAILURE
+    return isinstance(step, RunCommand | SwitchSlot) and step.phase is Phase.ON_FAILURE
 
 
 def done_anew(step: Step) -> bool:
     """Return whether a run that is resumed asks again for a step that was done before.
 
-    The ledger says which migrations are; and artifacts are placed again, since nobody knows what
-    became of the work folder.
+    The ledger says which migrations are, and the router which slot serves; and artifacts are placed
+    again, since nobody knows what became of the work folder.
     """
-    return isinstance(step, Migration | ArtifactStep) or failure_hook(step)
+    return isinstance(step, Migration | ArtifactStep | SwitchSlot) or failure_hook(step)
 
 
 def works(step: Step) -> bool:

@@ -8,7 +8,6 @@ from typing import assert_never
 
 from templedb_nb.model.event import (
     HealthMeasured,
-    Log,
     MessageReceived,
     MessagesOmitted,
     OutputWritten,
@@ -26,6 +25,9 @@ from templedb_nb.model.event import (
 from templedb_nb.model.health import Health
 from templedb_nb.model.health_step import CheckHealth
 from templedb_nb.model.server_message import MessageLevel
+from templedb_nb.model.step_log import Log
+from templedb_nb.model.switch_event import SwitchDone, SwitchIntended
+from templedb_nb.model.switch_step import SwitchSlot
 
 
 class StepState(StrEnum):
@@ -44,9 +46,9 @@ class StepState(StrEnum):
 class StepResult:
     """One step of a run; times are milliseconds since the run began.
 
-    `rows` is how many its queries gave, `messages` what the server said beside its answers; so many
-    warnings and others more are not kept. `recorded` is what its last attempt wrote down of its
-    row in the ledger.
+    `rows` counts the rows of its queries, `messages` are what the server said beside its answers;
+    `more_warnings` and `more_messages` count those that are not kept. `recorded` is what its last
+    attempt recorded of its row in the ledger.
     """
 
     label: StepLabel
@@ -66,8 +68,15 @@ class StepResult:
     more_warnings: int = 0
     more_messages: int = 0
     tries: tuple[HealthMeasured, ...] = ()
+    switching: tuple[SwitchIntended | SwitchDone, ...] = ()
+    """How far the last attempt at a switch of traffic got."""
     health: Health | None = None
     """What a health check came to; None of other steps, and of one that was not settled."""
+
+    @property
+    def intended(self) -> bool:
+        """Return whether a switch of traffic got as far as the router."""
+        return bool(self.switching)
 
     @property
     def warnings(self) -> int:
@@ -98,6 +107,8 @@ StepEvent = (
     | MessagesOmitted
     | TransactionRetried
     | OutputWritten
+    | SwitchIntended
+    | SwitchDone
     | StepRetried
     | StepFinished
     | StepWarned
@@ -118,11 +129,14 @@ def moved(step: StepResult, now: int, event: StepEvent) -> StepResult:
                 attempts=attempt,
                 attempt_id=attempt_id,
                 recorded=None,
+                switching=(),
             )
         case StatementRan(statement=statement):
             return replace(step, statements=statement + 1)
         case OutputWritten():
             return step
+        case SwitchIntended() | SwitchDone():
+            return _switching(step, event)
         case HealthMeasured():
             return replace(step, tries=(*step.tries, event), message=event.message)
         case MessageReceived() | MessagesOmitted() | TransactionRetried() | StepRecorded():
@@ -135,6 +149,13 @@ def moved(step: StepResult, now: int, event: StepEvent) -> StepResult:
             return _ended(replace(step, ended_ms=now), event)
         case _:
             assert_never(event)
+
+
+def _switching(step: StepResult, event: SwitchIntended | SwitchDone) -> StepResult:
+    told = replace(step, switching=(*step.switching, event))
+    if isinstance(event, SwitchIntended):
+        return replace(told, message=f"traffic is to go to {event.to}")
+    return replace(told, message=f"{event.to} serves")
 
 
 def _ended(step: StepResult, event: StepFinished | StepWarned | StepFailed) -> StepResult:
@@ -153,6 +174,9 @@ def _ended(step: StepResult, event: StepFinished | StepWarned | StepFailed) -> S
 
 def _health(step: StepResult, event: StepFinished | StepWarned | StepFailed) -> Health | None:
     """Return what a health check came to; None of other steps, and of one that was broken off."""
+    if step.label.kind == SwitchSlot.kind:
+        good = isinstance(event, StepFinished | StepWarned)
+        return Health.HEALTHY if step.tries and good else None
     if step.label.kind != CheckHealth.kind:
         return None
     match event:

@@ -131,7 +131,7 @@ class Policy:
         if self.approvers:
             told += f" by {', '.join(self.approvers)}"
         if not self.self_approval:
-            told += ", not by who planned it"
+            told += ", not by the author of the plan"
         if self.approval_expires_s:
             told += f", no older than {timedelta(seconds=self.approval_expires_s)}"
         return told

@@ -60,7 +60,8 @@ class Trace:
     says that it was in effect and was rolled back since. `silent_s` is how many seconds ago the run
     showed last that it lives. `damaged` is whether a ledger lost rows that this state proves: then
     a row that is not there proves nothing. `taken` is whether the attempt itself had a row that is
-    not there any more, and nothing else tells what became of it.
+    not there any more, and nothing else tells what became of it. `active` is the slot that the
+    router names, empty where it names none, None where it was not asked or did not answer.
     """
 
     known: bool = False
@@ -73,6 +74,7 @@ class Trace:
     undone: bool = False
     command: CommandState | None = None
     exit_status: int | None = None
+    active: str | None = None
     silent_s: float | None = None
     damaged: bool = False
     taken: bool = False

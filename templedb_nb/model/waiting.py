@@ -86,7 +86,7 @@ class WaitingPlan:
         }
         left = [each for each in self.approvers if folded(each) not in out]
         if self.approvers and len(left) < self.missing:
-            return f"{self.missing} {signed}{noun}, and too few may give them: {_few(left)}"
+            return f"{self.missing} {signed}{noun}, but too few people may give them: {_few(left)}"
         who = f" by {', '.join(left)}" if left else ""
         but = f", not by {self.not_by}" if self.not_by and not left else ""
         return f"{self.missing} {signed}{noun}{who}{but}"

@@ -9,12 +9,22 @@ from dataclasses import replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-from templedb_nb.errors import ApprovalPending, TempleError
+from templedb_nb.errors import ApprovalPending, Rejected, TempleError
 from templedb_nb.model.approval import ApprovalStanding, Verdict
 from templedb_nb.model.serialization import short
+from templedb_nb.notebook.live_output import LiveOutput
 from templedb_nb.views.format import many
-from templedb_nb.views.html import bundle
-from templedb_nb.views.html.gate import own_word, settled_bundle, standing_bundle, warned
+from templedb_nb.views.html.gate import (
+    DOES,
+    DOES_DEPLOY,
+    DOES_LATER,
+    beside_field,
+    own_word,
+    plan_bundle,
+    settled_bundle,
+    standing_bundle,
+    warned,
+)
 
 if TYPE_CHECKING:
     from templedb_nb.app.deploy.approvals import Approvals
@@ -62,8 +72,8 @@ class Gate:
                     self._ask()
         except KeyboardInterrupt:
             raise self._pending("interrupted") from None
-        except BaseException:
-            self._end()
+        except BaseException as error:
+            self._end(error)
             raise
 
     async def decided(self) -> None:
@@ -73,13 +83,17 @@ class Gate:
                 if turn is GateAction.ASK:
                     self._ask()
                 await asyncio.sleep(TURN_S)
-        except BaseException:
-            self._end()
+        except BaseException as error:
+            self._end(error)
             raise
 
-    def _end(self) -> None:
-        """Leave the record of a wait that let nothing pass."""
+    def _end(self, error: BaseException) -> None:
+        """Leave the record of a wait that let nothing pass; an error that it tells has no card."""
+        if isinstance(error, ApprovalPending):  # its record is there
+            return
         standing = self._approvals.standing(self._preview)
+        if isinstance(error, Rejected):
+            error.told = True
         last = "rejected; nothing was executed" if standing.decision.veto else STOPPED
         self._panel.close(standing, last)
 
@@ -89,7 +103,9 @@ class Gate:
         self._panel.clicks.after(self._late)
         message = f"plan {self._short} for {self._preview.plan.target} waits for approval"
         hint = f"{self._how}, then run this cell again"
-        raise ApprovalPending(f"{message}; nothing was executed", hint=hint)
+        pending = ApprovalPending(f"{message}; nothing was executed", hint=hint)
+        pending.told = True
+        raise pending
 
     @property
     def _short(self) -> str:
@@ -181,7 +197,7 @@ class Gate:
             case "stop":
                 raise self._pending("stopped")
             case _:
-                print(f"This means nothing here: {answer!r}. A word and a reason are needed.")
+                print(f"Unknown answer: {answer!r}. Type one of these words and a reason.")
 
     def _counts(self) -> str:
         found = self._standing.decision
@@ -190,16 +206,18 @@ class Gate:
         return f"The plan has {there}.{own}"
 
     def _pending(self, what: str) -> ApprovalPending:
-        self._panel.close(self._standing, STOPPED)
         message = f"plan {self._short} for {self._preview.plan.target}: {what}; {STOPPED}"
         hint = "run the cell again"
         if self._standing.decision.missing:
             hint = f"{self._how}, then {hint}"
-        return ApprovalPending(message, hint=hint)
+        self._panel.close(self._standing, f"{what}; {STOPPED}", hint)
+        pending = ApprovalPending(message, hint=hint)
+        pending.told = True
+        return pending
 
 
 class Panel:
-    """The buttons of a gate, above what they would let pass; in the end, one line that stays."""
+    """The buttons of a gate, between what they would let pass and how that stands."""
 
     def __init__(self, preview: Preview) -> None:
         """Be about *preview*; nothing is shown yet."""
@@ -210,42 +228,46 @@ class Panel:
         self._guarded = preview.plan.policy.protected
         self._widgets: list[Any] = []
         self._box: Any = None
-        self._handle: Any = None
+        self._output = LiveOutput()
         self._card: Any = None
         self._told = ""
+        self._standing: ApprovalStanding | None = None
+        self._ready = False
+        self._deploys = True
 
     def show(self, standing: ApprovalStanding, *, deploys: bool) -> None:
-        """Show the plan and, below it, the buttons."""
+        """Show the plan and, below it, the buttons and how it stands."""
         from IPython.display import display
-        from ipywidgets import HTML, HBox, Text, VBox
+        from ipywidgets import HTML, Text, VBox
 
-        self._card = display(bundle(self._preview), raw=True, display_id=True)
+        self._deploys = deploys
+        self._card = display(plan_bundle(self._preview), raw=True, display_id=True)
         target = self._preview.plan.target
         wide = {"description_width": "initial"}
-        self._status = HTML()
-        self._reason = Text(placeholder="why; recorded for good", description="Reason", style=wide)
-        self._name = Text(placeholder=target, description=f"Type {target} to approve", style=wide)
-        self._name.layout.display = None if self._guarded else "none"
-        self._deploy = self.clicks.button(
-            "Approve and deploy", "deploy", "success", "Record your approval and deploy now"
-        )
-        self._deploy.layout.display = None if deploys else "none"
-        self._approve = self.clicks.button("Approve", "approve", "", "Only record your approval")
-        reject = self.clicks.button("Reject", "reject", "danger", "Forbid this plan")
+        self._reason = Text(description="Reason", style=wide)
+        self._name = Text(description=f"Type {target} to approve", style=wide)
+        self._why, self._whose, self._does, self._warning = HTML(), HTML(), HTML(), HTML()
+        self._deploy = self.clicks.button("Approve and deploy", "deploy", "success")
+        self._approve = self.clicks.button("Approve", "approve")
+        self._reject = self.clicks.button("Reject", "reject", "danger", "Forbid this plan")
         stop = self.clicks.button(
             "Stop waiting", "stop", "", "End this cell; the plan stays pending"
         )
-        stop.layout.display = None if deploys else "none"
-        buttons = [self._deploy, self._approve, reject, stop]
-        self._widgets = [self._status, self._reason, self._name, *buttons]
-        fields = HBox([self.clicks.hear(self._reason), self.clicks.hear(self._name)])
-        row = HBox(buttons)
-        for box in (fields, row):
-            box.layout.flex_flow = "row wrap"
-        self._box = VBox([self._status, fields, row, self.clicks.pulse])
+        named = _row([self.clicks.hear(self._name), self._whose])
+        named.layout.display = None if self._guarded else "none"
+        for each in (self._deploy, stop):
+            each.layout.display = None if deploys else "none"
+        buttons = [self._deploy, self._approve, self._reject, stop]
+        texts = [self._why, self._whose, self._does, self._warning]
+        self._widgets = [self._reason, self._name, *buttons, *texts]
+        for each in (self._reason, self._name):
+            each.observe(lambda _: self._able(), "value")
+        reason = _row([self.clicks.hear(self._reason), self._why])
+        last = [_row(buttons), self._does, self._warning, self.clicks.pulse]
+        self._box = VBox([reason, named, *last])
+        self._output = LiveOutput(self._box)
+        self._output.show(standing_bundle(standing, self._preview, waits=deploys))
         self.tell(standing, held=False)
-        picture = {**self._box._repr_mimebundle_(), **standing_bundle(standing, self._preview)}
-        self._handle = display(picture, raw=True, display_id=True)
         self.clicks.listen(self._widgets)
 
     @property
@@ -253,49 +275,67 @@ class Panel:
         """Return why, as it was typed."""
         return str(self._reason.value).strip()
 
+    @property
+    def _named(self) -> bool:
+        """Return whether the target's name is typed, where it has to be."""
+        return not self._guarded or str(self._name.value).strip() == self._preview.plan.target
+
     def complete(self, click: str) -> bool:
-        """Return whether everything is typed that the click needs; if not, say what is missing."""
-        target = self._preview.plan.target
-        if not self.reason:
-            self.warn("write a reason first: it is recorded for good")
-        elif click != "reject" and self._guarded and str(self._name.value).strip() != target:
-            self.warn(f"{target} is protected: type its name, {target}, to approve")
-        else:
-            return True
-        return False
+        """Return whether everything is typed that the click needs: buttons may lag behind."""
+        return bool(self.reason) and (click == "reject" or self._named)
 
     def warn(self, text: str) -> None:
         """Show what stands in the way of a click, or of an answer where the buttons are gone."""
         if self._box is None:
             print(text)
-        self._draw(self._told, text)
+        else:
+            self._warning.value = warned(text)
 
     def tell(self, standing: ApprovalStanding, *, held: bool) -> None:
         """Show how the plan stands; *held* if it may run and waits for Deploy."""
         if self._box is None:
             return
-        told = str(standing_bundle(standing, self._preview, held=held)["text/html"])
-        if told != self._told:
-            self._told = told
-            self._draw(told, "")
-        ready = held and not standing.decision.missing
-        self._deploy.description = "Deploy" if ready else "Approve and deploy"
-        self._deploy.disabled = bool(standing.mine) and not ready
-        self._approve.disabled = bool(standing.mine) or ready
+        told = standing_bundle(standing, self._preview, held=held, waits=self._deploys)
+        if told["text/html"] != self._told:
+            self._told = told["text/html"]
+            self._warning.value = ""
+            self._output.draw(told)
+        self._standing, self._ready = standing, held and not standing.decision.missing
+        self._deploy.description = "Deploy" if self._ready else "Approve and deploy"
+        does = DOES if self._deploys else DOES_LATER
+        self._does.value = beside_field(DOES_DEPLOY if self._ready else does)
+        self._able()
 
-    def _draw(self, told: str, warning: str) -> None:
-        if self._box is None:
+    def _able(self) -> None:
+        """Let those buttons be pressed that can act now, and say at its field what is missing."""
+        if self._box is None or self._standing is None:
             return
-        self._status.value = told + (warned(warning) if warning else "")
+        words = self.complete("approve") and not self._standing.mine
+        self._deploy.disabled = not (self._ready or words)
+        self._approve.disabled = self._ready or not words
+        self._reject.disabled = not self.reason
+        why = "" if self.reason else "← why; it is recorded for good"
+        typed = str(self._name.value).strip()
+        whose = f"← this is not {self._preview.plan.target}" if typed and not self._named else ""
+        self._why.value, self._whose.value = beside_field(why), beside_field(whose)
 
-    def close(self, standing: ApprovalStanding, last: str) -> None:
+    def close(self, standing: ApprovalStanding, last: str, hint: str = "") -> None:
         """Take the buttons away, and leave a record that needs none."""
-        if self._handle is None:
+        if not self._output.shown:
             return
-        decided = replace(self._preview, decision=standing.decision)
-        self._card.update(bundle(decided), raw=True)
-        self._handle.update(settled_bundle(standing, self._preview, last), raw=True)
+        self._output.close(settled_bundle(standing, self._preview, last, hint))
+        if standing.decision.veto:
+            decided = replace(self._preview, decision=standing.decision)
+            self._card.update(plan_bundle(decided), raw=True)
         if self._box is not None:
             for each in (*self._widgets, self.clicks.pulse, self._box):
                 each.close()
             self._box = None
+
+
+def _row(children: list[Any]) -> Any:
+    from ipywidgets import HBox
+
+    row = HBox(children)
+    row.layout.flex_flow = "row wrap"
+    return row

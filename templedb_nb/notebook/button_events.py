@@ -2,7 +2,7 @@
 
 A front end sends a click as a comm message. Whether a busy kernel takes it depends on both: from
 ipykernel 7.0 on, JupyterLab sends it to a subshell, a thread of its own. ipykernel 7.4 gives it
-back to the shell that made the widget, which is the busy one; `_answer_where_asked` undoes that.
+back to the shell that made the widget, which is the busy one; `answer_where_asked` undoes that.
 Nobody can tell beforehand, so a hidden widget shows whether anything arrives at all.
 """
 
@@ -55,7 +55,7 @@ class ButtonEvents:
     def listen(self, widgets: Iterable[Any]) -> None:
         """Take what these widgets say while the cell is busy."""
         for each in (self.pulse, *widgets):
-            _answer_where_asked(each)
+            answer_where_asked(each)
 
     def hear(self, field: Any) -> Any:
         """Take what people type into *field* as a sign, too; return it."""
@@ -88,7 +88,7 @@ class ButtonEvents:
         return None if waited_s < PATIENCE_S else False
 
 
-def _answer_where_asked(widget: Any) -> None:
+def answer_where_asked(widget: Any) -> None:
     """Let a widget's messages run in the subshell that the front end chose for them."""
     comm = widget.comm
     if hasattr(comm, "_reply_subshell_for"):  # ipykernel 7.4 and later

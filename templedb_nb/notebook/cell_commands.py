@@ -1,4 +1,4 @@
-"""One command of a runbook's cell: what proves that it was done before, and what it leaves."""
+"""What cells did before: a runbook's commands, and the runs whose end no page saw."""
 
 from __future__ import annotations
 
@@ -17,7 +17,42 @@ if TYPE_CHECKING:
     from templedb_nb.app import Container
     from templedb_nb.model.event import Stamped
     from templedb_nb.model.plan import Preview
+    from templedb_nb.model.result import Result
     from templedb_nb.notebook.runner_channel import RunnerChannel
+
+
+@dataclass
+class CellRuns:
+    """The runs that one kernel's cells began, and the pages that asked for them.
+
+    A page that is loaded again is another one, and shows what was saved: maybe a run that goes on.
+    """
+
+    _began: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _told: set[str] = field(default_factory=set)
+
+    def watching(self, cell: str, page: str) -> Callable[[Stamped], None]:
+        """Return an observer that notes the runs which *cell* begins for *page*."""
+
+        def note(entry: Stamped) -> None:
+            if isinstance(entry.event, RunStarted):
+                self._began.setdefault(entry.run, (cell, page))
+
+        return note
+
+    def unseen(self, result: Result, cell: str, page: str) -> bool:
+        """Return whether the end of a run is new to *cell* in *page*: once, for each run.
+
+        It is if the process of the run died, or if the cell began it for another page.
+        """
+        if result.run in self._told:
+            return False
+        began = self._began.get(result.run)
+        lost = result.found_at is not None and began is None
+        new = lost or (began is not None and began[0] == cell != "" and began[1] != page)
+        if new:
+            self._told.add(result.run)
+        return new
 
 
 @dataclass

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from templedb_nb.commands.completion import projects, targets
+from templedb_nb.commands.likely import likely_first
 from templedb_nb.commands.tree import tree
 from templedb_nb.core.config.home_folder import expanded
+from templedb_nb.views.format import cut
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -19,16 +21,19 @@ if TYPE_CHECKING:
 
 NAME = "templedb"
 MOST_FILES = 200
+WIDEST = 76
+_JOINED = {ord(" "): "\u00a0", ord("-"): "\u2011"}
 _HEAD = re.compile(rf"^\s*+(?:[\w, ]++=\s*+)?%{{1,2}}{NAME}\s++(?:\w++\s*+<<\s*+)?")
 _CONFIG = re.compile(
     r"^\s*%?config\s+TempleDB\.(?P<trait>project|target)\s*=\s*(?P<word>['\"]?\S*)$"
 )
 
 
-def matcher(called: Callable[[], Call], names: Mapping[str, Any]) -> Any:
+def matcher(called: Callable[[], Call], names: Mapping[str, Any], last: Callable[[], str]) -> Any:
     """Return what completes words of the magic, and leaves all others alone.
 
-    *called* gives a fresh call of the tree, *names* are the Python variables of the notebook.
+    *called* gives a fresh call of the tree, *names* are the Python variables of the notebook,
+    *last* is the command that ran before. What is likely next comes first.
     """
     from IPython.core.completer import SimpleCompletion, context_matcher
 
@@ -39,15 +44,27 @@ def matcher(called: Callable[[], Call], names: Mapping[str, Any]) -> Any:
         below = context.cursor_line > 0 and first.startswith("%%")
         if head is not None and not below:
             given, incomplete = _split(context.text_until_cursor[head.end() :])
-            found = [*_variables(names, incomplete), *_completed(called(), given, incomplete)]
+            offered = dict(_completed(called(), given, incomplete))
+            ranked = likely_first(list(offered), given, last())
+            found = [*_variables(names, incomplete), *((word, offered[word]) for word in ranked)]
         elif setting := _CONFIG.match(context.text_until_cursor):
             incomplete, found = setting["word"], list(_settings(called(), **setting.groupdict()))
         else:
             return {"completions": [], "suppress": False}
-        made = [SimpleCompletion(text=text, type=told) for text, told in found]
-        return {"completions": made, "matched_fragment": incomplete, "suppress": True}
+        made = [SimpleCompletion(text=text, type=_unbroken(told)) for text, told in found]
+        return {
+            "completions": made,
+            "matched_fragment": incomplete,
+            "suppress": True,
+            "ordered": True,
+        }
 
     return matcher
+
+
+def _unbroken(told: str) -> str:
+    """Return what a word is, on one line: JupyterLab breaks it at every space, over other words."""
+    return cut(told, WIDEST).translate(_JOINED)
 
 
 def _split(rest: str) -> tuple[list[str], str]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+
+    from templedb_nb.app import Container
+    from templedb_nb.core.secrets.masking import Masker
 
 _LOOKS = (
     ("templedb_nb.model.plan", "Preview"),
@@ -19,16 +23,39 @@ _LOOKS = (
     ("templedb_nb.model.charts", "Frequency"),
     ("templedb_nb.model.health_history", "HealthTries"),
     ("templedb_nb.model.promotion", "ReleaseTable"),
-    ("templedb_nb.model.status", "Board"),
+    ("templedb_nb.model.slots", "SlotsReport"),
+    ("templedb_nb.model.board", "Board"),
     ("templedb_nb.model.status", "Choices"),
     ("templedb_nb.model.status", "MigrationStatus"),
+    ("templedb_nb.model.status", "Picked"),
     ("templedb_nb.model.waiting", "WaitingList"),
 )
+
+
+_PANDAS = ("pandas", "pandas.core.frame")
+"""The module of a DataFrame, since pandas 3 and before."""
+_MASKER = "_templedb_masker"
 
 
 def has_looks(value: Any) -> bool:
     """Return whether a notebook shows *value* as a card or a picture."""
     return (type(value).__module__, type(value).__name__) in _LOOKS
+
+
+def share_masker(shell: InteractiveShell, app: Container) -> None:
+    """Let *app* know every secret that this kernel has seen, and the kernel what *app* sees."""
+    app.masker = shell.__dict__.setdefault(_MASKER, app.masker)
+
+
+def mask_of(shell: InteractiveShell) -> Callable[[str], str]:
+    """Return what takes out of a text the secrets that this kernel has seen."""
+    from templedb_nb.core.secrets.url_passwords import without_url_passwords
+
+    def mask(text: str) -> str:
+        masker: Masker | None = shell.__dict__.get(_MASKER)
+        return masker.mask(text) if masker is not None else without_url_passwords(text)
+
+    return mask
 
 
 def add_looks(shell: InteractiveShell) -> Callable[[], None]:
@@ -38,29 +65,87 @@ def add_looks(shell: InteractiveShell) -> Callable[[], None]:
         return lambda: None
     own = formatter.mimebundle_formatter
     for module, name in _LOOKS:
-        own.for_type_by_name(module, name, _bundle)
+        own.for_type_by_name(module, name, partial(_bundle, shell))
+    plain = formatter.formatters["text/plain"]
+    for module in _PANDAS:
+        own.for_type_by_name(module, "DataFrame", partial(_frame, shell))
+        plain.for_type_by_name(module, "DataFrame", partial(_table, shell))
 
     def take_back() -> None:
         for module, name in _LOOKS:
-            own.deferred_printers.pop((module, name), None)
-            for kind in [
-                k for k in own.type_printers if (k.__module__, k.__name__) == (module, name)
-            ]:
-                own.type_printers.pop(kind, None)
+            _forget(own, module, name)
+        for module in _PANDAS:
+            _forget(own, module, "DataFrame")
+            _forget(plain, module, "DataFrame")
+        shell.__dict__.pop(_MASKER, None)
 
     return take_back
 
 
-def add_looks_here() -> None:
-    """Teach a running IPython how plans and runs look, once."""
+def _forget(printers: Any, module: str, name: str) -> None:
+    printers.deferred_printers.pop((module, name), None)
+    known = printers.type_printers
+    for kind in [each for each in known if (each.__module__, each.__name__) == (module, name)]:
+        known.pop(kind, None)
+
+
+def add_looks_here(app: Container) -> None:
+    """Teach a running IPython how plans and runs look, once; *app* is used in it."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     if shell is not None:
         add_looks(shell)
+        share_masker(shell, app)
 
 
-def _bundle(value: Any, include: Any = None, exclude: Any = None) -> Any:
+def _frame(shell: InteractiveShell, value: Any, include: Any = None, exclude: Any = None) -> Any:
+    """Return how a DataFrame of ours looks; None lets IPython ask any other itself.
+
+    A class made of DataFrame may have a bundle of its own, which IPython no longer asks for.
+    """
+    import pandas as pd
+
+    from templedb_nb.views.format import masking
+    from templedb_nb.views.frames.card import frame_card
+
+    if type(value) is not pd.DataFrame:
+        own = getattr(type(value), "_repr_mimebundle_", None)
+        return own(value, include=include, exclude=exclude) if own is not None else None
+    if not pd.get_option("display.notebook_repr_html"):
+        return None
+    with masking(mask_of(shell)):
+        html = frame_card(value)
+    return {"text/html": html} if html is not None else None
+
+
+def _table(shell: InteractiveShell, value: Any, printer: Any, cycle: bool) -> None:  # noqa: FBT001 - as IPython calls it
+    """Print a table: file names and messages in it control no terminal."""
+    from templedb_nb.views import ansi
+    from templedb_nb.views.format import masking
+    from templedb_nb.views.frames.text import frame_text
+
+    del cycle
+    with masking(mask_of(shell)):
+        told = frame_text(value, _columns(shell))
+    printer.text(ansi.safe(repr(value) if told is None else told))
+
+
+def _columns(shell: InteractiveShell) -> int | None:
+    """Return how wide a terminal is; the text of a notebook and of a log scrolls."""
+    import shutil
+
+    return None if hasattr(shell, "kernel") else shutil.get_terminal_size().columns
+
+
+def _bundle(shell: InteractiveShell, value: Any, include: Any = None, exclude: Any = None) -> Any:
+    from templedb_nb.views.format import masking
     from templedb_nb.views.html import bundle
 
     del include, exclude
-    return bundle(value)
+    with masking(mask_of(shell)):
+        made = bundle(value)
+    if made is not None and "image/png" in made:
+        from templedb_nb.views.plots import SHOWN_WIDTH
+
+        return made, {"image/png": {"width": SHOWN_WIDTH}}
+    return made

@@ -5,23 +5,26 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from threading import Event
 from typing import TYPE_CHECKING
 
 from templedb_nb.commands.context import Call
 from templedb_nb.errors import TempleError
 
 if TYPE_CHECKING:
+    from templedb_nb.model.board import Board
     from templedb_nb.model.plan import Preview
-    from templedb_nb.model.status import Board, Choices
+    from templedb_nb.model.status import Choices
 
 
 def brief(preview: Preview) -> None:
     """Print what a reader must know just before the run."""
     from templedb_nb.views import ansi
+    from templedb_nb.views.format import masked
     from templedb_nb.views.text import briefing
 
     if told := briefing(preview):
-        print(ansi.safe(told))
+        print(ansi.safe(masked(told)))
 
 
 def gate(call: Call, waits: bool, preview: Preview) -> None:  # noqa: FBT001 - as the tree calls it
@@ -35,11 +38,14 @@ def gate(call: Call, waits: bool, preview: Preview) -> None:  # noqa: FBT001 - a
         gate.leave()
 
 
-def board(board: Board, load: Callable[[], Board]) -> None:
-    """Show the board with its filter and its refresh."""
+def board(shown: list[Event], board: Board, load: Callable[[Board | None], Board]) -> None:
+    """Show the board with its filter and its refresh; ends the watch of those *shown*."""
     from templedb_nb.notebook.panels import BoardPanel
 
-    BoardPanel(board, load).show()
+    for each in shown:
+        each.set()
+    shown[:] = [Event()]
+    BoardPanel(board, load).show(shown[0])
 
 
 def interrupt() -> None:

@@ -1,4 +1,4 @@
-"""A run in the cell that began it: one output that replaces itself, with buttons below."""
+"""A run in the cell that began it: one output that replaces itself, below its buttons."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from templedb_nb.errors import TempleError
 from templedb_nb.model.estimate import Expected
 from templedb_nb.model.event import Blocker, RunFinished, RunStarted, Stamped, StatementBlocked
-from templedb_nb.views.html.live import live_bundle
+from templedb_nb.notebook.live_output import LiveOutput
+from templedb_nb.views.html.live import KEPT, ended_bundle, live_bundle
 from templedb_nb.views.messages import outcome
 from templedb_nb.views.run_log import RunLog
 
@@ -26,7 +27,6 @@ EVERY_S = 0.125
 STILL_S = 1.0
 """A picture that nothing changes is drawn anew as often, for the time in it."""
 
-LAST = 12
 LONG_S = 1.0
 """Runs that are shorter have no buttons: nobody could reach them."""
 
@@ -34,8 +34,8 @@ HOW = (
     "The kernel's interrupt (■) stops the run after this step. A second interrupt cancels the step."
 )
 BACK = "Roll back now"
+STOPPING = ("stopping after this step", "cancelling this step", "killing this step")
 STOPS = ("Stop after this step", "Cancel this step now", "Kill this step")
-NOTHING: dict[str, Any] = {}
 
 Unblock = Callable[[str, str, int, bool], None]
 """Takes project, target and session out of a run's way; ends the session if the last says so."""
@@ -56,13 +56,13 @@ class LiveProgress:
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._written: list[str] = []
-        self._watch = RunLog(self._written.append)
+        self._count = 0
+        self._watch = RunLog(self._write, blockers=False)
         self._blockers: tuple[Blocker, ...] = ()
         self._expected = Expected()
         self._began = time.monotonic()
         self._changed = False
-        self._handle: Any = None
-        self._below: Any = None
+        self._output: LiveOutput | None = None
         self._thread: threading.Thread | None = None
         self._panel: Buttons | None = None
         self._note = ""
@@ -78,23 +78,36 @@ class LiveProgress:
             self._again()
         with self._lock:
             self._watch(entry)
-            del self._written[:-LAST]
+            del self._written[:-KEPT]
             if isinstance(entry.event, StatementBlocked):
                 self._blockers = entry.event.blockers
             self._changed = True
-        if self._handle is None:
+        if self._thread is None:
             self._begin(entry)
         if isinstance(entry.event, RunFinished):
             self._end(f"run {entry.run[:13]} has ended: {outcome(self._watch.result)}")
+
+    def tell(self, text: str) -> None:
+        """Say something in the card of a run that goes on, else below the cell's last output."""
+        if self._thread is None or self._over.is_set():
+            print(text)
+            return
+        self._note = text.replace("finishing the current step", "stopping after this step")
+        self._changed = True
+
+    def _write(self, line: str) -> None:
+        self._written.append(line)
+        self._count += 1
 
     def _again(self) -> None:
         """Begin anew: another run has begun in this cell, which rolls the first one back."""
         self._over = threading.Event()
         self._written.clear()
-        self._watch = RunLog(self._written.append)
+        self._count = 0
+        self._watch = RunLog(self._write, blockers=False)
         self._blockers, self._expected, self._note = (), Expected(), ""
         self._goes_back = False
-        self._handle = self._below = self._thread = self._panel = None
+        self._output = self._thread = self._panel = None
 
     def close(self) -> None:
         """Stop drawing, if the run came to no end of its own."""
@@ -102,12 +115,9 @@ class LiveProgress:
             self._end("the run is no longer watched")
 
     def _begin(self, entry: Stamped) -> None:
-        from IPython.display import display
-
-        self._began = time.monotonic() - entry.elapsed_ms / 1000
-        self._handle = display(self._picture(), raw=True, display_id=True)
-        if self._unblock is not None:
-            self._below = display(NOTHING, raw=True, display_id=True)
+        # A cell that attaches hears of the begin late, and of nothing while a step is silent.
+        late_s = max(entry.elapsed_ms / 1000, time.time() - entry.at.timestamp())
+        self._began = time.monotonic() - late_s
         context = contextvars.copy_context()  # what the thread shows belongs to this cell
         self._thread = threading.Thread(target=context.run, args=[self._go_on], daemon=True)
         self._thread.start()
@@ -116,23 +126,28 @@ class LiveProgress:
         self._over.set()
         if self._thread is not None:
             self._thread.join()
-        if self._handle is not None:
-            self._handle.update({"text/plain": last}, raw=True)
-        if self._below is not None:
-            self._below.update(NOTHING, raw=True)
+        if self._output is not None:
+            run = self._watch.result.run
+            self._output.close(ended_bundle(last, run, self._written, self._count))
         if self._panel is not None:
             self._panel.close()
 
     def _go_on(self) -> None:
         """Draw while the run goes on, and do what is clicked."""
-        drawn = time.monotonic()
+        if self._unblock is not None:
+            self._panel = Buttons(goes_back=self._goes_back)
+        self._output = LiveOutput(self._panel.box if self._panel else None)
+        self._output.show(self._picture())
+        if self._panel is not None:
+            self._panel.clicks.listen(self._panel.widgets)
+        shown = drawn = time.monotonic()
         while not self._over.wait(EVERY_S):
             now = time.monotonic()
             if self._changed or now - drawn >= STILL_S:
                 drawn = now
-                self._handle.update(self._picture(), raw=True)
-            if now - self._began > LONG_S:
-                self._tend(now - self._began)
+                self._output.draw(self._picture())
+            if self._panel is not None and now - shown > LONG_S:
+                self._tend(self._panel, now - shown - LONG_S)
 
     def _picture(self) -> dict[str, Any]:
         with self._lock:
@@ -143,32 +158,28 @@ class LiveProgress:
             written = list(self._written)
         return live_bundle(shown, written, self._blockers, self._expected, self._note)
 
-    def _tend(self, waited_s: float) -> None:
+    def _tend(self, panel: Buttons, waited_s: float) -> None:
         """Show the buttons that make sense now, and do what was clicked."""
-        if self._unblock is None or self._note == HOW:
+        if self._note == HOW:
             return
-        if self._panel is None:
-            self._panel = Buttons(goes_back=self._goes_back)
-            self._below.update(self._panel.picture(), raw=True)
-            self._panel.clicks.listen(self._panel.widgets)
-        if self._panel.clicks.arrive(waited_s - LONG_S) is False:
-            self._below.update(NOTHING, raw=True)
+        panel.show()
+        if panel.clicks.arrive(waited_s) is False:
+            panel.hide()
             self._note, self._changed = HOW, True
             return
-        self._panel.offer(self._blockers)
-        if click := self._panel.clicks.take(0.001):
-            self._do(click)
+        panel.offer(self._blockers)
+        if click := panel.clicks.take(0.001):
+            self._do(panel, click)
 
-    def _do(self, click: str) -> None:
+    def _do(self, panel: Buttons, click: str) -> None:
         what, _, pid = click.partition(" ")
-        assert self._panel is not None  # noqa: S101 - nobody clicks on what is not there
         if what == "stop":
-            self._panel.stopped()
+            self._note, self._changed = panel.stopped(), True
             self._interrupt()
         elif what == "back":
-            if self._panel.sure(click):
+            if panel.sure(click):
                 self._go_back()
-        elif self._panel.sure(click):
+        elif panel.sure(click):
             try:
                 self._clear(int(pid), ends=what == "end")
             except TempleError as error:
@@ -198,12 +209,14 @@ class Buttons:
         self.clicks: ButtonEvents = ButtonEvents()
         self._stops = 0
         self._stop = self.clicks.button(STOPS[0], "stop", "warning")
-        self._box = HBox([self._stop, self.clicks.pulse])
-        self._box.layout.flex_flow = "row wrap"
+        self.box = HBox([self._stop, self.clicks.pulse])
+        self.box.layout.flex_flow = "row wrap"
+        self.box.layout.display = "none"
+        self._hidden = True
         self._fixed: dict[str, Any] = {}
         if goes_back:
             self._fixed = {"back": self.clicks.button(BACK, "back", "danger")}
-        self._box.children = [self._stop, *self._fixed.values(), self.clicks.pulse]
+        self.box.children = [self._stop, *self._fixed.values(), self.clicks.pulse]
         self._offered: dict[str, Any] = {}
         self._asked: set[str] = set()
 
@@ -212,14 +225,22 @@ class Buttons:
         """Return every button."""
         return [self._stop, *self._fixed.values(), *self._offered.values()]
 
-    def picture(self) -> dict[str, Any]:
-        """Return the buttons, with a twin for whoever has none."""
-        return {**self._box._repr_mimebundle_(), "text/plain": HOW, "text/html": f"<p>{HOW}</p>"}
+    def show(self) -> None:
+        """Show the buttons, from now on."""
+        if self._hidden:
+            self._hidden = False
+            self.box.layout.display = None
 
-    def stopped(self) -> None:
-        """Offer what the next interrupt does."""
+    def hide(self) -> None:
+        """Show no button any more: no click would arrive."""
+        self.box.layout.display = "none"
+
+    def stopped(self) -> str:
+        """Offer what the next interrupt does; return what this one does."""
+        said = STOPPING[min(self._stops, len(STOPPING) - 1)]
         self._stops += 1
         self._stop.description = STOPS[min(self._stops, len(STOPS) - 1)]
+        return said
 
     def offer(self, found: Sequence[Blocker]) -> None:
         """Offer to clear the way of those sessions, and of no others."""
@@ -235,7 +256,7 @@ class Buttons:
             meaning: old.get(meaning) or self.clicks.button(words, meaning, "danger")
             for meaning, words in wanted.items()
         }
-        self._box.children = [*self.widgets, self.clicks.pulse]
+        self.box.children = [*self.widgets, self.clicks.pulse]
         self.clicks.listen(self.widgets)
 
     def sure(self, click: str) -> bool:
@@ -252,5 +273,5 @@ class Buttons:
 
     def close(self) -> None:
         """Take everything away."""
-        for each in (*self.widgets, self.clicks.pulse, self._box):
+        for each in (*self.widgets, self.clicks.pulse, self.box):
             each.close()

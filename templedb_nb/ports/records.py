@@ -110,8 +110,10 @@ class RunHistory(Protocol):
         """Return the one run whose id begins with *start*; raise `UnknownName` or `Ambiguous`."""
         ...
 
-    def runs(self, slug: Slug, target: TargetName | None, wanted: Filter) -> tuple[RunRow, ...]:
-        """Return runs of a project, newest first."""
+    def runs(
+        self, slug: Slug | None, target: TargetName | None, wanted: Filter
+    ) -> tuple[RunRow, ...]:
+        """Return runs of a project, or of all, newest first."""
         ...
 
     def stats(
@@ -120,8 +122,10 @@ class RunHistory(Protocol):
         """Return what the runs that ended come to, by target and span of time up to *now*."""
         ...
 
-    def last_deployment(self, slug: Slug, target: TargetName) -> tuple[str, int, datetime] | None:
-        """Return run, release and end of the last success that brought a release into effect."""
+    def last_deployment(
+        self, slug: Slug, target: TargetName
+    ) -> tuple[str, int, datetime, str] | None:
+        """Return run, release, end and tree of the last success that brought a release to bear."""
         ...
 
     def past_runs(self, slug: Slug, target: TargetName) -> tuple[PastRun, ...]:

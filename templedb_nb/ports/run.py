@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from templedb_nb.model.cancel_request import CancelRequest
-from templedb_nb.model.event import Event, Log, Stamped
+from templedb_nb.model.event import Event, Stamped
+from templedb_nb.model.step_log import Log
 
 Emit: TypeAlias = Callable[[Event], None]
 

@@ -21,11 +21,13 @@ from templedb_nb.model.rollback import RollbackMark
 from templedb_nb.model.route import Route
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.server_message import MessageLevel, ServerMessage
+from templedb_nb.model.server_wide import ServerWide
 from templedb_nb.model.step import Amendment, Migration, Restore
 from templedb_nb.model.target import Policy, Probe
 from templedb_nb.model.trace import Lookup, Trace
 from templedb_nb.model.witness import Witness
 from templedb_nb.ports.claim import Claim
+from templedb_nb.ports.slots import SlotRecords
 
 
 def _nothing(what: object) -> None:
@@ -314,6 +316,10 @@ class ServerFacts(Protocol):
         """
         ...
 
+    def there(self, wanted: ServerWide) -> ServerWide:
+        """Return those of the *wanted* names that the server has, or offers."""
+        ...
+
 
 class ServerMigrations(Protocol):
     """What a migration can be on a server alone: one of many steps, or one of psql's."""
@@ -369,6 +375,7 @@ class Session(
     MigrationRunner,
     LedgerWriter,
     CatalogReader,
+    SlotRecords,
     Protocol,
 ):
     """One open session with one database that keeps a ledger: all roles together.

@@ -71,7 +71,7 @@ class Client(NotebookClient):
             notebook,
             km=manager,
             timeout=None,
-            coalesce_streams=True,
+            coalesce_streams=False,  # nbclient's costs the square of a line's length; ours: _Stream
             record_timing=True,
             store_widget_state=False,
             force_raise_errors=False,
@@ -110,7 +110,7 @@ class Client(NotebookClient):
         try:
             await self.async_execute_cell(cell, place, execution_count=self.code_cells_executed + 1)
         finally:
-            self._settle()
+            self._settle(cell)
 
     def signal(self, number: int) -> None:
         """Send a signal to the kernel and the processes of its group, if it is there."""
@@ -179,10 +179,11 @@ class Client(NotebookClient):
         elif kind != "update_display_data" and not content.get("transient"):
             self._wrote(str(content.get("data", {}).get("text/plain", "")) + "\n")
 
-    def _settle(self) -> None:
+    def _settle(self, cell: NotebookNode) -> None:
         for stream in self._streams.values():
             if said := stream.close():
                 self._wrote(said)
+        cell.outputs = _in_order(cell.outputs)
 
 
 class _Stream:
@@ -218,6 +219,7 @@ class _Stream:
             lost = self._lost + len(self._tail) - len(end)
             note = f"\n… {lost} characters left out …\n" if lost else ""
             self.output["text"] = "".join(self._head) + note + end
+        self.output["text"] = as_shown(self.output["text"])
         said, self._line = self._line + said, ""
         return said
 
@@ -232,6 +234,30 @@ class _Stream:
             self._lost += len(self._tail) - KEPT
             self._tail = self._tail[-KEPT:]
         return text[:room]
+
+
+def as_shown(text: str) -> str:
+    """Return *text* without what a carriage return lets later words of its line cover.
+
+    It costs what the text's size says, however long a line is.
+    """
+    if "\r" not in text:
+        return text
+    return "\n".join(line[line.rfind("\r", 0, -1) + 1 :] for line in text.split("\n"))
+
+
+def _in_order(outputs: list[Any]) -> list[Any]:
+    """Return outputs with what standard error wrote behind what standard output wrote beside it.
+
+    They arrive by two ways, so that their order says nothing.
+    """
+    found = list(outputs)
+    names = [each.get("name") if each["output_type"] == "stream" else None for each in found]
+    for first in range(len(found) - 1):
+        if names[first : first + 2] == ["stderr", "stdout"]:
+            found[first : first + 2] = reversed(found[first : first + 2])
+            names[first : first + 2] = reversed(names[first : first + 2])
+    return found
 
 
 _node: Any = from_dict

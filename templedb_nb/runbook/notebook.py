@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -63,8 +64,43 @@ class Notebook:
                 yield number, cell
 
     @property
+    def language(self) -> str:
+        """Return the language that its metadata names, in lower case; empty where none is named."""
+        metadata = self.body["metadata"]
+        for where, key in (("kernelspec", "language"), ("language_info", "name")):
+            part = metadata.get(where)
+            if isinstance(part, dict) and isinstance(part.get(key), str) and part[key].strip():
+                return str(part[key]).strip().lower()
+        return ""
+
+    def refuse_other_language(self) -> None:
+        """Refuse a notebook whose cells are not Python: this Python would run them all the same."""
+        if self.language not in {"", "python", "ipython", "python3"}:
+            message = f"{self.path} is a notebook for {self.language}; a runbook's cells are Python"
+            hint = "nothing was executed; another language may run as a script that a group deploys"
+            raise ConfigError(message, hint=hint)
+
+    def misplaced_magics(self) -> list[int]:
+        """Return the cells whose ``%%templedb`` has comments or line magics above it.
+
+        IPython takes a cell magic in the first line alone, and reads such a cell as Python.
+        """
+        return [number for number, cell in self.code() if _misplaced(cell["source"])]
+
+    def refuse_surrogates(self) -> None:
+        """Refuse a cell with half of a surrogate pair, which no kernel takes; all such at once."""
+        halves = [
+            n for n, cell in self.code() if any("\ud800" <= c <= "\udfff" for c in cell["source"])
+        ]
+        if halves:
+            problems = [f"cell {number} has half of a surrogate pair" for number in halves]
+            message = "the notebook contains text that is not valid Unicode, and no kernel runs it"
+            raise ConfigError(message, problems=problems, hint="write the character again")
+
+    @property
     def digest(self) -> str:
         """Return what names the runbook: its cells, their ids and tags; never what they wrote."""
+        self.refuse_surrogates()
         mine = (cell for cell in self.cells if INJECTED not in tags(cell))
         return digest([[c["cell_type"], c["id"], c["source"], list(tags(c))] for c in mine])
 
@@ -89,6 +125,16 @@ def tags(cell: dict[str, Any]) -> tuple[str, ...]:
     """Return the tags of a cell."""
     found = cell["metadata"].get("tags", [])
     return tuple(map(str, found)) if isinstance(found, list) else ()
+
+
+def _misplaced(source: str) -> bool:
+    lines = [line.strip() for line in source.splitlines() if line.strip()]
+    for number, line in enumerate(lines):
+        if line.startswith("%%"):
+            return number > 0 and re.match(r"%%templedb\b", line) is not None
+        if not line.startswith(("#", "%")):
+            return False
+    return False
 
 
 def title(source: str) -> str:
@@ -127,12 +173,14 @@ def _settle(cell: Any, number: int, taken: set[str]) -> None:
     if not isinstance(cell, dict) or not isinstance(cell.get("cell_type"), str):
         raise ConfigError(f"cell {number + 1} of the notebook is not a cell")
     source = cell.get("source", "")
-    cell["source"] = "".join(source) if isinstance(source, list) else str(source)
+    cell["source"] = "".join(map(str, source)) if isinstance(source, list) else str(source)
     if not isinstance(cell.get("metadata"), dict):
         cell["metadata"] = {}
     known = str(cell.get("id") or "")
     if not known or known in taken:
-        known = hashlib.sha256(f"{number} {cell['source']}".encode()).hexdigest()[:8]
+        known = hashlib.sha256(
+            f"{number} {cell['source']}".encode(errors="surrogatepass")
+        ).hexdigest()[:8]
     cell["id"] = known
     taken.add(known)
 

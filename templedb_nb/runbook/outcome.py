@@ -46,6 +46,8 @@ def verdict(
     code, reason = _verdict(cells, told, runs, stop, ended)
     if ended is None or str(ended) in reason:
         return code, reason
+    if reason == f"cell {ended.cell}: {ended.said} ended the runbook":
+        return code, str(ended)  # what failed is the end itself
     return code, f"{reason}; {ended}" if reason else str(ended)
 
 
@@ -60,7 +62,7 @@ def _verdict(
     unknown = [run for run in last if run.exit_code in {ExitCode.UNRESOLVED, None} or _half(run)]
     if unknown:
         run = unknown[-1]
-        what = "did not end well, a rollback" if _half(run) else "is unknown"
+        what = "did not succeed, a rollback" if _half(run) else "is unknown"
         named = f"run {run.run[:13]}" if _half(run) else f"the outcome of run {run.run[:13]}"
         why = f"{stop}; " if stop else ""
         return ExitCode.UNRESOLVED, f"{why}{named} {what}: {run.slug} to {run.target}"
@@ -82,7 +84,7 @@ def _verdict(
 
 
 def _half(run: Result) -> bool:
-    """Return whether a run is a rollback that did not end well."""
+    """Return whether a run is a rollback that did not succeed."""
     return run.run_kind is RunKind.ROLLBACK and run.outcome is not Outcome.SUCCEEDED
 
 

@@ -13,11 +13,13 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from templedb_nb.core.address.route import variables
 from templedb_nb.core.migrations.script import Script
+from templedb_nb.core.sql.psql_includes import included_openings, refusals
 from templedb_nb.core.sql.psql_output import ENGLISH, MessageFinder
 from templedb_nb.errors import ConfigError, FilesError
 from templedb_nb.model.command import CommandExit, Invocation
@@ -74,14 +76,14 @@ class PsqlProgram:
         """
         program = shutil.which("psql", path=self._environment.get("PATH"))
         if program is None:
-            hint = "install PostgreSQL's client, or set executor: native for the group"
+            hint = "install PostgreSQL's client, or remove the psql commands and executor: psql"
             raise ConfigError(f"{step.file}: executor psql requires the program psql", hint=hint)
         folder = self._folder()
         _verify(Path(folder) / step.file, step)
         row, look = self._around(step, script, attempt, claim)
         here = self._here(step.database)
         secret = passfile(here.password)
-        begun = "".join(f"{script.statements[n].text};\n" for n in script.leading)
+        begun = "".join(f"{text};\n" for text in _leading(script, Path(folder), step))
         texts = {"row": begun + row, "look": look, "passwords": secret}
         if script.once:
             texts[f"without/{step.file}"] = _without(script)
@@ -111,6 +113,24 @@ class PsqlProgram:
                 ),
                 heard,
             )
+
+
+def _leading(script: Script, folder: Path, step: Migration) -> Iterator[str]:
+    """Yield what the transaction is asked in front of the ledger's row, by included files too."""
+    own = [script.statements[n].text for n in script.leading]
+    read = partial(_read, folder)
+    # The plan says so already, as far as its release has the files.
+    if refused := next(refusals(script, step.file, read), None):
+        raise FilesError(f"{refused.file}:{refused.line}: {refused.message}", hint=refused.mend)
+    found = included_openings(script.text, step.file, read)
+    yield from (*own, *(each.statement.text for each in found))
+
+
+def _read(folder: Path, name: str) -> str | None:
+    try:
+        return (folder / name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None  # psql says what it makes of it
 
 
 def _without(script: Script) -> str:

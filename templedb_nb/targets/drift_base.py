@@ -9,6 +9,7 @@ from datetime import datetime
 
 from templedb_nb.model.drift import Base, KeptBase, LedgerStanding, Printer
 from templedb_nb.ports.claim import Claim
+from templedb_nb.targets.readable_facts import fact
 
 KEY = "objects"
 """Its name in the table of facts."""
@@ -18,21 +19,22 @@ EVENT = "rebase-drift"
 
 def read(text: str) -> KeptBase:
     """Return what the fact says."""
-    fact = json.loads(text)
-    server = fact.get("server", "")
-    return KeptBase(
-        base=Base(
-            run=fact["run"], by=fact["by"], at=datetime.fromisoformat(fact["at"]), server=server
-        ),
-        printer=Printer(server=server, question=fact.get("question", "")),
-        projects=fact.get("projects"),
-        counts=(fact["migrations"], fact["commands"]),
-    )
+    with fact(KEY):
+        said = json.loads(text)
+        server = said.get("server", "")
+        return KeptBase(
+            base=Base(
+                run=said["run"], by=said["by"], at=datetime.fromisoformat(said["at"]), server=server
+            ),
+            printer=Printer(server=server, question=said.get("question", "")),
+            projects=said.get("projects"),
+            counts=(said["migrations"], said["commands"]),
+        )
 
 
 def written(kept: KeptBase) -> str:
     """Return the fact; its counts keep an earlier templedb from comparing words of its own."""
-    fact = {
+    said = {
         "run": kept.base.run,
         "by": kept.base.by,
         "at": kept.base.at.isoformat(),
@@ -42,7 +44,7 @@ def written(kept: KeptBase) -> str:
         "migrations": -1,
         "commands": -1,
     }
-    return json.dumps(fact)
+    return json.dumps(said)
 
 
 def whole(now: LedgerStanding, printer: Printer, run: str, by: str, at: datetime) -> KeptBase:

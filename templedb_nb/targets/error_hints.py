@@ -21,7 +21,7 @@ _MEANINGS = {
     "40001": "other sessions changed the same rows at every try:"
     " run again when there is less traffic",
     "42501": "the role lacks a right: grant it, or deploy with another role",
-    "25006": "the server or the role is read-only",
+    "25006": "the server or the role is read-only, or a statement of the file made it so",
     "2D000": "a procedure or DO block ended the transaction: take the COMMIT or ROLLBACK out",
 }
 _LATE = (
@@ -29,9 +29,9 @@ _LATE = (
 )
 _INSIDE = "no function and no DO block can run it: write the statement itself into the file"
 _ALONE = (
-    "the server refuses it in a transaction. Outside of BEGIN and COMMIT, with a line above it,"
-    " it stands alone: -- templedb:probe SELECT …, which is true once it took effect,"
-    " or -- templedb:idempotent, if it may run twice"
+    "the server refuses it in a transaction. It runs outside of one if the file has no BEGIN and"
+    " COMMIT around it, and one of these lines above it: -- templedb:probe SELECT …, which is true"
+    " once it took effect, or -- templedb:idempotent, if it may run twice"
 )
 
 

@@ -9,10 +9,12 @@ from typing import Any
 
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.ledger import Checksums, Entry, EntryKind, Holder, OpenCommand, State
+from templedb_nb.model.ledger_part import MissingPart, PartKind
 from templedb_nb.model.past_run import PastRun
 from templedb_nb.model.rollback import PendingRollback
 from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.serialization import Digest
+from templedb_nb.targets.readable_facts import fact
 
 COLUMNS = (
     "key, file, kind, state, checksum, token_checksum, mode, plan, attempt_id, applied_by, client,"
@@ -34,6 +36,7 @@ RUNS = (
 _SCOPE = re.compile(r" AND (?:\w+\.)?scope = ''|(?<=ON CONFLICT \(k), scope(?=\))")
 _KINDS = {each.value: each for each in EntryKind}  # ten times as quick as a call of the class
 _STATES = {each.value: each for each in State}
+_WORDS = {"EntryKind": "its kind is", "State": "its state is"}
 
 
 def fitted(query: str, version: int) -> str:
@@ -70,6 +73,27 @@ def entry(row: Sequence[Any]) -> Entry:
     )
 
 
+def entries(rows: Iterable[Sequence[Any]]) -> tuple[tuple[Entry, ...], tuple[MissingPart, ...]]:
+    """Return the migrations that rows stand for, and the rows that no run writes so."""
+    found, unread = [], []
+    for row in rows:
+        try:
+            found.append(entry(row))
+        except ValueError as error:
+            value, _, kind = str(error).partition(" is not a valid ")
+            told = f"{_WORDS.get(kind, kind)} {value}".replace("'", "")
+            name = str(row[0])
+            part = MissingPart(kind=PartKind.ROW, table="migration", name=name, told=told)
+            unread.append(part)
+    return tuple(found), tuple(unread)
+
+
+def form_of(text: str) -> int:
+    """Return the format that a ledger says it has."""
+    with fact("format"):
+        return int(text)
+
+
 def past_run(row: Sequence[Any]) -> PastRun:
     """Return the run that a row stands for; earlier formats do not say what it was for."""
     run, target, plan, state, code, started, finished, client, *facts = row
@@ -77,7 +101,7 @@ def past_run(row: Sequence[Any]) -> PastRun:
     return PastRun(
         run=run,
         target=target,
-        run_kind=RunKind(kind or RunKind.DEPLOY),
+        run_kind=RunKind(kind) if kind in {each.value for each in RunKind} else RunKind.DEPLOY,
         parent_run=parent,
         plan=plan,
         tree=tree,
@@ -92,7 +116,7 @@ def past_run(row: Sequence[Any]) -> PastRun:
 
 
 def open_rollback(pending: PendingRollback | None, holder: Holder | None) -> PendingRollback | None:
-    """Return the rollback that is owed or did not end well; one that holds the lock goes on."""
+    """Return the rollback that is owed or did not succeed; one that holds the lock goes on."""
     goes_on = pending and holder and holder.live and holder.run == pending.run
     return None if goes_on else pending
 

@@ -14,6 +14,7 @@ from templedb_nb.model.step import Amend, Amendment, Verb
 from templedb_nb.model.target import Policy
 from templedb_nb.model.window import NO_WINDOWS, Windows
 from templedb_nb.ports.claim import Claim
+from templedb_nb.targets.readable_facts import fact, of_kind
 
 Meta = Mapping[str, str]
 POLICY, FREEZE, EXEMPT, ROLLBACK = "policy/", "freeze/", "exempt/", "rollback/"
@@ -25,8 +26,11 @@ def policy(meta: Meta, project: str) -> Policy | None:
     text, windows = meta.get(f"{POLICY}{project}"), meta.get(f"{WINDOWS}{project}")
     if not text and not windows:
         return None
-    found = from_plain(Policy, json.loads(text)) if text else Policy()
-    return replace(found, windows=from_plain(Windows, json.loads(windows))) if windows else found
+    with fact(f"{POLICY}{project}"):
+        found = of_kind(Policy, text) if text else Policy()
+    with fact(f"{WINDOWS}{project}"):
+        rules = from_plain(Windows, json.loads(windows)) if windows else NO_WINDOWS
+    return replace(found, windows=rules)
 
 
 def facts(project: str, policy: Policy) -> dict[str, str]:
@@ -68,12 +72,14 @@ def told(policy: Policy | None) -> Any:
 
 def freeze(text: str | None) -> Freeze | None:
     """Return the freeze that a fact says, if there is one."""
-    return from_plain(Freeze, json.loads(text)) if text else None
+    with fact(f"{FREEZE}…"):
+        return from_plain(Freeze, json.loads(text)) if text else None
 
 
 def rollback(text: str | None) -> PendingRollback | None:
-    """Return the rollback that a fact says is owed, or did not end well."""
-    return from_plain(PendingRollback, json.loads(text)) if text else None
+    """Return the rollback that a fact says is owed, or did not succeed."""
+    with fact(f"{ROLLBACK}…"):
+        return from_plain(PendingRollback, json.loads(text)) if text else None
 
 
 def rollback_fact(pending: PendingRollback | None) -> str:
@@ -89,8 +95,9 @@ def settles(text: str | None, run: str) -> bool:
 
 def exemptions(text: str | None) -> dict[str, Exemption]:
     """Return what a project is exempt from, by the other project."""
-    plain = json.loads(text) if text else {}
-    return {project: from_plain(Exemption, each) for project, each in plain.items()}
+    with fact(f"{EXEMPT}…"):
+        plain = json.loads(text) if text else {}
+        return {project: from_plain(Exemption, each) for project, each in plain.items()}
 
 
 def written(found: Mapping[str, Exemption]) -> str:

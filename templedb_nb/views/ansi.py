@@ -39,17 +39,17 @@ def pieces(line: str) -> Iterator[tuple[TextStyle, str]]:
     text = overwritten(line)
     for found in _SEQUENCE.finditer(text):
         if found.start() > at:
-            yield look, text[at : found.start()]
+            yield look, safe(text[at : found.start()])
         if found["sgr"] is not None:
             look = _after(look, found["sgr"].replace(":", ";").split(";"))
         at = found.end()
     if at < len(text):
-        yield look, text[at:]
+        yield look, safe(text[at:])
 
 
 def plain(line: str) -> str:
     """Return *line* without colours, and without what controls a terminal."""
-    return _SEQUENCE.sub("", overwritten(line))
+    return "".join(text for _, text in pieces(line))
 
 
 _LINK = r"(?:\x1b\]|\x9d)8;[!-:<-~]{0,200};(?:https?://[!-~]{0,2000})?(?:\x07|\x1b\\|\x9c)"

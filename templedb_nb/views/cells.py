@@ -1,18 +1,15 @@
-"""Values of a database as text, JSON, CSV and DataFrames have them; kinds of columns."""
+"""Values of a database as text, JSON, CSV and DataFrames have them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from templedb_nb.model.approval import Verdict
 from templedb_nb.model.history import Answer
-from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.span import Interval
 
 if TYPE_CHECKING:
@@ -139,41 +136,3 @@ def _told(values: list[Any]) -> pd.Series[Any]:
 
 def _bare(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at
-
-
-# --- columns of tables ----------------------------------------------------------------------------
-
-TIMES, SPANS, WORDS, COUNTS, RATE = "time", "span", "word", "count", "rate"
-Column = tuple[str, str | type[StrEnum], Callable[[Any], Any]]
-TEXT = "text"
-
-APPROVALS: Sequence[Column] = (
-    ("given_at", TIMES, lambda r: r.given_at),
-    ("verdict", Verdict, lambda r: r.verdict.value),
-    ("plan", TEXT, lambda r: r.plan),
-    ("target", WORDS, lambda r: r.target),
-    ("given_by", TEXT, lambda r: r.given_by),
-    ("identity", TEXT, lambda r: r.identity),
-    ("through", WORDS, lambda r: r.through),
-    ("used_by", TEXT, lambda r: r.used_by),
-    ("reason", TEXT, lambda r: r.reason),
-    ("bundle", TEXT, lambda r: r.bundle.content_hash if r.bundle else ""),
-)
-WAITING_PLANS: Sequence[Column] = (
-    ("plan", TEXT, lambda r: r.plan),
-    ("project", WORDS, lambda r: r.slug),
-    ("target", WORDS, lambda r: r.target),
-    ("release", COUNTS, lambda r: r.release or None),
-    ("kind", RunKind, lambda r: r.run_kind.value),
-    ("since", TIMES, lambda r: r.since),
-    ("planned_by", TEXT, lambda r: r.planned_by),
-    ("needed", COUNTS, lambda r: r.needed),
-    ("missing", COUNTS, lambda r: r.missing),
-    ("waits_for", TEXT, lambda r: r.waits_for),
-    ("approved_by", TEXT, lambda r: ", ".join(r.approved_by)),
-    ("expires_at", TIMES, lambda r: r.expires_at),
-    ("supersedes", TEXT, lambda r: ", ".join(r.supersedes)),
-    ("superseded_by", TEXT, lambda r: r.superseded_by),
-    ("files_waiting", COUNTS, lambda r: r.alert.files if r.alert else 0),
-    ("waiting_days", COUNTS, lambda r: r.alert.days if r.alert else None),
-)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 
 _SECOND, _MINUTE, _HOUR = 1000, 60_000, 3_600_000
+_DAYS = 48
+"""From so many hours on, days are easier to read."""
 
 
 def duration(milliseconds: int | None) -> str:
-    """Return a duration: ``0.04 s``, ``12.3 s``, ``2 min 05 s``, ``1 h 02 min``."""
+    """Return a duration: ``0.04 s``, ``12.3 s``, ``2 min 05 s``, ``1 h 02 min``, ``3 d 04 h``."""
     if milliseconds is None:
         return ""
     if milliseconds < 10 * _SECOND:
@@ -23,6 +25,8 @@ def duration(milliseconds: int | None) -> str:
         minutes, rest = divmod(milliseconds, _MINUTE)
         return f"{minutes} min {rest // _SECOND:02d} s"
     hours, rest = divmod(milliseconds, _HOUR)
+    if hours >= _DAYS:
+        return f"{hours // 24} d {hours % 24:02d} h"
     return f"{hours} h {rest // _MINUTE:02d} min"
 
 
@@ -86,6 +90,24 @@ def fitted(columns: int | None) -> Iterator[None]:
         yield
     finally:
         _limit.reset(token)
+
+
+_mask: ContextVar[Callable[[str], str]] = ContextVar("mask", default=str)
+
+
+@contextmanager
+def masking(mask: Callable[[str], str]) -> Iterator[None]:
+    """Let every text pass *mask* before it is shown in a notebook, while the block runs."""
+    token = _mask.set(mask)
+    try:
+        yield
+    finally:
+        _mask.reset(token)
+
+
+def masked(text: str) -> str:
+    """Return a whole text as it may be shown; whoever cuts one up asks for this first."""
+    return _mask.get()(text)
 
 
 def _without_empty(cells: Sequence[Sequence[str]]) -> list[list[str]]:
@@ -161,6 +183,11 @@ def shown(text: str) -> str:
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
     )
+
+
+def encodable(text: str) -> str:
+    """Return a text that can be sent: half of a surrogate pair is written out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def width(text: str) -> int:

@@ -35,7 +35,7 @@ def blocked(locks: Iterable[TableLock]) -> str:
     if by[Blocks.WRITES]:
         told.append(f"writes to {_named(by[Blocks.WRITES])}")
     said = f"blocks {'; '.join(told)}" if told else "blocks neither reads nor writes"
-    unknown = "nobody can tell all that it locks"
+    unknown = "not everything that it locks is known"
     if by[Blocks.UNKNOWN]:
         return f"{said}; {unknown}" if told else unknown
     return said

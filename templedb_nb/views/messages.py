@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import takewhile
 
 from templedb_nb.model.artifact import ArtifactsKept
-from templedb_nb.model.event import MessageReceived, Outcome
+from templedb_nb.model.board import DriftGlance, RunningNow
+from templedb_nb.model.event import MessageReceived, Outcome, StepLabel
 from templedb_nb.model.health import Health, Measured
 from templedb_nb.model.health_step import span
 from templedb_nb.model.result import Result
 from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.server_message import MessageLevel
+from templedb_nb.model.sql_excerpt import SqlExcerpt
 from templedb_nb.model.step_result import StepResult
-from templedb_nb.views.format import many, shown, size
+from templedb_nb.model.switch_event import SwitchDone, SwitchIntended
+from templedb_nb.views.format import duration, many, shown, size, width
+
+NAMED = 3
+"""Of steps that are skipped for one reason, so many are named; more are counted."""
+
+_AGES = ((86_400, "d"), (3_600, "h"), (60, "min"))
+
+
+def place(label: StepLabel) -> str:
+    """Return the group and the phase of a step; the word that is both, once."""
+    return label.group if label.phase == label.group else f"{label.group} {label.phase}"
+
+
+def excerpt_lines(excerpt: SqlExcerpt) -> list[str]:
+    """Return a line of a file with its number, and the caret below it, for one width of letters."""
+    lines = [f"{excerpt.line:>5} | {shown(excerpt.text)}"]
+    if excerpt.caret is not None:
+        before = width(shown(excerpt.text[: excerpt.caret]))
+        lines.append(f"{'':>5} | {' ' * before}^")
+    return lines
 
 
 def told(message: MessageReceived, file: str = "") -> str:
@@ -35,6 +58,18 @@ def kept(event: ArtifactsKept) -> str:
     """Return what of a group is kept, or placed again."""
     names = shown(", ".join(event.artifacts))
     return f"{names}: {many(event.files, 'file')}, {size(event.size)}, record {event.manifest[:12]}"
+
+
+def switched(event: SwitchIntended | SwitchDone) -> str:
+    """Return from where to where traffic is to go, or how often the router named the new slot."""
+    if isinstance(event, SwitchIntended):
+        why = f": {shown(event.reason)} ({shown(event.by)})" if event.reason else ""
+        if event.live == event.to:
+            return f"traffic goes to {shown(event.to)} already; the router is asked again{why}"
+        source = f"from {shown(event.live)} " if event.live else ""
+        return f"traffic is to go {source}to {shown(event.to)}{why}"
+    times = many(event.answers, "answer")
+    return f"{shown(event.to)} serves: {times} in a row after {duration(event.took_ms)}"
 
 
 def others(step: StepResult) -> tuple[MessageReceived, ...]:
@@ -64,7 +99,8 @@ def tries(step: StepResult) -> str:
 def outcome(value: Result) -> str:
     """Return how a run ended, with health and warnings: ``succeeded, healthy, 1 warning``."""
     warned = [many(value.warnings, "warning")] if value.warnings else []
-    return ", ".join([ended(value.outcome, value.health), *warned])
+    word = "waits for a person" if value.waiting else ended(value.outcome, value.health)
+    return ", ".join([word, *warned])
 
 
 def ended(outcome: Outcome | None, health: Measured | None) -> str:
@@ -118,3 +154,26 @@ def left_out(step: StepResult) -> Iterator[str]:
     for count, noun in counts:
         if count:
             yield f"… and {many(count, f'more {noun}')}"
+
+
+def ago(at: datetime, now: datetime) -> str:
+    """Return how long ago a moment was, to the unit that matters."""
+    seconds = max(0, round((now - at).total_seconds()))
+    for length, unit in _AGES:
+        if seconds >= length:
+            return f"{seconds // length} {unit} ago"
+    return "just now"
+
+
+def running_told(each: RunningNow, now: datetime | None) -> str:
+    """Return how far a run is."""
+    since = f", begun {ago(each.started_at, now)}" if each.started_at and now else ""
+    return f"{each.done} of {many(each.steps, 'step')}{since}, by {each.started_by}"
+
+
+def drift_told(found: DriftGlance | None, now: datetime | None) -> str:
+    """Return what differed when it was last looked at, and how long ago that was."""
+    if found is None:
+        return "not measured"
+    told = f"{many(found.changes, 'object')} changed" if found.changes else "none"
+    return f"{told}, {ago(found.at, now)}" if now else told

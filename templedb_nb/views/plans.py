@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from templedb_nb.model.compatibility import Compat, Compatibility
+from templedb_nb.model.config import Executor
+from templedb_nb.model.estimate import Expected
 from templedb_nb.model.finding import Topic
 from templedb_nb.model.health import HealthRole
 from templedb_nb.model.health_step import CheckHealth, span
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.promotion import GateResult
-from templedb_nb.model.step import Step, failure_hook
-from templedb_nb.views.format import many, moment
+from templedb_nb.model.step import Migration, Step, failure_hook
+from templedb_nb.model.switch_step import SwitchSlot
+from templedb_nb.views.format import duration, many, moment
 
 RUN_DIGITS = 13
 """So much of a run's id is shown; commands take it."""
 GRAVE = frozenset({Compat.CONTRACT, Compat.UNKNOWN})
 """Words whose reason a reader must know."""
+
+
+SHOWN = 400
+"""So many steps of a plan or of a run a notebook shows."""
+
+
+def chosen(grave: Sequence[bool]) -> frozenset[int]:
+    """Return the places of the steps that are shown: the *grave* ones first, then from the first.
+
+    Of as many as fit, every one.
+    """
+    ranked = sorted(range(len(grave)), key=lambda place: not grave[place])
+    return frozenset(ranked[:SHOWN])
 
 
 def approvals_told(value: Preview) -> str:
@@ -29,18 +45,22 @@ def approvals_told(value: Preview) -> str:
     count = f"Approvals: {len(found.counted)} of {found.needed}"
     who = ", ".join(policy.approvers) if policy.approvers else "anybody"
     planner = value.planner or value.made_by
-    alone = "" if policy.self_approval else f"; not {planner}, who planned it"
+    alone = "" if policy.self_approval else f"; not {planner}, the author of the plan"
     lasts = timedelta(seconds=policy.approval_expires_s)
     expires = f"; no older than {lasts}" if lasts else ""
     return f"{count}. May approve: {who}{alone}{expires}."
 
 
 def nature(step: Step) -> str:
-    """Say what one knows of a step beforehand: exact, opaque, a gate, a soak, a failure hook."""
+    """Say what one knows of a step beforehand: exact, opaque, a gate, a soak, what proves it."""
     if isinstance(step, CheckHealth):
         return step.role.value
     if failure_hook(step):
         return "after a failure"
+    if isinstance(step, SwitchSlot):
+        return "router"
+    if isinstance(step, Migration) and step.executor is Executor.PSQL:
+        return "psql"
     return "opaque" if step.opaque else "exact"
 
 
@@ -109,3 +129,11 @@ def promotion_gates(value: Preview) -> tuple[GateResult, ...]:
             told = each.message.removeprefix(_WINDOWS)
             found.append(GateResult(name="windows", passed=told.startswith("open"), reason=told))
     return tuple(found)
+
+
+def in_all(expected: Expected) -> str:
+    """Return how long a whole plan will take, and where that is known from."""
+    told = f"{duration(expected.total_ms)}, by {many(expected.runs, 'former run')}"
+    if count := expected.by_others:
+        told += f" (a migration: the median of {many(count, 'other')})"
+    return told

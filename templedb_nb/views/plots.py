@@ -11,21 +11,27 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from templedb_nb.model.charts import Durations, Frequency, Timeline
+from templedb_nb.model.charts import ChartPeriod, Durations, Frequency, Timeline
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.health import Health
 from templedb_nb.model.health_history import HealthTries, HealthTry
 from templedb_nb.model.history import RunRow
 from templedb_nb.model.run_kind import RunKind
-from templedb_nb.views.format import duration
+from templedb_nb.views.format import duration, shown
+from templedb_nb.views.scope import whose
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WIDTH, DPI = 9.0, 110
+WIDTH, DPI = 9.0, 165
+SHOWN_WIDTH = 990
+"""In pixels of a page: the picture itself has more, for screens that are sharp."""
+COLOURS = 64
 LANE, SMALLEST, TALLEST = 0.55, 1.9, 9.0
 LABELS = 40
 """So many signs fit beside each other; with more runs on a lane, releases are not written."""
+
+LABELS_OF_SPANS = 9
 
 LINES = (("#1565c0", "o"), ("#ef6c00", "s"), ("#212121", "^"), ("#6a1b9a", "D"))
 """Targets are distinguished by markers, and by colours that mean no outcome."""
@@ -79,12 +85,21 @@ def _drawn(height: float, draw: Callable[[Axes], None]) -> bytes:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
+    canvas = FigureCanvasAgg(figure)
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
     draw(axes)
+    canvas.draw()
+    return _packed(canvas.get_width_height(), bytes(canvas.buffer_rgba()))
+
+
+def _packed(size: tuple[int, int], pixels: bytes) -> bytes:
+    """Return a PNG of few colours: a third of the bytes, and a saved notebook keeps many charts."""
+    from PIL import Image
+
+    whole = Image.frombytes("RGBA", size, pixels).convert("RGB")
     written = io.BytesIO()
-    figure.savefig(written, format="png", metadata={"Software": None})
+    whole.quantize(COLOURS, dither=Image.Dither.NONE).save(written, "PNG", optimize=True)
     return written.getvalue()
 
 
@@ -115,7 +130,7 @@ def _timeline(axes: Axes, value: Timeline) -> None:
     axes.grid(axis="y", color="#dddddd", linewidth=0.8)
     axes.tick_params(axis="y", length=0)
     axes.set_title(
-        f"{value.slug}: runs in UTC, with the release where it changed", loc="left", fontsize=11
+        f"{_whose(value)}: runs in UTC, with the release where it changed", loc="left", fontsize=11
     )
     _time_axis(axes)
     _legend(axes)
@@ -168,7 +183,7 @@ def _durations(axes: Axes, value: Durations) -> None:
     axes.set_ylabel("seconds")
     axes.grid(axis="y", color="#dddddd", linewidth=0.8)
     axes.set_title(
-        f"{value.slug}: how long runs that succeeded took, in UTC", loc="left", fontsize=11
+        f"{_whose(value)}: how long runs that succeeded took, in UTC", loc="left", fontsize=11
     )
     _time_axis(axes)
     _legend(axes)
@@ -189,12 +204,20 @@ def _frequency(axes: Axes, value: Frequency) -> None:
                 edgecolor="white", label=_word(outcome), width=0.8,
             )  # fmt: skip
         bottom = [b + c for b, c in zip(bottom, counts, strict=True)]
-    step = max(1, len(spans) // 7)
-    axes.set_xticks(range(0, len(spans), step), spans[::step], fontsize=8)
+    step = -(-len(spans) // LABELS_OF_SPANS)
+    last = (len(spans) - 1) % step  # the newest span has a label
+    axes.set_xticks(range(last, len(spans), step), _span_labels(value)[last::step], fontsize=8)
+    if value.by is ChartPeriod.HOUR:
+        axes.set_xlabel(f"{spans[0]} to {spans[-1]}", fontsize=8)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("runs")
-    axes.set_title(f"{value.slug}: runs a {value.by}, in UTC", loc="left", fontsize=11)
+    axes.set_title(f"{_whose(value)}: runs per {value.by}, in UTC", loc="left", fontsize=11)
     _legend(axes)
+
+
+def _span_labels(value: Frequency) -> list[str]:
+    """Return what is written below each bar; of hours, the date stands below all."""
+    return [each.split()[-1] for each in value.spans]
 
 
 def _tries(axes: Axes, value: HealthTries) -> None:
@@ -223,6 +246,10 @@ def _tries(axes: Axes, value: HealthTries) -> None:
     title = f"{value.slug} to {value.target}: latency of each try"
     axes.set_title(title, loc="left", fontsize=11)
     _legend(axes)
+
+
+def _whose(value: Timeline | Durations | Frequency) -> str:
+    return shown(whose(value.slug, value.scope))
 
 
 def _count(row: Any, outcome: Outcome) -> int:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
+
+from tests import forked
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -44,16 +44,10 @@ class Place:
 
     def templedb(self, line: str) -> str:
         """Run a command, as a process of its own, and return what it says."""
-        done = subprocess.run(
-            [sys.executable, "-m", "templedb_nb", *line.split()],
-            cwd=self.home,
-            env={**os.environ, **self.environ},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        said = f"{done.stdout}{done.stderr}"
-        assert done.returncode == 0, f"templedb {line}: exit {done.returncode}\n{said}"
+        env = {**os.environ, **self.environ}
+        process = forked.start(tuple(line.split()), cwd=self.home, env=env)
+        said = "".join(process.communicate())
+        assert process.returncode == 0, f"templedb {line}: exit {process.returncode}\n{said}"
         return said
 
     def notebook(self, name: str, cells: Mapping[str, str], raising: frozenset[str]) -> Path:

@@ -42,6 +42,7 @@ CUT_OFF = """
 () => [...document.querySelectorAll('.tdb, .tdb *')]
   .filter(each => each.scrollWidth > each.clientWidth + 1 && each.clientWidth > 0)
   .filter(each => getComputedStyle(each).display !== 'inline')
+  .filter(each => !each.matches('.tdb-excerpt pre'))  // a line with a caret scrolls by itself
   .map(each => `${each.localName}.${each.className}: ${each.scrollWidth} in ${each.clientWidth}`)
 """
 AA = 4.5

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
@@ -110,7 +109,9 @@ def gate(
 
 @clicks
 @pytest.mark.parametrize("gate", [{"kind": kind} for kind in KINDS], indirect=True, ids=KINDS)
-def test_approve_and_deploy(gate: Gate, artefacts: Path) -> None:
+def test_plan_is_applied_when_the_approve_and_deploy_button_is_clicked(
+    gate: Gate, artefacts: Path
+) -> None:
     gate.reach().sees("0 of 1 approval")
     assert not gate.went_on
     picture(gate.it.page, artefacts / "gate", f"waiting-{gate.it.kind}")
@@ -126,15 +127,20 @@ def test_approve_and_deploy(gate: Gate, artefacts: Path) -> None:
 
 
 @clicks
-def test_run_all_stops_at_a_rejection(gate: Gate) -> None:
+def test_run_all_stops_when_the_plan_is_rejected(gate: Gate) -> None:
     gate.reach().type("not on a Friday").button("Reject").click()
     gate.sees(re.compile("was rejected by rosa: not on a Friday"))
+    told = [each for each in gate.it.said() if "not on a Friday" in each]
+    assert len(told) == 2, "the record, and the cell's error in a line"
+    expect(gate.it.page.locator(".tdb-is-loud")).to_have_count(0)
     assert not gate.went_on
     assert '"applied": 0' in gate.applied()
 
 
 @clicks
-def test_approve_alone_deploys_nothing_until_deploy(gate: Gate) -> None:
+def test_gate_deploys_nothing_until_deploy_is_pressed_when_the_plan_is_only_approved(
+    gate: Gate,
+) -> None:
     gate.reach().type().button("Approve").click()
     gate.sees(re.compile("may run. Press Deploy"))
     assert '"applied": 0' in gate.applied()
@@ -145,25 +151,30 @@ def test_approve_alone_deploys_nothing_until_deploy(gate: Gate) -> None:
 
 
 @clicks
-def test_a_click_without_reason_or_name_says_what_is_missing(gate: Gate) -> None:
-    gate.reach().button("Approve and deploy").click()
-    expect(gate.it.page.get_by_role("alert")).to_contain_text("write a reason first")
-    gate.type(target="staging").button("Approve and deploy").click()
-    expect(gate.it.page.get_by_role("alert")).to_contain_text("type its name, production")
+def test_buttons_are_off_until_the_reason_and_the_target_name_are_typed(gate: Gate) -> None:
+    gate.reach().sees("Whoever clicks here speaks as rosa; the name is unverified")
+    words = ("Approve and deploy", "Approve", "Reject")
+    for name in words:
+        expect(gate.button(name)).to_be_disabled()
+    expect(gate.it.page.get_by_text("why; it is recorded for good")).to_be_visible()
+    gate.type(target="staging")
+    expect(gate.button("Reject")).to_be_enabled()
+    expect(gate.it.page.get_by_text("this is not production")).to_be_visible()
+    expect(gate.button("Approve")).to_be_disabled()
     assert not gate.went_on
     gate.type().button("Approve and deploy").click()
     gate.sees(BEHIND)
 
 
 @clicks
-def test_a_stopped_gate_executes_nothing(gate: Gate) -> None:
+def test_gate_executes_nothing_when_the_wait_is_stopped(gate: Gate) -> None:
     gate.reach().button("Stop waiting").click()
     gate.sees(re.compile("stopped; nothing was executed; the plan is still pending"))
     assert not gate.went_on
 
 
 @clicks
-def test_an_interrupt_ends_the_wait(gate: Gate) -> None:
+def test_gate_ends_its_wait_and_executes_nothing_when_the_kernel_is_interrupted(gate: Gate) -> None:
     gate.reach()
     gate.it.choose("Kernel", "Interrupt Kernel")
     gate.sees(re.compile("interrupted; nothing was executed; the plan is still pending"))
@@ -171,7 +182,7 @@ def test_an_interrupt_ends_the_wait(gate: Gate) -> None:
 
 
 @clicks
-def test_decided_in_another_terminal(gate: Gate) -> None:
+def test_gate_deploys_when_the_plan_is_approved_in_another_terminal(gate: Gate) -> None:
     gate.reach()
     gate.place.templedb(f"approve {gate.plan} --reason read")
     gate.sees(BEHIND)
@@ -180,7 +191,7 @@ def test_decided_in_another_terminal(gate: Gate) -> None:
 
 @clicks
 @pytest.mark.parametrize("gate", [{"policy": ""}], indirect=True)
-def test_the_approval_of_who_planned_it_does_not_count(gate: Gate) -> None:
+def test_approval_does_not_count_when_the_planner_gives_it(gate: Gate) -> None:
     gate.reach().sees(re.compile("Your own approval would not count"))
     expect(gate.button("Approve and deploy")).to_be_disabled()
     expect(gate.button("Approve")).to_be_disabled()
@@ -191,7 +202,7 @@ def test_the_approval_of_who_planned_it_does_not_count(gate: Gate) -> None:
 @pytest.mark.parametrize(
     "gate", [{"cells": {"deploy": "%templedb deploy run --no-wait"}}], indirect=True
 )
-def test_without_waiting_the_buttons_stay(gate: Gate) -> None:
+def test_approval_buttons_remain_when_the_cell_does_not_wait(gate: Gate) -> None:
     gate.it.choose("Run", "Run All Cells")
     gate.sees(re.compile("waits for approval; nothing was executed"))
     expect(gate.button("Approve and deploy")).not_to_be_visible()
@@ -214,14 +225,16 @@ def test_without_waiting_the_buttons_stay(gate: Gate) -> None:
     )}}],
     indirect=True,
 )  # fmt: skip
-def test_a_cell_may_await_the_gate(gate: Gate) -> None:
+def test_cell_goes_on_after_the_deployment_when_it_awaits_the_gate(gate: Gate) -> None:
     gate.reach().type().button("Approve and deploy").click()
     gate.sees("succeeded").sees(BEHIND)
 
 
 @clicks
 @pytest.mark.parametrize("gate", [{"theme": theme} for theme in THEMES], indirect=True, ids=THEMES)
-def test_the_panel_can_be_read(gate: Gate, artefacts: Path, request: pytest.FixtureRequest) -> None:
+def test_gate_panel_is_readable_when_the_window_is_wide_or_narrow(
+    gate: Gate, artefacts: Path, request: pytest.FixtureRequest
+) -> None:
     theme = request.node.callspec.id
     gate.reach()
     for width in (1400, NARROW):
@@ -233,23 +246,8 @@ def test_the_panel_can_be_read(gate: Gate, artefacts: Path, request: pytest.Fixt
     gate.sees(re.compile("stopped; nothing was executed"))
 
 
-@clicks
-def test_a_saved_notebook_of_an_open_gate_has_a_static_twin(gate: Gate) -> None:
-    gate.reach()
-    gate.it.save()
-    cells = nbformat.read(gate.path, as_version=4).cells
-    views = [
-        o.data for o in cells[1].outputs if "application/vnd.jupyter.widget-view+json" in o.get("data", {})
-    ]  # fmt: skip
-    assert len(views) == 1
-    assert "templedb approve" in views[0]["text/plain"]
-    assert "templedb approve" in views[0]["text/html"]
-    gate.button("Stop waiting").click()
-    gate.sees(re.compile("stopped; nothing was executed"))
-
-
 @pytest.mark.parametrize("gate", [{"deaf": True}], indirect=True)
-def test_where_no_click_arrives_the_cell_asks(gate: Gate) -> None:
+def test_cell_asks_at_a_prompt_when_no_click_arrives(gate: Gate) -> None:
     gate.it.choose("Run", "Run All Cells")
     gate.sees(re.compile("Buttons cannot reach a busy kernel here"))
     assert not gate.went_on

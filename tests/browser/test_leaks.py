@@ -60,7 +60,9 @@ def opened(browser: Browser, jupyter_server: Server) -> Iterator[tuple[Front, Pa
     jupyter_server.keep_widgets(saved=False)
 
 
-def test_no_value_is_in_a_saved_notebook(opened: tuple[Front, Path]) -> None:
+def test_saved_notebook_holds_no_secret_value_when_a_deployment_waits_or_has_ended(
+    opened: tuple[Front, Path],
+) -> None:
     it, path = opened
     it.choose("Run", "Run All Cells")
     deploy = it.page.get_by_role("button", name="Approve and deploy", exact=True)

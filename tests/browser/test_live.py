@@ -73,10 +73,10 @@ def run(request: pytest.FixtureRequest, browser: Browser, jupyter_server: Server
     it.page.close()
 
 
-def test_a_step_that_runs_is_seen_and_cancelled(run: Run) -> None:
+def test_running_step_is_shown_and_cancelled_when_its_cancel_button_is_clicked(run: Run) -> None:
     run.begin().sees("red 20%").sees(re.compile("0 of 2 steps"))
     run.button("Stop after this step").click()
-    run.sees(re.compile("finishing the current step"))
+    run.sees(re.compile("Stopping after this step"))
     run.button("Cancel this step now").click()
     run.sees(re.compile("run .* to staging: cancelled"))
     expect(run.button(re.compile("this step"))).to_have_count(0)
@@ -86,9 +86,9 @@ def test_a_step_that_runs_is_seen_and_cancelled(run: Run) -> None:
 @pytest.mark.parametrize(
     "run", [{"wait": "while [ ! -e $HOME/go ]; do sleep 0.1; done"}], indirect=True
 )
-def test_a_run_that_is_stopped_finishes_its_step_and_begins_no_other(run: Run) -> None:
+def test_run_finishes_its_step_and_starts_no_other_when_stopped_after_the_step(run: Run) -> None:
     run.begin().button("Stop after this step").click()
-    run.sees(re.compile("finishing the current step"))
+    run.sees(re.compile("Stopping after this step"))
     (run.place.home / "go").touch()
     run.sees(re.compile("run .* to staging: cancelled"))
     rows = run.it.page.get_by_role("table", name="Steps, in order").get_by_role("row")
@@ -100,7 +100,7 @@ def test_a_run_that_is_stopped_finishes_its_step_and_begins_no_other(run: Run) -
 @pytest.mark.parametrize(
     "run", [{"wait": "while [ ! -e $HOME/go ]; do sleep 0.1; done"}], indirect=True
 )
-def test_a_page_that_is_loaded_again_shows_the_run_and_its_end(run: Run) -> None:
+def test_page_shows_the_run_and_its_end_when_reloaded(run: Run) -> None:
     run.begin().sees("red 20%")
     run.it.save()
     run.it.page.reload()
@@ -113,7 +113,7 @@ def test_a_page_that_is_loaded_again_shows_the_run_and_its_end(run: Run) -> None
     run.begin().sees(re.compile("2 of 2 steps|succeeded"))
 
 
-def test_a_run_is_rolled_back_by_its_button(run: Run) -> None:
+def test_run_is_rolled_back_when_the_roll_back_button_is_clicked(run: Run) -> None:
     home = run.place.home
     script = f"cat version.txt >> {home}/out; test ! -e {home}/wait || sleep 300"
     groups = [{"name": "page", "deploy_command": script}]
@@ -135,7 +135,7 @@ def test_a_run_is_rolled_back_by_its_button(run: Run) -> None:
 
 
 @pytest.mark.parametrize("run", [{"theme": theme} for theme in THEMES], indirect=True, ids=THEMES)
-def test_a_run_that_goes_on_can_be_read(
+def test_run_page_is_readable_when_the_run_is_under_way(
     run: Run, artefacts: Path, request: pytest.FixtureRequest
 ) -> None:
     run.begin()
@@ -150,7 +150,7 @@ def test_a_run_that_goes_on_can_be_read(
     run.sees(re.compile("run .* to staging: cancelled"))
 
 
-def test_who_blocks_a_migration_is_seen_and_ended(
+def test_blocker_is_shown_and_ended_when_a_migration_waits_for_a_lock(
     run: Run, server: postgres.Server, artefacts: Path
 ) -> None:
     with psycopg.connect(server.admin, autocommit=True) as admin:

@@ -96,7 +96,7 @@ def tells_everything(page: Page) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("theme", THEMES)
-def test_cards_are_at_home_in_every_front_end(
+def test_card_is_readable_and_uncut_when_shown_in_any_front_end_theme_and_width(
     opened: Opener, artefacts: Path, kind: Kind, theme: str
 ) -> None:
     it = opened(kind, theme=theme)
@@ -108,7 +108,7 @@ def test_cards_are_at_home_in_every_front_end(
         assert cut_off(it.page) == []
 
 
-def test_a_saved_card_is_the_same_after_a_reload(opened: Opener) -> None:
+def test_card_keeps_its_text_when_a_saved_notebook_is_reloaded(opened: Opener) -> None:
     it = opened("lab")
     before = it.page.locator(".tdb").all_inner_texts()
     it.reload()
@@ -116,14 +116,14 @@ def test_a_saved_card_is_the_same_after_a_reload(opened: Opener) -> None:
     assert it.page.locator(".tdb").all_inner_texts() == before
 
 
-def test_an_error_says_one_line_below_its_card(opened: Opener) -> None:
+def test_error_is_one_line_when_it_stands_below_its_card(opened: Opener) -> None:
     said = opened("lab").errors()
     assert len(said) == len(story.RAISING)
     for each in said:
         assert len(each.strip().splitlines()) == 1, each
 
 
-def test_a_notebook_that_nobody_trusts_tells_the_same(
+def test_card_tells_everything_when_the_notebook_is_not_trusted(
     opened: Opener, told: Path, artefacts: Path
 ) -> None:
     copied = nbformat.read(told, as_version=4)
@@ -138,7 +138,7 @@ def test_a_notebook_that_nobody_trusts_tells_the_same(
 @pytest.mark.parametrize(
     ("template", "theme"), [("lab", "light"), ("lab", "dark"), ("classic", "light")]
 )
-def test_cards_survive_nbconvert(
+def test_card_tells_everything_when_nbconvert_exports_the_notebook(
     opened: Opener, told: Path, tmp_path: Path, artefacts: Path, template: str, theme: str
 ) -> None:
     made = elsewhere.nbconvert(told, tmp_path, template=template, theme=theme)
@@ -149,7 +149,7 @@ def test_cards_survive_nbconvert(
     assert cut_off(page) == []
 
 
-def test_github_leaves_what_matters(
+def test_card_tells_everything_when_github_strips_styles_and_scripts(
     opened: Opener, told: Path, tmp_path: Path, artefacts: Path
 ) -> None:
     page = opened.file(elsewhere.github(told, tmp_path / "github.html"), width=1000)
@@ -158,11 +158,11 @@ def test_github_leaves_what_matters(
     tells_everything(page)
 
 
-def test_text_stands_beside_every_card_and_no_card_runs_anything(told: Path) -> None:
+def test_card_has_a_text_form_and_runs_no_script(told: Path) -> None:
     for data in elsewhere.pictures(told):
         assert data["text/plain"].strip()
         assert not re.search(r"<script|javascript:|\son\w+=|<link|@import|url\(", data["text/html"])
 
 
-def test_no_secret_and_no_address_is_in_a_picture_or_in_the_notebook(told: Path) -> None:
+def test_notebook_holds_no_password_when_pictures_of_cards_are_taken(told: Path) -> None:
     assert PASSWORD not in told.read_text()

@@ -46,7 +46,9 @@ def panels(
     it.page.close()
 
 
-def test_the_board_filters_and_asks_again(panels: tuple[Front, Place]) -> None:
+def test_board_asks_again_and_shows_matching_targets_when_filters_change(
+    panels: tuple[Front, Place],
+) -> None:
     it, place = panels
     names = it.page.get_by_role("table", name="Targets").get_by_role("strong")
     expect(names.filter(has_text="production")).to_be_visible(timeout=PATIENCE_MS)
@@ -62,7 +64,9 @@ def test_the_board_filters_and_asks_again(panels: tuple[Front, Place]) -> None:
     expect(names.filter(has_text="staging")).to_be_visible(timeout=PATIENCE_MS)
 
 
-def test_the_picker_shows_the_plan_of_what_is_picked(panels: tuple[Front, Place]) -> None:
+def test_picker_shows_the_plan_when_a_target_and_groups_are_picked(
+    panels: tuple[Front, Place],
+) -> None:
     it, place = panels
     expect(it.page.get_by_text("%templedb deploy run shop --target staging")).to_be_visible()
     it.page.get_by_label("Target", exact=True).select_option("production")
@@ -77,7 +81,7 @@ def test_the_picker_shows_the_plan_of_what_is_picked(panels: tuple[Front, Place]
 
 
 @pytest.mark.parametrize("panels", THEMES, indirect=True)
-def test_the_panels_can_be_read_and_have_a_twin(
+def test_panels_are_readable_and_have_a_static_twin_when_the_notebook_is_saved(
     panels: tuple[Front, Place], artefacts: Path, request: pytest.FixtureRequest
 ) -> None:
     it, place = panels
@@ -91,4 +95,4 @@ def test_the_panels_can_be_read_and_have_a_twin(
     it.save()
     saved = (place.home / "panels.ipynb").read_text()
     assert "project shop, release 1" in saved
-    assert "choices for a deployment of shop" in saved
+    assert "to deploy it: templedb deploy run shop --target staging" in saved

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_cell_of_the_quickstart_runs(
+def test_quickstart_runs_every_cell_when_opened_in_a_front_end(
     browser: Browser, jupyter_server: Server, artefacts: Path, kind: Kind
 ) -> None:
     home = jupyter_server.root / f"quickstart-{kind}"

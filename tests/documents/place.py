@@ -19,7 +19,7 @@ from jupyter_client.manager import KernelManager
 from tests import postgres
 from tests.conftest import CORPORA
 from tests.documents.page import ROOT, RUN, Block
-from tests.test_notebook import Kernel
+from tests.notebook.test_notebook import Kernel
 
 ROLE, PASSWORD = "shop_owner", "s3cret@k7q2/1"
 DATABASES = {"STAGING_URL": "staging", "PRODUCTION_URL": "production", "WAREHOUSE_URL": "warehouse"}

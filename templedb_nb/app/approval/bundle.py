@@ -10,6 +10,7 @@ from templedb_nb.app.deploy.approvals import Approvals, Word
 from templedb_nb.app.deploy.signatures import SigningKey
 from templedb_nb.app.environment import Environment
 from templedb_nb.core.approval.policy import decision
+from templedb_nb.core.secrets.url_passwords import without_url_passwords
 from templedb_nb.errors import ConfigError, Rejected, Stale, TempleError, UnknownName, UsageProblem
 from templedb_nb.model.approval import Approval, GivenApproval, PlanBundle, Verdict
 from templedb_nb.model.person import folded
@@ -42,7 +43,8 @@ class BundledApprovals:
         _refuse([problem for each in found.values() for problem in self._problems(*each)], named)
         bundle = PlanBundle.of(self.system.new_id(), found)
         words = self._words(bundle, found, Word(
-            verdict=Verdict.APPROVED, reason=reason, through=through, at=self.system.clock.now()
+            verdict=Verdict.APPROVED, reason=without_url_passwords(reason), through=through,
+            at=self.system.clock.now(),
         ))  # fmt: skip
         if key:
             words = self._signed(words, found, key)

@@ -48,7 +48,7 @@ class WaitingApprovals:
             if found.gone:
                 continue
             if found.trouble:
-                notes.append(f"{slug} → {target}: by this state alone: {found.trouble}")
+                notes.append(f"{slug} → {target}: known from this state only: {found.trouble}")
             standing = list(self._judged(own, found))
             alerts |= self._alerts([each for each in standing if each.waits], found)
             judged += standing

@@ -138,7 +138,7 @@ class RunArtifacts:
         """Raise if a name tells the value of a secret: plans and ledgers would keep it."""
         for name in names:
             if (told := self.mask(name)) != name:
-                message = f"group {group}: a name among the artifacts contains a secret: {told}"
+                message = f"group {group}: the name of an artifact contains a secret: {told}"
                 raise UnfitArtifacts(message, hint="let the build choose another name")
 
     def place(self, step: PlaceArtifacts) -> KeptArtifacts:
@@ -301,13 +301,15 @@ def _artifact(
 
 def _text(tree: Path, file: FoundFile, where: str) -> str:
     if file.size > images.LONGEST:
-        raise UnfitArtifacts(f"{where} has {file.size} bytes: it names no image", hint=_LOOK)
+        raise UnfitArtifacts(
+            f"{where} has {file.size} bytes: too many for the reference of an image", hint=_LOOK
+        )
     body = bytearray()
     artifact_files.read(tree, file, body.extend)
     try:
         return body.decode()
     except UnicodeDecodeError:
-        raise UnfitArtifacts(f"{where} is no text", hint=_LOOK) from None
+        raise UnfitArtifacts(f"{where} is not UTF-8 text", hint=_LOOK) from None
 
 
 def _files(artifacts: Sequence[Artifact]) -> tuple[FileEntry, ...]:

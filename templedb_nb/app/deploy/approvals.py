@@ -16,6 +16,7 @@ from templedb_nb.app.environment import Environment
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.core.approval.policy import Approved, decision, doubted, identified, uncounted
 from templedb_nb.core.approval.signers import names
+from templedb_nb.core.secrets.url_passwords import without_url_passwords
 from templedb_nb.errors import ApprovalMissing, ConfigError, Stale, TempleError
 from templedb_nb.model.approval import (
     Approval,
@@ -70,6 +71,7 @@ class Approvals:
         preview, slug = self.plan_of(named)
         if verdict is Verdict.APPROVED and (newer := self.replaced(preview)):
             raise newer
+        reason = without_url_passwords(reason)  # it is recorded for good
         said = Word(verdict=verdict, reason=reason, through=through)
         approval = self.word(preview.plan, said, self._system.new_id())
         if key:

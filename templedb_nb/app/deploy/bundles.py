@@ -7,9 +7,10 @@ import json
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
+from typing import get_type_hints
 
 from templedb_nb.app.artifacts import bundled
 from templedb_nb.app.deploy.case import DeployContext
@@ -21,7 +22,7 @@ from templedb_nb.errors import ConfigError, Stale, StoreError, writing
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.plan import Plan, Preview
 from templedb_nb.model.project import Project, Release, Slug, tree_hash
-from templedb_nb.model.serialization import Digest, from_plain, to_plain
+from templedb_nb.model.serialization import Digest, from_plain, holds, to_plain
 from templedb_nb.model.target import Target
 from templedb_nb.model.variable import Variable
 from templedb_nb.ports.artifacts import ArtifactSource
@@ -100,6 +101,7 @@ def read_bundle(path: Path) -> tuple[Bundle, Mapping[Digest, bytes]]:
             plain = json.loads(_entry(archive, _HEAD, _LONGEST))
             _refuse_newer(path, plain["format"])
             bundle = from_plain(Bundle, plain)
+            _refuse_other_types(bundle)
             _refuse_strangers(path, archive, bundle)
             blobs = {
                 each.blob: _entry(archive, f"blobs/{each.blob}", each.size)
@@ -125,6 +127,14 @@ def _entry(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
         raise ValueError(f"{name} is longer than {size} bytes")
     with archive.open(name) as entry:
         return entry.read(size)
+
+
+def _refuse_other_types(bundle: Bundle) -> None:
+    """Raise ValueError where a field holds something else than a bundle has there."""
+    for each in fields(Bundle):
+        if not holds(get_type_hints(Bundle)[each.name], getattr(bundle, each.name)):
+            raise ValueError(f"{each.name} in {_HEAD} holds something else than a plan bundle has")
+    json.loads(bundle.config)
 
 
 def _refuse_strangers(path: Path, archive: zipfile.ZipFile, bundle: Bundle) -> None:
@@ -158,6 +168,8 @@ def _verify(
         problems.append("its files do not match its release")
     if (plan.content_hash, plan.id) != (bundle.content_hash, bundle.id):
         problems.append("its plan does not match the id that it names")
+    if bundle.slug != bundle.preview.slug:
+        problems.append("its project is not that of its plan")
     if bool(plan.overlay) != bool(bundle.preview.overlay):
         problems.append("the overlay that it shows is not the overlay of its plan")
     if problems:

@@ -24,10 +24,11 @@ from templedb_nb.app.promotion.promotions import Promotions, PromotionWish
 from templedb_nb.app.rollback.rollbacks import Rollbacks, RollbackWish
 from templedb_nb.core.config.overlay import document_of
 from templedb_nb.core.plan.situation import PlanOptions
+from templedb_nb.core.plan.slots.steps import stored_options
 from templedb_nb.core.run.health_decision import left
 from templedb_nb.errors import ApprovalMissing, Stale, TempleError, UnknownName, UsageProblem
 from templedb_nb.failpoints import reach
-from templedb_nb.model.event import Outcome, RunId
+from templedb_nb.model.event import Outcome
 from templedb_nb.model.history import DeployHistory, Filter
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.project import Slug
@@ -58,6 +59,8 @@ class Deployments:
     run_history: History
     records: RecordStore
     system: Environment
+    notify: Callable[[], object]
+    """Tells people what is owed to them, before somebody is waited for."""
 
     def plan(
         self,
@@ -108,11 +111,8 @@ class Deployments:
         how = {"release": release, "sync": sync, "given": given, "overlay": overlay}
         with self.selections.opened(choice, skip=wish.options.skip_groups, **how) as opened:
             refuse_empty(opened.case)
-            if wish.attach and (there := self._going_on(opened.case)):
-                wish.tell(
-                    f"run {there.run[:13]} of {there.started_by} is still running: watching it"
-                )
-                return self.follower.follow(RunId(there.run), wish.observers)
+            if there := self.follower.again(opened.case, wish):
+                return there
             wish = replace(wish, options=self.rollbacks.with_fallback(opened, wish.options))
             preview = self.plans.preview(opened, wish.options)
             if files := self.approvals.meant(wish.approvals, wish.offered, preview.plan):
@@ -187,9 +187,17 @@ class Deployments:
         return self.run_plan(preview.plan.id, replace(wish, planned=None), given, what.bundle)
 
     def resume(
-        self, choice: Selection, named: str | None, wish: RunOptions, given: GivenValues
+        self,
+        choice: Selection,
+        named: str | None,
+        wish: RunOptions,
+        given: GivenValues,
+        bundle: Path | None = None,
     ) -> Result:
-        """Go on with a run that broke off: the same plan, from the first step that is not done."""
+        """Go on with a run that broke off: the same plan, from the first step that is not done.
+
+        *bundle* is the one that the run carried out, if it did: nothing of it is kept here.
+        """
         self.runs.reconcile(anew=True)
         project, target = self.selections.named(choice)
         if named is None:
@@ -219,7 +227,29 @@ class Deployments:
         beyond = frozenset(range(first, count)) - {*to_do}
         how = replace(wish, resumed=first, finished=beyond, resumes=result.run)
         how = replace(how, begun=self._begun(result))
-        return self.run_plan(result.plan, how, given)
+        return self.run_plan(self._carried_out(result, bundle), how, given)
+
+    def _carried_out(self, result: Result, bundle: Path | None) -> str:
+        """Return the plan that a run carried out: its id or, if it came in one, its *bundle*."""
+        run, plan = result.run[:13], result.plan
+        if bundle is not None:
+            held = read_bundle(bundle)[0].preview.plan.id
+            if held != plan:
+                message = f"{bundle} has plan {short(held)}; run {run} carried out {short(plan)}"
+                raise Stale(message, hint="name the bundle that the run carried out")
+            return str(bundle)
+        try:
+            preview = self.records.plan(plan)
+            here = bool(preview.plan.promotion or preview.plan.rollback)  # they look elsewhere, too
+            if not here:
+                project = self.projects.pick(preview.slug)
+                here = self.projects.release(project, preview.release).tree == preview.tree
+        except UnknownName:
+            here = False
+        if not here:
+            message = f"run {run} cannot go on: its plan, or the files of it, are not in this state"
+            raise UnknownName(message, hint=_with_bundle(result))
+        return plan
 
     def _begun(self, result: Result) -> bool:
         """Return whether the run, or an earlier one of its plan, had begun a step."""
@@ -269,6 +299,7 @@ class Deployments:
         skip = preview.draft.skipped_groups
         options = replace(plain, skip_groups=(*plain.skip_groups, *skip), fallback=preview.fallback)
         options = replace(options, artifacts=preview.plan.placed)
+        options = replace(options, **stored_options(preview.plan))
         with self.plans.opened(case, skip) as opened:
             if options.promotion and not wish.begun:
                 self.promotions.refuse_changed(opened, preview, options)
@@ -309,18 +340,25 @@ class Deployments:
     ) -> Callable[[], None]:
         """Return what waits for people's word, with no database open, or raise what is missing."""
         if wish.approval_wait_s:
+            self.notify()
             wish.tell(f"waiting: {missing.message}; {missing.hint.split(',')[0]}")
             return lambda: self.approvals.wait(preview, wish.approval_wait_s)
         gate = wish.gate
         if gate is None or wish.approvals:
             raise missing
         self.records.keep_plan(preview)
+        self.notify()
         return lambda: gate(preview)
 
-    def _going_on(self, case: DeployContext) -> Result | None:
-        """Return the run of the very release that goes on at the target, if it is of this state."""
-        found = self.follower.live(case.project.slug, case.target.name)
-        return next((each for each in found if each.release == case.release.number), None)
+
+def _with_bundle(result: Result) -> str:
+    """Return how a run goes on that carried out a bundle."""
+    again, more = f"deploy resume {result.slug} {result.run[:13]}", ""
+    if (failure := result.failure) and failure.waits:
+        again = f"deploy switch {result.slug} {result.steps[failure.step].label.key}"
+        more = " --reason WHY"
+    told = f"templedb {again} --target {result.target} --plan FILE{more}"
+    return f"if it carried out a plan bundle, name that: {told}"
 
 
 @dataclass(slots=True)

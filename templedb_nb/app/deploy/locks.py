@@ -91,6 +91,8 @@ class Locks:
                     server = session.server or _refuse_theft(session, project.known_as)
                     server.steal(project.known_as, expect, user, reason, terminate=terminate)
                     taken += 1
+            if taken:
+                self._plans.look_again(opened)
         if not taken:
             raise UsageProblem("nobody holds the lock: there is nothing to steal")
         return CommandOutcome(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +12,17 @@ from templedb_nb.app.deploy.connections import Connections, names, read_all
 from templedb_nb.app.deploy.signatures import Signatures
 from templedb_nb.app.environment import Environment
 from templedb_nb.app.findings import other_tools
-from templedb_nb.app.findings.lint import ran_before, too_new_for_servers
-from templedb_nb.app.findings.plan_findings import linted, on_changes, routes, unified
+from templedb_nb.app.findings.lint import ran_before
+from templedb_nb.app.findings.plan_findings import (
+    linted,
+    on_changes,
+    on_includes,
+    routes,
+    unified,
+)
+from templedb_nb.app.findings.servers import on_servers
 from templedb_nb.app.migrations import net_effects
-from templedb_nb.app.project.configs import Configs, under
+from templedb_nb.app.project.configs import Configs, under, with_links
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.targets import Targets
 from templedb_nb.app.project.variables import NOTHING_GIVEN, GivenValues, Variables
@@ -26,6 +33,7 @@ from templedb_nb.app.windows.clocks import on_windows
 from templedb_nb.core.address.route import on_routes
 from templedb_nb.core.approval.policy import decision, demanded, identified, kept, merged
 from templedb_nb.core.config import groups
+from templedb_nb.core.migrations.kept_text import without_passwords
 from templedb_nb.core.migrations.status import GroupMigrations
 from templedb_nb.core.migrations.waiting_files import changed_since
 from templedb_nb.core.plan import planner, summaries
@@ -45,13 +53,23 @@ from templedb_nb.model.plan import Draft, Plan, Preview, SinceDeployed
 from templedb_nb.model.project import Changes, Project, changes
 from templedb_nb.model.rollback_summary import Ahead
 from templedb_nb.model.secret import Secret
+from templedb_nb.model.slots import GroupSlots
 from templedb_nb.model.step import Apply, Revert
-from templedb_nb.model.target import DATABASE_URL, DatabaseName, Policy, Target
+from templedb_nb.model.target import DATABASE_URL, DatabaseName, Policy, Target, TargetName
 from templedb_nb.ports.records import RecordStore
-from templedb_nb.ports.target import ApprovalRecords, HistoryReader
+from templedb_nb.ports.target import ApprovalRecords, HistoryReader, Session
 
 NO_DATABASE = DatabaseName("")
 """Stands for the store, which alone knows the runs of a target without a database."""
+
+Watch = Callable[
+    [Project, TargetName, Mapping[DatabaseName, Session], Mapping[DatabaseName, Ledger]], None
+]
+
+
+def _nobody(*_: object) -> None:
+    """Watch nothing."""
+
 
 _RECENT = 20
 """So many runs are looked at for one that failed since the last success."""
@@ -71,7 +89,8 @@ class Plans:
         records: RecordStore,
         system: Environment,
     ) -> None:
-        """Plan from what those hold."""
+        """Plan from what those hold; `watch` is shown every target that is opened."""
+        self.slots_of: Callable[[OpenTarget], Mapping[str, GroupSlots]] = lambda _: {}
         self._projects = projects
         self._configs = configs
         self._targets = targets
@@ -79,6 +98,7 @@ class Plans:
         self._ledgers = ledgers
         self._records = records
         self._system = system
+        self.watch: Watch = _nobody
         self.signatures = Signatures(system)
         self.copies = LedgerCopies(records, system)
         self.reader = reader
@@ -97,11 +117,13 @@ class Plans:
 
         The config is that of the project under *overlay*, which is kept nowhere but in the plan.
         """
-        fresh = Changes()
+        fresh, skipped = Changes(), tuple[str, ...]()
         if sync and release is None and project.root and Path(project.root).is_dir():
-            fresh = self._projects.sync(project).changes
+            synced = self._projects.sync(project)
+            fresh, skipped = synced.changes, synced.left_out
         found = self._projects.release(project, release)
         current, laid = under(self._configs.current(project, found), overlay)
+        current = with_links(current, skipped)
         chosen = (
             target if isinstance(target, Target) else self._targets.pick(project, current, target)
         )
@@ -143,6 +165,7 @@ class Plans:
             read = read_all(sessions, case.project.known_as)
             found = self.copies.suspicions(case, sessions, read)
             self.copies.remember(case, read, found)
+            self.watch(case.project, case.target.name, sessions, read)
             ledgers = self.with_store(case, databases, read, sessions)
             yield OpenTarget(
                 suspicions=found,
@@ -152,6 +175,11 @@ class Plans:
                 urls=urls,
                 databases=databases,
             )
+
+    def look_again(self, opened: OpenTarget) -> None:
+        """Let what was just changed in a target's ledgers be seen by whoever watches them."""
+        case, sessions = opened.case, opened.sessions
+        self.watch(case.project, case.target.name, sessions, opened.ledgers)
 
     @contextmanager
     def of_target(self, slug: str, target: str) -> Iterator[OpenTarget]:
@@ -234,6 +262,7 @@ class Plans:
             bodies=other_tools.shadow_bodies(case, migrations, ledgers, options),
             health=case.health,
             unmeasured=self._unmeasured(case, ledgers),
+            slots=self.slots_of(opened),
         )
 
     def _ahead(
@@ -280,13 +309,14 @@ class Plans:
         strange = on_changes(draft.plan, opened.sessions)
         ran = ran_before(draft.plan.steps, situation, opened.sessions)
         strange += on_standing(ran, draft.plan.target)
-        early = too_new_for_servers(draft.plan.steps, situation.scripts, opened.sessions)
+        strange += on_includes(draft.plan, situation, case.read)
+        early = on_servers(draft.plan.steps, situation, opened.sessions)
         places = routes(opened.sessions)
         notes = on_routes(places, draft.plan.target)
         when = on_windows(opened, draft.plan, self._system.clock)
         found = (*draft.findings, *risky, *early, *strange, *notes, *when)
         found = (*found, *self._on_waiting(opened, draft.plan))
-        findings = (*case.current.findings, *found)
+        findings = tuple(dict.fromkeys((*case.current.findings, *found)))
         draft = replace(draft, findings=findings, scripts=told)
         user = self._system.user()
         preview = Preview(
@@ -333,8 +363,9 @@ class Plans:
         last = self._records.last_deployment(case.project.slug, case.target.name)
         if last is None:
             return None
-        run, number, ended = last
-        before = self._projects.release(case.project, number)
+        run, number, ended, tree = last
+        if (before := self._projects.same_release(case.project, number, tree)) is None:
+            return None
         differs = changes(before.files, case.release.files)
         return SinceDeployed(run=run, release=number, finished_at=ended, changes=differs)
 
@@ -360,7 +391,8 @@ class Plans:
             ran = session.applied_sql(draft.plan.project, [row.key]) if session else {}
             if row.key in ran and row.source:
                 text = opened.case.read.scripts([row.source])[row.source].text
-                found.append((row.file, unified(ran[row.key], text, row.file)))
+                was, now = (without_passwords(t, row.reading) for t in (ran[row.key], text))
+                found.append((row.file, unified(was, now, row.file)))
         return tuple(found)
 
 

@@ -12,7 +12,7 @@ from templedb_nb.app.deploy.case import OpenTarget
 from templedb_nb.app.deploy.plans import Plans
 from templedb_nb.app.deploy.refusals import refuse, stale
 from templedb_nb.app.deploy.script_reader import script_reader
-from templedb_nb.app.deploy.workspace import RunWorkspace, Workspace
+from templedb_nb.app.deploy.workspace import Workspace
 from templedb_nb.app.environment import Environment
 from templedb_nb.app.findings.plan_findings import drifts
 from templedb_nb.app.health.surroundings import HealthSurroundings
@@ -21,13 +21,13 @@ from templedb_nb.app.recovery.reconcile import Reconciler
 from templedb_nb.app.rehearsal import arm
 from templedb_nb.app.rollback.overtaken import refuse_overtaken
 from templedb_nb.app.rollback.owed import owes, pending, refuse_settled, settling, undone
+from templedb_nb.app.slots.observer import SlotObserver
 from templedb_nb.app.windows.clocks import Admission
 from templedb_nb.core.approval.policy import Approved, merged
 from templedb_nb.core.catalog.drift import on_drift
 from templedb_nb.core.config.document import document
 from templedb_nb.core.plan import planner, staleness
 from templedb_nb.core.plan.findings import on_suspicions
-from templedb_nb.core.plan.health_steps import checks
 from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.engine import reconcile
@@ -35,16 +35,8 @@ from templedb_nb.engine.broadcast import Broadcast
 from templedb_nb.engine.execute import Origin, execute
 from templedb_nb.engine.interrupts import Interrupts
 from templedb_nb.engine.tools import Tools
-from templedb_nb.errors import (
-    Busy,
-    ConfigError,
-    JournalFailed,
-    Stale,
-    StoreError,
-    TempleError,
-)
+from templedb_nb.errors import Busy, ConfigError, JournalFailed, Stale, StoreError, TempleError
 from templedb_nb.exit_code import ExitCode
-from templedb_nb.health.libraries import refuse_unfit
 from templedb_nb.model.approval import Approval, Proofs
 from templedb_nb.model.event import Outcome, RunFinished, RunId
 from templedb_nb.model.finding import Topic
@@ -53,10 +45,10 @@ from templedb_nb.model.plan import Plan, Preview
 from templedb_nb.model.result import Result
 from templedb_nb.model.serialization import digest, short
 from templedb_nb.model.step import Restore
+from templedb_nb.model.switch_step import NO_GO_AHEAD, GoAhead
 from templedb_nb.model.target import DatabaseName, FindingLevel, Policy
 from templedb_nb.model.window import NO_OVERRIDE, PassReason, WindowOverride
 from templedb_nb.ports.claim import Claim
-from templedb_nb.ports.health import Checker
 from templedb_nb.ports.records import RecordStore
 from templedb_nb.ports.run import Observer
 from templedb_nb.ports.target import Decide
@@ -64,6 +56,9 @@ from templedb_nb.store import cancel_requests
 from templedb_nb.store.journal import RunJournal
 from templedb_nb.store.logs import FileLog
 from templedb_nb.version import __version__
+
+Watchers = Callable[[str, Claim], tuple[Observer, ...]]
+"""Returns who else watches a run that is about to begin: of the project of that name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +75,7 @@ class RunOptions:
     approvals: tuple[Path, ...] = ()
     offered: tuple[Path, ...] = ()
     gate: Callable[[Preview], None] | None = None
-    attach: bool = False
+    attach: Callable[[Result], bool] | None = None  # whether a run's end was not seen; see attach
     resumed: int = 0
     finished: frozenset[int] = frozenset()
     resumes: str = ""
@@ -88,6 +83,7 @@ class RunOptions:
     begun: bool = False
     """Whether that run, or one before it of the same plan, had begun a step."""
     override: WindowOverride = NO_OVERRIDE
+    go: GoAhead = NO_GO_AHEAD
     parent: str = ""
     """The run that a rollback undoes, where its plan does not say it."""
     after_failure: bool = False
@@ -107,11 +103,14 @@ class Runs:
         folder: Path,
         workplace: Workspace,
         surroundings: HealthSurroundings,
+        slots: SlotObserver,
         masker: Masker,
         system: Environment,
     ) -> None:
         """Carry out what *plans* makes; journals and logs are kept in *folder*."""
+        self.watchers: Watchers = lambda *_: ()
         self._surroundings = surroundings
+        self._slots = slots
         self._plans = plans
         self._records = records
         self._folder = folder
@@ -158,8 +157,10 @@ class Runs:
         run = RunId(self._system.new_id())
         journal = RunJournal(self.journals, run, self._records.fold)
         clock, mask = self._system.clock, self._masker.mask
-        emit = Broadcast(run, journal, wish.observers, clock, mask)
         claim = self._claim(run, opened, preview, approved, wish)
+        emit = Broadcast(
+            run, journal, (*wish.observers, *self.watchers(preview.slug, claim)), clock, mask
+        )
         origin = Origin(slug=preview.slug, release=preview.release)
         alive = partial(journal.alive, clock.now)
         interrupts = Interrupts(
@@ -171,17 +172,17 @@ class Runs:
                 held.enter_context(
                     cancel_requests.heard(self.journals, run, interrupts.asked, alive)
                 )
-                tools = self._tools(opened, plan, run, held, wish.resumes)
+                tools = self._tools(opened, preview, run, held, wish)
                 tools = replace(tools, interrupts=interrupts, decide=decide, admit=admit)
                 settle = settling(plan, journal, self._records)
                 tools = replace(tools, resumed=wish.resumed, finished=wish.finished, settle=settle)
                 execute(approved, claim, origin, tools, check, emit)
         except JournalFailed as error:
-            entries = journal.lines().entries
-            tell_the_end(error, opened.sessions, entries, self._system.clock.now())
+            entries, now = journal.lines().entries, self._system.clock.now()
+            tell_the_end(error, opened.sessions, entries, now, self._active(opened, plan))
             raise
         except TempleError as error:
-            self._end(error, opened, journal, emit)
+            self._end(error, opened, plan, journal, emit)
             self._copy_ledgers(opened, plan, journal.result)
             raise
         finally:
@@ -205,7 +206,12 @@ class Runs:
         )
 
     def _end(
-        self, error: TempleError, opened: OpenTarget, journal: RunJournal, emit: Broadcast
+        self,
+        error: TempleError,
+        opened: OpenTarget,
+        plan: Plan,
+        journal: RunJournal,
+        emit: Broadcast,
     ) -> None:
         """Write how a run ended that broke within a step, by what the ledgers say of it.
 
@@ -214,7 +220,8 @@ class Runs:
         if journal.result.outcome is not None:
             return
         why = f"the run was interrupted ({error.message})"
-        for event in reconcile.ends(journal.result, opened.sessions, why):
+        active = self._active(opened, plan)
+        for event in reconcile.ends(journal.result, opened.sessions, why, active):
             if isinstance(event, RunFinished) and event.exit_code == ExitCode.UNCHANGED:
                 own = (
                     error.exit_code if isinstance(error, ConfigError | Busy) else ExitCode.UNCHANGED
@@ -223,6 +230,9 @@ class Runs:
             else:
                 emit(event)
         error.exit_code = journal.result.exit_code or ExitCode.UNRESOLVED
+
+    def _active(self, opened: OpenTarget, plan: Plan) -> reconcile.Active:
+        return lambda result: self._slots.active(opened, plan, result)
 
     def _use_approvals(self, plan: Plan, run: RunId, wish: RunOptions) -> None:
         """Count the approvals as used; a state that refuses undoes nothing of the run."""
@@ -271,9 +281,10 @@ class Runs:
         )
 
     def _tools(
-        self, opened: OpenTarget, plan: Plan, run: RunId, held: ExitStack, resumes: str
+        self, opened: OpenTarget, preview: Preview, run: RunId, held: ExitStack, wish: RunOptions
     ) -> Tools:
-        place = self._workplace.prepare(opened, plan, run, held, resumes)
+        plan = preview.plan
+        place = self._workplace.prepare(opened, plan, run, held, wish.resumes)
         return Tools(
             sessions={name: opened.sessions[name] for name in plan.databases},
             script=script_reader(opened, plan, self._masker),
@@ -285,20 +296,12 @@ class Runs:
             clock=self._system.clock,
             new_id=self._system.new_id,
             policy=Policy.of(opened.case.target),
-            checker=self._checker(opened, plan, place, held),
+            checker=self._surroundings.checker(opened.case, plan.steps, held, place.check),
             artifacts=place.artifacts,
+            **self._slots.tools(opened, plan.steps, held, place.check),
+            go=wish.go,
+            release=preview.release,
         )
-
-    def _checker(
-        self, opened: OpenTarget, plan: Plan, place: RunWorkspace, held: ExitStack
-    ) -> Checker | None:
-        """Return what measures health; what it lacks is reported before the run begins."""
-        asked = checks(plan.steps)
-        if not asked:
-            return None
-        refuse_unfit(asked)
-        case = opened.case
-        return self._surroundings.checkers(case, case.release.tree, held, place.check)
 
     def _check(
         self, opened: OpenTarget, preview: Preview, wish: RunOptions
@@ -311,6 +314,7 @@ class Runs:
             if wish.after_failure:
                 refuse_settled(wish.parent, plan, known)
             self._refuse_drift(opened, plan)
+            self._slots.refuse_moved(opened, plan, {*wish.finished, *range(wish.resumed)})
             refuse_overtaken(
                 plan, opened, self._records, known, parent=parent, resumes=wish.resumes
             )
@@ -325,7 +329,7 @@ class Runs:
                 return frozenset()
             fresh = planner.plan(self._plans.situation(opened, options, ledgers))
             grave = {Topic.FROZEN} if options.amend else {Topic.FROZEN, Topic.UNRESOLVED}
-            grave |= {Topic.ROLLBACK, Topic.PROMOTION}
+            grave |= {Topic.ROLLBACK, Topic.PROMOTION} | (set() if wish.resumes else {Topic.SLOTS})
             refuse([each for each in fresh.findings if each.topic in grave], plan)
             if fresh.plan.content_hash == plan.content_hash:
                 return frozenset()
@@ -388,6 +392,7 @@ class Runs:
         return Reconciler(
             planning=self._plans,
             memory=self._records,
+            slots=self._slots,
             system=self._system,
             journals=self.journals,
         )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from templedb_nb.app.artifacts.artifacts import Artifacts
 from templedb_nb.app.artifacts.run_artifacts import RunArtifacts
@@ -21,6 +22,7 @@ from templedb_nb.core.config.environ import inherited, permitted
 from templedb_nb.core.plan.health_steps import checks
 from templedb_nb.core.plan.planner import sees_folder
 from templedb_nb.core.secrets.masking import Masker
+from templedb_nb.core.slots.commands import of_step as switch_commands
 from templedb_nb.errors import Busy, FilesError
 from templedb_nb.files.built_groups import BuiltGroups
 from templedb_nb.model.command import Invocation
@@ -30,9 +32,13 @@ from templedb_nb.model.phase import Phase
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.serialization import short
 from templedb_nb.model.step import ArtifactStep, Command, RunCommand, RunScript
+from templedb_nb.model.switch_step import RoutedGroup, SwitchSlot
 from templedb_nb.model.work_folder import WorkFolderKind
 from templedb_nb.ports.shell import Psql, Shell
 from templedb_nb.store.advice import room
+
+Environments: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
+"""A group, and what it says of its variables."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,7 +50,7 @@ class RunWorkspace:
     case: DeployContext
     run: RunId
     plan: Plan
-    environments: Mapping[str, Mapping[str, str]]
+    environments: Mapping[Environments, Mapping[str, str]]
     reach: PsqlAddress
     folder: ReleaseFolder
     leave_state: Callable[[], None]
@@ -59,7 +65,7 @@ class RunWorkspace:
             argv=_argv(step),
             cwd=self._cwd(step),
             environment={
-                **self.reach.environment(self.environments[step.group]),
+                **self.reach.environment(self.environments[_own(step)]),
                 **self._facts(step, attempt),
             },
             timeout_s=step.timeout_s if isinstance(step, RunCommand) else None,
@@ -73,7 +79,7 @@ class RunWorkspace:
             argv=_bash(check.command),
             cwd=self._cwd(check),
             environment={
-                **self.reach.environment(self.environments[check.group]),
+                **self.reach.environment(self.environments[_own(check)]),
                 **self._about(check.group, Phase.HEALTH),
             },
         )
@@ -239,22 +245,18 @@ class Workspace:
             hint = f"{room(folder.root, error)}; nothing was executed"
             raise FilesError(message, hint=hint) from error
 
-    def _environments(self, case: DeployContext, plan: Plan) -> dict[str, dict[str, str]]:
+    def _environments(self, case: DeployContext, plan: Plan) -> dict[Environments, dict[str, str]]:
         """Return what the commands of each group get, every secret known to the masker.
 
         The names are those of the plan, which is what people approved.
         """
-        found: dict[str, dict[str, str]] = {}
-        for step in plan.steps:
-            if isinstance(step, RunScript):
-                found[step.group] = self.environment(case, plan.variables, {}, ())
-            elif isinstance(step, RunCommand):
-                own, allowed = dict(step.environment), step.allow_dangerous_env
-                found[step.group] = self.environment(case, plan.variables, own, allowed)
-        for check in checks(plan.steps):
-            if isinstance(check, CommandCheck) and check.group not in found:
-                own, allowed = dict(check.environment), check.allow_dangerous_env
-                found[check.group] = self.environment(case, plan.variables, own, allowed)
+        found: dict[Environments, dict[str, str]] = {}
+        asked = (check for check in checks(plan.steps) if isinstance(check, CommandCheck))
+        for step in (*_commands(plan), *asked):
+            if _own(step) not in found:
+                own = {} if isinstance(step, RunScript) else dict(step.environment)
+                allowed = () if isinstance(step, RunScript) else step.allow_dangerous_env
+                found[_own(step)] = self.environment(case, plan.variables, own, allowed)
         return found
 
     def apart(self, case: DeployContext, held: ExitStack, purpose: str) -> ReleaseFolder:
@@ -299,3 +301,20 @@ def _bash(command: str) -> tuple[str, ...]:
     from templedb_nb.shell.runner import bash
 
     return bash(command)
+
+
+def _commands(plan: Plan) -> Iterator[Command | RoutedGroup]:
+    """Yield everything of a plan that may run as a command, also to switch traffic or to ask."""
+    for step in plan.steps:
+        if isinstance(step, RunCommand | RunScript):
+            yield step
+        if isinstance(step, RunCommand) and step.slot:
+            yield step.slot.routed
+        if isinstance(step, SwitchSlot):
+            yield step.routed
+            yield from switch_commands(step)
+
+
+def _own(step: Command | CommandCheck | RoutedGroup) -> Environments:
+    """Return what tells the environments of commands apart."""
+    return step.group, () if isinstance(step, RunScript) else step.environment

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
 from templedb_nb.core.catalog.created_objects import standing
 from templedb_nb.core.lint.linter import LintFindings, Pending, lint, merged, relations
-from templedb_nb.core.lint.server_versions import too_new
+from templedb_nb.core.lint.subjects import about, names_of
 from templedb_nb.core.migrations.script import Script, without_data
 from templedb_nb.core.plan.situation import Situation
 from templedb_nb.engine.observe import ReadCache
-from templedb_nb.model.config import Executor
-from templedb_nb.model.finding import Finding
 from templedb_nb.model.layout import Address
 from templedb_nb.model.lint import Complaint, Sizes
 from templedb_nb.model.step import Apply, Mode, Step
@@ -22,10 +22,14 @@ from templedb_nb.shell import squawk
 _ABSENT = "squawk was not used because it is not installed: pip install 'templedb-nb[lint]'"
 
 
+class Linted(Reached, CatalogReader, Protocol):
+    """What lint asks of an open database: sizes, and what objects there are."""
+
+
 def of_steps(
     steps: Iterable[Step],
     read: Mapping[Address, Script],
-    sessions: Mapping[DatabaseName, Reached],
+    sessions: Mapping[DatabaseName, Linted],
     cache: ReadCache,
 ) -> tuple[Complaint, ...]:
     """Return what is risky in the migrations that a plan applies."""
@@ -35,18 +39,6 @@ def of_steps(
         if isinstance(step, Apply) and step.source in read
     ]
     return complaints(pending, sessions, cache)[0]
-
-
-def too_new_for_servers(
-    steps: Iterable[Step], read: Mapping[Address, Script], sessions: Mapping[DatabaseName, Reached]
-) -> Iterator[Finding]:
-    """Yield what the servers do not know yet; psql's files may ask for the version themselves."""
-    for step in steps:
-        if not isinstance(step, Apply) or step.executor is not Executor.NATIVE:
-            continue
-        session = sessions.get(step.database)
-        if session and session.server and step.source in read:
-            yield from too_new(read[step.source], step.file, session.server.version)
 
 
 def ran_before(
@@ -76,7 +68,7 @@ def ran_before(
 
 
 def complaints(
-    pending: Sequence[Pending], sessions: Mapping[DatabaseName, Reached], cache: ReadCache
+    pending: Sequence[Pending], sessions: Mapping[DatabaseName, Linted], cache: ReadCache
 ) -> tuple[tuple[Complaint, ...], list[str], int]:
     """Return what is risky, what else is to say, and the server's major version.
 
@@ -94,11 +86,21 @@ def complaints(
         version = max(version, server.version if server else 0)
     linted = lint(pending, sizes, quiet)
     asked = [each for each in pending if each.database not in quiet]
-    return _with_squawk(linted, asked, version, cache)
+
+    @functools.cache
+    def objects(name: str) -> frozenset[str] | None:
+        session = sessions.get(DatabaseName(name))
+        return names_of(session.catalog()) if session else None
+
+    return _with_squawk(linted, asked, version, cache, objects)
 
 
 def _with_squawk(
-    linted: LintFindings, pending: Sequence[Pending], version: int, cache: ReadCache
+    linted: LintFindings,
+    pending: Sequence[Pending],
+    version: int,
+    cache: ReadCache,
+    objects: Callable[[str], frozenset[str] | None],
 ) -> tuple[tuple[Complaint, ...], list[str], int]:
     program = squawk.program()
     if program is None or not pending:
@@ -121,7 +123,7 @@ def _with_squawk(
     by_key |= {_key(each, version): own for each, own in zip(fresh, told, strict=True)}
     others = [one for key in keys for one in by_key[key]]
     cache.complaints.keep(by_key)
-    return merged(linted, others), [], version
+    return merged(linted, about(pending, others, objects)), [], version
 
 
 def _key(each: Pending, version: int) -> tuple[str, str, bool, int]:

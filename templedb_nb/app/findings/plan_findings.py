@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from templedb_nb.app.findings.lint import of_steps
+from templedb_nb.app.findings.lint import Linted, of_steps
 from templedb_nb.core.catalog.drift import on_drift
+from templedb_nb.core.config.document import problem
 from templedb_nb.core.lint.linter import on_lint
 from templedb_nb.core.plan.older_code import contracts_with_code
 from templedb_nb.core.plan.situation import Situation
-from templedb_nb.engine.observe import ReadCache
+from templedb_nb.core.sql.psql_includes import refusals
+from templedb_nb.engine.observe import Bodies, ReadCache
 from templedb_nb.errors import Held
+from templedb_nb.model.config import Executor
 from templedb_nb.model.drift import Drift
-from templedb_nb.model.finding import Finding
+from templedb_nb.model.finding import Finding, Topic
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.route import Route
+from templedb_nb.model.step import Apply
 from templedb_nb.model.target import DatabaseName, FindingLevel, Policy
 from templedb_nb.ports.target import CatalogReader, Reached
 
@@ -51,7 +55,7 @@ def _drift(session: CatalogReader, policy: Policy) -> Drift:
 
 
 def linted(
-    plan: Plan, situation: Situation, sessions: Mapping[DatabaseName, Reached], cache: ReadCache
+    plan: Plan, situation: Situation, sessions: Mapping[DatabaseName, Linted], cache: ReadCache
 ) -> list[Finding]:
     """Return what lint says of the plan's statements, as grave as the target's policy has it."""
     level = plan.policy.lint
@@ -62,13 +66,33 @@ def linted(
     return list(on_lint((*found, *early), level))
 
 
+def on_includes(plan: Plan, situation: Situation, bodies: Bodies) -> Iterator[Finding]:
+    """Yield what cannot run in files that psql includes, as the release has them."""
+    blobs = {each.path: each.blob for each in situation.files}
+
+    def read(path: str) -> str | None:
+        if (blob := blobs.get(path)) is None:
+            return None
+        try:
+            return bodies((blob,))[blob].decode("utf-8")
+        except UnicodeDecodeError:
+            return None
+
+    for step in plan.steps:
+        if isinstance(step, Apply) and step.executor is Executor.PSQL:
+            script = situation.scripts.get(step.source)
+            for each in refusals(script, step.file, read) if script else ():
+                where = f"{each.file}:{each.line}"
+                message = f"{each.message} (included by {step.file})"
+                yield problem(where, message, each.mend, topic=Topic.MIGRATION)
+
+
 def unified(ran: str, now: str, file: str) -> str:
     """Return how a file differs from what ran, as a unified diff."""
-    import difflib
+    from templedb_nb.model import line_diff
 
     if ran.startswith("sha256:") and "\n" not in ran:
         return f"the SQL that ran was too long to be stored; its hash is {ran}"
-    lines = difflib.unified_diff(
-        ran.splitlines(), now.splitlines(), f"{file} (as applied)", f"{file} (now)", lineterm=""
-    )
+    names = f"{file} (as applied)", f"{file} (now)"
+    lines = line_diff.unified(ran.splitlines(), now.splitlines(), names)
     return "\n".join(lines)

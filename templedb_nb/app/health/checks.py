@@ -12,16 +12,21 @@ from templedb_nb.app.environment import Environment
 from templedb_nb.app.health.surroundings import HealthSurroundings
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.variables import GivenValues
+from templedb_nb.app.slots.routers import routers_of
 from templedb_nb.core.config import groups
 from templedb_nb.core.health import reading
 from templedb_nb.core.health.variables import wanted
+from templedb_nb.core.plan.slots import steps
+from templedb_nb.core.slots.filling import check_of
+from templedb_nb.core.slots.sentences import says
 from templedb_nb.engine.health import Heard, ask
-from templedb_nb.errors import ConfigError, InvalidConfig
+from templedb_nb.errors import ConfigError, InvalidConfig, RouterUnclear
 from templedb_nb.health.libraries import refuse_unfit
 from templedb_nb.model.finding import errors
 from templedb_nb.model.health import Check, HealthReport
 from templedb_nb.model.selection import Selection
 from templedb_nb.model.serialization import short
+from templedb_nb.model.slots import RouterState
 from templedb_nb.ports.records import RunHistory
 from templedb_nb.ports.store import Transactions
 
@@ -51,8 +56,9 @@ class HealthChecks:
             project = self.projects.pick(choice.project)
             case = self.plans.case(project, choice.target, sync=False, given=given)
             tree = self._tree(case, release)
-        asked = [_paced(each, once=once) for each in self._checks(case)]
+        self._refuse_unfit(case)
         with ExitStack() as held:
+            asked = [_paced(each, once=once) for each in self._checks(case, tree, held)]
             checkers = self.surroundings.checkers(case, tree, held)
             rows = [ask(each, checkers, self.system.clock, heard) for each in asked]
         if once:
@@ -61,7 +67,24 @@ class HealthChecks:
             slug=project.slug, target=case.target.name, rows=tuple(rows), release=short(tree)
         )
 
-    def _checks(self, case: DeployContext) -> tuple[Check, ...]:
+    def _checks(self, case: DeployContext, tree: str, held: ExitStack) -> Iterator[Check]:
+        """Yield what to ask; of a group with slots, the one that serves is asked."""
+        routed = [group for group in reading.by_order(case.current.config) if group.blue_green]
+        routers = routers_of(self.surroundings, case, tree, held) if routed else None
+        for group in reading.by_order(case.current.config):
+            found = reading.of_group(group)
+            if group.blue_green and routers and found:
+                told = routers.read(steps.routed(group))
+                if told.state is not RouterState.NAMED:
+                    message = f"nobody knows which slot of {group.name} to ask: {says(told)}"
+                    look = f"templedb deploy slots {case.project.slug} --target {case.target.name}"
+                    raise RouterUnclear(message, hint=look)
+                slot = group.blue_green.slot(told.slot)
+                found = tuple(check_of(each, slot, told.slot) for each in found)
+            yield from found
+        yield from reading.of_target(case.health)
+
+    def _refuse_unfit(self, case: DeployContext) -> None:
         current = case.current
         found = errors((*current.findings, *groups.check(current.config)))
         if wrong := [str(each) for each in found if "health_check" in each.where]:
@@ -74,7 +97,6 @@ class HealthChecks:
             raise ConfigError(f"{message}: its health cannot be measured", hint=hint)
         refuse_unfit(checks)
         self._refuse_missing(case, checks)
-        return checks
 
     def _refuse_missing(self, case: DeployContext, checks: tuple[Check, ...]) -> None:
         named = {name: check.name for check in checks for name in wanted(check)}
@@ -89,6 +111,8 @@ class HealthChecks:
         """Return the hash of the release that must answer: what was deployed here last."""
         if release is None:
             last = self.records.last_deployment(case.project.slug, case.target.name)
+            if last and last[3]:  # what came in a bundle may have another number here, or none
+                return last[3]
             release = last[1] if last else None
         return self.projects.release(case.project, release).tree if release is not None else ""
 

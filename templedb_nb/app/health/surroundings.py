@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
@@ -13,16 +13,19 @@ from templedb_nb.app.deploy.workspace import ReleaseFolder, Workspace
 from templedb_nb.app.environment import Environment
 from templedb_nb.app.project.variables import Variables
 from templedb_nb.core.config.environ import inherited
+from templedb_nb.core.plan.health_steps import checks
 from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.errors import ConfigError, FilesError, SecretError
 from templedb_nb.health.checkers import Checkers
 from templedb_nb.health.command import CommandChecker
 from templedb_nb.health.http import HttpChecker
+from templedb_nb.health.libraries import refuse_unfit
 from templedb_nb.health.sql import AskedDatabase, SqlChecker
 from templedb_nb.health.tcp import TcpChecker
 from templedb_nb.model.command import Invocation
 from templedb_nb.model.health import CommandCheck, SqlCheck
 from templedb_nb.model.serialization import short
+from templedb_nb.model.step import Step
 from templedb_nb.model.target import DATABASE_URL
 from templedb_nb.model.variable import Keeping
 from templedb_nb.model.work_folder import WorkFolderKind
@@ -51,16 +54,16 @@ class HealthSurroundings:
 
         *invocation* starts commands as a run does; else they have a folder of their own.
         """
-        self._learn(case)
+        self.learn(case)
         environment = inherited(self.system.environ)
         mask = self.masker.mask
-        value = self._value(case)
+        value = self.value(case)
         return Checkers(
             http=HttpChecker(value=value, mask=mask, environment=environment, release=tree),
             tcp=TcpChecker(value=value, mask=mask, environment=environment),
             command=CommandChecker(
                 shell=SupervisedShell(self.masker),
-                invocation=invocation or self._invocation(case, tree, held),
+                invocation=invocation or self.invocation(case, tree, held),
             ),
             sql=SqlChecker(
                 database=self._database(case),
@@ -71,13 +74,29 @@ class HealthSurroundings:
             ),
         )
 
-    def _learn(self, case: DeployContext) -> None:
+    def checker(
+        self,
+        case: DeployContext,
+        steps: Sequence[Step],
+        held: ExitStack,
+        invocation: Callable[[CommandCheck], Invocation],
+    ) -> Checkers | None:
+        """Return what measures health for the steps of a plan; what it lacks is told at once."""
+        asked = checks(steps)
+        if not asked:
+            return None
+        refuse_unfit(asked)
+        return self.checkers(case, case.release.tree, held, invocation)
+
+    def learn(self, case: DeployContext) -> None:
         """Mask every secret of the target: an answer may hold one that no check names."""
         for name in case.known.names - set(case.known.unreadable):
             with suppress(SecretError):
                 self.variables.reveal(name, case.known, case.given, case.root)
 
-    def _value(self, case: DeployContext) -> Callable[[str], str]:
+    def value(self, case: DeployContext) -> Callable[[str], str]:
+        """Return what gives the value of a variable of the target."""
+
         def value(name: str) -> str:
             found = self.variables.reveal(name, case.known, case.given, case.root)
             if found is None:
@@ -103,9 +122,10 @@ class HealthSurroundings:
 
         return database
 
-    def _invocation(
+    def invocation(
         self, case: DeployContext, tree: str, held: ExitStack
     ) -> Callable[[CommandCheck], Invocation]:
+        """Return what says how a command of a group is started outside of a run."""
         folders: list[ReleaseFolder] = []
 
         def place(check: CommandCheck) -> str:

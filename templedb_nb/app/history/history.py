@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from templedb_nb.app.deploy.runs import Runs
 from templedb_nb.app.environment import Environment
 from templedb_nb.core.values import points_in_time
-from templedb_nb.errors import UsageProblem
-from templedb_nb.model.charts import ChartPeriod, Durations, Frequency
+from templedb_nb.errors import UnknownName, UsageProblem
+from templedb_nb.model.charts import ChartPeriod, Durations, Frequency, suited
 from templedb_nb.model.event import HealthMeasured, Outcome, RunId, Stamped
 from templedb_nb.model.health_history import HealthTries, HealthTry
 from templedb_nb.model.history import (
@@ -18,6 +18,7 @@ from templedb_nb.model.history import (
     DeployStats,
     DeployStatus,
     Filter,
+    HistoryScope,
     RunRow,
     RunStatus,
     StepLogs,
@@ -26,6 +27,7 @@ from templedb_nb.model.history import (
 from templedb_nb.model.project import Project, Slug
 from templedb_nb.model.result import Result
 from templedb_nb.model.run_kind import RunKind
+from templedb_nb.model.selection import LAST
 from templedb_nb.model.step_result import StepResult, StepState
 from templedb_nb.model.target import TargetName
 from templedb_nb.ports.records import RecordStore
@@ -58,13 +60,24 @@ class History:
 
     def runs(self, project: Project, target: TargetName | None, wanted: Filter) -> DeployHistory:
         """Return runs of a project, newest first, on one target or on all."""
-        self._catch_up()
-        return DeployHistory(
-            slug=project.slug, rows=self._records.runs(project.slug, target, wanted)
-        )
+        self.catch_up()
+        rows = self._records.runs(project.slug, target, wanted)
+        return DeployHistory(slug=project.slug, rows=rows, scope=_scope(target, wanted))
+
+    def newest(self, slug: str | None = None, target: str | None = None) -> str:
+        """Return the newest run, of a project and of a target where they are named."""
+        self.catch_up()
+        project, on = Slug(slug) if slug else None, TargetName(target) if target else None
+        found = self._records.runs(project, on, Filter(last=1))
+        if found:
+            return found[0].run
+        where = " ".join(f"{word} {name}" for word, name in (("of", slug), ("on", target)) if name)
+        hint = f"templedb deploy run {slug}" if slug else "templedb deploy run"
+        raise UnknownName(f"there is no run {where}".rstrip() + " in this state", hint=hint)
 
     def result(self, named: str) -> Result:
         """Return what the run whose id begins so came to, or has come to so far."""
+        named = self.newest() if named == LAST else named
         self._runs.reconcile()
         live = [each for each in going_on(self._runs.journals) if each.run.startswith(named)]
         if len(live) == 1:
@@ -94,7 +107,8 @@ class History:
 
         The newest run is one of *project*, on *target* if that is given.
         """
-        self._catch_up()
+        self.catch_up()
+        named = self.newest() if named == LAST else named
         if named is None:
             assert project is not None  # noqa: S101 - the caller chose one
             newest = self._records.runs(project.slug, target, Filter(last=1))
@@ -157,43 +171,57 @@ class History:
         self, project: Project, target: TargetName | None, by: str, wanted: Filter
     ) -> DeployStats:
         """Return counts and durations of the runs that ended, by target and by week or month."""
-        self._catch_up()
+        self.catch_up()
         now = self._system.clock.now()
         rows = self._records.stats(project.slug, target, by, wanted.since, now)
-        return DeployStats(slug=project.slug, rows=rows)
+        return DeployStats(slug=project.slug, rows=rows, scope=_scope(target, wanted))
 
     def chart(
         self,
         what: str,
         project: Project,
         target: TargetName | None,
-        by: str,
+        by: str | None,
         last: int,
         since: str | None,
     ) -> Durations | Frequency:
-        """Return what a picture shows: durations of what succeeded, or how often runs ended how."""
+        """Return what a picture shows: durations of what succeeded, or how often runs ended how.
+
+        Without *by*, runs are counted by what suits the time between the first and the last.
+        """
         if what == "durations":
             found = self.runs(project, target, self.filter(last, since, ("succeeded",)))
-            return Durations(slug=found.slug, rows=found.rows[::-1])
-        counted = self.stats(project, target, by, self.filter(since=since))
+            scope = replace(found.scope, status=())  # a picture of what succeeded, always
+            return Durations(slug=found.slug, rows=found.rows[::-1], scope=scope)
+        wanted = self.filter(since=since)
+        if by is None:
+            by = suited({each.span for each in self.stats(project, target, "day", wanted).rows})
+        counted = self.stats(project, target, by, wanted)
         rows = sorted(counted.rows, key=lambda each: (each.span, each.target))
-        return Frequency(slug=project.slug, by=ChartPeriod(by), rows=tuple(rows))
+        made = Frequency(slug=project.slug, by=ChartPeriod(by), rows=tuple(rows))
+        return replace(made, scope=counted.scope)
 
     def answer(self, sql: str) -> Answer:
         """Return the first rows of a question to the state."""
-        self._catch_up()
+        self.catch_up()
         return self._query.answer(sql)
 
     def frame(self, sql: str) -> pd.DataFrame:
         """Return every row of a question to the state as a DataFrame."""
-        self._catch_up()
+        self.catch_up()
         whole: pd.DataFrame = self._query.frame(sql)
         return whole
 
-    def _catch_up(self) -> None:
+    def catch_up(self) -> None:
         """Take in what was written by runs that died, and by those that go on."""
         self._runs.reconcile()
         self._records.fold_live(self._runs.journals)
+
+
+def _scope(target: TargetName | None, wanted: Filter) -> HistoryScope:
+    return HistoryScope(
+        target=target, last=wanted.last, since=wanted.since, status=tuple(sorted(wanted.status))
+    )
 
 
 def _try(entry: Stamped) -> HealthTry:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,12 +11,14 @@ from templedb_nb.app.deploy.case import DeployContext, OpenTarget
 from templedb_nb.app.deploy.plans import Plans
 from templedb_nb.app.deploy.runs import Runs
 from templedb_nb.app.environment import Environment
+from templedb_nb.app.findings.config_findings import KnownTarget, on_files
 from templedb_nb.app.migrations.migrations import Migrations
 from templedb_nb.app.project.addresses import Addresses
-from templedb_nb.app.project.configs import Configs
+from templedb_nb.app.project.configs import Configs, on_links
 from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.targets import Targets
 from templedb_nb.app.project.variables import Variables
+from templedb_nb.app.slots.observer import SlotObserver
 from templedb_nb.app.windows.clocks import glance
 from templedb_nb.core.address.route import told
 from templedb_nb.core.config import groups
@@ -25,18 +28,32 @@ from templedb_nb.core.plan.findings import on_variables
 from templedb_nb.core.windows.told import at_a_glance
 from templedb_nb.errors import TempleError, UsageProblem
 from templedb_nb.model.config import DeployConfig
-from templedb_nb.model.finding import Finding, Severity, Topic
+from templedb_nb.model.finding import Finding, Severity, Topic, errors
 from templedb_nb.model.history import Filter
-from templedb_nb.model.ledger import State
+from templedb_nb.model.ledger import Ledger, State
 from templedb_nb.model.listings import TargetShown, Validation, VariableList
 from templedb_nb.model.project import Project, Release
 from templedb_nb.model.rollback import PendingRollback
 from templedb_nb.model.selection import Selection
-from templedb_nb.model.status import WAITING, Choices, FileState, MigrationStatus, TargetStatus
-from templedb_nb.model.target import DATABASE_URL, DatabaseName, Probe, Target, TargetName
+from templedb_nb.model.status import (
+    WAITING,
+    Choices,
+    FileState,
+    MigrationStatus,
+    StatusTable,
+    TargetStatus,
+)
+from templedb_nb.model.target import (
+    DATABASE_URL,
+    DatabaseName,
+    Policy,
+    Probe,
+    Target,
+    TargetName,
+)
 from templedb_nb.model.variable import Scope, Variable
 from templedb_nb.model.window import WindowState
-from templedb_nb.ports.records import ResolutionStore, RunHistory
+from templedb_nb.ports.records import LedgerCopyStore, ResolutionStore, RunHistory
 from templedb_nb.ports.store import ReleaseStore, Transactions, VariableStore
 from templedb_nb.store.journal import going_on
 
@@ -65,16 +82,32 @@ class Overview:
     runs: Runs
     records: RunHistory
     resolutions: ResolutionStore
+    copies: LedgerCopyStore
     system: Environment
+    slots: SlotObserver
 
     def status(self, choice: Selection) -> tuple[TargetStatus, ...]:
         """Return a project's targets at a glance: all of them, or the one that was chosen."""
+        return tuple(self.each(choice))
+
+    def each(
+        self, choice: Selection, wanted: Callable[[TargetName], bool] = lambda _: True
+    ) -> Iterator[TargetStatus]:
+        """Yield them one by one, as each target answers: those of the names that are *wanted*."""
         with self.state.transaction():
             project = self.projects.pick(choice.project)
             found = self.targets.all(project)
             chosen = [self.targets.pick(project, None, choice.target)] if choice.target else found
         self.runs.reconcile(anew=True)
-        return tuple(self._glance(project, target) for target in chosen)
+        for target in chosen:
+            if wanted(target.name):
+                yield self._glance(project, target)
+
+    def everywhere(self) -> Iterator[StatusTable]:
+        """Yield every project on its targets, as far as they can be reached."""
+        for each in self.projects.all():
+            with suppress(TempleError):
+                yield StatusTable(slug=each.slug, rows=self.status(Selection(project=each.slug)))
 
     def _glance(self, project: Project, target: Target) -> TargetStatus:
         with self.state.transaction():
@@ -96,6 +129,7 @@ class Overview:
         pending = None if (project.slug, target.name) in live else known
         if not self.plans.databases(case):
             alone = glance(target, {}, self.system.clock)
+            row = replace(row, slots=self.slots.recorded(case, {}))
             return _with_rollback(_with_windows(row, alone), pending)
         try:
             with self.plans.opened(case, name="status") as opened:
@@ -118,6 +152,7 @@ class Overview:
             pending=status.pending,
             attention=sum(status.count(state) for state in ATTENTION),
             note="; ".join(notes),
+            slots=self.slots.recorded(opened.case, opened.sessions),
         )
         counted = self._with_waiting(counted, opened.case, status)
         counted = _with_windows(
@@ -199,11 +234,17 @@ class Overview:
             first, *more = (session.probe() for session in opened.sessions.values())
             return replace(first, others=tuple(more))
 
-    def with_variables(
-        self, project: Project, release: Release, found: Validation, target: str | None
-    ) -> Validation:
-        """Add the variables without a value: errors for a named target, notes without one."""
+    def config(self, project: Project, target: str | None) -> Validation:
+        """Take in the folder, and return every problem of the config that holds.
+
+        That is also what a plan would say of the files, and the variables without a value: errors
+        for a named target, notes without one.
+        """
+        links = self.projects.seen(project)
+        release = self.projects.release(project, None)
+        found = self.configs.validate(project, release)
         config = self.configs.current(project, release).config
+        found = self._with_files(project, release, found, config, links, target)
         if target is None:
             notes = self._unset(project, config)
             return replace(found, findings=(*found.findings, *notes))
@@ -211,6 +252,51 @@ class Overview:
         missing = _missing(config, case.known)
         wrong = self.addresses.findings(case, self.plans.databases(case))
         return replace(found, findings=(*found.findings, *missing, *wrong))
+
+    def document(
+        self, project: Project, document: object, origin: str, target: str | None
+    ) -> Validation:
+        """Return every problem of a document that is not kept yet, with what a plan would say."""
+        links = self.projects.seen(project)
+        release = self.projects.release(project, None)
+        found, config = self.configs.validate_document(project, release, document, origin)
+        if errors(found.findings):
+            return found
+        return self._with_files(project, release, found, config, links, target)
+
+    def _with_files(
+        self,
+        project: Project,
+        release: Release,
+        found: Validation,
+        config: DeployConfig,
+        skipped: Sequence[str],
+        target: str | None,
+    ) -> Validation:
+        known = self._known(project, config, target)
+        files = on_files(project.known_as, config, release, self.plans.reader, known)
+        told = {(each.where, each.message) for each in found.findings}
+        more = (each for each in files if (each.where, each.message) not in told)
+        return replace(found, findings=(*found.findings, *more, *on_links(config, skipped)))
+
+    def _known(
+        self, project: Project, config: DeployConfig, target: str | None
+    ) -> list[KnownTarget]:
+        """Return the named target, or all of them, with what is kept of their ledgers."""
+
+        def kept(each: Target, name: DatabaseName) -> Ledger:
+            entries = self.copies.ledger_copy(project.slug, each.name, name)
+            return Ledger(exists=True, entries=entries)
+
+        return [
+            KnownTarget(
+                name=each.name,
+                policy=Policy.of(each),
+                ledgers={name: kept(each, name) for name in groups.databases(config)},
+            )
+            for each in self.targets.all(project)
+            if target in {None, each.name}
+        ]
 
     def _unset(self, project: Project, config: DeployConfig) -> Iterator[Finding]:
         """Yield a note for each variable that has no value for some target of the project."""
@@ -253,7 +339,7 @@ def _missing(config: DeployConfig, known: KnownNames) -> list[Finding]:
 
 
 def _with_rollback(row: TargetStatus, pending: PendingRollback | None) -> TargetStatus:
-    """Return a target with the rollback that it owes, or that did not end well there."""
+    """Return a target with the rollback that it owes, or that did not succeed there."""
     if pending is None:
         return row
     note = "; ".join(filter(None, (pending.note, row.note)))

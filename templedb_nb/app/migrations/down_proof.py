@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 
 from templedb_nb.app.deploy.case import OpenTarget
@@ -12,6 +11,7 @@ from templedb_nb.app.migrations.migrations import Migrations, RevertRequest
 from templedb_nb.core.migrations.down import down_script
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.errors import PlanRefused, TargetError
+from templedb_nb.model import line_diff
 from templedb_nb.model.config import Executor
 from templedb_nb.model.down_proof import DownVerdict, Proof, ProofRow
 from templedb_nb.model.status import Tracked
@@ -81,7 +81,6 @@ def _row(scratch: Scratch, step: Revert, up: Script, down: Script, *, last: bool
         return ProofRow(file=step.key, verdict=DownVerdict.FAILED, told=error.message)
     if before == after:
         return ProofRow(file=step.key, verdict=DownVerdict.HOLDS)
-    lines = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), "before", "after down and up", lineterm="", n=2
-    )
+    names = "before", "after down and up"
+    lines = line_diff.unified(before.splitlines(), after.splitlines(), names, around=2)
     return ProofRow(file=step.key, verdict=DownVerdict.DIFFERS, diff="\n".join(lines))

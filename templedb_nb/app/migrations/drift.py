@@ -13,13 +13,15 @@ from templedb_nb.core.catalog.drift import compare
 from templedb_nb.errors import UsageProblem
 from templedb_nb.model.drift import CatalogChange, Drift, DriftReport, DriftRow, TargetsDiffer
 from templedb_nb.model.selection import Selection
-from templedb_nb.model.target import DatabaseName, Policy
+from templedb_nb.model.target import DatabaseName, FindingLevel, Policy
 
 Open = Callable[[Selection], AbstractContextManager[OpenTarget]]
 _NO_BASE = (
     "nothing to compare with yet: the next run records the objects; so does templedb drift accept"
 )
 _ANEW = "the next run records the objects again; so does templedb drift accept"
+
+_WORD = "its changes and those by others cannot be distinguished: look at them before drift accept"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,17 +33,18 @@ class DriftChecks:
 
     def check(self, opened: OpenTarget, *, strict: bool) -> DriftReport:
         """Return what differs from what runs left; nothing is written."""
+        policy = demanded(Policy.of(opened.case.target), opened.ledgers.values())
         rows: list[DriftRow] = []
         notes: list[str] = []
         bases, reprinted = [], []
         for name, session in opened.sessions.items():
             found = session.drift()
-            notes += [f"{name}: {each}" for each in _notes(found)]
+            notes += [f"{name}: {each}" for each in _notes(found, policy.drift)]
             if found.base is not None:
                 bases.append((name, found.base))
             reprinted += [(name, each) for each in found.reprinted]
-            rows += _rows(name, found.changes)
-        policy = demanded(Policy.of(opened.case.target), opened.ledgers.values())
+            if not found.behind or policy.drift is FindingLevel.BLOCK:
+                rows += _rows(name, found.changes)
         return DriftReport(
             slug=opened.case.project.slug,
             target=opened.case.target.name,
@@ -81,12 +84,13 @@ class DriftChecks:
             )
 
 
-def _notes(found: Drift) -> Iterator[str]:
+def _notes(found: Drift, level: FindingLevel) -> Iterator[str]:
     """Yield what could not be compared in one database, and why."""
     if found.base is None:
         yield _NO_BASE
     elif found.behind:
-        yield f"{found.behind}; {_ANEW}"
+        blocked = level is FindingLevel.BLOCK and found.changes
+        yield f"{found.behind}; {_WORD if blocked else _ANEW}"
     elif found.printer:
         count = len(found.reprinted)
         told = f"{count} definitions read differently; they may be unchanged"

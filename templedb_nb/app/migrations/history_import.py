@@ -14,9 +14,11 @@ from templedb_nb.core.migrations.histories.adopt import (
     ImportedMigration,
     believed,
     local_keys,
+    of_folder,
     shown,
     step,
     told_by,
+    with_folder,
 )
 from templedb_nb.core.migrations.histories.known import TOOLS
 from templedb_nb.core.migrations.histories.older import OLDER, TABLE
@@ -41,6 +43,7 @@ class HistorySource:
     tool: str | None = None
     table: str | None = None
     file: Path | None = None
+    folder: str | None = None
     reason: str = ""
     shadow: bool | None = None
 
@@ -103,6 +106,9 @@ class HistoryImports:
         if history.tool not in SHADOWED:
             message = f"the table of {history.tool} cannot be written by --shadow"
             raise UsageProblem(message, hint=f"possible tools: {', '.join(SHADOWED)}")
+        if any(each.carries_folder for each in taken.found):
+            message = f"keys of this folder carry its name: --shadow cannot write {history.where}"
+            raise UsageProblem(message, hint="import it without --shadow")
         into = DualWriteTable(tool=history.tool, schema=history.schema, table=history.table)
         if opened.ledgers[database].shadow == into:
             return []
@@ -113,11 +119,12 @@ class HistoryImports:
         rows = self._migrations.status(opened).rows
         database, history = _pick(list(_histories(opened, source)), rows, source)
         own = tuple(row for row in rows if row.database == database)
+        own = of_folder(history, own, source.folder)
         files = local_keys(history, own).values()
         bodies = opened.case.read({row.blob for row in files if row.blob})
         config = opened.case.current.config
         values = dict(pair for group in config.groups for pair in group.placeholders)
-        found = believed(history, own, bodies, tuple(values.items()))
+        found = with_folder(believed(history, own, bodies, tuple(values.items())), own)
         known = {row.entry.key for row in own if row.entry}
         found = [each if each.row or each.key not in known else _gone(each, own) for each in found]
         return HistoryMatch(database=database, history=history, rows=own, found=tuple(found))

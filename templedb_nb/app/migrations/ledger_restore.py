@@ -13,6 +13,7 @@ from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.errors import UsageProblem
 from templedb_nb.model.layout import MigrationSource
 from templedb_nb.model.ledger import Checksums, Entry, EntryKind, Ledger, State
+from templedb_nb.model.ledger_part import PartKind
 from templedb_nb.model.lost import Lost, ObjectPresence, Suspicion, confirmed
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
@@ -55,7 +56,7 @@ class LedgerRestores:
         found = [(n, s) for n, s in opened.suspicions.items() if s.lost]
         if not found and not files:
             for name, ledger in opened.ledgers.items():
-                if ledger.remains:
+                if ledger.remains or ledger.missing:
                     return self._tables(opened, name, reason)
         if not found:
             message = f"the ledger of {opened.case.target.name} has every row that this state knows"
@@ -69,7 +70,7 @@ class LedgerRestores:
     def _tables(
         self, opened: OpenTarget, database: DatabaseName, reason: str
     ) -> tuple[OpenTarget, PlanOptions]:
-        """Make the missing tables again: of what this state knows, no row was in them."""
+        """Make what is missing of the tables again: of what this state knows, no row was in it."""
         target, ledger = opened.case.target.name, opened.ledgers[database]
         if not self._knows(opened.case, ledger):
             message = f"the ledger of {target} was not restored: of its tables there are only"
@@ -78,12 +79,18 @@ class LedgerRestores:
             hint = "on the machine that deployed it: templedb migration restore-ledger; if its"
             hint = f"{hint} state is lost: templedb migration baseline --through FILE --reason WHY"
             raise UsageProblem(message, hint=hint)
+        if unread := [e for e in ledger.missing if e.kind is PartKind.ROW]:
+            message = f"the ledger of {target} was not restored: this state has no copy of the rows"
+            hint = "as the owner of the ledger, correct or delete them in table templedb.migration"
+            raise UsageProblem(message, hint=hint, problems=list(map(str, unread)))
         step = Amend(
             group="ledger",
             database=database,
             verb=Verb.MAKE_TABLES,
             key="",
-            file="the ledger's tables",
+            file="the ledger's tables: " + "; ".join(map(str, ledger.missing))
+            if ledger.missing
+            else "the ledger's tables",
             checksums=Checksums(text=Digest(""), tokens=Digest("")),
             reason=reason,
         )
@@ -97,13 +104,13 @@ class LedgerRestores:
         target = opened.case.target.name
         message = f"the ledger of {target} was not restored: run {died.run[:13]} of {died.owner} on"
         message = f"{message} {died.host} died, and this state did not see what it applied"
-        hint = f"on {died.host}: templedb migration restore-ledger; if its state is lost, look what"
-        hint = f"{hint} stands, and name the files that are in effect here: restore-ledger FILE"
+        hint = f"on {died.host}: templedb migration restore-ledger; if its state is lost, check"
+        hint = f"{hint} which files are in effect here, and name them: restore-ledger FILE"
         raise UsageProblem(message, hint=hint)
 
     def _knows(self, case: DeployContext, ledger: Ledger) -> bool:
         """Return whether this state knows what the tables that are gone can have had."""
-        if set(ledger.remains) >= _ROWS:
+        if ledger.exists or ledger.unused or set(ledger.remains) >= _ROWS:
             return True
         if ledger.begun:
             return all(self._copies.saw(run) for run in ledger.begun)
@@ -158,6 +165,7 @@ def restores(
                 layout=step.layout if step else "plain",
                 blob=blob,
                 reading=reading,
+                absent=not each.edited,
             )
         )
     return tuple(steps)

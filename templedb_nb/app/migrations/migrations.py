@@ -15,9 +15,9 @@ from templedb_nb.core.compatibility.migrations import compatibility
 from templedb_nb.core.compatibility.waiting import with_compatibility
 from templedb_nb.core.migrations import down as reverting
 from templedb_nb.core.migrations import status as tracking
+from templedb_nb.core.migrations.kept_text import without_passwords
 from templedb_nb.core.migrations.status import Scripts
 from templedb_nb.core.plan.situation import PlanOptions
-from templedb_nb.core.secrets.sql_passwords import redacted
 from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.errors import Ambiguous, UnknownName, UsageProblem
@@ -93,9 +93,9 @@ class Migrations:
         if row.source:
             script = case.read.scripts([row.source])[row.source]
             older_code = older_code or compatibility(script)
-            text = redacted(script.text)
+            text = without_passwords(script.text, row.reading)
         if row.state in {FileState.CHANGED, FileState.COSMETIC, FileState.MISSING}:
-            ran = redacted(self._ran(opened, row))
+            ran = without_passwords(self._ran(opened, row), row.reading)
             diff = unified(ran, text, row.file) if row.blob else ""
             text = text or ran
         return MigrationShown(

@@ -14,9 +14,16 @@ from templedb_nb.core.config import document as configs
 from templedb_nb.core.config import groups, project_file
 from templedb_nb.core.config.overlay import NO_OVERLAY, Overlay, overlaid
 from templedb_nb.core.config.project_file import ProjectFile
-from templedb_nb.core.migrations.layouts.sqitch import PLAN
-from templedb_nb.core.migrations.proposal import propose
-from templedb_nb.errors import ConfigError, InvalidConfig
+from templedb_nb.core.migrations.layouts import overlooked
+from templedb_nb.core.migrations.proposal import (
+    NO_ANSWERS,
+    Proposal,
+    ProposalAnswers,
+    propose,
+    unclaimed,
+)
+from templedb_nb.core.migrations.status import BESIDE
+from templedb_nb.errors import ConfigError, FilesError, InvalidConfig
 from templedb_nb.files.document import parse_document
 from templedb_nb.model.config import DeployConfig
 from templedb_nb.model.finding import Finding, errors
@@ -24,6 +31,7 @@ from templedb_nb.model.listings import (
     ConfigHistory,
     ConfigVersion,
     Proposed,
+    Reason,
     ShownConfig,
     Validation,
 )
@@ -32,7 +40,6 @@ from templedb_nb.model.serialization import Digest, digest
 from templedb_nb.ports.store import BlobStore, ConfigStore
 
 DECISIVE = ("package.json", "pyproject.toml")
-HEAD = 4096
 
 
 Read = Callable[[Iterable[Digest]], Mapping[Digest, bytes]]
@@ -58,6 +65,21 @@ def under(current: CurrentConfig, document: object) -> tuple[CurrentConfig, Over
     findings = (*current.findings, *laid.findings)
     origin = f"{current.origin}, with an overlay" if laid.text else current.origin
     return replace(current, config=config, findings=findings, origin=origin), laid
+
+
+def on_links(config: DeployConfig, skipped: Sequence[str]) -> tuple[Finding, ...]:
+    """Return a warning for each link that the migrations of a config would need.
+
+    *skipped* are the paths that were not read, with the reason.
+    """
+    own = [each.file_patterns for each in config.groups if groups.migrating(each)]
+    return tuple(overlooked.links(own, skipped))
+
+
+def with_links(current: CurrentConfig, skipped: Sequence[str]) -> CurrentConfig:
+    """Return the config with a warning for each link that its migrations would need."""
+    found = on_links(current.config, skipped)
+    return replace(current, findings=(*current.findings, *found)) if found else current
 
 
 def _leads_out(root: str | None, path: str) -> str:
@@ -165,13 +187,14 @@ class Configs:
 
     def validate_document(
         self, project: Project, release: Release, document: object, origin: str
-    ) -> Validation:
-        """Return every problem of a document that is not kept yet."""
+    ) -> tuple[Validation, DeployConfig]:
+        """Return every problem of a document that is not kept yet, and the config that it is."""
         config, findings = configs.parse(document)
         found = (*findings, *groups.check(config, release.paths))
-        return Validation(
+        told = Validation(
             slug=project.slug, origin=origin, groups=len(config.groups), findings=found
         )
+        return told, config
 
     def set(self, project: Project, release: Release, document: object, note: str) -> ConfigVersion:
         """Keep a document as the newest version, unless it has errors."""
@@ -183,21 +206,61 @@ class Configs:
             raise InvalidConfig("the config was not stored", problems=problems)
         return self._keep(project, configs.document(config), note)
 
-    def init(self, project: Project, release: Release, *, force: bool) -> Proposed:
-        """Propose groups from the files that are there, and keep them."""
+    def init(
+        self,
+        project: Project,
+        release: Release,
+        answers: ProposalAnswers = NO_ANSWERS,
+        skipped: Sequence[str] = (),
+        *,
+        force: bool,
+        again: str = "",
+    ) -> Proposed:
+        """Propose groups from the files that are there, and keep them.
+
+        *skipped* are paths that were not read, *again* is the command that takes the answers.
+        Raises `ConfigError` if the files leave a doubt that *answers* do not settle.
+        """
         self._refuse_file(project, release)
         if self._settings.config(project.slug) and not force:
             message = f"project {project.slug} has a deployment config already"
             hint = f"templedb deploy config {project.slug} --show, or init --force to replace it"
             raise ConfigError(message, hint=hint)
-        proposal = propose(release.paths, self._heads(release))
+        proposal = self.proposal(release, answers)
+        again = again or f"templedb deploy init {project.slug}{' --force' * force}"
+        if proposal.doubts:
+            ways = [f"{again}{each}" for each in proposal.answers]
+            hint = "; or ".join([*ways, f"templedb deploy config {project.slug} --set FILE"])
+            message = "the files leave open what runs, or in which order; nothing was stored"
+            raise ConfigError(message, hint=hint, problems=list(proposal.doubts))
         if not proposal.config.groups:
             problems = [f"{each.what}: {each.why}" for each in proposal.reasons]
-            message = "found nothing to deploy"
-            hint = f"templedb deploy config {project.slug} --set FILE"
-            raise ConfigError(message, hint=hint, problems=problems)
+            seen = unclaimed(release.paths)
+            problems += [f"{each.what}: {each.why}: not added" for each in proposal.offers]
+            take = f"{again} --build; or " if proposal.offers else ""
+            take += f"{again} --folder FOLDER; or " if seen else ""
+            hint = f"{take}templedb deploy config {project.slug} --set FILE"
+            raise ConfigError("found nothing to deploy", hint=hint, problems=[*problems, *seen])
+        for path, text in proposal.orders:
+            _write_order(project, path, text)
         version = self._keep(project, configs.document(proposal.config), "deploy init")
-        return Proposed(version=version, groups=proposal.config.groups, reasons=proposal.reasons)
+        linked = tuple(
+            Reason(what=each.where, why=each.message) for each in on_links(proposal.config, skipped)
+        )
+        written = tuple(
+            Reason(what=path, why="is written: check the order in it before you deploy")
+            for path, _ in proposal.orders
+        )
+        return Proposed(
+            version=version,
+            groups=proposal.config.groups,
+            reasons=(*proposal.reasons, *linked, *written),
+            offers=proposal.offers,
+        )
+
+    def proposal(self, release: Release, answers: ProposalAnswers) -> Proposal:
+        """Return what the files of a release speak for; nothing is kept."""
+        return propose(release.paths, self._heads(release), answers)
 
     def history(self, project: Project) -> ConfigHistory:
         """Return every version, newest first."""
@@ -228,21 +291,29 @@ class Configs:
             raise ConfigError(message, hint=f"edit {project_file.PATH}, then deploy")
 
     def _heads(self, release: Release) -> dict[str, str]:
-        """Return the texts that tell what a project is: manifests, and how SQL files begin."""
+        """Return the texts that tell what a project is: manifests, sidecars, SQL files."""
         wanted = {
             each.path: each.blob
             for each in release.files
-            if _whole(each.path) or (each.path.endswith(".sql") and each.size < (1 << 20))
+            if each.path in DECISIVE
+            or each.path.endswith(BESIDE)
+            or (each.path.endswith(".sql") and each.size < (1 << 20))
         }
         bodies = self._content.read(wanted.values())
-        return {
-            path: (bodies[blob] if _whole(path) else bodies[blob][:HEAD]).decode("utf-8", "replace")
-            for path, blob in wanted.items()
-        }
+        return {path: bodies[blob].decode("utf-8", "replace") for path, blob in wanted.items()}
 
 
-def _whole(path: str) -> bool:
-    return path in DECISIVE or path.rpartition("/")[2] == PLAN
+def _write_order(project: Project, path: str, text: str) -> None:
+    """Write an order file into the project's folder; what is there is never replaced."""
+    place = Path(project.root or "") / path
+    try:
+        with place.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        message = f"{path} is there already, and not in the newest release"
+        raise FilesError(message, hint=f"templedb project sync {project.slug}") from None
+    except OSError as error:
+        raise FilesError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _names(document: dict[str, Any]) -> tuple[str, ...]:

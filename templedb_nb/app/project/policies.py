@@ -128,15 +128,17 @@ class TargetPolicies:
         there = kept(here, ledgers.values())
         policy = updated(there, changed, named)
         if lowers(policy, there) and not reason:
-            message = f"this lowers what {changed.name} demands of a run"
+            message = f"this lowers what {changed.name} requires of a run"
             told = changes(there, policy)
             raise UsageProblem(message, hint="give the reason: --reason WHY", problems=told)
-        if opened is None or not (reason or _differs(policy, ledgers)):
+        if opened is None:
             return ()
+        if not (reason or _differs(policy, ledgers)):
+            return tuple(_neighbours_told(policy, ledgers))
         user, known_as = self._system.user(), opened.case.project.known_as
         done = [s.set_policy(known_as, policy, user, reason) for s in opened.sessions.values()]
         if not any(done):
-            return ()
+            return tuple(_neighbours_told(policy, ledgers))
         said = "its ledger has this policy now" + (", with your reason" if reason else "")
         return (said, *_neighbours_told(policy, ledgers))
 

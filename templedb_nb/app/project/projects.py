@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from templedb_nb.app.environment import Environment
 from templedb_nb.core.config.home_folder import expanded
+from templedb_nb.core.migrations.layouts import overlooked
 from templedb_nb.core.migrations.waiting_files import waiting_files
 from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.core.values.schema import nearest
@@ -18,12 +19,10 @@ from templedb_nb.model.config import PendingAlert
 from templedb_nb.model.file import FileStamp
 from templedb_nb.model.project import Changes, Project, Release, Slug, Synced
 from templedb_nb.model.waiting_files import WaitingFiles
-from templedb_nb.ports.store import ContentStore, SettingsStore, Transactions
+from templedb_nb.ports.store import BlobSink, ContentStore, SettingsStore, Transactions
 
 if TYPE_CHECKING:
     from templedb_nb.files.scan import Scan
-    from templedb_nb.model.waiting_files import WaitingFiles
-from templedb_nb.ports.store import BlobSink
 
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -37,7 +36,7 @@ class Projects:
         settings: SettingsStore,
         content: ContentStore,
         system: Environment,
-        reserved: frozenset[str],
+        reserved: Callable[[], frozenset[str]],
     ) -> None:
         """Keep projects in *state*; no slug may be one of the *reserved* words."""
         self._state = state
@@ -58,7 +57,9 @@ class Projects:
             found = next((each for each in projects if each.slug == named), None)
             if found is None:
                 message = f"there is no project {typed(named)!r}{nearest(named, slugs)}"
-                hint = "templedb project import PATH --slug NAME"
+                hint = (
+                    "templedb project list" if slugs else "templedb project import PATH --slug NAME"
+                )
                 raise UnknownName(message, hint=hint, problems=slugs)
             return found
         if len(projects) == 1:
@@ -95,6 +96,11 @@ class Projects:
             raise FilesError(f"the folder of {project.slug} is gone: {project.root}", hint=hint)
         return self._sync(project)
 
+    def seen(self, project: Project) -> tuple[str, ...]:
+        """Sync a project whose folder is here, and return what was not read, with the reasons."""
+        here = project.root is not None and Path(project.root).is_dir()
+        return self.sync(project).left_out if here else ()
+
     def release(self, project: Project, number: int | None) -> Release:
         """Return a stored release: that of *number*, or the newest."""
         if number is not None:
@@ -104,6 +110,17 @@ class Projects:
             hint = f"templedb project sync {project.slug}"
             raise UnknownName(f"project {project.slug} has no release yet", hint=hint)
         return newest
+
+    def same_release(self, project: Project, number: int, tree: str) -> Release | None:
+        """Return the release of that number, unless it is another one here, or none.
+
+        A bundle comes from a state that counts releases of its own. An empty *tree* is not known.
+        """
+        try:
+            found = self.release(project, number)
+        except UnknownName:
+            return None
+        return found if tree in {"", found.tree} else None
 
     def waiting_files(
         self,
@@ -138,7 +155,7 @@ class Projects:
 
     def slug(self, text: str) -> Slug:
         """Return *text* as a slug, or raise `UsageProblem` with why it is none."""
-        if text in self._reserved:
+        if text in self._reserved():
             raise UsageProblem(f"{text!r} is a command's name", hint="choose another with --slug")
         if not SLUG.fullmatch(text):
             hint = "a slug may hold only letters, digits, _ . -; choose one with --slug"
@@ -169,6 +186,7 @@ class Projects:
             size=sum(each.size for each in scan.files),
             changes=differs,
             left_out=tuple(f"{each.path}: {each.reason}" for each in scan.skipped),
+            overlooked=overlooked.by_letters(each.path for each in scan.files),
         )
 
 

@@ -53,7 +53,8 @@ class Targets:
                 message = (
                     f"project {project.slug} has no target {typed(named)!r}{nearest(named, names)}"
                 )
-                hint = f"templedb target add {project.slug} {typed(named)}"
+                known = f"templedb target list {project.slug}"
+                hint = known if names else f"templedb target add {project.slug} {typed(named)}"
                 raise UnknownName(message, hint=hint, problems=names)
             return found
         if len(targets) == 1:
@@ -101,7 +102,7 @@ class Targets:
         """Raise if the checked-in file says what the target is."""
         if target.from_file:
             message = f"target {target.name} is defined in templedb.yaml"
-            hint = "edit templedb.yaml, then deploy; where that lowers what the ledger demands, say"
+            hint = "edit templedb.yaml, then deploy; if that lowers what the ledger requires, say"
             raise ConfigError(message, hint=f"{hint} the same here, too, with --reason")
 
 

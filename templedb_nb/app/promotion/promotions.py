@@ -28,6 +28,7 @@ from templedb_nb.core.config.overlay import NO_OVERLAY
 from templedb_nb.core.plan import planner
 from templedb_nb.core.plan.rollback import WayBack
 from templedb_nb.core.plan.situation import PlanOptions
+from templedb_nb.core.plan.slots.steps import unslotted
 from templedb_nb.core.promotion import choice, recipe
 from templedb_nb.core.promotion.forward import WayForward, built_anew, never_there
 from templedb_nb.core.promotion.gates import gates, on_gates
@@ -61,6 +62,8 @@ class PromotionWish:
     only_in_to: tuple[str, ...] = ()
     reason: str = ""
     downgrade: bool = False
+    discard_old: bool = False
+    """Whether a slot may be overwritten that keeps what served before."""
     bundle: Path | None = None
     skip_groups: tuple[str, ...] = ()
 
@@ -234,7 +237,8 @@ class Promotions:
         way = replace(way, findings=tuple(findings))
         undone = choice.in_place(here)
         back = self._back(opened.case, found, way, undone) if newer and wish.downgrade else None
-        return PlanOptions(promotion=way, rollback=back, skip_groups=wish.skip_groups)
+        skip, discard = wish.skip_groups, wish.discard_old
+        return PlanOptions(promotion=way, rollback=back, skip_groups=skip, discard_old=discard)
 
     def _back(
         self,
@@ -253,6 +257,7 @@ class Promotions:
             ),
             undone=undone,
             groups=tuple(group.name for group in case.current.config.groups),
+            unslotted=unslotted(case.current.config),
             origin=way.summary.origin,
         )
 
@@ -334,17 +339,17 @@ class Promotions:
         if not differs:
             return Recipe(parts=parts)
         if not wish.accept_recipe_change:
-            return Recipe(parts=parts, differs=differs, used="the recipe of the run")
+            return Recipe(parts=parts, differs=differs, used="the run's recipe")
         current = self._accepted(now, config_hash)
         parts = replace(parts, current=current, overlay=NO_OVERLAY)
-        return Recipe(parts=parts, differs=differs, used="the recipe of today")
+        return Recipe(parts=parts, differs=differs, used="today's recipe")
 
     def _accepted(self, now: DeployContext, config_hash: str) -> CurrentConfig:
         """Return today's config, which must be the one that a plan made before has accepted."""
         if config_hash and digest(document(now.current.config)) != config_hash:
             found = self.configs.of_hash(now.project, now.release, config_hash)
             if found is None:
-                message = "the recipe that this promotion accepted is not here any more"
+                message = "the recipe that this promotion accepted is no longer here"
                 hint = "make a new plan: templedb promote"
                 raise Stale(f"{message}; nothing was executed", hint=hint)
             return found[0]
@@ -354,26 +359,23 @@ class Promotions:
 def _refuse_unclear(wish: PromotionWish) -> None:
     """Raise where what is accepted is not said once, and with its reason."""
     if wish.accept_recipe_change and wish.keep_recipe:
-        raise UsageProblem("either today's recipe is accepted, or that of the run is kept")
-    if wish.only_in_to and not wish.reason.strip():
         raise UsageProblem(
-            "a migration that only the target has is accepted for a reason: none given"
+            "today's recipe cannot be accepted while the run's is kept: choose one of them"
         )
+    if wish.only_in_to and not wish.reason.strip():
+        raise UsageProblem("to accept a migration that only the target has, give a reason")
 
 
 def _changed_recipe(run: PastRun) -> Finding:
     message = f"the recipe has changed since run {run.run[:DIGITS]}"
-    mend = (
-        "to deploy by the recipe of the run: --keep-recipe;"
-        " by the recipe of today: --accept-recipe-change"
-    )
+    mend = "to deploy by the run's recipe: --keep-recipe; by today's recipe: --accept-recipe-change"
     return problem("recipe", message, mend, topic=Topic.PROMOTION)
 
 
 def _unordered(place: PastRun, source: str, target: str) -> Finding:
     message = (
-        f"run {place.run[:DIGITS]} deployed there what was never on {source}, and this state"
-        " does not know that release: it may be newer than the promoted one"
+        f"run {place.run[:DIGITS]} deployed a release there that was never on {source} and"
+        " that this state does not know: it may be newer than the promoted one"
     )
     return Finding(severity=Severity.WARNING, topic=Topic.PROMOTION, message=message, where=target,
                    mend="templedb releases shows both")  # fmt: skip

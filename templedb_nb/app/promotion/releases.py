@@ -101,7 +101,7 @@ class Releases:
                 return TargetRuns(target=target, runs=self.sources.runs_of(opened))
         except TempleError as error:
             runs = self.records.past_runs(project.slug, target.name)
-            told = f"by this state alone: {error.message}"
+            told = f"known from this state only: {error.message}"
             return TargetRuns(target=target, runs=runs, trouble=told)
 
     def _made(self, project: Project) -> Mapping[str, Release]:

@@ -193,7 +193,9 @@ def _chosen(runs: Sequence[PastRun], word: str | None, project: Project, name: s
         return found
     rows = choice.named(runs, word, name)
     if not rows:
-        raise UsageProblem(f"no deployment on {name} is {typed(word)!r}", hint=hint)
+        raise UsageProblem(
+            f"no deployment on {name} has the run or release {typed(word)!r}", hint=hint
+        )
     if len(rows) > 1:
         problems = [each.run.run if each.run else each.why_not for each in rows]
         raise Ambiguous(f"{typed(word)!r} begins more than one run", problems=problems)

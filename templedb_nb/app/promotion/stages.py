@@ -23,7 +23,7 @@ def stages(lifecycle: Lifecycle, source: str | None, target: str | None) -> tupl
         target = _only(lifecycle.after(source), "--to", f"from {source}")
     if source is None or target is None:
         hint = f"the lifecycle: {_told(lifecycle)}" if lifecycle else "templedb target list"
-        raise UsageProblem("name where the release comes from, and where it goes: --from, --to",
+        raise UsageProblem("name both targets: --from, --to",
                            hint=hint)  # fmt: skip
     if source == target:
         raise UsageProblem(f"a release cannot be promoted from {typed(source)} to itself")
@@ -45,8 +45,8 @@ def refuse_wrong_stages(findings: Sequence[Finding]) -> None:
 def _only(found: Sequence[str], option: str, where: str) -> str:
     if len(found) == 1:
         return found[0]
-    what = f"it may be {', '.join(found)}" if found else "the lifecycle does not say it"
-    raise UsageProblem(f"name the other target, {option}, of the promotion {where}: {what}")
+    what = f"it may be {', '.join(found)}" if found else "the lifecycle does not name it"
+    raise UsageProblem(f"the promotion {where} needs its other target ({option}): {what}")
 
 
 def _told(lifecycle: Lifecycle) -> str:

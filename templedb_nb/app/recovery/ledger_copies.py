@@ -51,7 +51,8 @@ class LedgerCopies:
             head, session = heads.get(name), sessions.get(name)
             lost: Sequence[Lost] = ()
             copy: tuple[Entry, ...] = ()
-            if head and head.head != ledger.head and not ledger.cloned:
+            other = head and (head.head != ledger.head or ledger.newest < head.run_seq)
+            if head and other and not ledger.cloned:
                 copy = self._memory.ledger_copy(slug, target, name)
                 since = head.read_at or _EVER
                 lost = _lost(copy, ledger, case.project.known_as, since, session)

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from templedb_nb.app.deploy.plans import Plans
 from templedb_nb.app.environment import Environment
+from templedb_nb.app.slots.observer import SlotObserver
 from templedb_nb.core.run import recovery
 from templedb_nb.engine import reconcile
 from templedb_nb.errors import TempleError, UnknownName
 from templedb_nb.model.event import RunFinished, Stamped
 from templedb_nb.model.result import Result
 from templedb_nb.model.trace import Lookup, Trace
-from templedb_nb.ports.records import RunStore
+from templedb_nb.ports.records import RecordStore
 from templedb_nb.store.journal import NewerJournal, OrphanJournal, orphans
 
 
@@ -23,7 +24,8 @@ class Reconciler:
     """Folds the journals of dead runs in `journals`, with the ends that they could not write."""
 
     planning: Plans
-    memory: RunStore
+    memory: RecordStore
+    slots: SlotObserver
     system: Environment
     journals: Path
 
@@ -87,6 +89,12 @@ class Reconciler:
                 if recovery.still_there(result, opened.ledgers):
                     return _Traced(live=True)
                 trace = reconcile.asked(lookup, opened.sessions)
+                if recovery.switching(result) is not None:
+                    plan = self.memory.plan(result.plan).plan
+                    active = self.slots.active(opened, plan, result)
+                    trace = replace(trace, active=active)
+                    if active is None:
+                        return _Traced(trace=trace, later=True)
                 damaged = trace.damaged or self.planning.copies.damaged(opened, result)
                 trace = replace(trace, damaged=damaged)
                 missing = len(opened.sessions) < len(opened.databases)

@@ -49,7 +49,7 @@ class Resolutions:
         self.running.reconcile(anew=True)
         result = _known(self, named)
         if result is None:
-            message = f"no run begins with {named!r} here, so that nobody can decide its health"
+            message = f"no run begins with {named!r} here: its health cannot be decided here"
             raise UnknownName(message, hint="templedb deploy history")
         self._refuse_other(choice, result)
         open_checks = undecided(result)

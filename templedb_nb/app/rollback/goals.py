@@ -35,7 +35,7 @@ def _chosen(found: RollbackChoices, word: str | None, case: DeployContext) -> Pa
     if word is None:
         if found.default is None:
             message = f"there is nothing to go back to on {target}: no earlier run of other content"
-            later = "it was deployed after what is in place: --to goes there"
+            later = "it was deployed after the release in place: --to RUN goes to it"
             problems = [f"{each.run.run[:13]}: {each.why_not or later}" for each in found.rows]
             raise UsageProblem(message, hint=hint, problems=problems)
         return found.default
@@ -44,7 +44,7 @@ def _chosen(found: RollbackChoices, word: str | None, case: DeployContext) -> Pa
         problems = [each.run.run for each in rows]
         raise Ambiguous(f"{typed(word)!r} begins more than one run", problems=problems)
     if not rows:
-        message = f"no successful run before the one in place on {target} is {typed(word)!r}"
+        message = f"{typed(word)!r} names no successful run before the one in place on {target}"
         raise UsageProblem(message, hint=hint)
     if rows[0].why_not:
         message = f"cannot go back to run {rows[0].run.run[:13]}: {rows[0].why_not}"

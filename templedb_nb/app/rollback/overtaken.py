@@ -34,12 +34,15 @@ def refuse_overtaken(
     here = records.past_runs(case.project.slug, case.target.name)
     runs = merged(here, *(each.runs for each in ledgers.values()))
     if plan.rollback and parent:
-        _refuse(follower(runs, parent, plan.id), "a rollback of what is in place now is another")
+        _refuse(
+            follower(runs, parent, plan.id),
+            "the rollback of what is in place now is a different one",
+        )
     if plan.if_fails and plan.if_fails.goal:
         later = follower(runs, plan.if_fails.goal, plan.id, succeeded=True)
-        _refuse(later, "a failure would roll back to something older")
+        _refuse(later, "a failure would now roll back too far")
     if resumes:
-        _refuse(follower(runs, resumes, plan.id), "what the earlier run had done may not be so now")
+        _refuse(follower(runs, resumes, plan.id), "what the earlier run did may have changed since")
 
 
 def _refuse(found: PastRun | None, why: str) -> None:

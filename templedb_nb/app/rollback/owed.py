@@ -66,7 +66,9 @@ def refuse_settled(parent: str, plan: Plan, ledgers: Mapping[DatabaseName, Ledge
         raise Stale(f"{finding.message}; nothing was executed", hint=finding.mend)
     runs = (run for ledger in ledgers.values() for run in ledger.runs)
     if any(run.run == parent and run.outcome is not None for run in runs):
-        message = f"run {parent[:13]} owes no rollback any more: it was carried out or settled"
+        message = (
+            f"run {parent[:13]} does not need a rollback any more: it was carried out or settled"
+        )
         raise Stale(f"{message}; nothing was executed", hint="templedb deploy history")
 
 

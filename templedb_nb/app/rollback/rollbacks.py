@@ -25,6 +25,7 @@ from templedb_nb.core.config.document import document
 from templedb_nb.core.config.failure_rule import FailureRule, failure_rule
 from templedb_nb.core.plan.rollback import WayBack
 from templedb_nb.core.plan.situation import PlanOptions
+from templedb_nb.core.plan.slots.steps import unslotted
 from templedb_nb.core.run import rollback_choice, rollback_decision
 from templedb_nb.core.run.rollback_choice import EarlierRun, RollbackChoices
 from templedb_nb.errors import (
@@ -162,7 +163,7 @@ class Rollbacks:
             found = self.with_fallback(opened, PlanOptions(skip_groups=skip)).fallback
             if found is None or found.if_fails != rule:
                 why = found.why_not if found else "the config does not ask for it any more"
-                return why or "what it would roll back to is another release now"
+                return why or "it would now roll back to another release"
         return ""
 
     def _fallback(self, opened: OpenTarget, rule: FailureRule, skip: tuple[str, ...]) -> Fallback:
@@ -234,7 +235,7 @@ class Rollbacks:
         whole = self.records.plan_with(plan.if_fails.content_hash)
         part = rollback_decision.child(whole.plan, plan, parent)
         if part.content_hash != parent.owes:
-            message = f"the rollback that run {parent.run[:13]} owes is another one"
+            message = f"run {parent.run[:13]} now owes a different rollback"
             raise Stale(message, hint=f"templedb deploy rollback {parent.slug}")
         now, user = self.system.clock.now(), self.system.user()
         made = replace(whole, draft=replace(whole.draft, plan=part), made_at=now, made_by=user)
@@ -343,6 +344,7 @@ class Rollbacks:
             to=replace(to, release=to.release or number),
             undone=undone,
             groups=tuple(group.name for group in now.current.config.groups),
+            unslotted=unslotted(now.current.config),
             sources=self._sources(to),
             origin=found.origin,
             not_kept=not_kept,

@@ -97,7 +97,7 @@ def _parted(rest: str) -> tuple[str, str]:
 
 
 def _queried(given: Given, query: str) -> Given | AddressProblem:
-    for each in query.split("&") if query else ():
+    for each in query.removesuffix("&").split("&") if query else ():
         key, equals, value = each.partition("=")
         if not equals or "=" in value:
             what = "a parameter's value contains a bare =" if equals else "a parameter has no ="

@@ -33,7 +33,7 @@ def overtaken(
     of others the begin of the run stands for it.
     """
     if demands is not None and plan.policy.stricter(demands) != plan.policy:
-        return f"{plan.target} demands more by now: make a new plan"
+        return f"{plan.target} requires more now: make a new plan"
     for run in (run for ledger in ledgers.values() for run in ledger.runs):
         if run.outcome is not Outcome.SUCCEEDED or run.target != plan.target:
             continue

@@ -10,10 +10,13 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from templedb_nb.model.ledger import Entry, Ledger, LedgerHead, State
+from templedb_nb.model.ledger_part import PartKind
 from templedb_nb.model.lost import Lost, Suspicion
 
 RESTORED = "was restored to an earlier state: applied migrations are missing"
-OPEN = "does not have the row of an attempt that was not at its end"
+OPEN = "lacks the row of an attempt that had not ended"
+_WITH_ROWS = frozenset({PartKind.TABLE, PartKind.REPLACED})
+"""What is gone together with its rows."""
 _SETTLED = (State.APPLIED, State.REVERTED)
 
 
@@ -31,10 +34,11 @@ def _told(before: LedgerHead | None, ledger: Ledger, lost: Sequence[Lost]) -> st
     applied = before.applied if before else 0
     if not (applied or lost):
         return ""
+    none = "has a ledger that cannot be read" if ledger.missing else "has no ledger"
     if not ledger.exists and not applied:
-        return "has no ledger, and the process of a run that began there died"
+        return f"{none}, and the process of a run that began there died"
     if not ledger.exists:
-        return f"has no ledger, and {applied} migrations were applied there before"
+        return f"{none}, and {applied} migrations were applied there before"
     if before and before.uuid and ledger.uuid != before.uuid:
         return "is not the same database as before: its ledger is another one"
     gone = [each.entry for each in lost if ledger.entry(each.entry.key) is None]
@@ -63,9 +67,9 @@ def lost(before: Iterable[Entry], ledger: Ledger, accepted: Collection[str] = ()
         if there is None:
             elsewhere = (entry.attempt, entry.checksums.text) in moved
             if not (elsewhere or entry.attempt in renamed) and not entry.blank:
-                found.append(Lost(entry=entry, what=_gone(entry)))
+                found.append(_lost(entry, ledger))
         elif told := _edited(entry, there, known=entry.key in accepted):
-            found.append(Lost(entry=entry, what=told))
+            found.append(Lost(entry=entry, what=told, edited=True))
     return found
 
 
@@ -76,21 +80,32 @@ def unknown(doubts: Iterable[Entry], ledger: Ledger) -> list[Lost]:
     """
     attempts = {each.attempt for each in ledger.entries}
     return [
-        Lost(entry=each, what=_gone(each))
+        _lost(each, ledger)
         for each in doubts
         if ledger.entry(each.key) is None and each.attempt not in attempts
     ]
 
 
+def _lost(entry: Entry, ledger: Ledger) -> Lost:
+    """Say what became of the row: it may be there, where the ledger around it is damaged."""
+    kinds = {p.kind for p in ledger.missing if p.table == "migration" and p.name in {"", entry.key}}
+    if PartKind.ROW in kinds:
+        return Lost(entry=entry, what="its row cannot be read", edited=True)
+    whole = "migration" in ledger.remains and not ledger.exists
+    if whole or any(p.spoils({"migration"}) for p in ledger.missing if p.kind not in _WITH_ROWS):
+        return Lost(entry=entry, what="its row may be there, but the ledger cannot be read")
+    return Lost(entry=entry, what=_gone(entry))
+
+
 def _gone(entry: Entry) -> str:
     if entry.state is State.IN_DOUBT and entry.step_done:
-        return f"its attempt broke off behind step {entry.step_done}, and its row is gone"
+        return f"its attempt stopped after step {entry.step_done}, and its row is gone"
     if entry.state is State.IN_DOUBT:
         return "its process died, and its row is gone or was never there"
     if entry.state is State.REVERTED:
         return "its row, which said that it was rolled back, is gone"
     if entry.unfinished:
-        return f"its row is gone; {entry.step_done} of {entry.steps} steps stood"
+        return f"its row is gone; {entry.step_done} of {entry.steps} steps had taken effect"
     return "its row is gone"
 
 
@@ -102,7 +117,8 @@ def _edited(before: Entry, now: Entry, *, known: bool) -> str:
         return f"its row says {now.state}, not {before.state}"
     if now.checksums != before.checksums and not known:
         return "its row has another checksum"
-    return ""
+    # A copy may have a lower number than the ledger (`with_own`), and never a higher one.
+    return "its row has a lower run_seq" if now.run_seq < before.run_seq else ""
 
 
 def with_own(before: Sequence[Entry], own: Iterable[Entry]) -> tuple[Entry, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import TypeAlias
 
 from templedb_nb.model.drift import (
     CatalogChange,
@@ -15,6 +17,8 @@ from templedb_nb.model.drift import (
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.target import DatabaseName, FindingLevel, TargetName
 
+Row: TypeAlias = tuple[str, str | None, str | None]
+"""The name of an object, and its definitions before and after."""
 TOLD = 10
 """At most this many changes of one database are listed on a plan."""
 
@@ -47,6 +51,19 @@ def behind(kept: KeptBase, now: LedgerStanding) -> str:
     return _UNKNOWN if unknown else ""
 
 
+def seen(
+    kept: KeptBase, printer: Printer, now: LedgerStanding, rows: Callable[[], Iterable[Row]]
+) -> Drift:
+    """Return how a database differs from its base, by *rows*, which are asked for if they count.
+
+    Where a run left more than the base knows, the changes may be that run's or anybody's.
+    """
+    why = behind(kept, now)
+    if why and not outdated(kept, now):
+        return Drift(base=kept.base, behind=why)
+    return replace(told(kept, printer, rows()), behind=why)
+
+
 def outdated(kept: KeptBase | None, now: LedgerStanding) -> bool:
     """Return whether a run that begins must keep all objects anew: drift cannot be determined.
 
@@ -63,9 +80,7 @@ def _unknown(kept: KeptBase, now: LedgerStanding) -> frozenset[str]:
     return frozenset(n for n in names if kept.projects.get(n) != now.projects.get(n))
 
 
-def told(
-    kept: KeptBase, printer: Printer, rows: Iterable[tuple[str, str | None, str | None]]
-) -> Drift:
+def told(kept: KeptBase, printer: Printer, rows: Iterable[Row]) -> Drift:
     """Return how a database differs, of objects by name with their definitions before and after.
 
     Where others worded the definitions, one that reads differently may be what it was.
@@ -98,8 +113,7 @@ def on_drift(
     for database, drift in sorted(found.items()):
         where = f"target {target} ({database})"
         if drift.behind:
-            text = f"{drift.behind}: later changes by others cannot be distinguished"
-            yield Finding(severity=Severity.NOTE, topic=Topic.DRIFT, message=text, where=where)
+            yield _behind(drift, where, mend, level)
             continue
         if drift.printer:
             yield _reprinted(drift, where, target)
@@ -111,6 +125,23 @@ def on_drift(
         if (more := len(drift.changes) - TOLD) > 0:
             text = f"{more} more objects were changed outside of templedb"
             yield Finding(severity=severity, topic=Topic.DRIFT, message=text, where=where)
+
+
+def _behind(drift: Drift, where: str, mend: str, level: FindingLevel) -> Finding:
+    """Tell that nobody knows who changed what; a target that blocks drift wants a person's word."""
+    names = [*(each.name for each in drift.changes), *drift.reprinted]
+    text = f"{drift.behind}: later changes by others cannot be distinguished"
+    severity = Severity.NOTE
+    if names and level is FindingLevel.BLOCK:
+        more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
+        text, severity = f"{text}; {', '.join(names[:TOLD])}{more} changed", Severity.ERROR
+    return Finding(
+        severity=severity,
+        topic=Topic.DRIFT,
+        message=text,
+        where=where,
+        mend=mend if severity is Severity.ERROR else "",
+    )
 
 
 def _reprinted(drift: Drift, where: str, target: TargetName) -> Finding:

@@ -10,7 +10,7 @@ from templedb_nb.core.compatibility.tables import alters_table
 from templedb_nb.core.sql.cursor import Cursor, Name, word, words
 
 _OWNER = "the former owner loses its rights"
-_SAYS = "old code that says {} fails"
+_SAYS = "old code that uses {} fails"
 _ROLES = words("ROLE USER GROUP")
 _ROUTINES = words("FUNCTION PROCEDURE ROUTINE AGGREGATE")
 
@@ -81,7 +81,7 @@ def _type(at: Cursor, known: Known) -> Judgement:
     if found := _moved("TYPE", name, at):
         return found
     if at.take("RENAME", "VALUE"):
-        return contract(f"RENAME VALUE of {name.text}", "old code that says the old value fails")
+        return contract(f"RENAME VALUE of {name.text}", "old code that uses the old value fails")
     if "ATTRIBUTE" in (word(each) for each in at.rest):
         return contract(f"ALTER TYPE {name.text}", "old code that makes such values fails")
     return unknown(f"ALTER TYPE {name.text}", "how its values are taken changes")

@@ -34,7 +34,7 @@ def alters_table(at: Cursor, known: Known) -> Judgement:
     if at.word == "RENAME":
         return _renames(table, at, known)
     if at.word == "SET" and at.ahead(1) == "SCHEMA":
-        return contract("SET SCHEMA", f"old code that says {table.text} fails")
+        return contract("SET SCHEMA", f"old code that uses {table.text} fails")
     return strongest([_action(table, Cursor(each), known) for each in parts(at.rest)] or [_ODD])
 
 
@@ -82,7 +82,7 @@ def _attached(name: Name) -> Judgement:
 def _renames(table: Name, at: Cursor, known: Known) -> Judgement:
     at.at += 1
     if at.take("TO"):
-        return contract(f"RENAME TO {at.name().text}", f"old code that says {table.text} fails")
+        return contract(f"RENAME TO {at.name().text}", f"old code that uses {table.text} fails")
     if at.take("CONSTRAINT"):
         name = at.name()
         why = "old code that names it, as in ON CONFLICT ON CONSTRAINT, fails"

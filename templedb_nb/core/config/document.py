@@ -7,11 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any  # Any: a JSON document, whose shape is read here
 
-from templedb_nb.core.config.health_keys import EXPECT_JSON, HEALTH_CHECK
-from templedb_nb.core.config.lifecycle_keys import GATES, Stages, lifecycle_document
-from templedb_nb.core.config.pending_alert_key import AlertAfter, pending_alert_document
+from templedb_nb.core.config import globs
+from templedb_nb.core.config.keys.blue_green import (
+    BLUE_GREEN,
+    ROUTER,
+    ROUTER_STATUS,
+    slots_document,
+)
+from templedb_nb.core.config.keys.health import EXPECT_JSON, HEALTH_CHECK
+from templedb_nb.core.config.keys.lifecycle import GATES, lifecycle_document
+from templedb_nb.core.config.keys.pending_alert import pending_alert_document
+from templedb_nb.core.config.keys.top import TOP_KEYS
 from templedb_nb.core.values.schema import (
-    ByteSize,
     Choice,
     Duration,
     Flag,
@@ -24,7 +31,8 @@ from templedb_nb.core.values.schema import (
     WholeNumber,
     nearest,
 )
-from templedb_nb.model.artifact import DEFAULT_LIMIT, ArtifactRule
+from templedb_nb.model.artifact import ArtifactRule
+from templedb_nb.model.blue_green import BlueGreen, Router, RouterStatus, Slot
 from templedb_nb.model.config import (
     DeployConfig,
     Executor,
@@ -39,7 +47,6 @@ from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.health import JsonExpectation
 from templedb_nb.model.layout import Layout
 from templedb_nb.model.lifecycle import Lifecycle, PromotionGates
-from templedb_nb.model.rollback import ALL_TRIGGERS, AfterFailure, RollbackTrigger
 from templedb_nb.model.serialization import to_plain
 from templedb_nb.model.target import DATABASE_URL, OrderPolicy
 from templedb_nb.model.work_folder import WorkFolderKind
@@ -81,7 +88,12 @@ GROUP_KEYS = (
         "What its files are. Default: derived from name and patterns.",
         None,
     ),
-    Key("file_patterns", ListOf(TEXT), "Files, as relative patterns; `**` only as a folder.", ()),
+    Key(
+        "file_patterns",
+        ListOf(TEXT),
+        "Files, as relative patterns; `**` only as a folder, `!…` takes files away.",
+        (),
+    ),
     Key("depends_on", ListOf(NAME), "Groups that must come before.", ()),
     Key("pre_deploy", ListOf(TextOr("command", HOOK)), "Commands to run first.", ()),
     Key("build_command", TEXT, "Builds; runs before the tests.", ""),
@@ -138,7 +150,12 @@ GROUP_KEYS = (
         " and target applies.",
         None,
     ),
-    Key("executor", Choice(Executor), "What sends migrations to the server.", Executor.NATIVE),
+    Key(
+        "executor",
+        Choice(Executor),
+        "What sends migrations to the server. auto: psql, for the files that only psql can run.",
+        Executor.NATIVE,
+    ),
     Key(
         "layout",
         Choice(Layout),
@@ -185,6 +202,12 @@ GROUP_KEYS = (
     Key("health_check", HEALTH_CHECK, "What must hold after the group.", None),
     Key("health_checks", ListOf(HEALTH_CHECK), "The same, for more than one check.", ()),
     Key("artifacts", ListOf(ARTIFACT), "What the build makes, and later deployments reuse.", ()),
+    Key(
+        "blue_green",
+        BLUE_GREEN,
+        "Deploys into a slot that serves nobody, and then switches traffic to it.",
+        None,
+    ),
 )
 
 
@@ -193,67 +216,6 @@ def _group(**given: Any) -> dict[str, Any]:
 
 
 GROUP = Object(_group, GROUP_KEYS, title="group")
-FAILURE_KEYS = (
-    Key(
-        "on_failure",
-        Choice(AfterFailure),
-        "What follows a run that fails: stop, or rollback to the release before.",
-        AfterFailure.STOP,
-    ),
-    Key(
-        "rollback_on",
-        ListOf(Choice(RollbackTrigger)),
-        "With on_failure: rollback, which ends roll back. Default: failure, timeout and health.",
-        ALL_TRIGGERS,
-    ),
-    Key(
-        "cancel_policy",
-        Choice(AfterFailure),
-        "With on_failure: rollback, what follows a run that a person cancels.",
-        AfterFailure.STOP,
-    ),
-)
-ARTIFACT_KEYS = (
-    Key(
-        "artifacts_store",
-        TEXT,
-        "Where artifacts are kept: a folder, or a URL of fsspec or oci. Default: beside the state.",
-        "",
-    ),
-    Key(
-        "artifacts_limit",
-        ByteSize(),
-        "So many bytes the artifacts of one group may hold: 500MB, 2GiB. Default: 1GiB.",
-        DEFAULT_LIMIT,
-    ),
-)
-PROMOTION_KEYS = (
-    Key(
-        "lifecycle",
-        Stages(),
-        "The targets in the order in which a release is promoted: [staging, production]. A list in"
-        " the list is several targets; an object names the next targets of each.",
-        Lifecycle(),
-    ),
-    Key(
-        "promotion",
-        PairsOf(NAME, GATES),
-        "What must be true before a release is promoted to a target, by the target's name.",
-        (),
-    ),
-)
-ALERT_KEYS = (
-    Key(
-        "pending_alert",
-        AlertAfter(),
-        "After how long in the releases a pending migration is told as waiting: 14d, or off. An"
-        " object says it for some targets by name. Default: 14d.",
-        PendingAlert(),
-    ),
-)
-TOP_KEYS = (*FAILURE_KEYS, *ARTIFACT_KEYS, *PROMOTION_KEYS, *ALERT_KEYS)
-"""Every key of a config beside its groups."""
-
 CONFIG = Object(
     _group,
     (Key("groups", ListOf(GROUP), "The groups of a deployment, in order."), *TOP_KEYS),
@@ -284,11 +246,16 @@ def build(read: Mapping[str, Any], findings: list[Finding]) -> DeployConfig:
     return DeployConfig(groups=made, **{key.fills: read[key.name] for key in TOP_KEYS})
 
 
+_COMPARED = 100
+"""With so many names of a lifecycle a wrong one is compared."""
+
+
 def _unknown_stages(lifecycle: Lifecycle, gates: Sequence[tuple[str, Any]]) -> list[Finding]:
     """Refuse gates of a target that the lifecycle does not have: it may be misspelt."""
-    known = lifecycle.names
+    known = frozenset(lifecycle.names)
+    few = lifecycle.names[:_COMPARED]
     return [
-        problem(f"promotion.{name}", f"is not in the lifecycle{nearest(name, known)}")
+        problem(f"promotion.{name}", f"is not in the lifecycle{nearest(name, few)}")
         for name, _ in gates
         if lifecycle and name not in known
     ]
@@ -303,7 +270,7 @@ def _settled(given: dict[str, Any], place: int) -> Group:
 
 
 def _kind(given: Mapping[str, Any]) -> GroupKind:
-    patterns = given["file_patterns"]
+    patterns = globs.including(given["file_patterns"])
     sql = bool(patterns) and all(str(p).endswith(".sql") for p in patterns)
     named = given["name"] == GroupKind.MIGRATIONS
     return GroupKind.MIGRATIONS if named or sql else GroupKind.COMMANDS
@@ -311,11 +278,11 @@ def _kind(given: Mapping[str, Any]) -> GroupKind:
 
 def _duplicates(key: str, values: list[Any]) -> list[Finding]:
     twice = {value for value, times in Counter(values).items() if times > 1 and value != ""}
-    places = [(n, value) for n, value in enumerate(values) if value in twice]
+    firsts = {value: n for n, value in reversed([*enumerate(values)])}
     return [
         problem(f"groups[{n}].{key}", f"{value!r} appears more than once")
-        for n, value in places
-        if values.index(value) != n
+        for n, value in enumerate(values)
+        if value in twice and firsts[value] != n
     ]
 
 
@@ -351,20 +318,27 @@ def _group_document(group: Group) -> dict[str, Any]:
     return out
 
 
+_SHAPES: Mapping[type, Object] = {
+    HealthCheck: HEALTH_CHECK,
+    ArtifactRule: ARTIFACT,
+    JsonExpectation: EXPECT_JSON,
+    PromotionGates: GATES,
+    BlueGreen: BLUE_GREEN,
+    Router: ROUTER,
+    RouterStatus: ROUTER_STATUS,
+}
+
+
 def _value_document(key: Key, value: Any) -> Any:
+    if shape := _SHAPES.get(type(value)):
+        return _object_document(shape, value)
     match value:
-        case HealthCheck():
-            return _object_document(HEALTH_CHECK, value)
-        case ArtifactRule():
-            return _object_document(ARTIFACT, value)
-        case JsonExpectation():
-            return _object_document(EXPECT_JSON, value)
-        case PromotionGates():
-            return _object_document(GATES, value)
         case Lifecycle():
             return lifecycle_document(value)
         case PendingAlert():
             return pending_alert_document(value)
+        case (Slot(), *_):
+            return slots_document(value)
         case tuple() if isinstance(key.shape, PairsOf):
             return {name: _value_document(key, each) for name, each in value}
         case tuple():

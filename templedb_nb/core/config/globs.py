@@ -2,15 +2,17 @@
 
 ``*`` and ``?`` stay within one segment of a path; ``**``, alone in its segment, stands for any
 number of folders; ``[ab]``, ``[a-z]`` and ``[!ab]`` stand for one character that is not ``/``.
-Everything else is itself, a leading dot and ``{a,b}`` too; ``[*]`` is a literal star.
+Everything else is itself, a leading dot and ``{a,b}`` too; ``[*]`` is a literal star. In a list of
+patterns, one that begins with ``!`` takes away from all others, wherever it stands.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
+EXCEPT = "!"
 _ANY_FOLDERS = "**"
 _CLASS = re.compile(r"\[(?P<negated>!?+)(?P<members>\][^\]/]{0,255}|[^\]/]{1,255})\]", re.DOTALL)
 _RANGE = re.compile(r"(?P<low>.)-(?P<high>.)|(?P<one>.)", re.DOTALL)
@@ -26,6 +28,29 @@ def match(pattern: str, paths: Iterable[str]) -> tuple[str, ...]:
     """Return those of *paths* that match, in the given order; an unfit pattern matches none."""
     fits = _compiled(pattern).fullmatch
     return tuple(path for path in paths if fits(path))
+
+
+def excludes(pattern: str) -> bool:
+    """Return whether a pattern of a list takes files away."""
+    return pattern.startswith(EXCEPT)
+
+
+def including(patterns: Iterable[str]) -> tuple[str, ...]:
+    """Return the patterns of a list that take files in."""
+    return tuple(each for each in patterns if not excludes(each))
+
+
+def taken(patterns: Sequence[str], paths: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each pattern that takes files in, with those of *paths* that it takes."""
+    out = {
+        path
+        for each in patterns
+        if excludes(each)
+        for path in match(each.removeprefix(EXCEPT), paths)
+    }
+    left = [path for path in paths if path not in out] if out else paths
+    for each in including(patterns):
+        yield each, match(each, left)
 
 
 def _complaints(pattern: str) -> Iterator[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
+from heapq import heappop, heappush
 
-from templedb_nb.core.config import artifact_rules, globs
+from templedb_nb.core.config import artifact_rules, blue_green_rules, globs
 from templedb_nb.core.config.command_template import (
     FILE,
     per_file,
@@ -16,6 +18,8 @@ from templedb_nb.core.config.command_template import (
 )
 from templedb_nb.core.config.document import problem
 from templedb_nb.core.health.complaints import objections
+from templedb_nb.core.slots.filling import written_for
+from templedb_nb.core.values.circles import circle
 from templedb_nb.model.config import (
     DeployConfig,
     Executor,
@@ -79,56 +83,50 @@ def ordered(groups: Sequence[Group]) -> tuple[Group, ...]:
     """
     waiting = sorted(groups, key=lambda group: (group.order, group.name))
     names = {group.name for group in groups}
-    done: list[Group] = []
-    while waiting:
-        placed = {group.name for group in done}
-        ready = (g for g in waiting if set(g.depends_on) & names <= placed)
-        following = next(ready, waiting[0])
-        waiting.remove(following)
-        done.append(following)
-    return tuple(done)
+    needs = [set(group.depends_on) & names for group in waiting]
+    behind: dict[str, list[int]] = {}
+    for place, needed in enumerate(needs):
+        for name in needed:
+            behind.setdefault(name, []).append(place)
+    ready = [place for place, needed in enumerate(needs) if not needed]  # in order: a heap
+    done: dict[int, None] = {}
+    first = 0
+    while len(done) < len(waiting):
+        while first in done:
+            first += 1
+        place = heappop(ready) if ready else first
+        if place in done:
+            continue
+        done[place] = None
+        for after in behind.pop(waiting[place].name, ()):
+            needs[after].discard(waiting[place].name)
+            if not needs[after]:
+                heappush(ready, after)
+    return tuple(waiting[place] for place in done)
 
 
 def cycle(groups: Sequence[Group]) -> tuple[str, ...]:
     """Return one cycle of dependencies as a, b, a; empty if there is none."""
-    needs = {group.name: group.depends_on for group in groups}
-    clear: set[str] = set()
-    for name in needs:
-        if found := _walk(name, needs, (), clear):
-            return found
-    return ()
-
-
-def _walk(
-    name: str, needs: dict[str, tuple[str, ...]], path: tuple[str, ...], clear: set[str]
-) -> tuple[str, ...]:
-    if name in path:
-        return (*path[path.index(name) :], name)
-    if name in clear or name not in needs:
-        return ()
-    for following in needs[name]:
-        if found := _walk(following, needs, (*path, name), clear):
-            return found
-    clear.add(name)
-    return ()
+    return circle({group.name: group.depends_on for group in groups})
 
 
 def check(config: DeployConfig, paths: Sequence[str] | None = None) -> tuple[Finding, ...]:
     """Return what is wrong with the groups; with *paths*, also patterns that match none of them."""
     found: list[Finding] = []
+    names = {group.name for group in config.groups}
     for place, group in enumerate(config.groups):
         at = f"groups[{place}]"
-        found += [*_dependencies(at, group, config), *_work(at, group), *_files(at, group)]
+        found += [*_dependencies(at, group, names), *_work(at, group), *_files(at, group)]
         found += [*_patterns(at, group, paths), *_environment(at, group)]
         found += _health(at, group)
     found += artifact_rules.complaints(config)
+    found += blue_green_rules.complaints(config)
     if loop := cycle(config.groups):
         found.append(problem("groups", f"depends_on is circular: {' -> '.join(loop)}"))
     return tuple(found)
 
 
-def _dependencies(at: str, group: Group, config: DeployConfig) -> Iterable[Finding]:
-    names = [other.name for other in config.groups]
+def _dependencies(at: str, group: Group, names: Container[str]) -> Iterable[Finding]:
     for n, name in enumerate(group.depends_on):
         if name not in names:
             yield problem(f"{at}.depends_on[{n}]", f"there is no group {name!r}")
@@ -138,9 +136,9 @@ def _work(at: str, group: Group) -> Iterable[Finding]:
     if not migrating(group) and not group.commands:
         does = "set a deploy_command, a build_command, a test_command or a hook"
         yield problem(at, f"group {group.name!r} has nothing to do", f"{does}, or kind: migrations")
-    if group.kind is GroupKind.MIGRATIONS and not group.file_patterns:
+    if group.kind is GroupKind.MIGRATIONS and not globs.including(group.file_patterns):
         yield problem(f"{at}.file_patterns", "a group of migrations needs patterns")
-    if group.executor is Executor.PSQL and not migrating(group):
+    if group.executor is not Executor.NATIVE and not migrating(group):
         yield problem(f"{at}.executor", "is for groups of migrations without a deploy_command")
     if group.test_command and not group.build_command and migrating(group):
         where = (
@@ -176,41 +174,49 @@ def _unsafe(at: str) -> Finding:
 
 def _patterns(at: str, group: Group, paths: Sequence[str] | None) -> Iterable[Finding]:
     for n, pattern in enumerate(group.file_patterns):
-        complaints = globs.complaints(pattern)
+        bare, where = pattern.removeprefix(globs.EXCEPT), f"{at}.file_patterns[{n}]"
+        complaints = globs.complaints(bare)
         for complaint in complaints:
-            yield problem(f"{at}.file_patterns[{n}]", f"{pattern!r} {complaint}")
-        if paths is not None and not complaints and not globs.match(pattern, paths):
-            message = f"{pattern!r} matches no file of the project"
-            yield problem(f"{at}.file_patterns[{n}]", message, topic=Topic.FILES)
+            yield problem(where, f"{pattern!r} {complaint}")
+        if paths is not None and not complaints and not globs.match(bare, paths):
+            found = problem(where, f"{pattern!r} matches no file of the project", topic=Topic.FILES)
+            harmless = globs.excludes(pattern)
+            yield replace(found, severity=Severity.WARNING) if harmless else found
 
 
 def _environment(at: str, group: Group) -> Iterable[Finding]:
-    for name, value in group.env:
-        if SECRETIVE.search(name) and not value.startswith(("env:", "file:")):
-            mend = f"templedb env set {name} --target TARGET, or a reference such as env:{name}"
-            yield problem(f"{at}.env.{name}", "looks like a secret in plain text", mend)
-    for name in dict(group.env):
-        if DANGEROUS.fullmatch(name) and name not in group.allow_dangerous_env:
-            mend = f"if it is needed, name it in allow_dangerous_env: [{name}]"
-            yield problem(f"{at}.env.{name}", "changes how programs load or start", mend)
+    slots = group.blue_green.slots if group.blue_green else ()
+    every = [(f"{at}.env", group.env)]
+    every += [(f"{at}.blue_green.slots.{slot.name}", slot.values) for slot in slots]
+    for where, values in every:
+        for name, value in values:
+            if SECRETIVE.search(name) and not value.startswith(("env:", "file:")):
+                mend = f"templedb env set {name} --target TARGET, or a reference such as env:{name}"
+                yield problem(f"{where}.{name}", "looks like a secret in plain text", mend)
+            if DANGEROUS.fullmatch(name) and name not in group.allow_dangerous_env:
+                mend = f"if it is needed, name it in allow_dangerous_env: [{name}]"
+                yield problem(f"{where}.{name}", "changes how programs load or start", mend)
 
 
 def on_health(at: str, group: str, written: Sequence[HealthCheck]) -> Iterable[Finding]:
     """Yield what is wrong with the health checks of one place, each by its own key."""
     for place, health in enumerate(written):
         yield from _objections(f"{at}[{place}]", health)
-    named = [each.name for each in written if each.name]
-    for name in sorted({each for each in named if named.count(each) > 1}):
+    named = Counter(each.name for each in written if each.name)
+    for name in sorted(each for each, times in named.items() if times > 1):
         yield problem(at, f"two checks of {group} have the name {name!r}")
 
 
 def _health(at: str, group: Group) -> Iterable[Finding]:
+    slot = group.blue_green.slots[0] if group.blue_green and group.blue_green.slots else None
+    asked = tuple(written_for(each, slot) if slot else each for each in group.health_checks)
     if group.health_check:
-        yield from _objections(f"{at}.health_check", group.health_check)
+        one = written_for(group.health_check, slot) if slot else group.health_check
+        yield from _objections(f"{at}.health_check", one)
         if group.health_checks:
             mend = "put all of them into health_checks"
             yield problem(f"{at}.health_check", "cannot be combined with health_checks", mend)
-    yield from on_health(f"{at}.health_checks", f"group {group.name!r}", group.health_checks)
+    yield from on_health(f"{at}.health_checks", f"group {group.name!r}", asked)
 
 
 def _objections(at: str, health: HealthCheck) -> Iterable[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any  # Any: a JSON document, whose shape is read here
 
@@ -11,7 +11,8 @@ from templedb_nb.core.approval import signers
 from templedb_nb.core.config.document import CONFIG, NAME, TEXT, VARIABLE, build, problem
 from templedb_nb.core.config.environ import is_reference
 from templedb_nb.core.config.groups import on_health
-from templedb_nb.core.config.health_keys import HEALTH_CHECK
+from templedb_nb.core.config.keys.health import HEALTH_CHECK
+from templedb_nb.core.notifications.receiver_keys import RECEIVERS, FileReceiver, file_receivers
 from templedb_nb.core.secrets.url_passwords import without_url_passwords
 from templedb_nb.core.values.schema import (
     Choice,
@@ -125,6 +126,7 @@ DOCUMENT = Object(
         *CONFIG.keys,
         Key("targets", PairsOf(NAME, TARGET), "Where the project is deployed.", ()),
         Key("variables", VARIABLES, "References of the project: env:NAME, file:PATH.", ()),
+        Key("notifications", RECEIVERS, "Who is notified, by name.", ()),
     ),
     title="templedb project file",
 )
@@ -140,6 +142,7 @@ class ProjectFile:
     findings: tuple[Finding, ...]
     health: Mapping[TargetName, tuple[HealthCheck, ...]] = field(default_factory=dict)
     """The targets' own checks, beside those of the groups."""
+    receivers: tuple[FileReceiver, ...] = ()
 
 
 def parse(document: object, slug: Slug, leads: Callable[[str], str] = lambda _: "") -> ProjectFile:
@@ -164,7 +167,9 @@ def parse(document: object, slug: Slug, leads: Callable[[str], str] = lambda _: 
         at = f"{PATH}: groups.{group.name}.env"
         for variable, text in group.env:
             findings += _outside(f"{at}.{variable}", text, leads)
+    receivers = tuple(_receivers(slug, read["notifications"], findings, leads))
     return ProjectFile(
+        receivers=receivers,
         config=config,
         targets=targets,
         variables=tuple(variables),
@@ -228,6 +233,20 @@ def _variables(
         )
         for name, text in pairs
     ]
+
+
+def _receivers(
+    slug: Slug, pairs: Any, findings: list[Finding], leads: Callable[[str], str]
+) -> Iterator[FileReceiver]:
+    """Yield who is notified, with every complaint about them."""
+
+    def report(at: str, message: str, mend: str) -> None:
+        findings.append(problem(f"{PATH}: {at}", message, mend))
+
+    for each in file_receivers(slug, pairs, is_reference, report):
+        for secret in each[2]:
+            findings.extend(_outside(f"{PATH}: notifications.{each[0]}", secret.text, leads))
+        yield each
 
 
 def _outside(at: str, text: str, leads: Callable[[str], str]) -> list[Finding]:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any  # Any: a document before it is a check
 
 from templedb_nb.core.config.groups import on_health
-from templedb_nb.core.config.health_keys import HEALTH_CHECK
+from templedb_nb.core.config.keys.health import HEALTH_CHECK
 from templedb_nb.core.values.schema import ListOf
 from templedb_nb.errors import InvalidConfig
 from templedb_nb.model.config import HealthCheck

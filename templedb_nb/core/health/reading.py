@@ -32,9 +32,13 @@ def checks(config: DeployConfig, own: Sequence[HealthCheck] = ()) -> tuple[Check
 
     They must have no complaint.
     """
-    groups = sorted(config.groups, key=lambda group: (group.order, group.name))
-    found = [check for group in groups for check in of_group(group)]
+    found = [check for group in by_order(config) for check in of_group(group)]
     return (*found, *of_target(own))
+
+
+def by_order(config: DeployConfig) -> list[Group]:
+    """Return the groups of a config in their order."""
+    return sorted(config.groups, key=lambda group: (group.order, group.name))
 
 
 def of_group(group: Group, role: HealthRole | None = None) -> tuple[Check, ...]:
@@ -68,12 +72,10 @@ def _in_role(
 def names(written: Sequence[HealthCheck]) -> list[str]:
     """Return the name of each check of one place: its own, or its type and a number."""
     taken = {each.name for each in written if each.name}
-    found: list[str] = []
-    for each in written:
-        name = each.name or next(n for n in _numbered(each.type) if n not in taken)
-        taken.add(name)
-        found.append(name)
-    return found
+    numbered = {
+        kind: (name for name in _numbered(kind) if name not in taken) for kind in HealthType
+    }
+    return [each.name or next(numbered[each.type]) for each in written]
 
 
 def _numbered(kind: HealthType) -> Iterator[str]:

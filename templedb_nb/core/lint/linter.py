@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from templedb_nb.core.lint.effects import seen
 from templedb_nb.core.lint.observed_effect import ALL
 from templedb_nb.core.lint.rules import (
-    ENUM,
     LITERAL,
     RULES,
     SEVERAL,
@@ -150,7 +149,7 @@ def _of_file(each: Pending, places: Iterable[StatementPlace]) -> Iterator[Compla
         )
     for remark in each.script.warnings:
         yield Complaint(
-            rule=ENUM,
+            rule=remark.rule,
             file=each.file,
             line=remark.line,
             column=1,

@@ -132,7 +132,7 @@ def _truncate(at: StatementPlace) -> tuple[str, str] | None:
 def _rename_table(at: StatementPlace) -> tuple[str, str] | None:
     if not at.found.renamed.text:
         return None
-    return f"code that says {at.table.text} fails from then on", _RENAMED
+    return f"code that uses {at.table.text} fails from then on", _RENAMED
 
 
 def _rename_column(at: StatementPlace) -> tuple[str, str] | None:
@@ -258,4 +258,4 @@ RULES: dict[str, Rule] = {
     LITERAL: _literal_password,
 }
 """The rules that look at one statement."""
-SEVERAL, ENUM = "several-tables-locked", "enum-value-used"
+SEVERAL = "several-tables-locked"

@@ -60,7 +60,10 @@ def too_new(script: Script, file: str, server: int) -> Iterator[Finding]:
             yield Finding(
                 severity=Severity.ERROR,
                 topic=Topic.MIGRATION,
-                message=f"{since.what} needs PostgreSQL {since.version}; the server is of {server}",
+                message=(
+                    f"{since.what} needs PostgreSQL {since.version}; "
+                    f"this server is PostgreSQL {server}"
+                ),
                 where=f"{file}:{statement.line}",
                 mend=since.mend,
             )

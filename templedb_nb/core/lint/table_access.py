@@ -14,6 +14,8 @@ from templedb_nb.model.effect import LockMode
 
 VERBS = words("SELECT WITH VALUES TABLE INSERT UPDATE DELETE MERGE")
 _CHANGES = words("INSERT UPDATE DELETE MERGE")
+_READING = VERBS - {"VALUES"} | words("FROM USING JOIN FOR")
+"""Without one of these, what stands in a query reads no table."""
 _END = words(
     "WHERE GROUP HAVING WINDOW ORDER LIMIT OFFSET FETCH UNION INTERSECT EXCEPT RETURNING "
     "SET SELECT WHEN INTO VALUES"
@@ -102,6 +104,8 @@ class _Query:
 
     def _scan(self, at: Cursor, *, items: bool) -> None:
         listing, before = False, ""
+        if not at.holds(_READING):  # millions of values, say: nothing of them reads a table
+            return
         while not at.done:
             this = at.word
             if this == "(":

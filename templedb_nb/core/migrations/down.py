@@ -62,7 +62,7 @@ def complaints(
             continue
         needed = [f for name in script.asked.requires for f in files if names(f, name)]
         for file in needed:
-            yield f"{row.file} requires {file}, and would stay"
+            yield f"{row.file} requires {file}, and would stay applied"
 
 
 def down_script(script: Script) -> Script:
@@ -82,7 +82,7 @@ def on_reverts(plan: Plan, ledgers: Ledgers, scripts: Scripts) -> Iterator[Findi
         stay = [e.key for e in applied if e.run_seq > first and e.key not in going]
         if stay:
             more = f" and {len(stay) - 1} more" if len(stay) > 1 else ""
-            message = f"{stay[0]}{more} was applied later, and would stay"
+            message = f"{stay[0]}{more} was applied later, and would stay applied"
             yield Finding(
                 severity=Severity.WARNING, topic=Topic.MIGRATION, message=message, where=min(going)
             )

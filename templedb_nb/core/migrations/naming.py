@@ -56,7 +56,7 @@ def _stem(name: str) -> str:
 
 
 def _refuse_unmatched(group: GroupMigrations, path: str) -> None:
-    if not any(globs.match(pattern, [path]) for pattern in group.group.file_patterns):
+    if not any(found for _, found in globs.taken(group.group.file_patterns, [path])):
         listed = ", ".join(group.group.file_patterns)
         message = f"{path} is matched by no pattern of group {group.group.name}"
         raise UsageProblem(message, hint=f"the patterns are {listed}")
@@ -90,7 +90,7 @@ def in_manner(
     placed = group.arranged.files
     once = [each for each in placed if not (each.reading and each.reading.repeatable)]
     newest = drafts.home(layout, once[-1].path) if once else ""
-    where = newest or _beginning(group.group.file_patterns[0])
+    where = newest or _beginning(globs.including(group.group.file_patterns)[0])
     where = folder.strip("/") or "." if folder is not None else where
     bases = {each.base for each in placed if drafts.home(layout, each.path) == where}
     asked = DraftRequest(
@@ -109,7 +109,9 @@ def in_manner(
 def _folder(group: GroupMigrations, wanted: str | None) -> str:
     """Return the folder that is meant: of those that have files, else as the patterns begin."""
     found = list(dict.fromkeys(plain.folder(each.path) for each in group.files))
-    found = found or list(dict.fromkeys(_beginning(p) for p in group.group.file_patterns))
+    found = found or list(
+        dict.fromkeys(_beginning(p) for p in globs.including(group.group.file_patterns))
+    )
     if wanted is not None:
         return wanted.strip("/") or "."
     if len(found) == 1:

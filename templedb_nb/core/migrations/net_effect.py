@@ -123,7 +123,8 @@ def _passes(statement: Statement) -> bool:
         return said[1:] != ["TRANSACTION"]
     if said[:1] == ["ROLLBACK"]:
         return said[1:] != ["PREPARED"]
-    return bool(said) and (said[0] in _PASSING or _ends(statement))
+    passes = classify.makes_temporary(statement) or _ends(statement)
+    return bool(said) and (said[0] in _PASSING or passes)
 
 
 def _ends(statement: Statement) -> bool:

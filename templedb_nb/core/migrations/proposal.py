@@ -1,276 +1,367 @@
-"""Look at a project's files and propose how it could be deployed, and say why."""
+"""Look at a project's files and propose how it could be deployed, and say why.
+
+Evidence decides. Where it does not, the doubt is told with the answers that there are, and nothing
+is proposed.
+"""
 
 from __future__ import annotations
 
-import json
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
-from typing import Any  # Any: package.json, as npm has it
+from itertools import takewhile
 
-from templedb_nb.core.migrations.layouts import plain, recognise, sqitch
-from templedb_nb.core.migrations.layouts.arrange import Arranged, arrange
-from templedb_nb.core.migrations.layouts.placing import FolderView, joined, last, parent
-from templedb_nb.model.config import DeployConfig, Group, GroupKind
+from templedb_nb.core.migrations.evidence import folder_words, series
+from templedb_nb.core.migrations.evidence.builds import builds
+from templedb_nb.core.migrations.evidence.candidates import SINGLE, Candidate, ProjectFiles
+from templedb_nb.core.migrations.evidence.taking import TakenFolder, take
+from templedb_nb.core.migrations.layouts import overlooked, plain, recognise
+from templedb_nb.core.migrations.layouts.placing import joined, last, parent
+from templedb_nb.core.values.schema import nearest
+from templedb_nb.errors import UsageProblem
+from templedb_nb.model.config import DeployConfig, Executor, Group, GroupKind
 from templedb_nb.model.layout import Layout
 from templedb_nb.model.listings import Reason
+from templedb_nb.model.target import DATABASE_URL, DatabaseName
 
-_FOLDER_WORDS = re.compile(r"(?i)(^|[_-])(migrations?|migrate)$")
-_CHANGELOGS = re.compile(r"(?i)change(?:log|set)?s?|liquibase")
-_TESTS = frozenset(
-    {"test", "tests", "testdata", "test-data", "fixture", "fixtures", "__tests__", "spec", "specs",
-     "mocks", "node_modules"}
-)  # fmt: skip
-_OTHER_SERVERS = frozenset(
-    {"mysql", "mariadb", "sqlite", "sqlite3", "mssql", "sqlserver", "oracle", "h2", "hsqldb",
-     "derby", "db2", "clickhouse", "snowflake", "bigquery", "cassandra", "spanner"}
-)  # fmt: skip
+ORDER_FILE = "order.txt"
 _FILE_WORDS = re.compile(r"(?i)migrat")
-_NUMBERED = re.compile(r"[Vv]?\d+[._-]")
-_TYPESCRIPT = re.compile(r"\.tsx?$")
+_GENERAL = frozenset(
+    {"db", "sql", "src", "main", "resources", "migration", "migrations", "migrate", "database",
+     "databases", "schema", "schemas", "services", "service", "apps", "app", "packages", "pkg",
+     "internal", "lib", "libs", "server", "backend", "crates", "modules", "postgres", "postgresql",
+     "pg", "cmd", "go", "java", "files", "store", "storage"}
+)  # fmt: skip
+_LISTED = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalAnswers:
+    """What a person has said of the files: which folders, and what gives their order.
+
+    Several `folders` are one group of one database, in this order; with `each`, one group and one
+    database each. `build` says whether builds and tests of manifests are groups; None if it was
+    not said: then they are offered, and none is.
+    """
+
+    folders: tuple[str, ...] = ()
+    each: bool = False
+    by_name: bool = False
+    write_order: bool = False
+    build: bool | None = None
+
+
+NO_ANSWERS = ProposalAnswers()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A config that fits the files, with its reasons; the config itself is a suggestion."""
+    """A config that fits the files, with its reasons; the config itself is a suggestion.
+
+    While there are `doubts`, it is none; `answers` are the options of ``deploy init`` that settle
+    them. `orders` are order files to write: path and text. `offers` are groups that nobody asked
+    for, with what speaks for them.
+    """
 
     config: DeployConfig
     reasons: tuple[Reason, ...]
+    doubts: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+    orders: tuple[tuple[str, str], ...] = ()
+    offers: tuple[Reason, ...] = ()
 
 
-def propose(paths: Sequence[str], texts: Mapping[str, str]) -> Proposal:
+def propose(
+    paths: Sequence[str], texts: Mapping[str, str], answers: ProposalAnswers = NO_ANSWERS
+) -> Proposal:
     """Return groups for what is among *paths*; *texts* has manifests, and how SQL files begin."""
-    groups: list[Group] = []
-    reasons: list[Reason] = []
-    for found in (
-        _migrations(paths, texts),
-        _package(paths, texts),
-        _python(paths, texts),
-        _make(paths),
-    ):
-        made, why = found
-        groups += [_placed(group, len(groups) + 1) for group in made]
-        reasons += why
+    files = ProjectFiles(paths, texts)
+    taken, reasons = _taken(files, answers)
+    clusters = list(_clusters(files, taken, answers))
+    groups = _groups(clusters, answers)
+    if len(taken) > 1 and not answers.folders:
+        reasons.append(_several(groups, taken))
+    built, why = builds(paths, texts)
+    named = {group.name for group in built}
+    reasons += [each for each in why if answers.build or each.what not in named]
+    groups += built if answers.build else []
+    offers = [each for each in why if answers.build is None and each.what in named]
+    groups = [replace(group, order=place) for place, group in enumerate(groups, start=1)]
     if "deploy.sh" in paths:
         reasons.append(_script(groups))
-    return Proposal(config=DeployConfig(groups=tuple(groups)), reasons=tuple(reasons))
-
-
-Found = tuple[list[Group], list[Reason]]
-
-
-def _placed(group: Group, order: int) -> Group:
-    return replace(group, order=order)
-
-
-def _migrations(paths: Sequence[str], texts: Mapping[str, str]) -> Found:
-    patterns: list[str] = []
-    reasons: list[Reason] = []
-    found, left_out = _folders(paths, texts)
-    reasons += left_out
-    for folder, files in found:
-        nested = any(str(PurePosixPath(path).parent) != folder for path in files)
-        pattern = f"{folder}/**/*.sql" if nested else f"{folder}/*.sql"
-        made = _arranged(pattern, paths, texts)
-        if dialect := _foreign(files, paths, texts, made):
-            why = f"its files are in the style of {dialect.tool} ({dialect.evidence}), not read yet"
-            reasons.append(Reason(what=f"{folder}/", why=why))
-            continue
-        count = len(set(made.paths))
-        patterns.append(pattern)
-        why = f"{count} SQL file{'s' * (count != 1)} in a folder of migrations{_manner(made)}"
-        reasons.append(Reason(what=patterns[-1], why=why))
-    for path in _single(paths):
-        patterns.append(path)
-        reasons.append(Reason(what=path, why="an SQL file whose name says migration"))
-    if not patterns:
-        return [], reasons
-    group = Group(
-        name="migrations",
-        order=1,
-        kind=GroupKind.MIGRATIONS,
-        file_patterns=tuple(patterns),
-        required_env_vars=("DATABASE_URL",),
+    lone = [own[0] for own in clusters if len(own) == 1 and own[0].order]
+    orders = [_order_file(each) for each in lone if answers.write_order]
+    doubts = [
+        f"{each.folder}/: {doubt}"
+        for each in taken
+        for doubt in _open(each, answers, written=answers.write_order and each in lone)
+    ]
+    if not answers.folders:
+        doubts += [doubt for own in clusters for doubt in _environments(own)]
+    return Proposal(
+        config=DeployConfig(groups=tuple(groups)),
+        reasons=tuple(reasons),
+        doubts=tuple(doubts),
+        answers=tuple(_answers(taken, answers)) if doubts else (),
+        orders=tuple((path, text) for path, text in orders if path not in files.there),
+        offers=tuple(offers),
     )
-    return [group], reasons
 
 
-def _folders(
-    paths: Sequence[str], texts: Mapping[str, str]
-) -> tuple[list[tuple[str, list[str]]], list[Reason]]:
-    """Return the folders of migrations, those of fewer levels first, and what is none of them."""
-    by_folder: dict[str, list[str]] = {}
-    out: dict[str, str] = {}
-    there = set(paths)
-    planned = tuple(f"{joined(parent(p), 'deploy')}/" for p in paths if last(p) == sqitch.PLAN)
-    for path in paths:
-        if own := next((each for each in planned if path.startswith(each)), ""):
-            by_folder.setdefault(own.rstrip("/"), []).append(path)
-            continue
-        base = _home(path, texts, there) if path.endswith(".sql") else ""
-        if not base:
-            continue
-        if why := _not_meant(path):
-            out.setdefault(parent(path), why)
-        elif not plain.is_down(path, there):
-            by_folder.setdefault(base, []).append(path)
-    split = [each for base, files in by_folder.items() for each in _split(base, files, out)]
-    split.sort(key=lambda each: (each[0].count("/"), each[0]))
-    return split, [Reason(what=f"{folder}/", why=why) for folder, why in sorted(out.items())]
+def unclaimed(paths: Sequence[str]) -> list[str]:
+    """Return what was seen of SQL in a project for which nothing speaks, folder by folder."""
+    seen = ProjectFiles(paths, {}).seen()
+    told = [f"{folder}/: {count} SQL file{'s' * (count != 1)}" for folder, count in seen[:_LISTED]]
+    more = len(seen) - _LISTED
+    odd = [path for path in overlooked.by_letters(paths) if not path.endswith("letters only")]
+    told += [f"{each}: rename it" for each in odd[:_LISTED]]
+    return [*told, *([f"and {more} more folders with SQL files"] if more > 0 else [])]
 
 
-def _home(path: str, texts: Mapping[str, str], there: AbstractSet[str]) -> str:
-    """Return the folder of migrations that a file is in; nothing if it is in none."""
-    pure = PurePosixPath(path)
-    if _is_migration_folder(pure.parent):
-        return _base(pure.parent)
-    own = str(pure.parent)
-    if f"{own}/meta/_journal.json" in there:  # Drizzle's
-        return own
-    known = any(each.tool == "Liquibase" for each in recognise.marks(texts.get(path, "")))
-    return own if known and _CHANGELOGS.search(own) else ""
+def _taken(files: ProjectFiles, answers: ProposalAnswers) -> tuple[list[TakenFolder], list[Reason]]:
+    found = _named(files, answers.folders) if answers.folders else files.candidates()
+    if not found and (script := files.listing()):
+        found = [script]
+    single = None if answers.folders else _single(files, found)
+    beside = {parent(each.folder) for each in found}
+    if single and found:
+        near = tuple(path for path in single.files if parent(path) in beside)
+        far = [path for path in single.files if path not in near]
+        found = [*found, replace(single, files=near, folder=parent(near[0]))] if near else found
+    else:
+        far, found = [], [*found, *([single] if single else [])]
+    every = [take(each, files) for each in found]
+    reasons = [Reason(what=f"{each}/", why=why) for each, why in sorted(files.left_out.items())]
+    taken: list[TakenFolder] = []
+    for each in every:
+        if dialect := each.foreign:
+            why = f"its files are in the style of {dialect.tool} ({dialect.evidence}), not read yet"
+            reasons.append(Reason(what=f"{each.folder}/", why=why))
+        elif each.other and not answers.folders and each.other.count * 2 >= len(each.files):
+            reasons.append(Reason(what=f"{each.folder}/", why=f"is left out: {each.other}"))
+        elif each.arranged.paths or each.wrong:
+            taken.append(each)
+            reasons.append(Reason(what=each.patterns[0], why=each.why))
+            reasons += each.reasons
+    why = "is left out: it lies in none of the folders of migrations, and beside none"
+    reasons += [Reason(what=path, why=why) for path in far]
+    if not answers.folders:
+        weaker = dict(_weaker(taken, files))
+        taken = [each for each in taken if each.folder not in weaker]
+        reasons = [each for each in reasons if each.what not in _first_patterns(weaker)]
+        reasons += [Reason(what=f"{each}/", why=why) for each, (why, _) in weaker.items()]
+    return taken, reasons
 
 
-def _not_meant(path: str) -> str:
-    """Return why a file is none of what is deployed, by the folders that it is in; or nothing."""
-    for part in PurePosixPath(path).parts[:-1]:
-        if part.lower() in _TESTS:
-            return f"is left out: {part} is for tests"
-        if part.lower() in _OTHER_SERVERS:
-            return f"is left out: {part} is another database"
-    return ""
+def _weaker(
+    taken: Sequence[TakenFolder], files: ProjectFiles
+) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield the folders for which their name alone speaks, beside one that is a tool's.
+
+    Each with why it is left out, and its first pattern.
+    """
+    certain = [each for each in taken if not each.by_name and not each.wrong and each.in_style]
+    ordered = [each.folder for each in taken if not each.by_name]
+    for each in taken if certain else ():
+        if any(folder.startswith(f"{each.folder}/") for folder in ordered):
+            continue  # a script beside a folder of migrations belongs to those
+        root = files.root(each.folder)
+        strong = next((e for e in certain if files.root(e.folder) == root), None)
+        if each.by_name and strong and (each.order or len(each.files) <= len(strong.files)):
+            why = (
+                f"is left out: only its name speaks for it, and {strong.folder} is in the style of"
+                f" {strong.in_style} (--folder {each.folder} takes it)"
+            )
+            yield each.folder, (why, each.patterns[0])
 
 
-def _split(base: str, files: list[str], out: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield a folder with its files; folder by folder below it, where others there are left out."""
-    if not any(folder.startswith(f"{base}/") for folder in out):
-        yield base, files
+def _first_patterns(weaker: Mapping[str, tuple[str, str]]) -> set[str]:
+    return {pattern for _, pattern in weaker.values()}
+
+
+def _named(files: ProjectFiles, folders: Sequence[str]) -> list[Candidate]:
+    """Return the folders that a person named, whatever their names and files say."""
+    found: list[Candidate] = []
+    for said in folders:
+        folder = said.strip("/").removeprefix("./") or "."
+        below = "" if folder == "." else f"{folder}/"
+        own = [each for each in files.paths if each.startswith(below) and each.endswith(".sql")]
+        if not own:
+            known = sorted({parent(path) for path in files.paths if path.endswith(".sql")})
+            message = f"there is no SQL file in {said}{nearest(folder, known)}"
+            raise UsageProblem(message, problems=known[:_LISTED])
+        direct = [path for path in own if files.home(path) == folder or parent(path) == folder]
+        found.append(
+            Candidate(folder=folder, files=tuple(direct or own), evidence="named by --folder")
+        )
+    return found
+
+
+def _clusters(
+    files: ProjectFiles, taken: Sequence[TakenFolder], answers: ProposalAnswers
+) -> Iterator[list[TakenFolder]]:
+    """Yield the folders that are of one database.
+
+    They are if they belong to one program, and if no version stands in two of them.
+    """
+    if answers.folders:
+        yield from ([each] for each in taken) if answers.each else [list(taken)]
         return
-    below: dict[str, list[str]] = {}
-    for path in files:
-        first, slash, _ = path.removeprefix(f"{base}/").partition("/")
-        below.setdefault(f"{base}/{first}" if slash else base, []).append(path)
-    yield from below.items()
+    found: list[tuple[str, set[str], list[TakenFolder]]] = []
+    for each in taken:
+        root, own = files.root(each.folder), set(each.versions)
+        near = next((c for c in found if c[0] == root and own.isdisjoint(c[1])), None)
+        if near is None:
+            found.append((root, own, [each]))
+        else:
+            near[1].update(own)
+            near[2].append(each)
+    yield from (cluster for _, _, cluster in found)
 
 
-def _is_migration_folder(folder: PurePosixPath) -> bool:
-    return any(_FOLDER_WORDS.search(part) for part in folder.parts)
-
-
-def _base(folder: PurePosixPath) -> str:
-    """Return the outermost folder that calls itself one of migrations."""
-    places = [n for n, part in enumerate(folder.parts, start=1) if _FOLDER_WORDS.search(part)]
-    return str(PurePosixPath(*folder.parts[: places[0]]))
-
-
-def _foreign(
-    files: Sequence[str], paths: Sequence[str], texts: Mapping[str, str], made: Arranged
-) -> recognise.Dialect | None:
-    """Return whose files these are, where that tool's are not read."""
-    there = frozenset(paths)
-    layouts = {p.path: p.reading.layout for p in made.files if p.reading}
-    found = (recognise.not_read(path, there, texts, layouts.get(path)) for path in files)
-    return next((dialect for dialect in found if dialect), None)
-
-
-def _arranged(pattern: str, paths: Sequence[str], texts: Mapping[str, str]) -> Arranged:
-    group = Group(name="found", order=1, file_patterns=(pattern,))
-    marks = {path: recognise.marks(texts[path]) for path in paths if path in texts}
-    beside = {path: text for path, text in texts.items() if last(path) == sqitch.PLAN}
-    whole = {path: text for path, text in texts.items() if path.endswith(".sql")}
-    return arrange(group, paths, FolderView(marks=marks, beside=beside, texts=whole))
-
-
-def _manner(made: Arranged) -> str:
-    found = sorted({str(layout) for _, layout in made.layouts if layout is not Layout.PLAIN})
-    return f", in the style of {' and '.join(found)}" if found else ""
-
-
-def _single(paths: Sequence[str]) -> list[str]:
-    """Return SQL files outside of the folders whose own names say that they are migrations."""
-    there = set(paths)
+def _groups(clusters: Sequence[Sequence[TakenFolder]], answers: ProposalAnswers) -> list[Group]:
+    """Return one group for all folders of one database."""
+    if not any(clusters):
+        return []
+    names = _names([_common([each.folder for each in own]) for own in clusters])
     return [
-        path
-        for path in paths
-        if path.endswith(".sql")
-        and not _is_migration_folder(PurePosixPath(path).parent)
-        and (_FILE_WORDS.search(PurePosixPath(path).name))
-        and not plain.is_down(path, there)
-        and not recognise.by_name(path)
+        _group(name, database, own, answers)
+        for own, (name, database) in zip(clusters, names, strict=True)
     ]
 
 
-def _package(paths: Sequence[str], texts: Mapping[str, str]) -> Found:
-    if "package.json" not in paths:
-        return [], []
-    scripts = _scripts(texts.get("package.json", ""))
-    typescript = sorted({_pattern(p) for p in paths if _TYPESCRIPT.search(p)})
-    build = "npm run build" if "build" in scripts else ""
-    test = "npm test" if _tests(scripts) else ""
-    if not build and not test:
-        return [], [Reason(what="package.json", why="has neither a build nor a test script")]
-    name = "typescript_build" if typescript else "node_build"
-    patterns = typescript or ["package.json"]
-    group = Group(
+def _group(
+    name: str,
+    database: DatabaseName,
+    taken: Sequence[TakenFolder],
+    answers: ProposalAnswers,
+) -> Group:
+    listed = answers.write_order and len(taken) == 1 and taken[0].order
+    patterns = [pattern for each in taken for pattern in each.patterns]
+    return Group(
         name=name,
         order=1,
-        file_patterns=tuple(patterns),
-        build_command=build,
-        test_command=test,
+        kind=GroupKind.MIGRATIONS,
+        file_patterns=tuple(dict.fromkeys(patterns)),
+        required_env_vars=(database,),
+        database=database,
+        executor=Executor.AUTO if any(each.psql for each in taken) else Executor.NATIVE,
+        order_file=joined(taken[0].folder, ORDER_FILE) if listed else "",
+        layout=taken[0].layout if len({each.layout for each in taken}) == 1 else Layout.AUTO,
     )
-    have = " and ".join(each for each in (build and "build", test and "test") if each)
-    return [group], [Reason(what=name, why=f"package.json has a {have} script")]
 
 
-def _scripts(text: str) -> Mapping[str, Any]:
-    try:
-        found = json.loads(text).get("scripts", {})
-    except (ValueError, AttributeError):
-        return {}
-    return found if isinstance(found, dict) else {}
+def _common(folders: Sequence[str]) -> str:
+    """Return the folder that holds all of them."""
+    if len(folders) == 1:
+        return folders[0]
+    parts = [folder.split("/") for folder in folders]
+    shared = takewhile(lambda own: len(set(own)) == 1, zip(*parts, strict=False))
+    return "/".join(own[0] for own in shared) or folders[0]
 
 
-def _tests(scripts: Mapping[str, Any]) -> bool:
-    return "test" in scripts and "no test specified" not in str(scripts["test"])
+def _names(folders: Sequence[str]) -> list[tuple[str, DatabaseName]]:
+    """Return a name and a database for each folder, by what their paths do not share."""
+    if len(folders) == 1:
+        return [("migrations", DATABASE_URL)]
+    own = [
+        [word for part in each.split("/") for word in folder_words.words(part)] for each in folders
+    ]
+    shared = set[str](own[0]).intersection(*own)
+    named: dict[str, DatabaseName] = {}
+    for every in own:
+        telling = [word for word in every if word not in shared and word not in _GENERAL]
+        name = next((each for each in reversed(telling) if each not in named), "_".join(every))
+        while name in named or not name:
+            name = f"{name}_2" if name else "root"
+        named[name] = DatabaseName(f"{name.upper()}_{DATABASE_URL}")
+    return list(named.items())
 
 
-def _pattern(path: str) -> str:
-    """Return the pattern of a source file: its top folder, and all below it."""
-    pure = PurePosixPath(path)
-    top = pure.parts[0] if len(pure.parts) > 1 else ""
-    return f"{top}/**/*{pure.suffix}" if top else f"*{pure.suffix}"
+def _several(groups: Sequence[Group], taken: Sequence[TakenFolder]) -> Reason:
+    folders = " ".join(f"--folder {each.folder}" for each in taken)
+    if len(groups) == 1:
+        series = {each.in_style for each in taken} == {Layout.FLYWAY}
+        order = (
+            "by version over all of them"
+            if series
+            else f"in this order; for another order, init --force {folders}, in yours"
+        )
+        each = f"init --force {folders} --each" if series else "add --each"
+        why = (
+            f"{len(taken)} folders are taken for one database, {order}; for a database each, {each}"
+        )
+    else:
+        why = (
+            f"{len(groups)} databases, each with its own variable: the folders are of different"
+            f" programs, or have the same versions; for one database, init --force {folders}"
+        )
+    return Reason(what=", ".join(group.name for group in groups), why=why)
 
 
-def _python(paths: Sequence[str], texts: Mapping[str, str]) -> Found:
-    if "pyproject.toml" not in paths:
-        return [], []
-    try:
-        project = tomllib.loads(texts.get("pyproject.toml", ""))
-    except tomllib.TOMLDecodeError:
-        return [], [Reason(what="pyproject.toml", why="is no TOML")]
-    builds = "build-system" in project
-    tests = any(path.startswith(("tests/", "test/")) and path.endswith(".py") for path in paths)
-    if not builds and not tests:
-        return [], [Reason(what="pyproject.toml", why="has neither a build system nor tests")]
-    group = Group(
-        name="python_build",
-        order=1,
-        file_patterns=("pyproject.toml",),
-        build_command="python3 -m build" if builds else "",
-        test_command="python3 -m pytest" if tests else "",
-    )
-    why = "pyproject.toml has a build system" if builds else "there are tests"
-    return [group], [Reason(what="python_build", why=why)]
+def _environments(cluster: Sequence[TakenFolder]) -> Iterator[str]:
+    """Yield which folders of a database are for one environment by their names."""
+    named = [each.folder for each in cluster if folder_words.of_environment(each.folder)]
+    if named and len(cluster) > 1:
+        some = named[:_LISTED]
+        are = "is for one environment by its name" if len(named) == 1 else "are for environments"
+        yield f"{', '.join(some)} {are}: name the folders that the database gets"
 
 
-def _make(paths: Sequence[str]) -> Found:
-    if "Makefile" not in paths:
-        return [], []
-    why = "there is a Makefile; name its targets in a build_command or deploy_command"
-    return [], [Reason(what="Makefile", why=why)]
+def _open(taken: TakenFolder, answers: ProposalAnswers, *, written: bool) -> Iterator[str]:
+    """Yield what is still in doubt of a folder."""
+    yield from taken.wrong
+    if taken.other and not answers.folders:
+        yield str(taken.other)
+    for each in () if written else taken.order:
+        if not answers.by_name or "by letters" in each:  # the plan refuses such names
+            yield each
+
+
+def _answers(taken: Sequence[TakenFolder], answers: ProposalAnswers) -> Iterator[str]:
+    unsure = [each for each in taken if each.order]
+    only = "".join(f" --folder {each}" for each in answers.folders)
+    if unsure and not (answers.write_order and answers.folders):
+        written = joined(unsure[0].folder, ORDER_FILE)
+        only = only or (f" --folder {unsure[0].folder}" if len(taken) > 1 else "")
+        yield f"{only} --write-order, which writes {written}: check it before you deploy"
+        if not any("by letters" in doubt for each in unsure for doubt in each.order):
+            yield f"{only} --by-name, if the order of names is right"
+    for each in taken:
+        if each.other and not each.wrong and not answers.folders:
+            yield f" --folder {each.folder}, if its server accepts that"
+    certain = [each for each in taken if not each.order and not each.wrong and not each.other]
+    certain.sort(key=lambda each: folder_words.of_environment(each.folder))
+    for each in certain[:3]:
+        yield f" --folder {each.folder}, to deploy that folder alone"
+    if len(certain) > 1 and any(folder_words.of_environment(each.folder) for each in certain):
+        yield " --folder FOLDER --folder FOLDER, to deploy several into one database"
+
+
+def _order_file(taken: TakenFolder) -> tuple[str, str]:
+    """Return path and text of an order file: by number, then by name."""
+    head = "# the order in which these migrations run; check it\n"
+    start = "" if taken.folder == "." else f"{taken.folder}/"
+    lines = [f"{path.removeprefix(start)}\n" for path in taken.in_order]
+    return joined(taken.folder, ORDER_FILE), head + "".join(lines)
+
+
+def _single(files: ProjectFiles, found: Sequence[Candidate]) -> Candidate | None:
+    """Return the SQL files outside of the folders whose own names say that they are migrations."""
+    claimed = {path for each in found for path in each.files}
+    own = [
+        path
+        for home in files.by_home
+        for path in files.by_home[home]
+        if path not in claimed
+        and _FILE_WORDS.search(last(path))
+        and not plain.is_down(path, files.there)
+        and not recognise.by_name(path)
+    ]
+    if not own:
+        return None
+    own.sort(key=series.natural)
+    return Candidate(folder=parent(own[0]), files=tuple(own), evidence=SINGLE, alone=True)
 
 
 def _script(groups: Iterable[Group]) -> Reason:

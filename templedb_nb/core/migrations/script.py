@@ -47,6 +47,8 @@ _SECTION = re.compile(
 """A comment that is nothing but a word for the way back, as several tools divide their files."""
 _INCLUDES = re.compile(r"^[ \t]*+\\(?:ir|include_relative)\b", re.MULTILINE)
 _VARIABLE = re.compile(r"""(?<!:):(?:'\w++'|"\w++"|\w++)""")
+_ENUM = "enum-value-used"
+_NO_COMMANDS = "remove its psql commands, or move them to a file of their own"
 _SWITCHES = re.compile(r"\\(?:c|connect)\b")
 
 
@@ -108,9 +110,20 @@ class Script:
         """Return how many steps the ledger counts: units, or else statements."""
         return len(self.units) if self.mode is Mode.STATEMENTS else len(self.statements)
 
+    @property
+    def for_psql(self) -> Remark | None:
+        """Return the first reason why only psql can run the script, if there is one."""
+        return next((each for each in self.problems if each.native_only), None)
+
+    def sender(self, executor: Executor) -> Executor:
+        """Return who sends the script in a group of that executor: psql only if nobody else can."""
+        if executor is not Executor.AUTO:
+            return executor
+        return Executor.PSQL if self.for_psql else Executor.NATIVE
+
     def problems_for(self, executor: Executor) -> tuple[Remark, ...]:
         """Return what forbids the script, when *executor* sends it."""
-        if executor is Executor.NATIVE:
+        if self.sender(executor) is Executor.NATIVE:
             return self.problems
         found = [each for each in self.problems if not each.native_only]
         if self.once and _INCLUDES.search(self.up):
@@ -126,10 +139,12 @@ class Script:
                 found.append(Remark(message=message, line=each.line, mend=mend))
         if self.up != self.text:
             message = "executor psql runs a whole file, but only a part of this one is the up part"
-            found.append(Remark(message=message, mend="remove executor: psql"))
+            mend = "remove executor: psql" if executor is Executor.PSQL else _NO_COMMANDS
+            found.append(Remark(message=message, mend=mend))
         if self.mode is Mode.STATEMENTS:
             message = f"{self.note}, but executor psql runs a file in one transaction"
-            mend = "move the file to a group without executor: psql"
+            apart = "move the file to a group without executor: psql"
+            mend = apart if executor is Executor.PSQL else _NO_COMMANDS
             found.append(Remark(message=message, mend=mend))
         return tuple(found)
 
@@ -254,7 +269,10 @@ def _read(
             *way.problems,
             *below_problems,
         ),
-        warnings=tuple(_warnings(way.statements)) if way.mode is Mode.TRANSACTION else (),
+        warnings=(
+            *way.warnings,
+            *(_warnings(way.statements) if way.mode is Mode.TRANSACTION else ()),
+        ),
         note=way.note,
         line=own.line,
         commands=commands,
@@ -332,7 +350,7 @@ def _about_meta(meta: Meta) -> Iterator[Remark]:
         yield Remark(message=f"{meta.text} leaves the target's database", line=meta.line)
     elif not _IGNORED_METAS.fullmatch(meta.text):
         message = f"{meta.text.split()[0]} is a psql command"
-        mend = "set executor: psql for its group"
+        mend = "set executor: auto for its group, and psql runs this file"
         yield Remark(message=message, line=meta.line, mend=mend, native_only=True)
 
 
@@ -347,6 +365,6 @@ def _warnings(statements: Sequence[Statement]) -> Iterator[Remark]:
             for label in sorted(used & added.keys()):
                 message = f"the new enum value {label} looks used in the file that adds it"
                 mend = "PostgreSQL refuses that in one transaction: use it in a later migration"
-                yield Remark(message=message, line=statement.line, mend=mend)
+                yield Remark(message=message, line=statement.line, mend=mend, rule=_ENUM)
         elif classify.type_name(statement) not in created:
             added |= dict.fromkeys(labels, statement)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from templedb_nb.core.config import globs, groups
+from templedb_nb.core.migrations.carried_keys import KeysInDatabase, with_keys
 from templedb_nb.core.migrations.layouts import liquibase
 from templedb_nb.core.migrations.layouts.arrange import Arranged, arrange
 from templedb_nb.core.migrations.layouts.placing import (
@@ -75,17 +76,32 @@ def migrations(
             found.append(
                 GroupMigrations(group=group, database=own.database, files=ups, arranged=arranged)
             )
-    return tuple(found)
+    return _with_own_keys(found, ledgers)
 
 
-def shared_keys(found: Iterable[GroupMigrations]) -> Iterator[tuple[Placed, Placed]]:
-    """Yield files of different folders that claim one key in one database, each with the first."""
-    first: dict[tuple[DatabaseName, str], Placed] = {}
+def _with_own_keys(
+    found: Sequence[GroupMigrations], ledgers: Ledgers
+) -> tuple[GroupMigrations, ...]:
+    """Return the migrations, where no two folders of one database claim a key."""
+    by_database: dict[DatabaseName, KeysInDatabase] = {}
     for each in found:
-        for placed in each.arranged.files:
-            other = first.setdefault((each.database, placed.key), placed)
-            if other.path != placed.path and other.base != placed.base:
-                yield placed, other
+        own = by_database.get(each.database)
+        if own is None:
+            entries = {e.key: e for e in ledgers.get(each.database, NO_LEDGER).entries}
+            own = by_database[each.database] = KeysInDatabase(entries=entries, blobs={})
+        own.blobs |= {file.path: file.blob for file in each.files}
+        own.add(each.arranged.files)
+    settled = {database: own.settle() for database, own in by_database.items()}
+    if not any(keys or told for keys, told in settled.values()):
+        return tuple(found)
+    out: list[GroupMigrations] = []
+    for each in found:
+        keys, told = settled[each.database]
+        files = with_keys(each.arranged.files, keys)
+        here = {f"{placed.folder}/" for placed in files} | {placed.path for placed in files}
+        findings = (*each.arranged.findings, *(f for f in told if f.where in here))
+        out.append(replace(each, arranged=replace(each.arranged, files=files, findings=findings)))
+    return tuple(out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +127,8 @@ def to_look_at(config: DeployConfig, paths: Sequence[str]) -> WantedFiles:
     for group in config.groups:
         if not groups.migrating(group):
             continue
-        for pattern in group.file_patterns:
-            own = {path for path in globs.match(pattern, paths) if path.endswith((".sql", ".py"))}
+        for _, matched in globs.taken(group.file_patterns, paths):
+            own = {path for path in matched if path.endswith((".sql", ".py"))}
             if group.layout is Layout.AUTO:
                 whole |= {path for path in own if path.endswith(".py")}
             own = own if group.layout in _WHOLE else {p for p in own if p.endswith(".sql")}

@@ -19,10 +19,15 @@ Key: TypeAlias = tuple[str, str, str, str]
 
 def expected(steps: Iterable[Step], took: Mapping[Key, StepEstimate]) -> Expected:
     """Return what *steps* will probably take."""
-    found = [took.get(key(each)) for each in steps]
+    every = list(steps)
+    found = [took.get(key(each)) for each in every]
+    single = [each.proof is Evidence.LEDGER for each in every]
     return Expected(
         steps=tuple(each.median_ms if each else None for each in found),
         runs=max((each.runs for each in found if each), default=0),
+        others=tuple(
+            each.times if each and once else 0 for each, once in zip(found, single, strict=True)
+        ),
     )
 
 

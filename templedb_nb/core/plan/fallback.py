@@ -55,7 +55,7 @@ def on_fallback(
     why = found.why_not or blocked(made.groups, situation)
     if any(str(each) in why for each in errors(others)):
         return
-    message = f"on_failure: rollback cannot hold for this run: {why}"
+    message = f"on_failure: rollback is not possible for this run: {why}"
     grave = Severity.NOTE if found.idle else Severity.WARNING
     mend = "" if found.why_not else "deploy the migration in a release of its own"
     yield Finding(severity=grave, topic=Topic.ROLLBACK, message=message,

@@ -18,7 +18,6 @@ from templedb_nb.core.migrations.status import (
     GroupMigrations,
     Ledgers,
     Scripts,
-    shared_keys,
 )
 from templedb_nb.core.plan.dialects import Dialects
 from templedb_nb.core.plan.rollback import not_answered, on_pending
@@ -62,12 +61,6 @@ def on_migrations(
         out += _opaque(each.group, own.get(each.group.name, ()))
         if not each.files and each.group.file_patterns:
             out.append(_warning(Topic.FILES, "matches no migration", each.group.name))
-    for placed, other in shared_keys(found):
-        message = f"has the key {placed.key}; so has {other.path}, in the same database"
-        mend = (
-            f"templedb project import {placed.base}: in a separate project, its keys are separate"
-        )
-        out.append(problem(placed.path, message, mend, topic=Topic.MIGRATION))
     for row in rows:
         if row.group not in executors:
             continue
@@ -83,7 +76,7 @@ def on_migrations(
 
 def _recognised(group: Group) -> Iterable[Finding]:
     own = migrating(group)
-    if own and own.recognised and own.executor is Executor.NATIVE:
+    if own and own.recognised and own.executor is not Executor.PSQL:
         message = f"{group.deploy_command!r} runs natively: psql exits with 0 if its SQL fails"
         yield _note(Topic.COMMAND, message, group.name)
 
@@ -154,6 +147,8 @@ def _text(row: Tracked, script: Script, executor: Executor, texts: Dialects) -> 
         mend = f"keep using {dialect.tool} for this folder, or write a plain SQL file"
         yield problem(row.file, message, mend, topic=Topic.MIGRATION)
         return
+    if executor is Executor.AUTO and (why := script.for_psql):
+        yield _note(Topic.MIGRATION, f"psql runs it: {why.message}", f"{row.file}:{why.line}")
     for each in script.problems_for(executor):
         at = f"{row.file}:{each.line}" if each.line else row.file
         yield problem(at, each.message, each.mend, topic=Topic.MIGRATION)
@@ -221,7 +216,7 @@ def on_suspicions(found: Mapping[DatabaseName, Suspicion], target: TargetName) -
                 )
             else:
                 why, other = (
-                    "no object tells of what is lost; record it, open steps as in doubt:",
+                    "no object shows what is lost; restore the rows, open steps as in doubt:",
                     mend,
                 )
             mend = f"{why} templedb migration restore-ledger --target {target} --reason WHY"
@@ -239,7 +234,7 @@ def _settle(lost: Lost, told: str) -> str:
     """Return how a person says what became of an attempt, where nothing else was lost."""
     if told != OPEN:
         return ""
-    look = "look what stands, then: templedb migration resolve"
+    look = "check what is in effect, then: templedb migration resolve"
     return f"{look} {lost.entry.file} --applied|--not-applied --reason WHY"
 
 

@@ -14,6 +14,7 @@ from templedb_nb.core.plan.health_steps import (
     gates,
 )
 from templedb_nb.core.plan.situation import Situation
+from templedb_nb.core.plan.slots import steps as slots
 from templedb_nb.core.promotion.forward import in_order, not_there
 from templedb_nb.model.config import Group, Hook
 from templedb_nb.model.file import FileEntry
@@ -38,6 +39,8 @@ def planned_group(group: Group, rows: Sequence[Tracked], situation: Situation) -
         return PlannedGroup(name=group.name, steps=())
     if back and groups.migrating(group):
         return PlannedGroup(name=group.name, steps=gates(group))
+    if group.blue_green and (again := slots.returning(group, situation)):
+        return PlannedGroup(name=group.name, steps=again)
     before = _hooks(group, group.pre_deploy, Phase.PRE_DEPLOY)
     build, test = _command(group, Phase.BUILD), _command(group, Phase.TEST)
     built = artifacts.built(group, situation, build, test)
@@ -48,8 +51,11 @@ def planned_group(group: Group, rows: Sequence[Tracked], situation: Situation) -
     )
     after = _hooks(group, group.post_deploy, Phase.POST_DEPLOY)
     steps = (*before, *built, *work, *after, *gates(group))
-    if steps:
-        steps += tuple(_hooks(group, group.on_failure, Phase.ON_FAILURE))
+    hooks: Sequence[Step] = _hooks(group, group.on_failure, Phase.ON_FAILURE)
+    if steps and slots.switched(group, situation):
+        steps = slots.deployed(group, steps, situation)
+        hooks = slots.after_failure(group, hooks, situation)
+    steps += tuple(hooks) if steps else ()
     return PlannedGroup(name=group.name, steps=steps, continue_on_failure=group.continue_on_failure)
 
 
@@ -84,9 +90,8 @@ def _deploy(group: Group, situation: Situation) -> list[Step]:
 def _matched(group: Group, files: Sequence[FileEntry]) -> list[FileEntry]:
     entries = {entry.path: entry for entry in files}
     paths: dict[str, None] = {}
-    for pattern in group.file_patterns:
-        if not globs.complaints(pattern):
-            paths.update(dict.fromkeys(globs.match(pattern, tuple(entries))))
+    for _, matched in globs.taken(group.file_patterns, tuple(entries)):
+        paths.update(dict.fromkeys(matched))
     return [entries[path] for path in paths]
 
 
@@ -129,7 +134,7 @@ def _migrations(group: Group, rows: Sequence[Tracked], situation: Situation) -> 
                     blob=row.blob,
                     checksums=script.checksums,
                     mode=_mode(row, script, situation.ledgers.get(own.database)),
-                    executor=own.executor,
+                    executor=script.sender(own.executor),
                     reading=row.reading,
                 )
             )

@@ -14,6 +14,7 @@ from templedb_nb.model.health import Check, HealthRole, HttpCheck
 from templedb_nb.model.health_step import CheckHealth
 from templedb_nb.model.plan import Plan, PlannedGroup
 from templedb_nb.model.step import Step, works
+from templedb_nb.model.switch_step import SwitchSlot
 
 
 def gates(group: Group) -> tuple[CheckHealth, ...]:
@@ -42,7 +43,9 @@ def with_health(
 
 def _soak(group: str, chosen: Sequence[Group], situation: Situation) -> Iterator[CheckHealth]:
     role = HealthRole.SOAK
-    of_groups = [check for each in chosen for check in reading.of_group(each, role)]
+    of_groups = [
+        check for each in chosen if not each.blue_green for check in reading.of_group(each, role)
+    ]
     checks = (*of_groups, *reading.of_target(situation.health, role))
     if checks:
         yield CheckHealth(group=group, checks=checks, role=role)
@@ -50,8 +53,16 @@ def _soak(group: str, chosen: Sequence[Group], situation: Situation) -> Iterator
 
 def checks(steps: Sequence[Step]) -> tuple[Check, ...]:
     """Return every check that the steps ask, once each."""
-    asked = (check for step in steps if isinstance(step, CheckHealth) for check in step.checks)
-    return tuple({check.name: check for check in asked}.values())
+    asked = (check for step in steps for check in _of_step(step))
+    return tuple(dict.fromkeys(asked))
+
+
+def _of_step(step: Step) -> tuple[Check, ...]:
+    match step:
+        case CheckHealth(checks=own) | SwitchSlot(gate=own):
+            return own
+        case _:
+            return ()
 
 
 def names_release(step: Step) -> bool:
@@ -80,7 +91,7 @@ def _left_out(situation: Situation) -> Iterator[Finding]:
     """Tell of the checks that a run without their group does not ask."""
     for group in situation.config.groups:
         if group.name in situation.options.skip_groups and group.checks:
-            message = "its health checks are not asked: a success says nothing of them"
+            message = "its health checks do not run: a success does not say that it is healthy"
             yield Finding(severity=Severity.WARNING, topic=Topic.HEALTH, message=message,
                           where=group.name, mend="templedb health check")  # fmt: skip
 

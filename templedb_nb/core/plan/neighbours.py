@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from templedb_nb.core.approval.policy_changes import adds
+from templedb_nb.core.config.document import problem
 from templedb_nb.core.migrations.status import Ledgers
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.ledger import Neighbour
 from templedb_nb.model.plan import Plan
+from templedb_nb.model.status import Tracked
 from templedb_nb.model.target import Policy
+
+
+def on_one_database(ledgers: Ledgers, rows: Sequence[Tracked]) -> Iterable[Finding]:
+    """Tell of two variables that lead to one database: a file of one would count for the other."""
+    names = {name: ledger.uuid for name, ledger in ledgers.items() if ledger.uuid}
+    first: dict[tuple[str, str], Tracked] = {}
+    for row in rows:
+        if row.blob is None or row.database not in names:
+            continue
+        other = first.setdefault((names[row.database], row.key), row)
+        if other.database != row.database and other.file != row.file:
+            message = (
+                f"has the key {row.key}; so has {other.file}, and {row.database} is the same"
+                f" database as {other.database}"
+            )
+            mend = f"give {row.database} another address, or import its folder as a project"
+            yield problem(row.file, message, mend, topic=Topic.MIGRATION)
 
 
 def on_neighbours(ledgers: Ledgers, own: Policy, plan: Plan) -> Iterable[Finding]:

@@ -42,9 +42,9 @@ def contracts_with_code(plan: Plan, scripts: Scripts) -> Iterator[Complaint]:
 
 def _complaint(step: Apply, found: Compatibility, *, before: bool) -> Complaint:
     if before:
-        when = "older code runs on until this plan has deployed newer code"
+        when = "older code keeps running until this plan has deployed newer code"
     else:
-        when = "nobody can go back to older code than this plan deploys"
+        when = "code older than this plan's can no longer be deployed"
     why = f"stated on line {found.line}" if found.stated else found.reason
     return Complaint(
         rule=CONTRACT_WITH_DEPLOY,

@@ -31,10 +31,13 @@ from templedb_nb.core.plan.health_steps import (
     on_health,
     with_health,
 )
-from templedb_nb.core.plan.neighbours import on_neighbours
-from templedb_nb.core.plan.situation import Situation
+from templedb_nb.core.plan.neighbours import on_neighbours, on_one_database
+from templedb_nb.core.plan.situation import Situation, SlotWish
+from templedb_nb.core.plan.slots import steps as slot_steps
+from templedb_nb.core.plan.slots.findings import on_slots
 from templedb_nb.core.plan.summaries import summaries
 from templedb_nb.core.promotion.forward import on_promotion
+from templedb_nb.core.run.ledger_guard import on_missing_parts
 from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.model.config import Executor, Group
@@ -50,6 +53,7 @@ from templedb_nb.model.step import (
     RunScript,
     Step,
 )
+from templedb_nb.model.switch_step import SlotUse
 from templedb_nb.model.variable import ValueSource
 
 DEPLOY_SCRIPT = "deploy.sh"
@@ -59,6 +63,8 @@ def plan(situation: Situation) -> Draft:
     """Return what must happen, with everything that was found on the way, all at once."""
     if situation.options.amend:
         return _amendment(situation)
+    if situation.options.switch:
+        return _about_slot(situation, situation.options.switch)
     chosen, skips, findings = _chosen(situation)
     found = situation.migrations
     if found is None:
@@ -78,6 +84,8 @@ def plan(situation: Situation) -> Draft:
     findings += _all_findings(situation, made, rows, of_groups(found, chosen), chosen)
     findings += on_scripts(made, rows, situation.ledgers, situation.scripts)
     sources = _sources(situation, chosen, made)
+    told = summaries(made.steps, situation.scripts, situation.ledgers)
+    findings += on_slots(made, situation, told)
     return Draft(
         plan=made,
         findings=tuple(findings),
@@ -85,8 +93,9 @@ def plan(situation: Situation) -> Draft:
         sources=sources,
         rollback=_back(situation, made, sources),
         promotion=way.summary if (way := situation.options.promotion) else None,
-        scripts=summaries(made.steps, situation.scripts, situation.ledgers),
+        scripts=told,
         edited=tuple(row for row in rows if row.state is FileState.CHANGED),
+        slots=slot_steps.shown(made.steps, situation),
         applied=sum(row.state in IN_EFFECT for row in rows),
     )
 
@@ -142,7 +151,7 @@ def _plan(situation: Situation, planned: tuple[PlannedGroup, ...]) -> Plan:
         policy=situation.policy.planned,
         databases=situation.databases,
         variables=tuple(sorted(names | needed)),
-        base=base(situation.ledgers),
+        base=base(situation.ledgers, slot_steps.switches(steps)),
         tree=situation.tree if folder or any(map(names_release, steps)) else None,
         overlay=situation.overlay,
         rollback=back.goal if (back := situation.options.rollback) else None,
@@ -221,7 +230,9 @@ def _all_findings(
         findings += on_promotion(way, compared, situation.scripts, situation.target)
     findings += on_target(situation.ledgers, made, rows, situation.scripts)
     findings += on_neighbours(situation.ledgers, situation.own or situation.policy, made)
+    findings += on_one_database(situation.ledgers, rows)
     findings += on_suspicions(situation.suspicions, situation.target)
+    findings += on_missing_parts(made, situation.ledgers)
     findings += on_histories(situation.histories, rows, situation.target)
     findings += fallback.on_fallback(made, situation, tuple(findings))
     findings += on_shadows(situation.ledgers, made, situation.target)
@@ -251,11 +262,34 @@ def _sources(situation: Situation, chosen: Sequence[Group], made: Plan) -> tuple
     return tuple(found[name] for name in sorted(found))
 
 
+def _about_slot(situation: Situation, wish: SlotWish) -> Draft:
+    """Return the plan that switches traffic by hand, or stops what runs in a slot."""
+    group = situation.config.group(wish.group)
+    assert group is not None  # noqa: S101 - the caller has looked
+    if wish.retires:
+        now = slot_steps.of_group(group, situation)
+        routed, live = slot_steps.routed(group), slot_steps.serving(now)
+        use = SlotUse(routed=routed, slot=wish.slot, live=live, discards=True)
+        steps = slot_steps.retire(group, use)
+    else:
+        steps = slot_steps.by_hand(group, wish.slot, wish.reason, situation)
+    made = _plan(situation, (PlannedGroup(name=group.name, steps=steps),))
+    found = on_target(situation.ledgers, made, (), situation.scripts)
+    if not wish.retires:  # traffic may have to leave a slot before anybody knows what a run did
+        found = [each for each in found if each.topic is not Topic.UNRESOLVED]
+    found += [*on_slots(made, situation, ()), *on_health(made, situation)]
+    found += on_variables((group,), situation.databases, situation.known, may_miss=False)
+    sources = _sources(situation, (group,), made)
+    shown = slot_steps.shown(steps, situation)
+    return Draft(plan=made, findings=tuple(found), sources=sources, slots=shown)
+
+
 def _amendment(situation: Situation) -> Draft:
     made = _plan(situation, (PlannedGroup(name="ledger", steps=situation.options.amend),))
     found = on_target(situation.ledgers, made, (), situation.scripts)
     if not any(isinstance(step, Restore) for step in made.steps):
         found += on_suspicions(situation.suspicions, situation.target)
+    found += on_missing_parts(made, situation.ledgers)
     found += on_neighbours(situation.ledgers, situation.own or situation.policy, made)
     found = [each for each in found if each.topic is not Topic.UNRESOLVED]
     found += [*on_restores(made, situation.ledgers), *on_adoption(made)]

@@ -18,6 +18,7 @@ from templedb_nb.model.rollback_summary import Ahead, RollbackSummary
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.status import WAITING, FileState, Tracked
 from templedb_nb.model.step import Revert, RunCommand, RunScript
+from templedb_nb.model.switch_step import SwitchSlot
 from templedb_nb.model.variable import ValueSource
 from templedb_nb.model.work_folder import WorkFolderKind
 
@@ -42,6 +43,8 @@ class WayBack:
     sources: tuple[ValueSource, ...] | None = None
     origin: str = ""
     reverts: tuple[Revert, ...] = ()
+    unslotted: frozenset[str] = frozenset()
+    """The groups that the config in place deploys without slots: none holds what is in place."""
     not_kept: str = ""
     """Why the release is built again, although its run kept what it had built."""
 
@@ -103,7 +106,7 @@ def on_rollback(
     unknown = [each for each in ahead if each.word == "unknown" and not each.breaks]
     for each in unknown:
         why = f": {each.reason}" if each.reason else ""
-        message = f"stays applied; nobody can say whether that release works with it{why}"
+        message = f"stays applied; whether that release works with it is unknown{why}"
         yield Finding(severity=Severity.WARNING, topic=Topic.ROLLBACK, message=message,
                       where=each.file, mend="")  # fmt: skip
 
@@ -120,7 +123,9 @@ def _on_steps(back: WayBack, made: Plan, chosen: Sequence[Group]) -> Iterator[Fi
         message = f"its groups build again, and may build something else: {back.not_kept}"
         yield Finding(severity=Severity.WARNING, topic=Topic.ROLLBACK, message=message,
                       where=made.target)  # fmt: skip
-    if not any(isinstance(step, RunCommand | RunScript | Revert) for step in made.work):
+    if not any(
+        isinstance(step, RunCommand | RunScript | Revert | SwitchSlot) for step in made.work
+    ):
         what = _release(back.to)
         message = f"{what} has no command to run: a rollback never undoes migrations by itself"
         mend = "templedb migration down undoes a migration that has a down part"
@@ -222,12 +227,16 @@ def inherited(pending: PendingRollback | None, ledgers: Ledgers) -> PendingRollb
 
 
 def on_pending(pending: PendingRollback, plan: Plan) -> Finding:
-    """Return why nothing else may run: a rollback is owed, or did not end well."""
+    """Return why nothing else may run: a rollback is owed, or did not succeed."""
     parent, run = pending.parent[:RUN_DIGITS], pending.run[:RUN_DIGITS]
     if pending.begun:
-        message = f"rollback {run} did not end well: the target may be half rolled back"
-        mend = f"look: templedb deploy show {run}; go on with it: templedb deploy resume {run}; or,"
-        mend = f"{mend} after you put it right: templedb run resolve {run} --reason WHAT-YOU-DID"
+        message = f"rollback {run} did not succeed: the target may be half rolled back"
+        mend = (
+            f"see what ran: templedb deploy show {run}; continue: templedb deploy resume {run}; or,"
+        )
+        mend = (
+            f"{mend} after you fixed it by hand: templedb run resolve {run} --reason WHAT-YOU-DID"
+        )
     else:
         message = f"run {parent} failed, and its rollback has not begun"
         mend = f"roll back: templedb deploy resume {parent}, or, by a new plan: templedb deploy"

@@ -18,8 +18,19 @@ from templedb_nb.model.foreign_history import ForeignHistory
 from templedb_nb.model.lost import Suspicion
 from templedb_nb.model.rollback_summary import Ahead, Fallback
 from templedb_nb.model.serialization import Digest
+from templedb_nb.model.slots import GroupSlots
 from templedb_nb.model.step import Amendment, Restore, Revert
 from templedb_nb.model.target import DatabaseName, Policy, TargetName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotWish:
+    """A slot that a person wants traffic to go to; with `retires`, one that is only stopped."""
+
+    group: str
+    slot: str
+    reason: str
+    retires: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +45,9 @@ class PlanOptions:
     artifacts: Mapping[str, tuple[Artifact, ...]] = field(default_factory=dict)
     """What an earlier run kept, by group: it is placed, and those groups build and test nothing."""
     promotion: WayForward | None = None
+    discard_old: bool = False
+    """Whether a slot may be overwritten that keeps what served before."""
+    switch: SlotWish | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,5 +81,7 @@ class Situation:
     """The target's own checks."""
     ahead: tuple[Ahead, ...] = ()
     """What a rollback leaves applied although its release does not have it."""
+    slots: Mapping[str, GroupSlots] = field(default_factory=dict)
+    """What router and record say of each group that has slots."""
     unmeasured: bool = False
     """Whether the newest run on the target was no success: then a soak is due, whatever is left."""

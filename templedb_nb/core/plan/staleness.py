@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from templedb_nb.core.approval.policy_changes import changes
 from templedb_nb.core.plan.rollback import not_answered
+from templedb_nb.core.plan.slots.steps import switches
 from templedb_nb.model.ledger import Ledger, State
 from templedb_nb.model.plan import Plan, base
 from templedb_nb.model.step import Migration, Step
@@ -23,7 +24,9 @@ def same_base(plan: Plan, ledgers: Ledgers) -> bool:
     """
     now = plan.policy.planned
     policies = [now.stricter(ledger.demands).planned for ledger in ledgers.values()]
-    return base(ledgers) == plan.base and all(each == now for each in policies)
+    return base(ledgers, switches(plan.steps)) == plan.base and all(
+        each == now for each in policies
+    )
 
 
 def moved_by_itself(plan: Plan, ledgers: Ledgers) -> bool:
@@ -50,7 +53,7 @@ def differences(planned: Plan, fresh: Plan) -> tuple[str, ...]:
     other = [f"changed: {what}" for what in old if what in new and old[what] != new[what]]
     if planned.policy != fresh.policy:
         told = "; ".join(changes(planned.policy, fresh.policy))
-        other.append(f"what the target demands: {told}")
+        other.append(f"what the target requires: {told}")
     if planned.tree != fresh.tree:
         other.append("files of the release that commands may see")
     if planned.overlay != fresh.overlay:
@@ -72,7 +75,7 @@ def _steps(plan: Plan) -> dict[str, Step]:
 def unmoved(plan: Plan, ledgers: Mapping[DatabaseName, Ledger]) -> bool:
     """Return whether the target is where the plan begins, and nobody keeps runs away from it.
 
-    A command that nobody saw end does, a freeze, and a rollback that is owed or did not end well.
+    A command that nobody saw end does, a freeze, and a rollback that is owed or did not succeed.
     """
     held = any(
         ledger.unresolved or ledger.freezes or not_answered(ledger.rollback, plan)

@@ -158,7 +158,7 @@ def _same(
         return
     if not (here.checksums.tokens and there.checksums.tokens):
         which = target if not here.checksums.tokens else way.source
-        message = f"nobody recorded which text {which} has applied: it cannot be compared"
+        message = f"the text that {which} has applied was not recorded: it cannot be compared"
         yield Finding(
             severity=Severity.WARNING, topic=Topic.PROMOTION, message=message, where=row.file
         )
@@ -196,7 +196,7 @@ def _unused(way: WayForward, rows: Sequence[Tracked]) -> Iterator[Finding]:
             if fnmatch.fnmatchcase(row.key, pattern) or fnmatch.fnmatchcase(row.file, pattern)
         ]
         if not any(each.entry is not None and way.entry(each) is None for each in own):
-            message = f"no migration of that name is applied here alone: {pattern}"
+            message = f"no migration that only this target has applied matches {pattern}"
             yield problem("--accept-only-in-to", message, topic=Topic.PROMOTION)
 
 
@@ -204,7 +204,7 @@ def never_there(config: DeployConfig, left: Collection[str], source: str) -> Ite
     """Refuse the groups of commands that every run of the release on *source* has left out."""
     for group in config.groups:
         if group.name in left and group.kind is GroupKind.COMMANDS:
-            message = f"this group was left out on {source}: nobody knows how it is deployed"
+            message = f"this group was left out on {source}: it has not been tried there"
             mend = f"deploy it to {source} first, or leave it out here: --skip-group {group.name}"
             yield problem(group.name, message, mend, topic=Topic.PROMOTION)
 

@@ -57,7 +57,7 @@ def gates(wanted: PromotionGates, facts: SourceFacts, now: datetime) -> tuple[Ga
 
 def _succeeded(facts: SourceFacts) -> str:
     run = facts.run
-    told = f"run {run.run[:DIGITS]} on {facts.source} succeeded, and nobody rolled it back"
+    told = f"run {run.run[:DIGITS]} on {facts.source} succeeded and was not rolled back"
     return told if facts.in_place else f"{told}; a later run has replaced its release there"
 
 
@@ -66,13 +66,13 @@ def _soak(wanted: PromotionGates, facts: SourceFacts, now: datetime) -> Iterator
         return
     least, ended = timedelta(seconds=wanted.min_soak_s), facts.run.finished_at
     if ended is None:
-        why = "nobody recorded when the run ended"
+        why = "the end of the run was not recorded"
         yield GateResult(name="minimal soak", passed=False, reason=why)
         return
     been = max(now - ended - facts.away, timedelta(0))
     told = f"{_span(been)} of {_span(least)} on {facts.source} have passed"
     if been < least and facts.in_place:
-        told += f"; it may go on at {now + least - been:%Y-%m-%d %H:%M:%S %Z}"
+        told += f"; it can be promoted at {now + least - been:%Y-%m-%d %H:%M:%S %Z}"
     elif been < least:
         told += "; its release is not in place there any more"
     yield GateResult(name="minimal soak", passed=been >= least, reason=told)
@@ -92,10 +92,10 @@ def _healthy(wanted: PromotionGates, facts: SourceFacts) -> Iterator[GateResult]
     elif found:
         yield GateResult(name="healthy since", passed=True, reason=_well(facts))
     elif facts.checks:
-        why = f"{facts.source} has health checks, and none was measured for this release"
+        why = f"{facts.source} has health checks, but none was measured for this release"
         yield GateResult(name="healthy since", passed=False, reason=why)
     else:
-        why = f"{facts.source} has no health check: nobody measured"
+        why = f"{facts.source} has no health check: nothing was measured"
         yield GateResult(name="healthy since", passed=True, reason=why)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from difflib import SequenceMatcher
 from typing import Any  # Any: a config's document, plain JSON
 
-from templedb_nb.core.config.document import ALERT_KEYS, PROMOTION_KEYS, document
+from templedb_nb.core.config.document import document
 from templedb_nb.core.config.groups import SECRETIVE
+from templedb_nb.core.config.keys.top import ALERT_KEYS, PROMOTION_KEYS
 from templedb_nb.core.secrets.url_passwords import looks_random, without_url_passwords
 from templedb_nb.model.config import DeployConfig
+from templedb_nb.model.line_diff import hunks
 
 _BESIDE = {key.name for key in (*PROMOTION_KEYS, *ALERT_KEYS)}
 _BESIDE |= {"artifacts_store", "artifacts_limit"}
@@ -50,8 +51,8 @@ def _diff(
     old: list[str], new: list[str], old_shown: list[str], new_shown: list[str]
 ) -> Iterator[str]:
     """Yield where *old* and *new* differ, by the lines that stand for theirs."""
-    yield from ("--- recipe of the run", "+++ recipe of today")
-    for hunk in SequenceMatcher(None, old, new).get_grouped_opcodes(_AROUND):
+    yield from ("--- the run's recipe", "+++ today's recipe")
+    for hunk in hunks(old, new, _AROUND):
         (_, a, _, c, _), (_, _, b, _, d) = hunk[0], hunk[-1]
         yield f"@@ -{a + 1},{b - a} +{c + 1},{d - c} @@"
         for word, i, j, k, end in hunk:

@@ -9,6 +9,7 @@ from templedb_nb.model.health import Health
 from templedb_nb.model.health_step import CheckHealth
 from templedb_nb.model.phase import Phase
 from templedb_nb.model.result import Result
+from templedb_nb.model.step import RunCommand
 from templedb_nb.model.step_result import StepResult, StepState
 
 _ENDS = frozenset({StepState.DONE, StepState.WARNED})
@@ -19,15 +20,32 @@ def left(result: Result) -> tuple[int, ...]:
     """Return the steps that a resumed run still has to do, in order.
 
     All steps of a group are among them whose failure hooks ran: those may have undone what its
-    commands did. A migration that is applied is not run again for that.
+    commands did. A migration that is applied is not run again for that. What had nothing to stop
+    before a deployment into a slot must not stop that deployment.
     """
+    needless = _needless(result)
     undone = {s.label.group for s in result.steps if _is_hook(s) and s.state in _TRIED}
     steps = [(n, s) for n, s in enumerate(result.steps) if not _is_hook(s)]
     return tuple(
         n
         for n, each in steps
-        if each.label.group in undone or (each.state not in _ENDS and not result.done_before(n))
+        if each.label.group in undone
+        or (each.state not in _ENDS and not result.done_before(n) and n not in needless)
     )
+
+
+def _needless(result: Result) -> frozenset[int]:
+    """Return the commands in slots that were skipped although their group went on."""
+    found, went_on = set(), set[str]()
+    for number, step in reversed([*enumerate(result.steps)]):
+        if _is_hook(step):
+            continue
+        in_slot = step.label.kind == RunCommand.kind and step.label.key
+        if in_slot and step.state is StepState.SKIPPED and step.label.group in went_on:
+            found.add(number)
+        if step.started_ms is not None:
+            went_on.add(step.label.group)
+    return frozenset(found)
 
 
 def _is_hook(step: StepResult) -> bool:

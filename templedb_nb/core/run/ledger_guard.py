@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
+from templedb_nb.core.config.document import problem
+from templedb_nb.core.migrations.status import Ledgers
+from templedb_nb.model.finding import Finding, Severity, Topic
+from templedb_nb.model.plan import Plan
 from templedb_nb.model.witness import Key, Witness
 
 TABLES = ("meta", "migration", "event", "run", "command", "approval", "lock", "object", "slot")
@@ -63,6 +67,22 @@ def gone(before: Collection[Key], now: Collection[Key]) -> Iterable[str]:
     lost = sorted(set(before) - set(now))
     if lost:
         yield f"{rows(len(lost))} of templedb.migration gone ({named(key for _, key in lost)})"
+
+
+def on_missing_parts(plan: Plan, ledgers: Ledgers) -> Iterable[Finding]:
+    """Return what the ledger's tables lost: an error where no run can do without it."""
+    for name, ledger in sorted(ledgers.items()):
+        if not ledger.missing or plan.repairs:
+            continue
+        where = f"target {plan.target} ({name})"
+        mend = f"templedb migration restore-ledger --target {plan.target} --reason WHY"
+        told = f"has a damaged ledger: {'; '.join(map(str, ledger.missing))}"
+        if any(each.needed for each in ledger.missing):
+            yield problem(where, told, mend, topic=Topic.LEDGER)
+        else:
+            yield Finding(
+                severity=Severity.WARNING, topic=Topic.LEDGER, message=told, where=where, mend=mend
+            )
 
 
 def _migrations(before: Witness, now: Witness, own: Collection[Key]) -> Iterable[str]:

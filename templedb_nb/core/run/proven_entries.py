@@ -52,8 +52,8 @@ def in_part(plan: Plan, result: Result) -> Entries:
         if stands and isinstance(step, Migration) and step.mode is Mode.STATEMENTS:
             entry = _entry(step, plan, result, done, State.IN_DOUBT)
             behind = done.statements
-            told = f"its attempt broke off behind step {behind}, and the ledger lost its row"
-            told = f"{told}: bring it to its end, or undo what stands"
+            told = f"its attempt stopped after step {behind}, and the ledger lost its row"
+            told = f"{told}: complete it, or undo what it did"
             entry = replace(entry, step_done=behind, step_started=behind + 1, error=told)
             found.setdefault(step.database, []).append(entry)
     return found

@@ -21,7 +21,7 @@ from templedb_nb.model.health_step import CheckHealth
 from templedb_nb.model.ledger import Ledger, State
 from templedb_nb.model.phase import Phase
 from templedb_nb.model.result import Result
-from templedb_nb.model.step import BY_KIND, Migration, Restore
+from templedb_nb.model.step import BY_KIND, Migration, Restore, RunCommand
 from templedb_nb.model.step_result import StepResult, StepState
 from templedb_nb.model.target import DatabaseName
 from templedb_nb.model.trace import CommandState, Lookup, Trace
@@ -64,6 +64,8 @@ def lookup(result: Result) -> Lookup | None:
         return None
     if died.step.label.evidence is Evidence.NONE:
         return None
+    if _in_slot(died.step) or (_switches(died.step) and not died.step.intended):
+        return None
     recorded = died.step.recorded
     return Lookup(
         project=result.project,
@@ -103,6 +105,8 @@ def aftermath(result: Result, trace: Trace | None, why: str = DIED) -> tuple[Eve
                 return _by_ledger(died, trace)
             case Evidence.JOURNAL:
                 return _by_journal(died, trace)
+            case Evidence.ROUTER:
+                return _by_router(died, trace)
             case Evidence.NONE:
                 return (_unknown(f"{died.where}; its outcome is unknown"),)
     return (_failed(died.result, died.where, doubtful=died.doubtful),)
@@ -134,6 +138,21 @@ def _died(result: Result, why: str = DIED) -> _Died | None:
 def _runs_sql(step: StepResult) -> bool:
     """Return whether the step runs a migration, whose row a later run may write anew."""
     return BY_KIND.get(step.label.kind) in get_args(Migration)
+
+
+def switching(result: Result) -> int | None:
+    """Return the switch of traffic in which a run stopped, once it had begun with the router."""
+    died = _died(result)
+    return died.number if died and _switches(died.step) and died.step.intended else None
+
+
+def _switches(step: StepResult) -> bool:
+    return step.label.evidence is Evidence.ROUTER
+
+
+def _in_slot(step: StepResult) -> bool:
+    """Return whether the step is a command that writes to a slot which serves nobody."""
+    return step.label.kind == RunCommand.kind and bool(step.label.key)
 
 
 def _unmeasured(died: _Died) -> tuple[Event, ...]:
@@ -202,6 +221,10 @@ def _by_ledger(died: _Died, trace: Trace | None) -> tuple[Event, ...]:
 
 
 def _by_journal(died: _Died, trace: Trace | None) -> tuple[Event, ...]:
+    if _in_slot(died.step):
+        slot = died.step.label.key
+        what = f"traffic was not switched, and slot {slot} is not clean"
+        return _broken(died, f"{what}: the next deployment overwrites it", changed=True)
     again = died.step.attempts > 1
     match trace.command if trace else None:
         case CommandState.FINISHED:
@@ -216,6 +239,21 @@ def _by_journal(died: _Died, trace: Trace | None) -> tuple[Event, ...]:
             return _broken(died, "which had not begun: the ledger has no row of it", changed=again)
         case _:
             return (_unknown(f"{died.where}; its outcome is unknown"),)
+
+
+def _by_router(died: _Died, trace: Trace | None) -> tuple[Event, ...]:
+    """Return what the router says of a switch: it names one of the two slots, or a person looks."""
+    if not died.step.intended:
+        return _broken(died, "the router was not touched")
+    to, active = died.step.label.key, trace.active if trace else None
+    if active == to:
+        return _done(died, f"which is done: the router names {to}", trace)
+    if active is None:
+        return (_unknown(f"{died.where}; the router could not be asked where traffic goes"),)
+    if not active:
+        return (_unknown(f"{died.where}; the router names none of the slots"),)
+    what = f"the router names {active}; templedb deploy resume repeats the switch"
+    return _broken(died, what, changed=True)
 
 
 def _done(died: _Died, what: str, trace: Trace | None) -> tuple[Event, ...]:

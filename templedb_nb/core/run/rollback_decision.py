@@ -13,6 +13,7 @@ from templedb_nb.model.result import Result
 from templedb_nb.model.rollback import AfterFailure, IfFails, RollbackTrigger
 from templedb_nb.model.step import RunCommand, RunScript
 from templedb_nb.model.step_result import StepState
+from templedb_nb.model.switch_step import SwitchSlot
 
 _UNTOUCHED = (StepState.PENDING, StepState.SKIPPED)
 
@@ -65,7 +66,7 @@ def decided(
     if whole is None:
         return replace(finished, stays="the plan of its rollback is not in this state")
     part = child(whole, parent, result)
-    if not any(isinstance(step, RunCommand | RunScript) for step in part.work):
+    if not any(isinstance(step, RunCommand | RunScript | SwitchSlot) for step in part.work):
         return finished
     return replace(finished, owes=part.content_hash)
 
@@ -88,7 +89,7 @@ def _triggers(rule: IfFails, result: Result, finished: RunFinished, *, back: boo
         case Outcome.TIMED_OUT:
             return RollbackTrigger.TIMEOUT in rule.rollback_on
         case Outcome.FAILED:
-            if finished.exit_code == ExitCode.INCONCLUSIVE:
+            if finished.exit_code in {ExitCode.INCONCLUSIVE, ExitCode.APPROVAL_MISSING}:
                 return False
             wanted = RollbackTrigger.HEALTH if _unhealthy(result) else RollbackTrigger.FAILURE
             return wanted in rule.rollback_on

@@ -57,14 +57,17 @@ def passwords_in(statement: Statement) -> tuple[Span, ...]:
     return tuple(_in_tokens(statement.tokens, range(end + 1), _DEEPEST))
 
 
-def redacted(text: str) -> str:
-    """Return SQL with ``***`` for each password that stands in it; nothing else is changed."""
-    return _kept(text) if len(text) <= _SHORT else _redacted(text)
+def redacted(text: str, *, asked_again: bool = False) -> str:
+    """Return SQL with ``***`` for each password that stands in it; nothing else is changed.
+
+    What is *asked again*, as every migration of a file that holds several does, is remembered.
+    """
+    return _kept(text) if asked_again or len(text) <= _SHORT else _redacted(text)
 
 
 @lru_cache(maxsize=2)
 def _kept(text: str) -> str:
-    """Return the redacted text; every migration of a file that holds several asks for it."""
+    """Return the redacted text, and remember it."""
     return _redacted(text)
 
 

@@ -87,6 +87,13 @@ def added_labels(statement: Statement) -> tuple[str, ...]:
     return tuple(literals)[:1]
 
 
+def makes_temporary(statement: Statement) -> bool:
+    """Return whether a statement makes something that its session alone has."""
+    words = [_word(token) for token in statement.tokens[:6]]
+    before = [word for word in words[1:] if word not in {"OR", "REPLACE", "LOCAL", "GLOBAL"}]
+    return words[:1] == ["CREATE"] and before[:1] in (["TEMP"], ["TEMPORARY"])
+
+
 def type_name(statement: Statement) -> str:
     """Return the type that an ``ALTER TYPE`` or ``CREATE TYPE … AS ENUM`` is about."""
     words = [_word(token) for token in statement.tokens]

@@ -108,6 +108,10 @@ class Cursor:
         """Return what is left."""
         return self.tokens[self.at :]
 
+    def holds(self, words: frozenset[str]) -> bool:
+        """Return whether one of *words* comes anywhere in what is left."""
+        return not words.isdisjoint(self._words[self._start + self.at : self._end])
+
     def take(self, *words: str) -> bool:
         """Go behind *words*, if all of them come next."""
         if any(self.ahead(count) != each for count, each in enumerate(words)):

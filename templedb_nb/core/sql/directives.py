@@ -28,12 +28,16 @@ NAMES_NO_RULE, NOLINT = "templedb:nolint names no rule", "-- templedb:nolint dro
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remark:
-    """Something about one line of a script; `native_only` if psql itself would take it."""
+    """Something about one line of a script; `native_only` if psql itself would take it.
+
+    `rule` is what a warning is called by who silences it.
+    """
 
     message: str
     line: int = 0
     mend: str = ""
     native_only: bool = False
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,11 +261,11 @@ class _DirectiveReader:
     def compatible(self, each: _Comment) -> None:
         word, _, reason = each.words.strip().partition(" ")
         word = word.rstrip(":,;")
-        mend = f"write -- templedb:compat {'|'.join(_STATED)}, and a reason behind it"
+        mend = f"write -- templedb:compat {'|'.join(_STATED)}, then a reason"
         if not word:
-            self._wrong(each, "templedb:compat says no word", mend)
+            self._wrong(each, "templedb:compat names no kind", mend)
         elif word not in _STATED:
-            message = f"templedb:compat has no word {word!r}{nearest(word, _STATED)}"
+            message = f"templedb:compat does not know {word!r}{nearest(word, _STATED)}"
             self._wrong(each, message, mend)
         else:
             reason = reason.strip(" \t:-")

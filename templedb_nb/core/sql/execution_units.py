@@ -18,7 +18,12 @@ from templedb_nb.core.sql.classify import (
 from templedb_nb.core.sql.directives import Directives, Remark, unused
 from templedb_nb.core.sql.probes import CatalogQuestion, Probe, Reindexed, Repeated, probe_of
 from templedb_nb.core.sql.tokens import Statement
-from templedb_nb.core.sql.transaction_settings import opening, openings
+from templedb_nb.core.sql.transaction_settings import (
+    closes_session,
+    for_its_transaction,
+    opening,
+    openings,
+)
 from templedb_nb.model.plan import NOT_EXACTLY_ONCE
 from templedb_nb.model.step import Mode
 
@@ -73,9 +78,11 @@ class ExecutionPlan:
     units: tuple[Unit, ...] = ()
     note: str = ""
     problems: list[Remark] = field(default_factory=list)
+    warnings: list[Remark] = field(default_factory=list)
 
 
 _TITLE = 72
+NO_EFFECT = "setting-without-effect"
 _READ_ONLY = "a read-only transaction cannot record its step"
 
 
@@ -124,7 +131,7 @@ def _reason(
     for statement, need in zip(statements, needs, strict=True):
         match need:
             case OutsideTransaction(what=what, asked=alone):
-                why = "stands alone" if alone else "cannot run in a transaction"
+                why = "runs outside of a transaction" if alone else "cannot run in a transaction"
                 return f"line {statement.line}: {what} {why}"
             case TransactionBegin() | TransactionCommit() | Controls():
                 what = " ".join(t.text.upper() for t in statement.tokens[:3])
@@ -167,14 +174,29 @@ def _stepwise(
     alone = [s for unit in units if unit.way is StepMode.ALONE for s in unit.statements]
     lonely = {s.start for s in alone}
     copied = [s for s in statements if s.start not in lonely]
-    problems = [*cut.problems, *_read_only(statements), *_copies_out(copied), *unused(asked, alone)]
+    problems = [
+        *cut.problems,
+        *_read_only(statements),
+        *_closed(statements),
+        *_copies_out(copied),
+        *unused(asked, alone),
+    ]
     return ExecutionPlan(
         mode=Mode.STATEMENTS,
         statements=statements,
         units=units,
         note=f"runs step by step, because of {reason}{_inexact(alone, asked)}",
         problems=problems,
+        warnings=cut.warnings,
     )
+
+
+def _closed(statements: Sequence[Statement]) -> Iterator[Remark]:
+    """Complain of a session that is read-only for the steps behind it."""
+    for each in statements[:-1]:
+        if closes_session(each):
+            message = "the steps behind it cannot be recorded in a read-only session"
+            yield Remark(message=message, line=each.line, mend="remove it, or write it last")
 
 
 def _inexact(alone: Sequence[Statement], asked: Directives) -> str:
@@ -197,6 +219,7 @@ class _Cut:
         self._modes = ""
         self._first = 0
         self.problems: list[Remark] = []
+        self.warnings: list[Remark] = []
 
     def take(self, number: int, statement: Statement, need: classify.Need) -> None:
         match need:
@@ -223,6 +246,8 @@ class _Cut:
             case _:
                 unit = Unit(way=StepMode.TOGETHER, statements=(statement,), first=number)
                 self._units.append(unit)
+                if for_its_transaction(statement):
+                    self.warnings.append(_without_effect(statement))
 
     def _opens(self, number: int, statement: Statement, modes: str) -> None:
         if self._open is not None:
@@ -260,6 +285,13 @@ class _Cut:
         return tuple(self._units)
 
 
+def _without_effect(statement: Statement) -> Remark:
+    what = " ".join(token.upper for token in statement.tokens[:2])
+    message = f"{what} has no effect: each statement of this file is a transaction of its own"
+    mend = "write BEGIN and COMMIT around it and the statements that it is for"
+    return Remark(message=message, line=statement.line, mend=mend, rule=NO_EFFECT)
+
+
 def session_statements(units: Sequence[Unit]) -> tuple[Statement, ...]:
     """Return the statements that shape the session for those behind them, in order.
 
@@ -278,10 +310,7 @@ def lost_with_session(units: Sequence[Unit]) -> Statement | None:
     """Return the first statement whose effect ends with its session and cannot be repeated."""
     for unit in units:
         for statement in unit.statements:
-            words = [token.upper for token in statement.tokens[:4]]
-            if words[0] == "CREATE" and {"TEMP", "TEMPORARY"} & set(words[1:]):
-                return statement
-            if words[0] == "DECLARE":
+            if classify.makes_temporary(statement) or statement.tokens[0].upper == "DECLARE":
                 return statement
     return None
 

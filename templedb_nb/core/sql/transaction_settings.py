@@ -47,6 +47,22 @@ def opening(statement: Statement) -> Opening | None:
     return None
 
 
+def closes_session(statement: Statement) -> bool:
+    """Return whether a statement makes every later transaction of its session read-only."""
+    words = [_plain(token) for token in statement.tokens]
+    if words[:4] == ["set", "session", "characteristics", "as"]:
+        return words[4:5] == ["transaction"] and _modes(words[5:]).read_only
+    rest = words[2:] if words[1:2] == ["session"] else words[1:]
+    named = words[0] == "set" and rest[:1] == ["default_transaction_read_only"]
+    return named and rest[1:2] in (["="], ["to"]) and bool(rest[2:]) and rest[2] not in _OFF
+
+
+def for_its_transaction(statement: Statement) -> bool:
+    """Return whether a statement means nothing outside of a BEGIN: SET TRANSACTION, SET LOCAL."""
+    words = [token.upper for token in statement.tokens[:2]]
+    return words == ["SET", "LOCAL"] or opening(statement) is not None
+
+
 def openings(statements: Sequence[Statement]) -> tuple[int, ...]:
     """Return which statements of a transaction can go into its BEGIN: they lead it."""
     return tuple(_leading(statements))
@@ -56,8 +72,13 @@ def _leading(statements: Sequence[Statement]) -> Iterator[int]:
     for index, statement in enumerate(statements):
         if opening(statement) is not None:
             yield index
-        elif statement.tokens[0].upper not in _BEFORE:
+        elif not goes_before(statement):
             return
+
+
+def goes_before(statement: Statement) -> bool:
+    """Return whether a SET TRANSACTION may stand behind a statement: it takes no snapshot."""
+    return statement.tokens[0].upper in _BEFORE
 
 
 def _modes(words: Sequence[str]) -> Opening:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any  # Any: a document before it is a rule
 
+from templedb_nb.core.secrets.url_passwords import without_url_passwords
 from templedb_nb.core.values.schema import Complain, Duration, Key, ListOf, Object, Text, nearest
 from templedb_nb.core.windows.firings import wrong_cron, zones
 from templedb_nb.errors import InvalidConfig
@@ -27,8 +29,8 @@ class _Cron(Text):
         told: list[str] = []
         text = super().read(value, at, lambda _, message: told.append(message))
         if not told and (wrong := wrong_cron(text)):
-            right = "right is, for example: 0 18 * * FRI"
-            told.append(f"{text!r} is no cron expression: it {_said(wrong)}; {right}")
+            right = "for example: 0 18 * * FRI"
+            told.append(f"{text!r} is not a cron expression: it {_said(wrong)}; {right}")
         for each in told:
             complain(at, each)
         return " ".join(text.split())
@@ -47,8 +49,8 @@ class _Zone(Text):
         text = super().read(value, at, lambda _, message: told.append(message))
         if not told and text not in zones():
             known = sorted(zones())
-            close = nearest(text, known) or "; right is, for example: Europe/Berlin, or UTC"
-            told.append(f"{text!r} is no time zone of the IANA's database{close}")
+            close = nearest(text, known) or "; for example: Europe/Berlin, or UTC"
+            told.append(f"{text!r} is not a time zone of the IANA database{close}")
         for each in told:
             complain(at, each)
         return text
@@ -76,7 +78,7 @@ class _Reason(Text):
             told.append("must not be empty")
         for each in told:
             complain(at, each)
-        return text
+        return without_url_passwords(text)  # it is recorded, and told to everybody
 
 
 def _rule(**given: Any) -> dict[str, Any]:
@@ -99,7 +101,12 @@ RULE = Object(
         ),
         Key("time_zone", _Zone(), "Whose clock: a name of the IANA's database.", field="zone"),
         Key("reason", _Reason(), "Why, for those whom it stops."),
-        Key("name", Text(_NAME, "is no name: letters, digits, . _ -"), "What overrides it.", ""),
+        Key(
+            "name",
+            Text(_NAME, "is not a name: use letters, digits, . _ -"),
+            "What overrides it.",
+            "",
+        ),
     ),
 )
 
@@ -131,8 +138,8 @@ WINDOWS = _Windows(
 
 def _twice(rules: Rules) -> Iterable[str]:
     """Say which names several rules have: an override would mean more than its reason says."""
-    names = [each.name for each in rules if each.name]
-    for name in dict.fromkeys(each for each in names if names.count(each) > 1):
+    names = Counter(each.name for each in rules if each.name)
+    for name in (each for each, times in names.items() if times > 1):
         yield f"has several windows with the name {name}: give each its own"
 
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from templedb_nb.core.windows.firings import zones
 from templedb_nb.model.window import WindowBlock, WindowEffect, WindowState
 
-NO_END = "no end is in sight"
+NO_END = "no end is known"
 
 
 def block(each: WindowBlock) -> str:
@@ -30,7 +30,7 @@ def opening(state: WindowState) -> str:
     """Return when the next run may begin, where none may now."""
     zone = state.blocks[-1].rules[0].zone
     if state.opens is None:
-        return "when a run may begin is not in sight"
+        return "no time is known at which a run may begin"
     return f"a run may begin {moment(state.opens, zone)}"
 
 

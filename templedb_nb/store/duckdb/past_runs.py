@@ -84,7 +84,7 @@ def placing_plans(file: StateFile, since: datetime) -> tuple[Plan, ...]:
 
 
 def pending_rollback(file: StateFile, slug: Slug, target: TargetName) -> PendingRollback | None:
-    """Return the rollback that a target owes, or that did not end well, by the runs in the state.
+    """Return the rollback that a target owes, or that did not succeed, by the runs in the state.
 
     A target with a ledger says it itself. Runs that were refused before their first step say
     nothing.
@@ -131,7 +131,7 @@ OF_EACH_TARGET = 20
 
 _SUCCEEDED = """
 SELECT r.project, r.target, r.run, r.plan, coalesce(p.asked_at, r.started_at) AS made_at,
-       coalesce(r.kind, 'deploy') IN ('deploy', 'rollback', 'promote') AS moves
+       coalesce(r.kind, 'deploy') IN ('deploy', 'rollback', 'promote', 'switch') AS moves
 FROM runs r LEFT JOIN (SELECT id, asked_at FROM plans) p ON p.id = r.plan
 WHERE r.outcome = 'succeeded' AND NOT EXISTS (
     FROM rebinds b

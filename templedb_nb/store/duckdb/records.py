@@ -207,26 +207,29 @@ class Records(LedgerCopyRecords, WaitingRecords):
             ).fetchone()
         return str(row[0]) if row else ""
 
-    def last_deployment(self, slug: Slug, target: TargetName) -> tuple[str, int, datetime] | None:
-        """Return run, release and end of the last success that brought a release into effect.
+    def last_deployment(
+        self, slug: Slug, target: TargetName
+    ) -> tuple[str, int, datetime, str] | None:
+        """Return run, release, end and tree of the last success that brought a release to bear.
 
         Words on the ledger and ways back are runs, too, and deploy none; of runs that were taken
         over from elsewhere nobody knows the release.
         """
         with self._file.session() as session:
             rows = session.execute(
-                "SELECT run, release, finished_at, plan FROM runs WHERE project = ? AND target = ?"
-                " AND outcome = 'succeeded' AND release > 0 ORDER BY run DESC LIMIT 20",
+                "SELECT run, release, finished_at, tree, plan FROM runs WHERE project = ?"
+                " AND target = ? AND outcome = 'succeeded' AND release > 0"
+                " AND coalesce(kind, '') <> 'retire' ORDER BY run DESC LIMIT 20",
                 [slug, target],
             ).fetchall()
-            for run, release, ended, plan in rows:  # mostly the first: a plan may be a long text
+            for run, release, ended, tree, plan in rows:  # mostly the first: a plan may be long
                 first = session.execute(
                     "SELECT preview->>'$.draft.plan.groups[0].steps[0].kind' FROM plans"
                     " WHERE id = ?",
                     [plan],
                 ).fetchone()
                 if first is None or first[0] not in _NOT_DEPLOYING:
-                    return run, release, zoned(ended)
+                    return run, release, zoned(ended), tree or ""
         return None
 
     def fold(self, entries: Sequence[Stamped], result: Result) -> None:
@@ -282,8 +285,10 @@ class Records(LedgerCopyRecords, WaitingRecords):
             raise _not_one("run", start, [row[0] for row in rows], "templedb deploy history")
         return RunId(rows[0][0])
 
-    def runs(self, slug: Slug, target: TargetName | None, wanted: Filter) -> tuple[RunRow, ...]:
-        """Return runs of a project, newest first."""
+    def runs(
+        self, slug: Slug | None, target: TargetName | None, wanted: Filter
+    ) -> tuple[RunRow, ...]:
+        """Return runs of a project, or of all, newest first."""
         with self._file.session() as session:
             rows = session.execute(
                 "SELECT run, project, target, plan, release, started_at, finished_at, elapsed_ms,"
@@ -292,7 +297,8 @@ class Records(LedgerCopyRecords, WaitingRecords):
                 " (SELECT max(b.run) FROM runs b WHERE b.parent_run = r.run"
                 " AND b.kind = 'rollback' AND b.outcome = 'succeeded')"
                 " FROM runs r"
-                " WHERE project = $slug AND ($target IS NULL OR target = $target)"
+                " WHERE ($slug IS NULL OR project = $slug)"
+                " AND ($target IS NULL OR target = $target)"
                 " AND ($since IS NULL OR started_at >= $since)"
                 " AND ($before = '' OR run < $before)"
                 " AND ($begin IS NULL"

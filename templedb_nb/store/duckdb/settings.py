@@ -45,6 +45,8 @@ class Settings:
             for table in (*tables, "targets", "variables"):
                 column = "slug" if table == "projects" else "project"
                 session.execute(f"DELETE FROM {table} WHERE {column} = ?", [slug])  # noqa: S608 - names of ours
+            session.execute("DELETE FROM receivers WHERE origin = ?", [slug])
+            session.execute("DELETE FROM receiver_files WHERE project = ?", [slug])
 
     def config(self, slug: Slug) -> tuple[int, dict[str, Any], datetime, str] | None:
         """Return the newest version: its number, document, when and who."""

@@ -45,6 +45,16 @@ class StateFile:
         self._local = threading.local()
         self._keeper = Keeper(self._close)
         self._ours: tuple[int, int] | None = None
+        self._wait_s = WAIT_S
+
+    @contextmanager
+    def patient(self, seconds: float) -> Iterator[None]:
+        """Wait no longer than that for other processes, while the block goes on."""
+        before, self._wait_s = self._wait_s, seconds
+        try:
+            yield
+        finally:
+            self._wait_s = before
 
     @contextmanager
     def session(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -154,13 +164,13 @@ class StateFile:
             raise StoreError(message, hint=hint) from error
 
     def _busy(self) -> StoreError:
-        message = f"the state file {self.path} was busy for {WAIT_S:.0f} s"
+        message = f"the state file {self.path} was busy for {self._wait_s:.0f} s"
         return StoreError(message, hint="end the other templedb process, then try again")
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """Wait for the other threads of this process."""
-        if not self._keeper.turn.acquire(timeout=WAIT_S):
+        if not self._keeper.turn.acquire(timeout=self._wait_s):
             raise self._busy()
         try:
             yield
@@ -185,7 +195,7 @@ class StateFile:
         path = f"{self.path}.lock"
         lock = FileLock(path, mode=0o600, poll_interval=0.01, thread_local=False)
         try:
-            lock.acquire(timeout=WAIT_S)
+            lock.acquire(timeout=self._wait_s)
         except Timeout as error:
             raise self._busy() from error
         except OSError as error:

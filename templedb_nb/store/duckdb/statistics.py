@@ -12,6 +12,7 @@ from templedb_nb.store.duckdb.times import bare
 
 SPANS = {
     "all": "'all'",
+    "hour": "strftime(started_at, '%Y-%m-%d %H:00')",
     "day": "strftime(started_at, '%Y-%m-%d')",
     "week": "strftime(started_at, '%G-W%V')",
     "month": "strftime(started_at, '%Y-%m')",
@@ -20,6 +21,7 @@ SPANS = {
 
 _SECONDS = {
     "all": "greatest(date_diff('second', coalesce($since, min(started_at)), $now), 604800)",
+    "hour": "NULL",
     "day": "NULL",
     "week": "604800",
     "month": "date_diff('second', date_trunc('month', min(started_at)),"

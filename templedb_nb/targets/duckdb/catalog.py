@@ -10,11 +10,11 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from templedb_nb.core.catalog.drift import behind, other_words, outdated, told
+from templedb_nb.core.catalog.drift import Row, behind, other_words, outdated, seen, told
 from templedb_nb.model.drift import CatalogMark, Drift, KeptBase, LedgerStanding, Printer
 from templedb_nb.ports.claim import Claim
 from templedb_nb.targets import drift_base
@@ -61,9 +61,8 @@ def drift(connection: Connection, locked: Locked) -> Drift:
     kept = _kept(connection)
     if kept is None:
         return Drift()
-    if why := behind(kept, _standing(connection, locked)):
-        return Drift(base=kept.base, behind=why)
-    return _compared(connection, kept)
+    now, ask = _standing(connection, locked), partial(_changed, connection)
+    return seen(kept, _printer(), now, ask)
 
 
 def mark(connection: Connection, claim: Claim, locked: Locked) -> CatalogMark:
@@ -144,12 +143,16 @@ def _standing(connection: Connection, locked: Locked, own: str = "") -> LedgerSt
 
 
 def _compared(connection: Connection, kept: KeptBase) -> Drift:
-    """Return how the objects differ from the base, whose definitions are whole here."""
+    return told(kept, _printer(), _changed(connection))
+
+
+def _changed(connection: Connection) -> list[Row]:
+    """Return what differs from the base, whose definitions are whole here."""
     rows = connection.execute("SELECT name, definition FROM templedb.object").fetchall()
     there: dict[str, str] = dict(rows)
     here = catalog(connection)
     names = sorted(n for n in there.keys() | here.keys() if there.get(n) != here.get(n))
-    return told(kept, _printer(), [(n, there.get(n), here.get(n)) for n in names])
+    return [(n, there.get(n), here.get(n)) for n in names]
 
 
 def _keep_all(

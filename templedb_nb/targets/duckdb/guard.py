@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from templedb_nb.core.run.ledger_guard import HINT, TABLES, damage, touched_by
+from templedb_nb.core.run.ledger_guard import HINT, TABLES, damage, reshaped, touched_by
 from templedb_nb.errors import StatementFailed
 from templedb_nb.model.trace import ATTEMPTED
 from templedb_nb.model.witness import Witness
@@ -18,14 +18,24 @@ if TYPE_CHECKING:
 _ROWS = "rows/"
 """Before the name of a table: a digest of all its rows, among the facts."""
 _SHAPES = """
-SELECT t.table_name, t.sql || chr(10) || coalesce(string_agg(c.constraint_text, chr(10)
-       ORDER BY c.constraint_text), '')
-FROM duckdb_tables() t LEFT JOIN duckdb_constraints() c ON c.table_oid = t.table_oid
-  AND c.database_oid = t.database_oid
-WHERE t.schema_name = 'templedb' AND t.database_name = ?
-  AND list_contains(?::VARCHAR[], t.table_name)
-GROUP BY t.table_name, t.sql
+SELECT table_name, string_agg(line, chr(10) ORDER BY line) FROM (
+    SELECT table_name, concat_ws(' ', 'columns', column_name, data_type, is_nullable,
+           column_default) AS line
+    FROM duckdb_columns()
+    WHERE schema_name = 'templedb' AND database_name = $1
+    UNION ALL
+    SELECT table_name, 'keys ' || constraint_text FROM duckdb_constraints()
+    WHERE schema_name = 'templedb' AND database_name = $1 AND constraint_type <> 'NOT NULL'
+    UNION ALL
+    SELECT table_name, 'indexes ' || sql FROM duckdb_indexes()
+    WHERE schema_name = 'templedb' AND database_name = $1
+)
+WHERE table_name IN (SELECT table_name FROM duckdb_tables()
+    WHERE schema_name = 'templedb' AND database_name = $1)
+  AND list_contains($2::VARCHAR[], table_name)
+GROUP BY table_name
 """
+_OURS = tuple(name for name in TABLES if name != "object")
 
 
 def home(connection: Connection) -> str:
@@ -36,12 +46,11 @@ def home(connection: Connection) -> str:
 
 def witness(connection: Connection, database: str, run: str) -> Witness:
     """Return what the ledger of *database* holds now; raise nothing for what is gone of it."""
-    ours = [name for name in TABLES if name != "object"]
-    shapes = dict(connection.execute(_SHAPES, [database, ours]).fetchall())
-    if set(shapes) != set(ours):
+    shapes = _shapes(connection, database)
+    if set(shapes) != set(_OURS):
         return Witness(shapes=shapes)
     at = '"' + database.replace('"', '""') + '".templedb'
-    counts = _each(connection, at, ours, "count(*)")
+    counts = _each(connection, at, _OURS, "count(*)")
     words = "SELECT count(*) FROM {at}.event WHERE NOT list_contains(?::VARCHAR[], what)"
     counts["event"] = _one(connection, words.format(at=at), list(ATTEMPTED))  # runs leave others
     rows = connection.execute(
@@ -69,10 +78,18 @@ def witness(connection: Connection, database: str, run: str) -> Witness:
     )  # fmt: skip
 
 
+def _shapes(connection: Connection, database: str) -> dict[str, str]:
+    """Return what each table of the ledger is made of."""
+    return dict(connection.execute(_SHAPES, [database, list(_OURS)]).fetchall())
+
+
 def refuse(connection: Connection, database: str, run: str, before: Witness, file: str) -> None:
     """Raise if the open transaction changed the ledger since *before*, its own row included."""
-    now = witness(connection, database, run)
-    found = damage(before, now) or tuple(_written(before, now))
+    shaped = Witness(shapes=_shapes(connection, database))
+    found = tuple(reshaped(before, shaped))  # first: rows of other tables may not be readable
+    if not found:
+        now = witness(connection, database, run)
+        found = damage(before, now) or tuple(_written(before, now))
     if found:
         hint = f"{HINT}; nothing of it was applied"
         message = touched_by(file, found)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from templedb_nb.core.migrations.kept_text import kept_text
 from templedb_nb.core.migrations.script import Script
-from templedb_nb.core.secrets.sql_passwords import redacted
 from templedb_nb.errors import TargetError
 from templedb_nb.model.ledger import (
     FORMAT,
     TEXT_CHECKSUM,
     TOKEN_CHECKSUM,
+    Entry,
     Exemption,
     FinishedRun,
     Holder,
@@ -22,20 +23,22 @@ from templedb_nb.model.ledger import (
     OtherProjectEntry,
     State,
 )
+from templedb_nb.model.ledger_part import MissingPart
 from templedb_nb.model.past_run import PastRun
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.step import Amendment, Migration, Revert, Verb
 from templedb_nb.model.trace import APPLIED
 from templedb_nb.ports.claim import Claim
 from templedb_nb.targets import ledger_rows, policies
+from templedb_nb.targets.duckdb import ledger_tables
 
 if TYPE_CHECKING:
     import duckdb
 
     Connection = duckdb.DuckDBPyConnection
 
+_TABLES = ("meta", "migration", "event", "run", "command", "approval", "lock")
 NOW = "CAST(now() AT TIME ZONE 'UTC' AS TIMESTAMP)"
-SQL_LIMIT = 1 << 20
 _COLUMNS = (
     "project, key, kind, file, layout, checksum, checksum_alg, token_checksum, token_alg, sql,"
     " state, mode, steps, step_done, step_started, attempt_id, run, plan, xid, applied_by, client,"
@@ -61,48 +64,63 @@ RETURNING 1
 
 
 def present(connection: Connection) -> bool:
-    """Return whether the ledger is there."""
+    """Return whether the ledger is there, with every table that each format has, and readable."""
+    if len(_remains(connection)) != len(_TABLES):
+        return False
+    return not any(each.spoils(_TABLES) for each in ledger_tables.missing(connection))
+
+
+def _remains(connection: Connection) -> tuple[str, ...]:
+    """Return which tables of the ledger are there; what is in the slots, the routers know."""
     found = connection.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'templedb' AND table_name = 'migration'"
+        "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'templedb'"
         " AND database_name = current_database()"
     )
-    return found.fetchone() is not None
+    there = {name for (name,) in found.fetchall()}
+    return tuple(name for name in _TABLES if name in there)
 
 
-def version(connection: Connection) -> int:
-    """Return the format of the ledger that is there; its shape tells where that fact is gone."""
-    row = connection.execute("SELECT v FROM templedb.meta WHERE k = 'format'").fetchone()
-    if row is not None:
-        return int(row[0])
-    scoped = connection.execute(
-        "SELECT 1 FROM duckdb_columns() WHERE schema_name = 'templedb' AND table_name = 'meta'"
-        " AND column_name = 'scope' AND database_name = current_database()"
-    ).fetchone()
-    return FORMAT if scoped else ledger_rows.OBJECTS
+def _damaged(
+    connection: Connection, left: Collection[str], missing: tuple[MissingPart, ...]
+) -> Ledger:
+    """Return what can be said of a ledger whose migrations or facts are gone."""
+    runs = connection.execute("SELECT id FROM templedb.run").fetchall() if "run" in left else []
+    silent = all(
+        name in left and not connection.execute(f"SELECT 1 FROM templedb.{name} LIMIT 1").fetchone()
+        for name in ("migration", "command")
+    )
+    return Ledger(
+        stepwise=False,
+        table_locks=False,
+        remains=tuple(left),
+        begun=tuple(run for (run,) in runs),
+        unused=silent and not runs,
+        missing=missing,
+    )
 
 
 def fitted(connection: Connection, query: str) -> str:
     """Return *query* for the ledger that is there, which may be of an earlier format."""
-    return ledger_rows.fitted(query, version(connection))
+    return ledger_rows.fitted(query, ledger_tables.version(connection))
 
 
 def read_ledger(connection: Connection, project: str, *, locked: bool) -> Ledger:
     """Return everything that the file says of *project*."""
-    if not present(connection):
+    left = _remains(connection)
+    if not left:
         return Ledger(stepwise=False, table_locks=False)
+    missing = ledger_tables.missing(connection)
+    left = tuple(name for name in left if not any(each.spoils({name}) for each in missing))
+    if not {"meta", "migration"} <= {*left}:
+        return _damaged(connection, left, missing)
     # Of a newer format only that one fact is read: it may have a table meta of another shape.
-    if (form := version(connection)) > FORMAT:
+    if (form := ledger_tables.version(connection)) > FORMAT:
         message = f"a newer templedb wrote the ledger: format {form}; this one reads {FORMAT}"
         raise TargetError(message, hint="pip install --upgrade templedb-nb")
     query = "SELECT k, v FROM templedb.meta WHERE true AND scope = ''"
     meta = dict(connection.execute(ledger_rows.fitted(query, form)).fetchall())
-    query = (
-        f"SELECT {ledger_rows.COLUMNS} FROM templedb.migration"
-        " WHERE project = ? AND scope = '' ORDER BY run_seq"
-    )
-    rows = connection.execute(ledger_rows.fitted(query, form), [project]).fetchall()
-    entries = tuple(ledger_rows.entry(_zoned(row)) for row in rows)
-    holder = _holder(connection, project, locked=locked)
+    entries, unread = _entries(connection, project, form)
+    holder = _holder(connection, project, locked=locked) if "lock" in left else None
     clock = connection.execute(f"SELECT {NOW}").fetchone()
     return Ledger(
         now=zoned(clock[0]) if clock else None,
@@ -112,8 +130,9 @@ def read_ledger(connection: Connection, project: str, *, locked: bool) -> Ledger
         uuid=meta.get("target_uuid", ""),
         entries=entries,
         elsewhere=() if entries else _elsewhere(connection, project),
-        finished=_finished(connection, project),
-        runs=_runs(connection, project, form),
+        missing=(*missing, *unread),
+        finished=_finished(connection, project) if "run" in left else (),
+        runs=_runs(connection, project, form) if "run" in left else (),
         rollback=ledger_rows.open_rollback(
             policies.rollback(meta.get(f"{policies.ROLLBACK}{project}")), holder
         ),
@@ -121,8 +140,19 @@ def read_ledger(connection: Connection, project: str, *, locked: bool) -> Ledger
         policy=policies.policy(meta, project),
         neighbours=policies.neighbours(meta, project),
         holder=holder,
-        unresolved=_unresolved(connection, project, holder),
+        unresolved=_unresolved(connection, project, holder) if "command" in left else (),
     )
+
+
+def _entries(
+    connection: Connection, project: str, form: int
+) -> tuple[tuple[Entry, ...], tuple[MissingPart, ...]]:
+    query = (
+        f"SELECT {ledger_rows.COLUMNS} FROM templedb.migration"
+        " WHERE project = ? AND scope = '' ORDER BY run_seq"
+    )
+    rows = connection.execute(ledger_rows.fitted(query, form), [project]).fetchall()
+    return ledger_rows.entries(_zoned(row) for row in rows)
 
 
 def zoned(moment: datetime | None) -> datetime | None:
@@ -248,8 +278,7 @@ def _unmark(connection: Connection, key: str, claim: Claim, attempt: str) -> boo
 def _row(
     step: Migration, script: Script, attempt: str, claim: Claim, state: State, done: int, error: str
 ) -> list[Any]:
-    whole = len(script.text) <= SQL_LIMIT
-    text = redacted(script.text) if whole else f"sha256:{step.blob}"
+    text = kept_text(script.text, step.reading, step.blob)
     sums = [step.checksums.text, TEXT_CHECKSUM, step.checksums.tokens, TOKEN_CHECKSUM]
     kind = "repeatable" if script.asked.repeatable else "run"
     about = [claim.project, step.key, kind, step.file, step.layout, *sums, text, state]

@@ -18,7 +18,8 @@ from templedb_nb.ports.claim import Claim
 from templedb_nb.ports.target import Decide
 from templedb_nb.targets import approvals as rows
 from templedb_nb.targets import policies
-from templedb_nb.targets.duckdb.ledger import NOW, fitted, record, version
+from templedb_nb.targets.duckdb.ledger import NOW, fitted, record
+from templedb_nb.targets.duckdb.ledger_tables import version
 
 if TYPE_CHECKING:
     import duckdb

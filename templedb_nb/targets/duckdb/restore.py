@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from templedb_nb.core.migrations.kept_text import kept_text
 from templedb_nb.model.ledger import FORMAT, TEXT_CHECKSUM, TOKEN_CHECKSUM
 from templedb_nb.model.serialization import to_plain
 from templedb_nb.model.step import Restore
@@ -35,7 +36,9 @@ def restore(connection: Connection, step: Restore, claim: Claim, attempt: str, t
         " AND scope = '' AND key = ?",
         [claim.project, step.key],
     ).fetchone()
-    _write(connection, step, claim.project, text)
+    kept = kept_text(text, step.reading, step.entry.checksums.text)
+    if was is None or not step.absent:
+        _write(connection, step, claim.project, kept)
     connection.execute(
         "INSERT OR IGNORE INTO templedb.meta (k, v) VALUES ('format', ?)", [str(FORMAT)]
     )

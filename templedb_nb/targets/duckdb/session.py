@@ -42,7 +42,7 @@ from templedb_nb.targets.duckdb import (
 )
 from templedb_nb.targets.duckdb import ledger as ledger_sql
 from templedb_nb.targets.duckdb import lock_admin as hold
-from templedb_nb.targets.duckdb.file import DuckdbFile
+from templedb_nb.targets.duckdb.slots import DuckdbSlots
 from templedb_nb.targets.duckdb.statements import commit_failed, run_statements
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     Connection = duckdb.DuckDBPyConnection
 
 
-class DuckdbSession(DuckdbFile):
+class DuckdbSession(DuckdbSlots):
     """One DuckDB file; it is closed before any command."""
 
     @property
@@ -315,7 +315,7 @@ class DuckdbSession(DuckdbFile):
         with self._work() as connection:
             if not ledger_sql.present(connection):
                 return False
-            if ledger_sql.version(connection) < approval_rows.format_for(approvals):
+            if ledger_tables.version(connection) < approval_rows.format_for(approvals):
                 ledger_tables.upgrade(connection, self._locked)
             records.keep_approvals(connection, approvals)
         return True
@@ -373,7 +373,7 @@ class DuckdbSession(DuckdbFile):
         self._hold()
         with self._work() as connection:
             if claim.repair or not ledger_sql.present(connection):
-                ledger_tables.make(connection)
+                ledger_tables.make(connection, repair=claim.repair)
             ledger_tables.upgrade(connection, self._locked, claim.project)
             connection.execute(
                 "INSERT OR REPLACE INTO templedb.lock (project, run, owner, host, pid, reason,"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     Connection = duckdb.DuckDBPyConnection
 
 _ROWS = 10_000
+_CUT = "..."
 _LINE = re.compile(r"^LINE (\d+): (.*)\n( *)\^", re.MULTILINE)
 
 
@@ -72,8 +74,8 @@ def _failed(script: Script, index: int, start: int, error: Exception) -> Stateme
     line, column = script.position(start)
     if found := _LINE.search(str(error)):
         inner = int(found[1])
-        shown = len(found[3]) - len(f"LINE {found[1]}: ")
-        column = shown + 1 if inner > 1 else column + shown
+        place = _place(script.up[start:].split("\n", inner)[inner - 1], found)
+        column = place + 1 if inner > 1 else column + place
         line += inner - 1
     message = str(error).split("\n\n", 1)[0].replace("\n", " ")
     return StatementFailed(
@@ -83,6 +85,25 @@ def _failed(script: Script, index: int, start: int, error: Exception) -> Stateme
         column=max(column, 1),
         hint="fix the file and run again: nothing of it was applied",
     )
+
+
+def _place(line: str, found: re.Match[str]) -> int:
+    """Return where in *line* the caret points that DuckDB draws below a part of it.
+
+    To its caret, a tab has no width, and a wide character has two.
+    """
+    shown = len(found[3]) - len(f"LINE {found[1]}: ")
+    part, at = found[2], 0
+    while at < len(part) and (shown > 0 or part[at] == "\t"):
+        shown -= _width(part[at])
+        at += 1
+    begins = len(_CUT) if part.startswith(_CUT) else 0
+    inside = part[begins:].removesuffix(_CUT)
+    return at - begins + max(line.find(inside), 0)
+
+
+def _width(character: str) -> int:
+    return 0 if character == "\t" else 1 + (unicodedata.east_asian_width(character) in "WF")
 
 
 def commit_failed(error: Exception) -> StatementFailed:

@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 
-from templedb_nb.core.catalog.drift import behind, other_words, outdated, told
+from templedb_nb.core.catalog.drift import Row, behind, other_words, outdated, seen, told
 from templedb_nb.model.drift import CatalogMark, Drift, KeptBase, LedgerStanding, Printer
 from templedb_nb.ports.claim import Claim
 from templedb_nb.targets import drift_base
@@ -41,7 +41,7 @@ FROM (
 _GOING = """
 SELECT r.project FROM templedb.run r JOIN templedb.lock l ON l.run = r.id
 JOIN pg_catalog.pg_stat_activity a ON a.pid = l.backend_pid
-WHERE r.state = 'running' AND r.id <> %s
+WHERE r.state = 'running' AND r.id <> %s AND a.pid <> pg_catalog.pg_backend_pid()
 """
 _COUNTS = """
 SELECT coalesce((SELECT max(run_seq) FROM templedb.migration), 0),
@@ -81,9 +81,10 @@ def drift(connection: Connection) -> Drift:
         kept = _kept(connection)
         if kept is None:
             return Drift()
-        if why := behind(kept, _standing(connection)):
-            return Drift(base=kept.base, behind=why)
-        return _compared(connection, kept)
+        now = _standing(connection)
+        connection.execute(_BARE)
+        ask = partial(_changed, connection)
+        return seen(kept, _printer(connection), now, ask)
 
 
 def mark(connection: Connection, claim: Claim) -> CatalogMark:
@@ -183,8 +184,11 @@ def _standing(connection: Connection, own: str = "") -> LedgerStanding:
 
 def _compared(connection: Connection, kept: KeptBase) -> Drift:
     connection.execute(_BARE)
-    rows = connection.execute(_query(connection, _CHANGED)).fetchall()
-    return told(kept, _printer(connection), rows)
+    return told(kept, _printer(connection), _changed(connection))
+
+
+def _changed(connection: Connection) -> list[Row]:
+    return connection.execute(_query(connection, _CHANGED)).fetchall()
 
 
 def _digests(connection: Connection) -> dict[str, str]:

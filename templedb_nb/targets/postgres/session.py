@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 
@@ -17,7 +17,6 @@ from templedb_nb.model.drift import CatalogMark, Drift
 from templedb_nb.model.event import Blocker, Outcome
 from templedb_nb.model.foreign_history import ForeignHistory
 from templedb_nb.model.ledger import Freeze, Ledger, LedgerEvent, LockHolder, Within
-from templedb_nb.model.lint import Sizes
 from templedb_nb.model.rollback import RollbackMark
 from templedb_nb.model.route import Route
 from templedb_nb.model.serialization import Digest
@@ -30,7 +29,7 @@ from templedb_nb.ports.claim import Claim
 from templedb_nb.ports.target import NOBODY_TOLD, Decide, LockCallbacks, StatementCallbacks
 from templedb_nb.targets import approvals as approval_rows
 from templedb_nb.targets import ledger_rows
-from templedb_nb.targets.postgres import catalog, sizes
+from templedb_nb.targets.postgres import catalog
 from templedb_nb.targets.postgres.apply import transactional
 from templedb_nb.targets.postgres.apply.attempt import Attempt
 from templedb_nb.targets.postgres.apply.stepwise import apply_stepwise
@@ -50,9 +49,11 @@ from templedb_nb.targets.postgres.ledger import (
 )
 from templedb_nb.targets.postgres.ledger import snapshot as ledger_sql
 from templedb_nb.targets.postgres.ledger.amend import amend
+from templedb_nb.targets.postgres.ledger.slots import PostgresSlots
+from templedb_nb.targets.postgres.server_facts import PostgresFacts
 
 
-class PostgresSession:
+class PostgresSession(PostgresSlots, PostgresFacts):
     """One connection that both holds the lock and does the work: losing one loses the other."""
 
     def __init__(self, route: Route, target: TargetName, database: DatabaseName, name: str) -> None:
@@ -73,11 +74,6 @@ class PostgresSession:
     def where(self) -> str:
         """Return the target and its database, as messages name them."""
         return self._link.where
-
-    @property
-    def version(self) -> int:
-        """Return the server's major version."""
-        return self._link.connection.info.server_version // 10_000
 
     def close(self) -> None:
         """End the session; the server frees its locks."""
@@ -128,7 +124,7 @@ class PostgresSession:
     def held(self, project: str) -> LockHolder | None:
         """Return who holds the lock, if anybody does."""
         with translated(self.where):
-            if not ledger_sql.present(self._link.connection):
+            if not ledger_sql.readable(self._link.connection):
                 return None
             return hold.held(self._link.connection, project)
 
@@ -168,14 +164,14 @@ class PostgresSession:
     def events(self, project: str, within: Within) -> tuple[LedgerEvent, ...]:
         """Return the ledger's own history of that time."""
         with translated(self.where):
-            if not ledger_sql.present(self._link.connection):
+            if not ledger_sql.readable(self._link.connection, "event"):
                 return ()
             return records.events(self._link.connection, project, within)
 
     def applied_attempts(self, project: str) -> frozenset[str]:
         """Return the attempts of which the ledger's own history says that they took effect."""
         with translated(self.where):
-            there = ledger_sql.present(self._link.connection)
+            there = ledger_sql.readable(self._link.connection, "event")
             return trace.applied_attempts(self._link.connection, project) if there else frozenset()
 
     def trace(self, lookup: Lookup) -> Trace:
@@ -260,12 +256,7 @@ class PostgresSession:
     def stands(self, step: Migration, claim: Claim) -> int:
         """Return how many steps of the migration the ledger counts as done."""
         with translated(self.where):
-            row = self._link.connection.execute(
-                "SELECT step_done FROM templedb.migration"
-                " WHERE project = %s AND scope = '' AND key = %s",
-                [claim.project, step.key],
-            ).fetchone()
-        return int(row[0]) if row else 0
+            return migration_rows.stands(self._link.connection, claim.project, step.key)
 
     def amend(self, step: Amendment, claim: Claim, attempt: str, text: str = "") -> None:
         """Change the ledger on a person's word; a COMMIT whose answer is lost is looked up."""
@@ -330,7 +321,7 @@ class PostgresSession:
     def approve(self, approvals: Sequence[Approval]) -> bool:
         """Record approvals, if there is a ledger; say whether."""
         with translated(self.where):
-            if not ledger_sql.present(self._link.connection):
+            if not ledger_sql.readable(self._link.connection, "approval"):
                 return False
             needed = approval_rows.format_for(approvals)
             if ledger_sql.version(self._link.connection) < needed:
@@ -341,7 +332,7 @@ class PostgresSession:
     def approvals(self, project: str, content_hash: Digest) -> tuple[Approval, ...]:
         """Return every approval of that content."""
         with translated(self.where):
-            if not ledger_sql.present(self._link.connection):
+            if not ledger_sql.readable(self._link.connection, "approval"):
                 return ()
             return records.read_approvals(self._link.connection, project, content_hash)
 
@@ -362,7 +353,7 @@ class PostgresSession:
         """Return how the objects differ from what runs left."""
         with translated(self.where):
             connection = self._link.connection
-            if not ledger_sql.present(connection):
+            if not ledger_sql.readable(connection, "object", "event"):
                 return Drift()
             if ledger_sql.version(connection) < ledger_rows.OBJECTS:
                 return Drift()
@@ -387,11 +378,6 @@ class PostgresSession:
             AdvisoryLock(self._link, project).create_ledger(5.0)
             catalog.accept(connection, project, by, reason)
             return True
-
-    def sizes(self, names: Collection[str]) -> Sizes:
-        """Return how large what bears one of *names* is, as statistics have it."""
-        with translated(self.where):
-            return sizes.sizes(self._link.connection, names)
 
     def probe(self) -> Probe:
         """Report what the server is and what the role may do; write nothing."""

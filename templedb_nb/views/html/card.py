@@ -10,10 +10,12 @@ from enum import StrEnum
 from functools import cache
 from importlib import resources
 
-from templedb_nb.views.format import moment
+from templedb_nb.views.format import masked, moment
 from templedb_nb.views.html.markup import Child, Html, join, prose, tag, unbroken
 
 LONG = 48
+ROWS, ITEMS = 400, 200
+"""So many rows of a table, and so many items of a list, a card has at most."""
 _COMMAND = re.compile(r"`([^`]+)`|(?<![%\w./-])(templedb [^,;()\n]+)")
 
 
@@ -29,11 +31,17 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: numbers stand digit under digit, a wide one takes the room that is left."""
+    """A column: numbers stand digit under digit, a wide one takes the room that is left.
+
+    One of sentences that are `told` has a least width. Where columns are stacked, a cell says the
+    name of one that is `named`, or of numbers.
+    """
 
     name: str
     number: bool = False
     wide: bool = False
+    named: bool = False
+    told: bool = False
 
 
 def card(tone: Tone, *children: Child) -> Html:
@@ -85,6 +93,7 @@ def when(at: datetime | None) -> Html | None:
 
 def with_commands(text: str) -> Html:
     """Return a hint with its commands as a notebook takes them: ``%templedb …``."""
+    text = masked(text)
     parts: list[Child] = []
     end = 0
     for found in _COMMAND.finditer(text):
@@ -104,14 +113,13 @@ def facts(pairs: Iterable[tuple[Child, Child]]) -> Html | None:
 
 
 def listed(items: Sequence[Child]) -> Child:
-    """Return one thing as it is, and several as a list."""
-    return (
-        items[0]
-        if len(items) == 1
-        else tag("ul", [tag("li", each) for each in items])
-        if items
-        else None
-    )
+    """Return one thing as it is, and several as a list; of very many the first."""
+    if len(items) <= 1:
+        return items[0] if items else None
+    rows = [tag("li", each) for each in items[:ITEMS]]
+    if more := len(items[ITEMS:]):
+        rows.append(tag("li", f"… and {more} more"))
+    return tag("ul", rows)
 
 
 def table(caption: str, columns: Sequence[Column], *bodies: Child) -> Html:
@@ -121,14 +129,24 @@ def table(caption: str, columns: Sequence[Column], *bodies: Child) -> Html:
     return tag("table", named, tag("thead", head), *bodies)
 
 
-def body(columns: Sequence[Column], rows: Iterable[Sequence[Child]], name: Child = None) -> Html:
-    """Return rows of a table, below the name that they share."""
-    head = (
-        tag("tr", tag("th", name, scope="rowgroup", colspan=str(len(columns)), **_sided("left")))
-        if name
-        else None
-    )
-    return tag("tbody", head, [_row(columns, row) for row in rows])
+def body(
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[Child]],
+    name: Child = None,
+    below: Sequence[Child] = (),
+) -> Html:
+    """Return rows of a table, below the name that they share; of very many the first.
+
+    *below* each row stands something that takes the width of all columns.
+    """
+    wide = {"colspan": str(len(columns)), **_sided("left")}
+    head = tag("tr", tag("th", name, scope="rowgroup", **wide)) if name else None
+    more = len(rows) - ROWS
+    rest = tag("tr", tag("td", f"… and {more} more", **wide)) if more > 0 else None
+    shown = [[_row(columns, row)] for row in rows[:ROWS]]
+    for row, more_of_it in zip(shown, below, strict=False):
+        row.append(tag("tr", tag("td", more_of_it, class_="tdb-below", **wide)))
+    return tag("tbody", head, shown, rest)
 
 
 def folded(summary: Child, *children: Child, opened: bool = False) -> Html:
@@ -138,6 +156,7 @@ def folded(summary: Child, *children: Child, opened: bool = False) -> Html:
 
 def _breaking(text: str) -> Child:
     """Let a long name break where its parts end, and not in the middle of a word."""
+    text = masked(text)
     ends = "/_" if len(text) > LONG else "/"
     first, *rest = re.split(rf"(?<=[{ends}])(?=[^{ends}])", text)
     return [first, [(tag("wbr"), part) for part in rest]]
@@ -145,13 +164,21 @@ def _breaking(text: str) -> Child:
 
 def _row(columns: Sequence[Column], row: Sequence[Child]) -> Html:
     cells = zip(columns, row, strict=True)
-    return tag("tr", [tag("td", child, **_cell(column)) for column, child in cells])
+    return tag(
+        "tr", [tag("td", child, **_cell(column), **_named(column)) for column, child in cells]
+    )
+
+
+def _named(column: Column) -> dict[str, str]:
+    """Say what a cell is where columns are stacked: a number, or what needs its column's name."""
+    return {"data_label": column.name} if column.number or column.named else {}
 
 
 def _cell(column: Column) -> dict[str, str]:
     if column.number:
         return {**_sided("right"), "class_": "tdb-number"}
-    return {**_sided("left"), **({"class_": "tdb-wide"} if column.wide else {})}
+    kind = "tdb-wide" if column.wide else "tdb-told" if column.told else ""
+    return {**_sided("left"), **({"class_": kind} if kind else {})}
 
 
 def _sided(side: str) -> dict[str, str]:

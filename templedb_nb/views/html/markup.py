@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from html import escape
 from typing import TypeAlias
 
-from templedb_nb.views.format import shown
+from templedb_nb.views.format import masked, shown
 
 
 class Html(str):
@@ -34,7 +34,7 @@ def join(*children: Child) -> Html:
 
 def prose(text: str) -> Html:
     """Return text with its line breaks."""
-    return Html("<br>".join(_child(line) for line in text.split("\n")))
+    return Html("<br>".join(_child(line) for line in masked(text).split("\n")))
 
 
 def unbroken(text: str) -> Html:
@@ -44,7 +44,7 @@ def unbroken(text: str) -> Html:
 
 def block(text: str, line: Callable[[str], Html] = join) -> Html:
     """Return text of several lines, as it stands, in a block of its own; *line* dresses each."""
-    dressed = (line(each.expandtabs()) for each in text.split("\n"))
+    dressed = (line(each.expandtabs()) for each in masked(text).split("\n"))
     return Html(f"<pre>{chr(10).join(dressed)}</pre>")
 
 
@@ -55,7 +55,7 @@ def _child(child: Child) -> str:
         case Html():
             return child
         case str():
-            return escape(shown(child), quote=False)
+            return escape(shown(masked(child)), quote=False)
         case _:
             return join(*child)
 
@@ -64,4 +64,4 @@ def _attribute(key: str, value: str | bool | None) -> str:  # noqa: FBT001 - as 
     name = key.rstrip("_").replace("_", "-")
     if value is None or value is False:
         return ""
-    return f" {name}" if value is True else f' {name}="{escape(shown(value))}"'
+    return f" {name}" if value is True else f' {name}="{escape(shown(masked(value)))}"'

@@ -9,7 +9,8 @@ from templedb_nb.model.finding import Finding, Severity, errors
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.serialization import short
 from templedb_nb.model.step import Apply, Revert, failure_hook
-from templedb_nb.views.format import duration, many
+from templedb_nb.model.switch_step import SwitchSlot
+from templedb_nb.views.format import many, middle_out
 from templedb_nb.views.html.card import (
     Column,
     Tone,
@@ -29,10 +30,11 @@ from templedb_nb.views.html.card import (
     with_commands,
 )
 from templedb_nb.views.html.markup import Child, Html, block, join, tag
-from templedb_nb.views.html.promotion import promotion_part
-from templedb_nb.views.html.steps import TONES, steps_table
+from templedb_nb.views.html.parts.promotion import promotion_part
+from templedb_nb.views.html.parts.slots import slots_part
+from templedb_nb.views.html.parts.steps import TONES, steps_table
 from templedb_nb.views.locks import blocked, of_plan
-from templedb_nb.views.plans import approvals_told, compared, promotion_gates
+from templedb_nb.views.plans import approvals_told, compared, in_all, promotion_gates
 from templedb_nb.views.text.rollback import heading, if_fails
 
 OVERLAID = (Column("Key"), Column("In the config"), Column("For this plan", wide=True))
@@ -42,45 +44,60 @@ SEVERITIES = {
     Severity.NOTE: (Tone.QUIET, "·"),
 }
 LISTED = 12
-FINDINGS = 50
 """So many files of a difference are shown unfolded."""
+FINDINGS, DIFFS = 50, 20
 
 
-def plan_card(value: Preview) -> Html:
-    """Return a plan as a card; that of a protected target cannot be taken for another."""
-    guarded = value.plan.policy.needed > 0 or value.decision.veto is not None
+def plan_card(value: Preview, *, at_gate: bool = False) -> Html:
+    """Return a plan as a card; that of a protected target cannot be taken for another.
+
+    *at_gate*, another card says how it stands with those who may approve it.
+    """
+    guarded = value.plan.policy.needed > 0
+    tone = Tone.BAD if value.decision.veto else Tone.LOUD if guarded else Tone.PLAIN
     return card(
-        Tone.LOUD if guarded else Tone.PLAIN,
+        tone,
         _title(value),
-        _guard(value) if guarded else None,
+        _guard(value, tone, at_gate=at_gate) if tone is not Tone.PLAIN else None,
         _sum(value),
         _findings(value.findings),
         _overlay(value),
         promotion_part(way, promotion_gates(value)) if (way := value.draft.promotion) else None,
         _back(value) if value.draft.rollback else _since(value),
+        slots_part(value),
         steps_table(value),
         _fallback(value),
         _facts(value),
-        [_diff(file, diff) for file, diff in value.diffs],
+        [_diff(file, diff) for file, diff in value.diffs[:DIFFS]],
+        tag("p", f"… and {more} more edited files")
+        if (more := len(value.diffs) - DIFFS) > 0
+        else None,
     )
 
 
 def _title(value: Preview) -> Html:
     name = code(short(value.plan.id), value.plan.id)
     dry = badge(Tone.QUIET, "○", "dry run") if value.dry_run else None
-    return title("Plan ", name, f": {value.slug} to {value.plan.target}", dry)
+    no = badge(Tone.BAD, "✗", "rejected") if value.decision.veto else None
+    return title("Plan ", name, f": {value.slug} to {value.plan.target}", dry, no)
 
 
-def _guard(value: Preview) -> Html:
-    policy, decision = value.plan.policy, value.decision
+def _guard(value: Preview, tone: Tone, *, at_gate: bool) -> Html:
+    policy = value.plan.policy
     what = "WANTS APPROVAL" if policy.needed else "REJECTED PLAN"
     what = "PROTECTED TARGET" if policy.protected else what
     target = tag("strong", f"▲ {what}: ", value.plan.target)
-    if not value.plan.steps:
-        return band(Tone.LOUD, target)
+    if not value.plan.steps or at_gate:
+        return band(tone, target)
     lines: list[Child] = []
     if told := approvals_told(value):
         lines += [tag("br"), told]
+    return band(tone, target, *lines, *_words(value))
+
+
+def _words(value: Preview) -> list[Child]:
+    """Return what people said of the plan, and what is missing."""
+    decision, lines = value.decision, list[Child]()
     for each in decision.counted:
         yes = marked(Tone.GOOD, "✓", "Approved")
         who = f" {each.by}, "
@@ -90,18 +107,20 @@ def _guard(value: Preview) -> Html:
         who, why = f" {veto.by}, ", f": {veto.reason}"
         lines += [tag("br"), no, who, when(veto.given_at), why]
     elif decision.missing:
-        sign = " --sign" if policy.signed else ""
+        sign = " --sign" if value.plan.policy.signed else ""
         how = code(f"%templedb approve {short(value.plan.id)} --reason WHY{sign}")
         more = "an approval" if decision.missing == 1 else f"{decision.missing} approvals"
         lines += [part for each in decision.left_out for part in (tag("br"), each)]
         lines += [tag("br"), f"This plan needs {more}: ", how]
-    return band(Tone.LOUD, target, *lines)
+    return lines
 
 
 def _sum(value: Preview) -> Html:
     steps = value.plan.steps
     applies, reverts = (sum(isinstance(each, kind) for each in steps) for kind in (Apply, Revert))
-    opaque = sum(step.opaque for step in value.plan.work)
+    switches = sum(isinstance(each, SwitchSlot) for each in value.plan.work)
+    opaque = sum(step.opaque for step in value.plan.work) - switches
+    times = "" if switches == 1 else f" {switches} times"
     checks = len(steps) - len(value.plan.work) - sum(map(failure_hook, steps))
     what = f"{many(applies, 'migration')} to apply" if applies else ""
     what = f"{many(reverts, 'migration')} to roll back" if reverts else what
@@ -114,10 +133,9 @@ def _sum(value: Preview) -> Html:
         join("; ", toned(tone, blocked(locks))) if locks else None,
         f"; {many(opaque, 'command')} to run" if opaque else None,
         f"; {many(checks, 'health check')}" if checks else None,
+        f"; traffic is switched{times}" if switches else None,
         "." if steps else ". There is nothing to do.",
-        f" Expected: {duration(total)}, by {many(value.expected.runs, 'former run')}."
-        if (total := value.expected.total_ms)
-        else None,
+        f" Expected: {in_all(value.expected)}." if value.expected.total_ms else None,
         [" ", marked(Tone.BAD, "✗", f"{many(wrong, 'error')}: it cannot run.")] if wrong else None,
         " This was a dry run: nothing was executed or changed." if value.dry_run else None,
     ]
@@ -176,16 +194,21 @@ def _findings(found: tuple[Finding, ...]) -> Html | None:
     ranked = sorted(found, key=lambda each: order.index(each.severity))
     worst = ranked[0].severity
     tone = SEVERITIES[worst][0] if worst is not Severity.NOTE else Tone.PLAIN
-    rows = [tag("li", _finding(each)) for each in ranked[:FINDINGS]]
+    mends = [each.mend for each in ranked]
+    rows = [
+        tag("li", _finding(each, "" if each.mend in mends[:n] else each.mend))
+        for n, each in enumerate(ranked[:FINDINGS])
+    ]
     if (more := len(ranked) - FINDINGS) > 0:
         rows.append(tag("li", f"… and {more} more"))
     return tag("div", tag("strong", "Findings"), tag("ul", rows), class_=f"tdb-band tdb-on-{tone}")
 
 
-def _finding(each: Finding) -> Html:
+def _finding(each: Finding, hint: str) -> Html:
+    """Return a finding; *hint* is what helps, where no finding above says the same."""
     tone, mark = SEVERITIES[each.severity]
     place = join(code(each.where), ": ") if each.where else None
-    mend = join(" (", with_commands(each.mend), ")") if each.mend else None
+    mend = join(" (", with_commands(hint), ")") if hint else None
     return join(marked(tone, mark, each.severity.value), " ", place, shortened(each.message), mend)
 
 
@@ -224,7 +247,8 @@ def _variables(value: Preview) -> Iterator[Html]:
 
 def _diff(file: str, diff: str) -> Html:
     summary = join("How ", code(file), " differs from what was applied")
-    return folded(summary, block(diff, _diff_line), opened=True)
+    told = middle_out(diff, "templedb migration show")
+    return folded(summary, block(told, _diff_line), opened=True)
 
 
 def _diff_line(line: str) -> Html:

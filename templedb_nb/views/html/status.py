@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from templedb_nb.model.status import (
-    Board,
     Choices,
     FileState,
     MigrationStatus,
+    Picked,
     StatusTable,
     TargetStatus,
     Tracked,
@@ -28,6 +28,7 @@ from templedb_nb.views.html.card import (
     with_commands,
 )
 from templedb_nb.views.html.markup import Child, Html, join, tag
+from templedb_nb.views.html.parts.slots import recorded_part
 from templedb_nb.views.html.run import OUTCOMES
 from templedb_nb.views.messages import last_run
 
@@ -65,14 +66,8 @@ def status_card(value: StatusTable) -> Html:
     columns = TARGETS if noted else TARGETS[:-1]
     rows = body(columns, [_target(row)[: len(columns)] for row in value.rows])
     head = title(f"{value.slug}, release {value.rows[0].release}")
-    return card(Tone.PLAIN, head, table("Targets", columns, rows))
-
-
-def board_card(value: Board) -> Html:
-    """Return projects side by side, as a card each."""
-    if not value.tables:
-        return card(Tone.PLAIN, tag("p", "No target is like that."))
-    return join([status_card(each) for each in value.tables])
+    pictures = [recorded_part(row.target, row.slots) for row in value.rows if row.slots]
+    return card(Tone.PLAIN, head, table("Targets", columns, rows), pictures)
 
 
 def choices_card(value: Choices) -> Html:
@@ -87,19 +82,27 @@ def choices_card(value: Choices) -> Html:
     )  # fmt: skip
 
 
+def picked_card(value: Picked) -> Html:
+    """Return the command that deploys what is picked."""
+    if not value.target:
+        return choices_card(value.choices)
+    return card(Tone.PLAIN, tag("p", "To deploy it: ", code(f"%{value.command}")))
+
+
 def _target(row: TargetStatus) -> list[Child]:
     guard = join(" ", toned(Tone.LOUD, "▲ protected")) if row.protected else None
-    waits = tag("strong", _count(row.pending)) if row.pending else _count(row.pending)
+    waits = tag("strong", count(row.pending)) if row.pending else count(row.pending)
     needs = (
-        tag("strong", toned(Tone.BAD, _count(row.attention)))
+        tag("strong", toned(Tone.BAD, count(row.attention)))
         if row.attention
-        else _count(row.attention)
+        else count(row.attention)
     )
     name = join(tag("strong", row.target), guard)
-    return [name, _count(row.applied), waits, needs, _last(row), when(row.last_at), row.note]
+    return [name, count(row.applied), waits, needs, last_outcome(row), when(row.last_at), row.note]
 
 
-def _last(row: TargetStatus) -> Child:
+def last_outcome(row: TargetStatus) -> Child:
+    """Return how the last run ended, with its sign."""
     if row.last_outcome:
         return marked(
             *OUTCOMES[row.last_outcome], last_run(row.last_outcome, row.last_health, row.last_kind)
@@ -107,7 +110,8 @@ def _last(row: TargetStatus) -> Child:
     return toned(Tone.QUIET, "running" if row.last_run else "never")
 
 
-def _count(number: int | None) -> str:
+def count(number: int | None) -> str:
+    """Return a number, or a question mark where nobody could count."""
     return "?" if number is None else str(number)
 
 

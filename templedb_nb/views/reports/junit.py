@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree as ET
 
+from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.health import Health, Measured
 from templedb_nb.model.result import Result
@@ -14,6 +15,7 @@ from templedb_nb.model.step_result import StepResult, StepState
 from templedb_nb.views.messages import left_out, told
 
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_WAITS = "waits for a person"
 LONGEST = 8_000
 """So many characters of a step's output are kept."""
 
@@ -42,19 +44,24 @@ def junit(value: Result | RunbookResult, *, done: bool = True) -> str:
 def _runbook(root: ET.Element, value: RunbookResult, *, done: bool) -> None:
     suite = ET.SubElement(root, "testsuite", name=_legal(f"runbook {value.notebook}"))
     suite.set("timestamp", value.started_at.isoformat(timespec="seconds"))
+    waits = value.exit_code == ExitCode.APPROVAL_MISSING
     for cell in value.cells:
         case = _case(suite, "runbook", f"cell {cell.number}: {cell.title}", cell.took_ms)
-        _cell(case, cell)
+        _cell(case, cell, waits=waits)
     case = _case(suite, "runbook", "outcome", value.took_ms)
     if not done:
         _mark(case, "error", "it was still running when this was written")
+    elif value.exit_code == ExitCode.APPROVAL_MISSING:
+        _mark(case, "skipped", f"exit {value.exit_code}: {value.reason}")
     elif value.exit_code:
         _mark(case, "failure", f"exit {value.exit_code}: {value.reason}")
     _count(suite)
 
 
-def _cell(case: ET.Element, cell: CellResult) -> None:
+def _cell(case: ET.Element, cell: CellResult, *, waits: bool) -> None:
     match cell.state:
+        case CellState.FAILED if waits:
+            _mark(case, "skipped", cell.message or _WAITS)
         case CellState.FAILED:
             _mark(case, "failure", cell.message or "failed")
         case CellState.RUNNING:
@@ -84,11 +91,18 @@ def _run(root: ET.Element, run: Result) -> None:
     case = _case(suite, f"{run.slug}.{run.target}", f"run {run.run}", run.elapsed_ms)
     if run.outcome is None:
         _mark(case, "error", "it was still running when this was written")
+    elif _waits(run):
+        _mark(case, "skipped", f"{_WAITS}: {run.message}")
     elif run.outcome is not Outcome.SUCCEEDED:
         unsure = run.outcome is Outcome.UNKNOWN or run.health is Measured.INCONCLUSIVE
         kind = "error" if unsure else "failure"
         _mark(case, kind, f"{run.outcome}: {run.message}")
     _count(suite)
+
+
+def _waits(run: Result) -> bool:
+    """Return whether a person must say go: the run has neither succeeded nor failed."""
+    return run.exit_code == ExitCode.APPROVAL_MISSING
 
 
 def _back(run: Result) -> str:
@@ -97,6 +111,8 @@ def _back(run: Result) -> str:
 
 def _step(case: ET.Element, step: StepResult, run: Result, number: int) -> None:
     match step.state:
+        case StepState.FAILED if _waits(run) and step.health is not Health.INCONCLUSIVE:
+            _mark(case, "skipped", step.message or _WAITS)
         case StepState.FAILED:
             failed = run.failure if run.failure and run.failure.step == number else None
             more = (failed.detail, failed.hint) if failed else ()

@@ -126,7 +126,7 @@ def _run(run: Result, rows: int, tail: int, level: str) -> Iterator[str]:
     if run.rollback is not None and run.rollback.outcome is Outcome.SUCCEEDED:
         yield from (f"↩ **rolled back by run {code(run.rollback.run[:13])}**", "")
     elif run.rollback is not None:
-        yield from ("✖ **the rollback did not end well: the target may be half rolled back**", "")
+        yield from ("✖ **the rollback did not succeed: the target may be half rolled back**", "")
         yield from (text(next_steps(run.rollback)), "")
     steps = [
         [

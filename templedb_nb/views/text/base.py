@@ -6,13 +6,16 @@ import json
 from functools import singledispatch
 from typing import Any
 
-from templedb_nb.model.finding import Finding, Severity
+from templedb_nb.model.finding import Finding, Severity, errors
 from templedb_nb.model.listings import (
     Coded,
     CommandOutcome,
     Document,
     ShownConfig,
+    Validation,
 )
+from templedb_nb.model.plan import Preview
+from templedb_nb.model.start import Started
 from templedb_nb.views.format import shown, table
 
 INDENT = "  "
@@ -62,6 +65,24 @@ def findings(found: tuple[Finding, ...]) -> list[str]:
     if (more := len(ranked) - FINDINGS) > 0:
         lines.append(f"{INDENT}… and {more} more, which --json lists")
     return lines
+
+
+def following(command: str) -> list[str]:
+    """Return the line that says what comes next, if something does."""
+    return [f"next: {command}"] if command else []
+
+
+def without_next(told: str) -> str:
+    """Return what is said without what comes next: whoever asked for quiet knows."""
+    return "\n".join(e for e in told.split("\n") if not e.lstrip().startswith("next: "))
+
+
+def reasons(value: Any) -> list[str]:
+    """Return what forbids a plan, or makes a config invalid, a line each."""
+    found = value.preview if isinstance(value, Started) else value
+    if not isinstance(found, Preview | Validation):
+        return []
+    return [str(each) for each in errors(found.findings)]
 
 
 def columns(rows: list[list[str]]) -> list[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 
+from templedb_nb.model import line_diff
 from templedb_nb.model.drift import CatalogChange, ChangeKind, DriftReport, DriftRow, TargetsDiffer
 from templedb_nb.model.lint import SQUAWK, Complaint, LintReport
 from templedb_nb.views.format import many, moment, shown
@@ -17,7 +17,9 @@ _SIGNS = {ChangeKind.ADDED: "+", ChangeKind.REMOVED: "-", ChangeKind.CHANGED: "~
 def _(value: DriftReport) -> str:
     count = many(len(value.rows), "object")
     told = f"{count} changed outside of templedb" if value.rows else "as the last run left it"
-    if value.notes and not value.rows:
+    if value.notes and value.rows and not value.reprinted:
+        told = f"{count} changed"
+    elif value.notes and not value.rows:
         told = "some cannot be compared" if value.bases else "nothing can be compared"
         told = f"{many(len(value.reprinted), 'object')} to look at" if value.reprinted else told
     lines = [f"{value.target} of {value.slug}: {told}"]
@@ -54,7 +56,7 @@ def lines_of(change: CatalogChange) -> list[str]:
     if change.kind is not ChangeKind.CHANGED:
         return []
     before, after = change.before.splitlines(), change.after.splitlines()
-    found = list(difflib.unified_diff(before, after, lineterm="", n=1))[2:]
+    found = list(line_diff.unified(before, after, around=1))[2:]
     return [line for line in found if not line.startswith("@@")]
 
 

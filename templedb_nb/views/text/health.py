@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from templedb_nb.model.health import CheckAnswer, Health, HealthReport, Measured, Try
 from templedb_nb.model.health_history import HealthTries
+from templedb_nb.model.slots import SlotsReport
+from templedb_nb.views import slots
 from templedb_nb.views.format import many, moment, shown, table
 from templedb_nb.views.text.base import INDENT, text
 from templedb_nb.views.text.picture import WIDTH, sparkline
@@ -69,3 +71,12 @@ def _row(row: CheckAnswer) -> Iterator[str]:
 def tried(name: str, one: Try) -> str:
     """Return one try as a line."""
     return f"{shown(name)}: {one.outcome} in {one.latency_ms} ms: {shown(one.message)}"
+
+
+@text.register
+def _(value: SlotsReport) -> str:
+    lines = [f"{value.slug} to {value.target}"]
+    for each in value.groups:
+        lines += ["", f"{shown(each.group)}: {slots.traffic(each)}"]
+        lines += [table(slots.COLUMNS, slots.rows(each))]
+    return "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from templedb_nb.errors import shortened
+from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.down_proof import Proof
 from templedb_nb.model.foreign_history import Adoption, ImportConfidence
 from templedb_nb.model.history import (
@@ -23,6 +24,7 @@ from templedb_nb.model.serialization import short
 from templedb_nb.views.cells import cell_text, csv_text
 from templedb_nb.views.format import duration, many, moment, shown, table
 from templedb_nb.views.messages import last_run, told
+from templedb_nb.views.scope import whose
 from templedb_nb.views.text.base import columns, text
 
 
@@ -48,13 +50,15 @@ def _(value: MigrationHistory) -> str:
 def _ended(row: RunRow) -> str:
     if row.outcome is None:
         return "running"
-    return "rolled back" if row.rolled_back_by else row.outcome.value
+    if row.rolled_back_by:
+        return "rolled back"
+    return "waits" if row.exit_code == ExitCode.APPROVAL_MISSING else row.outcome.value
 
 
 @text.register
 def _(value: DeployHistory) -> str:
     if not value.rows:
-        return f"no run of {value.slug} yet"
+        return f"no run of {whose(value.slug, value.scope)} yet"
     rows = [
         [
             row.run[:13],
@@ -89,7 +93,7 @@ def _(value: DeployHistory) -> str:
     ]
     if len(rows[0]) > len(headers):
         headers.insert(2, "KIND")
-    return table(headers, rows)
+    return f"runs of {whose(value.slug, value.scope)}\n{table(headers, rows)}"
 
 
 @text.register
@@ -140,10 +144,11 @@ def _row(row: RunStatus) -> list[str]:
 @text.register
 def _(value: DeployStats) -> str:
     if not value.rows:
-        return f"{value.slug}: no runs that ended"
+        return f"no run of {whose(value.slug, value.scope)} ended yet"
     heads = ["TARGET", "SPAN", "RUNS", "SUCCEEDED", "FAILED", "OTHER", "FAILING", "APPLIED",
              "MEDIAN", "P90"]  # fmt: skip
-    runs = table(heads, [_stats(row) for row in value.rows])
+    runs = f"runs of {whose(value.slug, value.scope)}\n"
+    runs += table(heads, [_stats(row) for row in value.rows])
     rows = [_delivery(row) for row in value.rows if row.deployments]
     if not rows:
         return runs
@@ -176,9 +181,9 @@ def _stats(row: StatsRow) -> list[str]:
 def _(value: Answer) -> str:
     if not value.columns:
         return "done"
-    if not value.rows:
-        return f"{', '.join(value.columns)}: no rows"
     told = table(value.columns, [[cell_text(cell) for cell in row] for row in value.rows])
+    if not value.rows:
+        return f"{told}\n0 rows"
     return f"{told}\n… and more rows than that" if value.more else told
 
 

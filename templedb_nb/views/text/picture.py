@@ -9,6 +9,7 @@ from templedb_nb.model.event import Outcome
 from templedb_nb.model.history import RunRow
 from templedb_nb.model.run_kind import RunKind
 from templedb_nb.views.format import duration, many, moment, table
+from templedb_nb.views.scope import whose
 from templedb_nb.views.text.base import text
 
 MARKS = {
@@ -31,7 +32,7 @@ WIDTH = 40
 @text.register
 def _(value: Timeline) -> str:
     if not value.rows:
-        return f"{value.slug} was never deployed"
+        return f"no run of {whose(value.slug, value.scope)} yet"
     headers = ["WHEN", *(each.upper() for each in value.targets)]
     rows = [
         [
@@ -45,26 +46,27 @@ def _(value: Timeline) -> str:
     if any(row.run_kind is RunKind.ROLLBACK for row in value.rows):
         keys.append(f"{BACK} rollback")
     key = ", ".join(keys)
-    return f"{value.slug}, {many(len(value.rows), 'run')}\n{table(headers, rows)}\n{key}"
+    head = f"{whose(value.slug, value.scope)}, {many(len(value.rows), 'run')}"
+    return f"{head}\n{table(headers, rows)}\n{key}"
 
 
 @text.register
 def _(value: Durations) -> str:
     if not value.rows:
-        return f"no run of {value.slug} succeeded yet"
+        return f"no run of {whose(value.slug, value.scope)} succeeded yet"
     rows = []
     for target, runs in value.of_target.items():
         took = [each.elapsed_ms for each in runs]
         spans = [duration(round(each)) for each in (min(took), median(took), max(took))]
         rows.append([target, str(len(runs)), *spans, sparkline(took[-WIDTH:])])
     headers = ["TARGET", "RUNS", "SHORTEST", "MEDIAN", "LONGEST", "OLDEST TO NEWEST"]
-    return f"how long runs of {value.slug} took\n{table(headers, rows)}"
+    return f"how long runs took: {whose(value.slug, value.scope)}\n{table(headers, rows)}"
 
 
 @text.register
 def _(value: Frequency) -> str:
     if not value.rows:
-        return f"no run of {value.slug} ended yet"
+        return f"no run of {whose(value.slug, value.scope)} ended yet"
     most = max(each.runs for each in value.rows)
     rows = []
     for each in value.rows:
@@ -75,7 +77,7 @@ def _(value: Frequency) -> str:
         counts = [str(each.runs), str(each.runs - each.succeeded)]
         rows.append([each.span, str(each.target), *counts, "█" * good + "░" * bad])
     headers = [value.by.upper(), "TARGET", "RUNS", "NOT SUCCEEDED", "█ SUCCEEDED, ░ DID NOT"]
-    return f"how often {value.slug} was deployed\n{table(headers, rows)}"
+    return f"how often there were runs: {whose(value.slug, value.scope)}\n{table(headers, rows)}"
 
 
 def _run(row: RunRow) -> str:

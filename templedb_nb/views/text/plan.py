@@ -7,12 +7,16 @@ from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.health_step import CheckHealth
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.serialization import short
+from templedb_nb.model.start import Started
 from templedb_nb.model.step import Apply, Migration, Revert
-from templedb_nb.views.format import duration, indented, many, moment, shown
+from templedb_nb.model.switch_step import SwitchSlot
+from templedb_nb.views import slots
+from templedb_nb.views.format import indented, many, moment, shown
 from templedb_nb.views.locks import blocked
 from templedb_nb.views.plans import (
     approvals_told,
     compared,
+    in_all,
     nature,
     needs_a_line,
     older_code,
@@ -20,11 +24,17 @@ from templedb_nb.views.plans import (
     settles,
     words_counted,
 )
-from templedb_nb.views.text.base import INDENT, columns, findings, text
+from templedb_nb.views.text.base import INDENT, columns, findings, following, text
 from templedb_nb.views.text.promotion import promoted, promotion_told
 from templedb_nb.views.text.rollback import heading, if_fails
 from templedb_nb.views.text.rollback import told as rollback_told
 from templedb_nb.views.text.setting import changed
+
+
+@text.register
+def _(value: Started) -> str:
+    same = ["the same, by single commands", *(f"{INDENT}{each}" for each in value.commands)]
+    return "\n".join([text(value.preview), "", *same, *following(value.next)])
 
 
 @text.register
@@ -46,9 +56,8 @@ def _(value: Preview) -> str:
     lines += _older_code(value)
     if value.overlay:
         lines += ["", "overlay, for this plan only", *(f"{INDENT}{e}" for e in overlaid(value))]
-    if total := value.expected.total_ms:
-        former = many(value.expected.runs, "former run")
-        lines.append(f"expected: {duration(total)}, by {former}")
+    if value.expected.total_ms:
+        lines.append(f"expected: {in_all(value.expected)}")
     if draft.skips:
         lines += ["", "left out", *(f"{INDENT}{each.what}: {each.why}" for each in draft.skips)]
     if draft.sources:
@@ -65,6 +74,7 @@ def _(value: Preview) -> str:
 def _work(value: Preview) -> list[str]:
     """Return what a plan does, group by group, and how many migrations that is."""
     groups = _groups(value) or ["", "nothing to do"]
+    groups += _slots(value)
     if way := value.draft.promotion:
         groups = [*promotion_told(way, promotion_gates(value)), *groups]
     if back := value.draft.rollback:
@@ -73,6 +83,15 @@ def _work(value: Preview) -> list[str]:
     todo = f"{value.draft.applied} applied, {_applies(value)} to apply"
     counted = f"migrations: {f'{reverts} to roll back' if reverts else todo}"
     return [*(f"{INDENT}{line}" for line in _since(value)), *groups, "", counted]
+
+
+def _slots(value: Preview) -> list[str]:
+    """Return how the slots stand between which the plan switches."""
+    lines = []
+    for each in value.draft.slots:
+        lines += ["", f"slots of {shown(each.group)}: {slots.traffic(each)}"]
+        lines += columns(slots.rows(each, slots.planned(value, each)))
+    return lines
 
 
 def briefing(value: Preview) -> str:
@@ -154,6 +173,8 @@ def _groups(value: Preview) -> list[str]:
             about = many(summary.statements, "statement") if summary else ""
             if isinstance(step, CheckHealth):
                 about = settles(step)
+            elif isinstance(step, SwitchSlot) and not step.back:
+                about = slots.proof(step)
             what = step.kind if isinstance(step, Migration) else step.phase.value
             found = summary.compatibility if summary else None
             rows.append([what, shown(step.title), nature(step), about, found.word if found else ""])

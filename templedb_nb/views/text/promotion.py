@@ -16,8 +16,7 @@ def _(value: ReleaseTable) -> str:
         return f"{value.slug} has no release yet"
     head = ("release", "made", *(shown(each) for each in value.targets))
     lines = [table(head, [_row(own, value) for own in by_release(value)])]
-    lines += [f"{each.target}: release {numbered(each)} could go on to {', '.join(each.next_to)}"
-              for each in value.rows if each.next_to]  # fmt: skip
+    lines += [next_told(each) for each in value.rows if each.next_to]
     lines += [f"{shown(each)}" for each in value.notes]
     return "\n".join(lines)
 
@@ -51,6 +50,12 @@ def place_told(place: ReleasePlace) -> str:
     health = f", {measured}" if measured else ""
     note = f" ({place.note})" if place.note else ""
     return shown(f"{head} {since}{by}{health}{note}")
+
+
+def next_told(place: ReleasePlace) -> str:
+    """Return to where a release can go from its target."""
+    told = f"{place.target}: release {numbered(place)} can be promoted to"
+    return f"{told} {', '.join(place.next_to)}"
 
 
 def promoted(value: PromotionSummary) -> str:

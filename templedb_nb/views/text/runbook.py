@@ -25,6 +25,8 @@ def _(value: RunbookShown) -> str:
     lines += [table(["PARAMETER", "TYPE", "DEFAULT"], rows) if rows else "no parameters", ""]
     found = [row for cell in value.cells for row in _rows(cell)]
     lines.append(table(["CELL", "CHANGES", "TARGET", "WHAT"], found) if found else "no cells")
+    if value.warnings:
+        lines += ["", *(f"warning: {shown(each)}" for each in value.warnings)]
     return "\n".join(lines)
 
 

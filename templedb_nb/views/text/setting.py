@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from templedb_nb.model.legacy_project import TakenOver, TakeOver
 from templedb_nb.model.listings import (
     ConfigHistory,
@@ -13,10 +16,12 @@ from templedb_nb.model.listings import (
     Proposed,
     Validation,
 )
+from templedb_nb.model.notification import Urgency
 from templedb_nb.model.project import Changes, Synced
+from templedb_nb.model.receiver import ReceiverList, ReceiverRow, Sent
 from templedb_nb.model.serialization import short
 from templedb_nb.views.format import many, moment, shown, size, table
-from templedb_nb.views.text.base import INDENT, LISTED, findings, text
+from templedb_nb.views.text.base import INDENT, LISTED, findings, following, text
 
 
 @text.register
@@ -49,7 +54,10 @@ def _(value: Proposed) -> str:
         lines.append(f"{INDENT}{number}. {group.name}: {', '.join(group.file_patterns)}")
         lines += [f"{INDENT * 3}{command}" for command in group.commands]
     lines += ["why", *(f"{INDENT}{each.what}: {each.why}" for each in value.reasons)]
-    return "\n".join([*lines, f"next: templedb deploy config {slug} --validate"])
+    if value.offers:
+        lines += ["not added", *(f"{INDENT}{each.what}: {each.why}" for each in value.offers)]
+        lines += [f"{INDENT}add them: templedb deploy init {slug} --force --build"]
+    return "\n".join([*lines, *following(value.next)])
 
 
 @text.register
@@ -64,7 +72,10 @@ def _(value: Synced) -> str:
             lines.append(f"{INDENT}… and {len(value.left_out) - LISTED} more left out")
         if any("symbolic link" in each for each in value.left_out):
             lines.append(f"{INDENT}links are not followed: replace them with the files themselves")
-    return "\n".join(lines)
+    lines += [f"{INDENT}note: {shown(each)}" for each in value.overlooked[:LISTED]]
+    if len(value.overlooked) > LISTED:
+        lines.append(f"{INDENT}… and {len(value.overlooked) - LISTED} more such files")
+    return "\n".join([*lines, *following(value.next)])
 
 
 @text.register
@@ -104,10 +115,24 @@ def changed(differs: Changes) -> list[str]:
     lines = []
     for kind, paths in kinds:
         if paths:
-            more = f", … {len(paths) - LISTED} more" if len(paths) > LISTED else ""
-            listed = ", ".join(shown(path) for path in paths[:LISTED])
-            lines.append(f"{len(paths)} {kind}: {listed}{more}")
+            listed = [shown(path) for path in paths] if len(paths) <= LISTED else folders(paths)
+            lines.append(f"{len(paths)} {kind}: {', '.join(listed)}")
     return lines
+
+
+def folders(paths: Sequence[str]) -> list[str]:
+    """Return the folders of many files with their counts: as deep as few of them say it all."""
+    deep = max(path.count("/") for path in paths)
+    counts = Counter[str]()
+    for depth in range(deep, -1, -1):
+        counts = Counter("/".join(path.split("/")[:-1][:depth]) for path in paths)
+        if len(counts) <= LISTED:
+            break
+    listed = [
+        f"{shown(folder)}/ {many(count, 'file')}" if folder else f"{count} beside them"
+        for folder, count in sorted(counts.items(), key=lambda each: (not each[0], each[0]))
+    ]
+    return listed if list(counts) != [""] else [many(len(paths), "file")]
 
 
 @text.register
@@ -146,3 +171,49 @@ def _(value: ProjectShown) -> str:
 def _(value: FileList) -> str:
     rows = [[size(f.size), "x" if f.executable else "", short(f.blob), f.path] for f in value.rows]
     return table(["SIZE", "X", "CONTENT", "PATH"], rows)
+
+
+@text.register
+def _(value: ReceiverList) -> str:
+    rows = [
+        [
+            row.name,
+            row.kind.value,
+            row.state.value,
+            _wanted(row),
+            str(row.delivered),
+            str(row.waiting),
+            str(row.dead),
+            moment(row.last_at),
+            row.note or (f"tried again {moment(row.next_at)}" if row.next_at else ""),
+        ]
+        for row in value.rows
+    ]
+    heads = ["NAME", "KIND", "STATE", "WANTS", "SENT", "WAITING", "DEAD", "LAST", "NOTE"]
+    none = "nobody is notified (templedb notify add NAME KIND)"
+    lines = [table(heads, rows) if rows else none]
+    if value.dead:
+        letters = [
+            [each.receiver, each.kind, moment(each.happened_at), each.told, each.what]
+            for each in value.dead
+        ]
+        heads = ["RECEIVER", "EVENT", "WHEN", "WHY", "WHAT"]
+        lines += ["", "dead letters: they will not be sent any more", table(heads, letters)]
+        lines += ["hint: send them once more: templedb notify replay NAME --since 7d"]
+    return "\n".join([*lines, *(f"not read: {each}" for each in value.notes)])
+
+
+def _wanted(row: ReceiverRow) -> str:
+    """Return which notifications a receiver gets, in a few words."""
+    least = f" from {row.urgency} on" if row.urgency is not Urgency.INFO else ""
+    where = [*row.projects, *row.targets]
+    return f"{', '.join(row.events)}{f' of {chr(44).join(where)}' if where else ''}{least}"
+
+
+@text.register
+def _(value: Sent) -> str:
+    parts = [f"{value.delivered} sent"]
+    parts += [f"{value.failed} not taken"] if value.failed else []
+    parts += [f"{value.dead} given up"] if value.dead else []
+    parts += [f"{value.waiting} waiting"] if value.waiting else []
+    return "\n".join([", ".join(parts), *(f"{INDENT}{each}" for each in value.told)])

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from templedb_nb.model.board import Board, next_command, without_command
 from templedb_nb.model.listings import (
     BlockerList,
     LockList,
     LockRow,
     MigrationShown,
 )
-from templedb_nb.model.status import Board, Choices, MigrationStatus, StatusTable
+from templedb_nb.model.serialization import short
+from templedb_nb.model.status import Choices, MigrationStatus, Picked, StatusTable, TargetStatus
 from templedb_nb.views import blockers
 from templedb_nb.views.format import duration, middle_out, moment, shown, table
-from templedb_nb.views.messages import last_run
+from templedb_nb.views.messages import ago, drift_told, last_run, running_told
 from templedb_nb.views.plans import older_code
+from templedb_nb.views.slots import recorded
 from templedb_nb.views.text.base import INDENT, text
 
 
@@ -28,7 +31,7 @@ def _(value: StatusTable) -> str:
             _count(row.attention),
             last_run(row.last_outcome, row.last_health, row.last_kind) if row.last_run else "never",
             moment(row.last_at),
-            row.note,
+            "; ".join(each for each in (recorded(row.slots), row.note) if each),
         ]
         for row in value.rows
     ]
@@ -38,7 +41,35 @@ def _(value: StatusTable) -> str:
 
 @text.register
 def _(value: Board) -> str:
-    return "\n\n".join(text(each) for each in value.tables) or "no target"
+    told = [_project(value, each) for each in value.tables] or ["no target"]
+    waits = [f"notifications of {each.name}: {each.stands}" for each in value.receivers]
+    told += ["\n".join([*waits, "hint: templedb notify list"])] if waits else []
+    return "\n\n".join(told)
+
+
+def _project(board: Board, value: StatusTable) -> str:
+    if not value.rows:
+        return text(value)
+    rows = [_on_board(board, row) for row in value.rows]
+    headers = ["TARGET", "PENDING", "WAITS FOR", "RUNNING", "LAST RUN", "DRIFT", "NEXT", "NOTE"]
+    return f"project {value.slug}, release {value.rows[0].release}\n{table(headers, rows)}"
+
+
+def _on_board(board: Board, row: TargetStatus) -> list[str]:
+    now = board.now(row)
+    last = last_run(row.last_outcome, row.last_health, row.last_kind) if row.last_run else "never"
+    since = f" {ago(row.last_at, board.at)}" if row.last_at and board.at else ""
+    notes = (recorded(row.slots), "" if now.running else without_command(row.note))
+    return [
+        row.target + (" (protected)" if row.protected else ""),
+        _count(row.pending),
+        "; ".join(f"{each.waits_for} ({short(each.plan)})" for each in now.waiting),
+        "; ".join(running_told(each, board.at) for each in now.running),
+        f"{last}{since}",
+        drift_told(now.drift, board.at),
+        next_command(row, now),
+        "; ".join(each for each in notes if each),
+    ]
 
 
 @text.register
@@ -50,6 +81,11 @@ def _(value: Choices) -> str:
         lines += [f"{INDENT}{name}", *(f"{INDENT}{INDENT}{each}" for each in items or ["none"])]
     how = f"templedb deploy plan {value.slug} --target T --release N --skip-group G"
     return "\n".join([*lines, f"next: {how}"])
+
+
+@text.register
+def _(value: Picked) -> str:
+    return f"to deploy it: {value.command}" if value.target else text(value.choices)
 
 
 def _count(number: int | None) -> str:

@@ -53,7 +53,7 @@ def _(value: TargetShown) -> str:
         ("region", target.region),
         ("url", target.url),
         ("protected", "yes" if target.protected else "no"),
-        ("wants", Policy.of(target).wanted),
+        ("requires", Policy.of(target).wanted),
         ("signers", ", ".join(dict.fromkeys(each.split(" ", 1)[0] for each in target.signers))),
         ("order policy", target.order_policy.value if target.order_policy else ""),
         ("lint", target.lint.value if target.lint else ""),

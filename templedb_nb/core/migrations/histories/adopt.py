@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from templedb_nb.core.migrations.histories.known import TOOLS
 from templedb_nb.core.migrations.histories.tool import Tool
-from templedb_nb.errors import TargetError
+from templedb_nb.core.migrations.layouts.placing import parent
+from templedb_nb.core.secrets.sql_passwords import redacted
+from templedb_nb.errors import Ambiguous, TargetError, UsageProblem
 from templedb_nb.model.foreign_history import (
     AdoptionRow,
     ForeignHistory,
@@ -40,6 +42,12 @@ class ImportedMigration:
         return self.row.key if self.row else self.told.key
 
     @property
+    def carries_folder(self) -> bool:
+        """Return whether its key is the tool's with a folder before it."""
+        row = self.row
+        return bool(row and row.reading and row.key.endswith(f"/{self.told.key}"))
+
+    @property
     def known(self) -> bool:
         """Return whether the ledger has it already."""
         return self.row is not None and self.row.entry is not None
@@ -53,6 +61,56 @@ def local_keys(history: ForeignHistory, rows: Iterable[Tracked]) -> dict[str, Tr
         return {row.key: row for row in own if row.reading and row.reading.layout is tool.layout}
     keyed = ((tool.key(row.file), row) for row in own)
     return {key: row for key, row in keyed if key is not None}
+
+
+def of_folder(
+    history: ForeignHistory, rows: Sequence[Tracked], folder: str | None
+) -> tuple[Tracked, ...]:
+    """Return the files that a table may tell of: those of *folder*, if that is named.
+
+    Raises `Ambiguous` where several folders of the tool have a version in common.
+    """
+    tool = TOOLS[history.tool]
+    if folder is not None:
+        named = folder.strip("/").removeprefix("./")
+        within = "" if named in {"", "."} else f"{named}/"
+        found = tuple(row for row in rows if row.file.startswith(within))
+        if not any(row.blob for row in found):
+            raise UsageProblem(f"there is no migration in {folder}")
+        return found
+    if tool.by_row:
+        return tuple(rows)
+    by_key: dict[str, set[str]] = {}
+    for row in rows:
+        own = row.reading is not None and row.reading.layout is tool.layout
+        if own and row.blob is not None and (key := tool.key(row.file)) is not None:
+            by_key.setdefault(key, set()).add(row.key)
+    shared = {each for own in by_key.values() if len(own) > 1 for each in own}
+    if not shared:
+        return tuple(rows)
+    folders = sorted({parent(row.file) for row in rows if row.key in shared})
+    message = f"several folders have the versions that {history.title} lists"
+    hint = f"say whose table it is: --folder {folders[0]}"
+    raise Ambiguous(message, problems=folders, hint=hint)
+
+
+def with_folder(
+    found: Sequence[ImportedMigration], rows: Sequence[Tracked]
+) -> list[ImportedMigration]:
+    """Return what a table tells, where also keys without a file carry the folder of the others."""
+    starts = {
+        each.row.key.removesuffix(each.told.key)
+        for each in found
+        if each.row and each.carries_folder
+    }
+    known = {row.key for row in rows if row.blob is not None}
+    if len(starts) != 1 or any(each.told.key in known for each in found):
+        return list(found)
+    (start,) = starts
+    return [
+        each if each.row else replace(each, told=replace(each.told, key=f"{start}{each.told.key}"))
+        for each in found
+    ]
 
 
 def told_by(history: ForeignHistory, local: Sequence[str]) -> list[ForeignRow]:
@@ -190,9 +248,10 @@ def _row(each: ImportedMigration) -> dict[str, object]:
 
 
 def _ran(each: ImportedMigration) -> str:
-    """Return the statements that ran, where the tool has kept them."""
+    """Return the statements that ran, where the tool has kept them, without their passwords."""
     kept = (each.told.row or {}).get("statements")
-    return "".join(f"{statement};\n" for statement in kept) if isinstance(kept, list) else ""
+    said = kept if isinstance(kept, list) else []
+    return redacted("".join(f"{statement};\n" for statement in said))
 
 
 _SAME = frozenset({ImportConfidence.VERIFIED, ImportConfidence.ASSUMED})

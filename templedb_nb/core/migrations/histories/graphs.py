@@ -24,7 +24,7 @@ def _liquibase_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignR
             continue
         path = text(row, "filename").removeprefix("classpath:").lstrip("./")
         key = "::".join((path, text(row, "id"), text(row, "author")))
-        note = "Liquibase's checksum is of the changeset as it reads it: that is not computed here"
+        note = "Liquibase's checksum, of its own reading of the changeset, is not computed here"
         if kind == "MARK_RAN":
             note = "Liquibase marked it as ran, and did not run it"
         foreign_rows.append(

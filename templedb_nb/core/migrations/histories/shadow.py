@@ -34,8 +34,8 @@ def shadow(
 ) -> DualWrite | None:
     """Return the row of a migration; None where the tool would not know the file."""
     known = TOOLS[into.tool].key(file)
-    if known is None:
-        return None
+    if known is None or (reading is not None and key.endswith(f"/{known}")):
+        return None  # a folder whose keys carry its name has another table, or none
     tell = _TELL.get(into.tool, _bare)
     return DualWrite(into=into, key=key, **{"version": known, **tell(file, body, reading)})
 

@@ -48,7 +48,7 @@ def revision(text: str) -> tuple[str, tuple[str, ...]] | None:
     """Return the id of a revision and those that it comes behind; None of any other text."""
     try:
         module = ast.parse(text)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     values = dict(_assigned(module))
     key = values.get("revision")
@@ -68,8 +68,8 @@ def _assigned(module: ast.Module) -> Iterator[tuple[str, object]]:
             if isinstance(target, ast.Name) and isinstance(node, ast.Assign | ast.AnnAssign):
                 try:
                     yield target.id, ast.literal_eval(node.value or ast.Constant(None))
-                except ValueError:
-                    continue
+                except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+                    continue  # no literal, or none that Python would read
 
 
 def _ids(value: object) -> tuple[str, ...]:
@@ -80,14 +80,23 @@ def _ids(value: object) -> tuple[str, ...]:
 
 def sorted_graph(above: Mapping[str, tuple[str, ...]]) -> list[str]:
     """Return the ids, each behind those that it comes behind; by id where that says nothing."""
+    needs = {key: {each for each in above[key] if each in above} for key in sorted(above)}
+    behind: dict[str, list[str]] = {}
+    for key, needed in needs.items():
+        for each in needed:
+            behind.setdefault(each, []).append(key)
     done: dict[str, None] = {}
-    left = sorted(above)
-    while left:
-        ready = [key for key in left if all(n in done or n not in above for n in above[key])]
-        for key in ready or left:  # a circle, which Alembic itself refuses
-            done[key] = None
-        left = [key for key in left if key not in done]
-    return list(done)
+    ready = [key for key, needed in needs.items() if not needed]
+    while ready:
+        done |= dict.fromkeys(ready)
+        freed = []
+        for each in ready:
+            for key in behind.get(each, ()):
+                needs[key].discard(each)
+                if not needs[key]:
+                    freed.append(key)
+        ready = sorted(freed)
+    return list(done | dict.fromkeys(needs))  # a circle, which Alembic itself refuses, comes last
 
 
 def ancestors(heads: list[str], above: Mapping[str, tuple[str, ...]]) -> list[str]:

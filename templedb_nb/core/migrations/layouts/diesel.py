@@ -18,7 +18,8 @@ from templedb_nb.core.migrations.layouts.placing import (
 from templedb_nb.model.finding import Finding
 from templedb_nb.model.layout import Layout, Reading
 
-FOLDER = re.compile(r"(?P<version>\d[\d-]*+)(?:_.*)?")
+FOLDER = re.compile(r"\d.*")
+"""A folder as diesel names one; what stands before the first ``_`` need not be a time."""
 SIDECAR = "metadata.toml"
 
 

@@ -75,9 +75,13 @@ _OURS = frozenset({"postgresql", "postgres"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changeset:
-    """One changeset of a text: who, its place from `start` to `end`, and its attributes."""
+    """One changeset of a text: who, its place from `start` to `end`, and its attributes.
+
+    `mark` is where its line ``--changeset`` begins.
+    """
 
     part: str
+    mark: int
     start: int
     end: int
     line: int
@@ -119,6 +123,7 @@ def _changesets(text: str) -> Iterator[Changeset]:
         author, own = named["qa"] or named["author"], named["qi"] or named["id"]
         yield Changeset(
             part=f"{own.strip()}::{author.strip()}",
+            mark=mark.start(),
             start=mark.end(),
             end=marks[number + 1][0].start() if number + 1 < len(marks) else len(text),
             line=lines.line(mark.start()),
@@ -204,6 +209,7 @@ def parts(text: str, reading: Reading) -> Parts:
         no_transaction=own.line if own.says("runInTransaction") == "false" else 0,
         words="runInTransaction:false",
         whole=body,
+        own=text[own.mark : own.end],
         problems=tuple(_problems(text, own, dict(reading.values))),
     )
 

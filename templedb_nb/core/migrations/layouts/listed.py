@@ -36,7 +36,9 @@ def in_order(
         elif path in listed:
             findings.append(complaint(where, f"{said} appears there twice"))
         else:
-            listed[path] = [replace(each, base=order_file) for each in by_path[path]]
+            listed[path] = [
+                replace(each, base=order_file, home=each.folder) for each in by_path[path]
+            ]
     for path in by_path:
         if path not in listed:
             mend = "add it in its place, or exclude it from the group's patterns"

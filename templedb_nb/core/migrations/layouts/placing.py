@@ -11,6 +11,10 @@ from templedb_nb.core.sql.directives import Remark
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.layout import Layout, Reading
 
+_RENAME = (
+    "give a new number to the one that no database has applied, or take it away: add"
+    ' "!PATH" to file_patterns'
+)
 _COMMENT = re.compile(r"[^\n]")
 
 
@@ -88,13 +92,23 @@ def file_names(there: frozenset[str]) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """One migration: its file, its key, how it is read, and the file that rolls it back."""
+    """One migration: its file, its key, how it is read, and the file that rolls it back.
+
+    Files of one `base` have an order among themselves. `home` is the folder of the layout, if that
+    is not the base: an order file is the base of all that it lists.
+    """
 
     path: str
     key: str
     reading: Reading | None = None
     down: str = ""
     base: str = "."
+    home: str = ""
+
+    @property
+    def folder(self) -> str:
+        """Return the folder in which its key is the only one of its kind."""
+        return self.home or self.base
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,14 +126,15 @@ class Parts:
 
     `no_transaction` is the line that forbids a transaction, and `words` what stands there. `text`
     is the whole one with the values of its placeholders, where it has any. Where a file holds
-    several migrations, the parts are of one alone: `line` is where they begin, and the checksum is
-    of `whole`.
+    several migrations, the parts are of one alone: `line` is where they begin, the checksum is of
+    `whole`, and `own` is the text that reads alone as it reads in the file.
     """
 
     up: str
     down: str | None = None
     text: str = ""
     whole: str = ""
+    own: str = ""
     line: int = 1
     no_transaction: int = 0
     words: str = ""
@@ -170,7 +185,7 @@ def twice(placed: Sequence[Placed]) -> list[Finding]:
     for each in placed:
         if each.key in by_key:
             message = f"has the key {each.key}; so has {by_key[each.key]}"
-            found.append(complaint(each.path, message, "give one of them another number"))
+            found.append(complaint(each.path, message, _RENAME))
         by_key.setdefault(each.key, each.path)
     return found
 

@@ -26,8 +26,9 @@ _ALWAYS_DOWN = re.compile(r"(?:.*\.)?down\.sql", re.IGNORECASE)
 _DOWN_FOLDERS = frozenset(
     {"down", "downs", "rollback", "rollbacks", "revert", "reverts", "undo", "undos"}
 )
+_SETTLE = "list the paths in an order_file of the group, in the order that you mean"
 _NUMBER = re.compile(r"[Vv]?(\d+(?:\.\d+)*)")
-_NOT_READ = re.compile(
+NOT_READ = re.compile(
     r"[Vv]?\d+[._-].*\.(?:[cm]?js|[cm]?ts|py|go|rb|php|exs?|java|kt"
     r"|sql\.(?:j2|jinja2?|tmpl|tpl|template|erb|ejs|hbs|mustache|gotmpl))"
 )
@@ -119,7 +120,7 @@ def _disagreement(names: Sequence[str]) -> list[Finding]:
     for (before, low), (after, high) in pairwise(numbers):
         if low > high:
             message = f"{before} sorts before {after} by letters, but after it by number"
-            mend = "pad the numbers with zeros, or list patterns in the order that you mean"
+            mend = _SETTLE
             return [
                 Finding(
                     severity=Severity.ERROR,
@@ -147,7 +148,7 @@ def disagreeing(bases: Sequence[str]) -> list[Finding]:
         low, high = _NUMBER.match(one[place]), _NUMBER.match(other[place])
         if low and high and version(low[1]) > version(high[1]):
             message = f"{before} sorts before {after} by letters, but after it by number"
-            mend = "list one pattern for each folder, in the order that you mean"
+            mend = f"{_SETTLE}, or one pattern for each folder in file_patterns"
             return [
                 Finding(
                     severity=Severity.ERROR,
@@ -164,7 +165,7 @@ def _not_read(folder: MigrationFolder) -> list[Finding]:
     """Warn of what stands among numbered files, and is no SQL."""
     if not any(_NUMBER.match(_name(path)) for path in folder.files):
         return []
-    found = folder.beside(_NOT_READ)
+    found = folder.beside(NOT_READ)
     if not found:
         return []
     more = f" and {len(found) - 1} more" if len(found) > 1 else ""

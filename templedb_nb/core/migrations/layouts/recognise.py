@@ -17,11 +17,11 @@ from templedb_nb.core.migrations.layouts import (
     alembic,
     atlas,
     dbmate,
-    diesel,
     flyway,
     golang_migrate,
     goose,
     graphile,
+    nested,
     postgrator,
     prisma,
     refinery,
@@ -29,10 +29,10 @@ from templedb_nb.core.migrations.layouts import (
     sqlx,
     supabase,
 )
+from templedb_nb.core.migrations.layouts.chosen import ChosenLayout, mixed
 from templedb_nb.core.migrations.layouts.placing import (
     MigrationFolder,
     ToolMark,
-    complaint,
     file_names,
     joined,
     last,
@@ -45,7 +45,7 @@ _SIDECARS = {"sqitch.plan": "Sqitch"}
 _MARKS = (
     ("dbmate", re.compile(r"^--\s*migrate:\s*(?:up|down)\b[^\r\n]*", re.MULTILINE)),
     ("goose", re.compile(r"^--[ \t]*\+goose[ \t]+\w[^\r\n]*", re.MULTILINE | re.IGNORECASE)),
-    ("sql-migrate", re.compile(r"^--\s*\+migrate\s+\w+", re.MULTILINE | re.IGNORECASE)),
+    ("sql-migrate", re.compile(r"^--\s*\+migrate\s+down\b", re.MULTILINE | re.IGNORECASE)),
     ("Liquibase", re.compile(r"\A\s*--\s*liquibase formatted sql", re.IGNORECASE)),
     (
         "graphile-migrate",
@@ -77,7 +77,6 @@ _WEAK = frozenset({"yoyo", "Atlas", "sqlx"})
 _NOT_BY_MARKS = frozenset({Layout.SQITCH})
 """Layouts whose files are named by a plan file, whatever their comments say."""
 _RUST = frozenset({"sqlx-data.json", "sqlx.toml"})
-_LOCK = "migration_lock.toml"
 _JAVA = re.compile(r"flyway\.(?:conf|toml)|pom\.xml|build\.gradle(?:\.kts)?")
 
 
@@ -87,15 +86,6 @@ class Dialect:
 
     tool: str
     evidence: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChosenLayout:
-    """The layout of a folder, and why."""
-
-    layout: Layout
-    evidence: str = ""
-    findings: tuple[Finding, ...] = ()
 
 
 def marks(text: str) -> tuple[ToolMark, ...]:
@@ -154,7 +144,7 @@ def base_of(path: str, pattern: str, layout: Layout) -> str:
     own = layout is Layout.AUTO
     if layout is Layout.SQITCH or (own and _may_be_sqitch(folder, pattern)):
         return _above(folder)
-    if layout in {Layout.PRISMA, Layout.DIESEL} or (own and _is_nested(folder, name)):
+    if layout in {Layout.PRISMA, Layout.DIESEL} or (own and nested.is_part(path)):
         return parent(folder)
     if layout is Layout.FLYWAY or (own and flyway.NAME.fullmatch(name)):
         return beginning(pattern) if "**" in pattern.split("/") else folder
@@ -189,11 +179,6 @@ def beginning(pattern: str) -> str:
     return "/".join(fixed) or "."
 
 
-def _is_nested(folder: str, name: str) -> bool:
-    numbered = diesel.FOLDER.fullmatch(last(folder)) is not None
-    return name == prisma.NAME or (numbered and name in {"up.sql", "down.sql"})
-
-
 def choose(folder: MigrationFolder, known: AbstractSet[str]) -> ChosenLayout:
     """Return whose convention a folder follows; *known* are the keys of what was deployed.
 
@@ -208,22 +193,23 @@ def _by_marks(folder: MigrationFolder) -> ChosenLayout | None:
     first: dict[str, tuple[str, ToolMark]] = {}
     for path in folder.files:
         for mark in folder.look.marks.get(path, ()):
-            first.setdefault(mark.tool, (path, mark))
+            if mark.tool == "Liquibase" or not nested.is_part(path):  # no other reads such names
+                first.setdefault(mark.tool, (path, mark))
     read = sorted((tool for tool in first if tool in _READ), key=_WEAK.__contains__)
     if not read:
         return None
     if others := [t for t in first if t != read[0] and t not in _WEAK]:
-        return _mixed(folder, *(_shown(*first[tool]) for tool in (read[0], others[0])))
+        return mixed(folder, *(_shown(*first[tool]) for tool in (read[0], others[0])))
     if sidecar := by_sidecar(folder.base, folder.there):
-        return _mixed(folder, _shown(*first[read[0]]), f"{sidecar.evidence} ({sidecar.tool})")
+        return mixed(folder, _shown(*first[read[0]]), f"{sidecar.evidence} ({sidecar.tool})")
     layout = _READ[read[0]]
     path, mark = first[read[0]]
     if layout is Layout.SQLX:
         strange = next((f for f in folder.files if not sqlx.NAME.fullmatch(last(f))), None)
         if strange is not None:
-            return _mixed(folder, _shown(path, mark), f"the name {last(strange)}")
+            return mixed(folder, _shown(path, mark), f"the name {last(strange)}")
     elif bare := _bare(folder, layout):
-        return _mixed(folder, _shown(path, mark), f"{last(bare)} has no mark of {layout}")
+        return mixed(folder, _shown(path, mark), f"{last(bare)} has no mark of {layout}")
     return ChosenLayout(layout=layout, evidence=f"{last(path)}, {mark.evidence}")
 
 
@@ -242,21 +228,14 @@ def _shown(path: str, mark: ToolMark) -> str:
     return f"{last(path)} {mark.evidence} ({mark.tool})"
 
 
-def _mixed(folder: MigrationFolder, one: str, other: str) -> ChosenLayout:
-    message = f"follows more than one convention: {one}, and {other}"
-    mend = "name the layout of its group, such as layout: plain, or move some files"
-    found = complaint(f"{folder.base}/", message, mend)
-    return ChosenLayout(layout=Layout.PLAIN, findings=(found,))
-
-
 def _by_names(folder: MigrationFolder) -> ChosenLayout:
     names = [last(path) for path in folder.files]
     if beside := _alembic(folder, names) or _sqitch(folder):
         return beside
     if graphile.committed_of(folder):
         return ChosenLayout(layout=Layout.GRAPHILE, evidence=f"the folder {graphile.COMMITTED}")
-    if nested := _nested(folder, names):
-        return nested
+    if own_folders := nested.choose(folder):
+        return own_folders
     versions = [name for name in names if flyway.NAME.fullmatch(name)]
     if versions:
         return _refinery(folder, names) or _flyway(folder, names, versions)
@@ -323,26 +302,11 @@ def _in_pairs(names: list[str]) -> bool:
     return any(paired) and all(p or not n for p, n in zip(paired, numbered, strict=True))
 
 
-def _nested(folder: MigrationFolder, names: list[str]) -> ChosenLayout | None:
-    inner = [path for path in folder.files if _is_nested(parent(path), last(path))]
-    lock = f"{folder.base}/{_LOCK}".removeprefix("./")
-    if prisma.NAME in names and lock in folder.there:
-        return ChosenLayout(layout=Layout.PRISMA, evidence=f"the file {_LOCK}")
-    if not inner or len(inner) < len(names):
-        return None
-    if prisma.NAME not in names:
-        return ChosenLayout(layout=Layout.DIESEL, evidence=f"files such as {inner[0]}")
-    snapshots = any(f"{parent(path)}/snapshot.json" in folder.there for path in inner)
-    if snapshots or "up.sql" in names:
-        return ChosenLayout(layout=Layout.PLAIN)
-    return ChosenLayout(layout=Layout.PRISMA, evidence=f"files such as {inner[0]}")
-
-
 def _flyway(folder: MigrationFolder, names: list[str], versions: list[str]) -> ChosenLayout:
     known = frozenset(versions)
     others = [n for n in names if n not in known and not flyway.CALLBACK.fullmatch(n)]
     if numbered := next((name for name in others if name[:1].isdigit()), None):
-        return _mixed(folder, f"{versions[0]} (Flyway)", f"{numbered} (not Flyway)")
+        return mixed(folder, f"{versions[0]} (Flyway)", f"{numbered} (not Flyway)")
     found = tuple(flyway.collisions(folder))
     return ChosenLayout(
         layout=Layout.FLYWAY, evidence=f"names such as {versions[0]}", findings=found

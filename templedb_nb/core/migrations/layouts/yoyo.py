@@ -67,29 +67,26 @@ def _sorted(
 ) -> tuple[list[Placed], list[Finding]]:
     ordered: dict[str, Placed] = {}
     findings: list[Finding] = []
-    below: list[str] = []
-
-    def visit(each: str) -> None:
-        if each in ordered:
-            return
-        if each in below:
-            message = f"depends on itself, by way of {' and '.join(below[below.index(each) :])}"
-            findings.append(
-                complaint(found[each].path, message, "remove one of these dependencies")
-            )
-            return
-        below.append(each)
-        for other in sorted(wants[each]):
-            if other in found:
-                visit(other)
-            else:
+    for first in found:
+        below = {} if first in ordered else {first: iter(sorted(wants[first]))}
+        while below:
+            each = next(reversed(below))
+            other = next(below[each], None)
+            if other is None:
+                del below[each]
+                ordered[each] = found[each]
+            elif other in below:
+                names = [*below]
+                message = (
+                    f"depends on itself, by way of {' and '.join(names[names.index(other) :])}"
+                )
+                mend = "remove one of these dependencies"
+                findings.append(complaint(found[other].path, message, mend))
+            elif other not in found:
                 message = f"depends on {other}, which is missing here"
                 findings.append(complaint(found[each].path, message, "restore that file"))
-        below.pop()
-        ordered[each] = found[each]
-
-    for each in found:
-        visit(each)
+            elif other not in ordered:
+                below[other] = iter(sorted(wants[other]))
     return list(ordered.values()), findings
 
 

@@ -11,6 +11,14 @@ from templedb_nb.targets.postgres.apply.attempt import Attempt
 from templedb_nb.targets.postgres.connection.connect import first_line
 from templedb_nb.targets.postgres.connection.wire import Link
 
+_OF_THE_LEDGER = ("42", "23")
+"""Classes of errors that a row of ours meets only where the ledger is not what we made."""
+_RIGHTS = "templedb target ledger-sql --role ROLE prints the GRANTs for the owner of the ledger"
+_DAMAGED = (
+    "somebody changed the ledger (schema templedb), and nothing of the file was applied: templedb"
+    " migration restore-ledger --reason WHY makes what is missing of it again"
+)
+
 
 def failed_at_commit(attempt: Attempt, error: psycopg.Error | None) -> StatementFailed:
     """Return the error for a COMMIT that the server refused: deferred constraints, for one."""
@@ -47,7 +55,11 @@ def statement_failed(
         message = f"{what}: {message}"
     told = explained(error.sqlstate, said, attempt.step.file, statement)
     if stands:
-        told = " ".join(each for each in (meaning(error.sqlstate, said, statement), stands) if each)
+        told = "; ".join(
+            each for each in (meaning(error.sqlstate, said, statement), stands) if each
+        )
+    if index < 0 and (error.sqlstate or "")[:2] in _OF_THE_LEDGER:
+        told = _RIGHTS if error.sqlstate == "42501" else _DAMAGED
     return StatementFailed(
         message,
         statement=index,

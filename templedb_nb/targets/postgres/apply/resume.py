@@ -26,6 +26,14 @@ from templedb_nb.targets.postgres.ledger import migration_rows as rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BeginMark:
+    """Whether the ledger knows that a step had begun, and which indexes were invalid before it."""
+
+    started: bool
+    spared: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResumePoint:
     """Where an attempt goes on: steps that are proven, and whether the next one had begun.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 from templedb_nb.model.ledger import State
 from templedb_nb.targets.postgres.apply.attempt import Attempt
@@ -31,12 +32,20 @@ def count(
         raise error
 
 
+@contextmanager
+def writing(link: Link) -> Iterator[None]:
+    """Hold a transaction that may write, although the file may have made its session read-only."""
+    with link.connection.transaction():
+        link.connection.execute(b"SET TRANSACTION READ WRITE")
+        yield
+
+
 def record(link: Link, attempt: Attempt, state: State, told: str) -> None:
     """Write how the attempt ended, as well as can be: the counts are what decides later."""
     if link.lost:
         return
     link.roll_back()
-    with link.connection.transaction():
+    with writing(link):
         link.connection.execute(AS_OURSELVES.encode())
         rows.ended_row(link.connection, which(attempt), state, told)
 

@@ -8,7 +8,7 @@ runs, so that a crash at any instant leaves a place to go on from.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import psycopg
@@ -38,6 +38,7 @@ from templedb_nb.targets.postgres.apply.outcome_probe import (
 )
 from templedb_nb.targets.postgres.apply.refusals import failed_at_commit
 from templedb_nb.targets.postgres.apply.resume import (
+    BeginMark,
     ResumePoint,
     enter,
     impatient,
@@ -46,7 +47,13 @@ from templedb_nb.targets.postgres.apply.resume import (
     patient,
     repair,
 )
-from templedb_nb.targets.postgres.apply.step_rows import count, mark_in_doubt, record, which
+from templedb_nb.targets.postgres.apply.step_rows import (
+    count,
+    mark_in_doubt,
+    record,
+    which,
+    writing,
+)
 from templedb_nb.targets.postgres.apply.transactional import (
     again,
     committed,
@@ -248,7 +255,7 @@ def _alone(
     # Begun is counted before the statement runs: after a crash behind it, an index that is there
     # would else be taken for somebody else's. Done is counted last: a crash before that asks the
     # catalog again, and the catalog knows.
-    mark = _Mark(started=False, spared=place.spared)
+    mark = BeginMark(started=False, spared=place.spared)
     try:
         mark = _mark(link, attempt, number, place)
         reach("alone.started", link.cut)
@@ -264,31 +271,23 @@ def _alone(
     reach("alone.counted", link.cut)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Mark:
-    """Whether the ledger knows that a step had begun, and which indexes were invalid before it."""
-
-    started: bool
-    spared: frozenset[int]
-
-
-def _mark(link: Link, attempt: Attempt, number: int, place: ResumePoint) -> _Mark:
+def _mark(link: Link, attempt: Attempt, number: int, place: ResumePoint) -> BeginMark:
     """Count a step as begun. One that takes away what is not there has nothing to begin."""
     probe = attempt.script.units[number].probe
     if place.begun:
-        return _Mark(started=True, spared=place.spared)
+        return BeginMark(started=True, spared=place.spared)
     assert probe is not None  # noqa: S101 - a step that runs alone has one
     if nothing_there(link.connection, probe):
-        return _Mark(started=False, spared=frozenset())
+        return BeginMark(started=False, spared=frozenset())
     spared: frozenset[int] = frozenset()
     if isinstance(probe, Reindexed):
         spared = frozenset(each.oid for each in leftovers(link.connection, probe))
     count(link, attempt, done=number, started=number + 1, spared=spared)
-    return _Mark(started=True, spared=spared)
+    return BeginMark(started=True, spared=spared)
 
 
 def _verdict(
-    link: Link, attempt: Attempt, number: int, mark: _Mark, *, begun: bool
+    link: Link, attempt: Attempt, number: int, mark: BeginMark, *, begun: bool
 ) -> ProbeVerdict:
     """Return what the catalog says of a step before it runs."""
     unit = attempt.script.units[number]
@@ -357,7 +356,7 @@ _TRY = "pg_catalog.pg_try_advisory_xact_lock"
 def _finish(link: Link, attempt: Attempt) -> None:
     """Ask what must be true, and call the migration applied, in one transaction."""
     try:
-        with link.connection.transaction():
+        with writing(link):
             # In the role that the file left; what is written behind it, as ourselves.
             verify(link, attempt)
             link.connection.execute(AS_OURSELVES.encode())
@@ -374,7 +373,7 @@ def _finish(link: Link, attempt: Attempt) -> None:
 
 
 def _broken(
-    link: Link, attempt: Attempt, number: int, error: psycopg.Error, mark: _Mark
+    link: Link, attempt: Attempt, number: int, error: psycopg.Error, mark: BeginMark
 ) -> Exception:
     """Return what a failure outside of any transaction means, and record it.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,7 @@ from psycopg.pq.abc import PGresult
 
 from templedb_nb.core.address.dsn import ESCAPES, FORM
 from templedb_nb.core.address.route import PLACE, told
+from templedb_nb.core.run.ledger_guard import TABLES
 from templedb_nb.errors import ConfigError, Held, TargetError, Unreachable
 from templedb_nb.model.route import Route
 
@@ -96,6 +98,11 @@ def first_line(error: psycopg.Error) -> str:
     return said.strip().split("\n", 1)[0]
 
 
+_OURS = re.compile(rf"\b({'|'.join(TABLES)}|migration_seq|event_id_seq|templedb)\b")
+_GRANTS = (
+    "if that is a table of the ledger (schema templedb): templedb target ledger-sql --role ROLE"
+    " prints the GRANTs for its owner"
+)
 _HELD = (
     "another session holds a lock on it: run again when that session has ended; to see it:"
     " SELECT pid, state, xact_start, query FROM pg_stat_activity WHERE pid IN (SELECT pid FROM"
@@ -116,7 +123,10 @@ def translated(where: str) -> Iterator[None]:
             raise Held(said, hint=_HELD) from None
         raise TargetError(said) from None
     except psycopg.Error as error:
-        raise TargetError(f"{where} refused: {first_line(error)} ({error.sqlstate})") from None
+        said = f"{where} refused: {first_line(error)} ({error.sqlstate})"
+        denied = isinstance(error, psycopg.errors.InsufficientPrivilege)
+        hint = _GRANTS if denied and _OURS.search(first_line(error)) else ""
+        raise TargetError(said, hint=hint) from None
 
 
 def _opened(wanted: Mapping[str, Any]) -> Connection:

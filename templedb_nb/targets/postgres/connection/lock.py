@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 import psycopg
@@ -17,7 +18,10 @@ from templedb_nb.ports.claim import Claim
 from templedb_nb.targets.postgres.connection.connect import Connection, first_line
 from templedb_nb.targets.postgres.connection.wire import Link
 from templedb_nb.targets.postgres.ledger import snapshot as ledger_sql
-from templedb_nb.targets.postgres.ledger.restore import create_what_is_missing
+from templedb_nb.targets.postgres.ledger.repair import (
+    create_what_is_missing,
+    make_whole,
+)
 
 
 class AdvisoryLock:
@@ -61,6 +65,9 @@ class AdvisoryLock:
         """
         connection = self._link.connection
         end = time.monotonic() + max(wait_s, 5.0)
+        if repair and ledger_sql.present(connection):
+            with self._creating(end):
+                make_whole(connection)
         while not ledger_sql.ready(connection):
             try:
                 self._bring_up_to_date(end, repair=repair)
@@ -69,13 +76,19 @@ class AdvisoryLock:
                     raise
                 time.sleep(random.uniform(0.05, 0.3))  # noqa: S311 - jitter
 
-    def _bring_up_to_date(self, end: float, *, repair: bool) -> None:
-        connection = self._link.connection
-        with connection.transaction():
+    @contextmanager
+    def _creating(self, end: float) -> Iterator[None]:
+        """Hold, in a transaction, the lock under which the ledger's tables are made."""
+        with self._link.connection.transaction():
             while not self._try("pg_try_advisory_xact_lock", ledger_sql.CREATE_LOCK):
                 if time.monotonic() > end:
                     raise Busy(f"another session is creating the ledger of {self._link.where}")
                 time.sleep(random.uniform(0.02, 0.1))  # noqa: S311 - jitter
+            yield
+
+    def _bring_up_to_date(self, end: float, *, repair: bool) -> None:
+        connection = self._link.connection
+        with self._creating(end):
             if not ledger_sql.present(connection):
                 self._create(connection, repair=repair)
             elif not ledger_sql.ready(connection):

@@ -38,8 +38,9 @@ def unfit(connection: Connection, here: Route) -> tuple[str, ...]:
         reasons.append(
             "a pooler drops session settings (lock_timeout): configure it to pass them on"
         )
-    for table, trigger in connection.execute(_TRIGGERS).fetchall():
-        reasons.append(f"trigger {trigger} on templedb.{table} may change the rows of the ledger")
+    for kind, table, trigger in connection.execute(_TRIGGERS).fetchall():
+        told = f"{kind} {trigger} on templedb.{table} may change the rows of the ledger"
+        reasons.append(f'{told}: DROP {kind.upper()} "{trigger}" ON templedb.{table}')
     return tuple(reasons)
 
 
@@ -50,12 +51,12 @@ def _replica(here: Route) -> str:
 
 
 _TRIGGERS = """
-SELECT c.relname, t.tgname FROM pg_catalog.pg_trigger t
+SELECT 'trigger', c.relname, t.tgname FROM pg_catalog.pg_trigger t
 JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = 'templedb' AND NOT t.tgisinternal AND t.tgenabled <> 'D'
 UNION ALL
-SELECT tablename, rulename FROM pg_catalog.pg_rules WHERE schemaname = 'templedb'
+SELECT 'rule', tablename, rulename FROM pg_catalog.pg_rules WHERE schemaname = 'templedb'
 """
 """What a database's owner may have put on our tables, such as an audit: it could drop our rows."""
 

@@ -10,14 +10,14 @@ from psycopg import sql
 
 from templedb_nb.core.migrations.histories.known import Table, owners
 from templedb_nb.core.migrations.histories.tool import Tool
-from templedb_nb.core.secrets.sql_passwords import redacted
+from templedb_nb.core.migrations.kept_text import kept_text
 from templedb_nb.errors import Busy, TargetError
 from templedb_nb.model.foreign_history import ForeignHistory
 from templedb_nb.model.ledger import TEXT_CHECKSUM, TOKEN_CHECKSUM
 from templedb_nb.model.step import ImportEntry
 from templedb_nb.ports.claim import Claim
 from templedb_nb.targets.postgres.connection.connect import Connection
-from templedb_nb.targets.postgres.ledger.migration_rows import SQL_LIMIT, by_whom
+from templedb_nb.targets.postgres.ledger.migration_rows import by_whom
 from templedb_nb.targets.postgres.ledger.snapshot import snapshot
 
 _TABLES = """
@@ -104,7 +104,7 @@ def adopt(connection: Connection, step: ImportEntry, claim: Claim, attempt: str,
         row = connection.execute("SELECT pg_catalog.pg_try_advisory_xact_lock(%s)", [key])
         if row.fetchone() != (True,):
             raise Busy(f"{step.source} is running: its lock is held", hint="wait for its end")
-    kept = redacted(text) if len(text) <= SQL_LIMIT else f"sha256:{step.checksums.text}"
+    kept = kept_text(text, step.reading, step.checksums.text)
     sums = [step.checksums.text, TEXT_CHECKSUM, step.checksums.tokens, TOKEN_CHECKSUM]
     at = _moment(step.at)
     about = [claim.project, step.key, step.file, step.layout, *sums, kept, step.state.value]

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from templedb_nb.core.migrations.kept_text import kept_text
 from templedb_nb.core.migrations.script import Script
-from templedb_nb.core.secrets.sql_passwords import redacted
 from templedb_nb.model.ledger import TEXT_CHECKSUM, TOKEN_CHECKSUM, State
 from templedb_nb.model.step import Migration, Revert
 from templedb_nb.model.trace import APPLIED, BEGUN
@@ -16,7 +16,6 @@ from templedb_nb.ports.claim import Claim
 from templedb_nb.targets.postgres.connection.connect import Connection
 from templedb_nb.targets.postgres.ledger.records import record
 
-SQL_LIMIT = 1 << 20
 _COLUMNS = """
   (project, key, kind, file, layout, checksum, checksum_alg, token_checksum, token_alg, sql, state,
    mode, steps, step_done, step_started, attempt_id, run, plan, xid, client, version, finished_at,
@@ -256,8 +255,7 @@ def ended_row(connection: Connection, which: Sequence[str], state: State, error:
 
 def about(step: Migration, script: Script, claim: Claim) -> list[Any]:
     """Return what a row says of its file."""
-    whole = len(script.text) <= SQL_LIMIT
-    text = redacted(script.text) if whole else f"sha256:{step.blob}"
+    text = kept_text(script.text, step.reading, step.blob)
     kind = "repeatable" if script.asked.repeatable else "run"
     sums = [step.checksums.text, TEXT_CHECKSUM, step.checksums.tokens, TOKEN_CHECKSUM]
     return [claim.project, step.key, kind, step.file, step.layout, *sums, text]
@@ -266,3 +264,12 @@ def about(step: Migration, script: Script, claim: Claim) -> list[Any]:
 def by_whom(claim: Claim) -> list[Any]:
     """Return what a row says of who wrote it."""
     return [claim.run, claim.plan, claim.client, claim.version]
+
+
+def stands(connection: Connection, project: str, key: str) -> int:
+    """Return how many steps of a migration the ledger counts as done."""
+    row = connection.execute(
+        "SELECT step_done FROM templedb.migration WHERE project = %s AND scope = '' AND key = %s",
+        [project, key],
+    ).fetchone()
+    return int(row[0]) if row else 0

@@ -1,18 +1,13 @@
-"""A ledger in PostgreSQL that was damaged, written again: its tables, and rows of migrations."""
+"""Rows of migrations that a ledger in PostgreSQL lost, written again."""
 
 from __future__ import annotations
 
-import re
-
-import psycopg
-
-from templedb_nb.errors import LedgerRefused
+from templedb_nb.core.migrations.kept_text import kept_text
 from templedb_nb.model.ledger import FORMAT, TEXT_CHECKSUM, TOKEN_CHECKSUM
 from templedb_nb.model.serialization import to_plain
 from templedb_nb.model.step import Restore
 from templedb_nb.ports.claim import Claim
 from templedb_nb.targets.postgres.connection.connect import Connection
-from templedb_nb.targets.postgres.ledger import snapshot as ledger_sql
 from templedb_nb.targets.postgres.ledger.guard import number
 from templedb_nb.targets.postgres.ledger.records import record
 
@@ -23,41 +18,6 @@ _COLUMNS = (
     "plan", "xid", "applied_by", "client", "version", "started_at", "finished_at", "run_seq",
     "error",
 )  # fmt: skip
-_SCOPED = ";".join(
-    f"ALTER TABLE IF EXISTS templedb.{name} ADD COLUMN IF NOT EXISTS scope text NOT NULL DEFAULT ''"
-    for name in ("meta", "migration", "event", "run", "command", "approval", "lock")
-)
-"""What indexes of tables that are made need of those that are left."""
-_IF_MISSING = re.compile(r"^CREATE (TABLE|SEQUENCE|SCHEMA|INDEX) ", re.MULTILINE)
-
-
-def _created(text: str) -> list[str]:
-    """Return each statement of our own text that creates something; one ends with its line."""
-    found = (each.partition("\nCREATE ") for each in f"\n{text}".split(";\n"))
-    return [f"CREATE {statement}" for _, create, statement in found if create]
-
-
-def create_what_is_missing(connection: Connection) -> None:
-    """Create the tables of the ledger that are gone, in the transaction that is open.
-
-    Those that are left may be of an earlier format: then they are brought to this one.
-    """
-    text = _IF_MISSING.sub(r"CREATE \1 IF NOT EXISTS ", ledger_sql.ddl())
-    head, insert, values = text.rpartition("INSERT INTO templedb.meta")
-    wanted = values.rstrip().rstrip(";")
-    try:
-        connection.execute(";".join([_SCOPED, *_created(text)]).encode())
-        ledger_sql.upgrade(connection)
-        connection.execute(f"{head}{insert}{wanted} ON CONFLICT DO NOTHING".encode())
-    except psycopg.errors.InsufficientPrivilege:
-        message = f"role {connection.info.user!r} may not make the missing tables of the ledger"
-        hint = "run this command with the address of the role that owns the ledger"
-        raise LedgerRefused(message, hint=hint) from None
-    if here := ledger_sql.system(connection):
-        connection.execute(
-            "INSERT INTO templedb.meta (k, v) VALUES ('system', %s) ON CONFLICT DO NOTHING",
-            [here],
-        )
 
 
 def restore(connection: Connection, step: Restore, claim: Claim, attempt: str, text: str) -> None:
@@ -68,7 +28,9 @@ def restore(connection: Connection, step: Restore, claim: Claim, attempt: str, t
             " WHERE project = %s AND scope = '' AND key = %s",
             [claim.project, step.key],
         ).fetchone()
-        _write(connection, step, claim.project, text)
+        kept = kept_text(text, step.reading, step.entry.checksums.text)
+        if was is None or not step.absent:
+            _write(connection, step, claim.project, kept)
         _identify(connection, step)
         number(connection, "migration_seq", step.entry.run_seq)
         detail = to_plain(step)

@@ -21,11 +21,16 @@ from templedb_nb.model.ledger import (
     OpenCommand,
     OtherProjectEntry,
 )
+from templedb_nb.model.ledger_part import MissingPart
 from templedb_nb.model.serialization import Digest, from_plain
 from templedb_nb.targets import ledger_rows, policies
+from templedb_nb.targets.ledger_ddl import declared
 from templedb_nb.targets.postgres.connection.connect import Connection, first_line
+from templedb_nb.targets.postgres.ledger import missing_parts
+from templedb_nb.targets.readable_facts import fact
 
-SQL_LIMIT = 1 << 20
+_READ = frozenset({"meta", "migration", "run", "command", "lock"})
+"""The tables that a ledger is read from; one of them without a column is as good as gone."""
 CREATE_LOCK = int.from_bytes(b"templedb")
 """The advisory lock under which the ledger is made, and upgraded; upgrade.sql has the number."""
 _LOCK_CLASS = """
@@ -55,6 +60,13 @@ WHERE n.nspname = 'templedb' AND c.relname = 'run' AND c.relkind = 'r'
   AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
   AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
 """
+_UNUSED = """
+SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'templedb' AND c.relname = 'migration_seq' AND c.relkind = 'S'
+  AND pg_catalog.has_sequence_privilege(c.oid, 'SELECT')
+  AND pg_catalog.pg_sequence_last_value(c.oid) IS NULL
+"""
+"""The sequence that numbers migrations gave no number yet: no row of one was ever written."""
 _SCOPED = """
 SELECT 1 FROM pg_catalog.pg_attribute
 WHERE attrelid = 'templedb.meta'::regclass AND attname = 'scope' AND NOT attisdropped
@@ -78,7 +90,10 @@ def read_ledger(connection: Connection, project: str, lock: tuple[int, int]) -> 
     """Return everything that the database says of *project*, from one snapshot."""
     with snapshot(connection):
         there = present(connection)
-        found = _ledger(connection, project, lock) if there else _remaining(connection)
+        gone = missing(connection) if there else missing_parts.replaced(connection)
+        whole = there and not any(each.spoils(_READ) for each in gone)
+        found = _ledger(connection, project, lock) if whole else _remaining(connection, gone)
+        found = replace(found, missing=(*gone, *found.missing))
         now = connection.execute("SELECT pg_catalog.clock_timestamp()").fetchone()
         return replace(found, now=now[0] if now else None)
 
@@ -94,12 +109,49 @@ def snapshot(connection: Connection) -> Iterator[None]:
             connection.execute("ROLLBACK")
 
 
-def _remaining(connection: Connection) -> Ledger:
-    """Return what is left of a ledger of which tables are gone: nothing, where it never was."""
-    left = remains(connection)
-    readable = connection.execute(_RUNS_READABLE).fetchone() if left else None
+def readable(connection: Connection, *tables: str) -> bool:
+    """Return whether the ledger is there, and can be read, with those of its *tables* as well."""
+    if not present(connection):
+        return False
+    return not any(each.spoils(_READ | {*tables}) for each in missing(connection))
+
+
+def missing(connection: Connection) -> tuple[MissingPart, ...]:
+    """Return the parts of the ledger's tables that somebody took away.
+
+    One of another format has other parts: an earlier one is brought to this format first.
+    """
+    gone = missing_parts.missing(connection, declared(ddl()))
+    facts = {each.name for each in gone if each.spoils({"meta"})}
+    if gone and not facts & {"k", "v"} and version(connection) != FORMAT:
+        return ()
+    return gone
+
+
+def _remaining(connection: Connection, gone: Sequence[MissingPart] = ()) -> Ledger:
+    """Return what is left of a ledger of which tables are gone: nothing, where it never was.
+
+    A table without one of its columns is as good as *gone*.
+    """
+    broken = {each.table for each in gone if each.spoils(_READ)}
+    left = tuple(name for name in remains(connection) if name not in broken)
+    readable = connection.execute(_RUNS_READABLE).fetchone() if "run" in left else None
     rows = connection.execute("SELECT id FROM templedb.run").fetchall() if readable else []
-    return Ledger(remains=left, begun=tuple(run for (run,) in rows))
+    silent = not rows if readable else _no_command(connection, left)
+    unused = bool(left and silent and connection.execute(_UNUSED).fetchone())
+    return Ledger(remains=left, begun=tuple(run for (run,) in rows), unused=unused)
+
+
+def _no_command(connection: Connection, left: Sequence[str]) -> bool:
+    """Return whether no command is recorded; False where that cannot be told."""
+    if "command" not in left:
+        return False
+    try:
+        return connection.execute("SELECT FROM templedb.command LIMIT 1").fetchone() is None
+    except psycopg.errors.InsufficientPrivilege:
+        connection.execute("ROLLBACK")
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        return False
 
 
 def present(connection: Connection) -> bool:
@@ -173,7 +225,7 @@ def ddl() -> str:
 def version(connection: Connection) -> int:
     """Return the format of the ledger that is there; its shape tells where that fact is gone."""
     if row := connection.execute("SELECT v FROM templedb.meta WHERE k = 'format'").fetchone():
-        return int(row[0])
+        return ledger_rows.form_of(row[0])
     scoped = connection.execute(_SCOPED).fetchone()
     return FORMAT if scoped else ledger_rows.OBJECTS
 
@@ -201,13 +253,13 @@ def upgrade(connection: Connection) -> None:
         connection.execute(upgrades().encode())
     except psycopg.errors.InsufficientPrivilege as error:
         message = (
-            f"the ledger is of an earlier format, and role {connection.info.user!r} may not bring"
+            f"the ledger has an earlier format, and role {connection.info.user!r} may not bring"
             f" it to format {FORMAT}: it does not own the tables of schema templedb"
         )
         hint = "give their owner the SQL to run: templedb target ledger-sql --upgrade"
         raise LedgerRefused(f"{message} ({first_line(error)})", hint=hint) from None
     except psycopg.errors.ObjectInUse as error:
-        message = f"the ledger is of an earlier format, and cannot change now: {first_line(error)}"
+        message = f"the ledger has an earlier format, and cannot change now: {first_line(error)}"
         raise Busy(message, hint="wait for that run to end, then run this again") from None
 
 
@@ -229,12 +281,12 @@ def _sql(name: str) -> str:
 
 def _ledger(connection: Connection, project: str, lock: tuple[int, int]) -> Ledger:
     meta: dict[str, str] = dict(connection.execute(_META).fetchall())
-    form = int(meta.get("format") or version(connection))
+    form = ledger_rows.form_of(meta["format"]) if "format" in meta else version(connection)
     if form > FORMAT:
         message = f"a newer templedb wrote the ledger: format {form}; this one reads {FORMAT}"
         raise TargetError(message, hint="pip install --upgrade templedb-nb")
     found = connection.execute(_fit(_ENTRIES, form), [project]).fetchall()
-    entries = tuple(ledger_rows.entry(row) for row in found)
+    entries, unread = ledger_rows.entries(found)
     ended = connection.execute(_fit(_FINISHED, form), [project]).fetchall()
     runs = connection.execute(_fit(_RUNS, form), [project]).fetchall()
     holder = _holder(connection, project, lock, form)
@@ -243,6 +295,7 @@ def _ledger(connection: Connection, project: str, lock: tuple[int, int]) -> Ledg
         cloned="system" in meta and system(connection) not in {"", meta["system"]},
         uuid=meta.get("target_uuid", ""),
         entries=entries,
+        missing=unread,
         elsewhere=() if entries else _elsewhere(connection, project),
         finished=tuple(FinishedRun(run=run, plan=plan) for run, plan in ended),
         runs=tuple(ledger_rows.past_run(row) for row in runs),
@@ -306,7 +359,8 @@ def usual_duration_s(connection: Connection, project: str) -> float | None:
 
 
 def _shadow(text: str | None) -> DualWriteTable | None:
-    return from_plain(DualWriteTable, json.loads(text)) if text else None
+    with fact("shadow/…"):
+        return from_plain(DualWriteTable, json.loads(text)) if text else None
 
 
 def _unresolved(

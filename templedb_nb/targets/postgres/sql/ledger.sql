@@ -88,7 +88,7 @@ CREATE TABLE templedb.event (
     scope       text NOT NULL DEFAULT ''
 );
 COMMENT ON TABLE templedb.event IS 'What people said of migrations, runs and policy, and which attempts took effect, in order; never updated.';
-COMMENT ON COLUMN templedb.event.what IS 'mark-applied, mark-reverted, reverted, revert-failed, accept-checksum, rename, resolve, import, policy, exempt, no-exempt, freeze, thaw, steal, rebind, accept-drift, rebase-drift, restore-ledger; begun and applied are left by runs.';
+COMMENT ON COLUMN templedb.event.what IS 'mark-applied, mark-reverted, reverted, revert-failed, accept-checksum, rename, resolve, import, policy, exempt, no-exempt, freeze, thaw, steal, rebind, accept-drift, rebase-drift, restore-ledger, switch.intent, switch.done, switch.failed, switch.settled, slot.retired; begun and applied are left by runs.';
 COMMENT ON COLUMN templedb.event.detail IS 'Who, why, and what was there before.';
 COMMENT ON COLUMN templedb.event.scope IS 'The part of the database that it is about; empty for all of it.';
 
@@ -121,8 +121,8 @@ COMMENT ON COLUMN templedb.run.target IS 'What the client calls this target.';
 COMMENT ON COLUMN templedb.run.content_hash IS 'What approvals of the run''s plan bind to.';
 COMMENT ON COLUMN templedb.run.state IS 'running, succeeded, failed, cancelled, timed_out, unknown.';
 COMMENT ON COLUMN templedb.run.scope IS 'The part of the database that it worked on; empty for all of it.';
-COMMENT ON COLUMN templedb.run.kind IS 'deploy, down, amend (a word of a person on the ledger), import, rollback, promote or health; empty where an earlier templedb made the row and nothing tells.';
-COMMENT ON COLUMN templedb.run.parent_run IS 'The run that it goes back from, or that it brings here; empty where there is none.';
+COMMENT ON COLUMN templedb.run.kind IS 'deploy, down, amend (a person changed the ledger), import, rollback, promote, switch or retire; empty if an earlier templedb wrote the row and its kind is not known.';
+COMMENT ON COLUMN templedb.run.parent_run IS 'Of a rollback, the run that it undoes; of a promotion, the run whose release it deploys; else empty.';
 COMMENT ON COLUMN templedb.run.tree IS 'SHA-256 of the tree of the release: which files it deployed.';
 COMMENT ON COLUMN templedb.run.config_hash IS 'SHA-256 of the deployment config that its plan was made from.';
 COMMENT ON COLUMN templedb.run.manifest IS 'The SHA-256 of the record of the artifacts that the run kept or placed; NULL where there are none.';

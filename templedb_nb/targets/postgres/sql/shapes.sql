@@ -17,7 +17,7 @@ SELECT c.relname, pg_catalog.has_schema_privilege(n.oid, 'USAGE')
     (SELECT string_agg('policies ' || concat_ws(' ', y.polname, y.polcmd, y.polpermissive,
             pg_catalog.pg_get_expr(y.polqual, y.polrelid), pg_catalog.pg_get_expr(y.polwithcheck, y.polrelid)),
             E'\n' ORDER BY y.polname)
-     FROM pg_catalog.pg_policy y WHERE y.polrelid = c.oid),
+     FROM pg_catalog.pg_policy y WHERE y.polrelid = c.oid AND c.relrowsecurity),
     (SELECT string_agg('triggers ' || t.tgname || ' ' || t.tgenabled::text, E'\n' ORDER BY t.tgname)
      FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal),
     (SELECT string_agg('rules ' || r.rulename || ' ' || r.ev_enabled::text, E'\n' ORDER BY r.rulename)

@@ -1,0 +1,69 @@
+"""What a plan would say of a config and its files, before any target is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from templedb_nb.app.findings.plan_findings import on_includes
+from templedb_nb.core.migrations import status
+from templedb_nb.core.plan import planner
+from templedb_nb.core.plan.situation import Situation
+from templedb_nb.engine.observe import Reader
+from templedb_nb.model.config import DeployConfig
+from templedb_nb.model.finding import Finding, Severity, Topic
+from templedb_nb.model.ledger import State
+from templedb_nb.model.project import Release
+from templedb_nb.model.target import Policy, TargetName
+
+_OF_FILES = frozenset({Topic.CONFIG, Topic.MIGRATION, Topic.ORDER, Topic.FILES, Topic.COMMAND})
+"""What follows from config and files; values, servers and records are another matter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownTarget:
+    """A target as far as the state knows it: what it demands, and the copies of its ledgers."""
+
+    name: TargetName
+    policy: Policy
+    ledgers: status.Ledgers
+
+
+NO_TARGET = KnownTarget(name=TargetName(""), policy=Policy(), ledgers=status.NO_LEDGERS)
+
+
+def on_files(
+    project: str, config: DeployConfig, release: Release, read: Reader, known: Sequence[KnownTarget]
+) -> tuple[Finding, ...]:
+    """Return the errors and warnings of config and files: order, keys, layouts, texts, needs.
+
+    Without any *known* target, every migration is new.
+    """
+    found: dict[tuple[str, str], Finding] = {}
+    for target in known or (NO_TARGET,):
+        seen = read.observe(config, release.files, target.ledgers)
+        situation = Situation(
+            project=project,
+            target=target.name,
+            policy=target.policy,
+            config=config,
+            files=release.files,
+            tree=release.tree,
+            ledgers=target.ledgers,
+            scripts=seen.scripts,
+            look=seen.look,
+            migrations=seen.migrations,
+            elsewhere=frozenset(
+                (entry.key, entry.checksums.tokens)
+                for other in known
+                if other is not target
+                for ledger in other.ledgers.values()
+                for entry in ledger.entries
+                if entry.state is State.APPLIED
+            ),
+        )
+        draft = planner.plan(situation)
+        for each in (*draft.findings, *on_includes(draft.plan, situation, read)):
+            if each.severity is not Severity.NOTE and each.topic in _OF_FILES:
+                found.setdefault((each.where, each.message), each)
+    return tuple(found.values())

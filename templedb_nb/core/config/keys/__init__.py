@@ -1,0 +1,1 @@
+"""The keys of a config document, room by room."""

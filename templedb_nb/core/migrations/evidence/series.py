@@ -1,0 +1,55 @@
+"""Whether names give an order: numbers, equal widths, no number twice."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from templedb_nb.core.migrations.layouts.placing import last
+
+_LEAD = re.compile(r"[Vv]?(?P<number>\d+(?:[._-]\d+)*[a-z]?)(?=[._ -]|$)")
+_DIGITS = re.compile(r"(\d+)")
+
+
+def number(path: str) -> str:
+    """Return the number or the time that a file's name begins with; nothing if it has none."""
+    found = _LEAD.match(last(path).removesuffix(".sql"))
+    return found["number"] if found else ""
+
+
+def natural(path: str) -> tuple[tuple[int, int | str], ...]:
+    """Return what a path is sorted by where numbers count as numbers."""
+    pieces = _DIGITS.split(path)
+    return tuple((0, int(each)) if each.isdigit() else (1, each) for each in pieces if each)
+
+
+def distinct(paths: Iterable[str]) -> int:
+    """Return how many different numbers files begin with."""
+    return len({number(path) for path in paths} - {""})
+
+
+def doubts(paths: Sequence[str]) -> list[str]:
+    """Return why the names of files, in the order of names, do not give their order."""
+    if len(paths) < 2:  # noqa: PLR2004 - one file is in order
+        return []
+    numbered = [path for path in paths if number(path)]
+    if not numbered and not _counted(paths):
+        return [f"{last(paths[0])} and {len(paths) - 1} more have no numbers"]
+    found: list[str] = []
+    times = Counter(map(number, numbered))
+    if again := [path for path in numbered if times[number(path)] > 1]:
+        pair = [path for path in again if number(path) == number(again[0])]
+        found.append(f"{last(pair[0])} and {last(pair[1])} have the same number")
+    by_number = sorted(paths, key=natural)
+    odd = next((n for n, path in enumerate(paths) if path != by_number[n]), None)
+    if odd is not None:
+        before, after = last(paths[odd]), last(by_number[odd])
+        found.append(f"{before} sorts before {after} by letters, but after it by number")
+    return found
+
+
+def _counted(paths: Sequence[str]) -> bool:
+    """Return whether names are one stem each with a number of its own: ``step1``, ``step2``."""
+    stems = {_DIGITS.sub("#", last(path)) for path in paths}
+    return len(stems) == 1 and "#" in next(iter(stems))

@@ -1,0 +1,291 @@
+"""What of a folder is taken: patterns, what they leave out, and what nobody can tell from names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from templedb_nb.core.config import globs
+from templedb_nb.core.migrations.evidence import folder_words, series
+from templedb_nb.core.migrations.evidence.candidates import (
+    NAME,
+    SINGLE,
+    VERSION,
+    Candidate,
+    ProjectFiles,
+)
+from templedb_nb.core.migrations.evidence.sql_dialects import OtherSql, other_sql
+from templedb_nb.core.migrations.layouts import flyway, nested, plain, recognise, servers
+from templedb_nb.core.migrations.layouts.arrange import Arranged, arrange
+from templedb_nb.core.migrations.layouts.placing import joined, last, parent
+from templedb_nb.model.config import Group
+from templedb_nb.model.finding import Severity, Topic
+from templedb_nb.model.layout import Layout
+from templedb_nb.model.listings import Reason
+
+_PSQL = re.compile(
+    r"^\\(?:ir?|include|include_relative|copy|set|unset|echo|if|gset|gexec|timing|pset)\b",
+    re.MULTILINE,
+)
+_FIRST = frozenset(
+    {"init", "initial", "base", "baseline", "setup", "bootstrap", "create", "install", "tables"}
+)
+_SHOWN = 3
+_BY_NAMES = frozenset({Layout.GOLANG_MIGRATE, Layout.SQLX, Layout.SUPABASE})
+"""Layouts whose files are read in the plain way, too: with numbers, in pairs."""
+_NOT_A_TIME = 8
+"""Numbers of fewer digits are counted from one, or from zero."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenFolder:
+    """A folder as a group would have it: patterns, migrations in their order, and what is open.
+
+    `order` are doubts about the order; `wrong` is what forbids a run whatever the order is.
+    """
+
+    folder: str
+    patterns: tuple[str, ...]
+    arranged: Arranged
+    why: str
+    reasons: tuple[Reason, ...] = ()
+    order: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
+    foreign: recognise.Dialect | None = None
+    psql: bool = False
+    layout: Layout = Layout.AUTO
+    other: OtherSql | None = None
+    by_name: bool = False
+    """Whether nothing but the name of the folder says that it holds migrations."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Return its migrations."""
+        return self.arranged.paths
+
+    @property
+    def in_style(self) -> Layout | None:
+        """Return the tool whose convention it follows, if it is one tool's."""
+        found = {layout for _, layout in self.arranged.layouts}
+        return next(iter(found)) if len(found) == 1 and Layout.PLAIN not in found else None
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Return the versions of its migrations, as far as their names have some."""
+        found = (each.key if each.reading else _version(each.path) for each in self.arranged.files)
+        return tuple(each.lstrip("0") for each in found if each)
+
+    @property
+    def in_order(self) -> tuple[str, ...]:
+        """Return the paths as an order file would list them: by number, then by name."""
+        return tuple(sorted(dict.fromkeys(self.arranged.paths), key=series.natural))
+
+
+def _version(path: str) -> str:
+    """Return the number of a plain file, below the version that its folder is of."""
+    own = last(parent(path))
+    folder = own if VERSION.fullmatch(own) else ""
+    return f"{folder}/{series.number(path)}".strip("/")
+
+
+def take(candidate: Candidate, files: ProjectFiles) -> TakenFolder:
+    """Return how a folder is taken."""
+    patterns = _patterns(candidate, files)
+    out = dict(_for_others(candidate))
+    layout = Layout.AUTO
+    arranged = _arranged([*patterns, *(f"!{path}" for path in out)], files)
+    if _one_key_twice(arranged):  # the tool itself refuses that: it is not the tool's folder
+        layout = Layout.PLAIN
+        arranged = _arranged([*patterns, *(f"!{path}" for path in out)], files, layout)
+    doubts: list[str] = []
+    for path, why in _besides(arranged):
+        if why:
+            out[path] = why
+        else:
+            doubts.append(f"{last(path)} has no number, and others have one")
+    if out:
+        patterns = [*patterns, *_except(candidate.folder, out)]
+        arranged = _arranged(patterns, files, layout)
+    texts = files.texts
+    return TakenFolder(
+        folder=candidate.folder,
+        patterns=tuple(patterns),
+        arranged=arranged,
+        why=_why(candidate, arranged),
+        reasons=(*_told(out), *_left_out(arranged)),
+        order=(*doubts, *_order(arranged, doubts=bool(doubts))),
+        wrong=tuple(_wrong(arranged)),
+        foreign=_foreign(candidate.files, files, arranged),
+        layout=layout,
+        other=other_sql(arranged.paths, texts),
+        by_name=candidate.evidence in {NAME, SINGLE}
+        and _all_plain(arranged)
+        and not _numbered(candidate.files),
+        psql=any(_PSQL.search(texts.get(path, "")) for path in arranged.paths),
+    )
+
+
+def _all_plain(arranged: Arranged) -> bool:
+    return all(layout is Layout.PLAIN for _, layout in arranged.layouts)
+
+
+def _patterns(candidate: Candidate, files: ProjectFiles) -> list[str]:
+    """Return one pattern for the folder, or one for each below it, if others there are left out."""
+    base = candidate.folder
+    if candidate.alone:
+        return list(candidate.files)
+    others = [
+        folder
+        for folder in [*files.left_out, *files.by_home]
+        if folder != base and (base == "." or folder.startswith(f"{base}/"))
+    ]
+    folders = {parent(path) for path in candidate.files}
+    if folders == {base}:
+        return [joined(base, "*.sql")]
+    versions = sorted(folders, key=series.natural)
+    if candidate.evidence.startswith("folders of versions"):
+        return [joined(each, "*.sql") for each in versions]
+    if not others:
+        return [joined(base, "**/*.sql")]
+    if all(nested.is_part(path) for path in candidate.files):
+        return [joined(base, "*/*.sql")]
+    if any(flyway.NAME.fullmatch(last(path)) for path in candidate.files):  # by version, over all
+        return [joined(base, "**/*.sql"), *(f"!{each}/**/*.sql" for each in sorted(others))]
+    below: dict[str, list[str]] = {}
+    for path in candidate.files:
+        rest = path if base == "." else path.removeprefix(f"{base}/")
+        first, slash, _ = rest.partition("/")
+        below.setdefault(joined(base, first) if slash else base, []).append(path)
+    return [
+        joined(each, "*.sql" if {parent(path) for path in own} == {each} else "**/*.sql")
+        for each, own in below.items()
+    ]
+
+
+def _except(folder: str, out: Mapping[str, str]) -> Iterator[str]:
+    """Yield the patterns that take files away: one for all that are for the same server."""
+    others = {path: servers.other_server(path) for path in out}
+    for server in sorted(set(others.values()) - {""}):
+        for end in ("sql", "*.sql"):
+            pattern = joined(folder, f"**/*.{server}.{end}")
+            if globs.match(pattern, list(out)):
+                yield f"!{pattern}"
+    yield from (f"!{path}" for path, server in others.items() if not server)
+
+
+def _for_others(candidate: Candidate) -> Iterator[tuple[str, str]]:
+    """Yield the files that are for another server, or that have a form for PostgreSQL beside."""
+    special = {servers.stands_for(path): path for path in candidate.files}
+    for path in candidate.files:
+        if server := servers.other_server(path):
+            yield path, f"is left out: it is for {server} by its name"
+        elif own := special.get(path):
+            yield path, f"is left out: {last(own)} stands for it"
+
+
+def _told(out: Mapping[str, str]) -> Iterator[Reason]:
+    """Yield the reasons for files that are left out, those for other servers together."""
+    others = [path for path in out if servers.other_server(path)]
+    if others:
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        yield Reason(what=f"{others[0]}{more}", why=out[others[0]])
+    yield from (Reason(what=path, why=why) for path, why in out.items() if path not in others)
+
+
+def _plain(arranged: Arranged) -> list[str]:
+    """Return the migrations that are in the order of their names alone."""
+    return [each.path for each in arranged.files if each.reading is None]
+
+
+def _besides(arranged: Arranged) -> Iterator[tuple[str, str]]:
+    """Yield the files without a number beside those that have one, each with why it is left out.
+
+    Without a reason, nobody can tell: it may have to run first, or be a migration like the others.
+    """
+    by_folder: dict[str, list[str]] = {}
+    for path in _plain(arranged):
+        by_folder.setdefault(parent(path), []).append(path)
+    for folder, own in by_folder.items():
+        numbers = [series.number(path) for path in own if series.number(path)]
+        bare = [path for path in own if not series.number(path)]
+        below = [each for each in by_folder if parent(each) == folder]
+        if not numbers and below and all(VERSION.fullmatch(last(each)) for each in below):
+            numbers = ["1", *(last(each) for each in below)]
+        bare = bare if numbers else []
+        lowest = min(numbers, key=series.natural, default="")
+        late = lowest.isdigit() and len(lowest) < _NOT_A_TIME and int(lowest) > 1
+        for path in bare:
+            first = folder_words.has_word(last(path), _FIRST)
+            sure = not first and not late and len(bare) <= len(numbers)
+            yield path, folder_words.besides(path) if sure else ""
+
+
+def _order(arranged: Arranged, *, doubts: bool) -> Iterator[str]:
+    """Yield why names do not give the order, folder by folder, and of folders among themselves."""
+    by_base: dict[str, list[str]] = {}
+    for each in arranged.files:
+        by_base.setdefault(each.base, []).append("" if each.reading else each.path)
+    if not doubts:
+        for own in by_base.values():
+            yield from series.doubts([path for path in own if path])
+    names = [last(base) for base in by_base]
+    if len(names) > 1 and not all(VERSION.fullmatch(each) for each in names):
+        shown = [*by_base][:_SHOWN]
+        more = f" or {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        yield f"nothing says whether {' or '.join(shown)}{more} runs first"
+    elif found := plain.disagreeing(list(by_base)):
+        yield from (each.message for each in found)
+
+
+def _wrong(arranged: Arranged) -> Iterator[str]:
+    for each in arranged.findings:
+        if each.severity is Severity.ERROR and each.topic is not Topic.ORDER:
+            yield f"{each.where}: {each.message}{f' ({each.mend})' if each.mend else ''}"
+
+
+def _left_out(arranged: Arranged) -> Iterator[Reason]:
+    for each in arranged.findings:
+        if each.severity is Severity.WARNING:
+            yield Reason(what=each.where, why=each.message)
+
+
+def _foreign(
+    own: Sequence[str], files: ProjectFiles, arranged: Arranged
+) -> recognise.Dialect | None:
+    """Return whose files these are, if most of them are of a tool that is not read."""
+    layouts = {p.path: p.reading.layout for p in arranged.files if p.reading}
+    found = [
+        dialect
+        for path in own
+        if not plain.is_down(path, files.there)
+        and (dialect := recognise.not_read(path, files.there, files.texts, layouts.get(path)))
+    ]
+    return found[0] if found and len(found) * 2 >= len(own) else None
+
+
+def _numbered(paths: Sequence[str]) -> bool:
+    """Return whether two files or more all have a number; one alone says nothing of an order."""
+    return len(paths) > 1 and all(map(series.number, paths))
+
+
+def _one_key_twice(arranged: Arranged) -> bool:
+    """Return whether two files of a tool that is told by names alone have one version."""
+    layouts = {layout for _, layout in arranged.layouts}
+    keys = [each.key for each in arranged.files]
+    return layouts <= _BY_NAMES and len(set(keys)) < len(keys)
+
+
+def _arranged(
+    patterns: Sequence[str], files: ProjectFiles, layout: Layout = Layout.AUTO
+) -> Arranged:
+    group = Group(name="found", order=1, file_patterns=tuple(patterns), layout=layout)
+    return arrange(group, files.paths, files.look)
+
+
+def _why(candidate: Candidate, arranged: Arranged) -> str:
+    count = len(set(arranged.paths))
+    found = sorted({str(layout) for _, layout in arranged.layouts if layout is not Layout.PLAIN})
+    manner = f", in the style of {' and '.join(found)}" if found else ""
+    files = f"{count} SQL file{'s' * (count != 1)}"
+    return f"{files} in a folder of migrations{manner} ({candidate.evidence})"

@@ -1,0 +1,1 @@
+"""Which facts of the records people are notified of, who wants them, and when to try again."""

@@ -1,0 +1,1 @@
+"""Slots between which traffic is switched: what stands for one in a text, and what follows."""

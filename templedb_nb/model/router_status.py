@@ -1,0 +1,24 @@
+"""What came of asking through a router which slot answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusAnswer:
+    """An answer, in `message` as people read it, and the texts in it that should name a slot."""
+
+    names: tuple[str, ...]
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoStatus:
+    """Why no answer came."""
+
+    message: str
+
+
+StatusReply: TypeAlias = StatusAnswer | NoStatus

@@ -1,0 +1,1 @@
+"""Routers: a kind a file, and the lock beside each."""

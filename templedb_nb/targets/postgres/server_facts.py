@@ -1,0 +1,32 @@
+"""What a session tells of its server beside the ledger: sizes, extensions, roles, databases."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from templedb_nb.model.lint import Sizes
+from templedb_nb.model.server_wide import ServerWide
+from templedb_nb.targets.postgres import server_wide, sizes
+from templedb_nb.targets.postgres.connection.connect import translated
+from templedb_nb.targets.postgres.connection.wire import Link
+
+
+class PostgresFacts:
+    """The part of a session that answers questions about its server."""
+
+    _link: Link
+
+    @property
+    def version(self) -> int:
+        """Return the server's major version."""
+        return self._link.connection.info.server_version // 10_000
+
+    def sizes(self, names: Collection[str]) -> Sizes:
+        """Return how large what bears one of *names* is, as statistics have it."""
+        with translated(self._link.where):
+            return sizes.sizes(self._link.connection, names)
+
+    def there(self, wanted: ServerWide) -> ServerWide:
+        """Return those of the *wanted* names that the server has, or offers."""
+        with translated(self._link.where):
+            return server_wide.there(self._link.connection, wanted)

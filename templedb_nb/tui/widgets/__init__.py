@@ -1,0 +1,1 @@
+"""What is drawn line by line: lists and texts of any length."""

@@ -1,0 +1,69 @@
+"""`executor: auto`: psql runs the files that only psql can run, and the plan says which."""
+
+from __future__ import annotations
+
+import pytest
+
+from templedb_nb.core.migrations.script import read_script
+from templedb_nb.model.config import Executor
+from tests.conftest import MIGRATIONS, Shop
+
+
+@pytest.mark.parametrize(
+    ("text", "sender"),
+    [
+        ("SELECT 1;", "native"),
+        ("\\set ON_ERROR_STOP on\nSELECT 1;", "native"),
+        ("\\unset x\nSELECT 1;", "psql"),
+        ("\\copy t FROM 'data.csv' csv\n", "psql"),
+        ("\\i other.sql\n", "psql"),
+        ("COPY t TO STDOUT;", "psql"),
+        ("SELECT '\\i other.sql'; -- \\copy\n", "native"),
+        ("COPY t FROM stdin;\n\\i x\n\\.\n", "native"),
+    ],
+)
+def test_file_is_sent_by_psql_when_only_psql_can(text: str, sender: str) -> None:
+    script = read_script(text.encode())
+    assert script.sender(Executor.AUTO) == sender
+    assert script.sender(Executor.NATIVE) == "native"
+    assert script.sender(Executor.PSQL) == "psql"
+    assert script.problems_for(Executor.AUTO) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\\c other\n", "leaves the target's database"),
+        (
+            "\\i a.sql\nCREATE INDEX CONCURRENTLY i ON t (id);",
+            "psql runs a file in one transaction",
+        ),
+        ("\\unset x\nSELECT 1;\n-- templedb:down\nSELECT 2;", "only a part of this one"),
+    ],
+)
+def test_file_is_refused_when_nobody_can_send_it(text: str, shown: str) -> None:
+    (said,) = read_script(text.encode()).problems_for(Executor.AUTO)
+    assert shown in said.message
+    assert "executor: psql" not in said.mend
+
+
+def test_group_has_both_when_single_files_need_psql(shop: Shop) -> None:
+    shop.migration("003_copied.sql", "\\unset x\n\\copy orders FROM 'data.csv' csv\n")
+    shop.migration("004_later.sql", "CREATE INDEX CONCURRENTLY late ON orders (id);\n")
+    shop.terminal.file("app/data.csv", "2\n3\n")
+    shop.config({**MIGRATIONS, "executor": "auto"})
+    plan = shop.terminal("deploy", "plan", "app").out
+    assert "003_copied.sql:1: psql runs it: \\unset is a psql command" in plan
+    rows = {each.split()[-1]: each for each in plan.splitlines() if "psql" in each.split()}
+    assert len([each for each in plan.splitlines() if "  psql" in each]) == 1, rows
+    shop.run()
+    assert shop.pg.query("SELECT id FROM orders ORDER BY id") == [(1,), (2,), (3,)]
+    assert shop.pg.query("SELECT count(*) FROM pg_indexes WHERE indexname = 'late'") == [(1,)]
+
+
+def test_group_goes_on_when_the_file_of_psql_fails_and_is_mended(shop: Shop) -> None:
+    shop.migration("003_bad.sql", "\\unset x\nSELECT nope;\n")
+    shop.config({**MIGRATIONS, "executor": "auto"})
+    shop.run(code=12)
+    shop.migration("003_bad.sql", "SELECT 1;\n")
+    shop.run()

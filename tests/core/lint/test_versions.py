@@ -1,0 +1,93 @@
+"""What a server does not know yet is found on the plan, and what it knows is let be."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from templedb_nb.core.lint.server_versions import FORMS, unknown
+from templedb_nb.core.migrations.script import read_script
+from tests import postgres
+from tests.conftest import Shop
+
+SAMPLES = (
+    "ALTER TABLE t DETACH PARTITION p CONCURRENTLY",
+    "ALTER TABLE t DETACH PARTITION p FINALIZE",
+    "CREATE OR REPLACE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()",
+    "REINDEX (TABLESPACE pg_default, CONCURRENTLY) TABLE t",
+    "VACUUM (PROCESS_TOAST off) t",
+    "MERGE INTO t USING u ON t.id = u.id WHEN MATCHED THEN DO NOTHING",
+    "CREATE UNIQUE INDEX CONCURRENTLY i ON t (id) NULLS NOT DISTINCT",
+    "ALTER DATABASE nope REFRESH COLLATION VERSION",
+    "REINDEX (VERBOSE) DATABASE",
+    "VACUUM (SKIP_DATABASE_STATS) t",
+    "CREATE TABLE v (a int, b int GENERATED ALWAYS AS (a * 2) VIRTUAL)",
+    "ALTER TABLE t ADD CHECK (id > 0) NOT ENFORCED",
+    "CREATE TABLE w (a int4range, b int, PRIMARY KEY (b, a WITHOUT OVERLAPS))",
+)
+OLD = (
+    'ALTER TABLE t DETACH PARTITION "CONCURRENTLY"',
+    "ALTER TABLE t DETACH PARTITION p",
+    "CREATE TABLE v (virtual int, b numeric(3), merge int)",
+    "SELECT 'MERGE INTO t', 'NULLS NOT DISTINCT'",
+    "REINDEX TABLE t",
+    "VACUUM (ANALYZE) t",
+    "DO $$ BEGIN MERGE INTO t; END $$",
+    "SELECT 1 WHERE 1 IS NOT DISTINCT FROM 1",
+)
+
+
+@pytest.fixture(scope="session", params=postgres.every(), ids=postgres.version)
+def server(request: pytest.FixtureRequest) -> Iterator[postgres.Server]:
+    with (
+        tempfile.TemporaryDirectory(prefix="tdb-", dir="/tmp") as place,
+        postgres.started(request.param, Path(place)) as it,
+    ):
+        yield it
+
+
+def test_each_form_has_its_sample() -> None:
+    matched = [unknown(read_script(sql.encode()).statements[0], 0) for sql in SAMPLES]
+    assert matched == list(FORMS)
+
+
+def test_statement_is_accepted_when_every_server_knows_it() -> None:
+    for sql in OLD:
+        assert unknown(read_script(sql.encode()).statements[0], 0) is None, sql
+
+
+def test_version_rule_agrees_with_the_server_when_a_statement_is_too_new(
+    server: postgres.Server,
+) -> None:
+    """A statement is no syntax to a server exactly where we say that it is too new."""
+    with psycopg.connect(server.admin, autocommit=True) as connection:
+        version = connection.info.server_version // 10_000
+        for sql in SAMPLES:
+            refused = ""
+            try:
+                connection.execute(sql.encode())
+            except psycopg.Error as error:
+                refused = error.sqlstate or ""
+            ours = unknown(read_script(sql.encode()).statements[0], version)
+            assert (refused == "42601") == (ours is not None), (sql, refused)
+
+
+def test_run_does_not_begin_when_a_file_would_stop_in_its_middle(shop: Shop) -> None:
+    ((text,),) = shop.pg.query("SHOW server_version_num")
+    shop.migration(
+        "003.sql",
+        "CREATE TABLE parts (id int) PARTITION BY RANGE (id);\n"
+        "CREATE TABLE part PARTITION OF parts FOR VALUES FROM (1) TO (2);\n"
+        "ALTER TABLE parts DETACH PARTITION part CONCURRENTLY;\n",
+    )
+    if int(text) >= 140_000:
+        assert "3 migrations applied" in shop.run().out
+        return
+    refused = shop.run(code=78).err
+    assert "003.sql:3: DETACH PARTITION … CONCURRENTLY needs PostgreSQL 14" in refused
+    assert "this server is PostgreSQL 13" in refused
+    assert shop.pg.tables() == []

@@ -1,0 +1,341 @@
+"""What `deploy init` makes of folders as projects have them: taken, left out with a reason, asked."""
+
+from __future__ import annotations
+
+import pytest
+
+from templedb_nb.core.migrations.proposal import NO_ANSWERS, Proposal, ProposalAnswers, propose
+from tests.conftest import Terminal
+
+GOLANG = "db/migrations/1_a.up.sql db/migrations/1_a.down.sql"
+DIESEL = "migrations/2022-11-07-101112_a/up.sql migrations/2022-11-07-101112_a/down.sql"
+PRISMA = "prisma/migrations/20260101_a/migration.sql prisma/migrations/migration_lock.toml"
+
+
+def proposed(
+    names: str, answers: ProposalAnswers = NO_ANSWERS, text: str = "SELECT 1;"
+) -> Proposal:
+    return propose(names.split(), dict.fromkeys(names.split(), text), answers)
+
+
+def patterns(found: Proposal) -> list[str]:
+    return [" ".join(group.file_patterns) for group in found.config.groups]
+
+
+def databases(found: Proposal) -> list[str]:
+    return [f"{group.name}={group.database}" for group in found.config.groups]
+
+
+def reasons(found: Proposal) -> str:
+    return "\n".join(f"{each.what}: {each.why}" for each in found.reasons)
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        (f"{DIESEL} migrations/fix_rows.sql", ["migrations/**/*.sql"]),
+        (f"{PRISMA} prisma/migrations/fix_rows.sql", ["prisma/migrations/**/*.sql"]),
+        (f"{DIESEL} migrations/2022-11-08-0930-b/up.sql", ["migrations/**/*.sql"]),
+        (f"{GOLANG} db/testdata/1_a.up.sql db/testdata/2_b.up.sql", ["db/migrations/*.sql"]),
+        ("migrations/1_a.sql test_x_migrations/1_a.sql", ["migrations/*.sql"]),
+        ("migrations/1_a.sql migrations-sqlite/1_a.sql", ["migrations/*.sql"]),
+        ("migrations/1_a.sql migrations_mysql/1_a.sql", ["migrations/*.sql"]),
+        (
+            "sql/migrations/pg/1_a.sql sql/migrations/clickhouse/1_a.sql",
+            ["sql/migrations/pg/*.sql"],
+        ),
+        (
+            "migrations/001_a.sql migrations/002_b.sql migrations/LATEST.sql",
+            ["migrations/*.sql !migrations/LATEST.sql"],
+        ),
+        (
+            "migrations/001_a.sql migrations/002_b.sql migrations/schema.sql",
+            ["migrations/*.sql !migrations/schema.sql"],
+        ),
+        ("db/structure.sql db/migrate/001_a.sql db/migrate/002_b.sql", ["db/migrate/*.sql"]),
+        (
+            "migrations/001_a.sql migrations/002_b.sql migrations/fix_rows.sql",
+            ["migrations/*.sql !migrations/fix_rows.sql"],
+        ),
+        ("db/pg_migration/V1__x.sql", ["db/pg_migration/*.sql"]),
+        ("resources/sql/V1__x.sql resources/sql/R__y.sql", ["resources/sql/*.sql"]),
+        ("migrations_pg/1_a.sql", ["migrations_pg/*.sql"]),
+        ("app/pgMigrations/1_a.sql", ["app/pgMigrations/*.sql"]),
+        ("data/steps/1/up.sql data/steps/1/down.sql data/steps/2/up.sql", ["data/steps/**/*.sql"]),
+        ("sql/changes/01_a.sql sql/changes/02_b.sql", ["sql/changes/*.sql"]),
+        (
+            "schema/updates/2021-03-04-a.sql schema/updates/2022-01-01-b.sql",
+            ["schema/updates/*.sql"],
+        ),
+        ("lib/db/0001-init.sql lib/db/0002.sql lib/db/0003.sql", ["lib/db/*.sql"]),
+        ("db/v1.2/a.sql db/v1.10/a.sql", ["db/v1.2/*.sql db/v1.10/*.sql"]),
+        ("001_a.sql 002_b.sql README.md", ["*.sql"]),
+        ("1_a.up.sql 1_a.down.sql", ["*.sql"]),
+        ("2022-11-07-101112_a/up.sql 2022-11-08-101112_b/up.sql", ["**/*.sql"]),
+        ("V1__a.sql V2__b.sql", ["*.sql"]),
+        (
+            "migrations/1_a.up.sql migrations/1_a.sqlite3.up.sql migrations/1_a.mysql.up.sql",
+            ["migrations/*.sql !migrations/**/*.mysql.*.sql !migrations/**/*.sqlite3.*.sql"],
+        ),
+        (
+            "migrations/1_a.up.sql migrations/1_a.postgres.up.sql migrations/2_b.up.sql",
+            ["migrations/*.sql !migrations/1_a.up.sql"],
+        ),
+        (
+            "m/migration/pg/LATEST.sql m/migration/pg/0.19/00__a.sql m/migration/pg/0.20/00__b.sql",
+            ["m/migration/**/*.sql !m/migration/pg/LATEST.sql"],
+        ),
+        ("queries/1_a.sql queries/2_b.sql seeds/1_a.sql seeds/2_b.sql", []),
+        ("vendor/x/migrations/1_a.sql node_modules/y/migrations/1_a.sql", []),
+        ("migrations/1_a.js migrations/2_b.js migrations/3_c.sql", []),
+        ("migrations/1_a.sql examples/todo/migrations/1_a.sql", ["migrations/*.sql"]),
+        ("examples/todo/migrations/1_a.sql", ["examples/todo/migrations/*.sql"]),
+        (f"{DIESEL} migrations/archive/2019-01-01-000000_x/up.sql", ["migrations/*/*.sql"]),
+    ],
+)
+def test_init_takes_what_the_evidence_shows_when_names_decide(
+    names: str, wanted: list[str]
+) -> None:
+    found = proposed(names)
+    assert found.doubts == ()
+    assert patterns(found) == wanted
+
+
+@pytest.mark.parametrize(
+    ("names", "shown", "answer"),
+    [
+        ("migrations/003_a.sql migrations/003_b.sql", "the same number", "--by-name"),
+        (
+            "migrations/1_a.sql migrations/2_b.sql migrations/10_c.sql",
+            "by letters",
+            "--write-order",
+        ),
+        ("migrations/users.sql migrations/add_mail.sql", "have no numbers", "--write-order"),
+        ("migrations/migration2.sql migrations/migration10.sql", "by letters", "--write-order"),
+        (
+            "migrations/init.sql migrations/1_a.sql migrations/2_b.sql",
+            "init.sql has no number",
+            "--w",
+        ),
+        (
+            "migrations/schema.sql migrations/005_a.sql migrations/006_b.sql",
+            "schema.sql has no number",
+            "--write-order",
+        ),
+        ("migrations/b/1_a.sql migrations/a/2_b.sql", "runs first", "--write-order"),
+        ("db/create_users/up.sql db/add_mail/up.sql", "runs first", "--write-order"),
+        (f"{DIESEL} migrations/003_fix.sql", "more than one convention", ""),
+    ],
+)
+def test_init_asks_with_a_command_for_each_answer_when_names_leave_a_doubt(
+    names: str, shown: str, answer: str
+) -> None:
+    found = proposed(names)
+    assert any(shown in doubt for doubt in found.doubts)
+    assert any(each.strip().startswith(answer) for each in found.answers) or not answer
+
+
+def test_doubt_is_settled_when_an_answer_is_given() -> None:
+    names = "m/migrations/1_a.sql m/migrations/2_b.sql m/migrations/10_c.sql"
+    found = proposed(names, ProposalAnswers(write_order=True))
+    assert found.doubts == ()
+    ((path, text),) = found.orders
+    assert path == found.config.groups[0].order_file == "m/migrations/order.txt"
+    assert text.splitlines()[1:] == ["1_a.sql", "2_b.sql", "10_c.sql"]
+    assert proposed(names, ProposalAnswers(by_name=True)).doubts != ()
+    twice = "migrations/003_a.sql migrations/003_b.sql"
+    assert proposed(twice, ProposalAnswers(by_name=True)).doubts == ()
+
+
+def test_init_makes_a_group_for_each_database_when_several_folders_speak() -> None:
+    names = "orders/db/migrations/1_a.up.sql users/db/migrations/1_a.up.sql"
+    found = proposed(names)
+    assert databases(found) == ["orders=ORDERS_DATABASE_URL", "users=USERS_DATABASE_URL"]
+    assert "--folder orders/db/migrations --folder users/db/migrations" in reasons(found)
+    one = ProposalAnswers(folders=("users/db/migrations", "orders/db/migrations"))
+    assert databases(proposed(names, one)) == ["migrations=DATABASE_URL"]
+    assert patterns(proposed(names, one)) == [
+        "users/db/migrations/*.sql orders/db/migrations/*.sql"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "groups"),
+    [
+        ("db/migrations/001_a.sql ops/migrations/101_b.sql", 1),
+        ("db/migrations/001_a.sql ops/migrations/001_b.sql", 2),
+        ("db/a/v1/x.sql db/a/v2/y.sql db/b/v1/z.sql db/b/v2/w.sql", 2),
+        ("a/migrations/001_a.sql a/go.mod b/migrations/101_b.sql b/go.mod", 2),
+    ],
+)
+def test_folders_are_of_one_database_when_one_program_has_them_and_no_version_twice(
+    names: str, groups: int
+) -> None:
+    found = proposed(names)
+    assert len([each for each in found.config.groups if each.kind == "migrations"]) == groups
+    assert "init --force --folder" in reasons(found)
+
+
+def test_folder_is_left_out_when_only_numbers_speak_for_it_and_more_for_another() -> None:
+    found = proposed("sql/schema/v0.sql sql/schema/v1.sql db/migrations/1_a.sql")
+    assert patterns(found) == ["db/migrations/*.sql"]
+    assert "--folder sql/schema takes it" in reasons(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "taken"), [("db/x_migration.sql", True), ("x/migrate.sql", False)]
+)
+def test_single_file_is_taken_when_it_lies_beside_a_folder_of_migrations(
+    name: str, *, taken: bool
+) -> None:
+    found = proposed(f"db/migrations/1_a.sql {name}")
+    assert (name in patterns(found)[0].split()) is taken
+
+
+def test_init_takes_any_folder_when_a_person_names_it() -> None:
+    names = "test/db/1_a.sql test/db/2_b.sql other/x.sql"
+    found = proposed(names, ProposalAnswers(folders=("test/db",)))
+    assert patterns(found) == ["test/db/*.sql"]
+
+
+def test_one_comment_names_no_tool_when_the_other_files_have_none() -> None:
+    names = "migrations/1_a.sql migrations/2_b.sql migrations/3_c.sql"
+    texts = dict.fromkeys(names.split(), "SELECT 1;")
+    texts["migrations/1_a.sql"] = "-- +migrate Up\nSELECT 1;"
+    assert patterns(propose(names.split(), texts)) == ["migrations/*.sql"]
+    both = "-- +migrate Up\nSELECT 1;\n-- +migrate Down\nSELECT 2;"
+    assert patterns(propose(names.split(), dict.fromkeys(names.split(), both))) == []
+
+
+def test_psql_runs_single_files_when_they_have_its_commands() -> None:
+    found = proposed("migrations/1_a.sql", text="\\unset x\nSELECT 1;")
+    assert found.config.groups[0].executor == "auto"
+
+
+def test_script_is_taken_when_it_includes_the_others() -> None:
+    texts = dict.fromkeys(["sql/users.sql", "sql/mails.sql"], "SELECT 1;")
+    texts["sql/install.sql"] = "\\ir users.sql\n\\ir mails.sql\n"
+    found = propose(list(texts), texts)
+    assert patterns(found) == ["sql/install.sql"]
+    assert found.config.groups[0].executor == "auto"
+
+
+def test_sql_that_was_seen_is_listed_when_nothing_speaks_for_it(terminal: Terminal) -> None:
+    terminal.file("app/reports/a.sql", "SELECT 1;")
+    terminal.file("app/reports/b.sql", "SELECT 1;")
+    terminal("project", "import", "app")
+    said = terminal("deploy", "init", "app", code=78).err
+    assert "reports/: 2 SQL files" in said
+    assert "deploy init app --folder" in said
+    assert (
+        "have no numbers" in terminal("deploy", "init", "app", "--folder", "reports", code=78).err
+    )
+    terminal("deploy", "init", "app", "--folder", "reports", "--by-name")
+
+
+def test_order_is_written_and_used_when_init_is_told_to_write_it(terminal: Terminal) -> None:
+    for name in ("1_a", "2_b", "10_c"):
+        terminal.file(f"app/migrations/{name}.sql", f"CREATE TABLE t{name[-1]} (id int);")
+    terminal("project", "import", "app")
+    said = terminal("deploy", "init", "app", code=78).err
+    assert "templedb deploy init app --write-order" in said
+    terminal("deploy", "init", "app", "--write-order")
+    assert "valid" in terminal("deploy", "config", "app", "--validate").out
+    terminal("target", "add", "app", "local")
+    url = f"duckdb://{terminal.home}/x.duckdb"
+    terminal("env", "set", "app", "DATABASE_URL", url, "--plain")
+    terminal("deploy", "run", "app")
+    listed = terminal("migration", "list", "app").out
+    assert listed.index("1_a.sql") < listed.index("2_b.sql") < listed.index("10_c.sql")
+
+
+def test_refused_init_stores_nothing_when_a_named_folder_has_no_sql(terminal: Terminal) -> None:
+    terminal.file("app/migrations/1_a.sql", "SELECT 1;")
+    terminal("project", "import", "app")
+    said = terminal("deploy", "init", "app", "--folder", "migration", code=64).err
+    assert "there is no SQL file in migration; did you mean migrations" in said
+
+
+PAUSES = "m/1_a.up.sql m/1_a.down.sql m/2_b.up.sql m/2_c.up.sql m/2_c.down.sql"
+
+
+def test_order_is_asked_for_when_two_files_of_one_tool_have_one_version() -> None:
+    found = proposed(PAUSES)
+    assert any("m/2_b.up.sql" in each or "2_b.up.sql and 2_c" in each for each in found.doubts)
+    assert any("--by-name" in each for each in found.answers)
+    assert any("--write-order" in each for each in found.answers)
+
+
+@pytest.mark.parametrize("way", ["by_name", "write_order"])
+def test_folder_is_plain_when_a_person_gives_the_order_of_equal_versions(way: str) -> None:
+    found = proposed(PAUSES, ProposalAnswers(folders=("m",), **{way: True}))
+    assert found.doubts == ()
+    assert found.config.groups[0].layout == "plain"
+
+
+def test_folder_is_refused_when_two_files_with_marks_have_one_version() -> None:
+    found = proposed("m/1_a.sql m/1_b.sql", text="-- +goose Up\nSELECT 1;")
+    assert any("has the key 1" in each for each in found.doubts)
+    assert not any("--by-name" in each for each in found.answers)
+
+
+def test_scripts_are_left_out_when_a_tools_folder_is_there_and_nothing_orders_them() -> None:
+    names = "db/migration/V1__a.sql db.mvp/x_migration/a.sql db.mvp/x_migration/b.sql db.mvp/fix_migrated.sql"
+    found = proposed(names)
+    assert found.doubts == ()
+    assert patterns(found) == ["db/migration/*.sql"]
+
+
+@pytest.mark.parametrize(
+    ("text", "whose"),
+    [
+        ("CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY);", "MySQL"),
+        ("CREATE TABLE t (id int) ENGINE=InnoDB;", "MySQL"),
+        ("CREATE TABLE `t` (id int);", "MySQL"),
+        ("CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT);", "SQLite"),
+        ("PRAGMA foreign_keys = ON;", "SQLite"),
+        ("CREATE TABLE t (id int IDENTITY(1,1));", "SQL Server"),
+        ("CREATE TABLE t (id int)\nGO\n", "SQL Server"),
+        ("CREATE TABLE t (id varchar2(10));", "Oracle"),
+        ("CREATE TABLE t (id int) ENGINE = ReplicatedMergeTree ORDER BY id;", "ClickHouse"),
+    ],
+)
+def test_folder_is_left_out_when_its_sql_is_another_servers(text: str, whose: str) -> None:
+    found = proposed("db/migrations/1_a.sql db/migrations/2_b.sql", text=text)
+    assert patterns(found) == []
+    assert f"which is {whose}'s" in reasons(found)
+    names = "db/migrations/1_a.sql db/migrations/2_b.sql"
+    named = proposed(names, ProposalAnswers(folders=("db/migrations",)), text=text)
+    assert named.doubts == ()
+    assert patterns(named) == ["db/migrations/*.sql"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-- was AUTO_INCREMENT PRIMARY KEY in MySQL\nSELECT 1;",
+        "COMMENT ON TABLE t IS 'from `old` ENGINE=InnoDB';",
+        "CREATE FUNCTION f() RETURNS int AS $$ SELECT 1 FROM `x` $$ LANGUAGE plv8;",
+        "CREATE TABLE t (auto_increment boolean, id int GENERATED ALWAYS AS IDENTITY);",
+        "CREATE TABLE t (id int GENERATED BY DEFAULT AS IDENTITY (START WITH 1 INCREMENT BY 1));",
+        "/* PRAGMA foreign_keys = ON; */ SELECT 1;",
+    ],
+)
+def test_folder_is_taken_when_another_servers_words_are_no_statements(text: str) -> None:
+    assert patterns(proposed("m/1_a.up.sql m/2_b.up.sql", text=text)) == ["m/*.sql"]
+
+
+def test_file_is_a_doubt_when_it_alone_is_another_servers() -> None:
+    texts = dict.fromkeys(["migrations/1_a.sql", "migrations/2_b.sql"], "SELECT 1;")
+    texts["migrations/3_c.sql"] = "CREATE TABLE `t` (id int);"
+    found = propose(list(texts), texts)
+    assert any("migrations/3_c.sql has 'TABLE `t`'" in each for each in found.doubts)
+    assert any("--folder migrations, if its server" in each for each in found.answers)
+
+
+def test_other_folder_is_taken_when_one_is_another_servers() -> None:
+    texts = {
+        "a/migrations/1_a.sql": "CREATE TABLE `t` (id int);",
+        "b/migrations/1_b.sql": "SELECT 1;",
+    }
+    assert patterns(propose(list(texts), texts)) == ["b/migrations/*.sql"]

@@ -1,0 +1,1 @@
+"""What runs come to, without a target."""

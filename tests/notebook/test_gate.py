@@ -1,0 +1,104 @@
+"""The gate in a kernel whose front end brings no clicks: it asks in the cell, and never hangs."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from tests.conftest import Shop
+from tests.notebook.test_notebook import Kernel, kernel
+
+__all__ = ["kernel"]
+
+
+@pytest.fixture
+def guarded(kernel: Kernel, shop: Shop) -> Kernel:
+    shop.terminal("target", "update", "app", "staging", "--approvals", "1")
+    kernel.run("%templedb use app --target staging")
+    return kernel
+
+
+def test_answer_approves_and_deploys_when_typed_in_the_cell(guarded: Kernel, shop: Shop) -> None:
+    said = guarded.run("%templedb deploy run", answer="deploy staging read every line")
+    assert "Buttons cannot reach a busy kernel here" in said["stdout"]
+    assert "2 migrations applied" in said["data"]["text/plain"]
+    listed = shop.terminal("approvals").out
+    assert "read every line" in listed
+    assert "notebook prompt" in listed
+
+
+def test_run_deploys_nothing_when_the_answer_only_approves(guarded: Kernel, shop: Shop) -> None:
+    said = guarded.run("%templedb deploy run", answer="approve read it", ok=False)
+    assert said["error"]["ename"] == "ApprovalPending"
+    assert "approved, and not deployed" in said["error"]["evalue"]
+    assert shop.pg.tables() == []
+    assert "2 migrations applied" in guarded.run("%templedb deploy run")["data"]["text/plain"]
+
+
+def test_run_is_stopped_when_the_answer_rejects(guarded: Kernel, shop: Shop) -> None:
+    said = guarded.run("%templedb deploy run", answer="reject not today", ok=False)
+    assert said["error"]["ename"] == "Rejected"
+    assert "not today" in said["error"]["evalue"]
+    assert shop.pg.tables() == []
+
+
+@pytest.mark.parametrize("answer", ["stop", "deploy production read it", "deploy staging", "yes"])
+def test_run_deploys_nothing_when_the_answer_is_not_a_full_approval(
+    guarded: Kernel, shop: Shop, answer: str
+) -> None:
+    answers = iter([answer, "stop"])
+
+    def next_answer() -> str:
+        return next(answers, "stop")
+
+    said = guarded.run("%templedb deploy run", answers=next_answer, ok=False)
+    assert said["error"]["ename"] == "ApprovalPending"
+    assert shop.pg.tables() == []
+
+
+def test_author_is_told_that_their_own_approval_does_not_count_when_they_answer_in_the_cell(
+    guarded: Kernel, shop: Shop
+) -> None:
+    shop.terminal("target", "update", "app", "staging", "--no-self-approval")
+    answers = iter(["deploy staging read it", "approve read it again"])
+    said = guarded.run("%templedb deploy run", answers=lambda: next(answers, "stop"), ok=False)
+    assert said["error"]["ename"] == "ApprovalPending"
+    assert "Your own approval would not count: they made the plan" in said["stdout"]
+    assert said["stdout"].count("your approval is recorded but does not count: they made") == 2
+    assert shop.pg.tables() == []
+
+
+def test_gate_looks_again_for_an_approval_from_elsewhere_when_nothing_is_typed(
+    guarded: Kernel, shop: Shop
+) -> None:
+    guarded.run("made = %templedb deploy plan")
+    plan = guarded.value("made.plan.id").strip("'")
+
+    def approved_elsewhere() -> str:
+        shop.terminal("approve", plan, "--reason", "read")
+        return ""
+
+    said = guarded.run("%templedb deploy run", answers=approved_elsewhere)
+    assert "2 migrations applied" in said["data"]["text/plain"]
+
+
+def test_cell_does_not_wait_for_an_approval_when_run_headless(guarded: Kernel, shop: Shop) -> None:
+    said = guarded.run("%templedb deploy run", ok=False)
+    assert said["error"]["ename"] == "ApprovalMissing"
+    assert "templedb approve" in "".join(said["error"]["traceback"])
+    assert shop.pg.tables() == []
+
+
+def test_run_executes_nothing_when_interrupted_at_the_gate(guarded: Kernel, shop: Shop) -> None:
+    timer = threading.Event()
+
+    def interrupt() -> str:
+        guarded.manager.interrupt_kernel()
+        timer.set()
+        return "deploy staging too late"
+
+    said = guarded.run("%templedb deploy run", answers=interrupt, ok=False)
+    assert timer.is_set()
+    assert said["error"]["ename"] == "ApprovalPending"
+    assert shop.pg.tables() == []
