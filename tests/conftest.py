@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from templedb_nb.runbook.light_imports import light_imports
 from tests import forked, postgres, slow
@@ -24,6 +25,10 @@ with light_imports():  # before a plugin or a test imports it with a grammar tha
 
 CORPORA = Path(__file__).parent / "corpora"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # processes of tests use compiled modules
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")  # an example may take as long as a busy machine needs
 HARD_PASSWORD = "p@ss/w:rd%'\"\\ $x"
 _serial = itertools.count(1)
 

@@ -160,6 +160,7 @@ class _Splitter:
         self._pieces: list[Piece] = []
         self._problems: list[Problem] = []
         self._begin = 0
+        self._blank_begin: int | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -173,6 +174,7 @@ class _Splitter:
         while self._scanner.at < len(self._text):
             self._take(self._scanner.token())
         self._close(len(self._text), terminated=False)
+        self._end_blank()
         pieces, problems = tuple(self._pieces), tuple(self._problems)
         return Split(pieces=pieces, problems=problems, line=self._first)
 
@@ -209,21 +211,21 @@ class _Splitter:
         """End the piece at *end*, behind its semicolon if it has one."""
         if end == self._begin:
             return
-        if not self._tokens:
-            self._blank(end)
-        else:
+        if self._tokens:
             self._statement(end, terminated=terminated)
+        elif self._blank_begin is None:
+            self._blank_begin = self._begin
         self._begin = self._scanner.at
         self._reset()
 
-    def _blank(self, end: int) -> None:
-        raw = self._text[self._begin : end]
-        if self._pieces and isinstance(last := self._pieces[-1], Blank):
-            self._pieces[-1] = Blank(raw=last.raw + raw)
-        else:
-            self._pieces.append(Blank(raw=raw))
+    def _end_blank(self) -> None:
+        """Keep what stands between statements as one piece, once it is complete: in linear time."""
+        if self._blank_begin is not None:
+            self._pieces.append(Blank(raw=self._text[self._blank_begin : self._begin]))
+            self._blank_begin = None
 
     def _statement(self, end: int, *, terminated: bool) -> None:
+        self._end_blank()
         first, last = self._tokens[0], self._tokens[-1]
         data = None
         if terminated and _copies_in(self._tokens):
@@ -263,6 +265,7 @@ class _Splitter:
         assert line_end is not None  # noqa: S101 - the pattern matches the empty text
         self._scanner.at = line_end.end()
         line, column = self._place(start)
+        self._end_blank()
         self._pieces.append(
             Meta(
                 raw=self._text[self._begin : line_end.end()],
