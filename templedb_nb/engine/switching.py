@@ -374,8 +374,14 @@ def seen(routed: RoutedGroup, routers: Routers, records: SlotRecords, project: s
     """Return what router and record say of a group's slots now."""
     own = tuple(each for each in records.slots(project) if each.group == routed.group)
     reading = routers.read(routed)
-    names = routed.blue_green.names
-    return GroupSlots(group=routed.group, names=names, reading=reading, records=own)
+    wanted = routed.blue_green
+    return GroupSlots(
+        group=routed.group,
+        names=wanted.names,
+        reading=reading,
+        records=own,
+        retires=bool(wanted.retire_command),
+    )
 
 
 def _undone(undo: Callable[[], bool]) -> bool:

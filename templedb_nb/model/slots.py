@@ -91,6 +91,8 @@ class GroupSlots:
     """The slots that no deployment overwrites yet."""
     kept_in: str = ""
     """Where the record is: the variable of a database, or the state."""
+    retires: bool = False
+    """Whether the config says how to stop what runs in a slot."""
 
     @property
     def live(self) -> str:
@@ -101,6 +103,17 @@ class GroupSlots:
     def recorded(self) -> str:
         """Return the slot that the record has as the live one; empty if it has none."""
         return recorded_live(self.records, self.live)
+
+    @property
+    def shown(self) -> tuple[SlotRecord, ...]:
+        """Return the record of each slot, and of those that left the config but hold a release."""
+        return (*map(self.record, self.names), *self.unlisted)
+
+    @property
+    def unlisted(self) -> tuple[SlotRecord, ...]:
+        """Return the slots that the config does not have any more, and in which a release runs."""
+        gone = (each for each in self.records if each.slot not in self.names)
+        return tuple(each for each in gone if each.state is not SlotState.IDLE)
 
     def record(self, slot: str) -> SlotRecord:
         """Return the record of a slot; one that never was used is idle."""
@@ -139,4 +152,4 @@ class SlotsReport:
     @property
     def rows(self) -> tuple[tuple[GroupSlots, SlotRecord], ...]:
         """Return each slot's record, beside the group that it is of."""
-        return tuple((now, now.record(name)) for now in self.groups for name in now.names)
+        return tuple((now, record) for now in self.groups for record in now.shown)

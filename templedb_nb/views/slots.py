@@ -19,9 +19,10 @@ NOTHING: Mapping[str, str] = {}
 def rows(value: GroupSlots, planned: Mapping[str, str] = NOTHING) -> list[list[str]]:
     """Return a line for each slot: a mark at the one that serves, and what is recorded of it.
 
-    *planned* is what a plan does with each.
+    Slots that left the config while a release runs there stand last. *planned* is what a plan does
+    with each.
     """
-    return [_row(value, value.record(name), planned.get(name, "")) for name in value.names]
+    return [_row(value, record, planned.get(record.slot, "")) for record in value.shown]
 
 
 def _row(value: GroupSlots, record: SlotRecord, planned: str) -> list[str]:
@@ -41,6 +42,8 @@ def state(value: GroupSlots, record: SlotRecord) -> str:
 
 def note(value: GroupSlots, record: SlotRecord) -> str:
     """Return what one must know of a slot beside its state; nothing where that says it all."""
+    if record.slot not in value.names:
+        return "not in the config any more"
     if record.slot == value.reading.pending:
         return "the router's file names it: a reload would switch"
     if record.slot in value.kept and record.keep_until:

@@ -129,13 +129,17 @@ class Slots:
     def _planned(
         self, choice: Selection, wish: SlotWish, now: GroupSlots, given: GivenValues
     ) -> Preview:
-        """Plan by the release that the slot holds, where it is known here: its config fits it."""
+        """Plan by the release that the slot holds, where it is known here: its config fits it.
+
+        If that config lacks the slot that serves, nobody could ask the router by it: then today's.
+        """
         how: dict[str, Any] = {}
         if number := now.record(wish.slot).release:
             how = {"release": number}
         try:
             with self._opened(choice, given, **how) as opened:
                 _refuse_other_release(opened, now.record(wish.slot))
+                _refuse_other_slots(opened, now)
                 return self.plans.preview(opened, PlanOptions(switch=wish))
         except UnknownName:
             with self._opened(choice, given) as opened:
@@ -193,6 +197,13 @@ def _refuse_other_release(opened: OpenTarget, record: SlotRecord) -> None:
     """Raise where the release of that number is not the one in the slot: another state has it."""
     if record.release and opened.case.release.tree != record.tree:
         raise UnknownName("the release of that number is another one here")
+
+
+def _refuse_other_slots(opened: OpenTarget, now: GroupSlots) -> None:
+    """Raise where the release's config does not have the slot that serves."""
+    own = opened.case.current.config.group(now.group)
+    if now.live and not (own and own.blue_green and now.live in own.blue_green.names):
+        raise UnknownName("the slot that serves came with a later release")
 
 
 def _group(opened: OpenTarget, named: str | None, slot: str) -> Group:

@@ -123,6 +123,28 @@ def test_config_is_refused_when_it_drops_the_serving_slot(site: Site) -> None:
     assert str(site.link.readlink()) == "two"
 
 
+def test_plan_and_slots_name_a_slot_when_it_left_the_config_with_a_release(site: Site) -> None:
+    retire = {"retire_command": "rm -r {live}/$TEMPLEDB_SLOT"}
+    site.config(slots=["blue", "one"], **retire)
+    site.release("good 2")
+    site.deploy()
+    site.config(slots=["one", "two"], **retire)
+    site.release("good 3")
+    said = site.deploy()
+    assert "release 1 runs in blue (warm), which is not in slots" in said.all
+    assert "add blue to slots again" in said.all
+    shown = site.run("deploy", "slots", "app").all
+    assert "blue" in shown
+    assert "not in the config any more" in shown
+    site.config(slots=["blue", "one", "two"], **retire)
+    site.run("project", "import", "app")
+    site.run("deploy", "slots", "app", "--retire", "--slot", "blue", "--discard-old")
+    assert not (site.live / "blue").exists()
+    site.config(slots=["one", "two"], **retire)
+    site.release("good 4")
+    assert "not in slots" not in site.deploy("--discard-old").all
+
+
 @pytest.mark.parametrize("slots", [[1, 2], [], ["blue"], "blue", ["blue", ""]])
 def test_plan_names_the_slots_key_when_slots_are_malformed(site: Site, slots: Any) -> None:
     site.config(slots=slots)

@@ -39,6 +39,7 @@ def on_slots(
         yield from _on_reading(now, situation)
         if made.run_kind is not RunKind.RETIRE:
             yield from _on_kept(now, made, situation)
+            yield from _on_unlisted(now, situation)
     yield from _on_migrations(made, situation, scripts, switching=sorted(asked))
 
 
@@ -108,6 +109,28 @@ def _on_kept(now: GroupSlots, made: Plan, situation: Situation) -> Iterator[Find
     else:
         mend = "--discard-old overwrites it: then nobody can go back to it by a switch"
         yield _wrong(now.group, message, mend)
+
+
+def _on_unlisted(now: GroupSlots, situation: Situation) -> Iterator[Finding]:
+    """Yield the slots that left the config while a release runs there: nothing stops them."""
+    if situation.options.rollback or not now.retires:
+        return
+    for record in now.unlisted:
+        if record.slot == now.recorded:
+            continue  # the reading says it
+        release = f"release {record.release}" if record.release else "a release"
+        message = f"{release} runs in {record.slot} ({record.state}), which is not in slots"
+        retire = f"templedb deploy slots --target {situation.target}"
+        flag = "--clean" if record.state is SlotState.DIRTY else "--retire"
+        again = f"add {record.slot} to slots again, and import the project"
+        mend = f"{again}; then {retire} {flag} stops what runs there"
+        yield Finding(
+            severity=Severity.WARNING,
+            topic=Topic.SLOTS,
+            message=message,
+            mend=mend,
+            where=now.group,
+        )
 
 
 def _by_hand(now: GroupSlots, made: Plan) -> Iterator[Finding]:
