@@ -63,7 +63,7 @@ def test_one_leaves_at_once_when_a_target_does_not_answer(duck: Terminal) -> Non
 
     with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes a connection, and is silent
         port = silent.getsockname()[1]
-        address = f"postgresql://somebody@127.0.0.1:{port}/none"
+        address = f"postgresql://somebody@127.0.0.1:{port}/none?connect_timeout=60"
         duck("target", "add", "app", "away")
         duck("env", "set", "app", "DATABASE_URL", address, "--target", "away", "--plain")
         child = at_terminal(duck)
@@ -73,7 +73,7 @@ def test_one_leaves_at_once_when_a_target_does_not_answer(duck: Terminal) -> Non
         said = ended(child)
     assert LEFT in said
     assert child.exitstatus == 0
-    assert time.monotonic() - began < 8  # connecting is given up after ten seconds
+    assert time.monotonic() - began < 30  # connecting is given up after a minute
     duck("target", "list", "app")
 
 

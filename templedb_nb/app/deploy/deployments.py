@@ -26,6 +26,7 @@ from templedb_nb.core.config.overlay import document_of
 from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.core.plan.slots.steps import stored_options
 from templedb_nb.core.run.health_decision import left
+from templedb_nb.core.slots.ends import go_ahead
 from templedb_nb.errors import ApprovalMissing, Stale, TempleError, UnknownName, UsageProblem
 from templedb_nb.failpoints import reach
 from templedb_nb.model.event import Outcome
@@ -308,6 +309,8 @@ class Deployments:
             files = self.approvals.meant(wish.approvals, wish.offered, preview.plan)
             now = self.approvals.admit(files, preview, opened.sessions)
             result = self.runs.run(opened, now, replace(wish, options=options))
+        if path.is_file():
+            result = _naming(result, path)
         return self._followed(result, wish, given)
 
     def _followed(self, result: Result, wish: RunOptions, given: GivenValues) -> Result:
@@ -359,6 +362,16 @@ def _with_bundle(result: Result) -> str:
         more = " --reason WHY"
     told = f"templedb {again} --target {result.target} --plan FILE{more}"
     return f"if it carried out a plan bundle, name that: {told}"
+
+
+def _naming(result: Result, bundle: Path) -> Result:
+    """Return a run of a bundle; if it waits for a person, its hint names the bundle."""
+    failure = result.failure
+    if failure is None or not failure.waits:
+        return result
+    slot = result.steps[failure.step].label.key
+    hint = go_ahead(slot, result.target, str(bundle))
+    return replace(result, failure=replace(failure, hint=hint))
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 
 from templedb_nb.core.slots.sentences import says
@@ -15,7 +16,7 @@ def waiting(number: int, step: SwitchSlot, target: str) -> StepFailed:
     """Return that a person must say go first."""
     stays = f"traffic stays on {step.live}" if step.live else "traffic goes nowhere yet"
     message = f"{step.to} is ready, and {stays}"
-    hint = f"templedb deploy switch {step.to} --target {target} --reason WHY sends traffic there"
+    hint = go_ahead(step.to, target)
     return StepFailed(
         step=number,
         message=f"{message}: a person must approve the switch",
@@ -23,6 +24,12 @@ def waiting(number: int, step: SwitchSlot, target: str) -> StepFailed:
         hint=hint,
         waits=True,
     )
+
+
+def go_ahead(slot: str, target: str, bundle: str = "") -> str:
+    """Return how a person lets a run go on that waits; *bundle* is the one that it carries out."""
+    plan = f" --plan {shlex.quote(bundle)}" if bundle else ""
+    return f"templedb deploy switch {slot} --target {target}{plan} --reason WHY sends traffic there"
 
 
 def unfit(number: int, step: SwitchSlot, outcome: Health, told: str) -> StepFailed:

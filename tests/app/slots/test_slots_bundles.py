@@ -37,7 +37,9 @@ def test_run_of_a_bundle_goes_on_when_a_person_says_go_and_names_the_bundle(slot
     slots.write(promote="manual")
     first, second = bundled(slots, "v1"), bundled(slots, "v2")
     terminal = slots.terminal
-    terminal("deploy", "run", "--plan", str(first), code=20)
+    waits = terminal("deploy", "run", "--plan", str(first), code=20)
+    assert f"deploy switch blue --target prod --plan {first} --reason WHY" in waits.all
+    assert "--target prod --reason" not in waits.all
     without = slots.switch("blue", code=64)
     assert "templedb deploy switch app blue --target prod --plan FILE --reason WHY" in without.err
     other = slots.switch("blue", "--plan", str(second), code=22)
