@@ -50,13 +50,28 @@ class ExitFunction(ZMQExitAutocall):
 
 
 def begin() -> None:
-    """Let this kernel tell its runner of exits and of errors."""
+    """Let this kernel tell its runner of exits and of errors, and send it whatever it shows."""
     from IPython.core.getipython import get_ipython
 
     shell, there = get_ipython(), teller()
-    if shell is None or there is None:
+    if shell is None:
         return
-    _equip(shell, ExitFunction(shell, _of_this_process(there)), there)
+    _send_everything(shell)
+    if there is not None:
+        _equip(shell, ExitFunction(shell, _of_this_process(there)), there)
+
+
+def _send_everything(shell: Any) -> None:
+    """Keep messages until their reader takes them.
+
+    By default a kernel drops them without a word while two thousand wait, as after a loop that
+    displays a row each time: also the error at its end.
+    """
+    import zmq
+
+    thread = shell.kernel.iopub_thread
+    if thread is not None:
+        thread.schedule(lambda: thread.socket.setsockopt(zmq.SNDHWM, 0))
 
 
 def _equip(shell: Any, ends: ExitFunction, there: RunnerChannel) -> None:

@@ -10,11 +10,13 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_async
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionComplete
 from nbformat import NotebookNode, from_dict
 
 from templedb_nb.core.secrets.url_passwords import UrlStream
@@ -30,6 +32,10 @@ LARGEST = 10 << 20
 """Displays of more characters are not kept."""
 
 OUTPUTS = 1000
+"""Of what a cell displays, so many outputs are kept."""
+SILENT_S = 30
+"""A kernel that answered, and sends nothing for so long, is not waited for any more."""
+INCOMPLETE = "the kernel did not say that this cell ended: the end of its output may be missing"
 ALIVE_S = 0.25
 BEGIN = "__import__('templedb_nb.notebook.exit_calls', fromlist=['begin']).begin()"
 _SOCKET = 80
@@ -75,11 +81,13 @@ class Client(NotebookClient):
             record_timing=True,
             store_widget_state=False,
             force_raise_errors=False,
+            iopub_timeout=24 * 3600,  # of nbclient; ours: _async_poll_output_msg
         )
         self._secrets = secrets
         self._before = before
         self._wrote = wrote
         self._streams: dict[str, _Stream] = {}
+        self._left_out = 0
 
     async def start(self, cwd: Path, environ: Mapping[str, str], handle: int) -> None:
         """Start the kernel, with *handle* open in it, and wait until it answers."""
@@ -104,7 +112,7 @@ class Client(NotebookClient):
 
     async def run_cell(self, cell: NotebookNode, place: int) -> None:
         """Run one cell. Raises nbclient's errors; what it wrote is in it whatever happens."""
-        self._streams = {}
+        self._streams, self._left_out = {}, 0
         assert self.kc is not None  # noqa: S101 - it was started
         self.kc.session.metadata = {"cellId": cell["id"]}
         try:
@@ -141,6 +149,29 @@ class Client(NotebookClient):
                     self.task_poll_for_reply.cancel()
                 return
 
+    async def _async_poll_output_msg(
+        self, parent_msg_id: str, cell: NotebookNode, cell_index: int
+    ) -> None:
+        """Take in what a cell wrote, until the kernel is idle again.
+
+        nbclient waits four seconds for it after the reply, and leaves the rest out without a word:
+        a busy machine needs longer for many megabytes. Here it is as long as messages come.
+        """
+        assert self.kc is not None  # noqa: S101 - it was started
+        while True:
+            try:
+                message = await ensure_async(self.kc.iopub_channel.get_msg(timeout=SILENT_S))
+            except Empty:
+                if "shell.execute_reply" in cell["metadata"].get("execution", {}):
+                    self._note(cell, INCOMPLETE)
+                    return
+                continue
+            if message["parent_header"].get("msg_id") == parent_msg_id:
+                try:
+                    self.process_message(message, cell, cell_index)
+                except CellExecutionComplete:
+                    return
+
     def process_message(
         self, msg: dict[str, Any], cell: NotebookNode, cell_index: int
     ) -> NotebookNode | None:
@@ -156,6 +187,7 @@ class Client(NotebookClient):
                 content["data"] = _bounded(content["data"])
             msg = {**msg, "content": content}
             if len(cell.outputs) >= OUTPUTS and kind != "error":
+                self._left_out += kind != "update_display_data"
                 return None
             self._log(kind, content)
         made: NotebookNode | None = super().process_message(msg, cell, cell_index)
@@ -184,6 +216,13 @@ class Client(NotebookClient):
             if said := stream.close():
                 self._wrote(said)
         cell.outputs = _in_order(cell.outputs)
+        if self._left_out:
+            self._note(cell, f"… {self._left_out} more outputs left out …")
+
+    def _note(self, cell: NotebookNode, text: str) -> None:
+        """Say below a cell what its output lacks."""
+        cell.outputs.append(_node({"output_type": "stream", "name": "stderr", "text": f"{text}\n"}))
+        self._wrote(f"{text}\n")
 
 
 class _Stream:
