@@ -1,4 +1,4 @@
-.PHONY: demo test test-fast matrix kernels chaos bench check docs references clean
+.PHONY: demo test test-fast matrix kernels chaos bench effects check docs references clean
 
 demo:
 	scripts/demo
@@ -23,6 +23,10 @@ chaos:
 bench:
 	scripts/setup test
 	$${VENV:-.venv}/bin/python -m benchmarks $(NAMES)
+
+effects:
+	scripts/setup test
+	$${VENV:-.venv}/bin/python -m tests.effects $(if $(MEASURE),--measure)
 
 check:
 	scripts/check

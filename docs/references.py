@@ -19,6 +19,7 @@ from typing import Any
 
 import click
 import config_references
+import measured_effects
 from tables import cell, linked, table
 
 from templedb_nb import api
@@ -260,6 +261,7 @@ PARTS: dict[str, Callable[[], str]] = {
         commands, *config_references.PARTS, events, methods, values, failpoints,
     )
 }  # fmt: skip
+PARTS |= measured_effects.PARTS
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -41,10 +41,14 @@ class Complaint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How large a relation is, as the server guesses; `rows` is None where it never counted."""
+    """How large a relation is, as the server guesses; `rows` is None where it never counted.
+
+    `toast` are the bytes of long values, which only a rewrite copies.
+    """
 
     rows: int | None
     bytes: int
+    toast: int = 0
 
 
 Sizes: TypeAlias = Mapping[tuple[str, str], Size]

@@ -10,7 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from templedb_nb.core.lint.observed_effect import ALL, BUILDS, REWRITES, ROWS, SCANS, SCHEMA
+from templedb_nb.core.lint.observed_effect import (
+    ALL,
+    BUILDS,
+    REWRITES,
+    ROWS,
+    SCANS,
+    SCHEMA,
+    Kin,
+)
 from templedb_nb.core.sql.cursor import NOWHERE, Cursor, Name, calls, parts, word, words
 from templedb_nb.core.sql.tokens import Token
 from templedb_nb.model.effect import LockMode
@@ -24,6 +32,8 @@ STEADY = words(
     "COALESCE CAST ROW VARCHAR CHAR NUMERIC DECIMAL TIMESTAMP TIMESTAMPTZ TIME INTERVAL BIT LOWER "
     "UPPER CURRENT_SETTING MD5 AND OR NOT IN"
 )
+_KEYS = LockMode.ROW_SHARE
+"""What checks of foreign keys take on the rows that they look up."""
 _PARAMETERS = words(
     "FILLFACTOR PARALLEL_WORKERS TOAST_TUPLE_TARGET LOG_AUTOVACUUM_MIN_DURATION VACUUM_TRUNCATE "
     "VACUUM_INDEX_CLEANUP"
@@ -32,14 +42,26 @@ _BEHIND_DEFAULT = words("NOT NULL CHECK UNIQUE PRIMARY REFERENCES CONSTRAINT GEN
 _SERIAL = words("SERIAL BIGSERIAL SMALLSERIAL SERIAL2 SERIAL4 SERIAL8")
 
 
+_BUILT_IN = words(
+    "INT INTEGER INT2 INT4 INT8 SMALLINT BIGINT TEXT VARCHAR CHAR CHARACTER BPCHAR BOOLEAN BOOL "
+    "DATE TIME TIMETZ TIMESTAMP TIMESTAMPTZ INTERVAL NUMERIC DECIMAL DEC REAL FLOAT FLOAT4 FLOAT8 "
+    "DOUBLE UUID JSON JSONB BYTEA XML INET CIDR MACADDR MACADDR8 BIT VARBIT NATIONAL NCHAR MONEY "
+    "OID NAME POINT LINE LSEG BOX PATH POLYGON CIRCLE TSVECTOR TSQUERY REGCLASS PG_LSN INT4RANGE "
+    "INT8RANGE NUMRANGE TSRANGE TSTZRANGE DATERANGE INT4MULTIRANGE INT8MULTIRANGE NUMMULTIRANGE "
+    "TSMULTIRANGE TSTZMULTIRANGE DATEMULTIRANGE"
+)
+"""Types that are no domains, whatever a database has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What one action does to the table, and to `others`."""
+    """What one action does to the table, to `others`, and to what hangs together with it."""
 
     what: str
     lock: LockMode = ALL
     note: str = ""
     others: tuple[tuple[Name, LockMode], ...] = ()
+    also: tuple[tuple[Kin, LockMode], ...] = ()
 
 
 UNKNOWN = Action("alter table", LockMode.UNKNOWN)
@@ -73,13 +95,15 @@ def references(tokens: Sequence[Token]) -> tuple[tuple[Name, LockMode], ...]:
 def _partition(at: Cursor) -> Action:
     what, part = at.word, Cursor(at.tokens[at.at + 2 :])
     name = part.name()
+    keys = ((Kin.REFERENCED, ROWS), (Kin.REFERENCING, ROWS))
     if what == "ATTACH":
         note = "reads the partition and the default one, unless constraints prove the bounds"
-        return Action("attach partition", SCHEMA, note, ((name, ALL),))
+        also = ((Kin.DEFAULT, ALL), *keys)
+        return Action("attach partition", SCHEMA, note, ((name, ALL),), also)
     gentle = part.word in {"CONCURRENTLY", "FINALIZE"}
     lock = SCHEMA if gentle else ALL
     note = "waits for older transactions" if gentle else ""
-    return Action("detach partition", lock, note, ((name, ALL),))
+    return Action("detach partition", lock, note, ((name, ALL),), ((Kin.DEFAULT, ALL), *keys))
 
 
 def _action(at: Cursor) -> Action:
@@ -93,7 +117,8 @@ def _action(at: Cursor) -> Action:
         case "ALTER":
             return _alters(at)
         case "VALIDATE":
-            return Action("validate constraint", SCHEMA, "reads the whole table; writes go on")
+            note = "reads the whole table, unless it is valid already; writes go on"
+            return Action("validate constraint", SCHEMA, note, also=((Kin.REFERENCED, _KEYS),))
         case "ENABLE" | "DISABLE":
             at.take_any(words("REPLICA ALWAYS"))
             trigger = at.word == "TRIGGER"
@@ -134,15 +159,12 @@ def _adds(at: Cursor) -> Action:
 
 def _constraint(at: Cursor) -> Action:
     words = [word(each) for each in at.rest]
-    proven = _says(words, "NOT", "VALID")
     match words[0] if words else "":
         case "FOREIGN":
             others = references(at.rest)
-            what = "not valid: only new rows are checked" if proven else SCANS
-            return Action("add foreign key", ROWS, what, others)
+            return Action("add foreign key", ROWS, _checking(words), others)
         case "CHECK" | "NOT":
-            what = "not valid: only new rows are checked" if proven else SCANS
-            return Action("add constraint", ALL, what)
+            return Action("add constraint", ALL, _checking(words))
         case "UNIQUE" | "PRIMARY" if _says(words, "USING", "INDEX") and "TABLESPACE" not in words:
             note = "reads the table where a column may be null" if words[0] == "PRIMARY" else ""
             return Action("add constraint", ALL, note)
@@ -150,6 +172,13 @@ def _constraint(at: Cursor) -> Action:
             return Action("add constraint", ALL, BUILDS)
         case _:
             return UNKNOWN
+
+
+def _checking(words: Sequence[str]) -> str:
+    """Return what a new constraint costs."""
+    if _says(words, "NOT", "ENFORCED"):
+        return "not enforced: no row is checked"
+    return "not valid: only new rows are checked" if _says(words, "NOT", "VALID") else SCANS
 
 
 def _says(words: Sequence[str], first: str, second: str) -> bool:
@@ -161,16 +190,29 @@ def _cost(column: Sequence[Token]) -> str:
     words = {word(each) for each in column}
     default = _default(column)
     called = calls(default)
+    computed = "GENERATED" in words and "IDENTITY" not in words
+    virtual = computed and "STORED" not in words
     notes = []
     if words & _SERIAL or "IDENTITY" in words or "STORED" in words or called & VOLATILE:
         notes.append(REWRITES)
     elif called - STEADY:
         notes.append(f"{REWRITES} if its default is volatile")
+    elif column and word(column[0]) not in _BUILT_IN | _SERIAL:
+        notes.append(f"{REWRITES} if its type is a domain with constraints")
+    checked = (
+        "CHECK" in words or ("REFERENCES" in words and default) or (virtual and "NULL" in words)
+    )
     if words & {"UNIQUE", "PRIMARY"}:
         notes.append(BUILDS)
-    elif "CHECK" in words or ("REFERENCES" in words and default):
+    elif checked and not _unenforced(column):
         notes.append(SCANS)
     return "; ".join(notes)
+
+
+def _unenforced(column: Sequence[Token]) -> bool:
+    """Return whether every check of a column is NOT ENFORCED."""
+    words = [word(each) for each in column]
+    return _says(words, "NOT", "ENFORCED") and words.count("CHECK") + words.count("REFERENCES") == 1
 
 
 def _default(column: Sequence[Token]) -> Sequence[Token]:
@@ -184,25 +226,30 @@ def _default(column: Sequence[Token]) -> Sequence[Token]:
 
 
 def _drops(at: Cursor) -> Action:
+    gone = at.holds(words("CASCADE"))
+    also = ((Kin.REFERENCED, ALL), (Kin.PARTS, ALL), *([(Kin.DEPENDENTS, ALL)] if gone else ()))
     if at.take("CONSTRAINT"):
-        note = "if it is a foreign key, the table that it references is locked, too"
-        return Action("drop constraint", ALL, note)
-    return Action("drop column", ALL, "the column's values are lost")
+        return Action("drop constraint", ALL, also=also)
+    return Action("drop column", ALL, "the column's values are lost", also=also)
 
 
 def _alters(at: Cursor) -> Action:
     if at.take("CONSTRAINT"):
-        return Action("alter constraint")
+        enforces = at.rest and word(at.rest[-1]) == "ENFORCED"
+        loosens = enforces and len(at.rest) > 1 and word(at.rest[-2]) == "NOT"
+        note = f"{SCANS}, unless it is enforced already" if enforces and not loosens else ""
+        return Action("alter constraint", ALL, note, also=((Kin.REFERENCED, ALL),))
     at.take("COLUMN")
     at.name()
     match at.word, at.ahead(1):
         case ("TYPE", _) | ("SET", "DATA"):
             note = f"{REWRITES}, unless the new type holds the old one's values as they are"
-            return Action("alter column type", ALL, note)
+            also = ((Kin.REFERENCED, ALL), (Kin.REFERENCING, ALL))
+            return Action("alter column type", ALL, note, also=also)
         case "SET", "NOT":
             return Action("set not null", ALL, f"{SCANS}, unless a valid constraint proves it")
         case "SET", "EXPRESSION":
-            return Action("set expression", ALL, REWRITES)
+            return Action("set expression", ALL, f"{REWRITES}, unless the column is virtual")
         case "SET", "STATISTICS":
             return Action("set statistics", SCHEMA)
         case ("SET" | "RESET", "("):
@@ -218,11 +265,12 @@ def _sets(at: Cursor) -> Action:
         case "WITHOUT", "CLUSTER":
             return Action("without cluster", SCHEMA)
         case ("LOGGED" | "UNLOGGED" as how, _):
-            return Action(f"set {how.lower()}", ALL, REWRITES)
+            note = f"{REWRITES}, unless it is {how.lower()} already"
+            return Action(f"set {how.lower()}", ALL, note)
         case "ACCESS", "METHOD":
-            return Action("set access method", ALL, REWRITES)
+            return Action("set access method", ALL, f"{REWRITES}, unless it has that one already")
         case "TABLESPACE", _:
-            return Action("set tablespace", ALL, "copies the table")
+            return Action("set tablespace", ALL, "copies the table, unless it is there already")
         case "WITHOUT", "OIDS":
             return Action("without oids")
         case _:

@@ -12,6 +12,8 @@ from templedb_nb.core.lint.observed_effect import (
     ROWS,
     SCHEMA,
     UNKNOWN,
+    Also,
+    Kin,
     ObservedEffect,
     cascading,
     elsewhere,
@@ -40,7 +42,7 @@ def creates(at: Cursor) -> ObservedEffect:
         return on("create policy", at, ALL)
     if at.take("RULE"):
         at.skip_to("TO")
-        return on("create rule", at, ALL, "TO")
+        return _rule(at)
     if at.take("STATISTICS"):
         return on("create statistics", at, SCHEMA, "FROM")
     if at.take("SEQUENCE"):
@@ -51,15 +53,33 @@ def creates(at: Cursor) -> ObservedEffect:
     return elsewhere("create", at)
 
 
+_NAMED = LockMode.ACCESS_SHARE
 _MODIFIERS = words("GLOBAL LOCAL TEMP TEMPORARY UNLOGGED")
+
+
+def _rule(at: Cursor) -> ObservedEffect:
+    found = on("create rule", at, ALL, "TO")
+    at.skip_to("DO")
+    at.at += 1
+    at.take_any(words("ALSO INSTEAD"))
+    body = at.group() if at.word == "(" else at.rest
+    return replace(found, locked=(*found.locked, *table_access.locked(body)))
 
 
 def _table(at: Cursor) -> ObservedEffect:
     maybe = at.take("IF", "NOT", "EXISTS")
     name = at.name()
     others: list[tuple[Name, LockMode]] = []
+    also: tuple[Also, ...] = ()
+    notes = ["does nothing if it exists already"] if maybe else []
     if at.take("PARTITION", "OF"):
-        others.append((at.name(), ALL))
+        parent = at.name()
+        others.append((parent, ALL))
+        keys = ((Kin.DEFAULT, ALL), (Kin.REFERENCED, ROWS), (Kin.REFERENCING, ROWS))
+        also = tuple(Also(parent, lock, kin) for kin, lock in keys)
+        notes.append(
+            "reads the default partition, unless a constraint proves that none of its rows fits"
+        )
     if at.word == "(":
         body = at.group()
         others += references(body)
@@ -75,20 +95,23 @@ def _table(at: Cursor) -> ObservedEffect:
         body = at.group() if at.word == "(" else at.rest
         others += table_access.locked(body) if Cursor(body).word in table_access.VERBS else UNKNOWN
     others = [(each, lock) for each, lock in others if each.key != name.key or not each.text]
-    note = "does nothing if it exists already" if maybe else ""
-    return ObservedEffect("create table", tuple(others), note, made=() if maybe else (name,))
+    return ObservedEffect(
+        "create table", tuple(others), "; ".join(notes), made=() if maybe else (name,), also=also
+    )
 
 
 def _index(at: Cursor) -> ObservedEffect:
     gently = at.take("CONCURRENTLY")
+    maybe = at.take("IF", "NOT", "EXISTS")
     if not at.skip_to("ON"):
         return ObservedEffect("create index", UNKNOWN)
     at.at += 1
-    at.take("ONLY")
+    only = at.take("ONLY")
     if gently:
         note = "reads the table twice, and waits for older transactions"
         return ObservedEffect("create index concurrently", ((at.name(), SCHEMA),), note)
-    return ObservedEffect("create index", ((at.name(), LockMode.SHARE),), BUILDS)
+    unless = ", unless the table is partitioned" if only else ", unless it exists" if maybe else ""
+    return ObservedEffect("create index", ((at.name(), LockMode.SHARE),), f"{BUILDS}{unless}")
 
 
 def _view(at: Cursor, *, replaces: bool) -> ObservedEffect:
@@ -104,6 +127,9 @@ def _view(at: Cursor, *, replaces: bool) -> ObservedEffect:
     return ObservedEffect(what, (*own, *read), note, made=() if replaces else (name,))
 
 
+_WITH_A_TABLE = (Kin.PARENT, Kin.DEFAULT_BESIDE, Kin.REFERENCED)
+
+
 def drops(at: Cursor) -> ObservedEffect:
     """See a DROP, behind that word."""
     for kind in ("TABLE", "FOREIGN TABLE", "MATERIALIZED VIEW", "VIEW", "SEQUENCE"):
@@ -111,18 +137,18 @@ def drops(at: Cursor) -> ObservedEffect:
             at.take("IF", "EXISTS")
             touched = tuple((name, ALL) for name in at.names())
             table = kind.endswith("TABLE")
-            note = (
-                "with its rows; tables that its foreign keys reference are locked, too"
-                if table
-                else ""
+            also = tuple(Also(name, ALL, kin) for name, _ in touched for kin in _WITH_A_TABLE)
+            found = ObservedEffect(f"drop {kind.lower()}", touched)
+            return cascading(
+                replace(found, note="with its rows", also=also) if table else found, at
             )
-            return cascading(ObservedEffect(f"drop {kind.lower()}", touched, note), at)
     if at.take("INDEX"):
         gently = at.take("CONCURRENTLY")
         at.take("IF", "EXISTS")
         touched = tuple((name, SCHEMA if gently else ALL) for name in at.names())
         what = "drop index concurrently" if gently else "drop index"
-        return cascading(ObservedEffect(what, touched, beside="the table of"), at)
+        also = tuple(Also(name, ALL, Kin.INDEXES) for name, _ in touched if gently)
+        return cascading(ObservedEffect(what, touched, beside="the table of", also=also), at)
     for kind in ("TRIGGER", "POLICY", "RULE"):
         if at.take(kind):
             return on(f"drop {kind.lower()}", at, ALL)
@@ -135,7 +161,9 @@ def alters(at: Cursor) -> ObservedEffect:
     """See an ALTER, behind that word."""
     if at.take("TABLE") or at.take("FOREIGN", "TABLE"):
         return _alter_table(at)
-    if at.take("MATERIALIZED", "VIEW") or at.take("VIEW"):
+    if at.take("MATERIALIZED", "VIEW"):
+        return replace(_alter_table(at), what="alter view", renamed=NOWHERE)
+    if at.take("VIEW"):
         at.take("IF", "EXISTS")
         return ObservedEffect("alter view", ((at.name(), ALL),))
     if at.take("SEQUENCE"):
@@ -146,12 +174,16 @@ def alters(at: Cursor) -> ObservedEffect:
     if at.take("INDEX"):
         at.take("IF", "EXISTS")
         name = at.name()
-        strong = (at.word, at.ahead(1)) == ("SET", "TABLESPACE")
-        partition = at.word in {"ATTACH", "ALL"}
-        lock = LockMode.UNKNOWN if partition else ALL if strong else SCHEMA
+        strong = at.word in {"DEPENDS", "NO"} or (at.word, at.ahead(1)) == ("SET", "TABLESPACE")
+        if at.take("ATTACH", "PARTITION"):
+            both = ((name, SCHEMA), (at.name(), ALL))
+            return ObservedEffect("alter index", both, beside="index")
+        lock = LockMode.UNKNOWN if name.key == ("all",) else ALL if strong else SCHEMA
         return ObservedEffect("alter index", ((name, lock),), beside="index")
     if at.take("TRIGGER"):
-        return on("alter trigger", at, ALL)
+        found = on("alter trigger", at, ALL)
+        mild = at.word in {"DEPENDS", "NO"}
+        return replace(found, locked=((found.locked[0][0], _NAMED),)) if mild else found
     if at.take("POLICY") or at.take("RULE"):
         return on("alter policy" if word(at.tokens[1]) == "POLICY" else "alter rule", at, ALL)
     if at.take("PUBLICATION"):
@@ -185,4 +217,7 @@ def _alter_table(at: Cursor) -> ObservedEffect:
     others = tuple(other for each in found for other in each.others)
     notes = dict.fromkeys(each.note for each in found if each.note)
     whats = ", ".join(dict.fromkeys(each.what for each in found))
-    return ObservedEffect(whats, ((name, lock), *others), "; ".join(notes), renamed=renamed)
+    also = tuple(Also(name, lock, kin) for each in found for kin, lock in each.also)
+    return ObservedEffect(
+        whats, ((name, lock), *others), "; ".join(notes), renamed=renamed, also=also
+    )

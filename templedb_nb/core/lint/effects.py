@@ -16,8 +16,11 @@ from templedb_nb.core.lint.observed_effect import (
     REWRITES,
     SCHEMA,
     UNKNOWN,
+    Also,
+    Kin,
     ObservedEffect,
     cascading,
+    related,
 )
 from templedb_nb.core.sql.cursor import NOWHERE, Cursor, Name, calls, each_name, word, words
 from templedb_nb.core.sql.tokens import Statement, Token
@@ -46,7 +49,7 @@ def impact(statements: Iterable[Statement], *, together: bool, locking: bool) ->
             line=statement.line,
             what=found.what,
             touched=touched,
-            note=found.note if locking else "",
+            note="; ".join(filter(None, (found.note, related(found.also)))) if locking else "",
         )
         if effects and not more and _same(effects[-1], effect):
             effects[-1] = replace(effects[-1], count=effects[-1].count + 1)
@@ -176,7 +179,8 @@ def _locks(at: Cursor) -> ObservedEffect:
     end = next((n for n, each in enumerate(at.rest) if word(each) == "MODE"), 0)
     mode = " ".join(word(each) for each in at.rest[:end])
     lock = LockMode(mode) if mode in set(LockMode) else LockMode.UNKNOWN if mode else ALL
-    return ObservedEffect("lock table", tuple((name, lock) for name in names))
+    also = tuple(Also(name, lock, Kin.READ) for name in names)
+    return ObservedEffect("lock table", tuple((name, lock) for name in names), also=also)
 
 
 def _comments(at: Cursor) -> ObservedEffect:
@@ -185,6 +189,8 @@ def _comments(at: Cursor) -> ObservedEffect:
         return ObservedEffect(
             "comment", ((Cursor(at.tokens[at.at : _last_dot(at)]).name(), SCHEMA),)
         )
+    if at.take("INDEX"):
+        return ObservedEffect("comment", ((at.name(), SCHEMA),), beside="index")
     for kind in ("TABLE", "VIEW", "MATERIALIZED VIEW", "FOREIGN TABLE", "SEQUENCE"):
         if at.take(*kind.split()):
             return ObservedEffect("comment", ((at.name(), SCHEMA),))
@@ -204,7 +210,11 @@ def _vacuums(at: Cursor) -> ObservedEffect:
     names = tuple(each_name(at))
     lock = ALL if full else SCHEMA
     found = tuple((name, lock) for name in names) or UNKNOWN
-    return ObservedEffect("vacuum full" if full else "vacuum", found, REWRITES if full else "")
+    also = tuple(
+        Also(name, ALL, Kin.SHORTENED) for name in names if not full | ("TRUNCATE" in options)
+    )
+    what = "vacuum full" if full else "vacuum"
+    return ObservedEffect(what, found, REWRITES if full else "", also=also)
 
 
 def _analyzes(at: Cursor) -> ObservedEffect:
@@ -228,11 +238,14 @@ def _reindexes(at: Cursor) -> ObservedEffect:
     what = "reindex concurrently" if gently else "reindex"
     if kind not in {"INDEX", "TABLE"}:
         return ObservedEffect(what, UNKNOWN)
-    note = "" if gently else "while an index is built, most reads of the table also wait"
     beside = "the table of" if kind == "INDEX" else ""
-    return ObservedEffect(
-        what, ((at.name(), SCHEMA if gently else LockMode.SHARE),), note, beside=beside
-    )
+    name = at.name()
+    if gently:
+        note = "builds an index, and waits for older transactions"
+        also = (Also(name, LockMode.SHARE, Kin.PARTS), Also(name, ALL, Kin.INDEXES))
+        return ObservedEffect(what, ((name, SCHEMA),), note, beside=beside, also=also)
+    note = "while an index is built, most reads of the table also wait"
+    return ObservedEffect(what, ((name, LockMode.SHARE),), note, beside=beside)
 
 
 def _refreshes(at: Cursor) -> ObservedEffect:

@@ -116,6 +116,7 @@ def _places(each: Pending, state: KnownObjects) -> Iterator[StatementPlace]:
         found = seen(statement.tokens)
         table = found.locked[0][0] if found.locked else NOWHERE
         size, big = state.size(table)
+        heavy = state.heavy(table)
         made = not found.locked and bool(found.made)
         new = made or (bool(table.key) and state.new(table))
         others = tuple(
@@ -123,7 +124,7 @@ def _places(each: Pending, state: KnownObjects) -> Iterator[StatementPlace]:
             for name, lock in found.locked
             if lock is ALL and name.key and not state.new(name) and state.size(name)[1]
         )
-        yield StatementPlace(statement, found, table, size, new, big, others)
+        yield StatementPlace(statement, found, table, size, new, big, heavy, others)
         state.remember(found)
 
 

@@ -45,6 +45,12 @@ class KnownObjects:
         big = (found.rows or 0) >= BIG_ROWS or found.bytes >= BIG_BYTES
         return f" ({rows_told(found)})", big
 
+    def heavy(self, name: Name) -> bool:
+        """Return whether it is large with the long values that are stored outside of its rows."""
+        if self.sizes is None or not name.key:
+            return True
+        return any(each.bytes + each.toast >= BIG_BYTES for each in self._sizes(bare(name.key)))
+
     def remember(self, found: ObservedEffect) -> None:
         """Take in what a statement makes or renames."""
         made = {bare(name.key) for name in found.made}
@@ -70,7 +76,9 @@ def bare(key: tuple[str, ...]) -> tuple[str, ...]:
 def rows_told(size: Size) -> str:
     """Return how large a table is, as its server guesses."""
     if size.rows is None:
-        return f"{size.bytes >> 20} MiB"
+        return f"{size.bytes + size.toast >> 20} MiB"
+    if size.toast >= BIG_BYTES:
+        return f"about {size.rows} rows, {size.bytes + size.toast >> 20} MiB with long values"
     if size.rows >= 1_000_000:  # noqa: PLR2004 - a million
         return f"about {size.rows / 1e6:.1f} million rows"
     return f"about {size.rows} rows"
@@ -86,6 +94,7 @@ class StatementPlace:
     size: str
     new: bool
     big: bool
+    heavy: bool
     locked: tuple[Name, ...] = ()
 
     @property
@@ -146,7 +155,7 @@ def _rename_column(at: StatementPlace) -> tuple[str, str] | None:
 
 
 def _table_rewrite(at: StatementPlace) -> tuple[str, str] | None:
-    if REWRITES not in at.found.note or not at.big:
+    if REWRITES not in at.found.note or not (at.big or at.heavy):
         return None
     if "vacuum full" in at.whats or "cluster" in at.whats:
         return f"{at.on} is rewritten, and cannot be read meanwhile", "use pg_repack, or wait"

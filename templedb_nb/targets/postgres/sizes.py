@@ -10,34 +10,48 @@ from templedb_nb.model.lint import Size
 from templedb_nb.targets.postgres.connection.connect import Connection
 
 _SIZES = """
-SELECT n.nspname, c.relname, t.rows::bigint, t.bytes::bigint
+SELECT n.nspname, c.relname, t.rows::bigint, t.bytes::bigint, t.toast::bigint
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL (
-  SELECT CASE WHEN pg_catalog.bool_or(p.reltuples < 0) THEN NULL
-              ELSE pg_catalog.sum(p.reltuples) END AS rows,
-         coalesce(pg_catalog.sum(pg_catalog.pg_relation_size(p.oid)), 0) AS bytes
-  FROM pg_catalog.pg_class p
-  WHERE p.oid = c.oid
-     OR c.relkind IN ('p', 'I') AND p.relkind IN ('r', 'i')
-        AND p.oid IN (SELECT i.relid FROM pg_catalog.pg_partition_tree(c.oid) i)
+  SELECT CASE WHEN pg_catalog.bool_or(p.reltuples < 0 AND NOT p.empty) THEN NULL
+              ELSE pg_catalog.sum(greatest(p.reltuples, 0)) END AS rows,
+         coalesce(pg_catalog.sum(p.bytes), 0) AS bytes,
+         coalesce(pg_catalog.sum(p.toast), 0) AS toast
+  FROM (
+    SELECT l.reltuples,
+           coalesce(pg_catalog.pg_relation_size(l.oid), 0) AS bytes,
+           coalesce(pg_catalog.pg_relation_size(o.oid), 0) AS toast,
+           c.relkind IN ('p', 'I') AND coalesce(pg_catalog.pg_relation_size(l.oid), 0) = 0 AS empty
+    FROM pg_catalog.pg_class l
+    LEFT JOIN pg_catalog.pg_class o ON o.oid = l.reltoastrelid
+    WHERE l.oid = c.oid AND c.relkind NOT IN ('p', 'I')
+       OR c.relkind IN ('p', 'I') AND l.relkind IN ('r', 'i')
+          AND l.oid IN (
+            WITH RECURSIVE below AS (
+              SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid
+              UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i
+                    JOIN below b ON b.inhrelid = i.inhparent)
+            SELECT b.inhrelid FROM below b)
+  ) p
 ) t
 WHERE c.relname = ANY (%s) AND c.relkind IN ('r', 'p', 'm', 'i', 'I', 'v', 'f', 'S')
   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'templedb')
   AND n.nspname NOT LIKE 'pg\\_toast%%' AND n.nspname NOT LIKE 'pg\\_temp%%'
 """
-_REMEMBERED = _SIZES.replace(
-    "pg_catalog.pg_relation_size(p.oid)",
-    "p.relpages::bigint * pg_catalog.current_setting('block_size')::bigint",
+_REMEMBERED = (
+    _SIZES.replace("pg_catalog.pg_relation_size(l.oid)", "l.{}")
+    .replace("pg_catalog.pg_relation_size(o.oid)", "o.{}")
+    .replace("{}", "relpages::bigint * pg_catalog.current_setting('block_size')::bigint")
 )
 """Takes no lock: what VACUUM and ANALYZE last saw of a table that somebody holds."""
 
 
 def sizes(connection: Connection, names: Collection[str]) -> dict[tuple[str, str], Size]:
-    """Return what bears one of *names*, by schema and name; partitions count for their table.
+    """Return what bears one of *names*, by schema and name.
 
-    A file's size is asked under a lock that somebody's ALTER TABLE excludes; a plan that waits for
-    that one must not fail.
+    A partitioned table has the sum of its leaves. A file's size is asked under a lock that
+    somebody's ALTER TABLE excludes; a plan that waits for that one must not fail.
     """
     if not names:
         return {}
@@ -45,4 +59,7 @@ def sizes(connection: Connection, names: Collection[str]) -> dict[tuple[str, str
         rows = connection.execute(_SIZES, [sorted(names)]).fetchall()
     except LockNotAvailable:
         rows = connection.execute(_REMEMBERED, [sorted(names)]).fetchall()
-    return {(schema, name): Size(rows=count, bytes=size) for schema, name, count, size in rows}
+    return {
+        (schema, name): Size(rows=count, bytes=size, toast=toast)
+        for schema, name, count, size, toast in rows
+    }
