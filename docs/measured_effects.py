@@ -8,7 +8,9 @@ from pathlib import Path
 
 from tables import cell, table
 
-RECORD = Path(__file__).parent.parent / "tests" / "effects" / "record.json"
+import templedb_nb
+
+RECORD = Path(templedb_nb.__file__).parent.parent / "tests" / "effects" / "record.json"
 _LOCKS = {
     "ACS": "ACCESS SHARE",
     "RS": "ROW SHARE",

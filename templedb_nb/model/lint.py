@@ -39,16 +39,28 @@ class Complaint:
     source: str = OURS
 
 
+@dataclass(frozen=True, slots=True)
+class NullCheck:
+    """A check that a column is not null; `valid` where it holds for every row."""
+
+    name: str
+    column: str
+    valid: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
     """How large a relation is, as the server guesses; `rows` is None where it never counted.
 
-    `toast` are the bytes of long values, which only a rewrite copies.
+    `toast` are the bytes of long values, which only a rewrite copies. A `partitioned` table or
+    index has the sum of its leaves.
     """
 
     rows: int | None
     bytes: int
     toast: int = 0
+    partitioned: bool = False
+    checks: tuple[NullCheck, ...] = ()
 
 
 Sizes: TypeAlias = Mapping[tuple[str, str], Size]

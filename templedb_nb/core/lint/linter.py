@@ -124,8 +124,20 @@ def _places(each: Pending, state: KnownObjects) -> Iterator[StatementPlace]:
             for name, lock in found.locked
             if lock is ALL and name.key and not state.new(name) and state.size(name)[1]
         )
-        yield StatementPlace(statement, found, table, size, new, big, heavy, others)
-        state.remember(found)
+        known = state.known(table)
+        yield StatementPlace(
+            statement,
+            found,
+            table,
+            size,
+            new,
+            big,
+            heavy,
+            others,
+            partitioned=known is not None and known.partitioned,
+            proven=state.proven(table),
+        )
+        state.remember(found, statement)
 
 
 def _lines(statement: Statement) -> range:

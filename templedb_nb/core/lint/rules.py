@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from templedb_nb.core.lint.not_null import PlannedChecks, set_not_null
 from templedb_nb.core.lint.observed_effect import BUILDS, REWRITES, SCANS, ObservedEffect
 from templedb_nb.core.secrets.sql_passwords import passwords_in
 from templedb_nb.core.sql.cursor import Name, word
@@ -23,23 +24,41 @@ _RENAMED = "add the new name beside the old one, move code over, and drop the ol
 _IN_PARTS = "change some thousand rows at a time, each batch in its own transaction"
 
 
+_EACH_PART = (
+    "… ON ONLY the table; CREATE INDEX CONCURRENTLY on each partition; then ALTER INDEX … ATTACH "
+    "PARTITION for each"
+)
+
+
 @dataclass(slots=True)
 class KnownObjects:
     """What exists in a database, and what the plan itself has made of it so far."""
 
     sizes: Sizes | None
     made: set[tuple[str, ...]] = field(default_factory=set)
+    checks: PlannedChecks = field(default_factory=PlannedChecks)
 
     def new(self, name: Name) -> bool:
         """Return whether nobody else can use it: the plan made it, or it is not there yet."""
         key = bare(name.key)
         return key in self.made or (self.sizes is not None and not self._sizes(key))
 
+    def known(self, name: Name) -> Size | None:
+        """Return what the server says of it; of several with that name, of the largest."""
+        if self.sizes is None or not name.key:
+            return None
+        return max(self._sizes(bare(name.key)), key=lambda each: each.bytes, default=None)
+
+    def proven(self, name: Name) -> frozenset[str]:
+        """Return the columns that a valid check proves to hold no NULL."""
+        there = known.checks if (known := self.known(name)) else ()
+        return self.checks.proven(bare(name.key), there)
+
     def size(self, name: Name) -> tuple[str, bool]:
         """Return how large it is, in words, and whether that is large."""
         if self.sizes is None or not name.key:
             return "", True
-        found = max(self._sizes(bare(name.key)), key=lambda each: each.bytes, default=None)
+        found = self.known(name)
         if found is None:
             return "", False
         big = (found.rows or 0) >= BIG_ROWS or found.bytes >= BIG_BYTES
@@ -51,8 +70,12 @@ class KnownObjects:
             return True
         return any(each.bytes + each.toast >= BIG_BYTES for each in self._sizes(bare(name.key)))
 
-    def remember(self, found: ObservedEffect) -> None:
-        """Take in what a statement makes or renames."""
+    def remember(self, found: ObservedEffect, statement: Statement) -> None:
+        """Take in what a statement makes, renames or proves."""
+        if found.locked:
+            table = found.locked[0][0]
+            there = known.checks if (known := self.known(table)) else ()
+            self.checks.remember(bare(table.key), statement.tokens, there)
         made = {bare(name.key) for name in found.made}
         self.made |= made
         if found.renamed.text and bare(found.locked[0][0].key) in self.made:
@@ -96,6 +119,8 @@ class StatementPlace:
     big: bool
     heavy: bool
     locked: tuple[Name, ...] = ()
+    partitioned: bool = False
+    proven: frozenset[str] = frozenset()
 
     @property
     def whats(self) -> frozenset[str]:
@@ -167,13 +192,20 @@ def _table_rewrite(at: StatementPlace) -> tuple[str, str] | None:
 def _index_not_concurrent(at: StatementPlace) -> tuple[str, str] | None:
     if "create index" not in at.whats or not at.big:
         return None
-    return f"{at.on} cannot be written while the index is built", "CREATE INDEX CONCURRENTLY"
+    if at.partitioned and any(each.upper == "ONLY" for each in at.statement.tokens):
+        return None  # it builds nothing
+    mend = f"CREATE INDEX {_EACH_PART}" if at.partitioned else "CREATE INDEX CONCURRENTLY"
+    return f"{at.on} cannot be written while the index is built", mend
 
 
 def _drop_index_not_concurrent(at: StatementPlace) -> tuple[str, str] | None:
     if "drop index" not in at.whats or not at.big:
         return None
-    return f"the table of {at.on} is locked for readers, too", "DROP INDEX CONCURRENTLY"
+    mend = "a partitioned index has no CONCURRENTLY: drop it when few sessions use the table"
+    return (
+        f"the table of {at.on} is locked for readers, too",
+        mend if at.partitioned else "DROP INDEX CONCURRENTLY",
+    )
 
 
 def _reindex_not_concurrent(at: StatementPlace) -> tuple[str, str] | None:
@@ -189,11 +221,18 @@ def _constraint_not_valid(at: StatementPlace) -> tuple[str, str] | None:
     if not adds or SCANS not in at.found.note or not at.big:
         return None
     mend = "add it as NOT VALID; VALIDATE CONSTRAINT in a later migration, while writes go on"
+    if at.partitioned and "add foreign key" in adds:
+        mend = (
+            "first add it to each partition as NOT VALID, and validate it there; then add it to "
+            "the table, which takes those over without a scan"
+        )
     return f"{at.on} is read completely under a lock that blocks writes", mend
 
 
 def _set_not_null(at: StatementPlace) -> tuple[str, str] | None:
     if "set not null" not in at.whats or not at.big:
+        return None
+    if at.proven.issuperset(set_not_null(at.statement.tokens)):
         return None
     mend = "add CHECK (c IS NOT NULL) NOT VALID, validate it, then SET NOT NULL (no scan)"
     return f"{at.on} is scanned completely, and cannot be read meanwhile", mend
@@ -203,6 +242,8 @@ def _unique_without_index(at: StatementPlace) -> tuple[str, str] | None:
     if "add constraint" not in at.whats or BUILDS not in at.found.note or not at.big:
         return None
     mend = "CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT … USING INDEX"
+    if at.partitioned:
+        mend = f"a unique index does the same: CREATE UNIQUE INDEX {_EACH_PART}"
     return f"{at.on} cannot be read while its index is built", mend
 
 

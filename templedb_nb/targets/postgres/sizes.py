@@ -6,11 +6,12 @@ from collections.abc import Collection
 
 from psycopg.errors import LockNotAvailable
 
-from templedb_nb.model.lint import Size
+from templedb_nb.model.lint import NullCheck, Size
 from templedb_nb.targets.postgres.connection.connect import Connection
 
 _SIZES = """
-SELECT n.nspname, c.relname, t.rows::bigint, t.bytes::bigint, t.toast::bigint
+SELECT n.nspname, c.relname, t.rows::bigint, t.bytes::bigint, t.toast::bigint,
+       c.relkind IN ('p', 'I'), CHECKS
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL (
@@ -39,8 +40,16 @@ WHERE c.relname = ANY (%s) AND c.relkind IN ('r', 'p', 'm', 'i', 'I', 'v', 'f', 
   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'templedb')
   AND n.nspname NOT LIKE 'pg\\_toast%%' AND n.nspname NOT LIKE 'pg\\_temp%%'
 """
+_CHECKS = """ARRAY(
+         SELECT pg_catalog.json_build_array(k.conname, a.attname, k.convalidated)
+         FROM pg_catalog.pg_constraint k
+         JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
+         WHERE k.conrelid = c.oid AND k.contype = 'c' AND pg_catalog.cardinality(k.conkey) = 1
+           AND pg_catalog.pg_get_expr(k.conbin, k.conrelid)
+             = pg_catalog.format('(%%I IS NOT NULL)', a.attname))"""
 _REMEMBERED = (
-    _SIZES.replace("pg_catalog.pg_relation_size(l.oid)", "l.{}")
+    _SIZES.replace("CHECKS", "ARRAY[]::json[]")
+    .replace("pg_catalog.pg_relation_size(l.oid)", "l.{}")
     .replace("pg_catalog.pg_relation_size(o.oid)", "o.{}")
     .replace("{}", "relpages::bigint * pg_catalog.current_setting('block_size')::bigint")
 )
@@ -56,10 +65,16 @@ def sizes(connection: Connection, names: Collection[str]) -> dict[tuple[str, str
     if not names:
         return {}
     try:
-        rows = connection.execute(_SIZES, [sorted(names)]).fetchall()
+        rows = connection.execute(_SIZES.replace("CHECKS", _CHECKS), [sorted(names)]).fetchall()
     except LockNotAvailable:
         rows = connection.execute(_REMEMBERED, [sorted(names)]).fetchall()
     return {
-        (schema, name): Size(rows=count, bytes=size, toast=toast)
-        for schema, name, count, size, toast in rows
+        (schema, name): Size(
+            rows=count,
+            bytes=size,
+            toast=toast,
+            partitioned=partitioned,
+            checks=tuple(NullCheck(*each) for each in checks),
+        )
+        for schema, name, count, size, toast, partitioned, checks in rows
     }
