@@ -12,10 +12,12 @@ from __future__ import annotations
 from typing import Any
 
 NOTHING: dict[str, Any] = {}
-INSTEAD = (
-    "Buttons need a trusted notebook (File > Trust Notebook) and the kernel that ran this cell."
-)
-"""What stands in place of the widgets where widgets are not drawn at all."""
+INSTEAD = "Buttons need the kernel that ran this cell, and a notebook that was trusted before: File > Trust Notebook, or in JupyterLab's palette (Ctrl+Shift+C)."  # noqa: E501 - one line
+"""What stands in place of the widgets where widgets are not drawn at all.
+
+JupyterLab 4.6 has the command in its palette only, Notebook 7 in its menu. A page of a shared
+notebook that becomes trusted while a cell waits makes JupyterLab lose later updates of that cell.
+"""
 
 
 class LiveOutput:

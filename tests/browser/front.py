@@ -31,9 +31,17 @@ class Front:
 
     def open(self, notebook: str) -> None:
         """Open a notebook of the server's folder, and wait until its cells are there."""
-        where = f"{self.server.url}{PATHS[self.kind]}/{quote(notebook)}"
         with self._connected():
-            self.page.goto(f"{where}?token={self.server.token}")
+            self.page.goto(self._address(notebook))
+
+    def join(self, notebook: str) -> None:
+        """Open a notebook whose kernel may be busy, and wait until its cells are there."""
+        self.page.goto(self._address(notebook))
+        expect(self.cells.first).to_be_visible(timeout=PATIENCE_MS)
+
+    def _address(self, notebook: str) -> str:
+        where = f"{self.server.url}{PATHS[self.kind]}/{quote(notebook)}"
+        return f"{where}?token={self.server.token}"
 
     @contextmanager
     def _connected(self) -> Iterator[None]:
@@ -56,13 +64,26 @@ class Front:
 
     def choose(self, menu: str, item: str) -> None:
         """Choose an item of a menu."""
-        bar = self.page.get_by_role("menubar").first
-        bar.get_by_role("menuitem", name=menu, exact=True).click()
+        bars = self.page.get_by_role("menubar")
+        bars.get_by_role("menuitem", name=menu, exact=True).click()
         self.page.get_by_role("menuitem", name=re.compile(rf"^{re.escape(item)}")).click()
+
+    def trust(self) -> None:
+        """Trust the notebook, as JupyterLab lets people do it."""
+        self.page.keyboard.press("Control+Shift+c")
+        expect(self.page.locator(".lm-CommandPalette-input")).to_be_focused(timeout=PATIENCE_MS)
+        self.page.keyboard.type("Trust Notebook")
+        self.page.locator("[data-command='notebook:trust']").click()
+        self.page.locator(".jp-Dialog").get_by_role("button", name="Trust").click()
+        expect(self.page.locator(".jp-Dialog")).to_have_count(0, timeout=PATIENCE_MS)
 
     def run_all(self) -> None:
         """Run every cell, and wait until the last one has a number."""
         self.choose("Run", "Run All Cells")
+        self.finished()
+
+    def finished(self) -> None:
+        """Wait until the last cell has a number."""
         prompt = self.page.locator(".jp-CodeCell .jp-InputPrompt").last
         try:
             expect(prompt).to_have_text(re.compile(r"\[\d+\]:"), timeout=PATIENCE_MS)

@@ -57,12 +57,15 @@ class Server:
 
 
 @contextmanager
-def jupyter(home: Path) -> Iterator[Server]:
-    """Yield a server for the folder ``home/work``; all that it keeps stays in *home*."""
+def jupyter(home: Path, *, shared: bool = False) -> Iterator[Server]:
+    """Yield a server for the folder ``home/work``; all that it keeps stays in *home*.
+
+    Where notebooks are *shared*, jupyter-collaboration lets several pages edit one.
+    """
     root, settings = home / "work", home / "settings"
     root.mkdir(exist_ok=True)
     _startup(home)
-    with served(_environment(home, settings), root, home) as url:
+    with served(_environment(home, settings), root, home, shared=shared) as url:
         server = Server(url, TOKEN, root, settings)
         # Cells off the screen are drawn, too; no question about news in front of the notebook.
         server._set("notebook-extension/tracker", {"windowingMode": "none"})
@@ -71,16 +74,20 @@ def jupyter(home: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def served(environ: dict[str, str], root: Path, home: Path) -> Iterator[str]:
+def served(
+    environ: dict[str, str], root: Path, home: Path, *, shared: bool = False
+) -> Iterator[str]:
     """Yield the address of a JupyterLab that serves *root*; its runtime files stay in *home*."""
     # Of two servers that begin at once, both may think that a port is free: each has its own range.
     port = 8888 + 100 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     words = ["--no-browser", f"--port={port}", "--allow-root", f"--IdentityProvider.token={TOKEN}"]
+    words.append(f"--YDocExtension.disable_rtc={not shared}")  # it is on wherever it is installed
     with (
         (home / "jupyter.log").open("w") as log,
         subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *words, f"--ServerApp.root_dir={root}"],
             env={**environ, "JUPYTER_RUNTIME_DIR": str(home / "runtime")},
+            cwd=home,  # where the history of shared notebooks is kept
             stdout=log,
             stderr=subprocess.STDOUT,
         ) as process,

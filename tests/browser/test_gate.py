@@ -22,6 +22,7 @@ CELLS = {
     "deploy": "%templedb deploy run",
     "next": "print('the cell behind the gate ran')",
 }
+SIGNER = "rosa ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK5Xy2jfCxGpoz3T7QAVy//0SztHWApgc2LDQ6pvq1Bv\n"
 BEHIND = "the cell behind the gate ran"
 
 
@@ -90,6 +91,7 @@ def gate(
     wanted = getattr(request, "param", {})
     name = re.sub(r"\W+", "-", request.node.name)
     place = Place.made(jupyter_server.root / name, example="shop")
+    (place.home / "signers").write_text(SIGNER)
     for line in (
         "project import shop",
         "deploy init shop",
@@ -197,6 +199,21 @@ def test_approval_does_not_count_when_the_planner_gives_it(gate: Gate) -> None:
     expect(gate.button("Approve")).to_be_disabled()
     Place(gate.place.home, "emil").templedb(f"approve {gate.plan} --reason read")
     gate.sees(BEHIND)
+
+
+@clicks
+@pytest.mark.parametrize(
+    "gate", [{"policy": "--self-approval --signers signers --signed"}], indirect=True
+)
+def test_approving_buttons_are_off_when_the_target_counts_only_signed_approvals(gate: Gate) -> None:
+    gate.reach().sees("speaks as rosa, unsigned: production counts only signed approvals")
+    gate.type()
+    expect(gate.button("Reject")).to_be_enabled()
+    expect(gate.button("Approve and deploy")).to_be_disabled()
+    expect(gate.button("Approve")).to_be_disabled()
+    gate.sees(re.compile(rf"templedb approve {gate.plan} --reason WHY --sign"))
+    gate.button("Stop waiting").click()
+    gate.sees(re.compile("stopped; nothing was executed"))
 
 
 @pytest.mark.parametrize(
