@@ -20,7 +20,7 @@ from templedb_nb.commands.effects import understood
 from templedb_nb.commands.tree import reserved, tree
 from templedb_nb.errors import InternalError, RunFailed, TempleError, swallowed
 from templedb_nb.notebook.cell_commands import CellRuns
-from templedb_nb.notebook.display import add_looks, has_looks, mask_of, share_masker
+from templedb_nb.notebook.display import add_looks, has_looks, mask_of, share_masker, show_beside
 from templedb_nb.notebook.offers import (
     board,
     brief,
@@ -338,7 +338,7 @@ class Magic:
         table = frame(plain_value)
         pictured = Board | HealthTries | ReleaseTable | SlotsReport | WaitingList
         if isinstance(plain_value, pictured) and not quiet:
-            self._show(plain_value)
+            show_beside(self.shell, plain_value, table)
         if table is not None:
             if self.telling is not None:
                 self.telling.widen()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -35,11 +36,27 @@ _LOOKS = (
 _PANDAS = ("pandas", "pandas.core.frame")
 """The module of a DataFrame, since pandas 3 and before."""
 _MASKER = "_templedb_masker"
+_SHOWN = "_templedb_shown"
 
 
 def has_looks(value: Any) -> bool:
     """Return whether a notebook shows *value* as a card or a picture."""
     return (type(value).__module__, type(value).__name__) in _LOOKS
+
+
+def show_beside(shell: InteractiveShell, value: Any, table: Any) -> None:
+    """Show *value* as a card, and remember that *table*, which the cell returns, says the same."""
+    from IPython.display import display
+
+    display(value)
+    if table is not None:
+        shell.__dict__[_SHOWN] = (weakref.ref(table), shell.execution_count)
+
+
+def _is_shown(shell: InteractiveShell, table: Any) -> bool:
+    """Return whether this cell has shown a card that says what *table* says."""
+    known, cell = shell.__dict__.get(_SHOWN, (None, 0))
+    return known is not None and known() is table and cell == shell.execution_count
 
 
 def share_masker(shell: InteractiveShell, app: Container) -> None:
@@ -77,7 +94,8 @@ def add_looks(shell: InteractiveShell) -> Callable[[], None]:
         for module in _PANDAS:
             _forget(own, module, "DataFrame")
             _forget(plain, module, "DataFrame")
-        shell.__dict__.pop(_MASKER, None)
+        for name in (_MASKER, _SHOWN):
+            shell.__dict__.pop(name, None)
 
     return take_back
 
@@ -114,7 +132,7 @@ def _frame(shell: InteractiveShell, value: Any, include: Any = None, exclude: An
     if not pd.get_option("display.notebook_repr_html"):
         return None
     with masking(mask_of(shell)):
-        html = frame_card(value)
+        html = frame_card(value, again=_is_shown(shell, value))
     return {"text/html": html} if html is not None else None
 
 
@@ -126,7 +144,7 @@ def _table(shell: InteractiveShell, value: Any, printer: Any, cycle: bool) -> No
 
     del cycle
     with masking(mask_of(shell)):
-        told = frame_text(value, _columns(shell))
+        told = frame_text(value, _columns(shell), again=_is_shown(shell, value))
     printer.text(ansi.safe(repr(value) if told is None else told))
 
 

@@ -461,8 +461,15 @@ def test_waiting_plans_are_a_frame_with_a_card_when_listed_in_a_notebook(
     (card,) = said["displays"]
     assert "Plans that wait" in card["text/html"]
     assert made[:12] in card["text/plain"]
-    assert made[:12] in said["data"]["text/html"]
-    assert "DataFrame: 1 row" in said["data"]["text/html"]
+    folded = said["data"]["text/html"]
+    assert "<summary>As a DataFrame: 1 row, " in folded
+    assert made[:12] in folded
+    assert "Plans that wait" not in folded
+    assert said["data"]["text/plain"].startswith("as a DataFrame: 1 row, ")
+    whole = kernel.run("_")["data"]
+    assert "Plans that wait" in whole["text/html"]
+    assert "<summary>As a DataFrame" not in whole["text/html"]
+    assert made[:12] in whole["text/plain"]
     kernel.run("rows = get_ipython().run_line_magic('templedb', 'approvals --waiting')")
     assert kernel.value("list(rows['plan'])") == repr([made])
     kinds = "[str(rows.dtypes[each]) for each in ('since', 'missing', 'kind')]"

@@ -40,13 +40,16 @@ LEFT_ALONE: dict[str, Change] = {
     "query": lambda h: h.query("steps == 1"),
     "sample": lambda h: h.sample(2),
     "pickle": lambda h: pickle.loads(pickle.dumps(h)),
+    "selected": lambda h: h[["took", "run"]],
+    "dropped": lambda h: h.drop(columns="plan"),
+    "in another order": lambda h: h[[*h.columns[1:], h.columns[0]]],
 }
 CHANGED: dict[str, Change] = {
     "another column": lambda h: h.assign(x=1),
-    "selected": lambda h: h[["run", "took"]],
+    "selected and another": lambda h: h[["run", "took"]].assign(x=1),
+    "twice": lambda h: h[["run", "run"]],
+    "none": lambda h: h[[]],
     "renamed": lambda h: h.rename(columns={"run": "id"}),
-    "dropped": lambda h: h.drop(columns="plan"),
-    "in another order": lambda h: h[[*h.columns[1:], h.columns[0]]],
     "seconds": lambda h: h.assign(took=h.took.dt.total_seconds()),
     "texts": lambda h: h.astype(str),
     "local times": lambda h: h.assign(started_at=h.started_at.dt.tz_convert("Europe/Berlin")),
@@ -98,6 +101,28 @@ def test_frame_is_drawn_by_pandas_when_a_user_changed_its_columns(
     told = shown(shell, table)
     assert told["text/html"] == table._repr_html_()
     assert told["text/plain"] == repr(table)
+
+
+def test_selection_shows_every_column_in_its_order_also_an_empty_one() -> None:
+    card = str(frame_card(history()[["took", "message", "run", "outcome"]]))
+    assert columns_of(card) == [["took", "message", "run", "outcome"]]
+    assert "without a value" not in card
+    assert "0 days" not in card
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda h: h[["outcome", "took"]],
+        lambda h: h.groupby("outcome", observed=True, as_index=False)[["took"]].max(),
+    ],
+)
+def test_table_is_not_called_runs_when_its_rows_may_be_something_else(change: Change) -> None:
+    table = change(history())
+    card, text = str(frame_card(table)), str(frame_text(table))
+    assert columns_of(card) == [["outcome", "took"]]
+    assert "Runs of shop" not in card + text
+    assert "0 days" not in card + text
 
 
 def test_other_frames_and_their_classes_are_drawn_as_ever_when_the_extension_is_loaded(

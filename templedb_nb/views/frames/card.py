@@ -17,18 +17,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def frame_card(table: pd.DataFrame) -> Html | None:
-    """Return a DataFrame as a card; None if it is not ours."""
+def frame_card(table: pd.DataFrame, *, again: bool = False) -> Html | None:
+    """Return a DataFrame as a card; None if it is not ours.
+
+    Where it says *again* what stands above it, it is folded away.
+    """
     shown = drawn(table)
     if shown is None:
         return None
-    return card(
-        Tone.PLAIN,
-        title(shown.title),
+    rows = [
         _grid(shown, shown.main) if shown.rows else quiet("No rows."),
         _rest(shown) if shown.rows else None,
         quiet(_sizes(shown)),
-    )
+    ]
+    if again:
+        return card(Tone.PLAIN, folded(f"As a DataFrame: {shown.size}", *rows))
+    return card(Tone.PLAIN, title(shown.title) if shown.title else None, *rows)
 
 
 def _rest(shown: ShownTable) -> Html | None:

@@ -7,7 +7,7 @@ gives it: `attrs` alone survive a rename, a merge and a transposition.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -38,6 +38,9 @@ RUNS = frozenset({"run", "last_run", "live_run", "parent_run", "rolled_back_by",
 DIGESTS = frozenset({"plan", "checksum", "tree", "content", "bundle", "superseded_by"})
 RUN_SHOWN, DIGEST_SHOWN = 13, 12
 NO = "no"
+_TELL_HOW_IT_ENDED = frozenset(
+    {"run", "outcome", "started_at", "finished_at", "rolled_back_by", "exit_code"}
+)
 _TEXTS = frozenset({"object", "str", "string", "bool", "boolean"})
 _DTYPES: Mapping[str, frozenset[str]] = {
     WORDS: frozenset({"category", "str", "object", "string"}),  # `concat` makes texts of categories
@@ -74,6 +77,7 @@ class ShownTable:
     """A DataFrame that is ours: what stands in the table, what is folded away, what is empty."""
 
     title: str
+    """What the rows are; empty where they may be something else: without the key, a group's sum."""
     size: str
     main: tuple[ShownColumn, ...]
     more: tuple[tuple[ShownColumn, ...], ...]
@@ -95,12 +99,23 @@ class ShownTable:
         return ", ".join(dict.fromkeys(name for name in names if name not in known))
 
 
-def ours(table: pd.DataFrame) -> Sequence[Column] | None:
-    """Return the columns of a DataFrame that is ours to draw, None for every other."""
+def schema_of(table: pd.DataFrame) -> Mapping[Hashable, Column]:
+    """Return the columns that a DataFrame had when it was made; none if it is not ours."""
     mark = table.attrs.get(MARK)
-    columns = SCHEMAS.get(mark) if isinstance(mark, str) else None
-    if columns is None or list(table.columns) != [name for name, _, _ in columns]:
+    columns = SCHEMAS.get(mark, ()) if isinstance(mark, str) else ()
+    return {each[0]: each for each in columns}
+
+
+def ours(table: pd.DataFrame) -> Sequence[Column] | None:
+    """Return the columns of a DataFrame that is ours to draw, None for every other.
+
+    A selection of its columns is ours, too, in whatever order.
+    """
+    schema = schema_of(table)
+    names = list(table.columns)
+    if not names or len(set(names)) < len(names) or not schema.keys() >= set(names):
         return None
+    columns = [schema[name] for name in names]
     index = table.index
     if index.nlevels != 1 or index.name is not None or not str(index.dtype).startswith("int"):
         return None
@@ -135,17 +150,20 @@ def drawn(table: pd.DataFrame) -> ShownTable | None:
     )
     picked = table.iloc[list(rows)]
     made = {name: _column(name, kind, picked[name]) for name, kind, _ in columns}
-    if table.attrs[MARK] == DeployHistory.json_kind:
+    if table.attrs[MARK] == DeployHistory.json_kind and made.keys() >= _TELL_HOW_IT_ENDED:
         made["outcome"] = _ended(made)
-    look = TABLE_LOOKS.get(table.attrs[MARK], PLAIN_LOOK)
-    main, more = _parted(made, look, pd.get_option("display.max_columns"))
+    schema, look = schema_of(table), TABLE_LOOKS.get(table.attrs[MARK], PLAIN_LOOK)
+    chosen = len(made) < len(schema) and len(made) <= MOST
+    most = pd.get_option("display.max_columns")
+    main, more = (tuple(made.values()), ()) if chosen else _parted(made, look, most)
+    keyed = made.keys() >= set(look.key or list(schema)[:1])
     counted = list(table.index) == list(range(len(table)))
     return ShownTable(
-        title=_title(look, table.attrs),
+        title=_title(look, table.attrs) if keyed else "",
         size=f"{many(len(table), 'row')}, {many(len(columns), 'column')}",
         main=main,
         more=more,
-        empty=tuple(each.name for each in made.values() if each.empty),
+        empty=tuple(each.name for each in made.values() if each.empty and each not in main),
         rows=rows,
         labels=None if counted else tuple(str(each) for each in picked.index),
         gap=gap,
@@ -180,11 +198,11 @@ def _parted(
     if most is None:
         return tuple(full), ()
     room = min(MOST, most or MOST)
-    wanted = [made[name] for name in look.main or made]
+    wanted = [made[name] for name in look.main or made if name in made]
     usual = [each for each in wanted if not _unusual(each, look)]
     main = [each for each in wanted if not each.empty and each not in usual][:room] or full[:1]
     rest = [each for each in full if each not in main]
-    key = [made[name] for name in look.key or (next(iter(made)),)]
+    key = [made[name] for name in look.key if name in made] or [next(iter(made.values()))]
     step = max(room - len(key), 1)
     parts = [(*key, *rest[n : n + step]) for n in range(0, len(rest), step)]
     return tuple(main), tuple(parts)

@@ -27,15 +27,22 @@ def cell_limit(text: str) -> str:
     return text if not most or len(text) <= most else f"{text[: most - 1]}…"
 
 
-def frame_text(table: pd.DataFrame, columns: int | None = None) -> str | None:
-    """Return a DataFrame as text, for a window of so many *columns*; None if it is not ours."""
+def frame_text(
+    table: pd.DataFrame, columns: int | None = None, *, again: bool = False
+) -> str | None:
+    """Return a DataFrame as text, for a window of so many *columns*; None if it is not ours.
+
+    Where it says *again* what stands above it, its size is all.
+    """
     shown = drawn(table)
     if shown is None:
         return None
+    if again:
+        return f"as a DataFrame: {shown.size}"
     if not shown.rows:
-        return f"{shown.title}: no rows"
+        return f"{shown.title}: no rows" if shown.title else f"no rows ({shown.size})"
     with fitted(columns):
-        lines = [shown.title, _grid(shown, shown.main)]
+        lines = [*([shown.title] if shown.title else []), _grid(shown, shown.main)]
     if shown.left_out:
         lines.append(f"… {shown.left_out} of the rows are not shown")
     if shown.more:
