@@ -31,6 +31,13 @@ from templedb_nb.ports.claim import Claim
 from templedb_nb.ports.shell import Shell
 from templedb_nb.ports.target import NOBODY_TOLD, StatementCallbacks
 
+MISSING = "install PostgreSQL's client, or remove the psql commands and executor: psql"
+
+
+def program(environment: Mapping[str, str]) -> str | None:
+    """Return where psql is, if it is on the PATH of *environment*."""
+    return shutil.which("psql", path=environment.get("PATH"))
+
 
 class PsqlFrame(Protocol):
     """What psql runs before the file and after it, in one transaction with it."""
@@ -74,10 +81,9 @@ class PsqlProgram:
 
         *words* are those by which the server ranks them, in its language.
         """
-        program = shutil.which("psql", path=self._environment.get("PATH"))
-        if program is None:
-            hint = "install PostgreSQL's client, or remove the psql commands and executor: psql"
-            raise ConfigError(f"{step.file}: executor psql requires the program psql", hint=hint)
+        found = program(self._environment)
+        if found is None:  # the plan says so already, on the machine that made it
+            raise ConfigError(f"{step.file}: executor psql requires the program psql", hint=MISSING)
         folder = self._folder()
         _verify(Path(folder) / step.file, step)
         row, look = self._around(step, script, attempt, claim)
@@ -97,7 +103,7 @@ class PsqlProgram:
                 for message in spoken.feed(text):
                     told.said(message)
 
-            argv = (program, "-X", "-q", "-1", "-v", "ON_ERROR_STOP=1")
+            argv = (found, "-X", "-q", "-1", "-v", "ON_ERROR_STOP=1")
             return self._shell.run(
                 Invocation(
                     argv=(*argv, "-f", ledger, "-f", file, "-f", f"{place}/look"),

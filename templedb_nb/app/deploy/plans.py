@@ -12,15 +12,8 @@ from templedb_nb.app.deploy.connections import Connections, names, read_all
 from templedb_nb.app.deploy.signatures import Signatures
 from templedb_nb.app.environment import Environment
 from templedb_nb.app.findings import other_tools
-from templedb_nb.app.findings.lint import ran_before
-from templedb_nb.app.findings.plan_findings import (
-    linted,
-    on_changes,
-    on_includes,
-    routes,
-    unified,
-)
-from templedb_nb.app.findings.servers import on_servers
+from templedb_nb.app.findings.plan_findings import on_databases, routes, unified
+from templedb_nb.app.findings.servers import empty_databases
 from templedb_nb.app.migrations import net_effects
 from templedb_nb.app.project.configs import Configs, under, with_links
 from templedb_nb.app.project.projects import Projects
@@ -30,7 +23,6 @@ from templedb_nb.app.recovery.ledger_copies import LedgerCopies
 from templedb_nb.app.recovery.open_commands import with_open_commands
 from templedb_nb.app.rollback.ahead import ahead
 from templedb_nb.app.windows.clocks import on_windows
-from templedb_nb.core.address.route import on_routes
 from templedb_nb.core.approval.policy import decision, demanded, identified, kept, merged
 from templedb_nb.core.config import groups
 from templedb_nb.core.migrations.kept_text import without_passwords
@@ -38,7 +30,6 @@ from templedb_nb.core.migrations.status import GroupMigrations
 from templedb_nb.core.migrations.waiting_files import changed_since
 from templedb_nb.core.plan import planner, summaries
 from templedb_nb.core.plan.estimate import expected
-from templedb_nb.core.plan.findings import on_standing
 from templedb_nb.core.plan.situation import PlanOptions, Situation
 from templedb_nb.engine.observe import Reader
 from templedb_nb.errors import InvalidConfig
@@ -260,6 +251,7 @@ class Plans:
             histories=other_tools.histories(opened, ledgers, migrations),
             overlay=case.overlay.text,
             bodies=other_tools.shadow_bodies(case, migrations, ledgers, options),
+            empty=empty_databases(opened.sessions, ledgers),
             health=case.health,
             unmeasured=self._unmeasured(case, ledgers),
             slots=self.slots_of(opened),
@@ -305,18 +297,12 @@ class Plans:
         situation = self.situation(opened, options, opened.ledgers)
         draft = planner.plan(situation)
         told = tuple(summaries.masked(s, self._variables.masked) for s in draft.scripts)
-        risky = linted(draft.plan, situation, opened.sessions, case.read.cache)
-        strange = on_changes(draft.plan, opened.sessions)
-        ran = ran_before(draft.plan.steps, situation, opened.sessions)
-        strange += on_standing(ran, draft.plan.target)
-        strange += on_includes(draft.plan, situation, case.read)
-        early = on_servers(draft.plan.steps, situation, opened.sessions)
-        places = routes(opened.sessions)
-        notes = on_routes(places, draft.plan.target)
+        seen = on_databases(draft.plan, situation, opened.sessions, case.read, self._system.environ)
         when = on_windows(opened, draft.plan, self._system.clock)
-        found = (*draft.findings, *risky, *early, *strange, *notes, *when)
+        found = (*draft.findings, *seen, *when)
         found = (*found, *self._on_waiting(opened, draft.plan))
         findings = tuple(dict.fromkeys((*case.current.findings, *found)))
+        places = routes(opened.sessions)
         draft = replace(draft, findings=findings, scripts=told)
         user = self._system.user()
         preview = Preview(

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from templedb_nb.app.findings.lint import whatever_is_there
 from templedb_nb.app.findings.plan_findings import on_includes
+from templedb_nb.core.lint.linter import on_lint
 from templedb_nb.core.migrations import status
 from templedb_nb.core.plan import planner
+from templedb_nb.core.plan.older_code import contracts_with_code
 from templedb_nb.core.plan.situation import Situation
-from templedb_nb.engine.observe import Reader
+from templedb_nb.engine.observe import ReadCache, Reader
 from templedb_nb.model.config import DeployConfig
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.ledger import State
+from templedb_nb.model.plan import Plan
 from templedb_nb.model.project import Release
-from templedb_nb.model.target import Policy, TargetName
+from templedb_nb.model.target import FindingLevel, Policy, TargetName
 
 _OF_FILES = frozenset({Topic.CONFIG, Topic.MIGRATION, Topic.ORDER, Topic.FILES, Topic.COMMAND})
 """What follows from config and files; values, servers and records are another matter."""
@@ -66,4 +70,15 @@ def on_files(
         for each in (*draft.findings, *on_includes(draft.plan, situation, read)):
             if each.severity is not Severity.NOTE and each.topic in _OF_FILES:
                 found.setdefault((each.where, each.message), each)
+        for each in _refused(draft.plan, situation, read.cache):
+            found.setdefault((each.where, each.message), each)
     return tuple(found.values())
+
+
+def _refused(plan: Plan, situation: Situation, cache: ReadCache) -> Iterator[Finding]:
+    """Yield what lint refuses on the target, whatever tables are there and however large."""
+    if plan.policy.lint is FindingLevel.BLOCK:
+        new = frozenset(name for name, each in situation.ledgers.items() if not each.entries)
+        certain = whatever_is_there(plan.steps, situation, cache)
+        early = contracts_with_code(plan, situation.scripts, new)
+        yield from on_lint((*certain, *early), FindingLevel.BLOCK)

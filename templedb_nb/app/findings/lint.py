@@ -41,6 +41,22 @@ def of_steps(
     return complaints(pending, sessions, cache)[0]
 
 
+def whatever_is_there(
+    steps: Iterable[Step], situation: Situation, cache: ReadCache
+) -> tuple[Complaint, ...]:
+    """Return what is risky in the migrations of a plan even if a database has no table yet."""
+    read = situation.scripts
+    pending = [
+        Pending(file=step.file, database=step.database, script=read[step.source])
+        for step in steps
+        if isinstance(step, Apply) and step.source in read
+    ]
+    quiet = {str(name) for name, each in situation.ledgers.items() if not each.table_locks}
+    linted = lint(pending, {each.database: {} for each in pending}, quiet)
+    asked = [each for each in pending if each.database not in quiet]
+    return _with_squawk(linted, asked, 0, cache, lambda _name: frozenset())[0]
+
+
 def ran_before(
     steps: Iterable[Step], situation: Situation, sessions: Mapping[DatabaseName, CatalogReader]
 ) -> dict[DatabaseName, dict[str, tuple[str, ...]]]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from templedb_nb.app.findings.lint import Linted, of_steps
+from templedb_nb.app.findings.lint import Linted, of_steps, ran_before
+from templedb_nb.app.findings.servers import on_psql, on_servers
+from templedb_nb.core.address.route import on_routes
 from templedb_nb.core.catalog.drift import on_drift
 from templedb_nb.core.config.document import problem
 from templedb_nb.core.lint.linter import on_lint
+from templedb_nb.core.plan.findings import on_standing
 from templedb_nb.core.plan.older_code import contracts_with_code
 from templedb_nb.core.plan.situation import Situation
 from templedb_nb.core.sql.psql_includes import refusals
-from templedb_nb.engine.observe import Bodies, ReadCache
+from templedb_nb.engine.observe import Bodies, ReadCache, Reader
 from templedb_nb.errors import Held
 from templedb_nb.model.config import Executor
 from templedb_nb.model.drift import Drift
@@ -21,6 +24,25 @@ from templedb_nb.model.route import Route
 from templedb_nb.model.step import Apply
 from templedb_nb.model.target import DatabaseName, FindingLevel, Policy
 from templedb_nb.ports.target import CatalogReader, Reached
+
+
+def on_databases(
+    plan: Plan,
+    situation: Situation,
+    sessions: Mapping[DatabaseName, Linted],
+    read: Reader,
+    environment: Mapping[str, str],
+) -> tuple[Finding, ...]:
+    """Return what is to say of a plan that the databases tell, or the machine which asks them."""
+    return (
+        *linted(plan, situation, sessions, read.cache),
+        *on_servers(plan.steps, situation, sessions),
+        *on_psql(plan.steps, environment),
+        *on_changes(plan, sessions),
+        *on_standing(ran_before(plan.steps, situation, sessions), plan.target),
+        *on_includes(plan, situation, read),
+        *on_routes(routes(sessions), plan.target),
+    )
 
 
 def on_changes(plan: Plan, sessions: Mapping[DatabaseName, CatalogReader]) -> list[Finding]:
@@ -62,7 +84,7 @@ def linted(
     if level is FindingLevel.OFF:
         return []
     found = of_steps(plan.steps, situation.scripts, sessions, cache)
-    early = contracts_with_code(plan, situation.scripts)
+    early = contracts_with_code(plan, situation.scripts, situation.empty)
     return list(on_lint((*found, *early), level))
 
 

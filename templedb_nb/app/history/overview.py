@@ -286,7 +286,9 @@ class Overview:
 
         def kept(each: Target, name: DatabaseName) -> Ledger:
             entries = self.copies.ledger_copy(project.slug, each.name, name)
-            return Ledger(exists=True, entries=entries)
+            case = self.plans.case(project, each, sync=False)
+            server = not self.addresses.of_file(case, name)
+            return Ledger(exists=True, entries=entries, stepwise=server, table_locks=server)
 
         return [
             KnownTarget(

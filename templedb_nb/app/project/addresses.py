@@ -55,6 +55,13 @@ class Addresses:
                 return None
         return fault(value) if databases or like_one(value) else None
 
+    def of_file(self, case: DeployContext, name: str) -> bool:
+        """Return whether the address of a database is known here, and that of a DuckDB file."""
+        if name in case.known.unreadable:
+            return False
+        value = self.variables.reveal(name, case.known, case.given, case.root)
+        return value is not None and value.reveal().strip().startswith("duckdb:")
+
     def findings(self, case: DeployContext, names: Collection[str]) -> Iterator[Finding]:
         """Yield an error for each address of a case that can be read and leads nowhere."""
         for name in sorted(set(names) - case.known.unreadable.keys()):

@@ -40,6 +40,14 @@ class CreatedObject(NamedTuple):
         return f"{'column' if self.column else self.kind} {whole}"
 
 
+_OF_ALL = ("schema ", "extension ", "comment on ")
+
+
+def code_uses(catalog: Iterable[str]) -> bool:
+    """Return whether a catalog has objects that code can use: more than schemas and extensions."""
+    return not all(each.startswith(_OF_ALL) for each in catalog)
+
+
 def presences(
     scripts: Sequence[tuple[str, Sequence[Statement]]], catalog: Mapping[str, str]
 ) -> dict[str, tuple[ObjectPresence, tuple[str, ...]]]:

@@ -82,7 +82,7 @@ def _named(kind: str, at: Cursor, known: Known) -> Judgement:
     at.take("IF", "EXISTS")
     found = []
     for name in at.names():
-        new = name.key[-1] in known.schemas if kind == "SCHEMA" else known.new_type(name)
+        new = known.new_schema(name) if kind == "SCHEMA" else known.new_type(name)
         if not new:
             found.append(contract(f"DROP {kind} {name.text}", _FAILS))
         known.types.pop(name.key, None)

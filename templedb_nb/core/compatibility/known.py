@@ -7,6 +7,7 @@ says which schemas a session looks through.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from templedb_nb.core.compatibility.judgement import EXPAND, Judgement, data
@@ -40,6 +41,8 @@ class NewColumn:
 class Known:
     """Everything that was made so far, by kind."""
 
+    nothing_older: bool = False
+    """Whether the database was empty before: older code uses nothing in it."""
     relations: set[Key] = field(default_factory=set)
     temporary: set[Key] = field(default_factory=set)
     types: dict[Key, bool] = field(default_factory=dict)
@@ -68,7 +71,11 @@ class Known:
 
     def inside(self, name: Name) -> bool:
         """Return whether it is in a schema that is new as a whole."""
-        return len(name.key) > 1 and name.key[-2] in self.schemas
+        return self.nothing_older or (len(name.key) > 1 and name.key[-2] in self.schemas)
+
+    def new_schema(self, name: Name) -> bool:
+        """Return whether a schema is new."""
+        return self.nothing_older or name.key[-1] in self.schemas
 
     def new_type(self, name: Name) -> bool:
         """Return whether a type is new."""
@@ -183,9 +190,14 @@ class Known:
 
     def forget(self) -> None:
         """Forget everything: it may have been rolled back."""
-        fresh = Known(elsewhere=self.elsewhere)
+        fresh = Known(nothing_older=self.nothing_older, elsewhere=self.elsewhere)
         for name in self.__slots__:
             setattr(self, name, getattr(fresh, name))
+
+
+def before(database: str, empty: AbstractSet[str]) -> Known:
+    """Return what is new of a database before anything has run; all of it, if it is *empty*."""
+    return Known(nothing_older=database in empty)
 
 
 def signature(arguments: Sequence[Token]) -> str:

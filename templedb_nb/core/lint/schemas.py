@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from templedb_nb.core.lint.opaque_statements import WITHOUT_SCHEMA
 from templedb_nb.core.sql.tokens import Statement, Token, TokenKind
 
-_BEFORE = frozenset({"TABLE", "INTO", "VIEW", "SEQUENCE", "TYPE", "REFERENCES"})
+_BEFORE = frozenset(
+    {"TABLE", "INTO", "VIEW", "SEQUENCE", "TYPE", "DOMAIN", "FUNCTION", "PROCEDURE", "REFERENCES"}
+)
 """Words behind which a name with a schema is that of a relation or a type."""
 _FIRST = frozenset({"UPDATE", "COPY"})
 _MAY_CREATE = frozenset({"DO", "CALL"})
@@ -64,8 +67,11 @@ class Schemas:
             self._there |= {_plain(each) for each in tokens[2:] if each.kind in _NAMES}
         elif words[:2] == ["ALTER", "SCHEMA"] and "RENAME" in words:
             self._there.add(_plain(tokens[-1]))
-        elif words[0] in _MAY_CREATE or words[:2] in (["CREATE", "EXTENSION"], ["DROP", "SCHEMA"]):
+        elif words[0] in _MAY_CREATE or words[:2] == ["DROP", "SCHEMA"]:
             self.unsure = True
+        elif words[:2] == ["CREATE", "EXTENSION"]:
+            named = {_plain(each) for each in tokens[2:] if each.kind in _NAMES}
+            self.unsure = self.unsure or WITHOUT_SCHEMA.isdisjoint(named)
 
 
 def _plain(token: Token) -> str:

@@ -1,10 +1,12 @@
-"""Extensions, roles and databases that migrations create: what a server lacks, or has already."""
+"""What migrations create or need by name: what a server lacks, or has already."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from templedb_nb.core.lint import relations as relations_of
+from templedb_nb.core.lint.column_types import ColumnTypes, table_of, types_of
 from templedb_nb.core.lint.schemas import Schemas, schemas_of
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.core.sql.tokens import Statement, Token, TokenKind
@@ -24,13 +26,15 @@ _RIGHTS = {"GRANT": "TO", "REVOKE": "FROM"}
 class PendingScript:
     """A migration that is to run.
 
-    Where it is not `native`, psql may leave statements out; where not `fresh`, some have run.
+    Where it is not `native`, psql may leave statements out; where not `fresh`, some have run; where
+    not `alone`, a command runs before it.
     """
 
     file: str
     script: Script
     native: bool = True
     fresh: bool = True
+    alone: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +53,17 @@ def wanted(pending: Iterable[PendingScript]) -> ServerWide:
 
     versions = {f"{each.name}@{each.version}" for each in created if each.version}
     needed = {name for each in pending for s in each.script.statements for name in _needed(s)}
-    schemas = {name for each in pending for s in each.script.statements for name in schemas_of(s)}
+    statements = [s for each in pending for s in each.script.statements]
+    schemas = {n for s in statements for n in (*schemas_of(s), *relations_of.set_by(s))}
+    relations = {key[-1] for s in statements for key in relations_of.used(s)}
+    relations |= {name for s in statements if (name := table_of(s))}
     return ServerWide(
         extensions=of("extension") | versions,
         roles=of("role") | needed,
         databases=of("database"),
         schemas=frozenset(schemas),
+        types=frozenset(name for s in statements for name in types_of(s)),
+        relations=frozenset(("", name) for name in relations),
     )
 
 
@@ -96,6 +105,49 @@ def on_server_objects(pending: Sequence[PendingScript], there: ServerWide) -> It
                 )
             if made.kind in has:
                 has[made.kind].add(made.name)
+
+
+def on_names(pending: Sequence[PendingScript], there: ServerWide) -> Iterator[Finding]:
+    """Yield types and relations that nobody has, or that only another file's search_path finds.
+
+    Where anything before may have created them unseen, nothing is said.
+    """
+    types = ColumnTypes(there.types, {name for _, name in there.relations})
+    paths = relations_of.Relations(there.path, there.relations, there.schemas)
+    for each in pending:
+        paths.begin()
+        if not each.native or not each.alone or each.script.commands:
+            types.take_all()
+            paths.take_all()
+        for statement in each.script.statements:
+            lost, hidden = types.missing(statement), paths.missing(statement)
+            if each.fresh:
+                where = f"{each.file}:{statement.line}"
+                yield from (_no_type(name, where) for name in lost)
+                yield from (_hidden(schema, name, where) for schema, name in hidden)
+
+
+def _no_type(name: str, where: str) -> Finding:
+    return Finding(
+        severity=Severity.ERROR,
+        topic=Topic.MIGRATION,
+        message=f"type {name} does not exist in this database, and no migration before creates it",
+        where=where,
+        mend="use a type of PostgreSQL's, or create this one before",
+    )
+
+
+def _hidden(schema: str, name: str, where: str) -> Finding:
+    message = f"{name} does not exist in this database, and no migration before creates it"
+    mend = "check the order of the plan, and whether a folder is missing from it"
+    if schema:
+        message = f"{name} is in schema {schema}, which is not on the search_path of this file"
+        own = relations_of.qualified(schema, name)
+        mend = f"write {own}, or SET search_path in this file: another's ends there"
+    severity = Severity.ERROR if schema else Severity.WARNING  # texts do not show everything
+    return Finding(
+        severity=severity, topic=Topic.MIGRATION, message=message, where=where, mend=mend
+    )
 
 
 def _missing(

@@ -29,7 +29,7 @@ def _since(version: int, what: str, form: str, mend: str = "") -> NewerForm:
 
 
 _DETACH = "ALTER TABLE .* DETACH PARTITION .*"
-_FIRST = frozenset({"ALTER", "CREATE", "MERGE", "REINDEX", "VACUUM"})
+_FIRST = frozenset({"ALTER", "CREATE", "GRANT", "MERGE", "REINDEX", "VACUUM"})
 FORMS = (
     _since(14, "DETACH PARTITION … CONCURRENTLY", rf"{_DETACH} CONCURRENTLY$",
            "without CONCURRENTLY it locks the table for a moment"),
@@ -46,6 +46,8 @@ FORMS = (
            r"REINDEX (?:\( .* \) )?(?:DATABASE|SYSTEM)(?: CONCURRENTLY)?$", "name the database"),
     _since(16, "an option of VACUUM", r"VACUUM \( [^)]*\b(?:PROCESS_MAIN|SKIP_DATABASE_STATS|"
            r"ONLY_DATABASE_STATS|BUFFER_USAGE_LIMIT)\b"),
+    _since(16, "GRANT … WITH INHERIT or SET", r"GRANT .*\bWITH (?:ADMIN \w+ , )?(?:INHERIT|SET) "
+           r"(?:TRUE|FALSE|OPTION)\b"),
     _since(18, "VIRTUAL", r"(?:CREATE|ALTER) (?:\w+ )?TABLE .*\) VIRTUAL\b",
            "GENERATED ALWAYS AS (…) STORED"),
     _since(18, "NOT ENFORCED", r"(?:CREATE|ALTER) (?:\w+ )?TABLE .*\bNOT ENFORCED\b"),

@@ -311,6 +311,8 @@ def _environments(cluster: Sequence[TakenFolder]) -> Iterator[str]:
 def _open(taken: TakenFolder, answers: ProposalAnswers, *, written: bool) -> Iterator[str]:
     """Yield what is still in doubt of a folder."""
     yield from taken.wrong
+    if taken.wrong:  # no order settles that
+        return
     if taken.other and not answers.folders:
         yield str(taken.other)
     for each in () if written else taken.order:
@@ -319,7 +321,7 @@ def _open(taken: TakenFolder, answers: ProposalAnswers, *, written: bool) -> Ite
 
 
 def _answers(taken: Sequence[TakenFolder], answers: ProposalAnswers) -> Iterator[str]:
-    unsure = [each for each in taken if each.order]
+    unsure = [each for each in taken if each.order and not each.wrong]
     only = "".join(f" --folder {each}" for each in answers.folders)
     if unsure and not (answers.write_order and answers.folders):
         written = joined(unsure[0].folder, ORDER_FILE)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 
-from templedb_nb.core.compatibility.known import Known
+from templedb_nb.core.compatibility.known import Known, before
 from templedb_nb.core.compatibility.migrations import compatibility
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.core.migrations.status import Scripts
@@ -14,6 +15,7 @@ from templedb_nb.model.lint import CONTRACT_WITH_DEPLOY, Complaint
 from templedb_nb.model.phase import Phase
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.step import Apply, RunCommand, RunScript, Step
+from templedb_nb.model.target import DatabaseName
 
 SPLIT = (
     "split it: a release that only expands, then the deployment of code that needs no more of "
@@ -27,15 +29,20 @@ def deploys_code(step: Step) -> bool:
     return command or isinstance(step, RunScript)
 
 
-def contracts_with_code(plan: Plan, scripts: Scripts) -> Iterator[Complaint]:
-    """Yield each migration after which older code breaks, where the plan also deploys code."""
+def contracts_with_code(
+    plan: Plan, scripts: Scripts, empty: AbstractSet[DatabaseName] = frozenset()
+) -> Iterator[Complaint]:
+    """Yield each migration after which older code breaks, where the plan also deploys code.
+
+    Older code uses nothing of databases that are *empty*.
+    """
     deploys = [place for place, step in enumerate(plan.steps) if deploys_code(step)]
     known: dict[str, Known] = {}
     for place, step in enumerate(plan.steps if deploys else ()):
         if not isinstance(step, Apply) or step.source not in scripts:
             continue
         script = scripts[step.source]
-        found = compatibility(script, known.setdefault(step.database, Known()))
+        found = compatibility(script, known.setdefault(step.database, before(step.database, empty)))
         if found.word is Compat.CONTRACT and not _meant(script, found):
             yield _complaint(step, found, before=place < deploys[-1])
 

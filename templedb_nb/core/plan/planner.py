@@ -84,7 +84,7 @@ def plan(situation: Situation) -> Draft:
     findings += _all_findings(situation, made, rows, of_groups(found, chosen), chosen)
     findings += on_scripts(made, rows, situation.ledgers, situation.scripts)
     sources = _sources(situation, chosen, made)
-    told = summaries(made.steps, situation.scripts, situation.ledgers)
+    told = summaries(made.steps, situation.scripts, situation.ledgers, situation.empty)
     findings += on_slots(made, situation, told)
     return Draft(
         plan=made,

@@ -83,5 +83,7 @@ class Situation:
     """What a rollback leaves applied although its release does not have it."""
     slots: Mapping[str, GroupSlots] = field(default_factory=dict)
     """What router and record say of each group that has slots."""
+    empty: AbstractSet[DatabaseName] = frozenset()
+    """Databases in which no code uses anything, for there is nothing."""
     unmeasured: bool = False
     """Whether the newest run on the target was no success: then a soak is due, whatever is left."""

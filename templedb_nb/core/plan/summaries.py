@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import lru_cache
 
-from templedb_nb.core.compatibility.known import Known
+from templedb_nb.core.compatibility.known import Known, before
 from templedb_nb.core.compatibility.migrations import compatibility
 from templedb_nb.core.lint.effects import impact
 from templedb_nb.core.migrations.down import down_script
@@ -16,15 +17,22 @@ from templedb_nb.core.secrets.sql_passwords import redacted
 from templedb_nb.model.effect import Impact
 from templedb_nb.model.plan import ScriptSummary
 from templedb_nb.model.step import Apply, Migration, Mode, Revert, Step
+from templedb_nb.model.target import DatabaseName
 
 LINES, SIZE, WHOLE = 400, 16_000, 128_000
 """So many lines and characters of one script, and characters of all, are shown."""
 
 
 def summaries(
-    steps: Iterable[Step], scripts: Scripts, ledgers: Ledgers
+    steps: Iterable[Step],
+    scripts: Scripts,
+    ledgers: Ledgers,
+    empty: AbstractSet[DatabaseName] = frozenset(),
 ) -> tuple[ScriptSummary, ...]:
-    """Return a summary of each migration among *steps*; their texts are cut to what is read."""
+    """Return a summary of each migration among *steps*; their texts are cut to what is read.
+
+    Older code uses nothing of databases that are *empty*.
+    """
     summed, room = [], WHOLE
     known: dict[str, Known] = {}
     for step in steps:
@@ -33,7 +41,9 @@ def summaries(
             continue
         found = None
         if isinstance(step, Apply):
-            found = compatibility(script, known.setdefault(step.database, Known()))
+            found = compatibility(
+                script, known.setdefault(step.database, before(step.database, empty))
+            )
         script = down_script(script) if isinstance(step, Revert) else script
         ledger = ledgers.get(step.database)
         text, more = excerpt(redacted(script.up).strip("\n"), room)

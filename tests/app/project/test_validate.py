@@ -84,3 +84,31 @@ def test_link_is_a_warning_when_the_config_is_validated(shop: Shop) -> None:
     (shop.terminal.home / "app/migrations/004_link.sql").symlink_to("001_users.sql")
     said = shop.terminal("deploy", "config", "app", "--validate").out
     assert "migrations/004_link.sql: is a symbolic link" in said
+
+
+def test_config_is_not_valid_when_lint_refuses_what_no_table_excuses(shop: Shop) -> None:
+    shop.migration("003_vacuum.sql", "SET lock_timeout = 0;\nALTER TABLE users ADD a int;\n")
+    shop.run("--dry-run")
+    assert ": valid" in shop.terminal("deploy", "config", "app", "--validate").out
+    shop.terminal("target", "update", "app", "staging", "--lint", "block")
+    said = shop.terminal("deploy", "config", "app", "--validate", code=78).out
+    assert "003_vacuum.sql:1: " in said
+    assert "[lock-timeout-off]" in said
+    assert "[lock-timeout-off]" in shop.run(code=78).err
+
+
+def test_config_stays_valid_when_lint_depends_on_what_the_database_has(shop: Shop) -> None:
+    shop.terminal("target", "update", "app", "staging", "--lint", "block")
+    shop.migration("003_drop.sql", "DROP TABLE IF EXISTS lost;\nDROP FUNCTION IF EXISTS gone();\n")
+    assert ": valid" in shop.terminal("deploy", "config", "app", "--validate").out
+    shop.run()
+
+
+def test_config_is_not_valid_when_duckdb_cannot_run_a_file(shop: Shop) -> None:
+    shop.migration("003_alone.sql", "-- templedb:no-transaction\nCREATE TABLE t (id int);\n")
+    assert ": valid" in shop.terminal("deploy", "config", "app", "--validate").out
+    shop.terminal(
+        "env", "set", "app", "DATABASE_URL", "duckdb:app.duckdb", "--target", "staging", "--plain"
+    )
+    said = shop.terminal("deploy", "config", "app", "--validate", code=78).out
+    assert "but DuckDB runs each migration in one transaction" in said

@@ -180,3 +180,15 @@ def test_contract_is_warned_of_when_the_deploy_script_of_the_project_deploys_cod
     noted.terminal.file("app/deploy.sh", "#!/bin/sh\ntrue\n")
     noted.config(MIGRATIONS, {**CODE, "deploy_command": "./deploy.sh"})
     assert len(findings(noted)) == 1
+
+
+def test_plan_says_nothing_of_older_code_when_the_database_is_empty(shop: Shop) -> None:
+    sql = (
+        "DROP FUNCTION IF EXISTS gone(int);\nDROP TABLE IF EXISTS lost;\n"
+        "DROP SCHEMA IF EXISTS away CASCADE;\nDROP TYPE IF EXISTS mood;\n"
+    )
+    shop.migration("003_fresh.sql", sql)
+    shop.config(MIGRATIONS, CODE)
+    assert "contract" not in shop.run("--dry-run").out
+    shop.pg.query("CREATE FUNCTION gone(int) RETURNS int LANGUAGE sql AS 'SELECT $1'")
+    assert "DROP FUNCTION gone: old code that calls it fails" in shop.run("--dry-run").out

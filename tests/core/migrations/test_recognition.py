@@ -339,3 +339,29 @@ def test_other_folder_is_taken_when_one_is_another_servers() -> None:
         "b/migrations/1_b.sql": "SELECT 1;",
     }
     assert patterns(propose(list(texts), texts)) == ["b/migrations/*.sql"]
+
+
+def test_order_is_no_answer_when_a_folder_follows_two_conventions() -> None:
+    mixed = "migrations/2022-01-01-000001_a/up.sql migrations/2022-01-02-000001_b/up.sql"
+    found = proposed(f"{mixed} migrations/20250605_c.sql migrations/20250606_d.sql")
+    assert len(found.doubts) == 1
+    assert "follows more than one convention" in found.doubts[0]
+    assert found.answers == ()
+
+
+@pytest.mark.parametrize("folders", [(), ("schema/versioned",)])
+def test_versions_are_in_order_when_a_person_takes_names_below_their_folders(
+    folders: tuple[str, ...],
+) -> None:
+    names = "schema/versioned/v1.10/b.sql schema/versioned/v1.2/a.sql schema/versioned/v1.2/c.sql"
+    answers = ProposalAnswers(folders=folders, by_name=True)
+    found = proposed(f"{names} schema/versioned/v1.9/z.sql", answers)
+    assert not found.doubts
+    wanted = " ".join(f"schema/versioned/v1.{each}/*.sql" for each in (2, 9, 10))
+    assert patterns(found) == [wanted]
+
+
+def test_folders_of_migrations_are_one_pattern_when_a_person_names_their_folder() -> None:
+    names = "sql/2016-09/up.sql sql/2016-09/down.sql sql/2016-10/up.sql sql/2016-10/down.sql"
+    found = proposed(names, ProposalAnswers(folders=("sql",)))
+    assert patterns(found) == ["sql/**/*.sql"]

@@ -44,7 +44,9 @@ def doubts(paths: Sequence[str]) -> list[str]:
     by_number = sorted(paths, key=natural)
     odd = next((n for n, path in enumerate(paths) if path != by_number[n]), None)
     if odd is not None:
-        before, after = last(paths[odd]), last(by_number[odd])
+        before, after = paths[odd], by_number[odd]
+        if last(before) != last(after):
+            before, after = last(before), last(after)
         found.append(f"{before} sorts before {after} by letters, but after it by number")
     return found
 

@@ -144,7 +144,7 @@ def _patterns(candidate: Candidate, files: ProjectFiles) -> list[str]:
     if folders == {base}:
         return [joined(base, "*.sql")]
     versions = sorted(folders, key=series.natural)
-    if candidate.evidence.startswith("folders of versions"):
+    if _of_versions(candidate, versions):
         return [joined(each, "*.sql") for each in versions]
     if not others:
         return [joined(base, "**/*.sql")]
@@ -161,6 +161,16 @@ def _patterns(candidate: Candidate, files: ProjectFiles) -> list[str]:
         joined(each, "*.sql" if {parent(path) for path in own} == {each} else "**/*.sql")
         for each, own in below.items()
     ]
+
+
+def _of_versions(candidate: Candidate, folders: Sequence[str]) -> bool:
+    """Return whether a folder has one below it for each version, also if a person named it."""
+    if candidate.evidence.startswith("folders of versions"):
+        return True
+    below = all(
+        parent(each) == candidate.folder and VERSION.fullmatch(last(each)) for each in folders
+    )
+    return below and not any(nested.is_part(path) for path in candidate.files)
 
 
 def _except(folder: str, out: Mapping[str, str]) -> Iterator[str]:
