@@ -273,7 +273,7 @@ class _Told:
     def mode(self, name: str) -> int:
         """Return the rank of the lock that is told of a relation, of what it is a part of, or owns it."""
         if (
-            self.graph["kinds"].get(name) == "i"
+            self.graph["kinds"].get(name) in {"i", "I"}
             and "reads of the table also wait" in self.told.note
         ):
             return UNSURE

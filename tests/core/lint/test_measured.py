@@ -43,3 +43,40 @@ def test_few_statements_are_told_as_unknown(
     ran = told.total() - told[Verdict.REFUSED]
     assert ran > 5000
     assert told[Verdict.UNKNOWN] <= most * ran
+
+
+TOLD = [
+    ("partition", "DROP TABLE t", 13),
+    ("default partition", "DROP TABLE u1", 13),
+    ("referencing", "ALTER TABLE t DROP r", 13),
+    ("referencing", "ALTER TABLE t ALTER r TYPE bigint", 13),
+    ("referencing", "ALTER TABLE far ALTER id TYPE bigint", 13),
+    ("default partition", "ALTER TABLE up ATTACH PARTITION other FOR VALUES IN (7)", 13),
+    ("partitions", "ALTER TABLE t ATTACH PARTITION free FOR VALUES IN (5)", 13),
+    ("partition", "ALTER TABLE up DETACH PARTITION t", 14),
+    ("partitions", "CREATE TABLE x PARTITION OF t FOR VALUES IN (5)", 13),
+    ("referencing", "ALTER TABLE t ALTER CONSTRAINT fk NOT ENFORCED", 18),
+    ("plain", "ALTER TABLE t ADD x positive", 13),
+    ("plain", "ALTER TABLE t ADD x int GENERATED ALWAYS AS (id * 2) VIRTUAL NOT NULL", 18),
+    ("plain", "ALTER TABLE t ADD CONSTRAINT x CHECK (n > 0) NOT ENFORCED", 18),
+    ("plain", "ALTER TABLE t ADD CONSTRAINT x CHECK (n > 0) ENFORCED", 18),
+    ("virtual", "ALTER TABLE bare ALTER v SET EXPRESSION AS (id + 2)", 18),
+    ("plain", "ALTER TABLE t SET LOGGED", 13),
+    ("plain", "ALTER INDEX t_b DEPENDS ON EXTENSION plpgsql", 13),
+    ("plain", "ALTER TRIGGER tr ON t DEPENDS ON EXTENSION plpgsql", 13),
+    ("materialised view", "ALTER MATERIALIZED VIEW mv SET (fillfactor = 70)", 13),
+    ("sequence", "SELECT setval('loose', 9)", 13),
+    ("partitioned", "REINDEX TABLE CONCURRENTLY t", 14),
+    ("plain", "DROP INDEX CONCURRENTLY t_b", 13),
+]
+"""What was told wrongly before it was measured, and since which server it runs."""
+
+
+@pytest.mark.parametrize(("kind", "sql", "since"), TOLD)
+def test_statement_is_told_exactly_as_it_was_measured(
+    kind: str, sql: str, since: int, outcomes: list[Outcome]
+) -> None:
+    own = {int(s): j for r, s, j in outcomes if (r.kind, r.sql) == (kind, sql)}
+    assert own
+    assert {s: j for s, j in own.items() if s >= since and j.verdict is not Verdict.EXACT} == {}
+    assert all(own[s].verdict is not Verdict.LESS for s in own)
