@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -81,3 +81,20 @@ class MissingPart:
         return _WORDS[self.kind].format(
             table=table, name=self.name, told=self.told, column=f"column {self.name} of {table}"
         )
+
+
+FEW = 3
+"""So many columns of a table that have the same fault are named one by one."""
+
+
+def summary(parts: Iterable[MissingPart]) -> str:
+    """Say what is gone or changed, in one line; many columns with the same fault are counted."""
+    same: dict[tuple[PartKind, str, str], list[MissingPart]] = {}
+    for part in parts:
+        same.setdefault((part.kind, part.table, part.told), []).append(part)
+    told: list[str] = []
+    for found in same.values():
+        told += map(str, found[: FEW if len(found) > FEW else None])
+        if len(found) > FEW:
+            told[-1] = f"{told[-1]} (and {len(found) - FEW} more like it)"
+    return "; ".join(told)

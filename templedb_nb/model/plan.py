@@ -141,6 +141,11 @@ class Plan(_Addressed):
         return RunKind.AMEND if words else RunKind.DEPLOY
 
     @property
+    def restores(self) -> frozenset[str]:
+        """Return the keys of the migrations whose lost rows it writes again."""
+        return frozenset(step.key for step in self.steps if isinstance(step, Restore))
+
+    @property
     def repairs(self) -> bool:
         """Return whether it may make a ledger whole of which tables are gone."""
         anew = {Verb.MAKE_TABLES, Verb.MARK_APPLIED}

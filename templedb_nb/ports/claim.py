@@ -32,6 +32,8 @@ class Claim:
     approved_by: tuple[str, ...] = ()
     repair: bool = False
     """Whether tables of the ledger that are gone may be made again."""
+    restores: frozenset[str] = frozenset()
+    """The keys of the migrations whose rows the plan itself writes again."""
     kind: RunKind = RunKind.DEPLOY
     parent_run: str = ""
     tree: str = ""

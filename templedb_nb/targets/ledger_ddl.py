@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
 
@@ -20,6 +21,33 @@ DECISIVE = {
     "command": frozenset({"attempt_id", "project"}),
 }
 """The tables whose rows are copied back although columns are lost, and those that may not be."""
+NAMING = frozenset({"project", "key"})
+"""The columns without which nobody can tell whose row of a migration it is."""
+PROVING = frozenset({
+    "kind", "checksum", "checksum_alg", "token_checksum", "token_alg", "state", "mode", "steps",
+    "step_done", "step_started", "attempt_id", "run_seq",
+})  # fmt: skip
+"""The columns without one of which a row of a migration proves nothing: it is in doubt."""
+
+
+def stands_for(
+    gaps: AbstractSet[str], stand_ins: Mapping[str, str], columns: Mapping[str, str]
+) -> dict[str, str]:
+    """Return, by column of a migration's row, what is written where it lost those *gaps*.
+
+    A column that is not named takes its default. *stand_ins* has a value for each type.
+    """
+    values = {name: name for name in columns if name not in gaps}
+    for name in gaps - {"run_seq", "scope", "layout"}:
+        if "NOT NULL" in columns[name]:
+            values[name] = stand_ins[column_type(columns[name])]
+    if "file" in gaps:
+        values["file"] = "key"
+    if gaps & PROVING:
+        told = "a part of its row was lost: nobody knows whether it took effect"
+        values |= {"kind": "'run'", "state": "'in_doubt'", "mode": "'transaction'"}
+        values |= {"steps": "0", "step_done": "0", "step_started": "0", "error": f"'{told}'"}
+    return values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

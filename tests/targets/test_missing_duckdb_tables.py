@@ -193,9 +193,59 @@ def test_rows_that_a_table_cannot_have_are_named_when_its_key_is_made_again(
 ) -> None:
     with duckdb.connect(database) as file:
         file.execute(
-            again("migration", "FROM templedb.migration UNION ALL FROM templedb.migration")
+            again(
+                "migration",
+                "FROM templedb.migration UNION ALL"
+                " SELECT * REPLACE ('failed' AS state) FROM templedb.migration",
+            )
         )
-    assert "the ledger has rows that it cannot have" in terminal(*RESTORE, code=69).err
+    said = terminal(*RESTORE, code=69).err
+    assert "the ledger has rows that it cannot have" in said
+    assert "migrations/001.sql" in said
+    assert "DELETE FROM templedb.TABLE WHERE rowid = N" in said
+
+
+@pytest.mark.parametrize("table", ["migration", "run", "event", "meta"])
+def test_each_row_stays_once_when_somebody_wrote_all_of_them_twice(
+    terminal: Terminal, database: Path, table: str
+) -> None:
+    with duckdb.connect(database) as file:
+        (before,) = file.execute(f"SELECT count(*) FROM templedb.{table}").fetchone() or ()
+        twice = f"FROM templedb.{table} UNION ALL FROM templedb.{table}"
+        file.execute(again(table, twice))
+    refused = terminal("deploy", "run", "app", code=78).err
+    assert table == "meta" or " more like it)" in refused
+    terminal(*RESTORE)
+    terminal("deploy", "run", "app")
+    assert applied(database) == ["migrations/001.sql", "migrations/002.sql"]
+    with duckdb.connect(database) as file:
+        query = "SELECT table_name FROM duckdb_tables() WHERE table_name LIKE '%damaged'"
+        assert file.execute(query).fetchall() == []
+        (after,) = file.execute(f"SELECT count(*) FROM templedb.{table}").fetchone() or ()
+    assert before <= after < before + 8
+
+
+NULLS = {
+    "migration": ("state", "key", "sql", "run_seq"),
+    "run": ("id", "state"),
+    "event": ("project", "what"),
+}
+
+
+@pytest.mark.parametrize(("table", "column"), [(t, c) for t, names in NULLS.items() for c in names])
+def test_ledger_is_restored_when_somebody_left_a_column_without_values(
+    terminal: Terminal, database: Path, table: str, column: str
+) -> None:
+    with duckdb.connect(database) as file:
+        left = f"SELECT * REPLACE (NULL AS {column}) FROM templedb.{table}"
+        file.execute(again(table, left))
+    assert "has a damaged ledger: " in terminal("deploy", "run", "app", code=78).err
+    terminal(*RESTORE)
+    terminal("deploy", "run", "app")
+    assert applied(database) == ["migrations/001.sql", "migrations/002.sql"]
+    with duckdb.connect(database) as file:
+        kept = f"SELECT count(*) > 0 FROM templedb.{table}_damaged"
+        assert file.execute(kept).fetchone() == (True,)
 
 
 @pytest.mark.parametrize(
@@ -215,3 +265,23 @@ def test_file_is_named_when_it_changed_what_the_ledger_is_made_of(
     assert "has other" in said
     assert ", CREATE" not in said
     assert applied(database) == ["migrations/001.sql"]
+
+
+@pytest.mark.parametrize(("column", "state"), [("sql", "applied"), ("state", "in_doubt")])
+def test_rows_of_another_project_are_copied_back_when_a_column_is_lost(
+    terminal: Terminal, database: Path, column: str, state: str
+) -> None:
+    terminal.file("reports/templedb.yaml", GROUP)
+    terminal.file("reports/migrations/sums.sql", "CREATE TABLE sums (id int);")
+    terminal("project", "import", "reports")
+    terminal("env", "set", "reports", "DATABASE_URL", "--target", "t", stdin=f"duckdb:{database}")
+    terminal("deploy", "run", "reports")
+    with duckdb.connect(database) as file:
+        left = f"SELECT * EXCLUDE ({column}) FROM templedb.migration"
+        file.execute(again("migration", left))
+    terminal(*RESTORE)
+    with duckdb.connect(database) as file:
+        query = "SELECT key, state FROM templedb.migration WHERE project = 'reports'"
+        assert file.execute(query).fetchall() == [("migrations/sums.sql", state)]
+    terminal("deploy", "run", "app")
+    terminal("deploy", "run", "reports", code=0 if state == "applied" else 78)

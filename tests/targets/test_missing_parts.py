@@ -8,7 +8,7 @@ from templedb_nb.targets.ledger_ddl import declared
 from templedb_nb.targets.postgres.ledger.snapshot import ddl
 from tests.app.recovery.test_restore_ledger import restore
 from tests.app.recovery.test_restored_tables import another_state
-from tests.conftest import Shop
+from tests.conftest import MIGRATIONS, Shop
 
 LEFT = {
     "sequence templedb.migration_seq is gone": "DROP SEQUENCE templedb.migration_seq CASCADE",
@@ -135,10 +135,24 @@ def test_ledger_without_an_index_is_only_a_warning(shop: Shop) -> None:
 def test_doubled_rows_are_named_when_no_key_can_be_made_again(shop: Shop) -> None:
     shop.run()
     shop.pg.query("ALTER TABLE templedb.migration DROP CONSTRAINT migration_pkey")
-    shop.pg.query("INSERT INTO templedb.migration SELECT * FROM templedb.migration")
+    shop.pg.query("CREATE TABLE other AS SELECT * FROM templedb.migration")
+    shop.pg.query("UPDATE other SET state = 'failed', step_done = 0")
+    shop.pg.query("INSERT INTO templedb.migration SELECT * FROM other")
     said = restore(shop, code=69)
     assert "the ledger has rows that it cannot have" in said
     assert "migrations/001_users.sql" in said
+    assert "DELETE FROM templedb.TABLE WHERE ctid = " in said
+
+
+def test_each_row_stays_once_when_somebody_wrote_all_of_them_twice(shop: Shop) -> None:
+    shop.run()
+    before = shop.pg.query(ENTRIES)
+    for table in ("migration", "run", "meta"):
+        shop.pg.query(f"ALTER TABLE templedb.{table} DROP CONSTRAINT {table}_pkey")
+        shop.pg.query(f"INSERT INTO templedb.{table} SELECT * FROM templedb.{table}")
+    restore(shop)
+    assert shop.pg.query(ENTRIES) == before
+    assert "no migration was pending" in shop.run().out
 
 
 def test_state_without_a_copy_makes_parts_again_and_no_rows(shop: Shop) -> None:
@@ -402,3 +416,78 @@ def test_ledger_is_not_touched_when_a_policy_is_made_that_is_not_in_force(shop: 
     shop.run()
     shop.migration("003.sql", "CREATE POLICY p ON templedb.migration USING (false);")
     assert "1 migration applied" in shop.run().out
+
+
+@pytest.fixture
+def pair(shop: Shop) -> Shop:
+    """Return a shop with a second project in the same database; both are deployed."""
+    shop.run()
+    shop.terminal.file("reports/migrations/001.sql", "CREATE TABLE sums (id int);")
+    second_project(shop)
+    shop.terminal("deploy", "run", "reports")
+    return shop
+
+
+def second_project(shop: Shop) -> None:
+    shop.terminal("project", "import", "reports")
+    shop.terminal.config(MIGRATIONS, project="reports")
+    shop.terminal("target", "add", "reports", "staging")
+    shop.terminal("env", "set", "reports", "DATABASE_URL", shop.pg.dsn, "--target", "staging")
+
+
+def of_reports(shop: Shop) -> list[tuple[str, str]]:
+    return shop.pg.query(
+        "SELECT key, state FROM templedb.migration WHERE project = 'reports' ORDER BY run_seq"
+    )
+
+
+@pytest.mark.parametrize("column", ["sql", "applied_by", "file"])
+def test_rows_of_another_project_are_copied_back_when_a_column_is_lost_that_proves_nothing(
+    pair: Shop, column: str
+) -> None:
+    pair.pg.query(f"ALTER TABLE templedb.migration DROP COLUMN {column}")
+    restore(pair)
+    assert of_reports(pair) == [("migrations/001.sql", "applied")]
+    pair.terminal.set(TEMPLEDB_STATE=str(pair.terminal.home / "other" / "state.duckdb"))
+    second_project(pair)
+    assert "no migration was pending" in pair.terminal("deploy", "run", "reports").out
+
+
+@pytest.mark.parametrize("column", ["state", "checksum", "run_seq"])
+def test_rows_of_another_project_are_in_doubt_when_a_column_is_lost_that_proves_their_state(
+    pair: Shop, column: str
+) -> None:
+    """Missing, they would count as not applied in a state without a copy, and run again."""
+    pair.pg.query(f"ALTER TABLE templedb.migration DROP COLUMN {column}")
+    restore(pair)
+    assert of_reports(pair) == [("migrations/001.sql", "in_doubt")]
+    own = pair.terminal.environ["TEMPLEDB_STATE"]
+    pair.terminal.set(TEMPLEDB_STATE=str(pair.terminal.home / "other" / "state.duckdb"))
+    second_project(pair)
+    said = pair.terminal("deploy", "run", "reports", code=13)
+    assert "a part of its row was lost" in said.text
+    pair.terminal.set(TEMPLEDB_STATE=own)
+    pair.terminal("migration", "restore-ledger", "reports", "--reason", "the other one damaged it")
+    assert of_reports(pair) == [("migrations/001.sql", "applied")]
+    assert "no migration was pending" in pair.terminal("deploy", "run", "reports").out
+
+
+@pytest.mark.parametrize(("column", "state"), [("sql", "applied"), ("state", "in_doubt")])
+def test_migration_of_another_state_does_not_run_again_when_this_state_has_no_copy_of_its_row(
+    shop: Shop, column: str, state: str
+) -> None:
+    shop.run()
+    own = shop.terminal.environ["TEMPLEDB_STATE"]
+    shop.migration("003.sql", "CREATE TABLE three (id int);\nINSERT INTO orders VALUES (3);")
+    another_state(shop)
+    shop.run()
+    shop.pg.query(f"ALTER TABLE templedb.migration DROP COLUMN {column}")
+    shop.terminal.set(TEMPLEDB_STATE=own)
+    restore(shop)
+    assert shop.pg.query("SELECT key, state FROM templedb.migration ORDER BY key") == [
+        ("migrations/001_users.sql", "applied"),
+        ("migrations/002_orders.sql", "applied"),
+        ("migrations/003.sql", state),
+    ]
+    shop.run(code=0 if state == "applied" else 13)
+    assert shop.pg.query("SELECT count(*) FROM orders WHERE id = 3") == [(1,)]

@@ -273,6 +273,7 @@ class Runs:
             wait_s=wish.lock_wait_s,
             approved_by=approved.counted,
             repair=plan.repairs,
+            restores=plan.restores,
             kind=plan.run_kind,
             parent_run=back.parent if back else plan.promotion.run if plan.promotion else "",
             pending=back,

@@ -13,7 +13,7 @@ from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.errors import UsageProblem
 from templedb_nb.model.layout import MigrationSource
 from templedb_nb.model.ledger import Checksums, Entry, EntryKind, Ledger, State
-from templedb_nb.model.ledger_part import PartKind
+from templedb_nb.model.ledger_part import PartKind, summary
 from templedb_nb.model.lost import Lost, ObjectPresence, Suspicion, confirmed
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
@@ -88,7 +88,7 @@ class LedgerRestores:
             database=database,
             verb=Verb.MAKE_TABLES,
             key="",
-            file="the ledger's tables: " + "; ".join(map(str, ledger.missing))
+            file=f"the ledger's tables: {summary(ledger.missing)}"
             if ledger.missing
             else "the ledger's tables",
             checksums=Checksums(text=Digest(""), tokens=Digest("")),

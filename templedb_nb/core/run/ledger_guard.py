@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from templedb_nb.core.config.document import problem
 from templedb_nb.core.migrations.status import Ledgers
 from templedb_nb.model.finding import Finding, Severity, Topic
+from templedb_nb.model.ledger_part import summary
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.witness import Key, Witness
 
@@ -76,7 +77,7 @@ def on_missing_parts(plan: Plan, ledgers: Ledgers) -> Iterable[Finding]:
             continue
         where = f"target {plan.target} ({name})"
         mend = f"templedb migration restore-ledger --target {plan.target} --reason WHY"
-        told = f"has a damaged ledger: {'; '.join(map(str, ledger.missing))}"
+        told = f"has a damaged ledger: {summary(ledger.missing)}"
         if any(each.needed for each in ledger.missing):
             yield problem(where, told, mend, topic=Topic.LEDGER)
         else:

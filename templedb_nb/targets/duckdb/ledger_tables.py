@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -15,11 +15,14 @@ from templedb_nb.model.ledger_part import MissingPart, PartKind
 from templedb_nb.targets import ledger_rows
 from templedb_nb.targets.ledger_ddl import (
     DECISIVE,
+    NAMING,
+    PROVING,
     ColumnThere,
     TableParts,
     column_type,
     declared,
     of_columns,
+    stands_for,
 )
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
     Connection = duckdb.DuckDBPyConnection
 
+Own = tuple[str, Collection[str]]
 _IF_MISSING = re.compile(r"^CREATE (TABLE|SEQUENCE|SCHEMA|INDEX) ", re.MULTILINE)
 _FORMER = """
 SELECT t.table_name FROM duckdb_tables() t
@@ -124,29 +128,33 @@ def missing(connection: Connection) -> tuple[MissingPart, ...]:
     return tuple(gone)
 
 
-def make(connection: Connection, *, repair: bool = False) -> None:
+def make(connection: Connection, *, repair_for: Own | None = None) -> None:
     """Make the tables that are not there, and bring those of an earlier format to this one.
 
     All of it is one transaction. DuckDB changes no primary key: a table of an earlier format is
-    made again, with its rows, and so is a damaged one where a person wants its *repair*.
+    made again, with its rows, and so is a damaged one where a person wants its repair:
+    *repair_for* is their project, with the keys of the rows that they restore themselves.
     """
     import duckdb
 
     connection.execute("BEGIN")
     try:
-        _make(connection, repair=repair)
+        _make(connection, repair_for)
     except duckdb.ConstraintException as error:
         connection.execute("ROLLBACK")
-        message = f"the ledger has rows that it cannot have: {error}"
-        hint = "remove the wrong ones of them by hand, and run this again"
+        told = str(error).split("\n", 1)[0].removeprefix("Constraint Error: ")
+        message = f"the ledger has rows that it cannot have: {told}"
+        hint = "in DuckDB: SELECT rowid, * FROM templedb.TABLE; then DELETE FROM templedb.TABLE"
+        hint = f"{hint} WHERE rowid = N for the wrong one, and run this again"
         raise LedgerRefused(message, hint=hint) from None
     reach("ledger.made")
     connection.execute("COMMIT")
 
 
-def _make(connection: Connection, *, repair: bool) -> None:
+def _make(connection: Connection, own: Own | None) -> None:
     damaged = [each for each in missing(connection) if each.kind is not PartKind.TABLE]
-    tables_of = dict.fromkeys(each.table for each in damaged) if repair else {}
+    tables_of = dict.fromkeys(each.table for each in damaged) if own is not None else {}
+    own = own or ("", ())
     for table in tables_of:
         _set_aside(connection, table)
     former = [name for (name,) in connection.execute(_FORMER).fetchall()]
@@ -161,7 +169,7 @@ def _make(connection: Connection, *, repair: bool) -> None:
         connection.execute(f"DROP TABLE former_{name}")
     for table in tables_of:
         gaps = {each.name for each in damaged if each.table == table and each.kind in _GAPS}
-        _copy_back(connection, table, declared(_sql("ledger.sql")).tables[table], gaps)
+        _copy_back(connection, table, declared(_sql("ledger.sql")).tables[table], gaps, own)
     connection.execute(f"{insert}{facts.rstrip().rstrip(';')} ON CONFLICT DO NOTHING")
     if former:
         connection.execute(_sql("upgrade.sql"))
@@ -187,19 +195,52 @@ def _set_aside(connection: Connection, table: str) -> None:
     connection.execute(f"DROP {'VIEW' if view else 'TABLE'} templedb.{table}")
 
 
-def _copy_back(connection: Connection, table: str, parts: TableParts, gaps: set[str]) -> None:
+def _copy_back(
+    connection: Connection, table: str, parts: TableParts, gaps: set[str], own: Own
+) -> None:
     """Copy the rows of a table that was set aside, as far as nothing decisive must be made up.
 
     A text that is lost is empty, a time is that of the epoch, and nobody saw such a command end.
     What was copied whole is not kept twice.
     """
     kept = f"templedb.{table}{DAMAGED}"
+    values = _values(connection, table, parts, gaps)
+    empty = _without_values(connection, table, parts, values.keys() - gaps)
+    gaps |= empty & PROVING if table == "migration" else set()
+    naming = NAMING if table == "migration" else DECISIVE.get(table, frozenset())
+    for name in empty - naming - gaps:
+        lost = "'unknown'" if (table, name) == ("command", "state") else ""
+        values[name] = f"coalesce({values[name]}, {lost or _STAND_INS[_kind(parts, name)]})"
+    named = " AND ".join(["true", *(f'"{name}" IS NOT NULL' for name in sorted(empty & naming))])
+    if gaps and table == "migration" and NAMING.isdisjoint(gaps):
+        _copy_migrations(connection, parts, gaps, values, named, own)
+    if gaps and (table not in DECISIVE or not DECISIVE[table].isdisjoint(gaps)):
+        return
+    if table == "command" and "state" in gaps:
+        values["state"] = "'unknown'"
+    names, taken = ", ".join(f'"{each}"' for each in values), ", ".join(values.values())
+    connection.execute(  # DISTINCT: a row that somebody wrote twice, while there was no key
+        f"INSERT INTO templedb.{table} ({names}) SELECT DISTINCT {taken} FROM {kept} WHERE {named}"
+    )
+    if not gaps and not empty:
+        connection.execute(f"DROP TABLE {kept}")
+
+
+def _kind(parts: TableParts, name: str) -> str:
+    return column_type(parts.columns[name])
+
+
+def _values(
+    connection: Connection, table: str, parts: TableParts, gaps: set[str]
+) -> dict[str, str]:
+    """Return what is copied into each column of *table*; *gaps* becomes those that are lost."""
+    kept, values = f"templedb.{table}{DAMAGED}", {}
     columns = connection.execute(
         "SELECT column_name FROM duckdb_columns() WHERE schema_name = 'templedb'"
         " AND table_name = ? AND database_name = current_database()",
         [f"{table}{DAMAGED}"],
     ).fetchall()
-    there, values = {name for (name,) in columns}, {}
+    there = {name for (name,) in columns}
     for name, definition in parts.columns.items():
         kind = column_type(definition)
         cast = f'TRY_CAST("{name}" AS {kind})'
@@ -210,14 +251,47 @@ def _copy_back(connection: Connection, table: str, parts: TableParts, gaps: set[
         gaps.add(name)
         if "NOT NULL" in definition and name != "id":
             values[name] = _STAND_INS[kind]
-    if gaps and (table not in DECISIVE or not DECISIVE[table].isdisjoint(gaps)):
-        return
-    if table == "command" and "state" in gaps:
-        values["state"] = "'unknown'"
-    names, taken = ", ".join(f'"{each}"' for each in values), ", ".join(values.values())
-    connection.execute(f"INSERT INTO templedb.{table} ({names}) SELECT {taken} FROM {kept}")
-    if not gaps:
-        connection.execute(f"DROP TABLE {kept}")
+    return values
+
+
+def _without_values(
+    connection: Connection, table: str, parts: TableParts, columns: Collection[str]
+) -> set[str]:
+    """Return in which of *columns* a row has no value, although each must have one.
+
+    Of the tables that are copied as far as possible: in others, a person must look at such a row.
+    """
+    if table != "migration" and table not in DECISIVE:
+        return set()
+    query = f'SELECT 1 FROM templedb.{table}{DAMAGED} WHERE "{{}}" IS NULL LIMIT 1'
+    return {
+        name
+        for name in columns
+        if "NOT NULL" in parts.columns[name] and connection.execute(query.format(name)).fetchone()
+    }
+
+
+def _copy_migrations(
+    connection: Connection,
+    parts: TableParts,
+    gaps: set[str],
+    there: Mapping[str, str],
+    named: str,
+    own: Own,
+) -> None:
+    """Copy the rows of migrations but for those of *own*: no copy may know the others.
+
+    A row that lost what proves its state is in doubt; missing, its migration would run again.
+    """
+    values = stands_for(gaps, _STAND_INS, parts.columns)
+    values |= {n: there[n] for n, taken in values.items() if n == taken}
+    names = ", ".join(f'"{each}"' for each in values)
+    connection.execute(
+        f"INSERT INTO templedb.migration ({names}) SELECT DISTINCT {', '.join(values.values())}"
+        f" FROM templedb.migration{DAMAGED} WHERE {named}"
+        " AND NOT (project = ? AND list_contains(?, key))",
+        [own[0], list(own[1])],
+    )
 
 
 def _fails(connection: Connection, table: str, name: str, cast: str) -> bool:

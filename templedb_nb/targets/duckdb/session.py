@@ -373,7 +373,8 @@ class DuckdbSession(DuckdbSlots):
         self._hold()
         with self._work() as connection:
             if claim.repair or not ledger_sql.present(connection):
-                ledger_tables.make(connection, repair=claim.repair)
+                own = (claim.project, claim.restores) if claim.repair else None
+                ledger_tables.make(connection, repair_for=own)
             ledger_tables.upgrade(connection, self._locked, claim.project)
             connection.execute(
                 "INSERT OR REPLACE INTO templedb.lock (project, run, owner, host, pid, reason,"

@@ -106,7 +106,7 @@ class PostgresSession(PostgresSlots, PostgresFacts):
             # The lock before the ledger: who waits in vain has made nothing. The database is
             # recognised under it, so that a connection opened again is compared with this one.
             lock.take(claim, hear.waiting)
-            lock.create_ledger(claim.wait_s, repair=claim.repair)
+            lock.create_ledger(claim.wait_s, repair=claim.repair, restores=claim.restores)
             lock.write_row(claim)
             self._link.recognise()
         try:

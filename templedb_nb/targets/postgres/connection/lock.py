@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -57,17 +57,20 @@ class AdvisoryLock:
         """
         return f"SELECT pg_catalog.pg_try_advisory_lock({self.key})"
 
-    def create_ledger(self, wait_s: float, *, repair: bool = False) -> None:
+    def create_ledger(
+        self, wait_s: float, *, repair: bool = False, restores: Collection[str] = ()
+    ) -> None:
         """Create the ledger, or bring it up to date, under a lock of its own.
 
         Other projects may be doing so right now. A ledger of which tables are gone is made whole
-        with *repair* alone: else nobody would know any more what it had said.
+        with *repair* alone: else nobody would know any more what it had said. The rows of the keys
+        that the run *restores* are left to it.
         """
         connection = self._link.connection
         end = time.monotonic() + max(wait_s, 5.0)
         if repair and ledger_sql.present(connection):
             with self._creating(end):
-                make_whole(connection)
+                make_whole(connection, self._project, restores)
         while not ledger_sql.ready(connection):
             try:
                 self._bring_up_to_date(end, repair=repair)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 
@@ -13,10 +13,12 @@ from templedb_nb.errors import LedgerRefused
 from templedb_nb.model.ledger_part import MissingPart, PartKind
 from templedb_nb.targets.ledger_ddl import (
     DECISIVE,
+    NAMING,
     LedgerParts,
     TableParts,
     column_type,
     declared,
+    stands_for,
 )
 from templedb_nb.targets.postgres.connection.connect import Connection, first_line
 from templedb_nb.targets.postgres.ledger import missing_parts
@@ -28,6 +30,7 @@ _STAND_INS = {
     "text": "''",
     "jsonb": "'{}'",
     "integer": "0",
+    "bigint": "0",
     "timestamp with time zone": "'epoch'::timestamptz",
 }
 _NAMES = """
@@ -63,6 +66,11 @@ _SCOPED = ";".join(
     for name in ("meta", "migration", "event", "run", "command", "approval", "lock")
 )
 """What indexes of tables that are made need of those that are left."""
+_DOUBLED = """
+DELETE FROM templedb.{table} a USING templedb.{table} b
+WHERE a.ctid > b.ctid AND a IS NOT DISTINCT FROM b
+"""
+"""Rows that somebody wrote twice, while there was no key: each stays once."""
 _IF_MISSING = re.compile(r"^CREATE (TABLE|SEQUENCE|SCHEMA|INDEX) ", re.MULTILINE)
 
 
@@ -105,16 +113,17 @@ def _free_names(connection: Connection) -> None:
         connection.execute(move.encode())
 
 
-def make_whole(connection: Connection) -> None:
+def make_whole(connection: Connection, own: str, restores: Collection[str]) -> None:
     """Make the parts of the ledger's tables again that are gone, in the transaction that is open.
 
     A column that had values of its own cannot be made up: its table gets another name, with all
-    that is left in it, and is made again.
+    that is left in it, and is made again. The rows of the keys that project *own* then
+    *restores* come from its copy.
     """
     gone = ledger_sql.missing(connection)
     if gone:
         with _refusals(connection):
-            _make_whole(connection, gone, declared(ledger_sql.ddl()))
+            _make_whole(connection, gone, declared(ledger_sql.ddl()), (own, restores))
 
 
 @contextmanager
@@ -133,7 +142,8 @@ def _refusals(connection: Connection) -> Iterator[None]:
     ) as error:
         message = f"the ledger has rows that it cannot have: {first_line(error)}"
         told = [error.diag.message_detail] if error.diag.message_detail else []
-        hint = "remove the wrong ones of them by hand, and run this again"
+        hint = "as the role that owns the ledger: SELECT ctid, * FROM templedb.TABLE; then DELETE"
+        hint = f"{hint} FROM templedb.TABLE WHERE ctid = '(…)' for the wrong one; run this again"
         raise LedgerRefused(message, hint=hint, problems=told) from None
     except psycopg.errors.DuplicateTable as error:
         message = (
@@ -148,7 +158,12 @@ def _refusals(connection: Connection) -> Iterator[None]:
         raise LedgerRefused(message, hint=hint, problems=told) from None
 
 
-def _make_whole(connection: Connection, gone: Sequence[MissingPart], parts: LedgerParts) -> None:
+def _make_whole(
+    connection: Connection,
+    gone: Sequence[MissingPart],
+    parts: LedgerParts,
+    own: tuple[str, Collection[str]],
+) -> None:
     for each in gone:
         _take_away(connection, each)
     lost = {each.table for each in gone if not _may_be_added(each, parts)}
@@ -174,7 +189,10 @@ def _make_whole(connection: Connection, gone: Sequence[MissingPart], parts: Ledg
         _make(connection, each, parts)
     for table in lost:
         gaps = {name for other, name in spoiled if other == table}
-        _copy_back(connection, table, parts.tables[table], gaps)
+        if table == "migration":
+            _copy_migrations(connection, parts.tables[table], gaps, own)
+        else:
+            _copy_back(connection, table, parts.tables[table], gaps)
     connection.execute(_NUMBERS)
 
 
@@ -265,6 +283,7 @@ def _make(connection: Connection, part: MissingPart, parts: LedgerParts) -> None
         case PartKind.DEFAULT:
             made = f"{table} ALTER {part.name} SET {definition[definition.index('DEFAULT ') :]}"
         case PartKind.KEY:
+            connection.execute(_DOUBLED.format(table=part.table).encode())
             own = f"{table} DROP CONSTRAINT IF EXISTS {part.table}_pkey"
             made = f"{own}, ADD CONSTRAINT {part.table}_pkey {part.name}"
         case PartKind.CHECK:
@@ -306,4 +325,26 @@ def _copy_back(
         f"INSERT INTO templedb.{table} ({', '.join(values)}) OVERRIDING SYSTEM VALUE"  # noqa: S608 - names of ours
         f" SELECT {', '.join(values.values())} FROM templedb.{table}{DAMAGED}{order}"
         " ON CONFLICT DO NOTHING".encode()
+    )
+
+
+def _copy_migrations(
+    connection: Connection,
+    parts: TableParts,
+    gaps: AbstractSet[str],
+    own: tuple[str, Collection[str]],
+) -> None:
+    """Copy the rows of migrations but for those of *own*: no copy may know the others.
+
+    A row that lost what proves its state is in doubt; missing, its migration would run again.
+    """
+    if not NAMING.isdisjoint(gaps):
+        return
+    values = stands_for(gaps, _STAND_INS, parts.columns)
+    order = " ORDER BY started_at" if "run_seq" in gaps - {"started_at"} else ""
+    connection.execute(
+        f"INSERT INTO templedb.migration ({', '.join(values)})"  # noqa: S608 - names of ours
+        f" SELECT {', '.join(values.values())} FROM templedb.migration{DAMAGED}"
+        f" WHERE NOT (project = %s AND key = ANY(%s)){order} ON CONFLICT DO NOTHING".encode(),
+        [own[0], list(own[1])],
     )
