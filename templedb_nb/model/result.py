@@ -144,9 +144,18 @@ class Result:
     def changed(self) -> bool:
         """Return whether the target changed, or may have, also by the run that is resumed."""
         by_failure = self.failure is not None and self.failure.changed
-        touched = (StepState.DONE, StepState.UNKNOWN, StepState.WARNED)
-        return by_failure or any(
-            step.label.mutates and (step.state in touched or self._resumed(number))
+        return by_failure or self._any_in(StepState.DONE, StepState.UNKNOWN, StepState.WARNED)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Return whether a step in doubt is all that may have changed the target."""
+        unknown = self.failure is not None and self.failure.unknown
+        return unknown and not self._any_in(StepState.DONE, StepState.WARNED)
+
+    def _any_in(self, *states: StepState) -> bool:
+        """Return whether a step that changes the target is in one of *states*, or was before."""
+        return any(
+            step.label.mutates and (step.state in states or self._resumed(number))
             for number, step in enumerate(self.steps)
         )
 

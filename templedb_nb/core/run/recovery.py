@@ -207,7 +207,11 @@ def _by_ledger(died: _Died, trace: Trace | None) -> tuple[Event, ...]:
     if trace.state is State.IN_DOUBT:
         return (_unknown(f"{died.where}; the ledger has it as in doubt"),)
     if trace.step_started:
-        what = f"{trace.step_done} of {trace.steps} steps took effect; the next run continues"
+        done = trace.step_done
+        what = f"{done} of {trace.steps} steps took effect; the next run continues"
+        if trace.step_started > done:
+            what = f"{done} of {trace.steps} steps took effect, and step {done + 1} had begun: the"
+            what = f"{what} next run first asks the catalog what became of it"
         return _broken(died, what, changed=True)
     if trace.later:
         return _broken(died, "a later run continued it: the ledger has that one", changed=True)

@@ -21,6 +21,7 @@ from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.core.sql.transaction_settings import (
     closes_session,
     for_its_transaction,
+    for_later,
     opening,
     openings,
 )
@@ -145,7 +146,39 @@ def _reason(
 
 def _together(statements: tuple[Statement, ...], asked: Directives, note: str) -> ExecutionPlan:
     problems = [*_read_only(statements), *_copies_out(statements), *unused(asked, ())]
-    return ExecutionPlan(mode=Mode.TRANSACTION, statements=statements, note=note, problems=problems)
+    return ExecutionPlan(
+        mode=Mode.TRANSACTION,
+        statements=statements,
+        note=note,
+        problems=problems,
+        warnings=list(_too_late(statements)),
+    )
+
+
+def _too_late(statements: Sequence[Statement], *, last: bool = False) -> Iterator[Remark]:
+    """Warn of a setting for later transactions, of which the file has none.
+
+    With *last*, the statements are those of the last step; else they are the whole file.
+    """
+    why, where = "the file is one transaction", ""
+    if last:
+        why, where = "no step comes after it", " between BEGIN and COMMIT"
+    for each in statements:
+        if mode := for_later(each):
+            message = f"{_head(each)} has no effect: it is for later transactions, and {why}"
+            mend = f"write {mode} as the first statement{where}"
+            if "READ ONLY" in mode:
+                mend = "remove it: a migration cannot be read-only"
+            yield Remark(message=message, line=each.line, mend=mend, rule=NO_EFFECT)
+
+
+def _head(statement: Statement) -> str:
+    """Name a SET by the words that tell which one it is."""
+    words = [token.upper for token in statement.tokens]
+    if words[1:3] == ["SESSION", "CHARACTERISTICS"]:
+        return "SET SESSION CHARACTERISTICS"
+    end = 3 if words[1:2] in (["SESSION"], ["LOCAL"]) else 2
+    return " ".join(["SET", *words[1 : end - 1], statement.tokens[end - 1].text])
 
 
 def _read_only(statements: Sequence[Statement]) -> Iterator[Remark]:
@@ -187,8 +220,14 @@ def _stepwise(
         units=units,
         note=f"runs step by step, because of {reason}{_inexact(alone, asked)}",
         problems=problems,
-        warnings=cut.warnings,
+        warnings=[*cut.warnings, *_too_late(_of_last_step(units), last=True)],
     )
+
+
+def _of_last_step(units: Sequence[Unit]) -> tuple[Statement, ...]:
+    """Return the statements after which no transaction of the file begins."""
+    last = units[-1] if units else None
+    return last.statements if last is not None and last.way is not StepMode.ALONE else ()
 
 
 def _closed(statements: Sequence[Statement]) -> Iterator[Remark]:

@@ -57,6 +57,34 @@ def closes_session(statement: Statement) -> bool:
     return named and rest[1:2] in (["="], ["to"]) and bool(rest[2:]) and rest[2] not in _OFF
 
 
+def for_later(statement: Statement) -> str:
+    """Return the SET TRANSACTION that a statement for the transactions behind its own stands for.
+
+    Nothing, where it is no such statement, or where it asks what transactions give anyway.
+    """
+    words = [_plain(token) for token in statement.tokens]
+    if words[:4] == ["set", "session", "characteristics", "as"] and words[4:5] == ["transaction"]:
+        modes = _spelt(statement.tokens[5:])
+        return "" if words[5:] == ["read", "write"] else f"SET TRANSACTION {modes}"
+    rest = words[2:] if words[1:2] in (["local"], ["session"]) else words[1:]
+    if words[0] != "set" or rest[1:2] not in (["="], ["to"]) or not rest[2:]:
+        return ""
+    on = rest[2] not in _OFF
+    match rest[0]:
+        case "default_transaction_isolation" if rest[2] != "default":
+            return f"SET TRANSACTION ISOLATION LEVEL {' '.join(rest[2:]).upper()}"
+        case "default_transaction_read_only" if on:
+            return "SET TRANSACTION READ ONLY"
+        case "default_transaction_deferrable" if on:
+            return "SET TRANSACTION DEFERRABLE"
+        case _:
+            return ""
+
+
+def _spelt(tokens: Sequence[Token]) -> str:
+    return " ".join(token.text.upper() for token in tokens).replace(" ,", ",")
+
+
 def for_its_transaction(statement: Statement) -> bool:
     """Return whether a statement means nothing outside of a BEGIN: SET TRANSACTION, SET LOCAL."""
     words = [token.upper for token in statement.tokens[:2]]

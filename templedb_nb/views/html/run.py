@@ -174,6 +174,7 @@ def _logs(value: Result, event: StepFailed) -> Html | None:
 
 def _left(value: Result) -> Html:
     told = tag("strong", "changed before that") if value.changed else tag("strong", "unchanged")
+    told = tag("strong", "may have changed") if value.in_doubt else told
     code_ = value.exit_code if value.rollback is None else None
     return join(told, f" (exit {code_})" if code_ is not None else None)
 

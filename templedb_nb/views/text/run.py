@@ -259,6 +259,7 @@ def failure(value: Result) -> list[str]:
         lines += [f"{INDENT}detail: {line}" for line in event.detail.splitlines()]
     lines += _output(value, event)
     changed_what = "the target changed before that" if value.changed else "the target is unchanged"
+    changed_what = "the target may have changed" if value.in_doubt else changed_what
     if value.exit_code is not None and value.rollback is None and not value.half_back:
         lines.append(f"{INDENT}exit {value.exit_code}: {changed_what}")
     hint = "" if value.rollback else event.hint  # what the run wanted, the rollback has settled

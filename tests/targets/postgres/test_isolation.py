@@ -262,6 +262,55 @@ def test_plan_warns_of_a_setting_when_it_ends_with_its_own_statement(
     assert "has no effect" not in table.run("--dry-run").text
 
 
+LATER = [
+    "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE;",
+    "SET default_transaction_isolation = 'serializable';",
+    "set session default_transaction_isolation to serializable;",
+    "SET LOCAL default_transaction_isolation TO 'serializable';",
+]
+
+
+@pytest.mark.parametrize("executor", ["native", "psql"])
+@pytest.mark.parametrize("setting", LATER)
+def test_plan_warns_of_a_level_when_it_is_for_later_transactions(
+    table: Shop, setting: str, executor: str
+) -> None:
+    if executor == "psql":
+        by_psql(table)
+    table.migration("003_level.sql", f"{setting}\n{SEES}\n")
+    said = table.run()
+    assert f"{FILE}:1: SET " in said.text
+    assert "has no effect: it is for later transactions, and the file is one" in said.text
+    mend = "write SET TRANSACTION ISOLATION LEVEL SERIALIZABLE as the first statement"
+    assert mend in said.text
+    assert seen(table) == ["read committed"]
+
+
+def test_level_for_later_transactions_takes_effect_when_steps_come_after_it(table: Shop) -> None:
+    table.migration("003_level.sql", f"{LATER[0]}\n{SEES}\nVACUUM orders;\n{SEES}\n")
+    assert "has no effect" not in table.run().text
+    assert seen(table) == ["serializable"] * 2
+    table.migration("004.sql", f"VACUUM orders;\nBEGIN;\n{LATER[1]}\n{SEES}\nCOMMIT;\n")
+    said = table.run().text
+    assert "004.sql:3: SET default_transaction_isolation has no effect" in said
+    assert "no step comes after it" in said
+    assert seen(table)[2:] == ["read committed"]
+
+
+def test_plan_warns_of_a_read_only_session_when_the_file_is_one_transaction(table: Shop) -> None:
+    """It is written all the same, and so are its row and the end of the run."""
+    on = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY;"
+    table.migration("003_level.sql", f"{on}\n{SEES}\n")
+    table.migration("004_level.sql", f"{SEES}\nSET default_transaction_read_only = on;\n")
+    table.migration("005_level.sql", f"SET default_transaction_read_only = off;\n{SEES}\n")
+    said = table.run().text
+    assert f"{FILE}:1: SET SESSION CHARACTERISTICS has no effect" in said
+    assert "004_level.sql:2: SET default_transaction_read_only has no effect" in said
+    assert "remove it: a migration cannot be read-only" in said
+    assert "005_level.sql:1" not in said
+    assert seen(table) == ["read committed"] * 3
+
+
 def test_begin_with_a_level_is_refused_only_when_psql_executes_it(table: Shop) -> None:
     table.migration("003_level.sql", f"BEGIN ISOLATION LEVEL SERIALIZABLE;\n{SEES}\nCOMMIT;\n")
     by_psql(table)

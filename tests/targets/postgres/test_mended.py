@@ -308,3 +308,44 @@ def test_repeatable_file_runs_again_when_edited_and_outside_of_transactions(tabl
     run(table, "-- templedb:repeatable\nVACUUM orders;\n")
     run(table, "-- templedb:repeatable\nVACUUM orders;\nVACUUM bills;\n")
     assert counts(table) == ("applied", 2, 2, 2)
+
+
+@pytest.mark.parametrize(
+    "sql", ["CALL nope();\n", "CALL bill(1, 2);\n", "DO $$ BEGIN COMMIT; PERFORM FROM; END $$;\n"]
+)
+def test_call_is_mended_when_the_server_refused_it_before_it_ran(table: Shop, sql: str) -> None:
+    table.pg.query("CREATE PROCEDURE bill() LANGUAGE plpgsql AS $$ BEGIN COMMIT; END $$")
+    run(table, sql, code=10)
+    assert counts(table) == ("failed", 1, 0, 0)
+    run(table, "CALL bill();\n")
+    assert counts(table) == ("applied", 1, 1, 1)
+
+
+def test_call_is_in_doubt_when_a_procedure_in_it_is_not_there(table: Shop) -> None:
+    """The same error, with the same SQLSTATE, but behind a COMMIT."""
+    table.pg.query(
+        "CREATE PROCEDURE bill() LANGUAGE plpgsql AS"
+        " $$ BEGIN INSERT INTO bills VALUES (1); COMMIT; CALL nope(); END $$"
+    )
+    table.pg.query("GRANT ALL ON bills TO PUBLIC")
+    said = run(table, "CALL bill();\n", code=13)
+    assert "exit 13: the target may have changed" in said.text
+    assert table.pg.query("SELECT count(*) FROM bills") == [(1,)]
+
+
+@pytest.mark.parametrize("other", ["INDEX orders_who ON orders (id)", "TABLE orders_who (id int)"])
+def test_index_fails_and_is_mended_when_its_name_was_taken_before(table: Shop, other: str) -> None:
+    table.pg.query(f"CREATE {other}")
+    said = run(table, RIGHT, code=10)
+    assert 'relation "orders_who" already exists' in said.text
+    assert counts(table) == ("failed", 1, 0, 0)
+    run(table, RIGHT.replace("orders_who", "orders_by_who"))
+    assert ("orders", "orders_by_who", True) in indexes(table)
+
+
+def test_warning_tells_of_the_other_index_when_if_not_exists_keeps_it(table: Shop) -> None:
+    table.pg.query("CREATE INDEX orders_who ON orders (id)")
+    said = run(table, RIGHT.replace("CONCURRENTLY", "CONCURRENTLY IF NOT EXISTS"))
+    assert "public.orders_who exists with another definition: CREATE INDEX orders_who" in said.text
+    assert "succeeded, 1 warning" in said.text
+    assert counts(table) == ("applied", 1, 1, 1)

@@ -11,7 +11,12 @@ from templedb_nb.errors import StatementFailed
 from templedb_nb.targets.error_hints import meaning
 from templedb_nb.targets.postgres.apply.attempt import Attempt
 from templedb_nb.targets.postgres.apply.detach import stuck
-from templedb_nb.targets.postgres.apply.outcome_probe import ABSENT, EffectStanding, ProbeVerdict
+from templedb_nb.targets.postgres.apply.outcome_probe import (
+    ABSENT,
+    EffectStanding,
+    ProbeVerdict,
+    named_before,
+)
 from templedb_nb.targets.postgres.apply.refusals import statement_failed
 from templedb_nb.targets.postgres.connection.connect import first_line
 from templedb_nb.targets.postgres.connection.wire import Link
@@ -40,6 +45,29 @@ def failed(
             on = "" if right else f"fix {file} and "
             stands = f"{stands}; {on}run again: it continues at step {number + 1}"
     return statement_failed(link, attempt, index, error, stands=stands)
+
+
+def name_taken(link: Link, attempt: Attempt, number: int) -> bool:
+    """Return whether another object has the name of an index before its step ran at all.
+
+    That is nobody's doubt: the server says what it makes of the name, and IF NOT EXISTS keeps the
+    other one, which is reported.
+    """
+    unit = attempt.script.units[number]
+    other = named_before(link.connection, unit.probe) if unit.probe else None
+    if other is not None:
+        told = f"before {' '.join(unit.title.split()[:3])} ran, {other.evidence}"
+        attempt.warn(f"{attempt.step.file}:{unit.line}: {told}")
+    return other is not None
+
+
+def may_have_begun(error: psycopg.Error) -> bool:
+    """Return whether a CALL or a DO that the server refused may have run a part of itself.
+
+    An error of the statement's own text, with a position in it, comes before anything runs; one
+    of a body has its context.
+    """
+    return error.diag.statement_position is None or error.diag.context is not None
 
 
 def _way_out(

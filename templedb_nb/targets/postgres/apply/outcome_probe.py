@@ -86,6 +86,18 @@ def nothing_there(connection: Connection, probe: Probe) -> bool:
     return taking and ask(connection, probe).standing is EffectStanding.DONE
 
 
+def named_before(connection: Connection, probe: Probe) -> ProbeVerdict | None:
+    """Return what has the name of an index that a statement builds, before it ever ran.
+
+    That is somebody else's: the server itself must say what it makes of it. Nothing is returned
+    where the catalog can prove the statement's effect.
+    """
+    if not isinstance(probe, IndexBuilt):
+        return None
+    verdict = ask(connection, probe)
+    return verdict if verdict.standing is EffectStanding.UNKNOWN else None
+
+
 def _gone(connection: Connection, name: str) -> ProbeVerdict:
     oid = _oid(connection, name)
     if oid is None:
@@ -141,7 +153,8 @@ def _built(connection: Connection, probe: IndexBuilt) -> ProbeVerdict:
         )
     wanted = _twin(connection, probe)
     if on != table or (wanted and _shape(definition) != _shape(wanted)):
-        told = f"{name} exists with another definition: {definition}"
+        invalid = "" if valid else ", and is invalid"
+        told = f"{name} exists with another definition{invalid}: {definition}"
         return ProbeVerdict(standing=EffectStanding.UNKNOWN, evidence=told)
     if not valid:
         told = f"{name} exists but is invalid"

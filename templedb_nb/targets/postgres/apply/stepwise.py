@@ -26,7 +26,7 @@ from templedb_nb.model.ledger import State
 from templedb_nb.model.step import Mode
 from templedb_nb.model.trace import APPLIED
 from templedb_nb.targets.postgres.apply.attempt import Attempt
-from templedb_nb.targets.postgres.apply.failed_step import failed
+from templedb_nb.targets.postgres.apply.failed_step import failed, may_have_begun, name_taken
 from templedb_nb.targets.postgres.apply.invalid_indexes import leftovers
 from templedb_nb.targets.postgres.apply.outcome_probe import (
     ABSENT,
@@ -277,7 +277,7 @@ def _mark(link: Link, attempt: Attempt, number: int, place: ResumePoint) -> Begi
     if place.begun:
         return BeginMark(started=True, spared=place.spared)
     assert probe is not None  # noqa: S101 - a step that runs alone has one
-    if nothing_there(link.connection, probe):
+    if nothing_there(link.connection, probe) or name_taken(link, attempt, number):
         return BeginMark(started=False, spared=frozenset())
     spared: frozenset[int] = frozenset()
     if isinstance(probe, Reindexed):
@@ -381,7 +381,8 @@ def _broken(
     """
     unit = attempt.script.units[number]
     unprovable = isinstance(unit.probe, Unprovable)
-    if unprovable and (link.lost or unit.probe == Unprovable(partial=True)):
+    partial = unit.probe == Unprovable(partial=True) and may_have_begun(error)
+    if unprovable and (link.lost or partial):
         told = failed(link, attempt, number, unit.first, error).message
         mark_in_doubt(link, attempt, told)
         return in_doubt(attempt, number, told)
