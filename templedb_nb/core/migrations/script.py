@@ -49,6 +49,7 @@ _INCLUDES = re.compile(r"^[ \t]*+\\(?:ir|include_relative)\b", re.MULTILINE)
 _VARIABLE = re.compile(r"""(?<!:):(?:'\w++'|"\w++"|\w++)""")
 _ENUM = "enum-value-used"
 _NO_COMMANDS = "remove its psql commands, or move them to a file of their own"
+_QUITS = re.compile(r"\\q(?:uit)?\b")
 _SWITCHES = re.compile(r"\\(?:c|connect)\b")
 
 
@@ -326,8 +327,13 @@ def _sha256_of(texts: Iterable[str]) -> Digest:
 def _problems(found: Split) -> Iterator[Remark]:
     for each in found.problems:
         yield Remark(message=each.message, line=each.line)
+    does = [each.line for each in found.metas if not _SILENT_METAS.fullmatch(each.text)]
+    last = max((*(each.line for each in found.statements), *does), default=0)
     for meta in found.metas:
         yield from _about_meta(meta)
+        if _QUITS.match(meta.text) and last > meta.line:
+            message = f"{meta.text} ends the file here: what follows would count as applied"
+            yield Remark(message=message, line=meta.line, mend="remove it, or what follows")
     for statement in found.statements:
         yield from _about_braces(statement)
 

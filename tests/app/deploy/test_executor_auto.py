@@ -34,6 +34,8 @@ def test_file_is_sent_by_psql_when_only_psql_can(text: str, sender: str) -> None
     ("text", "shown"),
     [
         ("\\c other\n", "leaves the target's database"),
+        ("\\copy t FROM 'a'\n\\q\nSELECT 1;", "\\q ends the file here: what follows would count"),
+        ("SELECT 1;\n\\quit\n\\i b.sql\n", "\\quit ends the file here"),
         (
             "\\i a.sql\nCREATE INDEX CONCURRENTLY i ON t (id);",
             "psql runs a file in one transaction",
@@ -45,6 +47,10 @@ def test_file_is_refused_when_nobody_can_send_it(text: str, shown: str) -> None:
     (said,) = read_script(text.encode()).problems_for(Executor.AUTO)
     assert shown in said.message
     assert "executor: psql" not in said.mend
+
+
+def test_file_may_end_in_the_command_that_ends_it() -> None:
+    assert read_script(b"SELECT 1;\n\\q\n").problems_for(Executor.AUTO) == ()
 
 
 def test_group_has_both_when_single_files_need_psql(shop: Shop) -> None:
