@@ -6,6 +6,8 @@ import errno
 from pathlib import Path
 
 SAFE = "what migrations applied is safe: each database's own ledger knows it"
+IN_USE = "close the other program that has it open (templedb itself never keeps it open)"
+"""What helps if another program has the state open; nothing else has this hint."""
 
 
 def room(path: Path, error: OSError) -> str:

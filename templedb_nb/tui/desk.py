@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from templedb_nb.model.board import DriftGlance
 from templedb_nb.model.history import RunRow
 from templedb_nb.tui import source
 from templedb_nb.tui.lanes import Asked, Lane, SharedByLanes, Work, ended
@@ -27,6 +28,8 @@ READ_S = 1.5
 """The state is read no more often, however often it changes."""
 SETTLE_S = 10.0
 LANES = ("look", "targets", "waiting", "pages", "words")
+WAITING: Place = ("", "")
+"""No target, but the plans that wait."""
 
 Later = Callable[[Callable[[Asked], None], Asked], None]
 """Lets the thread that draws take an answer."""
@@ -51,6 +54,8 @@ class Desk:
         self._window = source.WINDOW
         self._asking: set[Place] = set()
         self._to_ask: dict[str, set[str]] = defaultdict(set)
+        self._to_glance: set[Place] = set()
+        self._owed: set[Place] = set()
 
     def begin(self) -> None:
         """Start to look."""
@@ -62,12 +67,23 @@ class Desk:
         """Ask nothing more; return whether all that was asked has come to an end."""
         return ended(tuple(self._lanes.values()), within_s)
 
-    def ask(self, lane: str, key: str, work: Work, answer: Callable[[Any], None]) -> None:
-        """Do *work* in a lane, and let *answer* have its value; trouble is told instead."""
+    def ask(
+        self,
+        lane: str,
+        key: str,
+        work: Work,
+        answer: Callable[[Any], None],
+        failed: Callable[[Exception], None] = lambda _: None,
+    ) -> None:
+        """Do *work* in a lane, and let *answer* have its value.
+
+        Trouble is told instead, and *failed* hears of it.
+        """
 
         def taken(asked: Asked) -> None:
             if asked.error is not None:
                 self._trouble(key, source.line_of(asked.error))
+                failed(asked.error)
                 return
             self._trouble(key, "")
             answer(asked.value)
@@ -128,7 +144,18 @@ class Desk:
         if mark.state != self._read and due and not self.pending("look", "state"):
             self._read, self._read_at = mark.state, now
             work = partial(source.remembered, window=self._window)
-            self.ask("look", "state", work, self._remembered)
+            self.ask("look", "state", work, self._remembered, self._unread)
+
+    def _unread(self, error: Exception) -> None:
+        """Read the state again soon: a file that is free again looks as it did before."""
+        del error
+        self._read = None
+
+    def _owe(self, error: Exception, what: Collection[Place] = ()) -> None:
+        """Ask again what could not be asked while another process had the state open."""
+        if source.in_use(error):
+            self._owed |= set(what) or {WAITING}
+            self._read = None
 
     def _remembered(self, found: Remembered) -> None:
         before = self.overlook.remembered
@@ -139,9 +166,12 @@ class Desk:
         last = {place: _ended(row) for place, row in before.newest().items()}
         moved = {p for p, row in found.newest().items() if _ended(row) != last.get(p)} & known
         new = known - {(slug, target.name) for slug, target in before.targets}
-        self._ask(sorted(known if first else moved | new))
-        if first or moved or found.said != before.said:
+        owed, self._owed = self._owed, set()
+        self._ask(sorted(known if first else moved | new | (owed & known)))
+        if first or moved or found.said != before.said or WAITING in owed:
             self._ask_waiting()
+        planned = {(slug, on) for _, slug, on, _ in set(found.plans) - set(before.plans)} & known
+        self._ask_drift(known if first else moved | new | planned)
 
     def _ask(self, places: Iterable[Place]) -> None:
         slugs = set()
@@ -177,11 +207,25 @@ class Desk:
     def _asked(self, slug: str, asked: Asked) -> None:
         self._trouble(f"targets of {slug}", source.line_of(asked.error) if asked.error else "")
         wanted = self._to_ask.get(slug, set())
+        if asked.error is not None:
+            self._owe(asked.error, {(own, n) for own, n in self._asking if own == slug})
         self._asking = {(own, n) for own, n in self._asking if own != slug or n in wanted}
         self._count()
 
     def _ask_waiting(self) -> None:
-        self.ask("waiting", "waiting", source.waiting, lambda found: self._set(waiting=found))
+        told: Callable[[Any], None] = lambda found: self._set(waiting=found)  # noqa: E731 - a type
+        self.ask("waiting", "waiting", source.waiting, told, self._owe)
+
+    def _ask_drift(self, places: Collection[Place]) -> None:
+        """Ask the state what was last seen of the objects there; no target is asked."""
+        self._to_glance |= set(places)
+        if self._to_glance:
+            work = partial(source.drift, places=frozenset(self._to_glance))
+            self.ask("waiting", "drift", work, self._glanced, self._owe)
+
+    def _glanced(self, found: Mapping[Place, DriftGlance | None]) -> None:
+        self._to_glance -= found.keys()
+        self._set(drift={**self.overlook.drift, **found})
 
     def _count(self) -> None:
         self._set(asking=len(self._asking))

@@ -1,10 +1,11 @@
-"""What the chosen row of a list is about, in three lines; the last says what to do."""
+"""What the chosen row of a list is about, in a few lines; the last says what to do."""
 
 from __future__ import annotations
 
 import textwrap
+from datetime import datetime
 
-from templedb_nb.model.board import TargetNow, next_command
+from templedb_nb.model.board import next_command
 from templedb_nb.model.history import RunRow
 from templedb_nb.model.result import Result
 from templedb_nb.model.serialization import short
@@ -12,7 +13,7 @@ from templedb_nb.model.waiting import WaitingPlan
 from templedb_nb.tui import cells
 from templedb_nb.tui.values import Overlook, TargetLine
 from templedb_nb.views.format import cut, duration, many, moment, shown
-from templedb_nb.views.messages import last_run
+from templedb_nb.views.messages import drift_told, last_run
 
 APPROVE = "templedb approve "
 """How the board's command begins where a plan waits, which can be approved here."""
@@ -29,10 +30,10 @@ def fitted(text: str, room: int, lines: int) -> list[str]:
 
 
 def of(row: TargetLine | WaitingPlan | Result | RunRow, found: Overlook) -> list[str]:
-    """Return three lines about *row*."""
+    """Return lines about *row*; the one before the last may be a long text."""
     match row:
         case TargetLine():
-            return _target(row)
+            return _target(row, found.looked_at)
         case WaitingPlan():
             return _plan(row)
         case Result():
@@ -41,8 +42,9 @@ def of(row: TargetLine | WaitingPlan | Result | RunRow, found: Overlook) -> list
             return _run(row, found)
 
 
-def _target(line: TargetLine) -> list[str]:
+def _target(line: TargetLine, now: datetime | None) -> list[str]:
     about = ["protected"] if line.target.protected else []
+    seen = []
     if asked := line.asked:
         status = asked.status
         counts = (
@@ -52,22 +54,21 @@ def _target(line: TargetLine) -> list[str]:
         )
         about += [f"{'?' if n is None else n} {word}" for word, n in counts]
         about.append(f"release {status.release}")
-        about.append(f"asked at {asked.at:%H:%M:%S}Z")
+        seen = [f"asked at {asked.at:%H:%M:%S}Z", f"drift: {drift_told(line.drift, now)}"]
     note = line.asked.status.note if line.asked else ""
     if not note and line.last:
         note = (
             line.last.message
             or f"last run {cells.run_id(line.last.run)}, {moment(line.last.started_at)}"
         )
-    return [", ".join(about), note, _next(line)]
+    return [", ".join(about), "; ".join(seen), note, _next(line)]
 
 
 def _next(line: TargetLine) -> str:
     """Say what Enter opens, or which command comes next: the one that the board names."""
     if line.live:
         return f"Enter: run {cells.run_id(line.live.run)}, which goes on"
-    now = TargetNow(slug=line.slug, target=line.target.name, waiting=line.waiting)
-    command = next_command(line.asked.status, now) if line.asked else ""
+    command = next_command(line.asked.status, line.now) if line.asked else ""
     if line.waiting and (not command or command.startswith(APPROVE)):
         last = line.waiting[-1]
         return f"Enter: plan {short(last.plan)}, which waits for {last.waits_for}"

@@ -61,6 +61,8 @@ class KeysDialog(ModalScreen[None]):
         self.dismiss()
 
 
+UNPROVEN = "the name is unverified: nobody can prove later who gave this word"
+
 Send = Callable[[Saying, Came], None]
 """Records a word, and tells what became of it."""
 
@@ -108,7 +110,12 @@ class WordDialog(ModalScreen[GivenApproval | None]):
     def _told(self) -> str:
         standing = self._plan.standing
         lines = [f"You are {standing.me}."]
-        if self._approves and standing.mine:
+        signed = self._plan.preview.plan.policy.signed
+        if not self._signs:
+            lines = [f"You are {standing.me}; {UNPROVEN}."]
+        if self._approves and signed:
+            lines.append(f"{self._plan.target} counts only signed approvals: the key below signs.")
+        if self._approves and standing.mine and not (signed and self._signs):
             lines.append(
                 f"Your approval would be recorded, but it would not count: {standing.mine}"
             )

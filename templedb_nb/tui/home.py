@@ -100,12 +100,16 @@ class HomeScreen(Screen[None]):
         if found.remembered.at is not None:
             self._list("targets").empty = self._none if found.remembered.targets else NO_PROJECT
             self._list("history").empty = self._none if found.remembered.runs else "no run yet"
+        if found.looked_at is not None:
+            self._list("running").empty = self._none if found.live else "no run goes on"
         if found.waiting is not None:
             none = self._none if found.waiting.rows else "no plan waits for approvals"
             self._list("waiting").empty = none
         waiting = found.waiting.rows if found.waiting else ()
         words, known = self._words, found.remembered
-        if self._new("targets", known, found.asked, found.live, waiting, words, self._wanting):
+        if self._new(
+            "targets", known, found.asked, found.live, waiting, found.drift, words, self._wanting
+        ):
             lines = [line for line in found.lines() if line.wants or not self._wanting]
             self._show("targets", lines, lists.of_target)
         if self._new("waiting", waiting, words, found.waiting is None):
@@ -162,7 +166,7 @@ class HomeScreen(Screen[None]):
         lines = [
             line
             for n, each in enumerate(told)
-            for line in details.fitted(mask(each), room, 1 + n % 2)
+            for line in details.fitted(mask(each), room, 2 if n == len(told) - 2 else 1)
         ]
         self.query_one("#details", Static).update(Text("\n".join(lines), no_wrap=True))
         self.refresh_status()
@@ -199,7 +203,7 @@ class HomeScreen(Screen[None]):
         if not told and self._words:
             told = f"only rows with: {' '.join(self._words)}; Escape shows all"
         for each in self.query("#status").results(Static):  # none, while the screen goes
-            each.update(Text(told, no_wrap=True, overflow="ellipsis"))
+            each.update(Text(told))
 
     # --- what people do ---------------------------------------------------------------------------
 

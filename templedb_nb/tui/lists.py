@@ -17,6 +17,7 @@ from templedb_nb.tui.widgets.listing import ListColumn, RowList
 from templedb_nb.views.format import duration
 
 T = TypeVar("T")
+READING = "reading the state …"
 
 
 class HomeLists:
@@ -44,7 +45,7 @@ class HomeLists:
                     self._column("NOTE", 24, cells.noted, at_least=130),
                 ),
                 lambda row: row.place,
-                "reading the state …",
+                READING,
                 id="targets-list",
             ),
         )
@@ -79,7 +80,7 @@ class HomeLists:
                     self._column("BY", 16, lambda row: row.started_by, at_least=100),
                 ),
                 lambda row: row.run,
-                "no run goes on",
+                "looking for runs …",
                 id="running-list",
             ),
         )
@@ -101,7 +102,7 @@ class HomeLists:
                     self._column("RUN", 13, lambda row: cells.run_id(row.run), at_least=130),
                 ),
                 lambda row: row.run,
-                "no run yet",
+                READING,
                 id="history-list",
             ),
         )

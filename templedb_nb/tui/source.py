@@ -13,16 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from templedb_nb.app.history.board import drift_seen
 from templedb_nb.app.history.step_texts import StepTexts
-from templedb_nb.errors import TempleError
+from templedb_nb.errors import StoreError, TempleError
 from templedb_nb.model.approval import GivenApproval, Verdict
+from templedb_nb.model.board import DriftGlance
 from templedb_nb.model.history import Filter, RunRow
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
 from templedb_nb.model.selection import Selection
 from templedb_nb.model.waiting import WaitingList
 from templedb_nb.store import journal
-from templedb_nb.tui.values import AskedTarget, Footprint, ReadPlan, ReadRun, Remembered
+from templedb_nb.store.advice import IN_USE
+from templedb_nb.tui.values import AskedTarget, Footprint, Place, ReadPlan, ReadRun, Remembered
 
 if TYPE_CHECKING:
     from templedb_nb.app.container import Container
@@ -81,9 +84,10 @@ def remembered(app: Container, window: int) -> Remembered:
         if len(rows) == window:
             cut = max(cut, rows[-1].run)
     runs = sorted((row for row in runs if row.run >= cut), key=lambda row: row.run, reverse=True)
-    said = (app.records.recent_plans(NEWEST), app.records.recent_approvals(None, NEWEST))
+    plans = app.records.recent_plans(NEWEST)
+    said = (plans, app.records.recent_approvals(None, NEWEST))
     return Remembered(
-        path=path, targets=targets, runs=tuple(runs), more=bool(cut), said=said, at=now
+        path=path, targets=targets, runs=tuple(runs), more=bool(cut), plans=plans, said=said, at=now
     )
 
 
@@ -102,6 +106,11 @@ def ask_targets(
     for row in app.overview.each(Selection(project=slug), lambda name: name in wanted):
         if not told(AskedTarget(status=row, at=app.system.clock.now())):
             return
+
+
+def drift(app: Container, places: Collection[Place]) -> dict[Place, DriftGlance | None]:
+    """Return what differed at those targets when somebody last looked; none is asked."""
+    return drift_seen(app.records, places)
 
 
 def waiting(app: Container) -> WaitingList:
@@ -163,6 +172,11 @@ def notified(app: Container) -> tuple[str, ...]:
 
 def _texts(app: Container) -> StepTexts:
     return StepTexts(records=app.records, reader=app.reader, variables=app.variables)
+
+
+def in_use(error: Exception) -> bool:
+    """Return whether another process has the state open."""
+    return isinstance(error, StoreError) and error.hint == IN_USE
 
 
 def line_of(error: Exception) -> str:

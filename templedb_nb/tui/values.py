@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from templedb_nb.model.approval import ApprovalStanding
+from templedb_nb.model.board import DriftGlance, TargetNow
 from templedb_nb.model.history import RunRow
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.project import Slug
@@ -38,6 +39,7 @@ class Remembered:
     targets: tuple[tuple[Slug, Target], ...] = ()
     runs: tuple[RunRow, ...] = ()
     more: bool = False
+    plans: tuple[tuple[str, str, str, datetime], ...] = ()
     said: tuple[object, ...] = ()
     at: datetime | None = None
 
@@ -64,6 +66,7 @@ class TargetLine:
     live: Result | None = None
     last: RunRow | None = None
     waiting: tuple[WaitingPlan, ...] = ()
+    seen: DriftGlance | None = None
 
     @property
     def place(self) -> Place:
@@ -73,10 +76,21 @@ class TargetLine:
     @property
     def wants(self) -> bool:
         """Return whether it needs attention: somebody must look, or something must end."""
-        if self.live or self.waiting:
-            return True
         found = self.asked.status if self.asked else None
-        return bool(found and found.wants)
+        return bool(self.live or self.now.wants or (found and found.wants))
+
+    @property
+    def drift(self) -> DriftGlance | None:
+        """Return what differed when it was last looked at, if there was something to compare."""
+        found = self.asked.status if self.asked else None
+        return self.seen if found and (found.last_run or found.applied) else None
+
+    @property
+    def now(self) -> TargetNow:
+        """Return what the board would say of it, beside a run that goes on."""
+        return TargetNow(
+            slug=self.slug, target=self.target.name, waiting=self.waiting, drift=self.drift
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +102,7 @@ class Overlook:
 
     remembered: Remembered = field(default_factory=Remembered)
     asked: Mapping[Place, AskedTarget] = field(default_factory=dict)
+    drift: Mapping[Place, DriftGlance | None] = field(default_factory=dict)
     waiting: WaitingList | None = None
     live: tuple[Result, ...] = ()
     asking: int = 0
@@ -108,6 +123,7 @@ class Overlook:
                 live=live.get((slug, target.name)),
                 last=newest.get((slug, target.name)),
                 waiting=tuple(waits.get((slug, target.name), ())),
+                seen=self.drift.get((slug, target.name)),
             )
             for slug, target in self.remembered.targets
         )

@@ -2,8 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
+import subprocess
+import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from tests.conftest import Shop, Terminal
@@ -175,6 +179,63 @@ def test_trouble_is_a_line_when_the_state_cannot_be_read_and_goes_when_it_can(
             await person.until(lambda: person.app.status == "", "no trouble")
 
     asyncio.run(look())
+
+
+HOLDS = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('open', flush=True); input()"
+
+
+def test_lists_are_filled_when_the_process_that_had_the_state_open_has_ended(
+    duck: Terminal,
+) -> None:
+    duck("deploy", "run", "app", "--target", "staging")
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDS, str(duck.state)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "open\n"
+
+    async def look() -> None:
+        async with sitting() as person:
+            screen = await person.sees("is in use", "close the other program")
+            assert len(screen.split("\n")) == 24
+            await person.press("4")
+            assert "no run yet" not in await person.sees("reading the state …")
+            holder.kill()
+            await person.sees("✓ succeeded")
+            await person.answered()
+            await person.press("1")
+            await person.sees("app → production ▲", "2          0         never")
+            assert person.app.status == ""
+
+    try:
+        asyncio.run(look())
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+def test_target_tells_drift_and_when_it_was_asked_as_the_board_does(duck: Terminal) -> None:
+    duck("deploy", "run", "app", "--target", "staging")
+
+    async def look() -> None:
+        async with sitting() as person:
+            await person.answered()
+            screen = await person.sees("drift: not measured")
+            assert re.search(r"2 pending, 0 need attention, release \d+$", screen, re.MULTILINE)
+            assert re.search(r"asked at \d\d:\d\d:\d\dZ; ", screen)
+            await person.press("down")
+            await person.sees("drift: none, just now")
+            with duckdb.connect(duck.home / "staging.duckdb") as other:
+                other.execute("ALTER TABLE orders ADD COLUMN by_hand int")
+            duck.file("app/migrations/003_carts.sql", "CREATE TABLE carts (id int);\n")
+            await asyncio.to_thread(duck, "deploy", "plan", "app", "--target", "staging")
+            await person.sees("drift: 1 object changed, just now")
+
+    asyncio.run(look())
+    assert "1 object changed" in duck("board").out
 
 
 def test_target_that_does_not_answer_is_noted_when_the_others_do(duck: Terminal) -> None:

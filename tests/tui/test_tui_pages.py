@@ -43,7 +43,9 @@ def test_plan_may_run_when_somebody_else_approves_it_on_the_screen(duck: Termina
             await person.press("down")
             await person.reads("1  CREATE TABLE users (id int PRIMARY KEY);")
             await person.press("a")
-            await person.sees("Approve plan", "You are emil.")
+            await person.sees(
+                "Approve plan", "You are emil; the name is unverified: nobody can prove"
+            )
             await person.press("enter")
             await person.sees("write a reason first")
             await person.types("read it")
@@ -227,7 +229,8 @@ def test_approval_is_signed_when_the_target_requires_it(duck: Terminal) -> None:
         async with sitting() as person:
             await opened(person)
             await person.press("a")
-            await person.sees("Approve plan")
+            screen = await person.sees("You are emil@example.com.", "counts only signed approvals")
+            assert "not count" not in screen
             await person.types("read it")
             await person.press("enter")
             await person.types("production")

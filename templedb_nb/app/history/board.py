@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import chain
 from typing import Protocol
 
@@ -19,7 +19,7 @@ from templedb_nb.model.result import Result
 from templedb_nb.model.selection import Selection
 from templedb_nb.model.status import StatusTable, TargetStatus
 from templedb_nb.model.step_result import StepState
-from templedb_nb.model.target import FindingLevel
+from templedb_nb.model.target import FindingLevel, TargetName
 from templedb_nb.model.waiting import WaitingPlan
 from templedb_nb.ports.records import RecordStore
 
@@ -127,15 +127,34 @@ def _now(value: Result) -> RunningNow:
     )
 
 
+def drift_seen(
+    records: RecordStore, places: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], DriftGlance | None]:
+    """Return what the last look at each of those targets said; none is asked."""
+    plans: dict[tuple[str, str], list[str]] = {}
+    for plan, slug, on, _ in records.recent_plans(RECENT):
+        plans.setdefault((slug, on), []).append(plan)
+    return {
+        (slug, on): _seen(records, Slug(slug), TargetName(on), plans.get((slug, on), ()))
+        for slug, on in places
+    }
+
+
 def _drift(records: RecordStore, row: TargetStatus, plans: Sequence[str]) -> DriftGlance | None:
     """Return what the last look said: a plan's, or a later run's, which records the objects."""
     if not row.last_run and not row.applied:
         return None  # nothing to compare with
+    return _seen(records, row.slug, row.target, plans)
+
+
+def _seen(
+    records: RecordStore, slug: Slug, target: TargetName, plans: Sequence[str]
+) -> DriftGlance | None:
     for plan in plans[:LOOKED]:
         made = records.plan(plan)
         if not made.plan.steps or made.plan.policy.drift is FindingLevel.OFF:
             continue  # nobody looked
-        last = records.last_deployment(row.slug, row.target)
+        last = records.last_deployment(slug, target)
         if last is not None and last[2] > made.made_at:
             return DriftGlance(changes=0, at=last[2], by=f"run {last[0][:13]}")
         changes = sum(_count(each) for each in made.findings if each.topic is Topic.DRIFT)

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from templedb_nb.errors import StoreError
-from templedb_nb.store.advice import SAFE
+from templedb_nb.store.advice import IN_USE, SAFE
 
 CHECK = "templedb state check shows what can be read, and what to do"
 WAL_HEAD = b"d\x00b"
@@ -27,8 +27,9 @@ def explained(path: Path, error: Exception) -> StoreError:
     """Return what DuckDB or the system said of the state file at *path*, for people."""
     said = first_line(error)
     if any(each in said.lower() for each in _LOCK):
-        hint = "close the other program that has it open (templedb itself never keeps it open)"
-        return StoreError(f"the state file {path} is in use: {said}", hint=hint)
+        _, _, holder = said.partition("lock is held in ")
+        by = f" by {holder.partition(')')[0]})" if "(PID" in holder else f": {said}"
+        return StoreError(f"the state file {path} is in use{by}", hint=IN_USE)
     if any(each in said for each in _FULL):
         hint = f"free some space on its disk (df -h {path.parent}), then run the command again"
         return StoreError(f"the disk of the state file {path} is full: {said}",

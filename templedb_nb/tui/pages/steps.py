@@ -175,7 +175,7 @@ class StepsPage(Screen[None]):
         """Show the newest trouble."""
         told = getattr(self.app, "status", "")
         for each in self.query("#status").results(Static):  # none, while the page goes
-            each.update(Text(told, no_wrap=True, overflow="ellipsis"))
+            each.update(Text(told))
 
     def tell(self, line: str) -> None:
         """Show a line for a moment."""
