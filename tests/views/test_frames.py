@@ -6,7 +6,7 @@ import pickle
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -14,8 +14,16 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from templedb_nb.model.event import Outcome
-from templedb_nb.model.history import DeployHistory, DeployStats, HistoryScope
+from templedb_nb.model.history import (
+    DeployHistory,
+    DeployStats,
+    HistoryScope,
+    MigrationHistory,
+    MigrationRow,
+)
+from templedb_nb.model.ledger import Checksums, Entry, EntryKind, State
 from templedb_nb.model.project import Slug
+from templedb_nb.model.serialization import Digest
 from templedb_nb.model.target import TargetName
 from templedb_nb.notebook.display import add_looks
 from templedb_nb.views.format import duration
@@ -27,6 +35,8 @@ from templedb_nb.views.frames.looks import TABLE_LOOKS
 from templedb_nb.views.frames.text import frame_text
 from tests.views.test_pictures import counted, runs
 
+CLAIMED = datetime(2026, 9, 1, 12, 0, 0, 21, tzinfo=UTC)
+"""A row's default is read after the values that are given: so it begins after its end."""
 SCOPE = HistoryScope(target=TargetName("staging"), since=datetime(2026, 9, 1, tzinfo=UTC))
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -304,3 +314,27 @@ def test_card_shows_no_secret_when_a_mask_is_set() -> None:
 )  # fmt: skip
 def test_duration_is_in_words_when_it_is_long(milliseconds: int, told: str) -> None:
     assert duration(milliseconds) == told
+
+
+@pytest.mark.parametrize(
+    ("mode", "began", "took"),
+    [("transaction", CLAIMED, None), ("statements", CLAIMED - timedelta(seconds=9), 9.0)],
+)
+def test_duration_of_a_migration_is_told_when_its_row_knows_two_moments(
+    mode: str, began: datetime, took: float | None
+) -> None:
+    entry = Entry(
+        key="001.sql",
+        file="001.sql",
+        kind=EntryKind.RUN,
+        state=State.APPLIED,
+        checksums=Checksums(text=Digest("a" * 64), tokens=Digest("b" * 64)),
+        mode=mode,
+        started_at=began,
+        finished_at=CLAIMED.replace(microsecond=0),
+    )
+    row = MigrationRow(target=TargetName("staging"), database="DATABASE_URL", entry=entry)
+    table = frame(MigrationHistory(slug=Slug("shop"), rows=(row,)))
+    assert table is not None
+    told = table.took.dt.total_seconds()[0]
+    assert pd.isna(told) if took is None else round(told) == took

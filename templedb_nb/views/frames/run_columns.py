@@ -13,6 +13,7 @@ from templedb_nb.model.history import DeployHistory, DeployStats, DeployStatus, 
 from templedb_nb.model.ledger import Entry, State
 from templedb_nb.model.rollback_summary import RollbackList
 from templedb_nb.model.run_kind import RunKind
+from templedb_nb.model.step import Mode
 from templedb_nb.model.step_result import StepState
 from templedb_nb.views.frames.kinds import (
     COUNTS,
@@ -158,6 +159,10 @@ def _at(began: datetime | None, after_ms: int | None) -> datetime | None:
 
 
 def _took(entry: Entry) -> timedelta | None:
-    """Return how long the migration took; a row that says it was rolled back tells of neither."""
+    """Return how long the migration took, where its row knows more than one moment.
+
+    The row of a transaction has that of its claim alone; one that was rolled back tells of neither.
+    """
     start, end = entry.started_at, entry.finished_at
-    return end - start if start and end and entry.state is not State.REVERTED else None
+    told = entry.mode == Mode.STATEMENTS and entry.state is not State.REVERTED
+    return end - start if start and end and told else None

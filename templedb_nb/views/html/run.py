@@ -31,7 +31,7 @@ from templedb_nb.views.html.card import (
 from templedb_nb.views.html.markup import Child, Html, block, join, prose, tag, unbroken
 from templedb_nb.views.html.terminal import terminal_line
 from templedb_nb.views.plans import SHOWN, chosen
-from templedb_nb.views.text import after, came_to, commands_run, next_steps
+from templedb_nb.views.text import after, came_to, next_steps
 
 COLUMNS = (Column("State"), Column("Phase"), Column("Step", wide=True), Column("Took", number=True))
 STATES = {
@@ -83,9 +83,7 @@ def _sum(value: Result) -> Html:
     took = f" in {duration(value.elapsed_ms)}" if value.elapsed_ms else ""
     warned = value.count(StepState.WARNED)
     tail = f"; {many(warned, 'step')} warned" if warned else ""
-    told, ran = came_to(value), commands_run(value)
-    if ran and ran not in told and value.applied():
-        told = f"{told}, {ran}"
+    told = came_to(value)
     done = f"; {value.count(StepState.DONE)} of {many(len(value.steps), 'step')} done"
     so_far = done if value.outcome is None and value.steps else ""
     return tag("p", tag("strong", told[:1].upper() + told[1:]), f"{took}{so_far}{tail}.")

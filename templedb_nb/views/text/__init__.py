@@ -18,11 +18,11 @@ from templedb_nb.views.text import (
 )
 from templedb_nb.views.text.base import findings, text
 from templedb_nb.views.text.plan import briefing
-from templedb_nb.views.text.run import after, came_to, closing, commands_run, failure, next_steps
+from templedb_nb.views.text.run import after, came_to, closing, failure, next_steps
 from templedb_nb.views.text.setting import changed
 
 __all__ = [
-    "after", "briefing", "came_to", "changed", "closing", "commands_run", "difference", "drift",
+    "after", "briefing", "came_to", "changed", "closing", "difference", "drift",
     "failure",
     "findings", "health", "history",
     "next_steps", "picture", "plan", "promotion", "rollback",

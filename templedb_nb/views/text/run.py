@@ -164,7 +164,7 @@ def came_to(value: Result) -> str:
     applied, goes = value.applied(), _traffic(value)
     if applied or goes:
         counted = f"{many(applied, 'migration')} applied" if applied else ""
-        return f"{goes}{counted}".removesuffix("; ")
+        return _also_run(value, f"{goes}{counted}".removesuffix("; "))
     done = Counter(s.label.kind for s in value.steps if s.state is StepState.DONE)
     if reverted := done[Revert.kind]:
         return f"{many(reverted, 'migration')} rolled back"
@@ -187,15 +187,19 @@ def _nothing(value: Result) -> str:
     """Return what a run did that applied no migration."""
     asked = any(step.label.evidence is Evidence.LEDGER for step in value.steps)
     if value.failure is not None or asked:
-        return "nothing applied"
-    ran = commands_run(value)
+        return _also_run(value, "nothing applied")
+    ran = _commands_run(value)
     return (
         f"{ran}, no migration was pending" if ran else "nothing applied: no migration was pending"
     )
 
 
-def commands_run(value: Result) -> str:
-    """Return how many commands a run has carried out, or nothing if none."""
+def _also_run(value: Result, told: str) -> str:
+    """Return what was done, and how many commands ran beside it."""
+    return ", ".join(filter(None, (told, _commands_run(value))))
+
+
+def _commands_run(value: Result) -> str:
     done = (s for s in value.steps if s.state is StepState.DONE)
     count = sum(step.label.kind in {RunCommand.kind, RunScript.kind} for step in done)
     return f"{many(count, 'command')} run" if count else ""

@@ -67,7 +67,7 @@ def test_story_ends_with_a_tracked_target_when_it_begins_with_a_folder(
     assert pg.tables() == ["sync_state"]
 
     ran = woofs("deploy", "run", "woofs_projects", "--target", "production").out
-    assert "6 migrations applied" in ran
+    assert "6 migrations applied, 2 commands run" in ran
     assert "built 2 files" in ran
     assert pg.tables() == ["breeds", "contacts", "profiles", "sync_state", "walks"]
     assert pg.query("SELECT name FROM breeds ORDER BY id")[2] == ("Pumi 100%",)

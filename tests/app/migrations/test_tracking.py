@@ -118,6 +118,27 @@ def test_history_shows_fewer_rows_when_a_limit_is_given(deployed: Shop) -> None:
     assert "001_users" not in said
 
 
+def test_duration_is_told_of_migrations_whose_row_knows_two_moments(deployed: Shop) -> None:
+    deployed.migration("003_index.sql", "CREATE INDEX CONCURRENTLY users_id ON users (id);\n")
+    deployed.run()
+    rows = deployed.terminal(
+        "sql", "SELECT file FROM migrations WHERE took > INTERVAL 0 SECONDS", "--json"
+    ).json
+    assert "003_index" in str(rows)
+    none = "SELECT count(*) FROM migrations WHERE file LIKE '%users%' AND took IS NULL"
+    assert "1" in deployed.terminal("sql", none).out
+
+
+def test_row_says_when_the_last_attempt_began_when_a_migration_failed_twice(shop: Shop) -> None:
+    shop.migration("001_users.sql", "SELECT nothing_at_all;\n")
+    asked = "SELECT started_at, finished_at FROM templedb.migration"
+    shop.run(code=10)
+    ((_, first_end),) = shop.pg.query(asked)
+    shop.run(code=10)
+    ((began, ended),) = shop.pg.query(asked)
+    assert first_end < began <= ended
+
+
 @pytest.mark.parametrize(
     ("policy", "code", "word"),
     [

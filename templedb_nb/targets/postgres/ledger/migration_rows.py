@@ -88,7 +88,8 @@ ON CONFLICT (project, scope, key) DO UPDATE SET
   run = excluded.run, plan = excluded.plan, checksum = excluded.checksum,
   token_checksum = excluded.token_checksum, sql = excluded.sql, client = excluded.client,
   version = excluded.version, finished_at = excluded.finished_at, mode = excluded.mode,
-  steps = excluded.steps
+  steps = excluded.steps, started_at = CASE WHEN m.attempt_id = excluded.attempt_id
+    THEN m.started_at ELSE excluded.started_at END
 WHERE {_FREE} OR m.attempt_id = excluded.attempt_id
 """  # noqa: S608 - constants
 _BEGUN = f"""
