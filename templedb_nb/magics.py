@@ -21,6 +21,7 @@ from templedb_nb.commands.tree import reserved, tree
 from templedb_nb.errors import InternalError, RunFailed, TempleError, swallowed
 from templedb_nb.notebook.cell_commands import CellRuns
 from templedb_nb.notebook.display import add_looks, has_looks, mask_of, share_masker, show_beside
+from templedb_nb.notebook.first_line import NAME, NOT_FIRST, lone_cell, not_first
 from templedb_nb.notebook.offers import (
     board,
     brief,
@@ -42,12 +43,9 @@ if TYPE_CHECKING:
     from templedb_nb.model.plan import Preview
     from templedb_nb.notebook.runner_session import RunnerSession
 
-NAME = "templedb"
 PROGRAM = f"%{NAME}"
-_LONE = re.compile(rf"^%%{NAME}\b")
 _ASSIGNED = re.compile(r"\s*+([^\W\d]\w*+)\s*+<<\s*+")
 _UNDO = "_templedb_undo"
-_NOT_FIRST = f"%{NAME}"
 
 
 def load(shell: InteractiveShell) -> None:
@@ -78,7 +76,7 @@ def load(shell: InteractiveShell) -> None:
     unexpanded: Any = no_var_expand(templedb)
     misplaced: Any = not_first
     shell.register_magic_function(unexpanded, "line_cell", NAME)
-    shell.register_magic_function(misplaced, "line", _NOT_FIRST)
+    shell.register_magic_function(misplaced, "line", NOT_FIRST)
     matcher = completion.matcher(lambda: magic.call(None), shell.user_ns, lambda: magic.last)
     shell.Completer.custom_matchers.append(matcher)
     shell.input_transformers_cleanup.append(lone_cell)
@@ -99,27 +97,7 @@ def unload(shell: InteractiveShell) -> None:
         step()
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop(NAME, None)
-        shell.magics_manager.magics[kind].pop(_NOT_FIRST, None)
-
-
-def not_first(_: str) -> None:
-    """Say why ``%%templedb`` below other lines is not a cell magic: IPython asks for this name."""
-    from IPython.core.error import UsageError
-
-    raise UsageError(
-        f"%{PROGRAM} must be the first line of its cell: move what stands above it to another cell"
-    )
-
-
-def lone_cell(lines: list[str]) -> list[str]:
-    """Turn a cell that holds nothing but ``%%templedb …`` into the line magic.
-
-    IPython refuses a cell magic without a body before any magic is asked.
-    """
-    filled = [line for line in lines if line.strip()]
-    if len(filled) == 1 and _LONE.match(filled[0]):
-        return [filled[0][1:]]
-    return lines
+        shell.magics_manager.magics[kind].pop(NOT_FIRST, None)
 
 
 @dataclass

@@ -80,7 +80,7 @@ def run(
       templedb runbook run deploy.ipynb --params staging.yaml --timeout 1h
     """
     from templedb_nb.commands.runbook_inspect import (
-        NO_KERNEL,
+        kernel_note,
         read,
         refuse_misplaced,
         refuse_skipped,
@@ -99,8 +99,8 @@ def run(
     refuse_skipped(root, read(root, notebook))
     read_notebook = Notebook.read(notebook)
     refuse_misplaced(read_notebook)
-    if not read_notebook.language:
-        call.output.tell(NO_KERNEL)
+    if note := kernel_note(read_notebook):
+        call.output.tell(note)
     document = read_document(file, call.stdin) if file else None
     known = parameters.declared(read_notebook)
     system = call.world

@@ -19,6 +19,8 @@ from templedb_nb.runbook.notebook import INJECTED, Notebook, tags, title
 
 SKIP = "skip-execution"
 NO_KERNEL = "the notebook names no kernel: its cells run in this Python"
+OTHER_KERNEL = "the notebook names the kernel {}: its cells run in this Python all the same"
+OWN = ("python", "ipykernel", "xpython")
 _MISPLACED = (
     "cell {}: its cell magic (%%templedb) must be the first line; "
     "move what stands above it to another cell"
@@ -60,10 +62,18 @@ def read(root: click.Command, path: Path) -> RunbookShown:
 
 
 def _warnings(notebook: Notebook) -> Iterator[str]:
-    if not notebook.language:
-        yield NO_KERNEL
+    if note := kernel_note(notebook):
+        yield note
     for number in notebook.misplaced_magics():
         yield _MISPLACED.format(number)
+
+
+def kernel_note(notebook: Notebook) -> str:
+    """Say that the kernel is another one than the notebook asks for, or that it asks for none."""
+    name = notebook.kernel
+    if not name:
+        return "" if notebook.language else NO_KERNEL
+    return "" if name.lower().startswith(OWN) else OTHER_KERNEL.format(name)
 
 
 def refuse_misplaced(notebook: Notebook) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,14 @@ from templedb_nb.model.serialization import digest
 
 MAJOR = 4
 TITLE = 72
+KERNELS = {
+    "ir": "r", "julia": "julia", "bash": "bash", "zsh": "zsh", "javascript": "javascript",
+    "deno": "typescript", "tslab": "typescript", "jslab": "javascript", "ruby": "ruby",
+    "rust": "rust", "scala": "scala", "almond": "scala", "kotlin": "kotlin", "java": "java",
+    "octave": "octave", "matlab": "matlab", "gophernotes": "go", "gonb": "go", "xcpp": "c++",
+    "stata": "stata", "sas": "sas",
+}  # fmt: skip
+"""What kernels speak whose notebooks may name no language; of a name the letters at its start."""
 PARAMETERS, INJECTED = "parameters", "injected-parameters"
 
 
@@ -65,13 +75,24 @@ class Notebook:
 
     @property
     def language(self) -> str:
-        """Return the language that its metadata names, in lower case; empty where none is named."""
+        """Return the language that its metadata names, in lower case; empty where none is named.
+
+        Where only a kernel is named, its name may tell.
+        """
         metadata = self.body["metadata"]
         for where, key in (("kernelspec", "language"), ("language_info", "name")):
             part = metadata.get(where)
             if isinstance(part, dict) and isinstance(part.get(key), str) and part[key].strip():
                 return str(part[key]).strip().lower()
-        return ""
+        word = "".join(takewhile(str.isalpha, self.kernel.lower()))
+        return KERNELS.get(word, "")
+
+    @property
+    def kernel(self) -> str:
+        """Return the name of the kernel that its metadata names; empty where none is named."""
+        spec = self.body["metadata"].get("kernelspec")
+        name = spec.get("name") if isinstance(spec, dict) else None
+        return name.strip() if isinstance(name, str) else ""
 
     def refuse_other_language(self) -> None:
         """Refuse a notebook whose cells are not Python: this Python would run them all the same."""
@@ -81,11 +102,11 @@ class Notebook:
             raise ConfigError(message, hint=hint)
 
     def misplaced_magics(self) -> list[int]:
-        """Return the cells whose ``%%templedb`` has comments or line magics above it.
+        """Return the cells whose ``%%templedb`` has other lines above it.
 
         IPython takes a cell magic in the first line alone, and reads such a cell as Python.
         """
-        return [number for number, cell in self.code() if _misplaced(cell["source"])]
+        return [number for number, cell in self.code() if misplaced(cell["source"])]
 
     def refuse_surrogates(self) -> None:
         """Refuse a cell with half of a surrogate pair, which no kernel takes; all such at once."""
@@ -127,14 +148,24 @@ def tags(cell: dict[str, Any]) -> tuple[str, ...]:
     return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
-def _misplaced(source: str) -> bool:
-    lines = [line.strip() for line in source.splitlines() if line.strip()]
+def misplaced(source: str) -> bool:
+    """Return whether a ``%%templedb`` begins a statement of a cell below other lines."""
+    lines = [line for line in source.splitlines() if line.strip()]
     for number, line in enumerate(lines):
-        if line.startswith("%%"):
-            return number > 0 and re.match(r"%%templedb\b", line) is not None
-        if not line.startswith(("#", "%")):
-            return False
+        if line.lstrip().startswith("%%"):
+            meant = re.match(r"%%templedb\b", line.lstrip()) is not None
+            return number > 0 and meant and _whole(lines[:number])
     return False
+
+
+def _whole(lines: list[str]) -> bool:
+    """Return whether lines end where a statement does, and not in the middle of a text."""
+    plain = ["pass" if line.lstrip().startswith(("%", "!")) else line for line in lines]
+    try:
+        ast.parse("\n".join(plain))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 def title(source: str) -> str:

@@ -53,11 +53,12 @@ def test_cell_body_is_an_overlay_that_the_card_shows_when_the_cell_plans(
     assert "+ 300" in card
 
 
-@pytest.mark.parametrize("above", ["# deploy it", "%pwd", "\n# deploy it\n"])
+@pytest.mark.parametrize("body", ["", "groups: {web: {timeout: 5m}}"])
+@pytest.mark.parametrize("above", ["# deploy it", "%pwd", "\n# deploy it\n", "import os"])
 def test_cell_magic_says_where_it_belongs_when_other_lines_stand_above(
-    kernel: Kernel, above: str
+    kernel: Kernel, above: str, body: str
 ) -> None:
-    said = kernel.run(f"{above}\n%%templedb deploy plan\n", ok=False)
+    said = kernel.run(f"{above}\n%%templedb deploy plan\n{body}", ok=False)
     assert "%%templedb must be the first line of its cell" in str(said)
 
 

@@ -34,6 +34,8 @@ def with_metadata(path: Path, **metadata: Any) -> Path:
     [
         {"kernelspec": {"name": "ir", "language": "R", "display_name": "R"}},
         {"language_info": {"name": "julia"}},
+        {"kernelspec": {"name": "julia-1.9", "display_name": "Julia 1.9"}},
+        {"kernelspec": {"name": "ir", "display_name": "R"}},
         {"kernelspec": {"name": "x", "display_name": "X"}, "language_info": {"name": "bash"}},
     ],
 )
@@ -59,12 +61,23 @@ def test_runbook_says_that_no_kernel_is_named_when_its_metadata_is_empty(
     assert "kernel" not in terminal("runbook", "inspect", str(named)).text
 
 
+def test_runbook_says_which_kernel_is_named_when_it_is_not_this_one(terminal: Terminal) -> None:
+    spec = {"name": "conda-env-shop-py", "display_name": "shop", "language": "python"}
+    path = with_metadata(notebook(terminal.home / "book.ipynb", "1 + 1"), kernelspec=spec)
+    told = (
+        "the notebook names the kernel conda-env-shop-py: its cells run in this Python all the same"
+    )
+    assert f"warning: {told}" in terminal("runbook", "inspect", str(path)).out
+    assert told in terminal("runbook", "run", str(path)).text
+
+
 @pytest.mark.parametrize(
     ("source", "misplaced"),
     [
         ("# deploy\n%%templedb deploy run\n{}", True),
         ("\n# a\n\n# b\n  %%templedb deploy run\n{}", True),
         ("%load_ext templedb_nb\n%%templedb deploy run", True),
+        ("import os\nrows = (1,\n  2)\n%%templedb deploy run\n{}", True),
         ("%%templedb deploy run\n# deploy\n%%templedb deploy run", False),
         ("%%bash\n%%templedb deploy run", False),
         ("print('''\n%%templedb deploy run\n''')", False),
