@@ -64,7 +64,7 @@ def meet(job: Job, fault: str | Point, moment: float) -> None:
 
 def _ended(process: subprocess.Popen[str]) -> None:
     try:
-        process.communicate(timeout=180)
+        process.communicate(timeout=600)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()

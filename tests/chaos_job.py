@@ -115,7 +115,7 @@ class Job:
             ["target", "add", slug, "t"],
             ["env", "set", slug, "DATABASE_URL", f"postgresql://{address}", "--target", "t"],
         ):
-            self.program(*words).communicate(timeout=60)
+            self.program(*words).communicate(timeout=600)
 
     @property
     def environ(self) -> dict[str, str]:
@@ -183,7 +183,7 @@ class Job:
     def say(self, *words: str) -> tuple[int, str]:
         """Carry out a command; return its exit code and what it said."""
         process = self.program(*words)
-        said, _err = process.communicate(timeout=240)
+        said, _err = process.communicate(timeout=600)
         return process.returncode, said
 
     def must(self, *words: str) -> None:

@@ -40,7 +40,7 @@ def wiped_between(job: Job, moment: float) -> None:
         with suppress(subprocess.TimeoutExpired):
             process.wait(moment)
         process.kill()
-    process.communicate(timeout=180)
+    process.communicate(timeout=600)
     _damage(job, _pick(moment))
     finish(job)
 
@@ -52,7 +52,7 @@ def wiped_during(job: Job, moment: float) -> None:
     with suppress(subprocess.TimeoutExpired):
         process.wait(moment)
     _damage(job, _pick(moment))
-    process.communicate(timeout=180)
+    process.communicate(timeout=600)
     finish(job)
 
 

@@ -228,7 +228,7 @@ def break_at(job: Job, point: Point) -> None:
 def ended(process: subprocess.Popen[str]) -> str:
     """Wait for a command; return what it said."""
     try:
-        return process.communicate(timeout=180)[0]
+        return process.communicate(timeout=600)[0]
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
