@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from templedb_nb.core.approval.policy import RUN_DIGITS
 from templedb_nb.core.migrations.script import Script
@@ -142,6 +142,24 @@ def exited(
         log=log,
         tail=tail,
     )
+
+
+SCRIPT_ERRORS = frozenset({1, 3})
+"""How psql exits after an error in a file; after 2, it lost its connection."""
+
+
+def half_committed(
+    number: int, file: str, ended: CommandExit, log: Log | None, tail: str
+) -> StepFailed:
+    """Return the event of a file that psql gave up, and of which the ledger row is committed.
+
+    Only a COMMIT within the file can have done that: what came before the error stands.
+    """
+    message = f"psql {how(ended)}, but {file}, or a file that it reads, had committed before that"
+    hint = "complete it by hand, or undo it, and remove its COMMIT; then: templedb migration"
+    hint = f"{hint} resolve {file}"
+    failed = exited(number, ended, message, changed=True, log=log, tail=tail)
+    return replace(failed, unknown=True, hint=f"{hint} --applied (or --not-applied) --reason WHY")
 
 
 def measured(number: int, step: CheckHealth, check: Check, one: Try) -> HealthMeasured:

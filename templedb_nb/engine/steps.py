@@ -14,12 +14,14 @@ from templedb_nb.engine.guard import Guard
 from templedb_nb.engine.measure import measure
 from templedb_nb.engine.messages import Messages
 from templedb_nb.engine.step_events import (
+    SCRIPT_ERRORS,
     Ended,
     broken,
     cancelled,
     changes,
     ended,
     exited,
+    half_committed,
     how,
     may_fail,
     not_started,
@@ -266,14 +268,12 @@ class StepRunner:
         ended: CommandExit | None = None
         try:
             with self.tools.interrupts.cancellable():
-                ended = self.tools.psql.apply(
-                    step,
-                    script,
-                    self.claim,
-                    attempt_id,
+                sink, ranks = (
                     self._sink(number, log),
-                    messages.told,
                     session.server.ranks() if session.server else {},
+                )
+                ended = self.tools.psql.apply(
+                    step, script, self.claim, attempt_id, sink, messages.told, ranks
                 )
         except KeyboardInterrupt as error:
             self._interrupted(error)
@@ -281,6 +281,10 @@ class StepRunner:
             messages.close()
         kept, tail = log.close()
         if session.applied(step, attempt_id, self.claim):
+            if session.server and ended is not None and ended.status in SCRIPT_ERRORS:
+                halved = half_committed(number, step.file, ended, kept, tail)
+                session.server.doubt(step, attempt_id, self.claim, self.tools.mask(halved.message))
+                return halved
             return StepFinished(step=number, exit_status=0, log=kept, tail=tail)
         if ended is None:
             return cancelled(number, "nothing of it was applied")

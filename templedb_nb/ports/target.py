@@ -328,6 +328,10 @@ class ServerMigrations(Protocol):
         """Return how many steps of the migration the ledger counts as done."""
         ...
 
+    def doubt(self, step: Migration, attempt: str, claim: Claim, why: str) -> None:
+        """Record that nobody can tell how much of an attempt took effect: its row stands."""
+        ...
+
     def ranks(self) -> Mapping[str, MessageLevel]:
         """Return the words by which the server ranks its messages, in its language."""
         ...

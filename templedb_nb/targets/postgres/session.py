@@ -16,7 +16,7 @@ from templedb_nb.model.decided_health import DecidedHealth
 from templedb_nb.model.drift import CatalogMark, Drift
 from templedb_nb.model.event import Blocker, Outcome
 from templedb_nb.model.foreign_history import ForeignHistory
-from templedb_nb.model.ledger import Freeze, Ledger, LedgerEvent, LockHolder, Within
+from templedb_nb.model.ledger import Freeze, Ledger, LedgerEvent, LockHolder, State, Within
 from templedb_nb.model.rollback import RollbackMark
 from templedb_nb.model.route import Route
 from templedb_nb.model.serialization import Digest
@@ -247,6 +247,12 @@ class PostgresSession(PostgresSlots, PostgresFacts):
         """Return whether the ledger has that attempt, as done."""
         with translated(self.where):
             return transactional.applied(self._link, claim.project, step.key, attempt)
+
+    def doubt(self, step: Migration, attempt: str, claim: Claim, why: str) -> None:
+        """Record that nobody can tell how much of an attempt took effect: its row stands."""
+        which = [claim.project, step.key, attempt]
+        with translated(self.where):
+            migration_rows.ended_row(self._link.connection, which, State.IN_DOUBT, why)
 
     def ranks(self) -> dict[str, MessageLevel]:
         """Return the words by which the server ranks its messages, in its language."""

@@ -73,3 +73,26 @@ def test_group_goes_on_when_the_file_of_psql_fails_and_is_mended(shop: Shop) -> 
     shop.run(code=12)
     shop.migration("003_bad.sql", "SELECT 1;\n")
     shop.run()
+
+
+@pytest.mark.parametrize(
+    "hides", ["SELECT 'COMMIT' \\gexec\n", "\\i parts/commits.sql\n"], ids=["gexec", "included"]
+)
+def test_migration_is_in_doubt_when_psql_fails_after_a_commit_that_the_file_hides(
+    shop: Shop, hides: str
+) -> None:
+    """Its row is committed with the first half: that is no proof of the second one."""
+    shop.config({**MIGRATIONS, "executor": "psql"})
+    shop.terminal.file("app/parts/commits.sql", "COMMIT;\nBEGIN;\n")
+    first, later = "CREATE TABLE one (id int);\n", "CREATE TABLE two (id int);\n"
+    shop.migration("003_hidden.sql", f"{first}{hides}SELECT nope;\n{later}")
+    said = shop.run(code=13)
+    assert "had committed before that" in said.text
+    assert "templedb migration resolve migrations/003_hidden.sql --applied" in said.text
+    assert {"one", "two"} & {*shop.pg.tables()} == {"one"}
+    query = "SELECT state FROM templedb.migration WHERE key = 'migrations/003_hidden.sql'"
+    assert shop.pg.query(query) == [("in_doubt",)]
+    shop.run(code=13)
+    words = ("--applied", "--reason", "wrote the second table by hand")
+    shop.terminal("migration", "resolve", "app", "migrations/003_hidden.sql", *words)
+    assert "no migration was pending" in shop.run().out
