@@ -33,6 +33,7 @@ from templedb_nb.model.status import Tracked
 from templedb_nb.model.step import (
     Amend,
     ImportEntry,
+    Migration,
     Restore,
     Revert,
     RunCommand,
@@ -287,6 +288,17 @@ class Draft:
     promotion: PromotionSummary | None = None
     slots: tuple[GroupSlots, ...] = ()
     """How the slots stand between which it switches."""
+
+    @property
+    def told(self) -> tuple[ScriptSummary | None, ...]:
+        """Return the summary of each step, None where it has no script: a file may be several."""
+        left = list(reversed(self.scripts))
+        return tuple(
+            left.pop()
+            if left and isinstance(step, Migration) and left[-1].file == step.file
+            else None
+            for step in self.plan.steps
+        )
 
     @property
     def skipped_groups(self) -> tuple[str, ...]:

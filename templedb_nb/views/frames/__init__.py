@@ -15,7 +15,6 @@ from templedb_nb.model.plan import Preview
 from templedb_nb.model.promotion import ReleaseTable
 from templedb_nb.model.result import Result
 from templedb_nb.model.status import MigrationStatus
-from templedb_nb.model.step import Apply
 from templedb_nb.model.waiting import WaitingList
 from templedb_nb.views.cells import answer_frame
 from templedb_nb.views.frames.columns import COLUMNS, MARK, PLAN_STEPS, RUN_STEPS
@@ -51,9 +50,10 @@ def steps(value: Result | Preview) -> pd.DataFrame:
     in ``attrs``.
     """
     if isinstance(value, Preview):
-        found = {each.file: each.compatibility for each in value.draft.scripts}
-        planned = enumerate(value.plan.steps, start=1)
-        rows = [(n, s, found.get(s.file) if isinstance(s, Apply) else None) for n, s in planned]
+        planned = zip(value.plan.steps, value.draft.told, strict=True)
+        rows = [
+            (n, s, told.compatibility if told else None) for n, (s, told) in enumerate(planned, 1)
+        ]
         made = _table(PLANNED, rows)
         made.attrs.update({MARK: PLAN_STEPS, "plan": value.plan.id})
         made.attrs.update(project=value.slug, target=value.plan.target)

@@ -162,14 +162,14 @@ def _applies(value: Preview) -> int:
 
 
 def _groups(value: Preview) -> list[str]:
-    summaries = {each.file: each for each in value.draft.scripts}
+    summaries = iter(value.draft.told)
     lines: list[str] = []
     for number, group in enumerate(value.plan.groups, start=1):
         go_on = "  (later groups run even if it fails)" if group.continue_on_failure else ""
         lines += ["", f"{number}. {group.name}{go_on}"]
         rows = []
         for step in group.steps:
-            summary = summaries.get(step.file) if isinstance(step, Migration) else None
+            summary = next(summaries)
             about = many(summary.statements, "statement") if summary else ""
             if isinstance(step, CheckHealth):
                 about = settles(step)

@@ -16,7 +16,7 @@ from templedb_nb.core.migrations.script import read_script
 from templedb_nb.model.layout import Layout, Reading
 from tests import postgres
 from tests.app.migrations.test_adoption import imported, owned
-from tests.conftest import Database, Terminal, databases
+from tests.conftest import Database, Shop, Terminal, databases
 from tests.corpus import Corpus, by_psql, copied, deployed, dumped
 
 HALF = 6
@@ -339,3 +339,21 @@ def test_river_rows_are_not_taken_for_project_files_when_imported(
     assert {row["verdict"] for row in found.values()} == {"missing"}
     said = terminal("deploy", "run", "app")
     assert "applied" in said.out
+
+
+def test_plan_is_refused_when_liquibase_runs_other_files_before_the_sql(shop: Shop) -> None:
+    head = "--liquibase formatted sql\n--changeset a:2\n"
+    shop.terminal.file("app/db/changelog-master.yaml", "databaseChangeLog: []\n")
+    shop.terminal.file("app/db/001-tables.xml", "<databaseChangeLog/>\n")
+    shop.terminal.file("app/db/002-rows.sql", f"{head}CREATE TABLE late (id int);\n")
+    shop.config({"name": "changes", "file_patterns": ["db/*.sql"]})
+    said = shop.run(code=78).err
+    assert "db/001-tables.xml: is no SQL, and only Liquibase can run it" in said
+    assert "db/002-rows.sql would run before it" in said
+    assert "changelog-master" not in said
+    assert shop.pg.tables() == []
+    (shop.terminal.home / "app/db/001-tables.xml").rename(
+        shop.terminal.home / "app/db/003-tables.xml"
+    )
+    shop.run()
+    assert shop.pg.tables() == ["late"]

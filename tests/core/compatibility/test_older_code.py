@@ -192,3 +192,20 @@ def test_plan_says_nothing_of_older_code_when_the_database_is_empty(shop: Shop) 
     assert "contract" not in shop.run("--dry-run").out
     shop.pg.query("CREATE FUNCTION gone(int) RETURNS int LANGUAGE sql AS 'SELECT $1'")
     assert "DROP FUNCTION gone: old code that calls it fails" in shop.run("--dry-run").out
+
+
+def test_plan_tells_of_each_changeset_by_itself_when_a_file_has_several(noted: Shop) -> None:
+    noted.terminal.file(
+        "app/changes/1.sql",
+        "--liquibase formatted sql\n\n--changeset a:drop\nALTER TABLE users DROP COLUMN note;\n\n"
+        "--changeset a:two\nCREATE TABLE a (id int);\nCREATE TABLE b (id int);\n\n"
+        "--changeset a:none\n",
+    )
+    noted.config({"name": "changes", "file_patterns": ["changes/*.sql"]})
+    said = noted.run("--dry-run").out
+    steps = [each.split() for each in said.splitlines() if each.strip().startswith("apply")]
+    assert [words[-3:] for words in steps] == [
+        ["1", "statement", "contract"],
+        ["2", "statements", "expand"],
+        ["0", "statements", "expand"],
+    ]

@@ -9,7 +9,7 @@ https://docs.liquibase.com/concepts/changelogs/sql-format.html
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -30,6 +30,8 @@ from templedb_nb.model.finding import Finding
 from templedb_nb.model.layout import Layout, Reading
 
 HEAD = re.compile(r"\A\s*--\s*liquibase\s+formatted\s+sql", re.IGNORECASE)
+_NO_SQL = re.compile(r"\d.*\.(?:xml|ya?ml|json)", re.IGNORECASE)
+_NOT_READ = "is no SQL, and only Liquibase can run it"
 ROOT = re.compile(r".*changelog.*\.(?:xml|ya?ml|json)", re.IGNORECASE)
 _SET = re.compile(
     r"^[ \t]*+--[ \t]*+changeset[ \t](?P<words>[^\r\n]*+)$", re.MULTILINE | re.IGNORECASE
@@ -135,7 +137,12 @@ def place(folder: MigrationFolder) -> Placements:
     """Return the changesets in their order, files as a changelog includes them, else by name."""
     placed: list[Placed] = []
     findings: list[Finding] = []
-    for path in _in_order(folder):
+    others = [path for path in folder.beside(_NO_SQL) if not ROOT.fullmatch(last(path))]
+    for path in _in_order(folder, others):
+        if path in others:
+            reading = Reading(layout=Layout.LIQUIBASE, opaque=_NOT_READ)
+            placed.append(Placed(path=path, key=path, reading=reading, base=folder.base))
+            continue
         text = folder.look.texts.get(path, "").replace("\r\n", "\n")
         if not HEAD.match(text.removeprefix("\ufeff")):
             message = "has no line '--liquibase formatted sql' on top: it is left out"
@@ -158,16 +165,20 @@ def place(folder: MigrationFolder) -> Placements:
     return Placements(files=tuple(placed), findings=(*findings, *twice(placed)))
 
 
-def _in_order(folder: MigrationFolder) -> list[str]:
-    """Return the files as they stand in the text of a changelog beside or above them."""
+def _in_order(folder: MigrationFolder, others: Sequence[str]) -> list[str]:
+    """Return the files as they stand in the text of a changelog beside or above them.
+
+    *others* are changelogs that are no SQL, among the files by their names.
+    """
+    every = sorted([*folder.files, *others], key=last) if others else folder.files
     best: list[str] = []
     for path, text in sorted(folder.look.beside.items()):
         if ROOT.fullmatch(last(path)):
-            found = [(text.find(last(each)), each) for each in folder.files]
+            found = [(text.find(last(each)), each) for each in every]
             named = [each for at, each in sorted(found) if at >= 0]
             best = max(best, named, key=len)
     listed = frozenset(best)
-    return [*best, *(each for each in folder.files if each not in listed)]
+    return [*best, *(each for each in every if each not in listed)]
 
 
 def _other(each: Changeset) -> bool:

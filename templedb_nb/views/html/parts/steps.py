@@ -5,7 +5,7 @@ Of very many steps the table has those that a reviewer must see, and then the fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from templedb_nb.model.compatibility import Compat, Compatibility
 from templedb_nb.model.effect import Blocks, StatementEffect, TableLock
@@ -55,28 +55,28 @@ def steps_table(value: Preview) -> Html | None:
     """Return every step, in order, below the names of their groups."""
     if not value.plan.steps:
         return None
-    scripts = {each.file: each for each in value.draft.scripts}
     count = len(value.plan.steps)
     caption = "Steps, in order"
     if count > SHOWN:
         caption = f"{SHOWN} of {count} steps, in order; the others are not shown here"
     locks = any(each.impact.locks for each in value.draft.scripts)
     return join(
-        table(caption, COLUMNS, list(_bodies(value, scripts))),
+        table(caption, COLUMNS, list(_bodies(value))),
         _left_out(value) if count > SHOWN else None,
         quiet(CAVEAT) if locks else None,
     )
 
 
-def _bodies(value: Preview, scripts: Mapping[str, ScriptSummary]) -> Iterator[Html]:
+def _bodies(value: Preview) -> Iterator[Html]:
     """Yield the steps that are shown, below the names of their groups."""
-    shown = chosen([_grave(step, _script(step, scripts)) for step in value.plan.steps])
+    scripts = value.draft.told
+    shown = chosen([_grave(*each) for each in zip(value.plan.steps, scripts, strict=True)])
     first, room = 0, EFFECT_ROWS
     for place, group in enumerate(value.plan.groups, start=1):
         rows = []
         for number, step in enumerate(group.steps, first):
             if number in shown:
-                script = _script(step, scripts)
+                script = scripts[number]
                 effects = _effect_rows(script) if script else []
                 rows.append(_step(number + 1, step, script, effects[:room], value))
                 room -= len(effects[:room])
@@ -89,10 +89,6 @@ def _goes_on(group: PlannedGroup) -> Html | None:
     if not group.continue_on_failure:
         return None
     return toned(Tone.QUIET, " (later groups run even if it fails)")
-
-
-def _script(step: Step, scripts: Mapping[str, ScriptSummary]) -> ScriptSummary | None:
-    return scripts.get(step.file) if isinstance(step, Migration) else None
 
 
 def _grave(step: Step, script: ScriptSummary | None) -> bool:
