@@ -265,10 +265,11 @@ class Panel:
         reason = _row([self.clicks.hear(self._reason), self._why])
         last = [_row(buttons), self._does, self._warning, self.clicks.pulse]
         self._box = VBox([reason, named, *last])
+        # Before they are seen: a word that reached the busy shell would hold back all later ones.
+        self.clicks.listen(self._widgets)
         self._output = LiveOutput(self._box)
         self._output.show(standing_bundle(standing, self._preview, waits=deploys))
         self.tell(standing, held=False)
-        self.clicks.listen(self._widgets)
 
     @property
     def reason(self) -> str:

@@ -136,10 +136,9 @@ class LiveProgress:
         """Draw while the run goes on, and do what is clicked."""
         if self._unblock is not None:
             self._panel = Buttons(goes_back=self._goes_back)
+            self._panel.clicks.listen(self._panel.widgets)  # before they are seen
         self._output = LiveOutput(self._panel.box if self._panel else None)
         self._output.show(self._picture())
-        if self._panel is not None:
-            self._panel.clicks.listen(self._panel.widgets)
         shown = drawn = time.monotonic()
         while not self._over.wait(EVERY_S):
             now = time.monotonic()

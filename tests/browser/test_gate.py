@@ -70,9 +70,14 @@ class Gate:
         before = self.path.stat().st_mtime_ns
         self.it.save()
         end = time.monotonic() + 30
-        while self.path.stat().st_mtime_ns == before and time.monotonic() < end:
+        kept = ""
+        while time.monotonic() < end:
+            if self.path.stat().st_mtime_ns != before:
+                kept = self.path.read_text()
+                if kept.rstrip().endswith("}"):  # else it is still being written
+                    break
             time.sleep(0.05)
-        return self.path.read_text()
+        return kept
 
 
 def _bring_clicks() -> bool:
