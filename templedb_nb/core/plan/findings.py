@@ -143,7 +143,9 @@ def _out_of_order(row: Tracked, policy: OrderPolicy) -> Iterable[Finding]:
 
 def _text(row: Tracked, script: Script, executor: Executor, texts: Dialects) -> Iterable[Finding]:
     if dialect := texts.of(row, script):
-        message = f"is in the style of {dialect.tool} ({dialect.evidence}), which is not read yet"
+        message = (
+            f"is in the style of {dialect.tool} ({dialect.evidence}), and is not read that way here"
+        )
         mend = f"keep using {dialect.tool} for this folder, or write a plain SQL file"
         yield problem(row.file, message, mend, topic=Topic.MIGRATION)
         return
