@@ -11,9 +11,10 @@ import re
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from templedb_nb.errors import RehearsedFailure, UsageProblem
+from templedb_nb.model.dataclass import dataclass
 
 PLACES = {
     "run.before-lock": "the run is in the journal; no lock is held",

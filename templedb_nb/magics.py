@@ -7,7 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from importlib.util import find_spec
 from threading import Event
@@ -19,6 +19,7 @@ from templedb_nb.commands.context import Call, Followers, Output, Panels
 from templedb_nb.commands.effects import understood
 from templedb_nb.commands.tree import reserved, tree
 from templedb_nb.errors import InternalError, RunFailed, TempleError, swallowed
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.notebook.cell_commands import CellRuns
 from templedb_nb.notebook.display import add_looks, has_looks, mask_of, share_masker, show_beside
 from templedb_nb.notebook.first_line import NAME, NOT_FIRST, lone_cell, not_first

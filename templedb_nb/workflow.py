@@ -11,12 +11,13 @@ import stat
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import click
+
+from templedb_nb.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from templedb_nb.model.lint import LintReport

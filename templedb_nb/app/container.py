@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 from templedb_nb.app.approval.bundle import BundledApprovals
@@ -42,6 +42,7 @@ from templedb_nb.app.rollback.older_release import OlderReleases
 from templedb_nb.app.rollback.rollbacks import Rollbacks
 from templedb_nb.app.slots.observer import SlotObserver
 from templedb_nb.app.slots.slots import Slots
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.store.duckdb.query import Query
 from templedb_nb.store.slots import StateSlots
 

@@ -8,10 +8,11 @@ import platform
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.ports.run import Clock
 
 APP = "templedb"

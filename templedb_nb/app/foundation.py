@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 from templedb_nb.app.project.addresses import Addresses
@@ -13,6 +12,7 @@ from templedb_nb.app.project.projects import Projects
 from templedb_nb.app.project.targets import Targets
 from templedb_nb.app.project.variables import Variables
 from templedb_nb.app.stores import Stores
+from templedb_nb.model.dataclass import dataclass
 
 
 @dataclass

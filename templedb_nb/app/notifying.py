@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cached_property
 
 from templedb_nb.app.foundation import Foundation
@@ -15,6 +14,7 @@ from templedb_nb.app.notifications.outbox import Outbox
 from templedb_nb.app.notifications.parcels import Wrapping
 from templedb_nb.app.notifications.receivers import Receivers
 from templedb_nb.app.notifications.sender import Sender
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.status import StatusTable
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -11,6 +11,7 @@ from typing import Self
 from templedb_nb.app.environment import Environment
 from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.engine.observe import ReadCache, Reader
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.ports.notifications import NotificationStore
 from templedb_nb.ports.records import RecordStore, RunbookRecords
 from templedb_nb.ports.store import ContentStore, SettingsStore, StateInspector

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, TextIO, overload
 
 import click
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.selection import LAST
 
 if TYPE_CHECKING:

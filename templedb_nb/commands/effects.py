@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import click
 
 from templedb_nb.commands.options import Command, Effect, NounGroup
+from templedb_nb.model.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

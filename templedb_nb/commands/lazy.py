@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 import click
 
 from templedb_nb.commands.options import NounGroup
+from templedb_nb.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from templedb_nb.errors import FilesError, UsageProblem, writing
+from templedb_nb.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from templedb_nb.commands.context import Call

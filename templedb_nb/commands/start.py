@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ import click
 from templedb_nb.commands.context import Call
 from templedb_nb.commands.options import Command, Effect, pass_call
 from templedb_nb.commands.proposal_options import answering, with_builds
+from templedb_nb.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from templedb_nb.core.migrations.proposal import Proposal, ProposalAnswers

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from threading import Lock
 from typing import Generic, TypeVar
+
+from templedb_nb.model.dataclass import dataclass
 
 K = TypeVar("K")
 V = TypeVar("V")

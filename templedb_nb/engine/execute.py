@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from templedb_nb.core.approval.policy import Approved, kept
 from templedb_nb.core.plan.rollback import inherited, unfinished
@@ -17,6 +17,7 @@ from templedb_nb.engine.tools import Tools
 from templedb_nb.errors import Held, JournalFailed, TargetError, TempleError
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.failpoints import reach
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.drift import CatalogMark
 from templedb_nb.model.event import (
     Blocker,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from templedb_nb.core.migrations.kept_text import own_text
 from templedb_nb.core.migrations.script import Script
@@ -12,6 +12,7 @@ from templedb_nb.core.run.ledger_guard import RESTORE, TOUCHED, damage, touched_
 from templedb_nb.errors import TargetError
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.config import Executor
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import Event, Outcome, RunFinished, StepFailed
 from templedb_nb.model.layout import Address
 from templedb_nb.model.plan import Plan

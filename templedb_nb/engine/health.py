@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from templedb_nb.core.health.fold import Continue, Settled, fold
 from templedb_nb.core.health.outcomes import outcome
 from templedb_nb.core.health.soak import soaked
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.health import Cause, Check, CheckAnswer, Health, Measurement, Try
 from templedb_nb.ports.health import Checker
 from templedb_nb.ports.run import Clock, Interruptions

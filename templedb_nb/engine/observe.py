@@ -6,7 +6,7 @@ A text is read once: its address is that of its content, which never changes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from templedb_nb.core.migrations import status
 from templedb_nb.core.migrations.layouts.placing import FolderView, ToolMark
@@ -14,6 +14,7 @@ from templedb_nb.core.migrations.layouts.recognise import marks
 from templedb_nb.core.migrations.script import Script, read_script
 from templedb_nb.engine.bounded_cache import BoundedCache
 from templedb_nb.model.config import DeployConfig
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.layout import Address, MigrationSource, address
 from templedb_nb.model.lint import Complaint

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from templedb_nb.core.approval.policy import RUN_DIGITS
 from templedb_nb.core.migrations.script import Script
@@ -11,6 +11,7 @@ from templedb_nb.core.run.sql_excerpt import excerpt
 from templedb_nb.errors import StatementFailed, TempleError, Unresolved
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.command import CommandExit
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import (
     Event,
     HealthMeasured,

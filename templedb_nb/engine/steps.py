@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from templedb_nb.core.migrations.down import down_script
 from templedb_nb.core.migrations.script import Script
@@ -35,6 +35,7 @@ from templedb_nb.failpoints import reach
 from templedb_nb.model.artifact_step import KeepArtifacts, PlaceArtifacts
 from templedb_nb.model.command import CommandExit
 from templedb_nb.model.config import Executor
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import (
     Event,
     Outcome,
@@ -382,14 +383,8 @@ class StepRunner:
 
     def _retry(self, event: StepFailed, step: Step, attempt: int) -> StepFailed | None:
         """Tell that another attempt follows, and wait for it; return why there will be none."""
-        self.emit(
-            StepRetried(
-                step=event.step,
-                attempt=attempt,
-                message=event.message,
-                exit_status=event.exit_status,
-            )
-        )
+        why, status = event.message, event.exit_status
+        self.emit(StepRetried(step=event.step, attempt=attempt, message=why, exit_status=status))
         if isinstance(step, RunCommand) and step.retry_delay_s:
             try:
                 with self.tools.interrupts.cancellable():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from templedb_nb.core.slots import commands, transitions
 from templedb_nb.core.slots.ends import astray, look, overtaken, unfit, waiting
@@ -20,6 +20,7 @@ from templedb_nb.engine.step_events import cancelled, how
 from templedb_nb.engine.tools import Tools
 from templedb_nb.errors import RouterFailed, TempleError
 from templedb_nb.failpoints import reach
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import Event, OutputWritten, StepFailed, StepFinished, StepWarned
 from templedb_nb.model.health import Check, Health, HealthRole, Timing
 from templedb_nb.model.health_step import CheckHealth

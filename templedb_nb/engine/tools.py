@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.model.cancel_request import CancelRequest
 from templedb_nb.model.command import Invocation
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import RunFinished
 from templedb_nb.model.layout import Address
 from templedb_nb.model.ledger import Ledger

@@ -11,7 +11,6 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from templedb_nb.core.config import globs
@@ -27,6 +26,7 @@ from templedb_nb.files.tree import (
     remove,
     walk,
 )
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.file import FileEntry
 
 PART = 1 << 20

@@ -6,8 +6,9 @@ What a build left there is that plan's only as long as no other plan's commands 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
+
+from templedb_nb.model.dataclass import dataclass
 
 _NAME, _NEW = "built.json", "built.new"
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
+
+from templedb_nb.model.dataclass import dataclass
 
 GIT = ".gitignore"
 OWN = ".templedbignore"

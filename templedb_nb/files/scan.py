@@ -11,11 +11,12 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from operator import attrgetter
 from pathlib import Path
 
 from templedb_nb.files.ignore import SOURCES, Ignore
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.file import FileStamp
 from templedb_nb.model.serialization import Digest
 from templedb_nb.ports.store import BlobSink

@@ -21,7 +21,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -42,6 +42,7 @@ from templedb_nb.files.tree import (
     remove,
     walk,
 )
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.file import FileEntry, FileStamp
 from templedb_nb.model.serialization import Digest, short
 

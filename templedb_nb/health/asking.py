@@ -10,10 +10,11 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Self
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.health import Cause
 
 _PROBE = Path(__file__).with_name("probe.py")

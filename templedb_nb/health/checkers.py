@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from templedb_nb.health.command import CommandChecker
 from templedb_nb.health.http import HttpChecker
 from templedb_nb.health.sql import SqlChecker
 from templedb_nb.health.tcp import TcpChecker
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.health import (
     Check,
     CommandCheck,

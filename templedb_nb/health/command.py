@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from signal import Signals
 
 from templedb_nb.errors import NotStarted
 from templedb_nb.health import evidence
 from templedb_nb.model.command import CommandExit, Invocation
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.health import EVIDENCE, Cause, CommandCheck, Measurement
 from templedb_nb.ports.shell import Shell
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from templedb_nb.core.health.variables import RELEASE, filled, versioned
 from templedb_nb.health import evidence
 from templedb_nb.health.asking import asked
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.health import Cause, HttpCheck, Measurement
 from templedb_nb.model.serialization import to_plain
 

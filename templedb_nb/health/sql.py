@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from templedb_nb.core.health.query_answer import refused, wanted
@@ -11,6 +11,7 @@ from templedb_nb.core.sql.query import question
 from templedb_nb.errors import QueryRefused, TargetError
 from templedb_nb.health import evidence
 from templedb_nb.health.asking import asked
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.health import Measurement, SqlCheck
 from templedb_nb.model.target import TargetName
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any  # Any: plain JSON between two processes
 
 from templedb_nb.core.health.variables import filled
@@ -14,6 +14,7 @@ from templedb_nb.health import evidence
 from templedb_nb.health.asking import asked
 from templedb_nb.health.reach import ProbeStopped, Tell
 from templedb_nb.model.blue_green import RouterStatus
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.health import BODY_LIMIT, Cause, HttpCheck, Timing
 from templedb_nb.model.router_status import NoStatus, StatusAnswer, StatusReply
 from templedb_nb.model.serialization import from_plain, to_plain

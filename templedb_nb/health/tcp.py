@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from templedb_nb.core.health.variables import filled
 from templedb_nb.health import evidence
 from templedb_nb.health.asking import asked
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.health import Measurement, TcpCheck
 
 PROGRAM = "templedb_nb.health.reached"

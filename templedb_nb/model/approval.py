@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import ClassVar, Self
 from uuid import UUID, uuid5
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.serialization import Digest, canonical, digest
 from templedb_nb.model.target import TargetName
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from templedb_nb.model.artifact import DEFAULT_LIMIT, ArtifactRule
 from templedb_nb.model.blue_green import BlueGreen
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.health import HealthRole, JsonExpectation
 from templedb_nb.model.layout import Layout
 from templedb_nb.model.lifecycle import NO_LIFECYCLE, Lifecycle, PromotionGates

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import Outcome, RunId
 from templedb_nb.model.health import Health
 

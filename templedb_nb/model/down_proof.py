@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.project import Slug
 from templedb_nb.model.target import TargetName
 

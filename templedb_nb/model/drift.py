@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.project import Slug
 from templedb_nb.model.target import DatabaseName, FindingLevel, TargetName
 

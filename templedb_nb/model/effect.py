@@ -6,8 +6,9 @@ Locks are those of PostgreSQL, held until the transaction ends.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+
+from templedb_nb.model.dataclass import dataclass
 
 
 class LockMode(StrEnum):

@@ -6,12 +6,12 @@ produce two equal lists of events.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, NewType, TypeAlias
 
 from templedb_nb.model.artifact import ArtifactsKept
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.health import Cause, Health
 from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.server_message import MessageLevel

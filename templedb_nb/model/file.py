@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.serialization import Digest
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.project import Slug
 from templedb_nb.model.target import DatabaseName, TargetName
 

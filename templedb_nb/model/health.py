@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, TypeAlias
 
 from templedb_nb.exit_code import ExitCode
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.project import Slug
 from templedb_nb.model.target import DatabaseName, TargetName
 from templedb_nb.model.work_folder import WorkFolderKind

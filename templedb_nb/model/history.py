@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, ClassVar  # Any: cells of an answer
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import MessageReceived, Outcome
 from templedb_nb.model.health import Measured
 from templedb_nb.model.ledger import Entry

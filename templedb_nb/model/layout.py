@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.serialization import Digest
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.dual_write import DualWriteTable
 from templedb_nb.model.ledger_part import MissingPart
 from templedb_nb.model.past_run import PastRun

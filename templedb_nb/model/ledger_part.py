@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+
+from templedb_nb.model.dataclass import dataclass
 
 
 class PartKind(StrEnum):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.project import Slug
 from templedb_nb.model.secret import Secret
 

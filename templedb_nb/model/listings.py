@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, ClassVar  # Any: a JSON document, shown as it is
 
 from templedb_nb.model.compatibility import Compatibility
 from templedb_nb.model.config import Group
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import Blocker
 from templedb_nb.model.finding import Finding, errors
 from templedb_nb.model.ledger import Freeze, LockHolder

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.ledger import Entry, EntryKind, State
 
 

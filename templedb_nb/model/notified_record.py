@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from templedb_nb.model.approval import Approval
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import Outcome, Stamped
 from templedb_nb.model.finding import Finding
 

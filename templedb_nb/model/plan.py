@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, NewType  # Any: plain JSON before it is a plan
 
@@ -17,6 +16,7 @@ from templedb_nb.model.approval import Approval, Decision
 from templedb_nb.model.artifact import Artifact
 from templedb_nb.model.artifact_step import PlaceArtifacts
 from templedb_nb.model.compatibility import Compatibility
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.effect import NO_IMPACT, Impact
 from templedb_nb.model.estimate import Expected
 from templedb_nb.model.finding import Finding

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.health import Measured
 from templedb_nb.model.project import Slug
 from templedb_nb.model.run_kind import RunKind

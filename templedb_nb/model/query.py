@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from templedb_nb.model.dataclass import dataclass
 
 TIMEOUT_S = 30.0
 LIMIT = 1_000

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import ClassVar
 
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.artifact import ArtifactsKept
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import (
     HealthDecided,
     LockAwaited,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, TypeAlias  # Any: values of a notebook's parameters
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.result import Result
 from templedb_nb.model.serialization import Digest
 

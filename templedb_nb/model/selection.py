@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
+
+from templedb_nb.model.dataclass import dataclass
 
 LAST = "last"
 """What stands for the newest run where a run is named."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any, ClassVar  # Any: cells of a state that may be broken
+
+from templedb_nb.model.dataclass import dataclass
 
 
 class StateFound(StrEnum):

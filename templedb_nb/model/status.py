@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
 from templedb_nb.model.compatibility import Compatibility
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.health import Measured
 from templedb_nb.model.layout import Address, Reading, address

@@ -8,12 +8,12 @@ of the union, so that a `match` over `Step` names every member.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, TypeAlias, get_args
 
 from templedb_nb.model.artifact_step import KeepArtifacts, PlaceArtifacts
 from templedb_nb.model.config import Executor
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.dual_write import DualWrite, DualWriteTable
 from templedb_nb.model.event import Evidence, StepLabel
 from templedb_nb.model.foreign_history import ImportConfidence

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import assert_never
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import (
     HealthMeasured,
     MessageReceived,

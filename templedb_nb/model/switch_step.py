@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from templedb_nb.model.blue_green import BlueGreen, Slot
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import Evidence
 from templedb_nb.model.health import Check
 from templedb_nb.model.phase import Phase

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import ClassVar, NewType
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.person import folded
 from templedb_nb.model.rollback import AfterFailure, RollbackTrigger
 from templedb_nb.model.window import NO_WINDOWS, Rules, Windows

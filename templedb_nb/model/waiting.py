@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
 from templedb_nb.model.approval import Approval, Decision
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.person import folded
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.project import Slug

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, TypeAlias
+
+from templedb_nb.model.dataclass import dataclass
 
 
 class WindowEffect(StrEnum):

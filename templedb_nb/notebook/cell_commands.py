@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from templedb_nb.core.plan.intent import asked
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import RunStarted
 from templedb_nb.model.runbook import Done
 from templedb_nb.model.serialization import Digest, digest

@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
+
+from templedb_nb.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from templedb_nb.app import Container

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from templedb_nb.commands.tree import tree
 from templedb_nb.errors import TempleError
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.exits import exit_code
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.result import Result
 from templedb_nb.notebook.cell_commands import CellCommands

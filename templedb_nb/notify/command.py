@@ -8,9 +8,10 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.receiver import Reply, ReplyKind
 from templedb_nb.model.secret import Secret
 from templedb_nb.ports.notifications import Parcel

@@ -9,10 +9,10 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from email.utils import getaddresses
 from urllib.parse import unquote, urlsplit
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.receiver import Reply, ReplyKind
 from templedb_nb.model.secret import Secret
 from templedb_nb.ports.notifications import Parcel

@@ -14,13 +14,14 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from templedb_nb.core.health.proxies import proxy_for
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.notify.addresses import PrivateAddress, reached
 
 ANSWER = 1024

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from templedb_nb.core.notifications.parts import BOT
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.receiver import Reply, ReplyKind
 from templedb_nb.model.secret import Secret
 from templedb_nb.notify.post import Post, post

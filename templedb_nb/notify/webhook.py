@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from templedb_nb.core.notifications.signing import key_bytes, signed_headers
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.receiver import Reply, ReplyKind
 from templedb_nb.model.secret import Secret
 from templedb_nb.notify.post import HttpReply, Post, post

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Protocol
 
 from templedb_nb.model.artifact_step import KeepArtifacts, PlaceArtifacts
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.serialization import Digest
 from templedb_nb.ports.store import BlobSink
 

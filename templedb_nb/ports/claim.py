@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import RunId
 from templedb_nb.model.rollback import PendingRollback
 from templedb_nb.model.run_kind import RunKind

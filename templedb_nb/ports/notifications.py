@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.notification import Notification, Urgency
 from templedb_nb.model.notified_record import (
     ApprovalRecord,

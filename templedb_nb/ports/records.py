@@ -20,6 +20,7 @@ from templedb_nb.model.runbook import Done, Execution, ExecutionEnd
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.target import DatabaseName, TargetName
 from templedb_nb.model.waiting import KeptPlan
+from templedb_nb.ports.store import Transactions
 
 
 class PlanStore(Protocol):
@@ -237,6 +238,7 @@ class WaitingStore(Protocol):
 
 
 class RecordStore(
+    Transactions,
     PlanStore,
     WaitingStore,
     ApprovalStore,

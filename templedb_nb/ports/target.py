@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.model.approval import Approval
 from templedb_nb.model.cancel_request import CancelRequest
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.decided_health import DecidedHealth
 from templedb_nb.model.drift import CatalogMark, Drift
 from templedb_nb.model.event import Blocker, Outcome

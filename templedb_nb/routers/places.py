@@ -6,10 +6,10 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from templedb_nb.errors import RouterFailed
+from templedb_nb.model.dataclass import dataclass
 
 NEW = ".templedb-new"
 LOCK = ".templedb-lock"

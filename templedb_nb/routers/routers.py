@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from templedb_nb.errors import RouterFailed
 from templedb_nb.model.blue_green import Router, RouterType
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.slots import RouterReading, RouterState
 from templedb_nb.model.switch_step import RoutedGroup
 from templedb_nb.routers import symlink, template

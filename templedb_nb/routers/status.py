@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from templedb_nb.core.slots.answers import understood
 from templedb_nb.model.blue_green import RouterStatus
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.router_status import NoStatus, StatusReply
 from templedb_nb.model.slots import RouterReading
 from templedb_nb.model.switch_step import RoutedGroup

@@ -6,13 +6,13 @@ import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from templedb_nb.core.slots.filling import filled
 from templedb_nb.errors import RouterFailed
 from templedb_nb.failpoints import reach
 from templedb_nb.model.blue_green import BlueGreen
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.routers.places import Replacing
 from templedb_nb.routers.texts import written_text
 

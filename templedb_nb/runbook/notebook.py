@@ -10,13 +10,13 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from templedb_nb.errors import ConfigError, FilesError
 from templedb_nb.files.reading import contents
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.serialization import digest
 
 MAJOR = 4

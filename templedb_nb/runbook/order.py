@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import Stamped
 from templedb_nb.model.runbook import (
     RunbookEvent,

@@ -12,12 +12,13 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.errors import NotStarted
 from templedb_nb.model.command import CommandExit, Invocation
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.shell.starting import not_started, refuse_lost
 
 CHUNK = 64 * 1024

@@ -12,10 +12,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.lint import SQUAWK, Complaint
 
 _SECONDS = 60

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from signal import Signals
 
 from templedb_nb.core.slots.answers import last_line, piece
 from templedb_nb.errors import TempleError
 from templedb_nb.model.blue_green import RouterStatus
 from templedb_nb.model.command import CommandExit, Invocation
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.health import CommandCheck, Timing
 from templedb_nb.model.phase import Phase
 from templedb_nb.model.router_status import NoStatus, StatusAnswer, StatusReply

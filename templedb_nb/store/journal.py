@@ -13,12 +13,12 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from templedb_nb.errors import JournalFailed, StoreError
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import Event, OutputWritten, RunId, RunStarted, Stamped, StatementRan
 from templedb_nb.model.result import Progress, Result
 from templedb_nb.model.serialization import from_plain, to_plain

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.serialization import from_plain, to_plain
 from templedb_nb.model.slots import SlotRecord
 from templedb_nb.ports.claim import Claim

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from functools import cache
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.ledger_part import MissingPart, PartKind
 
 _TABLE = "\nCREATE TABLE templedb."

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from templedb_nb.app.history.step_texts import StepTexts
 from templedb_nb.errors import StoreError, TempleError
 from templedb_nb.model.approval import GivenApproval, Verdict
 from templedb_nb.model.board import DriftGlance
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.history import Filter, RunRow
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result

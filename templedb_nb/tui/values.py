@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from templedb_nb.model.approval import ApprovalStanding
 from templedb_nb.model.board import DriftGlance, TargetNow
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.history import RunRow
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.project import Slug

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
+
+from templedb_nb.model.dataclass import dataclass
 
 _SEQUENCE = re.compile(
     r"\x1b\[(?P<sgr>[0-9;:]*)m"  # colours

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import StepFailed
 from templedb_nb.model.lint import LintReport
 from templedb_nb.model.result import Result

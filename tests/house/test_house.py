@@ -176,3 +176,16 @@ def test_folder_of_tests_mirrors_a_room() -> None:
     strange = [each for each in folders if not (PACKAGE / each).is_dir()]
     assert sorted(str(each) for each in strange if str(each) not in NO_ROOMS) == []
     assert Path() not in folders
+
+
+def test_dataclasses_are_made_by_our_decorator() -> None:
+    """It costs a tenth at import (docs/decisions/0082)."""
+    wrong = [
+        name
+        for name, path in MODULES.items()
+        if name != "templedb_nb.model.dataclass"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module == "dataclasses"
+        if any(each.name == "dataclass" for each in node.names)
+    ]
+    assert not wrong

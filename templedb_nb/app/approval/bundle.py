@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from templedb_nb.app.approval.evidence import TargetEvidence
 from templedb_nb.app.deploy.approvals import Approvals, Word
@@ -13,6 +13,7 @@ from templedb_nb.core.approval.policy import decision
 from templedb_nb.core.secrets.url_passwords import without_url_passwords
 from templedb_nb.errors import ConfigError, Rejected, Stale, TempleError, UnknownName, UsageProblem
 from templedb_nb.model.approval import Approval, GivenApproval, PlanBundle, Verdict
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.person import folded
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.serialization import Digest, short

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from templedb_nb.app.deploy.plans import Plans
@@ -12,6 +12,7 @@ from templedb_nb.core.approval.policy import demanded, kept
 from templedb_nb.core.approval.waiting import overtaken
 from templedb_nb.errors import TempleError, UnknownName
 from templedb_nb.model.approval import Approval
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.serialization import Digest

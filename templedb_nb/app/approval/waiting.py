@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from templedb_nb.app.approval.evidence import PlanEvidence, TargetEvidence
 from templedb_nb.app.deploy.plans import Plans
@@ -16,6 +15,7 @@ from templedb_nb.core.approval.policy import decision
 from templedb_nb.core.approval.waiting import waiting
 from templedb_nb.core.migrations.waiting_files import changed_since
 from templedb_nb.errors import TempleError
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.step import Apply
 from templedb_nb.model.waiting import JudgedPlan, KeptPlan, WaitingList
 from templedb_nb.model.waiting_files import WaitingFiles

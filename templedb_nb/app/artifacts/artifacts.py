@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from templedb_nb.app.deploy.case import root_of
@@ -14,6 +13,7 @@ from templedb_nb.app.project.projects import Projects
 from templedb_nb.core.config.home_folder import expanded
 from templedb_nb.errors import StoreError, UnavailableArtifacts, UnfitArtifacts
 from templedb_nb.model.artifact import Manifest
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import RunId
 from templedb_nb.model.past_run import PastRun
 from templedb_nb.model.project import Project

@@ -6,12 +6,12 @@ import hashlib
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from templedb_nb.app.artifacts.run_artifacts import HINT
 from templedb_nb.errors import UnavailableArtifacts
 from templedb_nb.model.artifact import Artifact
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.serialization import Digest, short

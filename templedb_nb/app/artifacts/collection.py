@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from templedb_nb.app.artifacts.artifacts import Artifacts
 from templedb_nb.app.environment import Environment
 from templedb_nb.core.run import rollback_choice
 from templedb_nb.model.collected import CollectedArtifacts, KeptRun
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.past_run import PastRun
 from templedb_nb.model.result import Result
 from templedb_nb.ports.records import ArtifactRecords, RunHistory

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from templedb_nb.files.artifact_files import FoundFile, UnfitFile
 from templedb_nb.files.built_groups import BuiltGroups
 from templedb_nb.model.artifact import Artifact, ArtifactRule, Manifest
 from templedb_nb.model.artifact_step import KeepArtifacts, PlaceArtifacts
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.phase import Phase
 from templedb_nb.model.plan import Plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from templedb_nb.model.approval import (
     GivenApproval,
     Verdict,
 )
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.person import folded
 from templedb_nb.model.plan import Plan, Preview
 from templedb_nb.model.serialization import short

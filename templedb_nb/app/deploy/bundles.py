@@ -7,7 +7,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import get_type_hints
@@ -19,6 +19,7 @@ from templedb_nb.core.config import document as configs
 from templedb_nb.core.config.overlay import Overlay
 from templedb_nb.engine.observe import ReadCache, Reader
 from templedb_nb.errors import ConfigError, Stale, StoreError, writing
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.plan import Plan, Preview
 from templedb_nb.model.project import Project, Release, Slug, tree_hash

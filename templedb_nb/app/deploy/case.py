@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from templedb_nb.app.deploy.connections import Sessions
@@ -16,6 +16,7 @@ from templedb_nb.core.plan import planner
 from templedb_nb.engine.observe import Reader
 from templedb_nb.errors import ConfigError, InvalidConfig
 from templedb_nb.model.config import HealthCheck
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import errors
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.lost import Suspicion

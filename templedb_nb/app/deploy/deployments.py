@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from templedb_nb.core.run.health_decision import left
 from templedb_nb.core.slots.ends import go_ahead
 from templedb_nb.errors import ApprovalMissing, Stale, TempleError, UnknownName, UsageProblem
 from templedb_nb.failpoints import reach
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.history import DeployHistory, Filter
 from templedb_nb.model.plan import Preview

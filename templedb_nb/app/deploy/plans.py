@@ -12,7 +12,7 @@ from templedb_nb.app.deploy.connections import Connections, names, read_all
 from templedb_nb.app.deploy.signatures import Signatures
 from templedb_nb.app.environment import Environment
 from templedb_nb.app.findings import other_tools
-from templedb_nb.app.findings.plan_findings import on_databases, routes, unified
+from templedb_nb.app.findings.plan_findings import edits, on_databases, routes
 from templedb_nb.app.findings.servers import empty_databases
 from templedb_nb.app.migrations import net_effects
 from templedb_nb.app.project.configs import Configs, under, with_links
@@ -25,7 +25,6 @@ from templedb_nb.app.rollback.ahead import ahead
 from templedb_nb.app.windows.clocks import on_windows
 from templedb_nb.core.approval.policy import decision, demanded, identified, kept, merged
 from templedb_nb.core.config import groups
-from templedb_nb.core.migrations.kept_text import without_passwords
 from templedb_nb.core.migrations.status import GroupMigrations
 from templedb_nb.core.migrations.waiting_files import changed_since
 from templedb_nb.core.plan import planner, summaries
@@ -40,7 +39,7 @@ from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.history import Filter
 from templedb_nb.model.layout import Address
 from templedb_nb.model.ledger import Ledger
-from templedb_nb.model.plan import Draft, Plan, Preview, SinceDeployed
+from templedb_nb.model.plan import Plan, Preview, SinceDeployed
 from templedb_nb.model.project import Changes, Project, changes
 from templedb_nb.model.rollback_summary import Ahead
 from templedb_nb.model.secret import Secret
@@ -154,10 +153,11 @@ class Plans:
         around = self._variables.around(case.known, case.given, case.root)
         with self._ledgers.open(urls, case.target.name, case.root, title, around) as sessions:
             read = read_all(sessions, case.project.known_as)
-            found = self.copies.suspicions(case, sessions, read)
-            self.copies.remember(case, read, found)
+            known = self.copies.recalled(case)
+            found = self.copies.suspicions(case, sessions, read, known)
+            self.copies.remember(case, read, known.heads, found)
             self.watch(case.project, case.target.name, sessions, read)
-            ledgers = self.with_store(case, databases, read, sessions)
+            ledgers = self.with_store(databases, read, sessions, known.here)
             yield OpenTarget(
                 suspicions=found,
                 case=case,
@@ -181,16 +181,15 @@ class Plans:
 
     def with_store(
         self,
-        case: DeployContext,
         databases: Sequence[DatabaseName],
         ledgers: Mapping[DatabaseName, Ledger],
         sessions: Mapping[DatabaseName, HistoryReader],
+        here: Ledger,
     ) -> dict[DatabaseName, Ledger]:
         """Let the store tell of earlier runs where no database keeps a ledger, or one lost them."""
         if databases:
-            project, target = case.project, case.target.name
-            return with_open_commands(self._records, project, target, sessions, ledgers)
-        return {NO_DATABASE: self._records.ledger(case.project.slug, case.target.name)}
+            return with_open_commands(self._records, here, sessions, ledgers)
+        return {NO_DATABASE: here}
 
     def databases(self, case: DeployContext, skip: Iterable[str] = ()) -> tuple[DatabaseName, ...]:
         """Return the databases whose ledgers a deployment needs, in the order of their names."""
@@ -245,7 +244,9 @@ class Plans:
             known=case.known,
             options=options,
             databases=opened.databases,
-            suspicions=self.copies.suspicions(case, opened.sessions, ledgers),
+            suspicions=self.copies.suspicions(
+                case, opened.sessions, ledgers, self.copies.recalled(case)
+            ),
             look=now.look,
             migrations=migrations,
             histories=other_tools.histories(opened, ledgers, migrations),
@@ -304,26 +305,29 @@ class Plans:
         findings = tuple(dict.fromkeys((*case.current.findings, *found)))
         places = routes(opened.sessions)
         draft = replace(draft, findings=findings, scripts=told)
-        user = self._system.user()
-        preview = Preview(
-            draft=draft,
-            slug=case.project.slug,
-            release=case.release.number,
-            tree=case.release.tree,
-            config=case.current.origin,
-            made_at=self._system.clock.now(),
-            made_by=user,
-            changes=case.changes,
-            since=self._since(case),
-            diffs=self._diffs(opened, draft),
-            expected=self._expected(case, draft.plan),
-            overlay=case.overlay.changes,
-            reached=tuple((name, place.address) for name, place in sorted(places.items())),
-            planner=self._records.planner(draft.plan.content_hash) or user,
-            fallback=options.fallback,
-        )
-        preview = self.decided(preview, self.approvals(draft.plan, opened.sessions))
-        self._records.keep_plan(preview)
+        user, diffs = self._system.user(), edits(opened, draft)
+        there = _approvals(draft.plan, opened.sessions)
+        with self._records.transaction():  # no target is asked while the state is held
+            preview = Preview(
+                draft=draft,
+                slug=case.project.slug,
+                release=case.release.number,
+                tree=case.release.tree,
+                config=case.current.origin,
+                made_at=self._system.clock.now(),
+                made_by=user,
+                changes=case.changes,
+                since=self._since(case),
+                diffs=diffs,
+                expected=self._expected(case, draft.plan),
+                overlay=case.overlay.changes,
+                reached=tuple((name, place.address) for name, place in sorted(places.items())),
+                planner=self._records.planner(draft.plan.content_hash) or user,
+                fallback=options.fallback,
+            )
+            words = merged(*there, self._records.approvals(draft.plan.content_hash))
+            preview = self.decided(preview, words)
+            self._records.keep_plan(preview)
         return preview
 
     def _on_waiting(self, opened: OpenTarget, plan: Plan) -> Iterator[Finding]:
@@ -359,9 +363,7 @@ class Plans:
         self, plan: Plan, sessions: Mapping[DatabaseName, ApprovalRecords]
     ) -> tuple[Approval, ...]:
         """Return every approval of the plan's content, from the store and the ledgers."""
-        there = [
-            session.approvals(plan.project, plan.content_hash) for session in sessions.values()
-        ]
+        there = _approvals(plan, sessions)
         return merged(*there, self._records.approvals(plan.content_hash))
 
     def _expected(self, case: DeployContext, plan: Plan) -> Expected:
@@ -369,17 +371,11 @@ class Plans:
             return Expected()
         return expected(plan.steps, self._records.took(case.project.slug, case.target.name))
 
-    def _diffs(self, opened: OpenTarget, draft: Draft) -> tuple[tuple[str, str], ...]:
-        """Return, for each edited migration, how its file differs from what ran."""
-        found = []
-        for row in draft.edited:
-            session = opened.sessions.get(row.database)
-            ran = session.applied_sql(draft.plan.project, [row.key]) if session else {}
-            if row.key in ran and row.source:
-                text = opened.case.read.scripts([row.source])[row.source].text
-                was, now = (without_passwords(t, row.reading) for t in (ran[row.key], text))
-                found.append((row.file, unified(was, now, row.file)))
-        return tuple(found)
+
+def _approvals(
+    plan: Plan, sessions: Mapping[DatabaseName, ApprovalRecords]
+) -> list[Sequence[Approval]]:
+    return [each.approvals(plan.project, plan.content_hash) for each in sessions.values()]
 
 
 def _rolled_back(options: PlanOptions) -> frozenset[Address]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from templedb_nb.core.address.libpq import reads
 from templedb_nb.core.address.route import astray, local, spelled
 from templedb_nb.core.secrets.masking import Masker
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.route import Route, Surroundings
 from templedb_nb.model.secret import Secret
 from templedb_nb.model.target import DatabaseName

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -38,6 +38,7 @@ from templedb_nb.engine.tools import Tools
 from templedb_nb.errors import Busy, ConfigError, JournalFailed, Stale, StoreError, TempleError
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.approval import Approval, Proofs
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import Outcome, RunFinished, RunId
 from templedb_nb.model.finding import Topic
 from templedb_nb.model.ledger import Ledger
@@ -316,14 +317,14 @@ class Runs:
                 refuse_settled(wish.parent, plan, known)
             self._refuse_drift(opened, plan)
             self._slots.refuse_moved(opened, plan, {*wish.finished, *range(wish.resumed)})
-            refuse_overtaken(
-                plan, opened, self._records, known, parent=parent, resumes=wish.resumes
-            )
-            restores = any(isinstance(step, Restore) for step in plan.steps)
-            if not restores:
-                found = self._plans.copies.suspicions(opened.case, opened.sessions, known)
+            over = {"parent": parent, "resumes": wish.resumes}
+            refuse_overtaken(plan, opened, self._records, known, **over)
+            case, sessions = opened.case, opened.sessions
+            memory = self._plans.copies.recalled(case)
+            if not any(isinstance(step, Restore) for step in plan.steps):
+                found = self._plans.copies.suspicions(case, sessions, known, memory)
                 refuse(on_suspicions(found, plan.target), plan)
-            ledgers = self._plans.with_store(opened.case, plan.databases, known, opened.sessions)
+            ledgers = self._plans.with_store(plan.databases, known, sessions, memory.here)
             own = Policy.of(opened.case.target).planned
             stricter = plan.policy.stricter(own) != plan.policy
             if staleness.unmoved(plan, ledgers) and not stricter:

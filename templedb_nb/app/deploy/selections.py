@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from templedb_nb.errors import (
     ConfigError,
     UnknownName,
 )
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.project import Project
 from templedb_nb.model.result import Result
 from templedb_nb.model.selection import Selection

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from templedb_nb.core.approval import signers
 from templedb_nb.errors import ApprovalMissing, ConfigError, InvalidConfig, UsageProblem
 from templedb_nb.files.document import read_text
 from templedb_nb.model.approval import Approval, Proofs
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.plan import Plan
 from templedb_nb.model.serialization import from_plain, short, to_plain
 from templedb_nb.model.target import NOBODY, Policy

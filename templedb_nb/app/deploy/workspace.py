@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -26,6 +26,7 @@ from templedb_nb.core.slots.commands import of_step as switch_commands
 from templedb_nb.errors import Busy, FilesError
 from templedb_nb.files.built_groups import BuiltGroups
 from templedb_nb.model.command import Invocation
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import RunId
 from templedb_nb.model.health import CommandCheck
 from templedb_nb.model.phase import Phase

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from templedb_nb.app.findings.lint import whatever_is_there
 from templedb_nb.app.findings.plan_findings import on_includes
@@ -14,6 +13,7 @@ from templedb_nb.core.plan.older_code import contracts_with_code
 from templedb_nb.core.plan.situation import Situation
 from templedb_nb.engine.observe import ReadCache, Reader
 from templedb_nb.model.config import DeployConfig
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.ledger import State
 from templedb_nb.model.plan import Plan

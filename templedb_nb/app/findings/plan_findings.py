@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from templedb_nb.app.deploy.case import OpenTarget
 from templedb_nb.app.findings.lint import Linted, of_steps, ran_before
 from templedb_nb.app.findings.servers import on_psql, on_servers
 from templedb_nb.core.address.route import on_routes
 from templedb_nb.core.catalog.drift import on_drift
 from templedb_nb.core.config.document import problem
 from templedb_nb.core.lint.linter import on_lint
+from templedb_nb.core.migrations.kept_text import without_passwords
 from templedb_nb.core.plan.findings import on_standing
 from templedb_nb.core.plan.older_code import contracts_with_code
 from templedb_nb.core.plan.situation import Situation
@@ -19,7 +21,7 @@ from templedb_nb.errors import Held
 from templedb_nb.model.config import Executor
 from templedb_nb.model.drift import Drift
 from templedb_nb.model.finding import Finding, Topic
-from templedb_nb.model.plan import Plan
+from templedb_nb.model.plan import Draft, Plan
 from templedb_nb.model.route import Route
 from templedb_nb.model.step import Apply
 from templedb_nb.model.target import DatabaseName, FindingLevel, Policy
@@ -118,3 +120,16 @@ def unified(ran: str, now: str, file: str) -> str:
     names = f"{file} (as applied)", f"{file} (now)"
     lines = line_diff.unified(ran.splitlines(), now.splitlines(), names)
     return "\n".join(lines)
+
+
+def edits(opened: OpenTarget, draft: Draft) -> tuple[tuple[str, str], ...]:
+    """Return, for each edited migration, how its file differs from what ran."""
+    found = []
+    for row in draft.edited:
+        session = opened.sessions.get(row.database)
+        ran = session.applied_sql(draft.plan.project, [row.key]) if session else {}
+        if row.key in ran and row.source:
+            text = opened.case.read.scripts([row.source])[row.source].text
+            was, now = (without_passwords(t, row.reading) for t in (ran[row.key], text))
+            found.append((row.file, unified(was, now, row.file)))
+    return tuple(found)

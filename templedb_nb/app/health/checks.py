@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from templedb_nb.app.deploy.case import DeployContext
 from templedb_nb.app.deploy.plans import Plans
@@ -22,6 +22,7 @@ from templedb_nb.core.slots.sentences import says
 from templedb_nb.engine.health import Heard, ask
 from templedb_nb.errors import ConfigError, InvalidConfig, RouterUnclear
 from templedb_nb.health.libraries import refuse_unfit
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import errors
 from templedb_nb.model.health import Check, HealthReport
 from templedb_nb.model.selection import Selection

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 
 from templedb_nb.app.deploy.case import DeployContext
 from templedb_nb.app.deploy.connections import Connections
@@ -23,6 +22,7 @@ from templedb_nb.health.libraries import refuse_unfit
 from templedb_nb.health.sql import AskedDatabase, SqlChecker
 from templedb_nb.health.tcp import TcpChecker
 from templedb_nb.model.command import Invocation
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.health import CommandCheck, SqlCheck
 from templedb_nb.model.serialization import short
 from templedb_nb.model.step import Step

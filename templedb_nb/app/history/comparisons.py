@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from templedb_nb.app.deploy.case import OpenTarget
@@ -12,6 +11,7 @@ from templedb_nb.app.history.history import History
 from templedb_nb.core.run.comparison import applied, config_lines, step_times
 from templedb_nb.errors import TempleError, UnknownName, UsageProblem
 from templedb_nb.model.approval import Verdict
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.difference import Blame, Difference, HistoryEvent
 from templedb_nb.model.event import Outcome, RunId
 from templedb_nb.model.history import Filter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from templedb_nb.app.deploy.case import DeployContext, OpenTarget
@@ -28,6 +28,7 @@ from templedb_nb.core.plan.findings import on_variables
 from templedb_nb.core.windows.told import at_a_glance
 from templedb_nb.errors import TempleError, UsageProblem
 from templedb_nb.model.config import DeployConfig
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding, Severity, Topic, errors
 from templedb_nb.model.history import Filter
 from templedb_nb.model.ledger import Ledger, State

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from templedb_nb.app.project.variables import Variables
 from templedb_nb.core.migrations.down import down_script
 from templedb_nb.core.migrations.kept_text import without_passwords
 from templedb_nb.engine.observe import Reader
 from templedb_nb.errors import TempleError
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
 from templedb_nb.model.step import Migration, Revert, Step

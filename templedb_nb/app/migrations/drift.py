@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 
 from templedb_nb.app.deploy.case import OpenTarget
 from templedb_nb.app.environment import Environment
 from templedb_nb.core.approval.policy import demanded
 from templedb_nb.core.catalog.drift import compare
 from templedb_nb.errors import UsageProblem
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.drift import CatalogChange, Drift, DriftReport, DriftRow, TargetsDiffer
 from templedb_nb.model.selection import Selection
 from templedb_nb.model.target import DatabaseName, FindingLevel, Policy

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from templedb_nb.app.deploy.case import OpenTarget
@@ -24,6 +24,7 @@ from templedb_nb.core.migrations.histories.known import TOOLS
 from templedb_nb.core.migrations.histories.older import OLDER, TABLE
 from templedb_nb.core.migrations.histories.shadow import SHADOWED, shadow
 from templedb_nb.errors import Ambiguous, Busy, UsageProblem
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.dual_write import DualWrite, DualWriteTable
 from templedb_nb.model.foreign_history import Adoption, ForeignHistory
 from templedb_nb.model.ledger import Checksums

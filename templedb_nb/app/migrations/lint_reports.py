@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from templedb_nb.app.deploy.case import OpenTarget
 from templedb_nb.app.findings.lint import complaints
@@ -15,6 +14,7 @@ from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.engine.observe import Reader
 from templedb_nb.errors import UnknownName
 from templedb_nb.model.config import DeployConfig
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.layout import address
 from templedb_nb.model.lint import LintReport

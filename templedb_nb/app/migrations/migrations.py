@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from templedb_nb.app.deploy.case import OpenTarget
 from templedb_nb.app.deploy.plans import Plans
@@ -21,6 +21,7 @@ from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.errors import Ambiguous, UnknownName, UsageProblem
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.history import Filter, MigrationHistory, MigrationRow
 from templedb_nb.model.ledger import Checksums, Entry

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.receiver import Reply, ReplyKind
 from templedb_nb.model.secret import Secret
 from templedb_nb.ports.notifications import Courier, Parcel

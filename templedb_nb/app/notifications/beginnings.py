@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 
 from templedb_nb.app.environment import Environment
@@ -21,6 +21,7 @@ from templedb_nb.core.notifications.filters import wanted_kinds, wants
 from templedb_nb.core.notifications.of_runs import of_run
 from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.errors import TempleError, UnknownName
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import RunId, RunStarted, Stamped
 from templedb_nb.model.notification import Notification
 from templedb_nb.model.notification import NotificationKind as Kind

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from templedb_nb.app.project.projects import Projects
@@ -11,6 +10,7 @@ from templedb_nb.app.project.variables import Variables
 from templedb_nb.core.secrets import masking
 from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.errors import SecretError
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.variable import Keeping
 from templedb_nb.ports.store import VariableStore
 

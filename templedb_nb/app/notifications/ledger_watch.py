@@ -6,7 +6,6 @@ It is looked for whenever a target is opened anyway, and kept until it is told.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
@@ -16,6 +15,7 @@ from templedb_nb.app.environment import Environment
 from templedb_nb.core.notifications.filters import wanted_kinds
 from templedb_nb.core.notifications.of_targets import dead_runs, stolen_locks
 from templedb_nb.errors import TempleError
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.notification import Notification
 from templedb_nb.model.notification import NotificationKind as Kind

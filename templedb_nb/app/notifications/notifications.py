@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain, repeat
 from pathlib import Path
@@ -25,6 +25,7 @@ from templedb_nb.core.values import points_in_time
 from templedb_nb.errors import UsageProblem
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.board import Board
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.drift import DriftReport
 from templedb_nb.model.listings import Coded, CommandOutcome
 from templedb_nb.model.notification import Notification

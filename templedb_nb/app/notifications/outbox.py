@@ -7,7 +7,7 @@ for whom: both are written in one transaction, and both can be derived again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 
 from templedb_nb.app.environment import Environment
@@ -21,6 +21,7 @@ from templedb_nb.core.notifications.of_plans import (
 )
 from templedb_nb.core.notifications.of_runs import NEEDED, of_run
 from templedb_nb.core.notifications.turns import in_order, ready
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.notification import Notification
 from templedb_nb.model.notification import NotificationKind as Kind
 from templedb_nb.model.notified_record import RunRecord

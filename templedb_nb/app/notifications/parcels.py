@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from templedb_nb.core.notifications.kinds import KINDS
 from templedb_nb.core.notifications.parts import BOT
 from templedb_nb.engine import broadcast
 from templedb_nb.errors import TempleError
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import RunId, Stamped
 from templedb_nb.model.notification import Notification, NotificationKind
 from templedb_nb.model.plan import Preview

@@ -6,7 +6,7 @@ import base64
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from templedb_nb.core.notifications.signing import PREFIX
 from templedb_nb.core.secrets import masking
 from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.errors import SecretError, TempleError, UnknownName, UsageProblem
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.project import Project, Slug
 from templedb_nb.model.receiver import (
     DeliveryState,
@@ -165,6 +166,11 @@ class Receivers:
 
     def all(self) -> tuple[Receiver, ...]:
         """Return every receiver, with those that projects' files name by now."""
+        with self.outbox.state.transaction():
+            unread = self.store.unread_projects(project_file.PATH)
+            found = self.store.receivers()
+        if not unread:
+            return found
         self.sync()
         return self.store.receivers()
 

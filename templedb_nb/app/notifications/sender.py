@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import groupby
 
 from templedb_nb.app.environment import Environment
@@ -27,6 +27,7 @@ from templedb_nb.core.notifications.turns import at_most, in_order, ready
 from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.errors import TempleError
 from templedb_nb.failpoints import reach
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.notification import Notification
 from templedb_nb.model.receiver import (
     Delivery,

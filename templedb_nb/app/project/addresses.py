@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from templedb_nb.app.deploy.case import DeployContext
@@ -16,6 +15,7 @@ from templedb_nb.core.config import groups
 from templedb_nb.core.config.document import problem
 from templedb_nb.core.config.environ import is_reference
 from templedb_nb.errors import ConfigError, SecretError
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding, Topic
 from templedb_nb.model.project import Project
 from templedb_nb.model.target import DATABASE_URL

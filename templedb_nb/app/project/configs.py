@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from templedb_nb.core.migrations.status import BESIDE
 from templedb_nb.errors import ConfigError, FilesError, InvalidConfig
 from templedb_nb.files.document import parse_document
 from templedb_nb.model.config import DeployConfig
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding, errors
 from templedb_nb.model.listings import (
     ConfigHistory,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from templedb_nb.app.environment import Environment
@@ -17,6 +16,7 @@ from templedb_nb.core.secrets import masking
 from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.errors import TempleError, UnknownName, UsageProblem
 from templedb_nb.files.ignore import built_in
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.legacy_project import (

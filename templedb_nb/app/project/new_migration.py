@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from templedb_nb.app.environment import Environment
@@ -20,6 +20,7 @@ from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.engine.observe import Reader
 from templedb_nb.errors import Ambiguous, ConfigError, FilesError, UnknownName, writing
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.layout import Reading
 from templedb_nb.model.listings import CommandOutcome
 from templedb_nb.model.project import Project

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from templedb_nb.app.environment import Environment
 from templedb_nb.app.project.configs import CurrentConfig
 from templedb_nb.app.project.targets import Targets
 from templedb_nb.app.project.variables import Variables
 from templedb_nb.core.config import groups
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.project import Project
 from templedb_nb.model.target import Target
 from templedb_nb.ports.store import ReleaseStore

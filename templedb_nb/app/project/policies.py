@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from templedb_nb.app.deploy.case import OpenTarget
@@ -26,6 +26,7 @@ from templedb_nb.core.config import target_checks
 from templedb_nb.core.health.reading import names
 from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.errors import LedgerRefused, TempleError, UsageProblem
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.ledger import Checksums, Ledger, Neighbour
 from templedb_nb.model.project import Project
 from templedb_nb.model.result import Result

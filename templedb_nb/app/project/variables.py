@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from templedb_nb.app.environment import Environment
@@ -16,6 +16,7 @@ from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.core.secrets.sql_passwords import learn
 from templedb_nb.core.secrets.weak_values import weakness
 from templedb_nb.errors import SecretError, UsageProblem
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.project import Project
 from templedb_nb.model.route import Route, Surroundings
 from templedb_nb.model.secret import Secret

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from templedb_nb.app.artifacts.artifacts import Artifacts
@@ -33,6 +33,7 @@ from templedb_nb.core.promotion import choice, recipe
 from templedb_nb.core.promotion.forward import WayForward, built_anew, never_there
 from templedb_nb.core.promotion.gates import gates, on_gates
 from templedb_nb.errors import Stale, UsageProblem
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.past_run import PastRun
 from templedb_nb.model.plan import Plan, Preview

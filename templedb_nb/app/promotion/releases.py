@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from templedb_nb.app.deploy.plans import Plans
 from templedb_nb.app.deploy.runs import Runs
@@ -14,6 +14,7 @@ from templedb_nb.app.promotion.source import PromotionSources
 from templedb_nb.core.promotion import choice
 from templedb_nb.core.run.rollback_choice import rolled_back
 from templedb_nb.errors import TempleError
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.health import Measured
 from templedb_nb.model.history import Filter

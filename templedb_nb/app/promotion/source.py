@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from templedb_nb.app.deploy.case import DeployParts, OpenTarget
 from templedb_nb.app.deploy.plans import Plans
@@ -18,6 +18,7 @@ from templedb_nb.core.promotion.gates import SourceFacts, SourceHealth
 from templedb_nb.core.run.rollback_choice import follower, merged
 from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.errors import Ambiguous, ConfigError, TempleError, UsageProblem
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.health import Check, Measured, Try
 from templedb_nb.model.history import Filter

@@ -12,8 +12,9 @@ from templedb_nb.core.migrations.script import Script
 from templedb_nb.core.run.proven_entries import Entries, doubtful, in_part, written
 from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.errors import TempleError
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.layout import Address
-from templedb_nb.model.ledger import Entry, Ledger, State
+from templedb_nb.model.ledger import Entry, Ledger, LedgerHead, State
 from templedb_nb.model.lost import Lost, Suspicion
 from templedb_nb.model.plan import Plan, Preview
 from templedb_nb.model.result import Result
@@ -32,6 +33,15 @@ _SKEW = timedelta(days=1)
 Ledgers = Mapping[DatabaseName, Ledger]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recalled:
+    """What this state knows of a target: the heads of its ledgers, doubts, what runs left."""
+
+    heads: Mapping[DatabaseName, LedgerHead]
+    doubts: Entries
+    here: Ledger
+
+
 class LedgerCopies:
     """What this state knows of ledgers, held against what they say."""
 
@@ -40,12 +50,26 @@ class LedgerCopies:
         self._memory = memory
         self._system = system
 
+    def recalled(self, case: DeployContext) -> Recalled:
+        """Return what the state knows, read at once, before the target is asked about any of it."""
+        slug, target = case.project.slug, case.target.name
+        with self._memory.transaction():
+            return Recalled(
+                heads=self._memory.ledger_heads(slug, target),
+                doubts=self._doubts(case),
+                here=self._memory.ledger(slug, target),
+            )
+
     def suspicions(
-        self, case: DeployContext, sessions: Mapping[DatabaseName, Session], ledgers: Ledgers
+        self,
+        case: DeployContext,
+        sessions: Mapping[DatabaseName, Session],
+        ledgers: Ledgers,
+        known: Recalled,
     ) -> dict[DatabaseName, Suspicion]:
         """Return, for each database that is not what it was, what tells so, and what shows it."""
         slug, target = case.project.slug, case.target.name
-        heads, doubts = self._memory.ledger_heads(slug, target), self._doubts(case)
+        heads, doubts = known.heads, known.doubts
         found = {}
         for name, ledger in ledgers.items():
             head, session = heads.get(name), sessions.get(name)
@@ -56,9 +80,9 @@ class LedgerCopies:
                 copy = self._memory.ledger_copy(slug, target, name)
                 since = head.read_at or _EVER
                 lost = _lost(copy, ledger, case.project.known_as, since, session)
-            known = {each.entry.key for each in lost}
+            keys = {each.entry.key for each in lost}
             unseen = database_identity.unknown(doubts.get(name, ()), ledger)
-            lost = [*lost, *(each for each in unseen if each.entry.key not in known)]
+            lost = [*lost, *(each for each in unseen if each.entry.key not in keys)]
             told = database_identity.suspicion(head, ledger, lost)
             if told:
                 found[name] = self._seen(told, copy, case, session)
@@ -148,14 +172,19 @@ class LedgerCopies:
         return heads[database].uuid if database in heads else ""
 
     def remember(
-        self, case: DeployContext, ledgers: Ledgers, suspicious: Iterable[DatabaseName] = ()
+        self,
+        case: DeployContext,
+        ledgers: Ledgers,
+        heads: Mapping[DatabaseName, LedgerHead],
+        suspicious: Iterable[DatabaseName] = (),
     ) -> None:
         """Bring the copies of ledgers up to what they say now; a copy that is, stays."""
         slug, target, now = case.project.slug, case.target.name, self._system.clock.now()
         for name, ledger in ledgers.items():
             if name in set(suspicious) or not ledger.exists:
                 continue
-            if self._memory.ledger_moved(slug, target, name, ledger):
+            head = heads.get(name)
+            if head is None or (head.uuid, head.head) != (ledger.uuid, ledger.head):
                 self._memory.copy_ledger(slug, target, name, ledger, now)
 
     def after_run(self, opened: OpenTarget, plan: Plan, result: Result, now: Ledgers) -> None:

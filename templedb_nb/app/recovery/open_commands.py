@@ -7,11 +7,10 @@ from dataclasses import replace
 
 from templedb_nb.model.event import Evidence, RunId
 from templedb_nb.model.ledger import Ledger, OpenCommand
-from templedb_nb.model.project import Project
 from templedb_nb.model.result import Result
 from templedb_nb.model.rollback import PendingRollback
 from templedb_nb.model.step_result import StepState
-from templedb_nb.model.target import DatabaseName, TargetName
+from templedb_nb.model.target import DatabaseName
 from templedb_nb.model.trace import Lookup, Trace
 from templedb_nb.ports.records import RecordStore
 from templedb_nb.ports.target import HistoryReader
@@ -19,19 +18,18 @@ from templedb_nb.ports.target import HistoryReader
 
 def with_open_commands(
     records: RecordStore,
-    project: Project,
-    target: TargetName,
+    here: Ledger,
     sessions: Mapping[DatabaseName, HistoryReader],
     ledgers: Mapping[DatabaseName, Ledger],
 ) -> dict[DatabaseName, Ledger]:
-    """Return *ledgers* with the open commands that this state alone still knows.
+    """Return *ledgers* with the open commands that *here*, this state alone, still knows.
 
     A ledger keeps a row of each command, and a run is refused while one has no end. If the row is
     lost, the command would run again without anybody having looked.
     """
     if not ledgers:
         return {}
-    here, first = records.ledger(project.slug, target), min(ledgers)
+    first = min(ledgers)
     ledger = ledgers[first]
     if lost := tuple(_lost(records, here, sessions)):
         ledger = replace(ledger, unresolved=(*ledger.unresolved, *lost))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from templedb_nb.app.deploy.plans import Plans
@@ -12,6 +12,7 @@ from templedb_nb.app.slots.observer import SlotObserver
 from templedb_nb.core.run import recovery
 from templedb_nb.engine import reconcile
 from templedb_nb.errors import TempleError, UnknownName
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import RunFinished, Stamped
 from templedb_nb.model.result import Result
 from templedb_nb.model.trace import Lookup, Trace

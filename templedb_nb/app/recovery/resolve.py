@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from templedb_nb.app.deploy.case import OpenTarget
 from templedb_nb.app.deploy.plans import Plans
 from templedb_nb.app.deploy.runs import Runs
@@ -12,6 +10,7 @@ from templedb_nb.app.project.projects import Projects
 from templedb_nb.core.run.health_decision import decided, known, of_ledger, undecided
 from templedb_nb.core.secrets.url_passwords import typed
 from templedb_nb.errors import Ambiguous, UnknownName, UsageProblem
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import HealthDecided, Outcome, RunId, RunStarted, Stamped
 from templedb_nb.model.health import Health
 from templedb_nb.model.history import Filter

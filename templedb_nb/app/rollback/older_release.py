@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from templedb_nb.core.config import document as configs
 from templedb_nb.core.config.overlay import document_of
 from templedb_nb.engine.observe import ReadCache, Reader
 from templedb_nb.errors import StoreError, TempleError, UnavailableRelease
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.past_run import PastRun
 from templedb_nb.model.project import Project, Release

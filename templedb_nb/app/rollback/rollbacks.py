@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -37,6 +37,7 @@ from templedb_nb.errors import (
     UsageProblem,
 )
 from templedb_nb.model.artifact import Artifact
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.down_proof import DownVerdict
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.finding import errors

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any  # Any: what some runs need beside the rest
 
 from templedb_nb.app.deploy.case import DeployContext, OpenTarget
@@ -20,6 +20,7 @@ from templedb_nb.core.slots import transitions
 from templedb_nb.engine.switching import seen
 from templedb_nb.errors import Stale
 from templedb_nb.model.command import Invocation
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import errors
 from templedb_nb.model.health import CommandCheck
 from templedb_nb.model.plan import Plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any  # Any: the options of a case, by name
 
@@ -21,6 +21,7 @@ from templedb_nb.core.secrets.url_passwords import typed, without_url_passwords
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.errors import Ambiguous, ConfigError, UnknownName, UsageProblem
 from templedb_nb.model.config import Group
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import Outcome, RunId
 from templedb_nb.model.finding import errors
 from templedb_nb.model.history import Filter

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from templedb_nb.app.deploy.case import OpenTarget
 from templedb_nb.core.approval.policy import demanded, kept
 from templedb_nb.core.windows import admission, told
 from templedb_nb.core.windows.decision import state
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.plan import Plan

@@ -6,9 +6,10 @@ A fault never repeats what stands in the address: it may be a piece of a passwor
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import unquote
+
+from templedb_nb.model.dataclass import dataclass
 
 FORM = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 ESCAPES = "in a password, write @ / : % ? # as %40 %2F %3A %25 %3F %23"

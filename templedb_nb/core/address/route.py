@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import quote
 
 from templedb_nb.core.address.libpq import KEYWORDS, READ, SECRET, SESSION, VARIABLES, WORDS
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.route import Route, RouteParameter, Surroundings
 from templedb_nb.model.secret import Secret

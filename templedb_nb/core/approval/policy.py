@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from templedb_nb.errors import ApprovalMissing, Rejected
@@ -16,6 +16,7 @@ from templedb_nb.model.approval import (
     Verdict,
     signed_by,
 )
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.ledger import Ledger
 from templedb_nb.model.person import folded
 from templedb_nb.model.plan import Plan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from templedb_nb.core.compatibility.checks import admits, admits_null
 from templedb_nb.core.compatibility.expressions import filling, harmless, is_null, literal
@@ -13,6 +13,7 @@ from templedb_nb.core.compatibility.types import plain_type
 from templedb_nb.core.lint.alter import VOLATILE
 from templedb_nb.core.sql.cursor import Cursor, Name, calls, word, words
 from templedb_nb.core.sql.tokens import Token
+from templedb_nb.model.dataclass import dataclass
 
 _BEHIND = words(
     "NOT NULL DEFAULT CHECK UNIQUE PRIMARY REFERENCES CONSTRAINT GENERATED COLLATE STORAGE "

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from templedb_nb.core.compatibility.judgement import EXPAND, Judgement, data
 from templedb_nb.core.sql.cursor import Name
 from templedb_nb.core.sql.tokens import Token
+from templedb_nb.model.dataclass import dataclass
 
 Key = tuple[str, ...]
 REFERRED = data("FOREIGN KEY", "old code cannot delete rows that new rows refer to")

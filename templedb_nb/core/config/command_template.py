@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.target import DatabaseName
 
 FILE = "{file}"

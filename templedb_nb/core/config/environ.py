@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 
 from templedb_nb.core.config.groups import DANGEROUS
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.variable import Keeping, Scope, ValueSource, Variable
 
 INHERITED = frozenset(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from templedb_nb.model.config import DeployConfig
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.rollback import AfterFailure, RollbackTrigger
 from templedb_nb.model.target import Target
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from heapq import heappop, heappush
 
 from templedb_nb.core.config import artifact_rules, blue_green_rules, globs
@@ -27,6 +27,7 @@ from templedb_nb.model.config import (
     GroupKind,
     HealthCheck,
 )
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.target import DatabaseName
 

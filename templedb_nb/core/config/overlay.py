@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any  # Any: a JSON document, whose shape is read here
 
 from templedb_nb.core.config import document as configs
@@ -17,6 +16,7 @@ from templedb_nb.core.config import groups
 from templedb_nb.core.config.document import problem
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.model.config import DeployConfig
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding, Severity, Topic, errors
 from templedb_nb.model.plan import Overlaid
 from templedb_nb.model.serialization import canonical

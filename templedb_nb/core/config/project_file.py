@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any  # Any: a JSON document, whose shape is read here
 
 from templedb_nb.core.approval import signers
@@ -26,6 +26,7 @@ from templedb_nb.core.values.schema import (
 )
 from templedb_nb.core.windows.rules import WINDOWS
 from templedb_nb.model.config import DeployConfig, HealthCheck
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.project import Slug
 from templedb_nb.model.rollback import AfterFailure, RollbackTrigger

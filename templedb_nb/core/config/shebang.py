@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from templedb_nb.model.dataclass import dataclass
 
 HEAD = 256
 """So many bytes of a file the kernel looks at."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from urllib.parse import urlsplit
 
 from templedb_nb.core.health import variables
@@ -12,6 +12,7 @@ from templedb_nb.core.health.evaluation import number
 from templedb_nb.core.sql.query import question, refuse_writing
 from templedb_nb.errors import TempleError
 from templedb_nb.model.config import HealthCheck, HealthType
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.health import HealthRole, JsonExpectation
 
 _NEEDS = {

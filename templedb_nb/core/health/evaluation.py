@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from email.message import Message
 from typing import Any  # Any: JSON of anybody
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.health import BODY_LIMIT, Cause, HttpCheck, JsonExpectation
 
 Find = Callable[[str, Any], Sequence[Any]]

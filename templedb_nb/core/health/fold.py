@@ -8,10 +8,10 @@ one that nobody could measure, or not often enough, is inconclusive: it is never
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 from typing import TypeAlias
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.health import Cause, Health, Timing, Try
 
 

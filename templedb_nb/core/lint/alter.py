@@ -7,7 +7,6 @@ After PostgreSQL's documentation of ALTER TABLE and its ``AlterTableGetLockLevel
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from templedb_nb.core.lint.observed_effect import (
@@ -21,6 +20,7 @@ from templedb_nb.core.lint.observed_effect import (
 )
 from templedb_nb.core.sql.cursor import NOWHERE, Cursor, Name, calls, parts, word, words
 from templedb_nb.core.sql.tokens import Token
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.effect import LockMode
 
 VOLATILE = words(

@@ -93,7 +93,7 @@ def seen(tokens: Sequence[Token]) -> ObservedEffect:
     at = Cursor(tokens)
     first = at.word
     if first == "(" or first in table_access.VERBS:
-        return _query(tokens)
+        return _query(at.tokens)  # whose words are read: a statement may be long
     at.at += 1
     tell = _VERBS.get(first)
     if tell is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 
 from templedb_nb.core.lint.effects import seen
 from templedb_nb.core.lint.observed_effect import ALL
@@ -22,6 +21,7 @@ from templedb_nb.core.sql.cursor import NOWHERE, words
 from templedb_nb.core.sql.directives import WHOLE
 from templedb_nb.core.sql.line_index import Spans
 from templedb_nb.core.sql.tokens import Statement
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.lint import Complaint, Sizes
 from templedb_nb.model.step import Mode

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from templedb_nb.core.sql.cursor import Cursor, parts
 from templedb_nb.core.sql.tokens import Token
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.lint import NullCheck
 
 Key = tuple[str, ...]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from templedb_nb.core.sql.cursor import NOWHERE, Cursor, Name, word, words
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.effect import LockMode
 
 ALL, ROWS, SCHEMA = (

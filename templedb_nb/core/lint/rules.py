@@ -7,13 +7,14 @@ for, with examples, stands in docs/lint.md, and the tests try those.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from templedb_nb.core.lint.not_null import PlannedChecks, set_not_null
 from templedb_nb.core.lint.observed_effect import BUILDS, REWRITES, SCANS, ObservedEffect
 from templedb_nb.core.secrets.sql_passwords import passwords_in
 from templedb_nb.core.sql.cursor import Name, word
 from templedb_nb.core.sql.tokens import Statement
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.lint import Size, Sizes
 
 BIG_ROWS, BIG_BYTES = 100_000, 64 << 20

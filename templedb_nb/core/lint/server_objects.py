@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from templedb_nb.core.lint import relations as relations_of
 from templedb_nb.core.lint.column_types import ColumnTypes, table_of, types_of
 from templedb_nb.core.lint.schemas import Schemas, schemas_of
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.core.sql.tokens import Statement, Token, TokenKind
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.server_wide import ServerWide
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.core.sql.tokens import Statement
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding, Severity, Topic
 
 _NAME = "_"

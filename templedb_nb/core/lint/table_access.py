@@ -6,10 +6,10 @@ What views, rules, triggers and functions do beside that is in no text.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from templedb_nb.core.sql.cursor import NAMING, NOWHERE, Cursor, Name, words
 from templedb_nb.core.sql.tokens import Token
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.effect import LockMode
 
 VERBS = words("SELECT WITH VALUES TABLE INSERT UPDATE DELETE MERGE")

@@ -7,9 +7,10 @@ every key of another one that shares any of them is ``FOLDER/VERSION``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from templedb_nb.core.migrations.layouts.placing import Placed, complaint
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.ledger import Entry
 from templedb_nb.model.serialization import Digest

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from templedb_nb.core.config import globs
@@ -13,6 +12,7 @@ from templedb_nb.core.migrations.layouts.drafts import DraftRequest
 from templedb_nb.core.migrations.layouts.numbers import Series, following
 from templedb_nb.core.migrations.status import GroupMigrations
 from templedb_nb.errors import Ambiguous, FilesError, UsageProblem
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.layout import Layout, Reading
 
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")

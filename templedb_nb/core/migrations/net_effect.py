@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from operator import attrgetter
 
 from templedb_nb.core.sql import classify
@@ -16,6 +16,7 @@ from templedb_nb.core.sql.classify import Controls
 from templedb_nb.core.sql.cursor import words
 from templedb_nb.core.sql.execution_units import StepMode, Unit
 from templedb_nb.core.sql.tokens import Statement, TokenKind
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.step import Mode
 
 EMPTY, UNDONE = "empty-file", "rolled-back"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import takewhile
 
 from templedb_nb.core.migrations.evidence import folder_words, series
@@ -20,6 +20,7 @@ from templedb_nb.core.migrations.layouts.placing import joined, last, parent
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.errors import UsageProblem
 from templedb_nb.model.config import DeployConfig, Executor, Group, GroupKind
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.layout import Layout
 from templedb_nb.model.listings import Reason
 from templedb_nb.model.target import DATABASE_URL, DatabaseName

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 from templedb_nb.core.migrations.layouts.placing import Parts
@@ -28,6 +28,7 @@ from templedb_nb.core.sql.line_index import LineIndex, Spans
 from templedb_nb.core.sql.tokens import Meta, Split, Statement, TokenKind
 from templedb_nb.core.sql.transaction_settings import opening, openings
 from templedb_nb.model.config import Executor
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.layout import Reading
 from templedb_nb.model.ledger import Checksums
 from templedb_nb.model.serialization import Digest
@@ -200,10 +201,13 @@ def without_data(script: Script) -> str:
 
 def _way_back(script: Script) -> Remark | None:
     """Return a problem where statements stand below a line that calls them the way back."""
+    marks = list(_SECTION.finditer(script.up))
+    if not marks:  # nearly always, and a line index of millions of rows is not free
+        return None
     lines = LineIndex(script.up)
     inside = Spans((s.start + 1, s.start + len(s.text)) for s in script.statements)
     last = max((each.line for each in script.statements), default=0)
-    for mark in _SECTION.finditer(script.up):
+    for mark in marks:
         line = lines.line(mark.start())
         if mark.start() not in inside and last >= line:
             words = mark[0].strip()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 
 from templedb_nb.core.config import globs, groups
@@ -23,6 +23,7 @@ from templedb_nb.core.migrations.layouts.placing import (
 )
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.model.config import DeployConfig, Group
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.layout import Address, Layout, address
 from templedb_nb.model.ledger import Checksums, Entry, EntryKind, Ledger, State

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from uuid import UUID, uuid5
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.notification import NotificationKind as Kind
 from templedb_nb.model.notification import Urgency
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from templedb_nb.core.notifications.kinds import KINDS, event_id
 from templedb_nb.exit_code import ExitCode
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import (
     HealthDecided,
     Outcome,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 
 from templedb_nb.core.catalog.database_identity import OPEN, RESTORED
 from templedb_nb.core.config import groups
@@ -22,6 +21,7 @@ from templedb_nb.core.migrations.status import (
 from templedb_nb.core.plan.dialects import Dialects
 from templedb_nb.core.plan.rollback import not_answered, on_pending
 from templedb_nb.model.config import Executor, Group, OpaqueFiles
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.foreign_history import ForeignHistory, ImportConfidence
 from templedb_nb.model.ledger import Ledger, State

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from templedb_nb.core.config.document import problem
 from templedb_nb.core.config.groups import migrating
 from templedb_nb.core.migrations.status import Ledgers
 from templedb_nb.model.artifact_step import PlaceArtifacts
 from templedb_nb.model.config import Group
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.past_run import PastRun
 from templedb_nb.model.plan import Plan, PlannedGroup

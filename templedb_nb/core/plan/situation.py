@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from templedb_nb.core.config import environ
 from templedb_nb.core.migrations.layouts.placing import NOTHING_SEEN, FolderView
@@ -13,6 +13,7 @@ from templedb_nb.core.plan.rollback import WayBack
 from templedb_nb.core.promotion.forward import WayForward
 from templedb_nb.model.artifact import Artifact
 from templedb_nb.model.config import DeployConfig, HealthCheck
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.file import FileEntry
 from templedb_nb.model.foreign_history import ForeignHistory
 from templedb_nb.model.lost import Suspicion

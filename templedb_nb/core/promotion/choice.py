@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from templedb_nb.core.run.rollback_choice import RUN_DIGITS, choices, follower, rolled_back
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.past_run import PastRun
 from templedb_nb.model.run_kind import RunKind

@@ -5,11 +5,11 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from templedb_nb.core.config.document import problem
 from templedb_nb.core.migrations.status import Scripts
 from templedb_nb.model.config import DeployConfig, GroupKind
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.ledger import Entry, State
 from templedb_nb.model.past_run import PastRun

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from templedb_nb.core.config.document import problem
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding, Topic
 from templedb_nb.model.health import Measured
 from templedb_nb.model.lifecycle import PromotionGates

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import get_args
 
 from templedb_nb.exit_code import ExitCode
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import (
     Event,
     Evidence,

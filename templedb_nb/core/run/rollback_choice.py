@@ -7,9 +7,9 @@ rollback it is the release that somebody has just left.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from templedb_nb.exit_code import ExitCode
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.past_run import PastRun
 from templedb_nb.model.run_kind import RunKind

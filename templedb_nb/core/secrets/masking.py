@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from templedb_nb.core.secrets.bare_text import MAY_FOLD, UNFINISHED, BareText, before_half_fold
@@ -21,6 +21,7 @@ from templedb_nb.core.secrets.written_forms import (
     forms,
     patterns,
 )
+from templedb_nb.model.dataclass import dataclass
 
 __all__ = [
     "MINIMUM",

@@ -12,6 +12,7 @@ _SECRET = re.compile(
 )
 HINTS = re.compile(rf"{_WORD}|token|pwd|pw\b|pass\b|{_KEY}|authorization|://", re.IGNORECASE)
 """Where none of this stands, no secret is looked for."""
+_IN_EVERY_HINT = ("pass", "secret", "token", "pw", "key", "author", "://")
 _MEANT = r"(?:\\.|;(?!(?:user id|[a-z]\w{0,40})\s?=)|[^\s\\;])"
 PARAMETERS = re.compile(
     rf"(?:{_WORD}|pwd|{_KEY})(?P<apart>\s*+=\s*+)"
@@ -31,3 +32,9 @@ ASSIGNED = re.compile(
 def is_secret(name: str) -> bool:
     """Return whether a value under that name is a secret."""
     return _SECRET.fullmatch(name) is not None
+
+
+def hinted(text: str) -> bool:
+    """Return whether `HINTS` finds anything; quick where nothing of the kind stands in a text."""
+    folded = text.casefold()  # also a long s and the sign of Kelvin, which a pattern takes for k
+    return any(each in folded for each in _IN_EVERY_HINT) and HINTS.search(text) is not None

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
 from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.core.secrets.sql_expressions import computed
-from templedb_nb.core.secrets.sql_names import ASSIGNED, HINTS, PARAMETERS, is_secret
+from templedb_nb.core.secrets.sql_names import ASSIGNED, HINTS, PARAMETERS, hinted, is_secret
 from templedb_nb.core.secrets.url_passwords import without_url_passwords
 from templedb_nb.core.secrets.weak_values import is_common
 from templedb_nb.core.secrets.written_forms import MINIMUM
 from templedb_nb.core.sql.lexer import split
 from templedb_nb.core.sql.tokens import Statement, Token, TokenKind
+from templedb_nb.model.dataclass import dataclass
 
 REDACTED = "***"
 _SPOKEN = re.compile(
@@ -72,7 +72,7 @@ def _kept(text: str) -> str:
 
 
 def _redacted(text: str) -> str:
-    if not HINTS.search(text):  # most files: nothing in them is read again
+    if not hinted(text):  # most files: nothing in them is read again
         return text
     kept, at = list[str](), 0
     for start, end in _spans(text):
@@ -87,7 +87,7 @@ def _redacted(text: str) -> str:
 
 def literal_passwords(text: str) -> frozenset[str]:
     """Return the passwords that stand in SQL, as they are meant; not those of innocent text."""
-    if not HINTS.search(text):
+    if not hinted(text):
         return frozenset()
     found = {text[start:end] for start, end in _spans(text)}
     meant = {_MEANT.sub(lambda two: two[0][1], each) for each in found}

@@ -15,12 +15,12 @@ import shlex
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 from templedb_nb.core.secrets.bare_text import IGNORED
+from templedb_nb.model.dataclass import dataclass
 
 MINIMUM = 4
 """Secrets of fewer characters cannot be masked: they would hit innocent text everywhere."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.slots import GroupSlots, SlotRecord, SlotState
 
 Records = tuple[SlotRecord, ...]

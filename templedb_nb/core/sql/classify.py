@@ -7,12 +7,12 @@ tests ask a server, which refuses each statement of `OutsideTransaction` inside 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
 from templedb_nb.core.sql.lexer import split, tokens
 from templedb_nb.core.sql.tokens import Blank, Meta, Piece, Statement, Token, TokenKind
+from templedb_nb.model.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,8 @@ class Cursor:
     @property
     def word(self) -> str:
         """Return the next token: a word in capitals, a symbol as it is, nothing for others."""
-        return self.ahead(0)
+        place = self._start + self.at
+        return self._words[place] if place < self._end else ""
 
     def ahead(self, count: int) -> str:
         """Return the token that comes after *count* others."""
@@ -101,7 +102,7 @@ class Cursor:
     @property
     def done(self) -> bool:
         """Return whether nothing is left."""
-        return self.at >= len(self.tokens)
+        return self._start + self.at >= self._end
 
     @property
     def rest(self) -> Sequence[Token]:
@@ -114,7 +115,9 @@ class Cursor:
 
     def take(self, *words: str) -> bool:
         """Go behind *words*, if all of them come next."""
-        if any(self.ahead(count) != each for count, each in enumerate(words)):
+        start = self._start + self.at
+        end = start + len(words)
+        if end > self._end or self._words[start:end] != [*words]:
             return False
         self.at += len(words)
         return True

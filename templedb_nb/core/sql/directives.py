@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from templedb_nb.core.sql.lexer import tokens
 from templedb_nb.core.sql.tokens import Meta, Split, Statement, TokenKind
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.model.compatibility import Compat
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.lint import PLAN_RULES, RULE_NAMES
 
 _DIRECTIVE = re.compile(r"--\s*+templedb:\s*+(\S*+)[ \t]*+(.*)")

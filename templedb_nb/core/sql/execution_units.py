@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from templedb_nb.core.sql import classify
@@ -25,6 +25,7 @@ from templedb_nb.core.sql.transaction_settings import (
     opening,
     openings,
 )
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.plan import NOT_EXACTLY_ONCE
 from templedb_nb.model.step import Mode
 

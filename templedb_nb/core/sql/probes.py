@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from templedb_nb.core.sql.tokens import Statement, Token, TokenKind
+from templedb_nb.model.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

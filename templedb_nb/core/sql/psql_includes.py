@@ -5,12 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 from templedb_nb.core.sql.lexer import split
 from templedb_nb.core.sql.tokens import Meta, Statement
 from templedb_nb.core.sql.transaction_settings import Opening, goes_before, opening
+from templedb_nb.model.dataclass import dataclass
 
 Read = Callable[[str], str | None]
 """Returns the text of a file by its path below the release, or None where it cannot be read."""

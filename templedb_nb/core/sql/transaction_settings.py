@@ -7,9 +7,9 @@ query, so that these statements are sent before it, right behind our BEGIN.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from templedb_nb.core.sql.tokens import Statement, Token, TokenKind
+from templedb_nb.model.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

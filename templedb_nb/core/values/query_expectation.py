@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any  # Any: a cell of an answer
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.history import Answer
 from templedb_nb.model.query import Question
 from templedb_nb.model.span import Interval

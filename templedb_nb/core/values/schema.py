@@ -9,10 +9,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
 from typing import Any, Protocol  # Any: what a document holds until its shape is read
+
+from templedb_nb.model.dataclass import dataclass
 
 Complain = Callable[[str, str], None]
 """Told the path of a key and what is wrong there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,10 @@ _ANY_UNKNOWN = "SELECT 1 FROM runs WHERE project = ? AND target = ? AND outcome 
 
 class Records(LedgerCopyRecords, WaitingRecords):
     """What was planned, approved and done; each method is one short session."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Make the calls in the block one session."""
+        return self._file.transaction()
 
     def keep_plan(self, preview: Preview) -> None:
         """Keep a plan under its id; keeping it again changes when it was last made, and no more."""

@@ -10,10 +10,10 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from templedb_nb.errors import ConfigError, TargetError
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.route import Route
 
 NAMED = "TEMPLEDB_PG_DUMP"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from rich.style import Style
@@ -14,6 +13,8 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+
+from templedb_nb.model.dataclass import dataclass
 
 T = TypeVar("T")
 HERE, ELSE = "▶ ", "  "

@@ -8,12 +8,13 @@ gives it: `attrs` alone survive a rename, a merge and a transposition.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from templedb_nb.exit_code import ExitCode
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.history import DeployHistory
 from templedb_nb.views.format import duration, many, moment
 from templedb_nb.views.frames.columns import MARK, SCHEMAS

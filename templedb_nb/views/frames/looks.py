@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from templedb_nb.model.approval import Verdict
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.foreign_history import ImportConfidence
 from templedb_nb.model.health import Measured
 from templedb_nb.model.ledger import State

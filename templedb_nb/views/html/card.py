@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
 from importlib import resources
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.views.format import masked, moment
 from templedb_nb.views.html.markup import Child, Html, join, prose, tag, unbroken
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.notification import Notification
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result

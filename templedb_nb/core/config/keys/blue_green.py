@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any  # Any: what a document holds until its shape is read
 
 from templedb_nb.core.values.schema import (
@@ -24,6 +23,7 @@ from templedb_nb.model.blue_green import (
     RouterType,
     Slot,
 )
+from templedb_nb.model.dataclass import dataclass
 
 _TEXT = Text()
 _NAME = Text(r"[A-Za-z0-9][A-Za-z0-9_-]*", "may hold only letters, digits, _ -")

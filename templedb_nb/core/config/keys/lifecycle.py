@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any  # Any: what a document holds until its shape is read
 
 from templedb_nb.core.values.circles import circle
 from templedb_nb.core.values.schema import Complain, Duration, Flag, Key, Object, Text, WholeNumber
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.lifecycle import Lifecycle, PromotionGates
 
 _NAME = Text(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "may hold only letters, digits, _ . -")

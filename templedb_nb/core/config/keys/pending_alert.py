@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any  # Any: what a document holds until its shape is read
 
 from templedb_nb.core.values.schema import Complain, Duration, PairsOf, Text
 from templedb_nb.model.config import PendingAlert
+from templedb_nb.model.dataclass import dataclass
 
 OFF = "off"
 _NAME = Text(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "may hold only letters, digits, _ . -")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 
 from templedb_nb.core.migrations.evidence import folder_words, series
 from templedb_nb.core.migrations.layouts import (
@@ -19,6 +18,7 @@ from templedb_nb.core.migrations.layouts import (
     sqitch,
 )
 from templedb_nb.core.migrations.layouts.placing import FolderView, joined, last, parent
+from templedb_nb.model.dataclass import dataclass
 
 VERSION = re.compile(r"(?i)(?:v|ver|version|release)?[._-]?\d+(?:[._-]\d+)*")
 _WAYS = frozenset({"up", "ups", "down", "downs", "rollback", "rollbacks", "undo", "revert"})

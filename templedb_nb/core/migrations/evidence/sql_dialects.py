@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from templedb_nb.model.dataclass import dataclass
 
 _OPENING = re.compile(r"--|/\*|'|\"|\$\w*+\$")
 """What begins a comment, a text or a quoted name."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from templedb_nb.core.config import globs
 from templedb_nb.core.migrations.evidence import folder_words, series
@@ -20,6 +19,7 @@ from templedb_nb.core.migrations.layouts import flyway, nested, plain, recognise
 from templedb_nb.core.migrations.layouts.arrange import Arranged, arrange
 from templedb_nb.core.migrations.layouts.placing import joined, last, parent
 from templedb_nb.model.config import Group
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Severity, Topic
 from templedb_nb.model.layout import Layout
 from templedb_nb.model.listings import Reason

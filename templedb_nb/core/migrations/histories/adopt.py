@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from templedb_nb.core.migrations.histories.known import TOOLS
 from templedb_nb.core.migrations.histories.tool import Tool
 from templedb_nb.core.migrations.layouts.placing import parent
 from templedb_nb.core.secrets.sql_passwords import redacted
 from templedb_nb.errors import Ambiguous, TargetError, UsageProblem
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.foreign_history import (
     AdoptionRow,
     ForeignHistory,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.foreign_history import ForeignRow, ImportConfidence, Row
 from templedb_nb.model.layout import Layout
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 from templedb_nb.core.config import globs
@@ -21,6 +21,7 @@ from templedb_nb.core.migrations.layouts.placing import (
 from templedb_nb.core.migrations.layouts.readers import NESTED, PLACES
 from templedb_nb.core.migrations.layouts.several_locations import by_version
 from templedb_nb.model.config import Group
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding, Topic
 from templedb_nb.model.layout import Layout
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from templedb_nb.core.migrations.layouts.placing import MigrationFolder, complaint
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding
 from templedb_nb.model.layout import Layout
 

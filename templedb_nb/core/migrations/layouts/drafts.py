@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from templedb_nb.core.migrations.layouts import flyway, yoyo
 from templedb_nb.core.migrations.layouts.numbers import Series, following
 from templedb_nb.core.migrations.layouts.placing import Placed, joined, last, parent
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.layout import Layout
 
 BY_THE_TOOL: Mapping[Layout, str] = {

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from templedb_nb.core.migrations.layouts.placing import (
@@ -26,6 +25,7 @@ from templedb_nb.core.migrations.layouts.placing import (
 from templedb_nb.core.sql.directives import Remark
 from templedb_nb.core.sql.line_index import LineIndex
 from templedb_nb.core.values.schema import nearest
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding
 from templedb_nb.model.layout import Layout, Reading
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from templedb_nb.errors import FilesError, UsageProblem
+from templedb_nb.model.dataclass import dataclass
 
 _PARTS = re.compile(
     r"(?P<mark>[Vv]?)(?P<number>\d++)(?P<joint>(?:[_-]|\.(?!sql\Z))*+)(?P<rest>.*?)(?P<end>(?:\.up)?\.sql)"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from functools import cache
 from pathlib import PurePosixPath
 
@@ -38,6 +37,7 @@ from templedb_nb.core.migrations.layouts.placing import (
     last,
     parent,
 )
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.layout import Layout
 

@@ -6,7 +6,6 @@ Source of the format: the manual page sqitchtutorial and ``App::Sqitch::Plan``.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from templedb_nb.core.migrations.layouts.placing import (
     MigrationFolder,
@@ -16,6 +15,7 @@ from templedb_nb.core.migrations.layouts.placing import (
     joined,
     left_out,
 )
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding
 from templedb_nb.model.layout import Layout, Reading
 

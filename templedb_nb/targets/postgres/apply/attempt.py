@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from templedb_nb.core.migrations.script import Script
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.server_message import MessageLevel, ServerMessage
 from templedb_nb.model.step import Migration
 from templedb_nb.ports.claim import Claim

@@ -8,11 +8,11 @@ next REINDEX skips invalid ones with a warning; only DROP INDEX removes them.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from psycopg import sql
 
 from templedb_nb.core.sql.probes import Reindexed
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.targets.postgres.connection.connect import Connection
 
 TOAST = "pg_toast"

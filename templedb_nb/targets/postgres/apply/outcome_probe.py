@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
@@ -19,6 +18,7 @@ from templedb_nb.core.sql.probes import (
     Repeated,
     Unprovable,
 )
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.targets.postgres.apply.detach import finish, pending
 from templedb_nb.targets.postgres.apply.invalid_indexes import leftovers
 from templedb_nb.targets.postgres.connection.connect import Connection, first_line

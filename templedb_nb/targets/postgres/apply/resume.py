@@ -7,7 +7,6 @@ says that nothing of it stands; what is left of it goes first.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import assert_never
 
 import psycopg
@@ -17,6 +16,7 @@ from templedb_nb.core.secrets.sql_passwords import redacted
 from templedb_nb.core.sql.execution_units import Unit, session_statements
 from templedb_nb.core.sql.probes import IndexGone
 from templedb_nb.errors import Busy, Unresolved
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.ledger import State
 from templedb_nb.targets.postgres.apply.attempt import Attempt
 from templedb_nb.targets.postgres.apply.outcome_probe import EffectStanding, ProbeVerdict, ask

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 
 import psycopg
@@ -17,6 +16,7 @@ from templedb_nb.core.sql.lexer import split
 from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.errors import Busy, StatementFailed, Unresolved
 from templedb_nb.failpoints import reach
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.ledger import State
 from templedb_nb.model.step import Revert
 from templedb_nb.targets.error_hints import in_the_way

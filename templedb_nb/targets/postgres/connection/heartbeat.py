@@ -6,12 +6,13 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import psycopg
 
 from templedb_nb.errors import TempleError
 from templedb_nb.model.cancel_request import CancelRequest
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import Blocker
 from templedb_nb.ports.claim import Claim
 from templedb_nb.ports.target import LockCallbacks

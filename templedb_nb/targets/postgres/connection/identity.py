@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 
 import psycopg
 
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.targets.postgres.connection.connect import Connection
 from templedb_nb.targets.postgres.ledger import snapshot as ledger_sql
 

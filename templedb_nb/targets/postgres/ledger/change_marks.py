@@ -7,11 +7,12 @@ itself counts the rows that it writes. Their oids are looked up once in a sessio
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from psycopg.pq.abc import PGresult
 
 from templedb_nb.core.run.ledger_guard import TABLES
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.targets.postgres.connection.connect import Connection
 
 SEQUENCES = ("migration_seq", "event_id_seq")

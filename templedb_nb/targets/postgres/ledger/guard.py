@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from importlib import resources
 
@@ -18,6 +18,7 @@ from psycopg.pq.abc import PGresult
 from templedb_nb.core.run import ledger_guard
 from templedb_nb.core.run.ledger_guard import HINT, TABLES, rows, touched_by
 from templedb_nb.errors import StatementFailed, Unresolved
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.step import Migration
 from templedb_nb.model.trace import ATTEMPTED
 from templedb_nb.model.witness import Key, Witness

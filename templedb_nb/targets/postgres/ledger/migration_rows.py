@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from templedb_nb.core.migrations.kept_text import kept_text
 from templedb_nb.core.migrations.script import Script
+from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.ledger import TEXT_CHECKSUM, TOKEN_CHECKSUM, State
 from templedb_nb.model.step import Migration, Revert
 from templedb_nb.model.trace import APPLIED, BEGUN
