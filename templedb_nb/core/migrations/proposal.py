@@ -136,7 +136,8 @@ def _taken(files: ProjectFiles, answers: ProposalAnswers) -> tuple[list[TakenFol
     taken: list[TakenFolder] = []
     for each in every:
         if dialect := each.foreign:
-            why = f"its files are in the style of {dialect.tool} ({dialect.evidence}); it is not read that way here"
+            style = f"its files are in the style of {dialect.tool} ({dialect.evidence})"
+            why = f"{style}; it is not read that way here"
             reasons.append(Reason(what=f"{each.folder}/", why=why))
         elif each.other and not answers.folders and each.other.count * 2 >= len(each.files):
             reasons.append(Reason(what=f"{each.folder}/", why=f"is left out: {each.other}"))
