@@ -197,7 +197,7 @@ class Gate:
             case "stop":
                 raise self._pending("stopped")
             case _:
-                print(f"Unknown answer: {answer!r}. Type one of these words and a reason.")
+                print("Unknown answer. Type one of these words and a reason.")  # it may be a secret
 
     def _counts(self) -> str:
         found = self._standing.decision

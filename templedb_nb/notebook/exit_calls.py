@@ -69,7 +69,7 @@ def _send_everything(shell: Any) -> None:
     """
     import zmq
 
-    thread = shell.kernel.iopub_thread
+    thread = getattr(shell.kernel, "iopub_thread", None)
     if thread is not None:
         thread.schedule(lambda: thread.socket.setsockopt(zmq.SNDHWM, 0))
 
