@@ -24,6 +24,7 @@ PLACES = {
     "run.before-end": "every step is done; the run's end is not in the ledger yet",
     "rollback.owed": "a run has failed, and the rollback that it owes has not begun",
     "run.ended": "the run's end is in the ledger, and not in the journal",
+    "run.told": "the run's end is in the journal; the state's copies of the ledgers are older",
     "step.started": "the journal says that a step began; nothing was done",
     "step.done": "a step is done; the journal does not say so yet",
     "apply.begun": "BEGIN; the ledger row is written in the open transaction",

@@ -99,8 +99,8 @@ class RunJournal:
         with suppress(OSError):
             _sign(self._path).write_text(now().isoformat(), encoding="ascii")
 
-    def close(self) -> None:
-        """Fold the rest and remove the file.
+    def close(self, *, keep: bool = False) -> None:
+        """Fold the rest and remove the file, unless it is to be kept.
 
         It stays for the next command if the store refuses, or if the run's end is not in it.
         """
@@ -108,7 +108,7 @@ class RunJournal:
         # lock goes last of all, so that nobody else folds it meanwhile.
         try:
             self._fold(self._unfolded, self.result)
-            if self.result.outcome is not None or not self._size:
+            if not self._size or (self.result.outcome is not None and not keep):
                 self._path.unlink()
                 _sign(self._path).unlink(missing_ok=True)
         except StoreError:

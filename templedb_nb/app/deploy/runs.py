@@ -37,6 +37,7 @@ from templedb_nb.engine.interrupts import Interrupts
 from templedb_nb.engine.tools import Tools
 from templedb_nb.errors import Busy, ConfigError, JournalFailed, Stale, StoreError, TempleError
 from templedb_nb.exit_code import ExitCode
+from templedb_nb.failpoints import reach
 from templedb_nb.model.approval import Approval, Proofs
 from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.event import Outcome, RunFinished, RunId
@@ -163,7 +164,7 @@ class Runs:
             run, journal, (*wish.observers, *self.watchers(preview.slug, claim)), clock, mask
         )
         origin = Origin(slug=preview.slug, release=preview.release)
-        alive = partial(journal.alive, clock.now)
+        alive, kept = partial(journal.alive, clock.now), False
         interrupts = Interrupts(
             interactive=wish.interactive, tell=wish.tell, warns=plan.rollback is not None
         )
@@ -175,23 +176,30 @@ class Runs:
                 )
                 tools = self._tools(opened, preview, run, held, wish)
                 tools = replace(tools, interrupts=interrupts, decide=decide, admit=admit)
-                settle = settling(plan, journal, self._records)
-                tools = replace(tools, resumed=wish.resumed, finished=wish.finished, settle=settle)
+                tools = replace(
+                    tools,
+                    resumed=wish.resumed,
+                    finished=wish.finished,
+                    settle=settling(plan, journal, self._records),
+                )
                 execute(approved, claim, origin, tools, check, emit)
+                reach("run.told")
+            kept = self._plans.copies.follow(opened, plan, journal.result)
+            if journal.result.outcome is Outcome.SUCCEEDED:
+                self._use_approvals(plan, run, wish)
         except JournalFailed as error:
             entries, now = journal.lines().entries, self._system.clock.now()
             tell_the_end(error, opened.sessions, entries, now, self._active(opened, plan))
             raise
         except TempleError as error:
             self._end(error, opened, plan, journal, emit)
-            self._copy_ledgers(opened, plan, journal.result)
+            kept = kept or self._plans.copies.follow(opened, plan, journal.result)
             raise
         finally:
+            # Behind the copies: whoever folds the journal of a run that died brings them up to
+            # date, and without either nothing would miss a row that the ledger loses.
             with suppress(StoreError):  # it stays then, and the next command folds it
-                journal.close()
-        if journal.result.outcome is Outcome.SUCCEEDED:
-            self._use_approvals(plan, run, wish)
-        self._copy_ledgers(opened, plan, journal.result)
+                journal.close(keep=not kept)
         return journal.result
 
     def _admission(self, opened: OpenTarget, plan: Plan, wish: RunOptions) -> Admission:
@@ -373,17 +381,6 @@ class Runs:
         if plan.steps and (run := self._records.succeeded(plan.id)):
             message = f"plan {short(plan.id)} succeeded already, in run {run}"
             raise Stale(message, hint="templedb deploy run makes a new plan")
-
-    def _copy_ledgers(self, opened: OpenTarget, plan: Plan, result: Result) -> None:
-        """Bring the copies up to date; one that lost something keeps what the run wrote."""
-        if not plan.steps:
-            return
-        found: dict[DatabaseName, Ledger] = {}
-        for name, session in opened.sessions.items():
-            with suppress(TempleError):
-                found[name] = session.ledger(opened.case.project.known_as)
-        with suppress(StoreError):
-            self._plans.copies.after_run(opened, plan, result, found)
 
     def reconcile(self, *, anew: bool = False) -> tuple[str, ...]:
         """Fold the journals of runs whose processes died; see `Reconciler`."""

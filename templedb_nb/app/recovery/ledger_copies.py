@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from templedb_nb.core.catalog.created_objects import presences
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.core.run.proven_entries import Entries, doubtful, in_part, written
 from templedb_nb.core.sql.tokens import Statement
-from templedb_nb.errors import TempleError
+from templedb_nb.errors import StoreError, TempleError
 from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.layout import Address
 from templedb_nb.model.ledger import Entry, Ledger, LedgerHead, State
@@ -187,7 +188,21 @@ class LedgerCopies:
             if head is None or (head.uuid, head.head) != (ledger.uuid, ledger.head):
                 self._memory.copy_ledger(slug, target, name, ledger, now)
 
-    def after_run(self, opened: OpenTarget, plan: Plan, result: Result, now: Ledgers) -> None:
+    def follow(self, opened: OpenTarget, plan: Plan, result: Result) -> bool:
+        """Bring the copies up to date after a run; return whether the state has them now."""
+        if not plan.steps:
+            return True
+        found: dict[DatabaseName, Ledger] = {}
+        for name, session in opened.sessions.items():
+            with suppress(TempleError):
+                found[name] = session.ledger(opened.case.project.known_as)
+        try:
+            self._after_run(opened, plan, result, found)
+        except StoreError:
+            return False
+        return True
+
+    def _after_run(self, opened: OpenTarget, plan: Plan, result: Result, now: Ledgers) -> None:
         """Keep what the ledgers say after a run; where one lost something, what it had said.
 
         What the plan itself was to change is taken as it is now. A ledger that lost something does

@@ -18,6 +18,8 @@ APPLIED = {
     "committed": (ONE, "apply.committed"),
     "recorded": (ONE, "step.done"),
     "all steps": (STEPS, "stepwise.ended"),
+    "all of the run": (STEPS, "run.told"),
+    "all of the run, in a transaction": (ONE, "run.told"),
 }
 
 
