@@ -43,6 +43,7 @@ PLACES = {
     "alone.counted": "the statement is counted",
     "stepwise.before-end": "every step is counted; the row still says running",
     "stepwise.ended": "the row says applied",
+    "psql.ran": "psql has ended; the ledger was not asked what came of it",
     "command.recorded": "the ledger says that a command begins; it has not started",
     "command.ran": "the command ended; the ledger does not say so",
     "command.closed": "the ledger says how the command ended",

@@ -17,6 +17,7 @@ Words = tuple[str, ...]
 RUN: Words = ("deploy", "run", "app", "--lock-wait", "60")
 AROUND = [each for each in PLACES if each.startswith(("run.", "step."))]
 ONE = [each for each in PLACES if each.startswith("apply.")]
+PSQL = [each for each in PLACES if each.startswith("psql.")]
 COMMAND = [each for each in PLACES if each.startswith("command.")]
 HEALTH = [each for each in PLACES if each.startswith("health.")]
 """Of checks, which no job of a rampage has: tests/app/health/test_health_gates.py dies at each."""
@@ -32,11 +33,11 @@ PASSES = {
     "apply": [
         each
         for each in PLACES
-        if each not in {*COMMAND, *HEALTH, *ARTIFACTS, LOOKED, ONCE, "rollback.owed"}
+        if each not in {*PSQL, *COMMAND, *HEALTH, *ARTIFACTS, LOOKED, ONCE, "rollback.owed"}
         and not each.startswith(ELSEWHERE)
     ],
     "grant": [LOOKED],
-    "psql": AROUND,
+    "psql": [*AROUND, *PSQL],
     "command": [*AROUND, *COMMAND],
     "script": [*AROUND, *COMMAND],
     "revert": [*AROUND, *ONE],

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from templedb_nb.core.approval.policy import RUN_DIGITS
 from templedb_nb.core.migrations.script import Script
+from templedb_nb.core.run.ledger_guard import GONE, HINT, TOUCHED
 from templedb_nb.core.run.sql_excerpt import excerpt
 from templedb_nb.errors import StatementFailed, TempleError, Unresolved
 from templedb_nb.exit_code import ExitCode
@@ -145,22 +146,38 @@ def exited(
     )
 
 
-SCRIPT_ERRORS = frozenset({1, 3})
-"""How psql exits after an error in a file; after 2, it lost its connection."""
+INTERRUPTED = CommandExit(status=None, signal=2)
+"""How psql ended that somebody interrupted."""
 
 
-def half_committed(
-    number: int, file: str, ended: CommandExit, log: Log | None, tail: str
+def psql_failed(
+    number: int, file: str, ended: CommandExit, log: Log | None, tail: str, *, in_part: bool
 ) -> StepFailed:
-    """Return the event of a file that psql gave up, and of which the ledger row is committed.
+    """Return the event of a file that psql did not bring to its end.
 
-    Only a COMMIT within the file can have done that: what came before the error stands.
+    With *in_part*, its row is committed all the same: a COMMIT within the file has done that, and
+    what came before it stands.
     """
-    message = f"psql {how(ended)}, but {file}, or a file that it reads, had committed before that"
-    hint = "complete it by hand, or undo it, and remove its COMMIT; then: templedb migration"
-    hint = f"{hint} resolve {file}"
-    failed = exited(number, ended, message, changed=True, log=log, tail=tail)
-    return replace(failed, unknown=True, hint=f"{hint} --applied (or --not-applied) --reason WHY")
+    if in_part:
+        message = f"psql {how(ended)}, but {file}, or a file that it reads, had committed before"
+        message = f"{message} it reached its end"
+        hint = "complete it by hand, or undo it, and remove its COMMIT; then: templedb migration"
+        hint = f"{hint} resolve {file} --applied (or --not-applied) --reason WHY"
+        failed = exited(number, ended, message, changed=True, log=log, tail=tail)
+        return replace(failed, unknown=True, hint=hint)
+    if ended.ok or GONE in tail:
+        message = f"{file}, or a file that it reads, {_ROLLED_BACK}"
+        failed = exited(number, ended, message, changed=True, log=log, tail=tail)
+        return replace(failed, unknown=True, hint=_LOOK)
+    if TOUCHED in tail:
+        message = f"{file} {TOUCHED}; nothing of it was applied"
+        return replace(exited(number, ended, message, log=log, tail=tail), hint=HINT)
+    message = f"psql {how(ended)}; nothing of {file} was applied"
+    return exited(number, ended, message, log=log, tail=tail)
+
+
+_ROLLED_BACK = "rolled back its transaction; statements after that may have taken effect"
+_LOOK = "check what took effect, undo it, and remove BEGIN and ROLLBACK from the file"
 
 
 def measured(number: int, step: CheckHealth, check: Check, one: Try) -> HealthMeasured:

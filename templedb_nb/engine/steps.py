@@ -8,23 +8,22 @@ from dataclasses import field, replace
 from templedb_nb.core.migrations.down import down_script
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.core.plan.staleness import Done
-from templedb_nb.core.run.ledger_guard import HINT, TOUCHED
 from templedb_nb.engine.artifacts import keep_or_place
 from templedb_nb.engine.guard import Guard
 from templedb_nb.engine.measure import measure
 from templedb_nb.engine.messages import Messages
 from templedb_nb.engine.step_events import (
-    SCRIPT_ERRORS,
+    INTERRUPTED,
     Ended,
     broken,
     cancelled,
     changes,
     ended,
     exited,
-    half_committed,
     how,
     may_fail,
     not_started,
+    psql_failed,
     statement_failed,
 )
 from templedb_nb.engine.switching import Switcher
@@ -50,6 +49,7 @@ from templedb_nb.model.event import (
     StepWarned,
 )
 from templedb_nb.model.health_step import CheckHealth
+from templedb_nb.model.ledger import State
 from templedb_nb.model.result import APPLIED_BEFORE
 from templedb_nb.model.step import (
     Amend,
@@ -74,9 +74,7 @@ from templedb_nb.ports.claim import Claim
 from templedb_nb.ports.run import Emit, StepLog
 from templedb_nb.ports.target import RunRecords
 
-_ROLLED_BACK = "rolled back its transaction; statements after that may have taken effect"
 _SLOTS = "templedb deploy slots shows what the router answers and what is recorded"
-_LOOK = "check what took effect, undo it, and remove BEGIN and ROLLBACK from the file"
 
 
 @dataclass(slots=True)
@@ -281,25 +279,24 @@ class StepRunner:
         finally:
             messages.close()
         kept, tail = log.close()
+        reach("psql.ran")
+        # Before the question: what the server still does for it may be committed behind the answer.
+        if session.server and not (ended and ended.ok):
+            session.server.end_psql(self.claim.project)
         if session.applied(step, attempt_id, self.claim):
-            if session.server and ended is not None and ended.status in SCRIPT_ERRORS:
-                halved = half_committed(number, step.file, ended, kept, tail)
-                session.server.doubt(step, attempt_id, self.claim, self.tools.mask(halved.message))
-                return halved
             return StepFinished(step=number, exit_status=0, log=kept, tail=tail)
-        if ended is None:
+        about = Lookup(project=self.claim.project, run=self.claim.run, attempt=attempt_id)
+        in_part = session.trace(about).state is State.IN_DOUBT
+        if ended is None and not in_part:
             return cancelled(number, "nothing of it was applied")
-        message = f"psql {how(ended)}; nothing of {step.file} was applied"
-        if ended.ok:
-            message = f"{step.file}, or a file that it reads, {_ROLLED_BACK}"
-        elif TOUCHED in tail:
-            message = f"{step.file} {TOUCHED}; nothing of it was applied"
-        told = self.tools.mask(f"{message}\n{tail}")
-        session.failed(step, script, attempt_id, self.claim, told)
-        failed = exited(number, ended, message, changed=ended.ok, log=kept, tail=tail)
-        if TOUCHED in message:
-            failed = replace(failed, hint=HINT)
-        return replace(failed, unknown=True, hint=_LOOK) if ended.ok else failed
+        ended = ended or INTERRUPTED
+        failed = psql_failed(number, step.file, ended, kept, tail, in_part=in_part)
+        told = self.tools.mask(f"{failed.message}\n{tail}")
+        if not in_part:
+            session.failed(step, script, attempt_id, self.claim, told)
+        elif session.server:
+            session.server.doubt(step, attempt_id, self.claim, told)
+        return failed
 
     def _at_slot(self, number: int, step: Command, attempt_id: str) -> Event:
         """Run a command; one that works on a slot does so only while that serves nobody."""

@@ -332,6 +332,13 @@ class ServerMigrations(Protocol):
         """Record that nobody can tell how much of an attempt took effect: its row stands."""
         ...
 
+    def end_psql(self, project: str) -> None:
+        """End what the server still does for a psql that is gone.
+
+        Raises `Unresolved` where it goes on: it may commit later.
+        """
+        ...
+
     def ranks(self) -> Mapping[str, MessageLevel]:
         """Return the words by which the server ranks its messages, in its language."""
         ...

@@ -1,7 +1,8 @@
 """The real psql, for files with psql's own commands.
 
 One transaction holds the ledger row, the file, and the look whether the file touched the ledger:
-``psql -X -1 -v ON_ERROR_STOP=1 -f ROW -f FILE -f LOOK``.
+``psql -X -1 -v ON_ERROR_STOP=1 -v AUTOCOMMIT=off -f ROW -f FILE -f LOOK``. Where a file hides the
+end of that transaction, psql begins another: nothing behind a ROLLBACK is committed by itself.
 The connection goes by PG* variables and a 0600 password file; nothing of it is an argument.
 """
 
@@ -103,7 +104,7 @@ class PsqlProgram:
                 for message in spoken.feed(text):
                     told.said(message)
 
-            argv = (found, "-X", "-q", "-1", "-v", "ON_ERROR_STOP=1")
+            argv = (found, "-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-v", "AUTOCOMMIT=off")
             return self._shell.run(
                 Invocation(
                     argv=(*argv, "-f", ledger, "-f", file, "-f", f"{place}/look"),

@@ -14,6 +14,8 @@ from templedb_nb.model.witness import Key, Witness
 TABLES = ("meta", "migration", "event", "run", "command", "approval", "lock", "object", "slot")
 """The ledger's own tables; what else stands in schema templedb is not ours."""
 TOUCHED = "touched templedb's own ledger"
+GONE = "ended its transaction without a COMMIT"
+"""What psql says where the row that it wrote before the file is not there behind it."""
 HINT = (
     "do not touch the schema of the ledger: AND schemaname <> 'templedb' in a loop over all"
     " tables or schemas, a list of names instead of DROP OWNED"

@@ -36,7 +36,7 @@ from templedb_nb.targets.postgres.apply.stepwise import apply_stepwise
 from templedb_nb.targets.postgres.connection import lock_admin as hold
 from templedb_nb.targets.postgres.connection.connect import translated
 from templedb_nb.targets.postgres.connection.heartbeat import watched
-from templedb_nb.targets.postgres.connection.lock import AdvisoryLock, halves, lock_key
+from templedb_nb.targets.postgres.connection.lock import AdvisoryLock, places
 from templedb_nb.targets.postgres.connection.preflight import fitness, unfit
 from templedb_nb.targets.postgres.connection.wire import Link
 from templedb_nb.targets.postgres.ledger import (
@@ -82,7 +82,7 @@ class PostgresSession(PostgresSlots, PostgresFacts):
     def ledger(self, project: str) -> Ledger:
         """Return what the database says of *project* now; create nothing."""
         with translated(self.where):
-            return ledger_sql.read_ledger(self._link.connection, project, halves(lock_key(project)))
+            return ledger_sql.read_ledger(self._link.connection, project, places(project))
 
     def witness(self, run: str) -> Witness:
         """Return what the ledger holds now, and hold transactions against it from then on."""
@@ -253,6 +253,11 @@ class PostgresSession(PostgresSlots, PostgresFacts):
         which = [claim.project, step.key, attempt]
         with translated(self.where):
             migration_rows.ended_row(self._link.connection, which, State.IN_DOUBT, why)
+
+    def end_psql(self, project: str) -> None:
+        """End what the server still does for a psql that is gone."""
+        with translated(self.where):
+            hold.end_psql(self._link.connection, project)
 
     def ranks(self) -> dict[str, MessageLevel]:
         """Return the words by which the server ranks its messages, in its language."""

@@ -87,7 +87,7 @@ def test_migration_is_in_doubt_when_psql_fails_after_a_commit_that_the_file_hide
     first, later = "CREATE TABLE one (id int);\n", "CREATE TABLE two (id int);\n"
     shop.migration("003_hidden.sql", f"{first}{hides}SELECT nope;\n{later}")
     said = shop.run(code=13)
-    assert "had committed before that" in said.text
+    assert "had committed before it reached its end" in said.text
     assert "templedb migration resolve migrations/003_hidden.sql --applied" in said.text
     assert {"one", "two"} & {*shop.pg.tables()} == {"one"}
     query = "SELECT state FROM templedb.migration WHERE key = 'migrations/003_hidden.sql'"

@@ -1,7 +1,8 @@
 """What the real psql runs before and after a file, in the file's own transaction.
 
-Before it: the ledger row. After it: the look whether the file touched the ledger; an error there
-rolls everything back, whatever the file has set.
+Before it: the ledger row, as in doubt. After it: the look whether the file touched the ledger; an
+error there rolls everything back, whatever the file has set. Last of all, the row says applied: a
+file may hide a COMMIT, and then its row is committed long before its end.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import os
 from psycopg import sql
 
 from templedb_nb.core.migrations.script import Script
-from templedb_nb.core.run.ledger_guard import HINT, TABLES, TOUCHED
+from templedb_nb.core.run.ledger_guard import GONE, HINT, TABLES, TOUCHED
 from templedb_nb.model.step import Migration
 from templedb_nb.ports.claim import Claim
+from templedb_nb.targets.postgres.connection.lock import psql_key
 from templedb_nb.targets.postgres.ledger.guard import AS_OURSELVES, OURS, marks_query, shapes_query
-from templedb_nb.targets.postgres.ledger.migration_rows import claim_sql
+from templedb_nb.targets.postgres.ledger.migration_rows import psql_claim, psql_ended
 
 _COUNTED = ("run", "command", "approval", "event")
 """Tables from which nobody removes rows."""
@@ -44,6 +46,18 @@ SELECT pg_catalog.md5(pg_catalog.concat_ws('|',
 \\gset
 """
 """Which tables they are, and what they are made of; it reads the catalog alone."""
+_WATCHED = """
+SELECT pg_catalog.set_config(name, '1000', false) FROM pg_catalog.pg_settings
+WHERE name = 'client_connection_check_interval' AND setting = '0';
+SELECT 1 / pg_catalog.pg_try_advisory_lock({key})::int,
+  1 / pg_catalog.pg_try_advisory_xact_lock({key})::int;
+"""
+"""Other sessions see that the server works for psql, and the server ends that if psql is gone."""
+_WHOLE = """
+SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text = :'{name}_xid'
+  OR EXISTS (SELECT FROM templedb.migration WHERE attempt_id = {own} AND scope = '') AS {name}_whole
+\\gset
+"""
 _UNTOUCHED = """
 SELECT :'{name}_now_digest' = :'{name}_digest' AND :{name}_now_migration >= :{name}_migration
   AND :{name}_now_number >= :{name}_number
@@ -55,7 +69,7 @@ SELECT :'{name}_now_digest' = :'{name}_digest' AND :{name}_now_migration >= :{na
 def around(step: Migration, script: Script, attempt: str, claim: Claim) -> tuple[str, str]:
     """Return what runs before the file, and what runs after it."""
     name = f"templedb_{attempt.replace('-', '')}"
-    row = claim_sql(step, script, attempt, claim)
+    row = psql_claim(step, script, attempt, claim)
     return _before(row, attempt, claim, name), _after(step, attempt, claim, name)
 
 
@@ -66,8 +80,10 @@ def _before(row: str, attempt: str, claim: Claim, name: str) -> str:
         f" WHERE attempt_id = '{attempt}' AND scope = '';"
     )
     tables = _TABLES.format(shapes=shapes_query(), what=f" AS {name}_tables")
+    watched = _WATCHED.format(key=psql_key(claim.project)).strip()
+    xid = f"SELECT pg_catalog.pg_current_xact_id() AS {name}_xid \\gset"
     return (
-        f"\\o {os.devnull}\n{row};\n{check}\n"
+        f"\\o {os.devnull}\n{watched}\n{row};\n{check}\n{xid}\n"
         f"SAVEPOINT {name};\nSET LOCAL search_path = '';\n{_state(claim, name)} \\gset\n"
         f"{tables}ROLLBACK TO SAVEPOINT {name};\nRELEASE SAVEPOINT {name};\n"
         f"SELECT ({marks_query()}) AS {name}_marks \\gset\n\\o\n"
@@ -84,23 +100,32 @@ def _after(step: Migration, attempt: str, claim: Claim, name: str) -> str:
         for each in TABLES
     )
     untouched = _UNTOUCHED.format(name=name, counts=counts, unwritten=unwritten)
-    message = f"{step.file} {TOUCHED}".replace("%", "%%")
-    raised = sql.Literal(message).as_string(), sql.Literal(HINT).as_string()
-    told = f"BEGIN RAISE EXCEPTION {raised[0]} USING HINT = {raised[1]}; END"
+    block = _raised(f"{step.file} {TOUCHED}", HINT)
+    gone = _raised(f"{step.file}, or a file that it reads, {GONE}", "remove its ROLLBACK or \\c")
+    whole = _WHOLE.format(name=name, own=own).strip()
+    ended = psql_ended(step, attempt, claim, f"{name}_ended")
     same = f" IS NOT DISTINCT FROM :'{name}_tables' AS {name}_there"
     same_tables = _TABLES.format(shapes=shapes_query(), what=same)
-    block = f"DO {sql.Literal(told).as_string()};"
     return (
-        f"\\set ON_ERROR_STOP on\n\\o {os.devnull}\nSET CONSTRAINTS ALL IMMEDIATE;\n"
-        f"{AS_OURSELVES}\nSET LOCAL search_path = '';\n"
+        f"\\set ON_ERROR_STOP on\n\\set AUTOCOMMIT off\n\\o {os.devnull}\n"
+        f"SET CONSTRAINTS ALL IMMEDIATE;\n{AS_OURSELVES}\nSET LOCAL search_path = '';\n"
         f"SELECT ({marks_query()}) = :'{name}_marks'"
         f" AND current_setting('track_counts') = 'on' AS {name}_same \\gset\n"
         f"\\if :{name}_same\n\\else\n"
         f"{same_tables}"
         f"\\if :{name}_there\n\\else\n{block}\n\\endif\n"
+        f"{whole}\n\\if :{name}_whole\n\\else\n{gone}\n\\endif\n"
         f"{_state(claim, f'{name}_now')} \\gset\n{untouched}"
         f"\\if :{name}_untouched\n\\else\n{block}\n\\endif\n\\endif\n"
+        f"{ended} \\gset\n\\if :{name}_ended\n\\else\n{gone}\n\\endif\n"
     )
+
+
+def _raised(message: str, hint: str) -> str:
+    """Return the statement that fails with *message*."""
+    said = sql.Literal(message.replace("%", "%%")).as_string(), sql.Literal(hint).as_string()
+    told = f"BEGIN RAISE EXCEPTION {said[0]} USING HINT = {said[1]}; END"
+    return f"DO {sql.Literal(told).as_string()};"
 
 
 def _state(claim: Claim, name: str) -> str:

@@ -37,7 +37,7 @@ class AdvisoryLock:
         """Poll for the lock: a session that blocks in pg_advisory_lock deadlocks with others."""
         told = False
         end = time.monotonic() + claim.wait_s
-        while not self._try("pg_try_advisory_lock", self.key):
+        while not self._taken():
             holder = self._holder()
             if time.monotonic() > end:
                 raise self._busy(holder)
@@ -45,6 +45,16 @@ class AdvisoryLock:
                 waiting(str(holder) if holder else _NOBODY)
                 told = True
             time.sleep(random.uniform(0.05, 0.3))  # noqa: S311 - jitter
+
+    def _taken(self) -> bool:
+        """Take the lock, unless the server still works for a psql whose run is gone."""
+        row = self._link.connection.execute(
+            _TAKE.encode(), [self.key, *halves(psql_key(self._project))]
+        )
+        mine, psql = row.fetchone() or (False, False)
+        if mine and psql:
+            self._try("pg_advisory_unlock", self.key)
+        return bool(mine) and not psql
 
     def try_transaction(self) -> bool:
         """Take the lock of the open transaction too; false if another session has the lock."""
@@ -157,7 +167,7 @@ class AdvisoryLock:
         connection = self._link.connection
         if not ledger_sql.present(connection):
             return None
-        return ledger_sql.read_holder(connection, self._project, halves(self.key))
+        return ledger_sql.read_holder(connection, self._project, places(self._project))
 
     def _busy(self, holder: Holder | None) -> Busy:
         who, lasts = _NOBODY, ""
@@ -170,6 +180,12 @@ class AdvisoryLock:
 
 
 _NOBODY = "another session that is not identified yet"
+_TAKE = """
+SELECT pg_catalog.pg_try_advisory_lock(%s), EXISTS (
+  SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
+  AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+  AND classid = %s AND objid = %s)
+"""
 
 
 def _spoken(seconds: float) -> str:
@@ -182,6 +198,21 @@ def _spoken(seconds: float) -> str:
 def lock_key(project: str) -> int:
     """Return the advisory lock's key: constant for a project, whatever its alias."""
     return int.from_bytes(hashlib.sha256(f"templedb:{project}".encode()).digest()[:8], signed=True)
+
+
+def psql_key(project: str) -> int:
+    """Return the key that a psql holds while the server works for it.
+
+    It is a session of its own: where its run dies, that run's lock is free before its work is over.
+    """
+    return int.from_bytes(
+        hashlib.sha256(f"templedb-psql:{project}".encode()).digest()[:8], signed=True
+    )
+
+
+def places(project: str) -> tuple[int, int, int, int]:
+    """Return both keys of a project as pg_locks shows them: the run's, and that of its psql."""
+    return *halves(lock_key(project)), *halves(psql_key(project))
 
 
 def halves(key: int) -> tuple[int, int]:

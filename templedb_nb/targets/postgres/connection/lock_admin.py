@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from templedb_nb.errors import Busy, UsageProblem
+from templedb_nb.errors import Busy, Unresolved, UsageProblem
 from templedb_nb.model.cancel_request import CancelRequest
 from templedb_nb.model.event import Blocker
 from templedb_nb.model.ledger import Freeze, LockHolder
@@ -14,7 +14,7 @@ from templedb_nb.targets.ledger_rows import UNTIL
 from templedb_nb.targets.postgres.connection.blockers import blockers
 from templedb_nb.targets.postgres.connection.blockers import unblock as take_away
 from templedb_nb.targets.postgres.connection.connect import Connection
-from templedb_nb.targets.postgres.connection.lock import halves, lock_key
+from templedb_nb.targets.postgres.connection.lock import halves, places, psql_key
 from templedb_nb.targets.postgres.ledger import snapshot as ledger_sql
 from templedb_nb.targets.postgres.ledger.snapshot import fitted
 
@@ -30,18 +30,24 @@ LEFT JOIN LATERAL (
     SELECT k.pid, a.state, a.query FROM pg_catalog.pg_locks k
     LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = k.pid
     WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 1
-      AND k.classid = %s AND k.objid = %s
+      AND (k.classid, k.objid) IN ((%s, %s), (%s, %s))
       AND k.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
     LIMIT 1
 ) s ON true
 WHERE l.project = %s AND l.scope = ''
 """.replace("{until}", UNTIL)
 
+_ENDED = """
+SELECT pid, pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_locks
+WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND pid IS NOT NULL
+  AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+  AND classid = %s AND objid = %s
+"""
+
 
 def held(connection: Connection, project: str) -> LockHolder | None:
     """Return who holds the lock, and whether the server still has their session."""
-    key = halves(lock_key(project))
-    row = connection.execute(fitted(connection, _HELD), [*key, project]).fetchone()
+    row = connection.execute(fitted(connection, _HELD), [*places(project), project]).fetchone()
     if row is None:
         return None
     run, owner, host, pid, reason, since, age, backend, state, query, until, left = row
@@ -136,6 +142,20 @@ def steal(
             "steal",
             {"by": by, "reason": reason, "run": holder.run, "owner": holder.owner},
         )
+
+
+def end_psql(connection: Connection, project: str) -> None:
+    """End the session of a psql that is gone, so that nothing of it can still be committed.
+
+    Raises `Unresolved` where it does not end: it may commit later.
+    """
+    end, key = time.monotonic() + _END_S, halves(psql_key(project))
+    while found := connection.execute(_ENDED, key).fetchall():
+        if time.monotonic() > end:
+            pids = ", ".join(str(pid) for pid, _ in found)
+            message = f"psql is gone, but the server still works for it (session {pids})"
+            raise Unresolved(message, hint="end that session, then: templedb deploy run")
+        time.sleep(0.05)
 
 
 def rebind(connection: Connection, project: str, by: str, reason: str) -> str:

@@ -58,9 +58,26 @@ WITH claimed AS (INSERT INTO templedb.migration AS m {_COLUMNS} {_APPLIED}
 FROM (SELECT pg_catalog.pg_try_advisory_xact_lock(%s) AS held) AS lock WHERE held {_CONFLICT}
 {_WITH_WORD}
 """
-_CLAIM_WITHOUT_LOCK = f"""
-WITH claimed AS (INSERT INTO templedb.migration AS m {_COLUMNS} {_APPLIED} {_CONFLICT} {_WITH_WORD}
-"""
+CUT_OFF = "psql did not reach its end, and a COMMIT that it hides had committed a part of it"
+_BY_PSQL = f"""
+WITH claimed AS (INSERT INTO templedb.migration AS m {_COLUMNS}
+SELECT {{values}}, 'in_doubt', {{mode}}, {{steps}}, 0, {{steps}}, {{attempt}}, {{whom}},
+       pg_catalog.pg_current_xact_id()::text, {{client}}, pg_catalog.clock_timestamp(), {{told}}
+{_CONFLICT}), noted AS (
+  {_NOTED} SELECT project, key, attempt_id, '{BEGUN}' FROM claimed {_IF_FREE}
+) SELECT xid FROM claimed
+"""  # noqa: S608 - constants
+_PSQL_ENDED = f"""
+WITH ended AS (UPDATE templedb.migration
+  SET state = 'applied', error = '', step_done = step_started,
+  xid = pg_catalog.pg_current_xact_id()::text, finished_at = pg_catalog.clock_timestamp()
+  WHERE project = {{}} AND scope = '' AND key = {{}} AND attempt_id = {{}}
+  RETURNING project, key, attempt_id
+), noted AS (
+  {_NOTED} SELECT project, key, attempt_id, '{APPLIED}' FROM ended {_IF_FREE}
+) SELECT pg_catalog.count(*) = 1 AS {{}} FROM ended
+"""  # noqa: S608 - constants
+"""Written last, so that the row says applied only where psql has reached the end of the file."""
 _REVERTED = """
 INSERT INTO templedb.event (project, key, attempt_id, what, detail)
 SELECT m.project, m.key, %s, 'reverted', pg_catalog.jsonb_build_object(
@@ -134,13 +151,39 @@ def claim_values(
     return values if key is None else [*values, key]
 
 
-def claim_sql(step: Migration, script: Script, attempt: str, claim: Claim) -> str:
-    """Return the row's INSERT with its values quoted, for a client that is not ours."""
+def psql_claim(step: Migration, script: Script, attempt: str, claim: Claim) -> str:
+    """Return the row's INSERT with its values quoted, for psql.
+
+    It says that the attempt is in doubt, until `psql_ended`: where the file hides a COMMIT, the row
+    is committed with the first part of it, whatever becomes of the rest.
+    """
     from psycopg import sql
 
-    values = claim_values(step, script, attempt, claim)
-    template = sql.SQL(_CLAIM_WITHOUT_LOCK.replace("%s", "{}"))
-    return template.format(*(sql.Literal(value) for value in values)).as_string()
+    def quoted(*values: object) -> sql.Composed:
+        return sql.SQL(", ").join(sql.Literal(value) for value in values)
+
+    run, plan, client, version = by_whom(claim)
+    return (
+        sql.SQL(_BY_PSQL)
+        .format(
+            values=quoted(*about(step, script, claim)),
+            mode=quoted(step.mode.value),
+            steps=quoted(script.steps),
+            attempt=quoted(attempt),
+            whom=quoted(run, plan),
+            client=quoted(client, version),
+            told=quoted(f"{step.file}: {CUT_OFF}"),
+        )
+        .as_string()
+    )
+
+
+def psql_ended(step: Migration, attempt: str, claim: Claim, name: str) -> str:
+    """Return what says that psql has run all of the file; *name* is true where the row is there."""
+    from psycopg import sql
+
+    which = (sql.Literal(value) for value in (claim.project, step.key, attempt))
+    return sql.SQL(_PSQL_ENDED).format(*which, sql.SQL(name)).as_string()
 
 
 def failed_row(

@@ -37,7 +37,7 @@ _LOCK_CLASS = """
 SELECT 1 FROM pg_catalog.pg_locks
 WHERE locktype = 'advisory' AND granted AND objsubid = 1
   AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
-  AND classid = %s AND objid = %s
+  AND (classid, objid) IN ((%s, %s), (%s, %s))
 """
 _HOLDER = (
     f"SELECT run, owner, host, pid, reason, since, {ledger_rows.UNTIL}"  # noqa: S608 - columns of ours
@@ -86,7 +86,7 @@ _ENTRIES = (
 )
 
 
-def read_ledger(connection: Connection, project: str, lock: tuple[int, int]) -> Ledger:
+def read_ledger(connection: Connection, project: str, lock: tuple[int, int, int, int]) -> Ledger:
     """Return everything that the database says of *project*, from one snapshot."""
     with snapshot(connection):
         there = present(connection)
@@ -279,7 +279,7 @@ def _sql(name: str) -> str:
     )
 
 
-def _ledger(connection: Connection, project: str, lock: tuple[int, int]) -> Ledger:
+def _ledger(connection: Connection, project: str, lock: tuple[int, int, int, int]) -> Ledger:
     meta: dict[str, str] = dict(connection.execute(_META).fetchall())
     form = ledger_rows.form_of(meta["format"]) if "format" in meta else version(connection)
     if form > FORMAT:
@@ -320,13 +320,15 @@ def _elsewhere(connection: Connection, project: str) -> tuple[OtherProjectEntry,
     return tuple(OtherProjectEntry(project=p, key=k, checksum=Digest(c)) for p, k, c in rows)
 
 
-def read_holder(connection: Connection, project: str, lock: tuple[int, int]) -> Holder | None:
+def read_holder(
+    connection: Connection, project: str, lock: tuple[int, int, int, int]
+) -> Holder | None:
     """Return who holds the project's lock, or held it when it died."""
     return _holder(connection, project, lock, version(connection))
 
 
 def _holder(
-    connection: Connection, project: str, lock: tuple[int, int], form: int
+    connection: Connection, project: str, lock: tuple[int, int, int, int], form: int
 ) -> Holder | None:
     row = connection.execute(_fit(_HOLDER, form), [project]).fetchone()
     if row is None:
