@@ -226,7 +226,8 @@ def _after_failure(
 ) -> Ended | None:
     """Run a failure hook where a step of its group has failed; how the hook ends changes nothing.
 
-    A switch back does: it decides which release serves.
+    A switch back does, for it decides which release serves, and so does a hook that damaged a
+    ledger: then a person must look.
 
     What somebody cancelled, what nobody could measure and what nobody knows is no failure.
     """
@@ -238,7 +239,11 @@ def _after_failure(
     elif isinstance(step, SwitchSlot):
         return _switched_back(number, step, steps, emit, ended)
     else:
-        steps.run(number, step)
+        sound = not steps.guard.damaged
+        hook = steps.run(number, step)
+        if hook and sound and steps.guard.damaged:
+            message = f"{ended.message}; and then {hook.message}"
+            return Ended(outcome=Outcome.UNKNOWN, message=message, exit_code=ExitCode.UNRESOLVED)
     return ended
 
 

@@ -214,8 +214,13 @@ class Progress:
 
 
 def _graver(event: StepFailed, before: StepFailed | None) -> bool:
-    """Return whether a failure is what the run is judged by: the first that somebody saw."""
-    return before is None or (before.inconclusive and not event.inconclusive)
+    """Return whether a failure is what the run is judged by.
+
+    That is the first of which a person must find out the outcome, else the first that somebody saw.
+    """
+    if before is None or (event.unknown and not before.unknown):
+        return True
+    return before.inconclusive and not event.inconclusive and not before.unknown
 
 
 def _meanwhile(result: Result, event: LockAwaited | StatementBlocked | WindowPassed) -> Result:

@@ -235,7 +235,7 @@ def test_run_ends_when_a_procedure_commits_a_wiped_ledger(kept: Shop) -> None:
 def test_run_ends_when_a_psql_file_with_its_own_commit_wipes_the_ledger(kept: Shop) -> None:
     kept.config(MIGRATIONS | {"executor": "psql"})
     kept.migration("003.sql", "CREATE TABLE three (id int);\n\\i parts/wipe.sql\n")
-    kept.terminal.file("app/parts/wipe.sql", f"COMMIT;\n{WIPE};\n")
+    kept.terminal.file("app/parts/wipe.sql", f"COMMIT;\n{WIPE};\nCOMMIT;\n")
     kept.migration("004.sql", "CREATE TABLE later (id int);")
     damaged(kept, kept.run(code=13), "migrations/003.sql")
 
@@ -252,6 +252,38 @@ def test_run_ends_when_a_command_wipes_the_ledger(kept: Shop, key: str) -> None:
     kept.config(GROUP | own, MIGRATIONS | {"order": 2})
     kept.migration("003.sql", "CREATE TABLE later (id int);")
     damaged(kept, kept.run(code=13), COMMAND)
+
+
+HOOKS = {
+    "wipes": WIPE,
+    "drops": "DROP SCHEMA templedb CASCADE",
+    "edits": "UPDATE templedb.migration SET checksum = 'x' WHERE key LIKE '%001%'",
+    "deletes runs": "DELETE FROM templedb.run",
+}
+
+
+@pytest.mark.parametrize("does", HOOKS)
+@pytest.mark.parametrize("fails", ["exit 0", "exit 7"])
+def test_run_ends_with_both_errors_when_a_failure_hook_damages_the_ledger(
+    kept: Shop, does: str, fails: str
+) -> None:
+    hook = f'psql "$DATABASE_URL" -v ON_ERROR_STOP=1 -qc "{HOOKS[does]}"; {fails}'
+    first = GROUP | {"deploy_command": "exit 3", "on_failure": [hook, "touch $HOME/second"]}
+    kept.config(first | {"continue_on_failure": True}, MIGRATIONS | {"order": 2})
+    kept.migration("003.sql", "CREATE TABLE later (id int);")
+    said = kept.run(code=13)
+    assert "exit 3 exited with 3" in said.text
+    assert "touched templedb's own ledger" in said.text
+    assert "templedb migration restore-ledger" in said.text
+    assert "later" not in kept.pg.tables()
+    assert not (kept.terminal.home / "second").exists()
+
+
+def test_first_error_keeps_its_exit_code_when_a_failure_hook_leaves_the_ledger_alone(
+    kept: Shop,
+) -> None:
+    kept.config(GROUP | {"deploy_command": "exit 3", "on_failure": ["exit 7"]})
+    kept.run(code=12)
 
 
 @pytest.mark.parametrize(

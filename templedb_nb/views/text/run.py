@@ -226,7 +226,14 @@ def _switched_back(value: Result) -> list[str]:
         for step in value.steps
         if step.state not in out
     )
-    return [shown(value.message)] if tried else []
+    return [shown(value.message)] if tried or _damaged_after(value) else []
+
+
+def _damaged_after(value: Result) -> bool:
+    """Return whether a hook that ran because of a failure has left more to look at than that."""
+    failed = value.failure
+    by_hook = failed and value.steps[failed.step].label.phase == Phase.ON_FAILURE
+    return bool(by_hook and failed and failed.unknown)
 
 
 def _asked(value: Result, event: StepFailed) -> bool:
