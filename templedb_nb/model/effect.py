@@ -55,18 +55,22 @@ _GRAVITY = {blocks: place for place, blocks in enumerate(Blocks)}
 class TableLock:
     """Something that a statement locks; `name` as it is written, empty where nobody can tell.
 
-    `beside` says what is meant where the name is of something else: the *table of* an index. What
-    the same transaction made is `new`: nobody else sees it, so nobody waits.
+    `beside` says what is meant where the name is of something else: the *table of* an index; or how
+    it hangs together with what is written: a *default partition*. What the same transaction made is
+    `new`: nobody else sees it, so nobody waits. One may stand for `count` relations.
     """
 
     name: str
     lock: LockMode
     beside: str = ""
     new: bool = False
+    count: int = 1
 
     @property
     def title(self) -> str:
         """Name it as people do."""
+        if self.count > 1:
+            return f"{self.name} {self.beside}s"
         return f"{self.beside} {self.name}" if self.beside else self.name
 
     @property
@@ -94,11 +98,13 @@ class Impact:
     """What a script does: its first effects, how many `more` it has, and its strongest locks.
 
     `locks` has every object once, the gravest first; a database without table locks has none.
+    `named` is whether the target was asked for the names of what is locked beside what it names.
     """
 
     effects: tuple[StatementEffect, ...] = ()
     more: int = 0
     locks: tuple[TableLock, ...] = ()
+    named: bool = False
 
 
 NO_IMPACT = Impact()

@@ -17,6 +17,7 @@ from templedb_nb.model.event import Blocker, Outcome
 from templedb_nb.model.foreign_history import ForeignHistory
 from templedb_nb.model.ledger import Freeze, Ledger, LedgerEvent, LockHolder, Within
 from templedb_nb.model.lint import Sizes
+from templedb_nb.model.relatives import Relatives
 from templedb_nb.model.rollback import RollbackMark
 from templedb_nb.model.route import Route
 from templedb_nb.model.serialization import Digest
@@ -313,6 +314,13 @@ class ServerFacts(Protocol):
         """Return how large what bears one of *names* is, in any schema.
 
         Raises nothing for what is not there: it is left out.
+        """
+        ...
+
+    def relatives(self, names: Collection[str]) -> Relatives:
+        """Return what hangs together with what bears one of *names*, in any schema.
+
+        What is not there is left out; where there is too much around it, it says only that.
         """
         ...
 

@@ -13,6 +13,18 @@ CAVEAT = (
     "Told from the text alone, for PostgreSQL: what triggers, functions, views, partitions and "
     "foreign keys elsewhere lock beside that is not in it."
 )
+BY_NAME = (
+    "Partitions, foreign keys and views are those of the target when the plan was made; what "
+    "functions lock, those of triggers too, is not in it."
+)
+
+
+def caveat(value: Preview) -> str:
+    """Say where the locks of a plan are from; nothing where it has none."""
+    told = [each.impact for each in value.draft.scripts if each.impact.locks]
+    if not told:
+        return ""
+    return BY_NAME if all(each.named for each in told) else CAVEAT
 
 
 def of_plan(value: Preview) -> tuple[TableLock, ...]:
@@ -26,9 +38,9 @@ def of_plan(value: Preview) -> tuple[TableLock, ...]:
 
 def blocked(locks: Iterable[TableLock]) -> str:
     """Say whom locks keep waiting: ``blocks reads and writes of orders, writes to customers``."""
-    by: dict[Blocks, list[str]] = {each: [] for each in Blocks}
+    by: dict[Blocks, list[TableLock]] = {each: [] for each in Blocks}
     for each in locks:
-        by[each.blocks].append(each.title)
+        by[each.blocks].append(each)
     told = []
     if by[Blocks.ALL]:
         told.append(f"reads and writes of {_named(by[Blocks.ALL])}")
@@ -72,6 +84,21 @@ def held(impact: Impact, step: Step) -> str:
     return f"{until}: {listed}{more}."
 
 
-def _named(titles: list[str]) -> str:
-    more = f" and {len(titles) - NAMED} more" if len(titles) > NAMED else ""
-    return f"{', '.join(titles[:NAMED])}{more}"
+def _named(locks: Iterable[TableLock]) -> str:
+    """Name the first few; several of one sort that no text names are counted."""
+    own, sorts = [], dict[str, list[TableLock]]()
+    for each in locks:
+        if each.beside in _OF_NAMES:
+            own.append(each.title)
+        else:
+            sorts.setdefault(each.beside, []).append(each)
+    more = f" and {len(own) - NAMED} more" if len(own) > NAMED else ""
+    counted = [
+        f"{count} {sort}s" if (count := sum(each.count for each in alike)) > 1 else alike[0].title
+        for sort, alike in sorts.items()
+    ]
+    return f"{', '.join((*own[:NAMED], *counted))}{more}"
+
+
+_OF_NAMES = frozenset({"", "index", "the table of"})
+"""What stands before names that the text of a statement has."""

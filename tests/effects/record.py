@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from templedb_nb.core.lint.effects import seen
-from templedb_nb.core.lint.observed_effect import Kin, ObservedEffect
+from templedb_nb.core.lint.locks.observed_effect import Kin, ObservedEffect
 from templedb_nb.core.sql.cursor import words
 from templedb_nb.core.sql.lexer import split
 from templedb_nb.model.effect import LockMode

@@ -12,6 +12,7 @@ from templedb_nb.app.deploy.connections import Connections, names, read_all
 from templedb_nb.app.deploy.signatures import Signatures
 from templedb_nb.app.environment import Environment
 from templedb_nb.app.findings import other_tools
+from templedb_nb.app.findings.named_locks import named_locks
 from templedb_nb.app.findings.plan_findings import edits, on_databases, routes
 from templedb_nb.app.findings.servers import empty_databases
 from templedb_nb.app.migrations import net_effects
@@ -297,7 +298,8 @@ class Plans:
             raise InvalidConfig("the overlay contains the value of a secret", hint=hint)
         situation = self.situation(opened, options, opened.ledgers)
         draft = planner.plan(situation)
-        told = tuple(summaries.masked(s, self._variables.masked) for s in draft.scripts)
+        locks = named_locks(draft, situation, opened.sessions)
+        told = tuple(summaries.masked(s, self._variables.masked) for s in locks)
         seen = on_databases(draft.plan, situation, opened.sessions, case.read, self._system.environ)
         when = on_windows(opened, draft.plan, self._system.clock)
         found = (*draft.findings, *seen, *when)

@@ -9,8 +9,8 @@ from templedb_nb.core.compatibility.creates import creates
 from templedb_nb.core.compatibility.drops import drops
 from templedb_nb.core.compatibility.judgement import EXPAND, Judgement, contract, data, unknown
 from templedb_nb.core.compatibility.known import Known
-from templedb_nb.core.lint import table_access
 from templedb_nb.core.lint.effects import seen
+from templedb_nb.core.lint.locks import table_access
 from templedb_nb.core.sql.cursor import Cursor, Name, calls, word, words
 from templedb_nb.core.sql.tokens import Token
 from templedb_nb.model.effect import LockMode

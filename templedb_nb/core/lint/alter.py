@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from templedb_nb.core.lint.observed_effect import (
+from templedb_nb.core.lint.locks.observed_effect import (
     ALL,
     BUILDS,
     REWRITES,
@@ -55,13 +55,17 @@ _BUILT_IN = words(
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What one action does to the table, to `others`, and to what hangs together with it."""
+    """What one action does to the table, to `others`, and to what hangs together with it.
+
+    `part` is the column or the constraint that it is about, in the form that PostgreSQL compares.
+    """
 
     what: str
     lock: LockMode = ALL
     note: str = ""
     others: tuple[tuple[Name, LockMode], ...] = ()
     also: tuple[tuple[Kin, LockMode], ...] = ()
+    part: str = ""
 
 
 UNKNOWN = Action("alter table", LockMode.UNKNOWN)
@@ -103,6 +107,8 @@ def _partition(at: Cursor) -> Action:
     gentle = part.word in {"CONCURRENTLY", "FINALIZE"}
     lock = SCHEMA if gentle else ALL
     note = "waits for older transactions" if gentle else ""
+    # a table whose foreign key references the partition loses that part of its constraint
+    keys = ((Kin.REFERENCED, ROWS), (Kin.REFERENCING, ALL))
     return Action("detach partition", lock, note, ((name, ALL),), ((Kin.DEFAULT, ALL), *keys))
 
 
@@ -118,7 +124,9 @@ def _action(at: Cursor) -> Action:
             return _alters(at)
         case "VALIDATE":
             note = "reads the whole table, unless it is valid already; writes go on"
-            return Action("validate constraint", SCHEMA, note, also=((Kin.REFERENCED, _KEYS),))
+            at.take("CONSTRAINT")
+            also = ((Kin.REFERENCED, _KEYS),)
+            return Action("validate constraint", SCHEMA, note, also=also, part=_part(at))
         case "ENABLE" | "DISABLE":
             at.take_any(words("REPLICA ALWAYS"))
             trigger = at.word == "TRIGGER"
@@ -229,8 +237,16 @@ def _drops(at: Cursor) -> Action:
     gone = at.holds(words("CASCADE"))
     also = ((Kin.REFERENCED, ALL), (Kin.PARTS, ALL), *([(Kin.DEPENDENTS, ALL)] if gone else ()))
     if at.take("CONSTRAINT"):
-        return Action("drop constraint", ALL, also=also)
-    return Action("drop column", ALL, "the column's values are lost", also=also)
+        at.take("IF", "EXISTS")
+        return Action("drop constraint", ALL, also=also, part=_part(at))
+    at.take("COLUMN")
+    at.take("IF", "EXISTS")
+    return Action("drop column", ALL, "the column's values are lost", also=also, part=_part(at))
+
+
+def _part(at: Cursor) -> str:
+    """Return the name that comes next."""
+    return "".join(at.name().key[-1:])
 
 
 def _alters(at: Cursor) -> Action:
@@ -238,14 +254,14 @@ def _alters(at: Cursor) -> Action:
         enforces = at.rest and word(at.rest[-1]) == "ENFORCED"
         loosens = enforces and len(at.rest) > 1 and word(at.rest[-2]) == "NOT"
         note = f"{SCANS}, unless it is enforced already" if enforces and not loosens else ""
-        return Action("alter constraint", ALL, note, also=((Kin.REFERENCED, ALL),))
+        return Action("alter constraint", ALL, note, also=((Kin.REFERENCED, ALL),), part=_part(at))
     at.take("COLUMN")
-    at.name()
+    column = _part(at)
     match at.word, at.ahead(1):
         case ("TYPE", _) | ("SET", "DATA"):
             note = f"{REWRITES}, unless the new type holds the old one's values as they are"
             also = ((Kin.REFERENCED, ALL), (Kin.REFERENCING, ALL))
-            return Action("alter column type", ALL, note, also=also)
+            return Action("alter column type", ALL, note, also=also, part=column)
         case "SET", "NOT":
             return Action("set not null", ALL, f"{SCANS}, unless a valid constraint proves it")
         case "SET", "EXPRESSION":

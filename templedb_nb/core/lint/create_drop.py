@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from templedb_nb.core.lint import alter, table_access
+from templedb_nb.core.lint import alter
 from templedb_nb.core.lint.alter import references
-from templedb_nb.core.lint.observed_effect import (
+from templedb_nb.core.lint.locks import table_access
+from templedb_nb.core.lint.locks.observed_effect import (
     ALL,
     BUILDS,
     ROWS,
@@ -217,7 +218,16 @@ def _alter_table(at: Cursor) -> ObservedEffect:
     others = tuple(other for each in found for other in each.others)
     notes = dict.fromkeys(each.note for each in found if each.note)
     whats = ", ".join(dict.fromkeys(each.what for each in found))
-    also = tuple(Also(name, lock, kin) for each in found for kin, lock in each.also)
+    also = tuple(
+        Also(name, lock, kin, "" if _by_key(each, kin) else each.part)
+        for each in found
+        for kin, lock in each.also
+    )
     return ObservedEffect(
         whats, ((name, lock), *others), "; ".join(notes), renamed=renamed, also=also
     )
+
+
+def _by_key(each: alter.Action, kin: Kin) -> bool:
+    """Return whether what goes along references a key, which has not the name of the constraint."""
+    return kin is Kin.DEPENDENTS and each.what == "drop constraint"

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from templedb_nb.core.lint import table_access
 from templedb_nb.core.lint.create_drop import alters, creates, drops
-from templedb_nb.core.lint.observed_effect import (
+from templedb_nb.core.lint.locks import table_access
+from templedb_nb.core.lint.locks.named_locks import Neighbours, beside
+from templedb_nb.core.lint.locks.observed_effect import (
     ALL,
     REWRITES,
     SCHEMA,
@@ -22,6 +23,7 @@ from templedb_nb.core.lint.observed_effect import (
     cascading,
     related,
 )
+from templedb_nb.core.lint.relations import set_by
 from templedb_nb.core.sql.cursor import NOWHERE, Cursor, Name, calls, each_name, word, words
 from templedb_nb.core.sql.tokens import Statement, Token
 from templedb_nb.model.effect import Impact, LockMode, StatementEffect, TableLock, ranked, stronger
@@ -30,26 +32,43 @@ MOST = 100
 """At most this many effects of one script are listed."""
 
 
-def impact(statements: Iterable[Statement], *, together: bool, locking: bool) -> Impact:
+def impact(
+    statements: Iterable[Statement],
+    *,
+    together: bool,
+    locking: bool,
+    near: Neighbours | None = None,
+) -> Impact:
     """Return what *statements* do to a database.
 
     Only *together*, in one transaction, does nobody else see a table that they made. Where the
-    database has no table locks (*locking* is false), only their classes are told.
+    database has no table locks (*locking* is false), only their classes are told. What is locked
+    beside what they name is told by name with *near*, and else by words.
     """
     effects: list[StatementEffect] = []
     strong: dict[tuple[str, ...], TableLock] = {}
     made: set[tuple[str, ...]] = set()
-    more = 0
+    more, by_path = 0, True
     for statement in statements:
         found = seen(statement.tokens)
+        by_path = by_path and not set_by(statement)
+        named = near and beside(found, statement.tokens, near, made, by_path=by_path)
+        others, left, fired = named or ((), found.also, ())
         touched = _touched(found, made, strong) if locking else ()
+        if locking and others:
+            touched = (*touched, *others)
+            for each in others:
+                key = (each.name, each.beside)
+                strong[key] = stronger(strong[key], each) if key in strong else each
         if together or found.private:
             _remember(found, made)
         effect = StatementEffect(
             line=statement.line,
             what=found.what,
             touched=touched,
-            note="; ".join(filter(None, (found.note, related(found.also)))) if locking else "",
+            note="; ".join(filter(None, (found.note, related(left), _fires(fired))))
+            if locking
+            else "",
         )
         if effects and not more and _same(effects[-1], effect):
             effects[-1] = replace(effects[-1], count=effects[-1].count + 1)
@@ -57,7 +76,25 @@ def impact(statements: Iterable[Statement], *, together: bool, locking: bool) ->
             effects.append(effect)
         else:
             more += 1
-    return Impact(effects=tuple(effects), more=more, locks=ranked(strong.values()))
+    return Impact(
+        effects=tuple(effects), more=more, locks=ranked(strong.values()), named=near is not None
+    )
+
+
+def about(statements: Iterable[Statement]) -> frozenset[str]:
+    """Return the names, without schemas, of the relations whose relatives *statements* may lock."""
+    return frozenset(
+        name.key[-1]
+        for statement in statements
+        for found in (seen(statement.tokens),)
+        for name in (*(each for each, _ in found.locked), *(each.name for each in found.also))
+        if name.key
+    )
+
+
+def _fires(triggers: Sequence[str]) -> str:
+    told = ", ".join(triggers)
+    return f"fires {told}: what a trigger's function locks is not known" if told else ""
 
 
 def _same(one: StatementEffect, other: StatementEffect) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from templedb_nb.core.lint.effects import seen
-from templedb_nb.core.lint.observed_effect import ALL
+from templedb_nb.core.lint.locks.observed_effect import ALL
 from templedb_nb.core.lint.rules import (
     LITERAL,
     RULES,

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import field
 
+from templedb_nb.core.lint.locks.observed_effect import BUILDS, REWRITES, SCANS, ObservedEffect
 from templedb_nb.core.lint.not_null import PlannedChecks, set_not_null
-from templedb_nb.core.lint.observed_effect import BUILDS, REWRITES, SCANS, ObservedEffect
 from templedb_nb.core.secrets.sql_passwords import passwords_in
 from templedb_nb.core.sql.cursor import Name, word
 from templedb_nb.core.sql.tokens import Statement

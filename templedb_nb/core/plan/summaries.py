@@ -10,6 +10,7 @@ from functools import lru_cache
 from templedb_nb.core.compatibility.known import Known, before
 from templedb_nb.core.compatibility.migrations import compatibility
 from templedb_nb.core.lint.effects import impact
+from templedb_nb.core.lint.locks.named_locks import Neighbours
 from templedb_nb.core.migrations.down import down_script
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.core.migrations.status import Ledgers, Scripts
@@ -61,6 +62,13 @@ def summaries(
             )
         )
     return tuple(summed)
+
+
+def by_name(step: Migration, script: Script, near: Neighbours) -> Impact:
+    """Return what a migration does, with what it locks beside what it names by name."""
+    script = down_script(script) if isinstance(step, Revert) else script
+    together = script.mode is Mode.TRANSACTION
+    return impact(script.statements, together=together, locking=True, near=near)
 
 
 def masked(summary: ScriptSummary, mask: Callable[[str], str]) -> ScriptSummary:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from templedb_nb.model.lint import Sizes
+from templedb_nb.model.relatives import Relatives
 from templedb_nb.model.server_wide import ServerWide
-from templedb_nb.targets.postgres import server_wide, sizes
+from templedb_nb.targets.postgres import relatives, server_wide, sizes
 from templedb_nb.targets.postgres.connection.connect import translated
 from templedb_nb.targets.postgres.connection.wire import Link
 
@@ -25,6 +26,11 @@ class PostgresFacts:
         """Return how large what bears one of *names* is, as statistics have it."""
         with translated(self._link.where):
             return sizes.sizes(self._link.connection, names)
+
+    def relatives(self, names: Collection[str]) -> Relatives:
+        """Return what hangs together with what bears one of *names*."""
+        with translated(self._link.where):
+            return relatives.relatives(self._link.connection, names)
 
     def there(self, wanted: ServerWide) -> ServerWide:
         """Return those of the *wanted* names that the server has, or offers."""

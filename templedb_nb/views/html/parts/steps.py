@@ -26,7 +26,7 @@ from templedb_nb.views.html.card import (
 )
 from templedb_nb.views.html.markup import Child, Html, join, tag
 from templedb_nb.views.html.sql import sql_block
-from templedb_nb.views.locks import CAVEAT, blocked, blocks, held
+from templedb_nb.views.locks import blocked, blocks, caveat, held
 from templedb_nb.views.plans import SHOWN, chosen, nature, older_code, settles
 from templedb_nb.views.slots import proof
 
@@ -59,11 +59,11 @@ def steps_table(value: Preview) -> Html | None:
     caption = "Steps, in order"
     if count > SHOWN:
         caption = f"{SHOWN} of {count} steps, in order; the others are not shown here"
-    locks = any(each.impact.locks for each in value.draft.scripts)
+    told = caveat(value)
     return join(
         table(caption, COLUMNS, list(_bodies(value))),
         _left_out(value) if count > SHOWN else None,
-        quiet(CAVEAT) if locks else None,
+        quiet(told) if told else None,
     )
 
 

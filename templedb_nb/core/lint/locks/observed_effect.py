@@ -38,11 +38,15 @@ class Kin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Also:
-    """Relations that a statement locks beside `name`, if there are any."""
+    """Relations that a statement locks beside `name`, if there are any.
+
+    Of foreign keys, only those of the column or the constraint `part` count, if it says one.
+    """
 
     name: Name
     lock: LockMode
     kin: Kin
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)

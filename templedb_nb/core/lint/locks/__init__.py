@@ -1,0 +1,1 @@
+"""What statements lock: what they read and write, what hangs together with that, and its names."""
