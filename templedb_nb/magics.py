@@ -20,12 +20,14 @@ from templedb_nb.commands.effects import understood
 from templedb_nb.commands.tree import reserved, tree
 from templedb_nb.errors import InternalError, RunFailed, TempleError, swallowed
 from templedb_nb.model.dataclass import dataclass
-from templedb_nb.notebook.cell_commands import CellRuns
+from templedb_nb.notebook.cell_commands import CellRuns, Request
 from templedb_nb.notebook.display import add_looks, has_looks, mask_of, share_masker, show_beside
 from templedb_nb.notebook.first_line import NAME, NOT_FIRST, lone_cell, not_first
+from templedb_nb.notebook.live_output import pass_outputs
 from templedb_nb.notebook.offers import (
     board,
     brief,
+    echo,
     gate,
     interrupt,
     mask,
@@ -125,6 +127,7 @@ class Magic:
 
         from templedb_nb.views.format import masking
 
+        pass_outputs()
         call = self.call(cell)
         name, line, silent = _parted(line)
         try:
@@ -175,11 +178,10 @@ class Magic:
         kernel = getattr(self.shell, "kernel", None)
         return kernel.get_parent("shell") if kernel is not None else {}
 
-    def _at(self, which: str = "msg_id") -> tuple[str, str]:
-        """Return which cell asks, and which of its executions; by ``session``, which page."""
-        request = self._request()
-        said = request.get("header", {}).get(which, "")
-        return request.get("metadata", {}).get("cellId", ""), said
+    def _at(self) -> tuple[str, str]:
+        """Return which cell asks, and which of its executions."""
+        request = Request.of(self._request())
+        return request.cell, request.execution
 
     def _words(self, line: str) -> list[str]:
         try:
@@ -242,10 +244,17 @@ class Magic:
 
     def _remember(self, call: Call) -> None:
         """Let the cell show what a run of it came to whose end nobody saw, before a new one."""
-        cell, page = self._at("session")  # a page that is loaded again is another
-        call.unseen = lambda result: call.interactive and self.runs.unseen(result, cell, page)
-        watching = self.runs.watching(cell, page)
+        request = Request.of(self._request())
+        call.unseen = lambda result: call.interactive and self.runs.unseen(result, request)
+        self.runs.echo = partial(echo, call)
+        watching, closing = self.runs.watching(request), call.followers.closing
         call.followers.observers = (*call.followers.observers, watching)
+
+        def closed() -> None:
+            closing()
+            self.runs.over(request)
+
+        call.followers.closing = closed
 
     def _watch(self, call: Call) -> None:
         """Let a run be seen as it goes on, with buttons where they may reach it."""

@@ -126,6 +126,7 @@ class Gate:
             elif self._panel.clicks.arrive(waited) is False:
                 yield GateAction.ASK
                 continue
+            self._panel.look(waited)
             yield GateAction.WAIT
         self._panel.close(self._standing, "approved; deploying")
 
@@ -175,15 +176,22 @@ class Gate:
                 self._panel.close(self._approvals.standing(self._preview), "run the cell again")
 
     def _ask(self) -> None:
-        """Ask in the cell itself, where buttons do not reach a busy kernel."""
+        """Ask in the cell itself, where buttons do not reach a busy kernel, or no page shows them.
+
+        A word from elsewhere ends the question: maybe nobody is there who could answer.
+        """
         target = self._preview.plan.target
-        self._panel.close(self._standing, "")
+        self._panel.close(self._standing, "", f"answer below; or {self._how}, from anywhere else")
         print(f"Buttons cannot reach a busy kernel here: answer below. {self._counts()}")
         print(f"  deploy {target} WHY    approve it, and deploy")
         print("  approve WHY, reject WHY    record it, and stop")
         print("  (nothing)    look again: somebody may have approved it elsewhere")
-        answer = input("Your answer: ").strip()
-        word, _, rest = answer.partition(" ")
+        from templedb_nb.notebook.button_events import PolledQuestion
+
+        given = PolledQuestion(self._decided).ask("Your answer: ")
+        if given is None:
+            print("No answer is needed any more: the plan was decided elsewhere.")
+        word, _, rest = (given or "").strip().partition(" ")
         named, _, why = rest.partition(" ")
         match word:
             case "":
@@ -199,6 +207,14 @@ class Gate:
             case _:
                 print("Unknown answer. Type one of these words and a reason.")  # it may be a secret
 
+    def _decided(self) -> bool:
+        """Return whether the gate has to look again: it raises what cannot be read."""
+        try:
+            found = self._approvals.standing(self._preview).decision
+        except TempleError:
+            return True
+        return found.veto is not None or not found.missing
+
     def _counts(self) -> str:
         found = self._standing.decision
         there = f"{len(found.counted)} of {many(found.needed, 'approval')}"
@@ -206,10 +222,12 @@ class Gate:
         return f"The plan has {there}.{own}"
 
     def _pending(self, what: str) -> ApprovalPending:
-        message = f"plan {self._short} for {self._preview.plan.target}: {what}; {STOPPED}"
         hint = "run the cell again"
         if self._standing.decision.missing:
             hint = f"{self._how}, then {hint}"
+        plan = f"plan {self._short} for {self._preview.plan.target}"
+        # The card may be gone (Clear Output), and the error's line is all that is left.
+        message = f"{plan}: {what}; {STOPPED}. To go on: {hint}"
         self._panel.close(self._standing, f"{what}; {STOPPED}", hint)
         pending = ApprovalPending(message, hint=hint)
         pending.told = True
@@ -231,6 +249,7 @@ class Panel:
         self._output = LiveOutput()
         self._card: Any = None
         self._told = ""
+        self._record: dict[str, Any] = {}
         self._standing: ApprovalStanding | None = None
         self._ready = False
         self._deploys = True
@@ -270,6 +289,14 @@ class Panel:
         self._output = LiveOutput(self._box)
         self._output.show(standing_bundle(standing, self._preview, waits=deploys))
         self.tell(standing, held=False)
+
+    def look(self, waited_s: float) -> None:
+        """Show all of it anew where a page has cleared the cell's outputs."""
+        from IPython.display import display
+
+        if self._box is not None and self.clicks.cleared(waited_s):
+            self._card = display(plan_bundle(self._preview), raw=True, display_id=True)
+            self._output.show_again()
 
     @property
     def reason(self) -> str:
@@ -324,12 +351,15 @@ class Panel:
         """Take the buttons away, and leave a record that needs none."""
         if not self._output.shown:
             return
-        self._output.close(settled_bundle(standing, self._preview, last, hint))
+        record = settled_bundle(standing, self._preview, last, hint)
+        if record != self._record:
+            self._output.close(record)
+        self._record = record
         if standing.decision.veto:
             decided = replace(self._preview, decision=standing.decision)
             self._card.update(plan_bundle(decided), raw=True)
         if self._box is not None:
-            for each in (*self._widgets, self.clicks.pulse, self._box):
+            for each in (*self._widgets, self.clicks, self._box):
                 each.close()
             self._box = None
 

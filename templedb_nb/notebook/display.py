@@ -94,7 +94,7 @@ def add_looks(shell: InteractiveShell) -> Callable[[], None]:
         for module in _PANDAS:
             _forget(own, module, "DataFrame")
             _forget(plain, module, "DataFrame")
-        for name in (_MASKER, _SHOWN):
+        for name in (_MASKER, _SHOWN, "_templedb_live"):
             shell.__dict__.pop(name, None)
 
     return take_back

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from templedb_nb.model.board import Board
     from templedb_nb.model.plan import Preview
     from templedb_nb.model.status import Choices
+    from templedb_nb.notebook.button_events import PageEcho
 
 
 def brief(preview: Preview) -> None:
@@ -46,6 +47,18 @@ def board(shown: list[Event], board: Board, load: Callable[[Board | None], Board
         each.set()
     shown[:] = [Event()]
     BoardPanel(board, load).show(shown[0])
+
+
+def echo(call: Call) -> PageEcho | None:
+    """Return what asks the pages of a run that is shown live, if they can be asked."""
+    from templedb_nb.notebook.button_events import PageEcho
+
+    if not (call.interactive and call.panels.gate):
+        return None
+    try:
+        return PageEcho()
+    except Exception:  # noqa: BLE001 - a run does not fail because its page cannot be asked
+        return None
 
 
 def interrupt() -> None:

@@ -272,5 +272,5 @@ class Buttons:
 
     def close(self) -> None:
         """Take everything away."""
-        for each in (*self.widgets, self.clicks.pulse, self.box):
+        for each in (*self.widgets, self.clicks, self.box):
             each.close()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from templedb_nb.model.event import Outcome, RunId, RunStarted, Stamped
 from templedb_nb.model.result import Result
-from templedb_nb.notebook.cell_commands import CellRuns
+from templedb_nb.notebook.button_events import PageEcho
+from templedb_nb.notebook.cell_commands import CellRuns, Request
 from tests.conftest import Shop
 from tests.notebook.test_live import begun, waiting
 from tests.notebook.test_notebook import Kernel, kernel
@@ -17,9 +19,32 @@ NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 ENDED = Result(run="01a209fa", slug="shop", target="live", outcome=Outcome.SUCCEEDED)
 
 
-def runs(cell: str, page: str) -> CellRuns:
-    """Return what a kernel knows whose cell has begun a run for a page."""
-    made = CellRuns()
+PAGE = Request(cell="cell", page="page", execution="first", at=NOW)
+AGAIN = replace(PAGE, execution="second", at=NOW + timedelta(minutes=9))
+OTHER = replace(AGAIN, page="other")
+
+
+class Pages(PageEcho):
+    """Pages that are told what they echo, and whose messages are real ones."""
+
+    def __init__(self, *echoes: tuple[str, str]) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        for page, word in echoes:
+            self.echo(page, word)
+
+    def ask(self, word: str) -> None:
+        super().ask(word)
+        self.asked.append(word)
+
+    def echo(self, page: str, word: str, at: datetime = NOW + timedelta(minutes=5)) -> None:
+        state = {"method": "update", "state": {"grid_area": word}}
+        self._hear({"header": {"session": page, "date": at}, "content": {"data": state}})
+
+
+def runs(request: Request, pages: Pages | None = None) -> CellRuns:
+    """Return what a kernel knows whose cell has begun a run for a page, and has shown its end."""
+    made = CellRuns(lambda: pages)
     event = RunStarted(
         plan="3f9a",
         content_hash="",
@@ -32,29 +57,65 @@ def runs(cell: str, page: str) -> CellRuns:
         release=1,
         steps=(),
     )
-    made.watching(cell, page)(
-        Stamped(run=RunId("01a209fa"), seq=0, at=NOW, elapsed_ms=0, event=event)
-    )
+    made.watching(request)(Stamped(run=RunId("01a209fa"), seq=0, at=NOW, elapsed_ms=0, event=event))
+    made.over(request)
     return made
 
 
 def test_outcome_is_shown_once_when_the_page_was_loaded_again() -> None:
-    known = runs("cell", "page")
-    assert known.unseen(ENDED, "cell", "reloaded")
-    assert not known.unseen(ENDED, "cell", "reloaded")
+    known = runs(PAGE)
+    assert known.unseen(ENDED, OTHER)
+    assert not known.unseen(ENDED, OTHER)
 
 
 def test_run_begins_anew_when_the_same_page_or_another_cell_asks() -> None:
-    assert not runs("cell", "page").unseen(ENDED, "cell", "page")
-    assert not runs("cell", "page").unseen(ENDED, "other", "reloaded")
-    assert not runs("", "page").unseen(ENDED, "", "reloaded")
-    assert not CellRuns().unseen(ENDED, "cell", "page")
+    assert not runs(PAGE).unseen(ENDED, AGAIN)
+    assert not runs(PAGE).unseen(ENDED, replace(OTHER, cell="another"))
+    assert not runs(replace(PAGE, cell="")).unseen(ENDED, replace(OTHER, cell=""))
+    assert not CellRuns().unseen(ENDED, PAGE)
+
+
+def test_run_begins_anew_for_every_page_when_the_page_that_ran_the_cell_has_echoed_its_end() -> (
+    None
+):
+    pages = Pages(("page", "begun"), ("page", "ended"), ("other", "ended"))
+    for asks in (AGAIN, OTHER, replace(AGAIN, page="opened later")):
+        assert not runs(PAGE, pages).unseen(ENDED, asks)
+    assert pages.asked == ["ended"] * 3
+
+
+def test_outcome_is_shown_once_when_only_another_page_has_echoed_the_end() -> None:
+    known = runs(PAGE, Pages(("page", "begun"), ("other", "begun"), ("other", "ended")))
+    assert known.unseen(ENDED, OTHER)
+    assert not known.unseen(ENDED, OTHER)
+
+
+def test_outcome_is_shown_to_the_same_page_when_it_echoed_the_begin_and_not_the_end() -> None:
+    assert runs(PAGE, Pages(("page", "begun"))).unseen(ENDED, AGAIN)
+    assert not runs(PAGE, Pages()).unseen(ENDED, AGAIN), "a page without widgets echoes nothing"
+
+
+def test_end_counts_as_seen_when_its_echo_comes_just_after_the_question() -> None:
+    pages = Pages(("page", "begun"))
+    known = runs(PAGE, pages)
+    later = threading.Timer(0.2, pages.echo, ["page", "ended"])
+    later.start()
+    assert not known.unseen(ENDED, OTHER)
+    later.join()
+
+
+def test_outcome_is_shown_when_a_page_asked_before_it_heard_of_the_end() -> None:
+    pages = Pages(("page", "begun"), ("page", "ended"), ("other", "ended"))
+    early = NOW + timedelta(minutes=1)
+    for asks in (AGAIN, OTHER):
+        assert runs(PAGE, pages).unseen(ENDED, replace(asks, at=early))
+    assert not runs(PAGE, pages).unseen(ENDED, replace(PAGE, at=early)), "a loop in one cell"
 
 
 def test_outcome_is_shown_once_when_the_process_of_the_run_died() -> None:
     known, dead = CellRuns(), replace(ENDED, outcome=Outcome.UNKNOWN, found_at=NOW)
-    assert known.unseen(dead, "cell", "page")
-    assert not known.unseen(dead, "cell", "page")
+    assert known.unseen(dead, PAGE)
+    assert not known.unseen(dead, PAGE)
 
 
 def test_cell_shows_what_a_dead_run_came_to_before_it_begins_anew(

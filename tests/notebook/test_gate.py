@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import pytest
@@ -83,6 +84,26 @@ def test_gate_looks_again_for_an_approval_from_elsewhere_when_nothing_is_typed(
     assert "2 migrations applied" in said["data"]["text/plain"]
 
 
+@pytest.mark.parametrize("verdict", ["approve", "reject"])
+def test_gate_hears_of_a_word_from_elsewhere_when_nobody_answers(
+    guarded: Kernel, shop: Shop, verdict: str
+) -> None:
+    guarded.run("made = %templedb deploy plan")
+    plan = guarded.value("made.plan.id").strip("'")
+
+    def elsewhere() -> None:
+        shop.terminal(verdict, plan, "--reason", "read")
+
+    said = guarded.run("%templedb deploy run", answers=elsewhere, ok=verdict == "approve")
+    assert "the plan was decided elsewhere" in said["stdout"]
+    if verdict == "approve":
+        assert "2 migrations applied" in said["data"]["text/plain"]
+        assert any("approved; deploying" in str(each) for each in said["displays"])
+    else:
+        assert said["error"]["ename"] == "Rejected"
+        assert shop.pg.tables() == []
+
+
 def test_cell_does_not_wait_for_an_approval_when_run_headless(guarded: Kernel, shop: Shop) -> None:
     said = guarded.run("%templedb deploy run", ok=False)
     assert said["error"]["ename"] == "ApprovalMissing"
@@ -101,4 +122,5 @@ def test_run_executes_nothing_when_interrupted_at_the_gate(guarded: Kernel, shop
     said = guarded.run("%templedb deploy run", answers=interrupt, ok=False)
     assert timer.is_set()
     assert said["error"]["ename"] == "ApprovalPending"
+    assert re.search("To go on: templedb approve .* --reason WHY", said["error"]["evalue"])
     assert shop.pg.tables() == []

@@ -35,9 +35,12 @@ class Kernel:
         *,
         ok: bool = True,
         answer: str | None = None,
-        answers: Callable[[], str] | None = None,
+        answers: Callable[[], str | None] | None = None,
     ) -> dict[str, Any]:
-        """Run a cell; return what came: texts, data, errors. *answers* is asked for each input."""
+        """Run a cell; return what came: texts, data, errors. *answers* is asked for each input.
+
+        Where it returns None, nobody answers.
+        """
         asked = answers or (None if answer is None else lambda: answer)
         found: dict[str, Any] = {
             "stdout": "",
@@ -61,7 +64,8 @@ class Kernel:
 
         def answering(_: dict[str, Any]) -> None:
             assert asked is not None
-            self.client.input(asked())
+            if (said := asked()) is not None:
+                self.client.input(said)
 
         reply = self.client.execute_interactive(
             code,
