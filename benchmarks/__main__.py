@@ -14,6 +14,7 @@ from benchmarks import (
     drift,
     frames,
     kernel,
+    many_targets,
     masking,
     notifications,
     runbook,
@@ -41,6 +42,7 @@ BENCHES: dict[str, Bench] = {
     "drift": drift.bench,
     "masking": masking.bench,
     "sizes": sizes.bench,
+    "targets": many_targets.bench,
     "state": state.bench,
     "notifications": notifications.bench,
 }

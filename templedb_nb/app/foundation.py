@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from templedb_nb.app.fleet.target_imports import TargetImports
 from templedb_nb.app.project.addresses import Addresses
 from templedb_nb.app.project.configs import Configs
 from templedb_nb.app.project.new_migration import NewMigrations
@@ -33,6 +34,11 @@ class Foundation(Stores):
     def targets(self) -> Targets:
         """Return the use cases around targets."""
         return Targets(self.settings, self.content, self.projects, self.configs)
+
+    @cached_property
+    def target_imports(self) -> TargetImports:
+        """Return the use case that takes targets from files."""
+        return TargetImports(settings=self.settings, targets=self.targets, system=self.system)
 
     @cached_property
     def variables(self) -> Variables:

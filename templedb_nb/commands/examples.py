@@ -50,7 +50,6 @@ EXAMPLES = {
         "target add shop staging --type database --host db.example.com",
         "target add shop production --protected",
     ),
-    "target list": ("target list shop",),
     "target show": ("target show shop staging",),
     "target update": (
         "target update shop production --protected",

@@ -224,8 +224,8 @@ class Words(click.Argument):
 
     ``[PROJECT] FILE [NAME]`` gives `slug`, `file` and `name`. A project is left out as a rule: with
     every word there, the first is the project; with fewer, it is one only if a project is known by
-    it. ``[FILE …]`` gives all the rest, as `files`. With *hint*, a complaint repeats no word: one
-    of them may be a secret.
+    it. ``[FILE …]`` at the end gives all the rest, as `files`, and ``[LABEL …]`` as `labels`. With
+    *hint*, a complaint repeats no word: one of them may be a secret.
     """
 
     def __init__(self, metavar: str, hint: str) -> None:
@@ -233,8 +233,10 @@ class Words(click.Argument):
         completer = completion.words(metavar)
         super().__init__(["words"], nargs=-1, metavar=metavar, shell_complete=completer)
         self._hint = hint or f"the command takes {metavar}"
-        self._rest = metavar.endswith("[FILE …]")
-        named = metavar.removesuffix("[FILE …]").split()
+        rests = {"[FILE …]": "files", "[LABEL …]": "labels"}
+        rest = next((each for each in rests if metavar.endswith(each)), "")
+        self._rest = rests.get(rest, "")
+        named = metavar.removesuffix(rest).split()
         self._always = "[PROJECT]" not in named
         self._names = [each.strip("[]") for each in named if each.strip("[]") != "PROJECT"]
         self._needed = sum(not each.startswith("[") for each in named if "PROJECT" not in each)
@@ -294,15 +296,17 @@ class Words(click.Argument):
             self._always or many or (call is not None and call.is_project(given[0]))
         )
         project = given.pop(0) if first else None
-        if self._rest:
-            return {"slug": project, "files": tuple(given)}
-        if len(given) > len(self._names):
-            raise click.UsageError(f"too many words: {self._hint}")
         if len(given) < self._needed:
             raise click.UsageError(f"{self._names[len(given)]} is missing")
+        rest = {}
+        if self._rest:
+            rest = {self._rest: tuple(given[len(self._names) :])}
+            del given[len(self._names) :]
+        if len(given) > len(self._names):
+            raise click.UsageError(f"too many words: {self._hint}")
         padded = [*given, *[None] * (len(self._names) - len(given))]
         named = zip(self._names, padded, strict=True)
-        return {"slug": project, **{name.lower(): word for name, word in named}}
+        return {"slug": project, **{name.lower(): word for name, word in named}, **rest}
 
 
 def words(metavar: str, hint: str = "") -> Callable[[Any], Any]:
@@ -328,6 +332,10 @@ def on_target(function: Any) -> Any:
     return option(function)
 
 
+WHERE = click.option(
+    "--where", metavar="SELECTOR",
+    help="Only the targets that it selects: region=eu and not tier in (free, trial).",
+)  # fmt: skip
 BUNDLE_OF_RUN = click.option(
     "--plan", "bundle", metavar="FILE",
     help="The plan bundle that the run carried out; it is not kept in the state.",

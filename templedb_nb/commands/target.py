@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from templedb_nb.commands.context import Call
-from templedb_nb.commands.options import Effect, group, pass_call, words
+from templedb_nb.commands.options import WHERE, Effect, group, pass_call, words
 
 if TYPE_CHECKING:
     from templedb_nb.model.listings import CommandOutcome, Document, TargetList, TargetShown
@@ -144,14 +144,25 @@ def add(call: Call, /, slug: str | None, name: str, **given: Any) -> CommandOutc
 
 @commands.command("list")
 @words("[PROJECT]")
+@WHERE
 @pass_call
-def list_(call: Call, slug: str | None) -> TargetList:
-    """List the targets of a project."""
+def list_(call: Call, slug: str | None, where: str | None) -> TargetList:
+    """List the targets of a project, or those that a selector selects.
+
+    A selector compares labels, and name, type, provider, host, region, url and protected:
+    KEY=VALUE, KEY!=VALUE, KEY in (A, B), KEY not in (A, B), KEY alone for "has one"; with and, or,
+    not and parentheses between them. `!=` and `not in` are also true of targets without the label.
+
+    \b
+    Examples:
+      templedb target list shop
+      templedb target list shop --where "region=eu and not tier in (free, trial)"
+    """
     from templedb_nb.model.listings import TargetList
 
     with call.app.state.transaction():
         project = call.app.projects.pick(call.choice(slug).project)
-        return TargetList(slug=project.slug, rows=call.app.targets.all(project))
+        return TargetList(slug=project.slug, rows=call.app.targets.where(project, where))
 
 
 @commands.command()

@@ -149,6 +149,7 @@ PLACES = {
 
 BESIDE = {
     "migration": (("ledger_restore", "restore_ledger"),),
+    "target": (("many_targets", "label"), ("many_targets", "import_")),
     "deploy": (
         ("history", "history"),
         ("history", "show"),

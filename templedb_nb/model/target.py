@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import field, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import ClassVar, NewType
@@ -74,6 +74,14 @@ class Target:
     """Its own health checks as a JSON list; core/config/target_checks reads them."""
     windows: Rules = ()
     """When runs may begin, and when not."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Free facts by which selectors find it; the keys sorted."""
+    imported: bool = False
+    """Whether a file of ``target import`` added it."""
+
+
+TEXT_FIELDS = ("provider", "host", "region", "url")
+"""The fields of a target that are labels for people, and may be any text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

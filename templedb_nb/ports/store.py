@@ -75,12 +75,12 @@ class TargetStore(Protocol):
         """Return the targets of a project, by name."""
         ...
 
-    def keep_target(self, slug: Slug, target: Target) -> None:
-        """Add a target, or replace the one of the same name."""
+    def keep_targets(self, slug: Slug, targets: Sequence[Target]) -> None:
+        """Add targets, or replace those of the same names; all or none."""
         ...
 
-    def remove_target(self, slug: Slug, name: TargetName) -> None:
-        """Forget a target and its variables; its history stays."""
+    def remove_targets(self, slug: Slug, names: Sequence[TargetName]) -> None:
+        """Forget targets and their variables; their history stays."""
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
@@ -202,3 +202,8 @@ def width(text: str) -> int:
 def indented(text: str, indent: str) -> str:
     """Return a text with every line moved to the right."""
     return "\n".join(f"{indent}{line}".rstrip() for line in text.splitlines())
+
+
+def labels_told(labels: Mapping[str, str]) -> str:
+    """Return the labels of a target, as they are written."""
+    return ", ".join(f"{key}={value}" for key, value in labels.items())

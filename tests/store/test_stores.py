@@ -28,11 +28,20 @@ from templedb_nb.model.ledger import Checksums, Entry, EntryKind, Ledger, State
 from templedb_nb.model.plan import Draft, Plan, PlanId, PlannedGroup, Preview
 from templedb_nb.model.project import Project, Slug
 from templedb_nb.model.result import Result
+from templedb_nb.model.rollback import AfterFailure, RollbackTrigger
 from templedb_nb.model.runbook import Done, Execution, ExecutionEnd
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.state import StateFound
 from templedb_nb.model.step import Amend, Apply, Step, Verb, label
-from templedb_nb.model.target import DATABASE_URL, Policy, Target, TargetName
+from templedb_nb.model.target import (
+    DATABASE_URL,
+    FindingLevel,
+    OrderPolicy,
+    Policy,
+    Target,
+    TargetName,
+    TargetType,
+)
 from templedb_nb.model.variable import Keeping, Variable
 from templedb_nb.ports.records import RecordStore, RunbookRecords
 from templedb_nb.ports.store import (
@@ -154,7 +163,7 @@ class TestProjectStore:
     def test_project_leaves_its_history_when_removed(self, store: Store) -> None:
         for slug in ("shop", "other"):
             store.settings.keep_project(a_project(slug))
-            store.settings.keep_target(Slug(slug), Target(name=DEV))
+            store.settings.keep_targets(Slug(slug), [Target(name=DEV)])
             store.settings.keep_variables([a_variable(slug)])
             store.settings.keep_config(Slug(slug), {"groups": []}, AT, "rosa", "")
         run(store, "r1", Outcome.SUCCEEDED)
@@ -193,19 +202,34 @@ class TestTargetStore:
             approval_expires_s=3600,
             signed=True,
             signers=("emil ssh-ed25519 AAAA", "ida ssh-ed25519 BBBB"),
+            provider="rds",
+            host="h",
+            region="eu",
+            url="https://x",
+            type=TargetType.SERVICE,
+            order_policy=OrderPolicy.LINEAR,
+            lint=FindingLevel.BLOCK,
+            drift=FindingLevel.OFF,
+            health="[]",
+            on_failure=AfterFailure.ROLLBACK,
+            rollback_on=(RollbackTrigger.FAILURE, RollbackTrigger.HEALTH),
+            cancel_policy=AfterFailure.STOP,
+            pre_approve_rollback=True,
+            labels={"tier": "gold", "slug": "it's"},
+            imported=True,
         )
-        for each in (full, Target(name=DEV)):
-            store.settings.keep_target(SHOP, each)
+        store.settings.keep_targets(SHOP, [full, Target(name=DEV)])
+        store.settings.keep_targets(SHOP, [])
         assert store.settings.targets(SHOP) == (Target(name=DEV), full)
-        store.settings.keep_target(SHOP, replace(full, protected=False))
+        store.settings.keep_targets(SHOP, [replace(full, protected=False)])
         assert [each.protected for each in store.settings.targets(SHOP)] == [False, False]
 
     def test_target_takes_its_variables_along_when_removed(self, store: Store) -> None:
-        store.settings.keep_target(SHOP, Target(name=DEV))
+        store.settings.keep_targets(SHOP, [Target(name=DEV)])
         store.settings.keep_variables(
             [a_variable("shop", DEV), a_variable("shop", PROD), a_variable("shop")]
         )
-        store.settings.remove_target(SHOP, DEV)
+        store.settings.remove_targets(SHOP, [DEV])
         assert store.settings.targets(SHOP) == ()
         left = store.settings.variables(SHOP)
         assert [each.target for each in left] == [None, PROD]

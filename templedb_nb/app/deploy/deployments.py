@@ -23,6 +23,7 @@ from templedb_nb.app.project.variables import NOTHING_GIVEN, GivenValues, Variab
 from templedb_nb.app.promotion.promotions import Promotions, PromotionWish
 from templedb_nb.app.rollback.rollbacks import Rollbacks, RollbackWish
 from templedb_nb.core.config.overlay import document_of
+from templedb_nb.core.fleet.selector import facts
 from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.core.plan.slots.steps import stored_options
 from templedb_nb.core.run.health_decision import left
@@ -335,9 +336,8 @@ class Deployments:
         case = bundled_case(bundle, blobs, local)
         kept = self.variables.kept(case.project, case.target.name, bundle.variables)
         case = replace(case, artifacts=BundledArtifacts(path=path))
-        return bundle.preview, replace(
-            case, known=self.variables.known(kept, given, case.root), given=given
-        )
+        known = self.variables.known(kept, given, case.root, facts(case.target))
+        return bundle.preview, replace(case, known=known, given=given)
 
     def _waits(
         self, preview: Preview, wish: RunOptions, missing: ApprovalMissing

@@ -26,6 +26,7 @@ from templedb_nb.app.rollback.ahead import ahead
 from templedb_nb.app.windows.clocks import on_windows
 from templedb_nb.core.approval.policy import decision, demanded, identified, kept, merged
 from templedb_nb.core.config import groups
+from templedb_nb.core.fleet.selector import facts
 from templedb_nb.core.migrations.status import GroupMigrations
 from templedb_nb.core.migrations.waiting_files import changed_since
 from templedb_nb.core.plan import planner, summaries
@@ -137,7 +138,7 @@ class Plans:
             current=parts.current,
             release=parts.release,
             read=parts.read,
-            known=self._variables.known(kept, given, root_of(project)),
+            known=self._variables.known(kept, given, root_of(project), facts(target)),
             given=given,
             changes=parts.changes,
             overlay=parts.overlay,

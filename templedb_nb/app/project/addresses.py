@@ -14,6 +14,7 @@ from templedb_nb.core.address.dsn_check import fault, like_one
 from templedb_nb.core.config import groups
 from templedb_nb.core.config.document import problem
 from templedb_nb.core.config.environ import is_reference
+from templedb_nb.core.fleet.url_template import is_template, url_template
 from templedb_nb.errors import ConfigError, SecretError
 from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding, Topic
@@ -48,7 +49,11 @@ class Addresses:
 
     def _fault(self, text: str, root: Path | None, *, databases: bool) -> AddressProblem | None:
         value = text
-        if is_reference(text):
+        if is_template(text):
+            value = url_template(text).sample
+            if not value:
+                return None
+        elif is_reference(text):
             try:
                 value = read_reference(text, self.system.environ, root).strip()
             except SecretError:

@@ -147,7 +147,7 @@ class LegacyImport:
         known = {target.name for target in self.settings.targets(project.slug)}
         new: list[Target] = [target for target in found if target.name not in known]
         for target in new:
-            self.settings.keep_target(project.slug, target)
+            self.settings.keep_targets(project.slug, [target])
         return tuple(str(target.name) for target in new)
 
     def _variables(

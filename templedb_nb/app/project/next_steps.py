@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from templedb_nb.app.environment import Environment
 from templedb_nb.app.project.configs import CurrentConfig
@@ -36,17 +36,26 @@ class NextSteps:
         found = [each for each in every if target in {None, each.name}]
         if not found:
             return f"templedb target add {slug} {target or 'NAME'}"
-        for each in found:
-            for name in self.missing(project, each, current):
-                return f"templedb env set {slug} {name} --target {each.name}"
+        for each, name in self._missing(project, found, current):
+            return f"templedb env set {slug} {name} --target {each.name}"
         only = f" --target {found[0].name}" if len(every) > 1 and len(found) == 1 else ""
         only = " --target NAME" if len(found) > 1 else only
         return f"templedb deploy run {slug}{only} --dry-run"
 
     def missing(self, project: Project, target: Target, current: CurrentConfig) -> Iterator[str]:
         """Yield the databases' variables that have no value for a target."""
+        yield from (name for _, name in self._missing(project, [target], current))
+
+    def _missing(
+        self, project: Project, targets: Sequence[Target], current: CurrentConfig
+    ) -> Iterator[tuple[Target, str]]:
+        """Yield each target with a variable that it lacks; the variables are read once for all."""
         there = current.file.variables if current.file else ()
-        kept = {each.name for each in self.variables.kept(project, target.name, there)}
-        for name in groups.databases(current.config):
-            if name not in kept and name not in self.system.environ:
-                yield name
+        only = targets[0].name if len(targets) == 1 else None
+        kept = {(each.target, each.name) for each in self.variables.kept(project, only, there)}
+        kept |= {(each.target, each.name) for each in there}
+        needed = [n for n in groups.databases(current.config) if n not in self.system.environ]
+        for each in targets:
+            for name in needed:
+                if (each.name, name) not in kept and (None, name) not in kept:
+                    yield each, name

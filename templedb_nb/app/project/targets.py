@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from templedb_nb.app.project.configs import Configs, CurrentConfig
 from templedb_nb.app.project.projects import Projects
-from templedb_nb.core.config.document import NAME
+from templedb_nb.core.fleet.labels import changed
+from templedb_nb.core.fleet.selector import selected, selector
 from templedb_nb.core.secrets.url_passwords import typed, without_url_passwords
-from templedb_nb.core.values.schema import nearest
+from templedb_nb.core.values.schema import NAME, nearest
 from templedb_nb.errors import Ambiguous, ConfigError, UnknownName, UsageProblem
 from templedb_nb.model.project import Project
 from templedb_nb.model.target import Target, TargetName
@@ -42,6 +43,17 @@ class Targets:
         found = {each.name: each for each in self._settings.targets(project.slug)}
         found |= {each.name: each for each in (current.file.targets if current.file else ())}
         return tuple(found[name] for name in sorted(found))
+
+    def where(self, project: Project, where: str | None) -> tuple[Target, ...]:
+        """Return the targets that a selector selects, by name; without one all of them."""
+        targets = self.all(project)
+        return selected(selector(where), targets) if where is not None else targets
+
+    def label(self, project: Project, target: Target, words: Sequence[str]) -> Target:
+        """Change labels: ``key=value`` sets one, ``key-`` removes one; all of them or none."""
+        self.refuse_file(target)
+        made = changed(target, words)
+        return self.update(project, target, {"labels": made.labels, **made.fields})
 
     def pick(self, project: Project, current: CurrentConfig | None, named: str | None) -> Target:
         """Return the target of that name, or the only one there is; never a guess."""
@@ -83,20 +95,20 @@ class Targets:
             hint = f"templedb target update {project.slug} {name} …"
             raise ConfigError(f"project {project.slug} has a target {name} already", hint=hint)
         target = coherent(replace(Target(name=TargetName(name)), **fields))
-        self._settings.keep_target(project.slug, target)
+        self._settings.keep_targets(project.slug, [target])
         return target
 
     def update(self, project: Project, target: Target, fields: Mapping[str, Any]) -> Target:
         """Change what is said of a target."""
         self.refuse_file(target)
-        changed = coherent(replace(target, **fields))
-        self._settings.keep_target(project.slug, changed)
-        return changed
+        made = coherent(replace(target, **fields))
+        self._settings.keep_targets(project.slug, [made])
+        return made
 
     def remove(self, project: Project, target: Target) -> None:
         """Forget a target and its variables; its ledger and its history stay."""
         self.refuse_file(target)
-        self._settings.remove_target(project.slug, target.name)
+        self._settings.remove_targets(project.slug, [target.name])
 
     def refuse_file(self, target: Target) -> None:
         """Raise if the checked-in file says what the target is."""

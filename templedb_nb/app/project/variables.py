@@ -10,7 +10,13 @@ from pathlib import Path
 from templedb_nb.app.environment import Environment
 from templedb_nb.core.address.libpq import passwords, reads
 from templedb_nb.core.address.route import passed_on
-from templedb_nb.core.config.environ import NOTHING, KnownNames, effective, is_reference
+from templedb_nb.core.config.environ import (
+    NOTHING,
+    KnownNames,
+    effective,
+    is_reference,
+)
+from templedb_nb.core.fleet.url_template import filled, is_template, url_template
 from templedb_nb.core.secrets import masking
 from templedb_nb.core.secrets.masking import Masker
 from templedb_nb.core.secrets.sql_passwords import learn
@@ -83,7 +89,10 @@ class Variables:
             raise UsageProblem(f"{name!r} is not a variable name", hint=NAME_HINT)
         if "\0" in text:
             raise UsageProblem(f"the value of {name} contains a NUL character")
-        chosen = Keeping.REFERENCE if is_reference(text) else keeping
+        if is_template(text):
+            url_template(text)
+        by_name = is_reference(text) or is_template(text)
+        chosen = Keeping.REFERENCE if by_name else keeping
         bare = Variable(
             project=project.slug,
             target=target,
@@ -112,29 +121,38 @@ class Variables:
         return (*own, *(each for each in fits if (each.target, each.name) not in named))
 
     def known(
-        self, kept: tuple[Variable, ...], given: GivenValues, root: Path | None
+        self,
+        kept: tuple[Variable, ...],
+        given: GivenValues,
+        root: Path | None,
+        labels: Mapping[str, str] = NOTHING,
     ) -> KnownNames:
         """Return which names have a value, and which of them cannot be read."""
-        unreadable = {}
-        for name, variable in effective(kept).items():
-            if name not in given.options and (why := self._trouble(variable, root)):
-                unreadable[name] = why
-        return KnownNames(
+        known = KnownNames(
             kept=kept,
             options=frozenset(given.options),
             process=frozenset(self._system.environ),
-            unreadable=unreadable,
+            labels=labels,
         )
+        unreadable = {}
+        for name, variable in effective(kept).items():
+            if name in given.options:
+                continue
+            if why := self._trouble(variable, known, given, root):
+                unreadable[name] = why
+        return replace(known, unreadable=unreadable)
 
-    def _trouble(self, variable: Variable, root: Path | None) -> str:
+    def _trouble(
+        self, variable: Variable, known: KnownNames, given: GivenValues, root: Path | None
+    ) -> str:
         match variable.keeping:
             case Keeping.SEALED:
                 return self._seal.trouble(variable)
             case Keeping.REFERENCE:
                 try:
-                    read_reference(variable.text, self._system.environ, root)
+                    self._referred(variable, known, given, root)
                 except SecretError as error:
-                    return error.message
+                    return "; ".join([error.message, *error.problems])
                 return ""
             case Keeping.PLAIN:
                 return ""
@@ -147,12 +165,18 @@ class Variables:
         root: Path | None,
         own: Mapping[str, str] = NOTHING,
     ) -> Secret | None:
-        """Return the value of *name*, registered with the masker; None if it has none."""
+        """Return the value of *name*, registered with the masker; None if it has none.
+
+        Of a value from a template, each variable in it is registered, not the whole: thousands of
+        targets have one template.
+        """
         source = known.source(name, own)
         if source is None:
             return None
         value = self._value(name, source.scope, known, given, root, own)
-        if source.keeping is not Keeping.PLAIN:
+        kept = effective(known.kept).get(name) if source.scope in _KEPT else None
+        parts = kept is not None and is_template(kept.text)
+        if source.keeping is not Keeping.PLAIN and not parts:
             self._mask(name, value, source.scope)
         return Secret(name, value)
 
@@ -180,7 +204,7 @@ class Variables:
             case Keeping.SEALED:
                 return self._seal.open(variable)
             case Keeping.REFERENCE:
-                return self._text(variable.text, root)
+                return None if is_template(variable.text) else self._text(variable.text, root)
 
     def weak(
         self, project: Project, target: TargetName | None, root: Path | None
@@ -252,10 +276,36 @@ class Variables:
                 return self._system.environ[name]
             case Scope.TARGET | Scope.PROJECT:
                 variable = effective(known.kept)[name]
-                sealed = variable.keeping is Keeping.SEALED
-                return self._seal.open(variable) if sealed else self._text(variable.text, root)
+                match variable.keeping:
+                    case Keeping.SEALED:
+                        return self._seal.open(variable)
+                    case Keeping.REFERENCE:
+                        return self._referred(variable, known, given, root)
+                    case Keeping.PLAIN:
+                        return self._text(variable.text, root)
+
+    def _referred(
+        self, variable: Variable, known: KnownNames, given: GivenValues, root: Path | None
+    ) -> str:
+        if not is_template(variable.text):
+            return read_reference(variable.text, self._system.environ, root)
+        template, values = url_template(variable.text), dict[str, str]()
+        for name in template.variables:
+            inner = effective(known.kept).get(name)
+            if inner is not None and inner.keeping is Keeping.REFERENCE and is_template(inner.text):
+                raise SecretError(f"the template of {variable.name} names another one, {name}")
+            value = self.reveal(name, known, given, root)
+            if value is None:
+                hint = f"templedb env set {name}"
+                message = f"the template of {variable.name} needs {name}, which has no value"
+                raise SecretError(message, hint=hint)
+            values[name] = value.reveal()
+        return filled(template, known.labels, values)
 
     def _text(self, text: str, root: Path | None) -> str:
         if is_reference(text):
             return read_reference(text, self._system.environ, root)
         return text
+
+
+_KEPT = frozenset({Scope.TARGET, Scope.PROJECT})

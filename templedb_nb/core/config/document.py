@@ -19,6 +19,7 @@ from templedb_nb.core.config.keys.lifecycle import GATES, lifecycle_document
 from templedb_nb.core.config.keys.pending_alert import pending_alert_document
 from templedb_nb.core.config.keys.top import TOP_KEYS
 from templedb_nb.core.values.schema import (
+    NAME,
     Choice,
     Duration,
     Flag,
@@ -51,7 +52,6 @@ from templedb_nb.model.serialization import to_plain
 from templedb_nb.model.target import DATABASE_URL, OrderPolicy
 from templedb_nb.model.work_folder import WorkFolderKind
 
-NAME = Text(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "may hold only letters, digits, _ . -")
 VARIABLE = Text(r"[A-Za-z_][A-Za-z0-9_]*", "is not an environment variable name")
 TEXT = Text()
 DAY = 86_400

@@ -31,6 +31,8 @@ class KnownNames:
     options: frozenset[str] = frozenset()
     process: frozenset[str] = field(default=frozenset(), repr=False)
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Those of the target, and its fields that are like them: templates are filled from them."""
 
     @property
     def names(self) -> frozenset[str]:

@@ -8,13 +8,16 @@ from dataclasses import field
 from typing import Any  # Any: a JSON document, whose shape is read here
 
 from templedb_nb.core.approval import signers
-from templedb_nb.core.config.document import CONFIG, NAME, TEXT, VARIABLE, build, problem
+from templedb_nb.core.config.document import CONFIG, TEXT, VARIABLE, build, problem
 from templedb_nb.core.config.environ import is_reference
 from templedb_nb.core.config.groups import on_health
 from templedb_nb.core.config.keys.health import HEALTH_CHECK
+from templedb_nb.core.fleet.labels import key_fault, value_fault
+from templedb_nb.core.fleet.url_template import is_template, template_faults
 from templedb_nb.core.notifications.receiver_keys import RECEIVERS, FileReceiver, file_receivers
 from templedb_nb.core.secrets.url_passwords import without_url_passwords
 from templedb_nb.core.values.schema import (
+    NAME,
     Choice,
     Duration,
     Flag,
@@ -30,7 +33,14 @@ from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.project import Slug
 from templedb_nb.model.rollback import AfterFailure, RollbackTrigger
-from templedb_nb.model.target import FindingLevel, OrderPolicy, Target, TargetName, TargetType
+from templedb_nb.model.target import (
+    TEXT_FIELDS,
+    FindingLevel,
+    OrderPolicy,
+    Target,
+    TargetName,
+    TargetType,
+)
 from templedb_nb.model.variable import Keeping, Variable
 from templedb_nb.model.window import ordered
 
@@ -50,6 +60,7 @@ TARGET = Object(
         Key("host", TEXT, "The host; a label.", ""),
         Key("region", TEXT, "The region; a label.", ""),
         Key("url", TEXT, "The public URL; a label.", ""),
+        Key("labels", PairsOf(TEXT, TEXT), "Free facts by which selectors find it.", ()),
         Key("protected", Flag(), "Runs only plans that have an approval.", False),  # noqa: FBT003 - a default
         Key(
             "order_policy",
@@ -191,8 +202,15 @@ def _target(name: TargetName, given: dict[str, Any], findings: list[Finding]) ->
     findings += [problem(at, told) for told in wrong]
     if own["signed"] and not lines and not wrong:
         findings.append(problem(at, "names nobody, but signed: true requires signatures"))
-    own |= {"signers": lines, "windows": ordered(own["windows"])}
+    for key, value in own["labels"]:
+        told = _own_field(key) or key_fault(key) or value_fault(value)
+        findings += [problem(f"{PATH}: targets.{name}.labels.{key}", told)] if told else []
+    own |= {"signers": lines, "windows": ordered(own["windows"]), "labels": dict(own["labels"])}
     return Target(name=name, from_file=True, **own)
+
+
+def _own_field(key: str) -> str:
+    return f"{key} is a key of the target itself" if key in TEXT_FIELDS else ""
 
 
 def _health(
@@ -218,7 +236,9 @@ def _variables(
 ) -> list[Variable]:
     at = f"{PATH}: targets.{target}.variables" if target else f"{PATH}: variables"
     for name, text in pairs:
-        if not is_reference(text) and not text.startswith("duckdb:"):
+        if is_template(text):
+            findings += [problem(f"{at}.{name}", told) for told in template_faults(text)]
+        elif not is_reference(text) and not text.startswith("duckdb:"):
             mend = f"use a reference such as env:{name}, or set the value: templedb env set"
             findings.append(
                 problem(f"{at}.{name}", "is a value, but this file is checked in", mend)
@@ -229,11 +249,16 @@ def _variables(
             project=slug,
             target=target,
             name=name,
-            keeping=Keeping.REFERENCE if is_reference(text) else Keeping.PLAIN,
+            keeping=_keeping(text),
             text=text,
         )
         for name, text in pairs
     ]
+
+
+def _keeping(text: str) -> Keeping:
+    by_name = is_reference(text) or is_template(text)
+    return Keeping.REFERENCE if by_name else Keeping.PLAIN
 
 
 def _receivers(

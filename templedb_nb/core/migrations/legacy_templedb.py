@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from templedb_nb.core.config.document import NAME, parse
+from templedb_nb.core.config.document import parse
+from templedb_nb.core.values.schema import NAME
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.config import DeployConfig
 from templedb_nb.model.event import Outcome, RunFinished, RunId, RunStarted, Stamped

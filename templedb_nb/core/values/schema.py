@@ -366,3 +366,7 @@ def nearest(word: object, known: Sequence[str]) -> str:
         return ""
     found = difflib.get_close_matches(text, known, n=1)
     return f"; did you mean {found[0]}?" if found else ""
+
+
+NAME = Text(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "may hold only letters, digits, _ . -")
+"""The name of a target, a group, a receiver: what people give a name to."""

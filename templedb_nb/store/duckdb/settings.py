@@ -85,36 +85,30 @@ class Settings:
                 "SELECT name, type, provider, host, region, url, protected, order_policy,"
                 " approvals, approvers, self_approval, approval_expires_s, signed, signers,"
                 " lint, drift, health, on_failure, rollback_on, cancel_policy,"
-                " pre_approve_rollback, windows FROM targets WHERE project = ? ORDER BY name",
+                " pre_approve_rollback, windows, labels, imported"
+                " FROM targets WHERE project = ? ORDER BY name",
                 [slug],
             ).fetchall()
         return tuple(_target(row) for row in rows)
 
-    def keep_target(self, slug: Slug, target: Target) -> None:
-        """Add a target, or replace the one of the same name."""
-        row: list[Any] = [
-            slug,
-            target.name,
-            target.type,
-            target.provider,
-            target.host,
-            target.region,
-        ]
-        row += [target.url, target.protected, target.order_policy, target.approvals]
-        row += [",".join(target.approvers), target.self_approval, target.approval_expires_s]
-        row += [target.signed, "\n".join(target.signers), target.lint, target.drift]
-        row += [target.health, target.on_failure, ",".join(target.rollback_on) or None]
-        row += [target.cancel_policy, target.pre_approve_rollback]
-        row += [json.dumps(to_plain(target.windows)) if target.windows else ""]
-        marks = ", ".join("?" * len(row))
+    def keep_targets(self, slug: Slug, targets: Sequence[Target]) -> None:
+        """Add targets, or replace those of the same names; all or none."""
+        rows = [_row(slug, each) for each in targets]
+        columns = [list(each) for each in zip(*rows, strict=True)]
+        marks = ", ".join(f"unnest(?::{kind}[])" for kind in _COLUMNS)
         with self._file.session() as session:
-            session.execute(f"INSERT OR REPLACE INTO targets VALUES ({marks})", row)  # noqa: S608 - marks alone
+            if rows:
+                session.execute(f"INSERT OR REPLACE INTO targets SELECT {marks}", columns)
 
-    def remove_target(self, slug: Slug, name: TargetName) -> None:
-        """Forget a target and its variables; its history stays."""
+    def remove_targets(self, slug: Slug, names: Sequence[TargetName]) -> None:
+        """Forget targets and their variables; their history stays."""
         with self._file.session() as session:
-            session.execute("DELETE FROM targets WHERE project = ? AND name = ?", [slug, name])
-            session.execute("DELETE FROM variables WHERE project = ? AND target = ?", [slug, name])
+            for table, column in (("targets", "name"), ("variables", "target")):
+                session.execute(
+                    f"DELETE FROM {table} WHERE project = ?"  # noqa: S608 - names of ours
+                    f" AND {column} IN (SELECT unnest(?::VARCHAR[]))",
+                    [slug, list(names)],
+                )
 
     def variables(self, slug: Slug, target: TargetName | None = None) -> tuple[Variable, ...]:
         """Return the project's variables, with those of *target*, or of all targets."""
@@ -139,14 +133,16 @@ class Settings:
 
     def keep_variables(self, variables: Sequence[Variable]) -> None:
         """Set variables, all or none."""
+        rows = [
+            (e.project, e.target or "", e.name, e.keeping.value, e.text,
+             bare(e.set_at) if e.set_at else None, e.set_by)
+            for e in variables
+        ]  # fmt: skip
+        columns = [list(each) for each in zip(*rows, strict=True)]
+        marks = ", ".join(f"unnest(?::{kind}[])" for kind in _VARIABLE_COLUMNS)
         with self._file.session() as session:
-            for each in variables:
-                at = bare(each.set_at) if each.set_at else None
-                row = [each.project, each.target or "", each.name, each.keeping, each.text, at]
-                session.execute(
-                    "INSERT OR REPLACE INTO variables VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    [*row, each.set_by],
-                )
+            if rows:
+                session.execute(f"INSERT OR REPLACE INTO variables SELECT {marks}", columns)
 
     def remove_variable(self, slug: Slug, target: TargetName | None, name: str) -> bool:
         """Forget a variable; say whether it was there."""
@@ -159,6 +155,30 @@ class Settings:
         return bool(found)
 
 
+_COLUMNS = (
+    *("VARCHAR",) * 7, "BOOLEAN", "VARCHAR", "INTEGER", "VARCHAR", "BOOLEAN", "BIGINT", "BOOLEAN",
+    *("VARCHAR",) * 7, "BOOLEAN", "VARCHAR", "VARCHAR", "BOOLEAN",
+)  # fmt: skip
+"""The types of the columns of `targets`, in their order."""
+_VARIABLE_COLUMNS = (*("VARCHAR",) * 5, "TIMESTAMP", "VARCHAR")
+
+
+def _row(slug: Slug, target: Target) -> list[Any]:
+    row: list[Any] = [slug, target.name, target.type.value, target.provider, target.host]
+    row += [target.region, target.url, target.protected]
+    row += [target.order_policy.value if target.order_policy else None, target.approvals]
+    row += [",".join(target.approvers), target.self_approval, target.approval_expires_s]
+    row += [target.signed, "\n".join(target.signers)]
+    row += [each.value if each else None for each in (target.lint, target.drift)]
+    row += [target.health, target.on_failure.value if target.on_failure else None]
+    row += [",".join(target.rollback_on) or None]
+    row += [target.cancel_policy.value if target.cancel_policy else None]
+    row += [target.pre_approve_rollback]
+    row += [json.dumps(to_plain(target.windows)) if target.windows else ""]
+    row += [json.dumps(dict(target.labels)) if target.labels else "", target.imported]
+    return row
+
+
 def _project(row: Sequence[Any]) -> Project:
     slug, known_as, root, created_at = row
     return Project(slug=slug, known_as=known_as, root=root, created_at=zoned(created_at))
@@ -167,7 +187,7 @@ def _project(row: Sequence[Any]) -> Project:
 def _target(row: Sequence[Any]) -> Target:
     name, kind, provider, host, region, url, protected, order_policy, *how = row
     approvals, approvers, alone, expires, signed, signers, lint, drift, health, *back = how
-    on_failure, rollback_on, cancel, pre_approved, windows = back
+    on_failure, rollback_on, cancel, pre_approved, windows, labels, imported = back
     return Target(
         name=name,
         type=TargetType(kind),
@@ -190,7 +210,9 @@ def _target(row: Sequence[Any]) -> Target:
         rollback_on=tuple(RollbackTrigger(each) for each in (rollback_on or "").split(",") if each),
         cancel_policy=AfterFailure(cancel) if cancel else None,
         pre_approve_rollback=bool(pre_approved),
-        windows=from_plain(Rules, json.loads(windows or "[]")),
+        windows=from_plain(Rules, json.loads(windows)) if windows else (),
+        labels=json.loads(labels) if labels else {},
+        imported=bool(imported),
     )
 
 

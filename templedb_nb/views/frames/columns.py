@@ -25,8 +25,10 @@ from templedb_nb.model.receiver import ReceiverKind, ReceiverList, ReceiverState
 from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.slots import RouterState, SlotsReport, SlotState
 from templedb_nb.model.status import FileState, MigrationStatus, StatusTable
+from templedb_nb.model.target_import import TargetChange, TargetImport
 from templedb_nb.model.variable import Keeping
 from templedb_nb.model.waiting import WaitingList
+from templedb_nb.views.format import labels_told
 from templedb_nb.views.frames.kinds import COUNTS, TEXT, TIMES, WORDS, Column
 from templedb_nb.views.frames.run_columns import PLANNED, RAN, RUN_COLUMNS
 from templedb_nb.views.slots import note, recorded
@@ -186,6 +188,13 @@ COLUMNS: dict[type, Sequence[Column]] = {
         ("host", TEXT, lambda r: r.host),
         ("region", TEXT, lambda r: r.region),
         ("protected", TEXT, lambda r: r.protected),
+        ("labels", TEXT, lambda r: labels_told(r.labels)),
+    ),
+    TargetImport: (
+        ("target", TEXT, lambda r: r.target),
+        ("change", TargetChange, lambda r: r.change.value),
+        ("line", COUNTS, lambda r: r.line),
+        ("what", TEXT, lambda r: "; ".join(r.what)),
     ),
     ProjectList: (
         ("project", TEXT, lambda r: r.project.slug),

@@ -137,6 +137,7 @@ TABLE_LOOKS: Mapping[str, TableLook] = {
     "LintReport": TableLook(title="Lint"),
     "Blame": TableLook(title="What changed"),
     "TargetList": TableLook(title="Targets"),
+    "TargetImport": TableLook(title="Imported targets"),
     "ProjectList": TableLook(title="Projects"),
     "FileList": TableLook(title="Files"),
     "VariableList": TableLook(title="Variables"),

@@ -12,9 +12,10 @@ from templedb_nb.model.listings import (
 )
 from templedb_nb.model.serialization import short
 from templedb_nb.model.target import Policy, Probe, Target
+from templedb_nb.model.target_import import ImportedTarget, TargetChange, TargetImport
 from templedb_nb.model.variable import Keeping, Variable
 from templedb_nb.model.waiting import WaitingList, WaitingPlan
-from templedb_nb.views.format import moment, table
+from templedb_nb.views.format import labels_told, moment, table
 from templedb_nb.views.text.base import INDENT, text
 
 
@@ -30,6 +31,9 @@ def _(value: TargetList) -> str:
     if any(t.windows for t in value.rows):
         names.append("WINDOWS")
         rows = [[*row, _windows(t)] for row, t in zip(rows, value.rows, strict=True)]
+    if any(t.labels for t in value.rows):
+        names.append("LABELS")
+        rows = [[*row, labels_told(t.labels)] for row, t in zip(rows, value.rows, strict=True)]
     return table(names, rows)
 
 
@@ -40,7 +44,37 @@ def _windows(target: Target) -> str:
 
 
 def _from(target: Target) -> str:
-    return "templedb.yaml" if target.from_file else "database"
+    if target.from_file:
+        return "templedb.yaml"
+    return "import" if target.imported else "database"
+
+
+_SHOWN = 20
+"""So many targets of an import are listed in a terminal; JSON and the DataFrame have all."""
+
+
+@text.register
+def _(value: TargetImport) -> str:
+    signs = {TargetChange.NEW: "+", TargetChange.CHANGED: "~"}
+    lines = [
+        f"{INDENT}{signs.get(row.change, '-')} {row.target}{_told(row)}"
+        for row in value.rows[:_SHOWN]
+    ]
+    if (more := len(value.rows) - _SHOWN) > 0:
+        lines.append(f"{INDENT}… and {more} more, which --json lists")
+    counts = [f"{value.count(e)} {e.value}" for e in TargetChange if value.count(e)]
+    counts += [f"{value.same} as before"] if value.same else []
+    done = "would change" if value.dry_run else "changed"
+    head = f"{value.file} {done} targets of {value.slug}: {', '.join(counts) or 'none'}"
+    if not any(row.change is not TargetChange.GONE for row in value.rows):
+        head = f"{value.file} changes no target of {value.slug}: {', '.join(counts) or 'none'}"
+    gone = value.count(TargetChange.GONE)
+    hint = [f"{gone} that the file does not name stay; --remove-gone removes them"] if gone else []
+    return "\n".join([head, *lines, *hint])
+
+
+def _told(row: ImportedTarget) -> str:
+    return f": {', '.join(row.what)}" if row.what else ""
 
 
 @text.register
@@ -52,6 +86,7 @@ def _(value: TargetShown) -> str:
         ("host", target.host),
         ("region", target.region),
         ("url", target.url),
+        ("labels", labels_told(target.labels)),
         ("protected", "yes" if target.protected else "no"),
         ("requires", Policy.of(target).wanted),
         ("signers", ", ".join(dict.fromkeys(each.split(" ", 1)[0] for each in target.signers))),

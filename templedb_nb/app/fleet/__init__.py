@@ -1,0 +1,1 @@
+"""Use cases around targets in numbers."""

@@ -1,0 +1,1 @@
+"""Targets in numbers: their labels, what selects them, addresses from a template, files of them."""
