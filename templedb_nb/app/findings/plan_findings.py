@@ -15,12 +15,12 @@ from templedb_nb.core.migrations.kept_text import without_passwords
 from templedb_nb.core.plan.findings import on_standing
 from templedb_nb.core.plan.older_code import contracts_with_code
 from templedb_nb.core.plan.situation import Situation
-from templedb_nb.core.sql.psql_includes import refusals
+from templedb_nb.core.sql.psql_includes import refusals, warnings
 from templedb_nb.engine.observe import Bodies, ReadCache, Reader
 from templedb_nb.errors import Held
 from templedb_nb.model.config import Executor
 from templedb_nb.model.drift import Drift
-from templedb_nb.model.finding import Finding, Topic
+from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.plan import Draft, Plan
 from templedb_nb.model.route import Route
 from templedb_nb.model.step import Apply
@@ -91,7 +91,7 @@ def linted(
 
 
 def on_includes(plan: Plan, situation: Situation, bodies: Bodies) -> Iterator[Finding]:
-    """Yield what cannot run in files that psql includes, as the release has them."""
+    """Yield what cannot run, or has no effect, in files that psql includes, of the release."""
     blobs = {each.path: each.blob for each in situation.files}
 
     def read(path: str) -> str | None:
@@ -109,6 +109,15 @@ def on_includes(plan: Plan, situation: Situation, bodies: Bodies) -> Iterator[Fi
                 where = f"{each.file}:{each.line}"
                 message = f"{each.message} (included by {step.file})"
                 yield problem(where, message, each.mend, topic=Topic.MIGRATION)
+            for each in warnings(script.text, step.file, read) if script else ():
+                message = f"{each.message} (included by {step.file})"
+                yield Finding(
+                    severity=Severity.WARNING,
+                    topic=Topic.MIGRATION,
+                    message=message,
+                    where=f"{each.file}:{each.line}",
+                    mend=each.mend,
+                )
 
 
 def unified(ran: str, now: str, file: str) -> str:

@@ -20,6 +20,7 @@ from templedb_nb.core.sql.probes import CatalogQuestion, Probe, Reindexed, Repea
 from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.core.sql.transaction_settings import (
     closes_session,
+    configured,
     for_its_transaction,
     for_later,
     opening,
@@ -152,11 +153,11 @@ def _together(statements: tuple[Statement, ...], asked: Directives, note: str) -
         statements=statements,
         note=note,
         problems=problems,
-        warnings=list(_too_late(statements)),
+        warnings=list(too_late(statements)),
     )
 
 
-def _too_late(statements: Sequence[Statement], *, last: bool = False) -> Iterator[Remark]:
+def too_late(statements: Sequence[Statement], *, last: bool = False) -> Iterator[Remark]:
     """Warn of a setting for later transactions, of which the file has none.
 
     With *last*, the statements are those of the last step; else they are the whole file.
@@ -174,8 +175,11 @@ def _too_late(statements: Sequence[Statement], *, last: bool = False) -> Iterato
 
 
 def _head(statement: Statement) -> str:
-    """Name a SET by the words that tell which one it is."""
+    """Name a SET by the words that tell which one it is, and a set_config by its setting."""
     words = [token.upper for token in statement.tokens]
+    if words[0] != "SET":
+        names = (each[0] for each in configured(statement) if each[0].startswith("default_"))
+        return f"set_config('{next(names, '')}')"
     if words[1:3] == ["SESSION", "CHARACTERISTICS"]:
         return "SET SESSION CHARACTERISTICS"
     end = 3 if words[1:2] in (["SESSION"], ["LOCAL"]) else 2
@@ -221,7 +225,7 @@ def _stepwise(
         units=units,
         note=f"runs step by step, because of {reason}{_inexact(alone, asked)}",
         problems=problems,
-        warnings=[*cut.warnings, *_too_late(_of_last_step(units), last=True)],
+        warnings=[*cut.warnings, *too_late(_of_last_step(units), last=True)],
     )
 
 

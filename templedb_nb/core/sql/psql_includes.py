@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from templedb_nb.core.sql.execution_units import too_late
 from templedb_nb.core.sql.lexer import split
 from templedb_nb.core.sql.tokens import Meta, Statement
 from templedb_nb.core.sql.transaction_settings import Opening, goes_before, opening
@@ -19,6 +20,7 @@ READ_ONLY = "a read-only transaction cannot record its step"
 _INCLUDE = re.compile(r"\\(?P<how>i|include|ir|include_relative)\s++(?P<rest>\S.*)")
 _SETS_NOTHING = re.compile(r"\\(?:set|unset|echo|qecho|warn|timing|pset|encoding|conninfo|x|t|a)\b")
 _VARIABLE = re.compile(r"(?<!:):\w")
+_ENDS = frozenset({"COMMIT", "END", "ROLLBACK", "ABORT"})
 _MODE = re.compile(r"\bread\s++only\b", re.IGNORECASE)
 _IF = re.compile(r"\\(?:if|quit|q)\b")
 """What makes psql read no further, or not everything: what follows, it alone knows."""
@@ -75,8 +77,9 @@ def refusals(script: Including, file: str, read: Read) -> Iterator[IncludedRefus
     """
     if "\\i" not in script.text:
         return
-    for at, statement in _read_only(script.text, file, read, (file,)):
-        yield IncludedRefusal(file=at, line=statement.line, message=READ_ONLY, mend="remove it")
+    for at, statement in _statements(script.text, file, read, (file,)):
+        if _makes_read_only(statement):
+            yield IncludedRefusal(file=at, line=statement.line, message=READ_ONLY, mend="remove it")
     found = included_openings(script.text, file, read)
     for each in found:
         alone = len(script.leading) + len(found) == 1
@@ -88,13 +91,38 @@ def refusals(script: Including, file: str, read: Read) -> Iterator[IncludedRefus
         yield IncludedRefusal(file=each.file, line=each.statement.line, message=message, mend=mend)
 
 
-def _read_only(
+def warnings(text: str, file: str, read: Read) -> Iterator[IncludedRefusal]:
+    """Yield what works otherwise than it looks in files that *file* includes.
+
+    A setting for later transactions, of which there are none, and what ends the one that there is.
+    """
+    if "\\i" not in text:
+        return
+    found = tuple(_statements(text, file, read, (file,)))
+    ends = tuple((at, each) for at, each in found if _ends(each))
+    for at, each in ends:
+        what = each.tokens[0].upper
+        message = f"{what} ends the transaction that holds the migration and its ledger row"
+        message = f"{message}: if psql is cut off behind it, a part may be in effect"
+        yield IncludedRefusal(file=at, line=each.line, message=message, mend="remove it")
+    for at, each in () if ends else found:
+        for told in too_late([each]):
+            yield IncludedRefusal(file=at, line=told.line, message=told.message, mend=told.mend)
+
+
+def _ends(statement: Statement) -> bool:
+    words = [token.upper for token in statement.tokens[:3]]
+    prepares = words[:2] == ["PREPARE", "TRANSACTION"]
+    return prepares or (words[0] in _ENDS and "TO" not in words and words[1:2] != ["PREPARED"])
+
+
+def _statements(
     text: str, file: str, read: Read, inside: tuple[str, ...]
 ) -> Iterator[tuple[str, Statement]]:
-    """Yield what makes the transaction read-only in files that are included, wherever it stands."""
+    """Yield the statements of the files that are included, with their files."""
     for piece in split(text).pieces:
         if isinstance(piece, Statement):
-            if len(inside) > 1 and _makes_read_only(piece):
+            if len(inside) > 1:
                 yield file, piece
         elif isinstance(piece, Meta):
             if _IF.match(piece.text):
@@ -102,7 +130,7 @@ def _read_only(
             path = _included(piece, file)
             found = read(path) if path and path not in inside else None
             if found is not None:
-                yield from _read_only(found, path, read, (*inside, path))
+                yield from _statements(found, path, read, (*inside, path))
 
 
 def _makes_read_only(statement: Statement) -> bool:

@@ -54,7 +54,30 @@ def closes_session(statement: Statement) -> bool:
         return words[4:5] == ["transaction"] and _modes(words[5:]).read_only
     rest = words[2:] if words[1:2] == ["session"] else words[1:]
     named = words[0] == "set" and rest[:1] == ["default_transaction_read_only"]
-    return named and rest[1:2] in (["="], ["to"]) and bool(rest[2:]) and rest[2] not in _OFF
+    if named and rest[1:2] in (["="], ["to"]) and bool(rest[2:]) and rest[2] not in _OFF:
+        return True
+    return any(
+        name == "default_transaction_read_only" and value not in _OFF and local in _OFF
+        for name, value, local in configured(statement)
+    )
+
+
+def configured(statement: Statement) -> Iterator[tuple[str, str, str]]:
+    """Yield what a query sets by set_config: a name, a value, and whether for its transaction.
+
+    Only what is written as literals; in a body or behind a condition, the server alone knows.
+    """
+    tokens = statement.tokens
+    for at, token in enumerate(tokens):
+        call = tokens[at + 1 : at + 7]
+        if token.text.lower() != "set_config" or len(call) < len(_CALL):
+            continue
+        literal = call[1].kind is call[3].kind is TokenKind.STRING
+        if literal and tuple(each.text for each in call[0::2]) == _CALL[0::2]:
+            yield _plain(call[1]), _plain(call[3]), _plain(call[5])
+
+
+_CALL = ("(", "name", ",", "value", ",", "local")
 
 
 def for_later(statement: Statement) -> str:
@@ -66,13 +89,20 @@ def for_later(statement: Statement) -> str:
     if words[:4] == ["set", "session", "characteristics", "as"] and words[4:5] == ["transaction"]:
         modes = _spelt(statement.tokens[5:])
         return "" if words[5:] == ["read", "write"] else f"SET TRANSACTION {modes}"
+    for name, value, _ in configured(statement):
+        if mode := _mode_for_later(name, [value]):
+            return mode
     rest = words[2:] if words[1:2] in (["local"], ["session"]) else words[1:]
     if words[0] != "set" or rest[1:2] not in (["="], ["to"]) or not rest[2:]:
         return ""
-    on = rest[2] not in _OFF
-    match rest[0]:
-        case "default_transaction_isolation" if rest[2] != "default":
-            return f"SET TRANSACTION ISOLATION LEVEL {' '.join(rest[2:]).upper()}"
+    return _mode_for_later(rest[0], rest[2:])
+
+
+def _mode_for_later(name: str, value: Sequence[str]) -> str:
+    on = value[0] not in _OFF
+    match name:
+        case "default_transaction_isolation" if value[0] != "default":
+            return f"SET TRANSACTION ISOLATION LEVEL {' '.join(value).upper()}"
         case "default_transaction_read_only" if on:
             return "SET TRANSACTION READ ONLY"
         case "default_transaction_deferrable" if on:

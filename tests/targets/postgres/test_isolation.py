@@ -225,6 +225,7 @@ def test_included_file_is_named_before_anything_runs_when_its_set_transaction_ca
         "SET default_transaction_read_only = on;\nVACUUM orders;\n",
         "VACUUM orders;\nSET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY;\nSELECT 1;\n",
         "SET SESSION default_transaction_read_only TO 'true';\nSELECT 1;\nVACUUM orders;\n",
+        "SELECT set_config('default_transaction_read_only', 'on', false);\nVACUUM orders;\n",
     ],
 )
 def test_plan_is_refused_when_a_read_only_session_comes_before_other_steps(
@@ -267,6 +268,8 @@ LATER = [
     "SET default_transaction_isolation = 'serializable';",
     "set session default_transaction_isolation to serializable;",
     "SET LOCAL default_transaction_isolation TO 'serializable';",
+    "SELECT set_config('default_transaction_isolation', 'serializable', false);",
+    "SELECT 1, pg_catalog.set_config ( 'Default_Transaction_Isolation','serializable' , true );",
 ]
 
 
@@ -279,7 +282,9 @@ def test_plan_warns_of_a_level_when_it_is_for_later_transactions(
         by_psql(table)
     table.migration("003_level.sql", f"{setting}\n{SEES}\n")
     said = table.run()
-    assert f"{FILE}:1: SET " in said.text
+    assert (
+        f"{FILE}:1: {'SET ' if setting.lower().startswith('set') else 'set_config('}" in said.text
+    )
     assert "has no effect: it is for later transactions, and the file is one" in said.text
     mend = "write SET TRANSACTION ISOLATION LEVEL SERIALIZABLE as the first statement"
     assert mend in said.text
