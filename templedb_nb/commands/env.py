@@ -47,15 +47,18 @@ def set_(
     """Set a variable of a target, or of the whole project.
 
     Without VALUE, the value is read from standard input or asked for, so that it stays out of the
-    shell's history. A reference (env:NAME, file:PATH) is stored as it is and read at each run.
+    shell's history. A reference (env:NAME, file:PATH) is stored as it is and read at each run. A
+    template (template:TEXT) is filled for each target: {slug} is a label, {DB_PASSWORD} a variable.
 
     \b
     Examples:
       templedb env set shop DATABASE_URL --target production < url.txt
       templedb env set shop DATABASE_URL env:PROD_URL --target production
       templedb env set shop NODE_ENV production --plain
+      templedb env set shop DATABASE_URL 'template:postgresql://app:{DB_PASSWORD}@{host}/{slug}'
     """
     from templedb_nb.core.config.environ import is_reference
+    from templedb_nb.core.fleet.url_template import is_template
     from templedb_nb.model.listings import CommandOutcome
     from templedb_nb.model.variable import Keeping
 
@@ -63,7 +66,8 @@ def set_(
     _named(bare)
     if value is None and equals:
         raise click.UsageError(f"put a space between name and value: env set {bare} VALUE")
-    if value is not None and call.notebook and not plain and not is_reference(value):
+    open_ = value is not None and (plain or is_reference(value) or is_template(value))
+    if value is not None and call.notebook and not open_:
         message = "a secret in a cell is saved with the notebook and its history"
         raise click.UsageError(
             f"{message}: leave out the value to be asked for it, or give a reference"

@@ -199,6 +199,9 @@ def test_secret_is_asked_for_and_refused_when_typed_into_a_cell(kernel: Kernel, 
     assert "saved with the notebook" in refused["stderr"]
     kernel.run("%templedb env set app TOKEN", answer="asked-for-secret")
     kernel.run("%templedb env set app OTHER env:HOME")
+    kernel.run("%templedb env set app EACH 'template:https://{name}.example.com/{TOKEN}'")
+    kept = json.dumps(kernel.run("%templedb env list app"))
+    assert "template:https://{name}.example.com/{TOKEN}" in kept
     shop.config({"name": "x", "deploy_command": "echo $TOKEN"})
     said = kernel.run("%templedb deploy run")
     assert "asked-for-secret" not in json.dumps(said)
