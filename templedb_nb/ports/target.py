@@ -341,10 +341,7 @@ class ServerMigrations(Protocol):
         ...
 
     def end_psql(self, project: str) -> None:
-        """End what the server still does for a psql that is gone.
-
-        Raises `Unresolved` where it goes on: it may commit later.
-        """
+        """End what a server does for a psql that is gone; `Unresolved` if it may commit later."""
         ...
 
     def ranks(self) -> Mapping[str, MessageLevel]:
