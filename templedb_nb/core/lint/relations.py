@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from templedb_nb.core.lint.column_types import table_of
 from templedb_nb.core.lint.opaque_statements import OpaqueStatements
 from templedb_nb.core.sql.cursor import NAMING, Cursor, Name, words
 from templedb_nb.core.sql.tokens import Statement, Token, TokenKind
@@ -57,7 +58,8 @@ class Relations:
     def missing(self, statement: Statement) -> list[Relation]:
         """Return what a statement names and does not find, with the schema where it is, if any."""
         lost: dict[str, str] = {}
-        for key in used(statement) if self._path else ():
+        reads = self._path and not self._has(table_of(statement))  # else IF NOT EXISTS ends it
+        for key in used(statement) if reads else ():
             name = key[-1]
             there = name in self._visible or name in self._elsewhere
             hidden = len(key) == 1 and name not in self._visible and self._now is None
@@ -70,6 +72,9 @@ class Relations:
         self._seen |= {_plain(each) for each in statement.tokens if each.kind in NAMING}
         self._take(Cursor(statement.tokens))
         return [(schema, name) for name, schema in lost.items()]
+
+    def _has(self, table: str) -> bool:
+        return bool(table) and (table in self._visible or table in self._elsewhere)
 
     def _may_be(self, name: str) -> bool:
         of_extension = self._opaque.extended and name.endswith(CALL)
@@ -190,7 +195,9 @@ def _created_on(at: Cursor) -> Iterator[Name]:
             at.at += 2
             name = at.name()
             yield Name(name.text, (*name.key[:-1], *(f"{each}{CALL}" for each in name.key[-1:])))
-    elif at.take("TABLE") and at.word != "IF":
+    at.take_any(_MODIFIERS | _PRIVATE)
+    if at.take("TABLE"):
+        at.take("IF", "NOT", "EXISTS")
         own = at.name().key[-1:]
         yield from (each for each in _referenced(at) if each.key[-1:] != own)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from templedb_nb.core.lint.derived_tables import has_unnamed
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.model.dataclass import dataclass
@@ -55,6 +56,9 @@ FORMS = (
 )  # fmt: skip
 
 
+UNNAMED = _since(16, "a subquery in FROM without a name of its own", "", "write AS and a name behind it")
+
+
 def too_new(script: Script, file: str, server: int) -> Iterator[Finding]:
     """Yield a finding for each statement that a server of that major version does not know."""
     for statement in script.statements:
@@ -74,6 +78,8 @@ def too_new(script: Script, file: str, server: int) -> Iterator[Finding]:
 def unknown(statement: Statement, server: int) -> NewerForm | None:
     """Return the form that is too new for a server of that major version, if there is one."""
     first = statement.tokens[0].upper
+    if server < UNNAMED.version and has_unnamed(statement.tokens):
+        return UNNAMED
     if first not in _FIRST or all(each.version <= server for each in FORMS):
         return None
     words = " ".join(

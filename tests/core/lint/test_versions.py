@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from templedb_nb.core.lint.server_versions import FORMS, unknown
+from templedb_nb.core.lint.server_versions import FORMS, UNNAMED, unknown
 from templedb_nb.core.migrations.script import read_script
 from tests import postgres
 from tests.conftest import Shop
@@ -30,7 +30,28 @@ SAMPLES = (
     "ALTER TABLE t ADD CHECK (id > 0) NOT ENFORCED",
     "CREATE TABLE w (a int4range, b int, PRIMARY KEY (b, a WITHOUT OVERLAPS))",
 )
+NAMELESS = (
+    "SELECT * FROM (SELECT 1)",
+    "INSERT INTO t (id) SELECT x FROM (SELECT 1 AS x) ON CONFLICT DO NOTHING",
+    "CREATE VIEW s AS SELECT * FROM t, LATERAL (SELECT t.id AS x) WHERE x > 0",
+    "CREATE VIEW s AS SELECT 1 FROM t CROSS JOIN (VALUES (1)) ORDER BY 1",
+    "UPDATE t SET id = x FROM t AS u, (SELECT 1 AS x)",
+    "DELETE FROM t USING (SELECT 1 AS x) WHERE id = x",
+    "SELECT (SELECT x FROM (WITH w AS (SELECT 1 AS x) SELECT x FROM w))",
+    "WITH w AS (SELECT 1 FROM (SELECT 1)) SELECT * FROM w",
+    "SELECT 1 FROM (t JOIN (SELECT 1 AS id) USING (id))",
+    "SELECT 1 FROM (SELECT 1 AS a) AS a JOIN (SELECT 1 AS b) ON a = b",
+)
 OLD = (
+    "SELECT * FROM (SELECT 1) x, (VALUES (1)) AS y (a), LATERAL (SELECT a) \"where\"",
+    "SELECT extract(year FROM (SELECT now())), (SELECT 1), trim(FROM (SELECT 'a'))",
+    "SELECT 1 FROM t WHERE id IS DISTINCT FROM (SELECT 1) AND id IN (SELECT 2)",
+    "SELECT 1 IS DISTINCT FROM 2, (SELECT 1) FROM t",
+    "SELECT 1 FROM ((SELECT 1 AS id) AS x JOIN t USING (id))",
+    "SELECT id, (SELECT 1) FROM t GROUP BY id, (SELECT 1) ORDER BY id, (SELECT 1) LIMIT (SELECT 1)",
+    "CREATE TABLE o AS SELECT * FROM (SELECT 1 AS a) set",
+    "DELETE FROM t USING (SELECT 1 AS x) u WHERE id = x RETURNING (SELECT 1)",
+    "(SELECT 1 FROM t) UNION (SELECT 2)",
     'ALTER TABLE t DETACH PARTITION "CONCURRENTLY"',
     "ALTER TABLE t DETACH PARTITION p",
     "CREATE TABLE v (virtual int, b numeric(3), merge int)",
@@ -77,6 +98,29 @@ def test_version_rule_agrees_with_the_server_when_a_statement_is_too_new(
                 refused = error.sqlstate or ""
             ours = unknown(read_script(sql.encode()).statements[0], version)
             assert (refused == "42601") == (ours is not None), (sql, refused)
+
+
+def test_subquery_is_too_new_exactly_where_the_server_wants_a_name(
+    server: postgres.Server,
+) -> None:
+    with psycopg.connect(server.admin) as connection:
+        version = connection.info.server_version // 10_000
+        connection.execute("CREATE TEMP TABLE t (id int PRIMARY KEY)")
+        for sql in (*NAMELESS, *(each for each in OLD if "(SELECT" in each)):
+            refused = False
+            try:
+                with connection.transaction(force_rollback=True):
+                    connection.execute(sql.encode())
+            except psycopg.errors.SyntaxError:
+                refused = True
+            ours = unknown(read_script(sql.encode()).statements[0], version)
+            assert refused == (ours is UNNAMED), sql
+
+
+def test_subquery_without_a_name_is_known_to_need_version_16() -> None:
+    for sql in NAMELESS:
+        statement = read_script(sql.encode()).statements[0]
+        assert (unknown(statement, 15), unknown(statement, 16)) == (UNNAMED, None), sql
 
 
 def test_run_does_not_begin_when_a_file_would_stop_in_its_middle(shop: Shop) -> None:
