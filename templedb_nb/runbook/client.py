@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,9 @@ KEPT = 1 << 19
 
 LARGEST = 10 << 20
 """Displays of more characters are not kept."""
+
+OF_ERROR = 1 << 16
+"""Of a traceback, and of an error's message, as many characters are kept from either end."""
 
 OUTPUTS = 1000
 """Of what a cell displays, so many outputs are kept."""
@@ -185,6 +189,8 @@ class Client(NotebookClient):
             content = self._secrets.masked(content)
             if "data" in content:
                 content["data"] = _bounded(content["data"])
+            if kind == "error":
+                content = _bounded_error(content)
             msg = {**msg, "content": content}
             if len(cell.outputs) >= OUTPUTS and kind != "error":
                 self._left_out += kind != "update_display_data"
@@ -300,6 +306,9 @@ def _in_order(outputs: list[Any]) -> list[Any]:
 
 
 _node: Any = from_dict
+_CODE = re.compile(r"\x1b(?:\[[0-9;]{0,20})?$")
+"""The beginning of a code for colours, as far as a cut has left it."""
+_CODE_END = re.compile(r"[0-9;\[]{0,21}m")
 
 
 def _bounded(data: dict[str, Any]) -> dict[str, Any]:
@@ -309,3 +318,28 @@ def _bounded(data: dict[str, Any]) -> dict[str, Any]:
         else said
         for kind, said in data.items()
     }
+
+
+def _bounded_error(content: dict[str, Any]) -> dict[str, Any]:
+    """Return an error, masked before, with its beginning and its end where it is long."""
+    whole = "\n".join(content.get("traceback", []))
+    shorter: dict[str, Any] = {key: _cut(str(content.get(key, ""))) for key in ("ename", "evalue")}
+    if len(whole) > 2 * OF_ERROR:
+        shorter["traceback"] = _cut(whole).split("\n")
+    return {**content, **shorter}
+
+
+def _cut(text: str) -> str:
+    """Return the beginning and the end of *text*; no code for colours is cut in two."""
+    if len(text) <= 2 * OF_ERROR:
+        return text
+    head, tail = text[:OF_ERROR], text[-OF_ERROR:]
+    if split := _CODE.search(head, OF_ERROR - 22):
+        head = head[: split.start()]
+    if _CODE.search(text, len(text) - OF_ERROR - 22, len(text) - OF_ERROR) and (
+        rest := _CODE_END.match(tail)
+    ):
+        tail = tail[rest.end() :]
+    lost = len(text) - len(head) - len(tail)
+    reset = "\x1b[0m" if "\x1b" in head else ""
+    return f"{head}{reset}\n… {lost} characters left out …\n{tail}"

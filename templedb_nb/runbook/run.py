@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from templedb_nb.app.environment import Environment
+from templedb_nb.errors import shortened
 from templedb_nb.model.event import RunFinished, Stamped, StepFailed, StepFinished
 from templedb_nb.model.result import Progress, Result
 from templedb_nb.model.runbook import (
@@ -193,7 +194,8 @@ class Runner:
             self._running = None
         state, message = self._truly(cell, state, message)
         took = round((time.monotonic() - began) * 1000)
-        self._end(number, state, took, self._secrets.masker.mask(message).split("\n")[0])
+        line = shortened(self._secrets.masker.mask(message).split("\n")[0])
+        self._end(number, state, took, line)
         return state is CellState.OK
 
     def _truly(self, cell: Any, state: CellState, message: str) -> tuple[CellState, str]:

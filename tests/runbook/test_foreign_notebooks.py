@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from templedb_nb.runbook.client import as_shown
+from templedb_nb.runbook.client import OF_ERROR, as_shown
 from tests.conftest import Terminal
 from tests.runbook.test_runbook import notebook
 
@@ -132,3 +132,36 @@ def test_saved_runbook_holds_the_last_words_of_each_line_when_a_cell_shows_its_p
     assert list(outputs) == ["stdout", "stderr"]
     assert outputs["stdout"] == "end\n" + "x" * 200_000
     assert outputs["stderr"] == "e"
+
+
+LONG_ERROR = """\
+class Far(Exception):
+    pass
+raise Far('the cause: ' + ('\\x1b[31mx\\x1b[0m' * 300_000) + ' the end')
+"""
+
+
+def test_saved_runbook_holds_both_ends_of_an_error_when_it_has_megabytes(
+    terminal: Terminal,
+) -> None:
+    path = notebook(terminal.home / "book.ipynb", LONG_ERROR, "0 / 0  # as in the cell before")
+    said = terminal("runbook", "run", str(path), "--out", "done.ipynb", code=10)
+    done = terminal.home / "done.ipynb"
+    (error,) = json.loads(done.read_text())["cells"][0]["outputs"]
+    for text in (error["evalue"], "\n".join(error["traceback"])):
+        assert len(text) < 2 * OF_ERROR + 100
+        assert "characters left out …" in text
+        assert text.endswith(" the end")
+        assert set(re.split(r"\x1b\[[0-9;]*m", text.split("left out …\n")[1].split(" the")[0])) <= {"x", ""}
+    assert error["evalue"].startswith("the cause: ")
+    assert error["traceback"][0].startswith("\x1b[") or "---" in error["traceback"][0]
+    assert done.stat().st_size < 1_500_000
+    assert len(said.all) < 1_000_000
+
+
+def test_traceback_stays_as_the_kernel_sent_it_when_it_is_short(terminal: Terminal) -> None:
+    path = notebook(terminal.home / "book.ipynb", "def f():\n    1 / 0\nf()")
+    terminal("runbook", "run", str(path), "--out", "done.ipynb", code=10)
+    (error,) = json.loads((terminal.home / "done.ipynb").read_text())["cells"][0]["outputs"]
+    assert any("\n" in each for each in error["traceback"])
+    assert error["evalue"] == "division by zero"
