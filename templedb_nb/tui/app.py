@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 from textual.message import Message
 
 from templedb_nb.app.environment import Environment
@@ -19,6 +20,7 @@ from templedb_nb.tui.home import HomeScreen
 from templedb_nb.tui.lanes import Asked
 from templedb_nb.tui.pages.steps import StepsPage
 from templedb_nb.tui.source import line_of
+from templedb_nb.tui.themes import DARK, LIGHT, legible
 
 if TYPE_CHECKING:
     from templedb_nb.app.container import Container
@@ -57,12 +59,17 @@ class TerminalApp(App[None]):
         """Show what applications of *opening* tell; *system* has the clock."""
         super().__init__()
         self.animation_level = "none"
+        self.ansi_theme_dark, self.ansi_theme_light = DARK, LIGHT
         self.system = system
         self.hears_signals = False
         self.stopped_by = 0
         self.troubles: dict[str, str] = {}
         self.desk = Desk(opening, self._later, self.trouble)
         self._home = HomeScreen(self.desk, system)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Return what is done to colours; faint words stay legible."""
+        return [legible(each, self.ansi_theme) for each in super().get_line_filters()]
 
     def on_mount(self) -> None:
         """Show the lists, and start to look."""

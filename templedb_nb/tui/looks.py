@@ -80,7 +80,7 @@ def sql(text: str) -> list[Text]:
     for style, words in dressed:
         first, *rest = words.split("\n")
         lines[-1].append(_visible(first), style)
-        lines += [Text(_visible(each), style) for each in rest]
+        lines += [Text.assemble((_visible(each), style)) for each in rest]  # not the whole line's
     wide = len(str(len(lines)))
     return [
         Text.assemble((f"{n:>{wide}}  ", "dim"), line, no_wrap=True)

@@ -152,7 +152,10 @@ def test_saved_runbook_holds_both_ends_of_an_error_when_it_has_megabytes(
         assert len(text) < 2 * OF_ERROR + 100
         assert "characters left out …" in text
         assert text.endswith(" the end")
-        assert set(re.split(r"\x1b\[[0-9;]*m", text.split("left out …\n")[1].split(" the")[0])) <= {"x", ""}
+        assert set(re.split(r"\x1b\[[0-9;]*m", text.split("left out …\n")[1].split(" the")[0])) <= {
+            "x",
+            "",
+        }
     assert error["evalue"].startswith("the cause: ")
     assert error["traceback"][0].startswith("\x1b[") or "---" in error["traceback"][0]
     assert done.stat().st_size < 1_500_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from templedb_nb.core.lint.derived_tables import has_unnamed
 from templedb_nb.core.migrations.script import Script
+from templedb_nb.core.sql.derived_tables import has_unnamed
 from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding, Severity, Topic
@@ -56,7 +56,9 @@ FORMS = (
 )  # fmt: skip
 
 
-UNNAMED = _since(16, "a subquery in FROM without a name of its own", "", "write AS and a name behind it")
+UNNAMED = _since(
+    16, "a subquery in FROM without a name of its own", "", "write AS and a name behind it"
+)
 
 
 def too_new(script: Script, file: str, server: int) -> Iterator[Finding]:

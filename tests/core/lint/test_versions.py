@@ -43,7 +43,7 @@ NAMELESS = (
     "SELECT 1 FROM (SELECT 1 AS a) AS a JOIN (SELECT 1 AS b) ON a = b",
 )
 OLD = (
-    "SELECT * FROM (SELECT 1) x, (VALUES (1)) AS y (a), LATERAL (SELECT a) \"where\"",
+    'SELECT * FROM (SELECT 1) x, (VALUES (1)) AS y (a), LATERAL (SELECT a) "where"',
     "SELECT extract(year FROM (SELECT now())), (SELECT 1), trim(FROM (SELECT 'a'))",
     "SELECT 1 FROM t WHERE id IS DISTINCT FROM (SELECT 1) AND id IN (SELECT 2)",
     "SELECT 1 IS DISTINCT FROM 2, (SELECT 1) FROM t",

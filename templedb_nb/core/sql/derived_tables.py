@@ -44,8 +44,6 @@ def has_unnamed(tokens: Sequence[Token]) -> bool:
     return False
 
 
-
-
 class _Level:
     """What is between one pair of parentheses, as far as it was read."""
 
