@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
@@ -14,20 +14,16 @@ from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.decided_health import DecidedHealth
 from templedb_nb.model.drift import CatalogMark, Drift
 from templedb_nb.model.event import Blocker, Outcome
-from templedb_nb.model.foreign_history import ForeignHistory
 from templedb_nb.model.ledger import Freeze, Ledger, LedgerEvent, LockHolder, Within
-from templedb_nb.model.lint import Sizes
-from templedb_nb.model.relatives import Relatives
 from templedb_nb.model.rollback import RollbackMark
-from templedb_nb.model.route import Route
 from templedb_nb.model.serialization import Digest
 from templedb_nb.model.server_message import MessageLevel, ServerMessage
-from templedb_nb.model.server_wide import ServerWide
 from templedb_nb.model.step import Amendment, Migration, Restore
 from templedb_nb.model.target import Policy, Probe
 from templedb_nb.model.trace import Lookup, Trace
 from templedb_nb.model.witness import Witness
 from templedb_nb.ports.claim import Claim
+from templedb_nb.ports.server_facts import ServerFacts
 from templedb_nb.ports.slots import SlotRecords
 
 
@@ -290,42 +286,6 @@ class CatalogReader(Protocol):
 
     def accept_catalog(self, project: str, by: str, reason: str) -> bool:
         """Keep all objects as they are as what is compared with; say whether there is a ledger."""
-        ...
-
-
-class ServerFacts(Protocol):
-    """What a server tells of itself, and of what is in it beside the ledger."""
-
-    @property
-    def version(self) -> int:
-        """Return its major version."""
-        ...
-
-    @property
-    def here(self) -> Route:
-        """Return where the session has reached it."""
-        ...
-
-    def histories(self) -> tuple[ForeignHistory, ...]:
-        """Return the tables of other tools that are there, as of one moment."""
-        ...
-
-    def sizes(self, names: Collection[str]) -> Sizes:
-        """Return how large what bears one of *names* is, in any schema.
-
-        Raises nothing for what is not there: it is left out.
-        """
-        ...
-
-    def relatives(self, names: Collection[str]) -> Relatives:
-        """Return what hangs together with what bears one of *names*, in any schema.
-
-        What is not there is left out; where there is too much around it, it says only that.
-        """
-        ...
-
-    def there(self, wanted: ServerWide) -> ServerWide:
-        """Return those of the *wanted* names that the server has, or offers."""
         ...
 
 

@@ -12,6 +12,7 @@ from templedb_nb.app.deploy.connections import Connections, names, read_all
 from templedb_nb.app.deploy.signatures import Signatures
 from templedb_nb.app.environment import Environment
 from templedb_nb.app.findings import other_tools
+from templedb_nb.app.findings.foreseen_waits import foreseen_waits
 from templedb_nb.app.findings.named_locks import named_locks
 from templedb_nb.app.findings.plan_findings import edits, on_databases, routes
 from templedb_nb.app.findings.servers import empty_databases
@@ -308,6 +309,8 @@ class Plans:
         findings = tuple(dict.fromkeys((*case.current.findings, *found)))
         places = routes(opened.sessions)
         draft = replace(draft, findings=findings, scripts=told)
+        waits = foreseen_waits(draft, case.project.slug, opened.sessions)
+        draft = replace(draft, findings=tuple(dict.fromkeys((*findings, *waits))))
         user, diffs = self._system.user(), edits(opened, draft)
         there = _approvals(draft.plan, opened.sessions)
         with self._records.transaction():  # no target is asked while the state is held

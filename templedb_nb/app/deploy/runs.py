@@ -14,6 +14,7 @@ from templedb_nb.app.deploy.refusals import refuse, stale
 from templedb_nb.app.deploy.script_reader import script_reader
 from templedb_nb.app.deploy.workspace import Workspace
 from templedb_nb.app.environment import Environment
+from templedb_nb.app.findings.foreseen_waits import tell_new_waits
 from templedb_nb.app.findings.plan_findings import drifts
 from templedb_nb.app.health.surroundings import HealthSurroundings
 from templedb_nb.app.recovery.broken_journal import tell_the_end
@@ -137,6 +138,7 @@ class Runs:
             wish.planned(preview)
         refuse(preview.findings, plan)
         admit = self._admission(opened, plan, wish)
+        tell_new_waits(preview, opened.sessions, self._system.clock.now(), wish.tell)
         admit(opened.ledgers)  # refused now, it waits neither for people nor for the lock
         check = self._check(opened, preview, wish)
         known = {name: opened.ledgers[name] for name in plan.databases}
@@ -174,10 +176,11 @@ class Runs:
                 held.enter_context(
                     cancel_requests.heard(self.journals, run, interrupts.asked, alive)
                 )
-                tools = self._tools(opened, preview, run, held, wish)
-                tools = replace(tools, interrupts=interrupts, decide=decide, admit=admit)
                 tools = replace(
-                    tools,
+                    self._tools(opened, preview, run, held, wish),
+                    interrupts=interrupts,
+                    decide=decide,
+                    admit=admit,
                     resumed=wish.resumed,
                     finished=wish.finished,
                     settle=settling(plan, journal, self._records),

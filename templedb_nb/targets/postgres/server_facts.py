@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from templedb_nb.model.effect import LockMode
+from templedb_nb.model.foreseen_wait import ForeseenWait
 from templedb_nb.model.lint import Sizes
 from templedb_nb.model.relatives import Relatives
 from templedb_nb.model.server_wide import ServerWide
+from templedb_nb.targets.postgres import foreseen_waits as waits
 from templedb_nb.targets.postgres import relatives, server_wide, sizes
 from templedb_nb.targets.postgres.connection.connect import translated
 from templedb_nb.targets.postgres.connection.wire import Link
@@ -31,6 +34,13 @@ class PostgresFacts:
         """Return what hangs together with what bears one of *names*."""
         with translated(self._link.where):
             return relatives.relatives(self._link.connection, names)
+
+    def foreseen_waits(
+        self, wanted: Collection[tuple[str, LockMode]], *, everybody: bool
+    ) -> tuple[ForeseenWait, ...]:
+        """Return who is in the way of the *wanted* locks now, the oldest transaction first."""
+        with translated(self._link.where):
+            return waits.foreseen_waits(self._link.connection, wanted, everybody=everybody)
 
     def there(self, wanted: ServerWide) -> ServerWide:
         """Return those of the *wanted* names that the server has, or offers."""

@@ -1,0 +1,86 @@
+"""Who holds locks of PostgreSQL that a plan's statements would wait for, if they ran now."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from templedb_nb.core.sql.outline import outline
+from templedb_nb.model.effect import LockMode
+from templedb_nb.model.event import Blocker
+from templedb_nb.model.foreseen_wait import ForeseenWait
+from templedb_nb.targets.postgres.connection.connect import Connection
+
+OLD_S = 2.0
+"""A younger transaction ends by itself, mostly."""
+OLD_FOR_ALL_S = 60.0
+MOST = 20
+_LOCKS = """
+SELECT w.title, l.mode, a.pid, coalesce(a.usename, ''), coalesce(a.application_name, ''),
+       coalesce(a.state, ''), coalesce(a.query, ''), a.xact_start,
+       extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::float8 AS age,
+       a.backend_type = 'autovacuum worker' AS vacuums
+FROM ROWS FROM (pg_catalog.unnest(%(titles)s::text[]), pg_catalog.unnest(%(modes)s::text[]))
+  AS w (title, mode)
+CROSS JOIN LATERAL (SELECT pg_catalog.to_regclass(w.title)::oid AS oid) t
+LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = t.oid
+JOIN pg_catalog.pg_locks l ON l.relation = coalesce(i.indrelid, t.oid) AND l.mode = w.mode
+  AND l.granted AND l.locktype = 'relation'
+  AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
+                    WHERE d.datname = pg_catalog.current_database())
+JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+WHERE a.pid <> pg_catalog.pg_backend_pid()
+"""
+_EVERYBODY = """
+UNION ALL
+SELECT '', '', a.pid, coalesce(a.usename, ''), coalesce(a.application_name, ''),
+       coalesce(a.state, ''), coalesce(a.query, ''), a.xact_start,
+       extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::float8, false
+FROM pg_catalog.pg_stat_activity a
+WHERE a.datname = pg_catalog.current_database() AND a.backend_xmin IS NOT NULL
+  AND a.pid <> pg_catalog.pg_backend_pid() AND a.backend_type = 'client backend'
+"""
+_NAMES = (
+    "AccessShare RowShare RowExclusive ShareUpdateExclusive Share ShareRowExclusive Exclusive"
+    " AccessExclusive"
+)
+_STRENGTH = tuple(f"{each}Lock" for each in _NAMES.split())
+_EXCLUDES = {
+    LockMode.ACCESS_SHARE: _STRENGTH[7:],
+    LockMode.ROW_SHARE: _STRENGTH[6:],
+    LockMode.ROW_EXCLUSIVE: _STRENGTH[4:],
+    LockMode.SHARE_UPDATE_EXCLUSIVE: _STRENGTH[3:],
+    LockMode.SHARE: (*_STRENGTH[2:4], *_STRENGTH[5:]),
+    LockMode.SHARE_ROW_EXCLUSIVE: _STRENGTH[2:],
+    LockMode.EXCLUSIVE: _STRENGTH[1:],
+    LockMode.ACCESS_EXCLUSIVE: _STRENGTH,
+}
+"""Which locks exclude each other; PostgreSQL's documentation, Explicit Locking."""
+
+
+def foreseen_waits(
+    connection: Connection, wanted: Collection[tuple[str, LockMode]], *, everybody: bool
+) -> tuple[ForeseenWait, ...]:
+    """Return who is in the way of the *wanted* locks now, the oldest transaction first."""
+    pairs = [(title, mode) for title, lock in wanted for mode in _EXCLUDES.get(lock, ())]
+    if not pairs and not everybody:
+        return ()
+    about = {"titles": [title for title, _ in pairs], "modes": [mode for _, mode in pairs]}
+    query = _LOCKS + (_EVERYBODY if everybody else "")
+    found: dict[tuple[str, int], ForeseenWait] = {}
+    for title, mode, pid, role, app, state, text, since, age, vacuums in connection.execute(
+        query.encode(), about
+    ).fetchall():
+        wraparound = bool(vacuums) and "to prevent wraparound" in str(text)
+        old = age is not None and age >= (OLD_S if title else OLD_FOR_ALL_S)
+        if not wraparound and (vacuums or not old):  # an autovacuum gives way
+            continue
+        blocker = Blocker(
+            pid=pid, role=role, application=app, state=state, query=outline(text), since=since
+        )
+        found.setdefault(
+            (title, pid),
+            ForeseenWait(
+                blocker=blocker, age_s=age or 0.0, relation=title, held=mode, wraparound=wraparound
+            ),
+        )
+    return tuple(sorted(found.values(), key=lambda each: -each.age_s)[:MOST])

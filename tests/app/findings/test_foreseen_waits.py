@@ -1,0 +1,103 @@
+"""Who is in the way right now is told on the plan, and asked again when a stored plan runs."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from tests.conftest import Database, Shop
+
+
+@contextmanager
+def reader(pg: Database, sql: str) -> Iterator[int]:
+    """Hold a transaction open that is old enough to be told of."""
+    with psycopg.connect(pg.dsn, application_name="report") as connection:
+        connection.execute(sql.encode())
+        yield connection.info.backend_pid
+
+
+def old(pg: Database, pid: int, seconds: int = 2) -> None:
+    """Wait until the server calls the transaction that old."""
+    query = f"SELECT clock_timestamp() - xact_start > '{seconds} s' FROM pg_stat_activity WHERE pid = {pid}"
+    while pg.query(query) != [(True,)]:
+        time.sleep(0.05)
+
+
+def waits(shop: Shop) -> list[str]:
+    plan = shop.terminal("deploy", "plan", "app", "--json").json[-1]
+    found = plan["draft"]["findings"]
+    return [each["message"] for each in found if each["topic"] == "lock"]
+
+
+def test_session_that_reads_the_table_is_told_with_what_would_queue(shop: Shop) -> None:
+    shop.run()
+    shop.migration("003.sql", "ALTER TABLE users ADD note text;\n")
+    assert waits(shop) == []
+    with reader(shop.pg, "SELECT * FROM users") as pid:
+        old(shop.pg, pid)
+        (told,) = waits(shop)
+        assert told.startswith(f"would wait now for pid {pid}, ")
+        assert "report, idle in transaction, whose transaction has lasted " in told
+        assert told.endswith(
+            "holds AccessShare on users; new reads and writes of users would queue behind it"
+        )
+        assert "templedb run blockers app staging" in shop.terminal("deploy", "plan", "app").text
+    assert waits(shop) == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "told"),
+    [
+        ("CREATE INDEX users_more ON users (id);", False),
+        ("INSERT INTO users VALUES (9);", False),
+        ("DROP TABLE users;", True),
+        ("DROP INDEX users_again;", True),
+        ("CREATE TABLE fresh (id int); ALTER TABLE fresh ADD x int;", False),
+    ],
+)
+def test_session_is_told_only_where_its_lock_excludes_that_of_the_migration(
+    shop: Shop, sql: str, *, told: bool
+) -> None:
+    shop.run()
+    shop.pg.query("CREATE INDEX users_again ON users (id)")
+    shop.migration("003.sql", f"{sql}\n")
+    with reader(shop.pg, "SELECT * FROM users") as pid:
+        old(shop.pg, pid)
+        assert bool(waits(shop)) is told
+
+
+def test_young_transaction_is_not_told(shop: Shop) -> None:
+    shop.run()
+    shop.migration("003.sql", "ALTER TABLE users ADD note text;\n")
+    with reader(shop.pg, "SELECT * FROM users"):
+        shop.pg.query("SELECT 1")
+        found = waits(shop)
+    assert all(re.search("has lasted ([2-9]|[1-9][0-9]+) s", each) for each in found)
+
+
+def test_partition_that_somebody_reads_is_told(shop: Shop) -> None:
+    shop.run()
+    shop.pg.query("CREATE TABLE days (day int) PARTITION BY LIST (day)")
+    shop.pg.query("CREATE TABLE days_1 PARTITION OF days FOR VALUES IN (1)")
+    shop.pg.query("GRANT SELECT ON days_1 TO PUBLIC")
+    shop.migration("003.sql", "ALTER TABLE days ADD note text;\n")
+    with reader(shop.pg, "SELECT * FROM days_1") as pid:
+        old(shop.pg, pid)
+        (told,) = waits(shop)
+    assert "on days_1; new reads and writes of partition days_1" in told
+
+
+def test_stored_plan_tells_of_a_wait_that_came_after_it(shop: Shop) -> None:
+    shop.run()
+    shop.migration("003.sql", "ALTER TABLE users ADD note text;\n")
+    plan = shop.terminal("deploy", "plan", "app", "--json").json[-1]
+    identity = plan["plan_id"]
+    with reader(shop.pg, "SELECT * FROM users") as pid:
+        old(shop.pg, pid, seconds=11)
+        said = shop.terminal("deploy", "run", "--plan", identity, code=None)
+    assert f"003.sql: would wait now for pid {pid}" in said.text
