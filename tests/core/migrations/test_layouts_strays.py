@@ -122,3 +122,33 @@ def test_stray_script_does_not_run_when_it_lies_beside_folders_of_diesel(shop: S
     said = shop.run()
     assert "d/fix_rows.sql" in said.all
     assert shop.pg.tables() == ["a"]
+
+
+def test_migration_of_hasura_in_yaml_is_opaque_when_its_folder_has_no_sql() -> None:
+    found = arranged("m/1550000000001_init/up.yaml m/1550000000001_init/down.yaml "
+                     "m/1550000000002_b/up.sql m/1550000000002_b/up.yaml m/x/up.yaml")  # fmt: skip
+    assert layouts(found) == ["diesel"]
+    assert [(each.key, each.reading.opaque) for each in found.files if each.reading] == [
+        ("1550000000001", "is no SQL, and only Hasura can run it"),
+        ("1550000000002", ""),
+    ]
+    assert warned(found) == ["m/1550000000002_b/up.yaml"]
+
+
+def test_run_is_refused_when_sql_would_run_without_a_migration_of_hasura(shop: Shop) -> None:
+    shop.terminal.file("app/migrations/1550000000001_init/up.yaml", "- type: run_sql\n")
+    shop.terminal.file("app/migrations/1550000000002_b/up.sql", "CREATE TABLE b (id int);\n")
+    for name in ("001_users.sql", "002_orders.sql"):
+        (shop.terminal.home / "app" / "migrations" / name).unlink(missing_ok=True)
+    shop.terminal("project", "sync", "app")
+    shop.terminal("deploy", "init", "app", "--force")
+    said = shop.run(code=78).err
+    assert "1550000000001_init/up.yaml" in said
+    assert "only Hasura can run it" in said
+
+
+def test_baseline_is_named_once_when_what_it_replaces_is_there() -> None:
+    found = arranged("m/B5__base.sql m/V1__a.sql m/V6__c.sql")
+    told = [each for each in found.findings if each.where == "m/B5__base.sql"]
+    assert len(told) == 1
+    assert "is a baseline" in told[0].message

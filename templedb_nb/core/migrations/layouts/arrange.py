@@ -75,7 +75,9 @@ def arrange(
         findings += plain.disagreeing(run)
     ordered = by_version(tuple(taken.values()))
     own = [*(path for path, _ in taken), *downs]
-    findings += overlooked.by_case(group.file_patterns, there, own)
+    named = {each.where for each in findings}
+    alike = overlooked.by_case(group.file_patterns, there, own)
+    findings += [each for each in alike if each.where not in named]
     if group.order_file:
         ordered, wrong = in_order(group.order_file, look.beside.get(group.order_file), ordered)
         settled = [each for each in findings if each.topic is not Topic.ORDER]

@@ -21,6 +21,8 @@ from templedb_nb.model.layout import Layout, Reading
 FOLDER = re.compile(r"\d.*")
 """A folder as diesel names one; what stands before the first ``_`` need not be a time."""
 SIDECAR = "metadata.toml"
+_OF_HASURA = re.compile(r"up\.ya?ml")
+_NOT_READ = "is no SQL, and only Hasura can run it"
 
 
 def key_of(folder: str) -> str:
@@ -50,9 +52,31 @@ def place(folder: MigrationFolder) -> Placements:
             )
         elif path not in downs:
             findings.append(left_out(path, "is neither up.sql nor down.sql: diesel ignores it"))
+    own, wrong = _of_hasura(folder, frozenset(parent(each.path) for each in placed))
+    placed += own
+    findings += wrong
     placed.sort(key=lambda each: (each.key, each.path))
     findings += twice(placed)
     return Placements(files=tuple(placed), downs=tuple(sorted(downs)), findings=tuple(findings))
+
+
+def _of_hasura(
+    folder: MigrationFolder, with_sql: frozenset[str]
+) -> tuple[list[Placed], list[Finding]]:
+    """Return Hasura's migrations in YAML, which no run passes over; beside SQL they are named."""
+    placed: list[Placed] = []
+    findings: list[Finding] = []
+    for path in folder.beside(_OF_HASURA, below=True):
+        own = parent(path)
+        if parent(own) != folder.base or not FOLDER.fullmatch(last(own)):
+            continue
+        if own in with_sql:
+            findings.append(left_out(path, f"{_NOT_READ}: up.sql beside it runs here without it"))
+            continue
+        reading = Reading(layout=Layout.DIESEL, opaque=_NOT_READ)
+        key = key_of(last(own))
+        placed.append(Placed(path=path, key=key, reading=reading, base=folder.base))
+    return placed, findings
 
 
 def _reading(folder: MigrationFolder, path: str) -> tuple[Reading, list[Finding]]:
