@@ -257,6 +257,46 @@ def test_partition_is_dropped_and_its_rows_kept_when_it_cannot_be_detached(table
     assert table.pg.query("SELECT state FROM templedb.migration WHERE key LIKE '%003%'") == [("applied",)]  # fmt: skip
 
 
+RENAMED = {
+    "parent": ("ALTER TABLE p RENAME TO q", "q", "p1"),
+    "partition": ("ALTER TABLE p1 RENAME TO q1", "p", "q1"),
+    "both": ("ALTER TABLE p RENAME TO q; ALTER TABLE p1 RENAME TO q1", "q", "q1"),
+    "schema": ("ALTER TABLE p SET SCHEMA s", "s.p", "p1"),
+}
+
+
+@pytest.mark.parametrize("what", RENAMED)
+def test_migration_is_in_doubt_when_a_half_detached_partition_or_its_parent_was_renamed(
+    table: Shop, what: str
+) -> None:
+    """It is not found by the names of the statement: that is no proof that it is detached."""
+    sql, parent, partition = RENAMED[what]
+    half_detached(table)
+    table.pg.query(sql)
+    way = f"ALTER TABLE {parent} DETACH PARTITION {partition} FINALIZE"
+    assert way in table.run(code=13).text
+    with connected(table) as dba:
+        dba.autocommit = True
+        dba.execute(way.encode())
+    words = ("--applied", "--reason", "finished it")
+    table.terminal("migration", "resolve", "app", FILE, *words)
+    assert "succeeded" in table.run().text  # its one step counts as done
+    left = "SELECT count(*) FROM pg_inherits WHERE inhdetachpending"
+    assert table.pg.query(left) == [(0,)]
+
+
+def test_migration_is_in_doubt_when_the_parent_was_renamed_before_the_detachment_was_sent(
+    table: Shop,
+) -> None:
+    table.needs_14()
+    table.migration("003_steps.sql", "ALTER TABLE p DETACH PARTITION p1 CONCURRENTLY;\n")
+    table.terminal.set(TEMPLEDB_FAILPOINT="alone.started:error")
+    table.run(code=None)
+    table.terminal.unset("TEMPLEDB_FAILPOINT")
+    table.pg.query("ALTER TABLE p RENAME TO q")
+    assert "p1 is still a partition of q" in table.run(code=13).text
+
+
 def test_half_detached_partition_is_finished_when_the_statement_was_edited(
     table: Shop,
 ) -> None:

@@ -15,6 +15,19 @@ FROM pg_catalog.pg_attribute a
 WHERE a.attrelid = pg_catalog.to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum
 """
+_ELSEWHERE = """
+SELECT i.inhparent::pg_catalog.regclass::text, i.inhrelid::pg_catalog.regclass::text,
+  i.inhdetachpending
+FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhparent,
+LATERAL (SELECT pg_catalog.to_regclass(%(parent)s) AS parent,
+  pg_catalog.to_regclass(%(partition)s) AS partition) named
+WHERE c.relkind = 'p' AND (
+  named.parent IS NULL AND i.inhrelid = named.partition
+  OR i.inhdetachpending AND named.partition IS NULL
+    AND (named.parent IS NULL OR i.inhparent = named.parent))
+LIMIT 1
+"""
+"""A partition of a parent that has another name, or a half detached one that has another name."""
 _CONSTRAINTS = """
 SELECT c.contype::text, pg_catalog.quote_ident(c.conname),
   (SELECT pg_catalog.quote_ident(attname) FROM pg_catalog.pg_attribute
@@ -38,6 +51,28 @@ def pending(connection: Connection, probe: Detached) -> bool | None:
         [probe.parent, probe.partition],
     ).fetchone()
     return bool(row[0]) if row else None
+
+
+def elsewhere(connection: Connection, probe: Detached) -> str:
+    """Say under which names the partition may still be one; nothing where it is none any more.
+
+    A parent or a partition that was renamed meanwhile is not found by the names of the statement.
+    """
+    if connection.info.server_version < _PENDING_SINCE:
+        return ""
+    row = connection.execute(_ELSEWHERE.encode(), _names(probe)).fetchone()
+    if row is None:
+        return ""
+    parent, partition, half = row
+    told = f"{partition} is still a partition of {parent}, and its detachment is half done"
+    if not half:
+        told = f"{partition} is still a partition of {parent}"
+    way = f"ALTER TABLE {parent} DETACH PARTITION {partition}{' FINALIZE' if half else ''}"
+    return f"{probe.parent} or {probe.partition} was renamed: {told}. Detach it: {way}"
+
+
+def _names(probe: Detached) -> dict[str, str]:
+    return {"parent": probe.parent, "partition": probe.partition}
 
 
 def finish(probe: Detached) -> str:

@@ -19,7 +19,7 @@ from templedb_nb.core.sql.probes import (
     Unprovable,
 )
 from templedb_nb.model.dataclass import dataclass
-from templedb_nb.targets.postgres.apply.detach import finish, pending
+from templedb_nb.targets.postgres.apply.detach import elsewhere, finish, pending
 from templedb_nb.targets.postgres.apply.invalid_indexes import leftovers
 from templedb_nb.targets.postgres.connection.connect import Connection, first_line
 
@@ -82,8 +82,13 @@ def nothing_there(connection: Connection, probe: Probe) -> bool:
 
     That is not proof that it took effect: the server itself must say what it makes of the name.
     """
-    taking = isinstance(probe, IndexGone | Detached)
-    return taking and ask(connection, probe).standing is EffectStanding.DONE
+    match probe:
+        case Detached():
+            return pending(connection, probe) is None
+        case IndexGone():
+            return ask(connection, probe).standing is EffectStanding.DONE
+        case _:
+            return False
 
 
 def named_before(connection: Connection, probe: Probe) -> ProbeVerdict | None:
@@ -215,6 +220,8 @@ def _shape(definition: str) -> str:
 def _detached(connection: Connection, probe: Detached) -> ProbeVerdict:
     match pending(connection, probe):
         case None:
+            if told := elsewhere(connection, probe):
+                return ProbeVerdict(standing=EffectStanding.UNKNOWN, evidence=told)
             return ProbeVerdict(
                 standing=EffectStanding.DONE, evidence=f"{probe.partition} is not a partition"
             )
