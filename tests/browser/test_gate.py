@@ -278,3 +278,17 @@ def test_cell_asks_at_a_prompt_when_no_click_arrives(gate: Gate) -> None:
     answer.press("Enter")
     gate.sees(BEHIND).sees(re.compile("approved by rosa.* through notebook prompt"))
     assert '"pending": 0' in gate.applied()
+
+
+@pytest.mark.parametrize("gate", [{"deaf": True, "theme": "dark"}], indirect=True)
+def test_cell_goes_on_from_its_prompt_when_the_plan_is_approved_elsewhere(
+    gate: Gate, artefacts: Path
+) -> None:
+    gate.it.choose("Run", "Run All Cells")
+    gate.sees(re.compile("Buttons cannot reach a busy kernel here"))
+    expect(gate.it.page.locator(".jp-Stdin-input")).to_be_visible(timeout=PATIENCE_MS)
+    picture(gate.it.page, artefacts / "gate", "prompt-dark")
+    gate.place.templedb(f"approve {gate.plan} --reason read")
+    gate.sees(BEHIND).sees("the plan was decided elsewhere").sees(re.compile("approved; deploying"))
+    assert '"pending": 0' in gate.applied()
+    picture(gate.it.page, artefacts / "gate", "prompt-elsewhere-dark")
