@@ -185,12 +185,13 @@ class Gate:
         print(f"Buttons cannot reach a busy kernel here: answer below. {self._counts()}")
         print(f"  deploy {target} WHY    approve it, and deploy")
         print("  approve WHY, reject WHY    record it, and stop")
-        print("  (nothing)    look again: somebody may have approved it elsewhere")
+        print("  (nothing)    look again now; an approval from elsewhere is noticed without it")
         from templedb_nb.notebook.button_events import PolledQuestion
 
         given = PolledQuestion(self._decided).ask("Your answer: ")
         if given is None:
-            print("No answer is needed any more: the plan was decided elsewhere.")
+            # JupyterLab leaves its input field where it is; ipykernel drops what is typed later.
+            print("No answer is needed any more: the plan was decided elsewhere. Ignore the field.")
         word, _, rest = (given or "").strip().partition(" ")
         named, _, why = rest.partition(" ")
         match word:
