@@ -12,7 +12,7 @@ from templedb_nb.core.lint.server_objects import (
     on_server_objects,
     wanted,
 )
-from templedb_nb.core.lint.server_versions import too_new
+from templedb_nb.core.lint.server_versions import enum_used_early, too_new
 from templedb_nb.core.migrations.status import Ledgers
 from templedb_nb.core.plan.situation import Situation
 from templedb_nb.model.config import Executor
@@ -56,6 +56,7 @@ def on_servers(
         for each in own:
             if each.native:
                 yield from too_new(each.script, each.file, session.server.version)
+                yield from enum_used_early(each.script, each.file, session.server.version)
         if names := wanted(own):
             there = session.server.there(names)
             yield from on_server_objects(own, there)

@@ -6,10 +6,13 @@ import re
 from collections.abc import Iterator
 
 from templedb_nb.core.migrations.script import Script
+from templedb_nb.core.sql import classify
 from templedb_nb.core.sql.derived_tables import has_unnamed
-from templedb_nb.core.sql.tokens import Statement
+from templedb_nb.core.sql.directives import WHOLE
+from templedb_nb.core.sql.tokens import Statement, TokenKind
 from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding, Severity, Topic
+from templedb_nb.model.step import Mode
 
 _NAME = "_"
 """Stands for what is neither a bare word nor a symbol: nothing that these rules look at."""
@@ -75,6 +78,47 @@ def too_new(script: Script, file: str, server: int) -> Iterator[Finding]:
                 where=f"{file}:{statement.line}",
                 mend=since.mend,
             )
+
+
+_ENUMS_SINCE = 17
+_RULE = "enum-value-used"
+
+
+def enum_used_early(script: Script, file: str, server: int) -> Iterator[Finding]:
+    """Yield a warning for each enum value that is used where its type and itself are made.
+
+    PostgreSQL 17 and newer allow that in one transaction, earlier servers refuse it (55P04). Of a
+    type that was there before, the script itself tells: no server allows that.
+    """
+    if server >= _ENUMS_SINCE or script.mode is not Mode.TRANSACTION:
+        return
+    made: set[str] = set()
+    added: set[str] = set()
+    for statement in script.statements:
+        name, labels = classify.type_name(statement), classify.added_labels(statement)
+        if name and statement.tokens[0].upper == "CREATE":
+            made.add(name)
+        elif labels and name in made:
+            added |= set(labels)
+        elif added and not _silenced(script, statement):
+            used = {each.text for each in statement.tokens if each.kind is TokenKind.STRING}
+            for label in sorted(used & added):
+                yield Finding(
+                    severity=Severity.WARNING,
+                    topic=Topic.MIGRATION,
+                    message=(
+                        f"the new enum value {label} looks used in the transaction that adds it to"
+                        f" a new type; that needs PostgreSQL {_ENUMS_SINCE},"
+                        f" this server is PostgreSQL {server} [{_RULE}]"
+                    ),
+                    where=f"{file}:{statement.line}",
+                    mend="name the value in CREATE TYPE, or use it in a later migration",
+                )
+
+
+def _silenced(script: Script, statement: Statement) -> bool:
+    asked = script.asked.nolint
+    return _RULE in asked.get(WHOLE, ()) or _RULE in asked.get(statement.start, ())
 
 
 def unknown(statement: Statement, server: int) -> NewerForm | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from templedb_nb.core.lint.server_versions import FORMS, UNNAMED, unknown
+from templedb_nb.core.lint.server_versions import FORMS, UNNAMED, enum_used_early, unknown
 from templedb_nb.core.migrations.script import read_script
 from tests import postgres
 from tests.conftest import Shop
@@ -121,6 +121,42 @@ def test_subquery_without_a_name_is_known_to_need_version_16() -> None:
     for sql in NAMELESS:
         statement = read_script(sql.encode()).statements[0]
         assert (unknown(statement, 15), unknown(statement, 16)) == (UNNAMED, None), sql
+
+
+ENUMS = {
+    "CREATE TYPE m AS ENUM ('a'); ALTER TYPE m ADD VALUE 'b'; SELECT 'b'::m;": True,
+    "CREATE TYPE m AS ENUM ('a'); ALTER TYPE m ADD VALUE IF NOT EXISTS 'b' AFTER 'a';"
+    " CREATE TABLE e (x m DEFAULT 'b');": True,
+    "CREATE TYPE m AS ENUM ('a'); ALTER TYPE m ADD VALUE 'b'; SELECT 'a'::m;": False,
+    "CREATE TYPE m AS ENUM ('a', 'b'); SELECT 'b'::m;": False,
+}
+
+
+@pytest.mark.parametrize("sql", ENUMS)
+def test_enum_value_is_used_too_early_exactly_where_the_server_refuses_it(
+    sql: str, server: postgres.Server
+) -> None:
+    with psycopg.connect(server.admin) as connection:
+        version, refused = connection.info.server_version // 10_000, False
+        try:
+            with connection.transaction(force_rollback=True):
+                connection.execute(sql.encode())
+        except psycopg.errors.UnsafeNewEnumValueUsage:
+            refused = True
+    script = read_script(sql.encode())
+    assert bool(list(enum_used_early(script, "001.sql", version))) is refused
+    assert bool(list(enum_used_early(script, "001.sql", 16))) is ENUMS[sql]
+    assert list(enum_used_early(script, "001.sql", 17)) == []
+
+
+def test_enum_value_that_is_used_early_is_a_warning_that_a_file_may_silence(shop: Shop) -> None:
+    sql = next(iter(ENUMS))
+    shop.migration("003.sql", sql)
+    told = "the new enum value 'b' looks used in the transaction that adds it to a new type"
+    old = shop.version < 170_000
+    assert (told in shop.terminal("deploy", "plan", "app").text) is old
+    shop.migration("003.sql", f"-- templedb:nolint enum-value-used\n{sql}")
+    assert told not in shop.terminal("deploy", "plan", "app").text
 
 
 def test_run_does_not_begin_when_a_file_would_stop_in_its_middle(shop: Shop) -> None:
