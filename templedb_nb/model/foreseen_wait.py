@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from templedb_nb.model.dataclass import dataclass
+from templedb_nb.model.effect import LockMode
 from templedb_nb.model.event import Blocker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ForeseenWait:
-    """A session that is in the way of a lock on `relation`, as it is written, by the lock `held`.
+class WantedLock:
+    """A lock that a statement takes on `relation`, and where it is `deep`, on its partitions."""
 
-    Without a relation, it only has an old transaction, for which concurrent builds wait. `age_s` is
-    how long its transaction has lasted. `wraparound` is an autovacuum that does not give way.
+    relation: str
+    lock: LockMode
+    deep: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeseenWait:
+    """A session that is in the way of a lock on `relation`, by the lock `held`.
+
+    `wanted` is the relation as the statement or its plan names it, of which `relation` may be a
+    partition. Without either, it only has an old transaction, for which concurrent builds wait.
+    `age_s` is how long its transaction has lasted. `wraparound` is an autovacuum that does not give
+    way.
     """
 
     blocker: Blocker
     age_s: float
+    wanted: str = ""
     relation: str = ""
     held: str = ""
     wraparound: bool = False

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
-from templedb_nb.model.effect import LockMode
 from templedb_nb.model.foreign_history import ForeignHistory
-from templedb_nb.model.foreseen_wait import ForeseenWait
+from templedb_nb.model.foreseen_wait import ForeseenWait, WantedLock
 from templedb_nb.model.lint import Sizes
 from templedb_nb.model.relatives import Relatives
 from templedb_nb.model.route import Route
@@ -50,7 +49,7 @@ class ServerFacts(Protocol):
         ...
 
     def foreseen_waits(
-        self, wanted: Collection[tuple[str, LockMode]], *, everybody: bool
+        self, wanted: Collection[WantedLock], *, everybody: bool
     ) -> tuple[ForeseenWait, ...]:
         """Return who holds now what excludes the *wanted* locks on relations, the oldest first.
 

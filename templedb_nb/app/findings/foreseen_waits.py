@@ -9,6 +9,7 @@ from templedb_nb.core.run.foreseen_waits import on_waits
 from templedb_nb.errors import TempleError
 from templedb_nb.model.effect import Impact, LockMode, TableLock
 from templedb_nb.model.finding import Finding
+from templedb_nb.model.foreseen_wait import WantedLock
 from templedb_nb.model.plan import Draft, Preview
 from templedb_nb.model.step import Migration
 from templedb_nb.model.target import DatabaseName
@@ -33,7 +34,7 @@ def foreseen_waits(
         locks = list(_first_ones(summary.impact.locks))
         every = _waits_for_all(summary.impact)
         try:
-            wanted = {(each.name, each.lock) for each in locks}
+            wanted = list(_wanted(summary.impact, locks))
             found = session.server.foreseen_waits(wanted, everybody=every)
         except TempleError:
             continue  # a plan does not fail for want of a forecast
@@ -53,6 +54,13 @@ def tell_new_waits(
         for each in foreseen_waits(preview.draft, preview.slug, sessions):
             if each not in preview.findings:
                 tell(f"{each.where}: {each.message}")
+
+
+def _wanted(impact: Impact, locks: Iterable[TableLock]) -> Iterator[WantedLock]:
+    """Yield the locks; where not all partitions are named, the server looks at all of them."""
+    deep = {each.lock for each in impact.locks if each.count > 1}
+    for each in locks:
+        yield WantedLock(relation=each.name, lock=each.lock, deep=each.lock in deep)
 
 
 def _first_ones(locks: Iterable[TableLock]) -> Iterator[TableLock]:

@@ -15,11 +15,11 @@ def on_waits(
     """Yield a warning for each session in the way of *file* now; *watch* shows them later."""
     for each in found:
         message = f"would wait now for {_named(each)}"
-        lock = locks.get(each.relation)
+        lock = locks.get(each.wanted)
         if lock is None:
             message = f"{message}: a concurrent statement waits for every older transaction"
         elif lock.blocks in {Blocks.ALL, Blocks.WRITES}:
-            message = f"{message}; new {lock.blocks} of {lock.title} would queue behind it"
+            message = f"{message}; new {lock.blocks} of {each.relation} would queue behind it"
         mend = f"let it end first; during the run: {watch}"
         yield Finding(
             severity=Severity.WARNING, topic=Topic.LOCK, message=message, where=file, mend=mend

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from templedb_nb.core.sql.outline import outline
 from templedb_nb.model.effect import LockMode
 from templedb_nb.model.event import Blocker
-from templedb_nb.model.foreseen_wait import ForeseenWait
+from templedb_nb.model.foreseen_wait import ForeseenWait, WantedLock
 from templedb_nb.targets.postgres.connection.connect import Connection
 
 OLD_S = 2.0
@@ -15,15 +15,25 @@ OLD_S = 2.0
 OLD_FOR_ALL_S = 60.0
 MOST = 20
 _LOCKS = """
-SELECT w.title, l.mode, a.pid, coalesce(a.usename, ''), coalesce(a.application_name, ''),
-       coalesce(a.state, ''), coalesce(a.query, ''), a.xact_start,
+WITH RECURSIVE wanted AS (
+  SELECT DISTINCT w.title, w.deep, coalesce(i.indrelid, t.oid) AS oid
+  FROM ROWS FROM (pg_catalog.unnest(%(titles)s::text[]), pg_catalog.unnest(%(deep)s::bool[]))
+    AS w (title, deep)
+  CROSS JOIN LATERAL (SELECT pg_catalog.to_regclass(w.title)::oid AS oid) t
+  LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = t.oid
+), tree AS (
+  SELECT title, deep, oid FROM wanted
+  UNION SELECT tree.title, true, h.inhrelid
+  FROM tree JOIN pg_catalog.pg_inherits h ON h.inhparent = tree.oid WHERE tree.deep
+)
+SELECT w.title, l.relation::regclass::text, l.mode, a.pid, coalesce(a.usename, ''),
+       coalesce(a.application_name, ''), coalesce(a.state, ''), coalesce(a.query, ''), a.xact_start,
        extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::float8 AS age,
        a.backend_type = 'autovacuum worker' AS vacuums
 FROM ROWS FROM (pg_catalog.unnest(%(titles)s::text[]), pg_catalog.unnest(%(modes)s::text[]))
   AS w (title, mode)
-CROSS JOIN LATERAL (SELECT pg_catalog.to_regclass(w.title)::oid AS oid) t
-LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = t.oid
-JOIN pg_catalog.pg_locks l ON l.relation = coalesce(i.indrelid, t.oid) AND l.mode = w.mode
+JOIN tree ON tree.title = w.title
+JOIN pg_catalog.pg_locks l ON l.relation = tree.oid AND l.mode = w.mode
   AND l.granted AND l.locktype = 'relation'
   AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
                     WHERE d.datname = pg_catalog.current_database())
@@ -32,7 +42,7 @@ WHERE a.pid <> pg_catalog.pg_backend_pid()
 """
 _EVERYBODY = """
 UNION ALL
-SELECT '', '', a.pid, coalesce(a.usename, ''), coalesce(a.application_name, ''),
+SELECT '', '', '', a.pid, coalesce(a.usename, ''), coalesce(a.application_name, ''),
        coalesce(a.state, ''), coalesce(a.query, ''), a.xact_start,
        extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::float8, false
 FROM pg_catalog.pg_stat_activity a
@@ -58,18 +68,32 @@ _EXCLUDES = {
 
 
 def foreseen_waits(
-    connection: Connection, wanted: Collection[tuple[str, LockMode]], *, everybody: bool
+    connection: Connection, wanted: Collection[WantedLock], *, everybody: bool
 ) -> tuple[ForeseenWait, ...]:
     """Return who is in the way of the *wanted* locks now, the oldest transaction first."""
-    pairs = [(title, mode) for title, lock in wanted for mode in _EXCLUDES.get(lock, ())]
-    if not pairs and not everybody:
+    rows = [(each, mode) for each in wanted for mode in _EXCLUDES.get(each.lock, ())]
+    if not rows and not everybody:
         return ()
-    about = {"titles": [title for title, _ in pairs], "modes": [mode for _, mode in pairs]}
+    about = {
+        "titles": [each.relation for each, _ in rows],
+        "deep": [each.deep for each, _ in rows],
+        "modes": [mode for _, mode in rows],
+    }
     query = _LOCKS + (_EVERYBODY if everybody else "")
     found: dict[tuple[str, int], ForeseenWait] = {}
-    for title, mode, pid, role, app, state, text, since, age, vacuums in connection.execute(
-        query.encode(), about
-    ).fetchall():
+    for (
+        title,
+        relation,
+        mode,
+        pid,
+        role,
+        app,
+        state,
+        text,
+        since,
+        age,
+        vacuums,
+    ) in connection.execute(query.encode(), about).fetchall():
         wraparound = bool(vacuums) and "to prevent wraparound" in str(text)
         old = age is not None and age >= (OLD_S if title else OLD_FOR_ALL_S)
         if not wraparound and (vacuums or not old):  # an autovacuum gives way
@@ -78,9 +102,14 @@ def foreseen_waits(
             pid=pid, role=role, application=app, state=state, query=outline(text), since=since
         )
         found.setdefault(
-            (title, pid),
+            (relation, pid),
             ForeseenWait(
-                blocker=blocker, age_s=age or 0.0, relation=title, held=mode, wraparound=wraparound
+                blocker=blocker,
+                age_s=age or 0.0,
+                wanted=title,
+                relation=relation,
+                held=mode,
+                wraparound=wraparound,
             ),
         )
     return tuple(sorted(found.values(), key=lambda each: -each.age_s)[:MOST])

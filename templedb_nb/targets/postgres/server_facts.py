@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from templedb_nb.model.effect import LockMode
-from templedb_nb.model.foreseen_wait import ForeseenWait
+from templedb_nb.model.foreseen_wait import ForeseenWait, WantedLock
 from templedb_nb.model.lint import Sizes
 from templedb_nb.model.relatives import Relatives
 from templedb_nb.model.server_wide import ServerWide
@@ -36,7 +35,7 @@ class PostgresFacts:
             return relatives.relatives(self._link.connection, names)
 
     def foreseen_waits(
-        self, wanted: Collection[tuple[str, LockMode]], *, everybody: bool
+        self, wanted: Collection[WantedLock], *, everybody: bool
     ) -> tuple[ForeseenWait, ...]:
         """Return who is in the way of the *wanted* locks now, the oldest transaction first."""
         with translated(self._link.where):

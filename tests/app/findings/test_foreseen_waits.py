@@ -89,7 +89,20 @@ def test_partition_that_somebody_reads_is_told(shop: Shop) -> None:
     with reader(shop.pg, "SELECT * FROM days_1") as pid:
         old(shop.pg, pid)
         (told,) = waits(shop)
-    assert "on days_1; new reads and writes of partition days_1" in told
+    assert "on days_1; new reads and writes of days_1" in told
+
+
+def test_partition_that_the_plan_only_counts_is_looked_at_too(shop: Shop) -> None:
+    shop.run()
+    shop.pg.query("CREATE TABLE days (day int) PARTITION BY LIST (day)")
+    for day in range(20, 40):
+        shop.pg.query(f"CREATE TABLE days_{day} PARTITION OF days FOR VALUES IN ({day})")
+    shop.pg.query("GRANT SELECT ON days_39 TO PUBLIC")
+    shop.migration("003.sql", "ALTER TABLE days ADD note text;\n")
+    with reader(shop.pg, "SELECT * FROM days_39") as pid:
+        old(shop.pg, pid)
+        (told,) = waits(shop)
+    assert "on days_39; new reads and writes of days_39 would queue" in told
 
 
 def test_stored_plan_tells_of_a_wait_that_came_after_it(shop: Shop) -> None:
