@@ -182,17 +182,23 @@ class Gate:
         """
         target = self._preview.plan.target
         self._panel.close(self._standing, "", f"answer below; or {self._how}, from anywhere else")
-        print(f"Buttons cannot reach a busy kernel here: answer below. {self._counts()}")
-        print(f"  deploy {target} WHY    approve it, and deploy")
-        print("  approve WHY, reject WHY    record it, and stop")
-        print("  (nothing)    look again now; an approval from elsewhere is noticed without it")
         from templedb_nb.notebook.button_events import PolledQuestion
 
+        # The kernel takes what is typed into an older field as the answer to the newest question.
+        own = f"{self._short} " if PolledQuestion.left_open else ""
+        print(f"Buttons cannot reach a busy kernel here: answer below. {self._counts()}")
+        print(f"  {own}deploy {target} WHY    approve it, and deploy")
+        print(f"  {own}approve WHY, {own}reject WHY    record it, and stop")
+        print("  (nothing)    look again now; an approval from elsewhere is noticed without it")
         given = PolledQuestion(self._decided).ask("Your answer: ")
         if given is None:
-            # JupyterLab leaves its input field where it is; ipykernel drops what is typed later.
+            # JupyterLab leaves its input field where it is.
             print("No answer is needed any more: the plan was decided elsewhere. Ignore the field.")
-        word, _, rest = (given or "").strip().partition(" ")
+        said = (given or "").strip()
+        if said and not said.startswith(own):
+            print(f"Not taken: an earlier field may be open. Begin with the plan's id: {own}")
+            return
+        word, _, rest = said.removeprefix(own).strip().partition(" ")
         named, _, why = rest.partition(" ")
         match word:
             case "":
@@ -219,8 +225,8 @@ class Gate:
     def _counts(self) -> str:
         found = self._standing.decision
         there = f"{len(found.counted)} of {many(found.needed, 'approval')}"
-        own = f" {own_word(self._standing)}" if self._standing.mine else ""
-        return f"The plan has {there}.{own}"
+        me = f"Whoever answers here speaks as {self._standing.me}, unverified."
+        return f"The plan has {there}. {own_word(self._standing) if self._standing.mine else me}"
 
     def _pending(self, what: str) -> ApprovalPending:
         hint = "run the cell again"

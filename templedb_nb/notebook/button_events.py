@@ -206,6 +206,9 @@ class PolledQuestion:
     `input` waits in the main thread, also where nobody can answer, and only a signal ends it.
     """
 
+    left_open = False
+    """Whether one of this kernel ended without an answer: pages still show its field."""
+
     def __init__(self, decided: Callable[[], bool]) -> None:
         """Ask until there is an answer, or *decided* says that none is needed."""
         self._decided = decided
@@ -227,6 +230,7 @@ class PolledQuestion:
             while self._ended:  # the signal is on its way, and belongs here
                 time.sleep(TURN_S)
         except KeyboardInterrupt:
+            PolledQuestion.left_open = True
             if not self._ended:
                 raise
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 
@@ -23,6 +24,7 @@ def guarded(kernel: Kernel, shop: Shop) -> Kernel:
 def test_answer_approves_and_deploys_when_typed_in_the_cell(guarded: Kernel, shop: Shop) -> None:
     said = guarded.run("%templedb deploy run", answer="deploy staging read every line")
     assert "Buttons cannot reach a busy kernel here" in said["stdout"]
+    assert re.search(r"Whoever answers here speaks as \S+, unverified\.", said["stdout"])
     assert "2 migrations applied" in said["data"]["text/plain"]
     listed = shop.terminal("approvals").out
     assert "read every line" in listed
@@ -70,6 +72,14 @@ def test_author_is_told_that_their_own_approval_does_not_count_when_they_answer_
     assert shop.pg.tables() == []
 
 
+def test_person_is_told_who_may_approve_when_their_own_approval_does_not_count(
+    guarded: Kernel, shop: Shop
+) -> None:
+    shop.terminal("target", "update", "app", "staging", "--approvers", "ana,zoe")
+    said = guarded.run("%templedb deploy run", answer="stop", ok=False)
+    assert "would not count: only these may approve: ana, zoe." in said["stdout"]
+
+
 def test_gate_looks_again_for_an_approval_from_elsewhere_when_nothing_is_typed(
     guarded: Kernel, shop: Shop
 ) -> None:
@@ -102,6 +112,35 @@ def test_gate_hears_of_a_word_from_elsewhere_when_nobody_answers(
     else:
         assert said["error"]["ename"] == "Rejected"
         assert shop.pg.tables() == []
+
+
+def test_text_of_a_field_that_was_left_open_approves_no_other_plan(
+    guarded: Kernel, shop: Shop
+) -> None:
+    def asked() -> str:
+        return str(
+            json.loads(shop.terminal("approvals", "--waiting", "--json").out.splitlines()[1])[
+                "rows"
+            ][0]["plan"]
+        )
+
+    def elsewhere() -> None:
+        shop.terminal("reject", asked(), "--reason", "not this one")
+
+    said = guarded.run("%templedb deploy run", answers=elsewhere, ok=False)
+    assert said["error"]["ename"] == "Rejected"
+    shop.migration("003_other.sql", "CREATE TABLE others (id int);\n")
+    answers = iter(["deploy staging I read the other plan", None])
+
+    def typed() -> str | None:
+        return next(answers) or f"{asked()[:12]} deploy staging read this plan"
+
+    said = guarded.run("%templedb deploy run", answers=typed)
+    assert "Not taken: an earlier field may be open. Begin with the plan's id" in said["stdout"]
+    assert "3 migrations applied" in said["data"]["text/plain"]
+    listed = shop.terminal("approvals").out
+    assert "read this plan" in listed
+    assert "I read the other plan" not in listed
 
 
 def test_cell_does_not_wait_for_an_approval_when_run_headless(guarded: Kernel, shop: Shop) -> None:

@@ -106,7 +106,8 @@ def _speaker(value: ApprovalStanding, preview: Preview) -> str:
 
 def own_word(value: ApprovalStanding) -> str:
     """Say why an approval of the person whom a click speaks for would not count."""
-    return f"An approval by {value.me} would not count: {value.mine.rpartition(': ')[2]}."
+    why = value.mine.removeprefix(f"the approval of {value.me} does not count: ")
+    return f"An approval by {value.me} would not count: {why}."
 
 
 def _paragraphs(lines: list[str], value: ApprovalStanding, *, opened: bool) -> list[Child]:
