@@ -20,7 +20,7 @@ from templedb_nb.commands.effects import understood
 from templedb_nb.commands.tree import reserved, tree
 from templedb_nb.errors import InternalError, RunFailed, TempleError, swallowed
 from templedb_nb.model.dataclass import dataclass
-from templedb_nb.notebook.cell_commands import CellRuns, Request
+from templedb_nb.notebook.cell_commands import CellRuns, Request, hear_dropped
 from templedb_nb.notebook.display import add_looks, has_looks, mask_of, share_masker, show_beside
 from templedb_nb.notebook.first_line import NAME, NOT_FIRST, lone_cell, not_first
 from templedb_nb.notebook.live_output import pass_outputs
@@ -90,6 +90,7 @@ def load(shell: InteractiveShell) -> None:
         lambda: shell.input_transformers_cleanup.remove(lone_cell),
         lambda: settings.remove(config),
         add_looks(shell),
+        hear_dropped(getattr(shell, "kernel", None), magic.runs.dropped),
     ]
     shell.__dict__[_UNDO] = undo
 

@@ -98,6 +98,7 @@ class CellRuns:
 
     echo: Callable[[], PageEcho | None] = lambda: None
     _began: dict[str, Begun] = field(default_factory=dict)
+    _dropped: dict[str, list[Request]] = field(default_factory=dict)
     _told: set[str] = field(default_factory=set)
 
     def watching(self, request: Request) -> Callable[[Stamped], None]:
@@ -105,6 +106,7 @@ class CellRuns:
 
         def note(entry: Stamped) -> None:
             if isinstance(entry.event, RunStarted) and entry.run not in self._began:
+                self._dropped.pop(request.cell, None)
                 self._began[entry.run] = Begun(request, self._echo(request))
 
         return note
@@ -115,11 +117,17 @@ class CellRuns:
             if each.request == request:
                 each.over()
 
+    def dropped(self, message: Mapping[str, Any]) -> None:
+        """Note a request that is not executed, because a cell before it failed."""
+        request = Request.of(message)
+        self._dropped.setdefault(request.cell, []).append(request)
+
     def unseen(self, result: Result, request: Request) -> bool:
         """Return whether the end of a run is new to whoever asks: once, for each run.
 
         It is if the process of the run died, or if the cell began it and no page showed its end, or
-        if the page asked before it knew.
+        if a page asked before it knew: it has cleared what the cell said, also where the kernel has
+        dropped its request.
         """
         if result.run in self._told:
             return False
@@ -127,7 +135,8 @@ class CellRuns:
         if began is None:
             new = result.found_at is not None
         else:
-            new = began.request.cell == request.cell != "" and not began.seen(request)
+            asked = (request, *self._dropped.get(request.cell, ()))
+            new = began.request.cell == request.cell != "" and not all(map(began.seen, asked))
         if new:
             self._told.add(result.run)
         return new
@@ -142,6 +151,20 @@ class CellRuns:
             if each.echo is not None:
                 each.echo.close()
         return self.echo() if request.cell else None
+
+
+def hear_dropped(kernel: Any, note: Callable[[Mapping[str, Any]], None]) -> Callable[[], None]:
+    """Let *note* know the requests that *kernel* drops after an error; return what undoes that."""
+    reply = getattr(kernel, "_send_abort_reply", None)
+    if reply is None:  # no kernel, or one that does it otherwise
+        return lambda: None
+
+    def heard(stream: Any, message: dict[str, Any], idents: Any) -> None:
+        note(message)
+        reply(stream, message, idents)
+
+    kernel._send_abort_reply = heard  # noqa: SLF001 - there is no other way
+    return lambda: setattr(kernel, "_send_abort_reply", reply)
 
 
 @dataclass

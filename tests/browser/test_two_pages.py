@@ -42,6 +42,7 @@ RUNNING = re.compile(r"as of \d\d:\d\d:\d\dZ; %templedb deploy show")
 APPROVED = re.compile(r"approved by rosa .* through notebook button")
 CANCELLED = re.compile(r"Run [\w-]+: shop to production.*cancelled", re.DOTALL)
 SUCCEEDED = re.compile(r"Run [\w-]+: shop to production.*succeeded", re.DOTALL)
+FAILED = re.compile(r"Run [\w-]+: shop to production.*failed", re.DOTALL)
 STILL = "this card no longer changes"
 TO_GO_ON = re.compile(r"interrupted; .* To go on: templedb approve \w+ --reason WHY, then run the")
 UNSEEN = re.compile("ended unseen: this is its outcome")
@@ -317,6 +318,32 @@ def test_outcome_is_shown_to_a_page_that_ran_the_cell_again_while_the_run_went_o
     (shared.place.home / "go").touch()
     for each in (one, two):
         sees(each, UNSEEN, SUCCEEDED, "the cell behind the run ran")
+    assert len(shared.runs()) == 1
+
+
+def test_outcome_of_a_failed_run_is_shown_when_the_cell_was_run_again_while_it_went_on(
+    shared: Shared,
+) -> None:
+    failing = {"name": "first", "pre_deploy": [f"{WAIT}; [ -e $HOME/well ]"]}
+    config = {"groups": [failing | {"required_env_vars": ["TOKEN"]}]}
+    (shared.place.home / "config.json").write_text(json.dumps(config))
+    shared.place.templedb("deploy config shop --set config.json")
+    one, two = shared.page(), shared.page()
+    waits(one)
+    approve(one)
+    sees(two, RUNNING)
+    one.choose("Run", "Run All Cells")
+    (shared.place.home / "go").touch()
+    for each in (one, two):
+        sees_no(each, RUNNING, FAILED)
+    while [each["outcome"] for each in shared.runs()] != ["failed"]:
+        pass
+    expect(one.page.locator(".jp-Notebook-ExecutionIndicator")).to_have_attribute(
+        "data-status", "idle", timeout=PATIENCE_MS
+    )
+    one.choose("Run", "Run All Cells")
+    for each in (one, two):
+        sees(each, UNSEEN, FAILED)
     assert len(shared.runs()) == 1
 
 

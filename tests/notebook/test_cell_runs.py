@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from templedb_nb.model.event import Outcome, RunId, RunStarted, Stamped
 from templedb_nb.model.result import Result
@@ -110,6 +111,23 @@ def test_outcome_is_shown_when_a_page_asked_before_it_heard_of_the_end() -> None
     for asks in (AGAIN, OTHER):
         assert runs(PAGE, pages).unseen(ENDED, replace(asks, at=early))
     assert not runs(PAGE, pages).unseen(ENDED, replace(PAGE, at=early)), "a loop in one cell"
+
+
+def test_outcome_is_shown_once_when_a_request_from_before_its_end_was_dropped() -> None:
+    pages = Pages(("page", "begun"), ("page", "ended"))
+
+    def message(execution: str, minutes: int) -> dict[str, Any]:
+        at = NOW + timedelta(minutes=minutes)
+        header = {"session": "page", "msg_id": execution, "date": at}
+        return {"header": header, "metadata": {"cellId": "cell"}}
+
+    known = runs(PAGE, pages)
+    known.dropped(message("after the end", 7))
+    assert not known.unseen(ENDED, AGAIN), "what the cell said was cleared when it was known"
+    known.dropped(message("while it went on", 1))
+    assert not known.unseen(ENDED, replace(AGAIN, cell="another"))
+    assert known.unseen(ENDED, AGAIN)
+    assert not known.unseen(ENDED, AGAIN)
 
 
 def test_outcome_is_shown_once_when_the_process_of_the_run_died() -> None:
