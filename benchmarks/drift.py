@@ -15,9 +15,9 @@ _PLAN = """
 import json, time
 from templedb_nb import Temple
 temple = Temple.open()
-temple.deployments.plan("app", target="{target}")
+temple.plan("app", "{target}")
 began = time.perf_counter()
-temple.deployments.plan("app", target="{target}")
+temple.plan("app", "{target}")
 print(json.dumps(time.perf_counter() - began))
 """
 _TABLES = """

@@ -9,8 +9,9 @@ from templedb_nb.model.event import Blocker
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedLock:
-    """A lock that a statement takes on `relation`, and where it is `deep`, on its partitions."""
+    """A lock that migration `file` takes on `relation`; where it is `deep`, on its partitions."""
 
+    file: str
     relation: str
     lock: LockMode
     deep: bool = False
@@ -20,15 +21,15 @@ class WantedLock:
 class ForeseenWait:
     """A session that is in the way of a lock on `relation`, by the lock `held`.
 
-    `wanted` is the relation as the statement or its plan names it, of which `relation` may be a
-    partition. Without either, it only has an old transaction, for which concurrent builds wait.
+    `wanted` is that lock; of its relation, `relation` may be a partition. Without one, the session
+    only has an old transaction, for which concurrent statements wait.
     `age_s` is how long its transaction has lasted. `wraparound` is an autovacuum that does not give
     way.
     """
 
     blocker: Blocker
     age_s: float
-    wanted: str = ""
+    wanted: WantedLock | None = None
     relation: str = ""
     held: str = ""
     wraparound: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from templedb_nb.model.foreign_history import ForeignHistory
@@ -49,7 +49,7 @@ class ServerFacts(Protocol):
         ...
 
     def foreseen_waits(
-        self, wanted: Collection[WantedLock], *, everybody: bool
+        self, wanted: Sequence[WantedLock], *, everybody: bool
     ) -> tuple[ForeseenWait, ...]:
         """Return who holds now what excludes the *wanted* locks on relations, the oldest first.
 

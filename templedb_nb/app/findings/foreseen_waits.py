@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from templedb_nb.core.run.foreseen_waits import on_waits
 from templedb_nb.errors import TempleError
-from templedb_nb.model.effect import Impact, LockMode, TableLock
+from templedb_nb.model.effect import Impact, LockMode
 from templedb_nb.model.finding import Finding
 from templedb_nb.model.foreseen_wait import WantedLock
 from templedb_nb.model.plan import Draft, Preview
@@ -15,32 +15,37 @@ from templedb_nb.model.step import Migration
 from templedb_nb.model.target import DatabaseName
 from templedb_nb.ports.target import Reached
 
-MOST_RELATIONS = 200
+MOST_RELATIONS = 500
+"""So many locks of a plan are asked about, the first ones."""
 _FRESH = timedelta(seconds=10)
 
 
 def foreseen_waits(
     draft: Draft, slug: str, sessions: Mapping[DatabaseName, Reached]
 ) -> Iterator[Finding]:
-    """Yield a warning for each session that a migration of the plan would wait for now."""
-    told: set[tuple[str, int]] = set()
-    watch = f"templedb run blockers {slug} {draft.plan.target}"
+    """Yield a warning for each session that a migration of the plan would wait for now.
+
+    Each database is asked once, for the locks of all its migrations.
+    """
+    wanted: dict[DatabaseName, dict[tuple[str, LockMode], WantedLock]] = {}
+    every: dict[DatabaseName, str] = {}
     for step, summary in zip(draft.plan.steps, draft.told, strict=True):
-        if summary is None or not isinstance(step, Migration):
+        if summary is not None and isinstance(step, Migration):
+            own = wanted.setdefault(step.database, {})
+            for each in _wanted(summary.impact, step.file):
+                own.setdefault((each.relation, each.lock), each)
+            if _waits_for_all(summary.impact):
+                every.setdefault(step.database, step.file)
+    watch = f"templedb run blockers {slug} {draft.plan.target}"
+    for name, own in wanted.items():
+        session, first = sessions.get(name), list(own.values())[:MOST_RELATIONS]
+        if session is None or session.server is None or not (first or name in every):
             continue
-        session = sessions.get(step.database)
-        if session is None or session.server is None or not summary.impact.effects:
-            continue
-        locks = list(_first_ones(summary.impact.locks))
-        every = _waits_for_all(summary.impact)
         try:
-            wanted = list(_wanted(summary.impact, locks))
-            found = session.server.foreseen_waits(wanted, everybody=every)
+            found = session.server.foreseen_waits(first, everybody=name in every)
         except TempleError:
             continue  # a plan does not fail for want of a forecast
-        new = [each for each in found if (each.relation, each.blocker.pid) not in told]
-        told |= {(each.relation, each.blocker.pid) for each in new}
-        yield from on_waits(step.file, new, {each.name: each for each in locks}, watch)
+        yield from on_waits(found, every.get(name, ""), watch)
 
 
 def tell_new_waits(
@@ -56,16 +61,12 @@ def tell_new_waits(
                 tell(f"{each.where}: {each.message}")
 
 
-def _wanted(impact: Impact, locks: Iterable[TableLock]) -> Iterator[WantedLock]:
+def _wanted(impact: Impact, file: str) -> Iterator[WantedLock]:
     """Yield the locks; where not all partitions are named, the server looks at all of them."""
     deep = {each.lock for each in impact.locks if each.count > 1}
-    for each in locks:
-        yield WantedLock(relation=each.name, lock=each.lock, deep=each.lock in deep)
-
-
-def _first_ones(locks: Iterable[TableLock]) -> Iterator[TableLock]:
-    known = [each for each in locks if each.name and not each.new and each.count == 1]
-    yield from (each for each in known[:MOST_RELATIONS] if each.lock is not LockMode.UNKNOWN)
+    for each in impact.locks:
+        if each.name and not each.new and each.count == 1 and each.lock is not LockMode.UNKNOWN:
+            yield WantedLock(file=file, relation=each.name, lock=each.lock, deep=each.lock in deep)
 
 
 def _waits_for_all(impact: Impact) -> bool:

@@ -44,7 +44,7 @@ def about(
         if own is None or statement is None:
             told.setdefault((each.file, each.rule, str(each.line)), []).append(each)
             continue
-        if each.rule.startswith(DROPS) and _gone(statement, objects(own.database)):
+        if each.rule.startswith(DROPS) and _gone(statement, own.database, objects):
             continue
         subject = outline(statement.text)
         same = told.setdefault((each.file, each.rule, subject), [])
@@ -73,14 +73,17 @@ def _statement(statements: Sequence[Statement], line: int) -> Statement | None:
     return next((each for each in reversed(statements) if each.line <= line), None)
 
 
-def _gone(statement: Statement, there: AbstractSet[str] | None) -> bool:
+def _gone(
+    statement: Statement, database: str, objects: Callable[[str], AbstractSet[str] | None]
+) -> bool:
     """Return whether a drop is of names alone that the database does not have."""
-    if there is None:
-        return False
     kept = (" " if each.kind in _AROUND else each.text for each in tokens(statement.text))
     text = " ".join("".join(kept).split())
     found = _KINDS.match(text)
     if found is None:
+        return False
+    there = objects(database)  # it reads the whole catalog
+    if there is None:
         return False
     names = [
         each[1].strip('"').lower() for each in _NAMES.finditer(text[found.end() :]) if not each[2]

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
-from templedb_nb.model.effect import Blocks, TableLock
+from templedb_nb.model.effect import Blocks
 from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.foreseen_wait import ForeseenWait
 
 
-def on_waits(
-    file: str, found: Iterable[ForeseenWait], locks: Mapping[str, TableLock], watch: str
-) -> Iterator[Finding]:
-    """Yield a warning for each session in the way of *file* now; *watch* shows them later."""
+def on_waits(found: Iterable[ForeseenWait], concurrent: str, watch: str) -> Iterator[Finding]:
+    """Yield a warning for each session that is in the way now.
+
+    *concurrent* is the first file with a statement that waits for every older transaction; *watch*
+    is the command that shows who is in the way during the run.
+    """
     for each in found:
         message = f"would wait now for {_named(each)}"
-        lock = locks.get(each.wanted)
-        if lock is None:
+        if each.wanted is None:
             message = f"{message}: a concurrent statement waits for every older transaction"
-        elif lock.blocks in {Blocks.ALL, Blocks.WRITES}:
-            message = f"{message}; new {lock.blocks} of {each.relation} would queue behind it"
-        mend = f"let it end first; during the run: {watch}"
+        elif (blocks := each.wanted.lock.blocks) in {Blocks.ALL, Blocks.WRITES}:
+            message = f"{message}; new {blocks} of {each.relation} would queue behind it"
         yield Finding(
-            severity=Severity.WARNING, topic=Topic.LOCK, message=message, where=file, mend=mend
+            severity=Severity.WARNING,
+            topic=Topic.LOCK,
+            message=message,
+            where=each.wanted.file if each.wanted else concurrent,
+            mend=f"let it end first; during the run: {watch}",
         )
 
 

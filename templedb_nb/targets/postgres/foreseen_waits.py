@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
+from operator import itemgetter
 
 from templedb_nb.core.sql.outline import outline
 from templedb_nb.model.effect import LockMode
@@ -16,24 +17,23 @@ OLD_FOR_ALL_S = 60.0
 MOST = 20
 _LOCKS = """
 WITH RECURSIVE wanted AS (
-  SELECT DISTINCT w.title, w.deep, coalesce(i.indrelid, t.oid) AS oid
-  FROM ROWS FROM (pg_catalog.unnest(%(titles)s::text[]), pg_catalog.unnest(%(deep)s::bool[]))
-    AS w (title, deep)
+  SELECT w.number, w.mode, w.deep, coalesce(i.indrelid, t.oid) AS oid
+  FROM ROWS FROM (pg_catalog.unnest(%(numbers)s::int[]), pg_catalog.unnest(%(titles)s::text[]),
+                  pg_catalog.unnest(%(modes)s::text[]), pg_catalog.unnest(%(deep)s::bool[]))
+    AS w (number, title, mode, deep)
   CROSS JOIN LATERAL (SELECT pg_catalog.to_regclass(w.title)::oid AS oid) t
   LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = t.oid
 ), tree AS (
-  SELECT title, deep, oid FROM wanted
-  UNION SELECT tree.title, true, h.inhrelid
+  SELECT number, mode, deep, oid FROM wanted
+  UNION SELECT tree.number, tree.mode, true, h.inhrelid
   FROM tree JOIN pg_catalog.pg_inherits h ON h.inhparent = tree.oid WHERE tree.deep
 )
-SELECT w.title, l.relation::regclass::text, l.mode, a.pid, coalesce(a.usename, ''),
+SELECT tree.number, l.relation::regclass::text, l.mode, a.pid, coalesce(a.usename, ''),
        coalesce(a.application_name, ''), coalesce(a.state, ''), coalesce(a.query, ''), a.xact_start,
        extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::float8 AS age,
        a.backend_type = 'autovacuum worker' AS vacuums
-FROM ROWS FROM (pg_catalog.unnest(%(titles)s::text[]), pg_catalog.unnest(%(modes)s::text[]))
-  AS w (title, mode)
-JOIN tree ON tree.title = w.title
-JOIN pg_catalog.pg_locks l ON l.relation = tree.oid AND l.mode = w.mode
+FROM tree
+JOIN pg_catalog.pg_locks l ON l.relation = tree.oid AND l.mode = tree.mode
   AND l.granted AND l.locktype = 'relation'
   AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
                     WHERE d.datname = pg_catalog.current_database())
@@ -42,7 +42,7 @@ WHERE a.pid <> pg_catalog.pg_backend_pid()
 """
 _EVERYBODY = """
 UNION ALL
-SELECT '', '', '', a.pid, coalesce(a.usename, ''), coalesce(a.application_name, ''),
+SELECT -1, '', '', a.pid, coalesce(a.usename, ''), coalesce(a.application_name, ''),
        coalesce(a.state, ''), coalesce(a.query, ''), a.xact_start,
        extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::float8, false
 FROM pg_catalog.pg_stat_activity a
@@ -68,48 +68,36 @@ _EXCLUDES = {
 
 
 def foreseen_waits(
-    connection: Connection, wanted: Collection[WantedLock], *, everybody: bool
+    connection: Connection, wanted: Sequence[WantedLock], *, everybody: bool
 ) -> tuple[ForeseenWait, ...]:
     """Return who is in the way of the *wanted* locks now, the oldest transaction first."""
-    rows = [(each, mode) for each in wanted for mode in _EXCLUDES.get(each.lock, ())]
+    rows = [(n, each, m) for n, each in enumerate(wanted) for m in _EXCLUDES.get(each.lock, ())]
     if not rows and not everybody:
         return ()
     about = {
-        "titles": [each.relation for each, _ in rows],
-        "deep": [each.deep for each, _ in rows],
-        "modes": [mode for _, mode in rows],
+        "numbers": [number for number, _, _ in rows],
+        "titles": [each.relation for _, each, _ in rows],
+        "deep": [each.deep for _, each, _ in rows],
+        "modes": [mode for _, _, mode in rows],
     }
     query = _LOCKS + (_EVERYBODY if everybody else "")
     found: dict[tuple[str, int], ForeseenWait] = {}
-    for (
-        title,
-        relation,
-        mode,
-        pid,
-        role,
-        app,
-        state,
-        text,
-        since,
-        age,
-        vacuums,
-    ) in connection.execute(query.encode(), about).fetchall():
+    for row in sorted(connection.execute(query.encode(), about).fetchall(), key=itemgetter(0)):
+        number, relation, mode, pid, role, app, state, text, since, age, vacuums = row
         wraparound = bool(vacuums) and "to prevent wraparound" in str(text)
-        old = age is not None and age >= (OLD_S if title else OLD_FOR_ALL_S)
+        old = age is not None and age >= (OLD_S if relation else OLD_FOR_ALL_S)
         if not wraparound and (vacuums or not old):  # an autovacuum gives way
             continue
         blocker = Blocker(
             pid=pid, role=role, application=app, state=state, query=outline(text), since=since
         )
-        found.setdefault(
-            (relation, pid),
-            ForeseenWait(
-                blocker=blocker,
-                age_s=age or 0.0,
-                wanted=title,
-                relation=relation,
-                held=mode,
-                wraparound=wraparound,
-            ),
+        one = ForeseenWait(
+            blocker=blocker,
+            age_s=age or 0.0,
+            wanted=wanted[number] if relation else None,
+            relation=relation,
+            held=mode,
+            wraparound=wraparound,
         )
+        found.setdefault((relation, pid), one)
     return tuple(sorted(found.values(), key=lambda each: -each.age_s)[:MOST])

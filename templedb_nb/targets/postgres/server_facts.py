@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from templedb_nb.model.foreseen_wait import ForeseenWait, WantedLock
 from templedb_nb.model.lint import Sizes
@@ -35,7 +35,7 @@ class PostgresFacts:
             return relatives.relatives(self._link.connection, names)
 
     def foreseen_waits(
-        self, wanted: Collection[WantedLock], *, everybody: bool
+        self, wanted: Sequence[WantedLock], *, everybody: bool
     ) -> tuple[ForeseenWait, ...]:
         """Return who is in the way of the *wanted* locks now, the oldest transaction first."""
         with translated(self._link.where):
