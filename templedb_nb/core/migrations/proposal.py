@@ -137,7 +137,7 @@ def _taken(files: ProjectFiles, answers: ProposalAnswers) -> tuple[list[TakenFol
     for each in every:
         if dialect := each.foreign:
             style = f"its files are in the style of {dialect.tool} ({dialect.evidence})"
-            why = f"{style}; it is not read that way here"
+            why = f"{style}; it is not read that way here ({dialect.mend})"
             reasons.append(Reason(what=f"{each.folder}/", why=why))
         elif each.other and not answers.folders and each.other.count * 2 >= len(each.files):
             reasons.append(Reason(what=f"{each.folder}/", why=f"is left out: {each.other}"))

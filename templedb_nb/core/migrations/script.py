@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import lru_cache
 
@@ -268,7 +269,7 @@ def _read(
         left=few,
         problems=(
             *own.problems,
-            *_problems(lexed),
+            *_problems(lexed, told=frozenset(each.line for each in own.problems)),
             *asked.problems,
             *_names_no_rule(asked, few),
             *way.problems,
@@ -328,7 +329,8 @@ def _sha256_of(texts: Iterable[str]) -> Digest:
     return Digest(made.hexdigest())
 
 
-def _problems(found: Split) -> Iterator[Remark]:
+def _problems(found: Split, told: AbstractSet[int]) -> Iterator[Remark]:
+    """Yield what cannot run; of a line that was *told* of, a placeholder is not told again."""
     for each in found.problems:
         yield Remark(message=each.message, line=each.line)
     does = [each.line for each in found.metas if not _SILENT_METAS.fullmatch(each.text)]
@@ -339,7 +341,7 @@ def _problems(found: Split) -> Iterator[Remark]:
             message = f"{meta.text} ends the file here: what follows would count as applied"
             yield Remark(message=message, line=meta.line, mend="remove it, or what follows")
     for statement in found.statements:
-        yield from _about_braces(statement)
+        yield from (each for each in _about_braces(statement) if each.line not in told)
 
 
 def _about_braces(statement: Statement) -> Iterator[Remark]:

@@ -146,8 +146,7 @@ def _text(row: Tracked, script: Script, executor: Executor, texts: Dialects) -> 
         message = (
             f"is in the style of {dialect.tool} ({dialect.evidence}), and is not read that way here"
         )
-        mend = f"keep using {dialect.tool} for this folder, or write a plain SQL file"
-        yield problem(row.file, message, mend, topic=Topic.MIGRATION)
+        yield problem(row.file, message, dialect.mend, topic=Topic.MIGRATION)
         return
     if executor is Executor.AUTO and (why := script.for_psql):
         yield _note(Topic.MIGRATION, f"psql runs it: {why.message}", f"{row.file}:{why.line}")

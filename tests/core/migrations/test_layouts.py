@@ -436,6 +436,14 @@ def test_template_is_refused_at_its_line_when_nobody_rendered_it(text: str) -> N
     assert not read_script(fine.encode()).problems
 
 
+def test_place_of_a_variable_has_one_finding_when_goose_would_put_its_environment_there() -> None:
+    text = "-- +goose Up\n-- +goose ENVSUB ON\nCREATE TABLE ${S}.t (id int);\n"
+    (found,) = read(Layout.GOOSE, text).problems
+    assert found.line == 3
+    assert "goose would put the value of ${S} here" in found.message
+    assert "mark it as applied" in found.mend
+
+
 @pytest.mark.parametrize("tool", [Layout.DBMATE, Layout.GOOSE])
 def test_script_is_read_fast_when_the_file_is_long(tool: Layout) -> None:
     """Two megabytes, and seven hundred statements; nothing grows with the square of either."""

@@ -9,6 +9,11 @@ from tests.conftest import Terminal
 
 GOLANG = "db/migrations/1_a.up.sql db/migrations/1_a.down.sql"
 DIESEL = "migrations/2022-11-07-101112_a/up.sql migrations/2022-11-07-101112_a/down.sql"
+DRIZZLE = (
+    "drizzle/20250101120000_a/migration.sql drizzle/20250101120000_a/snapshot.json"
+    " drizzle/20250301120000_b/migration.sql drizzle/20250301120000_b/snapshot.json"
+)
+GRATE = "db/up/0001_a.sql db/up/0002_b.sql"
 PRISMA = "prisma/migrations/20260101_a/migration.sql prisma/migrations/migration_lock.toml"
 
 
@@ -90,6 +95,17 @@ def reasons(found: Proposal) -> str:
         ("migrations/1_a.js migrations/2_b.js migrations/3_c.sql", []),
         ("migrations/1_a.sql examples/todo/migrations/1_a.sql", ["migrations/*.sql"]),
         ("examples/todo/migrations/1_a.sql", ["examples/todo/migrations/*.sql"]),
+        (DRIZZLE, ["drizzle/**/*.sql"]),
+        ("Db/Scripts/Script0001-a.sql Db/Scripts/Script0002-b.sql", ["Db/Scripts/*.sql"]),
+        ("delta/60/01a.sql delta/60/02b.sql delta/61/01c.sql", ["delta/60/*.sql delta/61/*.sql"]),
+        (f"{GRATE} db/views/v.sql db/sprocs/p.sql", ["db/up/*.sql"]),
+        (f"{GRATE} db/down/0001_a.sql db/permissions/p.sql", ["db/up/*.sql"]),
+        (f"{GRATE} db/beforeMigration/a.sql db/runFirstAfterUp/01_x.sql", ["db/up/*.sql"]),
+        ("up/0001_a.sql runAfterOtherAnyTimeScripts/b.sql", ["up/*.sql"]),
+        (
+            f"{GRATE} db/up/0003_c.TEST.ENV.sql db/views/v.sql",
+            ["db/up/*.sql !db/up/0003_c.TEST.ENV.sql"],
+        ),
         (f"{DIESEL} migrations/archive/2019-01-01-000000_x/up.sql", ["migrations/*/*.sql"]),
     ],
 )
@@ -124,6 +140,12 @@ def test_init_takes_what_the_evidence_shows_when_names_decide(
         ),
         ("migrations/b/1_a.sql migrations/a/2_b.sql", "runs first", "--write-order"),
         ("db/create_users/up.sql db/add_mail/up.sql", "runs first", "--write-order"),
+        ("Scripts/Script9-a.sql Scripts/Script10-b.sql", "by letters", "--write-order"),
+        (
+            DRIZZLE.replace("20250301", "20250101"),
+            "20250101120000_a and 20250101120000_b have the same number",
+            "--write-order",
+        ),
         (f"{DIESEL} migrations/003_fix.sql", "more than one convention", ""),
     ],
 )
@@ -365,3 +387,49 @@ def test_folders_of_migrations_are_one_pattern_when_a_person_names_their_folder(
     names = "sql/2016-09/up.sql sql/2016-09/down.sql sql/2016-10/up.sql sql/2016-10/down.sql"
     found = proposed(names, ProposalAnswers(folders=("sql",)))
     assert patterns(found) == ["sql/**/*.sql"]
+
+
+def test_folders_beside_up_are_named_when_they_run_again_or_at_other_times() -> None:
+    found = proposed(f"{GRATE} db/views/v.sql db/sprocs/p.sql db/alterDatabase/x.sql")
+    told = reasons(found)
+    assert "db/sprocs/, db/views/: left out: grate and RoundhousE" in told
+    assert '-- templedb:repeatable does, once "db/sprocs/**/*.sql" is in file_patterns' in told
+    assert "db/alterDatabase/: left out" in told
+
+
+@pytest.mark.parametrize(
+    ("mark", "tool"),
+    [
+        ("-- Up Migration\n{}-- Down Migration", "node-pg-migrate"),
+        ("--- !Ups\n{}--- !Downs", "Play"),
+        ("# --- !Ups\n{}# --- !Downs", "Play"),
+        ("-- // a\n{}-- //@UNDO", "MyBatis Migrations"),
+        ("-- ==== UP ====\n{}-- ==== DOWN ====", "shmig"),
+        ("-- rambler up\n{}-- rambler down", "rambler"),
+        ("-- +micrate Up\n{}-- +micrate Down", "micrate"),
+        ("-- +up\n{}-- +down", "rockhopper"),
+        ("-- UP\n{}-- DOWN", "a tool that has both ways in one file"),
+    ],
+)
+def test_file_is_not_run_as_it_stands_when_it_has_both_ways_in_it(mark: str, tool: str) -> None:
+    up = "CREATE TABLE a (id int);\nINSERT INTO a VALUES (1);\n"
+    both = mark.format(up) + "\nDROP TABLE a;\n"
+    found = proposed("migrations/1_a.sql migrations/2_b.sql", text=both)
+    assert patterns(found) == []
+    assert f"in the style of {tool}" in reasons(found)
+    assert "write -- templedb:down in place of that line" in reasons(found)
+    ours = mark.format(up).rpartition("\n")[0] + "\n-- templedb:down\nDROP TABLE a;\n"
+    assert patterns(proposed("migrations/1_a.sql", text=ours)) == ["migrations/*.sql"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-- Up Migration\nSELECT 1;\n-- Down Migration\n-- DROP TABLE a;\n",
+        "-- Up Migration\nSELECT 1;\n-- Down Migration\n/* DROP TABLE a; */\n",
+        "SELECT 1; -- goes up\n-- down\nSELECT 2;\n",
+    ],
+)
+def test_file_is_plain_when_its_way_back_is_only_told_of(text: str) -> None:
+    found = proposed("migrations/1_a.sql migrations/2_b.sql", text=text)
+    assert patterns(found) == ["migrations/*.sql"]

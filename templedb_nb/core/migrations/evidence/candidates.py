@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
-from templedb_nb.core.migrations.evidence import folder_words, series
+from templedb_nb.core.migrations.evidence import folder_words, grate, series
 from templedb_nb.core.migrations.layouts import (
     atlas,
     flyway,
@@ -22,6 +22,7 @@ from templedb_nb.model.dataclass import dataclass
 
 VERSION = re.compile(r"(?i)(?:v|ver|version|release)?[._-]?\d+(?:[._-]\d+)*")
 _WAYS = frozenset({"up", "ups", "down", "downs", "rollback", "rollbacks", "undo", "revert"})
+_UPS = frozenset({"up", "ups"})
 _JOURNAL = "meta/_journal.json"
 _INCLUDE = re.compile(r"^\\(?:ir?|include(?:_relative)?)[ \t]+'?(?P<path>[^\s';]+)", re.MULTILINE)
 _HARMLESS = frozenset({"yoyo", "Atlas", "sqlx"})
@@ -57,6 +58,7 @@ class ProjectFiles:
         self.paths = paths
         self.there: AbstractSet[str] = frozenset(paths)
         self.texts = texts
+        self.beside_up = grate.beside(path for path in paths if path.endswith(".sql"))
         self.left_out: dict[str, str] = {}
         self.look = FolderView(
             marks={path: recognise.marks(text) for path, text in texts.items()},
@@ -73,7 +75,7 @@ class ProjectFiles:
             folder, why = folder_words.not_meant(path)
             if folder:
                 self.left_out.setdefault(folder, why)
-            else:
+            elif not any(path.startswith(f"{each}/") for each in self.beside_up):
                 self.by_home.setdefault(self.home(path), []).append(path)
 
     def home(self, path: str) -> str:
@@ -147,6 +149,7 @@ class ProjectFiles:
             or self._by_tool(files)
             or self._by_marks(files)
             or self._by_words(home, files)
+            or self._by_siblings(home, files)
         )
 
     def _by_neighbours(self, home: str) -> str:
@@ -194,12 +197,18 @@ class ProjectFiles:
         folders = {parent(path) for path in ups} - {home}
         if len(folders) >= _SERIES and all(VERSION.fullmatch(last(each)) for each in folders):
             return f"folders of versions such as {last(min(folders, key=series.natural))}"
-        own = [path for path in ups if parent(path) == home]
+        own = [path for path in ups if parent(path) == home or last(parent(path)).lower() in _UPS]
         numbered = [path for path in own if series.number(path)]
         many = series.distinct(numbered) >= _SERIES
         if many and (folder_words.of_changes(home) or len(numbered) >= _MOST * len(own)):
             return f"{_NUMBERS} {last(numbered[0])} to {last(numbered[-1])}"
         return ""
+
+    def _by_siblings(self, home: str, files: Sequence[str]) -> str:
+        """Return the folder beside ``up`` that says whose convention this is."""
+        own = sorted(each for each in self.beside_up if parent(each) == home)
+        up = any(last(parent(path)) in grate.UP for path in files)
+        return f"the folder {last(own[0])} beside up" if own and up else ""
 
     def root(self, folder: str) -> str:
         """Return the folder of the program that a folder belongs to, by its manifest."""

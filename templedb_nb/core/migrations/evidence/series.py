@@ -6,15 +6,25 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from templedb_nb.core.migrations.layouts.placing import last
+from templedb_nb.core.migrations.layouts import nested
+from templedb_nb.core.migrations.layouts.placing import last, parent
 
-_LEAD = re.compile(r"[Vv]?(?P<number>\d+(?:[._-]\d+)*[a-z]?)(?=[._ -]|$)")
+_LEAD = re.compile(
+    r"(?:[Vv]|[Ss]cript[ _-]?)?"
+    r"(?P<number>\d+(?:[._T-]\d+)*(?:[a-z]?(?=[._ -]|$)|(?<=\d\d)(?=[A-Za-z])))"
+)
+"""DbUp's are ``Script0001 - name``; a letter may follow a number of two digits at once."""
 _DIGITS = re.compile(r"(\d+)")
+
+
+def name(path: str) -> str:
+    """Return the name that gives a file its place: its folder's, if each migration has one."""
+    return last(parent(path)) if nested.is_part(path) else last(path)
 
 
 def number(path: str) -> str:
     """Return the number or the time that a file's name begins with; nothing if it has none."""
-    found = _LEAD.match(last(path).removesuffix(".sql"))
+    found = _LEAD.match(name(path).removesuffix(".sql"))
     return found["number"] if found else ""
 
 
@@ -35,23 +45,23 @@ def doubts(paths: Sequence[str]) -> list[str]:
         return []
     numbered = [path for path in paths if number(path)]
     if not numbered and not _counted(paths):
-        return [f"{last(paths[0])} and {len(paths) - 1} more have no numbers"]
+        return [f"{name(paths[0])} and {len(paths) - 1} more have no numbers"]
     found: list[str] = []
     times = Counter(map(number, numbered))
     if again := [path for path in numbered if times[number(path)] > 1]:
         pair = [path for path in again if number(path) == number(again[0])]
-        found.append(f"{last(pair[0])} and {last(pair[1])} have the same number")
+        found.append(f"{name(pair[0])} and {name(pair[1])} have the same number")
     by_number = sorted(paths, key=natural)
     odd = next((n for n, path in enumerate(paths) if path != by_number[n]), None)
     if odd is not None:
         before, after = paths[odd], by_number[odd]
-        if last(before) != last(after):
-            before, after = last(before), last(after)
+        if name(before) != name(after):
+            before, after = name(before), name(after)
         found.append(f"{before} sorts before {after} by letters, but after it by number")
     return found
 
 
 def _counted(paths: Sequence[str]) -> bool:
     """Return whether names are one stem each with a number of its own: ``step1``, ``step2``."""
-    stems = {_DIGITS.sub("#", last(path)) for path in paths}
+    stems = {_DIGITS.sub("#", name(path)) for path in paths}
     return len(stems) == 1 and "#" in next(iter(stems))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from templedb_nb.core.config import globs
-from templedb_nb.core.migrations.evidence import folder_words, series
+from templedb_nb.core.migrations.evidence import folder_words, grate, series
 from templedb_nb.core.migrations.evidence.candidates import (
     NAME,
     SINGLE,
@@ -113,7 +113,11 @@ def take(candidate: Candidate, files: ProjectFiles) -> TakenFolder:
         patterns=tuple(patterns),
         arranged=arranged,
         why=_why(candidate, arranged),
-        reasons=(*_told(out), *_left_out(arranged)),
+        reasons=(
+            *_told(out),
+            *grate.reasons(candidate.folder, files.beside_up),
+            *_left_out(arranged),
+        ),
         order=(*doubts, *_order(arranged, doubts=bool(doubts))),
         wrong=tuple(_wrong(arranged)),
         foreign=_foreign(candidate.files, files, arranged),
@@ -137,7 +141,7 @@ def _patterns(candidate: Candidate, files: ProjectFiles) -> list[str]:
         return list(candidate.files)
     others = [
         folder
-        for folder in [*files.left_out, *files.by_home]
+        for folder in [*files.left_out, *files.beside_up, *files.by_home]
         if folder != base and (base == "." or folder.startswith(f"{base}/"))
     ]
     folders = {parent(path) for path in candidate.files}
@@ -154,6 +158,8 @@ def _patterns(candidate: Candidate, files: ProjectFiles) -> list[str]:
         return [joined(base, "**/*.sql"), *(f"!{each}/**/*.sql" for each in sorted(others))]
     below: dict[str, list[str]] = {}
     for path in candidate.files:
+        if plain.is_down(path, files.there):  # it is found beside the one that it rolls back
+            continue
         rest = path if base == "." else path.removeprefix(f"{base}/")
         first, slash, _ = rest.partition("/")
         below.setdefault(joined(base, first) if slash else base, []).append(path)
@@ -190,6 +196,8 @@ def _for_others(candidate: Candidate) -> Iterator[tuple[str, str]]:
     for path in candidate.files:
         if server := servers.other_server(path):
             yield path, f"is left out: it is for {server} by its name"
+        elif grate.of_environment(path):
+            yield path, "is left out: it is for one environment by its name"
         elif own := special.get(path):
             yield path, f"is left out: {last(own)} stands for it"
 

@@ -27,6 +27,7 @@ from templedb_nb.core.migrations.layouts import (
     sqitch,
     sqlx,
     supabase,
+    ways_back,
 )
 from templedb_nb.core.migrations.layouts.chosen import ChosenLayout, mixed
 from templedb_nb.core.migrations.layouts.placing import (
@@ -87,15 +88,23 @@ class Dialect:
     tool: str
     evidence: str
 
+    @property
+    def mend(self) -> str:
+        """Return what lets the file be read here."""
+        if self.tool in ways_back.TOOLS:
+            return ways_back.MEND + (ways_back.NO_SQL if "#" in self.evidence else "")
+        return f"keep using {self.tool} for this folder, or write a plain SQL file"
+
 
 def marks(text: str) -> tuple[ToolMark, ...]:
     """Return the first mark of each tool whose marks a text bears."""
     found = ((tool, pattern.search(text)) for tool, pattern in _MARKS)
-    return tuple(
+    known = tuple(
         ToolMark(tool=tool, line=text.count("\n", 0, each.start()) + 1, words=each[0].strip())
         for tool, each in found
         if each
     )
+    return known or tuple(ways_back.marks(text))
 
 
 def by_name(path: str) -> Dialect | None:
@@ -133,7 +142,7 @@ def not_read(
         return own or (by_text(texts[path]) if path in texts else None)
     for mark in marks(texts.get(path, "")):
         own_layout = _READ.get(mark.tool) or _OWN_MARKS.get(mark.tool)
-        if own_layout is not layout and mark.tool not in _WEAK:
+        if own_layout is not layout and mark.tool not in _WEAK | ways_back.TOOLS:
             return Dialect(tool=mark.tool, evidence=mark.evidence)
     return None
 
@@ -198,7 +207,7 @@ def _by_marks(folder: MigrationFolder) -> ChosenLayout | None:
     read = sorted((tool for tool in first if tool in _READ), key=_WEAK.__contains__)
     if not read:
         return None
-    if others := [t for t in first if t != read[0] and t not in _WEAK]:
+    if others := [t for t in first if t != read[0] and t not in _WEAK | ways_back.TOOLS]:
         return mixed(folder, *(_shown(*first[tool]) for tool in (read[0], others[0])))
     if sidecar := by_sidecar(folder.base, folder.there):
         return mixed(folder, _shown(*first[read[0]]), f"{sidecar.evidence} ({sidecar.tool})")

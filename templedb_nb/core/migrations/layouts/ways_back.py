@@ -1,0 +1,50 @@
+"""Lines that begin the way back in a file of a tool that is not read: run as it stands, it undoes.
+
+What follows such a line must be SQL: a comment that only tells of a way back is none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from templedb_nb.core.migrations.layouts.placing import ToolMark
+from templedb_nb.core.sql.lexer import split
+
+MEND = "write -- templedb:down in place of that line: what follows is then its way back"
+NO_SQL = ", and -- in place of each # that begins a comment"
+ANY = "a tool that has both ways in one file"
+_FLAGS = re.MULTILINE | re.IGNORECASE
+_DOWNS = (
+    ("node-pg-migrate", re.compile(r"^--[ \t-]*+down[ \t]++migration\b[^\r\n]*+", _FLAGS)),
+    ("MyBatis Migrations", re.compile(r"^--[ \t]*+//[ \t]*+@undo\b[^\r\n]*+", _FLAGS)),
+    ("Play", re.compile(r"^(?:--|#)[ \t-]*+!downs\b[^\r\n]*+", _FLAGS)),
+    ("shmig", re.compile(r"^--[ \t]*+====[ \t]*+down[ \t]*+====", _FLAGS)),
+    ("rambler", re.compile(r"^--[ \t]*+rambler[ \t]++down\b", _FLAGS)),
+    ("micrate", re.compile(r"^--[ \t]*+\+micrate[ \t]++down\b", _FLAGS)),
+    ("rockhopper", re.compile(r"^--[ \t]*+\+down\b", _FLAGS)),
+)
+_UP = re.compile(r"^--[ \t=*@:/+#-]*+(?:migrate[ \t]++)?up[ \t=*:#-]*+$", _FLAGS)
+_DOWN = re.compile(r"^--[ \t=*@:/+#-]*+(?:migrate[ \t]++)?down[ \t=*:#-]*+$", _FLAGS)
+TOOLS = frozenset({*(tool for tool, _ in _DOWNS), ANY})
+
+
+def marks(text: str) -> Iterator[ToolMark]:
+    """Yield the first line that begins a way back which would run with the rest."""
+    small = text.lower()
+    if ("down" not in small and "@undo" not in small) or "templedb:down" in small:
+        return
+    found = ((tool, line) for tool, line in _lines(text) if split(text[line.end() :]).statements)
+    for tool, line in found:
+        number = text.count("\n", 0, line.start()) + 1
+        yield ToolMark(tool=tool, line=number, words=line[0].strip())
+        return
+
+
+def _lines(text: str) -> Iterator[tuple[str, re.Match[str]]]:
+    for tool, pattern in _DOWNS:
+        if line := pattern.search(text):
+            yield tool, line
+    above = _UP.search(text)
+    if above and (line := _DOWN.search(text, above.end())):
+        yield ANY, line
