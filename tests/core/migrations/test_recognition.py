@@ -96,6 +96,10 @@ def reasons(found: Proposal) -> str:
         ("migrations/1_a.sql examples/todo/migrations/1_a.sql", ["migrations/*.sql"]),
         ("examples/todo/migrations/1_a.sql", ["examples/todo/migrations/*.sql"]),
         (DRIZZLE, ["drizzle/**/*.sql"]),
+        (
+            "db/sqlc/migrations/1_a.up.sql db/sqlc/queries/migration.sql db/sqlc/queries/b.sql",
+            ["db/sqlc/migrations/*.sql"],
+        ),
         ("Db/Scripts/Script0001-a.sql Db/Scripts/Script0002-b.sql", ["Db/Scripts/*.sql"]),
         ("delta/60/01a.sql delta/60/02b.sql delta/61/01c.sql", ["delta/60/*.sql delta/61/*.sql"]),
         (f"{GRATE} db/views/v.sql db/sprocs/p.sql", ["db/up/*.sql"]),
@@ -433,3 +437,11 @@ def test_file_is_not_run_as_it_stands_when_it_has_both_ways_in_it(mark: str, too
 def test_file_is_plain_when_its_way_back_is_only_told_of(text: str) -> None:
     found = proposed("migrations/1_a.sql migrations/2_b.sql", text=text)
     assert patterns(found) == ["migrations/*.sql"]
+
+
+def test_migration_is_not_left_out_when_its_own_folder_names_tests_or_another_server() -> None:
+    some = "p/migrations/20240227_added_is_test/migration.sql p/migrations/20240301_off_mysql/migration.sql"
+    found = proposed(f"{some} p/migrations/20240101_a/migration.sql p/migrations/migration_lock.toml")
+    assert patterns(found) == ["p/migrations/**/*.sql"]
+    assert "3 SQL files" in reasons(found)
+    assert "left out" not in reasons(found)

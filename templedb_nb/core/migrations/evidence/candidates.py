@@ -84,7 +84,7 @@ class ProjectFiles:
         for each in self._planned:
             if path.startswith(f"{each}/"):
                 return each
-        if nested.is_part(path) or last(path) in {"up.sql", "down.sql"}:
+        if self._has_own_folder(path) or last(path) in {"up.sql", "down.sql"}:
             return parent(own)
         if named := folder_words.of_migrations(own):
             return named
@@ -93,6 +93,14 @@ class ProjectFiles:
         if own != "." and VERSION.fullmatch(last(own)):
             return parent(own)
         return own
+
+    def _has_own_folder(self, path: str) -> bool:
+        """Return whether a migration has a folder of its own; ``queries/migration.sql`` has none."""
+        own = parent(path)
+        if not nested.is_part(path):
+            return False
+        by_name = last(own)[:1].isdigit() or folder_words.of_migrations(parent(own))
+        return bool(by_name) or joined(parent(own), nested.LOCK) in self.there
 
     def candidates(self) -> list[Candidate]:
         """Return every folder for which something speaks, those of fewer levels first."""
@@ -167,7 +175,7 @@ class ProjectFiles:
             versioned = flyway.NAME.fullmatch(name)
             if versioned and versioned["kind"] == "V":
                 return f"names such as {name}"
-            if nested.is_part(path):
+            if self._has_own_folder(path):
                 return f"folders such as {last(parent(path))}"
             pair = golang_migrate.NAME.fullmatch(name)
             if (pair and pair["way"] == "up") or postgrator.NAME.fullmatch(name):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from templedb_nb.core.migrations.layouts import nested
 from templedb_nb.core.migrations.layouts.placing import last
 from templedb_nb.core.migrations.layouts.servers import OTHERS, other_server
 
@@ -60,6 +61,8 @@ def has_word(name: str, known: frozenset[str]) -> bool:
 def not_meant(path: str) -> tuple[str, str]:
     """Return the folder by which a file is none of what is deployed, and why; or nothing."""
     parts = path.split("/")[:-1]
+    if nested.is_part(path) and parts and parts[-1][:1].isdigit():  # one migration's: no word of it
+        parts = parts[:-1]
     for place, part in enumerate(parts, start=1):
         if why := _not_meant(part):
             return "/".join(parts[:place]), f"is left out: {part} {why}"
