@@ -14,7 +14,8 @@ from templedb_nb.core.config import document as configs
 from templedb_nb.core.config import groups, project_file
 from templedb_nb.core.config.overlay import NO_OVERLAY, Overlay, overlaid
 from templedb_nb.core.config.project_file import ProjectFile
-from templedb_nb.core.migrations.layouts import overlooked
+from templedb_nb.core.migrations.layouts import liquibase, overlooked
+from templedb_nb.core.migrations.layouts.placing import last
 from templedb_nb.core.migrations.proposal import (
     NO_ANSWERS,
     Proposal,
@@ -42,6 +43,9 @@ from templedb_nb.ports.store import BlobStore, ConfigStore
 
 DECISIVE = ("package.json", "pyproject.toml")
 
+
+_MOST = 1 << 20
+"""Files of more bytes are not looked at."""
 
 Read = Callable[[Iterable[Digest]], Mapping[Digest, bytes]]
 """Returns the contents at addresses."""
@@ -298,7 +302,7 @@ class Configs:
             for each in release.files
             if each.path in DECISIVE
             or each.path.endswith(BESIDE)
-            or (each.path.endswith(".sql") and each.size < (1 << 20))
+            or (_tells(each.path) and each.size < _MOST)
         }
         bodies = self._content.read(wanted.values())
         return {path: bodies[blob].decode("utf-8", "replace") for path, blob in wanted.items()}
@@ -315,6 +319,11 @@ def _write_order(project: Project, path: str, text: str) -> None:
         raise FilesError(message, hint=f"templedb project sync {project.slug}") from None
     except OSError as error:
         raise FilesError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _tells(path: str) -> bool:
+    """Return whether the text of a file tells which folder is of migrations, and in which order."""
+    return path.endswith(".sql") or liquibase.ROOT.fullmatch(last(path)) is not None
 
 
 def _names(document: dict[str, Any]) -> tuple[str, ...]:

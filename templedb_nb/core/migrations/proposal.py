@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
-from templedb_nb.core.migrations.evidence import folder_words, series
+from templedb_nb.core.migrations.evidence import changelogs, folder_words, series
 from templedb_nb.core.migrations.evidence.builds import builds
 from templedb_nb.core.migrations.evidence.candidates import SINGLE, Candidate, ProjectFiles
 from templedb_nb.core.migrations.evidence.taking import TakenFolder, take
@@ -133,6 +133,9 @@ def _taken(files: ProjectFiles, answers: ProposalAnswers) -> tuple[list[TakenFol
         far, found = [], [*found, *([single] if single else [])]
     every = [take(each, files) for each in found]
     reasons = [Reason(what=f"{each}/", why=why) for each, why in sorted(files.left_out.items())]
+    if not any(each.in_style is Layout.LIQUIBASE for each in every):
+        sql = [path for own in files.by_home.values() for path in own]
+        reasons += changelogs.reasons(files.look.beside, sql)
     taken: list[TakenFolder] = []
     for each in every:
         if dialect := each.foreign:
@@ -317,6 +320,8 @@ def _open(taken: TakenFolder, answers: ProposalAnswers, *, written: bool) -> Ite
         return
     if taken.other and not answers.folders:
         yield str(taken.other)
+    if taken.changelog and not answers.folders:
+        yield f"{taken.changelog} names its files: what else it changes, and when, is not read here"
     for each in () if written else taken.order:
         if not answers.by_name or "by letters" in each:  # the plan refuses such names
             yield each
@@ -327,7 +332,9 @@ def _answers(taken: Sequence[TakenFolder], answers: ProposalAnswers) -> Iterator
     only = "".join(f" --folder {each}" for each in answers.folders)
     if unsure and not (answers.write_order and answers.folders):
         written = joined(unsure[0].folder, ORDER_FILE)
-        only = only or (f" --folder {unsure[0].folder}" if len(taken) > 1 else "")
+        only = only or (
+            f" --folder {unsure[0].folder}" if len(taken) > 1 or unsure[0].changelog else ""
+        )
         yield f"{only} --write-order, which writes {written}: check it before you deploy"
         if not any("by letters" in doubt for each in unsure for doubt in each.order):
             yield f"{only} --by-name, if the order of names is right"

@@ -441,7 +441,50 @@ def test_file_is_plain_when_its_way_back_is_only_told_of(text: str) -> None:
 
 def test_migration_is_not_left_out_when_its_own_folder_names_tests_or_another_server() -> None:
     some = "p/migrations/20240227_added_is_test/migration.sql p/migrations/20240301_off_mysql/migration.sql"
-    found = proposed(f"{some} p/migrations/20240101_a/migration.sql p/migrations/migration_lock.toml")
+    found = proposed(
+        f"{some} p/migrations/20240101_a/migration.sql p/migrations/migration_lock.toml"
+    )
     assert patterns(found) == ["p/migrations/**/*.sql"]
     assert "3 SQL files" in reasons(found)
     assert "left out" not in reasons(found)
+
+
+CHANGELOG = """<databaseChangeLog>
+<changeSet id="1" author="a"><sqlFile path="sql/001-a.sql"/></changeSet>
+<changeSet id="2" author="a"><sqlFile path="sql/002-b.sql"/></changeSet>
+</databaseChangeLog>"""
+
+
+@pytest.mark.parametrize("end", ["xml", "yaml", "json"])
+def test_changelog_is_named_with_what_would_take_it_when_only_liquibase_reads_it(end: str) -> None:
+    master = f"src/main/resources/db/changelog/db.changelog-master.{end}"
+    texts = {
+        master: CHANGELOG.replace("001-a", "create"),
+        "db/changelog/sql/create.sql": "SELECT 1;",
+    }
+    found = propose(sorted(texts), texts)
+    assert not found.config.groups
+    assert f"{master}: a changelog of Liquibase's, which names create.sql" in reasons(found)
+    assert "--changeset AUTHOR:ID logicalFilePath:FILE" in reasons(found)
+
+
+def test_folder_is_asked_for_when_a_changelog_that_is_not_read_names_its_files() -> None:
+    texts = {
+        "db/changelog/db.changelog-master.xml": CHANGELOG,
+        "db/changelog/sql/001-a.sql": "SELECT 1;",
+        "db/changelog/sql/002-b.sql": "SELECT 2;",
+    }
+    found = propose(sorted(texts), texts)
+    assert "db.changelog-master.xml names its files" in found.doubts[0]
+    assert found.answers == (" --folder db/changelog/sql, to deploy that folder alone",)
+    taken = propose(sorted(texts), texts, ProposalAnswers(folders=("db/changelog/sql",)))
+    assert not taken.doubts
+    assert patterns(taken) == ["db/changelog/sql/*.sql"]
+
+
+def test_changelog_is_read_with_the_files_when_init_looks_at_a_project(terminal: Terminal) -> None:
+    terminal.file("app/db/changelog/db.changelog-master.xml", CHANGELOG)
+    terminal.file("app/db/sql/create.sql", "SELECT 1;")
+    terminal("project", "import", "app")
+    told = terminal("deploy", "init", "app", code=78).err
+    assert "a changelog of Liquibase's" in told

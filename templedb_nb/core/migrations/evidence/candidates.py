@@ -95,7 +95,7 @@ class ProjectFiles:
         return own
 
     def _has_own_folder(self, path: str) -> bool:
-        """Return whether a migration has a folder of its own; ``queries/migration.sql`` has none."""
+        """Return whether a migration has its own folder; ``queries/migration.sql`` has none."""
         own = parent(path)
         if not nested.is_part(path):
             return False

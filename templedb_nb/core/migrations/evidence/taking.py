@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from templedb_nb.core.config import globs
-from templedb_nb.core.migrations.evidence import folder_words, grate, series
+from templedb_nb.core.migrations.evidence import changelogs, folder_words, grate, series
 from templedb_nb.core.migrations.evidence.candidates import (
     NAME,
     SINGLE,
@@ -56,6 +56,8 @@ class TakenFolder:
     psql: bool = False
     layout: Layout = Layout.AUTO
     other: OtherSql | None = None
+    changelog: str = ""
+    """The changelog of Liquibase's that names some of its files, which are no changesets."""
     by_name: bool = False
     """Whether nothing but the name of the folder says that it holds migrations."""
 
@@ -123,6 +125,9 @@ def take(candidate: Candidate, files: ProjectFiles) -> TakenFolder:
         foreign=_foreign(candidate.files, files, arranged),
         layout=layout,
         other=other_sql(arranged.paths, texts),
+        changelog=changelogs.naming(arranged.paths, files.look.beside)
+        if _all_plain(arranged)
+        else "",
         by_name=candidate.evidence in {NAME, SINGLE}
         and _all_plain(arranged)
         and not _numbered(candidate.files),
