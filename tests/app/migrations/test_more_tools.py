@@ -75,6 +75,28 @@ def test_deployment_gives_the_whole_schema_when_liquibase_ran_the_first_half(
     assert dumped(pg) == dumped(other)
 
 
+def test_change_of_an_xml_changelog_is_imported_when_it_is_written_as_formatted_sql(
+    terminal: Terminal, pg: Database, tmp_path: Path
+) -> None:
+    corpus = copied("liquibase", tmp_path / "other")
+    liquibase(pg, corpus, 0)
+    master = "db/changelog/db.changelog-master.xml"
+    insert = (
+        "INSERT INTO databasechangelog VALUES ('1', 'me', %s, now(), 1, 'EXECUTED', '9:abc',"
+        " 'sqlFile path=sql/create.sql', '', NULL, '4.30', NULL, NULL, '1')"
+    )
+    owned(pg, insert, master)
+    owned(pg, "CREATE TABLE one (id int)")
+    sets = "".join(
+        f"--changeset me:{n} logicalFilePath:{master}\nCREATE TABLE {name} (id int);\n"
+        for n, name in ((1, "one"), (2, "two"))
+    )
+    assert "liquibase has run 1 of these files" in planned(terminal, tmp_path, pg, sets)
+    terminal("migration", "import", "app", "--reason", "we move over")
+    terminal("deploy", "run", "app")
+    assert pg.query("SELECT count(*) FROM two") == [(0,)]
+
+
 def test_migration_import_ends_with_24_when_liquibase_holds_its_lock(
     terminal: Terminal, pg: Database, tmp_path: Path
 ) -> None:

@@ -97,6 +97,19 @@ def reasons(found: Proposal) -> str:
         ("examples/todo/migrations/1_a.sql", ["examples/todo/migrations/*.sql"]),
         (DRIZZLE, ["drizzle/**/*.sql"]),
         (
+            (
+                "m/migrations/1_a.up.sql m/migrations/2_b.autocommit.up.sql"
+                " m/migrations/2_b.postgres.autocommit.up.sql m/migrations/2_b.mysql.autocommit.up.sql"
+                " m/migrations/3_c.autocommit.up.sql m/migrations/3_c.postgres.up.sql"
+            ),
+            [
+                (
+                    "m/migrations/*.sql !m/migrations/**/*.mysql.*.sql"
+                    " !m/migrations/2_b.autocommit.up.sql !m/migrations/3_c.autocommit.up.sql"
+                )
+            ],
+        ),
+        (
             "db/sqlc/migrations/1_a.up.sql db/sqlc/queries/migration.sql db/sqlc/queries/b.sql",
             ["db/sqlc/migrations/*.sql"],
         ),
@@ -412,6 +425,7 @@ def test_folders_beside_up_are_named_when_they_run_again_or_at_other_times() -> 
         ("-- rambler up\n{}-- rambler down", "rambler"),
         ("-- +micrate Up\n{}-- +micrate Down", "micrate"),
         ("-- +up\n{}-- +down", "rockhopper"),
+        ("-- +migrate Up\n{}-- +migrate Down", "sql-migrate"),
         ("-- UP\n{}-- DOWN", "a tool that has both ways in one file"),
     ],
 )

@@ -203,7 +203,7 @@ def _for_others(candidate: Candidate) -> Iterator[tuple[str, str]]:
             yield path, f"is left out: it is for {server} by its name"
         elif grate.of_environment(path):
             yield path, "is left out: it is for one environment by its name"
-        elif own := special.get(path):
+        elif own := special.get(servers.general(path)):
             yield path, f"is left out: {last(own)} stands for it"
 
 

@@ -91,7 +91,7 @@ class Dialect:
     @property
     def mend(self) -> str:
         """Return what lets the file be read here."""
-        if self.tool in ways_back.TOOLS:
+        if self.tool in {*ways_back.TOOLS, "sql-migrate"}:
             return ways_back.MEND + (ways_back.NO_SQL if "#" in self.evidence else "")
         return f"keep using {self.tool} for this folder, or write a plain SQL file"
 

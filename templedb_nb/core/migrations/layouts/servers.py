@@ -21,8 +21,8 @@ OTHERS = frozenset(
 """Servers that templedb does not deploy to."""
 _OWN = frozenset({"postgres", "postgresql", "pg", "pgsql", "psql"})
 _SUFFIX = re.compile(
-    r"(?P<stem>.+)\.(?P<server>(?!(?:up|down|do|undo)\.)[A-Za-z]\w*)"
-    r"(?P<way>(?:\.(?:up|down|do|undo))?\.sql)",
+    r"(?P<stem>.+)\.(?P<server>(?!(?:up|down|do|undo|autocommit)\.)[A-Za-z]\w*)"
+    r"(?P<way>(?:\.autocommit)?(?:\.(?:up|down|do|undo))?\.sql)",
     re.IGNORECASE,
 )
 
@@ -38,7 +38,12 @@ def stands_for(path: str) -> str:
     found = _SUFFIX.fullmatch(last(path))
     if found is None or found["server"].lower() not in _OWN:
         return ""
-    return joined(parent(path), found["stem"] + found["way"])
+    return general(joined(parent(path), found["stem"] + found["way"]))
+
+
+def general(path: str) -> str:
+    """Return the path of a form without pop's word for one that runs without a transaction."""
+    return path.replace(".autocommit.", ".")
 
 
 def complaints(placed: Sequence[Placed], known: AbstractSet[str]) -> Iterator[Finding]:
@@ -46,7 +51,7 @@ def complaints(placed: Sequence[Placed], known: AbstractSet[str]) -> Iterator[Fi
 
     What is in the ledger was meant.
     """
-    general = {stands_for(each.path): each.path for each in placed}
+    special = {stands_for(each.path): each.path for each in placed}
     for each in placed:
         if each.path in known or each.key in known:
             continue
@@ -55,5 +60,5 @@ def complaints(placed: Sequence[Placed], known: AbstractSet[str]) -> Iterator[Fi
         )
         if server := other_server(each.path):
             yield complaint(each.path, f"is for {server} by its name", mend)
-        elif own := general.get(each.path):
+        elif own := special.get(general(each.path)):
             yield complaint(each.path, f"has a form for PostgreSQL beside it: {own}", mend)
