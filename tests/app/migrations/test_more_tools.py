@@ -92,6 +92,10 @@ def test_change_of_an_xml_changelog_is_imported_when_it_is_written_as_formatted_
         for n, name in ((1, "one"), (2, "two"))
     )
     assert "liquibase has run 1 of these files" in planned(terminal, tmp_path, pg, sets)
+    owned(pg, insert.replace("'1', 'me'", "'7', 'you'"), master)
+    gone = imported(terminal)[f"{master}::7::you"]
+    assert gone["verdict"] == "missing"
+    assert f"--changeset you:7 logicalFilePath:{master}" in gone["note"]
     terminal("migration", "import", "app", "--reason", "we move over")
     terminal("deploy", "run", "app")
     assert pg.query("SELECT count(*) FROM two") == [(0,)]

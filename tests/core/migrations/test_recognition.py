@@ -502,3 +502,10 @@ def test_changelog_is_read_with_the_files_when_init_looks_at_a_project(terminal:
     terminal("project", "import", "app")
     told = terminal("deploy", "init", "app", code=78).err
     assert "a changelog of Liquibase's" in told
+
+
+def test_file_is_named_when_its_name_ends_in_a_server() -> None:
+    found = proposed("delta/60/01a.sql delta/60/02b.sql.postgres delta/61/01c.sql")
+    assert "delta/60/02b.sql.postgres: not SQL, and therefore not a migration here" in reasons(
+        found
+    )

@@ -25,11 +25,18 @@ def _liquibase_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignR
         path = text(row, "filename").removeprefix("classpath:").lstrip("./")
         key = "::".join((path, text(row, "id"), text(row, "author")))
         note = "Liquibase's checksum, of its own reading of the changeset, is not computed here"
+        own = next((each for each in local if each == key or each.endswith(f"/{key}")), "")
+        if not own:
+            note = (
+                "no changeset here has that key: formatted SQL has it, with --changeset"
+                f" {text(row, 'author')}:{text(row, 'id')} logicalFilePath:{path}; if a plain file"
+                " holds it: migration mark-applied FILE"
+            )
         if kind == "MARK_RAN":
             note = "Liquibase marked it as ran, and did not run it"
         foreign_rows.append(
             ForeignRow(
-                key=next((e for e in local if e == key or e.endswith(f"/{key}")), key),
+                key=own or key,
                 name=path,
                 sure=kind != "FAILED",
                 at=text(row, "dateexecuted"),
