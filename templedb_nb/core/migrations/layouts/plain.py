@@ -29,7 +29,7 @@ _DOWN_FOLDERS = frozenset(
 _SETTLE = "list the paths in an order_file of the group, in the order that you mean"
 _NUMBER = re.compile(r"[Vv]?(\d+(?:\.\d+)*)")
 NOT_READ = re.compile(
-    r"[Vv]?\d+(?:[._-].*\.(?:[cm]?js|[cm]?ts|py|go|rb|php|exs?|java|kt)"
+    r"[Vv]?\d++(?:[._-].*\.(?:[cm]?js|[cm]?ts|py|go|rb|php|exs?|java|kt)"
     r"|.*\.sql\.(?:j2|jinja2?|tmpl|tpl|template|erb|ejs|hbs|mustache|gotmpl|postgres(?:ql)?))"
 )
 
