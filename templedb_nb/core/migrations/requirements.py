@@ -54,12 +54,21 @@ def _for_transactions_only(
 ) -> Iterator[Finding]:
     if step.mode is Mode.STATEMENTS:
         message = f"{note}, but DuckDB runs each migration in one transaction"
-        yield problem(step.file, message, "split the file", topic=Topic.MIGRATION)
+        yield problem(step.file, message, _for_duckdb(note), topic=Topic.MIGRATION)
     if lock_timeout is not None:
         message = "templedb:lock-timeout has no effect in DuckDB, which has one writer"
         yield Finding(
             severity=Severity.WARNING, topic=Topic.MIGRATION, message=message, where=step.file
         )
+
+
+def _for_duckdb(note: str) -> str:
+    """Return how a file does without the statement that its *note* names."""
+    if "CONCURRENTLY" in note:
+        return "leave out CONCURRENTLY: a DuckDB file has one writer, and nobody waits"
+    if "VACUUM" in note:
+        return "leave out VACUUM, which does nothing in DuckDB; for statistics, write ANALYZE"
+    return "split the file"
 
 
 class _KnownFiles:

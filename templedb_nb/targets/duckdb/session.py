@@ -197,6 +197,9 @@ class DuckdbSession(DuckdbSlots):
 
         self._hold()
         with self._work() as opened:
+            # A result that is not fetched to its end keeps its transaction open, and an ALTER is
+            # refused behind an UPDATE that an older transaction may still have to see.
+            opened.execute("SELECT 1").fetchall()
             connection = opened.cursor()  # a session of its own: what the script sets ends with it
             try:
                 connection.execute("BEGIN")

@@ -83,8 +83,22 @@ def _failed(script: Script, index: int, start: int, error: Exception) -> Stateme
         statement=index,
         line=line,
         column=max(column, 1),
-        hint="fix the file and run again: nothing of it was applied",
+        hint=f"{_mend(message)}: nothing of it was applied",
     )
+
+
+_MENDS = {
+    "with outstanding updates": "move the ALTER behind the UPDATE to a migration of its own",
+    "cannot CHECKPOINT": "leave out CHECKPOINT, which DuckDB does by itself when the run ends",
+    "only write to a single attached": "write to one database in each migration; the other one"
+    " can be the database of another group (database: VARIABLE)",
+}
+"""What DuckDB does not do in one transaction, by a part of its message, and what does it."""
+
+
+def _mend(message: str) -> str:
+    found = (mend for part, mend in _MENDS.items() if part.lower() in message.lower())
+    return next(found, "fix the file and run again")
 
 
 def _place(line: str, found: re.Match[str]) -> int:

@@ -1,0 +1,52 @@
+"""What DuckDB does not do in a transaction is told with what does it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.app.recovery.test_lost_after_death import duck, in_duck
+from tests.conftest import Terminal
+
+__all__ = ["duck"]
+REFUSED = {
+    "CREATE INDEX CONCURRENTLY users_id ON users (id);": "leave out CONCURRENTLY",
+    "VACUUM;": "leave out VACUUM, which does nothing in DuckDB; for statistics, write ANALYZE",
+}
+FAILED = {
+    "ALTER TABLE users ADD COLUMN note text; UPDATE users SET note = 'x';"
+    " ALTER TABLE users ALTER note SET NOT NULL;": "move the ALTER behind the UPDATE",
+    "CHECKPOINT;": "leave out CHECKPOINT",
+    "ATTACH ':memory:' AS other; CREATE TABLE other.x (i int); INSERT INTO users VALUES (2);": (
+        "write to one database in each migration"
+    ),
+}
+MENDED = (
+    "ANALYZE;\n",
+    "ALTER TABLE users ADD COLUMN note text;\nUPDATE users SET note = 'x';\n",
+    "ALTER TABLE users ALTER note SET NOT NULL;\n",
+)
+
+
+@pytest.mark.parametrize("sql", REFUSED)
+def test_statement_that_duckdb_needs_not_is_refused_with_what_to_write(
+    sql: str, duck: Terminal
+) -> None:
+    duck.file("app/migrations/003.sql", f"{sql}\n")
+    assert REFUSED[sql] in duck("deploy", "run", "app", code=78).text
+
+
+@pytest.mark.parametrize("sql", FAILED)
+def test_failure_says_what_duckdb_does_in_place_of_it(sql: str, duck: Terminal) -> None:
+    in_duck(duck, "INSERT INTO users VALUES (1)")
+    duck.file("app/migrations/003.sql", f"{sql}\n")
+    said = duck("deploy", "run", "app", code=10).text
+    assert FAILED[sql] in said
+    assert "nothing of it was applied" in said
+
+
+def test_what_the_hints_say_is_applied(duck: Terminal) -> None:
+    in_duck(duck, "INSERT INTO users VALUES (1)")
+    for number, sql in enumerate(MENDED, start=3):
+        duck.file(f"app/migrations/{number:03}.sql", sql)
+    duck("deploy", "run", "app")
+    assert in_duck(duck, "SELECT * FROM users") == [(1, "x")]
