@@ -8,13 +8,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from templedb_nb.app.approval.used import use_approvals
 from templedb_nb.app.deploy.case import OpenTarget
 from templedb_nb.app.deploy.plans import Plans
 from templedb_nb.app.deploy.refusals import refuse, stale
 from templedb_nb.app.deploy.script_reader import script_reader
 from templedb_nb.app.deploy.workspace import Workspace
 from templedb_nb.app.environment import Environment
-from templedb_nb.app.findings.foreseen_waits import tell_new_waits
+from templedb_nb.app.findings.foreseen_waits import tell_waits
 from templedb_nb.app.findings.plan_findings import drifts
 from templedb_nb.app.health.surroundings import HealthSurroundings
 from templedb_nb.app.recovery.broken_journal import tell_the_end
@@ -138,7 +139,7 @@ class Runs:
             wish.planned(preview)
         refuse(preview.findings, plan)
         admit = self._admission(opened, plan, wish)
-        tell_new_waits(preview, opened.sessions, self._system.clock.now(), wish.tell)
+        tell_waits(preview, opened.sessions, self._system.clock.now(), wish.tell)
         admit(opened.ledgers)  # refused now, it waits neither for people nor for the lock
         check = self._check(opened, preview, wish)
         known = {name: opened.ledgers[name] for name in plan.databases}
@@ -187,20 +188,20 @@ class Runs:
                 )
                 execute(approved, claim, origin, tools, check, emit)
                 reach("run.told")
-            kept = self._plans.copies.follow(opened, plan, journal.result)
-            if journal.result.outcome is Outcome.SUCCEEDED:
-                self._use_approvals(plan, run, wish)
+            kept = self._remember(opened, plan, run, journal.result, wish)
         except JournalFailed as error:
             entries, now = journal.lines().entries, self._system.clock.now()
             tell_the_end(error, opened.sessions, entries, now, self._active(opened, plan))
             raise
         except TempleError as error:
             self._end(error, opened, plan, journal, emit)
-            kept = kept or self._plans.copies.follow(opened, plan, journal.result)
+            # What the state refused, the journal still tells.
+            refused = isinstance(error, StoreError)
+            kept = not refused and self._plans.copies.follow(opened, plan, journal.result)
             raise
         finally:
-            # Behind the copies: whoever folds the journal of a run that died brings them up to
-            # date, and without either nothing would miss a row that the ledger loses.
+            # Behind the copies and approvals, which whoever folds a journal brings up to date:
+            # without either nothing would miss a row that the ledger loses.
             with suppress(StoreError):  # it stays then, and the next command folds it
                 journal.close(keep=not kept)
         return journal.result
@@ -246,17 +247,14 @@ class Runs:
     def _active(self, opened: OpenTarget, plan: Plan) -> reconcile.Active:
         return lambda result: self._slots.active(opened, plan, result)
 
-    def _use_approvals(self, plan: Plan, run: RunId, wish: RunOptions) -> None:
-        """Count the approvals as used; a state that refuses undoes nothing of the run."""
-        try:
-            self._records.use_approvals(plan.content_hash, run)
-        except StoreError as error:
-            message = f"run {run[:13]} succeeded, but the state could not be written"
-            journal = f"its journal is in {self.journals}: the next command reads it"
-            if plan.policy.wanted:
-                raise StoreError(f"{message}: {error.message}", hint=error.hint,
-                                 problems=[*error.problems, journal]) from error  # fmt: skip
-            wish.tell(f"{message}: {error.message}\n{journal}")
+    def _remember(
+        self, opened: OpenTarget, plan: Plan, run: RunId, result: Result, wish: RunOptions
+    ) -> bool:
+        """Bring copies and approvals up to date with a run that ended; return whether they are."""
+        kept = self._plans.copies.follow(opened, plan, result)
+        if result.outcome is Outcome.SUCCEEDED:
+            kept = use_approvals(plan, run, self._records, self.journals, wish.tell) and kept
+        return kept
 
     def _claim(
         self,

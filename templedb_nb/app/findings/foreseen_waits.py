@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from templedb_nb.core.run.foreseen_waits import on_waits
 from templedb_nb.errors import TempleError
 from templedb_nb.model.effect import Impact, LockMode
-from templedb_nb.model.finding import Finding
+from templedb_nb.model.finding import Finding, Severity, Topic
 from templedb_nb.model.foreseen_wait import WantedLock
 from templedb_nb.model.plan import Draft, Preview
 from templedb_nb.model.step import Migration
@@ -43,22 +43,24 @@ def foreseen_waits(
             continue
         try:
             found = session.server.foreseen_waits(first, everybody=name in every)
-        except TempleError:
-            continue  # a plan does not fail for want of a forecast
+        except TempleError as error:  # a plan does not fail for want of a forecast
+            message = f"nobody can say whom its migrations would wait for: {error.message}"
+            where = f"target {draft.plan.target} ({name})"
+            yield Finding(severity=Severity.NOTE, topic=Topic.LOCK, message=message, where=where)
+            continue
         yield from on_waits(found, every.get(name, ""), watch)
 
 
-def tell_new_waits(
+def tell_waits(
     preview: Preview,
     sessions: Mapping[DatabaseName, Reached],
     now: datetime,
     tell: Callable[[str], None],
 ) -> None:
-    """Tell what a stored plan would wait for now and did not say when it was made."""
+    """Tell what a stored plan would wait for now; one that was just made has said it."""
     if now - preview.made_at > _FRESH:
         for each in foreseen_waits(preview.draft, preview.slug, sessions):
-            if each not in preview.findings:
-                tell(f"{each.where}: {each.message}")
+            tell(f"{each.where}: {each.message}")
 
 
 def _wanted(impact: Impact, file: str) -> Iterator[WantedLock]:
@@ -71,4 +73,9 @@ def _wanted(impact: Impact, file: str) -> Iterator[WantedLock]:
 
 def _waits_for_all(impact: Impact) -> bool:
     """Return whether a statement waits for every older transaction of the database."""
-    return any("concurrently" in each.what for each in impact.effects)
+    return any(each.what in _WAITING for each in impact.effects)
+
+
+_WAITING = frozenset(
+    {"create index concurrently", "drop index concurrently", "reindex concurrently"}
+)

@@ -13,8 +13,9 @@ from templedb_nb.core.run import recovery
 from templedb_nb.engine import reconcile
 from templedb_nb.errors import TempleError, UnknownName
 from templedb_nb.model.dataclass import dataclass
-from templedb_nb.model.event import RunFinished, Stamped
+from templedb_nb.model.event import Outcome, RunFinished, RunId, RunStarted, Stamped
 from templedb_nb.model.result import Result
+from templedb_nb.model.serialization import Digest
 from templedb_nb.model.trace import Lookup, Trace
 from templedb_nb.ports.records import RecordStore
 from templedb_nb.store.journal import NewerJournal, OrphanJournal, orphans
@@ -65,6 +66,7 @@ class Reconciler:
             result = Result.of(entries)
             self.memory.fold(entries, result)
             self.planning.copies.after_death(result)
+            self._use_approvals(entries, result)
             return True
         result, now = Result.of(entries), self.system.clock.now()
         lookup = recovery.lookup(result)
@@ -79,9 +81,16 @@ class Reconciler:
         # next command does both again.
         unproven = traced.trace is not None and traced.trace.proves_nothing
         self.planning.copies.after_death(Result.of(ended), unproven=unproven)
+        self._use_approvals(ended, Result.of(ended))
         if traced.later:
             orphan.unanswered()
         return not traced.later
+
+    def _use_approvals(self, entries: Sequence[Stamped], result: Result) -> None:
+        """Count the approvals of a run that succeeded as used: it died before it could."""
+        first = entries[0].event
+        if result.outcome is Outcome.SUCCEEDED and isinstance(first, RunStarted):
+            self.memory.use_approvals(Digest(first.content_hash), RunId(result.run))
 
     def _traced(self, result: Result, lookup: Lookup) -> _Traced:
         """Ask every ledger of a run's target, as the target is now."""

@@ -55,6 +55,26 @@ def test_approval_is_used_up_when_a_run_succeeds_under_it(guarded: Shop) -> None
     assert guarded.pg.query("SELECT used_by <> '' FROM templedb.approval") in ([], [(True,)])
 
 
+@pytest.mark.parametrize("database", [True, False], ids=["with a ledger", "state alone"])
+def test_approval_is_used_up_when_the_run_dies_right_behind_its_end(
+    shop: Shop, *, database: bool
+) -> None:
+    shop.config({"name": "x", "deploy_command": "echo deployed"})
+    if not database:
+        shop.terminal("env", "unset", "app", "DATABASE_URL", "--target", "staging")
+    made = wants(shop, "--approvals", "1")
+    shop.approve(made)
+    shop.terminal.set(TEMPLEDB_FAILPOINT="run.told:kill9")
+    process = shop.terminal.process("deploy", "run", "app")
+    said = process.communicate(timeout=60)
+    shop.terminal.set(TEMPLEDB_FAILPOINT="")
+    assert process.returncode == -9, said
+    shop.run(code=20)
+    used = shop.terminal("sql", "SELECT used_by FROM approvals", "--json").json[-1]["rows"]
+    (run,) = shop.terminal("sql", "SELECT run FROM runs", "--json").json[-1]["rows"]
+    assert used == [run]
+
+
 def test_approval_is_void_when_a_migration_changes(guarded: Shop) -> None:
     approve(guarded, plan(guarded))
     guarded.migration("002_orders.sql", "CREATE TABLE orders (id int, more int);")
