@@ -131,6 +131,18 @@ def test_many_partitions_are_counted_behind_the_first_ones() -> None:
     assert len(titles) == MOST + 2
 
 
+def test_table_that_inherits_is_called_a_child_and_what_a_view_reads_underlies_it() -> None:
+    names = [
+        NamedRelation(schema="public", name=name, title=name, visible=True)
+        for name in ("animals", "newest")
+    ]
+    found = Relatives(
+        named=tuple(names), children=(("cats", "animals"),), reads=(("newest", "orders"),)
+    )
+    assert told("ALTER TABLE animals ADD x int", found)[0] == ["animals", "child table cats"]
+    assert told("LOCK TABLE newest", found)[0] == ["newest", "underlying relation orders"]
+
+
 @pytest.mark.parametrize(
     ("sql", "locked"),
     [

@@ -21,8 +21,9 @@ _TITLES = {
     Kin.REFERENCED: "referenced table",
     Kin.REFERENCING: "referencing table",
     Kin.DEPENDENTS: "dependent",
-    Kin.READ: "read by it:",
+    Kin.READ: "underlying relation",
 }
+_CHILD = "child table"
 """What stands before a relation that is named; the kinds left out are told by words alone."""
 _FIRING = {"insert": "INSERT", "copy": "INSERT", "update": "UPDATE", "delete": "DELETE",
            "truncate": "TRUNCATE"}  # fmt: skip
@@ -58,6 +59,7 @@ class Neighbours:
         self._below = _by_first((b, a) for a, b in pairs)
         self._partitions = _by_first((b, a) for a, b in found.partitions)
         self._children = _by_first((b, a) for a, b in found.children)
+        self._inheriting = {child for child, _ in found.children}
         self._default = _by_first(found.defaults)
         self._keys: dict[str, list[ForeignKey]] = {}
         for key in found.keys:
@@ -91,6 +93,13 @@ class Neighbours:
     def parts(self, title: str) -> list[str]:
         """Return the partitions and children of a table, and those of these."""
         return _reached(self._below, [title])
+
+    def sorted_parts(self, titles: Iterable[str]) -> list[tuple[str, list[str]]]:
+        """Return partitions and tables that inherit apart, each with what people call them."""
+        sorts: dict[str, list[str]] = {_TITLES[Kin.PARTS]: [], _CHILD: []}
+        for title in titles:
+            sorts[_CHILD if title in self._inheriting else _TITLES[Kin.PARTS]].append(title)
+        return list(sorts.items())
 
     def reached(self, found: ObservedEffect, title: str, lock: LockMode) -> list[str]:
         """Return the partitions and children to which a statement goes on by itself."""
@@ -214,7 +223,9 @@ def beside(
             left.append(each)
             continue
         others = near.of(at, each.kin, each.part, alone=found.what == "drop table")
-        _take(locks, own, others, each.lock, _TITLES[each.kin])
+        told = [(_TITLES[each.kin], others)]
+        for sort, titles in near.sorted_parts(others) if each.kin is Kin.PARTS else told:
+            _take(locks, own, titles, each.lock, sort)
     fired = []
     for name, lock in found.locked:
         title = called(name)
@@ -223,7 +234,8 @@ def beside(
             fired += near.fired(found.what, title)
             parts = near.reached(found, title, lock)
             if parts and not _only(tokens):
-                _take(locks, own, parts, lock, _TITLES[Kin.PARTS])
+                for sort, titles in near.sorted_parts(parts):
+                    _take(locks, own, titles, lock, sort)
     return list(_shortened(locks.values())), left, list(dict.fromkeys(fired))
 
 
