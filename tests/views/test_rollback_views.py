@@ -161,12 +161,13 @@ def test_timeline_text_marks_rollbacks_when_runs_were_rolled_back() -> None:
 def test_timeline_picture_marks_rollbacks_by_shape_when_shown_in_grey() -> None:
     value = with_rollback()
     plain = replace(value, rows=tuple(replace(r, run_kind=None) for r in value.rows))
-    grey = [
-        imread(io.BytesIO(b64decode(bundle(each)["image/png"])))[..., :3].mean(axis=2)  # type: ignore[index]
+    drawn = [
+        imread(io.BytesIO(b64decode(bundle(each)["image/png"])))  # type: ignore[index]
         for each in (value, plain)
     ]
-    dark = [int((each < 0.3).sum()) for each in grey]
-    assert dark[0] > dark[1] + 100, "the ring and the arrow are dark, whatever the colours are"
+    grey = [1 - each[..., 3] * (1 - each[..., :3].mean(axis=2)) for each in drawn]  # on white
+    inked = [int((each < 0.8).sum()) for each in grey]
+    assert inked[0] > inked[1] + 500, "the ring and the arrow stand out, whatever the colours are"
     lone = replace(value, rows=value.rows[3:])
     assert bundle(lone) is not None, "its parent is not on the picture"
 

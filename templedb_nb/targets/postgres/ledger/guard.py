@@ -30,9 +30,11 @@ from templedb_nb.targets.postgres.ledger.change_marks import (
     relations,
 )
 
-AS_OURSELVES = "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE;"
+_NO_TIMEOUT = "SET LOCAL statement_timeout = 0;"
+AS_OURSELVES = f"SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE; {_NO_TIMEOUT}"
+"""A file's role and its statement_timeout are meant for its statements, and not for ours."""
 _POINT = "templedb_guard"
-STATEMENTS = 3
+STATEMENTS = 4
 """So many statements `check` has; its last one fails where the transaction is suspicious."""
 OURS = """
 pg_catalog.pg_xact_status(((pg_catalog.pg_current_xact_id()::pg_catalog.text::pg_catalog.int8
@@ -89,7 +91,8 @@ def check(marks: LedgerRelations, before: CounterBaseline) -> str:
     """
     same = f"coalesce({marks.unchanged(before)}, false)::pg_catalog.int4"
     return (
-        f"SET CONSTRAINTS ALL IMMEDIATE; SAVEPOINT {_POINT}; SELECT 1 OPERATOR(pg_catalog./) {same}"
+        f"SET CONSTRAINTS ALL IMMEDIATE; {_NO_TIMEOUT} SAVEPOINT {_POINT};"
+        f" SELECT 1 OPERATOR(pg_catalog./) {same}"
     )
 
 
@@ -174,9 +177,7 @@ class OwnRow:
 def _looking(connection: Connection) -> Iterator[None]:
     """Look as ourselves, whatever the file has set, and leave that as it is."""
     try:
-        connection.execute(
-            f"{AS_OURSELVES} SET LOCAL search_path = ''; SET LOCAL statement_timeout = 0".encode()
-        )
+        connection.execute(f"{AS_OURSELVES} SET LOCAL search_path = ''".encode())
         yield
     finally:
         with suppress(psycopg.Error):
