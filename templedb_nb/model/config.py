@@ -125,6 +125,7 @@ class Group:
     order_file: str = ""
     placeholders: tuple[tuple[str, str], ...] = ()
     opaque: OpaqueFiles = OpaqueFiles.REFUSE
+    ignore_histories: tuple[str, ...] = ()
     database: DatabaseName = DATABASE_URL
     workdir: WorkFolderKind = WorkFolderKind.RELEASE
     mutates: bool | None = None

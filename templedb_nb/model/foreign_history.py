@@ -30,7 +30,10 @@ class ImportConfidence(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignHistory:
-    """A table of another tool, as one moment shows it; `busy` while that tool holds its lock."""
+    """A table of another tool, as one moment shows it; `busy` while that tool holds its lock.
+
+    Of a table that the role may not read, `denied` names the role, and there are no rows.
+    """
 
     tool: str
     schema: str
@@ -38,6 +41,7 @@ class ForeignHistory:
     rows: tuple[Row, ...]
     locks: tuple[int, ...] = ()
     busy: bool = False
+    denied: str = ""
 
     @property
     def where(self) -> str:

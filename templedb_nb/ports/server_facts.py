@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from templedb_nb.model.foreign_history import ForeignHistory
 from templedb_nb.model.foreseen_wait import ForeseenWait, WantedLock
 from templedb_nb.model.lint import Sizes
 from templedb_nb.model.relatives import Relatives
@@ -24,10 +23,6 @@ class ServerFacts(Protocol):
     @property
     def here(self) -> Route:
         """Return where the session has reached it."""
-        ...
-
-    def histories(self) -> tuple[ForeignHistory, ...]:
-        """Return the tables of other tools that are there, as of one moment."""
         ...
 
     def sizes(self, names: Collection[str]) -> Sizes:

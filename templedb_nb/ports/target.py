@@ -14,6 +14,7 @@ from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.decided_health import DecidedHealth
 from templedb_nb.model.drift import CatalogMark, Drift
 from templedb_nb.model.event import Blocker, Outcome
+from templedb_nb.model.foreign_history import ForeignHistory
 from templedb_nb.model.ledger import Freeze, Ledger, LedgerEvent, LockHolder, Within
 from templedb_nb.model.rollback import RollbackMark
 from templedb_nb.model.serialization import Digest
@@ -109,7 +110,11 @@ class LedgerReader(Protocol):
 
 
 class HistoryReader(Protocol):
-    """What the ledger says of the past."""
+    """What the ledger and the tables of other tools say of the past."""
+
+    def histories(self) -> tuple[ForeignHistory, ...]:
+        """Return the tables of other tools that are there, as of one moment."""
+        ...
 
     def events(self, project: str, within: Within) -> tuple[LedgerEvent, ...]:
         """Return what the ledger's own history notes of a time, in order."""

@@ -150,6 +150,19 @@ class TestLedgerReader:
 
 
 class TestHistoryReader:
+    def test_histories_are_told_when_another_tool_has_a_table(self, place: Place) -> None:
+        with place.session().lock(a_claim(), QUIET):
+            pass
+        assert place.session().histories() == ()
+        place.query('CREATE TABLE "SequelizeMeta" (name varchar PRIMARY KEY)')
+        place.query("INSERT INTO \"SequelizeMeta\" VALUES ('1-x.js')")
+        if place.pg is not None:
+            (found,) = place.session().histories()
+            assert found.denied == place.pg.role
+            place.query('GRANT SELECT ON "SequelizeMeta" TO PUBLIC')
+        (found,) = place.session().histories()
+        assert (found.tool, found.rows) == ("Sequelize", ({"name": "1-x.js"},))
+
     def test_events_are_in_order_when_a_time_is_asked_for(self, session: Session) -> None:
         ever = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
         assert session.events("app", ever) == ()
@@ -642,7 +655,6 @@ class TestServer:
         assert number == [(remote.version,)]
         assert place.pg is not None
         assert remote.here.address.endswith(f"/{place.pg.name}")
-        assert remote.histories() == ()
         place.query("CREATE TABLE big AS SELECT generate_series(1, 100000) AS id; ANALYZE big")
         sizes = remote.sizes(["big", "not_there"])
         assert [name for _, name in sizes] == ["big"]

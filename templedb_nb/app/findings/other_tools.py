@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from templedb_nb.app.deploy.case import DeployContext, OpenTarget
 from templedb_nb.core.migrations import status
+from templedb_nb.core.migrations.histories.first_run import of_others
 from templedb_nb.core.plan.situation import PlanOptions
+from templedb_nb.model.config import Group
 from templedb_nb.model.foreign_history import ForeignHistory
 from templedb_nb.model.layout import Layout
 from templedb_nb.model.ledger import Ledger, State
@@ -19,12 +21,17 @@ def histories(
     ledgers: Mapping[DatabaseName, Ledger],
     found: Iterable[status.GroupMigrations],
 ) -> dict[DatabaseName, tuple[ForeignHistory, ...]]:
-    """Return other tools' tables, where the ledger is empty and the files are such a tool's."""
-    foreign = {m.database for m in found if any(p.reading for p in m.arranged.files)}
+    """Return other tools' tables that may tell of the files, where the ledger does not know more.
+
+    A table of which the config says that it does not is left out.
+    """
+    groups: dict[DatabaseName, list[Group]] = {}
+    for each in found:
+        groups.setdefault(each.database, []).append(each.group)
     return {
-        name: session.server.histories() if session.server else ()
+        name: of_others(session.histories(), groups[name])
         for name, session in opened.sessions.items()
-        if name in foreign and name in ledgers and _asks(ledgers[name])
+        if name in groups and name in ledgers and _asks(ledgers[name])
     }
 
 

@@ -21,9 +21,10 @@ from templedb_nb.core.migrations.histories.adopt import (
     with_folder,
 )
 from templedb_nb.core.migrations.histories.known import TOOLS
+from templedb_nb.core.migrations.histories.noticed import importable
 from templedb_nb.core.migrations.histories.older import OLDER, TABLE
 from templedb_nb.core.migrations.histories.shadow import SHADOWED, shadow
-from templedb_nb.errors import Ambiguous, Busy, UsageProblem
+from templedb_nb.errors import Ambiguous, Busy, TargetError, UsageProblem
 from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.dual_write import DualWrite, DualWriteTable
 from templedb_nb.model.foreign_history import Adoption, ForeignHistory
@@ -118,7 +119,7 @@ class HistoryImports:
 
     def _takeover(self, opened: OpenTarget, source: HistorySource) -> HistoryMatch:
         rows = self._migrations.status(opened).rows
-        database, history = _pick(list(_histories(opened, source)), rows, source)
+        database, history = _pick(_histories(opened, source), rows, source)
         own = tuple(row for row in rows if row.database == database)
         own = of_folder(history, own, source.folder)
         files = local_keys(history, own).values()
@@ -128,7 +129,9 @@ class HistoryImports:
         found = with_folder(believed(history, own, bodies, tuple(values.items())), own)
         known = {row.entry.key for row in own if row.entry}
         found = [each if each.row or each.key not in known else _gone(each, own) for each in found]
-        return HistoryMatch(database=database, history=history, rows=own, found=tuple(found))
+        taken = HistoryMatch(database=database, history=history, rows=own, found=tuple(found))
+        _refuse_strangers(taken)
+        return taken
 
 
 def _gone(each: ImportedMigration, rows: tuple[Tracked, ...]) -> ImportedMigration:
@@ -137,15 +140,51 @@ def _gone(each: ImportedMigration, rows: tuple[Tracked, ...]) -> ImportedMigrati
     return replace(each, row=row)
 
 
-def _histories(opened: OpenTarget, source: HistorySource) -> Iterator[Found]:
+def _histories(opened: OpenTarget, source: HistorySource) -> list[Found]:
+    """Return the histories that may be meant, or raise why none of them can be imported."""
     if source.file is not None:
-        yield from _kept_elsewhere(opened, source.file)
+        return list(_kept_elsewhere(opened, source.file))
+    found = [
+        (database, history)
+        for database, session in opened.sessions.items()
+        for history in session.histories()
+        if source.table in {None, history.table, history.where}
+        and source.tool in {None, history.tool}
+    ]
+    usable = [each for each in found if _usable(opened, *each)]
+    if found and not usable:
+        database, history = found[0]
+        if history.denied:
+            message = f"role {history.denied!r} may not read {history.where}, of {history.tool}"
+            raise TargetError(message, hint=f"GRANT SELECT ON {history.where} TO …")
+        message = f"{history.title} in {database} cannot be imported"
+        raise UsageProblem(message, hint=_BASELINE)
+    return usable
+
+
+def _usable(opened: OpenTarget, database: DatabaseName, history: ForeignHistory) -> bool:
+    server = opened.sessions[database].server is not None
+    return server and importable(history.tool) and not history.denied
+
+
+def _refuse_strangers(taken: HistoryMatch) -> None:
+    """Refuse a table none of whose rows has a file here: the files would wait, and then run.
+
+    Files of the tool's own may have come after those that it ran, but they have versions.
+    """
+    history, tool = taken.history, TOOLS[taken.history.tool]
+    waiting = [row for row in taken.rows if row.state in WAITING and row.entry is None]
+    comparable = not tool.by_row and any(
+        row.reading and row.reading.layout is tool.layout for row in waiting
+    )
+    if not taken.found or not waiting or comparable or any(each.row for each in taken.found):
         return
-    for database, session in opened.sessions.items():
-        for history in session.server.histories() if session.server else ():
-            named = source.table in {None, history.table, history.where}
-            if named and source.tool in {None, history.tool}:
-                yield database, history
+    message = f"no migration that {history.title} lists has a file here"
+    count = f"{len(waiting)} files here wait, and would still run after an import"
+    raise UsageProblem(message, problems=[count], hint=f"if they ran: {_BASELINE}")
+
+
+_BASELINE = "templedb migration baseline --through FILE --reason WHY"
 
 
 def _word(verb: Verb, database: DatabaseName, reason: str) -> Amend:

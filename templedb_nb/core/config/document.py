@@ -181,6 +181,12 @@ GROUP_KEYS = (
         OpaqueFiles.REFUSE,
     ),
     Key(
+        "ignore_histories",
+        ListOf(TEXT),
+        "Tables of other tools (NAME or SCHEMA.NAME) that tell of no migration of this group.",
+        (),
+    ),
+    Key(
         "database",
         VARIABLE,
         "The variable with the database's address. Default: DATABASE_URL.",

@@ -10,7 +10,6 @@ from templedb_nb.core.config import groups
 from templedb_nb.core.config.document import problem
 from templedb_nb.core.config.environ import KnownNames
 from templedb_nb.core.config.groups import migrating
-from templedb_nb.core.migrations.histories.adopt import ran_here
 from templedb_nb.core.migrations.rows import by_group
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.core.migrations.status import (
@@ -23,7 +22,7 @@ from templedb_nb.core.plan.rollback import not_answered, on_pending
 from templedb_nb.model.config import Executor, Group, OpaqueFiles
 from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.finding import Finding, Severity, Topic
-from templedb_nb.model.foreign_history import ForeignHistory, ImportConfidence
+from templedb_nb.model.foreign_history import ImportConfidence
 from templedb_nb.model.ledger import Ledger, State
 from templedb_nb.model.lost import Lost, Suspicion
 from templedb_nb.model.plan import Plan
@@ -287,25 +286,6 @@ def _elsewhere(
             message = f"this database knows these files as project {project!r}"
             mend = f"templedb project sync {plan.project} --known-as {project}"
             yield problem(f"target {plan.target} ({name})", message, mend, topic=Topic.LEDGER)
-
-
-def on_histories(
-    found: Mapping[DatabaseName, Sequence[ForeignHistory]],
-    rows: Sequence[Tracked],
-    target: TargetName,
-) -> Iterable[Finding]:
-    """Yield an error where another tool has run files that wait here: they would run again."""
-    for database, histories in found.items():
-        own = [row for row in rows if row.database == database]
-        for history in histories:
-            ran = ran_here(history, own)
-            if ran:
-                message = (
-                    f"{history.where} says that {history.tool} has run {len(ran)} of these files"
-                )
-                mend = f"templedb migration import --target {target} --from {history.tool}"
-                where = f"target {target} ({database})"
-                yield problem(where, message, mend, topic=Topic.LEDGER)
 
 
 def on_shadows(ledgers: Ledgers, plan: Plan, target: TargetName) -> Iterable[Finding]:

@@ -9,6 +9,7 @@ from templedb_nb.core.config import groups
 from templedb_nb.core.config.document import problem
 from templedb_nb.core.health.variables import wanted
 from templedb_nb.core.migrations import down, status
+from templedb_nb.core.migrations.histories.first_run import on_histories
 from templedb_nb.core.migrations.histories.shadow import shadow
 from templedb_nb.core.migrations.requirements import on_scripts
 from templedb_nb.core.migrations.rows import by_group, of_groups
@@ -16,7 +17,6 @@ from templedb_nb.core.plan import artifacts, fallback, rollback
 from templedb_nb.core.plan.findings import (
     TargetDemands,
     on_adoption,
-    on_histories,
     on_migrations,
     on_restores,
     on_shadows,
@@ -233,7 +233,7 @@ def _all_findings(
     findings += on_one_database(situation.ledgers, rows)
     findings += on_suspicions(situation.suspicions, situation.target)
     findings += on_missing_parts(made, situation.ledgers)
-    findings += on_histories(situation.histories, rows, situation.target)
+    findings += on_histories(situation.histories, situation.ledgers, rows, situation.target)
     findings += fallback.on_fallback(made, situation, tuple(findings))
     findings += on_shadows(situation.ledgers, made, situation.target)
     findings += [*on_health(made, situation), *artifacts.on_artifacts(made, situation)]

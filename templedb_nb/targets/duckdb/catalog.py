@@ -7,7 +7,7 @@ earlier templedb made have none.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -15,7 +15,10 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from templedb_nb.core.catalog.drift import Row, behind, other_words, outdated, seen, told
+from templedb_nb.core.migrations.histories.known import Table
+from templedb_nb.core.migrations.histories.noticed import everybody, wanted_columns
 from templedb_nb.model.drift import CatalogMark, Drift, KeptBase, LedgerStanding, Printer
+from templedb_nb.model.foreign_history import ForeignHistory
 from templedb_nb.ports.claim import Claim
 from templedb_nb.targets import drift_base
 from templedb_nb.targets.duckdb.ledger import NOW, record
@@ -34,6 +37,14 @@ CREATE TABLE IF NOT EXISTS templedb.object (
     definition VARCHAR NOT NULL
 );
 COMMENT ON TABLE templedb.object IS 'The objects of this file as runs left them.';
+"""
+_TABLES = """
+SELECT schema_name, table_name, list(column_name) FROM duckdb_columns()
+WHERE database_name = current_database() AND NOT internal AND schema_name <> 'templedb'
+  AND table_name IN (
+    SELECT t.table_name FROM duckdb_tables() t WHERE t.database_name = current_database()
+  )
+GROUP BY ALL
 """
 _STANDING = """
 SELECT project, sha256(string_agg(fact, chr(10) ORDER BY fact)) FROM (
@@ -54,6 +65,40 @@ def catalog(connection: Connection) -> dict[str, str]:
         name: _type(connection, space, own) if definition is None else definition
         for name, definition, space, own in rows
     }
+
+
+def histories(connection: Connection) -> tuple[ForeignHistory, ...]:
+    """Return every table that is another tool's, with its rows."""
+    tables = {(schema, table): columns for schema, table, columns in _tables(connection)}
+    return tuple(
+        ForeignHistory(
+            tool=tool.title,
+            schema=table[0],
+            table=table[1],
+            rows=tuple(_rows(connection, table, tables[table], wanted_columns(tool))),
+        )
+        for tool, table in everybody(tables)
+    )
+
+
+def _tables(connection: Connection) -> list[tuple[str, str, list[str]]]:
+    return connection.execute(_TABLES).fetchall()
+
+
+def _rows(
+    connection: Connection, table: Table, columns: Sequence[str], wanted: Sequence[str]
+) -> Iterator[dict[str, object]]:
+    """Yield the *wanted* columns of each row as texts, and others as nothing."""
+    there = {each.lower(): each for each in columns if each.lower() in wanted}
+    shown = ", ".join(f"CAST({_quoted(each)} AS VARCHAR)" for each in there.values())
+    query = f"SELECT {shown or '1'} FROM {_quoted(table[0])}.{_quoted(table[1])}"
+    for row in connection.execute(query).fetchall():
+        yield dict.fromkeys(wanted) | dict(zip(there, row, strict=False))
+
+
+def _quoted(name: str) -> str:
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
 
 
 def drift(connection: Connection, locked: Locked) -> Drift:

@@ -22,6 +22,7 @@ from templedb_nb.model.approval import Approval
 from templedb_nb.model.decided_health import DecidedHealth
 from templedb_nb.model.drift import CatalogMark, Drift
 from templedb_nb.model.event import Outcome
+from templedb_nb.model.foreign_history import ForeignHistory
 from templedb_nb.model.ledger import Freeze, Ledger, LedgerEvent, LockHolder, Within
 from templedb_nb.model.rollback import RollbackMark
 from templedb_nb.model.serialization import Digest
@@ -255,6 +256,13 @@ class DuckdbSession(DuckdbSlots):
             return {}
         with self._work() as connection:
             return catalog.catalog(connection)
+
+    def histories(self) -> tuple[ForeignHistory, ...]:
+        """Return the tables of other tools that are there, as of one moment."""
+        if not self._path.exists():
+            return ()
+        with self._work() as connection:
+            return catalog.histories(connection)
 
     def drift(self) -> Drift:
         """Return how the objects differ from what runs left."""

@@ -511,7 +511,7 @@ def test_dbmate_table_is_not_recognised_when_it_belongs_to_rails(shop: Shop) -> 
     dbmate(shop.pg, [])
     owned(shop.pg, "CREATE TABLE ar_internal_metadata (key varchar PRIMARY KEY, value varchar)")
     said = shop.terminal("migration", "import", "app", "--dry-run", code=64)
-    assert "no database of the target has another tool's table" in said.err
+    assert "Rails (public.schema_migrations) in DATABASE_URL cannot be imported" in said.err
 
 
 def test_import_takes_the_table_that_fits_or_asks_when_there_are_several_tables(

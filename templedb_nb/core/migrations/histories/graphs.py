@@ -16,7 +16,7 @@ _RIVERS = re.compile(r"(?P<version>\d+)_.*river.*\.up\.sql", re.IGNORECASE)
 
 
 def _liquibase_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:
-    """Return the changesets; a path there may begin further down than here."""
+    """Return the changesets."""
     foreign_rows = []
     for row in sorted(rows, key=lambda each: int(text(each, "orderexecuted") or 0)):
         kind = text(row, "exectype")
@@ -25,7 +25,7 @@ def _liquibase_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignR
         path = text(row, "filename").removeprefix("classpath:").lstrip("./")
         key = "::".join((path, text(row, "id"), text(row, "author")))
         note = "Liquibase's checksum, of its own reading of the changeset, is not computed here"
-        own = next((each for each in local if each == key or each.endswith(f"/{key}")), "")
+        own = _own(key, local)
         if not own:
             note = (
                 "no changeset here has that key: formatted SQL has it, with --changeset"
@@ -45,6 +45,14 @@ def _liquibase_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignR
             )
         )
     return newest(foreign_rows)
+
+
+def _own(key: str, local: Sequence[str]) -> str:
+    """Return the key here that means the same changeset: either path may begin further down."""
+    ends = [each for each in local if f"/{each}".endswith(f"/{key}")]
+    starts = [each for each in local if f"/{key}".endswith(f"/{each}")]
+    longest = sorted(starts, key=len)[-1:]
+    return next(iter(ends or longest), "")
 
 
 def _alembic_tells(rows: Sequence[Row], local: Sequence[str]) -> list[ForeignRow]:

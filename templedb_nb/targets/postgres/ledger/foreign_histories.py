@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 
-import psycopg
 from psycopg import sql
 
-from templedb_nb.core.migrations.histories.known import Table, owners
+from templedb_nb.core.migrations.histories.known import Table
+from templedb_nb.core.migrations.histories.noticed import NoticedTool, everybody, wanted_columns
 from templedb_nb.core.migrations.histories.tool import Tool
 from templedb_nb.core.migrations.kept_text import kept_text
-from templedb_nb.errors import Busy, TargetError
+from templedb_nb.errors import Busy
 from templedb_nb.model.foreign_history import ForeignHistory
 from templedb_nb.model.ledger import TEXT_CHECKSUM, TOKEN_CHECKSUM
 from templedb_nb.model.step import ImportEntry
@@ -21,13 +22,15 @@ from templedb_nb.targets.postgres.ledger.migration_rows import by_whom
 from templedb_nb.targets.postgres.ledger.snapshot import snapshot
 
 _TABLES = """
-SELECT n.nspname, c.relname, pg_catalog.array_agg(a.attname::text)
+SELECT n.nspname, c.relname, pg_catalog.array_agg(a.attname::text),
+       pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+       AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'templedb')
   AND n.nspname NOT LIKE 'pg\\_%'
-GROUP BY 1, 2
+GROUP BY n.oid, n.nspname, c.oid, c.relname
 """
 _LOCKED = """
 SELECT 1 FROM pg_catalog.pg_locks
@@ -52,33 +55,53 @@ def read(connection: Connection) -> tuple[ForeignHistory, ...]:
     """Return every table that is another tool's, with its rows, as of one moment."""
     with snapshot(connection):
         found = connection.execute(_TABLES.encode()).fetchall()
-        tables = {(schema, table): columns for schema, table, columns in found}
-        return tuple(_history(connection, tool, table) for tool, table in owners(tables))
+        tables = {(schema, table): columns for schema, table, columns, _ in found}
+        readable = {(schema, table) for schema, table, _, may in found if may}
+        return tuple(
+            _history(connection, tool, table, tables[table])
+            if table in readable
+            else _denied(connection, tool, table)
+            for tool, table in everybody(tables)
+        )
 
 
-def _history(connection: Connection, tool: Tool, table: Table) -> ForeignHistory:
+def _denied(connection: Connection, tool: Tool | NoticedTool, table: Table) -> ForeignHistory:
     schema, name = table
+    denied = connection.info.user
+    return ForeignHistory(tool=tool.title, schema=schema, table=name, rows=(), denied=denied)
+
+
+def _history(
+    connection: Connection, tool: Tool | NoticedTool, table: Table, columns: Sequence[str]
+) -> ForeignHistory:
+    schema, name = table
+    rows = _rows(connection, table, columns, wanted_columns(tool))
+    if isinstance(tool, NoticedTool):
+        return ForeignHistory(tool=tool.title, schema=schema, table=name, rows=rows)
     row = connection.execute("SELECT current_database()").fetchone()
     locks = tool.locks(schema, name, str(row[0]) if row else "")
-    query = sql.SQL("SELECT pg_catalog.to_jsonb(t)::text FROM {} t").format(
-        sql.Identifier(schema, name)
-    )
-    try:
-        rows = [json.loads(text) for (text,) in connection.execute(query).fetchall()]
-    except psycopg.errors.InsufficientPrivilege:
-        message = f"role {connection.info.user!r} may not read {schema}.{name}, of {tool.title}"
-        raise TargetError(message, hint=f"GRANT SELECT ON {schema}.{name} TO …") from None
     return ForeignHistory(
         tool=tool.title,
         schema=schema,
         table=name,
-        rows=tuple(
-            {column: each.get(column) for column in (*tool.columns, *tool.more)} for each in rows
-        ),
+        rows=rows,
         locks=locks,
         busy=_locked(connection, tool, schema)
         or any(connection.execute(_LOCKED.encode(), [key, key]).fetchone() for key in locks),
     )
+
+
+def _rows(
+    connection: Connection, table: Table, columns: Sequence[str], wanted: Sequence[str]
+) -> tuple[dict[str, object], ...]:
+    """Return the *wanted* columns of each row, which the table may write in capitals."""
+    there = [sql.Identifier(each) for each in columns if each.lower() in wanted]
+    query = sql.SQL("SELECT pg_catalog.to_jsonb(t)::text FROM (SELECT {} FROM {}) t").format(
+        sql.SQL(", ").join(there), sql.Identifier(*table)
+    )
+    found = [json.loads(text) for (text,) in connection.execute(query).fetchall()]
+    small = [{name.lower(): value for name, value in each.items()} for each in found]
+    return tuple({column: each.get(column) for column in wanted} for each in small)
 
 
 def _locked(connection: Connection, tool: Tool, schema: str) -> bool:
