@@ -264,7 +264,11 @@ class RouterFailed(TargetError):
 
 
 class StatementFailed(TargetError):
-    """The server rejected one statement; `changed` says whether earlier steps took effect."""
+    """The server rejected one statement.
+
+    `changed` says whether earlier steps took effect, `passing` whether other sessions alone caused
+    it, so that another try may pass.
+    """
 
     exit_code = ExitCode.CHANGED
 
@@ -288,6 +292,7 @@ class StatementFailed(TargetError):
         self.sqlstate = sqlstate
         self.detail = detail
         self.changed = changed
+        self.passing = False
 
 
 class QueryRefused(UsageProblem):

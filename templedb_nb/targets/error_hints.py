@@ -5,10 +5,10 @@ from __future__ import annotations
 from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.core.sql.transaction_settings import opening
 
-AT_COMMIT = " (at COMMIT)"
-"""Stands behind the message of an error that came with COMMIT."""
-_CROSSED = "tuple concurrently updated"
+_CROSSED = frozenset({"tuple concurrently updated", "tuple concurrently deleted"})
 """Two sessions changed one row of a catalog. Servers say it in English whatever lc_messages is."""
+_CATALOG = "pg_catalog"
+"""The schema in which a unique violation (23505) means that two sessions made one object."""
 _IN_THE_WAY = frozenset({"55P03", "40P01", "40001"})
 """A wait for a lock that lasted too long, a deadlock, a serialization failure."""
 _MEANINGS = {
@@ -16,10 +16,8 @@ _MEANINGS = {
     " move its use to a migration of its own",
     "55P03": "another session held a lock for longer than lock_timeout (5 s unless the file says"
     " otherwise): look at pg_stat_activity, then run again",
-    "40P01": "it deadlocked with another session at every try:"
-    " run again when there is less traffic",
-    "40001": "other sessions changed the same rows at every try:"
-    " run again when there is less traffic",
+    "40P01": "it deadlocked with another session: run again when there is less traffic",
+    "40001": "other sessions changed the same rows: run again when there is less traffic",
     "42501": "the role lacks a right: grant it, or deploy with another role",
     "25006": "the server or the role is read-only, or a statement of the file made it so",
     "2D000": "a procedure or DO block ended the transaction: take the COMMIT or ROLLBACK out",
@@ -35,26 +33,48 @@ _ALONE = (
 )
 
 
-def in_the_way(sqlstate: str | None, message: str) -> bool:
-    """Return whether other sessions alone made it fail, so that another try may pass."""
-    crossed = sqlstate == "XX000" and message.removesuffix(AT_COMMIT) == _CROSSED
-    return crossed or sqlstate in _IN_THE_WAY
+def in_the_way(sqlstate: str | None, message: str, schema: str | None = None) -> bool:
+    """Return whether other sessions alone made it fail, so that another try may pass.
+
+    *schema* is where the server says that the violated constraint is.
+    """
+    return sqlstate in _IN_THE_WAY or _crossed(sqlstate, message, schema)
 
 
-def meaning(sqlstate: str | None, message: str, statement: Statement | None = None) -> str:
+def _crossed(sqlstate: str | None, message: str, schema: str | None) -> bool:
+    """Return whether another session changed, dropped or made the same object meanwhile.
+
+    A name that was taken before has an error of its own (42P07, 42710); one that another session
+    took while the statement ran is a unique violation of the catalog, also behind IF NOT EXISTS.
+    """
+    if sqlstate == "23505":
+        return schema == _CATALOG
+    return sqlstate == "XX000" and message in _CROSSED
+
+
+def meaning(
+    sqlstate: str | None,
+    message: str,
+    schema: str | None = None,
+    statement: Statement | None = None,
+) -> str:
     """Return what an error means and what fixes it, or nothing where it speaks for itself."""
-    if in_the_way(sqlstate, message) and sqlstate not in _MEANINGS:
-        return "other sessions changed the same object at every try: run again when they are done"
+    if _crossed(sqlstate, message, schema):
+        return "another session changed the same object: run again when it is done"
     if sqlstate == "25001" and statement is not None:
         return _in_transaction(statement)
     return _MEANINGS.get(sqlstate or "", "")
 
 
 def explained(
-    sqlstate: str | None, message: str, file: str, statement: Statement | None = None
+    sqlstate: str | None,
+    message: str,
+    file: str,
+    schema: str | None = None,
+    statement: Statement | None = None,
 ) -> str:
     """Return the hint for an error, or how to go on from any other."""
-    known = meaning(sqlstate, message, statement)
+    known = meaning(sqlstate, message, schema, statement)
     return known or f"fix {file} and run again: nothing of it was applied"
 
 

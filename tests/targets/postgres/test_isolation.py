@@ -406,6 +406,58 @@ def test_migration_is_retried_when_another_session_changed_its_catalog_row(
     assert process.returncode == 0, out + err
 
 
+@pytest.mark.parametrize("frame", ["{0}\n", "VACUUM orders;\n{0}\n"])
+@pytest.mark.parametrize(
+    ("other", "sql"),
+    [
+        ("CREATE SCHEMA IF NOT EXISTS s", "CREATE SCHEMA IF NOT EXISTS s;"),
+        ("CREATE TABLE IF NOT EXISTS s (id int)", "CREATE TABLE IF NOT EXISTS s (id int);"),
+        ("CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 3'",
+         "CREATE OR REPLACE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 2';"),
+        ("ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM public",
+         "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO public;"),
+    ],
+)  # fmt: skip
+def test_migration_is_retried_when_another_session_made_or_dropped_its_object(
+    table: Shop, other: str, sql: str, frame: str
+) -> None:
+    """A unique violation in the catalog, or a row that was deleted: the file is right."""
+    with psycopg.connect(table.pg.dsn, autocommit=True) as before:
+        before.execute("ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO public")
+        before.execute(f"GRANT ALL ON SCHEMA public TO {table.pg.role}")
+    table.migration("003_level.sql", frame.format(sql))
+    with psycopg.connect(table.pg.dsn) as session:
+        session.execute(other.encode())
+        process = table.terminal.process("deploy", "run", "app")
+        wait_for_a_lock(table, process)
+        session.commit()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out + err
+    assert "another session was in the way" in out
+
+
+def test_run_names_the_taken_name_when_another_session_made_the_object(table: Shop) -> None:
+    """Without IF NOT EXISTS, the second try meets the name, and the file must be edited."""
+    table.migration("003_level.sql", "CREATE TABLE s (id int);\n")
+    with psycopg.connect(table.pg.dsn) as session:
+        session.execute("CREATE TABLE s (id int)")
+        process = table.terminal.process("deploy", "run", "app")
+        wait_for_a_lock(table, process)
+        session.commit()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 10, out + err
+    assert "SQLSTATE: 42P07" in out + err
+    assert f"fix {FILE} and run again" in out + err
+
+
+def test_run_fails_at_once_when_a_row_of_a_table_is_there_already(table: Shop) -> None:
+    table.migration("003_level.sql", "CREATE UNIQUE INDEX one_id ON orders (id);\nINSERT INTO orders SELECT id FROM orders;\n")  # fmt: skip
+    said = table.run(code=10)
+    assert "SQLSTATE: 23505" in said.all
+    assert "in the way" not in said.all
+    assert f"fix {FILE} and run again" in said.all
+
+
 RAISES = "DO $$ BEGIN RAISE 'tuple concurrently {what}' USING ERRCODE = 'XX000'; END $$;\n"
 
 
@@ -414,7 +466,7 @@ def test_run_says_retry_later_instead_of_fix_the_file_when_other_sessions_interf
 ) -> None:
     table.migration("003_level.sql", RAISES.format(what="updated"))
     said = table.run(code=10)
-    assert "run again when they are done" in said.text
+    assert "run again when it is done" in said.text
     assert "fix migrations" not in said.text
     table.migration("003_level.sql", RAISES.format(what="eaten"))
     said = table.run(code=10)

@@ -41,7 +41,8 @@ def failed(
         case EffectStanding.BROKEN:
             stands = f"{stands}; {_way_out(link, attempt, number, error, left)}"
         case _:
-            right = link.lost or meaning(error.sqlstate, first_line(error))
+            told = meaning(error.sqlstate, first_line(error), error.diag.schema_name)
+            right = link.lost or told
             on = "" if right else f"fix {file} and "
             stands = f"{stands}; {on}run again: it continues at step {number + 1}"
     return statement_failed(link, attempt, index, error, stands=stands)

@@ -6,7 +6,7 @@ import psycopg
 
 from templedb_nb.core.sql.tokens import Statement
 from templedb_nb.errors import StatementFailed
-from templedb_nb.targets.error_hints import AT_COMMIT, explained, meaning
+from templedb_nb.targets.error_hints import explained, in_the_way, meaning
 from templedb_nb.targets.postgres.apply.attempt import Attempt
 from templedb_nb.targets.postgres.connection.connect import first_line
 from templedb_nb.targets.postgres.connection.wire import Link
@@ -24,15 +24,18 @@ def failed_at_commit(attempt: Attempt, error: psycopg.Error | None) -> Statement
     """Return the error for a COMMIT that the server refused: deferred constraints, for one."""
     said = first_line(error) if error else "the server rolled back in place of a COMMIT"
     sqlstate = error.sqlstate if error else None
-    return StatementFailed(
-        f"{said}{AT_COMMIT}",
+    schema = error.diag.schema_name if error else None
+    refused = StatementFailed(
+        f"{said} (at COMMIT)",
         statement=-1,
         line=0,
         column=0,
         sqlstate=sqlstate,
         detail=(error.diag.message_detail or "") if error else "",
-        hint=explained(sqlstate, said, attempt.step.file),
+        hint=explained(sqlstate, said, attempt.step.file, schema),
     )
+    refused.passing = in_the_way(sqlstate, said, schema)
+    return refused
 
 
 def statement_failed(
@@ -53,14 +56,13 @@ def statement_failed(
     if link.lost:
         what = "the connection was lost" + ("" if stands else ", and the server rolled back")
         message = f"{what}: {message}"
-    told = explained(error.sqlstate, said, attempt.step.file, statement)
+    told = explained(error.sqlstate, said, attempt.step.file, diag.schema_name, statement)
     if stands:
-        told = "; ".join(
-            each for each in (meaning(error.sqlstate, said, statement), stands) if each
-        )
+        known = meaning(error.sqlstate, said, diag.schema_name, statement)
+        told = "; ".join(each for each in (known, stands) if each)
     if index < 0 and (error.sqlstate or "")[:2] in _OF_THE_LEDGER:
         told = _RIGHTS if error.sqlstate == "42501" else _DAMAGED
-    return StatementFailed(
+    refused = StatementFailed(
         message,
         statement=index,
         line=line,
@@ -70,6 +72,8 @@ def statement_failed(
         hint=" ".join(each for each in (diag.message_hint, told) if each),
         changed=bool(stands),
     )
+    refused.passing = in_the_way(error.sqlstate, said, diag.schema_name)
+    return refused
 
 
 def _offset(statement: Statement | None, error: psycopg.Error) -> int:

@@ -19,7 +19,6 @@ from templedb_nb.failpoints import reach
 from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.ledger import State
 from templedb_nb.model.step import Revert
-from templedb_nb.targets.error_hints import in_the_way
 from templedb_nb.targets.postgres.apply.attempt import Attempt
 from templedb_nb.targets.postgres.apply.refusals import failed_at_commit, statement_failed
 from templedb_nb.targets.postgres.connection.connect import run
@@ -66,7 +65,7 @@ def again(work: Callable[[], None], link: Link, attempt: Attempt, first: int = 0
         except StatementFailed as error:
             # Before the next try: a role or search_path of the file would meet the ledger's row.
             link.clean()
-            if not in_the_way(error.sqlstate, error.message) or not left:
+            if not error.passing or not left:
                 raise
             attempt.told.again(first, error.message, error.sqlstate)
             time.sleep(random.uniform(0.1, 0.5) * (ATTEMPTS - left))  # noqa: S311 - jitter
