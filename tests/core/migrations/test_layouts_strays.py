@@ -135,6 +135,45 @@ def test_migration_of_hasura_in_yaml_is_opaque_when_its_folder_has_no_sql() -> N
     assert warned(found) == ["m/1550000000002_b/up.yaml"]
 
 
+@pytest.mark.parametrize("language", ["java", "kotlin"])
+def test_program_of_flyway_is_opaque_when_it_lies_in_the_package_of_its_location(
+    language: str,
+) -> None:
+    end = {"java": "java", "kotlin": "kt"}[language]
+    home, code = "app/src/main/resources/db/migration", f"app/src/main/{language}/db/migration"
+    names = [f"{home}/V1__a.sql", f"{home}/V3__c.sql", f"{code}/V2__b.{end}"]
+    beside = [f"{code}/Helper.{end}", f"app/src/main/{language}/db/other/V9__x.{end}"]
+    group = Group(name="m", order=1, kind=GroupKind.MIGRATIONS, file_patterns=(f"{home}/*.sql",))
+    found = arrange(group, sorted(names + beside))
+    assert [each.path for each in found.files] == [names[0], names[2], names[1]]
+    assert [bool(each.reading and each.reading.opaque) for each in found.files] == [
+        False,
+        True,
+        False,
+    ]
+
+
+def test_run_is_refused_when_sql_would_run_without_a_program_of_flyway(shop: Shop) -> None:
+    home, code = "app/src/main/resources/db/migration", "app/src/main/java/db/migration"
+    shop.terminal.file(f"{home}/V1__a.sql", "CREATE TABLE a (id int);\n")
+    shop.terminal.file(f"{home}/V3__c.sql", "CREATE TABLE c (id int);\n")
+    shop.terminal.file(f"{code}/V2__b.java", "class V2__b {}\n")
+    shop.config({"name": "m", "file_patterns": ["src/main/resources/db/migration/*.sql"]})
+    assert (
+        "only Flyway can run, and src/main/resources/db/migration/V3__c.sql"
+        in shop.run(code=78).err
+    )
+    assert shop.pg.tables() == []
+
+
+def test_program_is_named_when_it_stands_for_a_migration_among_those_of_prisma() -> None:
+    names = "m/20260103_c/migration.ts m/20260104_d/migration.js m/20260101_a/migration.ts"
+    found = arranged(f"{PRISMA} m/migration_lock.toml {names}")
+    assert layouts(found) == ["prisma"]
+    (told,) = (str(each) for each in found.findings if each.severity == "warning")
+    assert "m/20260103_c/migration.ts and 1 more: not SQL" in told
+
+
 def test_run_is_refused_when_sql_would_run_without_a_migration_of_hasura(shop: Shop) -> None:
     shop.terminal.file("app/migrations/1550000000001_init/up.yaml", "- type: run_sql\n")
     shop.terminal.file("app/migrations/1550000000002_b/up.sql", "CREATE TABLE b (id int);\n")

@@ -119,6 +119,7 @@ def take(candidate: Candidate, files: ProjectFiles) -> TakenFolder:
             *_told(out),
             *grate.reasons(candidate.folder, files.beside_up),
             *_left_out(arranged),
+            *_programs(arranged),
         ),
         order=(*doubts, *_order(arranged, doubts=bool(doubts))),
         wrong=tuple(_wrong(arranged)),
@@ -273,6 +274,15 @@ def _left_out(arranged: Arranged) -> Iterator[Reason]:
             yield Reason(what=each.where, why=each.message)
 
 
+def _programs(arranged: Arranged) -> Iterator[Reason]:
+    """Yield what only the tool itself can run: a plan stops there."""
+    found = [each for each in arranged.files if each.reading and each.reading.opaque]
+    if found and found[0].reading:
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        why = f"{found[0].reading.opaque}: no plan runs SQL that comes after it, unless the group"
+        yield Reason(what=f"{found[0].path}{more}", why=f"{why} says opaque: skip")
+
+
 def _foreign(
     own: Sequence[str], files: ProjectFiles, arranged: Arranged
 ) -> recognise.Dialect | None:
@@ -307,7 +317,7 @@ def _arranged(
 
 
 def _why(candidate: Candidate, arranged: Arranged) -> str:
-    count = len(set(arranged.paths))
+    count = len({each for each in arranged.paths if each.endswith(".sql")})
     found = sorted({str(layout) for _, layout in arranged.layouts if layout is not Layout.PLAIN})
     manner = f", in the style of {' and '.join(found)}" if found else ""
     files = f"{count} SQL file{'s' * (count != 1)}"

@@ -34,6 +34,7 @@ CODE = re.compile(
     r"(?:V(?P<version>\d++(?:[._]\d++)*+)|(?P<again>R))__(?P<title>.*)\."
     r"(?:java|kt|groovy|scala|class)"
 )
+_LANGUAGES = ("java", "kotlin", "groovy", "scala")
 _PLACEHOLDER = re.compile(r"\$\{(?P<name>[^}\n]{1,200})\}")
 _SETTING = re.compile(
     r"^[ \t]*+(?:flyway\.)?(?P<key>\w++)[ \t]*+=[ \t]*+(?P<value>\S*+)[ \t]*+$", re.MULTILINE
@@ -65,7 +66,7 @@ def place(folder: MigrationFolder) -> Placements:
     again: list[Placed] = []
     undo: dict[str, str] = {}
     bases: list[tuple[tuple[int, ...], Placed]] = []
-    for path in (*folder.files, *folder.beside(CODE, below=True)):
+    for path in (*folder.files, *_programs(folder)):
         found = NAME.fullmatch(last(path)) or CODE.fullmatch(last(path))
         if found is None:
             findings.append(_stranger(path))
@@ -83,6 +84,19 @@ def place(folder: MigrationFolder) -> Placements:
     placed += sorted(again, key=lambda each: each.key)
     findings += twice(placed)
     return Placements(files=tuple(placed), downs=tuple(undo.values()), findings=tuple(findings))
+
+
+def _programs(folder: MigrationFolder) -> list[str]:
+    """Return the programs of a location: those in the folder, and where its package's code lies.
+
+    ``src/main/resources/db/migration`` and ``src/main/java/db/migration`` are one location.
+    """
+    homes = [folder.base]
+    above, resources, below = f"/{folder.base}/".rpartition("/resources/")
+    if resources:
+        homes += [f"{above}/{word}/{below}".strip("/") for word in _LANGUAGES]
+    found = (replace(folder, base=home).beside(CODE, below=True) for home in homes)
+    return sorted({path for own in found for path in own})
 
 
 def _by_version(pair: tuple[tuple[int, ...], Placed]) -> tuple[tuple[int, ...], str]:
