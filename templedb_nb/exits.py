@@ -7,6 +7,7 @@ from typing import Any
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.drift import DriftReport
 from templedb_nb.model.finding import Topic, errors
+from templedb_nb.model.fleet import FleetPlan, FleetStatus
 from templedb_nb.model.health import HealthReport
 from templedb_nb.model.lint import LintReport
 from templedb_nb.model.listings import Coded, Validation
@@ -19,9 +20,9 @@ from templedb_nb.model.start import Started
 def exit_code(value: Any) -> int:
     """Return 0, unless *value* says otherwise; the codes are listed in the docs."""
     match value:
-        case Coded(exit_code=code):
+        case Coded(exit_code=code) | RunbookResult(exit_code=code):
             return code
-        case RunbookResult(exit_code=code):
+        case FleetPlan(exit_code=code) | FleetStatus(exit_code=code):
             return code
         case Result(final_exit_code=code):
             return ExitCode.INTERNAL if code is None else code

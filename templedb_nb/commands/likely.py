@@ -9,7 +9,7 @@ from templedb_nb.model.selection import LAST
 ORDER = {
     "": "status deploy start approve migration board query timeline approvals chart sql diff"
     " releases promote run use health drift target env config project lock blame reject notify"
-    " runbook notebook state ci completion tui",
+    " runbook notebook fleet state ci completion tui",
     "deploy": "plan run status history show logs pick resume rollback stats config slots switch"
     " init",
     "migration": "status list show new lint history down resolve",
@@ -22,6 +22,7 @@ ORDER = {
     "health": "show check",
     "runbook": "run status inspect history",
     "notify": "list test send add",
+    "fleet": "status plan run resume retry list approve history pause speed cancel define remove",
     "state": "show check backup gc init",
 }
 """The words behind a noun, the most frequent first; others follow in their own order."""

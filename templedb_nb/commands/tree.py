@@ -36,6 +36,11 @@ PLACES = {
     "target": Place(
         "target", "commands", "Define where a project is deployed, and test the connection."
     ),
+    "fleet": Place(
+        "fleet",
+        "commands",
+        "Plan, approve and roll out a release to many targets, wave after wave.",
+    ),
     "env": Place(
         "env",
         "commands",

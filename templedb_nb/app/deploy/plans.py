@@ -110,6 +110,19 @@ class Plans:
 
         The config is that of the project under *overlay*, which is kept nowhere but in the plan.
         """
+        parts = self.parts(project, release=release, sync=sync, overlay=overlay)
+        current = parts.current
+        chosen = (
+            target if isinstance(target, Target) else self._targets.pick(project, current, target)
+        )
+        if release is not None:
+            chosen = self._targets.with_windows_of_today(project, chosen)
+        return self.around(project, chosen, parts, given)
+
+    def parts(
+        self, project: Project, *, release: int | None, sync: bool, overlay: object = None
+    ) -> DeployParts:
+        """Gather what a plan follows from that is the same for every target."""
         fresh, skipped = Changes(), tuple[str, ...]()
         if sync and release is None and project.root and Path(project.root).is_dir():
             synced = self._projects.sync(project)
@@ -117,15 +130,9 @@ class Plans:
         found = self._projects.release(project, release)
         current, laid = under(self._configs.current(project, found), overlay)
         current = with_links(current, skipped)
-        chosen = (
-            target if isinstance(target, Target) else self._targets.pick(project, current, target)
-        )
-        if release is not None:
-            chosen = self._targets.with_windows_of_today(project, chosen)
-        parts = DeployParts(
+        return DeployParts(
             release=found, current=current, overlay=laid, read=self.reader, changes=fresh
         )
-        return self.around(project, chosen, parts, given)
 
     def around(
         self, project: Project, target: Target, parts: DeployParts, given: GivenValues

@@ -45,16 +45,20 @@ class StateFile:
         self._local = threading.local()
         self._keeper = Keeper(self._close)
         self._ours: tuple[int, int] | None = None
-        self._wait_s = WAIT_S
+
+    @property
+    def _wait_s(self) -> float:
+        """Return how long this thread waits for others."""
+        return getattr(self._local, "wait_s", WAIT_S)
 
     @contextmanager
     def patient(self, seconds: float) -> Iterator[None]:
-        """Wait no longer than that for other processes, while the block goes on."""
-        before, self._wait_s = self._wait_s, seconds
+        """Let this thread wait no longer than that for others, while the block goes on."""
+        before, self._local.wait_s = self._wait_s, seconds
         try:
             yield
         finally:
-            self._wait_s = before
+            self._local.wait_s = before
 
     @contextmanager
     def session(self) -> Iterator[duckdb.DuckDBPyConnection]:

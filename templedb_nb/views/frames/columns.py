@@ -29,6 +29,7 @@ from templedb_nb.model.target_import import TargetChange, TargetImport
 from templedb_nb.model.variable import Keeping
 from templedb_nb.model.waiting import WaitingList
 from templedb_nb.views.format import labels_told
+from templedb_nb.views.frames.fleet_columns import FLEET_COLUMNS
 from templedb_nb.views.frames.kinds import COUNTS, TEXT, TIMES, WORDS, Column
 from templedb_nb.views.frames.run_columns import PLANNED, RAN, RUN_COLUMNS
 from templedb_nb.views.slots import note, recorded
@@ -226,6 +227,7 @@ COLUMNS: dict[type, Sequence[Column]] = {
         ("groups", TEXT, lambda r: ", ".join(r.groups)),
         ("note", TEXT, lambda r: r.note),
     ),
+    **FLEET_COLUMNS,
 }
 
 MARK = "templedb"

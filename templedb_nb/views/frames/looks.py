@@ -138,6 +138,12 @@ TABLE_LOOKS: Mapping[str, TableLook] = {
     "Blame": TableLook(title="What changed"),
     "TargetList": TableLook(title="Targets"),
     "TargetImport": TableLook(title="Imported targets"),
+    "FleetList": TableLook(title="Fleets", key=("fleet",)),
+    "FleetPlan": TableLook(title="Plan of a fleet", main=_names("target state problem approved")),
+    "FleetStatus": TableLook(
+        title="Rollout", main=_names("target state message file line run took_ms")
+    ),
+    "RolloutHistory": TableLook(title="Rollouts", key=("rollout",)),
     "ProjectList": TableLook(title="Projects"),
     "FileList": TableLook(title="Files"),
     "VariableList": TableLook(title="Variables"),

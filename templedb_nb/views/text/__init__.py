@@ -3,6 +3,7 @@
 from templedb_nb.views.text import (
     difference,
     drift,
+    fleets,
     health,
     history,
     picture,
@@ -24,7 +25,7 @@ from templedb_nb.views.text.setting import changed
 __all__ = [
     "after", "briefing", "came_to", "changed", "closing", "difference", "drift",
     "failure",
-    "findings", "health", "history",
+    "findings", "fleets", "health", "history",
     "next_steps", "picture", "plan", "promotion", "rollback",
     "run", "runbook", "setting", "state", "status", "target", "text",
 ]  # fmt: skip

@@ -1,0 +1,110 @@
+"""Fleets and their plans, as plain text: equal needs are told once."""
+
+from __future__ import annotations
+
+from templedb_nb.model.fleet import (
+    Cohort,
+    FleetList,
+    FleetPlan,
+    OnFailure,
+    PlannedState,
+    RolloutRules,
+)
+from templedb_nb.model.serialization import short
+from templedb_nb.views.format import duration, many, shown, table
+from templedb_nb.views.text.base import INDENT, text
+
+NAMED = 3
+"""So many targets of a cohort or a wave are named."""
+STEPS = 5
+
+
+@text.register
+def _(value: FleetList) -> str:
+    if not value.rows:
+        return f"no fleet yet (templedb fleet define {value.slug} NAME --where SELECTOR)"
+    rows = [[e.name, e.where, *_rules(e.rules)] for e in value.rows]
+    return table(["FLEET", "WHERE", "WAVES", "PARALLEL", "IF TARGETS FAIL"], rows)
+
+
+def _rules(rules: RolloutRules) -> list[str]:
+    soak = f", {duration(rules.soak_ms)} apart" if rules.soak_ms else ""
+    per = f" ({rules.parallel_per_server} per server)" if rules.parallel_per_server else ""
+    waves = f"{', '.join(rules.waves)}{soak}" if rules.waves else "all at once"
+    return [waves, f"{rules.parallel}{per}", _on_failure(rules)]
+
+
+def _on_failure(rules: RolloutRules) -> str:
+    if rules.on_failure is OnFailure.CONTINUE:
+        return "continue"
+    return f"{rules.on_failure.value} behind {rules.max_failures}"
+
+
+@text.register
+def _(value: FleetPlan) -> str:
+    of = f"fleet {value.fleet}" if value.fleet else value.where
+    total = many(len(value.members), "target")
+    head = f"fleet plan {short(value.id)}: {value.slug}, release {value.release}, {total} ({of})"
+    lines = [line for each in value.cohorts for line in _cohort(each)]
+    if value.came or value.gone:
+        news = [f"{len(value.came)} new"] if value.came else []
+        news += [f"{len(value.gone)} gone"] if value.gone else []
+        lines.append(f"{INDENT}since the plan before: {', '.join(news)}")
+    lines += ["", *_waves(value)]
+    return "\n".join([head, *lines, *_next(value)])
+
+
+def _cohort(value: Cohort) -> list[str]:
+    count, need = many(len(value.targets), "target"), "needs" if len(value.targets) == 1 else "need"
+    names = ", ".join(value.targets[:NAMED]) + (", …" if len(value.targets) > NAMED else "")
+    match value.state:
+        case PlannedState.CURRENT:
+            return [f"{INDENT}{count} {need} nothing: {names}"]
+        case PlannedState.REFUSED:
+            head = f"{INDENT}{count} cannot be deployed: {names}"
+        case PlannedState.UNREACHABLE:
+            head = f"{INDENT}{count} could not be reached: {names}"
+        case PlannedState.READY:
+            what = many(value.migrations, "migration")
+            others = len(value.steps) - value.migrations
+            what = f"{what} and {many(others, 'step')}" if others > 0 and value.migrations else what
+            what = many(others, "step") if not value.migrations else what
+            head = f"{INDENT}{count} {need} {what}: {names}"
+    plan = f" (plan {short(value.plan)})" if value.plan else ""
+    steps = [f"{INDENT}{INDENT}{shown(each)}" for each in value.steps[:STEPS]]
+    if (more := len(value.steps) - STEPS) > 0:
+        steps.append(f"{INDENT}{INDENT}… and {more} more")
+    problems = [f"{INDENT}{INDENT}! {shown(each)}" for each in value.problems[:STEPS]]
+    return [f"{head}{plan}", *steps, *problems]
+
+
+def _waves(value: FleetPlan) -> list[str]:
+    rows = [
+        [str(number), wave.name, str(len(wave.targets)), ", ".join(wave.targets[:NAMED])
+         + (", …" if len(wave.targets) > NAMED else "")]
+        for number, wave in enumerate(value.waves, 1)
+    ]  # fmt: skip
+    rules = value.rules
+    per = f", {rules.parallel_per_server} on one server" if rules.parallel_per_server else ""
+    soak = f", {duration(rules.soak_ms)} between waves" if rules.soak_ms else ""
+    failures = "none may fail" if not rules.max_failures else f"{rules.max_failures} may fail"
+    then = {
+        OnFailure.PAUSE: f"{failures}, then it pauses",
+        OnFailure.STOP: f"{failures}, then it stops",
+        OnFailure.CONTINUE: "failures do not stop it",
+    }[rules.on_failure]
+    beside = rules.parallel - 1
+    more = f" (at most {beside} more that run at that moment)" if beside else ""
+    more = "" if rules.on_failure is OnFailure.CONTINUE else more
+    head = f"{rules.parallel} at a time{per}{soak}; {then}{more}"
+    return [table(["WAVE", "WHICH", "TARGETS", "NAMES"], rows, INDENT), f"{INDENT}{head}"]
+
+
+def _next(value: FleetPlan) -> list[str]:
+    ready, named = value.count(PlannedState.READY), f"{value.slug} {short(value.id)}"
+    if not ready:
+        return []
+    if waits := len(value.unapproved):
+        who = f"{many(waits, 'target')} {'waits' if waits == 1 else 'wait'} for an approval"
+        return [f"{who}: templedb fleet approve {named} --reason WHY"]
+    return [f"next: templedb fleet run {named}"]

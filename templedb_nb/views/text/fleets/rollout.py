@@ -1,0 +1,98 @@
+"""Rollouts, as plain text: a line a wave, then what failed."""
+
+from __future__ import annotations
+
+from templedb_nb.model.fleet import (
+    GOOD,
+    OPEN,
+    FleetStatus,
+    MemberResult,
+    MemberState,
+    RolloutHistory,
+    RolloutState,
+)
+from templedb_nb.model.serialization import short
+from templedb_nb.views.format import duration, moment, shown, table
+from templedb_nb.views.text.base import INDENT, text
+
+FAILURES = 20
+
+
+_WORDS = {
+    RolloutState.PLANNED: "not begun",
+    RolloutState.RUNNING: "running",
+    RolloutState.UNKNOWN: "unknown",
+}
+
+
+@text.register
+def _(value: FleetStatus) -> str:
+    of = f" of fleet {value.fleet}" if value.fleet else ""
+    why = f": {value.why}" if value.why else ""
+    word = _WORDS.get(value.state, value.state.value)
+    head = f"plan {short(value.plan)}{of}, {value.slug} release {value.release}: {word}{why}"
+    open_, good = value.count(*OPEN), value.count(*GOOD)
+    counted = [f"{good} of {len(value.members)} targets are done"]
+    counted += [f"{n} {s.value}" for s in MemberState if s not in GOOD and (n := value.count(s))]
+    waves = [
+        [w.name, str(w.size), str(w.count(*GOOD)),
+         str(w.count(*(frozenset(MemberState) - GOOD - OPEN))), str(w.count(*OPEN))]
+        for w in value.waves
+    ]  # fmt: skip
+    names = ["WAVE", "TARGETS", "DONE", "FAILED", "OPEN"]
+    lines = [head, f"{INDENT}{', '.join(counted)}", table(names, waves, INDENT)]
+    lines += [_failure(each) for each in value.failures[:FAILURES]]
+    if (more := len(value.failures) - FAILURES) > 0:
+        lines.append(f"{INDENT}… and {more} more, which --json lists")
+    return "\n".join([*lines, *_what_next(value, open_)])
+
+
+def _failure(value: MemberResult) -> str:
+    at = f"{value.file}{f', line {value.line}' if value.line else ''}: " if value.file else ""
+    at = "" if value.file and value.message.startswith(value.file) else at
+    run = f" (run {value.run[:13]})" if value.run else ""
+    return f"{INDENT}{value.target}: {value.state.value}: {shown(at + value.message)}{run}"
+
+
+def _what_next(value: FleetStatus, open_: int) -> list[str]:
+    named = f"{value.slug} {short(value.plan)}"
+    if value.state is RolloutState.PLANNED:
+        return [f"next: templedb fleet run {named}"]
+    failed = len(value.failures) - value.left_out
+    if value.state in {RolloutState.RUNNING, RolloutState.SUCCEEDED} or not (failed or open_):
+        return []
+    hints = [f"next: templedb fleet resume {named}"] if open_ else []
+    if failed:
+        hints.append(f"{'or' if hints else 'next'}: templedb fleet retry {named} --failed")
+    if failed:
+        hints.append(
+            f"behind a change of files: templedb fleet run {value.slug} {value.fleet}".rstrip()
+        )
+    return hints
+
+
+@text.register
+def _(value: RolloutHistory) -> str:
+    if not value.rows:
+        return f"no rollout yet (templedb fleet plan {value.slug})"
+    rows = [
+        [
+            row.rollout[:13],
+            short(row.plan),
+            row.fleet,
+            row.state.value,
+            moment(row.started_at),
+            duration(
+                int((row.finished_at - row.started_at).total_seconds() * 1000)
+                if row.finished_at
+                else None
+            ),
+            str(row.succeeded),
+            str(row.failed),
+            row.started_by,
+            shown(row.why),
+        ]
+        for row in value.rows
+    ]
+    names = ["ROLLOUT", "PLAN", "FLEET", "STATE", "WHEN", "TOOK", "DONE", "FAILED", "WHO", "WHY"]
+    return table(names, rows)
