@@ -40,7 +40,7 @@ def effects() -> str:
             continue
         told.setdefault(sql, {}).setdefault(_merged(own, servers), []).append(kind)
     rows = [
-        (f"`{sql}`" if not place else "", ", ".join(kinds), _outcomes(outcomes))
+        (f"`{sql}`" if not place else "", "; ".join(kinds), _outcomes(outcomes))
         for sql, same in sorted(told.items())
         for place, (outcomes, kinds) in enumerate(
             sorted(same.items(), key=lambda each: -len(each[1]))

@@ -1,6 +1,7 @@
 """``python -m tests.effects``: measure every statement on each server here, and compare with our rules.
 
 ``--measure`` writes the record again; ``--servers`` names the folders of servers with ``initdb``.
+``--kinds`` measures those kinds alone, on servers of the record's versions, and keeps the rest.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import argparse
 import datetime as dt
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests import postgres
@@ -16,6 +18,8 @@ from tests.effects.measure import Measured, Stage, outside
 from tests.effects.record import PATH, Record, figures
 from tests.effects.stages import OTHERS, TABLES
 from tests.effects.statements import OUTSIDE, OUTSIDE_KINDS, cases
+
+_KINDS = (*TABLES, *OTHERS)
 
 
 def main() -> int:
@@ -25,31 +29,39 @@ def main() -> int:
         "--measure", action="store_true", help="measure again, and write the record"
     )
     parser.add_argument("--servers", nargs="*", type=Path, help="folders with initdb and postgres")
+    parser.add_argument("--kinds", nargs="*", choices=_KINDS, help="measure these alone")
+    parser.add_argument("--record", type=Path, default=PATH, help="the file to write")
     given = parser.parse_args()
     if given.measure:
-        _measure(given.servers or postgres.every())
-    record = Record.read(PATH)
+        _measure(given.servers or postgres.every(), given.kinds, given.record)
+    record = Record.read(given.record)
     print(figures(record))
     return 1 if any(each.less for each in record.counts()) else 0
 
 
-def _measure(folders: list[Path]) -> None:
+def _measure(folders: list[Path], some: list[str] | None, path: Path) -> None:
     newest = {postgres.version(each).split(".")[0]: each for each in reversed(folders)}
-    record = Record(date=dt.datetime.now(dt.UTC).date().isoformat())
+    today = dt.datetime.now(dt.UTC).date().isoformat()
+    record = Record.read(path) if some else Record(date=today)
     for major, folder in sorted(newest.items(), key=lambda each: int(each[0])):
-        record.servers[major] = postgres.version(folder)
-        print(f"PostgreSQL {record.servers[major]}", file=sys.stderr)
+        version = postgres.version(folder)
+        if some and record.servers.get(major) != version:
+            sys.exit(f"the record is of {record.servers.get(major)}, and {folder} has {version}")
+        record.servers[major] = version
+        print(f"PostgreSQL {version}", file=sys.stderr)
         with (
             tempfile.TemporaryDirectory(prefix="tdb-", dir="/tmp") as place,
             postgres.started(folder, Path(place)) as server,
         ):
-            _on_one(server.admin, major, record)
-    record.write(PATH)
+            _on_one(server.admin, major, record, some or _KINDS)
+    own = sorted(record.outcomes.items(), key=lambda each: _KINDS.index(each[0][0]))
+    record.outcomes = dict(own)
+    record.write(path)
 
 
-def _on_one(admin: str, major: str, record: Record) -> None:
+def _on_one(admin: str, major: str, record: Record, kinds: Sequence[str]) -> None:
     ours = list(cases())
-    for kind in (*TABLES, *OTHERS):
+    for kind in kinds:
         print(kind, file=sys.stderr, flush=True)
         own = [sql for each, sql, _ in ours if each == kind]
         try:

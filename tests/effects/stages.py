@@ -188,6 +188,19 @@ OTHERS: dict[str, str] = {
     + f"CREATE TABLE free {_WHOLE};"
     + _ALIKE.format("free")
     + _ROWS.format("free", 5, 61, 70),
+    "partitions, referenced by no row": _PARENT
+    + _NEAR
+    + "DELETE FROM near;"
+    + f"CREATE TABLE free {_WHOLE};"
+    + _ALIKE.format("free")
+    + _ROWS.format("free", 5, 61, 70),
+    "partitions, referenced by no row, no default": _PARENT
+    + "DROP TABLE td;"
+    + _NEAR
+    + "DELETE FROM near;"
+    + f"CREATE TABLE free {_WHOLE};"
+    + _ALIKE.format("free")
+    + _ROWS.format("free", 5, 61, 70),
     "partitioned index": _PARENT
     + "CREATE INDEX whole ON ONLY t (n); CREATE INDEX t1_n ON t1 (n); CREATE INDEX t2_n ON t2 (n);",
 }

@@ -543,7 +543,13 @@ OUTSIDE = {
     "ALTER TABLE t DETACH PARTITION t1 CONCURRENTLY": "ALTER TABLE t ATTACH PARTITION t1 FOR VALUES IN (1)",
 }
 """Statements that run outside of a transaction, or may do so, and what undoes each."""
-OUTSIDE_KINDS = ("plain", "partitioned", "partitions, no default", "referenced")
+OUTSIDE_KINDS = (
+    "plain",
+    "partitioned",
+    "partitions, no default",
+    "partitions, referenced by no row, no default",
+    "referenced",
+)
 
 
 def lines(text: str) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from templedb_nb.core.lint.create_drop import alters, creates, drops
 from templedb_nb.core.lint.locks import table_access
@@ -127,6 +128,35 @@ def _remember(found: ObservedEffect, made: set[tuple[str, ...]]) -> None:
 
 def seen(tokens: Sequence[Token]) -> ObservedEffect:
     """Return what one statement does."""
+    short = isinstance(tokens, tuple) and len(tokens) <= _SHORT
+    return _seen_before(_SameTokens(tokens)) if short else _seen(tokens)
+
+
+_SHORT = 100
+"""What longer statements do is looked up every time: they would fill the memory."""
+
+
+class _SameTokens:
+    """The very tokens of a statement: a plan asks several times what it does."""
+
+    __slots__ = ("tokens",)
+
+    def __init__(self, tokens: Sequence[Token]) -> None:
+        self.tokens = tokens
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _SameTokens) and self.tokens is other.tokens
+
+    def __hash__(self) -> int:
+        return id(self.tokens)
+
+
+@lru_cache(maxsize=4096)
+def _seen_before(known: _SameTokens) -> ObservedEffect:
+    return _seen(known.tokens)
+
+
+def _seen(tokens: Sequence[Token]) -> ObservedEffect:
     at = Cursor(tokens)
     first = at.word
     if first == "(" or first in table_access.VERBS:

@@ -73,7 +73,9 @@ def lint(
     found: list[Complaint] = []
     new: dict[str, list[range]] = {}
     for each in pending:
-        state = known.setdefault(each.database, KnownObjects(sizes.get(each.database)))
+        if each.database not in known:  # it sorts all sizes: once for each database
+            known[each.database] = KnownObjects(sizes.get(each.database))
+        state = known[each.database]
         places = list(_places(each, state))
         lines = (_lines(place.statement) for place in places if place.new)
         new.setdefault(each.file, []).extend(lines)  # several may stand in one file

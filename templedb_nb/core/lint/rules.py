@@ -38,6 +38,13 @@ class KnownObjects:
     sizes: Sizes | None
     made: set[tuple[str, ...]] = field(default_factory=set)
     checks: PlannedChecks = field(default_factory=PlannedChecks)
+    by_name: dict[str, list[tuple[str, Size]]] = field(init=False, default_factory=dict)
+    """The sizes again: a plan asks for each name often, and may name thousands."""
+
+    def __post_init__(self) -> None:
+        """Sort the sizes by name."""
+        for (schema, name), size in (self.sizes or {}).items():
+            self.by_name.setdefault(name, []).append((schema, size))
 
     def new(self, name: Name) -> bool:
         """Return whether nobody else can use it: the plan made it, or it is not there yet."""
@@ -83,13 +90,9 @@ class KnownObjects:
             self.made.add(bare(found.renamed.key))
 
     def _sizes(self, key: tuple[str, ...]) -> list[Size]:
-        assert self.sizes is not None  # noqa: S101 - the callers asked
         schema = key[-2] if len(key) > 1 else None
-        return [
-            size
-            for (there, name), size in self.sizes.items()
-            if name == key[-1] and schema in {None, there}
-        ]
+        found = self.by_name.get(key[-1], ())
+        return [size for there, size in found if schema in {None, there}]
 
 
 def bare(key: tuple[str, ...]) -> tuple[str, ...]:

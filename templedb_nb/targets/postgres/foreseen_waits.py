@@ -9,7 +9,7 @@ from templedb_nb.core.sql.outline import outline
 from templedb_nb.model.effect import LockMode
 from templedb_nb.model.event import Blocker
 from templedb_nb.model.foreseen_wait import ForeseenWait, WantedLock
-from templedb_nb.targets.postgres.connection.connect import Connection
+from templedb_nb.targets.postgres.connection.connect import Connection, catalog_rows
 
 OLD_S = 2.0
 """A younger transaction ends by itself, mostly."""
@@ -17,23 +17,27 @@ OLD_FOR_ALL_S = 60.0
 MOST = 20
 _LOCKS = """
 WITH RECURSIVE wanted AS (
-  SELECT w.number, w.mode, w.deep, coalesce(i.indrelid, t.oid) AS oid
+  SELECT w.number, w.lock, w.deep, coalesce(i.indrelid, t.oid) AS oid
   FROM ROWS FROM (pg_catalog.unnest(%(numbers)s::int[]), pg_catalog.unnest(%(titles)s::text[]),
-                  pg_catalog.unnest(%(modes)s::text[]), pg_catalog.unnest(%(deep)s::bool[]))
-    AS w (number, title, mode, deep)
-  CROSS JOIN LATERAL (SELECT pg_catalog.to_regclass(w.title)::oid AS oid) t
+                  pg_catalog.unnest(%(locks)s::text[]), pg_catalog.unnest(%(deep)s::bool[]))
+    AS w (number, title, lock, deep)
+  CROSS JOIN LATERAL (SELECT pg_catalog.to_regclass(w.title)::oid AS oid OFFSET 0) t
   LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = t.oid
 ), tree AS (
-  SELECT number, mode, deep, oid FROM wanted
-  UNION SELECT tree.number, tree.mode, true, h.inhrelid
+  SELECT number, lock, deep, oid FROM wanted
+  UNION SELECT tree.number, tree.lock, true, h.inhrelid
   FROM tree JOIN pg_catalog.pg_inherits h ON h.inhparent = tree.oid WHERE tree.deep
+), excludes AS (
+  SELECT * FROM ROWS FROM (pg_catalog.unnest(%(wanted)s::text[]),
+                           pg_catalog.unnest(%(held)s::text[])) AS e (lock, mode)
 )
 SELECT tree.number, l.relation::regclass::text, l.mode, a.pid, coalesce(a.usename, ''),
        coalesce(a.application_name, ''), coalesce(a.state, ''), coalesce(a.query, ''), a.xact_start,
        extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::float8 AS age,
        a.backend_type = 'autovacuum worker' AS vacuums
 FROM tree
-JOIN pg_catalog.pg_locks l ON l.relation = tree.oid AND l.mode = tree.mode
+JOIN excludes e ON e.lock = tree.lock
+JOIN pg_catalog.pg_locks l ON l.relation = tree.oid AND l.mode = e.mode
   AND l.granted AND l.locktype = 'relation'
   AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
                     WHERE d.datname = pg_catalog.current_database())
@@ -71,18 +75,23 @@ def foreseen_waits(
     connection: Connection, wanted: Sequence[WantedLock], *, everybody: bool
 ) -> tuple[ForeseenWait, ...]:
     """Return who is in the way of the *wanted* locks now, the oldest transaction first."""
-    rows = [(n, each, m) for n, each in enumerate(wanted) for m in _EXCLUDES.get(each.lock, ())]
+    here = connection.info.dbname
+    wanted = [each for each in wanted if _asked(each.relation, here)]
+    rows = [(n, each) for n, each in enumerate(wanted) if each.lock in _EXCLUDES]
     if not rows and not everybody:
         return ()
+    pairs = [(lock, mode) for lock, modes in _EXCLUDES.items() for mode in modes]
     about = {
-        "numbers": [number for number, _, _ in rows],
-        "titles": [each.relation for _, each, _ in rows],
-        "deep": [each.deep for _, each, _ in rows],
-        "modes": [mode for _, _, mode in rows],
+        "numbers": [number for number, _ in rows],
+        "titles": [each.relation for _, each in rows],
+        "locks": [each.lock for _, each in rows],
+        "deep": [each.deep for _, each in rows],
+        "wanted": [lock for lock, _ in pairs],
+        "held": [mode for _, mode in pairs],
     }
     query = _LOCKS + (_EVERYBODY if everybody else "")
     found: dict[tuple[str, int], ForeseenWait] = {}
-    for row in sorted(connection.execute(query.encode(), about).fetchall(), key=itemgetter(0)):
+    for row in sorted(catalog_rows(connection, query, about), key=itemgetter(0)):
         number, relation, mode, pid, role, app, state, text, since, age, vacuums = row
         wraparound = bool(vacuums) and "to prevent wraparound" in str(text)
         old = age is not None and age >= (OLD_S if relation else OLD_FOR_ALL_S)
@@ -101,3 +110,14 @@ def foreseen_waits(
         )
         found.setdefault((relation, pid), one)
     return tuple(sorted(found.values(), key=lambda each: -each.age_s)[:MOST])
+
+
+def _asked(relation: str, database: str) -> bool:
+    """Return whether a server looks a name up: one of another database, it refuses with an error.
+
+    One odd name must not hide the waits for all others.
+    """
+    dots = "".join(relation.split('"')[::2]).count(".")
+    first, _, _ = relation.partition(".")
+    own = first[1:-1] if first.startswith('"') else first.lower()
+    return dots < 2 or (dots == 2 and own == database)  # noqa: PLR2004 - database, schema and name

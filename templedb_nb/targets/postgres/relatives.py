@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from templedb_nb.model.relatives import ForeignKey, NamedRelation, Pair, Relatives
-from templedb_nb.targets.postgres.connection.connect import Connection
+from templedb_nb.targets.postgres.connection.connect import Connection, catalog_rows
 
 MOST = 5000
 """At most so many rows are read; a database that has more around these names is told by text."""
@@ -51,14 +51,23 @@ WITH RECURSIVE named AS (
   SELECT oid FROM base UNION SELECT b FROM defaults UNION SELECT a FROM reads
   UNION SELECT b FROM reads
   UNION SELECT h.inhrelid FROM down JOIN pg_catalog.pg_inherits h ON h.inhparent = down.oid
+), leaning AS (  -- pg_depend has an index for this, pg_constraint and pg_trigger have none
+  SELECT d.classid, d.objid FROM pg_catalog.pg_depend d
+  WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = ANY (ARRAY(
+      SELECT oid FROM down UNION SELECT oid FROM up))
+    AND d.classid IN ('pg_catalog.pg_constraint'::regclass, 'pg_catalog.pg_trigger'::regclass)
 ), keys AS (
   SELECT k.conrelid AS a, k.confrelid AS b, k.conname, k.conkey, k.confkey, k.conparentid <> 0 AS of
   FROM pg_catalog.pg_constraint k
-  WHERE k.contype = 'f' AND (k.conrelid IN (SELECT oid FROM down) OR k.confrelid IN (
-    SELECT oid FROM down UNION SELECT oid FROM up))
+  WHERE k.contype = 'f' AND k.oid = ANY (ARRAY(
+      SELECT objid FROM leaning WHERE classid = 'pg_catalog.pg_constraint'::regclass))
+    AND (k.conrelid IN (SELECT oid FROM down) OR k.confrelid IN (
+      SELECT oid FROM down UNION SELECT oid FROM up))
   UNION ALL  -- a constraint trigger that looks at another table goes with that one
   SELECT t.tgrelid, t.tgconstrrelid, t.tgname, '{}', '{}', false FROM pg_catalog.pg_trigger t
-  WHERE NOT t.tgisinternal AND t.tgconstrrelid IN (SELECT oid FROM down)
+  WHERE t.oid = ANY (ARRAY(
+      SELECT objid FROM leaning WHERE classid = 'pg_catalog.pg_trigger'::regclass))
+    AND NOT t.tgisinternal AND t.tgconstrrelid IN (SELECT oid FROM down)
 ), ends AS (
   SELECT oid FROM down UNION SELECT a FROM keys UNION SELECT b FROM keys
   UNION SELECT h.inhrelid FROM ends JOIN pg_catalog.pg_inherits h ON h.inhparent = ends.oid
@@ -97,7 +106,7 @@ def relatives(connection: Connection, names: Collection[str]) -> Relatives:
     if not names:
         return Relatives()
     about = {"names": sorted(names), "most": MOST + 1}
-    rows = connection.execute(_RELATIVES, about).fetchall()
+    rows = catalog_rows(connection, _RELATIVES, about)
     if len(rows) > MOST:
         return Relatives(cut=True)
     found: dict[str, list[Any]] = {}

@@ -7,38 +7,37 @@ from collections.abc import Collection
 from psycopg.errors import LockNotAvailable
 
 from templedb_nb.model.lint import NullCheck, Size
-from templedb_nb.targets.postgres.connection.connect import Connection
+from templedb_nb.targets.postgres.connection.connect import Connection, catalog_rows
 
 _SIZES = """
-SELECT n.nspname, c.relname, t.rows::bigint, t.bytes::bigint, t.toast::bigint,
-       c.relkind IN ('p', 'I'), CHECKS
-FROM pg_catalog.pg_class c
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-CROSS JOIN LATERAL (
-  SELECT CASE WHEN pg_catalog.bool_or(p.reltuples < 0 AND NOT p.empty) THEN NULL
-              ELSE pg_catalog.sum(greatest(p.reltuples, 0)) END AS rows,
-         coalesce(pg_catalog.sum(p.bytes), 0) AS bytes,
-         coalesce(pg_catalog.sum(p.toast), 0) AS toast
-  FROM (
-    SELECT l.reltuples,
-           coalesce(pg_catalog.pg_relation_size(l.oid), 0) AS bytes,
-           coalesce(pg_catalog.pg_relation_size(o.oid), 0) AS toast,
-           c.relkind IN ('p', 'I') AND coalesce(pg_catalog.pg_relation_size(l.oid), 0) = 0 AS empty
-    FROM pg_catalog.pg_class l
-    LEFT JOIN pg_catalog.pg_class o ON o.oid = l.reltoastrelid
-    WHERE l.oid = c.oid AND c.relkind NOT IN ('p', 'I')
-       OR c.relkind IN ('p', 'I') AND l.relkind IN ('r', 'i')
-          AND l.oid IN (
-            WITH RECURSIVE below AS (
-              SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid
-              UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i
-                    JOIN below b ON b.inhrelid = i.inhparent)
-            SELECT b.inhrelid FROM below b)
-  ) p
-) t
-WHERE c.relname = ANY (%s) AND c.relkind IN ('r', 'p', 'm', 'i', 'I', 'v', 'f', 'S')
-  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'templedb')
-  AND n.nspname NOT LIKE 'pg\\_toast%%' AND n.nspname NOT LIKE 'pg\\_temp%%'
+WITH RECURSIVE named AS (
+  SELECT c.oid, n.nspname, c.relname, c.relkind IN ('p', 'I') AS partitioned
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relname = ANY (%(names)s) AND c.relkind IN ('r', 'p', 'm', 'i', 'I', 'v', 'f', 'S')
+    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'templedb')
+    AND n.nspname NOT LIKE 'pg\\_toast%%' AND n.nspname NOT LIKE 'pg\\_temp%%'
+), below AS (
+  SELECT oid AS top, oid, partitioned FROM named
+  UNION SELECT below.top, i.inhrelid, true
+  FROM below JOIN pg_catalog.pg_inherits i ON i.inhparent = below.oid WHERE below.partitioned
+), parts AS (
+  SELECT below.top, below.partitioned, l.reltuples,
+         coalesce(pg_catalog.pg_relation_size(l.oid), 0) AS bytes,
+         coalesce(pg_catalog.pg_relation_size(o.oid), 0) AS toast
+  FROM below
+  JOIN pg_catalog.pg_class l ON l.oid = below.oid
+  LEFT JOIN pg_catalog.pg_class o ON o.oid = l.reltoastrelid
+  WHERE NOT below.partitioned OR l.relkind IN ('r', 'i')
+), summed AS (
+  SELECT top, CASE WHEN pg_catalog.bool_or(reltuples < 0 AND NOT (partitioned AND bytes = 0))
+                   THEN NULL ELSE pg_catalog.sum(greatest(reltuples, 0)) END AS rows,
+         pg_catalog.sum(bytes) AS bytes, pg_catalog.sum(toast) AS toast
+  FROM parts GROUP BY top
+)
+SELECT c.nspname, c.relname, s.rows::bigint, coalesce(s.bytes, 0)::bigint,
+       coalesce(s.toast, 0)::bigint, c.partitioned, CHECKS
+FROM named c LEFT JOIN summed s ON s.top = c.oid
 """
 _CHECKS = """ARRAY(
          SELECT pg_catalog.json_build_array(k.conname, a.attname, k.convalidated)
@@ -64,10 +63,11 @@ def sizes(connection: Connection, names: Collection[str]) -> dict[tuple[str, str
     """
     if not names:
         return {}
+    about = {"names": sorted(names)}
     try:
-        rows = connection.execute(_SIZES.replace("CHECKS", _CHECKS), [sorted(names)]).fetchall()
+        rows = catalog_rows(connection, _SIZES.replace("CHECKS", _CHECKS), about)
     except LockNotAvailable:
-        rows = connection.execute(_REMEMBERED, [sorted(names)]).fetchall()
+        rows = catalog_rows(connection, _REMEMBERED, about)
     return {
         (schema, name): Size(
             rows=count,

@@ -71,6 +71,17 @@ def test_session_is_told_only_where_its_lock_excludes_that_of_the_migration(
         assert bool(waits(shop)) is told
 
 
+def test_wait_is_told_beside_names_that_the_server_refuses_to_look_up(shop: Shop) -> None:
+    shop.run()
+    here = psycopg.conninfo.conninfo_to_dict(shop.pg.dsn)["dbname"]
+    odd = 'DROP TABLE elsewhere.public.users; DROP TABLE a.b.c.d; DROP TABLE IF EXISTS "a.b".c;'
+    shop.migration("003.sql", f"{odd}\nALTER TABLE {here}.public.users ADD note text;\n")
+    with reader(shop.pg, "SELECT * FROM users") as pid:
+        old(shop.pg, pid)
+        (told,) = waits(shop)
+    assert told.startswith(f"would wait now for pid {pid}, ")
+
+
 def test_young_transaction_is_not_told(shop: Shop) -> None:
     shop.run()
     shop.migration("003.sql", "ALTER TABLE users ADD note text;\n")

@@ -68,6 +68,12 @@ TOLD = [
     ("sequence", "SELECT setval('loose', 9)", 13),
     ("partitioned", "REINDEX TABLE CONCURRENTLY t", 14),
     ("plain", "DROP INDEX CONCURRENTLY t_b", 13),
+    ("partitions, referenced by no row", "ALTER TABLE t DETACH PARTITION t1", 13),
+    (
+        "partitions, referenced by no row, no default",
+        "ALTER TABLE t DETACH PARTITION t1 CONCURRENTLY",
+        14,
+    ),
 ]
 """What was told wrongly before it was measured, and since which server it runs."""
 

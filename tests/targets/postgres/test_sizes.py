@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import psycopg
 import pytest
+from psycopg.pq import TransactionStatus
 
 from templedb_nb.core.lint.rules import BIG_BYTES, rows_told
 from templedb_nb.model.lint import Size
+from templedb_nb.targets.postgres.connection.connect import catalog_rows
 from templedb_nb.targets.postgres.sizes import sizes
 from tests.conftest import Database
 
@@ -78,3 +80,12 @@ def test_size_is_known_when_another_session_holds_the_table(pg: Database) -> Non
 def test_rewrite_of_long_values_is_told_with_their_size() -> None:
     size = Size(rows=10, bytes=8192, toast=BIG_BYTES)
     assert rows_told(size) == "about 10 rows, 64 MiB with long values"
+
+
+def test_catalog_query_is_not_compiled_and_later_ones_may_be(pg: Database) -> None:
+    with psycopg.connect(pg.server.database(pg.name), autocommit=True) as connection:
+        connection.execute("SET jit = on")
+        query = "SELECT pg_catalog.current_setting('jit'), '100%%', %(name)s"
+        assert catalog_rows(connection, query, {"name": "é"}) == [("off", "100%", "é")]
+        assert connection.execute("SHOW jit").fetchall() == [("on",)]
+        assert connection.info.transaction_status == TransactionStatus.IDLE

@@ -30,6 +30,7 @@ _KEEPALIVES = {
     "keepalives_interval": "10",
     "keepalives_count": "3",
 }
+_INTERPRETED = "SELECT pg_catalog.set_config('jit', 'off', true)"
 FINE = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK, ExecStatus.EMPTY_QUERY)
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -80,6 +81,19 @@ def run(connection: Connection, statement: str) -> list[PGresult]:
         if result.status not in FINE:
             raise pg_errors.error_from_result(result, encoding="utf-8")
     return results
+
+
+def catalog_rows(
+    connection: Connection, query: str, values: Mapping[str, Any]
+) -> list[tuple[Any, ...]]:
+    """Return what a query on the catalog finds; it is not compiled, which takes longer than it.
+
+    Both statements go in one message, which is one transaction: what follows may be compiled.
+    """
+    with psycopg.ClientCursor(connection) as cursor:
+        cursor.execute(f"{_INTERPRETED};{query}".encode(), values)
+        cursor.nextset()
+        return cursor.fetchall()
 
 
 def in_transaction(connection: Connection) -> bool:
