@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from templedb_nb.core.lint import relations as relations_of
 from templedb_nb.core.lint.column_types import ColumnTypes, table_of, types_of
 from templedb_nb.core.lint.schemas import Schemas, schemas_of
+from templedb_nb.core.migrations.histories.noticed import owner_of
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.core.sql.tokens import Statement, Token, TokenKind
 from templedb_nb.model.dataclass import dataclass
@@ -144,7 +145,13 @@ def _hidden(schema: str, name: str, where: str) -> Finding:
         message = f"{name} is in schema {schema}, which is not on the search_path of this file"
         own = relations_of.qualified(schema, name)
         mend = f"write {own}, or SET search_path in this file: another's ends there"
-    severity = Severity.ERROR if schema else Severity.WARNING  # texts do not show everything
+    tool = owner_of(name)
+    if tool and not schema:
+        message = f"{name} does not exist in this database: {tool} keeps it for itself"
+        mend = "take the statement out, or create an empty one of its columns before the run"
+    severity = (
+        Severity.ERROR if schema or tool else Severity.WARNING
+    )  # texts do not show everything
     return Finding(
         severity=severity, topic=Topic.MIGRATION, message=message, where=where, mend=mend
     )

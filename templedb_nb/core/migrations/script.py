@@ -169,7 +169,7 @@ def read_script(raw: bytes, reading: Reading | None = None, *, apart: bool = Fal
         return _opaque(text, reading)
     own = parts(text, reading) if reading else Parts(up=text)
     script = _read(own.text or text, own, reading, apart=apart)
-    if reading is None and (below := _way_back(script)):
+    if reading is None and not script.asked.no_down and (below := _way_back(script)):
         return replace(script, problems=(*script.problems, below))
     if own.text or own.whole:
         return replace(script, checksums=_sums(own.whole or text, script))
@@ -213,7 +213,10 @@ def _way_back(script: Script) -> Remark | None:
         if mark.start() not in inside and last >= line:
             words = mark[0].strip()
             message = f"{words!r} says that the SQL below rolls back the SQL above"
-            mend = "write -- templedb:down there: the rest is then for migration down"
+            mend = (
+                "write -- templedb:down there: the rest is then for migration down; or, if all of"
+                " the file is to run, -- templedb:no-down on top"
+            )
             return Remark(message=message, line=line, mend=mend)
     return None
 
@@ -272,6 +275,7 @@ def _read(
             *_problems(lexed, told=frozenset(each.line for each in own.problems)),
             *asked.problems,
             *_names_no_rule(asked, few),
+            *_both_ways(asked, down),
             *way.problems,
             *below_problems,
         ),
@@ -289,6 +293,12 @@ def _names_no_rule(asked: Directives, few: NetEffect | None) -> Iterator[Remark]
     """Complain of a nolint without a rule in a file of which it can mean nothing."""
     if asked.meant and few is None:
         yield Remark(message=NAMES_NO_RULE, line=asked.meant, mend=NOLINT)
+
+
+def _both_ways(asked: Directives, down: Script | None) -> Iterator[Remark]:
+    if asked.no_down and down is not None:
+        message = "templedb:no-down and templedb:down contradict each other"
+        yield Remark(message=message, line=asked.no_down, mend="remove one")
 
 
 def _cut(text: str) -> tuple[str, str | None]:

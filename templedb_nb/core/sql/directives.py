@@ -69,7 +69,8 @@ class Directives:
 
     `hints` are by the offset of the statement that they precede, and so are the rules of `nolint`;
     those of the whole file are at `WHOLE`. `meant` is the line of a nolint on top that names no
-    rule: the file says that it is meant to leave nothing, or less than it says.
+    rule: the file says that it is meant to leave nothing, or less than it says. `no_down` is the
+    line that says that no comment begins a way back.
     """
 
     no_transaction: int = 0
@@ -82,6 +83,7 @@ class Directives:
     hints: Mapping[int, Hint] = field(default_factory=dict)
     nolint: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     meant: int = 0
+    no_down: int = 0
     compat: StatedCompatibility | None = None
     problems: tuple[Remark, ...] = ()
 
@@ -273,6 +275,9 @@ class _DirectiveReader:
             stated = StatedCompatibility(word=Compat(word), line=each.line, reason=reason)
             self._top(each, "compat", stated)
 
+    def no_down(self, each: _Comment) -> None:
+        self._flag(each, "no_down", each.line)
+
     def down(self, each: _Comment) -> None:
         self._wrong(each, "templedb:down appears twice", "remove one")
 
@@ -308,6 +313,7 @@ _KNOWN: dict[str, Callable[[_DirectiveReader, _Comment], None]] = {
     "idempotent": _DirectiveReader.idempotent,
     "compat": _DirectiveReader.compatible,
     "nolint": _DirectiveReader.silenced,
+    "no-down": _DirectiveReader.no_down,
     "down": _DirectiveReader.down,
 }
 

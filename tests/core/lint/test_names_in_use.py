@@ -132,6 +132,20 @@ def test_nothing_is_said_of_names_when_there_is_a_doubt(texts: list[str]) -> Non
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "DELETE FROM public._sqlx_migrations WHERE version = 1;",
+        "INSERT INTO knex_migrations (name) VALUES ('1.js');",
+    ],
+)
+def test_missing_relation_is_an_error_when_another_tool_keeps_it_for_itself(text: str) -> None:
+    (told,) = said(text)
+    assert told.startswith("error 1.sql:1 ")
+    assert "keeps it for itself" in told
+    assert said(f"CREATE TABLE _sqlx_migrations (); CREATE TABLE knex_migrations (); {text}") == []
+
+
+@pytest.mark.parametrize(
     ("text", "name"),
     [
         ("CREATE INDEX IF NOT EXISTS i ON msg (a);", "msg"),

@@ -166,6 +166,21 @@ def test_run_is_refused_when_sql_would_run_without_a_program_of_flyway(shop: Sho
     assert shop.pg.tables() == []
 
 
+@pytest.mark.parametrize(("up", "down"), [("-- UP", "-- DOWN"), ("", "-- rollback")])
+def test_whole_file_runs_when_it_says_that_no_comment_begins_a_way_back(
+    up: str, down: str, shop: Shop
+) -> None:
+    text = f"{up}\nCREATE TABLE a (id int);\n{down}\nCREATE TABLE b (id int);\n"
+    shop.terminal.file("app/d/1.sql", text)
+    shop.config({"name": "m", "file_patterns": ["d/*.sql"]})
+    assert "-- templedb:no-down on top" in shop.run(code=78).err
+    shop.terminal.file("app/d/1.sql", f"-- templedb:no-down\n{text}")
+    shop.run()
+    assert shop.pg.tables() == ["a", "b"]
+    shop.terminal.file("app/d/2.sql", "-- templedb:no-down\nSELECT 1;\n-- templedb:down\nSELECT 2;")
+    assert "no-down and templedb:down contradict each other" in shop.run(code=78).err
+
+
 def test_program_is_named_when_it_stands_for_a_migration_among_those_of_prisma() -> None:
     names = "m/20260103_c/migration.ts m/20260104_d/migration.js m/20260101_a/migration.ts"
     found = arranged(f"{PRISMA} m/migration_lock.toml {names}")

@@ -438,6 +438,8 @@ def test_file_is_not_run_as_it_stands_when_it_has_both_ways_in_it(mark: str, too
     assert "write -- templedb:down in place of that line" in reasons(found)
     ours = mark.format(up).rpartition("\n")[0] + "\n-- templedb:down\nDROP TABLE a;\n"
     assert patterns(proposed("migrations/1_a.sql", text=ours)) == ["migrations/*.sql"]
+    whole = f"-- templedb:no-down\n{both}"
+    assert patterns(proposed("migrations/1_a.sql", text=whole)) == ["migrations/*.sql"]
 
 
 @pytest.mark.parametrize(
@@ -446,6 +448,8 @@ def test_file_is_not_run_as_it_stands_when_it_has_both_ways_in_it(mark: str, too
         "-- Up Migration\nSELECT 1;\n-- Down Migration\n-- DROP TABLE a;\n",
         "-- Up Migration\nSELECT 1;\n-- Down Migration\n/* DROP TABLE a; */\n",
         "SELECT 1; -- goes up\n-- down\nSELECT 2;\n",
+        "CREATE TABLE a (id int);\n--rollback DROP TABLE a;\n",
+        "CREATE TABLE a (id int);\n-- rollback\n-- DROP TABLE a;\n",
     ],
 )
 def test_file_is_plain_when_its_way_back_is_only_told_of(text: str) -> None:

@@ -198,3 +198,20 @@ def wanted_columns(tool: Tool | NoticedTool) -> tuple[str, ...]:
 def importable(title: str) -> bool:
     """Return whether the history of that tool can be imported."""
     return title in TOOLS
+
+
+_COMMON = frozenset({"migrations", "migration", "changes", "changelog", "versioninfo"})
+_KEPT = {
+    name.lower(): title
+    for title, names in (
+        *((title, tool.tables) for title, tool in NOTICED.items()),
+        *((title, tool.tables) for title, tool in TOOLS.items()),
+    )
+    for name in names
+    if name.lower() not in _COMMON
+}
+
+
+def owner_of(table: str) -> str:
+    """Return whose table has that name, if it is one that nobody else gives to a table."""
+    return _KEPT.get(table.rpartition(".")[2].strip('"').lower(), "")

@@ -102,7 +102,7 @@ def marks(text: str) -> tuple[ToolMark, ...]:
     known = tuple(
         ToolMark(tool=tool, line=text.count("\n", 0, each.start()) + 1, words=each[0].strip())
         for tool, each in found
-        if each
+        if each and not (tool == "sql-migrate" and ways_back.is_settled(text))
     )
     return known or tuple(ways_back.marks(text))
 

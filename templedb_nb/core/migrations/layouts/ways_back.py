@@ -1,6 +1,7 @@
 """Lines that begin the way back in a file of a tool that is not read: run as it stands, it undoes.
 
-What follows such a line must be SQL: a comment that only tells of a way back is none.
+What follows such a line must be SQL: a comment that only tells of a way back is none. The directive
+``no-down`` says that no line of the file begins a way back.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from collections.abc import Iterator
 from templedb_nb.core.migrations.layouts.placing import ToolMark
 from templedb_nb.core.sql.lexer import split
 
-MEND = "write -- templedb:down in place of that line: what follows is then its way back"
+MEND = (
+    "write -- templedb:down in place of that line: what follows is then its way back; or, if all of"
+    " the file is to run, -- templedb:no-down on top"
+)
 NO_SQL = ", and -- in place of each # that begins a comment"
 ANY = "a tool that has both ways in one file"
 _FLAGS = re.MULTILINE | re.IGNORECASE
@@ -26,13 +30,19 @@ _DOWNS = (
 )
 _UP = re.compile(r"^--[ \t=*@:/+#-]*+(?:migrate[ \t]++)?up[ \t=*:#-]*+$", _FLAGS)
 _DOWN = re.compile(r"^--[ \t=*@:/+#-]*+(?:migrate[ \t]++)?down[ \t=*:#-]*+$", _FLAGS)
+_SETTLED = re.compile(r"^--[ \t]*+templedb:[ \t]*+(?:no-)?down\b", _FLAGS)
 TOOLS = frozenset({*(tool for tool, _ in _DOWNS), ANY})
+
+
+def is_settled(text: str) -> bool:
+    """Return whether a directive says where the way back begins, or that there is none."""
+    return _SETTLED.search(text) is not None
 
 
 def marks(text: str) -> Iterator[ToolMark]:
     """Yield the first line that begins a way back which would run with the rest."""
     small = text.lower()
-    if ("down" not in small and "@undo" not in small) or "templedb:down" in small:
+    if ("down" not in small and "@undo" not in small) or is_settled(text):
         return
     found = ((tool, line) for tool, line in _lines(text) if split(text[line.end() :]).statements)
     for tool, line in found:
