@@ -115,9 +115,7 @@ def _shown(call: Call, value: Any) -> int:
     """Show what a command returned; what a run came to holds whether or not it can be read."""
     if isinstance(value, int):  # after --help, or after a screen that was shown
         return value
-    from templedb_nb.exits import exit_code
-    from templedb_nb.model.result import Result
-    from templedb_nb.model.runbook import RunbookResult
+    from templedb_nb.exits import OUTCOMES, exit_code
 
     try:
         return _show(call, value)
@@ -125,7 +123,7 @@ def _shown(call: Call, value: Any) -> int:
         if not unheard(error):
             raise
         code = unwritten(error)
-        asked = isinstance(error, BrokenPipeError) or isinstance(value, Result | RunbookResult)
+        asked = isinstance(error, BrokenPipeError) or isinstance(value, OUTCOMES)
         return exit_code(value) if asked else code
 
 

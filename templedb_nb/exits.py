@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from templedb_nb.errors import RunFailed
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.drift import DriftReport
 from templedb_nb.model.finding import Topic, errors
@@ -15,6 +16,26 @@ from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
 from templedb_nb.model.runbook import RunbookResult
 from templedb_nb.model.start import Started
+
+OUTCOMES = (Result, RunbookResult, FleetStatus)
+"""What has happened, whether or not it can be shown."""
+
+
+def failure_of(value: Any) -> RunFailed | None:
+    """Return what a cell raises of a run or a rollout that did not succeed; None of all else."""
+    code = exit_code(value)
+    if not code:
+        return None
+    match value:
+        case Result():
+            why = f"{value.outcome}: {value.message}".replace("cancelled: cancelled", "cancelled")
+            hint = value.failure.hint if value.failure and not value.rollback else ""
+            message = f"run {value.run[:13]} to {value.target}: {why}"
+            return RunFailed(message, exit_code=code, hint=hint)
+        case FleetStatus():
+            return RunFailed(value.told, exit_code=code)
+        case _:
+            return None
 
 
 def exit_code(value: Any) -> int:

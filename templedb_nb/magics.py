@@ -18,7 +18,7 @@ import click
 from templedb_nb.commands.context import Call, Followers, Output, Panels
 from templedb_nb.commands.effects import understood
 from templedb_nb.commands.tree import reserved, tree
-from templedb_nb.errors import InternalError, RunFailed, TempleError, swallowed
+from templedb_nb.errors import InternalError, TempleError, swallowed
 from templedb_nb.model.dataclass import dataclass
 from templedb_nb.notebook.cell_commands import CellRuns, Request, hear_dropped
 from templedb_nb.notebook.display import add_looks, has_looks, mask_of, share_masker, show_beside
@@ -294,10 +294,10 @@ class Magic:
         if value is None or isinstance(value, int):  # click's own exit, after --help
             return None
         from templedb_nb.model.board import Board
+        from templedb_nb.model.fleet import FleetPlan, FleetStatus
         from templedb_nb.model.health_history import HealthTries
         from templedb_nb.model.listings import Coded
         from templedb_nb.model.promotion import ReleaseTable
-        from templedb_nb.model.result import Result
         from templedb_nb.model.slots import SlotsReport
         from templedb_nb.model.waiting import WaitingList
         from templedb_nb.views import ansi
@@ -309,23 +309,18 @@ class Magic:
 
             print(call.app.masker.mask(json_value.header() + "\n" + json_value.line(value)))
             return None
-        from templedb_nb.exits import exit_code
+        from templedb_nb.exits import failure_of
 
-        if isinstance(value, Result) and exit_code(value):
+        if failed := failure_of(value):
             self._show(value)
-            why = f"{value.outcome}: {value.message}".replace("cancelled: cancelled", "cancelled")
-            failed = RunFailed(
-                f"run {value.run[:13]} to {value.target}: {why}",
-                exit_code=exit_code(value),
-                hint=value.failure.hint if value.failure and not value.rollback else "",
-            )
             failed.told = self._watched()
             raise failed
         plain_value = value.value if isinstance(value, Coded) else value
         if type(plain_value).__module__.split(".")[0] == "pandas":
             return plain_value
         table = frame(plain_value)
-        pictured = Board | HealthTries | ReleaseTable | SlotsReport | WaitingList
+        fleets = FleetPlan | FleetStatus
+        pictured = Board | HealthTries | ReleaseTable | SlotsReport | WaitingList | fleets
         if isinstance(plain_value, pictured) and not quiet:
             show_beside(self.shell, plain_value, table)
         if table is not None:

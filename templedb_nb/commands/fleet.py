@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from templedb_nb.app.fleet.rollouts import RolloutOptions
     from templedb_nb.app.fleet.wiring import FleetCases
     from templedb_nb.model.fleet import FleetList, FleetPlan, FleetStatus, RolloutHistory
-    from templedb_nb.model.listings import CommandOutcome
+    from templedb_nb.model.listings import Coded, CommandOutcome
     from templedb_nb.model.project import Project
 
 RULES = (
@@ -280,7 +280,7 @@ def retry(
 @commands.command()
 @words("[PROJECT] [NAME]")
 @pass_call
-def status(call: Call, slug: str | None, name: str | None) -> FleetStatus:
+def status(call: Call, slug: str | None, name: str | None) -> Coded:
     """Show how far a plan has come: waves, then each target that failed; no target is asked.
 
     \b
@@ -288,8 +288,12 @@ def status(call: Call, slug: str | None, name: str | None) -> FleetStatus:
       templedb fleet status shop
       templedb fleet status shop tenants --json
     """
+    from templedb_nb.exit_code import ExitCode
+    from templedb_nb.model.listings import Coded
+
     cases, project = _cases(call, slug)
-    return cases.rollouts.status(cases.plan_named(project, name))
+    found = cases.rollouts.status(cases.plan_named(project, name))
+    return Coded(value=found, exit_code=ExitCode.OK)
 
 
 @commands.command()

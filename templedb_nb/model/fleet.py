@@ -269,6 +269,13 @@ class FleetStatus:
         return sum(each.state in states for each in self.members)
 
     @property
+    def told(self) -> str:
+        """Return in a line what it has come to."""
+        why = f": {self.why}" if self.why else ""
+        done = f"{self.count(*GOOD)} of {len(self.members)} targets are done"
+        return f"rollout of plan {self.plan[:12]}: {self.state.value}{why}; {done}"
+
+    @property
     def failures(self) -> tuple[MemberResult, ...]:
         """Return the targets that did not come to a good end, in the order of the plan."""
         return tuple(e for e in self.members if e.state not in GOOD | OPEN)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _LOOKS = (
     ("templedb_nb.model.plan", "Preview"),
+    ("templedb_nb.model.fleet", "FleetPlan"),
+    ("templedb_nb.model.fleet", "FleetStatus"),
     ("templedb_nb.model.result", "Result"),
     ("templedb_nb.model.status", "StatusTable"),
     ("templedb_nb.model.difference", "Difference"),

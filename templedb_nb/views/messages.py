@@ -1,4 +1,4 @@
-"""What servers said while steps ran, in words."""
+"""What servers said while steps ran, and what is told of fleets, in words."""
 
 from __future__ import annotations
 
@@ -9,10 +9,20 @@ from itertools import takewhile
 from templedb_nb.model.artifact import ArtifactsKept
 from templedb_nb.model.board import DriftGlance, RunningNow
 from templedb_nb.model.event import MessageReceived, Outcome, StepLabel
+from templedb_nb.model.fleet import (
+    OPEN,
+    FleetPlan,
+    FleetStatus,
+    OnFailure,
+    PlannedState,
+    RolloutRules,
+    RolloutState,
+)
 from templedb_nb.model.health import Health, Measured
 from templedb_nb.model.health_step import span
 from templedb_nb.model.result import Result
 from templedb_nb.model.run_kind import RunKind
+from templedb_nb.model.serialization import short
 from templedb_nb.model.server_message import MessageLevel
 from templedb_nb.model.sql_excerpt import SqlExcerpt
 from templedb_nb.model.step_result import StepResult
@@ -177,3 +187,41 @@ def drift_told(found: DriftGlance | None, now: datetime | None) -> str:
         return "not measured"
     told = f"{many(found.changes, 'object')} changed" if found.changes else "none"
     return f"{told}, {ago(found.at, now)}" if now else told
+
+
+def fleet_rules(rules: RolloutRules) -> str:
+    """Return how a fleet is rolled out: how many at a time, and what failures mean."""
+    per = f", {rules.parallel_per_server} on one server" if rules.parallel_per_server else ""
+    soak = f", {duration(rules.soak_ms)} between waves" if rules.soak_ms else ""
+    speed = f"{rules.parallel} at a time{per}{soak}"
+    if rules.on_failure is OnFailure.CONTINUE:
+        return f"{speed}; failures do not end it"
+    failures = f"{rules.max_failures} may fail" if rules.max_failures else "none may fail"
+    then = "pauses" if rules.on_failure is OnFailure.PAUSE else "stops"
+    beside = rules.parallel - 1
+    more = f" (at most {beside} more that run at that moment)" if beside else ""
+    return f"{speed}; {failures}, then it {then}{more}"
+
+
+def fleet_hints(value: FleetPlan | FleetStatus) -> list[str]:
+    """Return the commands that go on from a fleet's plan, or from a rollout."""
+    if isinstance(value, FleetPlan):
+        named = f"{value.slug} {short(value.id)}"
+        if not value.count(PlannedState.READY):
+            return []
+        if waits := len(value.unapproved):
+            who = f"{many(waits, 'target')} {'waits' if waits == 1 else 'wait'} for an approval"
+            return [f"{who}: templedb fleet approve {named} --reason WHY"]
+        return [f"next: templedb fleet run {named}"]
+    named = f"{value.slug} {short(value.plan)}"
+    if value.state is RolloutState.PLANNED:
+        return [f"next: templedb fleet run {named}"]
+    failed, open_ = len(value.failures) - value.left_out, value.count(*OPEN)
+    if value.state in {RolloutState.RUNNING, RolloutState.SUCCEEDED} or not (failed or open_):
+        return []
+    hints = [f"next: templedb fleet resume {named}"] if open_ else []
+    if failed:
+        hints.append(f"{'or' if hints else 'next'}: templedb fleet retry {named} --failed")
+        again = f"templedb fleet run {value.slug} {value.fleet}".rstrip()
+        hints.append(f"behind a change of files: {again}")
+    return hints

@@ -483,3 +483,22 @@ def test_waiting_plans_are_a_frame_with_a_card_when_listed_in_a_notebook(
     assert kernel.value(kinds) == "['datetime64[us, UTC]', 'Int64', 'category']"
     approve = f"%templedb approve {made[:12]} --reason 'read it'"
     assert "they made the plan" in kernel.run(approve)["stdout"]
+
+
+def test_rollout_that_fails_stops_run_all_and_its_status_is_a_table(
+    kernel: Kernel, shop: Shop
+) -> None:
+    url = f"duckdb:{shop.terminal.home}"
+    shop.terminal("target", "add", "app", "second")
+    shop.terminal("target", "add", "app", "third")
+    for name in ("second", "third"):
+        dsn = f"{url}/{name}.duckdb"
+        shop.terminal("env", "set", "app", "DATABASE_URL", "--target", name, stdin=dsn)
+    shop.migration("003_bad.sql", "SELECT nope;")
+    said = kernel.run('%templedb fleet run app --where "name in (second, third)"', ok=False)
+    assert said["error"]["ename"] == "RunFailed"
+    card = next(each for each in said["displays"] if "text/html" in each)
+    assert "Rollout of a plan" in card["text/html"]
+    kernel.run("rollout = %templedb fleet status")
+    assert kernel.value("sorted(rollout.target)") == "['second', 'third']"
+    assert "failed" in kernel.value("list(rollout.state)")

@@ -14,6 +14,7 @@ from templedb_nb.errors import TempleError
 from templedb_nb.model.board import Board
 from templedb_nb.model.charts import Durations, Frequency, Timeline
 from templedb_nb.model.difference import Difference
+from templedb_nb.model.fleet import FleetPlan, FleetStatus
 from templedb_nb.model.health_history import HealthTries
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.promotion import ReleaseTable
@@ -28,6 +29,7 @@ from templedb_nb.views.html.difference import difference_card
 from templedb_nb.views.html.error import error_card
 from templedb_nb.views.html.markup import Html
 from templedb_nb.views.html.parts.board import board_card
+from templedb_nb.views.html.parts.fleet import fleet_plan_card, rollout_card
 from templedb_nb.views.html.parts.promotion import releases_card
 from templedb_nb.views.html.parts.slots import slots_card
 from templedb_nb.views.html.plan import plan_card
@@ -50,6 +52,8 @@ CARDS: Mapping[type, Callable[[Any], Html]] = {
     WaitingList: waiting_card,
     SlotsReport: slots_card,
     Board: board_card,
+    FleetPlan: fleet_plan_card,
+    FleetStatus: rollout_card,
     Choices: choices_card,
     Picked: picked_card,
 }

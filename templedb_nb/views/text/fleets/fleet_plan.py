@@ -12,6 +12,7 @@ from templedb_nb.model.fleet import (
 )
 from templedb_nb.model.serialization import short
 from templedb_nb.views.format import duration, many, shown, table
+from templedb_nb.views.messages import fleet_hints, fleet_rules
 from templedb_nb.views.text.base import INDENT, text
 
 NAMED = 3
@@ -51,7 +52,7 @@ def _(value: FleetPlan) -> str:
         news += [f"{len(value.gone)} gone"] if value.gone else []
         lines.append(f"{INDENT}since the plan before: {', '.join(news)}")
     lines += ["", *_waves(value)]
-    return "\n".join([head, *lines, *_next(value)])
+    return "\n".join([head, *lines, *fleet_hints(value)])
 
 
 def _cohort(value: Cohort) -> list[str]:
@@ -84,27 +85,7 @@ def _waves(value: FleetPlan) -> list[str]:
          + (", …" if len(wave.targets) > NAMED else "")]
         for number, wave in enumerate(value.waves, 1)
     ]  # fmt: skip
-    rules = value.rules
-    per = f", {rules.parallel_per_server} on one server" if rules.parallel_per_server else ""
-    soak = f", {duration(rules.soak_ms)} between waves" if rules.soak_ms else ""
-    failures = "none may fail" if not rules.max_failures else f"{rules.max_failures} may fail"
-    then = {
-        OnFailure.PAUSE: f"{failures}, then it pauses",
-        OnFailure.STOP: f"{failures}, then it stops",
-        OnFailure.CONTINUE: "failures do not stop it",
-    }[rules.on_failure]
-    beside = rules.parallel - 1
-    more = f" (at most {beside} more that run at that moment)" if beside else ""
-    more = "" if rules.on_failure is OnFailure.CONTINUE else more
-    head = f"{rules.parallel} at a time{per}{soak}; {then}{more}"
-    return [table(["WAVE", "WHICH", "TARGETS", "NAMES"], rows, INDENT), f"{INDENT}{head}"]
-
-
-def _next(value: FleetPlan) -> list[str]:
-    ready, named = value.count(PlannedState.READY), f"{value.slug} {short(value.id)}"
-    if not ready:
-        return []
-    if waits := len(value.unapproved):
-        who = f"{many(waits, 'target')} {'waits' if waits == 1 else 'wait'} for an approval"
-        return [f"{who}: templedb fleet approve {named} --reason WHY"]
-    return [f"next: templedb fleet run {named}"]
+    return [
+        table(["WAVE", "WHICH", "TARGETS", "NAMES"], rows, INDENT),
+        f"{INDENT}{fleet_rules(value.rules)}",
+    ]

@@ -13,6 +13,7 @@ from templedb_nb.model.fleet import (
 )
 from templedb_nb.model.serialization import short
 from templedb_nb.views.format import duration, moment, shown, table
+from templedb_nb.views.messages import fleet_hints
 from templedb_nb.views.text.base import INDENT, text
 
 FAILURES = 20
@@ -31,7 +32,7 @@ def _(value: FleetStatus) -> str:
     why = f": {value.why}" if value.why else ""
     word = _WORDS.get(value.state, value.state.value)
     head = f"plan {short(value.plan)}{of}, {value.slug} release {value.release}: {word}{why}"
-    open_, good = value.count(*OPEN), value.count(*GOOD)
+    good = value.count(*GOOD)
     counted = [f"{good} of {len(value.members)} targets are done"]
     counted += [f"{n} {s.value}" for s in MemberState if s not in GOOD and (n := value.count(s))]
     waves = [
@@ -44,7 +45,7 @@ def _(value: FleetStatus) -> str:
     lines += [_failure(each) for each in value.failures[:FAILURES]]
     if (more := len(value.failures) - FAILURES) > 0:
         lines.append(f"{INDENT}… and {more} more, which --json lists")
-    return "\n".join([*lines, *_what_next(value, open_)])
+    return "\n".join([*lines, *fleet_hints(value)])
 
 
 def _failure(value: MemberResult) -> str:
@@ -52,23 +53,6 @@ def _failure(value: MemberResult) -> str:
     at = "" if value.file and value.message.startswith(value.file) else at
     run = f" (run {value.run[:13]})" if value.run else ""
     return f"{INDENT}{value.target}: {value.state.value}: {shown(at + value.message)}{run}"
-
-
-def _what_next(value: FleetStatus, open_: int) -> list[str]:
-    named = f"{value.slug} {short(value.plan)}"
-    if value.state is RolloutState.PLANNED:
-        return [f"next: templedb fleet run {named}"]
-    failed = len(value.failures) - value.left_out
-    if value.state in {RolloutState.RUNNING, RolloutState.SUCCEEDED} or not (failed or open_):
-        return []
-    hints = [f"next: templedb fleet resume {named}"] if open_ else []
-    if failed:
-        hints.append(f"{'or' if hints else 'next'}: templedb fleet retry {named} --failed")
-    if failed:
-        hints.append(
-            f"behind a change of files: templedb fleet run {value.slug} {value.fleet}".rstrip()
-        )
-    return hints
 
 
 @text.register
