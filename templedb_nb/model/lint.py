@@ -53,13 +53,15 @@ class Size:
     """How large a relation is, as the server guesses; `rows` is None where it never counted.
 
     `toast` are the bytes of long values, which only a rewrite copies. A `partitioned` table or
-    index has the sum of its leaves.
+    index has the sum of its leaves. With a default partition (`has_default`), no partition of it
+    can be detached concurrently.
     """
 
     rows: int | None
     bytes: int
     toast: int = 0
     partitioned: bool = False
+    has_default: bool = False
     checks: tuple[NullCheck, ...] = ()
 
 

@@ -26,9 +26,11 @@ _LEFT_OUT = frozenset({
     "require-timeout-settings", "prefer-big-int", "prefer-bigint-over-int", "unused-ignore",
     "prefer-bigint-over-smallint", "prefer-identity", "prefer-text-field", "prefer-timestamp-tz",
     "prefer-repack", "require-table-schema", "transaction-nesting", "ban-uncommitted-transaction",
-    "ban-concurrent-index-creation-in-transaction",
+    "ban-concurrent-index-creation-in-transaction", "require-enum-value-ordering",
 })  # fmt: skip
 """Matters of taste, and what holds here anyway: exactly once, a lock_timeout, the right mode."""
+_NAMELESS = ("Renaming a trigger ", "Renaming a policy ")
+"""What no statement of a client names, so that no client breaks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +107,11 @@ def _ask(
 
 
 def _rows(rows: Iterable[Any], names: Mapping[str, int]) -> Iterable[tuple[int, Any]]:
-    return ((names[row["file"]], row) for row in rows if row["rule_name"] not in _LEFT_OUT)
+    return (
+        (names[row["file"]], row)
+        for row in rows
+        if row["rule_name"] not in _LEFT_OUT and not row["message"].startswith(_NAMELESS)
+    )
 
 
 def _complaint(row: Any, sheet: SquawkFile) -> Complaint:

@@ -85,7 +85,8 @@ class Record:
             (statement,) = split(row.sql).statements
             for server, text in row.on.items():
                 told = seen(statement.tokens)
-                yield row, server, judged(told, row.sql, text, self.graphs[row.kind])
+                graph = self.graphs.get(row.kind, {})  # no server had the kind
+                yield row, server, judged(told, row.sql, text, graph)
 
 
 class Verdict(StrEnum):

@@ -54,7 +54,7 @@ def whatever_is_there(
     quiet = {str(name) for name, each in situation.ledgers.items() if not each.table_locks}
     linted = lint(pending, {each.database: {} for each in pending}, quiet)
     asked = [each for each in pending if each.database not in quiet]
-    return _with_squawk(linted, asked, 0, cache, lambda _name: frozenset())[0]
+    return _with_squawk(linted, asked, {}, cache, lambda _name: frozenset())[0]
 
 
 def ran_before(
@@ -86,12 +86,13 @@ def ran_before(
 def complaints(
     pending: Sequence[Pending], sessions: Mapping[DatabaseName, Linted], cache: ReadCache
 ) -> tuple[tuple[Complaint, ...], list[str], int]:
-    """Return what is risky, what else is to say, and the server's major version.
+    """Return what is risky, what else is to say, and the newest server's major version.
 
     Databases without a session are not asked: every table counts as large there.
     """
     sizes: dict[str, Sizes | None] = {}
-    version, quiet = 0, set[str]()
+    versions: dict[str, int] = {}
+    quiet = set[str]()
     for name in dict.fromkeys(each.database for each in pending):
         session = sessions.get(DatabaseName(name))
         own = [each for each in pending if each.database == name]
@@ -99,7 +100,7 @@ def complaints(
         sizes[name] = server.sizes(relations(own)) if server else None
         if session and not server:
             quiet.add(name)
-        version = max(version, server.version if server else 0)
+        versions[name] = server.version if server else 0
     linted = lint(pending, sizes, quiet)
     asked = [each for each in pending if each.database not in quiet]
 
@@ -108,38 +109,43 @@ def complaints(
         session = sessions.get(DatabaseName(name))
         return names_of(session.catalog()) if session else None
 
-    return _with_squawk(linted, asked, version, cache, objects)
+    told, notes = _with_squawk(linted, asked, versions, cache, objects)
+    return told, notes, max(versions.values(), default=0)
 
 
 def _with_squawk(
     linted: LintFindings,
     pending: Sequence[Pending],
-    version: int,
+    versions: Mapping[str, int],
     cache: ReadCache,
     objects: Callable[[str], frozenset[str] | None],
-) -> tuple[tuple[Complaint, ...], list[str], int]:
+) -> tuple[tuple[Complaint, ...], list[str]]:
+    """Ask squawk about files that are new to the *cache*, once for each version of a server."""
     program = squawk.program()
     if program is None or not pending:
-        return linted.complaints, [_ABSENT] if pending else [], version
-    keys = [_key(each, version) for each in pending]
+        return linted.complaints, [_ABSENT] if pending else []
+    keys = [_key(each, versions.get(each.database, 0)) for each in pending]
     by_key = cache.complaints.find(keys)
-    fresh = [each for key, each in zip(keys, pending, strict=True) if key not in by_key]
-    sheets = [
-        squawk.SquawkFile(
-            file=each.file,
-            text=without_data(each.script),
-            together=each.script.mode is Mode.TRANSACTION,
-            line=each.script.line,
-        )
-        for each in fresh
-    ]
-    told, trouble = squawk.check(program, sheets, version)
-    if trouble:
-        return linted.complaints, [trouble], version
-    by_key |= {_key(each, version): own for each, own in zip(fresh, told, strict=True)}
+    fresh = {key: each for key, each in zip(keys, pending, strict=True) if key not in by_key}
+    for version in sorted({key[-1] for key in fresh}):
+        own = {key: each for key, each in fresh.items() if key[-1] == version}
+        told, trouble = squawk.check(program, [_sheet(each) for each in own.values()], version)
+        if trouble:
+            return linted.complaints, [trouble]
+        by_key |= dict(zip(own, told, strict=True))
     others = [one for key in keys for one in by_key[key]]
     cache.complaints.keep(by_key)
-    return merged(linted, about(pending, others, objects)), [], version
+    by_file = {each.file: versions.get(each.database, 0) for each in pending}
+    return merged(linted, about(pending, others, objects), by_file), []
+
+
+def _sheet(each: Pending) -> squawk.SquawkFile:
+    return squawk.SquawkFile(
+        file=each.file,
+        text=without_data(each.script),
+        together=each.script.mode is Mode.TRANSACTION,
+        line=each.script.line,
+    )
 
 
 def _key(each: Pending, version: int) -> tuple[str, str, bool, int]:

@@ -53,10 +53,14 @@ def relations(pending: Iterable[Pending]) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LintFindings:
-    """What is risky, in order; `new` are the lines, by file, of statements on what nobody uses."""
+    """What is risky, in order; `new` are the lines, by file, of statements on what nobody uses.
+
+    `beside_default` are those of statements that detach a partition beside a default one, or that.
+    """
 
     complaints: tuple[Complaint, ...]
     new: Mapping[str, tuple[range, ...]]
+    beside_default: Mapping[str, tuple[range, ...]]
 
 
 def lint(
@@ -72,6 +76,7 @@ def lint(
     known: dict[str, KnownObjects] = {}
     found: list[Complaint] = []
     new: dict[str, list[range]] = {}
+    beside: dict[str, list[range]] = {}
     for each in pending:
         if each.database not in known:  # it sorts all sizes: once for each database
             known[each.database] = KnownObjects(sizes.get(each.database))
@@ -79,11 +84,17 @@ def lint(
         places = list(_places(each, state))
         lines = (_lines(place.statement) for place in places if place.new)
         new.setdefault(each.file, []).extend(lines)  # several may stand in one file
+        apart = (p for p in places if p.has_default and "detach partition" in p.whats)
+        beside.setdefault(each.file, []).extend(_lines(place.statement) for place in apart)
         own = [*_of_statements(each, places), *_of_file(each, places)]
         if each.database in quiet:
             own = [one for one in own if one.rule in LOSSES | LEAVING | {LITERAL}]
         found += _heard(each.script, own)
-    return LintFindings(complaints=tuple(found), new={f: tuple(own) for f, own in new.items()})
+    return LintFindings(
+        complaints=tuple(found),
+        new={f: tuple(lines) for f, lines in new.items()},
+        beside_default={f: tuple(lines) for f, lines in beside.items()},
+    )
 
 
 TWINS = words(
@@ -96,21 +107,38 @@ TWINS = words(
 """Rules of squawk that ours cover with the server's facts: they are not reported twice."""
 
 
-def merged(linted: LintFindings, others: Iterable[Complaint]) -> tuple[Complaint, ...]:
+_DETACHES, _SINCE = "require-concurrent-partition-detach", 14
+"""A rule of squawk, and since when servers know what it asks for; never beside a default one."""
+
+
+def merged(
+    linted: LintFindings, others: Iterable[Complaint], versions: Mapping[str, int]
+) -> tuple[Complaint, ...]:
     """Return our complaints with those of another linter that say something else.
 
-    Statements on a table that the same plan makes are left out there, too.
+    Statements on a table that the same plan makes are left out there, too, and advice that the
+    server of a file refuses, by *versions* (0 where it is not known).
     """
-    made = {f: Spans((own.start, own.stop) for own in lines) for f, lines in linted.new.items()}
+    made, beside = _spans(linted.new), _spans(linted.beside_default)
+    fresh = [each for each in others if each.rule not in TWINS and not _lies_in(made, each)]
     fresh = [
         each
-        for each in others
-        if each.rule not in TWINS and not (each.file in made and each.line in made[each.file])
+        for each in fresh
+        if each.rule != _DETACHES
+        or not (0 < versions.get(each.file, 0) < _SINCE or _lies_in(beside, each))
     ]
     order = {file: place for place, file in enumerate(linted.new)}
     return tuple(
         sorted((*linted.complaints, *fresh), key=lambda each: (order[each.file], each.line))
     )
+
+
+def _spans(found: Mapping[str, Iterable[range]]) -> dict[str, Spans]:
+    return {f: Spans((own.start, own.stop) for own in lines) for f, lines in found.items()}
+
+
+def _lies_in(spans: Mapping[str, Spans], each: Complaint) -> bool:
+    return each.file in spans and each.line in spans[each.file]
 
 
 def _places(each: Pending, state: KnownObjects) -> Iterator[StatementPlace]:
@@ -137,6 +165,7 @@ def _places(each: Pending, state: KnownObjects) -> Iterator[StatementPlace]:
             heavy,
             others,
             partitioned=known is not None and known.partitioned,
+            has_default=known is not None and known.has_default,
             proven=state.proven(table),
         )
         state.remember(found, statement)

@@ -124,6 +124,7 @@ class StatementPlace:
     heavy: bool
     locked: tuple[Name, ...] = ()
     partitioned: bool = False
+    has_default: bool = False
     proven: frozenset[str] = frozenset()
 
     @property

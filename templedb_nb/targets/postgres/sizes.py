@@ -36,7 +36,9 @@ WITH RECURSIVE named AS (
   FROM parts GROUP BY top
 )
 SELECT c.nspname, c.relname, s.rows::bigint, coalesce(s.bytes, 0)::bigint,
-       coalesce(s.toast, 0)::bigint, c.partitioned, CHECKS
+       coalesce(s.toast, 0)::bigint, c.partitioned,
+       EXISTS (SELECT FROM pg_catalog.pg_partitioned_table p
+               WHERE p.partrelid = c.oid AND p.partdefid <> 0), CHECKS
 FROM named c LEFT JOIN summed s ON s.top = c.oid
 """
 _CHECKS = """ARRAY(
@@ -74,7 +76,8 @@ def sizes(connection: Connection, names: Collection[str]) -> dict[tuple[str, str
             bytes=size,
             toast=toast,
             partitioned=partitioned,
+            has_default=has_default,
             checks=tuple(NullCheck(*each) for each in checks),
         )
-        for schema, name, count, size, toast, partitioned, checks in rows
+        for schema, name, count, size, toast, partitioned, has_default, checks in rows
     }
