@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
-from templedb_nb.core.migrations.evidence import changelogs, folder_words, series
+from templedb_nb.core.migrations.evidence import changelogs, folder_words, one_database, series
 from templedb_nb.core.migrations.evidence.builds import builds
 from templedb_nb.core.migrations.evidence.candidates import SINGLE, Candidate, ProjectFiles
 from templedb_nb.core.migrations.evidence.taking import TakenFolder, take
@@ -98,12 +98,12 @@ def propose(
         for doubt in _open(each, answers, written=answers.write_order and each in lone)
     ]
     if not answers.folders:
-        doubts += [doubt for own in clusters for doubt in _environments(own)]
+        doubts += [doubt for own in clusters for doubt in one_database.doubts(own)]
     return Proposal(
         config=DeployConfig(groups=tuple(groups)),
         reasons=tuple(reasons),
         doubts=tuple(doubts),
-        answers=tuple(_answers(taken, answers)) if doubts else (),
+        answers=tuple(_answers(clusters, taken, answers)) if doubts else (),
         orders=tuple((path, text) for path, text in orders if path not in files.there),
         offers=tuple(offers),
     )
@@ -304,15 +304,6 @@ def _several(groups: Sequence[Group], taken: Sequence[TakenFolder]) -> Reason:
     return Reason(what=", ".join(group.name for group in groups), why=why)
 
 
-def _environments(cluster: Sequence[TakenFolder]) -> Iterator[str]:
-    """Yield which folders of a database are for one environment by their names."""
-    named = [each.folder for each in cluster if folder_words.of_environment(each.folder)]
-    if named and len(cluster) > 1:
-        some = named[:_LISTED]
-        are = "is for one environment by its name" if len(named) == 1 else "are for environments"
-        yield f"{', '.join(some)} {are}: name the folders that the database gets"
-
-
 def _open(taken: TakenFolder, answers: ProposalAnswers, *, written: bool) -> Iterator[str]:
     """Yield what is still in doubt of a folder."""
     yield from taken.wrong
@@ -327,7 +318,11 @@ def _open(taken: TakenFolder, answers: ProposalAnswers, *, written: bool) -> Ite
             yield each
 
 
-def _answers(taken: Sequence[TakenFolder], answers: ProposalAnswers) -> Iterator[str]:
+def _answers(
+    clusters: Sequence[Sequence[TakenFolder]],
+    taken: Sequence[TakenFolder],
+    answers: ProposalAnswers,
+) -> Iterator[str]:
     unsure = [each for each in taken if each.order and not each.wrong]
     only = "".join(f" --folder {each}" for each in answers.folders)
     if unsure and not (answers.write_order and answers.folders):
@@ -338,6 +333,14 @@ def _answers(taken: Sequence[TakenFolder], answers: ProposalAnswers) -> Iterator
         yield f"{only} --write-order, which writes {written}: check it before you deploy"
         if not any("by letters" in doubt for each in unsure for doubt in each.order):
             yield f"{only} --by-name, if the order of names is right"
+    for each in unsure:
+        if len(each.bases) > 1:
+            yield f"{one_database.options(each.bases)} --each, if each of them is of its own database"
+    for own in () if answers.folders else clusters:
+        if any(one_database.between(own)):
+            several = one_database.options([each.folder for each in own])
+            yield f"{several} --each, if each of them is of its own database"
+            yield f"{several}, for one database in this order"
     for each in taken:
         if each.other and not each.wrong and not answers.folders:
             yield f" --folder {each.folder}, if its server accepts that"

@@ -513,3 +513,32 @@ def test_file_is_named_when_its_name_ends_in_a_server() -> None:
     assert "delta/60/02b.sql.postgres: not SQL, and therefore not a migration here" in reasons(
         found
     )
+
+
+def test_folders_are_asked_for_when_their_versions_lie_between_each_others() -> None:
+    own, usage = (
+        ("migrations/20260101000001_a.sql", "migrations/20260301000001_c.sql"),
+        ("migrations-usage/20260201000001_b.sql", "migrations-usage/20260202000001_d.sql"),
+    )
+    names = " ".join((*own, *usage))
+    found = proposed(names)
+    assert "migrations/ and migrations-usage/ have versions between" in found.doubts[0]
+    both = " --folder migrations --folder migrations-usage"
+    assert f"{both} --each, if each of them is of its own database" in found.answers
+    assert f"{both}, for one database in this order" in found.answers
+    folders = ("migrations", "migrations-usage")
+    one = proposed(names, ProposalAnswers(folders=folders))
+    assert (len(one.config.groups), one.doubts) == (1, ())
+    two = proposed(names, ProposalAnswers(folders=folders, each=True))
+    assert (len(two.config.groups), two.doubts) == (2, ())
+
+
+def test_databases_of_their_own_are_an_answer_when_nothing_says_which_folder_runs_first() -> None:
+    names = "m/migrations/a/01_x.sql m/migrations/a/02_y.sql m/migrations/b/01_x.sql"
+    found = proposed(names)
+    wanted = " --folder m/migrations/a --folder m/migrations/b --each, if each of them is of its"
+    assert any(each.startswith(wanted) for each in found.answers)
+    taken = proposed(
+        names, ProposalAnswers(folders=("m/migrations/a", "m/migrations/b"), each=True)
+    )
+    assert (len(taken.config.groups), taken.doubts) == (2, ())

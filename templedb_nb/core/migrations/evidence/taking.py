@@ -79,6 +79,18 @@ class TakenFolder:
         return tuple(each.lstrip("0") for each in found if each)
 
     @property
+    def bases(self) -> tuple[str, ...]:
+        """Return the folders within which its migrations have an order."""
+        return tuple(sorted({each.base for each in self.arranged.files}))
+
+    def reaches_into(self, other: TakenFolder) -> bool:
+        """Return whether numbers of the two lie between each other's."""
+        own, others = (
+            sorted(series.natural(version) for version in each.versions) for each in (self, other)
+        )
+        return bool(own and others) and own[0] < others[-1] and others[0] < own[-1]
+
+    @property
     def in_order(self) -> tuple[str, ...]:
         """Return the paths as an order file would list them: by number, then by name."""
         return tuple(sorted(dict.fromkeys(self.arranged.paths), key=series.natural))

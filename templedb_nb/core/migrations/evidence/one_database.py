@@ -1,0 +1,45 @@
+"""Whether several folders of one program are of one database: asked where nothing says it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+
+from templedb_nb.core.migrations.evidence import folder_words
+from templedb_nb.core.migrations.evidence.taking import TakenFolder
+from templedb_nb.model.layout import Layout
+
+_LISTED, _FEW = 12, 4
+
+
+def doubts(cluster: Sequence[TakenFolder]) -> Iterator[str]:
+    """Yield why folders that could be of one database may be of several."""
+    yield from _environments(cluster)
+    yield from between(cluster)
+
+
+def _environments(cluster: Sequence[TakenFolder]) -> Iterator[str]:
+    """Yield which folders of a database are for one environment by their names."""
+    named = [each.folder for each in cluster if folder_words.of_environment(each.folder)]
+    if named and len(cluster) > 1:
+        some = named[:_LISTED]
+        are = "is for one environment by its name" if len(named) == 1 else "are for environments"
+        yield f"{', '.join(some)} {are}: name the folders that the database gets"
+
+
+def between(cluster: Sequence[TakenFolder]) -> Iterator[str]:
+    """Yield which folders have versions between each other's: two databases, or one order."""
+    if {each.in_style for each in cluster} == {Layout.FLYWAY}:  # by version over all of them
+        return
+    for own, other in combinations(cluster, 2):
+        if own.reaches_into(other):
+            yield (
+                f"{own.folder}/ and {other.folder}/ have versions between each other's: nothing"
+                " says whether they are of one database, and in which order"
+            )
+
+
+def options(folders: Sequence[str]) -> str:
+    """Return the options that name *folders*, or how that is written where they are many."""
+    few = folders if len(folders) <= _FEW else ("FOLDER", "FOLDER", "…")
+    return "".join(f" --folder {each}" if each != "…" else " …" for each in few)
