@@ -23,9 +23,14 @@ _SHORT = dict(zip(_NAMES, MODES, strict=True))
 HELD = {
     "ACS": "ACCESS SHARE",
     "RX": "ROW EXCLUSIVE",
+    "SUE": "SHARE UPDATE EXCLUSIVE",
     "AX": "ACCESS EXCLUSIVE",
 }
-"""Modes that a second session holds: a statement waits for each at another of its own."""
+"""Modes that a second session holds: a statement waits for each at another of its own.
+
+It goes on behind its first wait: a lock that it takes right after is seen only by the mode that
+lets the former pass (VACUUM first takes ACCESS SHARE, then SHARE UPDATE EXCLUSIVE).
+"""
 
 _TABLES = {"r", "p", "m", b"r", b"p", b"m"}
 THERE = """
@@ -227,7 +232,7 @@ class Stage:
         """Yield what a second session holds while a statement runs, one lock each time."""
         query = """
             SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace
-              AND relname IN ('t', 't1', 'td', 'near')
+              AND relname IN ('t', 't1', 't2', 'td', 'near')
             ORDER BY 1"""
         for (name,) in self.connection.execute(query).fetchall():
             for short in HELD:
