@@ -333,14 +333,7 @@ def _answers(
         yield f"{only} --write-order, which writes {written}: check it before you deploy"
         if not any("by letters" in doubt for each in unsure for doubt in each.order):
             yield f"{only} --by-name, if the order of names is right"
-    for each in unsure:
-        if len(each.bases) > 1:
-            yield f"{one_database.options(each.bases)} --each, if each of them is of its own database"
-    for own in () if answers.folders else clusters:
-        if any(one_database.between(own)):
-            several = one_database.options([each.folder for each in own])
-            yield f"{several} --each, if each of them is of its own database"
-            yield f"{several}, for one database in this order"
+    yield from one_database.answers(() if answers.folders else clusters, unsure)
     for each in taken:
         if each.other and not each.wrong and not answers.folders:
             yield f" --folder {each.folder}, if its server accepts that"

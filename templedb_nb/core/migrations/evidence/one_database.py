@@ -10,6 +10,7 @@ from templedb_nb.core.migrations.evidence.taking import TakenFolder
 from templedb_nb.model.layout import Layout
 
 _LISTED, _FEW = 12, 4
+_EACH = "if each of them is of its own database"
 
 
 def doubts(cluster: Sequence[TakenFolder]) -> Iterator[str]:
@@ -39,7 +40,24 @@ def between(cluster: Sequence[TakenFolder]) -> Iterator[str]:
             )
 
 
-def options(folders: Sequence[str]) -> str:
+def answers(
+    clusters: Sequence[Sequence[TakenFolder]], unsure: Sequence[TakenFolder]
+) -> Iterator[str]:
+    """Yield the options for a database each, and for one.
+
+    *unsure* are the folders whose order is open: each may hold several series.
+    """
+    for each in unsure:
+        if len(each.bases) > 1:
+            yield f"{_options(each.bases)} --each, {_EACH}"
+    for own in clusters:
+        if any(between(own)):
+            several = _options([each.folder for each in own])
+            yield f"{several} --each, {_EACH}"
+            yield f"{several}, for one database in this order"
+
+
+def _options(folders: Sequence[str]) -> str:
     """Return the options that name *folders*, or how that is written where they are many."""
     few = folders if len(folders) <= _FEW else ("FOLDER", "FOLDER", "…")
     return "".join(f" --folder {each}" if each != "…" else " …" for each in few)
