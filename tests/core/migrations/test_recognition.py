@@ -542,3 +542,29 @@ def test_databases_of_their_own_are_an_answer_when_nothing_says_which_folder_run
         names, ProposalAnswers(folders=("m/migrations/a", "m/migrations/b"), each=True)
     )
     assert (len(taken.config.groups), taken.doubts) == (2, ())
+
+
+@pytest.mark.parametrize(
+    ("names", "folder", "wanted"),
+    [
+        ("Scripts/Script0001-a.sql Scripts/Script0002-b.sql", "Scripts/Everytime", "Scripts/*.sql"),
+        ("Db/Scripts/Script0001-a.sql Db/Scripts/Script0002-b.sql", "Db/RunAlways", "Db/Scripts/*.sql"),
+        ("Db/Scripts/Script0001-a.sql Db/Scripts/Script0002-b.sql", "Db/PostDeployment", "Db/Scripts/*.sql"),
+        ("db/migrations/001_a.sql db/migrations/002_b.sql", "db/functions", "db/migrations/*.sql"),
+        ("db/migrations/001_a.sql db/migrations/002_b.sql", "db/stored_procedures", "db/migrations/*.sql"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("files", ["v.sql", "001_v.sql 002_w.sql"])
+def test_folder_is_named_and_left_out_when_it_runs_at_other_times_by_its_name(
+    names: str, folder: str, wanted: str, files: str
+) -> None:
+    found = proposed(" ".join([names, *(f"{folder}/{file}" for file in files.split())]))
+    assert patterns(found) == [wanted]
+    assert found.doubts == ()
+    assert f"{folder}/: is left out: by its name it runs again" in reasons(found)
+    assert f'"{folder}/*.sql" is in file_patterns' in reasons(found)
+
+
+def test_nothing_is_said_of_views_when_they_lie_elsewhere() -> None:
+    found = proposed("db/migrations/001_a.sql db/migrations/002_b.sql web/app/views/v.sql")
+    assert "views" not in reasons(found)

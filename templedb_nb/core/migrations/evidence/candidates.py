@@ -28,6 +28,10 @@ _INCLUDE = re.compile(r"^\\(?:ir?|include(?:_relative)?)[ \t]+'?(?P<path>[^\s';]
 _HARMLESS = frozenset({"yoyo", "Atlas", "sqlx"})
 _MOST, _SERIES = 0.6, 2
 SINGLE = "an SQL file whose name says migration"
+_OTHER_TIMES = (
+    "is left out: by its name it runs again, or around the migrations; here, a file that begins"
+    ' with -- templedb:repeatable runs whenever it changes, once "{}" is in file_patterns'
+)
 NAME, _NUMBERS = "its name", "numbers,"
 _MANIFESTS = frozenset(
     {"package.json", "Cargo.toml", "go.mod", "pom.xml", "build.gradle", "build.gradle.kts",
@@ -60,6 +64,7 @@ class ProjectFiles:
         self.texts = texts
         self.beside_up = grate.beside(path for path in paths if path.endswith(".sql"))
         self.left_out: dict[str, str] = {}
+        self.other_times: set[str] = set()
         self.look = FolderView(
             marks={path: recognise.marks(text) for path, text in texts.items()},
             beside={path: text for path, text in texts.items() if not path.endswith(".sql")},
@@ -121,7 +126,10 @@ class ProjectFiles:
         examples = [each for each in found if folder_words.is_example(each.files[0])]
         homes = {each.folder for each in found}
         strong = any(not each.weak and each not in examples for each in found)
+        self._leave_other_times(homes)
         for each in found:
+            if each.folder in self.other_times:
+                continue
             if each in examples and len(examples) < len(found):
                 self.left_out[each.folder] = "is left out: it is an example"
             elif folder_words.is_old(each.folder) and parent(each.folder) in homes:
@@ -138,6 +146,15 @@ class ProjectFiles:
                 self.left_out[each.folder] = why
             else:
                 yield each
+
+    def _leave_other_times(self, homes: AbstractSet[str]) -> None:
+        """Leave out what lies in or beside a folder of migrations, and runs at other times."""
+        own = {home for home in homes if not folder_words.of_other_times(home)}
+        above = {*own, *(parent(home) for home in own)}
+        for home in self.by_home:
+            if home not in own and parent(home) in above and folder_words.of_other_times(home):
+                self.other_times.add(home)
+                self.left_out.setdefault(home, _OTHER_TIMES.format(joined(home, "*.sql")))
 
     def _programs(self, candidate: Candidate) -> str:
         """Return a numbered file that is no SQL, if a folder has at least as many as of SQL."""

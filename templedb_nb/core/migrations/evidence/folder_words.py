@@ -35,6 +35,17 @@ _NEVER = frozenset(
      "report", "reports", "benchmark", "benchmarks", "bench", "analysis", "exercise", "exercises",
      "snippets", "function", "functions", "procedure", "procedures", "views", "triggers"}
 )  # fmt: skip
+_AGAIN = frozenset(
+    {"everytime", "everydeploy", "always", "runalways", "alwaysrun", "anytime", "idempotent",
+     "repeatable", "repeatables", "onchange", "functions", "procedures", "sprocs", "views",
+     "triggers"}
+)  # fmt: skip
+_PAIRS = frozenset(
+    {("run", "always"), ("always", "run"), ("every", "time"), ("on", "change"), ("any", "time"),
+     ("every", "deploy"), ("every", "run"), ("stored", "procedures"), ("post", "deployment"),
+     ("pre", "deployment"), ("post", "deploy"), ("pre", "deploy")}
+)  # fmt: skip
+_ROUND = frozenset({"postdeployment", "predeployment", "postdeploy", "predeploy"})
 _SNAPSHOTS = frozenset(
     {"schema", "structure", "latest", "dump", "snapshot", "full", "current", "complete"}
 )
@@ -83,6 +94,14 @@ def _not_meant(part: str) -> str:
 def is_example(path: str) -> bool:
     """Return whether a file lies in a folder of examples."""
     return any(has_word(part, _EXAMPLES) for part in path.split("/")[:-1])
+
+
+def of_other_times(folder: str) -> bool:
+    """Return whether a folder's name says that what is in it runs again, or around the others."""
+    own = words(last(folder))
+    if len(own) == 1:
+        return own[0] in _AGAIN | _ROUND
+    return tuple(own[-2:]) in _PAIRS
 
 
 def of_environment(folder: str) -> bool:
