@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeAlias
 
+from templedb_nb.core.sql.lexer import split
 from templedb_nb.errors import ConfigError, TargetError
 from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.route import Route
@@ -20,14 +21,15 @@ NAMED = "TEMPLEDB_PG_DUMP"
 """The variable that names the program, where it is not the first one on the PATH."""
 WORDS = (
     "--schema-only",
+    "--encoding=UTF8",
     "--exclude-schema=templedb",
     "--no-security-labels",
     "--no-subscriptions",
 )
-_NOISE = re.compile(r"--.*|\\(?:un)?restrict .*|SET .*|SELECT pg_catalog\.set_config.*|")
 _HEAD = re.compile(r"(?:(?:--.*|\\restrict .*|SET .*|SELECT pg_catalog\.set_config.*|)\n)*")
 _SETTING = re.compile(r"(?m)^SET (\w+) = .*;$")
 _RESTRICT = re.compile(r"(?m)^\\(?:un)?restrict \w+$")
+_SETTINGS = ("SET ", "SELECT pg_catalog.set_config(")
 _PUBLIC = re.compile(r"(?m)^(?:CREATE|ALTER|COMMENT ON) SCHEMA public\b.*;$")
 _VERSION = re.compile(r"\(PostgreSQL\) ([0-9]++)(\S*)")
 
@@ -50,6 +52,7 @@ class PgDump:
         if done.returncode:
             lines = done.stderr.strip().splitlines() or [f"exit {done.returncode}"]
             told = "; ".join(line.removeprefix("pg_dump: ") for line in lines)
+            told = told.encode(errors="replace").decode()
             raise TargetError(f"{self.path} ({self.version}): {told}")
         return done.stdout
 
@@ -87,15 +90,26 @@ def fitting(dump: str, settings: Collection[str]) -> str:
     A newer pg_dump sets at the head what an older server does not know. What every new database has
     is left out, too.
     """
-    head = _HEAD.match(dump)
-    end = head.end() if head else 0
-    first = _SETTING.sub(lambda found: found[0] if found[1] in settings else "", dump[:end])
-    return _PUBLIC.sub("", _RESTRICT.sub("", first) + _without_last(dump[end:]))
+    head, rest = _without_psql(dump)
+    first = _SETTING.sub(lambda found: found[0] if found[1] in settings else "", head)
+    return _PUBLIC.sub("", first + rest)
 
 
 def schema(dump: str) -> str:
-    """Return a dump without comments and settings: equal for equal schemas."""
-    return "\n".join(line for line in dump.splitlines() if not _NOISE.fullmatch(line))
+    """Return a dump without comments and settings between statements: equal for equal schemas.
+
+    What looks like one in the body of a function, or in a text, belongs to the schema.
+    """
+    texts = [each.text for each in split("".join(_without_psql(dump))).statements]
+    kept = [f"{text};" for text in texts if not text.startswith(_SETTINGS)]
+    return "\n".join(kept).encode(errors="backslashreplace").decode()
+
+
+def _without_psql(dump: str) -> tuple[str, str]:
+    """Return the head and the rest of a dump, without what only psql takes."""
+    head = _HEAD.match(dump)
+    end = head.end() if head else 0
+    return _RESTRICT.sub("", dump[:end]), _without_last(dump[end:])
 
 
 def _without_last(text: str) -> str:
@@ -107,8 +121,14 @@ def _without_last(text: str) -> str:
 
 
 def _run(words: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    # Bytes of a database without an encoding (SQL_ASCII) go through as they are.
     return subprocess.run(  # noqa: S603 - a program of PostgreSQL, with words of ours
-        words, env=dict(environment), capture_output=True, text=True, check=False
+        words,
+        env=dict(environment),
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        check=False,
     )
 
 

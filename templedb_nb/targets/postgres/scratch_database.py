@@ -5,6 +5,7 @@ pg_dump reads the schema; a session of ours writes it, so that no psql obeys wha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,10 +26,34 @@ from templedb_nb.targets.postgres.connection.connect import (
     run,
     translated,
 )
+from templedb_nb.targets.postgres.connection.wire import CLEAN
 from templedb_nb.targets.postgres.pg_dump import PgDump
 
 _DENIED = "42501"
 _SHOWN = 60
+_DATABASE = """
+SELECT pg_catalog.to_jsonb(d) || pg_catalog.jsonb_build_object(
+  'encoding', pg_catalog.pg_encoding_to_char(d.encoding))
+FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
+"""
+_LOCALE = (
+    ("encoding", "ENCODING"),
+    ("datcollate", "LC_COLLATE"),
+    ("datctype", "LC_CTYPE"),
+    ("daticurules", "ICU_RULES"),
+)
+_PROVIDERS = {"i": "icu", "b": "builtin"}
+"""Whose locale is not LC_COLLATE alone."""
+_SET_HERE = """
+SELECT DISTINCT of_it.name, pg_catalog.current_setting(of_it.name)
+FROM pg_catalog.pg_db_role_setting, pg_catalog.unnest(setconfig) AS setting,
+  pg_catalog.split_part(setting, '=', 1) AS of_it (name)
+WHERE setdatabase = (
+    SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+  AND setrole IN (0, (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = session_user))
+  AND coalesce((SELECT context = 'user' OR pg_catalog.current_setting('is_superuser') = 'on'
+                FROM pg_catalog.pg_settings AS known WHERE known.name = of_it.name), true)
+"""
 
 
 @contextmanager
@@ -50,7 +75,9 @@ def copied(
             _create(admin, name, where)
             try:
                 _fill(own, pg_dump, pg_dump(route))
-                connection = open_connection(own, "templedb:check")
+                options = f"{_settings(admin)} {route.parameters.get('options', '')}"
+                like = replace(own, parameters={**own.parameters, "options": options})
+                connection = open_connection(like, "templedb:check")
                 try:
                     yield PostgresScratch(connection, lambda: pg_dump(own))
                 finally:
@@ -70,9 +97,10 @@ class PostgresScratch:
         self._dump = dump
 
     def run(self, script: Script, file: str) -> None:
-        """Run every statement: in one transaction, if the script is for one."""
+        """Run every statement, in one transaction if the script is for one, in a clean session."""
         at = 0
         try:
+            self._connection.execute(CLEAN.encode())
             if script.mode is Mode.TRANSACTION:
                 run(self._connection, "BEGIN")
             for statement in script.statements:
@@ -109,7 +137,7 @@ def _fill(route: Route, pg_dump: PgDump, dump: str) -> None:
         names = connection.execute("SELECT name FROM pg_catalog.pg_settings").fetchall()
         text = dumping.fitting(dump, {name for (name,) in names})
         try:
-            connection.execute(text.encode())
+            connection.execute(text.encode(errors="surrogateescape"))
         except psycopg.Error as error:
             raise _not_taken(error, text, pg_dump, _version(connection)) from None
     finally:
@@ -122,7 +150,7 @@ def _not_taken(
     """Return what an error in the dump means, with its place if the server reported one."""
     place = error.diag.statement_position
     start = text.rfind("\n", 0, int(place) - 1) + 1 if place else 0
-    line = text[start:].split("\n", 1)[0].strip()[:_SHOWN]
+    line = text[start:].split("\n", 1)[0].strip()[:_SHOWN].encode(errors="replace").decode()
     message = (
         f"PostgreSQL {server[1]} rejects the schema that {pg_dump.path}"
         f" of {pg_dump.version} wrote: {first_line(error)}{f', at: {line}' if place else ''}"
@@ -131,11 +159,41 @@ def _not_taken(
 
 
 def _create(admin: Connection, name: str, where: str) -> None:
+    made = sql.SQL("CREATE DATABASE {} TEMPLATE template0 {}")
     try:
-        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+        admin.execute(made.format(sql.Identifier(name), _like_this(admin)))
     except psycopg.Error as error:
         if error.sqlstate != _DENIED:
             raise
         hint = "GRANT it CREATEDB where nothing is at stake, as on staging, and check there"
         message = f"role {admin.info.user!r} may not create the copy on {where}"
         raise TargetError(message, hint=hint) from None
+
+
+def _like_this(admin: Connection) -> sql.Composed:
+    """Return the encoding and the locale of the database of *admin*, for a new one."""
+    row = admin.execute(_DATABASE).fetchone()
+    assert row is not None  # noqa: S101 - the database that we are in
+    about: dict[str, str | None] = row[0]
+    words = [(word, about.get(key)) for key, word in _LOCALE]
+    provider = _PROVIDERS.get(about.get("datlocprovider") or "")
+    if provider:
+        locale = about.get("datlocale") or about.get("daticulocale")
+        words += [("LOCALE_PROVIDER", provider), (f"{provider.upper()}_LOCALE", locale)]
+    given = [(word, value) for word, value in words if value]
+    return sql.SQL(" ").join(
+        sql.SQL("{} = {}").format(sql.SQL(word), sql.Literal(value)) for word, value in given
+    )
+
+
+def _settings(admin: Connection) -> str:
+    """Return the settings of the database of *admin*, such as its search_path, as options.
+
+    As options of a session, RESET ALL returns to them. What this role may not set is left out.
+    """
+    found = admin.execute(_SET_HERE).fetchall()
+    return " ".join(f"-c {name}={_escaped(value)}" for name, value in found)
+
+
+def _escaped(value: str) -> str:
+    return re.sub(r"([\\\s])", r"\\\1", value)

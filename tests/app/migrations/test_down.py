@@ -7,6 +7,7 @@ import shutil
 import signal
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.conftest import MIGRATIONS, Database, Said, Shop, Terminal
@@ -250,6 +251,83 @@ def test_down_check_writes_no_password_file_when_pg_dump_runs(may_create: Shop) 
     out, err = process.communicate(timeout=120)
     assert "holds" in out, err
     assert (terminal.home / "temporary.listed").read_text() == ""
+
+
+FUNCTION = """
+CREATE OR REPLACE FUNCTION mark() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE orders
+{line}
+END $$;
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "other"),
+    [
+        ("SET id = 1;", "SET id = 2;"),
+        ("-- first\nSET id = 1;", "-- second\nSET id = 1;"),
+        ("\nSET id = 1;", "SET id = 1;"),
+        ("SET id = 1;\n/*\n\\restrict a\n*/", "SET id = 1;\n/*\n\\restrict b\n*/"),
+    ],
+)
+def test_down_check_shows_the_difference_when_it_looks_like_a_setting_of_the_dump(
+    may_create: Shop, line: str, other: str
+) -> None:
+    may_create.migration("004_mark.sql", FUNCTION.format(line=line))
+    back = f"SELECT 1;\n-- templedb:down\n{FUNCTION.format(line=other)}"
+    may_create.migration("005_back.sql", back)
+    may_create.run()
+    said = down(may_create, "005_back", "--check", code=10).out
+    assert "differs" in said
+
+
+def test_down_check_holds_when_the_database_has_another_encoding(may_create: Shop) -> None:
+    pg = may_create.pg
+    name = f"{pg.name}_latin1"
+    with psycopg.connect(pg.server.admin, autocommit=True) as admin:
+        like = "TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"
+        admin.execute(f"CREATE DATABASE {name} OWNER {pg.role} {like}".encode())
+        url = pg.dsn.replace(f"/{pg.name}", f"/{name}")
+        may_create.terminal("target", "add", "app", "latin")
+        may_create.terminal("env", "set", "app", "DATABASE_URL", url, "--target", "latin")
+        may_create.migration("004_cafe.sql", "COMMENT ON TABLE users IS 'café';\n")
+        try:
+            may_create.run("--target", "latin")
+            said = down(may_create, "003_more", "--check", "--target", "latin").out
+        finally:
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+    assert "holds" in said
+
+
+def test_down_check_uses_the_settings_of_the_database(may_create: Shop) -> None:
+    """A search_path that stands at the database, or at the role in it, decides what names mean."""
+    pg = may_create.pg
+    pg.query('CREATE SCHEMA "shop, old"')
+    pg.query(f'ALTER SCHEMA "shop, old" OWNER TO {pg.role}')
+    pg.query(f'ALTER DATABASE {pg.name} SET search_path = "shop, old", public')
+    pg.query(f"ALTER ROLE {pg.role} IN DATABASE {pg.name} SET shop.tenant = 'one'")
+    pg.query(f"ALTER DATABASE {pg.name} SET log_min_duration_statement = 1000")
+    may_create.migration(
+        "004_x.sql",
+        "CREATE TABLE x AS SELECT current_setting('shop.tenant') AS tenant;\n"
+        '-- templedb:down\nDROP TABLE "shop, old".x;\n',
+    )
+    may_create.run()
+    assert "holds" in down(may_create, "004_x", "--check").out
+
+
+def test_down_check_cleans_the_session_between_files(may_create: Shop) -> None:
+    """As a rollback does: what one file set is not there for the next one."""
+    may_create.pg.query("CREATE SCHEMA elsewhere")
+    may_create.pg.query(f"ALTER SCHEMA elsewhere OWNER TO {may_create.pg.role}")
+    path = "SET search_path = elsewhere;\n"
+    may_create.migration(
+        "004_x.sql",
+        f"{path}CREATE TABLE x (id int);\n-- templedb:down\n{path}DROP TABLE x;\n",
+    )
+    may_create.run()
+    assert down(may_create, "--steps", "2", "--check").out.count("holds") == 2
 
 
 def test_migration_is_rolled_back_when_the_target_is_a_duckdb_file(terminal: Terminal) -> None:
