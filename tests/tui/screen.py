@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 import time
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +21,17 @@ from templedb_nb.tui.widgets.listing import RowList
 from templedb_nb.tui.widgets.reader import TextReader
 
 WAIT_S = 40.0
+
+
+def threads() -> str:
+    """Return where each thread stands that asks for the screen: what it waits for."""
+    stacks = sys._current_frames()
+    asking = [each for each in threading.enumerate() if each.name.startswith("templedb")]
+    return "\n".join(
+        f"{each.name}\n{''.join(traceback.format_stack(stacks[each.ident])[-8:])}"
+        for each in asking
+        if each.ident in stacks
+    )
 
 
 @dataclass
@@ -56,7 +70,7 @@ class Person:
         """Wait until something is true."""
         end = time.monotonic() + WAIT_S
         while not true():
-            assert time.monotonic() < end, f"waited for {what}\n{self.screen}"
+            assert time.monotonic() < end, f"waited for {what}\n{self.screen}\n{threads()}"
             await self.pilot.pause(0.05)
 
     async def press(self, *keys: str) -> None:
