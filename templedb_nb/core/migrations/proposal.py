@@ -97,6 +97,7 @@ def propose(
         for each in taken
         for doubt in _open(each, answers, written=answers.write_order and each in lone)
     ]
+    doubts += [doubt for own in clusters for doubt in one_database.lists(own)]
     if not answers.folders:
         doubts += [doubt for own in clusters for doubt in one_database.doubts(own)]
     return Proposal(
@@ -251,7 +252,9 @@ def _group(
         required_env_vars=(database,),
         database=database,
         executor=Executor.AUTO if any(each.psql for each in taken) else Executor.NATIVE,
-        order_file=joined(taken[0].folder, ORDER_FILE) if listed else "",
+        order_file=joined(taken[0].folder, ORDER_FILE)
+        if listed
+        else one_database.order_file(taken),
         layout=taken[0].layout if len({each.layout for each in taken}) == 1 else Layout.AUTO,
     )
 

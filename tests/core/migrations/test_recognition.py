@@ -568,3 +568,67 @@ def test_folder_is_named_and_left_out_when_it_runs_at_other_times_by_its_name(
 def test_nothing_is_said_of_views_when_they_lie_elsewhere() -> None:
     found = proposed("db/migrations/001_a.sql db/migrations/002_b.sql web/app/views/v.sql")
     assert "views" not in reasons(found)
+
+
+LISTED = "m/migrations/users.sql m/migrations/orders.sql m/migrations/rates.sql"
+
+
+def listed(name: str, text: str, names: str = LISTED) -> Proposal:
+    texts = dict.fromkeys(names.split(), "SELECT 1;") | {name: text}
+    return propose(sorted(texts), texts)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("m/migrations/order.txt", "users.sql\nrates.sql # late\n\norders.sql\n"),
+        ("m/migrations/MANIFEST", "./users.sql\n./rates.sql\n./orders.sql\n"),
+        ("m/series", "migrations/users.sql\nmigrations/rates.sql\nmigrations/orders.sql\n"),
+    ],
+)
+def test_list_gives_the_order_when_it_has_every_file_of_the_folder(name: str, text: str) -> None:
+    found = listed(name, text)
+    assert found.doubts == ()
+    assert found.config.groups[0].order_file == name
+    assert f"in the order of {name}" in reasons(found)
+
+
+def test_list_is_no_order_file_when_the_names_give_the_same_order() -> None:
+    names = "m/migrations/001_a.sql m/migrations/002_b.sql"
+    found = listed("m/migrations/order.txt", "001_a.sql\n002_b.sql\n", names)
+    assert (found.doubts, found.config.groups[0].order_file) == ((), "")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "doubt"),
+    [
+        (
+            "m/migrations/manifest.json",
+            '["002_b.sql", "001_a.sql", "003_c.sql"]',
+            "lists 002_b.sql before 001_a.sql",
+        ),
+        (
+            "m/changelog.yml",
+            "- file: migrations/001_a.sql\n- file: migrations/002_b.sql\n",
+            "not 003_c.sql",
+        ),
+        ("m/migrations/order.txt", "001_a.sql\n002_b.sql\n", "not 003_c.sql"),
+    ],
+)
+def test_order_is_asked_for_when_a_list_contradicts_the_names(
+    name: str, text: str, doubt: str
+) -> None:
+    names = "m/migrations/001_a.sql m/migrations/002_b.sql m/migrations/003_c.sql"
+    found = listed(name, text, names)
+    assert doubt in found.doubts[0]
+    assert any("--by-name" in each for each in found.answers)
+
+
+def test_list_is_read_and_used_when_init_looks_at_a_project(terminal: Terminal) -> None:
+    for path in LISTED.split():
+        terminal.file(f"app/{path}", "SELECT 1;")
+    terminal.file("app/m/migrations/order.txt", "users.sql\nrates.sql\norders.sql\n")
+    terminal("project", "import", "app")
+    terminal("deploy", "init", "app")
+    assert "m/migrations/order.txt" in terminal("deploy", "config", "app", "--show").out
+    terminal("deploy", "config", "app", "--validate")

@@ -19,6 +19,18 @@ def doubts(cluster: Sequence[TakenFolder]) -> Iterator[str]:
     yield from between(cluster)
 
 
+def lists(cluster: Sequence[TakenFolder]) -> Iterator[str]:
+    """Yield the lists that say nothing of the other folders: a group has one order file."""
+    for each in cluster if len(cluster) > 1 else ():
+        if each.order_file:
+            yield f"{each.order_file} gives the order of {each.folder}/ alone"
+
+
+def order_file(cluster: Sequence[TakenFolder]) -> str:
+    """Return the list that gives the order of a group, which has one such file."""
+    return cluster[0].order_file if len(cluster) == 1 else ""
+
+
 def _environments(cluster: Sequence[TakenFolder]) -> Iterator[str]:
     """Yield which folders of a database are for one environment by their names."""
     named = [each.folder for each in cluster if folder_words.of_environment(each.folder)]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from templedb_nb.core.config import globs
-from templedb_nb.core.migrations.evidence import changelogs, folder_words, grate, series
+from templedb_nb.core.migrations.evidence import changelogs, folder_words, grate, manifests, series
 from templedb_nb.core.migrations.evidence.candidates import (
     NAME,
     SINGLE,
@@ -58,6 +58,8 @@ class TakenFolder:
     other: OtherSql | None = None
     changelog: str = ""
     """The changelog of Liquibase's that names some of its files, which are no changesets."""
+    order_file: str = ""
+    """A list of its files that is there already, and gives their order."""
     by_name: bool = False
     """Whether nothing but the name of the folder says that it holds migrations."""
 
@@ -122,18 +124,25 @@ def take(candidate: Candidate, files: ProjectFiles) -> TakenFolder:
         patterns = [*patterns, *_except(candidate.folder, out)]
         arranged = _arranged(patterns, files, layout)
     texts = files.texts
+    order = [*doubts, *_order(arranged, doubts=bool(doubts))]
+    listed = manifests.manifest(candidate.folder, arranged.paths, files.look.beside)
+    listed = listed if _all_plain(arranged) else None
+    if listed and (doubt := listed.doubt(arranged.paths)):
+        order.append(doubt)
+    whole = listed if listed and order and _lists(listed, arranged) else None
     return TakenFolder(
         folder=candidate.folder,
         patterns=tuple(patterns),
         arranged=arranged,
-        why=_why(candidate, arranged),
+        why=_why(candidate, arranged) + (f", in the order of {whole.path}" if whole else ""),
+        order_file=whole.path if whole else "",
         reasons=(
             *_told(out),
             *grate.reasons(candidate.folder, files.beside_up),
             *_left_out(arranged),
             *_programs(arranged),
         ),
-        order=(*doubts, *_order(arranged, doubts=bool(doubts))),
+        order=() if whole else tuple(order),
         wrong=tuple(_wrong(arranged)),
         foreign=_foreign(candidate.files, files, arranged),
         layout=layout,
@@ -146,6 +155,10 @@ def take(candidate: Candidate, files: ProjectFiles) -> TakenFolder:
         and not _numbered(candidate.files),
         psql=any(_PSQL.search(texts.get(path, "")) for path in arranged.paths),
     )
+
+
+def _lists(listed: manifests.OrderList, arranged: Arranged) -> bool:
+    return listed.is_list and set(listed.files) == set(arranged.paths)
 
 
 def _all_plain(arranged: Arranged) -> bool:
