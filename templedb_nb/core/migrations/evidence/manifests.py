@@ -16,6 +16,8 @@ _WORDS = frozenset(
 _ENDS = frozenset({"", "txt", "lst", "list", "json", "yml", "yaml", "toml", "csv", "conf", "cfg"})
 _SQL = re.compile(r"(?i)\w[\w .()/\\-]{0,200}?\.sql\b")
 _FEWEST = 2
+_LIQUIBASE = "databasechangelog"
+"""Liquibase's own changelogs are asked about for more than their order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,11 @@ def is_one(name: str) -> bool:
 def manifest(folder: str, ordered: Sequence[str], texts: Mapping[str, str]) -> OrderList | None:
     """Return the file in a folder, or right above it, that names at least half of its files."""
     homes = dict.fromkeys([folder, *(parent(path) for path in ordered), parent(folder)])
-    lists = sorted(path for path in texts if parent(path) in homes and is_one(last(path)))
+    lists = sorted(
+        path
+        for path, text in texts.items()
+        if parent(path) in homes and is_one(last(path)) and _LIQUIBASE not in text.lower()
+    )
     for home in homes:
         for path in (each for each in lists if parent(each) == home):
             found = _named(home, texts[path], ordered)
