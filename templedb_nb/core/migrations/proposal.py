@@ -34,6 +34,7 @@ _GENERAL = frozenset(
      "pg", "cmd", "go", "java", "files", "store", "storage"}
 )  # fmt: skip
 _LISTED = 12
+_SQL_ENDS = frozenset({"ddl", "dml", "pgsql", "plpgsql", "psql"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,10 +115,21 @@ def unclaimed(paths: Sequence[str]) -> list[str]:
     """Return what was seen of SQL in a project for which nothing speaks, folder by folder."""
     seen = ProjectFiles(paths, {}).seen()
     told = [f"{folder}/: {count} SQL file{'s' * (count != 1)}" for folder, count in seen[:_LISTED]]
+    told += [f"{each}: not read: SQL files end in .sql" for each in _odd_ends(paths)]
     more = len(seen) - _LISTED
     odd = [path for path in overlooked.by_letters(paths) if not path.endswith("letters only")]
     told += [f"{each}: rename it" for each in odd[:_LISTED]]
     return [*told, *([f"and {more} more folders with SQL files"] if more > 0 else [])]
+
+
+def _odd_ends(paths: Sequence[str]) -> list[str]:
+    """Return folders with files that say SQL by an ending that is not read."""
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        end = path.rpartition(".")[2].lower()
+        if end in _SQL_ENDS and not folder_words.not_meant(path)[0]:
+            found.setdefault(f"{parent(path)}/*.{end}", []).append(path)
+    return [f"{where} ({len(own)})" for where, own in sorted(found.items())][:_LISTED]
 
 
 def _taken(files: ProjectFiles, answers: ProposalAnswers) -> tuple[list[TakenFolder], list[Reason]]:

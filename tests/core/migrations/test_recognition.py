@@ -164,6 +164,16 @@ def test_init_takes_what_the_evidence_shows_when_names_decide(
             "--write-order",
         ),
         (f"{DIESEL} migrations/003_fix.sql", "more than one convention", ""),
+        (
+            "migrations/20240101_a.sql migrations/2024-02-01_b.sql",
+            "write their dates in two ways",
+            "--write-order",
+        ),
+        (
+            "m/migrations/1_a.up.sql m/migrations/2_b.up.sql m/migrations/3_fix.sql",
+            "3_fix.sql is no NUMBER_name.up.sql",
+            "--by-name",
+        ),
     ],
 )
 def test_init_asks_with_a_command_for_each_answer_when_names_leave_a_doubt(
@@ -632,3 +642,17 @@ def test_list_is_read_and_used_when_init_looks_at_a_project(terminal: Terminal) 
     terminal("deploy", "init", "app")
     assert "m/migrations/order.txt" in terminal("deploy", "config", "app", "--show").out
     terminal("deploy", "config", "app", "--validate")
+
+
+def test_folder_of_a_tool_that_is_read_says_what_contradicts_it() -> None:
+    marked = dict.fromkeys(("m/migrations/001_a.sql", "m/migrations/002_b.sql"), "-- +goose Up\n")
+    texts = marked | {"m/migrations/003_c.sql": "SELECT 1;"}
+    found = propose(sorted(texts), texts)
+    assert "003_c.sql has no mark of goose" in found.doubts[0]
+
+
+def test_files_are_named_when_their_ending_says_sql_and_is_not_read(terminal: Terminal) -> None:
+    terminal.file("app/db/upgrades/101/postgresql.upgrade.ddl", "SELECT 1;")
+    terminal("project", "import", "app")
+    said = terminal("deploy", "init", "app", code=78).err
+    assert "db/upgrades/101/*.ddl (1): not read: SQL files end in .sql" in said

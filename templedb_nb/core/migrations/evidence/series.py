@@ -14,6 +14,7 @@ _LEAD = re.compile(
     r"(?P<number>\d+(?:[._T-]\d+)*(?:[a-z]?(?=[._ -]|$)|(?<=\d\d)(?=[A-Za-z])))"
 )
 """DbUp's are ``Script0001 - name``; a letter may follow a number of two digits at once."""
+_DATE = 8
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -51,6 +52,7 @@ def doubts(paths: Sequence[str]) -> list[str]:
     if again := [path for path in numbered if times[number(path)] > 1]:
         pair = [path for path in again if number(path) == number(again[0])]
         found.append(f"{name(pair[0])} and {name(pair[1])} have the same number")
+    found += _two_ways(numbered)
     by_number = sorted(paths, key=natural)
     odd = next((n for n, path in enumerate(paths) if path != by_number[n]), None)
     if odd is not None:
@@ -59,6 +61,16 @@ def doubts(paths: Sequence[str]) -> list[str]:
             before, after = name(before), name(after)
         found.append(f"{before} sorts before {after} by letters, but after it by number")
     return found
+
+
+def _two_ways(paths: Sequence[str]) -> list[str]:
+    """Return whether some dates have signs between their parts, and others none."""
+    dates = [path for path in paths if len(re.sub(r"\D", "", number(path))) >= _DATE]
+    plain = [path for path in dates if re.match(rf"\d{{{_DATE}}}", number(path))]
+    signs = [path for path in dates if path not in plain]
+    if not plain or not signs:
+        return []
+    return [f"{name(plain[0])} and {name(signs[0])} write their dates in two ways"]
 
 
 def _counted(paths: Sequence[str]) -> bool:

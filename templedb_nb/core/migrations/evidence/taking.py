@@ -15,7 +15,14 @@ from templedb_nb.core.migrations.evidence.candidates import (
     ProjectFiles,
 )
 from templedb_nb.core.migrations.evidence.sql_dialects import OtherSql, other_sql
-from templedb_nb.core.migrations.layouts import flyway, nested, plain, recognise, servers
+from templedb_nb.core.migrations.layouts import (
+    flyway,
+    golang_migrate,
+    nested,
+    plain,
+    recognise,
+    servers,
+)
 from templedb_nb.core.migrations.layouts.arrange import Arranged, arrange
 from templedb_nb.core.migrations.layouts.placing import joined, last, parent
 from templedb_nb.model.config import Group
@@ -125,6 +132,7 @@ def take(candidate: Candidate, files: ProjectFiles) -> TakenFolder:
         arranged = _arranged(patterns, files, layout)
     texts = files.texts
     order = [*doubts, *_order(arranged, doubts=bool(doubts))]
+    order += _strange(arranged)
     listed = manifests.manifest(candidate.folder, arranged.paths, files.look.beside)
     listed = listed if _all_plain(arranged) else None
     if listed and (doubt := listed.doubt(arranged.paths)):
@@ -155,6 +163,16 @@ def take(candidate: Candidate, files: ProjectFiles) -> TakenFolder:
         and not _numbered(candidate.files),
         psql=any(_PSQL.search(texts.get(path, "")) for path in arranged.paths),
     )
+
+
+def _strange(arranged: Arranged) -> Iterator[str]:
+    """Yield which numbered file is no ``.up.sql``, where most are: their tool would not run it."""
+    own = _plain(arranged)
+    pairs = [path for path in own if golang_migrate.NAME.fullmatch(last(path))]
+    others = [path for path in own if path not in pairs and series.number(path)]
+    if others and len(pairs) > len(others):
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        yield f"{last(others[0])}{more} is no NUMBER_name.up.sql, and most others are"
 
 
 def _lists(listed: manifests.OrderList, arranged: Arranged) -> bool:
@@ -313,6 +331,8 @@ def _foreign(
 ) -> recognise.Dialect | None:
     """Return whose files these are, if most of them are of a tool that is not read."""
     layouts = {p.path: p.reading.layout for p in arranged.files if p.reading}
+    if any(_wrong(arranged)):  # it is that tool's, and contradicts itself
+        own = [path for path in own if not recognise.is_read(path, files.texts)]
     found = [
         dialect
         for path in own

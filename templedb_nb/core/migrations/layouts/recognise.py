@@ -147,6 +147,11 @@ def not_read(
     return None
 
 
+def is_read(path: str, texts: Mapping[str, str]) -> bool:
+    """Return whether a file bears the marks of a tool whose convention is read."""
+    return any(each.tool in {*_READ, *_OWN_MARKS} for each in marks(texts.get(path, "")))
+
+
 def base_of(path: str, pattern: str, layout: Layout) -> str:
     """Return the folder that a file is of, under a layout that may be left to choose."""
     folder, name = parent(path), last(path)
