@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from templedb_nb.commands.context import Call
+from templedb_nb.commands.fleet_options import given_rules, going_on, refuse_rules, rules
 from templedb_nb.commands.options import (
     VALUES,
     WHERE,
@@ -16,6 +17,7 @@ from templedb_nb.commands.options import (
     pass_call,
     words,
 )
+from templedb_nb.commands.reports import Reports, reported
 
 if TYPE_CHECKING:
     from templedb_nb.app.fleet.rollouts import RolloutOptions
@@ -23,26 +25,6 @@ if TYPE_CHECKING:
     from templedb_nb.model.fleet import FleetList, FleetPlan, FleetStatus, RolloutHistory
     from templedb_nb.model.listings import Coded, CommandOutcome
     from templedb_nb.model.project import Project
-
-RULES = (
-    click.option("--wave", "waves", multiple=True, metavar="WAVE",
-                 help="The next wave: a number, a share (5%) or a selector (tier=free)."),
-    click.option("--parallel", type=int, metavar="N", help="Targets at a time. Default: 8."),
-    click.option("--parallel-per-server", type=int, metavar="N",
-                 help="So many of them on one database server. Default: no limit."),
-    click.option("--max-failures", type=int, metavar="N",
-                 help="If more targets fail, no further one begins. Default: 0."),
-    click.option("--on-failure", type=click.Choice(["pause", "stop", "continue"]),
-                 help="What the rollout does then. Default: pause."),
-    click.option("--soak", metavar="TIME", help="Wait so long between two waves: 90s, 15m."),
-)  # fmt: skip
-
-
-def rules(function: Any) -> Any:
-    """Declare how a fleet is rolled out."""
-    for option in reversed(RULES):
-        function = option(function)
-    return function
 
 
 @group("fleet")
@@ -56,18 +38,6 @@ def _cases(call: Call, slug: str | None) -> tuple[FleetCases, Project]:
     with call.app.state.transaction():
         project = call.app.projects.pick(call.choice(slug).project)
     return FleetCases(app=call.app), project
-
-
-def _rules(how: dict[str, Any]) -> dict[str, Any]:
-    """Return the rules of a rollout among the words of a command."""
-    from templedb_nb.core.values.points_in_time import wait_s
-    from templedb_nb.model.fleet import OnFailure
-
-    names = ("waves", "parallel", "parallel_per_server", "max_failures")
-    found: dict[str, Any] = {name: how[name] for name in names}
-    found["on_failure"] = OnFailure(how["on_failure"]) if how["on_failure"] else None
-    found["soak_ms"] = int(wait_s(how["soak"]) * 1000) if how["soak"] else None
-    return found
 
 
 @commands.command(effect=Effect.CHANGES)
@@ -87,7 +57,7 @@ def define(call: Call, /, slug: str | None, name: str, where: str | None, **how:
     """
     cases, project = _cases(call, slug)
     with call.app.state.transaction():
-        cases.fleets.define(project, str(name), where or "", _rules(how))
+        cases.fleets.define(project, str(name), where or "", given_rules(how))
     return cases.fleets.list(project)
 
 
@@ -142,7 +112,7 @@ def _planned(
     where: str | None,
     how: dict[str, Any],
 ) -> FleetPlan:
-    choice = cases.fleets.chosen(project, name, where, _rules(how))
+    choice = cases.fleets.chosen(project, name, where, given_rules(how))
     with call.output.working("reading the ledgers of the fleet"):
         given = given_values(call, how["env"])
         return cases.planning.plan(project, choice, given, call.output.progress)
@@ -156,6 +126,7 @@ def _planned(
 @click.option("--lock-wait", default="10s", metavar="TIME", show_default=True,
               help="How long to wait for another run on a target: 90s, 15m.")  # fmt: skip
 @VALUES
+@reported
 @pass_call
 def run(
     call: Call, /, slug: str | None, name: str | None, where: str | None, lock_wait: str,
@@ -171,30 +142,22 @@ def run(
       templedb fleet run shop 3f2a9c81d0b4
       templedb fleet run shop --where region=eu --wave 1 --max-failures 2
     """
+    reports = Reports.of(call, how)
     cases, project = _cases(call, slug)
     named = name is not None and not cases.fleets.is_fleet(project, name)
     if named and not where and _is_id(str(name)):
-        _refuse_rules(how)
+        refuse_rules(how)
         made = cases.store.fleet_plan(project.slug, str(name))
     else:
         made = _planned(call, cases, project, name, where, how)
     if dry_run:
+        reports.write(made)
         return made
-    return _carried_out(call, cases, made, _options(call, how, lock_wait))
+    return _carried_out(call, cases, made, _options(call, how, lock_wait), reports)
 
 
 def _is_id(name: str) -> bool:
     return len(name) > 3 and not set(name) - set("0123456789abcdef")  # noqa: PLR2004 - be: a name
-
-
-def _refuse_rules(how: dict[str, Any]) -> None:
-    """Refuse rules beside a plan: waves and limits are part of what was planned and approved."""
-    names = ("waves", "parallel_per_server", "max_failures", "on_failure", "soak")
-    options = {each: f"--{each.replace('_', '-')}" for each in names} | {"waves": "--wave"}
-    said = [option for key, option in options.items() if how[key] not in {None, ()}]
-    if said:
-        message = f"{', '.join(said)}: the plan has these rules already; make another plan"
-        raise click.UsageError(message)
 
 
 def _options(call: Call, how: dict[str, Any], lock_wait: str) -> RolloutOptions:
@@ -210,26 +173,17 @@ def _options(call: Call, how: dict[str, Any], lock_wait: str) -> RolloutOptions:
 
 
 def _carried_out(
-    call: Call, cases: FleetCases, plan: FleetPlan, wish: RolloutOptions
+    call: Call, cases: FleetCases, plan: FleetPlan, wish: RolloutOptions, reports: Reports
 ) -> FleetStatus:
+    from dataclasses import replace
+    from functools import partial
+
+    if reports.wanted:
+        wish = replace(wish, watch=partial(reports.write, done=False))
     with call.output.working("rolling out"):
-        return cases.rollouts.run(plan, wish)
-
-
-GO_ON = (
-    click.option("--parallel", type=click.IntRange(1, 256), metavar="N",
-                 help="So many targets at a time; the plan stays as it is."),
-    click.option("--lock-wait", default="10s", metavar="TIME", show_default=True,
-                 help="How long to wait for another run on a target: 90s, 15m."),
-    VALUES,
-)  # fmt: skip
-
-
-def going_on(function: Any) -> Any:
-    """Declare how a rollout goes on."""
-    for option in reversed(GO_ON):
-        function = option(function)
-    return function
+        ended = cases.rollouts.run(plan, wish)
+    reports.write(ended)
+    return ended
 
 
 @commands.command(effect=Effect.DEPLOYS)
@@ -248,9 +202,10 @@ def resume(
       templedb fleet resume shop
       templedb fleet resume shop tenants --parallel 16
     """
+    reports = Reports.of(call, how)
     cases, project = _cases(call, slug)
     made = cases.plan_named(project, name)
-    return _carried_out(call, cases, made, _options(call, how, lock_wait))
+    return _carried_out(call, cases, made, _options(call, how, lock_wait), reports)
 
 
 @commands.command(effect=Effect.DEPLOYS)
@@ -271,10 +226,11 @@ def retry(
     from dataclasses import replace
 
     del failed
+    reports = Reports.of(call, how)
     cases, project = _cases(call, slug)
     made = cases.plan_named(project, name)
     options = replace(_options(call, how, lock_wait), only_again=True)
-    return _carried_out(call, cases, made, options)
+    return _carried_out(call, cases, made, options, reports)
 
 
 @commands.command()

@@ -21,9 +21,8 @@ from templedb_nb.model.dataclass import dataclass
 if TYPE_CHECKING:
     from templedb_nb.commands.context import Call
     from templedb_nb.model.event import Stamped
-    from templedb_nb.model.plan import Preview
     from templedb_nb.model.result import Progress, Result
-    from templedb_nb.model.runbook import RunbookResult
+    from templedb_nb.views.reports.summary import Reported
 
 AUTO = "auto"
 SHARE = 10
@@ -110,18 +109,19 @@ class Reports:
             self.write(result)
         return result
 
-    def write(self, value: Result | RunbookResult | Preview, *, done: bool = True) -> None:
+    def write(self, value: Reported, *, done: bool = True) -> None:
         """Write each report that is wanted; one that goes on is written now and then.
 
         What was planned is shown with its report or not at all. A run or a runbook came to what it
         came to, whether a report of it can be written or not: that is told, once for each.
         """
+        from templedb_nb.model.fleet import FleetPlan
         from templedb_nb.model.plan import Preview
         from templedb_nb.views.reports.junit import junit
         from templedb_nb.views.reports.summary import COMMENT, STEP, summary
 
-        self._planned = isinstance(value, Preview)
-        if self.junit and not isinstance(value, Preview):
+        self._planned = isinstance(value, Preview | FleetPlan)
+        if self.junit and not isinstance(value, Preview | FleetPlan):
             self._put("junit", self.junit, lambda: junit(value, done=done), done=done)
         if file := self._summary_file():
             shared = self._shared(file)

@@ -77,6 +77,13 @@ TOLD = {
         "green answers 500",
         "0 requests failed",
     ),
+    "10_fleet": (
+        "30 of 30 targets are done",
+        "paused: 1 failed, and none may fail",
+        "0 of 30 targets are done, 29 waiting, 1 failed",
+        "tenant01: failed",
+        "succeeded",
+    ),
     "04_promotion_review": (
         "release 2 can be promoted to production",
         "promotion of release 2",

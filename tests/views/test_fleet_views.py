@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -27,6 +28,8 @@ from templedb_nb.model.serialization import Digest
 from templedb_nb.model.target import TargetName
 from templedb_nb.views.frames import frame
 from templedb_nb.views.html import bundle
+from templedb_nb.views.reports.junit import junit
+from templedb_nb.views.reports.summary import summary
 from templedb_nb.views.text import text
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -140,3 +143,22 @@ def test_exit_code_is_zero_only_when_every_target_is_there(
 def test_targets_that_the_plan_left_out_are_no_success() -> None:
     value = replace(rollout(fleet(1), GOOD), left_out=1)
     assert exit_code(value) == ExitCode.CHANGED
+
+
+def test_reports_have_a_case_a_target_and_a_row_a_failure() -> None:
+    value = rollout(fleet(4), GOOD, BAD, MemberState.UNKNOWN)
+    root = ET.fromstring(junit(value))
+    assert [root.get(each) for each in ("tests", "failures", "errors", "skipped")] == [
+        "5", "2", "1", "1",
+    ]  # fmt: skip
+    cases = {each.get("name"): [mark.tag for mark in each] for each in root.iter("testcase")}
+    assert cases["t00000"] == []
+    assert cases["t00001"] == ["failure"]
+    assert cases["t00002"] == ["error"]
+    assert cases["t00003"] == ["skipped"]
+    running = ET.fromstring(junit(value, done=False))
+    assert running.get("errors") == "2", "a job that dies leaves no report of success"
+    told = summary(value, 60_000)
+    assert "| the rest | 3 | 0 | 2 | 1 |" in told
+    assert "| t00001 | failed: migrations/002\\_b.sql, line 3: no \\<table\\> |" in told
+    assert "| 4 | to do | migrations/002\\_\\<b\\>.sql |" in summary(fleet(4), 60_000)

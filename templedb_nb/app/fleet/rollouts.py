@@ -48,6 +48,8 @@ from templedb_nb.views.format import duration
 
 LOOK_S = 0.5
 """How often a rollout looks what people want of it."""
+SHOW_MS, SHARE = 2_000, 20
+"""It is shown no more often, and for no more than one part of so many of its time."""
 _INTERRUPTED = "it was interrupted"
 
 
@@ -65,6 +67,8 @@ class RolloutOptions:
     lock_wait_s: float = 10.0
     given: GivenValues = NOTHING_GIVEN
     tell: Callable[[str], None] = lambda _: None
+    watch: Callable[[FleetStatus], None] | None = None
+    """Is shown how far all have come, now and then while it goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,9 +120,9 @@ class Rollouts:
             state, why = last.state, last.why
         else:
             state, why = whole.end or RolloutState.PAUSED, whole.why
-        return self._told(plan, results, state, why, last)
+        return self.told(plan, results, state, why, last)
 
-    def _told(
+    def told(
         self,
         plan: FleetPlan,
         results: Mapping[TargetName, MemberResult],
@@ -126,6 +130,7 @@ class Rollouts:
         why: str,
         last: RolloutRow | None,
     ) -> FleetStatus:
+        """Return a rollout as it is shown."""
         members = tuple(_shown(each.target, each.state, results) for each in plan.members)
         refused = {PlannedState.REFUSED, PlannedState.UNREACHABLE}
         return FleetStatus(
@@ -178,6 +183,7 @@ class Rollouts:
             arm(app.system.environ.get("TEMPLEDB_FAILPOINT"))
             reach("rollout.begun")
             going = _Going(self, plan, wish, row, before, only)
+            going.show()
             with _always_ended(self.store, row, app.system.clock.now):
                 end = going.through()
             self.store.end_rollout(
@@ -259,7 +265,9 @@ class _Going:
         before: Mapping[TargetName, MemberResult],
         only: Collection[TargetName],
     ) -> None:
-        self._store = rollouts.store
+        self._rollouts, self._store = rollouts, rollouts.store
+        self._results = dict(before)
+        self._shown_ms = 0
         self._plan, self._wish, self._row = plan, wish, row
         self._runs = MemberRuns(
             workers=rollouts.workers,
@@ -303,6 +311,7 @@ class _Going:
     def _begin(self, pool: ThreadPoolExecutor, target: TargetName) -> None:
         self._tell_wave(target)
         self._states[target] = MemberState.RUNNING
+        self._results[target] = MemberResult(target=target, state=MemberState.RUNNING)
         earlier, plan = self._broken.get(target, ""), self._plans[target]
 
         def work() -> None:
@@ -352,6 +361,7 @@ class _Going:
         reach("rollout.ended")
         for each in found:
             self._states[each.target] = each.state
+            self._results[each.target] = each
         self._store.keep_results(self._row.rollout, self._plan.id, found, self._clock.now())
         reach("rollout.recorded")
         for each in found:
@@ -361,6 +371,18 @@ class _Going:
         bad = sum(state not in GOOD | OPEN for state in self._states.values())
         failures = f", {bad} failed" if bad else ""
         self._wish.tell(f"{done} of {len(self._plan.members)} targets are done{failures}")
+        if self._clock.monotonic_ms() >= self._shown_ms:
+            self.show()
+
+    def show(self) -> None:
+        """Show how far all have come to whoever watches."""
+        if self._wish.watch is None:
+            return
+        began = self._clock.monotonic_ms()
+        state = RolloutState.RUNNING
+        self._wish.watch(self._rollouts.told(self._plan, self._results, state, "", self._row))
+        now = self._clock.monotonic_ms()
+        self._shown_ms = now + max(SHOW_MS, SHARE * (now - began))
 
     def _interrupted(self) -> None:
         """Let no further target begin; asked a second time, cancel those that run."""

@@ -1,4 +1,4 @@
-"""JUnit's XML, as GitLab, GitHub actions and Jenkins read it: a case per step and per cell."""
+"""JUnit's XML, as GitLab, GitHub actions and Jenkins read it: a case a step, cell or target."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from xml.etree import ElementTree as ET
 
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.event import Outcome
+from templedb_nb.model.fleet import FleetStatus
 from templedb_nb.model.health import Health, Measured
 from templedb_nb.model.result import Result
 from templedb_nb.model.run_kind import RunKind
 from templedb_nb.model.runbook import CellResult, CellState, RunbookResult
 from templedb_nb.model.step_result import StepResult, StepState
 from templedb_nb.views.messages import left_out, told
+from templedb_nb.views.reports.fleet import kind_of, place_of
 
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _WAITS = "waits for a person"
@@ -20,13 +22,16 @@ LONGEST = 8_000
 """So many characters of a step's output are kept."""
 
 
-def junit(value: Result | RunbookResult, *, done: bool = True) -> str:
+def junit(value: Result | RunbookResult | FleetStatus, *, done: bool = True) -> str:
     """Return the document; what is not over yet counts as an error, for it may never be.
 
     Source of the format: the schema of Apache Ant's junit task.
     """
     root = ET.Element("testsuites", name="templedb")
-    if isinstance(value, RunbookResult):
+    runs: tuple[Result, ...] = ()
+    if isinstance(value, FleetStatus):
+        _rollout(root, value, done=done)
+    elif isinstance(value, RunbookResult):
         _runbook(root, value, done=done)
         runs = value.runs
     else:
@@ -55,6 +60,23 @@ def _runbook(root: ET.Element, value: RunbookResult, *, done: bool) -> None:
         _mark(case, "skipped", f"exit {value.exit_code}: {value.reason}")
     elif value.exit_code:
         _mark(case, "failure", f"exit {value.exit_code}: {value.reason}")
+    _count(suite)
+
+
+def _rollout(root: ET.Element, value: FleetStatus, *, done: bool) -> None:
+    fleet = value.fleet or "fleet"
+    suite = ET.SubElement(root, "testsuite", name=_legal(f"{value.slug} to {fleet}"))
+    if value.started_at:
+        suite.set("timestamp", value.started_at.isoformat(timespec="seconds"))
+    for each in value.members:
+        case = _case(suite, f"{value.slug}.{fleet}", each.target, each.took_ms)
+        if kind := kind_of(each.state):
+            _mark(case, kind, place_of(each))
+    case = _case(suite, f"{value.slug}.{fleet}", f"rollout {value.rollout}", 0)
+    if not done:
+        _mark(case, "error", "it was still running when this was written")
+    elif value.exit_code:
+        _mark(case, "failure", f"exit {value.exit_code}: {value.told}")
     _count(suite)
 
 

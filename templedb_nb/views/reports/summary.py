@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from templedb_nb.errors import shortened
 from templedb_nb.model.event import Outcome
 from templedb_nb.model.finding import Severity
+from templedb_nb.model.fleet import FleetPlan, FleetStatus
 from templedb_nb.model.health import Measured
 from templedb_nb.model.plan import Preview
 from templedb_nb.model.result import Result
@@ -18,7 +20,10 @@ from templedb_nb.model.step_result import StepResult, StepState
 from templedb_nb.views import ansi, messages
 from templedb_nb.views.format import duration, many, shown
 from templedb_nb.views.plans import compared, older_code
+from templedb_nb.views.reports.fleet import markdown
 from templedb_nb.views.text import after, next_steps
+
+Reported: TypeAlias = Result | RunbookResult | Preview | FleetPlan | FleetStatus
 
 FINDINGS = 50
 COMMENT = 60_000
@@ -48,7 +53,7 @@ CELLS = {
 }
 
 
-def summary(value: Result | RunbookResult | Preview, limit: int, *, done: bool = True) -> str:
+def summary(value: Reported, limit: int, *, done: bool = True) -> str:
     """Return Markdown of at most *limit* bytes; what is left out is counted."""
     text = ""
     for rows, tail in zip(_ROWS, _TAIL, strict=True):
@@ -59,9 +64,7 @@ def summary(value: Result | RunbookResult | Preview, limit: int, *, done: bool =
     return text.encode()[: limit - len(note.encode())].decode(errors="ignore") + note
 
 
-def _parts(
-    value: Result | RunbookResult | Preview, rows: int, tail: int, *, done: bool
-) -> Iterator[str]:
+def _parts(value: Reported, rows: int, tail: int, *, done: bool) -> Iterator[str]:
     match value:
         case RunbookResult():
             yield from _runbook(value, rows, tail, done=done)
@@ -69,6 +72,8 @@ def _parts(
             yield from _run(value, rows, tail, "###")
             if value.rollback is not None:
                 yield from ("", *_run(value.rollback, rows, tail, "####"))
+        case FleetPlan() | FleetStatus():
+            yield from markdown(value, rows, text)
         case _:
             yield from _plan(value, rows)
 
