@@ -251,10 +251,16 @@ def _part(at: Cursor) -> str:
 
 def _alters(at: Cursor) -> Action:
     if at.take("CONSTRAINT"):
-        enforces = at.rest and word(at.rest[-1]) == "ENFORCED"
-        loosens = enforces and len(at.rest) > 1 and word(at.rest[-2]) == "NOT"
-        note = f"{SCANS}, unless it is enforced already" if enforces and not loosens else ""
-        return Action("alter constraint", ALL, note, also=((Kin.REFERENCED, ALL),), part=_part(at))
+        part = _part(at)
+        said = [word(each) for each in at.rest]
+        if "ENFORCED" not in said:  # DEFERRABLE leaves the referenced table alone, by measurement
+            inherits = said[-1:] == ["INHERIT"] and said[-2:-1] != ["NO"]
+            note = "reads the tables that inherit from it, to check them" if inherits else ""
+            return Action("alter constraint", ALL, note, part=part)
+        loosens = ("NOT", "ENFORCED") in pairwise(said)
+        note = "" if loosens else f"{SCANS}, unless it is enforced already"
+        referenced = (Kin.REFERENCED, ALL if loosens else ROWS)
+        return Action("alter constraint", ALL, note, also=(referenced,), part=part)
     at.take("COLUMN")
     column = _part(at)
     match at.word, at.ahead(1):

@@ -30,6 +30,12 @@ CREATE INDEX loose_customer ON loose (customer);
 CREATE SCHEMA "Old";
 CREATE TABLE "Old".customers (id int);
 CREATE TABLE animals (id int); CREATE TABLE cats () INHERITS (animals);
+CREATE TABLE lions () INHERITS (cats);
+CREATE TABLE days (day int) PARTITION BY LIST (day);
+CREATE TABLE days_few PARTITION OF days FOR VALUES IN (1, 2) PARTITION BY LIST (day);
+CREATE TABLE days_1 PARTITION OF days_few FOR VALUES IN (1);
+CREATE TABLE days_new (day int) PARTITION BY LIST (day);
+CREATE TABLE days_9 PARTITION OF days_new FOR VALUES IN (9);
 """
 STATEMENTS = [
     "ALTER TABLE orders ADD seen boolean",
@@ -64,6 +70,13 @@ STATEMENTS = [
     "TRUNCATE orders CASCADE",
     "ALTER TABLE animals ADD legs int",
     "CREATE INDEX ON animals (id)",
+    "ALTER TABLE cats NO INHERIT animals",
+    "DROP TABLE lions",
+    "DROP TABLE cats CASCADE",
+    "ALTER TABLE days DETACH PARTITION days_few",
+    "ALTER TABLE ONLY days DETACH PARTITION days_few",
+    "ALTER TABLE days ATTACH PARTITION days_new FOR VALUES IN (9)",
+    "ALTER TABLE orders ALTER CONSTRAINT orders_customer_fkey DEFERRABLE",
     "COMMENT ON TABLE orders IS 'x'",
 ]
 MORE = {"ALTER TABLE orders DROP CONSTRAINT orders_pkey CASCADE": {"open_orders", "newest"}}

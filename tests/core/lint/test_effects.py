@@ -316,6 +316,10 @@ def test_table_is_rewritten_exactly_when_the_note_says_so(
         ("UPDATE o SET n = 1 WHERE id = 1", ""),
         ("DROP TABLE o CASCADE", "CASCADE takes what depends on it along"),
         ("SELECT app.grow(id) FROM o", "functions that it calls are not analysed"),
+        ("ALTER TABLE k ALTER CONSTRAINT k_nn INHERIT", "reads the tables that inherit"),
+        ("ALTER TABLE k ALTER CONSTRAINT k_nn NO INHERIT", ""),
+        ("ALTER TABLE k ALTER CONSTRAINT k_fk ENFORCED DEFERRABLE", "unless it is enforced"),
+        ("ALTER TABLE k ALTER CONSTRAINT enforced DEFERRABLE", ""),
     ],
 )
 def test_effect_note_names_the_cost_when_the_statement_has_a_known_cost(

@@ -56,6 +56,7 @@ TOLD = [
     ("partition", "ALTER TABLE up DETACH PARTITION t", 14),
     ("partitions", "CREATE TABLE x PARTITION OF t FOR VALUES IN (5)", 13),
     ("referencing", "ALTER TABLE t ALTER CONSTRAINT fk NOT ENFORCED", 18),
+    ("partitioned referencing", "ALTER TABLE t ALTER CONSTRAINT fk DEFERRABLE", 13),
     ("plain", "ALTER TABLE t ADD x positive", 13),
     ("plain", "ALTER TABLE t ADD x int GENERATED ALWAYS AS (id * 2) VIRTUAL NOT NULL", 18),
     ("plain", "ALTER TABLE t ADD CONSTRAINT x CHECK (n > 0) NOT ENFORCED", 18),

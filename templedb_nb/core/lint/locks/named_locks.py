@@ -31,7 +31,7 @@ _APART = frozenset({
     "alter index", "alter policy", "attach partition", "change owner", "cluster on", "comment",
     "create policy", "create rule", "create statistics", "create view", "detach partition",
     "disable row", "drop policy", "enable row", "force row security", "inherit",
-    "no force row security", "replica identity", "set access method",
+    "no force row security", "no inherit", "replica identity", "set access method",
     "set column options", "set logged", "set parameters", "set schema", "set tablespace",
     "set unlogged", "without cluster", "without oids",
 })  # fmt: skip
@@ -43,6 +43,8 @@ _NOT_CHILDREN = frozenset({
 """What goes on to partitions, and not to tables that inherit from it."""
 OF_INDEX = "the table of"
 """Stands before an index that a statement names and whose table it locks."""
+_MOVING = frozenset({"attach partition", "detach partition"})
+"""What takes a partition, the second that it names, with all partitions of that."""
 _NOT_PARTITIONS = frozenset({"alter publication", "create publication"})
 
 
@@ -60,6 +62,7 @@ class Neighbours:
         self._partitions = _by_first((b, a) for a, b in found.partitions)
         self._children = _by_first((b, a) for a, b in found.children)
         self._inheriting = {child for child, _ in found.children}
+        self._whole = _by_first(found.partitions)
         self._default = _by_first(found.defaults)
         self._keys: dict[str, list[ForeignKey]] = {}
         for key in found.keys:
@@ -128,8 +131,8 @@ class Neighbours:
         """
         whole = [title, *self.parts(title)]
         match kin:
-            case Kin.PARENT:
-                return self._above.get(title, [])
+            case Kin.PARENT:  # what a table inherits from stays as it is
+                return self._whole.get(title, [])
             case Kin.ABOVE:
                 return _reached(self._above, [title])
             case Kin.PARTS:
@@ -227,13 +230,14 @@ def beside(
         for sort, titles in near.sorted_parts(others) if each.kin is Kin.PARTS else told:
             _take(locks, own, titles, each.lock, sort)
     fired = []
-    for name, lock in found.locked:
+    for place, (name, lock) in enumerate(found.locked):
         title = called(name)
         title = near.table(title) if found.beside == OF_INDEX else title
         if title:
             fired += near.fired(found.what, title)
-            parts = near.reached(found, title, lock)
-            if parts and not _only(tokens):
+            moved = place > 0 and found.what in _MOVING
+            parts = near.parts(title) if moved else near.reached(found, title, lock)
+            if parts and (moved or not _only(tokens)):
                 for sort, titles in near.sorted_parts(parts):
                     _take(locks, own, titles, lock, sort)
     return list(_shortened(locks.values())), left, list(dict.fromkeys(fired))
