@@ -367,20 +367,19 @@ class _Going:
         for each in found:
             if each.state not in GOOD:
                 self._wish.tell(f"{each.target}: {each.state.value}: {each.message}")
-        done = sum(state in GOOD for state in self._states.values())
-        bad = sum(state not in GOOD | OPEN for state in self._states.values())
-        failures = f", {bad} failed" if bad else ""
-        self._wish.tell(f"{done} of {len(self._plan.members)} targets are done{failures}")
         if self._clock.monotonic_ms() >= self._shown_ms:
             self.show()
 
     def show(self) -> None:
-        """Show how far all have come to whoever watches."""
-        if self._wish.watch is None:
-            return
+        """Say how far all have come, and show it to whoever watches."""
         began = self._clock.monotonic_ms()
-        state = RolloutState.RUNNING
-        self._wish.watch(self._rollouts.told(self._plan, self._results, state, "", self._row))
+        done = sum(state in GOOD for state in self._states.values())
+        bad = sum(state not in GOOD | OPEN for state in self._states.values())
+        failures = f", {bad} failed" if bad else ""
+        self._wish.tell(f"{done} of {len(self._plan.members)} targets are done{failures}")
+        if self._wish.watch is not None:
+            state = RolloutState.RUNNING
+            self._wish.watch(self._rollouts.told(self._plan, self._results, state, "", self._row))
         now = self._clock.monotonic_ms()
         self._shown_ms = now + max(SHOW_MS, SHARE * (now - began))
 

@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 
 MOST = 10
 """So many columns fit beside each other at 1,280 pixels; the others are folded away."""
-RUNS = frozenset({"run", "last_run", "live_run", "parent_run", "rolled_back_by", "used_by"})
-DIGESTS = frozenset({"plan", "checksum", "tree", "content", "bundle", "superseded_by"})
+RUNS = frozenset({"run", "last_run", "live_run", "parent_run", "rolled_back_by", "used_by",
+                  "rollout"})  # fmt: skip
+DIGESTS = frozenset({"plan", "checksum", "tree", "content", "bundle", "superseded_by", "cohort"})
 RUN_SHOWN, DIGEST_SHOWN = 13, 12
 NO = "no"
 _TELL_HOW_IT_ENDED = frozenset(
