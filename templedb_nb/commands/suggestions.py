@@ -26,9 +26,13 @@ WORDS = {
     "continue": "deploy resume", "validate": "deploy config", "create": "migration new",
     "generate": "migration new", "stop": "run cancel", "abort": "run cancel", "begin": "start",
     "info": "status", "targets": "target list", "projects": "project list", "secrets": "env list",
-    "variables": "env list", "connect": "target test", "ping": "target test",
+    "variables": "env list", "migrations": "migration list", "connect": "target test",
+    "ping": "target test",
 }  # fmt: skip
 """Words that other tools have, and people try."""
+_AWAY = ("remove", "unset")
+VERBS = {"ls": ("list",), "mv": ("rename",), "rm": _AWAY, "delete": _AWAY, "del": _AWAY}
+"""Verbs that people try behind a noun."""
 
 
 def meant(ctx: click.Context, words: Sequence[str], known: Known) -> str:
@@ -79,6 +83,9 @@ def _of_noun(root: click.Group, noun: str, rest: list[str]) -> Iterator[list[str
     group = root.commands[noun]
     if not isinstance(group, click.Group):
         return
+    for verb in VERBS.get(rest[0], ()):
+        if verb in group.commands:
+            yield [noun, verb, *rest[1:]]
     if verb := nearest(rest[0], group.commands):
         yield [noun, verb, *rest[1:]]
     if rest[0] in WORDS and WORDS[rest[0]].startswith(f"{noun} "):

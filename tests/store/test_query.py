@@ -56,6 +56,18 @@ def test_query_answer_is_a_table_json_or_csv_when_asked_for(ask: Asked) -> None:
     assert ask(sql, "--csv").out == 'id,note\n1,first\n2,\n3,""\n'
 
 
+def test_query_answer_has_its_columns_when_there_is_no_row(ask: Asked) -> None:
+    sql = "SELECT id, note FROM orders WHERE id = 4"
+    assert ask(sql).out.splitlines() == ["id  note", "0 rows"]
+    (_, body) = ask(sql, "--json").json
+    assert body["columns"] == ["id", "note"]
+    assert ask(sql, "--csv").out == "id,note\n"
+    assert ask("SELECT 1 AS a WHERE 1 = %(n)s", "--param", "n=2").out.splitlines() == [
+        "a",
+        "0 rows",
+    ]
+
+
 def test_query_is_read_from_standard_input_when_not_given_as_an_argument(ask: Asked) -> None:
     assert ask("--csv", stdin="-- how many\nSELECT count(*) AS n FROM orders;\n").out == "n\n3\n"
     assert "there is no query" in ask("", code=64).err

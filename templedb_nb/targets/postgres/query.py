@@ -7,7 +7,8 @@ from itertools import islice
 from typing import Any
 
 import psycopg
-from psycopg import RawCursor
+from psycopg import Column, RawCursor
+from psycopg.pq import ExecStatus
 
 from templedb_nb.core.sql.lexer import position
 from templedb_nb.core.sql.query import HINT, refuse_writing
@@ -79,12 +80,23 @@ def _read(connection: Connection, asked: Question) -> Answer:
     found = [tuple(in_utc(cell) for cell in row) for row in islice(rows, asked.limit + 1)]
     described = cursor.description or ()
     rows.close()  # type: ignore[attr-defined]  # a generator, which cancels what is left
+    if not described and not found:  # a stream that gave no row has kept no description
+        described = _described(connection, cursor, asked)
     return Answer(
         columns=tuple(each.name for each in described),
         kinds=tuple(each.type_display for each in described),
         rows=_alike(found[: asked.limit]),
         more=len(found) > asked.limit,
     )
+
+
+def _described(connection: Connection, cursor: RawCursor[Any], asked: Question) -> list[Column]:
+    """Return the columns that a statement would give, without running it."""
+    made = connection.pgconn.prepare(b"", asked.sql.encode())
+    if made.status != ExecStatus.COMMAND_OK:  # the C implementation gives a number
+        return []
+    cursor.pgresult = connection.pgconn.describe_prepared(b"")
+    return cursor.description or []
 
 
 def _alike(rows: list[tuple[Any, ...]]) -> tuple[tuple[Any, ...], ...]:
