@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import field
+from itertools import pairwise
 
 from templedb_nb.core.lint.locks.observed_effect import BUILDS, REWRITES, SCANS, ObservedEffect
 from templedb_nb.core.lint.not_null import PlannedChecks, set_not_null
@@ -249,7 +250,18 @@ def _unique_without_index(at: StatementPlace) -> tuple[str, str] | None:
     mend = "CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT … USING INDEX"
     if at.partitioned:
         mend = f"a unique index does the same: CREATE UNIQUE INDEX {_EACH_PART}"
+    if _excludes(at.statement):
+        mend = "no index can be built before it: add it when few sessions use the table"
     return f"{at.on} cannot be read while its index is built", mend
+
+
+def _excludes(statement: Statement) -> bool:
+    """Return whether a constraint keeps rows apart: ADD CONSTRAINT … USING INDEX has no such."""
+    behind = pairwise(word(token) for token in statement.tokens)
+    return any(pair in _EXCLUDING for pair in behind)
+
+
+_EXCLUDING = {("EXCLUDE", "USING"), ("EXCLUDE", "("), ("WITHOUT", "OVERLAPS")}
 
 
 def _column_with_index(at: StatementPlace) -> tuple[str, str] | None:

@@ -162,3 +162,28 @@ def test_drop_of_a_partitioned_index_is_not_told_to_be_concurrent() -> None:
     assert "has no CONCURRENTLY" in mend
     ((_, plain),) = told({("public", "big_i"): BIG}, "DROP INDEX big_i;")
     assert plain == "DROP INDEX CONCURRENTLY"
+
+
+@pytest.mark.parametrize(
+    "constraint",
+    [
+        "EXCLUDE USING btree (id WITH =)",
+        "EXCLUDE (id WITH =)",
+        "UNIQUE (id, during WITHOUT OVERLAPS)",
+    ],
+)
+def test_no_index_is_advised_before_a_constraint_that_cannot_use_one(constraint: str) -> None:
+    sql = f"ALTER TABLE big ADD CONSTRAINT apart {constraint};"
+    ((rule, mend),) = told({("public", "big"): BIG}, sql)
+    assert rule == "unique-without-index"
+    assert "USING INDEX" not in mend
+    assert "when few sessions use the table" in mend
+
+
+def test_constraints_without_an_index_of_their_own_are_refused_by_the_server(
+    parts: psycopg.Connection[tuple[object, ...]],
+) -> None:
+    parts.execute("CREATE UNIQUE INDEX far_again ON far (id)")
+    with pytest.raises(psycopg.errors.SyntaxError):
+        parts.execute("ALTER TABLE far ADD CONSTRAINT x EXCLUDE USING INDEX far_again")
+    parts.execute("ALTER TABLE far ADD CONSTRAINT x UNIQUE USING INDEX far_again")
