@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks import (
     drift,
+    fleets,
     frames,
     kernel,
     locks,
@@ -45,6 +46,7 @@ BENCHES: dict[str, Bench] = {
     "masking": masking.bench,
     "sizes": sizes.bench,
     "targets": many_targets.bench,
+    "fleets": fleets.bench,
     "state": state.bench,
     "notifications": notifications.bench,
 }
