@@ -86,10 +86,7 @@ class Relations:
             self._now = _path(at, self._now)
         elif first in _ENDS and self._now is not None:
             self._now = _UNREAD
-        elif at.take("ALTER", "ROLE") or at.take("ALTER", "DATABASE") or at.take("ALTER", "USER"):
-            if any(each.text.lower() == "search_path" for each in at.rest):
-                self._opaque.take_all()
-        elif at.take("ALTER"):
+        elif at.take("ALTER"):  # a path of ALTER ROLE or ALTER DATABASE is for later sessions
             if at.skip_to("RENAME", "SET") and at.ahead(1) in {"TO", "SCHEMA"}:
                 self._visible |= {f"{each}{end}" for each in _names(at) for end in ("", CALL)}
         elif at.take("CREATE"):

@@ -98,6 +98,8 @@ def test_nothing_is_said_when_psql_or_a_command_may_create_names() -> None:
         ["SET search_path TO app; ALTER TABLE deep ADD a int; RESET search_path; UPDATE deep SET a = 1;"],
         ["SET search_path = app;\nCREATE TABLE deep (a int);", "DELETE FROM deep;"],
         ["SELECT pg_catalog.set_config('search_path', 'app', false);", "DELETE FROM deep;"],
+        ["ALTER ROLE me SET search_path TO app;", "DELETE FROM deep;"],
+        ["ALTER DATABASE here SET search_path TO app;", "DELETE FROM deep;"],
     ],
 )  # fmt: skip
 def test_name_is_hidden_when_only_another_search_path_finds_it(texts: list[str]) -> None:
@@ -120,7 +122,6 @@ def test_name_is_hidden_when_only_another_search_path_finds_it(texts: list[str])
         ["CREATE TEMP TABLE deep (a int); DROP TABLE deep;", "DELETE FROM deep;"],
         ["ALTER TABLE app.deep SET SCHEMA public; DELETE FROM deep;"],
         ["ALTER TABLE old RENAME TO deep; DELETE FROM deep;"],
-        ["ALTER ROLE me SET search_path TO app;", "DELETE FROM deep;"],
         ["SET search_path TO nowhere; CREATE TABLE near (a int);", "DELETE FROM near;"],
         ["DO $$ BEGIN CREATE VIEW deep AS SELECT 1; END $$; DELETE FROM deep;"],
         [f"CREATE EXTENSION citext; {TRIGGER} FUNCTION touched();"],

@@ -644,6 +644,14 @@ def test_list_is_read_and_used_when_init_looks_at_a_project(terminal: Terminal) 
     terminal("deploy", "config", "app", "--validate")
 
 
+def test_every_doubt_is_told_when_there_are_several() -> None:
+    found = proposed(
+        "m/migrations/1_a.sql m/migrations/1_b.sql m/migrations/2_c.sql m/migrations/init.sql"
+    )
+    assert any("init.sql has no number" in each for each in found.doubts)
+    assert any("1_a.sql and 1_b.sql have the same number" in each for each in found.doubts)
+
+
 def test_folder_of_a_tool_that_is_read_says_what_contradicts_it() -> None:
     marked = dict.fromkeys(("m/migrations/001_a.sql", "m/migrations/002_b.sql"), "-- +goose Up\n")
     texts = marked | {"m/migrations/003_c.sql": "SELECT 1;"}

@@ -48,10 +48,7 @@ def doubts(paths: Sequence[str]) -> list[str]:
     if not numbered and not _counted(paths):
         return [f"{name(paths[0])} and {len(paths) - 1} more have no numbers"]
     found: list[str] = []
-    times = Counter(map(number, numbered))
-    if again := [path for path in numbered if times[number(path)] > 1]:
-        pair = [path for path in again if number(path) == number(again[0])]
-        found.append(f"{name(pair[0])} and {name(pair[1])} have the same number")
+    found += twice(numbered)
     found += _two_ways(numbered)
     by_number = sorted(paths, key=natural)
     odd = next((n for n, path in enumerate(paths) if path != by_number[n]), None)
@@ -61,6 +58,14 @@ def doubts(paths: Sequence[str]) -> list[str]:
             before, after = name(before), name(after)
         found.append(f"{before} sorts before {after} by letters, but after it by number")
     return found
+
+
+def twice(paths: Sequence[str]) -> list[str]:
+    """Return which files have the same number."""
+    times = Counter(map(number, paths))
+    again = [path for path in paths if number(path) and times[number(path)] > 1]
+    pair = [path for path in again if number(path) == number(again[0])]
+    return [f"{name(pair[0])} and {name(pair[1])} have the same number"] if pair else []
 
 
 def _two_ways(paths: Sequence[str]) -> list[str]:

@@ -293,9 +293,9 @@ def _order(arranged: Arranged, *, doubts: bool) -> Iterator[str]:
     by_base: dict[str, list[str]] = {}
     for each in arranged.files:
         by_base.setdefault(each.base, []).append("" if each.reading else each.path)
-    if not doubts:
-        for own in by_base.values():
-            yield from series.doubts([path for path in own if path])
+    for own in by_base.values():
+        paths = [path for path in own if path]
+        yield from series.twice(paths) if doubts else series.doubts(paths)
     names = [last(base) for base in by_base]
     if len(names) > 1 and not all(VERSION.fullmatch(each) for each in names):
         shown = [*by_base][:_SHOWN]
