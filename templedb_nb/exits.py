@@ -8,7 +8,7 @@ from templedb_nb.errors import RunFailed
 from templedb_nb.exit_code import ExitCode
 from templedb_nb.model.drift import DriftReport
 from templedb_nb.model.finding import Topic, errors
-from templedb_nb.model.fleet import FleetPlan, FleetStatus
+from templedb_nb.model.fleet import FleetDrift, FleetPlan, FleetStatus
 from templedb_nb.model.health import HealthReport
 from templedb_nb.model.lint import LintReport
 from templedb_nb.model.listings import Coded, Validation
@@ -51,7 +51,7 @@ def exit_code(value: Any) -> int:
             return code
         case Validation(valid=False):
             return ExitCode.CONFIG
-        case LintReport(forbids=True) | DriftReport(forbids=True):
+        case LintReport(forbids=True) | DriftReport(forbids=True) | FleetDrift(forbids=True):
             return ExitCode.CONFIG
         case Started(preview=preview):
             return exit_code(preview)

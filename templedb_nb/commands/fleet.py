@@ -22,7 +22,13 @@ from templedb_nb.commands.reports import Reports, reported
 if TYPE_CHECKING:
     from templedb_nb.app.fleet.rollouts import RolloutOptions
     from templedb_nb.app.fleet.wiring import FleetCases
-    from templedb_nb.model.fleet import FleetList, FleetPlan, FleetStatus, RolloutHistory
+    from templedb_nb.model.fleet import (
+        FleetDrift,
+        FleetList,
+        FleetPlan,
+        FleetStatus,
+        RolloutHistory,
+    )
     from templedb_nb.model.listings import Coded, CommandOutcome
     from templedb_nb.model.project import Project
 
@@ -250,6 +256,29 @@ def status(call: Call, slug: str | None, name: str | None) -> Coded:
     cases, project = _cases(call, slug)
     found = cases.rollouts.status(cases.plan_named(project, name))
     return Coded(value=found, exit_code=ExitCode.OK)
+
+
+@commands.command()
+@words("[PROJECT] [NAME]")
+@WHERE
+@click.option("--parallel", type=int, metavar="N", help="Targets at a time. Default: 8.")
+@click.option("--strict", is_flag=True, help="Exit with an error if any target differs.")
+@pass_call
+def drift(
+    call: Call, /, slug: str | None, name: str | None, where: str | None, parallel: int | None,
+    *, strict: bool,
+) -> FleetDrift:  # fmt: skip
+    """Ask every target what was changed there outside of migrations; equal answers are told once.
+
+    \b
+    Examples:
+      templedb fleet drift shop tenants
+      templedb fleet drift shop --where region=eu --strict
+    """
+    cases, project = _cases(call, slug)
+    choice = cases.fleets.chosen(project, name, where, {"parallel": parallel})
+    with call.output.working("asking the targets of the fleet"):
+        return cases.drift.check(project, choice, strict=strict, tell=call.output.progress)
 
 
 @commands.command()

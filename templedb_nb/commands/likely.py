@@ -22,7 +22,8 @@ ORDER = {
     "health": "show check",
     "runbook": "run status inspect history",
     "notify": "list test send add",
-    "fleet": "status plan run resume retry list approve history pause speed cancel define remove",
+    "fleet": "status plan run resume retry list approve history drift pause speed cancel define"
+    " remove",
     "state": "show check backup gc init",
 }
 """The words behind a noun, the most frequent first; others follow in their own order."""

@@ -327,3 +327,53 @@ class RolloutHistory:
 
     slug: Slug
     rows: tuple[RolloutRow, ...]
+
+
+class DriftState(StrEnum):
+    """Whether a target is as its last run left it."""
+
+    SAME = "same"
+    DRIFTED = "drifted"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftedTarget:
+    """How one target differs from what its last run left.
+
+    `problem` says why nothing can be told, `forbids` whether its policy lets drift block a run.
+    """
+
+    target: TargetName
+    state: DriftState
+    changes: tuple[str, ...] = ()
+    problem: str = ""
+    forbids: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetDrift:
+    """What was changed outside of templedb at the targets of a fleet."""
+
+    json_kind: ClassVar[str] = "FleetDrift"
+
+    slug: Slug
+    fleet: str
+    rows: tuple[DriftedTarget, ...]
+    strict: bool = False
+
+    @property
+    def forbids(self) -> bool:
+        """Return whether what was found ends a command with an error."""
+        drifted = any(each.state is DriftState.DRIFTED for each in self.rows)
+        return any(each.forbids for each in self.rows) or (self.strict and drifted)
+
+    @property
+    def alike(self) -> tuple[tuple[DriftedTarget, ...], ...]:
+        """Return the targets that differ in the same way together, the largest groups first."""
+        groups: dict[tuple[object, ...], list[DriftedTarget]] = {}
+        for each in self.rows:
+            problem = each.problem.replace(each.target, "")
+            groups.setdefault((each.state, each.changes, problem), []).append(each)
+        made = (tuple(own) for own in groups.values())
+        return tuple(sorted(made, key=lambda own: (-len(own), own[0].target)))

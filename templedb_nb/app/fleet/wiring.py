@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from templedb_nb.app.container import Container
+from templedb_nb.app.fleet.drift import FleetDriftChecks
 from templedb_nb.app.fleet.fleets import Fleets
 from templedb_nb.app.fleet.planning import FleetPlanning
 from templedb_nb.app.fleet.rollouts import Rollouts
@@ -47,6 +48,11 @@ class FleetCases:
     def rollouts(self) -> Rollouts:
         """Return the use cases that carry plans of fleets out."""
         return Rollouts(workers=self.workers, store=self.store)
+
+    @cached_property
+    def drift(self) -> FleetDriftChecks:
+        """Return the use case that asks many targets for their drift."""
+        return FleetDriftChecks(workers=self.workers, fleets=self.fleets)
 
     def plan_named(self, project: Project, name: str | None) -> FleetPlan:
         """Return the plan of that id, or the newest one: of the fleet of that name, or of all."""

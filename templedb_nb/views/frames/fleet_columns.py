@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from templedb_nb.model.fleet import (
+    DriftState,
+    FleetDrift,
     FleetList,
     FleetPlan,
     FleetStatus,
@@ -45,6 +47,13 @@ FLEET_COLUMNS: Mapping[type, Sequence[Column]] = {
         ("file", TEXT, lambda r: r.file),
         ("line", COUNTS, lambda r: r.line),
         ("took_ms", COUNTS, lambda r: r.took_ms),
+    ),
+    FleetDrift: (
+        ("target", TEXT, lambda r: r.target),
+        ("state", DriftState, lambda r: r.state.value),
+        ("changes", COUNTS, lambda r: len(r.changes)),
+        ("what", TEXT, lambda r: "; ".join(r.changes)),
+        ("problem", TEXT, lambda r: r.problem),
     ),
     RolloutHistory: (
         ("rollout", TEXT, lambda r: r.rollout),

@@ -143,6 +143,7 @@ TABLE_LOOKS: Mapping[str, TableLook] = {
     "FleetStatus": TableLook(
         title="Rollout", main=_names("target state message file line run took_ms")
     ),
+    "FleetDrift": TableLook(title="Drift of a fleet"),
     "RolloutHistory": TableLook(title="Rollouts", key=("rollout",)),
     "ProjectList": TableLook(title="Projects"),
     "FileList": TableLook(title="Files"),

@@ -214,3 +214,18 @@ def test_words_that_do_not_fit_are_told_before_a_target_is_asked(tenants: Tenant
     made = tenants.json("plan", "app", "--where", "region")
     said = tenants("run", "app", made["id"], "--max-failures", "3", code=64)
     assert "--max-failures: the plan has these rules already" in said.err
+
+
+def test_drift_of_a_fleet_tells_targets_that_differ_alike_together(tenants: Tenants) -> None:
+    tenants("run", "app", "--where", "region")
+    for name in ("c1", "c2"):
+        tenants.query(name, "ALTER TABLE t ADD COLUMN by_hand int")
+    tenants.query("c3", "DROP TABLE t")
+    tenants.terminal("target", "update", "app", "c3", "--drift", "block")
+    said = tenants("drift", "app", "--where", "not name=c3")
+    assert "5 targets: 3 same, 2 drifted" in said.out
+    assert "2 drifted: c1, c2\n    changed table public.t\n" in said.out
+    told = tenants.json("drift", "app", "--where", "region", code=78)
+    states = {each["target"]: each["state"] for each in told["rows"]}
+    assert states == dict.fromkeys(NAMES, "same") | dict.fromkeys(("c1", "c2", "c3"), "drifted")
+    tenants("drift", "app", "--where", "name in (c1, c4)", "--strict", code=78)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from templedb_nb.model.fleet import (
     Cohort,
+    DriftState,
+    FleetDrift,
     FleetList,
     FleetPlan,
     OnFailure,
@@ -89,3 +93,21 @@ def _waves(value: FleetPlan) -> list[str]:
         table(["WAVE", "WHICH", "TARGETS", "NAMES"], rows, INDENT),
         f"{INDENT}{fleet_rules(value.rules)}",
     ]
+
+
+@text.register
+def _(value: FleetDrift) -> str:
+    counts = Counter(each.state for each in value.rows)
+    told = ", ".join(f"{counts[state]} {state.value}" for state in DriftState if counts[state])
+    of = f"fleet {value.fleet} of {value.slug}" if value.fleet else value.slug
+    lines = [f"{of}: {many(len(value.rows), 'target')}: {told}"]
+    for own in value.alike:
+        names = ", ".join(e.target for e in own[:NAMED]) + (", …" if len(own) > NAMED else "")
+        lines.append(f"{INDENT}{len(own)} {own[0].state.value}: {names}")
+        lines += [f"{INDENT * 2}{shown(each)}" for each in own[0].changes[:STEPS]]
+        if (more := len(own[0].changes) - STEPS) > 0:
+            lines.append(f"{INDENT * 2}… and {more} more")
+        lines += [f"{INDENT * 2}? {shown(own[0].problem)}"] if own[0].problem else []
+    if counts[DriftState.DRIFTED]:
+        lines.append(f"next: templedb drift check {value.slug} --target TARGET shows definitions")
+    return "\n".join(lines)
