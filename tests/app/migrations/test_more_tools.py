@@ -163,6 +163,17 @@ def planned(terminal: Terminal, tmp_path: Path, pg: Database, text: str, **files
     return terminal("deploy", "run", "app", "--dry-run", code=None).all
 
 
+def test_attribute_is_refused_only_when_it_may_be_a_slip(
+    terminal: Terminal, pg: Database, tmp_path: Path
+) -> None:
+    sets = "--changeset me:a id:001\nCREATE TABLE a ();\n"
+    slip = "--changeset me:b runInTransactoin:false\nCREATE TABLE b ();\n"
+    assert "there is no attribute runintransactoin" in planned(terminal, tmp_path, pg, sets + slip)
+    terminal.file("project/sql/1.sql", f"--liquibase formatted sql\n{sets}")
+    terminal("deploy", "run", "app")
+    assert pg.tables() == ["a"]
+
+
 def test_changeset_is_left_out_when_it_is_for_another_database(
     terminal: Terminal, pg: Database, tmp_path: Path
 ) -> None:

@@ -238,9 +238,10 @@ def _backs(body: str) -> Iterator[tuple[int, int]]:
 
 def _problems(text: str, own: Changeset, values: Mapping[str, str]) -> Iterator[Remark]:
     for name in own.attributes:
-        if name not in {each.lower() for each in _ATTRIBUTES}:
-            message = f"there is no attribute {name}{nearest(name, _ATTRIBUTES)}"
-            yield Remark(message=message, line=own.line)
+        known = name in {each.lower() for each in _ATTRIBUTES}
+        if not known and (meant := nearest(name, _ATTRIBUTES)):  # Liquibase ignores all others
+            mend = "write it as Liquibase has it, or remove it"
+            yield Remark(message=f"there is no attribute {name}{meant}", line=own.line, mend=mend)
     if own.says("failOnError") == "false":
         message = "failOnError:false ignores an error, which is not supported"
         yield Remark(
