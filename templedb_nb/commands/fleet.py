@@ -345,7 +345,7 @@ def _wished(
     row = cases.rollouts.ask(project.slug, named, RolloutWish(wish), parallel)
     told = {
         "pause": "no further target begins, and those that run go on to their end",
-        "cancel": "no further target begins, and those that run are cancelled",
+        "cancel": "no further target begins, and those that run end after their step",
         "speed": f"{parallel} targets at a time",
     }
     return CommandOutcome(text=f"rollout {row.rollout[:13]}: {told[wish]}")
@@ -363,7 +363,7 @@ def pause(call: Call, slug: str | None, rollout: str | None) -> CommandOutcome:
 @words("[PROJECT] [ROLLOUT]")
 @pass_call
 def cancel(call: Call, slug: str | None, rollout: str | None) -> CommandOutcome:
-    """Let no further target begin, and cancel the runs that go on."""
+    """Let no further target begin, and end the runs that go on after their step."""
     return _wished(call, slug, rollout, "cancel")
 
 

@@ -393,5 +393,5 @@ class _Going:
         self._limits = replace(self._limits, wish=RolloutWish.PAUSE)
         self._wish.tell(
             "interrupted: no further target begins, and those that run go on to their end;"
-            " interrupt again to cancel them"
+            " interrupt again to end them after their step"
         )
