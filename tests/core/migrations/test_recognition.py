@@ -575,6 +575,13 @@ def test_folder_is_named_and_left_out_when_it_runs_at_other_times_by_its_name(
     assert f'"{folder}/*.sql" is in file_patterns' in reasons(found)
 
 
+def test_repeatable_files_of_flyway_are_taken_when_they_have_a_folder_of_their_own() -> None:
+    found = proposed("db/migration/V1__a.sql db/migration/V2__b.sql db/repeatable/R__v.sql")
+    assert patterns(found) == ["db/migration/*.sql db/repeatable/*.sql"]
+    assert found.doubts == ()
+    assert "by version over all of them" in reasons(found)
+
+
 def test_nothing_is_said_of_views_when_they_lie_elsewhere() -> None:
     found = proposed("db/migrations/001_a.sql db/migrations/002_b.sql web/app/views/v.sql")
     assert "views" not in reasons(found)

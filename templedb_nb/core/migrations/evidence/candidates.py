@@ -151,7 +151,9 @@ class ProjectFiles:
         """Leave out what lies in or beside a folder of migrations, and runs at other times."""
         own = {home for home in homes if not folder_words.of_other_times(home)}
         above = {*own, *(parent(home) for home in own)}
-        for home in self.by_home:
+        for home, files in self.by_home.items():
+            if any(flyway.NAME.fullmatch(last(path)) for path in files):
+                continue  # Flyway's own repeatable ones
             if home not in own and parent(home) in above and folder_words.of_other_times(home):
                 self.other_times.add(home)
                 self.left_out.setdefault(home, _OTHER_TIMES.format(joined(home, "*.sql")))
@@ -190,7 +192,7 @@ class ProjectFiles:
         for path in files:
             name = last(path)
             versioned = flyway.NAME.fullmatch(name)
-            if versioned and versioned["kind"] == "V":
+            if versioned and (versioned["kind"] == "V" or versioned["again"]):
                 return f"names such as {name}"
             if self._has_own_folder(path):
                 return f"folders such as {last(parent(path))}"
