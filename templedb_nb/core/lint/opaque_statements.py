@@ -61,9 +61,11 @@ class OpaqueStatements:
 
     def may_create(self, name: str) -> bool:
         """Return whether something by that name may be there, although no statement shows it."""
-        return self._anything or any(
-            name.removesuffix("()").lower() in each for each in self._texts
-        )
+        return self._anything or self.names(name)
+
+    def names(self, name: str) -> bool:
+        """Return whether a text that nobody has read holds that name."""
+        return any(name.removesuffix("()").lower() in each for each in self._texts)
 
 
 def _strings(tokens: Iterable[Token]) -> Iterator[Token]:

@@ -44,6 +44,9 @@ class Relations:
         self._seen: set[str] = set()
         self._opaque = OpaqueStatements(types=False)
         self._now: tuple[str, ...] | None = None
+        self._anything = False
+        self.unsure: set[str] = set()
+        """Names that are known elsewhere, and may be here too, if a call has created them."""
         for schema, name in relations:
             self._add(schema, name)
 
@@ -54,6 +57,7 @@ class Relations:
     def take_all(self) -> None:
         """Take in what nobody has read."""
         self._opaque.take_all()
+        self._anything = True
 
     def missing(self, statement: Statement) -> list[Relation]:
         """Return what a statement names and does not find, with the schema where it is, if any."""
@@ -65,8 +69,12 @@ class Relations:
             hidden = len(key) == 1 and name not in self._visible and self._now is None
             nowhere = not there and name.removesuffix(CALL) not in self._seen
             nowhere = nowhere and not name.endswith(_IMPLICIT)
-            if (nowhere or (there and hidden)) and not self._may_be(name):
-                lost[name] = self._elsewhere.get(name, "")
+            found = not nowhere and not (there and hidden)
+            if found or (self._may_be(name) and not (there and self._only_by_a_call(name))):
+                continue
+            if self._may_be(name):
+                self.unsure.add(name)
+            lost[name] = self._elsewhere.get(name, "")
         self._visible |= set(lost)
         self._opaque.take(statement)
         self._seen |= {_plain(each) for each in statement.tokens if each.kind in NAMING}
@@ -79,6 +87,10 @@ class Relations:
     def _may_be(self, name: str) -> bool:
         of_extension = self._opaque.extended and name.endswith(CALL)
         return of_extension or self._opaque.may_create(name)
+
+    def _only_by_a_call(self, name: str) -> bool:
+        """Return whether nothing but a call that says no names may have made it."""
+        return not self._anything and not name.endswith(CALL) and not self._opaque.names(name)
 
     def _take(self, at: Cursor) -> None:
         first = at.word

@@ -125,7 +125,8 @@ def on_names(pending: Sequence[PendingScript], there: ServerWide) -> Iterator[Fi
             if each.fresh:
                 where = f"{each.file}:{statement.line}"
                 yield from (_no_type(name, where) for name in lost)
-                yield from (_hidden(schema, name, where) for schema, name in hidden)
+                unsure = paths.unsure
+                yield from (_hidden(s, name, where, unsure=name in unsure) for s, name in hidden)
 
 
 def _no_type(name: str, where: str) -> Finding:
@@ -138,7 +139,7 @@ def _no_type(name: str, where: str) -> Finding:
     )
 
 
-def _hidden(schema: str, name: str, where: str) -> Finding:
+def _hidden(schema: str, name: str, where: str, *, unsure: bool) -> Finding:
     message = f"{name} does not exist in this database, and no migration before creates it"
     mend = "check the order of the plan, and whether a folder is missing from it"
     if schema:
@@ -149,9 +150,8 @@ def _hidden(schema: str, name: str, where: str) -> Finding:
     if tool and not schema:
         message = f"{name} does not exist in this database: {tool} keeps it for itself"
         mend = "take the statement out, or create an empty one of its columns before the run"
-    severity = (
-        Severity.ERROR if schema or tool else Severity.WARNING
-    )  # texts do not show everything
+    sure = (schema or tool) and not unsure  # texts do not show everything
+    severity = Severity.ERROR if sure else Severity.WARNING
     return Finding(
         severity=severity, topic=Topic.MIGRATION, message=message, where=where, mend=mend
     )

@@ -109,6 +109,12 @@ def test_name_is_hidden_when_only_another_search_path_finds_it(texts: list[str])
     assert "is in schema app, which is not on the search_path of this file" in found[0]
 
 
+def test_hidden_name_is_a_warning_when_a_call_may_have_created_another() -> None:
+    (told,) = said("SELECT fill_in();", "DELETE FROM deep;")
+    assert told.startswith("warning 2.sql:1 deep is in schema app, which is not on the search_path")
+    assert said("SELECT fill_in('deep');", "DELETE FROM deep;") == []
+
+
 @pytest.mark.parametrize(
     "texts",
     [
