@@ -143,6 +143,50 @@ def test_policy_and_approvals_stay_when_a_deployer_tries_to_lower_them_by_hand(
     assert guarded.pg.query("SELECT * FROM templedb.approval ORDER BY id") == words
 
 
+@pytest.mark.parametrize(
+    ("by", "change"),
+    [
+        ("the deployer", "used_by = 'x'"),
+        ("the deployer", "used_by = 'x', verdict = 'approved'"),
+        ("the owner", "used_by = 'x'"),
+    ],
+)
+def test_rejection_still_forbids_the_run_when_somebody_marks_it_as_used(
+    guarded: Shop, by: str, change: str
+) -> None:
+    guarded.migration("003.sql", "CREATE TABLE three (id int);")
+    made = guarded.run(code=20).err.split("templedb approve ")[1].split()[0]
+    guarded.judge("reject", made, "ana", "the index is missing")
+    guarded.approve(made)
+    mark = f"UPDATE templedb.approval SET {change} WHERE verdict = 'rejected'"
+    if by == "the owner":
+        guarded.pg.query(mark)
+    else:
+        with as_deployer(guarded) as deployer:
+            assert deployer.execute(mark.encode()).rowcount == 0
+    assert "was rejected by ana: the index is missing" in guarded.run(code=21).err
+    guarded.approve(made, by="ana", reason="it is in the next one")
+    guarded.run()
+
+
+def test_stricter_policy_is_accepted_when_a_deployer_has_a_type_named_as_one_of_the_catalog(
+    guarded: Shop,
+) -> None:
+    """What compares policies does not look for types in the deployer's temporary schema."""
+    with as_deployer(guarded) as deployer:
+        deployer.execute("CREATE TYPE pg_temp.jsonb AS (x text)")
+        done = deployer.execute(
+            "UPDATE templedb.meta SET v = pg_catalog.jsonb_set(v::pg_catalog.jsonb, '{approvals}', '2')"
+            " WHERE k = 'policy/app'"
+        )
+        assert done.rowcount == 1
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            deployer.execute(
+                "UPDATE templedb.meta SET v = pg_catalog.jsonb_set(v::pg_catalog.jsonb, '{approvals}', '1')"
+                " WHERE k = 'policy/app'"
+            )
+
+
 def test_policy_stays_when_a_deployer_tries_to_lower_it_by_templedb(guarded: Shop) -> None:
     count = "SELECT count(*) FROM templedb.event WHERE what = 'policy'"
     before, told = policy_row(guarded), guarded.pg.query(count)

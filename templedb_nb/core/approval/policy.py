@@ -164,10 +164,17 @@ def _last_words(
         (each for each in approvals if each.content_hash == plan.content_hash),
         key=lambda each: each.given_at,
     )
-    for word in (each for each in own if not each.used_by):
+    for word in own:
         each, doubt = identified(word, policy, proofs), doubted(word, policy, proofs)
         who = folded(each.given_by)
-        if policy.signed and doubt and each.verdict is Verdict.APPROVED:
+        approves = each.verdict is Verdict.APPROVED
+        if word.used_by and approves:
+            # It withdrew a rejection, and counts no more. A rejection is used up by no run: whoever
+            # may mark approvals in the ledger would else silence it.
+            known = last.get(who)
+            if known and known.verdict is Verdict.REJECTED and not (policy.signed and doubt):
+                del last[who]
+        elif policy.signed and doubt and approves:
             unheard[who] = _left_out(each, doubt)
         else:
             last[who] = each

@@ -465,6 +465,18 @@ def test_rejection_forbids_the_run_when_no_approval_is_required(shop: Shop) -> N
     shop.run()
 
 
+def test_withdrawn_rejection_stays_withdrawn_when_a_run_used_up_the_approval(shop: Shop) -> None:
+    """The same content again: what withdrew the rejection is used up, and it still withdrew it."""
+    made = wants(shop, "--approvals", "1")
+    shop.judge("reject", made, "ana", "the index is missing")
+    shop.approve(made, by="ana", reason="it is in the next one")
+    shop.run()
+    shop.pg.query("DROP TABLE users, orders; DROP SCHEMA templedb CASCADE")
+    shop.terminal("target", "rebind", "app", "staging", "--reason", "restored", code=None)
+    said = shop.run(code=20).err
+    assert "rejected" not in said
+
+
 def test_rejection_forbids_nothing_when_the_person_is_not_an_approver(shop: Shop) -> None:
     made = wants(shop, "--approvers", "zoe")
     shop.judge("reject", made, "ana", "no")

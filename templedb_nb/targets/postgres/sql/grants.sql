@@ -19,7 +19,7 @@ DROP POLICY IF EXISTS remove ON templedb.meta;
 DROP FUNCTION IF EXISTS templedb.no_weaker(text, text);
 
 CREATE OR REPLACE FUNCTION templedb.no_weaker(key text, part text, next text) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(bool_and(n = o OR coalesce(
         (n ->> 'protected')::boolean >= (o ->> 'protected')::boolean
         AND (n ->> 'self_approval')::boolean <= (o ->> 'self_approval')::boolean
@@ -30,7 +30,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
         AND (o ->> 'approval_expires_s' = '0' OR (n ->> 'approval_expires_s')::integer
              BETWEEN 1 AND (o ->> 'approval_expires_s')::integer)
         AND (o -> 'approvers' = '[]' OR (n -> 'approvers' <> '[]'
-             AND lower(n ->> 'approvers')::jsonb <@ (lower(o ->> 'approvers')::jsonb || '["(nobody)"]')))
+             AND lower(n ->> 'approvers')::pg_catalog.jsonb <@ (lower(o ->> 'approvers')::pg_catalog.jsonb || '["(nobody)"]')))
         AND (coalesce(o -> 'signers', '[]') = '[]' OR (coalesce(n -> 'signers', '[]') <> '[]'
              AND n -> 'signers' <@ ((o -> 'signers') || '["(nobody)"]')))
         AND array_position(ARRAY['non-linear', 'linear-skip', 'linear'], n ->> 'order_policy')
@@ -40,7 +40,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
         AND array_position(ARRAY['off', 'warn', 'block'], coalesce(n ->> 'drift', 'warn'))
             >= array_position(ARRAY['off', 'warn', 'block'], coalesce(o ->> 'drift', 'warn')),
         false)), true)
-    FROM (SELECT v::jsonb AS o, next::jsonb AS n FROM templedb.meta WHERE k = key AND scope = part) AS rows
+    FROM (SELECT v::pg_catalog.jsonb AS o, next::pg_catalog.jsonb AS n FROM templedb.meta WHERE k = key AND scope = part) AS rows
 $$;
 COMMENT ON FUNCTION templedb.no_weaker IS 'Whether the policy that a row of meta is to have demands all that it demands now.';
 
@@ -57,4 +57,5 @@ DROP POLICY IF EXISTS add ON templedb.approval;
 DROP POLICY IF EXISTS use_up ON templedb.approval;
 CREATE POLICY look ON templedb.approval FOR SELECT USING (true);
 CREATE POLICY add ON templedb.approval FOR INSERT WITH CHECK (true);
-CREATE POLICY use_up ON templedb.approval FOR UPDATE USING (used_by = '') WITH CHECK (used_by <> '');
+CREATE POLICY use_up ON templedb.approval FOR UPDATE
+    USING (used_by = '' AND verdict = 'approved') WITH CHECK (used_by <> '' AND verdict = 'approved');
