@@ -20,7 +20,7 @@ from templedb_nb.commands.options import (
 from templedb_nb.commands.reports import Reports, reported
 
 if TYPE_CHECKING:
-    from templedb_nb.app.fleet.rollouts import RolloutOptions
+    from templedb_nb.app.fleet.rollout_process import RolloutOptions
     from templedb_nb.app.fleet.wiring import FleetCases
     from templedb_nb.model.fleet import (
         FleetDrift,
@@ -167,7 +167,7 @@ def _is_id(name: str) -> bool:
 
 
 def _options(call: Call, how: dict[str, Any], lock_wait: str) -> RolloutOptions:
-    from templedb_nb.app.fleet.rollouts import RolloutOptions
+    from templedb_nb.app.fleet.rollout_process import RolloutOptions
     from templedb_nb.core.values.points_in_time import wait_s
 
     return RolloutOptions(

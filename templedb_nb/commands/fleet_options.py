@@ -44,8 +44,12 @@ def given_rules(how: dict[str, Any]) -> dict[str, Any]:
 
 def refuse_rules(how: dict[str, Any]) -> None:
     """Refuse rules beside a plan: waves and limits are part of what was planned and approved."""
+    from templedb_nb.core.fleet.waves import MOST_PARALLEL
+
     names = ("waves", "parallel_per_server", "max_failures", "on_failure", "soak")
     options = {each: f"--{each.replace('_', '-')}" for each in names} | {"waves": "--wave"}
+    if how["parallel"] is not None and not 1 <= how["parallel"] <= MOST_PARALLEL:
+        raise click.UsageError(f"--parallel is from 1 to {MOST_PARALLEL}")
     said = [option for key, option in options.items() if how[key] not in {None, ()}]
     if said:
         message = f"{', '.join(said)}: the plan has these rules already; make another plan"

@@ -6,30 +6,23 @@ what is done is never done again. So a rollout that died is begun once more, and
 
 from __future__ import annotations
 
-import queue
-from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from templedb_nb.app.fleet.member_runs import MemberRuns
+from templedb_nb.app.fleet.rollout_process import RolloutOptions, RolloutProcess
 from templedb_nb.app.fleet.workers import Workers
-from templedb_nb.app.project.variables import NOTHING_GIVEN, GivenValues
 from templedb_nb.core.fleet.rollout import (
     Positions,
     RolloutDecision,
-    RolloutLimits,
-    decide,
     ended,
     progress,
 )
-from templedb_nb.core.fleet.waves import MOST_PARALLEL
 from templedb_nb.errors import Busy, PlanRefused, UsageProblem
 from templedb_nb.failpoints import arm, reach
 from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.fleet import (
-    GOOD,
-    OPEN,
     FleetPlan,
     FleetStatus,
     MemberResult,
@@ -44,31 +37,6 @@ from templedb_nb.model.serialization import short
 from templedb_nb.model.target import TargetName
 from templedb_nb.ports.fleets import FleetStore
 from templedb_nb.store.journal import going_on
-from templedb_nb.views.format import duration
-
-LOOK_S = 0.5
-"""How often a rollout looks what people want of it."""
-SHOW_MS, SHARE = 2_000, 20
-"""It is shown no more often, and for no more than one part of so many of its time."""
-_INTERRUPTED = "it was interrupted"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RolloutOptions:
-    """How a plan is carried out: which targets, at which speed, who hears of it.
-
-    `again` are the states of targets that are tried once more.
-    """
-
-    again: frozenset[MemberState] = frozenset(MemberState) - GOOD - OPEN
-    only_again: bool = False
-    """Whether targets that have not begun stay as they are."""
-    parallel: int | None = None
-    lock_wait_s: float = 10.0
-    given: GivenValues = NOTHING_GIVEN
-    tell: Callable[[str], None] = lambda _: None
-    watch: Callable[[FleetStatus], None] | None = None
-    """Is shown how far all have come, now and then while it goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,9 +127,8 @@ class Rollouts:
             if not ours:
                 message = f"plan {short(plan.id)} is being rolled out by another process"
                 raise Busy(message, hint=f"templedb fleet status {plan.slug} {short(plan.id)}")
-            app.runs.reconcile(anew=True)
-            self._refuse_unapproved(plan)
-            before = self.results(plan)
+            self._refuse_unready(plan)
+            before = self.settled(plan)
             tried = {n: r for n, r in before.items() if r.state in wish.again}
             only = frozenset(tried) if wish.only_again else frozenset()
             if wish.only_again and not tried:
@@ -182,7 +149,7 @@ class Rollouts:
             self.store.begin_rollout(row)
             arm(app.system.environ.get("TEMPLEDB_FAILPOINT"))
             reach("rollout.begun")
-            going = _Going(self, plan, wish, row, before, only)
+            going = RolloutProcess(self, plan, wish, row, before, only)
             going.show()
             with _always_ended(self.store, row, app.system.clock.now):
                 end = going.through()
@@ -191,28 +158,35 @@ class Rollouts:
             )
         return self.status(plan)
 
-    def _refuse_unapproved(self, plan: FleetPlan) -> None:
+    def settled(self, plan: FleetPlan) -> dict[TargetName, MemberResult]:
+        """Return how far each target has come, after runs that died were looked at."""
+        self.workers.app.runs.reconcile(anew=True)
+        return self.results(plan)
+
+    def _refuse_unready(self, plan: FleetPlan) -> None:
         ready = [each for each in plan.members if each.state is PlannedState.READY]
         if not ready and plan.count(PlannedState.CURRENT) < len(plan.members):
-            problems = [f"{each.target}: {each.problem}" for each in plan.members][:10]
+            told = [f"{e.target}: {e.problem}" for e in plan.members if e.problem]
             hint = f"mend that, then: templedb fleet plan {plan.slug} {plan.fleet}".strip()
             message = f"no target of plan {short(plan.id)} can be deployed; nothing was executed"
-            raise PlanRefused(message, problems=problems, hint=hint)
+            raise PlanRefused(message, problems=told[:10], hint=hint)
 
     def past(self, slug: Slug, last: int) -> tuple[RolloutRow, ...]:
         """Return the newest rollouts of a project; one that died is told so."""
         rows = self.store.rollouts(slug, None, last)
-        return tuple(self._now(each) for each in rows)
+        newest = {each.plan: each.rollout for each in reversed(rows)}
+        return tuple(self._now(each, newest[each.plan]) for each in rows)
 
-    def _now(self, row: RolloutRow) -> RolloutRow:
-        if row.finished_at is not None or self.store.alive(row.plan):
+    def _now(self, row: RolloutRow, newest: str) -> RolloutRow:
+        """Return a row as it is: only the newest rollout of a plan can live."""
+        living = row.rollout == newest and self.store.alive(row.plan)
+        if row.finished_at is not None or living:
             return row
         return replace(row, state=RolloutState.UNKNOWN, why="its process died")
 
     def ask(self, slug: Slug, start: str | None, wish: RolloutWish, parallel: int) -> RolloutRow:
         """Leave word for a rollout that goes on: the newest one, if none is named."""
-        rows = self.store.rollouts(slug, None, 50)
-        live = [each for each in rows if each.finished_at is None and self.store.alive(each.plan)]
+        live = [each for each in self.past(slug, 50) if each.state is RolloutState.RUNNING]
         found = [each for each in live if each.rollout.startswith(start or "")]
         if len(found) != 1:
             what = f"no rollout of {slug} goes on here" if not found else "several rollouts go on"
@@ -251,147 +225,3 @@ def _always_ended(store: FleetStore, row: RolloutRow, now: Callable[[], object])
             why = f"it broke off: {type(error).__name__}"
             store.end_rollout(row.rollout, RolloutState.UNKNOWN, why, row.started_at)
         raise
-
-
-class _Going:
-    """One process's way through a plan; everything in it belongs to the thread that waits."""
-
-    def __init__(
-        self,
-        rollouts: Rollouts,
-        plan: FleetPlan,
-        wish: RolloutOptions,
-        row: RolloutRow,
-        before: Mapping[TargetName, MemberResult],
-        only: Collection[TargetName],
-    ) -> None:
-        self._rollouts, self._store = rollouts, rollouts.store
-        self._results = dict(before)
-        self._shown_ms = 0
-        self._plan, self._wish, self._row = plan, wish, row
-        self._runs = MemberRuns(
-            workers=rollouts.workers,
-            slug=plan.slug,
-            given=wish.given,
-            lock_wait_s=wish.lock_wait_s,
-        )
-        self._clock = rollouts.workers.app.system.clock
-        self._plans = {each.target: each.plan for each in plan.members}
-        self._broken = {n: r.run for n, r in before.items() if r.state in wish.again and r.run}
-        again = {n for n, r in before.items() if r.state in wish.again}
-        if only:
-            again &= set(only)
-        self._states = {n: r.state for n, r in before.items() if n not in again}
-        bad = {n for n, state in self._states.items() if state not in GOOD | OPEN}
-        self._limits = RolloutLimits(
-            parallel=row.parallel, only=frozenset(only), earlier_failures=frozenset(bad)
-        )
-        self._ended: queue.SimpleQueue[MemberResult] = queue.SimpleQueue()
-        self._why = ""
-        self._looked_ms = self._soak_ms = 0
-        self._soaking = ""
-        self._wave = ""
-
-    def through(self) -> RolloutDecision:
-        """Go on until nothing runs and nothing may begin; return what that is."""
-        with ThreadPoolExecutor(MOST_PARALLEL, thread_name_prefix="rollout") as pool:
-            while True:
-                try:
-                    found = decide(self._plan, Positions(states=self._states), self._limits)
-                    for each in found.begin:
-                        self._begin(pool, each)
-                    if found.end is not None:
-                        return replace(found, why=self._why or found.why)
-                    self._soak(found.soak_behind)
-                    self._look()
-                    self._take()
-                except KeyboardInterrupt:
-                    self._interrupted()
-
-    def _begin(self, pool: ThreadPoolExecutor, target: TargetName) -> None:
-        self._tell_wave(target)
-        self._states[target] = MemberState.RUNNING
-        self._results[target] = MemberResult(target=target, state=MemberState.RUNNING)
-        earlier, plan = self._broken.get(target, ""), self._plans[target]
-
-        def work() -> None:
-            self._ended.put(self._runs.carry_out(target, plan, earlier))
-
-        pool.submit(work)
-
-    def _tell_wave(self, target: TargetName) -> None:
-        wave = next(each for each in self._plan.waves if target in each.targets)
-        if wave.name != self._wave:
-            self._wave = wave.name
-            self._wish.tell(f"wave {wave.name}: {len(wave.targets)} of {len(self._plan.members)}")
-
-    def _soak(self, behind: str) -> None:
-        now = self._clock.monotonic_ms()
-        if not behind:
-            return
-        if self._soaking != behind:
-            self._soaking, self._soak_ms = behind, now
-            self._wish.tell(f"wave {behind} is done; waiting {duration(self._plan.rules.soak_ms)}")
-        if now - self._soak_ms >= self._plan.rules.soak_ms:
-            self._limits = replace(self._limits, soaked=self._limits.soaked | {behind})
-
-    def _look(self) -> None:
-        """Look what people want of this rollout."""
-        now = self._clock.monotonic_ms()
-        if now - self._looked_ms < LOOK_S * 1000:
-            return
-        self._looked_ms = now
-        for wish, parallel in self._store.wishes(self._row.rollout):
-            if wish is RolloutWish.SPEED:
-                self._limits = replace(self._limits, parallel=parallel)
-            elif self._limits.wish is not RolloutWish.CANCEL:
-                self._limits = replace(self._limits, wish=wish)
-        if self._limits.wish is RolloutWish.CANCEL:
-            self._runs.cancel("the rollout was cancelled")
-
-    def _take(self) -> None:
-        """Wait for targets that have ended, and record them together."""
-        try:
-            found = [self._ended.get(timeout=LOOK_S)]
-        except queue.Empty:
-            return
-        with suppress(queue.Empty):
-            while True:
-                found.append(self._ended.get_nowait())
-        reach("rollout.ended")
-        for each in found:
-            self._states[each.target] = each.state
-            self._results[each.target] = each
-        self._store.keep_results(self._row.rollout, self._plan.id, found, self._clock.now())
-        reach("rollout.recorded")
-        for each in found:
-            if each.state not in GOOD:
-                self._wish.tell(f"{each.target}: {each.state.value}: {each.message}")
-        if self._clock.monotonic_ms() >= self._shown_ms:
-            self.show()
-
-    def show(self) -> None:
-        """Say how far all have come, and show it to whoever watches."""
-        began = self._clock.monotonic_ms()
-        done = sum(state in GOOD for state in self._states.values())
-        bad = sum(state not in GOOD | OPEN for state in self._states.values())
-        failures = f", {bad} failed" if bad else ""
-        self._wish.tell(f"{done} of {len(self._plan.members)} targets are done{failures}")
-        if self._wish.watch is not None:
-            state = RolloutState.RUNNING
-            self._wish.watch(self._rollouts.told(self._plan, self._results, state, "", self._row))
-        now = self._clock.monotonic_ms()
-        self._shown_ms = now + max(SHOW_MS, SHARE * (now - began))
-
-    def _interrupted(self) -> None:
-        """Let no further target begin; asked a second time, cancel those that run."""
-        if self._why:
-            self._limits = replace(self._limits, wish=RolloutWish.CANCEL)
-            self._runs.cancel(_INTERRUPTED)
-            return
-        self._why = _INTERRUPTED
-        self._limits = replace(self._limits, wish=RolloutWish.PAUSE)
-        self._wish.tell(
-            "interrupted: no further target begins, and those that run go on to their end;"
-            " interrupt again to end them after their step"
-        )

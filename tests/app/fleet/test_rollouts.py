@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.app.deploy.test_locks import until
 from tests.conftest import HARD_PASSWORD, MIGRATIONS, Terminal
 from tests.postgres import Server
 
@@ -115,6 +116,9 @@ def test_plan_tells_equal_needs_once_and_what_could_not_be_read(tenants: Tenants
     said = tenants("run", "app", made["id"], code=12)
     assert "5 of 6 targets are done, 1 refused" in said.out
     assert tenants.applied("c0") == ["migrations/001_t.sql", "migrations/002_u.sql"]
+    said = tenants("run", "app", "--where", "region in (eu, us)", code=78)
+    assert "- c5: " in said.err
+    assert "- c0" not in said.err, "nothing is wrong with it"
 
 
 def test_rollout_pauses_at_the_canary_and_goes_on_when_it_is_mended(tenants: Tenants) -> None:
@@ -178,6 +182,50 @@ def test_rollout_that_was_killed_is_finished_and_does_nothing_twice(
         assert locks == [(0,)], "nothing stays locked"
 
 
+def test_rollout_waits_for_a_run_of_another_process_and_takes_its_result(
+    tenants: Tenants,
+) -> None:
+    text = "SELECT pg_advisory_xact_lock(7);\nCREATE TABLE t (id int);\n"
+    tenants.terminal.files(**{"migrations__001_t.sql": text})
+    made = tenants.json("plan", "app", "--where", "name in (c0, c1)")
+    (own,) = [each["plan"] for each in made["members"] if each["target"] == "c0"]
+    dsn = tenants.server.database(f"{tenants.prefix}_c0")
+    with psycopg.connect(dsn, autocommit=True) as holder:
+        holder.execute("SELECT pg_advisory_lock(7)")
+        single = tenants.terminal.process("deploy", "run", "--plan", own)
+        until(lambda: tenants.states().get("c0") == "running")
+        rollout = tenants.terminal.process("fleet", "run", "app", made["id"])
+        until(lambda: tenants.states().get("c1") == "succeeded")
+    single.communicate(timeout=60)
+    said, _ = rollout.communicate(timeout=60)
+    assert (single.returncode, rollout.returncode) == (0, 0)
+    assert "2 of 2 targets are done" in said
+    runs = tenants.query("c0", "SELECT count(*) FROM templedb.run")
+    assert runs == [(1,)], "it was done by the other process alone"
+
+
+def test_rollout_that_was_resumed_after_a_kill_is_the_one_that_is_paused(
+    tenants: Tenants,
+) -> None:
+    text = "SELECT pg_advisory_xact_lock(7);\nCREATE TABLE t (id int);\n"
+    tenants.terminal.files(**{"migrations__001_t.sql": text})
+    made = tenants.json("plan", "app", "--where", "name in (c0, c1)", "--parallel", "1")
+    tenants.terminal.set(TEMPLEDB_FAILPOINT="rollout.begun:kill9")
+    tenants.terminal.process("fleet", "run", "app", made["id"]).communicate(timeout=60)
+    tenants.terminal.unset("TEMPLEDB_FAILPOINT")
+    dsn = tenants.server.database(f"{tenants.prefix}_c0")
+    with psycopg.connect(dsn, autocommit=True) as holder:
+        holder.execute("SELECT pg_advisory_lock(7)")
+        resumed = tenants.terminal.process("fleet", "resume", "app", made["id"])
+        until(lambda: tenants.states().get("c0") == "running")
+        rows = tenants.json("history", "app")["rows"]
+        assert [row["state"] for row in rows] == ["running", "unknown"]
+        assert "no further target begins" in tenants("pause", "app").out
+    resumed.communicate(timeout=60)
+    assert resumed.returncode == 12
+    assert tenants.states() == {"c0": "succeeded", "c1": "waiting"}
+
+
 def test_protected_targets_wait_for_one_approval_of_all(tenants: Tenants) -> None:
     for name in NAMES:
         tenants.terminal("target", "update", "app", name, "--protected")
@@ -214,6 +262,8 @@ def test_words_that_do_not_fit_are_told_before_a_target_is_asked(tenants: Tenant
     made = tenants.json("plan", "app", "--where", "region")
     said = tenants("run", "app", made["id"], "--max-failures", "3", code=64)
     assert "--max-failures: the plan has these rules already" in said.err
+    said = tenants("run", "app", made["id"], "--parallel=-3", code=64)
+    assert "--parallel is from 1 to 256" in said.err
 
 
 def test_drift_of_a_fleet_tells_targets_that_differ_alike_together(tenants: Tenants) -> None:
