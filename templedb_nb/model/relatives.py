@@ -39,7 +39,8 @@ class Relatives:
 
     `partitions` are pairs of a partition and its table, `children` of a table that inherits and its
     parent; `defaults` of a partitioned table and its default partition; `tables` of an index and
-    its table; `reads` of a view and what it reads. `triggers` are a table, a trigger and the word
+    its table; `reads` of a view and what it reads; `leaning` of a table and what a policy, a
+    default or the type of a column of it needs. `triggers` are a table, a trigger and the word
     of a statement that fires it. `cut` is whether there are more than were read: then nothing is
     told by name.
     """
@@ -51,5 +52,6 @@ class Relatives:
     keys: tuple[ForeignKey, ...] = ()
     tables: tuple[Pair, ...] = ()
     reads: tuple[Pair, ...] = ()
+    leaning: tuple[Pair, ...] = ()
     triggers: tuple[tuple[str, str, str], ...] = ()
     cut: bool = False

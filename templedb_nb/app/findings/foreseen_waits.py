@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 
+from templedb_nb.core.lint.locks.observed_effect import WAITS
 from templedb_nb.core.run.foreseen_waits import on_waits
 from templedb_nb.errors import TempleError
 from templedb_nb.model.effect import Impact, LockMode
@@ -28,17 +29,22 @@ def foreseen_waits(
     Each database is asked once, for the locks of all its migrations.
     """
     wanted: dict[DatabaseName, dict[tuple[str, LockMode], WantedLock]] = {}
+    awaited: dict[DatabaseName, dict[tuple[str, LockMode], WantedLock]] = {}
     every: dict[DatabaseName, str] = {}
     for step, summary in zip(draft.plan.steps, draft.told, strict=True):
         if summary is not None and isinstance(step, Migration):
             own = wanted.setdefault(step.database, {})
             for each in _wanted(summary.impact, step.file):
                 own.setdefault((each.relation, each.lock), each)
+            late = awaited.setdefault(step.database, {})
+            for each in _awaited(summary.impact, step.file):
+                late.setdefault((each.relation, each.lock), each)
             if _waits_for_all(summary.impact):
                 every.setdefault(step.database, step.file)
     watch = f"templedb run blockers {slug} {draft.plan.target}"
     for name, own in wanted.items():
-        session, first = sessions.get(name), list(own.values())[:MOST_RELATIONS]
+        session = sessions.get(name)
+        first = [*own.values(), *awaited[name].values()][:MOST_RELATIONS]
         if session is None or session.server is None or not (first or name in every):
             continue
         try:
@@ -76,6 +82,21 @@ def _waits_for_all(impact: Impact) -> bool:
     return any(each.what in _WAITING for each in impact.effects)
 
 
-_WAITING = frozenset(
-    {"create index concurrently", "drop index concurrently", "reindex concurrently"}
-)
+def _awaited(impact: Impact, file: str) -> Iterator[WantedLock]:
+    """Yield what concurrent statements wait for beside their own locks: all who use the table."""
+    for effect in impact.effects:
+        lock = _WAITING.get(effect.what)
+        if effect.what == "detach partition" and WAITS in effect.note:
+            lock = LockMode.ACCESS_EXCLUSIVE
+        for each in effect.touched[:1]:
+            if lock and each.name and not each.new:
+                deep = effect.what == "reindex concurrently"
+                yield WantedLock(file=file, relation=each.name, lock=lock, deep=deep, awaited=True)
+
+
+_WAITING = {
+    "create index concurrently": LockMode.SHARE,
+    "drop index concurrently": LockMode.ACCESS_EXCLUSIVE,
+    "reindex concurrently": LockMode.ACCESS_EXCLUSIVE,
+}
+"""What waits for every older transaction, and for those who hold what excludes this lock."""

@@ -16,6 +16,7 @@ from templedb_nb.core.lint.locks.observed_effect import (
     ROWS,
     SCANS,
     SCHEMA,
+    WAITS,
     Kin,
 )
 from templedb_nb.core.sql.cursor import NOWHERE, Cursor, Name, calls, parts, word, words
@@ -106,7 +107,10 @@ def _partition(at: Cursor) -> Action:
         return Action("attach partition", SCHEMA, note, ((name, ALL),), also)
     gentle = part.word in {"CONCURRENTLY", "FINALIZE"}
     lock = SCHEMA if gentle else ALL
-    note = "waits for older transactions" if gentle else ""
+    waits = f"{WAITS}; " if gentle else ""
+    note = (
+        f"{waits}reads the partition and what references it, if a foreign key references the table"
+    )
     # a table whose foreign key references the partition loses that part of its constraint
     keys = ((Kin.REFERENCED, ROWS), (Kin.REFERENCING, ALL))
     return Action("detach partition", lock, note, ((name, ALL),), ((Kin.DEFAULT, ALL), *keys))

@@ -19,6 +19,8 @@ def on_waits(found: Iterable[ForeseenWait], concurrent: str, watch: str) -> Iter
         message = f"would wait now for {_named(each)}"
         if each.wanted is None:
             message = f"{message}: a concurrent statement waits for every older transaction"
+        elif each.wanted.awaited:
+            message = f"{message}: a concurrent statement waits for it"
         elif (blocks := each.wanted.lock.blocks) in {Blocks.ALL, Blocks.WRITES}:
             message = f"{message}; new {blocks} of {each.relation} would queue behind it"
         yield Finding(
@@ -26,8 +28,14 @@ def on_waits(found: Iterable[ForeseenWait], concurrent: str, watch: str) -> Iter
             topic=Topic.LOCK,
             message=message,
             where=each.wanted.file if each.wanted else concurrent,
-            mend=f"let it end first; during the run: {watch}",
+            mend=_mend(each, watch),
         )
+
+
+def _mend(each: ForeseenWait, watch: str) -> str:
+    if each.prepared:
+        return "end it with COMMIT PREPARED or ROLLBACK PREPARED: it has no session"
+    return f"let it end first; during the run: {watch}"
 
 
 def _named(each: ForeseenWait) -> str:
@@ -37,7 +45,11 @@ def _named(each: ForeseenWait) -> str:
             f"autovacuum (pid {each.blocker.pid}, to prevent wraparound, for {lasted}) on"
             f" {each.relation}: it does not give way"
         )
-    holds = f" and holds {each.held.removesuffix('Lock')} on {each.relation}" if each.held else ""
+    verb = "holds" if each.granted else "waits for"
+    holds = f" and {verb} {each.held.removesuffix('Lock')} on {each.relation}" if each.held else ""
+    if each.prepared:
+        gid, role = each.prepared, each.blocker.role
+        return f"prepared transaction {gid} ({role}), which has lasted {lasted}{holds}"
     who = ", ".join(filter(None, (f"pid {each.blocker.pid}", each.blocker.role,
                                   each.blocker.application, each.blocker.state)))  # fmt: skip
     return f"{who}, whose transaction has lasted {lasted}{holds}"

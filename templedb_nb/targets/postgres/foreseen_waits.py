@@ -27,26 +27,33 @@ WITH RECURSIVE wanted AS (
   SELECT number, lock, deep, oid FROM wanted
   UNION SELECT tree.number, tree.lock, true, h.inhrelid
   FROM tree JOIN pg_catalog.pg_inherits h ON h.inhparent = tree.oid WHERE tree.deep
+), prepared AS (  -- their locks have no process
+  SELECT x.virtualtransaction, p.gid, p.owner, p.prepared
+  FROM pg_catalog.pg_prepared_xacts p JOIN pg_catalog.pg_locks x
+    ON x.locktype = 'transactionid' AND x.pid IS NULL AND x.transactionid = p.transaction
 ), excludes AS (
   SELECT * FROM ROWS FROM (pg_catalog.unnest(%(wanted)s::text[]),
                            pg_catalog.unnest(%(held)s::text[])) AS e (lock, mode)
 )
-SELECT tree.number, l.relation::regclass::text, l.mode, a.pid, coalesce(a.usename, ''),
-       coalesce(a.application_name, ''), coalesce(a.state, ''), coalesce(a.query, ''), a.xact_start,
-       extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::float8 AS age,
+SELECT tree.number, l.relation::regclass::text, l.mode, l.granted, coalesce(p.gid, ''),
+       coalesce(a.pid, 0), coalesce(a.usename, p.owner, ''), coalesce(a.application_name, ''),
+       coalesce(a.state, ''), coalesce(a.query, ''), coalesce(a.xact_start, p.prepared),
+       extract(epoch FROM pg_catalog.clock_timestamp()
+               - coalesce(a.xact_start, p.prepared))::float8 AS age,
        a.backend_type = 'autovacuum worker' AS vacuums
 FROM tree
 JOIN excludes e ON e.lock = tree.lock
 JOIN pg_catalog.pg_locks l ON l.relation = tree.oid AND l.mode = e.mode
-  AND l.granted AND l.locktype = 'relation'
+  AND l.locktype = 'relation'
   AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
                     WHERE d.datname = pg_catalog.current_database())
-JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
-WHERE a.pid <> pg_catalog.pg_backend_pid()
+LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+LEFT JOIN prepared p ON l.pid IS NULL AND p.virtualtransaction = l.virtualtransaction
+WHERE a.pid <> pg_catalog.pg_backend_pid() OR p.gid IS NOT NULL
 """
 _EVERYBODY = """
 UNION ALL
-SELECT -1, '', '', a.pid, coalesce(a.usename, ''), coalesce(a.application_name, ''),
+SELECT -1, '', '', true, '', a.pid, coalesce(a.usename, ''), coalesce(a.application_name, ''),
        coalesce(a.state, ''), coalesce(a.query, ''), a.xact_start,
        extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::float8, false
 FROM pg_catalog.pg_stat_activity a
@@ -90,9 +97,11 @@ def foreseen_waits(
         "held": [mode for _, mode in pairs],
     }
     query = _LOCKS + (_EVERYBODY if everybody else "")
-    found: dict[tuple[str, int], ForeseenWait] = {}
+    found: dict[tuple[str, int, str], ForeseenWait] = {}
     for row in sorted(catalog_rows(connection, query, about), key=itemgetter(0)):
-        number, relation, mode, pid, role, app, state, text, since, age, vacuums = row
+        number, relation, mode, granted, gid, pid, role, app, state, text, since, age, vacuums = row
+        if relation and wanted[number].awaited and not granted:  # those who wait are not awaited
+            continue
         wraparound = bool(vacuums) and "to prevent wraparound" in str(text)
         old = age is not None and age >= (OLD_S if relation else OLD_FOR_ALL_S)
         if not wraparound and (vacuums or not old):  # an autovacuum gives way
@@ -106,10 +115,14 @@ def foreseen_waits(
             wanted=wanted[number] if relation else None,
             relation=relation,
             held=mode,
+            granted=granted,
+            prepared=gid,
             wraparound=wraparound,
         )
-        found.setdefault((relation, pid), one)
-    return tuple(sorted(found.values(), key=lambda each: -each.age_s)[:MOST])
+        found.setdefault((relation, pid, gid), one)
+    named = {each.blocker.pid for each in found.values() if each.relation}
+    once = [each for each in found.values() if each.relation or each.blocker.pid not in named]
+    return tuple(sorted(once, key=lambda each: -each.age_s)[:MOST])
 
 
 def _asked(relation: str, database: str) -> bool:

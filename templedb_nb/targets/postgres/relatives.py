@@ -51,7 +51,7 @@ WITH RECURSIVE named AS (
   SELECT oid FROM base UNION SELECT b FROM defaults UNION SELECT a FROM reads
   UNION SELECT b FROM reads
   UNION SELECT h.inhrelid FROM down JOIN pg_catalog.pg_inherits h ON h.inhparent = down.oid
-), leaning AS (  -- pg_depend has an index for this, pg_constraint and pg_trigger have none
+), hanging AS (  -- pg_depend has an index for this, pg_constraint and pg_trigger have none
   SELECT d.classid, d.objid FROM pg_catalog.pg_depend d
   WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = ANY (ARRAY(
       SELECT oid FROM down UNION SELECT oid FROM up))
@@ -60,17 +60,35 @@ WITH RECURSIVE named AS (
   SELECT k.conrelid AS a, k.confrelid AS b, k.conname, k.conkey, k.confkey, k.conparentid <> 0 AS of
   FROM pg_catalog.pg_constraint k
   WHERE k.contype = 'f' AND k.oid = ANY (ARRAY(
-      SELECT objid FROM leaning WHERE classid = 'pg_catalog.pg_constraint'::regclass))
+      SELECT objid FROM hanging WHERE classid = 'pg_catalog.pg_constraint'::regclass))
     AND (k.conrelid IN (SELECT oid FROM down) OR k.confrelid IN (
       SELECT oid FROM down UNION SELECT oid FROM up))
   UNION ALL  -- a constraint trigger that looks at another table goes with that one
   SELECT t.tgrelid, t.tgconstrrelid, t.tgname, '{}', '{}', false FROM pg_catalog.pg_trigger t
   WHERE t.oid = ANY (ARRAY(
-      SELECT objid FROM leaning WHERE classid = 'pg_catalog.pg_trigger'::regclass))
+      SELECT objid FROM hanging WHERE classid = 'pg_catalog.pg_trigger'::regclass))
     AND NOT t.tgisinternal AND t.tgconstrrelid IN (SELECT oid FROM down)
 ), ends AS (
   SELECT oid FROM down UNION SELECT a FROM keys UNION SELECT b FROM keys
   UNION SELECT h.inhrelid FROM ends JOIN pg_catalog.pg_inherits h ON h.inhparent = ends.oid
+), leaning AS (  -- policies, defaults that call an owned sequence, columns of a row's type
+  SELECT p.polrelid AS a, d.refobjid AS b
+  FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_policy p ON p.oid = d.objid
+  WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = ANY (ARRAY(
+      SELECT oid FROM down)) AND d.classid = 'pg_catalog.pg_policy'::regclass
+  UNION SELECT f.adrelid, s.refobjid FROM pg_catalog.pg_depend s
+  JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::regclass
+    AND d.refobjid = s.objid AND d.classid = 'pg_catalog.pg_attrdef'::regclass
+  JOIN pg_catalog.pg_attrdef f ON f.oid = d.objid
+  WHERE s.refclassid = 'pg_catalog.pg_class'::regclass AND s.refobjid = ANY (ARRAY(
+      SELECT oid FROM down)) AND s.classid = 'pg_catalog.pg_class'::regclass
+    AND s.deptype IN ('a', 'i')
+  UNION SELECT d.objid, c.oid FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_type t ON t.oid = c.reltype
+  JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_type'::regclass
+    AND d.refobjid IN (t.oid, t.typarray) AND d.classid = 'pg_catalog.pg_class'::regclass
+    AND d.objsubid > 0
+  WHERE c.oid = ANY (ARRAY(SELECT oid FROM down))
 ), fired AS (
   SELECT t.tgrelid, t.tgname, t.tgtype FROM pg_catalog.pg_trigger t
   JOIN base ON base.oid = t.tgrelid WHERE NOT t.tgisinternal AND t.tgenabled <> 'D'
@@ -93,7 +111,8 @@ FROM keys
 UNION ALL
 SELECT word, a::regclass::text, b::regclass::text, '', false, '{}', '{}'
 FROM (SELECT 'defaults' AS word, a, b FROM defaults UNION ALL SELECT 'tables', a, b FROM owned
-      UNION ALL SELECT 'reads', a, b FROM reads) pairs
+      UNION ALL SELECT 'reads', a, b FROM reads
+      UNION ALL SELECT 'leaning', a, b FROM leaning WHERE a <> b) pairs
 UNION ALL
 SELECT 'triggers', tgrelid::regclass::text, tgname, tgtype::text, false, '{}', '{}' FROM fired
 LIMIT %(most)s
@@ -143,4 +162,5 @@ def relatives(connection: Connection, names: Collection[str]) -> Relatives:
         defaults=pairs("defaults"),
         tables=pairs("tables"),
         reads=pairs("reads"),
+        leaning=pairs("leaning"),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,6 +70,82 @@ def test_session_is_told_only_where_its_lock_excludes_that_of_the_migration(
     with reader(shop.pg, "SELECT * FROM users") as pid:
         old(shop.pg, pid)
         assert bool(waits(shop)) is told
+
+
+@pytest.mark.parametrize(
+    ("held", "sql"),
+    [
+        ("INSERT INTO users VALUES (7)", "CREATE INDEX CONCURRENTLY users_more ON users (id);"),
+        ("INSERT INTO users VALUES (7)", "REINDEX TABLE CONCURRENTLY users;"),
+        ("SELECT * FROM users", "REINDEX INDEX CONCURRENTLY users_again;"),
+        ("SELECT * FROM users", "DROP INDEX CONCURRENTLY users_again;"),
+    ],
+)
+def test_session_is_told_that_a_concurrent_statement_waits_for(
+    shop: Shop, held: str, sql: str
+) -> None:
+    """Such a session is in no way of the statement's own lock, and may have no snapshot."""
+    shop.run()
+    shop.pg.query("CREATE INDEX users_again ON users (id)")
+    shop.migration("003.sql", f"{sql}\n")
+    with reader(shop.pg, held) as pid:
+        old(shop.pg, pid)
+        (told,) = waits(shop)
+    assert told.startswith(f"would wait now for pid {pid}, ")
+    assert told.endswith(" on users: a concurrent statement waits for it")
+
+
+def test_reader_of_another_partition_is_told_where_one_is_detached_concurrently(
+    shop: Shop,
+) -> None:
+    shop.run()
+    shop.pg.query("CREATE TABLE days (day int) PARTITION BY LIST (day)")
+    for day in (1, 2):
+        shop.pg.query(f"CREATE TABLE days_{day} PARTITION OF days FOR VALUES IN ({day})")
+    shop.pg.query("GRANT SELECT ON days TO PUBLIC")
+    shop.migration("003.sql", "ALTER TABLE days DETACH PARTITION days_1 CONCURRENTLY;\n")
+    with reader(shop.pg, "SELECT * FROM days WHERE day = 2") as pid:
+        old(shop.pg, pid)
+        (told,) = waits(shop)
+    assert told.endswith("holds AccessShare on days: a concurrent statement waits for it")
+
+
+def test_session_that_waits_for_a_lock_itself_is_in_the_way(shop: Shop) -> None:
+    """A reader leaves an index alone, but not with somebody between them who wants the table."""
+    shop.run()
+    shop.migration("003.sql", "CREATE INDEX users_more ON users (id);\n")
+
+    def add() -> None:
+        with psycopg.connect(shop.pg.dsn) as connection:
+            connection.execute("ALTER TABLE users ADD COLUMN IF NOT EXISTS late int")
+
+    alter = threading.Thread(target=add)
+    with reader(shop.pg, "SELECT * FROM users"):
+        alter.start()
+        query = "SELECT pid FROM pg_locks WHERE relation = 'users'::regclass AND NOT granted"
+        while not (waiting := shop.pg.query(query)):
+            time.sleep(0.05)
+        ((pid,),) = waiting
+        old(shop.pg, pid)
+        (told,) = waits(shop)
+    alter.join()
+    assert told.startswith(f"would wait now for pid {pid}, ")
+    assert "and waits for AccessExclusive on users; new writes of users would queue" in told
+
+
+def test_prepared_transaction_is_told_with_what_ends_it(shop: Shop) -> None:
+    shop.run()
+    shop.migration("003.sql", "ALTER TABLE users ADD note text;\n")
+    shop.pg.query("BEGIN; INSERT INTO users VALUES (7); PREPARE TRANSACTION 'left behind'")
+    query = "SELECT clock_timestamp() - prepared > '2 s' FROM pg_prepared_xacts"
+    while shop.pg.query(query) != [(True,)]:
+        time.sleep(0.05)
+    plan = shop.terminal("deploy", "plan", "app", "--json").json[-1]
+    shop.pg.query("ROLLBACK PREPARED 'left behind'")
+    (told,) = [each for each in plan["draft"]["findings"] if each["topic"] == "lock"]
+    assert told["message"].startswith("would wait now for prepared transaction left behind (")
+    assert "holds RowExclusive on users" in told["message"]
+    assert "ROLLBACK PREPARED" in told["mend"]
 
 
 def test_wait_is_told_beside_names_that_the_server_refuses_to_look_up(shop: Shop) -> None:

@@ -36,6 +36,15 @@ CREATE TABLE days_few PARTITION OF days FOR VALUES IN (1, 2) PARTITION BY LIST (
 CREATE TABLE days_1 PARTITION OF days_few FOR VALUES IN (1);
 CREATE TABLE days_new (day int) PARTITION BY LIST (day);
 CREATE TABLE days_9 PARTITION OF days_new FOR VALUES IN (9);
+CREATE TABLE regions (id serial PRIMARY KEY, name text);
+CREATE VIEW region_ids AS SELECT id FROM regions;
+CREATE TABLE sites (id int DEFAULT nextval('regions_id_seq'));
+CREATE TABLE visits (id int, region regions);
+CREATE TABLE tours (id int, regions regions[]);
+CREATE TABLE rooms (id int);
+CREATE POLICY seen ON rooms USING (id IN (SELECT id FROM regions));
+CREATE TABLE doors (id int);
+CREATE POLICY seen ON doors USING (id IN (SELECT id FROM region_ids));
 """
 STATEMENTS = [
     "ALTER TABLE orders ADD seen boolean",
@@ -78,9 +87,16 @@ STATEMENTS = [
     "ALTER TABLE days ATTACH PARTITION days_new FOR VALUES IN (9)",
     "ALTER TABLE orders ALTER CONSTRAINT orders_customer_fkey DEFERRABLE",
     "COMMENT ON TABLE orders IS 'x'",
+    "ALTER TABLE orders DROP CONSTRAINT orders_customer_fkey, ADD FOREIGN KEY (customer) REFERENCES customers",
+    "DROP TABLE regions CASCADE",
+    "ALTER TABLE regions DROP id CASCADE",
+    "DROP VIEW region_ids CASCADE",
 ]
-MORE = {"ALTER TABLE orders DROP CONSTRAINT orders_pkey CASCADE": {"open_orders", "newest"}}
-"""A view may depend on a key, by its GROUP BY; these do not."""
+MORE = {
+    "ALTER TABLE orders DROP CONSTRAINT orders_pkey CASCADE": {"open_orders", "newest"},
+    "ALTER TABLE regions DROP id CASCADE": {"visits", "tours"},
+}
+"""A view may depend on a key, by its GROUP BY; these do not. A type needs no column of its own."""
 TABLES = """SELECT c.oid, c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
 WHERE relkind IN ('r', 'p', 'v') AND nspname IN ('public', 'Old')"""
 HELD = "SELECT relation, mode FROM pg_locks WHERE pid = pg_backend_pid() AND relation = ANY (%s)"

@@ -320,6 +320,7 @@ def test_table_is_rewritten_exactly_when_the_note_says_so(
         ("ALTER TABLE k ALTER CONSTRAINT k_nn NO INHERIT", ""),
         ("ALTER TABLE k ALTER CONSTRAINT k_fk ENFORCED DEFERRABLE", "unless it is enforced"),
         ("ALTER TABLE k ALTER CONSTRAINT enforced DEFERRABLE", ""),
+        ("ALTER TABLE p DETACH PARTITION p1", "if a foreign key references the table"),
     ],
 )
 def test_effect_note_names_the_cost_when_the_statement_has_a_known_cost(
@@ -337,6 +338,7 @@ def test_effect_note_names_the_cost_when_the_statement_has_a_known_cost(
         ("CALL app.work()", "call"),
         ("SELECT create_hypertable('o', 'at')", "select"),
         ("CREATE EXTENSION postgis", "create extension"),
+        ("CREATE SCHEMA x CREATE TABLE y (c int REFERENCES c)", "create schema"),
         ("DROP TYPE mood CASCADE", "drop type"),
         ("ALTER TYPE pair ADD ATTRIBUTE c int CASCADE", "alter type"),
         ("ALTER DOMAIN positive ADD CHECK (VALUE > 0)", "alter domain"),

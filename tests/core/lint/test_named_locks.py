@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -49,6 +50,7 @@ def compared() -> Iterator[tuple[str, str, str, dict[str, int], dict[str, int], 
     for row in record.rows():
         (statement,) = split(row.sql).statements
         found, here = seen(statement.tokens), near[row.kind]
+        here.changed.clear()  # each statement is alone
         others, left, _ = beside(found, statement.tokens, here, ())
         if left or any(not name.key for name, _ in found.locked):
             continue
@@ -131,6 +133,12 @@ def test_many_partitions_are_counted_behind_the_first_ones() -> None:
     assert len(titles) == MOST + 2
 
 
+def test_last_partition_is_named_where_it_would_be_counted_alone() -> None:
+    parts = tuple((f"orders_{n:02}", "orders") for n in range(MOST + 1))
+    titles, _ = told("ALTER TABLE orders ADD note text", replace(PARTED, partitions=parts))
+    assert titles == ["orders", *(f"partition {part}" for part, _ in parts)]
+
+
 def test_table_that_inherits_is_called_a_child_and_what_a_view_reads_underlies_it() -> None:
     names = [
         NamedRelation(schema="public", name=name, title=name, visible=True)
@@ -176,3 +184,30 @@ def test_relation_is_told_by_words_where_its_name_does_not_decide() -> None:
     assert told("ALTER TABLE old.orders ADD x int")[0] == ["old.orders"]
     new = "CREATE TABLE fresh (id int REFERENCES orders);\nALTER TABLE fresh DROP id;\n"
     assert "also locked, if there are any" in told(new)[1]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "ALTER TABLE orders ADD FOREIGN KEY (place) REFERENCES customers;",
+        "ALTER TABLE orders ADD place int REFERENCES customers;",
+        "ALTER TABLE orders RENAME TO orders_before; ALTER TABLE orders_new RENAME TO orders;",
+        "ALTER TABLE orders ATTACH PARTITION customers DEFAULT;",
+    ],
+)
+def test_what_the_catalog_had_not_yet_is_told_by_words(before: str) -> None:
+    drop = "ALTER TABLE orders DROP place;"
+    assert "if there are any" not in told(drop)[1]
+    named = [
+        *PARTED.named,
+        NamedRelation(schema="public", name="customers", title="customers", visible=True),
+    ]
+    found = replace(PARTED, named=tuple(named))
+    assert (
+        "also locked, if there are any: tables that its foreign keys"
+        in told(f"{before}\n{drop}", found)[1]
+    )
+    near = Neighbours(found)
+    for text in (before, drop):  # two files
+        last = impact(split(text).statements, together=True, locking=True, near=near).effects[-1]
+    assert "also locked, if there are any" in last.note

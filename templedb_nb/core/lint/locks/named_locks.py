@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from templedb_nb.core.lint.locks.observed_effect import ALL, ROWS, Also, Kin, ObservedEffect
 from templedb_nb.core.sql.cursor import Name, word
 from templedb_nb.core.sql.tokens import Token
-from templedb_nb.model.effect import LockMode, TableLock, stronger
+from templedb_nb.model.effect import LockMode, TableLock, stronger, strongest
 from templedb_nb.model.relatives import ForeignKey, NamedRelation, Pair, Relatives
 
 MOST = 8
@@ -46,6 +46,8 @@ OF_INDEX = "the table of"
 _MOVING = frozenset({"attach partition", "detach partition"})
 """What takes a partition, the second that it names, with all partitions of that."""
 _NOT_PARTITIONS = frozenset({"alter publication", "create publication"})
+_TYING = frozenset({"add column", "add foreign key", "attach partition", "inherit", "rename"})
+"""What may leave more around a table than the catalog had when it was read."""
 
 
 class Neighbours:
@@ -53,6 +55,8 @@ class Neighbours:
 
     def __init__(self, found: Relatives) -> None:
         """Look in *found*."""
+        self.changed: set[str] = set()
+        """Titles of what statements of the plan have tied to others since, or put in its place."""
         self._named: dict[str, list[NamedRelation]] = {}
         for each in found.named:
             self._named.setdefault(each.name, []).append(each)
@@ -71,6 +75,7 @@ class Neighbours:
         self._table = dict(found.tables)
         self._reads = _by_first(found.reads)
         self._read_by = _by_first((b, a) for a, b in found.reads)
+        self._leaning = _by_first((b, a) for a, b in found.leaning)
         self._triggers: dict[tuple[str, str], list[str]] = {}
         for table, trigger, event in found.triggers:
             self._triggers.setdefault((table, event), []).append(trigger)
@@ -153,7 +158,8 @@ class Neighbours:
                 # a key that references a partition goes with the one that references its table
                 above = _reached(self._above, [title])
                 cloned = [k.referenced for k in self._of(keyed, "") if k.referenced in above]
-                found = [*self.parts(title), *views, *keyed, *cloned]
+                leaning = [one for each in (*whole, *views) for one in self._leaning.get(each, ())]
+                found = [*self.parts(title), *views, *keyed, *cloned, *leaning]
             case _:
                 found = _reached(self._reads, whole)
         return [*found, *(below for each in found for below in self.parts(each))]
@@ -212,23 +218,14 @@ def beside(
     def called(name: Name) -> str:
         return near.title(name, by_path=by_path) if name.key not in made else ""
 
-    own = {called(name) for name, _ in found.locked}
+    own: dict[str, TableLock] = {}
+    for name, lock in found.locked:
+        one, title = TableLock(name=name.text, lock=lock), called(name)
+        own[title] = stronger(own[title], one) if title in own else one
     locks: dict[str, TableLock] = {}
-    left = []
-    for each in found.also:
-        title = called(each.name)
-        if not title or each.kin not in _TITLES:
-            left.append(each)
-            continue
-        at = near.table(title) if found.beside == OF_INDEX else title
-        if found.what == "truncate":  # it goes on from key to key, and leaves views alone
-            _take(locks, own, near.of(at, Kin.REFERENCING), ALL, _TITLES[Kin.REFERENCING])
-            left.append(each)
-            continue
-        others = near.of(at, each.kin, each.part, alone=found.what == "drop table")
-        told = [(_TITLES[each.kin], others)]
-        for sort, titles in near.sorted_parts(others) if each.kin is Kin.PARTS else told:
-            _take(locks, own, titles, each.lock, sort)
+    left = [
+        each for each in found.also if not _along(found, near, each, called(each.name), own, locks)
+    ]
     fired = []
     for place, (name, lock) in enumerate(found.locked):
         title = called(name)
@@ -240,7 +237,37 @@ def beside(
             if parts and (moved or not _only(tokens)):
                 for sort, titles in near.sorted_parts(parts):
                     _take(locks, own, titles, lock, sort)
+    if len(own) > 1 or found.renamed.text:
+        near.changed |= _tied(found, near, own)
     return list(_shortened(locks.values())), left, list(dict.fromkeys(fired))
+
+
+def _along(
+    found: ObservedEffect,
+    near: Neighbours,
+    each: Also,
+    title: str,
+    own: Mapping[str, TableLock],
+    locks: dict[str, TableLock],
+) -> bool:
+    """Take what hangs together with *title*; say whether the catalog tells all of it."""
+    if not title or each.kin not in _TITLES:
+        return False
+    at = near.table(title) if found.beside == OF_INDEX else title
+    if found.what == "truncate":  # it goes on from key to key, and leaves views alone
+        _take(locks, own, near.of(at, Kin.REFERENCING), ALL, _TITLES[Kin.REFERENCING])
+        return False
+    others = near.of(at, each.kin, each.part, alone=found.what == "drop table")
+    sorts = near.sorted_parts(others) if each.kin is Kin.PARTS else [(_TITLES[each.kin], others)]
+    for sort, titles in sorts:
+        _take(locks, own, titles, each.lock, sort)
+    return title not in near.changed
+
+
+def _tied(found: ObservedEffect, near: Neighbours, own: Iterable[str]) -> set[str]:
+    """Return what a statement ties to other relations, or puts in the place of another."""
+    ties = not _TYING.isdisjoint(found.what.split(", "))
+    return {*own, near.title(found.renamed)} - {""} if ties else set()
 
 
 def _only(tokens: Sequence[Token]) -> bool:
@@ -248,11 +275,15 @@ def _only(tokens: Sequence[Token]) -> bool:
 
 
 def _take(
-    locks: dict[str, TableLock], own: set[str], titles: Iterable[str], lock: LockMode, kin: str
+    locks: dict[str, TableLock],
+    own: Mapping[str, TableLock],
+    titles: Iterable[str],
+    lock: LockMode,
+    kin: str,
 ) -> None:
     for title in titles:
-        if title not in own:
-            each = TableLock(name=title, lock=lock, beside=kin)
+        each = TableLock(name=title, lock=lock, beside=kin)
+        if title not in own or strongest((own[title], each)) is not own[title].lock:
             locks[title] = stronger(locks[title], each) if title in locks else each
 
 
@@ -262,6 +293,9 @@ def _shortened(locks: Iterable[TableLock]) -> Iterator[TableLock]:
     for each in locks:
         sorts.setdefault((each.beside, each.lock), []).append(each)
     for (kin, lock), alike in sorts.items():
+        if len(alike) == MOST + 1:  # the last one has a name, too
+            yield from alike
+            continue
         yield from alike[:MOST]
         if (more := len(alike) - MOST) > 0:
             yield TableLock(name=f"{more} more", lock=lock, beside=kin, count=more)

@@ -18,6 +18,7 @@ ALL, ROWS, SCHEMA = (
 SCANS = "reads the whole table to check it"
 REWRITES = "rewrites the table and its indexes"
 BUILDS = "builds an index: reads the whole table"
+WAITS = "waits for older transactions"
 
 
 class Kin(StrEnum):
@@ -30,7 +31,9 @@ class Kin(StrEnum):
     DEFAULT_BESIDE = "the default partition beside it"
     REFERENCED = "tables that its foreign keys reference"
     REFERENCING = "tables whose foreign keys reference it"
-    DEPENDENTS = "views and foreign keys that depend on it, with all their tables"
+    DEPENDENTS = (
+        "views, foreign keys, policies and defaults that depend on it, with all their tables"
+    )
     INDEXES = "indexes that are replaced or removed, at the end"
     SHORTENED = "the table itself for a moment, if its file can be shortened"
     READ = "what it reads, if it is a view"
@@ -105,6 +108,8 @@ def elsewhere(verb: str, at: Cursor) -> ObservedEffect:
     what = f"{verb} {kind.lower() or at.word.lower()}".strip()
     if not kind or kind == "EXTENSION" or (verb, kind) == ("drop", "STATISTICS"):
         return ObservedEffect(what, UNKNOWN)
+    if (verb, kind) == ("create", "SCHEMA") and at.holds(_CREATE):
+        return ObservedEffect(what, UNKNOWN, "what it creates in the schema is not analysed")
     if verb == "create" and kind in _BODIES:
         return ObservedEffect(what, note="its body is not analysed")
     spreads = _SPREADING.get((verb, kind), _CASCADE if verb == "drop" else frozenset())
@@ -112,6 +117,7 @@ def elsewhere(verb: str, at: Cursor) -> ObservedEffect:
 
 
 _CASCADE = words("CASCADE")
+_CREATE = words("CREATE")
 _SPREADING = {
     ("alter", "DOMAIN"): words("ADD NOT VALIDATE"),
     ("alter", "TYPE"): words("ATTRIBUTE"),
