@@ -15,7 +15,7 @@ from templedb_nb.core.migrations.kept_text import without_passwords
 from templedb_nb.core.plan.findings import on_standing
 from templedb_nb.core.plan.older_code import contracts_with_code
 from templedb_nb.core.plan.situation import Situation
-from templedb_nb.core.sql.psql_includes import refusals, warnings
+from templedb_nb.core.sql.psql_includes import included, refusals, warnings
 from templedb_nb.engine.observe import Bodies, ReadCache, Reader
 from templedb_nb.errors import Held
 from templedb_nb.model.config import Executor
@@ -105,6 +105,9 @@ def on_includes(plan: Plan, situation: Situation, bodies: Bodies) -> Iterator[Fi
     for step in plan.steps:
         if isinstance(step, Apply) and step.executor is Executor.PSQL:
             script = situation.scripts.get(step.source)
+            yield from _twice(
+                plan, situation, included(script.text, step.file, read) if script else {}
+            )
             for each in refusals(script, step.file, read) if script else ():
                 where = f"{each.file}:{each.line}"
                 message = f"{each.message} (included by {step.file})"
@@ -118,6 +121,19 @@ def on_includes(plan: Plan, situation: Situation, bodies: Bodies) -> Iterator[Fi
                     where=f"{each.file}:{each.line}",
                     mend=each.mend,
                 )
+
+
+def _twice(plan: Plan, situation: Situation, by: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield the migrations of a plan that another one includes; *by* has which, by their files."""
+    for step in plan.steps:
+        if not isinstance(step, Apply) or step.file not in by:
+            continue
+        script = situation.scripts.get(step.source)
+        if script and not script.asked.repeatable:
+            own, other = step.file, by[step.file]
+            message = f"is a migration of its own, and {other} includes it: it would run twice"
+            mend = f'add "!{own}" to file_patterns, or take the line out of {other}'
+            yield problem(own, message, mend, topic=Topic.MIGRATION)
 
 
 def unified(ran: str, now: str, file: str) -> str:

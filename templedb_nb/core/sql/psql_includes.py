@@ -69,6 +69,21 @@ class IncludedRefusal:
     mend: str
 
 
+def included(text: str, file: str, read: Read) -> dict[str, str]:
+    """Return every file of the release that *file* includes, also by others, and which one does."""
+    by: dict[str, str] = {}
+    waiting = [(file, text)] if "\\i" in text else []
+    while waiting:
+        at, script = waiting.pop()
+        for piece in split(script).pieces:
+            path = _included(piece, at) if isinstance(piece, Meta) else ""
+            found = read(path) if path and path != file and path not in by else None
+            if found is not None:
+                by[path] = at
+                waiting.append((path, found))
+    return by
+
+
 def refusals(script: Including, file: str, read: Read) -> Iterator[IncludedRefusal]:
     """Yield the statements about the transaction that cannot run in a file that *file* includes.
 

@@ -67,6 +67,25 @@ def test_group_has_both_when_single_files_need_psql(shop: Shop) -> None:
     assert shop.pg.query("SELECT count(*) FROM pg_indexes WHERE indexname = 'late'") == [(1,)]
 
 
+def test_plan_is_refused_when_a_migration_is_a_part_of_another_too(shop: Shop) -> None:
+    """Its rows would be written twice: by itself, and by the file that includes it."""
+    again = "-- templedb:repeatable\nCREATE OR REPLACE VIEW v AS SELECT 1 AS x;\n"
+    shop.migration("v.sql", again)
+    shop.migration("003_once.sql", "INSERT INTO orders VALUES (7);\n")
+    shop.migration("004_all.sql", "\\ir v.sql\n\\ir 003_once.sql\n")
+    shop.config({**MIGRATIONS, "executor": "auto"})
+    said = shop.run(code=78).text
+    told = "migrations/003_once.sql: is a migration of its own, and migrations/004_all.sql includes"
+    assert told in " ".join(said.split())
+    assert "migrations/v.sql: is a migration of its own" not in " ".join(said.split())
+    validated = shop.terminal("deploy", "config", "app", "--validate", code=78)
+    assert "would run twice" in validated.text
+    patterns = ["migrations/*.sql", "!migrations/003_once.sql"]
+    shop.config({**MIGRATIONS, "executor": "auto", "file_patterns": patterns})
+    shop.run()
+    assert shop.pg.query("SELECT count(*) FROM orders WHERE id = 7") == [(1,)]
+
+
 def test_group_goes_on_when_the_file_of_psql_fails_and_is_mended(shop: Shop) -> None:
     shop.migration("003_bad.sql", "\\unset x\nSELECT nope;\n")
     shop.config({**MIGRATIONS, "executor": "auto"})

@@ -269,6 +269,50 @@ def test_script_is_taken_when_it_includes_the_others() -> None:
     assert found.config.groups[0].executor == "auto"
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        "m/migrations/000001_a.up.sql m/migrations/1_b.up.sql",
+        "m/migrations/01_b.sql m/migrations/1_a.sql",
+        "m/migrations/1.02_b.sql m/migrations/1.2_a.sql",
+    ],
+)
+def test_number_is_the_same_when_zeros_stand_in_front_of_it(names: str) -> None:
+    assert "have the same number" in " ".join(proposed(names).doubts)
+
+
+def test_order_is_asked_for_when_the_plan_would_refuse_the_names() -> None:
+    names = "m/migrations/002-b.sql m/migrations/002.1-c.sql m/migrations/002a-d.sql"
+    found = proposed(names)
+    assert "002.1-c.sql sorts before" in found.doubts[0]
+    assert any("--write-order" in each for each in found.answers)
+
+
+@pytest.mark.parametrize(
+    ("forth", "back"),
+    [
+        ("001_a/deploy.sql", "001_a/rollback.sql"),
+        ("001_upgrade.sql", "001_downgrade.sql"),
+        ("001_a.forward.sql", "001_a.backward.sql"),
+        ("001_a.sql", "001_a.downgrade.sql"),
+    ],
+)
+def test_file_is_a_way_back_when_its_name_says_it_of_another(forth: str, back: str) -> None:
+    found = proposed(f"m/migrations/{forth} m/migrations/{back}", ProposalAnswers(by_name=True))
+    assert found.doubts == ()
+    assert "1 SQL file in" in reasons(found)
+
+
+def test_file_is_left_out_when_psql_runs_it_as_a_part_of_another() -> None:
+    texts = dict.fromkeys(["m/migrations/001_a.sql", "m/migrations/sub/x.sql"], "SELECT 1;")
+    texts["m/migrations/002_b.sql"] = "\\ir sub/x.sql\n"
+    found = propose(sorted(texts), texts)
+    assert found.doubts == ()
+    assert "m/migrations/sub/x.sql: is left out: m/migrations/002_b.sql includes it" in reasons(
+        found
+    )
+
+
 def test_sql_that_was_seen_is_listed_when_nothing_speaks_for_it(terminal: Terminal) -> None:
     terminal.file("app/reports/a.sql", "SELECT 1;")
     terminal.file("app/reports/b.sql", "SELECT 1;")

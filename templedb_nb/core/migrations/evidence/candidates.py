@@ -248,7 +248,7 @@ class ProjectFiles:
         included: dict[str, set[str]] = {}
         for files in self.by_home.values():
             for path in files:
-                own = {p for p in _included(path, self.texts.get(path, "")) if p in self.there}
+                own = {p for p in may_include(path, self.texts.get(path, "")) if p in self.there}
                 if own:
                     included[path] = own
         below = {path for own in included.values() for path in own}
@@ -268,7 +268,8 @@ class ProjectFiles:
         return sorted(count.items())
 
 
-def _included(path: str, text: str) -> Iterator[str]:
+def may_include(path: str, text: str) -> Iterator[str]:
+    """Yield the paths that includes of a psql script may mean: from the root, and from itself."""
     for found in _INCLUDE.finditer(text):
         said = found["path"].removeprefix("./")
         yield said

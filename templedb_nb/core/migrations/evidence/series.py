@@ -62,10 +62,15 @@ def doubts(paths: Sequence[str]) -> list[str]:
 
 def twice(paths: Sequence[str]) -> list[str]:
     """Return which files have the same number."""
-    times = Counter(map(number, paths))
-    again = [path for path in paths if number(path) and times[number(path)] > 1]
-    pair = [path for path in again if number(path) == number(again[0])]
+    times = Counter(map(_value, paths))
+    again = [path for path in paths if number(path) and times[_value(path)] > 1]
+    pair = [path for path in again if _value(path) == _value(again[0])]
     return [f"{name(pair[0])} and {name(pair[1])} have the same number"] if pair else []
+
+
+def _value(path: str) -> str:
+    """Return the number of a file without zeros in front: 1 and 01 are the same."""
+    return re.sub(r"(?<!\d)0+(?=\d)", "", number(path))
 
 
 def _two_ways(paths: Sequence[str]) -> list[str]:

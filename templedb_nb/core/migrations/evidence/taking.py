@@ -13,6 +13,7 @@ from templedb_nb.core.migrations.evidence.candidates import (
     VERSION,
     Candidate,
     ProjectFiles,
+    may_include,
 )
 from templedb_nb.core.migrations.evidence.sql_dialects import OtherSql, other_sql
 from templedb_nb.core.migrations.layouts import (
@@ -127,12 +128,13 @@ def take(candidate: Candidate, files: ProjectFiles) -> TakenFolder:
             out[path] = why
         else:
             doubts.append(f"{last(path)} has no number, and others have one")
+    out |= _inside([path for path in _plain(arranged) if path not in out], files.texts)
     if out:
         patterns = [*patterns, *_except(candidate.folder, out)]
         arranged = _arranged(patterns, files, layout)
     texts = files.texts
     order = [*doubts, *_order(arranged, doubts=bool(doubts))]
-    order += _strange(arranged)
+    order += [*_refused(arranged, order), *_strange(arranged)]
     listed = manifests.manifest(candidate.folder, arranged.paths, files.look.beside)
     listed = listed if _all_plain(arranged) else None
     if listed and (doubt := listed.doubt(arranged.paths)):
@@ -150,7 +152,7 @@ def take(candidate: Candidate, files: ProjectFiles) -> TakenFolder:
             *_left_out(arranged),
             *_programs(arranged),
         ),
-        order=() if whole else tuple(order),
+        order=() if whole else tuple(dict.fromkeys(order)),
         wrong=tuple(_wrong(arranged)),
         foreign=_foreign(candidate.files, files, arranged),
         layout=layout,
@@ -288,6 +290,16 @@ def _besides(arranged: Arranged) -> Iterator[tuple[str, str]]:
             yield path, folder_words.besides(path) if sure else ""
 
 
+def _inside(own: Sequence[str], texts: Mapping[str, str]) -> dict[str, str]:
+    """Return the files that psql runs as parts of others, each with why it is left out."""
+    found: dict[str, str] = {}
+    for path in own if len(own) > 1 else ():
+        for each in may_include(path, texts.get(path, "")):
+            if each in own and each != path and path not in found:
+                found.setdefault(each, f"is left out: {path} includes it")
+    return found
+
+
 def _order(arranged: Arranged, *, doubts: bool) -> Iterator[str]:
     """Yield why names do not give the order, folder by folder, and of folders among themselves."""
     by_base: dict[str, list[str]] = {}
@@ -303,6 +315,13 @@ def _order(arranged: Arranged, *, doubts: bool) -> Iterator[str]:
         yield f"nothing says whether {' or '.join(shown)}{more} runs first"
     elif found := plain.disagreeing(list(by_base)):
         yield from (each.message for each in found)
+
+
+def _refused(arranged: Arranged, told: Sequence[str]) -> Iterator[str]:
+    """Yield what a plan says of the order, if nothing of the order is in doubt yet."""
+    for each in () if any("by letters" in doubt for doubt in told) else arranged.findings:
+        if each.topic is Topic.ORDER and each.severity is Severity.ERROR:
+            yield each.message
 
 
 def _wrong(arranged: Arranged) -> Iterator[str]:

@@ -19,9 +19,13 @@ from templedb_nb.model.finding import Finding, Severity, Topic
 
 NAME = "plain"
 _DOWN = re.compile(
-    r"(?P<stem>.*?)(?P<joint>[._-]?)(?P<word>down|rollback|revert|undo)\.sql", re.IGNORECASE
+    r"(?P<stem>.*?)(?P<joint>[._-]?)(?P<word>down|rollback|revert|undo|downgrade|backwards?)\.sql",
+    re.IGNORECASE,
 )
-_ENDS = ("down.sql", "rollback.sql", "revert.sql", "undo.sql")
+_WORDS = ("down", "rollback", "revert", "undo", "downgrade", "backward", "backwards")
+_ENDS = tuple(f"{word}.sql" for word in _WORDS)
+_FORTH = ("up", "apply", "deploy", "do", "upgrade", "forward", "forwards", "migrate")
+"""What stands in the name of a file, in place of such a word, that another one rolls back."""
 _ALWAYS_DOWN = re.compile(r"(?:.*\.)?down\.sql", re.IGNORECASE)
 _DOWN_FOLDERS = frozenset(
     {"down", "downs", "rollback", "rollbacks", "revert", "reverts", "undo", "undos"}
@@ -109,9 +113,8 @@ def _name(path: str) -> str:
 
 def _ups(path: str, found: re.Match[str]) -> list[str]:
     base, stem, joint = path.removesuffix(_name(path)), found["stem"], found["joint"]
-    words = {"down": "up", "rollback": "apply", "revert": "deploy", "undo": "do"}
     names = [f"{stem}.sql"] if stem else []
-    names += [f"{stem}{joint}{word}.sql" for word in ("up", words[found["word"].lower()])]
+    names += [f"{stem}{joint}{word}.sql" for word in _FORTH]
     return [f"{base}{name}" for name in names]
 
 
