@@ -14,7 +14,7 @@ from templedb_nb.core.config import document as configs
 from templedb_nb.core.config import groups, project_file
 from templedb_nb.core.config.overlay import NO_OVERLAY, Overlay, overlaid
 from templedb_nb.core.config.project_file import ProjectFile
-from templedb_nb.core.migrations.evidence import manifests
+from templedb_nb.core.migrations.evidence import drizzle, manifests
 from templedb_nb.core.migrations.layouts import liquibase, overlooked
 from templedb_nb.core.migrations.layouts.placing import last
 from templedb_nb.core.migrations.proposal import (
@@ -326,7 +326,8 @@ def _tells(path: str) -> bool:
     """Return whether the text of a file tells which folder is of migrations, and in which order."""
     name = last(path)
     changelog = liquibase.ROOT.fullmatch(name) is not None
-    return path.endswith(".sql") or changelog or manifests.is_one(name)
+    known = path.endswith(".sql") or drizzle.is_one(path)
+    return known or changelog or manifests.is_one(name)
 
 
 def _names(document: dict[str, Any]) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from templedb_nb.core.migrations.proposal import NO_ANSWERS, Proposal, ProposalAnswers, propose
@@ -279,6 +281,11 @@ def test_script_is_taken_when_it_includes_the_others() -> None:
 )
 def test_number_is_the_same_when_zeros_stand_in_front_of_it(names: str) -> None:
     assert "have the same number" in " ".join(proposed(names).doubts)
+
+
+def test_order_is_asked_for_when_dates_have_their_year_last() -> None:
+    found = proposed("m/migrations/01-01-2024_a.sql m/migrations/15-12-2023_b.sql")
+    assert "have the year last in their dates" in found.doubts[0]
 
 
 def test_order_is_asked_for_when_the_plan_would_refuse_the_names() -> None:
@@ -585,6 +592,50 @@ def test_folders_are_asked_for_when_their_versions_lie_between_each_others() -> 
     assert (len(one.config.groups), one.doubts) == (1, ())
     two = proposed(names, ProposalAnswers(folders=folders, each=True))
     assert (len(two.config.groups), two.doubts) == (2, ())
+
+
+def test_folders_are_asked_for_when_the_order_of_their_names_contradicts_their_versions() -> None:
+    found = proposed("db/cache_migrate/20260103_c.sql db/migrate/20260101_a.sql")
+    assert (
+        "db/cache_migrate/ sorts before db/migrate/, but its versions come after" in found.doubts[0]
+    )
+    one = " --folder db/migrate --folder db/cache_migrate, for one database in this order"
+    assert one in found.answers
+    assert proposed("db/a_migrate/001_a.sql db/b_migrate/002_b.sql db/c_migrate/x.sql").doubts == ()
+
+
+def journal(*tags: str) -> str:
+    return json.dumps({"entries": [{"idx": n, "tag": tag} for n, tag in enumerate(tags)]})
+
+
+@pytest.mark.parametrize(
+    ("text", "doubt", "out"),
+    [
+        (journal("0000_a", "0001_b", "0002_c"), "", ""),
+        (journal("0000_a", "0001_b"), "", "d/0002_c.sql: is left out: meta/_journal.json does not"),
+        (journal("0000_a", "0001_b", "0002_c", "0003_d"), "lists 0003_d.sql, which is not there", ""),
+        (journal("0000_a", "0002_c", "0001_b"), "lists 0002_c.sql before 0001_b.sql", ""),
+        ("{", "", ""),
+        ('{"entries": [1]}', "", ""),
+        ("[]", "", ""),
+    ],
+)  # fmt: skip
+def test_journal_of_drizzle_says_what_runs_when_it_lists_the_files(
+    text: str, doubt: str, out: str
+) -> None:
+    texts = dict.fromkeys(["d/0000_a.sql", "d/0001_b.sql", "d/0002_c.sql"], "SELECT 1;")
+    found = propose([*texts, "d/meta/_journal.json"], texts | {"d/meta/_journal.json": text})
+    assert len(found.doubts) == bool(doubt)
+    assert doubt in " ".join(found.doubts)
+    assert out in reasons(found)
+
+
+def test_journal_is_read_with_the_files_when_init_looks_at_a_project(terminal: Terminal) -> None:
+    for name in ("0000_a", "0001_b", "0002_stray"):
+        terminal.file(f"app/drizzle/{name}.sql", "SELECT 1;")
+    terminal.file("app/drizzle/meta/_journal.json", journal("0000_a", "0001_b"))
+    terminal("project", "import", "app")
+    assert "0002_stray.sql: is left out" in terminal("deploy", "init", "app").out
 
 
 def test_databases_of_their_own_are_an_answer_when_nothing_says_which_folder_runs_first() -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
-from templedb_nb.core.migrations.evidence import folder_words, grate, series
+from templedb_nb.core.migrations.evidence import drizzle, folder_words, grate, series
 from templedb_nb.core.migrations.layouts import (
     atlas,
     flyway,
@@ -23,7 +23,6 @@ from templedb_nb.model.dataclass import dataclass
 VERSION = re.compile(r"(?i)(?:v|ver|version|release)?[._-]?\d+(?:[._-]\d+)*")
 _WAYS = frozenset({"up", "ups", "down", "downs", "rollback", "rollbacks", "undo", "revert"})
 _UPS = frozenset({"up", "ups"})
-_JOURNAL = "meta/_journal.json"
 _INCLUDE = re.compile(r"^\\(?:ir?|include(?:_relative)?)[ \t]+'?(?P<path>[^\s';]+)", re.MULTILINE)
 _HARMLESS = frozenset({"yoyo", "Atlas", "sqlx"})
 _MOST, _SERIES = 0.6, 2
@@ -182,7 +181,7 @@ class ProjectFiles:
     def _by_neighbours(self, home: str) -> str:
         if joined(parent(home), sqitch.PLAN) in self.there and home in self._planned:
             return f"the file {sqitch.PLAN}"
-        for name in (atlas.SUM, nested.LOCK, _JOURNAL):
+        for name in (atlas.SUM, nested.LOCK, drizzle.JOURNAL):
             if joined(home, name) in self.there:
                 return f"the file {name}"
         return ""
@@ -248,7 +247,7 @@ class ProjectFiles:
         included: dict[str, set[str]] = {}
         for files in self.by_home.values():
             for path in files:
-                own = {p for p in may_include(path, self.texts.get(path, "")) if p in self.there}
+                own = {p for p in _may_include(path, self.texts.get(path, "")) if p in self.there}
                 if own:
                     included[path] = own
         below = {path for own in included.values() for path in own}
@@ -268,9 +267,19 @@ class ProjectFiles:
         return sorted(count.items())
 
 
-def may_include(path: str, text: str) -> Iterator[str]:
+def _may_include(path: str, text: str) -> Iterator[str]:
     """Yield the paths that includes of a psql script may mean: from the root, and from itself."""
     for found in _INCLUDE.finditer(text):
         said = found["path"].removeprefix("./")
         yield said
         yield joined(parent(path), said)
+
+
+def inside(own: Sequence[str], texts: Mapping[str, str]) -> dict[str, str]:
+    """Return the files that psql runs as parts of others, each with why it is left out."""
+    found: dict[str, str] = {}
+    for path in own if len(own) > 1 else ():
+        for each in _may_include(path, texts.get(path, "")):
+            if each in own and each != path and path not in found:
+                found.setdefault(each, f"is left out: {path} includes it")
+    return found

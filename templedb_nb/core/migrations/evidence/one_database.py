@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-from templedb_nb.core.migrations.evidence import folder_words
+from templedb_nb.core.migrations.evidence import folder_words, series
 from templedb_nb.core.migrations.evidence.taking import TakenFolder
 from templedb_nb.model.layout import Layout
 
@@ -45,6 +45,11 @@ def between(cluster: Sequence[TakenFolder]) -> Iterator[str]:
     if {each.in_style for each in cluster} == {Layout.FLYWAY}:  # by version over all of them
         return
     for own, other in combinations(cluster, 2):
+        if own.goes_past(other) and not own.reaches_into(other):
+            yield (
+                f"{own.folder}/ sorts before {other.folder}/, but its versions come after: nothing"
+                " says whether they are of one database, and in which order"
+            )
         if own.reaches_into(other):
             yield (
                 f"{own.folder}/ and {other.folder}/ have versions between each other's: nothing"
@@ -64,9 +69,10 @@ def answers(
             yield f"{_options(each.bases)} --each, {_EACH}"
     for own in clusters:
         if any(between(own)):
-            several = _options([each.folder for each in own])
-            yield f"{several} --each, {_EACH}"
-            yield f"{several}, for one database in this order"
+            several = sorted(own, key=lambda each: [*map(series.natural, each.versions)])
+            options = _options([each.folder for each in several])
+            yield f"{options} --each, {_EACH}"
+            yield f"{options}, for one database in this order"
 
 
 def _options(folders: Sequence[str]) -> str:

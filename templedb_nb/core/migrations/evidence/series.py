@@ -14,6 +14,7 @@ _LEAD = re.compile(
     r"(?P<number>\d+(?:[._T-]\d+)*(?:[a-z]?(?=[._ -]|$)|(?<=\d\d)(?=[A-Za-z])))"
 )
 """DbUp's are ``Script0001 - name``; a letter may follow a number of two digits at once."""
+_YEAR_LAST = re.compile(r"\d{1,2}[._-]\d{1,2}[._-](?:19|20)\d\d")
 _DATE = 8
 _DIGITS = re.compile(r"(\d+)")
 
@@ -50,6 +51,7 @@ def doubts(paths: Sequence[str]) -> list[str]:
     found: list[str] = []
     found += twice(numbered)
     found += _two_ways(numbered)
+    found += _days_first(numbered)
     by_number = sorted(paths, key=natural)
     odd = next((n for n, path in enumerate(paths) if path != by_number[n]), None)
     if odd is not None:
@@ -81,6 +83,14 @@ def _two_ways(paths: Sequence[str]) -> list[str]:
     if not plain or not signs:
         return []
     return [f"{name(plain[0])} and {name(signs[0])} write their dates in two ways"]
+
+
+def _days_first(paths: Sequence[str]) -> list[str]:
+    """Return whether names begin with the day or month of a date, and have its year behind it."""
+    found = [path for path in paths if _YEAR_LAST.fullmatch(number(path))]
+    if len(found) < 2:  # noqa: PLR2004 - one date is in order
+        return []
+    return [f"{name(found[0])} and {name(found[1])} have the year last in their dates"]
 
 
 def _counted(paths: Sequence[str]) -> bool:

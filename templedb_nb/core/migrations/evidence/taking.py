@@ -6,14 +6,21 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from templedb_nb.core.config import globs
-from templedb_nb.core.migrations.evidence import changelogs, folder_words, grate, manifests, series
+from templedb_nb.core.migrations.evidence import (
+    changelogs,
+    drizzle,
+    folder_words,
+    grate,
+    manifests,
+    series,
+)
 from templedb_nb.core.migrations.evidence.candidates import (
     NAME,
     SINGLE,
     VERSION,
     Candidate,
     ProjectFiles,
-    may_include,
+    inside,
 )
 from templedb_nb.core.migrations.evidence.sql_dialects import OtherSql, other_sql
 from templedb_nb.core.migrations.layouts import (
@@ -95,10 +102,13 @@ class TakenFolder:
 
     def reaches_into(self, other: TakenFolder) -> bool:
         """Return whether numbers of the two lie between each other's."""
-        own, others = (
-            sorted(series.natural(version) for version in each.versions) for each in (self, other)
-        )
-        return bool(own and others) and own[0] < others[-1] and others[0] < own[-1]
+        return self.goes_past(other) and other.goes_past(self)
+
+    def goes_past(self, other: TakenFolder) -> bool:
+        """Return whether its last number comes after the first one of the other."""
+        own = max(map(series.natural, self.versions), default=None)
+        first = min(map(series.natural, other.versions), default=None)
+        return own is not None and first is not None and first < own
 
     @property
     def in_order(self) -> tuple[str, ...]:
@@ -116,7 +126,10 @@ def _version(path: str) -> str:
 def take(candidate: Candidate, files: ProjectFiles) -> TakenFolder:
     """Return how a folder is taken."""
     patterns = _patterns(candidate, files)
+    beside = files.look.beside
     out = dict(_for_others(candidate))
+    for path in drizzle.left_out(candidate.folder, candidate.files, beside):
+        out[path] = f"is left out: {drizzle.JOURNAL} does not list it, so Drizzle ignores it"
     layout = Layout.AUTO
     arranged = _arranged([*patterns, *(f"!{path}" for path in out)], files)
     if _one_key_twice(arranged):  # the tool itself refuses that: it is not the tool's folder
@@ -128,14 +141,15 @@ def take(candidate: Candidate, files: ProjectFiles) -> TakenFolder:
             out[path] = why
         else:
             doubts.append(f"{last(path)} has no number, and others have one")
-    out |= _inside([path for path in _plain(arranged) if path not in out], files.texts)
+    out |= inside([path for path in _plain(arranged) if path not in out], files.texts)
     if out:
         patterns = [*patterns, *_except(candidate.folder, out)]
         arranged = _arranged(patterns, files, layout)
     texts = files.texts
     order = [*doubts, *_order(arranged, doubts=bool(doubts))]
+    order += filter(None, [drizzle.doubt(candidate.folder, arranged.paths, beside)])
     order += [*_refused(arranged, order), *_strange(arranged)]
-    listed = manifests.manifest(candidate.folder, arranged.paths, files.look.beside)
+    listed = manifests.manifest(candidate.folder, arranged.paths, beside)
     listed = listed if _all_plain(arranged) else None
     if listed and (doubt := listed.doubt(arranged.paths)):
         order.append(doubt)
@@ -157,9 +171,7 @@ def take(candidate: Candidate, files: ProjectFiles) -> TakenFolder:
         foreign=_foreign(candidate.files, files, arranged),
         layout=layout,
         other=other_sql(arranged.paths, texts),
-        changelog=changelogs.naming(arranged.paths, files.look.beside)
-        if _all_plain(arranged)
-        else "",
+        changelog=changelogs.naming(arranged.paths, beside) if _all_plain(arranged) else "",
         by_name=candidate.evidence in {NAME, SINGLE}
         and _all_plain(arranged)
         and not _numbered(candidate.files),
@@ -288,16 +300,6 @@ def _besides(arranged: Arranged) -> Iterator[tuple[str, str]]:
             first = folder_words.has_word(last(path), _FIRST)
             sure = not first and not late and len(bare) <= len(numbers)
             yield path, folder_words.besides(path) if sure else ""
-
-
-def _inside(own: Sequence[str], texts: Mapping[str, str]) -> dict[str, str]:
-    """Return the files that psql runs as parts of others, each with why it is left out."""
-    found: dict[str, str] = {}
-    for path in own if len(own) > 1 else ():
-        for each in may_include(path, texts.get(path, "")):
-            if each in own and each != path and path not in found:
-                found.setdefault(each, f"is left out: {path} includes it")
-    return found
 
 
 def _order(arranged: Arranged, *, doubts: bool) -> Iterator[str]:
