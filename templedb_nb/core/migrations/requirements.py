@@ -53,6 +53,7 @@ def _for_transactions_only(
     step: Migration, note: str, lock_timeout: int | None
 ) -> Iterator[Finding]:
     if step.mode is Mode.STATEMENTS:
+        note = note.replace("in a transaction", "in a transaction of PostgreSQL")
         message = f"{note}, but DuckDB runs each migration in one transaction"
         yield problem(step.file, message, _for_duckdb(note), topic=Topic.MIGRATION)
     if lock_timeout is not None:
@@ -65,7 +66,7 @@ def _for_transactions_only(
 def _for_duckdb(note: str) -> str:
     """Return how a file does without the statement that its *note* names."""
     if "CONCURRENTLY" in note:
-        return "leave out CONCURRENTLY: a DuckDB file has one writer, and nobody waits"
+        return "leave out CONCURRENTLY, which changes nothing in DuckDB: a file has one writer"
     if "VACUUM" in note:
         return "leave out VACUUM, which does nothing in DuckDB; for statistics, write ANALYZE"
     return "split the file"

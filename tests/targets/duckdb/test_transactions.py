@@ -9,13 +9,16 @@ from tests.conftest import Terminal
 
 __all__ = ["duck"]
 REFUSED = {
-    "CREATE INDEX CONCURRENTLY users_id ON users (id);": "leave out CONCURRENTLY",
+    "CREATE INDEX CONCURRENTLY users_id ON users (id);": "cannot run in a transaction of PostgreSQL",
+    "DROP INDEX CONCURRENTLY users_id;": "leave out CONCURRENTLY, which changes nothing in DuckDB",
     "VACUUM;": "leave out VACUUM, which does nothing in DuckDB; for statistics, write ANALYZE",
 }
 FAILED = {
     "ALTER TABLE users ADD COLUMN note text; UPDATE users SET note = 'x';"
-    " ALTER TABLE users ALTER note SET NOT NULL;": "move the ALTER behind the UPDATE",
+    " ALTER TABLE users ALTER note SET NOT NULL;": "move the statement behind the UPDATE",
+    "UPDATE users SET id = 2; CREATE INDEX users_id ON users (id);": "move the statement behind",
     "CHECKPOINT;": "leave out CHECKPOINT",
+    "FORCE CHECKPOINT;": "leave out CHECKPOINT",
     "ATTACH ':memory:' AS other; CREATE TABLE other.x (i int); INSERT INTO users VALUES (2);": (
         "write to one database in each migration"
     ),
