@@ -89,8 +89,8 @@ def _failed(script: Script, index: int, start: int, error: Exception) -> Stateme
 
 _MENDS = {
     "with outstanding updates": "move the statement behind the UPDATE to a migration of its own",
-    "CHECKPOINT: the current transaction": "leave out CHECKPOINT, which DuckDB does by itself when the"
-    " run ends",
+    "CHECKPOINT: the current transaction": "leave out CHECKPOINT, which DuckDB does by itself when"
+    " the run ends",
     "only write to a single attached": "write to one database in each migration; the other one"
     " can be the database of another group (database: VARIABLE)",
 }
