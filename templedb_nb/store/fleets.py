@@ -25,6 +25,8 @@ from templedb_nb.store.duckdb.state_file import StateFile
 from templedb_nb.store.duckdb.times import bare, zoned
 
 FOLDER = "rollouts"
+PATIENCE_S = 0.3
+"""Whoever only looks whether a rollout lives holds its lock for a moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +193,7 @@ class StateFleets:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FileLock(folder / f"{plan}.lock", mode=0o600)
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=PATIENCE_S, poll_interval=0.02)
         except Timeout:
             yield False
             return

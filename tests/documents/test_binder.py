@@ -56,7 +56,9 @@ def test_notebooks_import_only_what_the_binder_build_installs() -> None:
         sources += [cell.source for cell in cells if cell.cell_type == "code"]
     found = {name for source in sources for name in IMPORTED.findall(source)}
     own = {path.stem for path in NOTEBOOKS.glob("*.py")}
-    assert found <= own | {"templedb_nb", "pandas", "IPython"} | set(sys.stdlib_module_names)
+    assert found <= own | {"templedb_nb", "pandas", "IPython", "duckdb"} | set(
+        sys.stdlib_module_names
+    )
 
 
 def test_jupyterlab_opens_the_quickstart_when_the_binder_build_has_run(tmp_path: Path) -> None:

@@ -53,7 +53,6 @@ class MemberRuns:
 
     def carry_out(self, target: TargetName, plan: str, earlier: str) -> MemberResult:
         """Bring a target to its plan: go on with the *earlier* run of it, or begin; never raise."""
-        app = self.workers.one()
         seen: list[str] = []
 
         def watch(entry: Stamped) -> None:
@@ -63,14 +62,17 @@ class MemberRuns:
                     self._running[target] = entry.run
 
         wish = RunOptions(observers=(watch,), lock_wait_s=self.lock_wait_s, reason="fleet run")
+        app = None
         try:
+            app = self.workers.one()
             if earlier and app.history.result(earlier).outcome is not Outcome.SUCCEEDED:
                 choice = Selection(project=self.slug, target=target)
                 result = app.deployments.resume(choice, earlier, wish, self.given)
             else:
                 result = app.deployments.run_plan(plan, wish, self.given)
         except TempleError as error:
-            return _refused(target, error, app.masker.mask(error.message), "".join(seen))
+            message = app.masker.mask(error.message) if app else type(error).__name__
+            return _refused(target, error, message, "".join(seen))
         except Exception as error:  # noqa: BLE001 - a defect at one target ends no rollout
             told = f"a defect of templedb: {type(error).__name__}"
             return MemberResult(

@@ -10,10 +10,12 @@ from dataclasses import replace
 from typing import Protocol
 
 from templedb_nb.app.fleet.member_runs import MemberRuns
+from templedb_nb.app.fleet.rollout_signals import RolloutSignals
 from templedb_nb.app.fleet.workers import Workers
 from templedb_nb.app.project.variables import NOTHING_GIVEN, GivenValues
 from templedb_nb.core.fleet.rollout import Positions, RolloutDecision, RolloutLimits, decide
 from templedb_nb.core.fleet.waves import MOST_PARALLEL
+from templedb_nb.errors import StoreError
 from templedb_nb.failpoints import reach
 from templedb_nb.model.dataclass import dataclass
 from templedb_nb.model.fleet import (
@@ -23,6 +25,7 @@ from templedb_nb.model.fleet import (
     FleetStatus,
     MemberResult,
     MemberState,
+    PlannedState,
     RolloutRow,
     RolloutState,
     RolloutWish,
@@ -114,29 +117,48 @@ class RolloutProcess:
         self._elsewhere = {n for n, s in self._states.items() if s is MemberState.RUNNING}
         bad = {n for n, state in self._states.items() if state not in GOOD | OPEN}
         self._limits = RolloutLimits(
-            parallel=row.parallel, only=frozenset(only), earlier_failures=frozenset(bad)
+            parallel=row.parallel,
+            only=frozenset(only),
+            earlier_failures=frozenset(bad),
+            soaked=self._done_before(),
         )
-        self._ended: queue.SimpleQueue[MemberResult] = queue.SimpleQueue()
+        self._unkept: list[MemberResult] = []
+        self._ended: queue.SimpleQueue[MemberResult | None] = queue.SimpleQueue()
+        self.signals = RolloutSignals(lambda: self._ended.put(None))
         self._why = ""
         self._looked_ms = self._soak_ms = 0
         self._soaking = ""
         self._wave = ""
 
+    def _done_before(self) -> frozenset[str]:
+        """Return the waves that had ended when this process began: nobody waits behind them."""
+        ready = {e.target for e in self._plan.members if e.state is PlannedState.READY}
+        open_ = {each for each in ready if self._states.get(each, MemberState.WAITING) in OPEN}
+        return frozenset(w.name for w in self._plan.waves if not open_.intersection(w.targets))
+
+    def _tell(self, text: str) -> None:
+        """Say something; a reader that has gone away ends no rollout."""
+        with suppress(OSError):
+            self._wish.tell(text)
+
     def through(self) -> RolloutDecision:
         """Go on until nothing runs and nothing may begin; return what that is."""
         with ThreadPoolExecutor(MOST_PARALLEL, thread_name_prefix="rollout") as pool:
             while True:
-                try:
-                    found = decide(self._plan, Positions(states=self._states), self._limits)
-                    for each in found.begin:
-                        self._begin(pool, each)
-                    if found.end is not None:
-                        return replace(found, why=self._why or found.why)
-                    self._soak(found.soak_behind)
-                    self._look()
-                    self._take()
-                except KeyboardInterrupt:
+                if self.signals.terminated:
+                    self._cancelled("it was terminated")
+                while self.signals.take():
                     self._interrupted()
+                found = decide(self._plan, Positions(states=self._states), self._limits)
+                for each in found.begin:
+                    self._begin(pool, each)
+                if found.end is not None:
+                    if self._unkept:
+                        self._keep(self._unkept)
+                    return replace(found, why=self._why or found.why)
+                self._soak(found.soak_behind)
+                self._look()
+                self._take()
 
     def _begin(self, pool: ThreadPoolExecutor, target: TargetName) -> None:
         self._tell_wave(target)
@@ -153,7 +175,7 @@ class RolloutProcess:
         wave = next(each for each in self._plan.waves if target in each.targets)
         if wave.name != self._wave:
             self._wave = wave.name
-            self._wish.tell(f"wave {wave.name}: {len(wave.targets)} of {len(self._plan.members)}")
+            self._tell(f"wave {wave.name}: {len(wave.targets)} of {len(self._plan.members)}")
 
     def _soak(self, behind: str) -> None:
         now = self._clock.monotonic_ms()
@@ -161,7 +183,7 @@ class RolloutProcess:
             return
         if self._soaking != behind:
             self._soaking, self._soak_ms = behind, now
-            self._wish.tell(f"wave {behind} is done; waiting {duration(self._plan.rules.soak_ms)}")
+            self._tell(f"wave {behind} is done; waiting {duration(self._plan.rules.soak_ms)}")
         if now - self._soak_ms >= self._plan.rules.soak_ms:
             self._limits = replace(self._limits, soaked=self._limits.soaked | {behind})
 
@@ -171,7 +193,10 @@ class RolloutProcess:
         if now - self._looked_ms < LOOK_S * 1000:
             return
         self._looked_ms = now
-        for wish, parallel in self._store.wishes(self._row.rollout):
+        wishes: tuple[tuple[RolloutWish, int], ...] = ()
+        with suppress(StoreError):  # it is busy: the next look sees them
+            wishes = self._store.wishes(self._row.rollout)
+        for wish, parallel in wishes:
             if wish is RolloutWish.SPEED:
                 self._limits = replace(self._limits, parallel=parallel)
             elif self._limits.wish is not RolloutWish.CANCEL:
@@ -203,23 +228,36 @@ class RolloutProcess:
     def _take(self) -> None:
         """Wait for targets that have ended, and record them together."""
         try:
-            found = [self._ended.get(timeout=LOOK_S)]
+            heard = [self._ended.get(timeout=LOOK_S)]
         except queue.Empty:
             return
         with suppress(queue.Empty):
             while True:
-                found.append(self._ended.get_nowait())
+                heard.append(self._ended.get_nowait())
+        found = [*self._unkept, *(each for each in heard if each is not None)]
+        if not found:
+            return
         reach("rollout.ended")
         for each in found:
             self._states[each.target] = each.state
             self._results[each.target] = each
-        self._store.keep_results(self._row.rollout, self._plan.id, found, self._clock.now())
+        self._keep(found)
         reach("rollout.recorded")
         for each in found:
             if each.state not in GOOD:
-                self._wish.tell(f"{each.target}: {each.state.value}: {each.message}")
+                self._tell(f"{each.target}: {each.state.value}: {each.message}")
         if self._clock.monotonic_ms() >= self._shown_ms:
             self.show()
+
+    def _keep(self, found: list[MemberResult]) -> None:
+        """Record how far targets have come; what the state does not take now, it gets later."""
+        try:
+            self._store.keep_results(self._row.rollout, self._plan.id, found, self._clock.now())
+        except StoreError as error:
+            self._unkept = found
+            self._tell(f"not recorded yet: {error.message}")
+        else:
+            self._unkept = []
 
     def show(self) -> None:
         """Say how far all have come, and show it to whoever watches."""
@@ -227,7 +265,7 @@ class RolloutProcess:
         done = sum(state in GOOD for state in self._states.values())
         bad = sum(state not in GOOD | OPEN for state in self._states.values())
         failures = f", {bad} failed" if bad else ""
-        self._wish.tell(f"{done} of {len(self._plan.members)} targets are done{failures}")
+        self._tell(f"{done} of {len(self._plan.members)} targets are done{failures}")
         if self._wish.watch is not None:
             state = RolloutState.RUNNING
             self._wish.watch(self._rollouts.told(self._plan, self._results, state, "", self._row))
@@ -235,14 +273,22 @@ class RolloutProcess:
         self._shown_ms = now + max(SHOW_MS, SHARE * (now - began))
 
     def _interrupted(self) -> None:
-        """Let no further target begin; asked a second time, cancel those that run."""
+        """Let no further target begin; asked a second time, end those that run after their step."""
         if self._why:
-            self._limits = replace(self._limits, wish=RolloutWish.CANCEL)
-            self._runs.cancel(_INTERRUPTED)
+            self._cancelled(_INTERRUPTED)
             return
         self._why = _INTERRUPTED
         self._limits = replace(self._limits, wish=RolloutWish.PAUSE)
-        self._wish.tell(
+        self._tell(
             "interrupted: no further target begins, and those that run go on to their end;"
             " interrupt again to end them after their step"
         )
+
+    def _cancelled(self, why: str) -> None:
+        """Let no further target begin, and those that run end after their step."""
+        if self._why == why and self._limits.wish is RolloutWish.CANCEL:
+            return
+        self._why = why
+        self._limits = replace(self._limits, wish=RolloutWish.CANCEL)
+        self._runs.cancel(why)
+        self._tell(f"{why}: no further target begins, and those that run end after their step")

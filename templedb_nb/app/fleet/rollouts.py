@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import datetime
 
 from templedb_nb.app.fleet.member_runs import MemberRuns
 from templedb_nb.app.fleet.rollout_process import RolloutOptions, RolloutProcess
@@ -150,12 +151,14 @@ class Rollouts:
             arm(app.system.environ.get("TEMPLEDB_FAILPOINT"))
             reach("rollout.begun")
             going = RolloutProcess(self, plan, wish, row, before, only)
-            going.show()
-            with _always_ended(self.store, row, app.system.clock.now):
-                end = going.through()
-            self.store.end_rollout(
-                row.rollout, end.end or RolloutState.UNKNOWN, end.why, app.system.clock.now()
-            )
+            with going.signals.heard():
+                with _always_ended(self.store, row, app.system.clock.now):
+                    going.show()
+                    end = going.through()
+                self.store.end_rollout(
+                    row.rollout, end.end or RolloutState.UNKNOWN, end.why, app.system.clock.now()
+                )
+        going.signals.end()
         return self.status(plan)
 
     def settled(self, plan: FleetPlan) -> dict[TargetName, MemberResult]:
@@ -215,13 +218,14 @@ def _shown(
 
 
 @contextmanager
-def _always_ended(store: FleetStore, row: RolloutRow, now: Callable[[], object]) -> Iterator[None]:
+def _always_ended(
+    store: FleetStore, row: RolloutRow, now: Callable[[], datetime]
+) -> Iterator[None]:
     """Record that a rollout broke off, if an error of ours ends it."""
-    del now
     try:
         yield
     except BaseException as error:
         with suppress(Exception):
             why = f"it broke off: {type(error).__name__}"
-            store.end_rollout(row.rollout, RolloutState.UNKNOWN, why, row.started_at)
+            store.end_rollout(row.rollout, RolloutState.UNKNOWN, why, now())
         raise

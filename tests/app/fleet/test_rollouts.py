@@ -226,6 +226,35 @@ def test_rollout_that_was_resumed_after_a_kill_is_the_one_that_is_paused(
     assert tenants.states() == {"c0": "succeeded", "c1": "waiting"}
 
 
+def test_terminated_rollout_lets_a_step_end_and_begins_no_other(tenants: Tenants) -> None:
+    tenants.terminal.files(
+        **{
+            "migrations__001_t.sql": "SELECT pg_advisory_lock(42);\n",
+            "migrations__002_u.sql": "CREATE TABLE u (id int);\n",
+        }
+    )
+    made = tenants.json("plan", "app", "--where", "region", "--parallel", "1")
+    dsn = tenants.server.database(f"{tenants.prefix}_c0")
+    journals = tenants.terminal.home / "state" / "state.duckdb.d" / "journal"
+    waits = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 42 AND NOT granted"
+    with psycopg.connect(dsn, autocommit=True) as holder:
+        holder.execute("SELECT pg_advisory_lock(42)")
+        child = tenants.terminal.process("fleet", "run", "app", made["id"])
+        until(lambda: tenants.query("c0", waits) == [(1,)])
+        child.send_signal(signal.SIGTERM)
+        assert child.stderr is not None
+        while "it was terminated" not in (line := child.stderr.readline()):
+            assert line
+        until(lambda: not any(journals.glob("*.wish")))
+    child.communicate(timeout=120)
+    assert child.returncode == 128 + signal.SIGTERM
+    (row,) = tenants.json("history", "app")["rows"]
+    assert (row["state"], row["why"]) == ("cancelled", "it was terminated")
+    assert tenants.states() == {"c0": "cancelled"} | dict.fromkeys(NAMES[1:], "waiting")
+    assert tenants.applied("c0") == ["migrations/001_t.sql"]
+    assert "6 of 6 targets are done" in tenants("resume", "app").out
+
+
 def test_protected_targets_wait_for_one_approval_of_all(tenants: Tenants) -> None:
     for name in NAMES:
         tenants.terminal("target", "update", "app", name, "--protected")
