@@ -21,7 +21,13 @@ WITH RECURSIVE wanted AS (
   FROM ROWS FROM (pg_catalog.unnest(%(numbers)s::int[]), pg_catalog.unnest(%(titles)s::text[]),
                   pg_catalog.unnest(%(locks)s::text[]), pg_catalog.unnest(%(deep)s::bool[]))
     AS w (number, title, lock, deep)
-  CROSS JOIN LATERAL (SELECT pg_catalog.to_regclass(w.title)::oid AS oid OFFSET 0) t
+  CROSS JOIN LATERAL (SELECT pg_catalog.to_regclass(w.title)::oid AS oid OFFSET 0) own
+  CROSS JOIN LATERAL (  -- the file may set a search_path of its own: then the only one of that name
+    SELECT coalesce(own.oid, (
+      SELECT pg_catalog.min(c.oid::text)::oid FROM pg_catalog.pg_class c
+      WHERE own.oid IS NULL AND c.relkind IN ('r', 'p', 'm', 'i', 'I', 'v', 'f')
+        AND c.relname = CASE WHEN w.title !~ '[.&]' THEN (pg_catalog.parse_ident(w.title))[1] END
+      HAVING pg_catalog.count(*) = 1)) AS oid OFFSET 0) t
   LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = t.oid
 ), tree AS (
   SELECT number, lock, deep, oid FROM wanted

@@ -148,6 +148,17 @@ def test_prepared_transaction_is_told_with_what_ends_it(shop: Shop) -> None:
     assert "ROLLBACK PREPARED" in told["mend"]
 
 
+def test_wait_is_told_for_a_table_that_only_the_search_path_of_the_file_finds(shop: Shop) -> None:
+    shop.run()
+    shop.pg.query("CREATE SCHEMA app; CREATE TABLE app.lines (id int)")
+    shop.pg.query("GRANT ALL ON SCHEMA app TO PUBLIC; GRANT ALL ON app.lines TO PUBLIC")
+    shop.migration("003.sql", "SET search_path TO app;\nALTER TABLE lines ADD note text;\n")
+    with reader(shop.pg, "SELECT * FROM app.lines") as pid:
+        old(shop.pg, pid)
+        (told,) = waits(shop)
+    assert told.endswith("; new reads and writes of app.lines would queue behind it")
+
+
 def test_wait_is_told_beside_names_that_the_server_refuses_to_look_up(shop: Shop) -> None:
     shop.run()
     here = psycopg.conninfo.conninfo_to_dict(shop.pg.dsn)["dbname"]
