@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from templedb_nb.core.catalog.created_objects import code_uses
 from templedb_nb.core.config.document import problem
+from templedb_nb.core.lint.made_twice import on_tables_made_twice
 from templedb_nb.core.lint.server_objects import (
     PendingScript,
     on_names,
@@ -50,6 +51,7 @@ def on_servers(
             )
             by_database.setdefault(step.database, []).append(pending)
     for database, own in by_database.items():
+        yield from on_tables_made_twice(own)
         session = sessions.get(database)
         if session is None or session.server is None:
             continue
