@@ -488,6 +488,8 @@ def test_folders_beside_up_are_named_when_they_run_again_or_at_other_times() -> 
         ("-- +up\n{}-- +down", "rockhopper"),
         ("-- +migrate Up\n{}-- +migrate Down", "sql-migrate"),
         ("-- UP\n{}-- DOWN", "a tool that has both ways in one file"),
+        ("/* up */\n{}/* === DOWN === */", "a tool that has both ways in one file"),
+        ("/** Up **/ {}/* migrate down */", "a tool that has both ways in one file"),
     ],
 )
 def test_file_is_not_run_as_it_stands_when_it_has_both_ways_in_it(mark: str, tool: str) -> None:

@@ -28,8 +28,16 @@ _DOWNS = (
     ("micrate", re.compile(r"^--[ \t]*+\+micrate[ \t]++down\b", _FLAGS)),
     ("rockhopper", re.compile(r"^--[ \t]*+\+down\b", _FLAGS)),
 )
-_UP = re.compile(r"^--[ \t=*@:/+#-]*+(?:migrate[ \t]++)?up[ \t=*:#-]*+$", _FLAGS)
-_DOWN = re.compile(r"^--[ \t=*@:/+#-]*+(?:migrate[ \t]++)?down[ \t=*:#-]*+$", _FLAGS)
+_BETWEEN = r"[ \t=*@:/+#-]*+(?:migrate[ \t]++)?"
+
+
+def _word(word: str) -> re.Pattern[str]:
+    """Return what finds a line that is a comment of this word alone, or begins with one."""
+    alone, closed = r"[ \t=*:#-]*+$", r"[ \t=:#-]*+\*++/"
+    return re.compile(rf"^(?:--{_BETWEEN}{word}{alone}|/\*{_BETWEEN}{word}{closed})", _FLAGS)
+
+
+_UP, _DOWN = _word("up"), _word("down")
 _SETTLED = re.compile(r"^--[ \t]*+templedb:[ \t]*+(?:no-)?down\b", _FLAGS)
 TOOLS = frozenset({*(tool for tool, _ in _DOWNS), ANY})
 
