@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from templedb_nb.core.config.document import problem
+from templedb_nb.core.migrations.script import Script
 from templedb_nb.core.migrations.status import Ledgers, Scripts
+from templedb_nb.core.sql.execution_units import StepMode
 from templedb_nb.core.values.schema import nearest
 from templedb_nb.model.config import Executor
 from templedb_nb.model.finding import Finding, Severity, Topic
@@ -61,6 +63,16 @@ def _for_transactions_only(
         yield Finding(
             severity=Severity.WARNING, topic=Topic.MIGRATION, message=message, where=step.file
         )
+
+
+def in_one_transaction_of_duckdb(script: Script) -> bool:
+    """Return whether DuckDB runs in a transaction what PostgreSQL does not: concurrent indexes."""
+    alone = [each for each in script.units if each.way is StepMode.ALONE]
+    words = ([token.upper for token in each.statements[0].tokens[:4]] for each in alone)
+    return bool(alone) and all(
+        [word for word in first if word != "UNIQUE"][:3] == ["CREATE", "INDEX", "CONCURRENTLY"]
+        for first in words
+    )
 
 
 def _for_duckdb(note: str) -> str:

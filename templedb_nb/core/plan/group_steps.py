@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from templedb_nb.core.config import globs, groups
 from templedb_nb.core.config.command_template import per_file
+from templedb_nb.core.migrations.requirements import in_one_transaction_of_duckdb
 from templedb_nb.core.migrations.rows import repeatable_last
 from templedb_nb.core.migrations.script import Script
 from templedb_nb.core.plan import artifacts, rollback
@@ -142,10 +143,15 @@ def _migrations(group: Group, rows: Sequence[Tracked], situation: Situation) -> 
 
 
 def _mode(row: Tracked, script: Script, ledger: Ledger | None) -> Mode:
-    """Return how a script runs: behind steps that stand, step by step in any case."""
+    """Return how a script runs: behind steps that stand, step by step in any case.
+
+    DuckDB has no steps: there, what PostgreSQL alone refuses in a transaction runs in one.
+    """
     entry = row.entry
     attempted = entry is not None and entry.state in {State.FAILED, State.RUNNING}
     stands = attempted and entry is not None and entry.step_started > 0
+    if ledger is not None and not ledger.stepwise and in_one_transaction_of_duckdb(script):
+        return Mode.TRANSACTION
     return Mode.STATEMENTS if stands and ledger and ledger.stepwise else script.mode
 
 

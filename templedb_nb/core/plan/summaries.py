@@ -54,7 +54,7 @@ def summaries(
                 file=step.file,
                 statements=len(script.statements),
                 lines=script.lines,
-                note=script.note,
+                note=script.note if step.mode is script.mode else "",
                 impact=_impact(script, locking=ledger is None or ledger.table_locks),
                 text=text,
                 more_lines=more,

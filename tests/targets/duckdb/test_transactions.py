@@ -9,7 +9,7 @@ from tests.conftest import Terminal
 
 __all__ = ["duck"]
 REFUSED = {
-    "CREATE INDEX CONCURRENTLY users_id ON users (id);": "cannot run in a transaction of PostgreSQL",
+    "CREATE INDEX CONCURRENTLY users_id ON users (id); VACUUM;": "in a transaction of PostgreSQL",
     "DROP INDEX CONCURRENTLY users_id;": "leave out CONCURRENTLY, which changes nothing in DuckDB",
     "VACUUM;": "leave out VACUUM, which does nothing in DuckDB; for statistics, write ANALYZE",
 }
@@ -45,6 +45,27 @@ def test_failure_says_what_duckdb_does_in_place_of_it(sql: str, duck: Terminal) 
     said = duck("deploy", "run", "app", code=10).text
     assert FAILED[sql] in said
     assert "nothing of it was applied" in said
+
+
+def test_concurrent_index_is_made_in_the_transaction_of_its_file(duck: Terminal) -> None:
+    concurrently = "CREATE UNIQUE INDEX CONCURRENTLY users_id ON users (id);\n"
+    duck.file("app/migrations/003.sql", f"ALTER TABLE users ADD COLUMN note text;\n{concurrently}")
+    planned = duck("deploy", "plan", "app").out
+    assert "cannot run in a transaction" not in planned
+    in_duck(duck, "INSERT INTO users VALUES (1), (1)")
+    said = duck("deploy", "run", "app", code=10).text
+    assert "nothing of it was applied" in said
+    in_duck(duck, "DELETE FROM users")
+    duck("deploy", "run", "app")
+    found = in_duck(
+        duck, "SELECT index_name, is_unique FROM duckdb_indexes() WHERE index_name = 'users_id'"
+    )
+    assert found == [("users_id", True)]
+    rows = in_duck(
+        duck, "SELECT state, step_done = steps FROM templedb.migration WHERE key LIKE '%003%'"
+    )
+    assert rows == [("applied", True)]
+    assert "no migration was pending" in duck("deploy", "run", "app").text
 
 
 def test_what_the_hints_say_is_applied(duck: Terminal) -> None:
