@@ -46,6 +46,12 @@ EXAMPLES = {
     "migration rename": (
         "migration rename shop db/003_orders.sql migrations/003_orders.sql --target production",
     ),
+    "fleet list": ("fleet list shop",),
+    "fleet history": ("fleet history shop --last 5",),
+    "fleet remove": ("fleet remove shop tenants",),
+    "fleet pause": ("fleet pause shop",),
+    "fleet cancel": ("fleet cancel shop",),
+    "fleet speed": ("fleet speed shop --parallel 20",),
     "target add": (
         "target add shop staging --type database --host db.example.com",
         "target add shop production --protected",
