@@ -604,6 +604,7 @@ def test_folders_are_asked_for_when_the_order_of_their_names_contradicts_their_v
     one = " --folder db/migrate --folder db/cache_migrate, for one database in this order"
     assert one in found.answers
     assert proposed("db/a_migrate/001_a.sql db/b_migrate/002_b.sql db/c_migrate/x.sql").doubts == ()
+    assert proposed("migrations/20260103_a.sql web/migrations/001_b.sql").doubts == ()
 
 
 def journal(*tags: str) -> str:

@@ -45,7 +45,8 @@ def between(cluster: Sequence[TakenFolder]) -> Iterator[str]:
     if {each.in_style for each in cluster} == {Layout.FLYWAY}:  # by version over all of them
         return
     for own, other in combinations(cluster, 2):
-        if own.goes_past(other) and not own.reaches_into(other):
+        alike = own.dated is other.dated
+        if alike and own.goes_past(other) and not own.reaches_into(other):
             yield (
                 f"{own.folder}/ sorts before {other.folder}/, but its versions come after: nothing"
                 " says whether they are of one database, and in which order"

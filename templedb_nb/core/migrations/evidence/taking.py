@@ -111,9 +111,19 @@ class TakenFolder:
         return own is not None and first is not None and first < own
 
     @property
+    def dated(self) -> bool:
+        """Return whether its versions begin with dates; a number beside a date says nothing."""
+        found = [series.number(each.rpartition("/")[2]) for each in self.versions]
+        return bool(found) and all(len(each) >= _DATE for each in found)
+
+    @property
     def in_order(self) -> tuple[str, ...]:
         """Return the paths as an order file would list them: by number, then by name."""
         return tuple(sorted(dict.fromkeys(self.arranged.paths), key=series.natural))
+
+
+_DATE = 8
+"""So many digits a date has."""
 
 
 def _version(path: str) -> str:
