@@ -9,7 +9,16 @@ import pytest
 from templedb_nb import failpoints
 from tests.conftest import MIGRATIONS, Shop
 
-ELSEWHERE = ("rollback.owed", "artifacts.", "router.", "slot.", "switch.", "notify.", "psql.")
+ELSEWHERE = (
+    "rollout.",
+    "rollback.owed",
+    "artifacts.",
+    "router.",
+    "slot.",
+    "switch.",
+    "notify.",
+    "psql.",
+)
 """Not passed by such a deployment that succeeds, or has no receivers; other tests have them."""
 PLACES = [each for each in failpoints.PLACES if not each.startswith(ELSEWHERE)]
 EFFECTS = ["after", "before", "step-1", "step-2a", "step-2b", "step-3"]
