@@ -149,7 +149,11 @@ class RolloutProcess:
                     self._cancelled("it was terminated")
                 while self.signals.take():
                     self._interrupted()
-                found = decide(self._plan, Positions(states=self._states), self._limits)
+                found = self._decided()
+                if found.begin:
+                    # Whoever asked for a pause was told that no further target begins.
+                    self._look(always=True)
+                    found = self._decided()
                 for each in found.begin:
                     self._begin(pool, each)
                 if found.end is not None:
@@ -159,6 +163,9 @@ class RolloutProcess:
                 self._soak(found.soak_behind)
                 self._look()
                 self._take()
+
+    def _decided(self) -> RolloutDecision:
+        return decide(self._plan, Positions(states=self._states), self._limits)
 
     def _begin(self, pool: ThreadPoolExecutor, target: TargetName) -> None:
         self._tell_wave(target)
@@ -187,10 +194,10 @@ class RolloutProcess:
         if now - self._soak_ms >= self._plan.rules.soak_ms:
             self._limits = replace(self._limits, soaked=self._limits.soaked | {behind})
 
-    def _look(self) -> None:
-        """Look what people want of this rollout."""
+    def _look(self, *, always: bool = False) -> None:
+        """Look what people want of this rollout: now and then, or *always*."""
         now = self._clock.monotonic_ms()
-        if now - self._looked_ms < LOOK_S * 1000:
+        if not always and now - self._looked_ms < LOOK_S * 1000:
             return
         self._looked_ms = now
         wishes: tuple[tuple[RolloutWish, int], ...] = ()
@@ -214,7 +221,10 @@ class RolloutProcess:
                 del self._states[each]
             self._elsewhere = set()
             return
-        now = self._rollouts.settled(self._plan)
+        try:
+            now = self._rollouts.settled(self._plan)
+        except StoreError:  # it is busy: the next look asks again
+            return
         for each in sorted(self._elsewhere):
             result = now.get(each)
             if result is not None and result.state is MemberState.RUNNING:
