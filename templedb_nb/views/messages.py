@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import takewhile
 
@@ -13,6 +13,7 @@ from templedb_nb.model.fleet import (
     OPEN,
     FleetPlan,
     FleetStatus,
+    MemberResult,
     OnFailure,
     PlannedState,
     RolloutRules,
@@ -223,5 +224,18 @@ def fleet_hints(value: FleetPlan | FleetStatus) -> list[str]:
     if failed:
         hints.append(f"{'or' if hints else 'next'}: templedb fleet retry {named} --failed")
         again = f"templedb fleet run {value.slug} {value.fleet}".rstrip()
-        hints.append(f"behind a change of files: {again}")
+        hints.append(f"after a change of files: {again}")
     return hints
+
+
+def member_told(value: MemberResult) -> str:
+    """Return why a target has not come to a good end: file and line, once, and the message."""
+    if not value.file or value.message.startswith(value.file):
+        return value.message
+    line = f", line {value.line}" if value.line else ""
+    return f"{value.file}{line}: {value.message}"
+
+
+def some_names(names: Sequence[str]) -> str:
+    """Return the first names, and whether there are more."""
+    return ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")

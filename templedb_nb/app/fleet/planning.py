@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from templedb_nb.core.fleet.waves import split
 from templedb_nb.core.plan.situation import PlanOptions
 from templedb_nb.errors import TargetError, TempleError
 from templedb_nb.model.dataclass import dataclass
-from templedb_nb.model.fleet import FleetPlan, PlannedState
+from templedb_nb.model.fleet import FleetPlan, PlannedState, Wave
 from templedb_nb.model.project import Project
 from templedb_nb.model.target import Target, TargetName
 from templedb_nb.ports.fleets import FleetStore
@@ -42,6 +42,7 @@ class FleetPlanning:
         """Read the ledger of every target that is meant, and keep what each of them needs."""
         app = self.workers.app
         targets = self.fleets.members(project, choice)
+        waves = split(choice.rules, targets)  # a wrong label is told before a target is asked
         app.runs.reconcile(anew=True)
         parts = app.plans.parts(project, release=None, sync=True)
         found: dict[TargetName, cohorts.PlannedMember] = {}
@@ -56,22 +57,22 @@ class FleetPlanning:
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-        return self._kept(project, choice, parts, targets, found)
+        ordered = [found[each.name] for each in targets]
+        return self._kept(project, choice, parts, ordered, waves)
 
     def _kept(
         self,
         project: Project,
         choice: FleetChoice,
         parts: DeployParts,
-        targets: tuple[Target, ...],
-        found: Mapping[TargetName, cohorts.PlannedMember],
+        ordered: Sequence[cohorts.PlannedMember],
+        waves: tuple[Wave, ...],
     ) -> FleetPlan:
-        ordered = [found[each.name] for each in targets]
         members = tuple(each.member for each in ordered)
-        waves = split(choice.rules, targets)
+        names = {each.target for each in members}
         system = self.workers.app.system
         before = self.store.newest_fleet_plan(project.slug, choice.fleet) if choice.fleet else None
-        old = {each.target for each in before.members} if before else set(found)
+        old = {each.target for each in before.members} if before else names
         made = FleetPlan(
             id=cohorts.address(project.slug, parts.release.tree, choice.rules, members, waves),
             slug=project.slug,
@@ -85,8 +86,8 @@ class FleetPlanning:
             waves=waves,
             made_at=system.clock.now(),
             made_by=self.workers.user,
-            came=tuple(each for each in found if each not in old),
-            gone=tuple(sorted(old - found.keys())),
+            came=tuple(sorted(names - old)),
+            gone=tuple(sorted(old - names)),
         )
         self.store.keep_fleet_plan(made)
         return made
@@ -101,8 +102,10 @@ class FleetPlanning:
             refuse_unfit(case)
             refuse_empty(case)
             with app.plans.opened(case, name="fleet") as opened:
-                preview = app.plans.preview(opened, PlanOptions())
-                return cohorts.planned(preview, next(_servers(opened), ""))
+                options = app.rollbacks.with_fallback(opened, PlanOptions())
+                preview = app.plans.preview(opened, options)
+                server = next(_servers(opened), "")
+                return cohorts.planned(preview, server, app.masker.mask)
         except TempleError as error:
             reached = not isinstance(error, TargetError)
             state = PlannedState.REFUSED if reached else PlannedState.UNREACHABLE

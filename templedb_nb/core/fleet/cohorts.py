@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from templedb_nb.model.dataclass import dataclass
@@ -32,17 +32,21 @@ def work_hash(plan: Plan) -> Digest:
     return replace(plan, target=TargetName("")).content_hash
 
 
-def planned(preview: Preview, server: str) -> PlannedMember:
-    """Return what a fleet's plan keeps of the plan of one target."""
+def planned(preview: Preview, server: str, mask: Callable[[str], str]) -> PlannedMember:
+    """Return what a fleet's plan keeps of the plan of one target; its words pass *mask*.
+
+    Whoever shows them later does not know the secrets of that target.
+    """
     plan = preview.plan
     severe = [each for each in preview.findings if each.severity is not Severity.NOTE]
-    problems = tuple(dict.fromkeys(_without(str(each.message), plan.target) for each in severe))
+    told = (mask(_without(each.message, plan.target)) for each in severe)
+    problems = tuple(dict.fromkeys(told))
     stops = any(each.severity is Severity.ERROR for each in severe)
     state = PlannedState.REFUSED if stops else PlannedState.READY
     if not plan.steps and not stops:
         state = PlannedState.CURRENT
     files = [step.file for step in plan.steps if isinstance(step, Migration)]
-    others = [label(step).title for step in plan.steps if not isinstance(step, Migration)]
+    others = [mask(label(step).title) for step in plan.steps if not isinstance(step, Migration)]
     wanted = plan.policy.needed and bool(plan.work)
     member = FleetMember(
         target=plan.target,

@@ -163,7 +163,6 @@ def ended(plan: FleetPlan, now: Positions) -> RolloutDecision:
 def progress(plan: FleetPlan, results: Mapping[TargetName, MemberResult]) -> list[WaveProgress]:
     """Return how many targets of each wave stand where."""
     current = {e.target for e in plan.members if e.state is PlannedState.CURRENT}
-    refused = {e.target for e in plan.members} - current
     ready = {e.target for e in plan.members if e.state is PlannedState.READY}
     made = []
     for wave in plan.waves:
@@ -173,9 +172,7 @@ def progress(plan: FleetPlan, results: Mapping[TargetName, MemberResult]) -> lis
                 counts[results[each].state] += 1
             elif each in current:
                 counts[MemberState.CURRENT] += 1
-            elif each in refused - ready:
-                counts[MemberState.REFUSED] += 1
             else:
-                counts[MemberState.WAITING] += 1
+                counts[MemberState.WAITING if each in ready else MemberState.REFUSED] += 1
         made.append(WaveProgress(name=wave.name, counts=tuple(sorted(counts.items()))))
     return made

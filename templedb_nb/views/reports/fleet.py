@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from templedb_nb.model.fleet import (
     GOOD,
     OPEN,
-    Cohort,
     FleetPlan,
     FleetStatus,
     MemberResult,
@@ -17,7 +16,7 @@ from templedb_nb.model.fleet import (
 )
 from templedb_nb.model.serialization import short
 from templedb_nb.views.format import many
-from templedb_nb.views.messages import fleet_rules
+from templedb_nb.views.messages import fleet_rules, member_told, some_names
 
 MARKS = {
     RolloutState.SUCCEEDED: "✔",
@@ -33,10 +32,9 @@ _STATES = {
 
 
 def place_of(value: MemberResult) -> str:
-    """Return what became of a target: file, line and message, or its state."""
-    at = f"{value.file}{f', line {value.line}' if value.line else ''}: " if value.file else ""
-    at = "" if value.file and value.message.startswith(value.file) else at
-    return f"{value.state.value}: {at}{value.message}" if value.message else value.state.value
+    """Return what became of a target: its state and, if it is not done, why."""
+    told = member_told(value)
+    return f"{value.state.value}: {told}" if told else value.state.value
 
 
 def kind_of(state: MemberState) -> str:
@@ -65,15 +63,11 @@ def _plan(value: FleetPlan, rows: int, cell: Cell) -> Iterator[str]:
     yield f"### Plan `{short(value.id)}` for {total} of {cell(value.slug)}, release {value.release}"
     yield from ("", "| targets | state | needs |", "|---:|---|---|")
     for each in value.cohorts[:rows]:
-        needs = "; ".join([*each.problems, *each.steps])
-        yield f"| {len(each.targets)} | {_STATES[each.state]} | {cell(needs or _named(each))} |"
+        needs = "; ".join([*each.problems, *each.steps]) or some_names(each.targets)
+        yield f"| {len(each.targets)} | {_STATES[each.state]} | {cell(needs)} |"
     yield from ("", "| wave | targets |", "|---|---:|")
     yield from (f"| {cell(each.name)} | {len(each.targets)} |" for each in value.waves)
     yield from ("", fleet_rules(value.rules))
-
-
-def _named(value: Cohort) -> str:
-    return ", ".join(value.targets[:3])
 
 
 def _rollout(value: FleetStatus, rows: int, cell: Cell) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -308,3 +309,36 @@ def test_drift_of_a_fleet_tells_targets_that_differ_alike_together(tenants: Tena
     states = {each["target"]: each["state"] for each in told["rows"]}
     assert states == dict.fromkeys(NAMES, "same") | dict.fromkeys(("c1", "c2", "c3"), "drifted")
     tenants("drift", "app", "--where", "name in (c1, c4)", "--strict", code=78)
+
+
+def test_target_goes_back_by_its_own_plan_when_the_config_asks_for_that(tenants: Tenants) -> None:
+    tenants.terminal.config(MIGRATIONS, {"name": "web", "deploy_command": "true"})
+    tenants("run", "app", "--where", "name in (c0, c1)")
+    broken = {"name": "web", "deploy_command": "false"}
+    document = {"groups": [MIGRATIONS, broken], "on_failure": "rollback"}
+    path = tenants.terminal.file("config.json", json.dumps(document))
+    tenants.terminal("deploy", "config", "app", "--set", str(path))
+    made = tenants.json("plan", "app", "--where", "name in (c0, c1)", "--wave", "1")
+    alone = tenants.terminal("deploy", "plan", "app", "--target", "c0", "--json").json[-1]
+    assert made["members"][0]["content"] == alone["content_hash"], "the plan is that of deploy plan"
+    tenants("run", "app", made["id"], code=11)
+    (row,) = [r for r in tenants.json("status", "app")["members"] if r["target"] == "c0"]
+    assert (row["state"], row["exit_code"]) == ("failed", 11)
+
+
+def test_password_of_a_target_is_masked_wherever_its_plan_repeats_it(tenants: Tenants) -> None:
+    tenants.terminal.config(MIGRATIONS, {"name": "web", "deploy_command": f"echo {HARD_PASSWORD}"})
+    said = tenants("plan", "app", "--where", "name=c0", code=None)
+    assert "***[DB_PASSWORD]" in said.out
+    kept = tenants.terminal("sql", "SELECT body::VARCHAR AS body FROM main.fleet_plans", "--json")
+    for text in (said.all, kept.all):
+        assert HARD_PASSWORD not in text
+        assert json.dumps(json.dumps(HARD_PASSWORD)[1:-1])[1:-1] not in text
+
+
+def test_wrong_label_of_a_wave_is_told_before_a_target_is_asked(tenants: Tenants) -> None:
+    said = tenants("plan", "app", "--where", "region", "--wave", "teir=free", code=64)
+    assert "no target has a label teir" in said.err
+    assert tenants.terminal("sql", "SELECT count(*) AS n FROM main.plans", "--json").json[-1][
+        "rows"
+    ] == [[0]]

@@ -34,7 +34,7 @@ from templedb_nb.views.html.card import (
     with_commands,
 )
 from templedb_nb.views.html.markup import Child, Html, join, tag
-from templedb_nb.views.messages import fleet_hints, fleet_rules
+from templedb_nb.views.messages import fleet_hints, fleet_rules, member_told
 
 NAMED = 3
 MOST_SIGNS = 1000
@@ -154,14 +154,12 @@ def _failures(value: FleetStatus) -> Html | None:
 
 
 def _failure(value: MemberResult) -> list[Child]:
-    at = f"{value.file}{f', line {value.line}' if value.line else ''}: " if value.file else ""
-    at = "" if value.file and value.message.startswith(value.file) else at
     tone, mark = SIGNS[value.state]
     run = tag("code", value.run[:13], title=value.run, style="white-space:nowrap")
     return [
         value.target,
         marked(tone, mark, value.state.value),
-        f"{at}{value.message}",
+        member_told(value),
         run if value.run else None,
     ]
 

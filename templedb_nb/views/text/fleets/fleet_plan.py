@@ -16,11 +16,9 @@ from templedb_nb.model.fleet import (
 )
 from templedb_nb.model.serialization import short
 from templedb_nb.views.format import duration, many, shown, table
-from templedb_nb.views.messages import fleet_hints, fleet_rules
+from templedb_nb.views.messages import fleet_hints, fleet_rules, some_names
 from templedb_nb.views.text.base import INDENT, text
 
-NAMED = 3
-"""So many targets of a cohort or a wave are named."""
 STEPS = 5
 
 
@@ -42,7 +40,7 @@ def _rules(rules: RolloutRules) -> list[str]:
 def _on_failure(rules: RolloutRules) -> str:
     if rules.on_failure is OnFailure.CONTINUE:
         return "continue"
-    return f"{rules.on_failure.value} behind {rules.max_failures}"
+    return f"{rules.on_failure.value} if more than {rules.max_failures} fail"
 
 
 @text.register
@@ -61,7 +59,7 @@ def _(value: FleetPlan) -> str:
 
 def _cohort(value: Cohort) -> list[str]:
     count, need = many(len(value.targets), "target"), "needs" if len(value.targets) == 1 else "need"
-    names = ", ".join(value.targets[:NAMED]) + (", …" if len(value.targets) > NAMED else "")
+    names = some_names(value.targets)
     match value.state:
         case PlannedState.CURRENT:
             return [f"{INDENT}{count} {need} nothing: {names}"]
@@ -85,10 +83,9 @@ def _cohort(value: Cohort) -> list[str]:
 
 def _waves(value: FleetPlan) -> list[str]:
     rows = [
-        [str(number), wave.name, str(len(wave.targets)), ", ".join(wave.targets[:NAMED])
-         + (", …" if len(wave.targets) > NAMED else "")]
+        [str(number), wave.name, str(len(wave.targets)), some_names(wave.targets)]
         for number, wave in enumerate(value.waves, 1)
-    ]  # fmt: skip
+    ]
     return [
         table(["WAVE", "WHICH", "TARGETS", "NAMES"], rows, INDENT),
         f"{INDENT}{fleet_rules(value.rules)}",
@@ -102,7 +99,7 @@ def _(value: FleetDrift) -> str:
     of = f"fleet {value.fleet} of {value.slug}" if value.fleet else value.slug
     lines = [f"{of}: {many(len(value.rows), 'target')}: {told}"]
     for own in value.alike:
-        names = ", ".join(e.target for e in own[:NAMED]) + (", …" if len(own) > NAMED else "")
+        names = some_names([each.target for each in own])
         lines.append(f"{INDENT}{len(own)} {own[0].state.value}: {names}")
         lines += [f"{INDENT * 2}{shown(each)}" for each in own[0].changes[:STEPS]]
         if (more := len(own[0].changes) - STEPS) > 0:

@@ -13,7 +13,7 @@ from templedb_nb.model.fleet import (
 )
 from templedb_nb.model.serialization import short
 from templedb_nb.views.format import duration, moment, shown, table
-from templedb_nb.views.messages import fleet_hints
+from templedb_nb.views.messages import fleet_hints, member_told
 from templedb_nb.views.text.base import INDENT, text
 
 FAILURES = 20
@@ -49,10 +49,8 @@ def _(value: FleetStatus) -> str:
 
 
 def _failure(value: MemberResult) -> str:
-    at = f"{value.file}{f', line {value.line}' if value.line else ''}: " if value.file else ""
-    at = "" if value.file and value.message.startswith(value.file) else at
     run = f" (run {value.run[:13]})" if value.run else ""
-    return f"{INDENT}{value.target}: {value.state.value}: {shown(at + value.message)}{run}"
+    return f"{INDENT}{value.target}: {value.state.value}: {shown(member_told(value))}{run}"
 
 
 @text.register
